@@ -1,0 +1,179 @@
+//! What AWS answered, sorted once.
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
+
+/// Result of a call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an error means to the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// There is no such thing.
+    Gone,
+    /// Something this call depends on is not visible everywhere yet (IAM takes about 8 s, EC2 up to a few): try again.
+    NotYet,
+    /// Too many calls: slow down.
+    Throttled,
+    /// In use, or being changed: wait, then name the blocker.
+    Conflict,
+    /// A thing of this name exists.
+    Exists,
+    /// Credentials are missing, expired or not allowed to.
+    Denied,
+    /// AWS could not be reached, or failed.
+    Unreachable,
+    /// Refused: trying again changes nothing.
+    Refused,
+}
+
+/// An answer that is not success.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{code}: {message}{}", request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+pub struct Error {
+    /// What it means to the engine.
+    pub sort: Sort,
+    /// AWS's error code, or one of ours for what never reached AWS.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+    /// AWS's request id.
+    pub request_id: Option<String>,
+}
+
+impl Error {
+    /// An error that did not come from AWS's answer.
+    pub fn new(sort: Sort, code: &str, message: impl Into<String>) -> Error {
+        Error { sort, code: code.to_owned(), message: message.into(), request_id: None }
+    }
+    /// AWS's answer lacks a field that its documentation promises.
+    pub fn missing(field: &str) -> Error {
+        Error::new(Sort::Refused, "IncompleteAnswer", format!("AWS's answer has no {field}"))
+    }
+    /// There is no such thing.
+    pub fn is_gone(&self) -> bool {
+        self.sort == Sort::Gone
+    }
+}
+
+/// A read of something that may not exist: "gone" is `None`.
+///
+/// # Errors
+/// Every other error.
+pub fn found<T, E: Into<Error>>(result: std::result::Result<T, E>) -> Result<Option<T>> {
+    match result.map_err(Into::into) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Codes whose message decides: what looks refused is only not visible yet.
+const NOT_YET: &[(&str, &str)] = &[
+    ("InvalidParameterException", "could not be assumed"),
+    ("InvalidParameterException", "role does not exist"),
+    ("InvalidParameterException", "not authorized to perform"),
+    ("InvalidRequestException", "could not be assumed"),
+    ("InvalidParameterValue", "Invalid IAM Instance Profile"),
+    ("InvalidParameterValue", "should be configured to"),
+    ("MalformedPolicyDocument", "Invalid principal"),
+    ("MalformedPolicyDocumentException", "invalid principals"),
+    ("MalformedPolicy", "Invalid principal"),
+    ("PrincipalNotFound", ""),
+];
+
+fn sort(code: &str, message: &str) -> Sort {
+    if NOT_YET.iter().any(|(c, text)| *c == code && message.contains(text)) {
+        return Sort::NotYet;
+    }
+    match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "BandwidthLimitExceeded"
+        | "EC2ThrottledException"
+        | "PriorRequestNotComplete"
+        | "LimitExceededException.Rate"
+        | "WAFLimitsExceededException.Rate" => Sort::Throttled,
+        "DependencyViolation"
+        | "ResourceInUseException"
+        | "ResourceInUse"
+        | "DeleteConflict"
+        | "DeleteConflictException"
+        | "InvalidDBInstanceState"
+        | "InvalidDBInstanceStateFault"
+        | "InvalidDBSubnetGroupStateFault"
+        | "InvalidDBParameterGroupState"
+        | "OperationAborted"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "WAFAssociatedItemException"
+        | "WAFUnavailableEntityException"
+        | "WAFOptimisticLockException"
+        | "IncorrectState"
+        | "IncorrectInstanceState"
+        | "InvalidIPAddress.InUse"
+        | "Resource.AlreadyAssociated"
+        | "OperationNotPermitted"
+        | "HostedZoneNotEmpty"
+        | "BucketNotEmpty" => Sort::Conflict,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthFailure"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "OptInRequired" => Sort::Denied,
+        "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServerException" | "Unavailable" => {
+            Sort::Unreachable
+        }
+        "DBInstanceNotFoundFault"
+        | "NotFound"
+        | "404"
+        | "NoSuchLifecycleConfiguration"
+        | "ServerSideEncryptionConfigurationNotFoundError" => Sort::Gone,
+        _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => Sort::Gone,
+        _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => Sort::Exists,
+        _ => Sort::Refused,
+    }
+}
+
+impl<E, R> From<SdkError<E, R>> for Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    fn from(error: SdkError<E, R>) -> Error {
+        let SdkError::ServiceError(service) = &error else {
+            let text = DisplayErrorContext(&error).to_string();
+            let no_credentials = text.contains("credentials");
+            let (sort, code) = if no_credentials { (Sort::Denied, "NoCredentials") } else { (Sort::Unreachable, "Unreachable") };
+            return Error::new(sort, code, text);
+        };
+        let meta = service.err().meta();
+        let code = meta.code().unwrap_or("Unknown").to_owned();
+        let message = meta.message().unwrap_or("AWS gave no message").to_owned();
+        Error { sort: sort(&code, &message), request_id: meta.extra("aws_request_id").map(Into::into), code, message }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Error {
+        Error::new(Sort::Refused, "Shape", error.to_string())
+    }
+}
+
+impl From<aws_smithy_types::error::operation::BuildError> for Error {
+    fn from(error: aws_smithy_types::error::operation::BuildError) -> Error {
+        Error::new(Sort::Refused, "Request", error.to_string())
+    }
+}

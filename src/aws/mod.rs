@@ -1,0 +1,134 @@
+//! All that touches the AWS SDK outside the resource files: clients, errors, marks, tags, pace.
+
+mod calls;
+mod error;
+mod scope;
+pub mod tags;
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+pub use calls::{Calls, Count};
+pub use error::{Error, Result, Sort, found};
+pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope};
+pub use tags::Service;
+
+/// How to reach AWS.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Region; the profile's when absent.
+    pub region: Option<String>,
+    /// Profile of the AWS configuration files.
+    pub profile: Option<String>,
+    /// Another endpoint for every service.
+    pub endpoint_url: Option<String>,
+    /// Another HTTP client, for tests.
+    pub http_client: Option<SharedHttpClient>,
+}
+
+/// All clients, made from one configuration.
+pub struct Aws {
+    /// Region of every call.
+    pub region: String,
+    /// Counts of the calls made.
+    pub calls: Calls,
+    /// Certificates.
+    pub acm: aws_sdk_acm::Client,
+    /// Network.
+    pub ec2: aws_sdk_ec2::Client,
+    /// Registries.
+    pub ecr: aws_sdk_ecr::Client,
+    /// Clusters.
+    pub eks: aws_sdk_eks::Client,
+    /// Load balancers.
+    pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    /// Identity.
+    pub iam: aws_sdk_iam::Client,
+    /// Keys.
+    pub kms: aws_sdk_kms::Client,
+    /// Databases.
+    pub rds: aws_sdk_rds::Client,
+    /// DNS.
+    pub route53: aws_sdk_route53::Client,
+    /// Buckets.
+    pub s3: aws_sdk_s3::Client,
+    /// Secrets.
+    pub secretsmanager: aws_sdk_secretsmanager::Client,
+    /// Who calls.
+    pub sts: aws_sdk_sts::Client,
+    /// The index of all tagged resources.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
+    /// Web firewalls.
+    pub wafv2: aws_sdk_wafv2::Client,
+}
+
+impl Aws {
+    /// Reads the usual configuration (environment, profile, instance role) and makes the clients. Makes no call.
+    ///
+    /// # Errors
+    /// When no region is known.
+    pub async fn connect(settings: Settings) -> Result<Aws> {
+        let endpoint = settings.endpoint_url.or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()).filter(|url| !url.is_empty());
+        let calls = Calls::new(endpoint.is_none());
+        let https = settings
+            .http_client
+            .unwrap_or_else(|| aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(calls.through(https))
+            .retry_config(RetryConfig::standard().with_max_attempts(10).with_initial_backoff(Duration::from_millis(200)))
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(Duration::from_secs(60)).build(),
+            );
+        if let Some(region) = settings.region {
+            loader = loader.region(Region::new(region));
+        }
+        if let Some(profile) = settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = &endpoint {
+            loader = loader.endpoint_url(url);
+        }
+        let config = loader.load().await;
+        let region = config
+            .region()
+            .map(ToString::to_string)
+            .ok_or_else(|| Error::new(Sort::Refused, "NoRegion", "no region is set: add `region:` to the definition, or pass --region"))?;
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf($sdk::config::Builder::from(&config).interceptor(calls.clone()).build())
+            };
+        }
+        Ok(Aws {
+            acm: client!(aws_sdk_acm),
+            ec2: client!(aws_sdk_ec2),
+            ecr: client!(aws_sdk_ecr),
+            eks: client!(aws_sdk_eks),
+            elbv2: client!(aws_sdk_elasticloadbalancingv2),
+            iam: client!(aws_sdk_iam),
+            kms: client!(aws_sdk_kms),
+            rds: client!(aws_sdk_rds),
+            route53: client!(aws_sdk_route53),
+            // Stand-ins do not serve buckets as host names.
+            s3: aws_sdk_s3::Client::from_conf(
+                aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone()).force_path_style(endpoint.is_some()).build(),
+            ),
+            secretsmanager: client!(aws_sdk_secretsmanager),
+            sts: client!(aws_sdk_sts),
+            tagging: client!(aws_sdk_resourcegroupstagging),
+            wafv2: client!(aws_sdk_wafv2),
+            region,
+            calls,
+        })
+    }
+
+    /// The account the credentials belong to.
+    ///
+    /// # Errors
+    /// When there are no credentials or AWS refuses them.
+    pub async fn account(&self) -> Result<String> {
+        self.sts.get_caller_identity().send().await?.account.ok_or_else(|| Error::missing("Account"))
+    }
+}

@@ -1,0 +1,208 @@
+//! Tags in every service's own shape, and the one place where a live resource's tags are changed.
+
+use std::collections::HashMap;
+
+use crate::{
+    aws::{Aws, Error, Result, Sort},
+    resource::Tags,
+};
+
+/// The AWS service a type belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// EC2 and VPC.
+    Ec2,
+    /// Identity and Access Management.
+    Iam,
+    /// Elastic Kubernetes Service.
+    Eks,
+    /// Relational Database Service.
+    Rds,
+    /// Elastic Container Registry.
+    Ecr,
+    /// Simple Storage Service.
+    S3,
+    /// Key Management Service.
+    Kms,
+    /// Secrets Manager.
+    SecretsManager,
+    /// Route 53.
+    Route53,
+    /// Application and network load balancers.
+    Elbv2,
+    /// Certificate Manager.
+    Acm,
+    /// Web Application Firewall.
+    Wafv2,
+}
+
+/// Writes the two directions for one service: ours → the SDK's list, the SDK's list → ours.
+macro_rules! shapes {
+    ($($service:literal, $to:ident, $from:ident, $tag:ty, $key:ident, $value:ident, |$build:ident| $built:expr, |$text:ident| $plain:expr;)*) => {$(
+        #[doc = concat!("Our tags in the shape of ", $service, ".")]
+        pub fn $to(tags: &Tags) -> Vec<$tag> {
+            tags.iter().filter_map(|(key, value)| { let $build = <$tag>::builder().$key(key).$value(value).build(); $built }).collect()
+        }
+        #[doc = concat!("Tags as ", $service, " reports them.")]
+        pub fn $from(tags: &[$tag]) -> Tags {
+            tags.iter().filter_map(|tag| Some(({ let $text = tag.$key.clone(); $plain }?, { let $text = tag.$value.clone(); $plain }.unwrap_or_default()))).collect()
+        }
+    )*};
+}
+
+shapes! {
+    "EC2", ec2, from_ec2, aws_sdk_ec2::types::Tag, key, value, |t| Some(t), |s| s;
+    "RDS", rds, from_rds, aws_sdk_rds::types::Tag, key, value, |t| Some(t), |s| s;
+    "Secrets Manager", secretsmanager, from_secretsmanager, aws_sdk_secretsmanager::types::Tag, key, value, |t| Some(t), |s| s;
+    "Route 53", route53, from_route53, aws_sdk_route53::types::Tag, key, value, |t| Some(t), |s| s;
+    "IAM", iam, from_iam, aws_sdk_iam::types::Tag, key, value, |t| t.ok(), |s| Some(s);
+    "ECR", ecr, from_ecr, aws_sdk_ecr::types::Tag, key, value, |t| t.ok(), |s| Some(s);
+    "S3", s3, from_s3, aws_sdk_s3::types::Tag, key, value, |t| t.ok(), |s| Some(s);
+    "Elastic Load Balancing", elbv2, from_elbv2, aws_sdk_elasticloadbalancingv2::types::Tag, key, value, |t| Some(t), |s| s.into_option();
+    "WAF", wafv2, from_wafv2, aws_sdk_wafv2::types::Tag, key, value, |t| t.ok(), |s| Some(s);
+    "KMS", kms, from_kms, aws_sdk_kms::types::Tag, tag_key, tag_value, |t| t.ok(), |s| Some(s);
+    "Certificate Manager", acm, from_acm, aws_sdk_acm::types::Tag, key, value, |t| t.ok(), |s| s.into_option();
+}
+
+/// One field is optional in some SDKs and plain in others.
+trait IntoOption {
+    fn into_option(self) -> Option<String>;
+}
+impl IntoOption for String {
+    fn into_option(self) -> Option<String> {
+        Some(self)
+    }
+}
+impl IntoOption for Option<String> {
+    fn into_option(self) -> Option<String> {
+        self
+    }
+}
+
+/// EC2's tags on create.
+pub fn ec2_specification(tags: &Tags, of: aws_sdk_ec2::types::ResourceType) -> aws_sdk_ec2::types::TagSpecification {
+    aws_sdk_ec2::types::TagSpecification::builder().resource_type(of).set_tags(Some(ec2(tags))).build()
+}
+
+/// Tags in the shape of EKS: a map.
+pub fn map(tags: &Tags) -> HashMap<String, String> {
+    tags.clone().into_iter().collect()
+}
+
+/// Tags as EKS reports them.
+pub fn from_map(tags: Option<&HashMap<String, String>>) -> Tags {
+    tags.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// The resource whose tags change.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Its service.
+    pub service: Service,
+    /// Name of its type.
+    pub kind: &'a str,
+    /// Its physical id.
+    pub id: &'a str,
+    /// Its ARN, where it has one.
+    pub arn: Option<&'a str>,
+}
+
+/// Brings a resource's tags from `before` to `after`, touching only keys of either; tags set by AWS (`aws:`) stay.
+///
+/// # Errors
+/// What the service answers.
+pub async fn retag(aws: &Aws, target: Target<'_>, before: &Tags, after: &Tags) -> Result<()> {
+    let set: Tags = after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let remove: Vec<String> = before.keys().filter(|k| !after.contains_key(*k) && !k.starts_with("aws:")).cloned().collect();
+    let id = target.id;
+    let arn = target.arn.unwrap_or(id);
+    /// One call to set and one to remove, each only when there is something to do.
+    macro_rules! both {
+        ($set:expr, $remove:expr) => {{
+            if !set.is_empty() {
+                $set.send().await?;
+            }
+            if !remove.is_empty() {
+                $remove.send().await?;
+            }
+        }};
+    }
+    let removed = || Some(remove.clone());
+    match target.service {
+        Service::Ec2 => both!(
+            aws.ec2.create_tags().resources(id).set_tags(Some(ec2(&set))),
+            aws.ec2
+                .delete_tags()
+                .resources(id)
+                .set_tags(Some(remove.iter().map(|key| aws_sdk_ec2::types::Tag::builder().key(key).build()).collect()))
+        ),
+        Service::Eks => both!(
+            aws.eks.tag_resource().resource_arn(arn).set_tags(Some(map(&set))),
+            aws.eks.untag_resource().resource_arn(arn).set_tag_keys(removed())
+        ),
+        Service::Rds => both!(
+            aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(rds(&set))),
+            aws.rds.remove_tags_from_resource().resource_name(arn).set_tag_keys(removed())
+        ),
+        Service::Ecr => both!(
+            aws.ecr.tag_resource().resource_arn(arn).set_tags(Some(ecr(&set))),
+            aws.ecr.untag_resource().resource_arn(arn).set_tag_keys(removed())
+        ),
+        Service::Kms => {
+            both!(aws.kms.tag_resource().key_id(id).set_tags(Some(kms(&set))), aws.kms.untag_resource().key_id(id).set_tag_keys(removed()))
+        }
+        Service::SecretsManager => both!(
+            aws.secretsmanager.tag_resource().secret_id(arn).set_tags(Some(secretsmanager(&set))),
+            aws.secretsmanager.untag_resource().secret_id(arn).set_tag_keys(removed())
+        ),
+        Service::Elbv2 => both!(
+            aws.elbv2.add_tags().resource_arns(arn).set_tags(Some(elbv2(&set))),
+            aws.elbv2.remove_tags().resource_arns(arn).set_tag_keys(removed())
+        ),
+        Service::Wafv2 => both!(
+            aws.wafv2.tag_resource().resource_arn(arn).set_tags(Some(wafv2(&set))),
+            aws.wafv2.untag_resource().resource_arn(arn).set_tag_keys(removed())
+        ),
+        Service::Acm => both!(
+            aws.acm.add_tags_to_certificate().certificate_arn(arn).set_tags(Some(acm(&set))),
+            aws.acm
+                .remove_tags_from_certificate()
+                .certificate_arn(arn)
+                .set_tags(Some(remove.iter().filter_map(|key| aws_sdk_acm::types::Tag::builder().key(key).build().ok()).collect()))
+        ),
+        Service::Route53 => {
+            let (resource_type, zone) = (aws_sdk_route53::types::TagResourceType::Hostedzone, id.trim_start_matches("/hostedzone/"));
+            let call = aws.route53.change_tags_for_resource().resource_type(resource_type).resource_id(zone);
+            let call = if set.is_empty() { call } else { call.set_add_tags(Some(route53(&set))) };
+            let call = if remove.is_empty() { call } else { call.set_remove_tag_keys(removed()) };
+            call.send().await?;
+        }
+        // S3 has no call for single tags: the whole set is put.
+        Service::S3 => {
+            let tagging = aws_sdk_s3::types::Tagging::builder().set_tag_set(Some(s3(after))).build()?;
+            aws.s3.put_bucket_tagging().bucket(id).tagging(tagging).send().await?;
+        }
+        Service::Iam => match target.kind {
+            "iam_role" => {
+                both!(
+                    aws.iam.tag_role().role_name(id).set_tags(Some(iam(&set))),
+                    aws.iam.untag_role().role_name(id).set_tag_keys(removed())
+                )
+            }
+            "iam_policy" => both!(
+                aws.iam.tag_policy().policy_arn(arn).set_tags(Some(iam(&set))),
+                aws.iam.untag_policy().policy_arn(arn).set_tag_keys(removed())
+            ),
+            "instance_profile" => both!(
+                aws.iam.tag_instance_profile().instance_profile_name(id).set_tags(Some(iam(&set))),
+                aws.iam.untag_instance_profile().instance_profile_name(id).set_tag_keys(removed())
+            ),
+            "oidc_provider" => both!(
+                aws.iam.tag_open_id_connect_provider().open_id_connect_provider_arn(arn).set_tags(Some(iam(&set))),
+                aws.iam.untag_open_id_connect_provider().open_id_connect_provider_arn(arn).set_tag_keys(removed())
+            ),
+            other => return Err(Error::new(Sort::Refused, "Tags", format!("acme does not know how IAM tags a `{other}`"))),
+        },
+    }
+    Ok(())
+}

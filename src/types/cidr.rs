@@ -1,0 +1,71 @@
+//! IPv4 and IPv6 ranges.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+/// An IP range in CIDR notation with its host bits masked, or a text that holds a reference (`${vpc.main.cidr}`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cidr {
+    /// A known range.
+    Range(IpNet),
+    /// A reference, known after apply.
+    Later(String),
+}
+
+impl Cidr {
+    /// The range, when it is known.
+    pub fn range(&self) -> Option<IpNet> {
+        match self {
+            Cidr::Range(net) => Some(*net),
+            Cidr::Later(_) => None,
+        }
+    }
+    /// Whether this is an IPv6 range.
+    pub fn is_v6(&self) -> bool {
+        matches!(self, Cidr::Range(IpNet::V6(_)))
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Cidr, String> {
+        if text.contains("${") {
+            return Ok(Cidr::Later(text.to_owned()));
+        }
+        text.parse::<IpNet>().map(|net| Cidr::Range(net.trunc())).map_err(|_| format!("`{text}` is no CIDR block such as 10.0.0.0/16"))
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cidr::Range(net) => net.fmt(f),
+            Cidr::Later(text) => text.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Cidr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cidr, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+impl JsonSchema for Cidr {
+    fn schema_name() -> Cow<'static, str> {
+        "Cidr".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "An IP range in CIDR notation, such as 10.0.0.0/16." })
+    }
+}

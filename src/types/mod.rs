@@ -1,0 +1,11 @@
+//! The vocabulary of specs: values that are canonical by construction, so that `==` is the whole differ.
+
+mod cidr;
+mod dns_name;
+mod policy;
+mod reference;
+
+pub use cidr::Cidr;
+pub use dns_name::DnsName;
+pub use policy::Policy;
+pub use reference::{Arn, ArnRef, By, Id, Ref};

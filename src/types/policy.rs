@@ -1,0 +1,146 @@
+//! IAM policy documents.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde_json::{Map, Value, json};
+
+/// A policy document (IAM, resource or key policy) in canonical form: string-or-list unified, lists sorted, `Version` stated.
+/// May be written as YAML or as a JSON string.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy(Value);
+
+impl Policy {
+    /// Makes the canonical form of a document.
+    pub fn new(document: Value) -> Policy {
+        let mut document = document;
+        if let Value::Object(map) = &mut document {
+            map.entry("Version").or_insert_with(|| json!("2012-10-17"));
+            if let Some(statements) = map.get_mut("Statement") {
+                let list = match statements.take() {
+                    Value::Array(list) => list,
+                    one => vec![one],
+                };
+                *statements = Value::Array(list.into_iter().map(canonical_statement).collect());
+            }
+        }
+        Policy(document)
+    }
+    /// Reads a document as AWS returns it: JSON, possibly URL-encoded (IAM).
+    ///
+    /// # Errors
+    /// When the text is not JSON.
+    pub fn parse(text: &str) -> Result<Policy, serde_json::Error> {
+        match serde_json::from_str(text) {
+            Ok(document) => Ok(Policy::new(document)),
+            Err(_) => serde_json::from_str(&url_decode(text)).map(Policy::new),
+        }
+    }
+    /// The document as AWS takes it.
+    pub fn to_json(&self) -> String {
+        self.0.to_string()
+    }
+    /// The document as a value.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+fn canonical_statement(statement: Value) -> Value {
+    let Value::Object(map) = statement else { return statement };
+    let mut out = Map::new();
+    for (key, value) in map {
+        let value = match key.as_str() {
+            "Action" | "NotAction" | "Resource" | "NotResource" => sorted_list(value),
+            "Principal" | "NotPrincipal" => match value {
+                Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, sorted_list(v))).collect()),
+                Value::String(star) => json!({ "AWS": [star] }),
+                other => other,
+            },
+            "Condition" => match value {
+                Value::Object(operators) => Value::Object(
+                    operators
+                        .into_iter()
+                        .map(|(operator, keys)| match keys {
+                            Value::Object(keys) => (operator, Value::Object(keys.into_iter().map(|(k, v)| (k, sorted_list(v))).collect())),
+                            other => (operator, other),
+                        })
+                        .collect(),
+                ),
+                other => other,
+            },
+            _ => value,
+        };
+        out.insert(key, value);
+    }
+    Value::Object(out)
+}
+
+/// String-or-list becomes a sorted list of strings; booleans and numbers in conditions become strings, as AWS stores them.
+fn sorted_list(value: Value) -> Value {
+    let list = match value {
+        Value::Array(list) => list,
+        one => vec![one],
+    };
+    let mut texts: Vec<String> = list
+        .into_iter()
+        .map(|v| match v {
+            Value::String(text) => text,
+            other => other.to_string(),
+        })
+        .collect();
+    texts.sort();
+    texts.dedup();
+    texts.into()
+}
+
+fn url_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex =
+            (first == b'%').then(|| tail.get(..2).and_then(|h| std::str::from_utf8(h).ok()).and_then(|h| u8::from_str_radix(h, 16).ok()));
+        match hex.flatten() {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => {
+                serde_json::from_str(&text).map(Policy::new).map_err(|e| D::Error::custom(format!("the policy is not JSON: {e}")))
+            }
+            object @ Value::Object(_) => Ok(Policy::new(object)),
+            _ => Err(D::Error::custom("expected a policy document: an object with `Statement`")),
+        }
+    }
+}
+impl JsonSchema for Policy {
+    fn schema_name() -> Cow<'static, str> {
+        "Policy".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["object", "string"], "description": "A policy document with `Statement`, as YAML or as a JSON string." })
+    }
+}
