@@ -26,6 +26,10 @@ pub struct Kind {
     pub identity: &'static [&'static str],
     /// See [`Resource::PARENT`].
     pub parent: Option<&'static str>,
+    /// See [`Resource::TAGGABLE`].
+    pub taggable: bool,
+    /// See [`Resource::TAGS_ON_CREATE`].
+    pub tags_on_create: bool,
     /// See [`Resource::USUAL`].
     pub usual: Duration,
     /// See [`Resource::DATA`].
@@ -95,6 +99,8 @@ impl Kind {
             naming: R::NAME,
             identity: R::IDENTITY,
             parent: R::PARENT,
+            taggable: R::TAGGABLE,
+            tags_on_create: R::TAGS_ON_CREATE,
             usual: R::USUAL,
             data: R::DATA,
             protection: R::PROTECTION,

@@ -1,7 +1,10 @@
-//! acme makes a YAML stack definition run on AWS.
+//! acme makes a YAML stack definition run on AWS, with no state file: AWS itself is the state.
 
 pub mod aws;
+pub mod cloud;
 pub mod kind;
+pub mod local;
 pub mod resource;
 pub mod resources;
+pub mod stack;
 pub mod types;

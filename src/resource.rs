@@ -29,6 +29,10 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const IDENTITY: &'static [&'static str] = &[];
     /// The type whose ids [`Scope::parents`] holds while this one is listed. Without a parent there is nothing to list.
     const PARENT: Option<&'static str> = None;
+    /// Whether it carries tags; if not, `list` synthesises the marks.
+    const TAGGABLE: bool = true;
+    /// Whether `create` sets the tags; if not, the engine sets them right after.
+    const TAGS_ON_CREATE: bool = true;
     /// Usual time until it can be used: orders the critical path and paces polling.
     const USUAL: Duration = Duration::from_secs(2);
     /// What deleting one loses, and so what `on_delete` may say.

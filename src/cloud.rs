@@ -1,0 +1,163 @@
+//! Where resources live: AWS, or the simulated cloud. The one place that knows there are two.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::{
+    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, tags},
+    kind::{Kind, Live},
+    local::Local,
+    resource::{Changed, Cx, OnDelete, Tags},
+};
+
+/// AWS or the simulated cloud.
+pub enum Cloud {
+    /// The real one, or a stand-in at another endpoint.
+    Aws(Box<Aws>),
+    /// The simulated one.
+    Local(Local),
+}
+
+/// What a mutating call needs besides the spec; see [`Cx`].
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Address in the stack.
+    pub address: String,
+    /// Every tag the resource shall carry.
+    pub tags: Tags,
+    /// Idempotency token.
+    pub token: String,
+    /// What becomes of its data.
+    pub on_delete: OnDelete,
+    /// Stack name.
+    pub stack: String,
+    /// Environment name.
+    pub environment: String,
+}
+
+impl Call {
+    fn cx<'a>(&'a self, aws: &'a Aws) -> Cx<'a> {
+        Cx {
+            aws,
+            address: &self.address,
+            tags: &self.tags,
+            token: &self.token,
+            on_delete: self.on_delete,
+            stack: &self.stack,
+            environment: &self.environment,
+        }
+    }
+}
+
+impl Cloud {
+    /// The account in use.
+    ///
+    /// # Errors
+    /// When there are no valid credentials.
+    pub async fn account(&self) -> Result<String> {
+        match self {
+            Cloud::Aws(aws) => aws.account().await,
+            Cloud::Local(_) => Ok(Local::ACCOUNT.to_owned()),
+        }
+    }
+
+    /// The region in use.
+    pub fn region(&self) -> &str {
+        match self {
+            Cloud::Aws(aws) => &aws.region,
+            Cloud::Local(local) => local.region(),
+        }
+    }
+
+    /// ARN → tags of all that carries the stack's marks, as far as the tagging API knows; it lags and knows no IAM roles.
+    ///
+    /// # Errors
+    /// What the tagging API answers.
+    pub async fn index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
+        let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
+        let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
+        let mut pages = aws
+            .tagging
+            .get_resources()
+            .tag_filters(filter(STACK, stack))
+            .tag_filters(filter(ENVIRONMENT, environment))
+            .resources_per_page(100)
+            .into_paginator()
+            .send();
+        let mut index = BTreeMap::new();
+        while let Some(page) = pages.next().await {
+            for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
+                let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+                index.extend(resource.resource_arn.map(|arn| (arn, tags)));
+            }
+        }
+        Ok(index)
+    }
+
+    /// See [`crate::resource::Resource::list`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Live>> {
+        match self {
+            Cloud::Aws(aws) => (kind.list)(aws, scope).await,
+            Cloud::Local(local) => local.list(kind, scope).await,
+        }
+    }
+
+    /// See [`crate::resource::Resource::create`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn create(&self, kind: &'static Kind, call: &Call, spec: &Value) -> Result<String> {
+        match self {
+            Cloud::Aws(aws) => (kind.create)(&call.cx(aws), spec).await,
+            Cloud::Local(local) => local.create(kind, call, spec).await,
+        }
+    }
+
+    /// See [`crate::resource::Resource::update`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn update(&self, kind: &'static Kind, call: &Call, id: &str, before: &Value, spec: &Value, changed: &Changed) -> Result<()> {
+        match self {
+            Cloud::Aws(aws) => (kind.update)(&call.cx(aws), id, before, spec, changed).await,
+            Cloud::Local(local) => local.update(kind, id, spec, changed).await,
+        }
+    }
+
+    /// Brings the tags of a live resource from `before` to `after`.
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn retag(&self, kind: &'static Kind, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
+        match self {
+            Cloud::Aws(aws) => tags::retag(aws, tags::Target { service: kind.service, kind: kind.name, id, arn }, before, after).await,
+            Cloud::Local(local) => local.retag(kind, id, after).await,
+        }
+    }
+
+    /// See [`crate::resource::Resource::delete`].
+    ///
+    /// # Errors
+    /// What the service answers, "gone" included.
+    pub async fn delete(&self, kind: &'static Kind, call: &Call, live: &Live) -> Result<()> {
+        match self {
+            Cloud::Aws(aws) => (kind.delete)(&call.cx(aws), &live.id, &live.spec).await,
+            Cloud::Local(local) => local.delete(kind, &live.id).await,
+        }
+    }
+
+    /// See [`crate::resource::Resource::contents`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn contents(&self, kind: &'static Kind, live: &Live) -> Result<Option<String>, Error> {
+        match self {
+            Cloud::Aws(aws) => (kind.contents)(aws, &live.id).await,
+            Cloud::Local(_) => Ok(None),
+        }
+    }
+}
