@@ -1,0 +1,97 @@
+//! `elastic_ip`: a public IPv4 address that stays.
+
+use aws_sdk_ec2::types::{DomainType, ResourceType};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{Aws, Error, Result, Scope, Service, Sort, tags},
+    resource::{Changed, Cx, Observed, Phase, Resource},
+};
+
+/// A public IPv4 address that stays the same whatever it is attached to.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticIp {
+    /// Pool the address comes from, such as `ipv4pool-ec2-0123` for one's own range. Default: Amazon's. Changing it replaces the
+    /// address.
+    #[serde(default)]
+    pub public_ipv4_pool: Option<String>,
+    /// The zones AWS advertises the address from. Default: the region's. Changing it replaces the address.
+    #[serde(default)]
+    pub network_border_group: Option<String>,
+    /// A certain address: one of the pool's, or one released a short time ago. Default: any. Changing it replaces the address.
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// The address.
+    pub public_ip: String,
+}
+
+impl Resource for ElasticIp {
+    const TYPE: &'static str = "elastic_ip";
+    const SERVICE: Service = Service::Ec2;
+    const REPLACE: &'static [&'static str] = &["/public_ipv4_pool", "/network_border_group", "/address"];
+    type Outputs = Outputs;
+
+    /// DescribeAddresses has no pages, and does not say whose the addresses are, which their ARN needs.
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let reply = aws.ec2.describe_addresses().set_filters(Some(scope.ec2_filters())).send().await?;
+        let mut account: Option<String> = None;
+        let mut found = Vec::new();
+        for address in reply.addresses.unwrap_or_default() {
+            let tags = tags::from_ec2(address.tags.as_deref().unwrap_or_default());
+            let Some(id) = address.allocation_id.filter(|_| scope.owns(&tags)) else { continue };
+            let suffix = format!(":elastic-ip/{id}");
+            let arn = match scope.index.iter().flat_map(|index| index.keys()).find(|arn| arn.ends_with(&suffix)) {
+                Some(arn) => arn.clone(),
+                None => {
+                    if account.is_none() {
+                        account = Some(aws.account().await?);
+                    }
+                    format!("arn:aws:ec2:{}:{}{suffix}", aws.region, account.as_deref().unwrap_or_default())
+                }
+            };
+            let public_ip = address.public_ip.unwrap_or_default();
+            found.push(Observed {
+                id,
+                tags,
+                phase: Phase::Ready,
+                spec: ElasticIp {
+                    public_ipv4_pool: address.public_ipv4_pool,
+                    network_border_group: address.network_border_group,
+                    address: Some(public_ip.clone()),
+                },
+                outputs: Outputs { arn, public_ip },
+            });
+        }
+        Ok(found)
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let call = cx.aws.ec2.allocate_address().domain(DomainType::Vpc);
+        let call = call.set_public_ipv4_pool(self.public_ipv4_pool.clone()).set_network_border_group(self.network_border_group.clone());
+        let call = call.set_address(self.address.clone());
+        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::ElasticIp)).send().await?;
+        reply.allocation_id.ok_or_else(|| Error::missing("AllocationId"))
+    }
+
+    async fn update(&self, _: &Cx<'_>, _: &str, _: &Self, _: &Changed) -> Result<()> {
+        Ok(())
+    }
+
+    /// While a NAT gateway or load balancer holds the address, AWS says AuthFailure; lacking permission is UnauthorizedOperation.
+    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
+        let call = cx.aws.ec2.release_address().allocation_id(id).set_network_border_group(live.network_border_group.clone());
+        match call.send().await.map_err(Error::from) {
+            Err(error) if error.code == "AuthFailure" => Err(Error { sort: Sort::Conflict, ..error }),
+            other => other.map(drop),
+        }
+    }
+}
