@@ -26,6 +26,8 @@ pub struct Kind {
     pub identity: &'static [&'static str],
     /// See [`Resource::PARENT`].
     pub parent: Option<&'static str>,
+    /// See [`Resource::ARN`].
+    pub arn: Option<&'static str>,
     /// See [`Resource::TAGGABLE`].
     pub taggable: bool,
     /// See [`Resource::TAGS_ON_CREATE`].
@@ -99,6 +101,7 @@ impl Kind {
             naming: R::NAME,
             identity: R::IDENTITY,
             parent: R::PARENT,
+            arn: R::ARN,
             taggable: R::TAGGABLE,
             tags_on_create: R::TAGS_ON_CREATE,
             usual: R::USUAL,

@@ -2,8 +2,11 @@
 
 pub mod aws;
 pub mod cloud;
+pub mod discover;
+pub mod execute;
 pub mod kind;
 pub mod local;
+pub mod plan;
 pub mod resource;
 pub mod resources;
 pub mod stack;

@@ -78,6 +78,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("InvalidParameterValue", "should be configured to"),
     ("MalformedPolicyDocument", "Invalid principal"),
     ("MalformedPolicyDocumentException", "invalid principals"),
+    ("MalformedPolicyDocumentException", "unsupported principal"),
     ("MalformedPolicy", "Invalid principal"),
     ("PrincipalNotFound", ""),
 ];
@@ -112,6 +113,8 @@ fn sort(code: &str, message: &str) -> Sort {
         | "OperationAborted"
         | "ConcurrentModification"
         | "ConcurrentModificationException"
+        | "EntityTemporarilyUnmodifiable"
+        | "KMSInvalidStateException"
         | "WAFAssociatedItemException"
         | "WAFUnavailableEntityException"
         | "WAFOptimisticLockException"
@@ -133,15 +136,23 @@ fn sort(code: &str, message: &str) -> Sort {
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
         | "OptInRequired" => Sort::Denied,
-        "InternalError" | "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServerException" | "Unavailable" => {
-            Sort::Unreachable
-        }
+        "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "InternalServiceError"
+        | "KMSInternalException"
+        | "DependencyTimeoutException"
+        | "ServiceFailure"
+        | "ServiceUnavailable"
+        | "ServerException"
+        | "Unavailable" => Sort::Unreachable,
         "DBInstanceNotFoundFault"
         | "NotFound"
         | "404"
         | "NoSuchLifecycleConfiguration"
         | "ServerSideEncryptionConfigurationNotFoundError" => Sort::Gone,
         _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => Sort::Gone,
+        "ResourceExistsException" => Sort::Exists,
         _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => Sort::Exists,
         _ => Sort::Refused,
     }

@@ -1,5 +1,6 @@
 //! All that touches the AWS SDK outside the resource files: clients, errors, marks, tags, pace.
 
+mod batch;
 mod calls;
 mod error;
 mod scope;
@@ -11,6 +12,7 @@ use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutCo
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+pub use batch::DnsChanges;
 pub use calls::{Calls, Count};
 pub use error::{Error, Result, Sort, found};
 pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope};
@@ -51,6 +53,8 @@ pub struct Aws {
     pub kms: aws_sdk_kms::Client,
     /// Databases.
     pub rds: aws_sdk_rds::Client,
+    /// Changes to DNS zones, gathered into batches.
+    pub dns_changes: DnsChanges,
     /// DNS.
     pub route53: aws_sdk_route53::Client,
     /// Buckets.
@@ -101,6 +105,7 @@ impl Aws {
                 $sdk::Client::from_conf($sdk::config::Builder::from(&config).interceptor(calls.clone()).build())
             };
         }
+        let route53: aws_sdk_route53::Client = client!(aws_sdk_route53);
         Ok(Aws {
             acm: client!(aws_sdk_acm),
             ec2: client!(aws_sdk_ec2),
@@ -110,7 +115,8 @@ impl Aws {
             iam: client!(aws_sdk_iam),
             kms: client!(aws_sdk_kms),
             rds: client!(aws_sdk_rds),
-            route53: client!(aws_sdk_route53),
+            dns_changes: DnsChanges::new(route53.clone()),
+            route53,
             // Stand-ins do not serve buckets as host names.
             s3: aws_sdk_s3::Client::from_conf(
                 aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone()).force_path_style(endpoint.is_some()).build(),

@@ -28,6 +28,8 @@ pub struct Scope {
     pub parents: Vec<String>,
     /// ARN → tags of all that carries the stack's marks, from the tagging API; `None` when that could not be asked.
     pub index: Option<BTreeMap<String, Tags>>,
+    /// Ask the services for tags even where the index has them: it lags behind changes.
+    pub fresh: bool,
 }
 
 impl Scope {
@@ -37,7 +39,7 @@ impl Scope {
     }
     /// Its tags as the index has them, which saves a call per resource. `None`: ask the service.
     pub fn tags(&self, arn: &str) -> Option<Tags> {
-        self.index.as_ref().and_then(|index| index.get(arn)).cloned()
+        self.index.as_ref().filter(|_| !self.fresh).and_then(|index| index.get(arn)).cloned()
     }
     /// Whether these tags carry this stack's marks.
     pub fn owns(&self, tags: &Tags) -> bool {

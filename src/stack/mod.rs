@@ -77,3 +77,10 @@ pub struct Stack {
     /// Values to report after apply; references stand as `${type.name.output}`.
     pub outputs: BTreeMap<String, Value>,
 }
+
+impl Stack {
+    /// What physical names start with: `<stack>-<environment>-`, or `<stack>-` where the definition has no environments.
+    pub fn prefix(&self) -> String {
+        if self.environment == "default" { format!("{}-", self.name) } else { format!("{}-{}-", self.name, self.environment) }
+    }
+}

@@ -2,6 +2,7 @@
 
 mod cidr;
 mod dns_name;
+pub mod expression;
 mod policy;
 mod reference;
 

@@ -1,0 +1,180 @@
+//! Changes to DNS zones, gathered: Route 53 takes one change batch per zone at a time and refuses the next while it works, so a
+//! zone's changes that come together go together.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_sdk_route53::{
+    Client,
+    operation::change_resource_record_sets::ChangeResourceRecordSetsError,
+    types::{Change, ChangeAction, ChangeBatch},
+};
+use tokio::sync::oneshot::{self, error::TryRecvError};
+
+use super::{Error, Result, Sort};
+
+/// How long a batch waits for company.
+const WINDOW: Duration = Duration::from_millis(50);
+/// A batch holds 32,000 characters of values and 1,000 records, both counted twice for UPSERT; a record weighs at least 32 here,
+/// so that one number keeps both limits.
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests>
+const LIMIT: usize = 32_000;
+const INVALID: &str = "InvalidChangeBatch";
+
+/// Where changes to DNS zones are handed in.
+pub struct DnsChanges {
+    client: Client,
+    gathered: Gather<Change>,
+}
+
+impl DnsChanges {
+    /// Sends with this client.
+    pub fn new(client: Client) -> DnsChanges {
+        DnsChanges { client, gathered: Gather { queues: Mutex::default(), weigh } }
+    }
+
+    /// Makes these changes, all or none, in one batch with what others change in the zone now. Identical changes are made once.
+    ///
+    /// # Errors
+    /// AWS's answer to these changes: [`Sort::Exists`] when a record to create exists, [`Sort::Gone`] when one to delete does not.
+    pub async fn submit(&self, zone: &str, changes: Vec<Change>) -> Result<()> {
+        self.gathered.submit(zone, changes, |changes| self.send(zone, changes)).await
+    }
+
+    async fn send(&self, zone: &str, changes: Vec<Change>) -> Result<()> {
+        let batch = ChangeBatch::builder().set_changes(Some(changes)).build()?;
+        let call = self.client.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch);
+        let Err(error) = call.send().await else { return Ok(()) };
+        // The reasons come as a list beside the message.
+        let reasons = match error.as_service_error() {
+            Some(ChangeResourceRecordSetsError::InvalidChangeBatch(invalid)) => invalid.messages().join("; "),
+            _ => String::new(),
+        };
+        let mut error = Error::from(error);
+        if !reasons.is_empty() {
+            error.message = reasons;
+        }
+        if error.code == INVALID {
+            error.sort = match &error.message {
+                text if text.contains("already exists") => Sort::Exists,
+                text if text.contains("was not found") => Sort::Gone,
+                _ => Sort::Refused,
+            };
+        }
+        Err(error)
+    }
+}
+
+fn weigh(change: &Change) -> usize {
+    let records = change.resource_record_set().map(|set| set.resource_records()).unwrap_or_default();
+    let weight = records.iter().map(|record| record.value().len().max(32)).sum::<usize>().max(32);
+    if change.action == ChangeAction::Upsert { 2 * weight } else { weight }
+}
+
+/// Gathers what is submitted for one key while none of that key is on its way.
+struct Gather<C> {
+    queues: Mutex<HashMap<String, Queue<C>>>,
+    weigh: fn(&C) -> usize,
+}
+
+/// Who holds the gate sends for all that wait.
+struct Queue<C> {
+    gate: Arc<tokio::sync::Mutex<()>>,
+    waiting: Vec<Waiting<C>>,
+}
+
+struct Waiting<C> {
+    changes: Vec<C>,
+    answer: oneshot::Sender<Result<()>>,
+}
+
+impl<C: Clone + PartialEq> Gather<C> {
+    async fn submit<F: Future<Output = Result<()>>>(&self, key: &str, changes: Vec<C>, send: impl Fn(Vec<C>) -> F) -> Result<()> {
+        let (answer, mut mine) = oneshot::channel();
+        let gate = self.queue(key, |queue| {
+            queue.waiting.push(Waiting { changes, answer });
+            queue.gate.clone()
+        });
+        let _turn = gate.lock().await;
+        loop {
+            match mine.try_recv() {
+                Ok(answer) => return answer,
+                Err(TryRecvError::Closed) => return Err(Error::new(Sort::Unreachable, "Cancelled", "the batch with this change was cancelled")),
+                Err(TryRecvError::Empty) => {}
+            }
+            tokio::time::sleep(WINDOW).await;
+            let taken = self.take(key);
+            let mut all = Vec::new();
+            for change in taken.iter().flat_map(|waiting| &waiting.changes) {
+                if !all.contains(change) {
+                    all.push(change.clone());
+                }
+            }
+            let answer = send(all).await;
+            // A batch is made as a whole or not at all: sent alone, each gets its own answer.
+            let split = taken.len() > 1 && answer.as_ref().is_err_and(|error| error.code == INVALID);
+            for Waiting { changes, answer: to } in taken {
+                let answer = if split { send(changes).await } else { answer.clone() };
+                // Who no longer listens needs no answer.
+                let _ = to.send(answer);
+            }
+        }
+    }
+
+    fn queue<T>(&self, key: &str, act: impl FnOnce(&mut Queue<C>) -> T) -> T {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        act(queues.entry(key.to_owned()).or_insert_with(|| Queue { gate: Arc::default(), waiting: Vec::new() }))
+    }
+
+    /// The first of those that wait, as many as one batch holds, at least one.
+    fn take(&self, key: &str) -> Vec<Waiting<C>> {
+        self.queue(key, |queue| {
+            let mut sum = 0;
+            let fits = queue.waiting.iter().take_while(|waiting| {
+                sum += waiting.changes.iter().map(self.weigh).sum::<usize>();
+                sum <= LIMIT
+            });
+            let count = fits.count().max(1).min(queue.waiting.len());
+            queue.waiting.drain(..count).collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sent(weigh: fn(&u32) -> usize, changes: &[u32], bad: u32) -> (Vec<Vec<u32>>, Vec<bool>) {
+        let gather = Gather { queues: Mutex::default(), weigh };
+        let sent = Mutex::new(Vec::new());
+        let all = changes.iter().map(|change| {
+            gather.submit("zone", vec![*change], |batch| {
+                let invalid = batch.contains(&bad);
+                sent.lock().expect("one test").push(batch);
+                async move { if invalid { Err(Error::new(Sort::Refused, INVALID, "bad")) } else { Ok(()) } }
+            })
+        });
+        let answers = futures::future::join_all(all).await.iter().map(Result::is_ok).collect();
+        (sent.into_inner().expect("one test"), answers)
+    }
+
+    #[tokio::test]
+    async fn gathers() {
+        assert_eq!(sent(|_| 1, &[1, 2, 2, 3], 0).await, (vec![vec![1, 2, 3]], vec![true; 4]));
+    }
+
+    #[tokio::test]
+    async fn keeps_the_limit() {
+        assert_eq!(sent(|_| LIMIT / 2, &[1, 2, 3], 0).await.0, [vec![1, 2], vec![3]]);
+        assert_eq!(sent(|_| 2 * LIMIT, &[1, 2], 0).await.0, [vec![1], vec![2]]);
+    }
+
+    #[tokio::test]
+    async fn each_its_own_error() {
+        assert_eq!(sent(|_| 1, &[1, 2], 2).await, (vec![vec![1, 2], vec![1], vec![2]], vec![true, false]));
+    }
+}

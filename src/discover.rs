@@ -1,0 +1,163 @@
+//! Reads everything a stack owns, every type at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use crate::{
+    aws::{ADDRESS, Error, Result, Scope, Sort},
+    cloud::Cloud,
+    kind::{Kind, Live},
+    resource::Tags,
+    resources::{self, KINDS},
+    stack::{Address, Stack},
+    types::expression,
+};
+
+/// What is there, by name of the type.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Live resources by type.
+    pub live: BTreeMap<&'static str, Vec<Live>>,
+    /// ARN → tags as the tagging API has them; `None` when it could not be asked.
+    pub index: Option<BTreeMap<String, Tags>>,
+    /// What could not be read but does not matter to this definition.
+    pub warnings: Vec<String>,
+}
+
+impl World {
+    /// Every live resource with its type.
+    pub fn iter(&self) -> impl Iterator<Item = &Live> {
+        self.live.values().flatten()
+    }
+}
+
+/// Reads all live resources of the stack's environment.
+///
+/// # Errors
+/// When a type that the definition uses, or that the index says is there, can't be read.
+pub async fn discover(cloud: &Cloud, stack: &Stack) -> Result<World> {
+    let mut world = World::default();
+    match cloud.index(&stack.name, &stack.environment).await {
+        Ok(index) => world.index = Some(index),
+        Err(error) if error.sort == Sort::Denied && error.code == "NoCredentials" => return Err(error),
+        Err(error) => world.warnings.push(format!("The tagging API could not be asked, so every type is read: {error}.")),
+    }
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
+    let local = matches!(cloud, Cloud::Local(_));
+    let wanted: Vec<&'static Kind> = KINDS
+        .iter()
+        .filter(|kind| local || declared.contains(kind.name) || world.index.as_ref().is_none_or(|index| may_exist(kind, index)))
+        .collect();
+    // Types within a parent are read once the parents' ids are known.
+    for nested in [false, true] {
+        let reads = wanted.iter().filter(|kind| kind.parent.is_some() == nested).map(|kind| {
+            let scope = scope(stack, kind, &world);
+            async move {
+                if kind.parent.is_some() && scope.parents.is_empty() && !local {
+                    return (*kind, Ok(Vec::new()));
+                }
+                (*kind, read(cloud, stack, kind, scope).await)
+            }
+        });
+        for (kind, found) in join_all(reads).await {
+            match found {
+                Ok(live) => drop(world.live.insert(kind.name, live)),
+                Err(error) if declared.contains(kind.name) || world.index.is_some() => return Err(with_kind(error, kind)),
+                Err(error) => world.warnings.push(format!("Type `{}` could not be read: {error}.", kind.name)),
+            }
+        }
+    }
+    Ok(world)
+}
+
+/// Reads one type. The index lags behind a change of tags, so what it says is not believed when it differs from the definition.
+async fn read(cloud: &Cloud, stack: &Stack, kind: &'static Kind, mut scope: Scope) -> Result<Vec<Live>> {
+    let live = cloud.list(kind, &scope).await?;
+    let stale = scope.index.as_ref().is_some_and(|index| {
+        live.iter().any(|live| {
+            live.arn().is_some_and(|arn| index.contains_key(arn))
+                && address_of(live)
+                    .and_then(|address| stack.resources.get(&address))
+                    .is_some_and(|declared| declared.tags != visible_tags(&live.tags, &declared.tags))
+        })
+    });
+    if !stale || live.len() > 500 {
+        return Ok(live);
+    }
+    scope.fresh = true;
+    cloud.list(kind, &scope).await
+}
+
+/// The address its marks name.
+pub fn address_of(live: &Live) -> Option<Address> {
+    live.tags.get(ADDRESS).and_then(|text| Address::parse(text))
+}
+
+/// A resource's tags without those that AWS and Kubernetes put there, unless the definition names them.
+pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
+    let foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
+    live.iter().filter(|(key, _)| wanted.contains_key(*key) || !foreign(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// What a `list` of this type shall return.
+pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
+    let of_kind = || stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+    let mut parents = BTreeSet::new();
+    if let Some(parent) = kind.parent {
+        parents.extend(world.live.get(parent).into_iter().flatten().map(|live| live.id.clone()));
+        for declared in of_kind() {
+            parents.extend(literal_parent(&declared.spec, parent, kind));
+        }
+    }
+    Scope {
+        stack: stack.name.clone(),
+        environment: stack.environment.clone(),
+        prefix: stack.prefix(),
+        wanted: match kind.naming {
+            Some(_) => of_kind().filter_map(|d| d.spec.get("name").and_then(Value::as_str).map(str::to_owned)).collect(),
+            None => BTreeSet::new(),
+        },
+        parents: parents.into_iter().collect(),
+        index: world.index.clone(),
+        fresh: false,
+    }
+}
+
+/// A parent outside the stack, which the definition names by its literal id: `zone: {id: Z123}`.
+fn literal_parent(spec: &Value, parent: &str, kind: &Kind) -> Option<String> {
+    let schema = (kind.schema)();
+    let properties = schema.as_value().get("properties")?.as_object()?;
+    let (field, _) = properties.iter().find(|(_, schema)| schema.to_string().contains(&format!("\"x-acme-ref\":\"{parent}\"")))?;
+    let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
+    expression::references(id).is_empty().then(|| id.to_owned())
+}
+
+/// Whether the index shows a resource of this type, or could not.
+fn may_exist(kind: &Kind, index: &BTreeMap<String, Tags>) -> bool {
+    match kind.arn {
+        // What the index never shows is read only inside its parents, or cheaply by path.
+        None => true,
+        Some(pattern) => index.keys().any(|arn| arn_matches(arn, pattern)),
+    }
+}
+
+/// `pattern` is `service:resource-prefix`: `ec2:subnet/` matches `arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1`.
+fn arn_matches(arn: &str, pattern: &str) -> bool {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    pattern.split_once(':').is_some_and(|(s, prefix)| s == service && resource.starts_with(prefix))
+}
+
+fn with_kind(error: Error, kind: &Kind) -> Error {
+    Error { message: format!("reading `{}`: {}", kind.name, error.message), ..error }
+}
+
+/// The type of a live resource.
+///
+/// # Errors
+/// When the record names a type this version does not know.
+pub fn kind_of(live: &Live) -> Result<&'static Kind> {
+    resources::kind(&live.kind).ok_or_else(|| Error::new(Sort::Refused, "UnknownType", format!("acme has no type `{}`", live.kind)))
+}

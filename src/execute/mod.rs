@@ -1,0 +1,314 @@
+//! Carries a plan out: build, pivot, clear. The only stage that changes anything.
+
+mod settle;
+mod step;
+mod walk;
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use crate::{
+    aws::{Error, Sort},
+    cloud::{Call, Cloud},
+    discover::{self, World},
+    kind::{Kind, Live},
+    plan::{Op, Plan, Step},
+    resource::Tags,
+    resources,
+    stack::{Address, Stack},
+    types::expression,
+};
+use settle::Settler;
+use step::Job;
+use walk::{Next, Worker, walk};
+
+/// What happens while a plan is carried out.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    /// A step began.
+    Started {
+        /// The resource.
+        address: Address,
+        /// What is done.
+        #[serde(skip)]
+        op: Op,
+        /// Usual time in seconds.
+        usual_seconds: u64,
+    },
+    /// AWS's own words on the way.
+    Settling {
+        /// The resource.
+        address: Address,
+        /// What AWS says.
+        status: String,
+    },
+    /// A step ended well.
+    Done {
+        /// The resource.
+        address: Address,
+        /// What was done.
+        #[serde(skip)]
+        op: Op,
+        /// Physical id, unless deleted.
+        id: Option<String>,
+        /// Time it took, in milliseconds.
+        milliseconds: u64,
+    },
+    /// A step failed.
+    Failed {
+        /// The resource.
+        address: Address,
+        /// What was tried.
+        #[serde(skip)]
+        op: Op,
+        /// AWS's code, message and request id.
+        message: String,
+    },
+}
+
+/// A step that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The resource.
+    pub address: Address,
+    /// What was tried.
+    pub op: Op,
+    /// Why.
+    pub error: Error,
+}
+
+/// How it ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Steps that ended well.
+    pub done: Vec<(Address, Op)>,
+    /// Steps that failed.
+    pub failed: Vec<Failure>,
+    /// Steps that were not tried.
+    pub left: Vec<(Address, Op)>,
+    /// Whether the user interrupted.
+    pub interrupted: bool,
+    /// What is there now, by address.
+    pub live: BTreeMap<Address, Live>,
+}
+
+/// How many steps run at once. AWS's limits are kept per action, below.
+const AT_ONCE: usize = 64;
+
+/// Carries out a plan without obstacles. `interrupt` is asked between steps: once true, what is under way is finished and
+/// nothing more begun.
+pub async fn execute(
+    stack: &Stack,
+    plan: &Plan,
+    world: World,
+    cloud: Arc<Cloud>,
+    interrupt: impl Fn() -> bool,
+    events: mpsc::UnboundedSender<Event>,
+) -> Outcome {
+    let live = plan
+        .changes
+        .iter()
+        .filter_map(|change| Some((change.address.clone(), change.before.clone()?)))
+        .collect();
+    let mut crew = Crew {
+        stack,
+        plan,
+        world,
+        settler: Settler::new(cloud.clone()),
+        cloud,
+        events,
+        interrupt,
+        outcome: Outcome { live, ..Outcome::default() },
+        run: run_id(),
+    };
+    for graph in [&plan.build, &plan.clear] {
+        let ends = if crew.outcome.failed.is_empty() && !crew.outcome.interrupted {
+            walk(graph, AT_ONCE, &mut crew).await
+        } else {
+            graph.node_indices().map(|_| None).collect()
+        };
+        let unstarted = graph.node_indices().zip(ends).filter(|(_, end)| end.is_none());
+        crew.outcome.left.extend(unstarted.map(|(node, _)| (plan.changes[graph[node].change].address.clone(), graph[node].op)));
+    }
+    crew.outcome
+}
+
+/// Distinguishes this run's tokens from those of others.
+fn run_id() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", now.as_nanos(), std::process::id())
+}
+
+struct Crew<'a, I> {
+    stack: &'a Stack,
+    plan: &'a Plan,
+    world: World,
+    settler: Settler,
+    cloud: Arc<Cloud>,
+    events: mpsc::UnboundedSender<Event>,
+    interrupt: I,
+    outcome: Outcome,
+    run: String,
+}
+
+impl<I: Fn() -> bool> Crew<'_, I> {
+    /// The wanted spec with every reference resolved to what is there now.
+    fn spec(&self, address: &Address, kind: &Kind) -> Result<Value, Error> {
+        let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
+        let known = expression::resolve(&declared.spec, &|reference| {
+            let address = Address::new(reference.kind, reference.name);
+            self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
+        });
+        if expression::has_reference(&known) {
+            let mut missing = Vec::new();
+            expression::each_string(&known, &mut |text| missing.extend(expression::references(text).iter().map(|r| r.text.to_owned())));
+            return Err(Error::new(Sort::Refused, "NoOutput", format!("AWS gave no value for {}", missing.join(", "))));
+        }
+        (kind.parse)(known).map_err(|problems| {
+            let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.at, p.message)).collect();
+            Error::new(Sort::Refused, "Shape", text.join("; "))
+        })
+    }
+
+    fn job(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<Job, Error> {
+        let change = &self.plan.changes[step.change];
+        let address = &change.address;
+        let kind = resources::kind(&address.kind)
+            .ok_or_else(|| Error::new(Sort::Refused, "UnknownType", format!("acme has no type `{}`", address.kind)))?;
+        let spec = match step.op {
+            Op::Create | Op::Update => self.spec(address, kind)?,
+            Op::Delete | Op::Forget => Value::Null,
+        };
+        let tags: Tags = self.stack.resources.get(address).map(|declared| declared.tags.clone()).unwrap_or_default();
+        let (stack, world) = (self.stack, &self.world);
+        let parents: Vec<String> = kind
+            .parent
+            .map(|parent| self.outcome.live.iter().filter(|(a, _)| a.kind == parent).map(|(_, live)| live.id.clone()).collect())
+            .unwrap_or_default();
+        let poller = self.settler.poller(kind, || {
+            let mut scope = discover::scope(stack, kind, world);
+            // What this run touches is asked afresh: the index lags.
+            if let Some(index) = &mut scope.index {
+                for change in plan_touches(self.plan) {
+                    index.remove(change);
+                }
+            }
+            scope
+        });
+        Ok(Job {
+            cloud: self.cloud.clone(),
+            kind,
+            op: step.op,
+            call: Call {
+                address: address.to_string(),
+                tags,
+                token: token(&self.run, address, step.op),
+                on_delete: change.on_delete,
+                stack: self.stack.name.clone(),
+                environment: self.stack.environment.clone(),
+            },
+            spec,
+            before: change.before.clone(),
+            poller,
+            parents,
+            status,
+        })
+    }
+}
+
+/// ARNs of what a plan changes.
+fn plan_touches(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.changes.iter().filter(|change| change.action != crate::plan::Action::None).filter_map(|change| change.before.as_ref()?.arn())
+}
+
+/// 40 hex digits, the same for every try of one step of one run.
+fn token(run: &str, address: &Address, op: Op) -> String {
+    let digest = Sha256::digest(format!("{run}/{address}/{op:?}"));
+    digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl<I: Fn() -> bool> Worker<Step> for Crew<'_, I> {
+    type Done = Option<Live>;
+    type Error = Error;
+
+    fn usual(&self, step: &Step) -> Duration {
+        self.plan.usual(step)
+    }
+
+    fn start(&mut self, step: &Step) -> impl Future<Output = Result<Option<Live>, Error>> + Send + 'static {
+        let address = self.plan.changes[step.change].address.clone();
+        let op = step.op;
+        let events = self.events.clone();
+        let usual_seconds = self.plan.usual(step).as_secs();
+        // Nobody listens when progress is not shown; the outcome says it all the same.
+        events.send(Event::Started { address: address.clone(), op, usual_seconds }).ok();
+        let (status, mut heard) = mpsc::unbounded_channel();
+        let job = self.job(step, status);
+        let begun = Instant::now();
+        async move {
+            let ended = match job {
+                Ok(job) => {
+                    let run = job.run();
+                    tokio::pin!(run);
+                    let mut last = String::new();
+                    loop {
+                        tokio::select! {
+                            ended = &mut run => break ended,
+                            Some(status) = heard.recv() => if status != last {
+                                last.clone_from(&status);
+                                events.send(Event::Settling { address: address.clone(), status }).ok();
+                            },
+                        }
+                    }
+                }
+                Err(error) => Err(error),
+            };
+            let event = match &ended {
+                Ok(live) => {
+                    let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    Event::Done { address, op, id: live.as_ref().map(|live| live.id.clone()), milliseconds }
+                }
+                Err(error) => Event::Failed { address, op, message: error.to_string() },
+            };
+            events.send(event).ok();
+            ended
+        }
+    }
+
+    fn ended(&mut self, step: &Step, end: &Result<Option<Live>, Error>) -> Next {
+        let address = self.plan.changes[step.change].address.clone();
+        match end {
+            Ok(Some(live)) => {
+                self.outcome.live.insert(address.clone(), live.clone());
+                self.outcome.done.push((address, step.op));
+            }
+            Ok(None) => {
+                // After a replacement the new one stands under this address.
+                let id = self.plan.changes[step.change].id.as_deref();
+                if self.outcome.live.get(&address).map(|live| live.id.as_str()) == id {
+                    self.outcome.live.remove(&address);
+                }
+                self.outcome.done.push((address, step.op));
+            }
+            Err(error) => {
+                self.outcome.failed.push(Failure { address, op: step.op, error: error.clone() });
+                return Next::Stop;
+            }
+        }
+        if (self.interrupt)() {
+            self.outcome.interrupted = true;
+            return Next::Stop;
+        }
+        Next::GoOn
+    }
+}

@@ -1,0 +1,183 @@
+//! Waiting is reading again: one poller per type answers all who wait.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    aws::{Error, Result, Scope, Sort},
+    cloud::Cloud,
+    kind::{Kind, Live},
+    resource::Phase,
+};
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It can be used.
+    Ready,
+    /// It is no longer there.
+    Gone,
+}
+
+struct Request {
+    id: String,
+    until: Until,
+    since: Instant,
+    /// Parents that may have been made since the poller began.
+    parents: Vec<String>,
+    reply: oneshot::Sender<Result<Option<Live>>>,
+    status: mpsc::UnboundedSender<String>,
+}
+
+/// Hands out one poller per type.
+pub struct Settler {
+    cloud: Arc<Cloud>,
+    pollers: BTreeMap<&'static str, Poller>,
+}
+
+/// The poller of one type.
+#[derive(Clone)]
+pub struct Poller {
+    requests: mpsc::UnboundedSender<Request>,
+    /// Calls of this type under way: reading waits for them, so that one read answers all.
+    under_way: Arc<AtomicUsize>,
+}
+
+/// While this lives, the poller of the type holds its next read back.
+pub struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Settler {
+    /// Pollers over `cloud`.
+    pub fn new(cloud: Arc<Cloud>) -> Settler {
+        Settler { cloud, pollers: BTreeMap::new() }
+    }
+    /// The poller of a type; `scope` is what its reads return.
+    pub fn poller(&mut self, kind: &'static Kind, scope: impl FnOnce() -> Scope) -> Poller {
+        let cloud = self.cloud.clone();
+        let poller = self.pollers.entry(kind.name).or_insert_with(|| {
+            let (requests, inbox) = mpsc::unbounded_channel();
+            let under_way = Arc::new(AtomicUsize::new(0));
+            tokio::spawn(poll(cloud, kind, scope(), inbox, under_way.clone()));
+            Poller { requests, under_way }
+        });
+        poller.clone()
+    }
+}
+
+impl Poller {
+    /// Says that a call of this type is under way.
+    pub fn under_way(&self) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(self.under_way.clone())
+    }
+    /// Waits. `status` hears AWS's own words in between.
+    ///
+    /// # Errors
+    /// When it failed, did not get there within ten times its usual time (at least ten minutes), or can't be read.
+    pub async fn wait(
+        &self,
+        id: &str,
+        until: Until,
+        parents: Vec<String>,
+        status: mpsc::UnboundedSender<String>,
+    ) -> Result<Option<Live>> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request { id: id.to_owned(), until, since: Instant::now(), parents, reply, status };
+        let stopped = || Error::new(Sort::Refused, "Stopped", "the poller stopped");
+        self.requests.send(request).map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+/// How long a new resource may stay invisible before that is an error.
+const INVISIBLE: Duration = Duration::from_secs(90);
+
+async fn poll(cloud: Arc<Cloud>, kind: &'static Kind, mut scope: Scope, mut inbox: mpsc::UnboundedReceiver<Request>, under_way: Arc<AtomicUsize>) {
+    let mut waiting: Vec<Request> = Vec::new();
+    let first = Duration::from_millis(20);
+    let longest = (kind.usual / 10).clamp(Duration::from_secs(1), Duration::from_secs(15));
+    let mut pause = first;
+    loop {
+        if waiting.is_empty() {
+            let Some(request) = inbox.recv().await else { return };
+            waiting.push(request);
+            pause = first;
+        }
+        tokio::time::sleep(pause).await;
+        // Others of this type are about to be waited for too: let them come along, within reason.
+        let held = Instant::now();
+        while under_way.load(Ordering::Relaxed) > 0 && held.elapsed() < Duration::from_secs(2) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let known = waiting.len();
+        while let Ok(request) = inbox.try_recv() {
+            waiting.push(request);
+        }
+        pause = if waiting.len() > known { first } else { (pause * 2).max(Duration::from_millis(250)).min(longest) };
+        scope.parents.extend(waiting.iter_mut().flat_map(|request| std::mem::take(&mut request.parents)));
+        scope.parents.sort();
+        scope.parents.dedup();
+        let found = match cloud.list(kind, &scope).await {
+            Ok(found) => found.into_iter().map(|live| (live.id.clone(), live)).collect::<BTreeMap<_, _>>(),
+            Err(error) if matches!(error.sort, Sort::Throttled | Sort::Unreachable | Sort::Gone | Sort::NotYet) => {
+                waiting.retain(|request| request.since.elapsed() < INVISIBLE);
+                continue;
+            }
+            Err(error) => {
+                for request in waiting.drain(..) {
+                    drop(request.reply.send(Err(error.clone())));
+                }
+                continue;
+            }
+        };
+        let patience = (kind.usual * 10).max(Duration::from_secs(600));
+        let mut still = Vec::new();
+        for request in waiting.drain(..) {
+            match answer(&request, found.get(&request.id), patience) {
+                Some(answer) => drop(request.reply.send(answer)),
+                None => still.push(request),
+            }
+        }
+        waiting = still;
+    }
+}
+
+/// What a read answers one who waits; `None`: keep waiting.
+fn answer(request: &Request, live: Option<&Live>, patience: Duration) -> Option<Result<Option<Live>>> {
+    let waited = request.since.elapsed();
+    let status = match (request.until, live.map(|live| &live.phase)) {
+        (Until::Gone, None) => return Some(Ok(None)),
+        (Until::Ready, Some(Phase::Ready)) => return Some(Ok(live.cloned())),
+        (_, Some(Phase::Failed(status))) => return Some(Err(Error::new(Sort::Refused, "Failed", format!("AWS reports `{status}`")))),
+        (Until::Ready, None) if waited > INVISIBLE => {
+            let message = format!("`{}` did not become visible within {} s", request.id, INVISIBLE.as_secs());
+            return Some(Err(Error::new(Sort::Refused, "NotVisible", message)));
+        }
+        (Until::Ready, None) => "not visible yet".to_owned(),
+        (_, Some(Phase::Settling(status))) => status.clone(),
+        (Until::Gone, Some(Phase::Ready)) if waited > INVISIBLE => "still there".to_owned(),
+        (Until::Gone, Some(Phase::Ready)) => "deleting".to_owned(),
+        (_, Some(Phase::Leaving)) => "deleting".to_owned(),
+    };
+    if waited > patience {
+        let message = format!("`{}` is still `{status}` after {} s", request.id, waited.as_secs());
+        return Some(Err(Error::new(Sort::Refused, "TimedOut", message)));
+    }
+    // Nobody listens when progress is not shown.
+    request.status.send(status).ok();
+    None
+}

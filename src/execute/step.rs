@@ -1,0 +1,186 @@
+//! Brings one step to its verified end: call, settle, compare again, bring what is left.
+
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::settle::{Poller, Until};
+use crate::{
+    aws::{ADDRESS, Error, Result, STACK, Sort},
+    cloud::{Call, Cloud},
+    discover::visible_tags,
+    kind::{Kind, Live},
+    plan::{FieldDiff, Op, diff},
+    resource::{Changed, Tags},
+};
+
+/// All one step needs; it shares nothing with other steps.
+pub struct Job {
+    pub cloud: Arc<Cloud>,
+    pub kind: &'static Kind,
+    pub op: Op,
+    pub call: Call,
+    /// The wanted spec, every reference resolved; `Null` for deletions.
+    pub spec: Value,
+    /// What is there.
+    pub before: Option<Live>,
+    pub poller: Poller,
+    /// Ids of live resources of the type's parent type.
+    pub parents: Vec<String>,
+    /// Hears AWS's status in between.
+    pub status: mpsc::UnboundedSender<String>,
+}
+
+/// How often what a read shows to be missing is brought by a further update. EKS takes one kind of change at a time.
+const ROUNDS: usize = 8;
+
+impl Job {
+    /// Does the step. Gives what is there afterwards; `None` after a deletion.
+    ///
+    /// # Errors
+    /// What AWS answered, or that AWS did not keep what it was told.
+    pub async fn run(self) -> Result<Option<Live>> {
+        match (self.op, &self.before) {
+            (Op::Create, _) => self.create().await.map(Some),
+            (Op::Update, Some(before)) => {
+                let before = before.clone();
+                self.update(before).await.map(Some)
+            }
+            (Op::Delete, Some(before)) => self.delete(before).await.map(|()| None),
+            (Op::Forget, Some(before)) => self.forget(before).await.map(|()| None),
+            (_, None) => Err(Error::new(Sort::Refused, "NothingThere", "there is nothing to change")),
+        }
+    }
+
+    async fn create(&self) -> Result<Live> {
+        let id = {
+            let _under_way = self.poller.under_way();
+            let id = patiently(self.patience(), || self.cloud.create(self.kind, &self.call, &self.spec)).await?;
+            if self.kind.taggable && !self.kind.tags_on_create {
+                let untagged = Tags::new();
+                patiently(self.patience(), || self.cloud.retag(self.kind, &id, None, &untagged, &self.call.tags)).await?;
+            }
+            let created = (self.kind.created)(&self.spec)?;
+            let missing = diff(&self.spec, &created, &[]);
+            if !missing.is_empty() {
+                self.bring(&id, &created, &missing).await?;
+            }
+            id
+        };
+        self.verified(&id).await
+    }
+
+    async fn update(&self, before: Live) -> Result<Live> {
+        {
+            let _under_way = self.poller.under_way();
+            let aligned = (self.kind.align)(&self.spec, &before.spec);
+            let missing = diff(&self.spec, &aligned, &[]);
+            if !missing.is_empty() {
+                self.bring(&before.id, &aligned, &missing).await?;
+            }
+            self.tag(&before).await?;
+        }
+        self.verified(&before.id).await
+    }
+
+    async fn delete(&self, live: &Live) -> Result<()> {
+        let deleted = {
+            let _under_way = self.poller.under_way();
+            patiently(Duration::from_secs(900), || self.cloud.delete(self.kind, &self.call, live)).await
+        };
+        match deleted {
+            Err(error) if !error.is_gone() => return Err(error),
+            _ => {}
+        }
+        self.poller.wait(&live.id, Until::Gone, self.parents.clone(), self.status.clone()).await.map(|_| ())
+    }
+
+    /// Takes the marks off: from then on it is nobody's.
+    async fn forget(&self, live: &Live) -> Result<()> {
+        let kept: Tags = live.tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(k, v)| (k.clone(), v.clone())).collect();
+        self.cloud.retag(self.kind, &live.id, live.arn(), &live.tags, &kept).await
+    }
+
+    /// Reads back, and brings what is missing, until nothing is.
+    async fn verified(&self, id: &str) -> Result<Live> {
+        let mut last: Vec<FieldDiff> = Vec::new();
+        for _ in 0..ROUNDS {
+            let live = self.poller.wait(id, Until::Ready, self.parents.clone(), self.status.clone()).await?;
+            let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
+            let aligned = (self.kind.align)(&self.spec, &live.spec);
+            let missing = diff(&self.spec, &aligned, &[]);
+            let tagged = !self.kind.taggable || visible_tags(&live.tags, &self.call.tags) == self.call.tags;
+            if missing.is_empty() && tagged {
+                return Ok(live);
+            }
+            if !missing.is_empty() && missing == last {
+                return Err(not_kept(&missing));
+            }
+            let _under_way = self.poller.under_way();
+            if !missing.is_empty() {
+                self.bring(id, &aligned, &missing).await?;
+            }
+            if !tagged {
+                self.tag(&live).await?;
+            }
+            last = missing;
+        }
+        Err(not_kept(&last))
+    }
+
+    async fn bring(&self, id: &str, before: &Value, missing: &[FieldDiff]) -> Result<()> {
+        let changed = Changed(missing.iter().map(|field| field.at.clone()).collect());
+        patiently(self.patience(), || self.cloud.update(self.kind, &self.call, id, before, &self.spec, &changed)).await
+    }
+
+    async fn tag(&self, live: &Live) -> Result<()> {
+        let before = visible_tags(&live.tags, &self.call.tags);
+        if !self.kind.taggable || before == self.call.tags {
+            return Ok(());
+        }
+        // Marks of another stack are never overwritten.
+        if live.tags.get(STACK).is_some_and(|stack| *stack != self.call.stack) {
+            let owner = live.tags.get(ADDRESS).cloned().unwrap_or_default();
+            return Err(Error::new(Sort::Refused, "NotOurs", format!("`{}` belongs to another stack as `{owner}`", live.id)));
+        }
+        patiently(self.patience(), || self.cloud.retag(self.kind, &live.id, live.arn(), &before, &self.call.tags)).await
+    }
+
+    /// How long "not yet" and "in use" are waited for.
+    fn patience(&self) -> Duration {
+        (self.kind.usual * 3).max(Duration::from_secs(120))
+    }
+}
+
+fn not_kept(missing: &[FieldDiff]) -> Error {
+    let fields: Vec<String> = missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
+    Error::new(Sort::Refused, "NotKept", format!("AWS did not keep what it was told: {}", fields.join("; ")))
+}
+
+/// The one retry policy above the SDK's: what AWS says will pass is tried again with growing pauses, for at most `patience`.
+async fn patiently<T, F: Future<Output = Result<T>>>(patience: Duration, call: impl Fn() -> F) -> Result<T> {
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(500);
+    loop {
+        let error = match call().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let patience = match error.sort {
+            Sort::NotYet | Sort::Conflict | Sort::Throttled => patience,
+            // What was made a moment ago may not be known everywhere yet.
+            Sort::Gone => patience.min(Duration::from_secs(30)),
+            _ => return Err(error),
+        };
+        if start.elapsed() + pause > patience {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
+}

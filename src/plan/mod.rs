@@ -1,0 +1,407 @@
+//! The planner: a pure function from what is wanted and what is there to what will be done, in which order.
+
+mod diff;
+mod order;
+mod pair;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use petgraph::graph::DiGraph;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    discover::{World, kind_of, visible_tags},
+    kind::{Kind, Live},
+    resource::{Data, OnDelete, Phase, Tags},
+    stack::{Address, Declared, Stack},
+    types::expression,
+};
+
+pub use diff::{FieldDiff, diff};
+pub use order::{critical_path, longest_roads};
+pub use pair::Foreign;
+
+/// What happens to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing.
+    None,
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// A new one is made and the old one deleted.
+    Replace,
+    /// It is deleted.
+    Delete,
+    /// It stays in AWS but is no longer the stack's.
+    Forget,
+}
+
+/// Why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+pub enum Reason {
+    /// As it should be.
+    AsDeclared,
+    /// Not there.
+    NotThere,
+    /// Fields or tags differ.
+    Differs,
+    /// These fields can't change in place.
+    CannotChange {
+        /// JSON pointers.
+        fields: Vec<String>,
+    },
+    /// AWS says that it failed.
+    Failed {
+        /// AWS's words.
+        status: String,
+    },
+    /// No longer in the definition.
+    NotDeclared,
+    /// The stack is torn down.
+    Destroyed,
+    /// A second one with the same marks, left over from an interrupted run.
+    LeftOver,
+}
+
+/// Which half of a replacement comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum First {
+    /// The new one is made before the old one goes.
+    New,
+    /// The old one goes first, because both can't have the same name: this can't be undone.
+    Old,
+}
+
+/// One entry of the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct Change {
+    /// The resource.
+    pub address: Address,
+    /// What happens to it.
+    pub action: Action,
+    /// Why.
+    #[serde(flatten)]
+    pub reason: Reason,
+    /// Fields that differ; for a create every field that is set.
+    pub fields: Vec<FieldDiff>,
+    /// Tags before and after, where they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<(Tags, Tags)>,
+    /// For a replacement, which half comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<First>,
+    /// Physical id of what is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What becomes of its data.
+    #[serde(skip)]
+    pub on_delete: OnDelete,
+    /// What is there.
+    #[serde(skip)]
+    pub before: Option<Live>,
+    /// What cannot be undone about it, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<String>,
+    /// Usual time in seconds.
+    pub usual_seconds: u64,
+}
+
+/// One step of the way: what is done to which entry of [`Plan::changes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Index into [`Plan::changes`].
+    pub change: usize,
+    /// What is done.
+    pub op: Op,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Op {
+    /// Makes it.
+    Create,
+    /// Changes it in place.
+    Update,
+    /// Deletes it.
+    Delete,
+    /// Takes the marks off.
+    Forget,
+}
+
+/// What stands in the way of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Obstacle {
+    /// The resource.
+    pub address: Address,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// What will be done.
+pub struct Plan {
+    /// Stack name.
+    pub stack: String,
+    /// Environment name.
+    pub environment: String,
+    /// Region.
+    pub region: String,
+    /// Account.
+    pub account: String,
+    /// One entry per address, unchanged ones included, in order of address.
+    pub changes: Vec<Change>,
+    /// Creates and updates, and the old halves of replacements that must go first. An edge points from what is first.
+    pub build: DiGraph<Step, ()>,
+    /// Deletions, after the pivot.
+    pub clear: DiGraph<Step, ()>,
+    /// What stands in the way: with any of these, nothing may be done.
+    pub obstacles: Vec<Obstacle>,
+    /// What the reader should know.
+    pub warnings: Vec<String>,
+}
+
+/// How many of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Resources made.
+    pub create: usize,
+    /// Resources changed in place.
+    pub update: usize,
+    /// Resources made anew.
+    pub replace: usize,
+    /// Resources deleted or given up.
+    pub delete: usize,
+    /// Resources as they should be.
+    pub unchanged: usize,
+}
+
+impl Plan {
+    /// Counts by action.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for change in &self.changes {
+            match change.action {
+                Action::None => summary.unchanged += 1,
+                Action::Create => summary.create += 1,
+                Action::Update => summary.update += 1,
+                Action::Replace => summary.replace += 1,
+                Action::Delete | Action::Forget => summary.delete += 1,
+            }
+        }
+        summary
+    }
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.changes.iter().all(|change| change.action == Action::None)
+    }
+    /// The longest road through the plan, in usual times.
+    pub fn usual_time(&self) -> Duration {
+        let longest = |graph| longest_roads(graph, |step: &Step| self.usual(step)).into_iter().max().unwrap_or_default();
+        longest(&self.build) + longest(&self.clear)
+    }
+    /// Usual time of one step.
+    pub fn usual(&self, step: &Step) -> Duration {
+        match step.op {
+            Op::Forget => Duration::from_secs(1),
+            _ => Duration::from_secs(self.changes[step.change].usual_seconds),
+        }
+    }
+}
+
+/// What is wanted: the definition as it is, or nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Everything the definition declares.
+    Apply,
+    /// Nothing.
+    Destroy,
+}
+
+/// Compares the definition with what is there. Pure: makes no call, reads no clock.
+pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &str) -> Plan {
+    let paired = pair::pair(stack, world);
+    let mut planner = Planner { world: &paired, changes: BTreeMap::new(), obstacles: Vec::new() };
+    if goal == Goal::Apply {
+        planner.obstacles.extend(paired.foreign.iter().map(foreign));
+        for address in order::topological(stack) {
+            planner.declared(&stack.resources[&address]);
+        }
+    }
+    for (address, live) in &paired.live {
+        match (goal, stack.resources.get(address)) {
+            (Goal::Apply, Some(_)) => {}
+            (Goal::Apply, None) => planner.gone(address, live, None, Reason::NotDeclared),
+            (Goal::Destroy, declared) => planner.gone(address, live, declared, Reason::Destroyed),
+        }
+    }
+    for (number, live) in paired.left_over.iter().enumerate() {
+        let kind = live.kind.as_str();
+        planner.gone(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
+    }
+    let Planner { changes, obstacles, .. } = planner;
+    let mut changes: Vec<Change> = changes.into_values().collect();
+    let (build, clear) = order::order(stack, &mut changes);
+    Plan {
+        stack: stack.name.clone(),
+        environment: stack.environment.clone(),
+        region: region.to_owned(),
+        account: account.to_owned(),
+        changes,
+        build,
+        clear,
+        obstacles,
+        warnings: world.warnings.clone(),
+    }
+}
+
+fn foreign(foreign: &Foreign) -> Obstacle {
+    Obstacle {
+        address: foreign.address.clone(),
+        message: format!("`{}` exists but is not this stack's", foreign.id),
+        help: format!("give `{}` another name, or remove the existing one", foreign.address),
+    }
+}
+
+struct Planner<'a> {
+    world: &'a pair::Paired<'a>,
+    changes: BTreeMap<Address, Change>,
+    obstacles: Vec<Obstacle>,
+}
+
+impl Planner<'_> {
+    /// A declared resource; what it needs has been planned before.
+    fn declared(&mut self, declared: &Declared) {
+        let wanted = self.resolved(declared);
+        let change = match self.world.live.get(&declared.address) {
+            None => Change {
+                fields: set_fields(&wanted),
+                ..change(declared.address.clone(), declared.kind, Action::Create, Reason::NotThere, None)
+            },
+            Some(live) => self.compared(declared, &wanted, live),
+        };
+        self.changes.insert(declared.address.clone(), change);
+    }
+
+    fn compared(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
+        let kind = declared.kind;
+        let fields = diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace);
+        let before = visible_tags(&live.tags, &declared.tags);
+        let tags = (kind.taggable && before != declared.tags).then(|| (before, declared.tags.clone()));
+        let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.at.clone()).collect();
+        let (action, reason) = match &live.phase {
+            Phase::Failed(status) => (Action::Replace, Reason::Failed { status: status.clone() }),
+            _ if !forcing.is_empty() => (Action::Replace, Reason::CannotChange { fields: forcing }),
+            _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
+            _ => (Action::None, Reason::AsDeclared),
+        };
+        let mut change = Change { fields, tags, ..change(declared.address.clone(), kind, action, reason, Some(live)) };
+        change.on_delete = on_delete(kind, declared.on_delete, live);
+        if action == Action::Replace {
+            self.protect(&change, kind, live, true);
+            // A new one with the same name can't stand beside the old one.
+            let same_name = kind.naming.is_some() && !change.fields.iter().any(|f| f.at == "/name") || !kind.identity.is_empty();
+            change.first = Some(if same_name || kind.parent.is_some() { First::Old } else { First::New });
+            change.irreversible = irreversible(kind, change.on_delete, change.first);
+        }
+        change
+    }
+
+    /// A live resource that is no longer wanted.
+    fn gone(&mut self, address: &Address, live: &Live, declared: Option<&Declared>, reason: Reason) {
+        let Ok(kind) = kind_of(live) else { return };
+        let on_delete = on_delete(kind, declared.and_then(|d| d.on_delete), live);
+        let retained = declared.and_then(|d| d.on_delete).or_else(|| marked(live)) == Some(OnDelete::Retain);
+        let action = if retained { Action::Forget } else { Action::Delete };
+        let mut change = change(address.clone(), kind, action, reason, Some(live));
+        change.on_delete = on_delete;
+        if action == Action::Delete {
+            change.irreversible = irreversible(kind, on_delete, None);
+            self.protect(&change, kind, live, declared.is_some());
+        }
+        self.changes.insert(address.clone(), change);
+    }
+
+    /// AWS's own deletion protection stops a plan before the first call.
+    fn protect(&mut self, change: &Change, kind: &Kind, live: &Live, declared: bool) {
+        let Some(pointer) = kind.protection else { return };
+        if live.spec.pointer(pointer) != Some(&Value::Bool(true)) {
+            return;
+        }
+        let field = pointer.trim_start_matches('/');
+        let address = &change.address;
+        let help = if declared {
+            format!("set `{field}: false` on `{address}`, apply that, and try again")
+        } else {
+            format!("declare `{address}` once more with `{field}: false`, apply that, and remove it then")
+        };
+        let message = format!("`{address}` ({}) is protected from deletion", live.id);
+        self.obstacles.push(Obstacle { address: address.clone(), message, help });
+    }
+
+    /// The wanted spec with every reference that is known already, in canonical form.
+    fn resolved(&self, declared: &Declared) -> Value {
+        if declared.needs.is_empty() {
+            return declared.spec.clone();
+        }
+        let known = expression::resolve(&declared.spec, &|reference| {
+            let address = Address::new(reference.kind, reference.name);
+            let stays = self.changes.get(&address).is_some_and(|c| matches!(c.action, Action::None | Action::Update));
+            stays.then(|| self.world.live.get(&address)?.output(reference.output)).flatten()
+        });
+        (declared.kind.parse)(known.clone()).unwrap_or(known)
+    }
+}
+
+fn change(address: Address, kind: &Kind, action: Action, reason: Reason, live: Option<&Live>) -> Change {
+    Change {
+        address,
+        action,
+        reason,
+        fields: Vec::new(),
+        tags: None,
+        first: None,
+        id: live.map(|live| live.id.clone()),
+        on_delete: OnDelete::Delete,
+        before: live.cloned(),
+        irreversible: None,
+        usual_seconds: kind.usual.as_secs(),
+    }
+}
+
+/// Every field that a create sets.
+fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
+    diff(wanted, &Value::Object(serde_json::Map::new()), &[])
+}
+
+fn marked(live: &Live) -> Option<OnDelete> {
+    let text = live.tags.get(crate::aws::ON_DELETE)?;
+    serde_json::from_value(Value::String(text.clone())).ok()
+}
+
+/// What becomes of the data: what the definition says, else what the mark says, else the type's default.
+fn on_delete(kind: &Kind, declared: Option<OnDelete>, live: &Live) -> OnDelete {
+    declared.or_else(|| marked(live)).unwrap_or(match kind.data {
+        Data::None => OnDelete::Delete,
+        Data::Snapshot => OnDelete::Snapshot,
+        Data::Contents | Data::Window => OnDelete::Retain,
+    })
+}
+
+/// What is lost, in words.
+fn irreversible(kind: &Kind, on_delete: OnDelete, first: Option<First>) -> Option<String> {
+    match (kind.data, on_delete) {
+        (Data::Snapshot, OnDelete::Snapshot) => Some("its data is kept in a final snapshot only".into()),
+        (Data::Snapshot | Data::Contents, OnDelete::Delete) => Some("its data is deleted with it".into()),
+        (Data::Window, OnDelete::Delete) => Some("it is deleted after the shortest window AWS allows".into()),
+        (Data::Window, _) => Some("it is deleted after its recovery window".into()),
+        _ if first == Some(First::Old) => Some("the old one goes before the new one is there".into()),
+        _ => None,
+    }
+}

@@ -1,0 +1,151 @@
+//! The order of steps.
+//!
+//! ```text
+//! build:  vpc ─► subnet ─► nat          creates and updates, what is needed first
+//! ──────────────── pivot ────────────── everything new is there and verified
+//! clear:  old nat ─► old subnet         deletions, dependents first
+//! ```
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use petgraph::{
+    Direction::Outgoing,
+    graph::{DiGraph, NodeIndex},
+    visit::{Topo, Walker},
+};
+
+use super::{Action, Change, First, Op, Step};
+use crate::{
+    stack::{Address, Stack},
+    types::expression,
+};
+
+/// Addresses of a stack, each after all it needs. The compiler has refused cycles.
+pub fn topological(stack: &Stack) -> Vec<Address> {
+    let mut graph = DiGraph::<&Address, ()>::new();
+    let nodes: BTreeMap<&Address, NodeIndex> = stack.resources.keys().map(|address| (address, graph.add_node(address))).collect();
+    for declared in stack.resources.values() {
+        for need in declared.needs.iter().filter_map(|need| nodes.get(need)) {
+            graph.add_edge(*need, nodes[&declared.address], ());
+        }
+    }
+    Topo::new(&graph).iter(&graph).map(|node| graph[node].clone()).collect()
+}
+
+/// Makes the two graphs, and settles which half of each replacement comes first.
+pub fn order(stack: &Stack, changes: &mut [Change]) -> (DiGraph<Step, ()>, DiGraph<Step, ()>) {
+    let users = live_users(stack, changes);
+    spread_old_first(changes, &users);
+    let mut build = DiGraph::new();
+    let mut clear = DiGraph::new();
+    // Step that makes or changes it, and step that deletes it, by change.
+    let mut made: HashMap<usize, NodeIndex> = HashMap::new();
+    let mut early: HashMap<usize, NodeIndex> = HashMap::new();
+    let mut late: HashMap<usize, NodeIndex> = HashMap::new();
+    for (change, entry) in changes.iter().enumerate() {
+        let step = |op| Step { change, op };
+        match entry.action {
+            Action::None => {}
+            Action::Create => drop(made.insert(change, build.add_node(step(Op::Create)))),
+            Action::Update => drop(made.insert(change, build.add_node(step(Op::Update)))),
+            Action::Forget => drop(late.insert(change, clear.add_node(step(Op::Forget)))),
+            Action::Delete if entry.first == Some(First::Old) => drop(early.insert(change, build.add_node(step(Op::Delete)))),
+            Action::Delete => drop(late.insert(change, clear.add_node(step(Op::Delete)))),
+            Action::Replace => {
+                let new = build.add_node(step(Op::Create));
+                made.insert(change, new);
+                if entry.first == Some(First::Old) {
+                    let old = build.add_node(step(Op::Delete));
+                    build.add_edge(old, new, ());
+                    early.insert(change, old);
+                } else {
+                    late.insert(change, clear.add_node(step(Op::Delete)));
+                }
+            }
+        }
+    }
+    let index: HashMap<&Address, usize> = changes.iter().enumerate().map(|(i, change)| (&change.address, i)).collect();
+    for (change, entry) in changes.iter().enumerate() {
+        let (Some(step), Some(declared)) = (made.get(&change), stack.resources.get(&entry.address)) else { continue };
+        for need in declared.needs.iter().filter_map(|need| made.get(index.get(need)?)) {
+            build.add_edge(*need, *step, ());
+        }
+    }
+    for (used, user) in users {
+        for (graph, steps) in [(&mut build, &early), (&mut clear, &late)] {
+            if let (Some(used), Some(user)) = (steps.get(&used), steps.get(&user)) {
+                graph.add_edge(*user, *used, ());
+            }
+        }
+    }
+    (build, clear)
+}
+
+/// Pairs (used, user) of live resources: the user's spec holds the id or ARN of the used one, or the definition says so.
+fn live_users(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
+    let mut by_id: HashMap<&str, usize> = HashMap::new();
+    let mut by_address: HashMap<&Address, usize> = HashMap::new();
+    let leaves = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace | Action::Forget);
+    for (i, change) in changes.iter().enumerate().filter(|(_, change)| leaves(change)) {
+        by_address.insert(&change.address, i);
+        if let Some(live) = &change.before {
+            by_id.insert(&live.id, i);
+            by_id.extend(live.arn().map(|arn| (arn, i)));
+        }
+    }
+    let mut users = Vec::new();
+    for (user, change) in changes.iter().enumerate().filter(|(_, change)| leaves(change)) {
+        let Some(live) = &change.before else { continue };
+        let mut add = |used: usize| {
+            if used != user {
+                users.push((used, user));
+            }
+        };
+        expression::each_string(&live.spec, &mut |text| by_id.get(text).copied().into_iter().for_each(&mut add));
+        if let Some(declared) = stack.resources.get(&change.address) {
+            declared.needs.iter().filter_map(|need| by_address.get(need)).for_each(|used| add(*used));
+        }
+    }
+    users.sort_unstable();
+    users.dedup();
+    users
+}
+
+/// What uses something that must go first must itself go first.
+fn spread_old_first(changes: &mut [Change], users: &[(usize, usize)]) {
+    let mut queue: Vec<usize> = (0..changes.len()).filter(|i| changes[*i].first == Some(First::Old)).collect();
+    while let Some(used) = queue.pop() {
+        for user in users.iter().filter(|(of, _)| *of == used).map(|(_, user)| *user) {
+            if changes[user].first != Some(First::Old) {
+                changes[user].first = Some(First::Old);
+                queue.push(user);
+            }
+        }
+    }
+}
+
+/// For each node the time from its start to the end of everything that waits for it.
+pub fn longest_roads<N>(graph: &DiGraph<N, ()>, usual: impl Fn(&N) -> Duration) -> Vec<Duration> {
+    let mut road = vec![Duration::ZERO; graph.node_count()];
+    let order: Vec<NodeIndex> = Topo::new(graph).iter(graph).collect();
+    for node in order.into_iter().rev() {
+        let behind = graph.neighbors_directed(node, Outgoing).map(|next| road[next.index()]).max().unwrap_or_default();
+        road[node.index()] = usual(&graph[node]) + behind;
+    }
+    road
+}
+
+/// The nodes of the longest road, first to last.
+pub fn critical_path<N>(graph: &DiGraph<N, ()>, usual: impl Fn(&N) -> Duration) -> Vec<NodeIndex> {
+    let road = longest_roads(graph, usual);
+    let mut next = graph.node_indices().max_by_key(|node| road[node.index()]);
+    let mut path = Vec::new();
+    while let Some(node) = next {
+        path.push(node);
+        next = graph.neighbors_directed(node, Outgoing).max_by_key(|node| road[node.index()]);
+    }
+    path
+}

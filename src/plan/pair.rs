@@ -1,0 +1,89 @@
+//! Which live resource is which declared one: by marks, else by identity; a thing of the wanted name without our marks is foreign.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use crate::{
+    aws::{ENVIRONMENT, STACK},
+    discover::{World, address_of},
+    kind::Live,
+    resource::Phase,
+    stack::{Address, Declared, Stack},
+    types::expression,
+};
+
+/// Live resources by the address they have or had.
+pub struct Paired<'a> {
+    /// One per address.
+    pub live: BTreeMap<Address, &'a Live>,
+    /// Further ones with the marks of an address that has one.
+    pub left_over: Vec<&'a Live>,
+    /// Things with a wanted name that carry no marks of ours.
+    pub foreign: Vec<Foreign>,
+}
+
+/// A thing that has a wanted name but is not ours.
+pub struct Foreign {
+    /// The resource that wants the name.
+    pub address: Address,
+    /// The physical id.
+    pub id: String,
+}
+
+pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
+    let mut paired = Paired { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new() };
+    let mut unmarked = Vec::new();
+    for live in world.iter().filter(|live| live.phase != Phase::Leaving) {
+        let ours = live.tags.get(STACK) == Some(&stack.name) && live.tags.get(ENVIRONMENT) == Some(&stack.environment);
+        match address_of(live).filter(|address| ours && address.kind == live.kind) {
+            Some(address) => match paired.live.get(&address) {
+                None => drop(paired.live.insert(address, live)),
+                Some(other) => {
+                    let wanted = stack.resources.get(&address);
+                    let (keep, drop_it) = if distance(wanted, live) < distance(wanted, other) { (live, *other) } else { (*other, live) };
+                    paired.left_over.push(drop_it);
+                    paired.live.insert(address, keep);
+                }
+            },
+            None => unmarked.push((live, ours)),
+        }
+    }
+    let by_name: HashMap<(&str, &str), &Declared> = stack
+        .resources
+        .values()
+        .filter(|declared| declared.kind.naming.is_some())
+        .filter_map(|declared| Some(((declared.kind.name, declared.spec.get("name")?.as_str()?), declared)))
+        .collect();
+    for (live, ours) in unmarked {
+        if let Some(declared) = identified(stack, &paired.live, live) {
+            paired.live.insert(declared.address.clone(), live);
+        } else if ours {
+            // Ours by its parent, but of no address: it goes under a name made of its id.
+            paired.live.insert(Address::new(&live.kind, live.id.clone()), live);
+        } else if let Some(name) = live.spec.get("name").and_then(Value::as_str)
+            && let Some(declared) = by_name.get(&(live.kind.as_str(), name))
+            && !paired.live.contains_key(&declared.address)
+        {
+            paired.foreign.push(Foreign { address: declared.address.clone(), id: live.id.clone() });
+        }
+    }
+    paired
+}
+
+/// How far a live resource is from what is wanted: of two with the same marks the nearer one is kept.
+fn distance(wanted: Option<&Declared>, live: &Live) -> usize {
+    let failed = if matches!(live.phase, Phase::Failed(_)) { 1000 } else { 0 };
+    failed + wanted.map_or(0, |declared| super::diff(&declared.spec, &live.spec, &[]).iter().filter(|field| !field.later).count())
+}
+
+/// The declared resource that an unmarked one is, by the fields that identify its type.
+fn identified<'a>(stack: &'a Stack, known: &BTreeMap<Address, &Live>, live: &Live) -> Option<&'a Declared> {
+    let of_kind = stack.resources.values().filter(|declared| declared.kind.name == live.kind && !declared.kind.identity.is_empty());
+    of_kind.into_iter().find(|declared| {
+        let spec = expression::resolve(&declared.spec, &|reference| {
+            known.get(&Address::new(reference.kind, reference.name)).and_then(|live| live.output(reference.output))
+        });
+        declared.kind.identity.iter().all(|pointer| spec.pointer(pointer).is_some_and(|value| Some(value) == live.spec.pointer(pointer)))
+    })
+}

@@ -1,0 +1,78 @@
+//! `${type.name.output}` in strings: how one resource's spec names another's output until it is known.
+
+use serde_json::Value;
+
+/// A reference found in a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference<'a> {
+    /// The whole text, `${subnet.a.id}`.
+    pub text: &'a str,
+    /// Name of the type.
+    pub kind: &'a str,
+    /// Name of the resource; may hold dots.
+    pub name: &'a str,
+    /// Name of the output.
+    pub output: &'a str,
+}
+
+/// Every reference in a string. IAM's policy variables (`${aws:username}`) are none: they hold a colon or no dots.
+pub fn references(text: &str) -> Vec<Reference<'_>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else { break };
+        let whole = &rest[start..=start + length];
+        let inner = &whole[2..whole.len() - 1];
+        if !inner.contains(':')
+            && let Some((kind, tail)) = inner.split_once('.')
+            && let Some((name, output)) = tail.rsplit_once('.')
+        {
+            found.push(Reference { text: whole, kind, name, output });
+        }
+        rest = &rest[start + length + 1..];
+    }
+    found
+}
+
+/// Calls `act` for every string below `value`.
+pub fn each_string<'a>(value: &'a Value, act: &mut impl FnMut(&'a str)) {
+    match value {
+        Value::String(text) => act(text),
+        Value::Array(list) => list.iter().for_each(|v| each_string(v, act)),
+        Value::Object(map) => map.values().for_each(|v| each_string(v, act)),
+        _ => {}
+    }
+}
+
+/// Whether any string below `value` holds a reference.
+pub fn has_reference(value: &Value) -> bool {
+    let mut found = false;
+    each_string(value, &mut |text| found |= text.contains("${") && !references(text).is_empty());
+    found
+}
+
+/// Replaces every reference that `lookup` knows. A string that is one reference takes the output's own type.
+pub fn resolve(value: &Value, lookup: &impl Fn(&Reference<'_>) -> Option<Value>) -> Value {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            let found = references(text);
+            if let [one] = found.as_slice()
+                && one.text == text
+            {
+                return lookup(one).unwrap_or_else(|| value.clone());
+            }
+            let mut out = text.clone();
+            for reference in found {
+                match lookup(&reference) {
+                    Some(Value::String(known)) => out = out.replace(reference.text, &known),
+                    Some(known) => out = out.replace(reference.text, &known.to_string()),
+                    None => {}
+                }
+            }
+            Value::String(out)
+        }
+        Value::Array(list) => list.iter().map(|v| resolve(v, lookup)).collect(),
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), resolve(v, lookup))).collect(),
+        other => other.clone(),
+    }
+}
