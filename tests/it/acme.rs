@@ -1,0 +1,107 @@
+//! The binary under test, as a user runs it.
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+use crate::standin;
+
+/// Where acme works: an endpoint or a simulated cloud's folder, and what every command gets.
+#[derive(Clone, Debug)]
+pub struct Acme {
+    arguments: Vec<String>,
+}
+
+/// What a command answered.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Acme {
+    /// Against an endpoint, in the region of the stand-ins' clients.
+    pub fn on(endpoint: &str) -> Acme {
+        Acme { arguments: ["--endpoint-url", endpoint, "--region", "us-east-1"].map(str::to_owned).into() }
+    }
+    /// Against the simulated cloud in a folder.
+    pub fn local(folder: &Path) -> Acme {
+        Acme { arguments: vec![format!("--local={}", folder.display())] }
+    }
+    /// With further arguments on every command.
+    pub fn with(&self, arguments: &[&str]) -> Acme {
+        let mut all = self.arguments.clone();
+        all.extend(arguments.iter().map(|&a| a.to_owned()));
+        Acme { arguments: all }
+    }
+
+    /// Runs a command on a stack; there is no terminal.
+    pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
+        let inner = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
+        let mut whole = Command::from_std(inner);
+        whole.env("NO_COLOR", "1").env_remove("RUST_LOG").current_dir(env!("CARGO_MANIFEST_DIR"));
+        let output = whole.arg(command).arg(stack).args(&self.arguments).args(more).output().expect("acme runs");
+        Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    pub fn apply(&self, stack: &Path) {
+        self.run("apply", stack, &["--yes"]).ok();
+    }
+    pub fn destroy(&self, stack: &Path) {
+        self.run("destroy", stack, &["--yes"]).ok();
+    }
+    pub fn plan(&self, stack: &Path) -> Plan {
+        let done = self.run("plan", stack, &["-o", "json"]).ok();
+        Plan(serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("the plan is no JSON ({error}):\n{}", done.stdout)))
+    }
+    /// Nothing is left to do, by exit code.
+    pub fn settled(&self, stack: &Path) {
+        let done = self.run("plan", stack, &["--detailed-exitcode"]);
+        assert_eq!(done.code, 0, "the second plan is not empty:\n{}{}", done.stdout, done.stderr);
+    }
+}
+
+impl Done {
+    /// The command succeeded.
+    pub fn ok(self) -> Done {
+        assert_eq!(self.code, 0, "acme failed:\n{}{}", self.stdout, self.stderr);
+        self
+    }
+    /// All that was on the screen.
+    pub fn screen(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// A plan as `plan -o json` prints it.
+#[derive(Debug)]
+pub struct Plan(pub Value);
+
+impl Plan {
+    /// `action address` of every change, sorted.
+    pub fn changes(&self) -> Vec<String> {
+        let text = |change: &Value, key: &str| change[key].as_str().unwrap_or_default().to_owned();
+        let list = self.0["changes"].as_array().expect("a list of changes");
+        let mut all: Vec<String> = list.iter().map(|c| format!("{} {}", text(c, "action"), text(c, "address"))).collect();
+        all.sort();
+        all
+    }
+}
+
+/// The repository's own stacks.
+pub fn stack(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(name)
+}
+
+/// Writes a definition into a folder.
+pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("the definition can be written");
+    path
+}

@@ -1,0 +1,57 @@
+# Lists every service for what is there, apart from what a fresh account holds.
+ec2 = client('ec2')
+vpcs = ec2.describe_vpcs()['Vpcs']
+default = {v['VpcId'] for v in vpcs if v.get('IsDefault')}
+
+
+def listed(name, items):
+    items = sorted(str(i) for i in items)
+    if items:
+        out[name] = items
+
+
+def every(service, call, key, **arguments):
+    paginator = client(service).get_paginator(call)
+    return [item for page in paginator.paginate(**arguments) for item in page.get(key, [])]
+
+
+def in_ours(call, key, id_key):
+    return [i[id_key] for i in every('ec2', call, key) if i.get('VpcId') not in default]
+
+
+listed('vpc', {v['VpcId'] for v in vpcs} - default)
+listed('subnet', in_ours('describe_subnets', 'Subnets', 'SubnetId'))
+listed('route_table', in_ours('describe_route_tables', 'RouteTables', 'RouteTableId'))
+listed('security_group', in_ours('describe_security_groups', 'SecurityGroups', 'GroupId'))
+listed('vpc_endpoint', [e['VpcEndpointId'] for e in every('ec2', 'describe_vpc_endpoints', 'VpcEndpoints') if e['State'].lower() != 'deleted'])
+listed('nat_gateway', [n['NatGatewayId'] for n in every('ec2', 'describe_nat_gateways', 'NatGateways') if n['State'] != 'deleted'])
+listed('internet_gateway', [
+    g['InternetGatewayId'] for g in every('ec2', 'describe_internet_gateways', 'InternetGateways')
+    if not any(a.get('VpcId') in default for a in g.get('Attachments', []))])
+listed('elastic_ip', [a.get('AllocationId') for a in ec2.describe_addresses()['Addresses']])
+iam = client('iam')
+listed('iam_role', [r['RoleName'] for r in every('iam', 'list_roles', 'Roles') if not r['Path'].startswith('/aws-service-role/')])
+listed('iam_policy', [p['Arn'] for p in every('iam', 'list_policies', 'Policies', Scope='Local')])
+listed('instance_profile', [p['Arn'] for p in every('iam', 'list_instance_profiles', 'InstanceProfiles')])
+listed('oidc_provider', [p['Arn'] for p in iam.list_open_id_connect_providers()['OpenIDConnectProviderList']])
+kms = client('kms')
+listed('kms_key', [
+    k['KeyId'] for k in every('kms', 'list_keys', 'Keys')
+    for meta in [kms.describe_key(KeyId=k['KeyId'])['KeyMetadata']]
+    if meta['KeyState'] != 'PendingDeletion' and meta.get('KeyManager') != 'AWS'])
+listed('kms_alias', [a['AliasName'] for a in every('kms', 'list_aliases', 'Aliases') if not a['AliasName'].startswith('alias/aws/')])
+listed('eks_cluster', every('eks', 'list_clusters', 'clusters'))
+listed('rds_instance', [i['DBInstanceIdentifier'] for i in every('rds', 'describe_db_instances', 'DBInstances')])
+listed('rds_subnet_group', [g['DBSubnetGroupName'] for g in every('rds', 'describe_db_subnet_groups', 'DBSubnetGroups')
+                            if g['DBSubnetGroupName'] != 'default'])
+listed('rds_parameter_group', [g['DBParameterGroupName'] for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups')
+                               if not g['DBParameterGroupName'].startswith('default.')])
+listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describe_db_snapshots(SnapshotType='manual')['DBSnapshots']])
+listed('ecr_repository', [r['repositoryName'] for r in every('ecr', 'describe_repositories', 'repositories')])
+listed('s3_bucket', [b['Name'] for b in client('s3').list_buckets().get('Buckets', [])])
+listed('secret', [s['Name'] for s in every('secretsmanager', 'list_secrets', 'SecretList') if not s.get('DeletedDate')])
+listed('hosted_zone', [z['Id'] for z in every('route53', 'list_hosted_zones', 'HostedZones')])
+listed('load_balancer', [b['LoadBalancerArn'] for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers')])
+listed('target_group', [g['TargetGroupArn'] for g in every('elbv2', 'describe_target_groups', 'TargetGroups')])
+listed('acm_certificate', [c['CertificateArn'] for c in every('acm', 'list_certificates', 'CertificateSummaryList')])
+listed('waf_web_acl', [w['ARN'] for w in client('wafv2').list_web_acls(Scope='REGIONAL')['WebACLs']])

@@ -1,0 +1,79 @@
+//! The test harness itself: what it says about calls must be right, or the figures are not.
+
+use std::time::Duration;
+
+use crate::{
+    proxy::{Faults, Proxy},
+    standin::{Kind, Standin, boto},
+};
+
+#[test]
+fn the_proxy_names_counts_and_refuses_calls() {
+    let standin = Standin::start(Kind::Ministack);
+    let proxy = Proxy::start(&standin.url, Faults { throttle_every: Some(3), ..Faults::default() });
+    boto(
+        &proxy.url,
+        "
+client('ec2').create_vpc(CidrBlock='10.0.0.0/16')
+client('ecr').create_repository(repositoryName='one')
+client('ecr').describe_repositories()
+client('s3').create_bucket(Bucket='bucket')
+client('s3').put_bucket_versioning(Bucket='bucket', VersioningConfiguration={'Status': 'Enabled'})
+
+client('iam').list_roles()
+client('route53').list_hosted_zones()
+client('sts').get_caller_identity()
+client('kms').create_key()
+client('wafv2').list_web_acls(Scope='REGIONAL')
+client('eks').list_clusters()
+",
+    );
+    let calls = proxy.take();
+    let names: Vec<String> = calls
+        .0
+        .iter()
+        .map(|s| {
+            format!("{} {} {}{}{}", s.service, s.action, s.status, if s.write { " write" } else { "" }, if s.fault { " fault" } else { "" })
+        })
+        .collect();
+    insta::assert_snapshot!(names.join("\n"));
+}
+
+#[test]
+fn a_lagging_service_does_not_know_what_was_just_made() {
+    let standin = Standin::start(Kind::Ministack);
+    let lag = [("ec2", Duration::from_secs(2)), ("iam", Duration::from_secs(4))].into();
+    let proxy = Proxy::start(&standin.url, Faults { lag, ..Faults::default() });
+    let said = boto(
+        &proxy.url,
+        r#"
+import time
+ec2, iam = client('ec2'), client('iam')
+def ids():
+    return [v['VpcId'] for v in ec2.describe_vpcs(Filters=[{'Name': 'cidr', 'Values': ['10.7.0.0/16']}])['Vpcs']]
+def code(call, **arguments):
+    try:
+        call(**arguments)
+        return 'ok'
+    except Exception as e:
+        return e.response['Error']['Code']
+ids()
+vpc = ec2.create_vpc(CidrBlock='10.7.0.0/16')['Vpc']['VpcId']
+iam.create_role(RoleName='r', AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}')
+cluster = dict(name='c', roleArn='arn:aws:iam::000000000000:role/r', resourcesVpcConfig={'subnetIds': ['subnet-1']})
+out['at once'] = [len(ids()), code(ec2.create_subnet, VpcId=vpc, CidrBlock='10.7.0.0/24'), code(iam.get_role, RoleName='r'),
+                  code(client('eks').create_cluster, **cluster)]
+time.sleep(4.2)
+out['later'] = [len(ids()), code(ec2.create_subnet, VpcId=vpc, CidrBlock='10.7.0.0/24'), code(iam.get_role, RoleName='r'),
+                code(client('eks').create_cluster, **cluster)]
+"#,
+    );
+    insta::assert_snapshot!(said.to_string());
+}
+
+#[test]
+fn a_fresh_stand_in_holds_nothing() {
+    for kind in Kind::BOTH {
+        assert_eq!(Standin::start(kind).everything(), serde_json::json!({}), "{kind:?}");
+    }
+}

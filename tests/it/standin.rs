@@ -1,0 +1,218 @@
+//! Stand-ins for AWS: moto and ministack, installed into a virtual environment under `target/` and started on loopback ports.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// What goes into the virtual environment; another text makes another environment.
+const REQUIREMENTS: &[&str] = &["moto[server]==5.2.1", "ministack==1.5.33", "boto3==1.43.106"];
+
+/// Ends the server when the test's end of the pipe closes, however the test ended; so nothing outlives a killed test run.
+const LAUNCHER: &str = "
+import os, sys, threading
+def watch():
+    sys.stdin.buffer.read()
+    os._exit(0)
+threading.Thread(target=watch, daemon=True).start()
+which, port = sys.argv[1:3]
+sys.argv = [which]
+if which == 'moto':
+    from moto.server import main
+    main(['-H', '127.0.0.1', '-p', port])
+else:
+    from ministack.app import main
+    main()
+";
+
+/// Which stand-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Moto,
+    Ministack,
+}
+
+impl Kind {
+    pub const BOTH: [Kind; 2] = [Kind::Moto, Kind::Ministack];
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Moto => "moto",
+            Kind::Ministack => "ministack",
+        }
+    }
+}
+
+/// A running stand-in; ends when dropped.
+pub struct Standin {
+    pub kind: Kind,
+    pub url: String,
+    server: Child,
+    _folder: tempfile::TempDir,
+    _turn: Turn,
+}
+
+impl Standin {
+    /// Starts a fresh one and waits until it answers EC2, whose first call takes seconds.
+    pub fn start(kind: Kind) -> Standin {
+        let turn = Turn::take();
+        for _ in 0..3 {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+            let log = File::create(folder.path().join("log")).expect("a log file");
+            let mut server = with_credentials(Command::new(python()))
+                .args(["-c", LAUNCHER, kind.name(), &port.to_string()])
+                .current_dir(folder.path())
+                // Everything in memory; no listeners besides the endpoint, no container engine.
+                .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
+                .envs([("GATEWAY_PORT", port.to_string()), ("BIND_HOST", "127.0.0.1".into()), ("MINISTACK_HOST", "127.0.0.1".into())])
+                .envs([("LOG_LEVEL", "ERROR"), ("SFTP_ENABLED", "0"), ("IOT_MTLS_ENABLED", "0"), ("PERSIST_STATE", "0")])
+                .env("DOCKER_HOST", "unix:///nonexistent")
+                .env("TMPDIR", folder.path())
+                .stdin(Stdio::piped())
+                .stdout(log.try_clone().expect("a second handle"))
+                .stderr(log)
+                .spawn()
+                .expect("python starts");
+            if answers(&mut server, port) {
+                return Standin { kind, url: format!("http://127.0.0.1:{port}"), server, _folder: folder, _turn: turn };
+            }
+            let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+            eprintln!("{} did not start on port {port}:\n{log}", kind.name());
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        panic!("{} did not start", kind.name());
+    }
+
+    /// Runs Python with boto3 against this endpoint, around acme's back. `client(service)` makes a client; what the script
+    /// puts into `out` comes back.
+    pub fn boto(&self, script: &str) -> Value {
+        boto(&self.url, script)
+    }
+
+    /// Everything that exists here and was not there from the beginning, by service; empty lists left out.
+    pub fn everything(&self) -> Value {
+        self.boto(include_str!("everything.py"))
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        drop(self.server.stdin.take());
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+pub fn boto(url: &str, script: &str) -> Value {
+    let whole = format!(
+        "import boto3, json, sys\nfrom botocore.config import Config\nout = {{}}\n\
+         def client(service):\n    return boto3.client(service, endpoint_url='{url}', region_name='us-east-1', \
+         config=Config(s3={{'addressing_style': 'path'}}, retries={{'max_attempts': 8}}))\n\
+         {script}\nprint(json.dumps(out, default=str))\n"
+    );
+    let done = with_credentials(Command::new(python())).args(["-c", &whole]).output().expect("python runs");
+    assert!(done.status.success(), "boto3 script failed:\n{script}\n{}", String::from_utf8_lossy(&done.stderr));
+    serde_json::from_slice(&done.stdout).expect("the script prints JSON")
+}
+
+/// Credentials the stand-ins take, and none of the developer's own configuration.
+pub fn with_credentials(mut command: Command) -> Command {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_") || name.to_lowercase().ends_with("_proxy")) {
+        command.env_remove(name);
+    }
+    command.envs([
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_CONFIG_FILE", "/nonexistent"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]);
+    command
+}
+
+fn answers(server: &mut Child, port: u16) -> bool {
+    let until = Instant::now() + Duration::from_secs(90);
+    let body = "Action=DescribeVpcs&Version=2016-11-15";
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/x-www-form-urlencoded\r\nAuthorization: AWS4-HMAC-SHA256 \
+         Credential=test/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    while Instant::now() < until && server.try_wait().is_ok_and(|end| end.is_none()) {
+        let tried = TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+            stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+            stream.write_all(request.as_bytes())?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer)?;
+            Ok(answer)
+        });
+        if tried.is_ok_and(|answer| String::from_utf8_lossy(&answer).contains("vpcSet")) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    false
+}
+
+/// The virtual environment's Python. Made once for all runs; a file lock keeps two test runs from making it at once.
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned();
+        fs::create_dir_all(&target).expect("the target folder can be made");
+        let lock = File::create(target.join("standins.lock")).expect("a lock file");
+        lock.lock().expect("the lock can be taken");
+        let venv = target.join("standins");
+        let (marker, wanted) = (venv.join("installed.txt"), REQUIREMENTS.join("\n"));
+        let python = venv.join("bin/python");
+        if fs::read_to_string(&marker).ok().as_ref() != Some(&wanted) {
+            eprintln!("installing {} into {}", REQUIREMENTS.join(", "), venv.display());
+            let _ = fs::remove_dir_all(&venv);
+            run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(REQUIREMENTS));
+            fs::write(&marker, wanted).expect("the marker can be written");
+        }
+        python
+    })
+}
+
+fn run(command: &mut Command) {
+    let done = command.output();
+    let help = "the tests against moto and ministack need Python 3.10 or newer with the venv module, and PyPI";
+    match done {
+        Ok(done) if done.status.success() => {}
+        Ok(done) => {
+            panic!("{command:?} failed; {help}\n{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+        }
+        Err(error) => panic!("{command:?}: {error}; {help}"),
+    }
+}
+
+/// At most four servers at once: moto takes 450 MB.
+struct Turn;
+static RUNNING: AtomicU32 = AtomicU32::new(0);
+
+impl Turn {
+    fn take() -> Turn {
+        while RUNNING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < 4).then_some(n + 1)).is_err() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Turn
+    }
+}
+impl Drop for Turn {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
