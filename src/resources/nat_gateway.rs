@@ -129,4 +129,11 @@ impl Resource for NatGateway {
         };
         vec![problem]
     }
+
+    /// A public gateway always has an address: one that is not reported is not known yet, rather than another.
+    fn align(&self, live: &mut Self) {
+        if live.connectivity == Connectivity::Public && live.elastic_ip.is_none() {
+            live.elastic_ip.clone_from(&self.elastic_ip);
+        }
+    }
 }

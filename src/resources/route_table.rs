@@ -147,7 +147,7 @@ impl Resource for RouteTable {
                     phase: phase(&associations),
                     spec: RouteTable {
                         vpc: Ref::to(table.vpc_id.unwrap_or_default()),
-                        routes: table.routes.unwrap_or_default().into_iter().filter_map(route).collect::<Result<_>>()?,
+                        routes: table.routes.unwrap_or_default().into_iter().filter_map(route).collect(),
                         subnets: associations.into_iter().filter(standing).filter_map(|a| a.subnet_id).map(Ref::to).collect(),
                         propagating_gateways: table.propagating_vgws.into_iter().flatten().filter_map(|vgw| vgw.gateway_id).collect(),
                     },
@@ -228,18 +228,15 @@ impl Resource for RouteTable {
 
 /// A route a user could have written; `None` for those AWS makes: the local ones, those a virtual private gateway propagates, those of
 /// gateway endpoints (<https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html>).
-fn route(route: aws_sdk_ec2::types::Route) -> Option<Result<Route>> {
+fn route(route: aws_sdk_ec2::types::Route) -> Option<Route> {
     let endpoint = route.gateway_id.as_ref().is_some_and(|id| id.starts_with("vpce-"));
     let made_by_aws = !matches!(route.origin, None | Some(RouteOrigin::CreateRoute)) || route.gateway_id.as_deref() == Some("local");
     if made_by_aws || (endpoint && route.destination_prefix_list_id.is_some()) {
         return None;
     }
-    let text = route.destination_cidr_block.or(route.destination_ipv6_cidr_block).or(route.destination_prefix_list_id);
-    let Some(destination) = text.and_then(|text| Destination::try_from(text).ok()) else {
-        return Some(Err(Error::missing("DestinationCidrBlock")));
-    };
-    Some(Ok(Route {
-        destination,
+    let destination = route.destination_cidr_block.or(route.destination_ipv6_cidr_block).or(route.destination_prefix_list_id)?;
+    Some(Route {
+        destination: Destination::try_from(destination).ok()?,
         vpc_endpoint: route.gateway_id.clone().filter(|_| endpoint).map(Ref::to),
         gateway: route.gateway_id.filter(|_| !endpoint).map(Ref::to),
         nat_gateway: route.nat_gateway_id.map(Ref::to),
@@ -247,7 +244,7 @@ fn route(route: aws_sdk_ec2::types::Route) -> Option<Result<Route>> {
         vpc_peering: route.vpc_peering_connection_id,
         network_interface: route.network_interface_id,
         egress_only: route.egress_only_internet_gateway_id,
-    }))
+    })
 }
 
 fn code(association: &RouteTableAssociation) -> Option<&RouteTableAssociationStateCode> {
