@@ -3,9 +3,15 @@
 use crate::kind::Kind;
 
 pub mod elastic_ip;
+pub mod iam_policy;
+pub mod iam_role;
+pub mod instance_profile;
 pub mod internet_gateway;
+pub mod kms_key;
 pub mod nat_gateway;
+pub mod oidc_provider;
 pub mod route_table;
+pub mod secret;
 pub mod security_group;
 pub mod subnet;
 pub mod vpc;
@@ -14,9 +20,15 @@ pub mod vpc_endpoint;
 /// The registry, in alphabetical order.
 pub static KINDS: &[Kind] = &[
     Kind::of::<elastic_ip::ElasticIp>(),
+    Kind::of::<iam_policy::IamPolicy>(),
+    Kind::of::<iam_role::IamRole>(),
+    Kind::of::<instance_profile::InstanceProfile>(),
     Kind::of::<internet_gateway::InternetGateway>(),
+    Kind::of::<kms_key::KmsKey>(),
     Kind::of::<nat_gateway::NatGateway>(),
+    Kind::of::<oidc_provider::OidcProvider>(),
     Kind::of::<route_table::RouteTable>(),
+    Kind::of::<secret::Secret>(),
     Kind::of::<security_group::SecurityGroup>(),
     Kind::of::<subnet::Subnet>(),
     Kind::of::<vpc::Vpc>(),

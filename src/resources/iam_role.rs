@@ -1,0 +1,278 @@
+//! `iam_role`: an identity that services, nodes and pods assume.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Value, json};
+
+use crate::{
+    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
+    types::Policy,
+};
+
+/// An identity that services, nodes and pods assume. It lies under the path `/acme/<stack>/<environment>/`, which marks it as the stack's.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IamRole {
+    /// Name, unique in the account, at most 64 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the role.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Who may assume the role: a policy document, or `{services: [ec2.amazonaws.com]}` for AWS services.
+    #[serde(deserialize_with = "trust")]
+    pub trust: Policy,
+    /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for the stack's own), or names of AWS's with their path
+    /// (`AmazonEKSClusterPolicy`, `service-role/AmazonEBSCSIDriverPolicy`). Others are detached. Default: none.
+    #[serde(default, deserialize_with = "arns")]
+    pub policies: BTreeSet<String>,
+    /// Policies that belong to this role alone, by name. Others are removed. Default: none.
+    #[serde(default)]
+    pub inline_policies: BTreeMap<String, Policy>,
+    /// What it is for. Default: empty.
+    #[serde(default)]
+    pub description: String,
+    /// Longest session, 3600 to 43200 seconds. Default: 3600.
+    #[serde(default = "hour")]
+    pub max_session_seconds: i32,
+    /// ARN of the policy that bounds what the role may ever do; `""` for none. Default: left as it is.
+    #[serde(default)]
+    pub permissions_boundary: Option<String>,
+}
+
+fn hour() -> i32 {
+    3600
+}
+
+/// A policy document or the services that may assume the role.
+///
+/// Pod identity tags its sessions: <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html>.
+fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Trusted {
+        services: BTreeSet<String>,
+    }
+    let value = Value::deserialize(deserializer)?;
+    if value.get("services").is_none() {
+        return Policy::deserialize(value).map_err(D::Error::custom);
+    }
+    let Trusted { services } = Trusted::deserialize(value).map_err(D::Error::custom)?;
+    let pods = services.contains("pods.eks.amazonaws.com").then_some("sts:TagSession");
+    let actions: Vec<&str> = std::iter::once("sts:AssumeRole").chain(pods).collect();
+    Ok(Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Action": actions, "Principal": { "Service": services } }] })))
+}
+
+/// Names of AWS's own policies become ARNs.
+fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    let whole = |text: String| match text.starts_with("arn:") || text.contains("${") {
+        true => text,
+        false => format!("arn:aws:iam::aws:policy/{text}"),
+    };
+    Ok(BTreeSet::<String>::deserialize(deserializer)?.into_iter().map(whole).collect())
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// AWS's own id, `AROA…`, never used twice.
+    pub unique_id: String,
+}
+
+impl Resource for IamRole {
+    const TYPE: &'static str = "iam_role";
+    const SERVICE: Service = Service::Iam;
+    const REPLACE: &'static [&'static str] = &["/name"];
+    const NAME: Option<Naming> = Some(Naming { max: 64, lower: false, prefix: "" });
+    /// Until other services accept a new role.
+    const USUAL: Duration = Duration::from_secs(8);
+    type Outputs = Outputs;
+
+    /// A role of a wanted name outside the path is left out: CreateRole refuses it as existing.
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
+        stream::iter(roles)
+            .map(|role| async move { aws::found(read(aws, &role.role_name).await) })
+            .buffer_unordered(8)
+            .try_filter_map(|role| ready(Ok(role)))
+            .try_collect()
+            .await
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let call = cx.aws.iam.create_role().set_role_name(self.name.clone()).path(format!("/acme/{}/{}/", cx.stack, cx.environment));
+        let call = call.assume_role_policy_document(self.trust.to_json()).max_session_duration(self.max_session_seconds);
+        let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
+        let call = call.set_permissions_boundary(self.permissions_boundary.clone().filter(|arn| !arn.is_empty()));
+        let reply = call.set_tags(Some(tags::iam(cx.tags))).send().await?;
+        reply.role.map(|role| role.role_name).ok_or_else(|| Error::missing("Role"))
+    }
+
+    fn created(&self) -> Self {
+        IamRole { policies: BTreeSet::new(), inline_policies: BTreeMap::new(), ..self.clone() }
+    }
+
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
+        let iam = &cx.aws.iam;
+        if changed.has("/trust") {
+            iam.update_assume_role_policy().role_name(id).policy_document(self.trust.to_json()).send().await?;
+        }
+        // UpdateRole puts a duration it is not given back to an hour.
+        if changed.any(&["/description", "/max_session_seconds"]) {
+            iam.update_role().role_name(id).description(&self.description).max_session_duration(self.max_session_seconds).send().await?;
+        }
+        if changed.has("/permissions_boundary") {
+            match self.permissions_boundary.as_deref().filter(|arn| !arn.is_empty()) {
+                Some(arn) => drop(iam.put_role_permissions_boundary().role_name(id).permissions_boundary(arn).send().await?),
+                None => drop(iam.delete_role_permissions_boundary().role_name(id).send().await?),
+            }
+        }
+        if changed.has("/policies") {
+            for arn in self.policies.difference(&before.policies) {
+                iam.attach_role_policy().role_name(id).policy_arn(arn).send().await?;
+            }
+            for arn in before.policies.difference(&self.policies) {
+                aws::found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
+            }
+        }
+        if changed.has("/inline_policies") {
+            for (name, policy) in self.inline_policies.iter().filter(|(name, policy)| before.inline_policies.get(*name) != Some(policy)) {
+                iam.put_role_policy().role_name(id).policy_name(name).policy_document(policy.to_json()).send().await?;
+            }
+            for name in before.inline_policies.keys().filter(|name| !self.inline_policies.contains_key(*name)) {
+                aws::found(iam.delete_role_policy().role_name(id).policy_name(name).send().await)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A role goes only without policies: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html>.
+    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
+        let iam = &cx.aws.iam;
+        for arn in &live.policies {
+            aws::found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
+        }
+        for name in live.inline_policies.keys() {
+            aws::found(iam.delete_role_policy().role_name(id).policy_name(name).send().await)?;
+        }
+        iam.delete_role().role_name(id).send().await?;
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !(3600..=43200).contains(&self.max_session_seconds) {
+            problems.push(Problem::new("/max_session_seconds", "a session lasts at most 3600 to 43200 seconds (12 hours)"));
+        }
+        if self.trust.value().get("Statement").is_none() {
+            let problem = Problem::new("/trust", "this says nobody who may assume the role");
+            problems.push(problem.help("write a policy document with `Statement`, or `{services: [ec2.amazonaws.com]}`"));
+        }
+        problems
+    }
+
+    fn align(&self, live: &mut Self) {
+        align_policy(&self.trust, &mut live.trust);
+    }
+}
+
+/// One role. ListRoles leaves tags and boundary out, and the tagging API knows no roles, so GetRole is needed for each.
+async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
+    let role = async { Ok::<_, Error>(aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing("Role"))?) };
+    let attached = async {
+        let attached: Vec<_> = aws.iam.list_attached_role_policies().role_name(name).into_paginator().items().send().try_collect().await?;
+        Ok::<_, Error>(attached.into_iter().filter_map(|policy| policy.policy_arn).collect())
+    };
+    let inline = async {
+        let mut inline = BTreeMap::new();
+        let mut names = aws.iam.list_role_policies().role_name(name).into_paginator().items().send();
+        while let Some(policy) = names.try_next().await? {
+            let reply = aws.iam.get_role_policy().role_name(name).policy_name(&policy).send().await?;
+            inline.insert(policy, Policy::parse(&reply.policy_document)?);
+        }
+        Ok::<_, Error>(inline)
+    };
+    let (role, policies, inline_policies) = tokio::try_join!(role, attached, inline)?;
+    Ok(Observed {
+        id: role.role_name.clone(),
+        tags: tags::from_iam(role.tags()),
+        phase: Phase::Ready,
+        spec: IamRole {
+            name: Some(role.role_name),
+            trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
+            policies,
+            inline_policies,
+            description: role.description.unwrap_or_default(),
+            max_session_seconds: role.max_session_duration.unwrap_or_else(hour),
+            permissions_boundary: Some(role.permissions_boundary.and_then(|b| b.permissions_boundary_arn).unwrap_or_default()),
+        },
+        outputs: Outputs { arn: role.arn, unique_id: role.role_id },
+    })
+}
+
+/// Makes a live policy read as wanted when both mean the same: AWS answers the account id `123456789012` as principal with
+/// `arn:aws:iam::123456789012:root`.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
+pub(super) fn align_policy(wanted: &Policy, live: &mut Policy) {
+    if accounts(wanted) == accounts(live) {
+        *live = wanted.clone();
+    }
+}
+
+/// The policy with account roots written as account ids.
+fn accounts(policy: &Policy) -> Policy {
+    let mut document = policy.value().clone();
+    for statement in document.get_mut("Statement").and_then(Value::as_array_mut).into_iter().flatten() {
+        for key in ["Principal", "NotPrincipal"] {
+            let principals = statement.get_mut(key).and_then(|p| p.get_mut("AWS")).and_then(Value::as_array_mut);
+            for principal in principals.into_iter().flatten() {
+                let account = principal.as_str().and_then(|arn| arn.split_once(":iam::")?.1.strip_suffix(":root"));
+                if let Some(account) = account.map(Value::from) {
+                    *principal = account;
+                }
+            }
+        }
+    }
+    Policy::new(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_forms_become_canonical() -> serde_json::Result<()> {
+        let role: IamRole = serde_json::from_value(json!({
+            "trust": { "services": ["ec2.amazonaws.com"] },
+            "policies": ["service-role/AmazonEBSCSIDriverPolicy", "arn:aws:iam::1:policy/x", "${iam_policy.logs.arn}"],
+        }))?;
+        let expected = json!({
+            "Version": "2012-10-17",
+            "Statement": [{ "Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": { "Service": ["ec2.amazonaws.com"] } }],
+        });
+        assert_eq!(role.trust.value(), &expected);
+        let policies =
+            ["${iam_policy.logs.arn}", "arn:aws:iam::1:policy/x", "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy"];
+        assert!(role.policies.iter().eq(policies));
+        Ok(())
+    }
+
+    #[test]
+    fn account_and_its_root_are_the_same_principal() {
+        let document = |principals: Value| Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Principal": { "AWS": principals } }] }));
+        let wanted = document(json!(["123456789012", "arn:aws:iam::1:role/a"]));
+        let mut live = document(json!(["arn:aws:iam::1:role/a", "arn:aws:iam::123456789012:root"]));
+        align_policy(&wanted, &mut live);
+        assert_eq!(live, wanted);
+        let mut other = document(json!(["arn:aws:iam::210987654321:root"]));
+        align_policy(&wanted, &mut other);
+        assert_ne!(other, wanted);
+    }
+}
