@@ -1,0 +1,119 @@
+//! What every command that reads the cloud does first: load, connect, check who we are, discover.
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Global, Target};
+use crate::{
+    aws::{Aws, Settings},
+    cloud::Cloud,
+    discover::{World, discover},
+    local::{Behaviour, Local},
+    plan::{Action, Goal, Obstacle, Plan, plan},
+    report,
+    resource::{Data, OnDelete},
+    stack::{self, Diagnostic, Options, Source, Stack},
+};
+
+/// A definition that was refused: its problems have been shown.
+#[derive(Debug, thiserror::Error)]
+#[error("the definition has {0}")]
+struct Refused(String);
+
+/// Loads a definition; shows every problem it has.
+pub fn load(target: &Target) -> Result<Stack> {
+    let path = target.file.display().to_string();
+    let text = std::fs::read_to_string(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
+    let options = Options { environment: target.env.clone(), set: target.set.clone() };
+    let refused = |source: &Source, problems: &[Diagnostic]| {
+        for problem in problems {
+            report::talk(&problem.render(source, true));
+        }
+        let count = problems.len();
+        Refused(if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") })
+    };
+    let source = Source::new(&path, text);
+    stack::load(&source, &options).map_err(|problems| refused(&source, &problems).into())
+}
+
+/// A stack, the cloud it lives in, and what is there.
+pub struct Context {
+    pub stack: Stack,
+    pub cloud: Arc<Cloud>,
+    pub account: String,
+    pub world: World,
+    begun: Instant,
+}
+
+impl Context {
+    /// Loads, connects, and reads everything the stack owns.
+    pub async fn open(target: &Target, global: &Global) -> Result<Context> {
+        let begun = Instant::now();
+        global.use_color();
+        let stack = load(target)?;
+        if let (Some(pinned), Some(asked)) = (&stack.region, &global.region)
+            && pinned != asked
+        {
+            bail!("the definition is pinned to region `{pinned}`, not `{asked}`: change `region:` or leave --region out");
+        }
+        let region = stack.region.clone().or_else(|| global.region.clone());
+        let cloud = match &global.local {
+            Some(dir) => {
+                let region = region.as_deref().unwrap_or("us-east-1");
+                Cloud::Local(Local::open(dir, region, Behaviour::default()).context("can't open the simulated cloud")?)
+            }
+            None => {
+                let (profile, endpoint_url) = (global.profile.clone(), global.endpoint_url.clone());
+                Cloud::Aws(Box::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
+            }
+        };
+        let cloud = Arc::new(cloud);
+        // Who we are and what is there are asked at once: a plan's time is what users feel.
+        let (account, world) = tokio::join!(cloud.account(), discover(&cloud, &stack));
+        let account = account.context("AWS does not know who calls")?;
+        if let Some(pinned) = stack.account.as_ref().filter(|pinned| **pinned != account) {
+            bail!("the definition is pinned to account {pinned}, but these credentials belong to {account}");
+        }
+        let world = world.context("can't read what is there")?;
+        Ok(Context { stack, cloud, account, world, begun })
+    }
+
+    /// Plans towards a goal, and asks what deletions would lose.
+    pub async fn plan(&self, goal: Goal) -> Result<Plan> {
+        let mut plan = plan(&self.stack, &self.world, goal, self.cloud.region(), &self.account);
+        let mut obstacles = Vec::new();
+        for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
+            let Some(live) = &change.before else { continue };
+            let kind = crate::discover::kind_of(live)?;
+            if kind.data != Data::Contents || change.on_delete == OnDelete::Delete {
+                continue;
+            }
+            if let Some(contents) = self.cloud.contents(kind, live).await? {
+                obstacles.push(Obstacle {
+                    address: change.address.clone(),
+                    message: format!("`{}` ({}) holds {contents}", change.address, live.id),
+                    help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
+                });
+            }
+        }
+        plan.obstacles.extend(obstacles);
+        Ok(plan)
+    }
+
+    /// Tells the calls made, when asked to.
+    pub fn stats(&self, global: &Global) {
+        if !global.stats {
+            return;
+        }
+        let counts = match &*self.cloud {
+            Cloud::Aws(aws) => aws.calls.counts(),
+            Cloud::Local(local) => local
+                .counts()
+                .into_iter()
+                .map(|(name, calls)| (name, crate::aws::Count { calls, retries: 0 }))
+                .collect(),
+        };
+        report::talk(&report::stats::render(&counts, self.begun.elapsed()));
+    }
+}

@@ -1,0 +1,151 @@
+//! The command line: arguments in, exit code out. One file per command.
+
+mod apply;
+mod context;
+mod outputs;
+mod plan;
+mod show;
+mod validate;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::report;
+
+/// Exit code: done, or nothing to do.
+pub const DONE: u8 = 0;
+/// Exit code: failed, and everything is as before.
+pub const FAILED: u8 = 1;
+/// Exit code: `plan --detailed-exitcode` found changes.
+pub const CHANGES: u8 = 2;
+/// Exit code: failed, and something is left half done.
+pub const LEFT: u8 = 3;
+/// Exit code: interrupted.
+pub const INTERRUPTED: u8 = 130;
+
+/// Makes a YAML stack definition run on AWS, with no state file: AWS itself is the state.
+#[derive(Debug, Parser)]
+#[command(name = "acme", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a definition without any call.
+    Validate(Target),
+    /// Show what apply would do.
+    Plan(plan::Arguments),
+    /// Make AWS what the definition says.
+    Apply(apply::Arguments),
+    /// Delete everything the stack owns.
+    Destroy(apply::Arguments),
+    /// Show the resources a definition stands for, or what is there.
+    Show(show::Arguments),
+    /// Print the stack's outputs.
+    Outputs(outputs::Arguments),
+}
+
+/// Which stack.
+#[derive(Clone, Debug, Args)]
+pub struct Target {
+    /// The stack definition.
+    #[arg(value_name = "STACK.yaml")]
+    pub file: PathBuf,
+    /// Environment of the definition.
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// A value for expressions in the definition; may be given more than once.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// Where the stack is, and how to talk about it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Use the simulated cloud, kept in DIR, instead of AWS.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".acme")]
+    pub local: Option<PathBuf>,
+    /// Endpoint for every AWS service [env: AWS_ENDPOINT_URL].
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// AWS region; the definition's `region` must agree.
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Profile of the AWS configuration.
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Text for people, or JSON.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Output,
+    /// When to use colour.
+    #[arg(long, value_enum, default_value_t)]
+    pub color: Color,
+    /// Say nothing but the result.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Report the calls made, by service and action.
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// Form of what goes to stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))
+}
+
+impl Global {
+    fn use_color(&self) {
+        match self.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+    }
+}
+
+/// Runs one command.
+pub async fn run(cli: Cli) -> ExitCode {
+    let ended = match cli.command {
+        Command::Validate(target) => validate::run(&target),
+        Command::Plan(arguments) => plan::run(&arguments).await,
+        Command::Apply(arguments) => apply::run(&arguments, crate::plan::Goal::Apply).await,
+        Command::Destroy(arguments) => apply::run(&arguments, crate::plan::Goal::Destroy).await,
+        Command::Show(arguments) => show::run(&arguments).await,
+        Command::Outputs(arguments) => outputs::run(&arguments).await,
+    };
+    match ended {
+        Ok(code) => code.into(),
+        Err(error) => {
+            report::talk(&format!("{} {error:#}", report::Style::Removed.of("error:")));
+            FAILED.into()
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `acme outputs`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+
+use super::{DONE, FAILED, Global, Output, Target, context::Context};
+use crate::{
+    discover::address_of,
+    kind::Live,
+    report,
+    stack::{Address, Stack},
+    types::expression,
+};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Only this one, without its name.
+    #[arg(long, value_name = "OUTPUT")]
+    name: Option<String>,
+    #[command(flatten)]
+    global: Global,
+}
+
+pub async fn run(arguments: &Arguments) -> Result<u8> {
+    let context = Context::open(&arguments.target, &arguments.global).await?;
+    let live = context.world.iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
+    let values = values(&context.stack, &live);
+    context.stats(&arguments.global);
+    let Some(name) = &arguments.name else {
+        print(&values, arguments.global.output)?;
+        return Ok(DONE);
+    };
+    match values.get(name) {
+        Some(Value::String(text)) if arguments.global.output == Output::Text => report::data(&format!("{text}\n")),
+        Some(value) => report::data(&format!("{value}\n")),
+        None => {
+            let names: Vec<&str> = values.keys().map(String::as_str).collect();
+            report::talk(&format!("error: there is no output `{name}`; there are: {}", names.join(", ")));
+            return Ok(FAILED);
+        }
+    }
+    Ok(DONE)
+}
+
+/// The outputs with every reference resolved; `null` where what they name is not there.
+pub fn values(stack: &Stack, live: &BTreeMap<Address, Live>) -> BTreeMap<String, Value> {
+    let known = |value: &Value| {
+        expression::resolve(value, &|reference| live.get(&Address::new(reference.kind, reference.name))?.output(reference.output))
+    };
+    let settled = |value: Value| if expression::has_reference(&value) { Value::Null } else { value };
+    stack.outputs.iter().map(|(name, value)| (name.clone(), settled(known(value)))).collect()
+}
+
+/// Prints outputs to stdout.
+pub fn print(values: &BTreeMap<String, Value>, output: Output) -> Result<()> {
+    match output {
+        Output::Json => report::data(&format!("{}\n", serde_json::json!({ "format": "acme-outputs/1", "outputs": values }))),
+        Output::Text => {
+            for (name, value) in values {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                report::data(&format!("{name} = {text}\n"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What users see. The only stage that knows words and colours; nothing else prints.
+
+pub mod json;
+pub mod plan;
+pub mod progress;
+pub mod stats;
+mod style;
+mod value;
+
+use std::io::{self, Write};
+
+pub use style::Style;
+
+/// Writes data to stdout. A closed pipe is the reader's good right.
+pub fn data(text: &str) {
+    let mut out = anstream::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Says something to stderr.
+pub fn talk(text: &str) {
+    let mut out = anstream::stderr().lock();
+    drop(writeln!(out, "{text}"));
+}
+
+/// Asks a yes-or-no question on the terminal; only `yes` is yes.
+///
+/// # Errors
+/// When the answer can't be read.
+pub fn confirm(question: &str) -> io::Result<bool> {
+    let mut out = anstream::stderr().lock();
+    write!(out, "{question} Only `yes` is taken: ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
+/// A duration as people say it: `45 s`, `3 min`, `1 h 05 min`.
+pub fn duration(time: std::time::Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}

@@ -1,0 +1,61 @@
+//! Values as people read them: references by name, ids of the stack by address.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::{
+    plan::Plan,
+    types::expression::{self, Reference},
+};
+
+/// Physical id or ARN → address, for what the plan knows.
+pub struct Names(HashMap<String, String>);
+
+impl Names {
+    pub fn of(plan: &Plan) -> Names {
+        let mut names = HashMap::new();
+        for change in &plan.changes {
+            if let Some(live) = &change.before {
+                names.insert(live.id.clone(), change.address.to_string());
+                names.extend(live.arn().map(|arn| (arn.to_owned(), change.address.to_string())));
+            }
+        }
+        Names(names)
+    }
+
+    /// One line.
+    pub fn show(&self, value: &Value) -> String {
+        match value {
+            Value::Null => "none".to_owned(),
+            Value::String(text) => self.text(text),
+            Value::Array(list) if list.is_empty() => "none".to_owned(),
+            Value::Array(list) => format!("[{}]", list.iter().map(|v| self.show(v)).collect::<Vec<_>>().join(", ")),
+            Value::Object(map) => match map.iter().next() {
+                Some((key, Value::String(text))) if map.len() == 1 && (key == "id" || key == "arn") => self.text(text),
+                None => "none".to_owned(),
+                _ => {
+                    let fields: Vec<String> =
+                        map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("{k}: {}", self.show(v))).collect();
+                    format!("{{{}}}", fields.join(", "))
+                }
+            },
+            other => other.to_string(),
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        if let Some(address) = self.0.get(text) {
+            return address.clone();
+        }
+        let shown = |r: &Reference<'_>| match r.output {
+            "id" | "arn" => format!("{}.{}", r.kind, r.name),
+            output => format!("{}.{}.{output}", r.kind, r.name),
+        };
+        let mut out = text.to_owned();
+        for reference in expression::references(text) {
+            out = out.replace(reference.text, &shown(&reference));
+        }
+        out
+    }
+}
