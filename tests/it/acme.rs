@@ -1,6 +1,9 @@
 //! The binary under test, as a user runs it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -91,6 +94,12 @@ impl Plan {
         let mut all: Vec<String> = list.iter().map(|c| format!("{} {}", text(c, "action"), text(c, "address"))).collect();
         all.sort();
         all
+    }
+    /// JSON pointers of the fields that differ in one resource.
+    pub fn fields(&self, address: &str) -> BTreeSet<String> {
+        let changes = self.0["changes"].as_array().expect("a list of changes");
+        let fields = changes.iter().filter(|c| c["address"] == address).filter_map(|c| c["fields"].as_array()).flatten();
+        fields.filter_map(|field| field["at"].as_str()).map(str::to_owned).collect()
     }
 }
 

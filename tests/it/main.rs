@@ -5,3 +5,4 @@ mod acme;
 mod harness;
 mod proxy;
 mod standin;
+mod types;

@@ -1,0 +1,219 @@
+//! The life of each resource type on the stand-ins: created → read back equal → every edit → read back equal → changed behind
+//! acme's back → deleted → gone. `types/<type>.yaml` says what is created and edited.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Mutex,
+    thread,
+};
+
+use acme::resources::KINDS;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    acme::{Acme, Done, Plan, write},
+    standin::{Kind, Standin},
+};
+
+/// What `types/<type>.yaml` holds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Life {
+    /// Stand-ins that cannot hold this type at all, with the reason.
+    #[serde(default)]
+    except: BTreeMap<String, String>,
+    /// What it needs: type → name → spec.
+    #[serde(default)]
+    given: BTreeMap<String, BTreeMap<String, Value>>,
+    /// What it is at first.
+    spec: Map<String, Value>,
+    /// One after the other.
+    #[serde(default)]
+    edits: Vec<Edit>,
+    /// What somebody else does.
+    #[serde(default)]
+    drift: Vec<Drift>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    /// Fields and their new values; `null` takes a field out of the definition.
+    change: Map<String, Value>,
+    /// Whether this needs a new one.
+    #[serde(default)]
+    replaces: bool,
+    /// Stand-ins that cannot do this, with the reason.
+    #[serde(default)]
+    except: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drift {
+    /// Python with `client(service)`, `id` and `name`.
+    python: String,
+    /// The fields that differ afterwards.
+    seen: BTreeSet<String>,
+    /// Stand-ins that cannot do this, with the reason.
+    #[serde(default)]
+    except: BTreeMap<String, String>,
+}
+
+#[test]
+fn every_type_lives_on_moto() {
+    all_live(Kind::Moto);
+}
+
+#[test]
+fn every_type_lives_on_ministack() {
+    all_live(Kind::Ministack);
+}
+
+/// A type that neither stand-in holds is tested by recorded exchanges instead; everything else has its file here.
+#[test]
+fn every_type_has_a_life() {
+    let files: BTreeSet<String> = lives().into_keys().collect();
+    let types: BTreeSet<String> = KINDS.iter().map(|kind| kind.name.to_owned()).collect();
+    assert_eq!(files, types, "left: tests/it/types/<type>.yaml, right: the registry");
+}
+
+fn lives() -> BTreeMap<String, Life> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/types");
+    let mut lives = BTreeMap::new();
+    for file in fs::read_dir(folder).expect("the folder of lives").flatten() {
+        let text = fs::read_to_string(file.path()).expect("a life can be read");
+        let life: Life = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.path().display()));
+        lives.insert(file.path().file_stem().expect("a name").to_string_lossy().into_owned(), life);
+    }
+    lives
+}
+
+/// Lives every type, four at a time, and reports all that went wrong. `ACME_TYPES=vpc,subnet` picks some.
+fn all_live(kind: Kind) {
+    let picked = std::env::var("ACME_TYPES").ok();
+    let picked: Option<BTreeSet<&str>> = picked.as_deref().map(|text| text.split(',').collect());
+    let lives = lives();
+    let chosen = lives.iter().filter(|(name, life)| {
+        !life.except.contains_key(kind.name()) && picked.as_ref().is_none_or(|picked| picked.contains(name.as_str()))
+    });
+    let (left, failures) = (Mutex::new(chosen.collect::<Vec<_>>()), Mutex::new(BTreeMap::new()));
+    let standin = Standin::start(kind);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some((name, life)) = left.lock().unwrap().pop() else { return };
+                    if let Err(failure) = live(&standin, name, life) {
+                        failures.lock().unwrap().insert(name.clone(), failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let report: String = failures.iter().map(|(name, failure)| format!("\n━━ {name} on {}\n{failure}\n", kind.name())).collect();
+    assert!(failures.is_empty(), "{} of the types fail: {:?}{report}", failures.len(), failures.keys().collect::<Vec<_>>());
+    assert_eq!(standin.everything(), json!({}), "something is left");
+}
+
+/// The life of one type; what went wrong, in words.
+fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let case = Case { standin, acme: Acme::on(&standin.url), kind, life, folder: folder.path() };
+    let mut spec = life.spec.clone();
+    case.apply("creating it", &case.definition(Some(&spec)))?;
+    for edit in life.edits.iter().filter(|edit| !edit.except.contains_key(standin.kind.name())) {
+        for (field, value) in &edit.change {
+            if value.is_null() {
+                spec.remove(field)
+            } else {
+                spec.insert(field.clone(), value.clone())
+            };
+        }
+        let what = format!("changing {}", Value::from(edit.change.clone()));
+        let definition = case.definition(Some(&spec));
+        let fields = edit.change.keys().map(|field| format!("/{field}")).collect();
+        case.expect(&what, &definition, if edit.replaces { "replace" } else { "update" }, &fields)?;
+        case.apply(&what, &definition)?;
+    }
+    for drift in life.drift.iter().filter(|drift| !drift.except.contains_key(standin.kind.name())) {
+        let definition = case.definition(Some(&spec));
+        let id = case.id()?;
+        standin.boto(&format!("id = {id:?}\nname = {:?}\n{}", format!("{}-it", case.stack()), drift.python));
+        case.expect("seeing what somebody else changed", &definition, "update", &drift.seen)?;
+        case.apply("setting it right", &definition)?;
+    }
+    let without = case.definition(None);
+    case.expect("leaving it out", &without, "delete", &BTreeSet::new())?;
+    case.apply("deleting it", &without)?;
+    let definition = case.definition(Some(&spec));
+    case.done("destroying", case.acme.run("destroy", &definition, &["--yes"]))?;
+    let again = case.plan("planning anew", &definition)?;
+    let left: Vec<_> = again.changes().into_iter().filter(|change| !change.starts_with("create ")).collect();
+    if left.is_empty() { Ok(()) } else { Err(format!("after destroy this is left: {left:?}")) }
+}
+
+struct Case<'a> {
+    standin: &'a Standin,
+    acme: Acme,
+    kind: &'a str,
+    life: &'a Life,
+    folder: &'a Path,
+}
+
+impl Case<'_> {
+    fn stack(&self) -> String {
+        format!("t-{}", self.kind.replace('_', "-"))
+    }
+
+    /// Writes the definition, with or without the resource under test, which is called `it`.
+    fn definition(&self, spec: Option<&Map<String, Value>>) -> std::path::PathBuf {
+        let mut resources = self.life.given.clone();
+        if let Some(spec) = spec {
+            resources.entry(self.kind.to_owned()).or_default().insert("it".into(), spec.clone().into());
+        }
+        let definition = json!({ "stack": self.stack(), "region": "us-east-1", "resources": resources });
+        write(self.folder, "stack.yaml", &serde_yaml::to_string(&definition).expect("a definition is YAML"))
+    }
+
+    fn done(&self, what: &str, done: Done) -> Result<Done, String> {
+        if done.code == 0 { Ok(done) } else { Err(format!("{what}: exit code {}\n{}", done.code, done.screen())) }
+    }
+
+    fn plan(&self, what: &str, definition: &Path) -> Result<Plan, String> {
+        let done = self.done(what, self.acme.run("plan", definition, &["-o", "json"]))?;
+        serde_json::from_str(&done.stdout).map(Plan).map_err(|error| format!("{what}: the plan is no JSON ({error}):\n{}", done.stdout))
+    }
+
+    /// Applies, and finds nothing left to do.
+    fn apply(&self, what: &str, definition: &Path) -> Result<(), String> {
+        self.done(what, self.acme.run("apply", definition, &["--yes"]))?;
+        let again = self.plan(what, definition)?;
+        if again.changes().is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{what}: after apply the plan is not empty: {:#}", again.0["changes"]))
+        }
+    }
+
+    /// The plan is this action on this resource, for these fields and no others.
+    fn expect(&self, what: &str, definition: &Path, action: &str, fields: &BTreeSet<String>) -> Result<(), String> {
+        let plan = self.plan(what, definition)?;
+        let one = plan.changes() == [format!("{action} {}.it", self.kind)];
+        let changed: BTreeSet<String> = plan.fields(&format!("{}.it", self.kind));
+        let top: BTreeSet<String> = changed.iter().map(|at| format!("/{}", at.split('/').nth(1).unwrap_or_default())).collect();
+        let right = action == "delete" || top == *fields || changed == *fields;
+        if one && right { Ok(()) } else { Err(format!("{what}: expected {action} of {fields:?}, the plan is {:#}", plan.0["changes"])) }
+    }
+
+    /// The physical id, from the plan that would delete it.
+    fn id(&self) -> Result<String, String> {
+        let plan = self.plan("asking for the id", &self.definition(None))?;
+        let changes = plan.0["changes"].as_array().cloned().unwrap_or_default();
+        changes.iter().find_map(|c| c["id"].as_str()).map(str::to_owned).ok_or_else(|| format!("no id in {:#}", plan.0["changes"]))
+    }
+}
