@@ -103,7 +103,9 @@ impl<C: Clone + PartialEq> Gather<C> {
         loop {
             match mine.try_recv() {
                 Ok(answer) => return answer,
-                Err(TryRecvError::Closed) => return Err(Error::new(Sort::Unreachable, "Cancelled", "the batch with this change was cancelled")),
+                Err(TryRecvError::Closed) => {
+                    return Err(Error::new(Sort::Unreachable, "Cancelled", "the batch with this change was cancelled"));
+                }
                 Err(TryRecvError::Empty) => {}
             }
             tokio::time::sleep(WINDOW).await;

@@ -1,0 +1,182 @@
+//! `dns_zone`: a hosted zone of Route 53, public or private to VPCs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_route53::types::{HostedZone, HostedZoneConfig, TagResourceType, Vpc as ZoneVpc, VpcRegion};
+use futures::{StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::vpc::Vpc;
+use crate::{
+    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, found, tags},
+    resource::{Changed, Cx, Observed, Phase, Resource, Tags},
+    types::{DnsName, Ref},
+};
+
+/// A hosted zone.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DnsZone {
+    /// The domain it answers for, such as `shop.example.com`. Changing it replaces the zone.
+    pub domain: DnsName,
+    /// Comment. Default: none.
+    #[serde(default)]
+    pub comment: String,
+    /// VPCs of this region in which a private zone is visible; without any the zone is public. Default: none. A zone cannot turn
+    /// from public to private or back.
+    #[serde(default)]
+    pub vpcs: BTreeSet<Ref<Vpc>>,
+    /// Id of the reusable delegation set whose name servers a public zone uses. Changing it replaces the zone.
+    #[serde(default)]
+    pub delegation_set: Option<String>,
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Name servers to enter at the parent domain; none for a private zone.
+    pub name_servers: Vec<String>,
+}
+
+impl Resource for DnsZone {
+    const TYPE: &'static str = "dns_zone";
+    const SERVICE: Service = Service::Route53;
+    const REPLACE: &'static [&'static str] = &["/domain", "/delegation_set"];
+    const TAGS_ON_CREATE: bool = false;
+    type Outputs = Outputs;
+
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let zones: Vec<HostedZone> = aws.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?;
+        // Route 53 is global and its tags are indexed in us-east-1 only.
+        let asked = |arn: &str| match &scope.index {
+            Some(index) => index.contains_key(arn) || aws.region != "us-east-1",
+            None => true,
+        };
+        let mut own: BTreeMap<String, Tags> = BTreeMap::new();
+        let mut unknown = Vec::new();
+        for zone in zones.into_iter().filter(|zone| zone.linked_service.is_none()) {
+            let (id, marks) = (plain_id(&zone.id), marks(&zone.caller_reference, scope));
+            match scope.tags(&arn(&id)) {
+                Some(tags) => drop(own.insert(id, tags)),
+                None if marks.is_some() || asked(&arn(&id)) => unknown.push((id, marks)),
+                None => {}
+            }
+        }
+        for some in unknown.chunks(10) {
+            let call = aws.route53.list_tags_for_resources().resource_type(TagResourceType::Hostedzone);
+            let sets = call.set_resource_ids(Some(some.iter().map(|(id, _)| id.clone()).collect())).send().await?.resource_tag_sets;
+            for (id, marks) in some {
+                let set = sets.iter().find(|set| set.resource_id() == Some(id));
+                let mut tags = tags::from_route53(set.map(|set| set.tags()).unwrap_or_default());
+                if !tags.contains_key(STACK) {
+                    tags.extend(marks.clone().unwrap_or_default());
+                }
+                own.insert(id.clone(), tags);
+            }
+        }
+        own.retain(|_, tags| scope.owns(tags));
+        let observed: Vec<_> = stream::iter(own)
+            .map(|(id, tags)| async move {
+                let Some(reply) = found(aws.route53.get_hosted_zone().id(&id).send().await)? else { return Ok(None) };
+                let zone = reply.hosted_zone.ok_or_else(|| Error::missing("HostedZone"))?;
+                let delegation = reply.delegation_set;
+                Ok::<_, Error>(Some(Observed {
+                    tags,
+                    phase: Phase::Ready,
+                    spec: DnsZone {
+                        domain: DnsName::new(&zone.name),
+                        comment: zone.config.and_then(|config| config.comment).unwrap_or_default(),
+                        vpcs: reply.vpcs.unwrap_or_default().into_iter().filter_map(|vpc| vpc.vpc_id.map(Ref::to)).collect(),
+                        delegation_set: delegation.as_ref().and_then(|set| set.id()).map(plain_id),
+                    },
+                    outputs: Outputs {
+                        arn: arn(&id),
+                        name_servers: delegation
+                            .into_iter()
+                            .flat_map(|set| set.name_servers)
+                            .map(|n| DnsName::new(&n).to_string())
+                            .collect(),
+                    },
+                    id,
+                }))
+            })
+            .buffer_unordered(8)
+            .try_collect()
+            .await?;
+        Ok(observed.into_iter().flatten().collect())
+    }
+
+    /// CreateHostedZone takes no tags. Its caller reference is kept for good, so it carries the marks until they are set.
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let reference = format!("acme/{}/{}/{}/{}", cx.stack, cx.environment, cx.address, short(cx.token));
+        let config = HostedZoneConfig::builder().comment(&self.comment).private_zone(!self.vpcs.is_empty()).build();
+        let call = cx.aws.route53.create_hosted_zone().name(self.domain.as_str()).caller_reference(&reference).hosted_zone_config(config);
+        let call = call.set_vpc(self.vpcs.first().map(|vpc| zone_vpc(cx, vpc))).set_delegation_set_id(self.delegation_set.clone());
+        match call.send().await.map_err(Error::from) {
+            Ok(reply) => reply.hosted_zone.map(|zone| plain_id(&zone.id)).ok_or_else(|| Error::missing("HostedZone")),
+            // An earlier try whose answer was lost: AWS refuses the reference instead of answering with the zone.
+            Err(error) if error.sort == Sort::Exists => {
+                let named = cx.aws.route53.list_hosted_zones_by_name().dns_name(self.domain.as_str()).send().await?.hosted_zones;
+                named.into_iter().find(|zone| zone.caller_reference == reference).map(|zone| plain_id(&zone.id)).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// CreateHostedZone takes one VPC.
+    fn created(&self) -> Self {
+        DnsZone { vpcs: self.vpcs.first().cloned().into_iter().collect(), ..self.clone() }
+    }
+
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
+        if before.vpcs.is_empty() != self.vpcs.is_empty() {
+            let message = "a zone cannot turn from public to private or back: give the new one another name in the stack";
+            return Err(Error::new(Sort::Refused, "ZoneKind", message));
+        }
+        if changed.has("/comment") {
+            cx.aws.route53.update_hosted_zone_comment().id(id).comment(&self.comment).send().await?;
+        }
+        for vpc in self.vpcs.difference(&before.vpcs) {
+            cx.aws.route53.associate_vpc_with_hosted_zone().hosted_zone_id(id).vpc(zone_vpc(cx, vpc)).send().await?;
+        }
+        for vpc in before.vpcs.difference(&self.vpcs) {
+            cx.aws.route53.disassociate_vpc_from_hosted_zone().hosted_zone_id(id).vpc(zone_vpc(cx, vpc)).send().await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        cx.aws.route53.delete_hosted_zone().id(id).send().await?;
+        Ok(())
+    }
+}
+
+/// Token in the 32 hexadecimal digits that every service takes.
+pub(super) fn short(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `/hostedzone/Z1` → `Z1`.
+fn plain_id(id: &str) -> String {
+    id.rsplit('/').next().unwrap_or(id).to_owned()
+}
+
+fn arn(id: &str) -> String {
+    format!("arn:aws:route53:::hostedzone/{id}")
+}
+
+fn zone_vpc(cx: &Cx<'_>, vpc: &Ref<Vpc>) -> ZoneVpc {
+    ZoneVpc::builder().vpc_region(VpcRegion::from(cx.aws.region.as_str())).vpc_id(vpc.get()).build()
+}
+
+/// The marks in the caller reference of a zone that we made for this stack.
+fn marks(reference: &str, scope: &Scope) -> Option<Tags> {
+    let rest = reference.strip_prefix(&format!("acme/{}/{}/", scope.stack, scope.environment))?;
+    let (address, _) = rest.rsplit_once('/')?;
+    let marks = [(STACK, scope.stack.as_str()), (ENVIRONMENT, &scope.environment), (ADDRESS, address)];
+    Some(marks.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}

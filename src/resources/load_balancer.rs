@@ -1,0 +1,363 @@
+//! `load_balancer`: an application, network or gateway load balancer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{security_group::SecurityGroup, subnet::Subnet};
+use crate::{
+    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
+    types::Ref,
+};
+
+/// A load balancer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadBalancer {
+    /// Physical name, at most 32 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the load balancer.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `application` (HTTP), `network` (TCP, UDP, TLS) or `gateway` (appliances). Default: application. Changing it replaces the
+    /// load balancer.
+    #[serde(default, rename = "type")]
+    pub kind: LoadBalancerType,
+    /// Has private addresses only. Default: false. Changing it replaces the load balancer.
+    #[serde(default)]
+    pub internal: bool,
+    /// Subnets with its addresses, one per availability zone; an application load balancer needs two.
+    pub subnets: BTreeSet<Ref<Subnet>>,
+    /// Security groups: needed by an application load balancer, none for a gateway. A network load balancer made without any can
+    /// never have them. Default: none.
+    #[serde(default)]
+    pub security_groups: BTreeSet<Ref<SecurityGroup>>,
+    /// Kinds of addresses: `ipv4`, `dualstack` or `dualstack-without-public-ipv4`. Default: ipv4.
+    #[serde(default)]
+    pub ip_address_type: AddressType,
+    /// AWS refuses to delete it. Default: true.
+    #[serde(default = "yes")]
+    pub deletion_protection: bool,
+    /// How long an application load balancer keeps an idle connection, in seconds, 1 to 4000. AWS's default: 60.
+    #[serde(default)]
+    pub idle_timeout_seconds: Option<u32>,
+    /// How long an application load balancer keeps a client's connection, in seconds. AWS's default: 3600.
+    #[serde(default)]
+    pub client_keep_alive_seconds: Option<u32>,
+    /// An application load balancer speaks HTTP/2. AWS's default: true.
+    #[serde(default)]
+    pub http2: Option<bool>,
+    /// Balances over the targets of all zones. AWS's default: true for application (fixed), false for others.
+    #[serde(default)]
+    pub cross_zone: Option<bool>,
+    /// An application load balancer drops HTTP headers with invalid names. AWS's default: false.
+    #[serde(default)]
+    pub drop_invalid_headers: Option<bool>,
+    /// An application load balancer passes the client's `Host` header on unchanged. AWS's default: false.
+    #[serde(default)]
+    pub preserve_host_header: Option<bool>,
+    /// Access logs in S3.
+    #[serde(default)]
+    pub access_logs: Option<AccessLogs>,
+}
+
+/// Type of a load balancer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum LoadBalancerType {
+    #[default]
+    Application,
+    Network,
+    Gateway,
+}
+
+/// Kinds of addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum AddressType {
+    #[default]
+    Ipv4,
+    Dualstack,
+    DualstackWithoutPublicIpv4,
+}
+
+/// Access logs in S3.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLogs {
+    /// Writes them. Default: true.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Bucket in the same region, with a policy that lets Elastic Load Balancing write. Default: none.
+    #[serde(default)]
+    pub bucket: String,
+    /// Start of the objects' keys. Default: none.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Its DNS name.
+    pub dns_name: String,
+    /// The hosted zone of its DNS name, for alias records.
+    pub zone_id: String,
+    /// The part of the ARN that CloudWatch metrics use.
+    pub arn_suffix: String,
+}
+
+impl Resource for LoadBalancer {
+    const TYPE: &'static str = "load_balancer";
+    const SERVICE: Service = Service::Elbv2;
+    const REPLACE: &'static [&'static str] = &["/name", "/type", "/internal"];
+    const NAME: Option<Naming> = Some(Naming { max: 32, lower: false, prefix: "" });
+    const ARN: Option<&'static str> = Some("elasticloadbalancing:loadbalancer/");
+    const USUAL: std::time::Duration = std::time::Duration::from_secs(150);
+    const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    type Outputs = Outputs;
+
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let all: Vec<_> = aws.elbv2.describe_load_balancers().into_paginator().items().send().try_collect().await?;
+        let own: Vec<_> = all
+            .into_iter()
+            // Classic load balancers have an interface, and so a type, of their own.
+            .filter_map(|lb| Some((lb.load_balancer_arn.clone()?, lb.load_balancer_name.clone()?, lb)))
+            .filter(|(arn, name, _)| scope.covers(name, arn))
+            .collect();
+        let tags = tags_of(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
+        let tags = &tags;
+        let observed: Vec<_> = stream::iter(own)
+            .map(|(arn, name, lb)| async move {
+                let reply = aws.elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn).send().await;
+                let Some(reply) = found(reply)? else { return Ok(None) };
+                let attributes = reply.attributes.unwrap_or_default();
+                let attributes: BTreeMap<_, _> = attributes.into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
+                let text = |key: &str| attributes.get(key).cloned();
+                let flag = |key: &str| attributes.get(key).map(|value| value == "true");
+                let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
+                let state = lb.state.unwrap_or_else(|| aws_sdk_elasticloadbalancingv2::types::LoadBalancerState::builder().build());
+                Ok::<_, Error>(Some(Observed {
+                    tags: tags.get(&arn).cloned().unwrap_or_default(),
+                    phase: match state.code {
+                        Some(LoadBalancerStateEnum::Provisioning) => Phase::Settling("provisioning".into()),
+                        Some(LoadBalancerStateEnum::Failed) => Phase::Failed(state.reason.unwrap_or_else(|| "failed".into())),
+                        _ => Phase::Ready,
+                    },
+                    spec: LoadBalancer {
+                        name: Some(name),
+                        kind: match lb.r#type {
+                            Some(LoadBalancerTypeEnum::Network) => LoadBalancerType::Network,
+                            Some(LoadBalancerTypeEnum::Gateway) => LoadBalancerType::Gateway,
+                            _ => LoadBalancerType::Application,
+                        },
+                        internal: lb.scheme == Some(LoadBalancerSchemeEnum::Internal),
+                        subnets: lb.availability_zones.unwrap_or_default().into_iter().filter_map(|z| z.subnet_id.map(Ref::to)).collect(),
+                        security_groups: lb.security_groups.unwrap_or_default().into_iter().map(Ref::to).collect(),
+                        ip_address_type: match lb.ip_address_type {
+                            Some(IpAddressType::Dualstack) => AddressType::Dualstack,
+                            Some(IpAddressType::DualstackWithoutPublicIpv4) => AddressType::DualstackWithoutPublicIpv4,
+                            _ => AddressType::Ipv4,
+                        },
+                        deletion_protection: flag("deletion_protection.enabled").unwrap_or_default(),
+                        idle_timeout_seconds: number("idle_timeout.timeout_seconds"),
+                        client_keep_alive_seconds: number("client_keep_alive.seconds"),
+                        http2: flag("routing.http2.enabled"),
+                        cross_zone: flag("load_balancing.cross_zone.enabled"),
+                        drop_invalid_headers: flag("routing.http.drop_invalid_header_fields.enabled"),
+                        preserve_host_header: flag("routing.http.preserve_host_header.enabled"),
+                        access_logs: flag("access_logs.s3.enabled").map(|enabled| AccessLogs {
+                            enabled,
+                            bucket: text("access_logs.s3.bucket").unwrap_or_default(),
+                            prefix: text("access_logs.s3.prefix").unwrap_or_default(),
+                        }),
+                    },
+                    outputs: Outputs {
+                        dns_name: lb.dns_name.unwrap_or_default(),
+                        zone_id: lb.canonical_hosted_zone_id.unwrap_or_default(),
+                        arn_suffix: arn.split_once("loadbalancer/").map(|(_, suffix)| suffix.to_owned()).unwrap_or_default(),
+                        arn: arn.clone(),
+                    },
+                    id: arn,
+                }))
+            })
+            .buffer_unordered(8)
+            .try_collect()
+            .await?;
+        Ok(observed.into_iter().flatten().collect())
+    }
+
+    /// Needs no token: asked again with the same name and settings, AWS answers with the one it made.
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let scheme = if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing };
+        let call = cx.aws.elbv2.create_load_balancer().set_name(self.name.clone()).set_tags(Some(tags::elbv2(cx.tags)));
+        let call = call.r#type(match self.kind {
+            LoadBalancerType::Application => LoadBalancerTypeEnum::Application,
+            LoadBalancerType::Network => LoadBalancerTypeEnum::Network,
+            LoadBalancerType::Gateway => LoadBalancerTypeEnum::Gateway,
+        });
+        let call = call.set_scheme((self.kind != LoadBalancerType::Gateway).then_some(scheme)).ip_address_type(self.address_type());
+        let call = call.set_subnets(Some(self.subnets.iter().map(|s| s.get().to_owned()).collect()));
+        let groups: Vec<_> = self.security_groups.iter().map(|g| g.get().to_owned()).collect();
+        let reply = call.set_security_groups((!groups.is_empty()).then_some(groups)).send().await?;
+        let made = reply.load_balancers.unwrap_or_default().into_iter().next();
+        made.and_then(|lb| lb.load_balancer_arn).ok_or_else(|| Error::missing("LoadBalancerArn"))
+    }
+
+    /// CreateLoadBalancer takes no attributes.
+    fn created(&self) -> Self {
+        LoadBalancer {
+            deletion_protection: false,
+            idle_timeout_seconds: None,
+            client_keep_alive_seconds: None,
+            http2: None,
+            cross_zone: None,
+            drop_invalid_headers: None,
+            preserve_host_header: None,
+            access_logs: None,
+            ..self.clone()
+        }
+    }
+
+    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
+        let elb = &cx.aws.elbv2;
+        if changed.has("/ip_address_type") {
+            elb.set_ip_address_type().load_balancer_arn(id).ip_address_type(self.address_type()).send().await?;
+        }
+        if changed.has("/subnets") {
+            let subnets = self.subnets.iter().map(|s| s.get().to_owned()).collect();
+            elb.set_subnets().load_balancer_arn(id).set_subnets(Some(subnets)).send().await?;
+        }
+        if changed.has("/security_groups") {
+            let groups = self.security_groups.iter().map(|g| g.get().to_owned()).collect();
+            elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(groups)).send().await?;
+        }
+        let attributes = self.attributes(changed);
+        if !attributes.is_empty() {
+            elb.modify_load_balancer_attributes().load_balancer_arn(id).set_attributes(Some(attributes)).send().await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        cx.aws.elbv2.delete_load_balancer().load_balancer_arn(id).send().await?;
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let application = self.kind == LoadBalancerType::Application;
+        if self.subnets.len() < if application { 2 } else { 1 } {
+            let message = "an application load balancer needs subnets in two availability zones, others in one";
+            problems.push(Problem::new("/subnets", message));
+        }
+        if application && self.security_groups.is_empty() {
+            problems.push(Problem::new("/security_groups", "an application load balancer needs a security group"));
+        }
+        let only = [
+            ("/idle_timeout_seconds", self.idle_timeout_seconds.is_some()),
+            ("/client_keep_alive_seconds", self.client_keep_alive_seconds.is_some()),
+            ("/http2", self.http2.is_some()),
+            ("/drop_invalid_headers", self.drop_invalid_headers.is_some()),
+            ("/preserve_host_header", self.preserve_host_header.is_some()),
+        ];
+        for (at, _) in only.into_iter().filter(|(_, set)| *set && !application) {
+            problems.push(Problem::new(at, "only an application load balancer has this"));
+        }
+        if application && self.cross_zone == Some(false) {
+            problems.push(Problem::new("/cross_zone", "an application load balancer always balances across zones"));
+        }
+        if self.access_logs.as_ref().is_some_and(|logs| logs.enabled && logs.bucket.is_empty()) {
+            problems.push(Problem::new("/access_logs/bucket", "access logs need a bucket"));
+        }
+        problems
+    }
+
+    fn align(&self, live: &mut Self) {
+        if let (Some(wanted), Some(live)) = (&self.access_logs, &mut live.access_logs)
+            && !wanted.enabled
+            && !live.enabled
+        {
+            *live = wanted.clone();
+        }
+    }
+}
+
+impl LoadBalancer {
+    fn address_type(&self) -> IpAddressType {
+        match self.ip_address_type {
+            AddressType::Ipv4 => IpAddressType::Ipv4,
+            AddressType::Dualstack => IpAddressType::Dualstack,
+            AddressType::DualstackWithoutPublicIpv4 => IpAddressType::DualstackWithoutPublicIpv4,
+        }
+    }
+
+    /// The attributes that changed.
+    fn attributes(&self, changed: &Changed) -> Vec<LoadBalancerAttribute> {
+        let text = |value: Option<u32>| value.map(|n| n.to_string());
+        let flag = |value: Option<bool>| value.map(|b| b.to_string());
+        let logs = self.access_logs.as_ref();
+        let bucket = logs.filter(|logs| !logs.bucket.is_empty()).map(|logs| logs.bucket.clone());
+        [
+            ("/deletion_protection", "deletion_protection.enabled", flag(Some(self.deletion_protection))),
+            ("/idle_timeout_seconds", "idle_timeout.timeout_seconds", text(self.idle_timeout_seconds)),
+            ("/client_keep_alive_seconds", "client_keep_alive.seconds", text(self.client_keep_alive_seconds)),
+            ("/http2", "routing.http2.enabled", flag(self.http2)),
+            // Fixed, and refused, for application load balancers.
+            (
+                "/cross_zone",
+                "load_balancing.cross_zone.enabled",
+                flag(self.cross_zone.filter(|_| self.kind != LoadBalancerType::Application)),
+            ),
+            ("/drop_invalid_headers", "routing.http.drop_invalid_header_fields.enabled", flag(self.drop_invalid_headers)),
+            ("/preserve_host_header", "routing.http.preserve_host_header.enabled", flag(self.preserve_host_header)),
+            ("/access_logs", "access_logs.s3.enabled", flag(logs.map(|logs| logs.enabled))),
+            ("/access_logs", "access_logs.s3.prefix", bucket.as_ref().and(logs).map(|logs| logs.prefix.clone())),
+            ("/access_logs", "access_logs.s3.bucket", bucket),
+        ]
+        .into_iter()
+        .filter(|(at, ..)| changed.has(at))
+        .filter_map(|(_, key, value)| Some(LoadBalancerAttribute::builder().key(key).value(value?).build()))
+        .collect()
+    }
+}
+
+/// Tags of load balancers, target groups or listeners: as the index has them, else asked, 20 a call.
+pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arns: impl Iterator<Item = String>) -> Result<BTreeMap<String, Tags>> {
+    let (mut all, mut unknown) = (BTreeMap::new(), Vec::new());
+    for arn in arns {
+        match scope.tags(&arn) {
+            Some(tags) => drop(all.insert(arn, tags)),
+            None => unknown.push(arn),
+        }
+    }
+    for some in unknown.chunks(20) {
+        // One that was deleted meanwhile fails the call for all: then they are asked one by one.
+        let asked = match found(aws.elbv2.describe_tags().set_resource_arns(Some(some.to_vec())).send().await)? {
+            Some(reply) => vec![reply],
+            None => {
+                let each =
+                    stream::iter(some.to_vec()).map(|arn| async move { found(aws.elbv2.describe_tags().resource_arns(arn).send().await) });
+                each.buffer_unordered(8).try_collect::<Vec<_>>().await?.into_iter().flatten().collect()
+            }
+        };
+        for description in asked.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
+            if let Some(arn) = description.resource_arn {
+                all.insert(arn, tags::from_elbv2(description.tags.as_deref().unwrap_or_default()));
+            }
+        }
+    }
+    Ok(all)
+}

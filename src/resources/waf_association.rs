@@ -1,0 +1,87 @@
+//! `waf_association`: puts a web firewall in front of an application load balancer.
+
+use aws_sdk_wafv2::types::WebAcl;
+use futures::{StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::waf_web_acl::WafWebAcl;
+use crate::{
+    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, found},
+    resource::{Changed, Cx, Observed, Phase, Resource, Tags},
+    types::ArnRef,
+};
+
+/// Puts a web firewall in front of an application load balancer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WafAssociation {
+    /// The firewall, of scope `regional`.
+    pub web_acl: ArnRef<WafWebAcl>,
+    /// ARN of the load balancer, such as `{{ load_balancer.web.arn }}`. Changing it replaces the association.
+    pub resource: String,
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {}
+
+impl Resource for WafAssociation {
+    const TYPE: &'static str = "waf_association";
+    const SERVICE: Service = Service::Wafv2;
+    const REPLACE: &'static [&'static str] = &["/resource"];
+    const IDENTITY: &'static [&'static str] = &["/resource"];
+    const PARENT: Option<&'static str> = Some("load_balancer");
+    const TAGGABLE: bool = false;
+    type Outputs = Outputs;
+
+    /// A load balancer has one firewall at most. WAF knows only application load balancers and refuses to be asked about others.
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let asked: Vec<_> = stream::iter(scope.parents.clone().into_iter().filter(|arn| arn.contains(":loadbalancer/app/")))
+            .map(|arn| async move {
+                let acl = found(aws.wafv2.get_web_acl_for_resource().resource_arn(&arn).send().await)?.and_then(|reply| reply.web_acl);
+                Ok::<_, Error>(acl.map(|acl| Observed {
+                    id: arn.clone(),
+                    tags: marks(scope, &acl),
+                    phase: Phase::Ready,
+                    spec: WafAssociation { web_acl: ArnRef::to(acl.arn), resource: arn.clone() },
+                    outputs: Outputs {},
+                }))
+            })
+            .buffer_unordered(8)
+            .try_collect()
+            .await?;
+        Ok(asked.into_iter().flatten().collect())
+    }
+
+    /// Answers that the firewall is unavailable until it is known everywhere.
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        self.associate(cx).await?;
+        Ok(self.resource.clone())
+    }
+
+    /// Associating again replaces the firewall, without a moment in between.
+    async fn update(&self, cx: &Cx<'_>, _: &str, _: &Self, _: &Changed) -> Result<()> {
+        self.associate(cx).await
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        cx.aws.wafv2.disassociate_web_acl().resource_arn(id).send().await?;
+        Ok(())
+    }
+}
+
+impl WafAssociation {
+    async fn associate(&self, cx: &Cx<'_>) -> Result<()> {
+        cx.aws.wafv2.associate_web_acl().web_acl_arn(self.web_acl.get()).resource_arn(&self.resource).send().await?;
+        Ok(())
+    }
+}
+
+/// An association carries nothing of its own: it is the stack's when its firewall is. The address is found by the resource.
+fn marks(scope: &Scope, acl: &WebAcl) -> Tags {
+    if !scope.covers(&acl.name, &acl.arn) {
+        return Tags::new();
+    }
+    [(STACK, &scope.stack), (ENVIRONMENT, &scope.environment)].into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
+}

@@ -1,0 +1,395 @@
+//! `waf_web_acl`: a web firewall of rule groups that AWS keeps up to date, and a rate limit.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_wafv2::types::{
+    AllowAction, BlockAction, CountAction, DefaultAction, ManagedRuleGroupStatement, NoneAction, OverrideAction, RateBasedStatement,
+    RateBasedStatementAggregateKeyType, Rule, RuleAction, RuleActionOverride, Scope as WafScope, Statement, VisibilityConfig, WebAcl,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{
+    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
+};
+
+/// A web firewall.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WafWebAcl {
+    /// Physical name, at most 128 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the firewall.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `regional`, or `cloudfront` in a stack of region us-east-1. Default: regional. Changing it replaces the firewall.
+    #[serde(default)]
+    pub scope: Reach,
+    /// What happens to a request that no rule takes: `allow` or `block`. Default: allow.
+    #[serde(default)]
+    pub default_action: Verdict,
+    /// Description.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Groups of rules kept by AWS or another vendor, asked in this order. Default: none.
+    #[serde(default)]
+    pub managed_rules: Vec<ManagedRules>,
+    /// Limit of requests from one address, asked before all other rules. Default: none.
+    #[serde(default)]
+    pub rate_limit: RateLimit,
+}
+
+/// What a firewall can protect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Load balancers, APIs and user pools of the region.
+    #[default]
+    Regional,
+    /// CloudFront distributions.
+    Cloudfront,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Verdict {
+    #[default]
+    Allow,
+    Block,
+}
+
+/// A group of rules kept by AWS or another vendor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManagedRules {
+    /// Name of the group, such as `AWSManagedRulesCommonRuleSet`. Short names of AWS's: `common`, `admin-protection`,
+    /// `known-bad-inputs`, `sqli`, `linux`, `unix`, `windows`, `php`, `wordpress`, `ip-reputation`, `anonymous-ip`, `bot-control`.
+    #[serde(deserialize_with = "short_name")]
+    pub name: String,
+    /// Vendor. Default: AWS.
+    #[serde(default = "aws_vendor")]
+    pub vendor: String,
+    /// Version. AWS's default: the vendor's default, as it moves on.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Counts what the group would block, and blocks nothing. Default: false.
+    #[serde(default)]
+    pub count: bool,
+    /// Rules of the group that only count. Default: none.
+    #[serde(default)]
+    pub count_rules: BTreeSet<String>,
+}
+
+/// Limit of requests from one address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests in the window, 10 to 2,000,000,000. 0: no limit.
+    pub requests: u32,
+    /// The window, in seconds: 60, 120, 300 or 600. Default: 300.
+    #[serde(default = "five_minutes")]
+    pub window_seconds: u32,
+    /// Counts what it would block, and blocks nothing. Default: false.
+    #[serde(default)]
+    pub count: bool,
+}
+
+impl Default for RateLimit {
+    fn default() -> RateLimit {
+        RateLimit { requests: 0, window_seconds: five_minutes(), count: false }
+    }
+}
+
+fn aws_vendor() -> String {
+    "AWS".to_owned()
+}
+
+const fn five_minutes() -> u32 {
+    300
+}
+
+/// <https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html>
+const GROUPS: &[(&str, &str)] = &[
+    ("common", "AWSManagedRulesCommonRuleSet"),
+    ("admin-protection", "AWSManagedRulesAdminProtectionRuleSet"),
+    ("known-bad-inputs", "AWSManagedRulesKnownBadInputsRuleSet"),
+    ("sqli", "AWSManagedRulesSQLiRuleSet"),
+    ("linux", "AWSManagedRulesLinuxRuleSet"),
+    ("unix", "AWSManagedRulesUnixRuleSet"),
+    ("windows", "AWSManagedRulesWindowsRuleSet"),
+    ("php", "AWSManagedRulesPHPRuleSet"),
+    ("wordpress", "AWSManagedRulesWordPressRuleSet"),
+    ("ip-reputation", "AWSManagedRulesAmazonIpReputationList"),
+    ("anonymous-ip", "AWSManagedRulesAnonymousIpList"),
+    ("bot-control", "AWSManagedRulesBotControlRuleSet"),
+];
+
+fn short(name: &str) -> String {
+    GROUPS.iter().find(|(_, long)| *long == name).map_or(name, |(short, _)| short).to_owned()
+}
+
+fn short_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    Ok(short(&String::deserialize(deserializer)?))
+}
+
+const RATE_LIMIT: &str = "rate-limit";
+/// Vendor of what reads as a rule but is none of ours, so that it shows as a difference.
+const FOREIGN: &str = "custom rule";
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Capacity units in use, of 5,000.
+    pub capacity: i64,
+}
+
+impl Resource for WafWebAcl {
+    const TYPE: &'static str = "waf_web_acl";
+    const SERVICE: Service = Service::Wafv2;
+    const REPLACE: &'static [&'static str] = &["/name", "/scope"];
+    const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
+    const ARN: Option<&'static str> = Some("wafv2:");
+    type Outputs = Outputs;
+
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let mut own = Vec::new();
+        for waf_scope in [Some(WafScope::Regional), (aws.region == "us-east-1").then_some(WafScope::Cloudfront)].into_iter().flatten() {
+            let mut marker = None;
+            loop {
+                let call = aws.wafv2.list_web_acls().scope(waf_scope.clone()).limit(100).set_next_marker(marker);
+                let page = call.send().await?;
+                let acls = page.web_acls.unwrap_or_default().into_iter().filter_map(|acl| Some((acl.arn?, acl.name?)));
+                own.extend(acls.filter(|(arn, name)| scope.covers(name, arn)).map(|(arn, _)| arn));
+                marker = page.next_marker.filter(|marker| !marker.is_empty());
+                if marker.is_none() {
+                    break;
+                }
+            }
+        }
+        let observed: Vec<_> = stream::iter(own)
+            .map(|arn| async move {
+                let Some((acl, _)) = found(get(aws, &arn).await)? else { return Ok(None) };
+                let tags = match scope.tags(&arn) {
+                    Some(tags) => tags,
+                    None => match found(aws.wafv2.list_tags_for_resource().resource_arn(&arn).limit(100).send().await)? {
+                        Some(reply) => reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default(),
+                        None => return Ok(None),
+                    },
+                };
+                Ok::<_, Error>(Some(Observed {
+                    tags,
+                    phase: Phase::Ready,
+                    spec: WafWebAcl::read(&acl, &arn),
+                    outputs: Outputs { arn: arn.clone(), capacity: acl.capacity },
+                    id: arn,
+                }))
+            })
+            .buffer_unordered(8)
+            .try_collect()
+            .await?;
+        Ok(observed.into_iter().flatten().collect())
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let name = self.name.clone().unwrap_or_default();
+        let call = cx.aws.wafv2.create_web_acl().name(&name).scope(self.scope.to_sdk()).default_action(self.default_action());
+        let call = call.set_description(self.description.clone()).visibility_config(metrics(&name)?).set_rules(Some(self.rules()?));
+        let reply = call.set_tags(Some(tags::wafv2(cx.tags))).send().await?;
+        reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing("ARN"))
+    }
+
+    /// UpdateWebACL replaces the whole, so what is not ours to set is sent back as it is.
+    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, _: &Changed) -> Result<()> {
+        let (acl, lock) = get(cx.aws, id).await?;
+        let call = cx.aws.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
+        let call = call.default_action(self.default_action()).set_description(self.description.clone().or(acl.description));
+        let call = call.visibility_config(metrics(&acl.name)?).set_rules(Some(self.rules()?));
+        call.set_custom_response_bodies(acl.custom_response_bodies)
+            .set_captcha_config(acl.captcha_config)
+            .set_challenge_config(acl.challenge_config)
+            .set_token_domains(acl.token_domains)
+            .set_association_config(acl.association_config)
+            .set_data_protection_config(acl.data_protection_config)
+            .set_on_source_d_do_s_protection_config(acl.on_source_d_do_s_protection_config)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
+        let (acl, lock) = get(cx.aws, id).await?;
+        cx.aws.wafv2.delete_web_acl().name(&acl.name).id(&acl.id).scope(live.scope.to_sdk()).set_lock_token(lock).send().await?;
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut names = BTreeSet::new();
+        for (at, group) in self.managed_rules.iter().enumerate() {
+            if !names.insert(group.rule_name()) {
+                problems.push(Problem::new(format!("/managed_rules/{at}/name"), format!("the group {} is given twice", group.name)));
+            }
+        }
+        let limit = &self.rate_limit;
+        if limit.requests != 0 && limit.requests < 10 {
+            problems.push(Problem::new("/rate_limit/requests", "the smallest limit is 10 requests"));
+        }
+        if ![60, 120, 300, 600].contains(&limit.window_seconds) {
+            problems.push(Problem::new("/rate_limit/window_seconds", "the window is 60, 120, 300 or 600 seconds"));
+        }
+        problems
+    }
+}
+
+impl WafWebAcl {
+    fn default_action(&self) -> DefaultAction {
+        match self.default_action {
+            Verdict::Allow => DefaultAction::builder().allow(AllowAction::builder().build()).build(),
+            Verdict::Block => DefaultAction::builder().block(BlockAction::builder().build()).build(),
+        }
+    }
+
+    fn rules(&self) -> Result<Vec<Rule>> {
+        let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule()).into_iter();
+        let all = limit.chain(self.managed_rules.iter().zip(1..).map(|(group, priority)| group.rule(priority)));
+        all.collect()
+    }
+
+    fn read(acl: &WebAcl, arn: &str) -> WafWebAcl {
+        let mut rules: Vec<_> = acl.rules().iter().collect();
+        rules.sort_by_key(|rule| rule.priority);
+        let limit = rules.iter().find_map(|rule| RateLimit::read(rule));
+        let rest = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none());
+        WafWebAcl {
+            name: Some(acl.name.clone()),
+            scope: if arn.contains(":global/") { Reach::Cloudfront } else { Reach::Regional },
+            default_action: match &acl.default_action {
+                Some(action) if action.block.is_some() => Verdict::Block,
+                _ => Verdict::Allow,
+            },
+            description: acl.description.clone().filter(|text| !text.is_empty()),
+            managed_rules: rest.map(ManagedRules::read).collect(),
+            rate_limit: limit.unwrap_or_default(),
+        }
+    }
+}
+
+impl Reach {
+    fn to_sdk(self) -> WafScope {
+        match self {
+            Reach::Regional => WafScope::Regional,
+            Reach::Cloudfront => WafScope::Cloudfront,
+        }
+    }
+}
+
+impl RateLimit {
+    fn rule(&self) -> Result<Rule> {
+        let limit = RateBasedStatement::builder().limit(self.requests.into()).evaluation_window_sec(self.window_seconds.into());
+        let limit = limit.aggregate_key_type(RateBasedStatementAggregateKeyType::Ip).build()?;
+        let action = RuleAction::builder();
+        let action = match self.count {
+            true => action.count(CountAction::builder().build()),
+            false => action.block(BlockAction::builder().build()),
+        };
+        let rule = Rule::builder().name(RATE_LIMIT).priority(0).statement(Statement::builder().rate_based_statement(limit).build());
+        Ok(rule.action(action.build()).visibility_config(metrics(RATE_LIMIT)?).build()?)
+    }
+
+    fn read(rule: &Rule) -> Option<RateLimit> {
+        let limit = rule.statement()?.rate_based_statement().filter(|_| rule.name == RATE_LIMIT)?;
+        Some(RateLimit {
+            requests: limit.limit.try_into().ok()?,
+            // Stand-ins leave the default out, which then reads as 0.
+            window_seconds: limit.evaluation_window_sec.try_into().ok().filter(|seconds| *seconds > 0).unwrap_or(five_minutes()),
+            count: rule.action().is_some_and(|action| action.count.is_some()),
+        })
+    }
+}
+
+impl ManagedRules {
+    fn long_name(&self) -> &str {
+        GROUPS.iter().find(|(short, _)| *short == self.name).map_or(&self.name, |(_, long)| long)
+    }
+
+    fn rule_name(&self) -> String {
+        if self.vendor == "AWS" { self.long_name().to_owned() } else { format!("{}-{}", self.vendor.replace(' ', "-"), self.name) }
+    }
+
+    fn rule(&self, priority: i32) -> Result<Rule> {
+        let counted = || RuleAction::builder().count(CountAction::builder().build()).build();
+        let overrides = self.count_rules.iter().map(|name| RuleActionOverride::builder().name(name).action_to_use(counted()).build());
+        let overrides: Vec<_> = overrides.collect::<Result<_, _>>()?;
+        let group = ManagedRuleGroupStatement::builder().vendor_name(&self.vendor).name(self.long_name());
+        let group = group.set_version(self.version.clone()).set_rule_action_overrides((!overrides.is_empty()).then_some(overrides));
+        let action = OverrideAction::builder();
+        let action = match self.count {
+            true => action.count(CountAction::builder().build()),
+            false => action.none(NoneAction::builder().build()),
+        };
+        let name = self.rule_name();
+        let statement = Statement::builder().managed_rule_group_statement(group.build()?).build();
+        let rule = Rule::builder().name(&name).priority(priority).statement(statement).override_action(action.build());
+        Ok(rule.visibility_config(metrics(&name)?).build()?)
+    }
+
+    fn read(rule: &Rule) -> ManagedRules {
+        let Some(group) = rule.statement().and_then(|statement| statement.managed_rule_group_statement()) else {
+            return ManagedRules {
+                name: rule.name.clone(),
+                vendor: FOREIGN.to_owned(),
+                version: None,
+                count: false,
+                count_rules: BTreeSet::new(),
+            };
+        };
+        let counted = |one: &&RuleActionOverride| one.action_to_use().is_some_and(|action| action.count.is_some());
+        let overridden = group.rule_action_overrides().iter().filter(counted).map(|one| one.name.clone());
+        ManagedRules {
+            name: if group.vendor_name == "AWS" { short(&group.name) } else { group.name.clone() },
+            vendor: group.vendor_name.clone(),
+            version: group.version.clone(),
+            count: rule.override_action().is_some_and(|action| action.count.is_some()),
+            // `ExcludedRules` is the older way to say the same.
+            count_rules: overridden.chain(group.excluded_rules().iter().map(|rule| rule.name.clone())).collect(),
+        }
+    }
+}
+
+/// Counts in CloudWatch under this name, and samples of requests.
+fn metrics(name: &str) -> Result<VisibilityConfig> {
+    let config = VisibilityConfig::builder().metric_name(name).cloud_watch_metrics_enabled(true);
+    Ok(config.sampled_requests_enabled(true).build()?)
+}
+
+/// Reads a firewall, with the lock token that the next change needs. WAF takes name, id and scope, all of which the ARN has:
+/// `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
+async fn get(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
+    let mut parts = arn.rsplit('/');
+    let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let scope = if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional };
+    let reply = aws.wafv2.get_web_acl().name(name).id(id).scope(scope).send().await?;
+    Ok((reply.web_acl.ok_or_else(|| Error::missing("WebACL"))?, reply.lock_token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_survive() {
+        let acl: WafWebAcl = serde_json::from_value(serde_json::json!({
+            "name": "web",
+            "managed_rules": [{ "name": "AWSManagedRulesCommonRuleSet", "count_rules": ["SizeRestrictions_BODY"] }, { "name": "sqli", "count": true }],
+            "rate_limit": { "requests": 2000 },
+        }))
+        .expect("a firewall");
+        let sdk = WebAcl::builder().name("web").id("1").arn("arn").set_rules(Some(acl.rules().expect("rules"))).build().expect("complete");
+        let read = WafWebAcl::read(&sdk, "arn:aws:wafv2:eu-west-1:1:regional/webacl/web/1");
+        assert_eq!((read.managed_rules, read.rate_limit), (acl.managed_rules, acl.rate_limit));
+    }
+}
