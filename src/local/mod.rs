@@ -1,24 +1,452 @@
-//! The simulated cloud.
+//! The simulated cloud: AWS for someone without an account, for rehearsals and for tests.
+//!
+//! It knows no resource type. Ids, outputs and refusals follow from what each type says of itself ([`Kind`] and its schemas) and from the
+//! tables in here. It keeps its state in a folder, answers at once or as slowly as AWS, shows what was written at once or late, refuses
+//! what AWS refuses, and fails or dies where it is told to:
+//!
+//! `ACME_LOCAL_FAULT=refuse:7` fails the 7th mutating call of the process before it takes effect, `lost:7` after (the answer is
+//! lost), `crash-before:7` and `crash-after:7` kill the process, `throttle:3` refuses every third call as one too many,
+//! `lag:2000` lets reads lag by two seconds and `settle:0.01` makes everything take a hundredth of its usual time. Several are
+//! separated by commas. See [`Behaviour`].
 
-use serde_json::Value;
+mod behaviour;
+mod entry;
+mod made_up;
+mod rules;
+mod shape;
+mod store;
+#[cfg(test)]
+mod tests;
 
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+pub use behaviour::{Behaviour, FAULT_VARIABLE, Faults, Settle};
+
+use self::{
+    behaviour::Calls,
+    entry::{Entry, Millis, Version, copy_at},
+    made_up::Maker,
+    store::{State, Store, key},
+};
 use crate::{
-    aws::{Result, Scope},
+    aws::{ADDRESS, Error, Result, STACK, Scope, Sort},
     cloud::Call,
     kind::{Kind, Live},
     resource::{Changed, Tags},
+    resources,
 };
 
 /// The simulated cloud.
-pub struct Local;
+pub struct Local {
+    region: String,
+    behaviour: Behaviour,
+    clock: Clock,
+    inner: Mutex<Inner>,
+}
 
-#[allow(clippy::unused_async, missing_docs)]
+struct Inner {
+    store: Store,
+    calls: Calls,
+    counts: BTreeMap<(String, String), u64>,
+}
+
+/// Time of day that follows tokio's clock, so that tests with a paused one need not wait.
+struct Clock {
+    opened: Millis,
+    since: tokio::time::Instant,
+}
+
+/// When a call takes place.
+#[derive(Clone, Copy)]
+struct Time {
+    now: Millis,
+    /// What reads see is the state of this time.
+    seen: Millis,
+}
+
 impl Local {
+    /// The account everything belongs to.
     pub const ACCOUNT: &'static str = "123456789012";
-    pub fn region(&self) -> &str { "" }
-    pub async fn list(&self, _: &'static Kind, _: &Scope) -> Result<Vec<Live>> { Ok(vec![]) }
-    pub async fn create(&self, _: &'static Kind, _: &Call, _: &Value) -> Result<String> { Ok(String::new()) }
-    pub async fn update(&self, _: &'static Kind, _: &str, _: &Value, _: &Changed) -> Result<()> { Ok(()) }
-    pub async fn retag(&self, _: &'static Kind, _: &str, _: &Tags) -> Result<()> { Ok(()) }
-    pub async fn delete(&self, _: &'static Kind, _: &str) -> Result<()> { Ok(()) }
+
+    /// Opens the cloud kept in `dir`, an empty one when there is none. Adds to `behaviour` what [`FAULT_VARIABLE`] says.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written, or the variable cannot be understood.
+    pub fn open(dir: impl Into<PathBuf>, region: &str, mut behaviour: Behaviour) -> Result<Local> {
+        if let Ok(text) = std::env::var(FAULT_VARIABLE) {
+            behaviour.extend(&text)?;
+        }
+        let opened = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
+        let clock = Clock { opened, since: tokio::time::Instant::now() };
+        let store = Store::open(&dir.into(), region)?;
+        let inner = Inner { store, calls: Calls::default(), counts: BTreeMap::new() };
+        Ok(Local { region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
+    }
+
+    /// The region everything is in.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// See [`crate::resource::Resource::list`].
+    ///
+    /// # Errors
+    /// Injected throttling, and a state that cannot be read.
+    pub async fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Live>> {
+        tokio::task::yield_now().await;
+        self.with(kind.name, "list", |inner| {
+            inner.calls.read(&self.behaviour.faults)?;
+            let _held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let state = &inner.store.state;
+            let all = state.of_kind(kind.name).chain(state.ghosts.iter().filter(|ghost| ghost.kind == kind.name));
+            Ok(all.filter_map(|entry| entry.seen(time.seen, |version| in_scope(entry, version, scope))).collect())
+        })
+    }
+
+    /// See [`crate::resource::Resource::create`].
+    ///
+    /// # Errors
+    /// What AWS would refuse, and injected faults.
+    pub async fn create(&self, kind: &'static Kind, call: &Call, spec: &Value) -> Result<String> {
+        tokio::task::yield_now().await;
+        self.with(kind.name, "create", |inner| {
+            let after = inner.calls.write(&self.behaviour.faults)?;
+            let held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let id = match self.made_before(&inner.store.state, kind, call) {
+                Some(id) => id,
+                None => {
+                    let entry = self.born(&mut inner.store.state, time, kind, call, spec)?;
+                    self.check(&mut inner.store.state, time, kind, &entry, true)?;
+                    let id = entry.id.clone();
+                    inner.store.put(entry)?;
+                    id
+                }
+            };
+            drop(held);
+            after.end(id, &self.behaviour.faults)
+        })
+    }
+
+    /// See [`crate::resource::Resource::update`].
+    ///
+    /// # Errors
+    /// What AWS would refuse, and injected faults.
+    pub async fn update(&self, kind: &'static Kind, id: &str, spec: &Value, changed: &Changed) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.change(kind, "update", id, |state, time, entry| {
+            if let Some(code) = rules::busy(kind.service).filter(|_| entry.ready > time.now) {
+                return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
+            }
+            let mut version = Version { at: time.now, ..entry.latest().clone() };
+            for pointer in &changed.0 {
+                if kind.replace.iter().any(|fixed| Changed(vec![pointer.clone()]).has(fixed))
+                    && version.spec.pointer(pointer) != spec.pointer(pointer)
+                {
+                    let message = format!("{pointer} of a {} cannot be changed", kind.name.replace('_', " "));
+                    return Err(Error::new(Sort::Refused, "InvalidParameterCombination", message));
+                }
+                copy_at(&mut version.spec, spec, pointer);
+            }
+            entry.change(version, time.seen);
+            self.check(state, time, kind, entry, false)
+        })
+    }
+
+    /// Replaces the tags of a resource.
+    ///
+    /// # Errors
+    /// When there is no such resource, and injected faults.
+    pub async fn retag(&self, kind: &'static Kind, id: &str, after: &Tags) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.change(kind, "retag", id, |_, time, entry| {
+            let version = Version { at: time.now, spec: entry.spec().clone(), tags: after.clone() };
+            entry.change(version, time.seen);
+            Ok(())
+        })
+    }
+
+    /// See [`crate::resource::Resource::delete`].
+    ///
+    /// # Errors
+    /// What AWS would refuse, and injected faults.
+    pub async fn delete(&self, kind: &'static Kind, id: &str) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.change(kind, "delete", id, |state, time, entry| {
+            if entry.deleted.is_some() {
+                return Ok(());
+            }
+            let protection = kind.protection.and_then(|field| entry.spec().get(field.trim_start_matches('/')));
+            if protection == Some(&Value::Bool(true)) {
+                return Err(Error::new(Sort::Refused, "OperationNotPermitted", format!("'{id}' is protected from deletion")));
+            }
+            if let Some(code) = rules::busy(kind.service).filter(|_| entry.ready > time.now) {
+                return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
+            }
+            let users = state.users_of(entry);
+            if let Some(user) = users.first() {
+                return Err(rules::in_use(kind, id, &described(state, user), users.len() - 1));
+            }
+            entry.deleted = Some((time.now, time.now + millis(self.time_to_delete(kind))));
+            Ok(())
+        })
+    }
+
+    /// Puts a resource in as it is, whatever AWS would say: for rehearsals of what is live elsewhere, and for drift in tests.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn seed(&self, live: Live) -> Result<()> {
+        self.inner(|inner| {
+            let _held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let address = live.tags.get(ADDRESS).or_else(|| live.tags.get(STACK)).unwrap_or(&live.id).clone();
+            inner.store.put(Entry {
+                made_for: format!("{} seeded {address}", live.kind),
+                kind: live.kind,
+                id: live.id,
+                nth: 0,
+                token: String::new(),
+                created: time.seen,
+                ready: time.seen,
+                deleted: None,
+                outputs: live.outputs,
+                versions: vec![Version { at: time.seen, spec: live.spec, tags: live.tags }],
+            })
+        })
+    }
+
+    /// Everything there is now, by `type/id`: spec, tags, outputs and phase. Two equal dumps are two equal clouds.
+    pub fn dump(&self) -> BTreeMap<String, Value> {
+        self.inner(|inner| {
+            // What cannot be read is as it was.
+            let _held = inner.store.hold().ok();
+            let time = self.pass(&mut inner.store.state);
+            let entries = inner.store.state.entries.iter();
+            entries
+                .filter_map(|(key, entry)| Some((key.clone(), entry.seen(time.now, |_| true)?)))
+                .map(|(key, live)| (key, json!({ "spec": live.spec, "tags": live.tags, "outputs": live.outputs, "phase": live.phase })))
+                .collect()
+        })
+    }
+
+    /// How often this process made each call, by type and `list`, `create`, `update`, `retag` or `delete`.
+    pub fn counts(&self) -> BTreeMap<(String, String), u64> {
+        self.inner(|inner| inner.counts.clone())
+    }
+
+    fn inner<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+        act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with<T>(&self, kind: &str, action: &str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
+        self.inner(|inner| {
+            *inner.counts.entry((kind.to_owned(), action.to_owned())).or_default() += 1;
+            act(inner)
+        })
+    }
+
+    /// A call that changes one resource.
+    fn change(
+        &self,
+        kind: &'static Kind,
+        action: &str,
+        id: &str,
+        act: impl FnOnce(&mut State, Time, &mut Entry) -> Result<()>,
+    ) -> Result<()> {
+        self.with(kind.name, action, |inner| {
+            let after = inner.calls.write(&self.behaviour.faults)?;
+            let held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let known = inner.store.state.entries.get(&key(kind.name, id)).cloned();
+            let mut entry = known.ok_or_else(|| rules::missing(Sort::Gone, kind.name, Some(kind.service), id))?;
+            if entry.created > time.seen {
+                return Err(rules::missing(Sort::NotYet, kind.name, Some(kind.service), id));
+            }
+            if entry.deleted.is_some() && action != "delete" {
+                return Err(Error::new(Sort::Conflict, "IncorrectState", format!("'{id}' is being deleted")));
+            }
+            act(&mut inner.store.state, time, &mut entry)?;
+            inner.store.put(entry)?;
+            self.pass(&mut inner.store.state);
+            drop(held);
+            after.end((), &self.behaviour.faults)
+        })
+    }
+
+    /// What time it is, having let go what is gone by now.
+    fn pass(&self, state: &mut State) -> Time {
+        let now = self.clock.now().max(state.newest);
+        let time = Time { now, seen: now.saturating_sub(millis(self.behaviour.read_lag)) };
+        state.pass(time.now, time.seen);
+        time
+    }
+
+    /// What a call with this token made, where AWS looks at tokens.
+    fn made_before(&self, state: &State, kind: &Kind, call: &Call) -> Option<String> {
+        if call.token.is_empty() || rules::WITHOUT_TOKEN.contains(&kind.name) {
+            return None;
+        }
+        let made = state.tokens.get(&format!("{} {}", kind.name, call.token)).and_then(|key| state.entries.get(key));
+        made.filter(|entry| entry.deleted.is_none()).map(|entry| entry.id.clone())
+    }
+
+    fn born(&self, state: &mut State, time: Time, kind: &'static Kind, call: &Call, spec: &Value) -> Result<Entry> {
+        let spec = (kind.created)(spec)?;
+        let made_for = format!("{} {}/{}/{}", kind.name, call.stack, call.environment, call.address);
+        let nth = state.births.get(&made_for).copied().unwrap_or(0);
+        let maker = Maker {
+            kind,
+            region: &self.region,
+            seed: format!("{made_for}/{nth}"),
+            path: format!("/acme/{}/{}/", call.stack, call.environment),
+            spec: &spec,
+            id: String::new(),
+            arn: String::new(),
+        };
+        let maker = maker.name();
+        let outputs = state.shape(kind.name).map_or(Value::Null, |shape| maker.outputs(&shape.outputs));
+        let id = maker.id;
+        let tags = if kind.taggable && !kind.tags_on_create { Tags::new() } else { call.tags.clone() };
+        let usual = match self.behaviour.settle {
+            Settle::AtOnce => Duration::ZERO,
+            Settle::Slowly(fraction) => kind.usual.mul_f64(fraction),
+        };
+        Ok(Entry {
+            kind: kind.name.to_owned(),
+            id,
+            made_for,
+            nth,
+            token: call.token.clone(),
+            created: time.now,
+            ready: time.now + millis(usual),
+            deleted: None,
+            outputs,
+            versions: vec![Version { at: time.now, spec, tags }],
+        })
+    }
+
+    /// Types that are made quickly go at once.
+    fn time_to_delete(&self, kind: &Kind) -> Duration {
+        match self.behaviour.settle {
+            Settle::Slowly(fraction) if kind.usual >= Duration::from_secs(10) => kind.usual.mul_f64(fraction / 4.0),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Refuses what AWS refuses.
+    fn check(&self, state: &mut State, time: Time, kind: &'static Kind, entry: &Entry, new: bool) -> Result<()> {
+        let own = key(&entry.kind, &entry.id);
+        if new && state.entries.contains_key(&own) {
+            return Err(rules::exists(kind, &format!("A {} '{}'", kind.name.replace('_', " "), entry.id), &described(state, &own)));
+        }
+        for claim in rules::claims(entry, Some(kind)) {
+            if let Some(holder) = state.claims.get(&claim).filter(|holder| **holder != own) {
+                return Err(rules::exists(kind, &format!("'{claim}'"), &described(state, holder)));
+            }
+        }
+        self.check_references(state, time, kind, entry, new)?;
+        check_range(state, entry, &own)?;
+        let quota = rules::QUOTAS.iter().find(|(name, ..)| new && *name == kind.name);
+        match quota {
+            Some((_, most, code)) if state.totals.get(kind.name).is_some_and(|total| total >= most) => {
+                let message = format!("The maximum number of {most} of {} has been reached", kind.name.replace('_', " "));
+                Err(Error::new(Sort::Refused, code, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_references(&self, state: &mut State, time: Time, kind: &'static Kind, entry: &Entry, new: bool) -> Result<()> {
+        let Some(shape) = state.shape(kind.name) else { return Ok(()) };
+        for reference in shape.references(entry.spec()) {
+            let service = resources::kind(&reference.kind).map(|kind| kind.service);
+            let missing = |sort| {
+                let mut error = rules::missing(sort, &reference.kind, service, &reference.value);
+                error.message.push_str(&format!(" (`{}` of the {})", reference.field, kind.name.replace('_', " ")));
+                error
+            };
+            let Some(other) = state.named(&reference.kind, &reference.value) else {
+                match foreign(&reference.value) {
+                    true => continue,
+                    false => return Err(missing(Sort::Refused)),
+                }
+            };
+            if other.kind != reference.kind && (other.id == reference.value || other.arn() == Some(&reference.value)) {
+                return Err(missing(Sort::Refused));
+            }
+            if other.created > time.seen && (&other.kind, &other.id) != (&entry.kind, &entry.id) {
+                return Err(missing(Sort::NotYet));
+            }
+            if new && other.deleted.is_some() {
+                let message = format!("The {} '{}' is being deleted", other.kind.replace('_', " "), other.id);
+                return Err(Error::new(Sort::Conflict, "IncorrectState", message));
+            }
+            let busy = resources::kind(&other.kind).and_then(|kind| rules::busy(kind.service)).filter(|_| new && other.ready > time.now);
+            if let Some(code) = busy {
+                let message = format!("The {} '{}' is still being created", other.kind.replace('_', " "), other.id);
+                return Err(Error::new(Sort::Conflict, code, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Clock {
+    fn now(&self) -> Millis {
+        self.opened + millis(self.since.elapsed())
+    }
+}
+
+fn millis(time: Duration) -> Millis {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether an ARN is of another account (AWS's own included), whose things cannot be seen from here.
+fn foreign(value: &str) -> bool {
+    let account = value.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(3));
+    account.is_some_and(|account| !account.is_empty() && account != Local::ACCOUNT)
+}
+
+/// A subnet lies in a range of its VPC, and on no other subnet.
+fn check_range(state: &State, entry: &Entry, own: &str) -> Result<()> {
+    let Some((vpc, range)) = rules::range(entry) else { return Ok(()) };
+    let inside =
+        state.entries.get(&key("vpc", &vpc)).is_none_or(|vpc| rules::ranges_of_vpc(vpc).iter().any(|of_vpc| of_vpc.contains(&range)));
+    if !inside {
+        return Err(Error::new(
+            Sort::Refused,
+            "InvalidSubnet.Range",
+            format!("The CIDR '{range}' is invalid: it is not inside that of '{vpc}'"),
+        ));
+    }
+    let (first, last) = rules::bounds(range);
+    let before = state.ranges.get(&vpc).and_then(|ranges| ranges.range(..=last).next_back());
+    match before {
+        Some((_, (end, holder))) if *end >= first && holder != own => {
+            let message = format!("The CIDR '{range}' conflicts with another subnet: {}", described(state, holder));
+            Err(Error::new(Sort::Refused, "InvalidSubnet.Conflict", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A resource in a message: its address where it has one, and its id.
+fn described(state: &State, key: &str) -> String {
+    let address = state.entries.get(key).and_then(|entry| entry.latest().tags.get(ADDRESS));
+    address.map_or_else(|| key.to_owned(), |address| format!("{key} ({address})"))
+}
+
+/// Whether a list shows it: it carries the stack's marks, or has a wanted name.
+fn in_scope(entry: &Entry, version: &Version, scope: &Scope) -> bool {
+    let names = [version.spec.get("name").and_then(Value::as_str), Some(entry.id.as_str()), entry.id.rsplit('/').next()];
+    scope.owns(&version.tags) || (!scope.wanted.is_empty() && names.into_iter().flatten().any(|name| scope.wanted.contains(name)))
 }
