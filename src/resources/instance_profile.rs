@@ -52,10 +52,9 @@ impl Resource for InstanceProfile {
                 let tags = match scope.tags(&profile.arn) {
                     Some(tags) => tags,
                     None => {
-                        let call = aws.iam.list_instance_profile_tags().instance_profile_name(&profile.instance_profile_name);
-                        let listed: Option<Vec<_>> = aws::found(call.into_paginator().items().send().try_collect().await)?;
-                        let Some(listed) = listed else { return Ok(None) };
-                        tags::from_iam(&listed)
+                        let call = aws.iam.get_instance_profile().instance_profile_name(&profile.instance_profile_name);
+                        let Some(reply) = aws::found(call.send().await)? else { return Ok(None) };
+                        tags::from_iam(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())
                     }
                 };
                 Ok::<_, Error>(Some(Observed {
