@@ -9,6 +9,7 @@ use crate::{
     kind::{Kind, Live},
     local::Local,
     resource::{Changed, Cx, OnDelete, Tags},
+    resources::KINDS,
 };
 
 /// AWS or the simulated cloud.
@@ -70,18 +71,22 @@ impl Cloud {
         }
     }
 
-    /// ARN → tags of all that carries the stack's marks, as far as the tagging API knows; it lags and knows no IAM roles.
+    /// ARN → tags of what carries the stack's marks, of the services whose types have [`Kind::arn`]. The tagging API lags.
     ///
     /// # Errors
     /// What the tagging API answers.
     pub async fn index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
         let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
+        let mut services: Vec<String> = KINDS.iter().filter_map(|kind| Some(kind.arn?.split_once(':')?.0.to_owned())).collect();
+        services.sort();
+        services.dedup();
         let mut pages = aws
             .tagging
             .get_resources()
             .tag_filters(filter(STACK, stack))
             .tag_filters(filter(ENVIRONMENT, environment))
+            .set_resource_type_filters(Some(services))
             .resources_per_page(100)
             .into_paginator()
             .send();

@@ -28,8 +28,6 @@ pub struct ElasticIp {
 /// What others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
     /// The address.
     pub public_ip: String,
 }
@@ -40,24 +38,13 @@ impl Resource for ElasticIp {
     const REPLACE: &'static [&'static str] = &["/public_ipv4_pool", "/network_border_group", "/address"];
     type Outputs = Outputs;
 
-    /// DescribeAddresses has no pages, and does not say whose the addresses are, which their ARN needs.
+    /// DescribeAddresses has no pages.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let reply = aws.ec2.describe_addresses().set_filters(Some(scope.ec2_filters())).send().await?;
-        let mut account: Option<String> = None;
         let mut found = Vec::new();
         for address in reply.addresses.unwrap_or_default() {
             let tags = tags::from_ec2(address.tags.as_deref().unwrap_or_default());
             let Some(id) = address.allocation_id.filter(|_| scope.owns(&tags)) else { continue };
-            let suffix = format!(":elastic-ip/{id}");
-            let arn = match scope.index.iter().flat_map(|index| index.keys()).find(|arn| arn.ends_with(&suffix)) {
-                Some(arn) => arn.clone(),
-                None => {
-                    if account.is_none() {
-                        account = Some(aws.account().await?);
-                    }
-                    format!("arn:aws:ec2:{}:{}{suffix}", aws.region, account.as_deref().unwrap_or_default())
-                }
-            };
             let public_ip = address.public_ip.unwrap_or_default();
             found.push(Observed {
                 id,
@@ -68,7 +55,7 @@ impl Resource for ElasticIp {
                     network_border_group: address.network_border_group,
                     address: Some(public_ip.clone()),
                 },
-                outputs: Outputs { arn, public_ip },
+                outputs: Outputs { public_ip },
             });
         }
         Ok(found)

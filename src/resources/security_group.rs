@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, UserIdGroupPair};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, ResourceType, UserIdGroupPair};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags},
-    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::{Cidr, Ref},
 };
 
@@ -226,15 +226,16 @@ impl Resource for SecurityGroup {
     const NAME: Option<Naming> = Some(Naming { max: 255, lower: false, prefix: "" });
     type Outputs = Outputs;
 
-    /// One call for the stack's; a second only when a wanted name is not among them. Names are unique within a VPC only.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut found = groups(aws, scope, scope.ec2_filters()).await?;
-        let known: BTreeSet<_> = found.iter().map(|group| group.outputs.name.clone()).collect();
-        let missing: Vec<_> = scope.wanted.difference(&known).cloned().collect();
-        // A filter takes 200 values.
-        for names in missing.chunks(200) {
-            let filter = Filter::builder().name("group-name").set_values(Some(names.to_vec())).build();
-            found.extend(groups(aws, scope, vec![filter]).await?);
+        let mut found = Vec::new();
+        let mut pages = aws.ec2.describe_security_groups().set_filters(Some(scope.ec2_filters())).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for group in page?.security_groups.unwrap_or_default() {
+                let tags = tags::from_ec2(group.tags.as_deref().unwrap_or_default());
+                if scope.owns(&tags) {
+                    found.push(observed(aws, group, tags)?);
+                }
+            }
         }
         Ok(found)
     }
@@ -316,36 +317,25 @@ impl Resource for SecurityGroup {
     }
 }
 
-async fn groups(aws: &Aws, scope: &Scope, filters: Vec<Filter>) -> Result<Vec<Observed<SecurityGroup>>> {
-    let mut found = Vec::new();
-    let mut pages = aws.ec2.describe_security_groups().set_filters(Some(filters)).into_paginator().send();
-    while let Some(page) = pages.next().await {
-        for group in page?.security_groups.unwrap_or_default() {
-            let (tags, name) = (tags::from_ec2(group.tags.as_deref().unwrap_or_default()), group.group_name.unwrap_or_default());
-            if !scope.owns(&tags) && !scope.wanted.contains(&name) {
-                continue;
-            }
-            let id = group.group_id.ok_or_else(|| Error::missing("GroupId"))?;
-            let owner = group.owner_id.unwrap_or_default();
-            found.push(Observed {
-                tags,
-                phase: Phase::Ready,
-                spec: SecurityGroup {
-                    name: Some(name.clone()),
-                    description: group.description.unwrap_or_default(),
-                    vpc: Ref::to(group.vpc_id.unwrap_or_default()),
-                    ingress: group.ip_permissions.into_iter().flatten().flat_map(|p| read(p, &id)).collect(),
-                    egress: group.ip_permissions_egress.into_iter().flatten().flat_map(|p| read(p, &id)).collect(),
-                },
-                outputs: Outputs {
-                    arn: group.security_group_arn.unwrap_or_else(|| format!("arn:aws:ec2:{}:{owner}:security-group/{id}", aws.region)),
-                    name,
-                },
-                id,
-            });
-        }
-    }
-    Ok(found)
+fn observed(aws: &Aws, group: aws_sdk_ec2::types::SecurityGroup, tags: Tags) -> Result<Observed<SecurityGroup>> {
+    let id = group.group_id.ok_or_else(|| Error::missing("GroupId"))?;
+    let (name, owner) = (group.group_name.unwrap_or_default(), group.owner_id.unwrap_or_default());
+    Ok(Observed {
+        tags,
+        phase: Phase::Ready,
+        spec: SecurityGroup {
+            name: Some(name.clone()),
+            description: group.description.unwrap_or_default(),
+            vpc: Ref::to(group.vpc_id.unwrap_or_default()),
+            ingress: group.ip_permissions.into_iter().flatten().flat_map(|p| read(p, &id)).collect(),
+            egress: group.ip_permissions_egress.into_iter().flatten().flat_map(|p| read(p, &id)).collect(),
+        },
+        outputs: Outputs {
+            arn: group.security_group_arn.unwrap_or_else(|| format!("arn:aws:ec2:{}:{owner}:security-group/{id}", aws.region)),
+            name,
+        },
+        id,
+    })
 }
 
 /// A permission holds all sources of one protocol and port range; `id` is the group's own.

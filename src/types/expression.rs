@@ -34,12 +34,15 @@ pub fn references(text: &str) -> Vec<Reference<'_>> {
     found
 }
 
-/// Calls `act` for every string below `value`.
+/// Calls `act` for every string below `value`, keys included: an IAM condition names an issuer in a key.
 pub fn each_string<'a>(value: &'a Value, act: &mut impl FnMut(&'a str)) {
     match value {
         Value::String(text) => act(text),
         Value::Array(list) => list.iter().for_each(|v| each_string(v, act)),
-        Value::Object(map) => map.values().for_each(|v| each_string(v, act)),
+        Value::Object(map) => map.iter().for_each(|(key, value)| {
+            act(key);
+            each_string(value, act);
+        }),
         _ => {}
     }
 }
@@ -54,25 +57,27 @@ pub fn has_reference(value: &Value) -> bool {
 /// Replaces every reference that `lookup` knows. A string that is one reference takes the output's own type.
 pub fn resolve(value: &Value, lookup: &impl Fn(&Reference<'_>) -> Option<Value>) -> Value {
     match value {
-        Value::String(text) if text.contains("${") => {
-            let found = references(text);
-            if let [one] = found.as_slice()
-                && one.text == text
-            {
-                return lookup(one).unwrap_or_else(|| value.clone());
-            }
-            let mut out = text.clone();
-            for reference in found {
-                match lookup(&reference) {
-                    Some(Value::String(known)) => out = out.replace(reference.text, &known),
-                    Some(known) => out = out.replace(reference.text, &known.to_string()),
-                    None => {}
-                }
-            }
-            Value::String(out)
-        }
+        Value::String(text) => match references(text).as_slice() {
+            [] => value.clone(),
+            [one] if one.text == text => lookup(one).unwrap_or_else(|| value.clone()),
+            found => Value::String(replaced(text, found, lookup)),
+        },
         Value::Array(list) => list.iter().map(|v| resolve(v, lookup)).collect(),
-        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), resolve(v, lookup))).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (replaced(key, &references(key), lookup), resolve(value, lookup))).collect()
+        }
         other => other.clone(),
     }
+}
+
+fn replaced(text: &str, found: &[Reference<'_>], lookup: &impl Fn(&Reference<'_>) -> Option<Value>) -> String {
+    let mut out = text.to_owned();
+    for reference in found {
+        match lookup(reference) {
+            Some(Value::String(known)) => out = out.replace(reference.text, &known),
+            Some(known) => out = out.replace(reference.text, &known.to_string()),
+            None => {}
+        }
+    }
+    out
 }
