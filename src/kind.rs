@@ -20,6 +20,8 @@ pub struct Kind {
     pub service: Service,
     /// See [`Resource::REPLACE`].
     pub replace: &'static [&'static str],
+    /// See [`Resource::EXCLUSIVE`].
+    pub exclusive: &'static [&'static str],
     /// See [`Resource::NAME`].
     pub naming: Option<Naming>,
     /// See [`Resource::IDENTITY`].
@@ -98,6 +100,7 @@ impl Kind {
             name: R::TYPE,
             service: R::SERVICE,
             replace: R::REPLACE,
+            exclusive: R::EXCLUSIVE,
             naming: R::NAME,
             identity: R::IDENTITY,
             parent: R::PARENT,
@@ -130,23 +133,26 @@ impl Kind {
 }
 
 fn parse<R: Resource>(value: Value) -> std::result::Result<Value, Vec<Problem>> {
-    let spec: R = serde_path_to_error::deserialize(&value).map_err(|e| {
-        let pointer: String = e
-            .path()
-            .iter()
-            .filter_map(|segment| match segment {
-                serde_path_to_error::Segment::Map { key } => Some(format!("/{key}")),
-                serde_path_to_error::Segment::Seq { index } => Some(format!("/{index}")),
-                _ => None,
-            })
-            .collect();
-        vec![Problem::new(pointer, e.into_inner().to_string())]
-    })?;
+    let spec: R = serde_path_to_error::deserialize(&value).map_err(|e| vec![problem(e)])?;
     let problems = spec.check();
     if !problems.is_empty() {
         return Err(problems);
     }
     serde_json::to_value(&spec).map_err(|e| vec![Problem::new("", e.to_string())])
+}
+
+/// What serde says is wrong, with a JSON pointer to it.
+pub(crate) fn problem(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let pointer: String = error
+        .path()
+        .iter()
+        .filter_map(|segment| match segment {
+            serde_path_to_error::Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+            serde_path_to_error::Segment::Seq { index } => Some(format!("/{index}")),
+            _ => None,
+        })
+        .collect();
+    Problem::new(pointer, error.into_inner().to_string())
 }
 
 fn typed<R: Resource>(value: &Value) -> Result<R> {

@@ -22,6 +22,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const SERVICE: Service;
     /// Fields (JSON pointers into the spec) whose change needs a new resource.
     const REPLACE: &'static [&'static str] = &[];
+    /// Fields that two can't share: a replacement that keeps the value of one deletes the old one first. `/name` needs no mention.
+    const EXCLUSIVE: &'static [&'static str] = &[];
     /// Rules for the physical name. `Some` means that the spec has a field `name: Option<String>`, filled by the compiler
     /// with `<stack>-<environment>-<name>` when absent, unique in its scope, and part of the identity.
     const NAME: Option<Naming> = None;

@@ -305,9 +305,7 @@ impl Planner<'_> {
         change.on_delete = on_delete(kind, declared.on_delete, live);
         if action == Action::Replace {
             self.protect(&change, kind, live, true);
-            // A new one with the same name can't stand beside the old one.
-            let same_name = kind.naming.is_some() && !change.fields.iter().any(|f| f.at == "/name") || !kind.identity.is_empty();
-            change.first = Some(if same_name || kind.parent.is_some() { First::Old } else { First::New });
+            change.first = Some(if stands_beside(kind, wanted, &change.fields) { First::New } else { First::Old });
             change.irreversible = irreversible(kind, change.on_delete, change.first);
         }
         change
@@ -378,6 +376,15 @@ fn change(address: Address, kind: &Kind, action: Action, reason: Reason, live: O
 /// Every field that a create sets.
 fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
     diff(wanted, &Value::Object(serde_json::Map::new()), &[])
+}
+
+/// Whether a new one can stand beside the old one: it keeps nothing that two can't share.
+fn stands_beside(kind: &Kind, wanted: &Value, fields: &[FieldDiff]) -> bool {
+    let kept = |pointer: &str| {
+        wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !fields.iter().any(|field| field.at.starts_with(pointer))
+    };
+    let name = kind.naming.map(|_| "/name");
+    !kind.exclusive.iter().copied().chain(name).any(kept) && kind.identity.is_empty() && kind.parent.is_none()
 }
 
 fn marked(live: &Live) -> Option<OnDelete> {

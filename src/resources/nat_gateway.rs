@@ -54,6 +54,7 @@ impl Resource for NatGateway {
     const TYPE: &'static str = "nat_gateway";
     const SERVICE: Service = Service::Ec2;
     const REPLACE: &'static [&'static str] = &["/subnet", "/elastic_ip", "/connectivity", "/private_ip"];
+    const EXCLUSIVE: &'static [&'static str] = &["/elastic_ip", "/private_ip"];
     const USUAL: Duration = Duration::from_secs(90);
     type Outputs = Outputs;
 

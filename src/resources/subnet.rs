@@ -40,6 +40,7 @@ impl Resource for Subnet {
     const TYPE: &'static str = "subnet";
     const SERVICE: Service = Service::Ec2;
     const REPLACE: &'static [&'static str] = &["/vpc", "/cidr", "/availability_zone"];
+    const EXCLUSIVE: &'static [&'static str] = &["/cidr"];
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
