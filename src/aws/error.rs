@@ -73,6 +73,15 @@ const NOT_YET: &[(&str, &str)] = &[
     ("InvalidParameterException", "could not be assumed"),
     ("InvalidParameterException", "role does not exist"),
     ("InvalidParameterException", "not authorized to perform"),
+    // EKS words the same in many ways.
+    ("InvalidParameterException", "Role provided in the request"),
+    ("InvalidParameterException", "invalid principal"),
+    ("InvalidParameterException", "Error in role params"),
+    ("InvalidParameterException", "trusted entity is not correct"),
+    ("InvalidParameterException", "Amazon EKS Managed Policies"),
+    ("InvalidParameterException", "ec2:DescribeSubnets"),
+    ("InvalidParameterException", "Misconfigured PodExecutionRole"),
+    ("InvalidParameterException", "trust relationships of nodeRole"),
     ("InvalidRequestException", "could not be assumed"),
     ("InvalidParameterValue", "Invalid IAM Instance Profile"),
     ("InvalidParameterValue", "should be configured to"),
@@ -86,6 +95,13 @@ const NOT_YET: &[(&str, &str)] = &[
 fn sort(code: &str, message: &str) -> Sort {
     if NOT_YET.iter().any(|(c, text)| *c == code && message.contains(text)) {
         return Sort::NotYet;
+    }
+    // EKS has one code for "in use" and "exists", and none for "busy".
+    if code == "ResourceInUseException" && ["already exists", "already in use on this cluster"].iter().any(|text| message.contains(text)) {
+        return Sort::Exists;
+    }
+    if code == "InvalidRequestException" && message.contains("not in ACTIVE status") {
+        return Sort::Conflict;
     }
     match code {
         "Throttling"

@@ -5,6 +5,13 @@ use crate::kind::Kind;
 pub mod certificate;
 pub mod dns_record;
 pub mod dns_zone;
+pub mod ecr_repository;
+pub mod eks_access_entry;
+pub mod eks_addon;
+pub mod eks_cluster;
+pub mod eks_fargate_profile;
+pub mod eks_node_group;
+pub mod eks_pod_identity;
 pub mod elastic_ip;
 pub mod iam_policy;
 pub mod iam_role;
@@ -15,7 +22,11 @@ pub mod listener;
 pub mod load_balancer;
 pub mod nat_gateway;
 pub mod oidc_provider;
+pub mod rds_instance;
+pub mod rds_parameter_group;
+pub mod rds_subnet_group;
 pub mod route_table;
+pub mod s3_bucket;
 pub mod secret;
 pub mod security_group;
 pub mod subnet;
@@ -30,6 +41,13 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<certificate::Certificate>(),
     Kind::of::<dns_record::DnsRecord>(),
     Kind::of::<dns_zone::DnsZone>(),
+    Kind::of::<ecr_repository::EcrRepository>(),
+    Kind::of::<eks_access_entry::EksAccessEntry>(),
+    Kind::of::<eks_addon::EksAddon>(),
+    Kind::of::<eks_cluster::EksCluster>(),
+    Kind::of::<eks_fargate_profile::EksFargateProfile>(),
+    Kind::of::<eks_node_group::EksNodeGroup>(),
+    Kind::of::<eks_pod_identity::EksPodIdentity>(),
     Kind::of::<elastic_ip::ElasticIp>(),
     Kind::of::<iam_policy::IamPolicy>(),
     Kind::of::<iam_role::IamRole>(),
@@ -40,7 +58,11 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<load_balancer::LoadBalancer>(),
     Kind::of::<nat_gateway::NatGateway>(),
     Kind::of::<oidc_provider::OidcProvider>(),
+    Kind::of::<rds_instance::RdsInstance>(),
+    Kind::of::<rds_parameter_group::RdsParameterGroup>(),
+    Kind::of::<rds_subnet_group::RdsSubnetGroup>(),
     Kind::of::<route_table::RouteTable>(),
+    Kind::of::<s3_bucket::S3Bucket>(),
     Kind::of::<secret::Secret>(),
     Kind::of::<security_group::SecurityGroup>(),
     Kind::of::<subnet::Subnet>(),

@@ -1,0 +1,432 @@
+//! `eks_cluster`: a Kubernetes control plane.
+//!
+//! Also what its neighbours (`eks_node_group`, `eks_addon`, …) share: ids of two parts, AWS's words for states.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_sdk_eks::types::{
+    Cluster, ClusterStatus, CreateAccessConfigRequest, EncryptionConfig, KubernetesNetworkConfigRequest, LogSetup, Logging, Provider,
+    UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest, ZonalShiftConfigRequest,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IntoDeserializer, value},
+};
+
+use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
+use crate::{
+    aws::{Aws, Error, Result, Scope, Service, Sort, found, tags},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
+    types::{ArnRef, Cidr, Ref},
+};
+
+/// A Kubernetes control plane.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EksCluster {
+    /// Name, at most 100 letters, digits, `-` and `_`. Default: `<stack>-<environment>-<name>`. Changing it replaces the cluster.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Kubernetes minor version in quotes, such as `"1.34"`; it goes up one minor version at a time. Default: AWS's newest default at
+    /// creation, then left alone.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The role the control plane acts with; it needs `AmazonEKSClusterPolicy`. Changing it replaces the cluster.
+    pub role: ArnRef<IamRole>,
+    /// Subnets for the control plane's network interfaces, in at least two availability zones. New ones must be in the same zones.
+    pub subnets: BTreeSet<Ref<Subnet>>,
+    /// Security groups of the control plane's network interfaces, besides the one EKS makes. Default: none.
+    #[serde(default)]
+    pub security_groups: BTreeSet<Ref<SecurityGroup>>,
+    /// Makes the Kubernetes API reachable from the internet, see `public_access_cidrs`. Default: true.
+    #[serde(default = "yes")]
+    pub endpoint_public: bool,
+    /// Makes the Kubernetes API reachable inside the VPC, so that nodes do not leave it. Default: true.
+    #[serde(default = "yes")]
+    pub endpoint_private: bool,
+    /// Ranges that may reach the public endpoint. Default: `0.0.0.0/0`; without meaning unless `endpoint_public`.
+    #[serde(default = "everywhere")]
+    pub public_access_cidrs: BTreeSet<Cidr>,
+    /// Control plane logs sent to CloudWatch. Default: none.
+    #[serde(default)]
+    pub log_types: BTreeSet<LogType>,
+    /// Encrypts Kubernetes secrets with this key. Default: an AWS owned key. It can be added later, but AWS neither changes nor removes it.
+    #[serde(default)]
+    pub secrets_key: Option<ArnRef<KmsKey>>,
+    /// Where Kubernetes permissions of IAM principals are kept; AWS only lets it go from `CONFIG_MAP` over `API_AND_CONFIG_MAP` to `API`.
+    /// Default: `API_AND_CONFIG_MAP`, which access entries need at least.
+    #[serde(default = "both_modes")]
+    pub authentication_mode: Option<AuthenticationMode>,
+    /// Makes whoever creates the cluster its administrator. Default: AWS's, true. Has effect only at creation.
+    #[serde(default)]
+    pub bootstrap_cluster_creator_admin_permissions: Option<bool>,
+    /// Installs the network add-ons (`vpc-cni`, `coredns`, `kube-proxy`) unmanaged. Default: true. Has effect only at creation.
+    #[serde(default = "yes")]
+    pub bootstrap_self_managed_addons: bool,
+    /// Range of service addresses, between /24 and /12. Default: AWS chooses. Changing it replaces the cluster.
+    #[serde(default)]
+    pub service_ipv4_cidr: Option<Cidr>,
+    /// Addresses of pods and services. Default: AWS's, `ipv4`. Changing it replaces the cluster.
+    #[serde(default)]
+    pub ip_family: Option<IpFamily>,
+    /// Whether AWS refuses to delete the cluster. Default: true.
+    #[serde(default = "yes")]
+    pub deletion_protection: bool,
+    /// What happens at the end of a version's standard support: `STANDARD` upgrades by itself, `EXTENDED` (AWS's default) costs more.
+    #[serde(default)]
+    pub support_type: Option<SupportType>,
+    /// Lets traffic be shifted away from an impaired availability zone. Default: AWS's, false.
+    #[serde(default)]
+    pub zonal_shift: Option<bool>,
+}
+
+/// A control plane log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub enum LogType {
+    Api,
+    Audit,
+    Authenticator,
+    ControllerManager,
+    Scheduler,
+}
+
+/// Where Kubernetes permissions of IAM principals are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AuthenticationMode {
+    /// Access entries.
+    Api,
+    /// Access entries and the config map `aws-auth`.
+    ApiAndConfigMap,
+    /// The config map `aws-auth`.
+    ConfigMap,
+}
+
+/// Addresses of pods and services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum IpFamily {
+    Ipv4,
+    Ipv6,
+}
+
+/// What happens at the end of standard support.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SupportType {
+    /// The cluster is upgraded.
+    Standard,
+    /// The version stays, at a higher price.
+    Extended,
+}
+
+fn yes() -> bool {
+    true
+}
+fn everywhere() -> BTreeSet<Cidr> {
+    "0.0.0.0/0".parse().into_iter().collect()
+}
+/// An `Option` although there is a default: older clusters report no mode, and that is not a difference.
+fn both_modes() -> Option<AuthenticationMode> {
+    Some(AuthenticationMode::ApiAndConfigMap)
+}
+
+/// What others may refer to. All but the ARN is known only once the cluster is active.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// URL of the Kubernetes API.
+    pub endpoint: Option<String>,
+    /// Certificate of the Kubernetes API, base64.
+    pub certificate_authority: Option<String>,
+    /// Kubernetes version.
+    pub version: Option<String>,
+    /// Version of EKS's own parts, such as `eks.4`.
+    pub platform_version: Option<String>,
+    /// The security group EKS made for control plane and nodes.
+    pub security_group_id: Option<String>,
+    /// The VPC of the subnets.
+    pub vpc_id: Option<String>,
+    /// URL of the OpenID Connect issuer, for roles of service accounts.
+    pub oidc_issuer: Option<String>,
+}
+
+impl Resource for EksCluster {
+    const TYPE: &'static str = "eks_cluster";
+    const SERVICE: Service = Service::Eks;
+    const ARN: Option<&'static str> = Some("eks:cluster/");
+    const REPLACE: &'static [&'static str] = &["/name", "/role", "/service_ipv4_cidr", "/ip_family"];
+    const NAME: Option<Naming> = Some(Naming { max: 100, lower: false, prefix: "" });
+    const USUAL: Duration = Duration::from_secs(540);
+    const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    type Outputs = Outputs;
+
+    /// The index names the stack's clusters, so that ListClusters, which has no filter, is not needed.
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let mut names = scope.wanted.clone();
+        match &scope.index {
+            Some(index) => {
+                let clusters = index.keys().filter(|arn| arn.contains(":eks:")).filter_map(|arn| arn.split_once(":cluster/"));
+                names.extend(clusters.map(|(_, name)| name.to_owned()));
+            }
+            None => {
+                let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
+                names.extend(all.into_iter().filter(|name| scope.covers(name, "")));
+            }
+        }
+        stream::iter(names)
+            .map(|name| async move {
+                let reply = found(aws.eks.describe_cluster().name(name).send().await)?;
+                reply.and_then(|reply| reply.cluster).map(observed).transpose()
+            })
+            .buffer_unordered(8)
+            .try_filter_map(|cluster| async move { Ok(cluster) })
+            .try_collect()
+            .await
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let network = (self.service_ipv4_cidr.is_some() || self.ip_family.is_some()).then(|| {
+            KubernetesNetworkConfigRequest::builder()
+                .set_service_ipv4_cidr(self.service_ipv4_cidr.as_ref().map(ToString::to_string))
+                .set_ip_family(self.ip_family.map(|family| text(&family).as_str().into()))
+                .build()
+        });
+        let access = (self.authentication_mode.is_some() || self.bootstrap_cluster_creator_admin_permissions.is_some()).then(|| {
+            CreateAccessConfigRequest::builder()
+                .set_authentication_mode(self.authentication_mode.map(|mode| text(&mode).as_str().into()))
+                .set_bootstrap_cluster_creator_admin_permissions(self.bootstrap_cluster_creator_admin_permissions)
+                .build()
+        });
+        let reply = cx
+            .aws
+            .eks
+            .create_cluster()
+            .set_name(self.name.clone())
+            .client_request_token(cx.token)
+            .set_version(self.version.clone())
+            .role_arn(self.role.get())
+            .resources_vpc_config(
+                self.endpoints().set_subnet_ids(ids(&self.subnets)).set_security_group_ids(ids(&self.security_groups)).build(),
+            )
+            .set_logging((!self.log_types.is_empty()).then(|| self.logging(&BTreeSet::new())))
+            .set_encryption_config(self.secrets_key.as_ref().map(|key| vec![encryption(key)]))
+            .set_kubernetes_network_config(network)
+            .set_access_config(access)
+            .set_bootstrap_self_managed_addons((!self.bootstrap_self_managed_addons).then_some(false))
+            .deletion_protection(self.deletion_protection)
+            .set_upgrade_policy(self.upgrade_policy())
+            .set_zonal_shift_config(self.zonal_shift_config())
+            .set_tags(Some(tags::map(cx.tags)))
+            .send()
+            .await?;
+        reply.cluster.and_then(|cluster| cluster.name).ok_or_else(|| Error::missing("name"))
+    }
+
+    /// A cluster takes one kind of change per call ("Only one type of update can be allowed"; subnets and endpoints are two kinds) and one
+    /// call at a time. So this makes the first change that is needed; the engine comes back for the rest when the cluster is active again.
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
+        let call = || cx.aws.eks.update_cluster_config().name(id);
+        if changed.has("/deletion_protection") {
+            there(call().deletion_protection(self.deletion_protection).send().await)?;
+        } else if changed.any(&["/subnets", "/security_groups"]) {
+            let both = VpcConfigRequest::builder().set_subnet_ids(ids(&self.subnets)).set_security_group_ids(ids(&self.security_groups));
+            there(call().resources_vpc_config(both.build()).send().await)?;
+        } else if changed.any(&["/endpoint_public", "/endpoint_private", "/public_access_cidrs"]) {
+            there(call().resources_vpc_config(self.endpoints().build()).send().await)?;
+        } else if let (true, Some(mode)) = (changed.has("/authentication_mode"), self.authentication_mode) {
+            // No step may be left out: https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
+            let next = match before.authentication_mode {
+                Some(AuthenticationMode::ConfigMap) => AuthenticationMode::ApiAndConfigMap,
+                _ => mode,
+            };
+            let access = UpdateAccessConfigRequest::builder().authentication_mode(text(&next).as_str().into()).build();
+            there(call().access_config(access).send().await)?;
+        } else if changed.has("/log_types") {
+            there(call().logging(self.logging(&before.log_types)).send().await)?;
+        } else if changed.has("/support_type") {
+            there(call().set_upgrade_policy(self.upgrade_policy()).send().await)?;
+        } else if changed.has("/zonal_shift") {
+            there(call().set_zonal_shift_config(self.zonal_shift_config()).send().await)?;
+        } else if let (true, Some(key)) = (changed.has("/secrets_key"), &self.secrets_key) {
+            cx.aws.eks.associate_encryption_config().cluster_name(id).encryption_config(encryption(key)).send().await?;
+        } else if changed.has("/version") {
+            cx.aws.eks.update_cluster_version().name(id).set_version(self.version.clone()).send().await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        cx.aws.eks.delete_cluster().name(id).send().await?;
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let minor = |version: &str| version.split_once('.').is_some_and(|(a, b)| a == "1" && b.parse::<u8>().is_ok());
+        if let Some(version) = self.version.as_deref().filter(|version| !version.contains("${") && !minor(version)) {
+            problems.push(Problem::new("/version", format!("`{version}` is no Kubernetes minor version")).help("write it like \"1.34\""));
+        }
+        if self.subnets.len() < 2 {
+            problems.push(Problem::new("/subnets", "a cluster needs subnets in at least two availability zones"));
+        }
+        if !self.endpoint_public && !self.endpoint_private {
+            problems.push(Problem::new("/endpoint_private", "with both endpoints off nothing reaches the Kubernetes API"));
+        }
+        if self.endpoint_public && self.public_access_cidrs.is_empty() {
+            let problem = Problem::new("/public_access_cidrs", "a public endpoint needs a range that may reach it");
+            problems.push(problem.help("set `endpoint_public: false` to close it"));
+        }
+        problems
+    }
+
+    fn align(&self, live: &mut Self) {
+        // AWS ignores the ranges of a closed endpoint, and opens dual-stack endpoints to `::/0` besides `0.0.0.0/0`.
+        let dual: BTreeSet<Cidr> = ["0.0.0.0/0", "::/0"].iter().filter_map(|range| range.parse().ok()).collect();
+        if !self.endpoint_public && !live.endpoint_public || self.public_access_cidrs == everywhere() && live.public_access_cidrs == dual {
+            live.public_access_cidrs.clone_from(&self.public_access_cidrs);
+        }
+        // Not reported: by anyone, by anyone, by clusters older than access entries.
+        live.bootstrap_self_managed_addons = self.bootstrap_self_managed_addons;
+        live.bootstrap_cluster_creator_admin_permissions = self.bootstrap_cluster_creator_admin_permissions;
+        live.authentication_mode = live.authentication_mode.or(self.authentication_mode);
+    }
+}
+
+impl EksCluster {
+    fn endpoints(&self) -> aws_sdk_eks::types::builders::VpcConfigRequestBuilder {
+        let ranges = self.public_access_cidrs.iter().map(ToString::to_string).collect();
+        VpcConfigRequest::builder()
+            .endpoint_public_access(self.endpoint_public)
+            .endpoint_private_access(self.endpoint_private)
+            .set_public_access_cidrs(self.endpoint_public.then_some(ranges))
+    }
+    /// Logs on, and those of `before` that are no longer wanted off.
+    fn logging(&self, before: &BTreeSet<LogType>) -> Logging {
+        let setup = |types: Vec<LogType>, enabled| {
+            let types = types.iter().map(|log| text(log).as_str().into()).collect::<Vec<_>>();
+            (!types.is_empty()).then(|| LogSetup::builder().set_types(Some(types)).enabled(enabled).build())
+        };
+        let on = setup(self.log_types.iter().copied().collect(), true);
+        let off = setup(before.difference(&self.log_types).copied().collect(), false);
+        Logging::builder().set_cluster_logging(Some(on.into_iter().chain(off).collect())).build()
+    }
+    fn upgrade_policy(&self) -> Option<UpgradePolicyRequest> {
+        self.support_type.map(|support| UpgradePolicyRequest::builder().support_type(text(&support).as_str().into()).build())
+    }
+    fn zonal_shift_config(&self) -> Option<ZonalShiftConfigRequest> {
+        self.zonal_shift.map(|enabled| ZonalShiftConfigRequest::builder().enabled(enabled).build())
+    }
+}
+
+/// What is encrypted need no longer be said, but clusters of old versions take no key without it.
+#[allow(deprecated)]
+fn encryption(key: &ArnRef<KmsKey>) -> EncryptionConfig {
+    EncryptionConfig::builder().resources("secrets").provider(Provider::builder().key_arn(key.get()).build()).build()
+}
+
+fn observed(cluster: Cluster) -> Result<Observed<EksCluster>> {
+    let name = cluster.name.ok_or_else(|| Error::missing("name"))?;
+    let vpc = cluster.resources_vpc_config.ok_or_else(|| Error::missing("resourcesVpcConfig"))?;
+    let network = cluster.kubernetes_network_config;
+    let status = cluster.status.ok_or_else(|| Error::missing("status"))?;
+    let issues = cluster.health.and_then(|health| health.issues).unwrap_or_default();
+    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
+    let setups = cluster.logging.and_then(|logging| logging.cluster_logging).unwrap_or_default();
+    let logs = setups.iter().filter(|setup| setup.enabled == Some(true)).flat_map(|setup| setup.types());
+    let key = cluster.encryption_config.unwrap_or_default().into_iter().next().and_then(|config| config.provider?.key_arn);
+    Ok(Observed {
+        tags: tags::from_map(cluster.tags.as_ref()),
+        phase: match status {
+            ClusterStatus::Active => Phase::Ready,
+            ClusterStatus::Failed => Phase::Failed(told()),
+            ClusterStatus::Deleting => Phase::Leaving,
+            _ => Phase::Settling(told()),
+        },
+        spec: EksCluster {
+            name: Some(name.clone()),
+            version: cluster.version.clone(),
+            role: Ref::to(cluster.role_arn.unwrap_or_default()),
+            subnets: refs(vpc.subnet_ids),
+            security_groups: refs(vpc.security_group_ids),
+            endpoint_public: vpc.endpoint_public_access,
+            endpoint_private: vpc.endpoint_private_access,
+            public_access_cidrs: vpc.public_access_cidrs.unwrap_or_default().iter().filter_map(|range| range.parse().ok()).collect(),
+            log_types: logs.map(|log| word(log.as_str())).collect::<Result<_>>()?,
+            secrets_key: key.map(Ref::to),
+            authentication_mode: cluster.access_config.and_then(|a| a.authentication_mode).map(|mode| word(mode.as_str())).transpose()?,
+            bootstrap_cluster_creator_admin_permissions: None,
+            bootstrap_self_managed_addons: true,
+            service_ipv4_cidr: network.as_ref().and_then(|network| network.service_ipv4_cidr()?.parse().ok()),
+            ip_family: network.and_then(|network| network.ip_family).map(|family| word(family.as_str())).transpose()?,
+            // Clusters older than the feature have none.
+            deletion_protection: cluster.deletion_protection.unwrap_or_default(),
+            support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| word(s.as_str())).transpose()?,
+            zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
+        },
+        outputs: Outputs {
+            arn: cluster.arn.unwrap_or_default(),
+            endpoint: cluster.endpoint,
+            certificate_authority: cluster.certificate_authority.and_then(|authority| authority.data),
+            version: cluster.version,
+            platform_version: cluster.platform_version,
+            security_group_id: vpc.cluster_security_group_id,
+            vpc_id: vpc.vpc_id,
+            oidc_issuer: cluster.identity.and_then(|identity| identity.oidc?.issuer),
+        },
+        id: name,
+    })
+}
+
+/// A second try of a change that a first has made is refused.
+fn there<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
+    match answer.map_err(Into::into) {
+        Err(error) if error.message.contains("already at the desired configuration") => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+/// A state with its reasons, in AWS's words: `CREATE_FAILED: AccessDenied: …`.
+pub(super) fn told<'a>(status: &str, issues: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>) -> String {
+    issues.fold(status.to_owned(), |all, (code, message)| {
+        [Some(all.as_str()), code, message].into_iter().flatten().collect::<Vec<_>>().join(": ")
+    })
+}
+
+/// One of our enums in AWS's spelling, which is the one serde writes.
+pub(super) fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// AWS's word as one of our enums.
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T> {
+    T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(text))
+        .map_err(|_| Error::new(Sort::Refused, "Shape", format!("AWS reports `{text}`, which this version of acme does not know")))
+}
+
+/// The ids of references.
+pub(super) fn ids<T: Resource>(refs: &BTreeSet<Ref<T>>) -> Option<Vec<String>> {
+    Some(refs.iter().map(|one| one.get().to_owned()).collect())
+}
+
+/// References to these ids.
+pub(super) fn refs<T: Resource>(ids: Option<Vec<String>>) -> BTreeSet<Ref<T>> {
+    ids.unwrap_or_default().into_iter().map(Ref::to).collect()
+}
+
+/// Cluster and name from the id of something inside a cluster; a cluster's name has no `/`.
+pub(super) fn inside(id: &str) -> Result<(&str, &str)> {
+    id.split_once('/').ok_or_else(|| Error::new(Sort::Refused, "Shape", format!("`{id}` is not of the form cluster/name")))
+}
+
+/// Whether the index knows an ARN `…:<kind>/<cluster>/<name>/<uuid>`.
+pub(super) fn indexed(scope: &Scope, kind: &str, cluster: &str, name: &str) -> bool {
+    let part = format!(":{kind}/{cluster}/{name}/");
+    scope.index.as_ref().is_some_and(|index| index.keys().any(|arn| arn.contains(&part)))
+}

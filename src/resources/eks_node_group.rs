@@ -1,0 +1,414 @@
+//! `eks_node_group`: worker nodes of a cluster, which EKS starts and replaces.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use aws_sdk_eks::types::{
+    LaunchTemplateSpecification, NodeRepairConfig, Nodegroup, NodegroupScalingConfig, NodegroupStatus, NodegroupUpdateConfig,
+    RemoteAccessConfig, Taint as SdkTaint, UpdateLabelsPayload, UpdateTaintsPayload,
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    eks_cluster::{EksCluster, ids, indexed, inside, refs, text, told, word},
+    iam_role::IamRole,
+    security_group::SecurityGroup,
+    subnet::Subnet,
+};
+use crate::{
+    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
+    types::{ArnRef, Ref},
+};
+
+/// Worker nodes of a cluster.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EksNodeGroup {
+    /// The cluster. Changing it replaces the node group.
+    pub cluster: Ref<EksCluster>,
+    /// Name, at most 63 letters, digits, `-` and `_`. Default: `<stack>-<environment>-<name>`. Changing it replaces the node group.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The role of the nodes. Changing it replaces the node group.
+    pub role: ArnRef<IamRole>,
+    /// Subnets the nodes start in. Changing them replaces the node group.
+    pub subnets: BTreeSet<Ref<Subnet>>,
+    /// Instance types, the preferred first. Default: the launch template's, or AWS's `t3.medium`. Changing them replaces the node group.
+    #[serde(default)]
+    pub instance_types: Option<Vec<String>>,
+    /// How instances are paid. Default: `ON_DEMAND`. Changing it replaces the node group.
+    #[serde(default)]
+    pub capacity_type: CapacityType,
+    /// Machine image family, such as `AL2023_ARM_64_STANDARD`. Default: AWS chooses by instance type. Changing it replaces the node group.
+    #[serde(default)]
+    pub ami_type: Option<String>,
+    /// Root volume in GiB. Default: AWS's, 20 (50 for Windows). Changing it replaces the node group.
+    #[serde(default)]
+    pub disk_gib: Option<i32>,
+    /// Fewest nodes.
+    pub min: i32,
+    /// Most nodes.
+    pub max: i32,
+    /// Nodes that shall run. Default: `min` at creation, then left to the autoscaler within `min` and `max`.
+    #[serde(default)]
+    pub desired: Option<i32>,
+    /// Kubernetes labels of the nodes. Default: none.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Kubernetes taints of the nodes. Default: none.
+    #[serde(default)]
+    pub taints: BTreeSet<Taint>,
+    /// Kubernetes minor version in quotes. Default: the cluster's at creation, then left alone.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Version of the machine image. Default: the newest at creation, then left alone.
+    #[serde(default)]
+    pub release_version: Option<String>,
+    /// Replaces nodes during an update of version or image even where a disruption budget forbids it. Default: false.
+    #[serde(default)]
+    pub force_update: bool,
+    /// Nodes replaced at once during an update. Default: AWS's, 1. Excludes `max_unavailable_percentage`.
+    #[serde(default)]
+    pub max_unavailable: Option<i32>,
+    /// Share of nodes replaced at once during an update, in percent. Excludes `max_unavailable`.
+    #[serde(default)]
+    pub max_unavailable_percentage: Option<i32>,
+    /// Replaces unhealthy nodes. Default: AWS's, false.
+    #[serde(default)]
+    pub node_repair: Option<bool>,
+    /// Id of the launch template. Default: EKS makes its own. Changing it replaces the node group.
+    #[serde(default)]
+    pub launch_template: Option<String>,
+    /// Version of the launch template: a number in quotes, `$Latest` or `$Default` (both resolved at creation). Default: its default version.
+    #[serde(default)]
+    pub launch_template_version: Option<String>,
+    /// SSH access to the nodes. Default: none. Changing it replaces the node group.
+    #[serde(default)]
+    pub remote_access: Option<RemoteAccess>,
+}
+
+/// How instances are paid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CapacityType {
+    /// By the second.
+    #[default]
+    OnDemand,
+    /// Cheaper, and taken away at two minutes' notice.
+    Spot,
+    /// Reserved ahead.
+    CapacityBlock,
+}
+
+/// A taint: pods that do not tolerate it stay away.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Taint {
+    /// Key.
+    pub key: String,
+    /// Value. Default: empty.
+    #[serde(default)]
+    pub value: String,
+    /// What it does.
+    pub effect: TaintEffect,
+}
+
+/// What a taint does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaintEffect {
+    /// No new pods.
+    NoSchedule,
+    /// No pods at all.
+    NoExecute,
+    /// New pods only when there is no other place.
+    PreferNoSchedule,
+}
+
+/// SSH access to the nodes.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteAccess {
+    /// Name of the EC2 key pair.
+    pub ec2_ssh_key: String,
+    /// Security groups that may connect. Default: none, which opens port 22 to the internet.
+    #[serde(default)]
+    pub source_security_groups: BTreeSet<Ref<SecurityGroup>>,
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Names of the Auto Scaling groups EKS made.
+    pub autoscaling_groups: Vec<String>,
+}
+
+impl Resource for EksNodeGroup {
+    const TYPE: &'static str = "eks_node_group";
+    const SERVICE: Service = Service::Eks;
+    const ARN: Option<&'static str> = Some("eks:nodegroup/");
+    const REPLACE: &'static [&'static str] = &[
+        "/cluster",
+        "/name",
+        "/role",
+        "/subnets",
+        "/instance_types",
+        "/capacity_type",
+        "/ami_type",
+        "/disk_gib",
+        "/launch_template",
+        "/remote_access",
+    ];
+    const NAME: Option<Naming> = Some(Naming { max: 63, lower: false, prefix: "" });
+    const PARENT: Option<&'static str> = Some("eks_cluster");
+    const USUAL: Duration = Duration::from_secs(150);
+    type Outputs = Outputs;
+
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let mut groups = Vec::new();
+        for cluster in &scope.parents {
+            let pages = aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send();
+            let names: Vec<String> = found(pages.try_collect().await)?.unwrap_or_default();
+            let ours = |name: &String| scope.covers(name, "") || scope.index.is_none() || indexed(scope, "nodegroup", cluster, name);
+            groups.extend(names.into_iter().filter(ours).map(|name| (cluster.clone(), name)));
+        }
+        stream::iter(groups)
+            .map(|(cluster, name)| async move {
+                let reply = found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await)?;
+                reply.and_then(|reply| reply.nodegroup).map(observed).transpose()
+            })
+            .buffer_unordered(8)
+            .try_filter_map(|group| async move { Ok(group) })
+            .try_collect()
+            .await
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let remote_access = self.remote_access.as_ref().map(|remote| {
+            let groups = (!remote.source_security_groups.is_empty()).then(|| ids(&remote.source_security_groups)).flatten();
+            RemoteAccessConfig::builder().ec2_ssh_key(&remote.ec2_ssh_key).set_source_security_groups(groups).build()
+        });
+        let scaling =
+            NodegroupScalingConfig::builder().min_size(self.min).max_size(self.max).desired_size(self.desired.unwrap_or(self.min));
+        let reply = cx
+            .aws
+            .eks
+            .create_nodegroup()
+            .cluster_name(self.cluster.get())
+            .set_nodegroup_name(self.name.clone())
+            .client_request_token(cx.token)
+            .node_role(self.role.get())
+            .set_subnets(ids(&self.subnets))
+            .set_instance_types(self.instance_types.clone())
+            .capacity_type(text(&self.capacity_type).as_str().into())
+            .set_ami_type(self.ami_type.as_deref().map(Into::into))
+            .set_disk_size(self.disk_gib)
+            .scaling_config(scaling.build())
+            .set_labels(Some(self.labels.clone().into_iter().collect()))
+            .set_taints(Some(self.taints.iter().map(taint).collect()))
+            .set_version(self.version.clone())
+            .set_release_version(self.release_version.clone())
+            .set_update_config(self.update_config())
+            .set_node_repair_config(self.node_repair_config())
+            .set_launch_template(self.template())
+            .set_remote_access(remote_access)
+            .set_tags(Some(tags::map(cx.tags)))
+            .send()
+            .await?;
+        let name = reply.nodegroup.and_then(|group| group.nodegroup_name).ok_or_else(|| Error::missing("nodegroupName"))?;
+        Ok(format!("{}/{name}", self.cluster.get()))
+    }
+
+    /// A node group takes one update at a time, of its settings or of its version; the engine comes back for the other.
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
+        let (cluster, name) = inside(id)?;
+        let (scaling, labels, taints) = (changed.any(&["/min", "/max", "/desired"]), changed.has("/labels"), changed.has("/taints"));
+        let (pace, repair) = (changed.any(&["/max_unavailable", "/max_unavailable_percentage"]), changed.has("/node_repair"));
+        if scaling || labels || taints || pace || repair {
+            cx.aws
+                .eks
+                .update_nodegroup_config()
+                .cluster_name(cluster)
+                .nodegroup_name(name)
+                .set_scaling_config(scaling.then(|| self.scaling(before)))
+                .set_labels(labels.then(|| self.label_changes(before)))
+                .set_taints(taints.then(|| self.taint_changes(before)))
+                .set_update_config(self.update_config().filter(|_| pace))
+                .set_node_repair_config(self.node_repair_config().filter(|_| repair))
+                .send()
+                .await?;
+        } else if changed.any(&["/version", "/release_version", "/launch_template_version"]) {
+            cx.aws
+                .eks
+                .update_nodegroup_version()
+                .cluster_name(cluster)
+                .nodegroup_name(name)
+                .set_version(self.version.clone())
+                .set_release_version(self.release_version.clone())
+                .set_launch_template(self.template().filter(|_| changed.has("/launch_template_version")))
+                .force(self.force_update)
+                .send()
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        let (cluster, name) = inside(id)?;
+        cx.aws.eks.delete_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await?;
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.min < 0 || self.max < 1 || self.min > self.max {
+            problems.push(Problem::new("/max", format!("`min: {}` to `max: {}` is no range of node counts", self.min, self.max)));
+        }
+        if let Some(desired) = self.desired.filter(|desired| !(self.min..=self.max).contains(desired)) {
+            problems.push(Problem::new("/desired", format!("{desired} is not between `min` and `max`")));
+        }
+        if self.subnets.is_empty() {
+            problems.push(Problem::new("/subnets", "a node group needs a subnet"));
+        }
+        if self.max_unavailable.is_some() && self.max_unavailable_percentage.is_some() {
+            problems.push(Problem::new("/max_unavailable_percentage", "say either `max_unavailable` or `max_unavailable_percentage`"));
+        }
+        // https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
+        if self.launch_template.is_some() && self.disk_gib.is_some() {
+            problems.push(Problem::new("/disk_gib", "with a launch template the disk is set there"));
+        }
+        if self.launch_template.is_some() && self.remote_access.is_some() {
+            problems.push(Problem::new("/remote_access", "with a launch template remote access is set there"));
+        }
+        if self.launch_template.is_none() && self.launch_template_version.is_some() {
+            problems.push(Problem::new("/launch_template_version", "there is no `launch_template`"));
+        }
+        problems
+    }
+
+    fn align(&self, live: &mut Self) {
+        live.force_update = self.force_update;
+        // AWS reports the number these stood for.
+        if self.launch_template_version.as_ref().is_some_and(|version| version.starts_with('$')) {
+            live.launch_template_version.clone_from(&self.launch_template_version);
+        }
+    }
+}
+
+impl EksNodeGroup {
+    /// AWS refuses bounds that the number of running nodes does not fit, so that number follows them, but is otherwise the autoscaler's.
+    fn scaling(&self, before: &Self) -> NodegroupScalingConfig {
+        let running = before.desired.unwrap_or(self.min);
+        let desired = self.desired.unwrap_or_else(|| running.max(self.min).min(self.max));
+        NodegroupScalingConfig::builder()
+            .min_size(self.min)
+            .max_size(self.max)
+            .set_desired_size((before.desired != Some(desired)).then_some(desired))
+            .build()
+    }
+    fn label_changes(&self, before: &Self) -> UpdateLabelsPayload {
+        let new: HashMap<String, String> =
+            self.labels.iter().filter(|(key, value)| before.labels.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let old: Vec<String> = before.labels.keys().filter(|key| !self.labels.contains_key(*key)).cloned().collect();
+        UpdateLabelsPayload::builder()
+            .set_add_or_update_labels((!new.is_empty()).then_some(new))
+            .set_remove_labels((!old.is_empty()).then_some(old))
+            .build()
+    }
+    /// Key and effect identify a taint; its value is updated in place.
+    fn taint_changes(&self, before: &Self) -> UpdateTaintsPayload {
+        let kept = |old: &&Taint| self.taints.iter().any(|new| new.key == old.key && new.effect == old.effect);
+        let new: Vec<SdkTaint> = self.taints.difference(&before.taints).map(taint).collect();
+        let old: Vec<SdkTaint> = before.taints.iter().filter(|old| !kept(old)).map(taint).collect();
+        UpdateTaintsPayload::builder()
+            .set_add_or_update_taints((!new.is_empty()).then_some(new))
+            .set_remove_taints((!old.is_empty()).then_some(old))
+            .build()
+    }
+    fn update_config(&self) -> Option<NodegroupUpdateConfig> {
+        (self.max_unavailable.is_some() || self.max_unavailable_percentage.is_some()).then(|| {
+            NodegroupUpdateConfig::builder()
+                .set_max_unavailable(self.max_unavailable)
+                .set_max_unavailable_percentage(self.max_unavailable_percentage)
+                .build()
+        })
+    }
+    fn node_repair_config(&self) -> Option<NodeRepairConfig> {
+        self.node_repair.map(|enabled| NodeRepairConfig::builder().enabled(enabled).build())
+    }
+    fn template(&self) -> Option<LaunchTemplateSpecification> {
+        let template = self.launch_template.as_ref()?;
+        Some(LaunchTemplateSpecification::builder().id(template).set_version(self.launch_template_version.clone()).build())
+    }
+}
+
+fn taint(taint: &Taint) -> SdkTaint {
+    let value = (!taint.value.is_empty()).then(|| taint.value.clone());
+    SdkTaint::builder().key(&taint.key).set_value(value).effect(text(&taint.effect).as_str().into()).build()
+}
+
+fn observed(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
+    let cluster = group.cluster_name.ok_or_else(|| Error::missing("clusterName"))?;
+    let name = group.nodegroup_name.ok_or_else(|| Error::missing("nodegroupName"))?;
+    let status = group.status.ok_or_else(|| Error::missing("status"))?;
+    let issues = group.health.and_then(|health| health.issues).unwrap_or_default();
+    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
+    let scaling = group.scaling_config;
+    let pace = group.update_config;
+    let taints = group.taints.unwrap_or_default().into_iter().map(|taint| {
+        let effect = taint.effect.ok_or_else(|| Error::missing("effect"))?;
+        Ok(Taint { key: taint.key.unwrap_or_default(), value: taint.value.unwrap_or_default(), effect: word(effect.as_str())? })
+    });
+    Ok(Observed {
+        id: format!("{cluster}/{name}"),
+        tags: tags::from_map(group.tags.as_ref()),
+        phase: match status {
+            NodegroupStatus::Active => Phase::Ready,
+            NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed => Phase::Failed(told()),
+            NodegroupStatus::Deleting => Phase::Leaving,
+            // DEGRADED is among these: it ends by itself when what is wrong is mended.
+            _ => Phase::Settling(told()),
+        },
+        spec: EksNodeGroup {
+            cluster: Ref::to(cluster),
+            name: Some(name),
+            role: Ref::to(group.node_role.unwrap_or_default()),
+            subnets: refs(group.subnets),
+            instance_types: group.instance_types,
+            capacity_type: group.capacity_type.map(|capacity| word(capacity.as_str())).transpose()?.unwrap_or_default(),
+            ami_type: group.ami_type.map(|ami| ami.as_str().to_owned()),
+            disk_gib: group.disk_size,
+            min: scaling.as_ref().and_then(|scaling| scaling.min_size).unwrap_or_default(),
+            max: scaling.as_ref().and_then(|scaling| scaling.max_size).unwrap_or_default(),
+            desired: scaling.and_then(|scaling| scaling.desired_size),
+            labels: group.labels.unwrap_or_default().into_iter().collect(),
+            taints: taints.collect::<Result<_>>()?,
+            version: group.version,
+            release_version: group.release_version,
+            force_update: false,
+            max_unavailable: pace.as_ref().and_then(|pace| pace.max_unavailable),
+            max_unavailable_percentage: pace.and_then(|pace| pace.max_unavailable_percentage),
+            node_repair: group.node_repair_config.and_then(|repair| repair.enabled),
+            launch_template: group.launch_template.as_ref().and_then(|template| template.id.clone()),
+            launch_template_version: group.launch_template.and_then(|template| template.version),
+            remote_access: group.remote_access.map(|remote| RemoteAccess {
+                ec2_ssh_key: remote.ec2_ssh_key.unwrap_or_default(),
+                source_security_groups: refs(remote.source_security_groups),
+            }),
+        },
+        outputs: Outputs {
+            arn: group.nodegroup_arn.unwrap_or_default(),
+            autoscaling_groups: {
+                let groups = group.resources.and_then(|resources| resources.auto_scaling_groups).unwrap_or_default();
+                groups.into_iter().filter_map(|group| group.name).collect()
+            },
+        },
+    })
+}
