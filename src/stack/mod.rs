@@ -1,4 +1,19 @@
 //! A stack definition: YAML with its places in the text, compiled into a graph of typed resources.
+//!
+//! Parsed first, evaluated after, so that every problem still points at the user's line; and all problems are reported at once.
+
+mod check;
+mod compiler;
+mod diagnostic;
+mod draft;
+mod environment;
+mod expanded;
+mod nearest;
+mod needs;
+mod parse;
+mod problems;
+mod source;
+mod template;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,11 +21,14 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+pub(crate) use self::{compiler::Compiler, draft::Draft, source::below};
+pub use self::{diagnostic::Diagnostic, expanded::expanded, source::Source};
 use crate::{
     kind::Kind,
     resource::{OnDelete, Tags},
+    sections,
 };
 
 /// Where a resource stands in the stack: `subnet.private-a`.
@@ -83,4 +101,122 @@ impl Stack {
     pub fn prefix(&self) -> String {
         if self.environment == "default" { format!("{}-", self.name) } else { format!("{}-{}-", self.name, self.environment) }
     }
+}
+
+/// What a caller chooses.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The environment; may be absent when the definition has at most one.
+    pub environment: Option<String>,
+    /// Values set for this run, as YAML scalars.
+    pub set: Vec<(String, String)>,
+}
+
+/// Keys of the top level that are no sections.
+const FRAME: &[&str] = &["stack", "region", "account", "tags", "environments", "values", "resources", "overrides", "outputs"];
+
+/// Compiles a definition for one environment. Makes no call and reads nothing but the text.
+///
+/// # Errors
+/// With everything that is wrong, in the order of the text.
+pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>> {
+    let (value, spans) = parse::parse(source).map_err(|problem| vec![problem])?;
+    let mut c = Compiler::new(source, spans);
+    let document = match value {
+        Value::Object(map) => map,
+        Value::Null => Map::new(),
+        _ => return Err(vec![Diagnostic::new("type", "a definition is a map").at(Some(0..0)).help("begin with `stack: <name>`")]),
+    };
+    let known = || FRAME.iter().chain(sections::NAMES).copied();
+    for key in document.keys().filter(|key| !known().any(|k| k == key.as_str())) {
+        let message = format!("a definition has no section `{key}`");
+        c.problem_at_key("unknown-section", &below("", key), message, nearest::suggestion(key, "sections", known()));
+    }
+
+    let name = stack_name(&mut c, &document);
+    c.templates.set("stack", &Value::String(name.clone()));
+    if let Some(region @ Value::String(text)) = document.get("region")
+        && !template::is_template(text)
+    {
+        c.templates.set("region", region);
+    }
+    let environment = environment::choose(&mut c, &document, options);
+    let region = text(&mut c, &document, "region");
+    let account = text(&mut c, &document, "account");
+    if let Some(region) = &region {
+        c.templates.set("region", &Value::String(region.clone()));
+        check::region(&mut c, region);
+    }
+    if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
+        c.problem("account", "/account", format!("`{account}` is no account id"), "an account id has 12 digits; put it in quotes");
+    }
+
+    let mut drafts = Vec::new();
+    sections::expand(
+        &mut c,
+        &document,
+        sections::Frame { stack: &name, environment: &environment, region: region.as_deref() },
+        &mut drafts,
+    );
+    let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
+    draft::single(&mut c, single, &mut drafts);
+    let mut stack = Stack { name, environment, region, account, resources: BTreeMap::new(), outputs: BTreeMap::new() };
+    draft::declare(&mut c, &document, drafts, &mut stack);
+    if let Some(outputs) = c.map(&document, "outputs") {
+        for (name, value) in outputs {
+            let at = below("/outputs", name);
+            let value = c.render(value, &at);
+            needs::outputs(&mut c, &stack, &value, &at);
+            stack.outputs.insert(name.clone(), value);
+        }
+    }
+    needs::cycles(&mut c, &stack);
+    check::across(&mut c, &stack);
+    if c.found.is_empty() { Ok(stack) } else { Err(in_order(c)) }
+}
+
+fn in_order(c: Compiler<'_>) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for problem in &c.found {
+        let follows = problem.code != "expression" && c.is_broken(problem.range.as_ref());
+        if !follows && !found.contains(problem) {
+            found.push(problem.clone());
+        }
+    }
+    found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
+    found
+}
+
+fn stack_name(c: &mut Compiler<'_>, document: &Map<String, Value>) -> String {
+    let help = "begin with a small letter; then small letters, digits and hyphens, at most 31 in all";
+    match document.get("stack") {
+        Some(Value::String(name)) => {
+            let fits = name.len() <= 31
+                && name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            if !fits {
+                c.problem("stack-name", "/stack", format!("`{name}` can't name a stack"), help);
+            }
+            name.clone()
+        }
+        Some(_) => {
+            c.problem("stack-name", "/stack", "a stack's name is a text", help);
+            "unnamed".into()
+        }
+        None => {
+            let end = c.source.text.find('\n').unwrap_or(c.source.text.len());
+            c.found.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("begin with `stack: <name>`"));
+            "unnamed".into()
+        }
+    }
+}
+
+fn text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str) -> Option<String> {
+    let at = below("", key);
+    let value = c.render(document.get(key)?, &at);
+    let text = compiler::scalar(&value);
+    if text.is_none() && !value.is_null() {
+        c.problem("type", &at, format!("`{key}` is {}", compiler::kind_of(&value)), format!("write one text: `{key}: …`"));
+    }
+    text
 }

@@ -1,0 +1,333 @@
+//! What every stage of compiling shares: the places, the values, and the problems found so far.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use serde_json::{Map, Value};
+
+use super::{
+    diagnostic::Diagnostic,
+    source::{Source, Spans, below},
+    template::{Fault, Templates, is_template},
+};
+
+/// The state of compiling one definition.
+pub struct Compiler<'a> {
+    /// The text.
+    pub source: &'a Source,
+    /// Its places.
+    pub spans: Spans,
+    /// Its expressions and their values.
+    pub templates: Templates,
+    /// What is wrong so far.
+    pub found: Vec<Diagnostic>,
+    /// Places whose expression failed: what follows from that is not reported again.
+    broken: BTreeSet<(usize, usize)>,
+    broken_at: BTreeSet<String>,
+}
+
+/// Most entries one `for_each` may make; a range over a mistyped number shall not eat the memory.
+const MOST: i64 = 100_000;
+
+impl<'a> Compiler<'a> {
+    /// Begins with the parsed text.
+    pub fn new(source: &'a Source, spans: Spans) -> Compiler<'a> {
+        Compiler { source, spans, templates: Templates::default(), found: Vec::new(), broken: BTreeSet::new(), broken_at: BTreeSet::new() }
+    }
+    /// The best place for `pointer`.
+    pub fn place(&self, pointer: &str) -> Option<Range<usize>> {
+        self.spans.place(&self.source.text, pointer)
+    }
+    /// The key at `pointer`.
+    pub fn key(&self, pointer: &str) -> Option<Range<usize>> {
+        self.spans.key(&self.source.text, pointer)
+    }
+    /// Reports a problem with a value.
+    pub fn problem(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+        let place = self.place(pointer);
+        self.found.push(Diagnostic::new(code, message).at(place).help(help));
+    }
+    /// Reports a problem with a key.
+    pub fn problem_at_key(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
+        let place = self.key(pointer);
+        self.found.push(Diagnostic::new(code, message).at(place).help(help));
+    }
+    /// The map at a key of the top level, when it is there; anything else there is a problem.
+    pub fn map<'d>(&mut self, document: &'d Map<String, Value>, key: &str) -> Option<&'d Map<String, Value>> {
+        match document.get(key) {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(map)) => Some(map),
+            Some(_) => {
+                self.problem("type", &below("", key), format!("`{key}` is no map"), format!("write `name: …` pairs below `{key}:`"));
+                None
+            }
+        }
+    }
+    /// Whether an expression at or above this place failed, so that the rest can't be judged.
+    pub fn is_broken(&self, range: Option<&Range<usize>>) -> bool {
+        range.is_some_and(|range| self.broken.contains(&(range.start, range.end)))
+    }
+    /// Whether an expression at or below this pointer failed.
+    pub fn is_broken_below(&self, pointer: &str) -> bool {
+        let origin = self.spans.origin(pointer);
+        self.broken_at.range(origin.to_string()..).next().is_some_and(|at| at.starts_with(&*origin))
+    }
+
+    /// Evaluates every scalar below `value`; `for_each` and `when` are left alone.
+    pub fn render(&mut self, value: &Value, at: &str) -> Value {
+        let mut path = Path { source: at.to_owned(), out: at.to_owned() };
+        self.walk(value, &mut path, false)
+    }
+    /// Evaluates every scalar below `value` and makes the entries of `for_each` and `when`.
+    pub fn expand(&mut self, value: &Value, at: &str) -> Value {
+        let mut path = Path { source: at.to_owned(), out: at.to_owned() };
+        self.walk(value, &mut path, true)
+    }
+
+    fn walk(&mut self, value: &Value, path: &mut Path, entries: bool) -> Value {
+        match value {
+            Value::String(text) if is_template(text) => match self.templates.render(text) {
+                Ok(value) => value,
+                Err(fault) => {
+                    self.fault(fault, &path.source);
+                    value.clone()
+                }
+            },
+            Value::Array(list) => {
+                let mut out = Vec::with_capacity(list.len());
+                for (index, item) in list.iter().enumerate() {
+                    let before = path.push(&index.to_string());
+                    if entries && let Some(map) = item.as_object().filter(|map| is_entry(map)) {
+                        path.out.truncate(before.1);
+                        self.entries(map, "", path, &mut |c, _, body, path| {
+                            let at = format!("{}/{}", path.out, out.len());
+                            c.spans.origins.insert(at, path.source.clone());
+                            out.push(body);
+                        });
+                    } else {
+                        if out.len() != index {
+                            self.spans.origins.insert(format!("{}/{}", &path.out[..before.1], out.len()), path.source.clone());
+                        }
+                        let item = self.walk(item, path, entries);
+                        out.push(item);
+                    }
+                    path.pop(before);
+                }
+                out.into()
+            }
+            Value::Object(map) => self.walk_map(map, path, entries, |_| true).into(),
+            other => other.clone(),
+        }
+    }
+
+    fn walk_map(&mut self, map: &Map<String, Value>, path: &mut Path, entries: bool, keep: impl Fn(&str) -> bool) -> Map<String, Value> {
+        let mut out = Map::new();
+        for (key, item) in map.iter().filter(|(key, _)| keep(key)) {
+            let before = path.push(key);
+            if entries && let Some(entry) = item.as_object().filter(|map| is_entry(map)) {
+                path.out.truncate(before.1);
+                self.entries(entry, key, path, &mut |c, name, body, path| {
+                    if name != *key {
+                        c.spans.origins.insert(below(&path.out, &name), path.source.clone());
+                    }
+                    c.add(&mut out, name, body, path);
+                });
+            } else {
+                let name = if is_template(key) { self.name(key, &path.source) } else { key.clone() };
+                if name != *key {
+                    self.spans.origins.insert(below(&path.out[..before.1], &name), path.source.clone());
+                }
+                let item = self.walk(item, path, entries);
+                self.add(&mut out, name, item, path);
+            }
+            path.pop(before);
+        }
+        out
+    }
+
+    fn add(&mut self, map: &mut Map<String, Value>, name: String, body: Value, path: &Path) {
+        if map.contains_key(&name) {
+            let help = "make the names differ; `{{ each.key }}` may stand in them";
+            self.problem_at_key("duplicate", &path.source, format!("`{name}` is made twice"), help);
+        }
+        map.insert(name, body);
+    }
+
+    /// Makes the entries of one `for_each` or `when`. `path.out` stands at the parent meanwhile.
+    fn entries(&mut self, entry: &Map<String, Value>, key: &str, path: &mut Path, add: &mut dyn FnMut(&mut Self, String, Value, &Path)) {
+        let at = path.source.clone();
+        let Some(over) = entry.get("for_each") else {
+            if self.when(entry, &at) {
+                let name = if is_template(key) { self.name(key, &at) } else { key.to_owned() };
+                let body = self.body(entry, &name, path);
+                add(self, name, body, path);
+            }
+            return;
+        };
+        let outer = self.templates.take_each();
+        self.templates.put_each(outer.clone());
+        for (each, value) in self.over(over, &below(&at, "for_each")) {
+            self.templates.each(&each, &value);
+            if self.when(entry, &at) {
+                let name = if key.contains("each.") {
+                    self.name(key, &at)
+                } else {
+                    format!("{}-{each}", if is_template(key) { self.name(key, &at) } else { key.to_owned() })
+                };
+                let body = self.body(entry, &name, path);
+                add(self, name, body, path);
+            }
+        }
+        self.templates.put_each(outer);
+    }
+
+    fn body(&mut self, entry: &Map<String, Value>, name: &str, path: &mut Path) -> Value {
+        let out = path.out.len();
+        path.out = below(&path.out, name);
+        let body = self.walk_map(entry, path, true, |key| !matches!(key, "for_each" | "when"));
+        path.out.truncate(out);
+        body.into()
+    }
+
+    fn when(&mut self, entry: &Map<String, Value>, at: &str) -> bool {
+        let at = below(at, "when");
+        let value = match entry.get("when") {
+            None | Some(Value::Bool(true)) => return true,
+            Some(Value::String(text)) => match self.templates.expression(text) {
+                Ok(value) => value,
+                Err(fault) => {
+                    self.fault(fault, &at);
+                    return true;
+                }
+            },
+            Some(other) => other.clone(),
+        };
+        match value {
+            Value::Bool(on) => on,
+            other => {
+                self.problem("when", &at, format!("`when` is {}, not true or false", kind_of(&other)), "compare: `when: zones > 2`");
+                true
+            }
+        }
+    }
+
+    /// Keys and values of a `for_each`.
+    fn over(&mut self, over: &Value, at: &str) -> Vec<(String, Value)> {
+        let help = "give a list, a map, a number (`3`: 0, 1, 2) or a range `{from: 1, to: 3}`";
+        let failed = self.found.len();
+        let over = self.render(over, at);
+        if self.found.len() != failed {
+            return Vec::new();
+        }
+        let range = match &over {
+            Value::Number(count) => count.as_i64().map(|count| (0, count - 1)),
+            Value::Object(map) if map.len() == 2 => map.get("from").and_then(Value::as_i64).zip(map.get("to").and_then(Value::as_i64)),
+            _ => None,
+        };
+        if let Some((from, to)) = range {
+            if to - from >= MOST {
+                self.problem(
+                    "for-each",
+                    at,
+                    format!("{} entries are more than one `for_each` may make", to - from + 1),
+                    format!("at most {MOST}"),
+                );
+                return Vec::new();
+            }
+            return (from..=to).map(|i| (i.to_string(), i.into())).collect();
+        }
+        match over {
+            Value::Object(map) => map.into_iter().collect(),
+            Value::Array(list) => {
+                let mut entries: Vec<(String, Value)> = Vec::with_capacity(list.len());
+                for (index, item) in list.into_iter().enumerate() {
+                    let named = |item: &Value| item.get("key").or_else(|| item.get("name")).and_then(scalar);
+                    match scalar(&item).or_else(|| named(&item)) {
+                        Some(key) => entries.push((key, item)),
+                        None => {
+                            self.problem(
+                                "for-each",
+                                &format!("{at}/{index}"),
+                                "this entry has no key to be known by",
+                                "give it a field `key` or `name`, or write a map",
+                            );
+                        }
+                    }
+                }
+                entries
+            }
+            other => {
+                self.problem("for-each", at, format!("`for_each` is {}", kind_of(&other)), help);
+                Vec::new()
+            }
+        }
+    }
+
+    fn name(&mut self, key: &str, at: &str) -> String {
+        match self.templates.render(key) {
+            Ok(value) => scalar(&value).unwrap_or_else(|| key.to_owned()),
+            Err(fault) => {
+                let place = self.key(at);
+                self.found.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
+                key.to_owned()
+            }
+        }
+    }
+
+    fn fault(&mut self, fault: Fault, at: &str) {
+        let place = self.place(at);
+        self.broken.extend(place.iter().map(|range| (range.start, range.end)));
+        self.broken_at.insert(at.to_owned());
+        self.found.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
+    }
+}
+
+/// Where a walk is, in the user's text and in what is made of it.
+struct Path {
+    source: String,
+    out: String,
+}
+
+impl Path {
+    fn push(&mut self, segment: &str) -> (usize, usize) {
+        let before = (self.source.len(), self.out.len());
+        for path in [&mut self.source, &mut self.out] {
+            path.push('/');
+            if segment.contains(['~', '/']) {
+                path.push_str(&segment.replace('~', "~0").replace('/', "~1"));
+            } else {
+                path.push_str(segment);
+            }
+        }
+        before
+    }
+    fn pop(&mut self, (source, out): (usize, usize)) {
+        self.source.truncate(source);
+        self.out.truncate(out);
+    }
+}
+
+fn is_entry(map: &Map<String, Value>) -> bool {
+    map.contains_key("for_each") || map.contains_key("when")
+}
+
+/// A scalar as text.
+pub fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(on) => Some(on.to_string()),
+        _ => None,
+    }
+}
+
+/// What a value is, in words.
+pub fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}

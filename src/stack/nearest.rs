@@ -1,0 +1,30 @@
+//! "Did you mean …?"
+
+/// The name most like `wanted`, when one is near enough to be what was meant.
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = |name: &str| {
+        let distance = strsim::damerau_levenshtein(wanted, name);
+        let allowed = wanted.chars().count().max(name.chars().count()).div_ceil(3);
+        let contains = wanted.len() > 2 && (name.contains(wanted) || wanted.contains(name));
+        (distance <= allowed || contains).then_some(distance)
+    };
+    names.into_iter().filter(|name| !name.is_empty()).filter_map(|name| Some((near(name)?, name))).min().map(|(_, name)| name)
+}
+
+/// `did you mean "x"?`, or the list of what there is.
+pub fn suggestion<'a>(wanted: &str, what: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    if let Some(name) = nearest(wanted, names.clone()) {
+        return format!("did you mean `{name}`?");
+    }
+    listed(what, names)
+}
+
+/// `fields: a, b, c`, cut when there are many.
+pub fn listed<'a>(what: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    match names.len() {
+        0 => format!("there are no {what}"),
+        1..=12 => format!("{what}: {}", names.join(", ")),
+        more => format!("{what}: {}, and {} more", names[..10].join(", "), more - 10),
+    }
+}

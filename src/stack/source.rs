@@ -1,0 +1,94 @@
+//! The text of a definition and the places in it.
+
+use std::{borrow::Cow, collections::BTreeMap, io, ops::Range, path::Path};
+
+/// A definition as it was read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it came from, as messages show it.
+    pub path: String,
+    /// The YAML text.
+    pub text: String,
+}
+
+impl Source {
+    /// A text with the name that messages show.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
+        Source { path: path.into(), text: text.into() }
+    }
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it can't be read as UTF-8 text.
+    pub fn read(path: &Path) -> io::Result<Source> {
+        Ok(Source::new(path.display().to_string(), std::fs::read_to_string(path)?))
+    }
+}
+
+/// Where everything stands: JSON pointer → byte range in the text.
+#[derive(Default, Debug)]
+pub struct Spans {
+    /// Ranges of values.
+    pub values: BTreeMap<String, Range<usize>>,
+    /// Ranges of keys.
+    pub keys: BTreeMap<String, Range<usize>>,
+    /// Entries that `for_each` made → the entry they were made from.
+    pub origins: BTreeMap<String, String>,
+}
+
+impl Spans {
+    /// The pointer into the user's text that `pointer` stands for.
+    pub fn origin<'a>(&self, pointer: &'a str) -> Cow<'a, str> {
+        if self.origins.is_empty() {
+            return Cow::Borrowed(pointer);
+        }
+        let mut end = pointer.len();
+        loop {
+            if let Some(origin) = self.origins.get(&pointer[..end]) {
+                return Cow::Owned(format!("{origin}{}", &pointer[end..]));
+            }
+            match pointer[..end].rfind('/') {
+                Some(slash) => end = slash,
+                None => return Cow::Borrowed(pointer),
+            }
+        }
+    }
+    /// The best place to point at: the scalar itself, the key of a block, or the nearest thing around what is not there.
+    pub fn place(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
+        let origin = self.origin(pointer);
+        let mut at: &str = &origin;
+        let mut exact = true;
+        while !at.is_empty() {
+            let key = self.keys.get(at);
+            if let Some(value) = self.values.get(at) {
+                let range = if exact || key.is_none() { value } else { key.unwrap_or(value) };
+                let one_line = text.get(range.clone()).is_some_and(|t| !t.trim_end().contains('\n') && !t.is_empty());
+                return Some(if one_line { range.clone() } else { key.cloned().unwrap_or_else(|| first_line(text, range)) });
+            }
+            exact = false;
+            at = &at[..at.rfind('/').unwrap_or(0)];
+        }
+        None
+    }
+    /// The key at `pointer`, or the best place around it.
+    pub fn key(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
+        self.keys.get(&*self.origin(pointer)).cloned().or_else(|| self.place(text, pointer))
+    }
+    /// Whether the user's text has something at `pointer`.
+    pub fn has(&self, pointer: &str) -> bool {
+        self.values.contains_key(&*self.origin(pointer))
+    }
+}
+
+fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
+    let length = text.get(range.clone()).and_then(|t| t.find('\n')).unwrap_or(range.len());
+    range.start..range.start + length
+}
+
+/// A JSON pointer with one more segment.
+pub fn below(pointer: &str, segment: &str) -> String {
+    if segment.contains(['~', '/']) {
+        return format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"));
+    }
+    format!("{pointer}/{segment}")
+}
