@@ -1,0 +1,513 @@
+//! `rds_instance`: a PostgreSQL, MySQL or MariaDB database.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    iam_role::IamRole, kms_key::KmsKey, rds_parameter_group::RdsParameterGroup, rds_subnet_group::RdsSubnetGroup,
+    security_group::SecurityGroup,
+};
+use crate::{
+    aws::{Aws, Error, Result, Scope, Service, tags},
+    resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
+    types::{ArnRef, Ref},
+};
+
+/// A PostgreSQL, MySQL or MariaDB database. RDS makes the master password and keeps it in Secrets Manager: there is no field for it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RdsInstance {
+    /// Identifier in lower case, unique in account and region. Default: `<stack>-<environment>-<name>`. Changing it replaces the
+    /// database.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Changing it replaces the database.
+    pub engine: Engine,
+    /// Version, as exact as wanted: `16` is satisfied by any 16.x. A newer minor version satisfies it too while
+    /// `auto_minor_version_upgrade` is on.
+    pub version: String,
+    /// Machine, such as `db.t4g.medium`.
+    pub class: String,
+    /// Storage in GiB. It cannot shrink.
+    pub storage_gib: i32,
+    /// Storage in GiB up to which RDS grows it by itself; 0 for never. Default: left as it is, at first never.
+    #[serde(default)]
+    pub max_storage_gib: Option<i32>,
+    /// `gp3`, `gp2`, `io1`, `io2` or `standard`. Default: gp3.
+    #[serde(default = "gp3")]
+    pub storage_type: String,
+    /// Input and output operations a second, for `io1`, `io2`, and `gp3` of 400 GiB or more. Default: what the storage includes.
+    #[serde(default)]
+    pub iops: Option<i32>,
+    /// Throughput in MiB a second, for `gp3` of 400 GiB or more. Default: what the storage includes.
+    #[serde(default)]
+    pub throughput_mibps: Option<i32>,
+    /// Keeps a standby in another availability zone. Default: false.
+    #[serde(default)]
+    pub multi_az: bool,
+    /// Database made at the start. Default: none. Changing it replaces the database.
+    #[serde(default)]
+    pub database_name: Option<String>,
+    /// Master user. Default: `postgres` for PostgreSQL, else `admin`. Changing it replaces the database.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The key that encrypts the master user's secret. Default: `aws/secretsmanager`. RDS refuses to change it.
+    #[serde(default)]
+    pub master_password_key: Option<ArnRef<KmsKey>>,
+    /// Port. Default: the engine's.
+    #[serde(default)]
+    pub port: Option<i32>,
+    /// The subnets it lives in.
+    pub subnet_group: Ref<RdsSubnetGroup>,
+    /// Firewalls around it.
+    pub security_groups: BTreeSet<Ref<SecurityGroup>>,
+    /// Settings of the engine. Default: AWS's own group for the version.
+    #[serde(default)]
+    pub parameter_group: Option<Ref<RdsParameterGroup>>,
+    /// Encrypts its storage, backups and logs. Default: true. Changing it replaces the database.
+    #[serde(default = "yes")]
+    pub encrypted: bool,
+    /// The key that encrypts it. Default: `aws/rds`. Changing it replaces the database.
+    #[serde(default)]
+    pub kms_key: Option<ArnRef<KmsKey>>,
+    /// Days that automatic backups are kept, at most 35; 0 for no backups. Default: 7.
+    #[serde(default = "week")]
+    pub backup_retention_days: i32,
+    /// Time of day in UTC for backups, such as `02:00-03:00`. Default: chosen by AWS.
+    #[serde(default)]
+    pub backup_window: Option<String>,
+    /// Time of the week in UTC for maintenance, such as `sun:04:00-sun:05:00`. Default: chosen by AWS.
+    #[serde(default)]
+    pub maintenance_window: Option<String>,
+    /// Gives it a public address. Default: false.
+    #[serde(default)]
+    pub publicly_accessible: bool,
+    /// Has AWS refuse to delete it. Default: true.
+    #[serde(default = "yes")]
+    pub deletion_protection: bool,
+    /// Collects Performance Insights. Default: false.
+    #[serde(default)]
+    pub performance_insights: bool,
+    /// Days that Performance Insights are kept: 7, a multiple of 31, or 731. Default: 7.
+    #[serde(default)]
+    pub performance_insights_retention_days: Option<i32>,
+    /// Seconds between measurements of the operating system: 1, 5, 10, 15, 30 or 60; 0 for none. Default: 0.
+    #[serde(default)]
+    pub monitoring_interval_seconds: i32,
+    /// Role with which RDS writes those measurements. Default: none; needed when there are any.
+    #[serde(default)]
+    pub monitoring_role: Option<ArnRef<IamRole>>,
+    /// Logs sent to CloudWatch, such as `postgresql`, `upgrade`, `slowquery`. Default: none.
+    #[serde(default)]
+    pub log_exports: BTreeSet<String>,
+    /// Installs new minor versions in the maintenance window. Default: true.
+    #[serde(default = "yes")]
+    pub auto_minor_version_upgrade: bool,
+    /// Allows a change of `version` to another major version. Default: false.
+    #[serde(default)]
+    pub allow_major_version_upgrade: bool,
+    /// Authority of the server's certificate, such as `rds-ca-rsa2048-g1`. Default: chosen by AWS.
+    #[serde(default)]
+    pub ca_certificate: Option<String>,
+    /// Gives snapshots the tags of the database. Default: true.
+    #[serde(default = "yes")]
+    pub copy_tags_to_snapshot: bool,
+    /// Lets IAM identities log in. Default: false.
+    #[serde(default)]
+    pub iam_authentication: bool,
+    /// Makes changes at once; if not, those that disturb wait for the maintenance window. Default: true.
+    #[serde(default = "yes")]
+    pub apply_immediately: bool,
+}
+
+/// What runs the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+}
+
+impl Engine {
+    fn name(self) -> &'static str {
+        match self {
+            Engine::Postgres => "postgres",
+            Engine::Mysql => "mysql",
+            Engine::Mariadb => "mariadb",
+        }
+    }
+    /// How many numbers an exact version has: 16.4, but 8.0.40.
+    fn version_parts(self) -> usize {
+        if self == Engine::Postgres { 2 } else { 3 }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+fn week() -> i32 {
+    7
+}
+fn gp3() -> String {
+    "gp3".to_owned()
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Host name to connect to.
+    pub endpoint: Option<String>,
+    /// Port to connect to.
+    pub port: Option<i32>,
+    /// The secret that holds the master user's name and password.
+    pub master_secret_arn: Option<String>,
+    /// What IAM policies call the database: `db-ABCDEFGHIJKL`.
+    pub resource_id: Option<String>,
+    /// The exact version that runs.
+    pub engine_version: Option<String>,
+    /// Hosted zone of the endpoint, for alias records.
+    pub hosted_zone_id: Option<String>,
+}
+
+impl Resource for RdsInstance {
+    const TYPE: &'static str = "rds_instance";
+    const SERVICE: Service = Service::Rds;
+    const REPLACE: &'static [&'static str] = &["/name", "/engine", "/database_name", "/username", "/encrypted", "/kms_key"];
+    const NAME: Option<Naming> = Some(Naming { max: 63, lower: true, prefix: "" });
+    const ARN: Option<&'static str> = Some("rds:db:");
+    const USUAL: Duration = Duration::from_secs(480);
+    const DATA: Data = Data::Snapshot;
+    const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    type Outputs = Outputs;
+
+    /// The description holds everything, tags included.
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let instances: Vec<_> = aws.rds.describe_db_instances().max_records(100).into_paginator().items().send().try_collect().await?;
+        let covered = |instance: &DbInstance| {
+            scope.wanted.contains(instance.db_instance_identifier().unwrap_or_default()) || scope.owns(&tags::from_rds(instance.tag_list()))
+        };
+        instances.into_iter().filter(covered).map(observed).collect()
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
+        let call = cx.aws.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(cx.tags)));
+        let call = call.engine(self.engine.name()).engine_version(&self.version).db_instance_class(&self.class);
+        let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
+        let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
+        let call = call.multi_az(self.multi_az).set_db_name(self.database_name.clone()).set_port(self.port);
+        let call = call.master_username(self.username.as_deref().unwrap_or(default_user)).manage_master_user_password(true);
+        let call = call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()));
+        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(self.security_group_ids()));
+        let call = call.set_db_parameter_group_name(self.parameter_group.as_ref().map(|group| group.get().to_owned()));
+        let call = call.storage_encrypted(self.encrypted).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
+        let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
+        let call = call.set_preferred_maintenance_window(self.maintenance_window.clone()).publicly_accessible(self.publicly_accessible);
+        let call = call.deletion_protection(self.deletion_protection).enable_performance_insights(self.performance_insights);
+        let call = call.set_performance_insights_retention_period(self.insights_retention());
+        let call = call.monitoring_interval(self.monitoring_interval_seconds);
+        let call = call.set_monitoring_role_arn(self.monitoring_role.as_ref().map(|role| role.get().to_owned()));
+        let logs = Some(self.log_exports.iter().cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty());
+        let call = call.set_enable_cloudwatch_logs_exports(logs);
+        let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
+        let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
+        let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
+        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
+    }
+
+    /// One call takes all changes; what it does not name stays.
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
+        /// A value where its field changed.
+        macro_rules! new {
+            ($at:literal, $value:expr) => {
+                changed.has($at).then(|| $value)
+            };
+        }
+        if changed.0.iter().all(|at| at == "/apply_immediately" || at == "/allow_major_version_upgrade") {
+            return Ok(());
+        }
+        let storage = changed.any(&["/storage_gib", "/storage_type", "/iops", "/throughput_mibps"]);
+        let provisioned = storage && self.takes_iops();
+        let call = cx.aws.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(self.apply_immediately);
+        let call = call.set_engine_version(new!("/version", self.version.clone()));
+        let call = call.set_allow_major_version_upgrade(new!("/version", self.allow_major_version_upgrade));
+        let call = call.set_db_instance_class(new!("/class", self.class.clone())).set_multi_az(new!("/multi_az", self.multi_az));
+        // Storage may have grown by itself, and performance is set only together with the size.
+        let size = if changed.has("/storage_gib") { self.storage_gib } else { before.storage_gib };
+        let call = call.set_allocated_storage((provisioned || changed.has("/storage_gib")).then_some(size));
+        let call = call.set_iops(self.iops.or(before.iops).filter(|_| provisioned));
+        let throughput = self.throughput_mibps.or(before.throughput_mibps);
+        let call = call.set_storage_throughput(throughput.filter(|_| provisioned && self.storage_type == "gp3"));
+        let call = call.set_storage_type(new!("/storage_type", self.storage_type.clone()));
+        // The maximum is lifted by making it equal to the size.
+        let maximum = self.max_storage_gib.map(|gib| if gib == 0 { size } else { gib });
+        let call = call.set_max_allocated_storage(maximum.filter(|_| changed.has("/max_storage_gib")));
+        let key = self.master_password_key.as_ref().map(|key| key.get().to_owned()).filter(|_| changed.has("/master_password_key"));
+        let call = call.set_manage_master_user_password(key.is_some().then_some(true)).set_master_user_secret_kms_key_id(key);
+        let call = call.set_db_port_number(self.port.filter(|_| changed.has("/port")));
+        let call = call.set_db_subnet_group_name(new!("/subnet_group", self.subnet_group.get().to_owned()));
+        let call = call.set_vpc_security_group_ids(new!("/security_groups", self.security_group_ids()));
+        let group = self.parameter_group.as_ref().map(|group| group.get().to_owned());
+        // A new major version needs the group of its family in the same call.
+        let call = call.set_db_parameter_group_name(group.filter(|_| changed.any(&["/parameter_group", "/version"])));
+        let call = call.set_backup_retention_period(new!("/backup_retention_days", self.backup_retention_days));
+        let call = call.set_preferred_backup_window(self.backup_window.clone().filter(|_| changed.has("/backup_window")));
+        let call = call.set_preferred_maintenance_window(self.maintenance_window.clone().filter(|_| changed.has("/maintenance_window")));
+        let call = call.set_publicly_accessible(new!("/publicly_accessible", self.publicly_accessible));
+        let call = call.set_deletion_protection(new!("/deletion_protection", self.deletion_protection));
+        let insights = changed.any(&["/performance_insights", "/performance_insights_retention_days"]);
+        let call = call.set_enable_performance_insights(insights.then_some(self.performance_insights));
+        let call = call.set_performance_insights_retention_period(self.insights_retention().filter(|_| insights));
+        let monitoring = changed.any(&["/monitoring_interval_seconds", "/monitoring_role"]);
+        let call = call.set_monitoring_interval(monitoring.then_some(self.monitoring_interval_seconds));
+        let role = self.monitoring_role.as_ref().filter(|_| monitoring && self.monitoring_interval_seconds > 0);
+        let call = call.set_monitoring_role_arn(role.map(|role| role.get().to_owned()));
+        let logs = new!("/log_exports", {
+            let difference = |a: &BTreeSet<String>, b| Some(a.difference(b).cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty());
+            CloudwatchLogsExportConfiguration::builder()
+                .set_enable_log_types(difference(&self.log_exports, &before.log_exports))
+                .set_disable_log_types(difference(&before.log_exports, &self.log_exports))
+                .build()
+        });
+        let call = call.set_cloudwatch_logs_export_configuration(logs);
+        let call = call.set_auto_minor_version_upgrade(new!("/auto_minor_version_upgrade", self.auto_minor_version_upgrade));
+        let call = call.set_ca_certificate_identifier(self.ca_certificate.clone().filter(|_| changed.has("/ca_certificate")));
+        let call = call.set_copy_tags_to_snapshot(new!("/copy_tags_to_snapshot", self.copy_tags_to_snapshot));
+        call.set_enable_iam_database_authentication(new!("/iam_authentication", self.iam_authentication)).send().await?;
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        let call = || cx.aws.rds.delete_db_instance().db_instance_identifier(id);
+        if cx.on_delete != OnDelete::Snapshot {
+            call().skip_final_snapshot(true).delete_automated_backups(true).send().await?;
+            return Ok(());
+        }
+        let into = |snapshot: String| call().skip_final_snapshot(false).final_db_snapshot_identifier(snapshot).send();
+        match into(format!("{id}-final")).await.map_err(Error::from) {
+            // An earlier database of this name left its snapshot.
+            Err(error) if error.code == "DBSnapshotAlreadyExists" => {
+                let token: Vec<char> = cx.token.chars().filter(char::is_ascii_alphanumeric).collect();
+                let suffix: String = token[token.len().saturating_sub(8)..].iter().collect();
+                into(format!("{id}-final-{suffix}")).await?;
+            }
+            answer => drop(answer?),
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut wrong = |at: &str, message: String| problems.push(Problem::new(at, message));
+        if self.security_groups.is_empty() {
+            wrong("/security_groups", "a database needs a security group".into());
+        }
+        if !(0..=35).contains(&self.backup_retention_days) {
+            wrong("/backup_retention_days", format!("backups are kept between 0 and 35 days, not {}", self.backup_retention_days));
+        }
+        if self.max_storage_gib.is_some_and(|gib| gib != 0 && gib <= self.storage_gib) {
+            wrong("/max_storage_gib", format!("must be more than `storage_gib: {}`, or 0", self.storage_gib));
+        }
+        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+        for (at, set) in [("/iops", self.iops.is_some()), ("/throughput_mibps", self.throughput_mibps.is_some())] {
+            if set && self.storage_type == "gp3" && self.storage_gib < 400 {
+                wrong(at, "gp3 storage below 400 GiB has a fixed performance (3000 IOPS, 125 MiB a second)".into());
+            }
+        }
+        if matches!(self.storage_type.as_str(), "io1" | "io2") && self.iops.is_none() {
+            wrong("/iops", format!("storage of type `{}` needs `iops`", self.storage_type));
+        }
+        if !matches!(self.monitoring_interval_seconds, 0 | 1 | 5 | 10 | 15 | 30 | 60) {
+            wrong("/monitoring_interval_seconds", "must be 0, 1, 5, 10, 15, 30 or 60".into());
+        }
+        if self.monitoring_interval_seconds > 0 && self.monitoring_role.is_none() {
+            wrong("/monitoring_role", "measurements of the operating system need a role".into());
+        }
+        if self.kms_key.is_some() && !self.encrypted {
+            wrong("/kms_key", "a key needs `encrypted: true`".into());
+        }
+        let fits = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+                && !name.contains("--")
+                && !name.ends_with('-')
+        };
+        if self.name.as_deref().is_some_and(|name| !name.contains("${") && !fits(name)) {
+            wrong("/name", "an identifier starts with a letter and has lower-case letters, digits and single hyphens".into());
+        }
+        problems
+    }
+
+    fn align(&self, live: &mut Self) {
+        if same_version(self, &live.version) {
+            live.version.clone_from(&self.version);
+        }
+        // Storage that grew by itself is as wanted.
+        if live.max_storage_gib.is_some_and(|max| max > 0) && live.storage_gib > self.storage_gib {
+            live.storage_gib = self.storage_gib;
+        }
+        live.apply_immediately = self.apply_immediately;
+        live.allow_major_version_upgrade = self.allow_major_version_upgrade;
+    }
+}
+
+impl RdsInstance {
+    fn security_group_ids(&self) -> Vec<String> {
+        self.security_groups.iter().map(|group| group.get().to_owned()).collect()
+    }
+    /// RDS refuses a retention without Performance Insights.
+    fn insights_retention(&self) -> Option<i32> {
+        self.performance_insights_retention_days.filter(|_| self.performance_insights)
+    }
+    /// Whether the storage's performance may be named in a call.
+    fn takes_iops(&self) -> bool {
+        matches!(self.storage_type.as_str(), "io1" | "io2") || self.storage_type == "gp3" && self.storage_gib >= 400
+    }
+}
+
+/// Whether `live` is what `wanted` asks for.
+fn same_version(wanted: &RdsInstance, live: &str) -> bool {
+    // `11.22-rds.20240509` is 11.22 in extended support.
+    if live.strip_prefix(&wanted.version).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])) {
+        return true;
+    }
+    let numbers = |text: &str| text.split('.').map(|n| n.parse::<u32>().ok()).collect::<Option<Vec<_>>>();
+    let (Some(ours), Some(theirs)) = (numbers(&wanted.version), numbers(live)) else { return false };
+    let exact = wanted.engine.version_parts();
+    wanted.auto_minor_version_upgrade
+        && ours.len() == exact
+        && theirs.len() == exact
+        && ours[..exact - 1] == theirs[..exact - 1]
+        && theirs > ours
+}
+
+fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
+    let tags = tags::from_rds(db.tag_list());
+    // What waits for the maintenance window is already on its way; reading it as done keeps a second plan empty.
+    let pending = db.pending_modified_values;
+    let pending = pending.as_ref();
+    let engine = match db.engine.as_deref() {
+        Some("mysql") => Engine::Mysql,
+        Some("mariadb") => Engine::Mariadb,
+        Some("postgres") => Engine::Postgres,
+        other => return Err(Error::missing(&format!("engine that acme knows (it has `{}`)", other.unwrap_or_default()))),
+    };
+    let endpoint = db.endpoint.as_ref();
+    let port = endpoint.and_then(|endpoint| endpoint.port);
+    let groups = db.vpc_security_groups.unwrap_or_default().into_iter().filter(|group| group.status() != Some("removing"));
+    let mut log_exports: BTreeSet<String> = db.enabled_cloudwatch_logs_exports.unwrap_or_default().into_iter().collect();
+    if let Some(logs) = pending.and_then(|pending| pending.pending_cloudwatch_logs_exports()) {
+        log_exports.extend(logs.log_types_to_enable().iter().cloned());
+        log_exports.retain(|log| !logs.log_types_to_disable().contains(log));
+    }
+    Ok(Observed {
+        id: db.db_instance_identifier.clone().ok_or_else(|| Error::missing("DBInstanceIdentifier"))?,
+        tags,
+        phase: phase(db.db_instance_status.as_deref().unwrap_or_default()),
+        spec: RdsInstance {
+            name: db.db_instance_identifier,
+            engine,
+            version: pending.and_then(|p| p.engine_version.clone()).or_else(|| db.engine_version.clone()).unwrap_or_default(),
+            class: pending.and_then(|p| p.db_instance_class.clone()).or(db.db_instance_class).unwrap_or_default(),
+            storage_gib: pending.and_then(|p| p.allocated_storage).or(db.allocated_storage).unwrap_or_default(),
+            // Absent, or equal to the size, when storage does not grow by itself.
+            max_storage_gib: Some(db.max_allocated_storage.filter(|max| Some(*max) > db.allocated_storage).unwrap_or_default()),
+            storage_type: pending.and_then(|p| p.storage_type.clone()).or(db.storage_type).unwrap_or_default(),
+            iops: pending.and_then(|p| p.iops).or(db.iops),
+            throughput_mibps: pending.and_then(|p| p.storage_throughput).or(db.storage_throughput),
+            multi_az: pending.and_then(|p| p.multi_az).or(db.multi_az).unwrap_or_default(),
+            database_name: db.db_name,
+            username: db.master_username,
+            master_password_key: db.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
+            port: pending.and_then(|p| p.port).or(port),
+            subnet_group: Ref::to(db.db_subnet_group.and_then(|group| group.db_subnet_group_name).unwrap_or_default()),
+            security_groups: groups.filter_map(|group| group.vpc_security_group_id).map(Ref::to).collect(),
+            parameter_group: db.db_parameter_groups.unwrap_or_default().into_iter().find_map(|g| g.db_parameter_group_name).map(Ref::to),
+            encrypted: db.storage_encrypted.unwrap_or_default(),
+            kms_key: db.kms_key_id.map(ArnRef::to),
+            backup_retention_days: pending.and_then(|p| p.backup_retention_period).or(db.backup_retention_period).unwrap_or_default(),
+            backup_window: db.preferred_backup_window,
+            maintenance_window: db.preferred_maintenance_window,
+            publicly_accessible: db.publicly_accessible.unwrap_or_default(),
+            deletion_protection: db.deletion_protection.unwrap_or_default(),
+            performance_insights: db.performance_insights_enabled.unwrap_or_default(),
+            performance_insights_retention_days: db.performance_insights_retention_period,
+            monitoring_interval_seconds: db.monitoring_interval.unwrap_or_default(),
+            monitoring_role: db.monitoring_role_arn.map(ArnRef::to),
+            log_exports,
+            auto_minor_version_upgrade: db.auto_minor_version_upgrade.unwrap_or_default(),
+            allow_major_version_upgrade: false,
+            ca_certificate: pending.and_then(|p| p.ca_certificate_identifier.clone()).or(db.ca_certificate_identifier),
+            copy_tags_to_snapshot: db.copy_tags_to_snapshot.unwrap_or_default(),
+            iam_authentication: pending
+                .and_then(|p| p.iam_database_authentication_enabled)
+                .or(db.iam_database_authentication_enabled)
+                .unwrap_or_default(),
+            apply_immediately: true,
+        },
+        outputs: Outputs {
+            arn: db.db_instance_arn.unwrap_or_default(),
+            endpoint: endpoint.and_then(|endpoint| endpoint.address.clone()),
+            port,
+            master_secret_arn: db.master_user_secret.and_then(|secret| secret.secret_arn),
+            resource_id: db.dbi_resource_id,
+            engine_version: db.engine_version,
+            hosted_zone_id: db.endpoint.and_then(|endpoint| endpoint.hosted_zone_id),
+        },
+    })
+}
+
+/// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>.
+fn phase(status: &str) -> Phase {
+    match status {
+        // Usable while storage is rearranged, which takes hours. A stopped one is as its owner left it.
+        "available" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" | "stopped" => Phase::Ready,
+        "deleting" | "delete-precheck" => Phase::Leaving,
+        "failed" | "storage-full" | "insufficient-capacity" | "restore-error" => Phase::Failed(status.into()),
+        _ if status.starts_with("incompatible-") || status.starts_with("inaccessible-encryption-") => Phase::Failed(status.into()),
+        _ => Phase::Settling(status.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wanted(version: &str, auto: bool, engine: &str) -> serde_json::Result<RdsInstance> {
+        serde_json::from_value(json!({
+            "engine": engine, "version": version, "class": "db.t4g.medium", "storage_gib": 50, "subnet_group": "main",
+            "security_groups": ["db"], "auto_minor_version_upgrade": auto,
+        }))
+    }
+
+    #[test]
+    fn versions() -> serde_json::Result<()> {
+        for (engine, asked, auto, live, same) in [
+            ("postgres", "16", false, "16.4", true),
+            ("postgres", "16", true, "17.1", false),
+            ("postgres", "16", false, "16", true),
+            ("postgres", "1", true, "16.4", false),
+            ("postgres", "16.4", true, "16.6", true),
+            ("postgres", "16.4", false, "16.6", false),
+            ("postgres", "16.6", true, "16.4", false),
+            ("postgres", "11.22", false, "11.22-rds.20240509", true),
+            ("mysql", "8.0", true, "8.4", false),
+            ("mysql", "8.0", false, "8.0.40", true),
+            ("mysql", "8.0.35", true, "8.0.40", true),
+        ] {
+            assert_eq!(same_version(&wanted(asked, auto, engine)?, live), same, "{engine} {asked} {live}");
+        }
+        Ok(())
+    }
+}
