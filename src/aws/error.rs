@@ -85,6 +85,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("InvalidRequestException", "could not be assumed"),
     ("InvalidParameterValue", "Invalid IAM Instance Profile"),
     ("InvalidParameterValue", "should be configured to"),
+    ("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING"),
     ("MalformedPolicyDocument", "Invalid principal"),
     ("MalformedPolicyDocumentException", "invalid principals"),
     ("MalformedPolicyDocumentException", "unsupported principal"),
