@@ -7,16 +7,17 @@ use super::{Local, shape::resolve};
 use crate::{aws::Service, kind::Kind};
 
 /// How the ids and ARNs of a type are built. In braces: a field of the spec (of a reference its id or ARN), or one of `region`,
-/// `account`, `id`, `arn`, `hex8`, `hex16`, `hex17`, `uuid`, `upper` (14 letters and digits), `path` (IAM's), `family` (`app` or `net`).
+/// `account`, `id`, `arn`, `hex8`, `hex16`, `hex17`, `uuid`, `upper` (14 letters and digits), `path` (IAM's), `family`
+/// (`app` or `net`), `reach` (`regional` or `global`).
 ///
 /// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 const PATTERNS: &[(&str, &str, &str)] = &[
     ("certificate", "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}"),
-    ("dns_record", "{zone}/{name}/{type}", ""),
+    ("dns_record", "{zone}/{domain}/{type}/{set_identifier}", ""),
     ("dns_zone", "Z{upper}", "arn:aws:route53:::hostedzone/{id}"),
     ("ecr_repository", "{name}", "arn:aws:ecr:{region}:{account}:repository/{name}"),
-    ("eks_access_entry", "{cluster}/{principal}", "arn:aws:eks:{region}:{account}:access-entry/{cluster}/role/{account}/{hex8}/{uuid}"),
-    ("eks_addon", "{cluster}/{name}", "arn:aws:eks:{region}:{account}:addon/{cluster}/{name}/{uuid}"),
+    ("eks_access_entry", "{cluster}/{principal_arn}", "arn:aws:eks:{region}:{account}:access-entry/{cluster}/role/{account}/{hex8}/{uuid}"),
+    ("eks_addon", "{cluster}/{addon}", "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}"),
     ("eks_cluster", "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}"),
     ("eks_fargate_profile", "{cluster}/{name}", "arn:aws:eks:{region}:{account}:fargateprofile/{cluster}/{name}/{uuid}"),
     ("eks_node_group", "{cluster}/{name}", "arn:aws:eks:{region}:{account}:nodegroup/{cluster}/{name}/{uuid}"),
@@ -42,7 +43,8 @@ const PATTERNS: &[(&str, &str, &str)] = &[
     ("target_group", "{arn}", "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{hex16}"),
     ("vpc", "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}"),
     ("vpc_endpoint", "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}"),
-    ("waf_web_acl", "{arn}", "arn:aws:wafv2:{region}:{account}:regional/webacl/{name}/{uuid}"),
+    ("waf_association", "{resource}", ""),
+    ("waf_web_acl", "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}"),
 ];
 
 /// Where made-up names end; nothing answers there.
@@ -57,6 +59,8 @@ pub(super) struct Maker<'a> {
     /// IAM path when the spec has none.
     pub path: String,
     pub spec: &'a Value,
+    /// Outputs that follow from those it refers to.
+    pub inherited: Map<String, Value>,
     pub id: String,
     pub arn: String,
 }
@@ -91,7 +95,8 @@ impl Maker<'_> {
     pub fn outputs(&self, schema: &Value) -> Value {
         let mut outputs = Map::new();
         for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            outputs.insert(name.clone(), self.value(schema, property, name, 0));
+            let inherited = self.inherited.get(name).cloned();
+            outputs.insert(name.clone(), inherited.unwrap_or_else(|| self.value(schema, property, name, 0)));
         }
         Value::Object(outputs)
     }
@@ -121,9 +126,13 @@ impl Maker<'_> {
             "uuid" => self.uuid("uuid"),
             "upper" => self.upper("upper", 14),
             "path" => self.text_of("path").unwrap_or_else(|| self.path.clone()),
-            "family" => match self.text_of("type").or_else(|| self.text_of("kind")).as_deref() {
+            "family" => match self.text_of("type").as_deref() {
                 Some("network") => "net".to_owned(),
                 _ => "app".to_owned(),
+            },
+            "reach" => match self.text_of("scope").as_deref() {
+                Some("cloudfront") => "global".to_owned(),
+                _ => "regional".to_owned(),
             },
             // The provider's ARN leaves the scheme of its URL out.
             "url" => {
@@ -182,14 +191,13 @@ impl Maker<'_> {
         for (field, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             map.insert(field.clone(), self.value(root, property, &format!("{name}.{field}"), depth + 1));
         }
-        // A map by domain: what Certificate Manager wants to see in the zone.
-        if let Some(each) = schema.get("additionalProperties").filter(|each| each.is_object() && map.is_empty()) {
-            let more =
-                ["alternative_names", "subject_alternative_names"].iter().filter_map(|field| self.spec.get(field)?.as_array()).flatten();
-            let names = self.text_of("domain").or_else(|| self.text_of("domain_name")).into_iter();
-            for domain in names.chain(more.filter_map(|name| name.as_str().map(ToOwned::to_owned))) {
-                let value = self.value(root, each, &format!("{name}.{domain}"), depth + 1);
-                map.insert(domain, value);
+        // What Certificate Manager wants to see in the zone; a domain and its wildcard share a record.
+        if map.is_empty() && name == "validation_records" {
+            let more = self.spec.get("alternative_names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            for domain in self.spec.get("domain").and_then(Value::as_str).into_iter().chain(more) {
+                let domain = domain.trim_start_matches("*.");
+                let digest = self.hex(domain);
+                map.insert(format!("_{}.{domain}", &digest[..32]), json!(format!("_{}.acm-validations.{DOMAIN}", &digest[32..])));
             }
         }
         Value::Object(map)
@@ -229,10 +237,13 @@ impl Maker<'_> {
             "id" => self.id.clone(),
             "owner_id" | "account_id" | "account" => Local::ACCOUNT.to_owned(),
             "region" => region.to_owned(),
-            "domain" | "domain_name" if full.contains("validation") => name.split_once('.').map_or(label, |(_, domain)| domain.to_owned()),
-            "name" | "record_name" if full.contains("validation") => format!("_{}.{}", &digest[..32], self.validated(name)),
-            "value" | "record_value" if full.contains("validation") => format!("_{}.acm-validations.{DOMAIN}", &digest[..32]),
-            "type" | "record_type" if full.contains("validation") => "CNAME".to_owned(),
+            "arn_suffix" => {
+                let suffix = self.arn.rsplit(':').next().unwrap_or_default();
+                suffix.trim_start_matches("loadbalancer/").to_owned()
+            }
+            "alias" => self.text_of("name").unwrap_or_default(),
+            "fqdn" => self.text_of("domain").unwrap_or(label),
+            "registry_id" => Local::ACCOUNT.to_owned(),
             _ if last.contains("secret") && ends("arn") => {
                 let name = format!("rds!db-{}-{}", self.uuid(name), &digest[..6]);
                 format!("arn:aws:secretsmanager:{region}:{}:secret:{name}", Local::ACCOUNT)
@@ -250,7 +261,8 @@ impl Maker<'_> {
             "zone_id" | "hosted_zone_id" | "canonical_hosted_zone_id" if self.kind.name == "dns_zone" => self.id.clone(),
             _ if last.ends_with("zone_id") => format!("Z{}", self.upper(name, 14)),
             "vpc_id" => format!("vpc-0{}", &digest[..16]),
-            "network_interface_id" => format!("eni-0{}", &digest[..16]),
+            "network_interface_id" | "network_interface_ids" => format!("eni-0{}", &digest[..16]),
+            "association_id" if self.kind.service == Service::Eks => self.id.rsplit('/').next().unwrap_or_default().to_owned(),
             "association_id" => format!("eipassoc-0{}", &digest[..16]),
             "unique_id" | "role_id" => format!("AROA{}", self.upper(name, 17)),
             "key_id" => self.id.clone(),
@@ -260,6 +272,9 @@ impl Maker<'_> {
             _ if ends("ip") || ends("ips") => format!("10.{}.{}.{}", byte(0), byte(2), 1 + byte(4) % 254),
             _ if last.contains("certificate") || ends("data") => "LS0tLS1CRUdJTiBTSU1VTEFURUQtLS0tLQo=".to_owned(),
             _ if last.contains("thumbprint") => digest[..40].to_owned(),
+            "issuer" if self.kind.name == "oidc_provider" => {
+                self.text_of("url").unwrap_or_default().trim_start_matches("https://").to_owned()
+            }
             _ if last.contains("issuer") || last.contains("oidc") => {
                 format!("https://oidc.eks.{region}.{DOMAIN}/id/{}", digest[..32].to_uppercase())
             }
@@ -273,17 +288,13 @@ impl Maker<'_> {
                 format!("{label}.{service}.{region}.{DOMAIN}")
             }
             "status" | "state" => "ACTIVE".to_owned(),
-            _ if ends("version") => "1".to_owned(),
+            "version" if self.kind.service == Service::Eks => "1.34".to_owned(),
+            "platform_version" => "eks.1".to_owned(),
+            _ if ends("version") => self.text_of("version").unwrap_or_else(|| "1".to_owned()),
+            "autoscaling_groups" => format!("eks-{label}-{}", self.uuid(name)),
             _ if ends("name") => self.text_of("name").unwrap_or(label),
             _ => format!("simulated-{}", &digest[..8]),
         }
-    }
-
-    /// The domain that a validation record is for.
-    fn validated(&self, name: &str) -> String {
-        let inner = name.split_once('.').and_then(|(_, rest)| rest.rsplit_once('.')).map(|(domain, _)| domain.to_owned());
-        let domain = inner.or_else(|| self.text_of("domain")).or_else(|| self.text_of("domain_name")).unwrap_or_else(|| DOMAIN.to_owned());
-        domain.trim_start_matches("*.").to_owned()
     }
 
     /// The id as a label of a host name.

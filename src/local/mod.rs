@@ -25,7 +25,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use behaviour::{Behaviour, FAULT_VARIABLE, Faults, Settle};
 
@@ -33,6 +33,7 @@ use self::{
     behaviour::Calls,
     entry::{Entry, Millis, Version, copy_at},
     made_up::Maker,
+    shape::Shape,
     store::{State, Store, key},
 };
 use crate::{
@@ -300,20 +301,22 @@ impl Local {
     }
 
     fn born(&self, state: &mut State, time: Time, kind: &'static Kind, call: &Call, spec: &Value) -> Result<Entry> {
-        let spec = (kind.created)(spec)?;
+        let created = (kind.created)(spec)?;
         let made_for = format!("{} {}/{}/{}", kind.name, call.stack, call.environment, call.address);
         let nth = state.births.get(&made_for).copied().unwrap_or(0);
+        let shape = state.shape(kind.name);
         let maker = Maker {
             kind,
             region: &self.region,
             seed: format!("{made_for}/{nth}"),
             path: format!("/acme/{}/{}/", call.stack, call.environment),
-            spec: &spec,
+            spec,
+            inherited: shape.as_ref().map(|shape| inherited(state, shape, spec)).unwrap_or_default(),
             id: String::new(),
             arn: String::new(),
         };
         let maker = maker.name();
-        let outputs = state.shape(kind.name).map_or(Value::Null, |shape| maker.outputs(&shape.outputs));
+        let outputs = shape.map_or(Value::Null, |shape| maker.outputs(&shape.outputs));
         let id = maker.id;
         let tags = if kind.taggable && !kind.tags_on_create { Tags::new() } else { call.tags.clone() };
         let usual = match self.behaviour.settle {
@@ -330,7 +333,7 @@ impl Local {
             ready: time.now + millis(usual),
             deleted: None,
             outputs,
-            versions: vec![Version { at: time.now, spec, tags }],
+            versions: vec![Version { at: time.now, spec: created, tags }],
         })
     }
 
@@ -414,6 +417,21 @@ fn millis(time: Duration) -> Millis {
 fn foreign(value: &str) -> bool {
     let account = value.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(3));
     account.is_some_and(|account| !account.is_empty() && account != Local::ACCOUNT)
+}
+
+/// Outputs that follow from those a spec refers to: the VPC of its subnets, the address of its elastic IP.
+fn inherited(state: &State, shape: &Shape, spec: &Value) -> Map<String, Value> {
+    let mut found = Map::new();
+    for reference in shape.references(spec) {
+        let Some(other) = state.named(&reference.kind, &reference.value) else { continue };
+        let (name, value) = match reference.kind.as_str() {
+            "subnet" => ("vpc_id", other.spec().pointer("/vpc/id")),
+            "elastic_ip" => ("public_ip", other.outputs.get("public_ip")),
+            _ => continue,
+        };
+        found.extend(value.map(|value| (name.to_owned(), value.clone())));
+    }
+    found
 }
 
 /// A subnet lies in a range of its VPC, and on no other subnet.

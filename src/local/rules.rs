@@ -57,6 +57,7 @@ const UNIQUE: &[(&str, &[&str], &str)] = &[
     ("eks_pod_identity", &["cluster", "namespace", "service_account"], "ResourceInUseException"),
     ("internet_gateway", &["vpc"], "Resource.AlreadyAssociated"),
     ("listener", &["load_balancer", "port"], "DuplicateListener"),
+    ("nat_gateway", &["elastic_ip"], "Resource.AlreadyAssociated"),
     ("security_group", &["vpc", "name"], "InvalidGroup.Duplicate"),
     ("waf_association", &["resource"], "WAFDuplicateItemException"),
 ];
@@ -72,7 +73,7 @@ pub(super) fn claims(entry: &Entry, kind: Option<&Kind>) -> Vec<String> {
     let unique = UNIQUE.iter().find(|(kind, ..)| *kind == entry.kind);
     match (unique, kind) {
         (Some((_, fields, _)), _) => claims.extend(of(fields)),
-        (None, Some(kind)) if kind.naming.is_some() && !entry.id.contains('/') => claims.extend(of(&["name"])),
+        (None, Some(kind)) if kind.naming.is_some() && kind.parent.is_none() => claims.extend(of(&["name"])),
         (None, Some(kind)) if !kind.identity.is_empty() => {
             // A field of the identity may be left out (the set identifier of a record), the others count then.
             let values = kind.identity.iter().map(|field| text(entry.spec().pointer(field).or_else(|| entry.spec().get(field))));
