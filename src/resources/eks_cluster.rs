@@ -292,7 +292,7 @@ impl Resource for EksCluster {
         if !self.endpoint_public && !live.endpoint_public || self.public_access_cidrs == everywhere() && live.public_access_cidrs == dual {
             live.public_access_cidrs.clone_from(&self.public_access_cidrs);
         }
-        // Not reported: by anyone, by anyone, by clusters older than access entries.
+        // AWS never reports the first two, and stand-ins do not report the mode.
         live.bootstrap_self_managed_addons = self.bootstrap_self_managed_addons;
         live.bootstrap_cluster_creator_admin_permissions = self.bootstrap_cluster_creator_admin_permissions;
         live.authentication_mode = live.authentication_mode.or(self.authentication_mode);
