@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod acme;
+mod flow;
 mod harness;
+mod local;
 mod proxy;
 mod standin;
 mod types;

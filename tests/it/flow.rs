@@ -1,0 +1,156 @@
+//! The whole flow over real sockets: apply, plan, edit, destroy of the reference stack on both stand-ins, counted at the endpoint.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    acme::{Acme, stack, write},
+    proxy::{Calls, Faults, Proxy},
+    standin::{Kind, Standin},
+};
+
+/// The most calls, and of those writes, that may reach the endpoint.
+#[track_caller]
+fn at_most(what: &str, calls: &Calls, total: usize, writes: usize) {
+    eprintln!("{what}: {} calls, {} writes", calls.total(), calls.writes());
+    assert!(calls.total() <= total && calls.writes() <= writes, "{what}: more than {total} calls or {writes} writes\n{}", calls.table());
+}
+
+/// A stack whose definition is edited step by step.
+struct Edited {
+    folder: tempfile::TempDir,
+    definition: Value,
+}
+
+impl Edited {
+    fn of(path: &Path) -> Edited {
+        let text = std::fs::read_to_string(path).expect("the stack can be read");
+        let definition = serde_yaml::from_str(&text).expect("the stack is YAML");
+        Edited { folder: tempfile::tempdir().expect("a temporary folder"), definition }
+    }
+    fn path(&self) -> PathBuf {
+        write(self.folder.path(), "stack.yaml", &serde_yaml::to_string(&self.definition).expect("a definition is YAML"))
+    }
+    /// Sets what stands at a JSON pointer, which must be there.
+    #[track_caller]
+    fn set(&mut self, pointer: &str, value: Value) {
+        *self.at(pointer) = value;
+    }
+    /// Takes an entry of a map out.
+    #[track_caller]
+    fn remove(&mut self, pointer: &str) {
+        let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+        let gone = self.at(parent).as_object_mut().expect("a map").remove(key);
+        assert!(gone.is_some(), "the stack has nothing at {pointer}");
+    }
+    #[track_caller]
+    fn at(&mut self, pointer: &str) -> &mut Value {
+        self.definition.pointer_mut(pointer).unwrap_or_else(|| panic!("the stack has nothing at {pointer}"))
+    }
+}
+
+/// An edit of the reference stack gives exactly these changes, and nothing is left to do after apply.
+#[track_caller]
+fn edit(acme: &Acme, stack: &mut Edited, what: &str, change: impl FnOnce(&mut Edited), expected: &[&str]) {
+    change(stack);
+    let path = stack.path();
+    let plan = acme.plan(&path);
+    assert_eq!(plan.changes(), expected, "{what}: {:#}", plan.0);
+    acme.apply(&path);
+    acme.settled(&path);
+}
+
+fn reference_flow(kind: Kind) {
+    let standin = Standin::start(kind);
+    let proxy = Proxy::start(&standin.url, Faults::default());
+    let acme = Acme::on(&proxy.url).with(&["--env", "production"]);
+    let reference = stack("reference.yaml");
+
+    acme.apply(&reference);
+    at_most("apply from nothing", &proxy.take(), 170, 90);
+    let done = acme.run("plan", &reference, &["--detailed-exitcode"]);
+    assert_eq!(done.code, 0, "{}", done.screen());
+    at_most("plan with nothing to do", &proxy.take(), 60, 0);
+
+    every_edit(kind, &acme, &mut Edited::of(&reference));
+
+    // Back to the reference, so that what destroy takes is known.
+    acme.apply(&reference);
+    acme.settled(&reference);
+    proxy.take();
+    acme.destroy(&reference);
+    at_most("destroy", &proxy.take(), 130, 65);
+    assert_eq!(standin.everything(), json!({}), "something is left");
+    let plan = acme.plan(&reference);
+    assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "{:#}", plan.0);
+}
+
+fn every_edit(_kind: Kind, _acme: &Acme, _stack: &mut Edited) {}
+
+#[test]
+fn the_reference_stack_on_moto() {
+    reference_flow(Kind::Moto);
+}
+
+#[test]
+fn the_reference_stack_on_ministack() {
+    reference_flow(Kind::Ministack);
+}
+
+#[test]
+fn the_reference_stack_with_addons_on_ministack() {
+    let standin = Standin::start(Kind::Ministack);
+    let acme = Acme::on(&standin.url).with(&["--env", "production", "--set", "addons=true"]);
+    let reference = stack("reference.yaml");
+    acme.apply(&reference);
+    acme.settled(&reference);
+    acme.destroy(&reference);
+    assert_eq!(standin.everything(), json!({}), "something is left");
+}
+
+#[test]
+fn a_thousand_subnets_are_planned_in_twenty_calls() {
+    let standin = Standin::start(Kind::Ministack);
+    let proxy = Proxy::start(&standin.url, Faults::default());
+    let acme = Acme::on(&proxy.url).with(&["--set", "n=1000"]);
+    let scale = stack("scale.yaml");
+    acme.apply(&scale);
+    proxy.take();
+    acme.settled(&scale);
+    at_most("plan of 2,001 resources with nothing to do", &proxy.take(), 20, 0);
+}
+
+#[test]
+fn every_third_call_is_throttled() {
+    let standin = Standin::start(Kind::Ministack);
+    let proxy = Proxy::start(&standin.url, Faults { throttle_every: Some(3), ..Faults::default() });
+    through(&standin, &proxy);
+}
+
+#[test]
+fn reads_lag_behind_writes() {
+    let standin = Standin::start(Kind::Ministack);
+    let lag = [("ec2", Duration::from_secs(2)), ("iam", Duration::from_secs(8))].into();
+    let proxy = Proxy::start(&standin.url, Faults { lag, ..Faults::default() });
+    through(&standin, &proxy);
+}
+
+/// Through a proxy that makes trouble, apply and destroy come out right; seen without the trouble.
+fn through(standin: &Standin, proxy: &Proxy) {
+    let reference = stack("reference.yaml");
+    let (acme, plain) = (Acme::on(&proxy.url).with(&["--env", "production"]), Acme::on(&standin.url).with(&["--env", "production"]));
+    acme.apply(&reference);
+    assert!(proxy.take().0.iter().any(|seen| seen.fault), "the proxy made no trouble");
+    plain.settled(&reference);
+    let counts = |everything: &Value| -> Vec<(String, usize)> {
+        let lists = everything.as_object().expect("lists by type");
+        lists.iter().map(|(name, list)| (name.clone(), list.as_array().map_or(0, Vec::len))).collect()
+    };
+    insta::assert_debug_snapshot!("what_the_reference_stack_is", counts(&standin.everything()));
+    acme.destroy(&reference);
+    assert_eq!(standin.everything(), json!({}), "something is left");
+}
