@@ -246,7 +246,7 @@ impl DnsRecord {
             zone: Ref::to(zone),
             domain: DnsName::new(&set.name),
             kind,
-            ttl_seconds: set.ttl.and_then(|ttl| ttl.try_into().ok()).unwrap_or(five_minutes()),
+            ttl_seconds: set.ttl.filter(|_| set.alias_target.is_none()).and_then(|ttl| ttl.try_into().ok()).unwrap_or(five_minutes()),
             values: set.resource_records.unwrap_or_default().iter().map(|record| kind.read(&record.value)).collect(),
             alias: set.alias_target.map(|alias| Alias {
                 target: DnsName::new(&alias.dns_name),

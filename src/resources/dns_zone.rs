@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_route53::types::{HostedZone, HostedZoneConfig, TagResourceType, Vpc as ZoneVpc, VpcRegion};
+use aws_sdk_route53::types::{HostedZone, HostedZoneConfig, ResourceTagSet, TagResourceType, Vpc as ZoneVpc, VpcRegion};
 use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,8 +67,7 @@ impl Resource for DnsZone {
             }
         }
         for some in unknown.chunks(10) {
-            let call = aws.route53.list_tags_for_resources().resource_type(TagResourceType::Hostedzone);
-            let sets = call.set_resource_ids(Some(some.iter().map(|(id, _)| id.clone()).collect())).send().await?.resource_tag_sets;
+            let sets = tag_sets(aws, some.iter().map(|(id, _)| id.clone()).collect()).await?;
             for (id, marks) in some {
                 let set = sets.iter().find(|set| set.resource_id() == Some(id));
                 let mut tags = tags::from_route53(set.map(|set| set.tags()).unwrap_or_default());
@@ -152,6 +151,27 @@ impl Resource for DnsZone {
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
         cx.aws.route53.delete_hosted_zone().id(id).send().await?;
         Ok(())
+    }
+}
+
+/// Tags of at most ten zones. One that was deleted meanwhile fails the call for all: then they are asked one by one.
+async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {
+    let kind = TagResourceType::Hostedzone;
+    let all = aws.route53.list_tags_for_resources().resource_type(kind.clone()).set_resource_ids(Some(ids.clone())).send().await;
+    match all.map_err(Error::from) {
+        Ok(reply) => Ok(reply.resource_tag_sets),
+        Err(error) if matches!(error.sort, Sort::Gone | Sort::Refused) => {
+            let each = stream::iter(ids).map(|id| {
+                let call = aws.route53.list_tags_for_resource().resource_type(kind.clone()).resource_id(&id).send();
+                async move {
+                    let set = found(call.await)?.and_then(|reply| reply.resource_tag_set);
+                    // Not every stand-in repeats the id.
+                    Ok::<_, Error>(set.map(|set| ResourceTagSet::builder().resource_id(id).set_tags(set.tags).build()))
+                }
+            });
+            Ok(each.buffer_unordered(8).try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -148,6 +148,7 @@ impl Resource for LoadBalancer {
                 let text = |key: &str| attributes.get(key).cloned();
                 let flag = |key: &str| attributes.get(key).map(|value| value == "true");
                 let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
+                let application = lb.r#type == Some(LoadBalancerTypeEnum::Application);
                 let state = lb.state.unwrap_or_else(|| aws_sdk_elasticloadbalancingv2::types::LoadBalancerState::builder().build());
                 Ok::<_, Error>(Some(Observed {
                     tags: tags.get(&arn).cloned().unwrap_or_default(),
@@ -175,7 +176,8 @@ impl Resource for LoadBalancer {
                         idle_timeout_seconds: number("idle_timeout.timeout_seconds"),
                         client_keep_alive_seconds: number("client_keep_alive.seconds"),
                         http2: flag("routing.http2.enabled"),
-                        cross_zone: flag("load_balancing.cross_zone.enabled"),
+                        // Fixed for application load balancers, whatever the attribute says.
+                        cross_zone: flag("load_balancing.cross_zone.enabled").map(|on| on || application),
                         drop_invalid_headers: flag("routing.http.drop_invalid_header_fields.enabled"),
                         preserve_host_header: flag("routing.http.preserve_host_header.enabled"),
                         access_logs: flag("access_logs.s3.enabled").map(|enabled| AccessLogs {
