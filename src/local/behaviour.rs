@@ -147,10 +147,12 @@ impl Calls {
         if faults.refuse.contains(&k) {
             return Err(Error::new(Sort::Refused, "InjectedFault", format!("mutating call {k} is refused, as asked for")));
         }
-        Ok(match () {
-            () if faults.crash_after.contains(&k) => After::Crash,
-            () if faults.lose.contains(&k) => After::Lose,
-            () => After::Answer,
+        Ok(if faults.crash_after.contains(&k) {
+            After::Crash
+        } else if faults.lose.contains(&k) {
+            After::Lose
+        } else {
+            After::Answer
         })
     }
 }
