@@ -312,7 +312,9 @@ static DEATHS: AtomicU64 = AtomicU64::new(0);
 async fn a_crash_is_before_or_after() {
     let mut behaviour = Behaviour::default();
     behaviour.extend("crash-before:1,crash-after:2").unwrap();
-    behaviour.faults.crash = || drop(DEATHS.fetch_add(1, Ordering::SeqCst));
+    behaviour.faults.crash = || {
+        DEATHS.fetch_add(1, Ordering::SeqCst);
+    };
     let cloud = with(behaviour);
     let spec = json!({ "cidr": "10.0.0.0/16" });
     assert_eq!(refused(cloud.make("vpc", "vpc.main", spec.clone()).await).0, Sort::Unreachable);
