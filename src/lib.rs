@@ -1,6 +1,7 @@
 //! acme makes a YAML stack definition run on AWS, with no state file: AWS itself is the state.
 
 pub mod aws;
+pub mod cli;
 pub mod cloud;
 pub mod discover;
 pub mod execute;

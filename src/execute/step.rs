@@ -172,7 +172,9 @@ async fn patiently<T, F: Future<Output = Result<T>>>(patience: Duration, call: i
             Err(error) => error,
         };
         let patience = match error.sort {
-            Sort::NotYet | Sort::Conflict | Sort::Throttled => patience,
+            Sort::Conflict => patience,
+            // IAM takes about 8 s, rarely more than a minute; longer means that the role really lacks what is asked.
+            Sort::NotYet | Sort::Throttled => patience.min(Duration::from_secs(120)),
             // What was made a moment ago may not be known everywhere yet.
             Sort::Gone => patience.min(Duration::from_secs(30)),
             _ => return Err(error),

@@ -22,7 +22,7 @@ pub fn render(plan: &Plan, show: Show) -> String {
     let names = Names::of(plan);
     let mut out = String::new();
     // Writing to a string cannot fail.
-    drop(write_plan(&mut out, plan, show, &names));
+    let _ = write_plan(&mut out, plan, show, &names);
     out
 }
 

@@ -17,8 +17,8 @@ pub fn render(counts: &BTreeMap<(String, String), Count>, took: Duration) -> Str
     for ((service, action), count) in rows {
         let again = if count.retries > 0 { format!(" ({} tries again)", count.retries) } else { String::new() };
         // Writing to a string cannot fail.
-        drop(writeln!(out, "{:>6}  {service} {action}{again}", count.calls));
+        let _ = writeln!(out, "{:>6}  {service} {action}{again}", count.calls);
     }
-    drop(write!(out, "{calls:>6}  calls in all, {retries} of them tries again, in {:.1} s", took.as_secs_f64()));
+    let _ = write!(out, "{calls:>6}  calls in all, {retries} of them tries again, in {:.1} s", took.as_secs_f64());
     out
 }
