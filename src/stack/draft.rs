@@ -34,7 +34,7 @@ pub struct Draft {
     /// Spec pointers whose value comes from another place than below `at`.
     pub elsewhere: Vec<(String, String)>,
     /// Fields that may stand there besides the type's own, for messages.
-    pub more_fields: &'static [&'static str],
+    pub more_fields: Vec<String>,
 }
 
 impl Draft {
@@ -64,8 +64,10 @@ pub fn single(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
                 for (name, spec) in entries {
                     let at = below(&at, &name);
                     match spec {
-                        Value::Object(spec) => drafts.push(Draft { kind, name, spec, at, elsewhere: Vec::new(), more_fields: &[] }),
-                        Value::Null => drafts.push(Draft { kind, name, spec: Map::new(), at, elsewhere: Vec::new(), more_fields: &[] }),
+                        Value::Object(spec) => drafts.push(Draft { kind, name, spec, at, elsewhere: Vec::new(), more_fields: Vec::new() }),
+                        Value::Null => {
+                            drafts.push(Draft { kind, name, spec: Map::new(), at, elsewhere: Vec::new(), more_fields: Vec::new() })
+                        }
                         other => c.problem(
                             "type",
                             &at,
@@ -87,7 +89,7 @@ pub fn single(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
 }
 
 /// Brings every draft to canonical form.
-pub fn declare(c: &mut Compiler<'_>, document: &Map<String, Value>, mut drafts: Vec<Draft>, stack: &mut Stack) {
+pub fn declare(c: &mut Compiler<'_>, document: &Map<String, Value>, mut drafts: Vec<Draft>, stack: &mut Stack) -> Known {
     let overrides = document.get("overrides").map(|value| c.render(value, "/overrides")).unwrap_or_default();
     override_all(c, overrides, &mut drafts);
     let defaults = document.get("tags").map(|value| c.render(value, "/tags")).unwrap_or_default();
@@ -112,6 +114,7 @@ pub fn declare(c: &mut Compiler<'_>, document: &Map<String, Value>, mut drafts: 
             stack.resources.insert(declared.address.clone(), declared);
         }
     }
+    known
 }
 
 fn one(
@@ -141,26 +144,22 @@ fn one(
     known.depends_on(c, depends_on, &depends_at, &mut needs);
 
     let spec = Value::Object(std::mem::take(&mut draft.spec));
-    let parsed = problems::parse_all(&spec, draft.kind.parse);
+    let (parsed, found) = problems::parse_all(&spec, draft.kind.parse);
     known.references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.place(pointer), &mut needs);
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.at, format!("{shown} refers to itself"), "remove the reference");
     });
-    match parsed {
-        Ok(spec) => {
-            let at = c.spans.origin(&draft.at).into_owned();
-            Some(Declared { address, kind: draft.kind, spec, tags, needs, on_delete, at })
-        }
-        Err(found) => {
-            let schema = &*schemas.entry(draft.kind.name).or_insert_with(|| (draft.kind.schema)().to_value());
-            let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete"];
-            more.extend(draft.more_fields);
-            for problem in found {
-                problems::report(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.place(pointer));
-            }
-            None
+    if !found.is_empty() {
+        let schema = &*schemas.entry(draft.kind.name).or_insert_with(|| (draft.kind.schema)().to_value());
+        let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete"];
+        more.extend(draft.more_fields.iter().map(String::as_str));
+        for problem in found {
+            problems::report(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.place(pointer));
         }
     }
+    // What is right of a wrong resource still tells about others: its range, its name, its references.
+    let at = c.spans.origin(&draft.at).into_owned();
+    Some(Declared { address, kind: draft.kind, spec: parsed?, tags, needs, on_delete, at })
 }
 
 /// Deep-merges `overrides`; null removes.

@@ -23,7 +23,13 @@ use std::{
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-pub(crate) use self::{compiler::Compiler, draft::Draft, source::below};
+pub(crate) use self::{
+    compiler::{Compiler, kind_of},
+    draft::Draft,
+    problems::typed,
+    source::below,
+    template::cidr_subnet,
+};
 pub use self::{diagnostic::Diagnostic, expanded::expanded, source::Source};
 use crate::{
     kind::Kind,
@@ -161,12 +167,13 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
     let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
     draft::single(&mut c, single, &mut drafts);
     let mut stack = Stack { name, environment, region, account, resources: BTreeMap::new(), outputs: BTreeMap::new() };
-    draft::declare(&mut c, &document, drafts, &mut stack);
+    let mut known = draft::declare(&mut c, &document, drafts, &mut stack);
     if let Some(outputs) = c.map(&document, "outputs") {
         for (name, value) in outputs {
             let at = below("/outputs", name);
             let value = c.render(value, &at);
-            needs::outputs(&mut c, &stack, &value, &at);
+            let shown = format!("output `{name}`");
+            known.references(&mut c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
             stack.outputs.insert(name.clone(), value);
         }
     }

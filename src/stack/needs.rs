@@ -129,17 +129,6 @@ fn locate(value: &Value, at: &str, is: &dyn Fn(&str) -> bool) -> Option<String> 
     }
 }
 
-/// Checks the references of an output of the stack.
-pub fn outputs(c: &mut Compiler<'_>, stack: &Stack, value: &Value, at: &str) {
-    // What did not compile was reported already; only a complete stack can tell which references lead nowhere.
-    let mut known = Known::new(stack.resources.keys().cloned().collect());
-    let complete = c.found.is_empty();
-    let name = at.rsplit('/').next().unwrap_or_default();
-    if complete {
-        known.references(c, value, value, &format!("output `{name}`"), &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
-    }
-}
-
 /// Reports every circle of resources that need each other.
 pub fn cycles(c: &mut Compiler<'_>, stack: &Stack) {
     let mut graph = DiGraph::<&Address, ()>::with_capacity(stack.resources.len(), stack.resources.len());

@@ -12,10 +12,10 @@ use super::{
 use crate::resource::Problem;
 
 /// Parses until nothing new turns up: serde stops at the first error, so what is wrong is taken out and the rest tried again.
-/// Answers the canonical value only when nothing was wrong.
-pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Problem>>) -> Result<Value, Vec<Problem>> {
+/// Answers all problems, and the canonical form of what is right, where that is enough for one.
+pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Problem>>) -> (Option<Value>, Vec<Problem>) {
     let mut problems = match parse(value.clone()) {
-        Ok(canonical) => return Ok(canonical),
+        Ok(canonical) => return (Some(canonical), Vec::new()),
         Err(problems) => problems,
     };
     let mut rest = value.clone();
@@ -44,30 +44,26 @@ pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Probl
             }
         }
         if !again {
-            return Err(all);
+            return (None, all);
         }
         problems = match parse(rest.clone()) {
-            Ok(_) => return Err(all),
+            Ok(canonical) => return (Some(canonical), all),
             Err(problems) => problems,
         };
     }
 }
 
-/// A section's own fields, typed; everything wrong is reported below `at`.
+/// A section's own fields, typed; everything wrong is reported below `at`, and the rest taken as it is.
 pub fn typed<T: DeserializeOwned>(c: &mut Compiler<'_>, value: Value, at: &str, what: &str) -> Option<T> {
     let parse = |value: Value| -> Result<Value, Vec<Problem>> {
         let kept = value.clone();
         serde_path_to_error::deserialize::<_, T>(value).map(|_| kept).map_err(|e| vec![crate::kind::problem(e)])
     };
-    match parse_all(&value, parse) {
-        Ok(value) => serde_json::from_value(value).ok(),
-        Err(problems) => {
-            for problem in problems {
-                report(c, problem, &value, what, &[], None, &|pointer| format!("{at}{pointer}"));
-            }
-            None
-        }
+    let (right, problems) = parse_all(&value, parse);
+    for problem in problems {
+        report(c, problem, &value, what, &[], None, &|pointer| format!("{at}{pointer}"));
     }
+    serde_json::from_value(right?).ok()
 }
 
 /// Turns a problem with a spec into a diagnostic at its place.

@@ -1,0 +1,113 @@
+//! `cluster`: an EKS cluster with its roles, node groups and add-ons.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Entry, Expansion, default, names};
+
+/// What a cluster has besides the fields of `eks_cluster`, all of which may stand beside these.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// Managed add-ons: names, or a map of names to the fields of `eks_addon`. Default: none.
+    #[serde(default)]
+    pub addons: Value,
+    /// Managed node groups by name, with the fields of `eks_node_group`. Default: none.
+    #[serde(default)]
+    pub node_groups: Value,
+    /// Who may use the Kubernetes API, by name, with the fields of `eks_access_entry`. Default: whoever creates the cluster.
+    #[serde(default)]
+    pub access: Value,
+    /// AWS roles of service accounts, by name, with the fields of `eks_pod_identity`. Default: none.
+    #[serde(default)]
+    pub pod_identities: Value,
+    /// Fargate profiles by name, with the fields of `eks_fargate_profile`. Default: none.
+    #[serde(default)]
+    pub fargate: Value,
+    /// Makes IAM trust the cluster's tokens, for roles of service accounts. Default: false.
+    #[serde(default)]
+    pub oidc_provider: bool,
+}
+
+/// Add-ons that nodes need to become ready; all others need nodes to run on.
+const BEFORE_NODES: &[&str] = &["vpc-cni", "kube-proxy", "eks-pod-identity-agent"];
+
+pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+    let Some(mut fields) = out.fields(value, at) else { return };
+    let own: Cluster = out.own(&mut fields, at, "the cluster").unwrap_or_default();
+    out.subnets(&mut fields, "private", at, "a cluster");
+    if fields.get("role").is_none_or(Value::is_null) {
+        fields.insert("role".into(), "cluster".into());
+        role(out, "cluster", "eks.amazonaws.com", &["AmazonEKSClusterPolicy"], at);
+    }
+    let self_managed = fields.get("bootstrap_self_managed_addons").and_then(Value::as_bool).unwrap_or(true);
+    if let Some(draft) = out.add("eks_cluster", "main", fields, at) {
+        draft.more_fields = names::<Cluster>();
+    }
+
+    let addons = out.entries(own.addons, &format!("{at}/addons"));
+    let network_addon = addons.iter().any(|addon| addon.name == "vpc-cni");
+    let mut nodes = Vec::new();
+    let mut own_role = false;
+    for mut group in out.entries(own.node_groups, &format!("{at}/node_groups")) {
+        own_role |= joins(out, &mut group, "role", "nodes");
+        if network_addon && !self_managed {
+            needs(&mut group, vec!["eks_addon.vpc-cni".into()]);
+        }
+        nodes.push(format!("eks_node_group.{}", group.name));
+        out.add("eks_node_group", group.name, group.fields, &group.at);
+    }
+    if own_role {
+        let policies = ["AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly"];
+        role(out, "nodes", "ec2.amazonaws.com", &policies, &format!("{at}/node_groups"));
+    }
+    for mut addon in addons {
+        default(&mut addon.fields, "cluster", "main");
+        default(&mut addon.fields, "addon", addon.name.as_str());
+        if !BEFORE_NODES.contains(&addon.name.as_str()) {
+            needs(&mut addon, nodes.clone());
+        }
+        out.add("eks_addon", addon.name, addon.fields, &addon.at);
+    }
+    let mut own_role = false;
+    for mut profile in out.entries(own.fargate, &format!("{at}/fargate")) {
+        own_role |= joins(out, &mut profile, "pod_execution_role", "fargate");
+        out.add("eks_fargate_profile", profile.name, profile.fields, &profile.at);
+    }
+    if own_role {
+        role(out, "fargate", "eks-fargate-pods.amazonaws.com", &["AmazonEKSFargatePodExecutionRolePolicy"], &format!("{at}/fargate"));
+    }
+    for (type_name, value, field) in
+        [("eks_access_entry", own.access, "access"), ("eks_pod_identity", own.pod_identities, "pod_identities")]
+    {
+        for mut entry in out.entries(value, &format!("{at}/{field}")) {
+            default(&mut entry.fields, "cluster", "main");
+            out.add(type_name, entry.name, entry.fields, &entry.at);
+        }
+    }
+    if own.oidc_provider {
+        out.make("oidc_provider", "cluster", json!({ "url": "${eks_cluster.main.oidc_issuer}" }), &format!("{at}/oidc_provider"));
+    }
+}
+
+/// Puts nodes into the cluster and the private subnets; answers whether they need the section's own role.
+fn joins(out: &mut Expansion<'_, '_>, entry: &mut Entry, role: &str, own: &str) -> bool {
+    default(&mut entry.fields, "cluster", "main");
+    let what = format!("`{}`", entry.name);
+    out.subnets(&mut entry.fields, "private", &entry.at, &what);
+    let needed = entry.fields.get(role).is_none_or(Value::is_null);
+    default(&mut entry.fields, role, own);
+    needed
+}
+
+fn needs(entry: &mut Entry, more: Vec<String>) {
+    let list = entry.fields.entry("depends_on").or_insert_with(|| json!([]));
+    if let Value::Array(list) = list {
+        list.extend(more.into_iter().map(Value::from));
+    }
+}
+
+fn role(out: &mut Expansion<'_, '_>, name: &str, service: &str, policies: &[&str], at: &str) {
+    out.make("iam_role", name, json!({ "trust": { "services": [service] }, "policies": policies }), at);
+}

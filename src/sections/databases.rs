@@ -1,0 +1,64 @@
+//! `databases`: RDS instances in the network's private subnets.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Expansion, Fields, names};
+
+/// What a database has besides the fields of `rds_instance`, all of which may stand beside these.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// Settings of the engine, which make a parameter group of the database's name. Default: AWS's own group.
+    #[serde(default)]
+    pub parameters: Option<BTreeMap<String, Value>>,
+    /// Family of that group, such as `postgres16`. Default: made of engine and version.
+    #[serde(default)]
+    pub family: Option<String>,
+    /// Subnets of the group that all such databases share: `private`, `public` or a list. Default: private.
+    #[serde(default)]
+    pub subnets: Value,
+}
+
+pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+    let mut shared = None;
+    for entry in out.entries(value, at) {
+        let mut fields = entry.fields;
+        let what = format!("`{}`", entry.name);
+        let own: Database = out.own(&mut fields, &entry.at, &what).unwrap_or_default();
+        if fields.get("subnet_group").is_none_or(Value::is_null) {
+            let own_subnets = !own.subnets.is_null();
+            let group = if own_subnets { entry.name.clone() } else { "main".to_owned() };
+            fields.insert("subnet_group".into(), group.as_str().into());
+            if own_subnets || shared.is_none() {
+                let mut group_fields = Fields::from_iter([("subnets".to_owned(), own.subnets)]);
+                out.subnets(&mut group_fields, "private", &entry.at, "a database");
+                out.add("rds_subnet_group", group, group_fields, &entry.at);
+            }
+            if !own_subnets {
+                shared = Some(());
+            }
+        }
+        if let Some(parameters) = own.parameters.filter(|_| fields.get("parameter_group").is_none_or(Value::is_null)) {
+            let family = own.family.or_else(|| family(&fields));
+            let spec = json!({ "family": family.unwrap_or_default(), "parameters": parameters });
+            out.make("rds_parameter_group", &entry.name, spec, &entry.at);
+            fields.insert("parameter_group".into(), entry.name.as_str().into());
+        }
+        if let Some(draft) = out.add("rds_instance", entry.name, fields, &entry.at) {
+            draft.more_fields = names::<Database>();
+        }
+    }
+}
+
+/// `postgres16`, `mysql8.0`: PostgreSQL's families name the major version, the others' also the minor one.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithDBInstanceParamGroups.html>
+fn family(fields: &Fields) -> Option<String> {
+    let (engine, version) = (fields.get("engine")?.as_str()?, fields.get("version")?.as_str()?);
+    let parts = if engine == "postgres" { 1 } else { 2 };
+    Some(format!("{engine}{}", version.split('.').take(parts).collect::<Vec<_>>().join(".")))
+}

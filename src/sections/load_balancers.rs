@@ -1,0 +1,77 @@
+//! `load_balancers`: load balancers with their target groups and listeners.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Entry, Expansion, default, names};
+
+/// What a load balancer has besides the fields of `load_balancer`, all of which may stand beside these.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Balancer {
+    /// Target groups by name, with the fields of `target_group`. In the stack they are called `<load balancer>-<name>`.
+    #[serde(default)]
+    pub target_groups: Value,
+    /// Listeners by name, with the fields of `listener`, and `forward` or `redirect_to_https`. In the stack they are called
+    /// `<load balancer>-<name>`.
+    #[serde(default)]
+    pub listeners: Value,
+}
+
+/// Short forms of a listener's `default_action`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// The target group of this load balancer that gets the requests.
+    #[serde(default)]
+    pub forward: Option<String>,
+    /// Sends clients to the same address with HTTPS, port 443. Default: false.
+    #[serde(default)]
+    pub redirect_to_https: bool,
+}
+
+pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+    for entry in out.entries(value, at) {
+        let mut fields = entry.fields;
+        let own: Balancer = out.own(&mut fields, &entry.at, &format!("`{}`", entry.name)).unwrap_or_default();
+        let internal = fields.get("internal").and_then(Value::as_bool).unwrap_or_default();
+        out.subnets(&mut fields, if internal { "private" } else { "public" }, &entry.at, "a load balancer");
+        let network = fields.get("type").and_then(Value::as_str) == Some("network");
+        for group in out.entries(own.target_groups, &format!("{}/target_groups", entry.at)) {
+            let mut fields = group.fields;
+            if out.network.is_some() && fields.get("target_type").and_then(Value::as_str) != Some("lambda") {
+                default(&mut fields, "vpc", "main");
+            }
+            default(&mut fields, "protocol", if network { "TCP" } else { "HTTP" });
+            out.add("target_group", format!("{}-{}", entry.name, group.name), fields, &group.at);
+        }
+        for listener in out.entries(own.listeners, &format!("{}/listeners", entry.at)) {
+            self::listener(out, &entry.name, listener);
+        }
+        if let Some(draft) = out.add("load_balancer", entry.name, fields, &entry.at) {
+            draft.more_fields = names::<Balancer>();
+        }
+    }
+}
+
+fn listener(out: &mut Expansion<'_, '_>, load_balancer: &str, entry: Entry) {
+    let mut fields = entry.fields;
+    let own: Listener = out.own(&mut fields, &entry.at, &format!("`{}`", entry.name)).unwrap_or_default();
+    default(&mut fields, "load_balancer", load_balancer);
+    if let Some(group) = &own.forward {
+        default(
+            &mut fields,
+            "default_action",
+            json!({ "forward": { "target_groups": [{ "target_group": format!("{load_balancer}-{group}") }] } }),
+        );
+    } else if own.redirect_to_https {
+        default(&mut fields, "default_action", json!({ "redirect": { "protocol": "HTTPS", "port": "443", "status_code": 301 } }));
+    }
+    if let Some(draft) = out.add("listener", format!("{load_balancer}-{}", entry.name), fields, &entry.at) {
+        draft.more_fields = names::<Listener>();
+        if own.forward.is_some() {
+            draft.elsewhere.push(("/default_action".into(), format!("{}/forward", entry.at)));
+        }
+    }
+}

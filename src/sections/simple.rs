@@ -1,0 +1,13 @@
+//! Sections whose entries are one resource each: `registries`, `storage`, `secrets`, `keys`, `roles`.
+
+use serde_json::Value;
+
+use super::{ALIASES, Expansion};
+
+/// Every entry becomes the resource of its section's type, under its own name.
+pub fn expand(out: &mut Expansion<'_, '_>, section: &str, value: Value, at: &str) {
+    let Some((_, type_name)) = ALIASES.iter().find(|(name, _)| *name == section) else { return };
+    for entry in out.entries(value, at) {
+        out.add(type_name, entry.name, entry.fields, &entry.at);
+    }
+}
