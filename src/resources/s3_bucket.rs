@@ -190,15 +190,24 @@ impl Resource for S3Bucket {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let indexed = scope.index.iter().flat_map(BTreeMap::keys).filter_map(|arn| arn.strip_prefix("arn:aws:s3:::"));
-        let all_prefixed = scope.wanted.iter().map(String::as_str).chain(indexed).all(|name| name.starts_with(&scope.prefix));
-        let call = aws.s3.list_buckets().bucket_region(&aws.region).max_buckets(1000);
-        let call = call.set_prefix(all_prefixed.then(|| scope.prefix.clone()));
-        let pages: Vec<_> = call.into_paginator().send().try_collect().await?;
-        let here = |region: Option<&str>| region.is_none_or(|region| region == aws.region);
-        let buckets = pages.into_iter().flat_map(|page| page.buckets.unwrap_or_default());
-        let names = buckets.filter(|bucket| here(bucket.bucket_region())).filter_map(|bucket| bucket.name);
-        let found: Vec<_> = stream::iter(names.filter(|name| scope.covers(name, &arn(name))))
+        let names: BTreeSet<String> = match &scope.index {
+            // The index and the wanted names tell all there is to read.
+            Some(index) => {
+                let indexed = index.keys().filter_map(|arn| arn.strip_prefix("arn:aws:s3:::"));
+                indexed.map(str::to_owned).chain(scope.wanted.iter().cloned()).collect()
+            }
+            None => {
+                let all_prefixed = scope.wanted.iter().all(|name| name.starts_with(&scope.prefix));
+                let call = aws.s3.list_buckets().bucket_region(&aws.region).max_buckets(1000);
+                let call = call.set_prefix(all_prefixed.then(|| scope.prefix.clone()));
+                let pages: Vec<_> = call.into_paginator().send().try_collect().await?;
+                let here = |region: Option<&str>| region.is_none_or(|region| region == aws.region);
+                let buckets = pages.into_iter().flat_map(|page| page.buckets.unwrap_or_default());
+                let names = buckets.filter(|bucket| here(bucket.bucket_region())).filter_map(|bucket| bucket.name);
+                names.filter(|name| scope.covers(name, &arn(name))).collect()
+            }
+        };
+        let found: Vec<_> = stream::iter(names)
             .map(|name| read(aws, scope, name))
             .buffer_unordered(8)
             .try_collect()
@@ -291,7 +300,8 @@ impl Resource for S3Bucket {
         // Old versions and what delete markers hide are data too.
         Ok(match (page.versions().len(), page.is_truncated == Some(true)) {
             (count, true) => Some(format!("more than {} objects", count.max(1))),
-            (0, false) => None,
+            // S3 does not delete a bucket that holds no more than delete markers either.
+            (0, false) => Some(page.delete_markers().len()).filter(|n| *n > 0).map(|n| format!("{n} delete markers")),
             (1, false) => Some("1 object".into()),
             (count, false) => Some(format!("{count} objects")),
         })
@@ -375,7 +385,7 @@ impl Encryption {
         };
         Encryption {
             algorithm: known(default.sse_algorithm.as_str()),
-            kms_key: default.kms_master_key_id.clone().map(ArnRef::to),
+            kms_key: default.kms_master_key_id.clone().filter(|key| !key.is_empty()).map(ArnRef::to),
             bucket_key: rule.bucket_key_enabled.unwrap_or_default(),
         }
     }
