@@ -49,7 +49,12 @@ pub struct Frame<'a> {
 
 /// Whether an expression that begins with this name is a reference.
 pub fn is_head(name: &str) -> bool {
-    NAMES.contains(&name) || KINDS.iter().any(|kind| kind.name == name)
+    heads().any(|head| head == name)
+}
+
+/// What references may begin with: sections and types.
+pub fn heads<'a>() -> impl Iterator<Item = &'a str> {
+    NAMES.iter().copied().chain(KINDS.iter().map(|kind| kind.name))
 }
 
 /// What a reference must look like, for messages.

@@ -8,17 +8,19 @@ use serde_json::Value;
 use super::{Declared, Stack, compiler::Compiler, diagnostic::Diagnostic};
 use crate::types::expression::references;
 
-/// A region's name, such as `eu-west-1`.
-pub fn region(c: &mut Compiler<'_>, name: &str) {
+/// A region's name, such as `eu-west-1`. Answers what must have been meant, for what follows; `None` when that is not clear.
+pub fn region(c: &mut Compiler<'_>, name: String) -> Option<String> {
     let parts: Vec<&str> = name.split('-').collect();
     let fits = parts.len() >= 3
         && parts.last().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()))
         && parts[..parts.len() - 1].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
-    if !fits {
-        let zone = name.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit()));
-        let help = zone.map_or_else(|| "a region reads like `eu-west-1`".into(), |region| format!("this is a zone: write `{region}`"));
-        c.problem("region", "/region", format!("`{name}` is no region"), help);
+    if fits {
+        return Some(name);
     }
+    let zone = name.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit()));
+    let help = zone.map_or_else(|| "a region reads like `eu-west-1`".into(), |region| format!("this is a zone: write `{region}`"));
+    c.problem("region", "/region", format!("`{name}` is no region"), help);
+    zone.map(str::to_owned)
 }
 
 /// All rules across resources.
@@ -42,7 +44,8 @@ fn subnets(c: &mut Compiler<'_>, stack: &Stack) {
         }
     }
     for (vpc, mut list) in by_vpc {
-        let home = references(&vpc).first().and_then(|r| stack.resources.get(&super::Address::new(r.kind, r.name)));
+        let home =
+            references(&vpc).first().filter(|r| r.kind == "vpc").and_then(|r| stack.resources.get(&super::Address::new(r.kind, r.name)));
         if let Some(home) = home {
             let secondary = home.spec.get("secondary_cidrs").and_then(Value::as_array).into_iter().flatten();
             let ranges: Vec<Ipv4Net> = secondary.filter_map(|v| v.as_str()?.parse().ok()).chain(range(home, "cidr")).collect();

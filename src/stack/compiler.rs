@@ -236,6 +236,10 @@ impl<'a> Compiler<'a> {
             return (from..=to).map(|i| (i.to_string(), i.into())).collect();
         }
         match over {
+            Value::Object(map) if map.len() == 2 && map.contains_key("from") && map.contains_key("to") => {
+                self.problem("for-each", at, "a range goes from one whole number to another", "write numbers: `{from: 1, to: 3}`");
+                Vec::new()
+            }
             Value::Object(map) => map.into_iter().collect(),
             Value::Array(list) => {
                 let mut entries: Vec<(String, Value)> = Vec::with_capacity(list.len());

@@ -19,6 +19,7 @@ use crate::{
     kind::Kind,
     resource::{Data, Naming, OnDelete, Tags},
     resources::{KINDS, kind},
+    types::expression::has_reference,
 };
 
 /// A resource as a user or a section wrote it.
@@ -149,8 +150,13 @@ fn one(
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.at, format!("{shown} refers to itself"), "remove the reference");
     });
-    if !found.is_empty() {
+    // A bare name takes the field's type; only what was written out can be of another.
+    let spelled = has_reference(&spec);
+    if spelled || !found.is_empty() {
         let schema = &*schemas.entry(draft.kind.name).or_insert_with(|| (draft.kind.schema)().to_value());
+        if let Some(parsed) = parsed.as_ref().filter(|_| spelled) {
+            known.types(c, schema, parsed, &spec, &shown, &|pointer| draft.place(pointer));
+        }
         let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete"];
         more.extend(draft.more_fields.iter().map(String::as_str));
         for problem in found {
@@ -260,7 +266,7 @@ fn tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
         None | Some(Value::Null) => return Tags::new(),
         Some(Value::Object(map)) => map,
         Some(other) => {
-            c.problem("tags", at, format!("tags are {}", kind_of(&other)), "write `key: value` pairs");
+            c.problem("tags", at, format!("tags are `key: value` pairs, not {}", kind_of(&other)), "write `tags: { team: platform }`");
             return Tags::new();
         }
     };

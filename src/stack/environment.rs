@@ -109,8 +109,15 @@ fn settle(c: &mut Compiler<'_>, mut waiting: BTreeMap<String, (Value, String)>) 
             break;
         }
     }
-    for (value, at) in waiting.into_values() {
-        c.render(&value, &at);
+    let names: Vec<&String> = waiting.keys().collect();
+    for (name, (value, at)) in &waiting {
+        match names.iter().find(|other| mentions(value, other)) {
+            Some(other) => {
+                let message = format!("value `{name}` needs `{other}`, which can't be known before it");
+                c.problem("expression", at, message, "values may use each other, but not in a circle");
+            }
+            None => drop(c.render(value, at)),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ mod parse;
 mod problems;
 mod source;
 mod template;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -151,8 +153,8 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
     let account = text(&mut c, &document, "account");
     if let Some(region) = &region {
         c.templates.set("region", &Value::String(region.clone()));
-        check::region(&mut c, region);
     }
+    let region = region.and_then(|region| check::region(&mut c, region));
     if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
         c.problem("account", "/account", format!("`{account}` is no account id"), "an account id has 12 digits; put it in quotes");
     }

@@ -71,6 +71,21 @@ impl Known {
         }
     }
 
+    /// Reports references of another type than the field takes: `vpc: "{{ subnet.a.id }}"`.
+    pub fn types(&self, c: &mut Compiler<'_>, schema: &Value, spec: &Value, written: &Value, shown: &str, place: &dyn Fn(&str) -> String) {
+        let mut wrong = Vec::new();
+        mistyped(schema, schema, spec, &mut |reference, wanted| {
+            wrong.push((find(written, &reference).unwrap_or_default(), format!("{}.{}", reference.kind, reference.name), wanted.to_owned()))
+        });
+        for (pointer, address, wanted) in wrong {
+            let names = self.addresses.iter().filter(|address| address.kind == wanted).map(|address| address.name.as_str());
+            let help = super::nearest::listed(&format!("names of type `{wanted}`"), names);
+            let at = c.place(&place(&pointer));
+            let message = format!("{shown} takes a {} here, not `{address}`", wanted.replace('_', " "));
+            c.found.push(Diagnostic::new("reference-type", message).at(at).help(help));
+        }
+    }
+
     fn fault(&mut self, reference: &Reference<'_>, shown: &str) -> Option<(String, String)> {
         let address = Address::new(reference.kind, reference.name);
         if !self.addresses.contains(&address) {
@@ -110,6 +125,39 @@ impl Known {
             None => super::nearest::listed(&format!("names of type `{}`", kind.name), same),
         };
         (format!("{who} refers to the unknown {words} `{name}`"), help)
+    }
+}
+
+/// Calls `act` for every reference in the place of one to another type.
+fn mistyped<'a>(root: &Value, schema: &Value, value: &'a Value, act: &mut impl FnMut(Reference<'a>, &str)) {
+    if let Some(wanted) = schema.get("x-acme-ref").and_then(Value::as_str) {
+        let texts = value.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_str);
+        for reference in texts.flat_map(references).filter(|reference| reference.kind != wanted) {
+            act(reference, wanted);
+        }
+        return;
+    }
+    let definition = schema.get("$ref").and_then(Value::as_str).and_then(|at| root.pointer(at.strip_prefix('#')?));
+    let choices = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    for schema in choices.chain(definition) {
+        mistyped(root, schema, value, act);
+    }
+    match value {
+        Value::Array(list) => {
+            for (item, schema) in list.iter().zip(std::iter::repeat(schema.get("items"))).filter_map(|(item, schema)| Some((item, schema?)))
+            {
+                mistyped(root, schema, item, act);
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map {
+                let known = schema.get("properties").and_then(|properties| properties.get(key));
+                if let Some(schema) = known.or_else(|| schema.get("additionalProperties")) {
+                    mistyped(root, schema, item, act);
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -29,6 +29,8 @@ pub fn parse(source: &Source) -> Result<(Value, Spans), Diagnostic> {
 fn refused(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     let message = error.without_snippet().to_string();
     let message = message.split(" at line ").next().unwrap_or_default().trim();
+    // The rest of that message is for whoever calls the parser.
+    let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     let start = error.location().map(|at| bytes(&at).start).unwrap_or_default().min(source.text.len());
     let length = source.text.get(start..).map_or(0, |rest| rest.find(['\n', '\r', ':']).unwrap_or(rest.len()));
     let lower = message.to_lowercase();

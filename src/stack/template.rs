@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use tera::{Context, ErrorKind, Kwargs, State, Tera};
 
-use super::nearest::nearest;
+use super::nearest::{listed, nearest, suggestion};
 use crate::sections;
 
 /// What is wrong with an expression.
@@ -110,7 +110,8 @@ impl Templates {
             Template::Wrong(fault) => Err(fault.clone()),
             Template::Text(tera) => tera.render("it", &self.context).map(Value::String).map_err(|e| fault(&e)),
             Template::Typed(tera) => {
-                let json = tera.render("it", &self.context).map_err(|e| fault(&e))?;
+                // As a text, an expression without a value is an error that names what is missing.
+                let json = tera.render("it", &self.context).map_err(|typed| fault(&self.as_text(text).err().unwrap_or(typed)))?;
                 serde_json::from_str(&json).map_err(|e| Fault { message: e.to_string(), help: None })
             }
         }
@@ -121,6 +122,12 @@ impl Templates {
     /// As for [`Templates::render`].
     pub fn expression(&mut self, text: &str) -> Result<Value, Fault> {
         if is_template(text) { self.render(text) } else { self.render(&format!("{{{{ {text} }}}}")) }
+    }
+
+    fn as_text(&self, text: &str) -> tera::TeraResult<String> {
+        let mut tera = self.base.clone();
+        tera.add_raw_template("it", text)?;
+        tera.render("it", &self.context)
     }
 
     fn compile(&self, text: &str) -> Template {
@@ -193,26 +200,63 @@ impl Templates {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
             other => other.to_string(),
         };
-        let source = std::error::Error::source(error).map(|e| format!(": {e}")).unwrap_or_default();
-        let unknown = message
-            .split('`')
-            .nth(1)
-            .filter(|_| message.contains("not defined") || message.contains("undefined") || message.contains("not found"));
-        let help = unknown.and_then(|name| {
-            let names = self.names.keys().map(String::as_str);
-            match nearest(name, names.clone()) {
-                Some(near) => Some(format!("did you mean `{near}`?")),
-                None if sections::is_head(name) => Some("what is known only after apply stands alone: `{{ type.name.output }}`".into()),
-                None => Some(super::nearest::listed("values", names)),
+        // Tera adds its own drawing, or a list of what there is; ours follow.
+        let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.');
+        let name = message.split('`').nth(1).unwrap_or_default();
+        let values = self.names.keys().map(String::as_str);
+        let help = if message.contains("not defined") || message.contains("undefined") {
+            match nearest(name, values.clone().chain(sections::heads())) {
+                Some(near) if near != name => Some(format!("did you mean `{near}`?")),
+                _ if sections::is_head(name) => Some("what is known only after apply stands alone: `{{ type.name.output }}`".into()),
+                _ => Some(listed("values", values)),
             }
-        });
-        let mut first = message.trim_end_matches('.').to_owned() + &source;
+        } else if message.starts_with("Unknown filter") {
+            Some(suggestion(name, "filters", FILTERS.iter().copied()))
+        } else if message.starts_with("Unknown function") {
+            Some(suggestion(name, "functions", ["cidrsubnet", "range", "throw"]))
+        } else {
+            None
+        };
+        let mut first = message.to_owned();
         if let Some(letter) = first.get(..1).map(str::to_lowercase) {
             first.replace_range(..1, &letter);
         }
-        Fault { message: first, help }
+        let source = std::error::Error::source(error).map(|e| format!(": {e}")).unwrap_or_default();
+        Fault { message: format!("the expression is wrong: {first}{source}"), help }
     }
 }
+
+/// Tera's filters, for messages.
+const FILTERS: &[&str] = &[
+    "abs",
+    "capitalize",
+    "default",
+    "first",
+    "float",
+    "get",
+    "group_by",
+    "int",
+    "join",
+    "keys",
+    "last",
+    "length",
+    "lower",
+    "nth",
+    "pairs",
+    "replace",
+    "reverse",
+    "round",
+    "sort",
+    "split",
+    "str",
+    "title",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "values",
+];
 
 /// The expression, when the text is exactly one.
 fn single(text: &str) -> Option<&str> {

@@ -1,0 +1,205 @@
+//! Whole definitions: what they compile to, and what is said of mistakes.
+
+use super::*;
+
+fn options(environment: Option<&str>, set: &[(&str, &str)]) -> Options {
+    Options {
+        environment: environment.map(str::to_owned),
+        set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+    }
+}
+
+/// Every problem as a user sees it.
+fn said(source: &Source, problems: &[Diagnostic]) -> String {
+    problems.iter().map(|problem| problem.render(source, false)).collect::<Vec<_>>().join("\n\n")
+}
+
+#[track_caller]
+fn compiled(text: &str, options: &Options) -> Stack {
+    let source = Source::new("stack.yaml", text);
+    load(&source, options).unwrap_or_else(|problems| panic!("{}", said(&source, &problems)))
+}
+
+#[track_caller]
+fn refused(text: &str, options: &Options) -> String {
+    let source = Source::new("stack.yaml", text);
+    said(&source, &load(&source, options).err().expect("the definition has a mistake"))
+}
+
+fn addresses(stack: &Stack) -> Vec<String> {
+    stack.resources.keys().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn spec<'a>(stack: &'a Stack, address: &str) -> &'a Value {
+    &stack.resources[&Address::parse(address).expect("an address")].spec
+}
+
+#[test]
+fn every_mistake_is_reported_in_one_run() {
+    let text = include_str!("../../tests/fixtures/mistakes.yaml");
+    let source = Source::new("mistakes.yaml", text);
+    let problems = load(&source, &Options::default()).err().expect("there are mistakes");
+    let kinds: BTreeSet<&str> = problems.iter().map(|problem| problem.code).collect();
+    assert!(problems.len() >= 30, "{} problems", problems.len());
+    assert!(kinds.len() >= 18, "{kinds:?}");
+    for problem in &problems {
+        assert!(problem.range.as_ref().is_some_and(|range| !range.is_empty()), "without a place: {}", problem.message);
+        assert!(problem.help.is_some(), "without a remedy: {}", problem.message);
+    }
+    insta::assert_snapshot!(said(&source, &problems));
+}
+
+#[test]
+fn the_stacks_of_the_repository_compile_in_every_environment() {
+    let stacks = [
+        ("quickstart", include_str!("../../stacks/quickstart.yaml"), vec![(Some("staging"), 17), (Some("production"), 26)]),
+        ("reference", include_str!("../../stacks/reference.yaml"), vec![(Some("staging"), 41), (Some("production"), 45)]),
+        ("scale", include_str!("../../stacks/scale.yaml"), vec![(None, 2001)]),
+    ];
+    for (name, text, environments) in stacks {
+        for (environment, count) in environments {
+            let stack = compiled(text, &options(environment, &[]));
+            assert_eq!(stack.resources.len(), count, "{name} {environment:?}: {:#?}", addresses(&stack));
+        }
+    }
+}
+
+#[test]
+fn what_is_expanded_compiles_to_the_same_resources() {
+    for text in [include_str!("../../stacks/quickstart.yaml"), include_str!("../../stacks/reference.yaml")] {
+        let stack = compiled(text, &options(Some("production"), &[]));
+        let again = compiled(&expanded(&stack), &Options::default());
+        assert_eq!(addresses(&stack), addresses(&again));
+        for (address, declared) in &stack.resources {
+            let other = &again.resources[address];
+            assert_eq!((&declared.spec, &declared.tags, &declared.needs), (&other.spec, &other.tags, &other.needs), "{address}");
+        }
+        assert_eq!(stack.outputs, again.outputs);
+    }
+}
+
+#[test]
+fn nat_changes_gateways_and_routes_only() {
+    let text = include_str!("../../stacks/reference.yaml");
+    let many = compiled(text, &options(Some("production"), &[]));
+    let one = compiled(text, &options(Some("production"), &[("nat", "single")]));
+    let changed: Vec<String> = many
+        .resources
+        .iter()
+        .filter(|(address, declared)| one.resources.get(address).is_none_or(|other| other.spec != declared.spec))
+        .map(|(address, _)| address.to_string())
+        .collect();
+    let expected =
+        ["elastic_ip.nat-b", "elastic_ip.nat-c", "nat_gateway.b", "nat_gateway.c", "route_table.private-b", "route_table.private-c"];
+    assert_eq!(changed, expected);
+}
+
+#[test]
+fn entries_of_a_list_keep_their_identity() {
+    let text = "
+stack: shop
+values: { names: [api, web] }
+registries:
+  image: { for_each: '{{ names }}', keep_last: 3 }
+  '{{ each.key }}-{{ environment }}': { for_each: { old: 1, new: 2 }, keep_last: '{{ each.value }}', when: each.value > 1 }
+  number: { for_each: { from: 1, to: 2 } }
+";
+    let stack = compiled(text, &Options::default());
+    let names = ["image-api", "image-web", "new-default", "number-1", "number-2"].map(|name| format!("ecr_repository.{name}"));
+    assert_eq!(addresses(&stack), names);
+    assert_eq!(spec(&stack, "ecr_repository.new-default")["keep_last"], 2);
+    assert_eq!(stack.resources.values().map(|d| d.at.as_str()).collect::<BTreeSet<_>>().len(), 3);
+    let less = compiled(&text.replace("[api, web]", "[web]"), &Options::default());
+    assert_eq!(spec(&stack, "ecr_repository.image-web"), spec(&less, "ecr_repository.image-web"));
+}
+
+#[test]
+fn references_become_edges_and_keep_their_form() {
+    let text = "
+stack: shop
+region: eu-west-1
+network: { zones: 1, nat: none }
+storage: { files: { name: files } }
+resources:
+  iam_role:
+    api:
+      trust: { services: [ec2.amazonaws.com] }
+      description: 'bucket {{ storage.files.arn }} in {{ region }}'
+      depends_on: vpc.main
+outputs:
+  subnets: ['{{ subnet.private-a.id }}']
+";
+    let stack = compiled(text, &Options::default());
+    let role = &stack.resources[&Address::new("iam_role", "api")];
+    assert_eq!(role.spec["description"], "bucket ${s3_bucket.files.arn} in eu-west-1");
+    assert_eq!(role.needs, BTreeSet::from([Address::new("s3_bucket", "files"), Address::new("vpc", "main")]));
+    assert_eq!(stack.outputs["subnets"][0], "${subnet.private-a.id}");
+    assert_eq!(spec(&stack, "subnet.private-a")["cidr"], "10.0.128.0/20");
+}
+
+#[test]
+fn values_use_each_other_and_keep_their_types() {
+    let text = "
+stack: shop
+environments:
+  production: { size: '{{ base * 2 }}', big: '{{ size > 5 }}' }
+values: { base: 3 }
+keys:
+  main: { rotation: '{{ big }}', rotation_period_days: '{{ size * 100 }}', description: '{{ size }} of {{ environment }}' }
+";
+    let stack = compiled(text, &Options::default());
+    let key = spec(&stack, "kms_key.main");
+    assert_eq!(
+        (&key["rotation"], &key["rotation_period_days"], &key["description"]),
+        (&true.into(), &600.into(), &"6 of production".into())
+    );
+    assert_eq!(key["name"], "alias/shop-production-main");
+    let set = compiled(text, &options(None, &[("base", "1")]));
+    assert_eq!(spec(&set, "kms_key.main")["rotation"], false);
+}
+
+#[test]
+fn overrides_change_what_sections_made() {
+    let text = "
+stack: shop
+region: eu-west-1
+network: { zones: 1, nat: none }
+overrides:
+  subnet.public-a: { public_ip_on_launch: true, tags: { kubernetes.io/role/elb: null, tier: edge } }
+";
+    let stack = compiled(text, &Options::default());
+    let subnet = &stack.resources[&Address::new("subnet", "public-a")];
+    assert_eq!(subnet.spec["public_ip_on_launch"], true);
+    assert_eq!(
+        subnet.tags.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["Name", "acme:address", "acme:environment", "acme:stack", "tier"]
+    );
+    let wrong = refused(&text.replace("public_ip_on_launch: true", "public_ip_on_launch: 7"), &Options::default());
+    assert!(wrong.contains("stack.yaml:6:43") && wrong.contains("expected true or false, not 7"), "{wrong}");
+}
+
+#[test]
+fn mistakes_of_the_frame() {
+    let environments = "stack: shop\nenvironments: { staging: { n: 1 }, production: { n: 2 } }\n";
+    let said = [
+        refused("stack: shop\nkeys:\n  a: {}\n  a: {}\n", &Options::default()),
+        refused("stack: shop\nkeys: {\n", &Options::default()),
+        refused("stack: shop\nkeys:\n\ta: {}\n", &Options::default()),
+        refused("keys: {}\n", &Options::default()),
+        refused("- a\n", &Options::default()),
+        refused(environments, &Options::default()),
+        refused(environments, &options(Some("prod"), &[("m", "1")])),
+        refused("stack: shop\n", &options(Some("prod"), &[])),
+        refused("stack: shop\ncluster: { version: \"1.34\" }\n", &Options::default()),
+        refused("stack: shop\nnetwork: {}\n", &Options::default()),
+        refused("stack: shop\nvalues: { a: '{{ b }}', b: '{{ a }}' }\n", &Options::default()),
+        refused("stack: shop\nregistries: { a-1: {}, a: { for_each: 2 } }\n", &Options::default()),
+        refused("stack: shop\nresources: { kms_key: { a: {} } }\nkeys: { a: {} }\n", &Options::default()),
+        refused(
+            "stack: shop\nkeys: { a: { description: '{{ keys.b.arn | upper }}' }, b: { description: '{{ keys.b }}' } }\n",
+            &Options::default(),
+        ),
+    ];
+    insta::assert_snapshot!(said.join("\n━━\n"));
+}
