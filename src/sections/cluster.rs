@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Entry, Expansion, default, names};
+use super::{Entry, Expansion, default, names, needs};
 
 /// What a cluster has besides the fields of `eks_cluster`, all of which may stand beside these.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -53,7 +53,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     for mut group in out.entries(own.node_groups, &format!("{at}/node_groups")) {
         own_role |= joins(out, &mut group, "role", "nodes");
         if network_addon && !self_managed {
-            needs(&mut group, vec!["eks_addon.vpc-cni".into()]);
+            needs(&mut group.fields, ["eks_addon.vpc-cni".to_owned()]);
         }
         nodes.push(format!("eks_node_group.{}", group.name));
         out.add("eks_node_group", group.name, group.fields, &group.at);
@@ -66,7 +66,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         default(&mut addon.fields, "cluster", "main");
         default(&mut addon.fields, "addon", addon.name.as_str());
         if !BEFORE_NODES.contains(&addon.name.as_str()) {
-            needs(&mut addon, nodes.clone());
+            needs(&mut addon.fields, nodes.clone());
         }
         out.add("eks_addon", addon.name, addon.fields, &addon.at);
     }
@@ -96,16 +96,13 @@ fn joins(out: &mut Expansion<'_, '_>, entry: &mut Entry, role: &str, own: &str) 
     default(&mut entry.fields, "cluster", "main");
     let what = format!("`{}`", entry.name);
     out.subnets(&mut entry.fields, "private", &entry.at, &what);
+    if let Some(layout) = &out.network {
+        // Nodes that start before their way out is there never join.
+        needs(&mut entry.fields, layout.routes.clone());
+    }
     let needed = entry.fields.get(role).is_none_or(Value::is_null);
     default(&mut entry.fields, role, own);
     needed
-}
-
-fn needs(entry: &mut Entry, more: Vec<String>) {
-    let list = entry.fields.entry("depends_on").or_insert_with(|| json!([]));
-    if let Value::Array(list) = list {
-        list.extend(more.into_iter().map(Value::from));
-    }
 }
 
 fn role(out: &mut Expansion<'_, '_>, name: &str, service: &str, policies: &[&str], at: &str) {

@@ -1,4 +1,4 @@
-//! `databases`: RDS instances in the network's private subnets.
+//! `databases`: RDS instances in the network's private subnets, reachable from the network unless `security_groups` say otherwise.
 
 use std::collections::BTreeMap;
 
@@ -48,10 +48,26 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             out.make("rds_parameter_group", &entry.name, spec, &entry.at);
             fields.insert("parameter_group".into(), entry.name.as_str().into());
         }
+        if fields.get("security_groups").is_none_or(Value::is_null)
+            && let Some(layout) = &out.network
+        {
+            let rule = json!({ "port": port(&fields), "cidrs": layout.ranges, "description": "The network" });
+            let group = format!("database-{}", entry.name);
+            let description = format!("Who may reach the database {}", entry.name);
+            fields.insert("security_groups".into(), json!([group]));
+            let spec = json!({ "vpc": "main", "description": description, "ingress": [rule], "egress": [] });
+            out.make("security_group", group, spec, &entry.at);
+        }
         if let Some(draft) = out.add("rds_instance", entry.name, fields, &entry.at) {
             draft.more_fields = names::<Database>();
         }
     }
+}
+
+/// The port it listens on.
+fn port(fields: &Fields) -> Value {
+    let usual = if fields.get("engine").and_then(Value::as_str) == Some("postgres") { 5432 } else { 3306 };
+    fields.get("port").filter(|port| !port.is_null()).cloned().unwrap_or_else(|| usual.into())
 }
 
 /// `postgres16`, `mysql8.0`: PostgreSQL's families name the major version, the others' also the minor one.

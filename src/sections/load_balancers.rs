@@ -1,10 +1,11 @@
-//! `load_balancers`: load balancers with their target groups and listeners.
+//! `load_balancers`: load balancers with their target groups and listeners. Unless `security_groups` say otherwise, an application
+//! load balancer is open on the ports of its listeners: to everyone, or to the network when it is internal.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Entry, Expansion, default, names};
+use super::{Entry, Expansion, default, names, needs};
 
 /// What a load balancer has besides the fields of `load_balancer`, all of which may stand beside these.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -37,6 +38,10 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let own: Balancer = out.own(&mut fields, &entry.at, &format!("`{}`", entry.name)).unwrap_or_default();
         let internal = fields.get("internal").and_then(Value::as_bool).unwrap_or_default();
         out.subnets(&mut fields, if internal { "private" } else { "public" }, &entry.at, "a load balancer");
+        if out.network.is_some() && !internal {
+            // AWS refuses an internet-facing load balancer while its VPC has no internet gateway.
+            needs(&mut fields, ["internet_gateway.main".to_owned()]);
+        }
         let network = fields.get("type").and_then(Value::as_str) == Some("network");
         for group in out.entries(own.target_groups, &format!("{}/target_groups", entry.at)) {
             let mut fields = group.fields;
@@ -46,7 +51,21 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             default(&mut fields, "protocol", if network { "TCP" } else { "HTTP" });
             out.add("target_group", format!("{}-{}", entry.name, group.name), fields, &group.at);
         }
-        for listener in out.entries(own.listeners, &format!("{}/listeners", entry.at)) {
+        let listeners = out.entries(own.listeners, &format!("{}/listeners", entry.at));
+        let application = fields.get("type").and_then(Value::as_str).is_none_or(|kind| kind == "application");
+        if application
+            && fields.get("security_groups").is_none_or(Value::is_null)
+            && let Some(layout) = &out.network
+        {
+            let from = if internal { layout.ranges.clone() } else { vec!["0.0.0.0/0".to_owned()] };
+            let ports = listeners.iter().filter_map(|listener| listener.fields.get("port"));
+            let rules: Vec<Value> = ports.map(|port| json!({ "port": port, "cidrs": from })).collect();
+            let group = format!("load-balancer-{}", entry.name);
+            let description = format!("Who may reach the load balancer {}", entry.name);
+            fields.insert("security_groups".into(), json!([group]));
+            out.make("security_group", group, json!({ "vpc": "main", "description": description, "ingress": rules }), &entry.at);
+        }
+        for listener in listeners {
             self::listener(out, &entry.name, listener);
         }
         if let Some(draft) = out.add("load_balancer", entry.name, fields, &entry.at) {

@@ -205,6 +205,17 @@ impl Expansion<'_, '_> {
     }
 }
 
+/// Adds addresses to `depends_on`.
+fn needs(fields: &mut Fields, more: impl IntoIterator<Item = String>) {
+    let list = fields.entry("depends_on").or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::String(one) = list {
+        *list = Value::Array(vec![std::mem::take(one).into()]);
+    }
+    if let Value::Array(list) = list {
+        list.extend(more.into_iter().map(Value::from));
+    }
+}
+
 /// Names of a section's own fields.
 fn names<T: JsonSchema>() -> Vec<String> {
     let schema = schema_for!(T).to_value();

@@ -95,6 +95,10 @@ pub(crate) struct Layout {
     pub public: Vec<String>,
     /// Private ones, by zone.
     pub private: Vec<String>,
+    /// Ranges of the VPC.
+    pub ranges: Vec<String>,
+    /// Route tables of the private subnets: what must reach out at once waits for them.
+    pub routes: Vec<String>,
 }
 
 /// A zone with its letter, which names all that is in it.
@@ -113,7 +117,9 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     out.make("internet_gateway", "main", json!({ "vpc": "main" }), at);
 
     let zones = zones(out, &network, at);
-    let mut layout = Layout { public: Vec::new(), private: Vec::new() };
+    let ranges = std::iter::once(&network.cidr).chain(&network.secondary_cidrs).map(ToString::to_string).collect();
+    let routes = zones.iter().map(|zone| format!("route_table.private-{}", zone.letter)).collect();
+    let mut layout = Layout { public: Vec::new(), private: Vec::new(), ranges, routes };
     for zone in &zones {
         for (tier, role) in [("public", "elb"), ("private", "internal-elb")] {
             let public = tier == "public";
@@ -265,8 +271,7 @@ fn endpoints(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], lay
         out.make("vpc_endpoint", service.replace('.', "-"), spec, &at);
     }
     if interfaces {
-        let ranges: Vec<&Cidr> = std::iter::once(&network.cidr).chain(&network.secondary_cidrs).collect();
-        let rule = json!({ "port": 443, "cidrs": ranges, "description": "The network" });
+        let rule = json!({ "port": 443, "cidrs": layout.ranges, "description": "The network" });
         let spec = json!({ "vpc": "main", "description": "AWS services within the network", "ingress": [rule], "egress": [] });
         out.make("security_group", "endpoints", spec, &at);
     }

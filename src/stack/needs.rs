@@ -120,7 +120,7 @@ impl Known {
         let help = match super::nearest::nearest(name, same.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if same.clone().next().is_none() => {
-                format!("the stack has none: define it, or write `{{id: …}}` for one outside the stack")
+                "the stack has none: define it, or write `{id: …}` for one outside the stack".to_owned()
             }
             None => super::nearest::listed(&format!("names of type `{}`", kind.name), same),
         };

@@ -160,6 +160,51 @@ keys:
 }
 
 #[test]
+fn sections_make_what_they_need() {
+    let text = "
+stack: shop
+region: eu-west-1
+network: { zones: [a, c], nat: none, endpoints: [s3, ecr.api] }
+cluster:
+  version: '1.34'
+  bootstrap_self_managed_addons: false
+  addons: { vpc-cni: {}, coredns: { version: v1.12.4-eksbuild.1 } }
+  node_groups: { general: { min: 1, max: 3 } }
+  fargate: { jobs: { selectors: [{ namespace: jobs }] } }
+  access: { admin: { principal_arn: '{{ roles.admin.arn }}', policies: [{ policy: AmazonEKSClusterAdminPolicy }] } }
+  pod_identities: { app: { namespace: app, service_account: app, role: app } }
+  oidc_provider: true
+roles:
+  admin: { trust: { services: [ec2.amazonaws.com] } }
+  app: { trust: { services: [pods.eks.amazonaws.com] } }
+databases:
+  a: { engine: postgres, version: '16', class: db.t4g.micro, storage_gib: 20, parameters: { log_statement: all } }
+  b: { engine: mysql, version: 8.0.36, class: db.t4g.micro, storage_gib: 20, parameters: { max_connections: 100 }, subnets: public }
+dns:
+  zone: { domain: x.example.com, comment: Ours }
+  zones: { inner: y.example.com }
+  records: { api: { type: A, alias: web }, '*.in': { zone: inner, type: A, values: [10.0.0.1] } }
+load_balancers:
+  web:
+    target_groups: { app: { port: 80 } }
+    listeners:
+      http: { port: 80, protocol: HTTP, redirect_to_https: true }
+      other: { port: 81, protocol: HTTP, forward: app }
+firewall: { web: { rate_limit: 500, managed_rules: [common], associate: [web] } }
+";
+    let stack = compiled(text, &Options::default());
+    let needs: Vec<String> = stack
+        .resources
+        .values()
+        .map(|d| format!("{} → {}", d.address, d.needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
+        .collect();
+    insta::assert_snapshot!(needs.join("\n"));
+    assert_eq!(spec(&stack, "rds_parameter_group.b")["family"], "mysql8.0");
+    assert_eq!(spec(&stack, "dns_record.*.in")["domain"], "*.in.y.example.com");
+    assert_eq!(spec(&stack, "security_group.load-balancer-web")["ingress"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn overrides_change_what_sections_made() {
     let text = "
 stack: shop
