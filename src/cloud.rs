@@ -17,7 +17,7 @@ pub enum Cloud {
     /// The real one, or a stand-in at another endpoint.
     Aws(Box<Aws>),
     /// The simulated one.
-    Local(Local),
+    Local(Box<Local>),
 }
 
 /// What a mutating call needs besides the spec; see [`Cx`].
@@ -78,23 +78,19 @@ impl Cloud {
     pub async fn index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
         let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
-        let mut services: Vec<String> = KINDS.iter().filter_map(|kind| Some(kind.arn?.split_once(':')?.0.to_owned())).collect();
-        services.sort();
-        services.dedup();
-        let mut pages = aws
-            .tagging
-            .get_resources()
-            .tag_filters(filter(STACK, stack))
-            .tag_filters(filter(ENVIRONMENT, environment))
-            .set_resource_type_filters(Some(services))
-            .resources_per_page(100)
-            .into_paginator()
-            .send();
+        // A filter is a service with a type or without: `rds:db`, `s3`.
+        let mut types: Vec<String> = KINDS.iter().filter_map(|kind| Some(kind.arn?.trim_end_matches(['/', ':']).to_owned())).collect();
+        types.sort();
+        types.dedup();
         let mut index = BTreeMap::new();
-        while let Some(page) = pages.next().await {
-            for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
-                let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-                index.extend(resource.resource_arn.map(|arn| (arn, tags)));
+        for tagging in [Some(&aws.tagging), aws.tagging_global.as_ref()].into_iter().flatten() {
+            let call = tagging.get_resources().tag_filters(filter(STACK, stack)).tag_filters(filter(ENVIRONMENT, environment));
+            let mut pages = call.set_resource_type_filters(Some(types.clone())).resources_per_page(100).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
+                    let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+                    index.extend(resource.resource_arn.map(|arn| (arn, tags)));
+                }
             }
         }
         Ok(index)

@@ -121,6 +121,7 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
         },
         parents: parents.into_iter().collect(),
         index: world.index.clone(),
+        sent: BTreeMap::new(),
         fresh: false,
     }
 }

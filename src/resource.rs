@@ -32,7 +32,7 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     /// The type whose ids [`Scope::parents`] holds while this one is listed. Without a parent there is nothing to list.
     const PARENT: Option<&'static str> = None;
     /// How its ARNs begin after the account, with the service: `rds:db:`. `None`: this type is always listed, because the
-    /// tagging API does not show it (IAM, Route 53 outside us-east-1) or one filtered read is all it takes (EC2).
+    /// tagging API does not show it (IAM roles), or because there are so many that asking the service is cheaper (subnets).
     const ARN: Option<&'static str> = None;
     /// Whether it carries tags; if not, `list` synthesises the marks.
     const TAGGABLE: bool = true;

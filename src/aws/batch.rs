@@ -18,7 +18,7 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 use super::{Error, Result, Sort};
 
 /// How long a batch waits for company.
-const WINDOW: Duration = Duration::from_millis(50);
+const WINDOW: Duration = Duration::from_millis(250);
 /// A batch holds 32,000 characters of values and 1,000 records, both counted twice for UPSERT; a record weighs at least 32 here,
 /// so that one number keeps both limits.
 /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests>

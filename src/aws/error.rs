@@ -1,6 +1,6 @@
 //! What AWS answered, sorted once.
 
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
 /// Result of a call.
@@ -175,12 +175,11 @@ fn sort(code: &str, message: &str) -> Sort {
     }
 }
 
-impl<E, R> From<SdkError<E, R>> for Error
+impl<E> From<SdkError<E, HttpResponse>> for Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
-    fn from(error: SdkError<E, R>) -> Error {
+    fn from(error: SdkError<E, HttpResponse>) -> Error {
         let SdkError::ServiceError(service) = &error else {
             let text = DisplayErrorContext(&error).to_string();
             let no_credentials = text.contains("credentials");
@@ -188,9 +187,12 @@ where
             return Error::new(sort, code, text);
         };
         let meta = service.err().meta();
-        let code = meta.code().unwrap_or("Unknown").to_owned();
-        let message = meta.message().unwrap_or("AWS gave no message").to_owned();
-        Error { sort: sort(&code, &message), request_id: meta.extra("aws_request_id").map(Into::into), code, message }
+        // Some answers carry their meaning in the status alone.
+        let status = service.raw().status().as_u16();
+        let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
+        let message = meta.message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);
+        let request_id = meta.extra("aws_request_id").map(Into::into);
+        Error { sort: sort(&code, &message), request_id, code, message }
     }
 }
 

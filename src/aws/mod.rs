@@ -4,6 +4,7 @@ mod batch;
 mod calls;
 mod error;
 mod scope;
+mod stand_in;
 pub mod tags;
 
 use std::time::Duration;
@@ -63,7 +64,9 @@ pub struct Aws {
     pub secretsmanager: aws_sdk_secretsmanager::Client,
     /// Who calls.
     pub sts: aws_sdk_sts::Client,
-    /// The index of all tagged resources.
+    /// The same index in us-east-1, which alone shows global resources (IAM, Route 53); `None` there.
+    pub tagging_global: Option<aws_sdk_resourcegroupstagging::Client>,
+    /// The index of the region's tagged resources.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// Web firewalls.
     pub wafv2: aws_sdk_wafv2::Client,
@@ -80,8 +83,9 @@ impl Aws {
         let https = settings
             .http_client
             .unwrap_or_else(|| aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https());
+        let https = calls.through(https);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(calls.through(https))
+            .http_client(https.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(10).with_initial_backoff(Duration::from_millis(200)))
             .timeout_config(
                 TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(Duration::from_secs(60)).build(),
@@ -117,12 +121,20 @@ impl Aws {
             rds: client!(aws_sdk_rds),
             dns_changes: DnsChanges::new(route53.clone()),
             route53,
-            // Stand-ins do not serve buckets as host names.
-            s3: aws_sdk_s3::Client::from_conf(
-                aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone()).force_path_style(endpoint.is_some()).build(),
-            ),
+            s3: {
+                let config = aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone());
+                aws_sdk_s3::Client::from_conf(match endpoint {
+                    // Stand-ins do not serve buckets as host names.
+                    Some(_) => config.force_path_style(true).http_client(stand_in::mended(https)).build(),
+                    None => config.build(),
+                })
+            },
             secretsmanager: client!(aws_sdk_secretsmanager),
             sts: client!(aws_sdk_sts),
+            tagging_global: (region != "us-east-1").then(|| {
+                let config = aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new("us-east-1"));
+                aws_sdk_resourcegroupstagging::Client::from_conf(config.interceptor(calls.clone()).build())
+            }),
             tagging: client!(aws_sdk_resourcegroupstagging),
             wafv2: client!(aws_sdk_wafv2),
             region,

@@ -28,6 +28,8 @@ pub struct Scope {
     pub parents: Vec<String>,
     /// ARN → tags of all that carries the stack's marks, from the tagging API; `None` when that could not be asked.
     pub index: Option<BTreeMap<String, Tags>>,
+    /// Tags that a create call carried, by physical id: no need to ask for them.
+    pub sent: BTreeMap<String, Tags>,
     /// Ask the services for tags even where the index has them: it lags behind changes.
     pub fresh: bool,
 }
@@ -37,9 +39,11 @@ impl Scope {
     pub fn covers(&self, name: &str, arn: &str) -> bool {
         self.wanted.contains(name) || name.starts_with(&self.prefix) || self.index.as_ref().is_some_and(|index| index.contains_key(arn))
     }
-    /// Its tags as the index has them, which saves a call per resource. `None`: ask the service.
+    /// Its tags as they were sent or as the index has them, which saves a call per resource. `None`: ask the service.
     pub fn tags(&self, arn: &str) -> Option<Tags> {
-        self.index.as_ref().filter(|_| !self.fresh).and_then(|index| index.get(arn)).cloned()
+        let name = || arn.rsplit([':', '/']).next().and_then(|name| self.sent.get(name));
+        let indexed = || self.index.as_ref().filter(|_| !self.fresh).and_then(|index| index.get(arn));
+        self.sent.get(arn).or_else(name).or_else(indexed).cloned()
     }
     /// Whether these tags carry this stack's marks.
     pub fn owns(&self, tags: &Tags) -> bool {

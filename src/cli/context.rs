@@ -61,7 +61,8 @@ impl Context {
         let cloud = match &global.local {
             Some(dir) => {
                 let region = region.as_deref().unwrap_or("us-east-1");
-                Cloud::Local(Local::open(dir, region, Behaviour::default()).context("can't open the simulated cloud")?)
+                let local = Local::open(dir, region, Behaviour::default()).context("can't open the simulated cloud")?;
+                Cloud::Local(Box::new(local))
             }
             None => {
                 let (profile, endpoint_url) = (global.profile.clone(), global.endpoint_url.clone());

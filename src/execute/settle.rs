@@ -15,7 +15,7 @@ use crate::{
     aws::{Error, Result, Scope, Sort},
     cloud::Cloud,
     kind::{Kind, Live},
-    resource::Phase,
+    resource::{Phase, Tags},
 };
 
 /// What is waited for.
@@ -31,6 +31,8 @@ struct Request {
     id: String,
     until: Until,
     since: Instant,
+    /// Tags that the create call carried.
+    sent: Option<Tags>,
     /// Parents that may have been made since the poller began.
     parents: Vec<String>,
     reply: oneshot::Sender<Result<Option<Live>>>,
@@ -92,11 +94,12 @@ impl Poller {
         &self,
         id: &str,
         until: Until,
+        sent: Option<Tags>,
         parents: Vec<String>,
         status: mpsc::UnboundedSender<String>,
     ) -> Result<Option<Live>> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { id: id.to_owned(), until, since: Instant::now(), parents, reply, status };
+        let request = Request { id: id.to_owned(), until, since: Instant::now(), sent, parents, reply, status };
         let stopped = || Error::new(Sort::Refused, "Stopped", "the poller stopped");
         self.requests.send(request).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -129,6 +132,7 @@ async fn poll(cloud: Arc<Cloud>, kind: &'static Kind, mut scope: Scope, mut inbo
         }
         pause = if waiting.len() > known { first } else { (pause * 2).max(Duration::from_millis(250)).min(longest) };
         scope.parents.extend(waiting.iter_mut().flat_map(|request| std::mem::take(&mut request.parents)));
+        scope.sent.extend(waiting.iter_mut().filter_map(|request| Some((request.id.clone(), request.sent.take()?))));
         scope.parents.sort();
         scope.parents.dedup();
         let found = match cloud.list(kind, &scope).await {

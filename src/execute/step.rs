@@ -39,6 +39,10 @@ pub struct Job {
 /// How often what a read shows to be missing is brought by a further update. EKS takes one kind of change at a time.
 const ROUNDS: usize = 8;
 
+/// Types that usually take this long are deleted in the background, and waited for. The others are gone when AWS says so; where
+/// another service still sees them for a moment, its refusal of what comes next is waited out.
+const ASYNCHRONOUS: Duration = Duration::from_secs(20);
+
 impl Job {
     /// Does the step. Gives what is there afterwards; `None` after a deletion.
     ///
@@ -72,7 +76,9 @@ impl Job {
             }
             id
         };
-        self.verified(&id).await
+        // AWS takes tags and resource in one call or refuses both, so they need no reading back.
+        let sent = self.kind.tags_on_create.then(|| self.call.tags.clone());
+        self.verified(&id, sent).await
     }
 
     async fn update(&self, before: Live) -> Result<Live> {
@@ -85,7 +91,7 @@ impl Job {
             }
             self.tag(&before).await?;
         }
-        self.verified(&before.id).await
+        self.verified(&before.id, None).await
     }
 
     async fn delete(&self, live: &Live) -> Result<()> {
@@ -97,7 +103,10 @@ impl Job {
             Err(error) if !error.is_gone() => return Err(error),
             _ => {}
         }
-        self.poller.wait(&live.id, Until::Gone, self.parents.clone(), self.status.clone()).await.map(|_| ())
+        if self.kind.usual < ASYNCHRONOUS {
+            return Ok(());
+        }
+        self.poller.wait(&live.id, Until::Gone, None, self.parents.clone(), self.status.clone()).await.map(|_| ())
     }
 
     /// Takes the marks off: from then on it is nobody's.
@@ -107,10 +116,10 @@ impl Job {
     }
 
     /// Reads back, and brings what is missing, until nothing is.
-    async fn verified(&self, id: &str) -> Result<Live> {
+    async fn verified(&self, id: &str, sent: Option<Tags>) -> Result<Live> {
         let mut last: Vec<FieldDiff> = Vec::new();
         for _ in 0..ROUNDS {
-            let live = self.poller.wait(id, Until::Ready, self.parents.clone(), self.status.clone()).await?;
+            let live = self.poller.wait(id, Until::Ready, sent.clone(), self.parents.clone(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
             let aligned = (self.kind.align)(&self.spec, &live.spec);
             let missing = diff(&self.spec, &aligned, &[]);

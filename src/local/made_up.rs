@@ -163,7 +163,8 @@ impl Maker<'_> {
         if let Some(first) = schema.get("enum").and_then(Value::as_array).and_then(|values| values.iter().find(|v| !v.is_null())) {
             return first.clone();
         }
-        for choices in ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema.get(key)).filter_map(Value::as_array) {
+        let choices = ["anyOf", "oneOf", "allOf"].iter().find_map(|key| schema.get(key)?.as_array());
+        if let Some(choices) = choices {
             let some = choices.iter().find(|choice| choice.get("type").and_then(Value::as_str) != Some("null"));
             return some.map_or(Value::Null, |choice| self.value(root, choice, name, depth + 1));
         }

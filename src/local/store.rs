@@ -165,6 +165,9 @@ fn broken(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::new(Sort::Refused, "LocalState", format!("{}: {error}", path.display()))
 }
 
+/// First address → last address and key of a subnet. Addresses of IPv6 sort after those of IPv4.
+pub type Ranges = BTreeMap<(bool, u128), ((bool, u128), String)>;
+
 /// Everything there is, and the indexes that keep each call's cost independent of how much that is.
 #[derive(Default)]
 pub(super) struct State {
@@ -183,7 +186,7 @@ pub(super) struct State {
     /// What only one may hold → its key.
     pub claims: HashMap<String, String>,
     /// VPC → first address → last address and key of its subnets.
-    pub ranges: HashMap<String, BTreeMap<(bool, u128), ((bool, u128), String)>>,
+    pub ranges: HashMap<String, Ranges>,
     /// How many of a type there are.
     pub totals: HashMap<String, u64>,
     /// The latest time in here: time never runs backwards, whatever the clock does.

@@ -28,6 +28,7 @@ impl Names {
     pub fn show(&self, value: &Value) -> String {
         match value {
             Value::Null => "none".to_owned(),
+            Value::String(text) if text.is_empty() => "none".to_owned(),
             Value::String(text) => self.text(text),
             Value::Array(list) if list.is_empty() => "none".to_owned(),
             Value::Array(list) => format!("[{}]", list.iter().map(|v| self.show(v)).collect::<Vec<_>>().join(", ")),

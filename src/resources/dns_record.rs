@@ -148,8 +148,14 @@ impl Resource for DnsRecord {
         cx.aws.dns_changes.submit(self.zone.get(), changes).await
     }
 
-    /// DELETE must repeat the record set exactly as AWS has it, so it is read first.
+    /// DELETE must repeat the record set exactly as AWS has it. What was listed says it; only when AWS disagrees is it read anew.
     async fn delete(cx: &Cx<'_>, _: &str, live: &Self) -> Result<()> {
+        let sets = [live.record_set()?, live.mark(cx)?];
+        let changes = sets.into_iter().map(|set| change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
+        match cx.aws.dns_changes.submit(live.zone.get(), changes).await {
+            Err(error) if error.is_gone() => {}
+            answer => return answer,
+        }
         let zone = live.zone.get();
         let (kind, mark) = (RrType::from(live.kind.text()), mark_name(&live.domain, live.kind));
         let (sets, marks) = tokio::try_join!(at(cx.aws, zone, live.domain.as_str(), &kind), at(cx.aws, zone, &mark, &RrType::Txt))?;

@@ -45,6 +45,7 @@ pub struct Outputs {
 impl Resource for DnsZone {
     const TYPE: &'static str = "dns_zone";
     const SERVICE: Service = Service::Route53;
+    const ARN: Option<&'static str> = Some("route53:hostedzone/");
     const REPLACE: &'static [&'static str] = &["/domain", "/delegation_set"];
     const TAGS_ON_CREATE: bool = false;
     type Outputs = Outputs;

@@ -35,6 +35,7 @@ pub struct Outputs {
 impl Resource for ElasticIp {
     const TYPE: &'static str = "elastic_ip";
     const SERVICE: Service = Service::Ec2;
+    const ARN: Option<&'static str> = Some("ec2:elastic-ip/");
     const REPLACE: &'static [&'static str] = &["/public_ipv4_pool", "/network_border_group", "/address"];
     type Outputs = Outputs;
 

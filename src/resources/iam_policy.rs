@@ -41,6 +41,7 @@ const VERSIONS: usize = 5;
 impl Resource for IamPolicy {
     const TYPE: &'static str = "iam_policy";
     const SERVICE: Service = Service::Iam;
+    const ARN: Option<&'static str> = Some("iam:policy/");
     const REPLACE: &'static [&'static str] = &["/name", "/description"];
     const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
     type Outputs = Outputs;
@@ -103,7 +104,7 @@ async fn others(aws: &Aws, arn: &str) -> Result<Vec<String>> {
 async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<IamPolicy>> {
     let id = listed.arn.ok_or_else(|| Error::missing("Arn"))?;
     let policy =
-        async { Ok::<_, Error>(aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing("Policy"))?) };
+        async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing("Policy")) };
     let document = async {
         let reply = aws.iam.get_policy_version().policy_arn(&id).set_version_id(listed.default_version_id).send().await?;
         let document = reply.policy_version.and_then(|version| version.document).ok_or_else(|| Error::missing("Document"))?;

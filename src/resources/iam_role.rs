@@ -5,13 +5,14 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
+use aws_sdk_iam::types::{EntityType, Role, RoleDetail};
+use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, Sort, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Policy,
 };
@@ -97,12 +98,22 @@ impl Resource for IamRole {
     /// A role of a wanted name outside the path is left out: CreateRole refuses it as existing.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
-        stream::iter(roles)
+        // From two roles on the bulk form is cheaper; it may be refused to narrow permissions.
+        let mut details = if roles.len() > 1 { details(aws).await? } else { BTreeMap::new() };
+        let (detailed, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| details.contains_key(&role.role_name));
+        let mut found = Vec::new();
+        for role in detailed {
+            if let Some(detail) = details.remove(&role.role_name) {
+                found.push(observed(role, detail)?);
+            }
+        }
+        let read: Vec<_> = stream::iter(others)
             .map(|role| async move { aws::found(read(aws, &role.role_name).await) })
             .buffer_unordered(8)
-            .try_filter_map(|role| ready(Ok(role)))
             .try_collect()
-            .await
+            .await?;
+        found.extend(read.into_iter().flatten());
+        Ok(found)
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
@@ -184,7 +195,7 @@ impl Resource for IamRole {
 
 /// One role. ListRoles leaves tags and boundary out, and the tagging API knows no roles, so GetRole is needed for each.
 async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
-    let role = async { Ok::<_, Error>(aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing("Role"))?) };
+    let role = async { aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing("Role")) };
     let attached = async {
         let attached: Vec<_> = aws.iam.list_attached_role_policies().role_name(name).into_paginator().items().send().try_collect().await?;
         Ok::<_, Error>(attached.into_iter().filter_map(|policy| policy.policy_arn).collect())
@@ -211,6 +222,52 @@ async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
             description: role.description.unwrap_or_default(),
             max_session_seconds: role.max_session_duration.unwrap_or_else(hour),
             permissions_boundary: Some(role.permissions_boundary.and_then(|b| b.permissions_boundary_arn).unwrap_or_default()),
+        },
+        outputs: Outputs { arn: role.arn, unique_id: role.role_id },
+    })
+}
+
+/// Policies and tags of every role of the account, by name; nothing when the caller may not ask.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>
+async fn details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
+    let call = aws.iam.get_account_authorization_details().filter(EntityType::Role).max_items(1000);
+    let mut pages = call.into_paginator().send();
+    let mut details = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        match page.map_err(Error::from) {
+            Ok(page) => {
+                let roles = page.role_detail_list.unwrap_or_default().into_iter();
+                details.extend(roles.filter_map(|role| Some((role.role_name.clone()?, role))));
+            }
+            Err(error) if error.sort == Sort::Denied => return Ok(BTreeMap::new()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(details)
+}
+
+/// A role from ListRoles, which has description and duration, and from the bulk read, which has all else.
+fn observed(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>> {
+    let mut inline_policies = BTreeMap::new();
+    for policy in detail.role_policy_list.unwrap_or_default() {
+        if let (Some(name), Some(document)) = (policy.policy_name, policy.policy_document) {
+            inline_policies.insert(name, Policy::parse(&document)?);
+        }
+    }
+    let boundary = detail.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn);
+    Ok(Observed {
+        id: role.role_name.clone(),
+        tags: tags::from_iam(detail.tags.as_deref().unwrap_or_default()),
+        phase: Phase::Ready,
+        spec: IamRole {
+            name: Some(role.role_name),
+            trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
+            policies: detail.attached_managed_policies.into_iter().flatten().filter_map(|policy| policy.policy_arn).collect(),
+            inline_policies,
+            description: role.description.unwrap_or_default(),
+            max_session_seconds: role.max_session_duration.unwrap_or_else(hour),
+            permissions_boundary: Some(boundary.unwrap_or_default()),
         },
         outputs: Outputs { arn: role.arn, unique_id: role.role_id },
     })

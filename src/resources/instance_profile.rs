@@ -37,6 +37,7 @@ pub struct Outputs {
 impl Resource for InstanceProfile {
     const TYPE: &'static str = "instance_profile";
     const SERVICE: Service = Service::Iam;
+    const ARN: Option<&'static str> = Some("iam:instance-profile/");
     const REPLACE: &'static [&'static str] = &["/name"];
     const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
     /// Until EC2 accepts a new profile.

@@ -30,6 +30,7 @@ pub struct Outputs {
 impl Resource for InternetGateway {
     const TYPE: &'static str = "internet_gateway";
     const SERVICE: Service = Service::Ec2;
+    const ARN: Option<&'static str> = Some("ec2:internet-gateway/");
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -53,6 +53,7 @@ pub struct Outputs {
 impl Resource for NatGateway {
     const TYPE: &'static str = "nat_gateway";
     const SERVICE: Service = Service::Ec2;
+    const ARN: Option<&'static str> = Some("ec2:natgateway/");
     const REPLACE: &'static [&'static str] = &["/subnet", "/elastic_ip", "/connectivity", "/private_ip"];
     const EXCLUSIVE: &'static [&'static str] = &["/elastic_ip", "/private_ip"];
     const USUAL: Duration = Duration::from_secs(90);

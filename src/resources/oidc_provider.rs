@@ -46,6 +46,7 @@ pub struct Outputs {
 impl Resource for OidcProvider {
     const TYPE: &'static str = "oidc_provider";
     const SERVICE: Service = Service::Iam;
+    const ARN: Option<&'static str> = Some("iam:oidc-provider/");
     const REPLACE: &'static [&'static str] = &["/url"];
     type Outputs = Outputs;
 

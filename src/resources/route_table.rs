@@ -128,6 +128,7 @@ macro_rules! destined {
 impl Resource for RouteTable {
     const TYPE: &'static str = "route_table";
     const SERVICE: Service = Service::Ec2;
+    const ARN: Option<&'static str> = Some("ec2:route-table/");
     const REPLACE: &'static [&'static str] = &["/vpc"];
     type Outputs = Outputs;
 

@@ -185,6 +185,8 @@ impl Resource for S3Bucket {
     const SERVICE: Service = Service::S3;
     const REPLACE: &'static [&'static str] = &["/name"];
     const NAME: Option<Naming> = Some(Naming { max: 63, lower: true, prefix: "" });
+    /// CreateBucket takes tags since 2025, and S3-compatible endpoints ignore them there.
+    const TAGS_ON_CREATE: bool = false;
     const ARN: Option<&'static str> = Some("s3:");
     const DATA: Data = Data::Contents;
     type Outputs = Outputs;

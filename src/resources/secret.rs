@@ -108,16 +108,19 @@ impl Resource for Secret {
     /// ListSecrets may be five minutes behind (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>),
     /// so it only says which there are, together with the index and the wanted names; what they are comes from DescribeSecret.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        // Both filters match beginnings of any tag's key and value: a coarse net.
-        let call = aws.secretsmanager.list_secrets().max_results(100);
-        let call = call.filters(Filter::builder().key(FilterNameStringType::TagKey).values(STACK).build());
-        let call = call.filters(Filter::builder().key(FilterNameStringType::TagValue).values(&scope.stack).build());
         let mut ids: BTreeMap<String, String> = BTreeMap::new();
-        let mut pages = call.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for secret in page?.secret_list.unwrap_or_default() {
-                if let (true, Some(name), Some(arn)) = (scope.owns(&tags::from_secretsmanager(secret.tags())), secret.name, secret.arn) {
-                    ids.insert(name, arn);
+        // The index and the wanted names tell all there is to read; ListSecrets, five minutes behind, helps only without it.
+        if scope.index.is_none() {
+            // Both filters match beginnings of any tag's key and value: a coarse net.
+            let call = aws.secretsmanager.list_secrets().max_results(100);
+            let call = call.filters(Filter::builder().key(FilterNameStringType::TagKey).values(STACK).build());
+            let call = call.filters(Filter::builder().key(FilterNameStringType::TagValue).values(&scope.stack).build());
+            let mut pages = call.into_paginator().send();
+            while let Some(page) = pages.next().await {
+                for secret in page?.secret_list.unwrap_or_default() {
+                    if let (true, Some(name), Some(arn)) = (scope.owns(&tags::from_secretsmanager(secret.tags())), secret.name, secret.arn) {
+                        ids.insert(name, arn);
+                    }
                 }
             }
         }

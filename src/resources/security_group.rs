@@ -140,7 +140,7 @@ impl TryFrom<WrittenRule> for Split {
         split.extend(groups.map(|group| Rule { security_group: Some(group), ..rule.clone() }));
         let lists = written.prefix_list.into_iter().chain(written.prefix_lists);
         split.extend(lists.map(|list| Rule { prefix_list: Some(list), ..rule.clone() }));
-        split.extend(written.itself.then(|| Rule { itself: true, ..rule }));
+        split.extend(written.itself.then_some(Rule { itself: true, ..rule }));
         if split.is_empty() {
             return Err("a rule needs at least one of `cidr`, `cidrs`, `security_group`, `security_groups`, `prefix_list`, `self`".into());
         }

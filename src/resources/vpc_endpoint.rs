@@ -106,6 +106,7 @@ pub struct Outputs {
 impl Resource for VpcEndpoint {
     const TYPE: &'static str = "vpc_endpoint";
     const SERVICE: Service = Service::Ec2;
+    const ARN: Option<&'static str> = Some("ec2:vpc-endpoint/");
     const REPLACE: &'static [&'static str] = &["/vpc", "/service", "/type"];
     const USUAL: Duration = Duration::from_secs(60);
     type Outputs = Outputs;

@@ -157,7 +157,13 @@ impl Resource for WafWebAcl {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut own = Vec::new();
-        for waf_scope in [Some(WafScope::Regional), (aws.region == "us-east-1").then_some(WafScope::Cloudfront)].into_iter().flatten() {
+        for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
+            // What CloudFront uses lives in us-east-1; asking is spared when all that is wanted was found before.
+            let known = scope.wanted.iter().all(|name| own.iter().any(|arn: &String| arn.contains(&format!("/{name}/"))));
+            let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(":global/webacl/")));
+            if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
+                continue;
+            }
             let mut marker = None;
             loop {
                 let call = aws.wafv2.list_web_acls().scope(waf_scope.clone()).limit(100).set_next_marker(marker);
