@@ -113,7 +113,8 @@ fn tell(outcome: &Outcome, goal: Goal) -> u8 {
     if outcome.failed.is_empty() && outcome.left.is_empty() {
         let count = |op| outcome.done.iter().filter(|(_, done)| *done == op).count();
         let counts = [(Op::Create, "created"), (Op::Update, "changed"), (Op::Delete, "deleted"), (Op::Forget, "given up")];
-        let counts: Vec<String> = counts.iter().filter(|(op, _)| count(*op) > 0).map(|(op, word)| format!("{} {word}", count(*op))).collect();
+        let counts: Vec<String> =
+            counts.iter().filter(|(op, _)| count(*op) > 0).map(|(op, word)| format!("{} {word}", count(*op))).collect();
         let what = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
         report::talk(&format!("{} {what}.", Style::Added.of("Done:")));
         return DONE;

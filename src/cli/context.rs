@@ -109,11 +109,9 @@ impl Context {
         }
         let counts = match &*self.cloud {
             Cloud::Aws(aws) => aws.calls.counts(),
-            Cloud::Local(local) => local
-                .counts()
-                .into_iter()
-                .map(|(name, calls)| (name, crate::aws::Count { calls, retries: 0 }))
-                .collect(),
+            Cloud::Local(local) => {
+                local.counts().into_iter().map(|(name, calls)| (name, crate::aws::Count { calls, retries: 0 })).collect()
+            }
         };
         report::talk(&report::stats::render(&counts, self.begun.elapsed()));
     }

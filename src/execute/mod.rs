@@ -115,11 +115,7 @@ pub async fn execute(
     interrupt: impl Fn() -> bool,
     events: mpsc::UnboundedSender<Event>,
 ) -> Outcome {
-    let live = plan
-        .changes
-        .iter()
-        .filter_map(|change| Some((change.address.clone(), change.before.clone()?)))
-        .collect();
+    let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
     let mut crew = Crew {
         stack,
         plan,

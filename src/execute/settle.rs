@@ -109,7 +109,13 @@ impl Poller {
 /// How long a new resource may stay invisible before that is an error.
 const INVISIBLE: Duration = Duration::from_secs(90);
 
-async fn poll(cloud: Arc<Cloud>, kind: &'static Kind, mut scope: Scope, mut inbox: mpsc::UnboundedReceiver<Request>, under_way: Arc<AtomicUsize>) {
+async fn poll(
+    cloud: Arc<Cloud>,
+    kind: &'static Kind,
+    mut scope: Scope,
+    mut inbox: mpsc::UnboundedReceiver<Request>,
+    under_way: Arc<AtomicUsize>,
+) {
     let mut waiting: Vec<Request> = Vec::new();
     let first = Duration::from_millis(20);
     let longest = (kind.usual / 10).clamp(Duration::from_secs(1), Duration::from_secs(15));

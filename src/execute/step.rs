@@ -167,7 +167,8 @@ impl Job {
 }
 
 fn not_kept(missing: &[FieldDiff]) -> Error {
-    let fields: Vec<String> = missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
+    let fields: Vec<String> =
+        missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
     Error::new(Sort::Refused, "NotKept", format!("AWS did not keep what it was told: {}", fields.join("; ")))
 }
 

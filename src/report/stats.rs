@@ -1,10 +1,6 @@
 //! What `--stats` tells: calls by service and action.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use crate::aws::Count;
 

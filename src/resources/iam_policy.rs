@@ -103,8 +103,7 @@ async fn others(aws: &Aws, arn: &str) -> Result<Vec<String>> {
 /// One policy. ListPolicies leaves description and tags out.
 async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<IamPolicy>> {
     let id = listed.arn.ok_or_else(|| Error::missing("Arn"))?;
-    let policy =
-        async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing("Policy")) };
+    let policy = async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing("Policy")) };
     let document = async {
         let reply = aws.iam.get_policy_version().policy_arn(&id).set_version_id(listed.default_version_id).send().await?;
         let document = reply.policy_version.and_then(|version| version.document).ok_or_else(|| Error::missing("Document"))?;

@@ -209,11 +209,7 @@ impl Resource for S3Bucket {
                 names.filter(|name| scope.covers(name, &arn(name))).collect()
             }
         };
-        let found: Vec<_> = stream::iter(names)
-            .map(|name| read(aws, scope, name))
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
+        let found: Vec<_> = stream::iter(names).map(|name| read(aws, scope, name)).buffer_unordered(8).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 

@@ -118,7 +118,8 @@ impl Resource for Secret {
             let mut pages = call.into_paginator().send();
             while let Some(page) = pages.next().await {
                 for secret in page?.secret_list.unwrap_or_default() {
-                    if let (true, Some(name), Some(arn)) = (scope.owns(&tags::from_secretsmanager(secret.tags())), secret.name, secret.arn) {
+                    if let (true, Some(name), Some(arn)) = (scope.owns(&tags::from_secretsmanager(secret.tags())), secret.name, secret.arn)
+                    {
                         ids.insert(name, arn);
                     }
                 }

@@ -63,9 +63,7 @@ pub fn resolve(value: &Value, lookup: &impl Fn(&Reference<'_>) -> Option<Value>)
             found => Value::String(replaced(text, found, lookup)),
         },
         Value::Array(list) => list.iter().map(|v| resolve(v, lookup)).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| (replaced(key, &references(key), lookup), resolve(value, lookup))).collect()
-        }
+        Value::Object(map) => map.iter().map(|(key, value)| (replaced(key, &references(key), lookup), resolve(value, lookup))).collect(),
         other => other.clone(),
     }
 }

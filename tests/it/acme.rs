@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use assert_cmd::Command;
@@ -44,7 +45,7 @@ impl Acme {
     pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
         let inner = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
         let mut whole = Command::from_std(inner);
-        whole.env("NO_COLOR", "1").env_remove("RUST_LOG").current_dir(env!("CARGO_MANIFEST_DIR"));
+        whole.env("NO_COLOR", "1").timeout(Duration::from_secs(120)).env_remove("RUST_LOG").current_dir(env!("CARGO_MANIFEST_DIR"));
         let output = whole.arg(command).arg(stack).args(&self.arguments).args(more).output().expect("acme runs");
         Done {
             code: output.status.code().unwrap_or(-1),

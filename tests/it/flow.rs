@@ -40,13 +40,6 @@ impl Edited {
     fn set(&mut self, pointer: &str, value: Value) {
         *self.at(pointer) = value;
     }
-    /// Takes an entry of a map out.
-    #[track_caller]
-    fn remove(&mut self, pointer: &str) {
-        let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
-        let gone = self.at(parent).as_object_mut().expect("a map").remove(key);
-        assert!(gone.is_some(), "the stack has nothing at {pointer}");
-    }
     #[track_caller]
     fn at(&mut self, pointer: &str) -> &mut Value {
         self.definition.pointer_mut(pointer).unwrap_or_else(|| panic!("the stack has nothing at {pointer}"))
@@ -89,7 +82,30 @@ fn reference_flow(kind: Kind) {
     assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "{:#}", plan.0);
 }
 
-fn every_edit(_kind: Kind, _acme: &Acme, _stack: &mut Edited) {}
+fn every_edit(kind: Kind, acme: &Acme, stack: &mut Edited) {
+    let nat = |s: &mut Edited| s.set("/environments/production/nat", json!("single"));
+    let expected = [
+        "delete elastic_ip.nat-b",
+        "delete elastic_ip.nat-c",
+        "delete nat_gateway.b",
+        "delete nat_gateway.c",
+        "update route_table.private-b",
+        "update route_table.private-c",
+    ];
+    edit(acme, stack, "one NAT gateway instead of three", nat, &expected);
+    if kind == Kind::Moto {
+        let logs = |s: &mut Edited| s.set("/cluster/log_types", json!(["api", "audit"]));
+        edit(acme, stack, "the cluster's log types", logs, &["update eks_cluster.main"]);
+    }
+    let rule = |s: &mut Edited| s.set("/network/security_groups/database/ingress/1/cidr", json!("10.0.0.0/17"));
+    edit(acme, stack, "one rule of a security group", rule, &["update security_group.database"]);
+    let class = |s: &mut Edited| s.set("/environments/production/db_class", json!("db.m6g.xlarge"));
+    edit(acme, stack, "the database's class", class, &["update rds_instance.orders"]);
+    let record = |s: &mut Edited| s.set("/dns/records/mail/values/0", json!("20 mail.example.com"));
+    edit(acme, stack, "a record's value", record, &["update dns_record.mail"]);
+    let registry = |s: &mut Edited| s.set("/registries/service/for_each", json!(["cart", "gateway", "order", "payment", "stock"]));
+    edit(acme, stack, "one repository less", registry, &["delete ecr_repository.service-user"]);
+}
 
 #[test]
 fn the_reference_stack_on_moto() {
