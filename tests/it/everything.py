@@ -40,7 +40,9 @@ listed('kms_key', [
     for meta in [kms.describe_key(KeyId=k['KeyId'])['KeyMetadata']]
     if meta['KeyState'] != 'PendingDeletion' and meta.get('KeyManager') != 'AWS'])
 listed('kms_alias', [a['AliasName'] for a in every('kms', 'list_aliases', 'Aliases') if not a['AliasName'].startswith('alias/aws/')])
-listed('eks_cluster', every('eks', 'list_clusters', 'clusters'))
+clusters = every('eks', 'list_clusters', 'clusters')
+listed('eks_cluster', clusters)
+listed('eks_node_group', [n for c in clusters for n in every('eks', 'list_nodegroups', 'nodegroups', clusterName=c)])
 listed('rds_instance', [i['DBInstanceIdentifier'] for i in every('rds', 'describe_db_instances', 'DBInstances')])
 listed('rds_subnet_group', [g['DBSubnetGroupName'] for g in every('rds', 'describe_db_subnet_groups', 'DBSubnetGroups')
                             if g['DBSubnetGroupName'] != 'default'])
@@ -50,8 +52,14 @@ listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describ
 listed('ecr_repository', [r['repositoryName'] for r in every('ecr', 'describe_repositories', 'repositories')])
 listed('s3_bucket', [b['Name'] for b in client('s3').list_buckets().get('Buckets', [])])
 listed('secret', [s['Name'] for s in every('secretsmanager', 'list_secrets', 'SecretList') if not s.get('DeletedDate')])
-listed('hosted_zone', [z['Id'] for z in every('route53', 'list_hosted_zones', 'HostedZones')])
-listed('load_balancer', [b['LoadBalancerArn'] for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers')])
+zones = [z['Id'] for z in every('route53', 'list_hosted_zones', 'HostedZones')]
+listed('hosted_zone', zones)
+listed('dns_record', [
+    r['Name'] + r['Type'] for z in zones for r in every('route53', 'list_resource_record_sets', 'ResourceRecordSets', HostedZoneId=z)
+    if r['Type'] not in ('NS', 'SOA')])
+balancers = [b['LoadBalancerArn'] for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers')]
+listed('load_balancer', balancers)
+listed('listener', [i['ListenerArn'] for b in balancers for i in every('elbv2', 'describe_listeners', 'Listeners', LoadBalancerArn=b)])
 listed('target_group', [g['TargetGroupArn'] for g in every('elbv2', 'describe_target_groups', 'TargetGroups')])
 listed('acm_certificate', [c['CertificateArn'] for c in every('acm', 'list_certificates', 'CertificateSummaryList')])
 listed('waf_web_acl', [w['ARN'] for w in client('wafv2').list_web_acls(Scope='REGIONAL')['WebACLs']])
