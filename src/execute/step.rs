@@ -39,6 +39,9 @@ pub struct Job {
 /// How often what a read shows to be missing is brought by a further update. EKS takes one kind of change at a time.
 const ROUNDS: usize = 8;
 
+/// How long reads may lag behind a change: IAM takes about 8 s, EC2 a few.
+const READ_LAG: Duration = Duration::from_secs(20);
+
 /// Types that usually take this long are deleted in the background, and waited for. The others are gone when AWS says so; where
 /// another service still sees them for a moment, its refusal of what comes next is waited out.
 const ASYNCHRONOUS: Duration = Duration::from_secs(20);
@@ -62,7 +65,7 @@ impl Job {
     }
 
     async fn create(&self) -> Result<Live> {
-        let id = {
+        let (id, brought) = {
             let _under_way = self.poller.under_way();
             let id = patiently(self.patience(), || self.cloud.create(self.kind, &self.call, &self.spec)).await?;
             if self.kind.taggable && !self.kind.tags_on_create {
@@ -74,15 +77,15 @@ impl Job {
             if !missing.is_empty() {
                 self.bring(&id, &created, &missing).await?;
             }
-            id
+            (id, missing)
         };
         // AWS takes tags and resource in one call or refuses both, so they need no reading back.
         let sent = self.kind.tags_on_create.then(|| self.call.tags.clone());
-        self.verified(&id, sent).await
+        self.verified(&id, sent, brought).await
     }
 
     async fn update(&self, before: Live) -> Result<Live> {
-        {
+        let brought = {
             let _under_way = self.poller.under_way();
             let aligned = (self.kind.align)(&self.spec, &before.spec);
             let missing = diff(&self.spec, &aligned, &[]);
@@ -90,8 +93,9 @@ impl Job {
                 self.bring(&before.id, &aligned, &missing).await?;
             }
             self.tag(&before).await?;
-        }
-        self.verified(&before.id, None).await
+            missing
+        };
+        self.verified(&before.id, None, brought).await
     }
 
     async fn delete(&self, live: &Live) -> Result<()> {
@@ -115,10 +119,14 @@ impl Job {
         self.cloud.retag(self.kind, &live.id, live.arn(), &live.tags, &kept).await
     }
 
-    /// Reads back, and brings what is missing, until nothing is.
-    async fn verified(&self, id: &str, sent: Option<Tags>) -> Result<Live> {
-        let mut last: Vec<FieldDiff> = Vec::new();
-        for _ in 0..ROUNDS {
+    /// Reads back, and brings what is missing, until nothing is. `brought` is what was brought just before: a first read that
+    /// still lacks exactly that may only lag behind, and is read again before it counts.
+    async fn verified(&self, id: &str, sent: Option<Tags>, brought: Vec<FieldDiff>) -> Result<Live> {
+        let mut last = (brought, true);
+        let mut called = Instant::now();
+        let mut pause = Duration::from_millis(250);
+        let mut rounds = 0;
+        loop {
             let live = self.poller.wait(id, Until::Ready, sent.clone(), self.parents.clone(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
             let aligned = (self.kind.align)(&self.spec, &live.spec);
@@ -127,19 +135,29 @@ impl Job {
             if missing.is_empty() && tagged {
                 return Ok(live);
             }
-            if !missing.is_empty() && missing == last {
-                return Err(not_kept(&missing));
+            let state = (missing, tagged);
+            if state == last {
+                if called.elapsed() > READ_LAG {
+                    return Err(not_kept(&state.0));
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(3));
+                continue;
+            }
+            if rounds == ROUNDS {
+                return Err(not_kept(&state.0));
             }
             let _under_way = self.poller.under_way();
-            if !missing.is_empty() {
-                self.bring(id, &aligned, &missing).await?;
+            if !state.0.is_empty() {
+                self.bring(id, &aligned, &state.0).await?;
             }
             if !tagged {
                 self.tag(&live).await?;
             }
-            last = missing;
+            last = state;
+            called = Instant::now();
+            rounds += 1;
         }
-        Err(not_kept(&last))
     }
 
     async fn bring(&self, id: &str, before: &Value, missing: &[FieldDiff]) -> Result<()> {
