@@ -35,11 +35,15 @@ listed('iam_policy', [p['Arn'] for p in every('iam', 'list_policies', 'Policies'
 listed('instance_profile', [p['Arn'] for p in every('iam', 'list_instance_profiles', 'InstanceProfiles')])
 listed('oidc_provider', [p['Arn'] for p in iam.list_open_id_connect_providers()['OpenIDConnectProviderList']])
 kms = client('kms')
+aliases = every('kms', 'list_aliases', 'Aliases')
+# Keys that a service keeps for itself, which moto marks only by their alias.
+services = {a.get('TargetKeyId') for a in aliases if a['AliasName'].startswith('alias/aws/')}
+aws_keys = {a.get('TargetKeyId') for a in every('kms', 'list_aliases', 'Aliases') if a['AliasName'].startswith('alias/aws/')}
 listed('kms_key', [
     k['KeyId'] for k in every('kms', 'list_keys', 'Keys')
     for meta in [kms.describe_key(KeyId=k['KeyId'])['KeyMetadata']]
-    if meta['KeyState'] != 'PendingDeletion' and meta.get('KeyManager') != 'AWS'])
-listed('kms_alias', [a['AliasName'] for a in every('kms', 'list_aliases', 'Aliases') if not a['AliasName'].startswith('alias/aws/')])
+    if meta['KeyState'] != 'PendingDeletion' and meta.get('KeyManager') != 'AWS' and k['KeyId'] not in services])
+listed('kms_alias', [a['AliasName'] for a in aliases if not a['AliasName'].startswith('alias/aws/')])
 clusters = every('eks', 'list_clusters', 'clusters')
 listed('eks_cluster', clusters)
 listed('eks_node_group', [n for c in clusters for n in every('eks', 'list_nodegroups', 'nodegroups', clusterName=c)])
