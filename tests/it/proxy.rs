@@ -61,14 +61,14 @@ struct Request {
     method: String,
     path: String,
     /// Names in lower case.
-    headers: Vec<(String, String)>,
+    headers: Headers,
     body: Vec<u8>,
 }
 
 #[derive(Clone, Debug)]
 struct Response {
     status: u16,
-    headers: Vec<(String, String)>,
+    headers: Headers,
     body: Vec<u8>,
 }
 
@@ -363,7 +363,7 @@ fn unsigned(request: &Request) -> Request {
 }
 
 /// The parameters of a form body.
-fn form(body: &[u8]) -> Vec<(String, String)> {
+fn form(body: &[u8]) -> Headers {
     let text = std::str::from_utf8(body).unwrap_or_default();
     text.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (decoded(key), decoded(value))).collect()
 }
@@ -434,8 +434,11 @@ fn send(upstream: &str, request: &Request) -> std::io::Result<Response> {
     Ok(Response { status, headers, body })
 }
 
+/// Names and values, in the order sent.
+type Headers = Vec<(String, String)>;
+
 /// First line and headers, `None` at the end of the connection.
-fn head(reader: &mut impl BufRead) -> std::io::Result<Option<(String, Vec<(String, String)>)>> {
+fn head(reader: &mut impl BufRead) -> std::io::Result<Option<(String, Headers)>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
