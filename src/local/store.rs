@@ -328,13 +328,14 @@ impl State {
 
 /// What names this one and nothing else; and what of its outputs names a part of it (the security group that EKS makes).
 fn own_handles(entry: &Entry) -> (Vec<String>, BTreeSet<String>) {
+    let mut mentioned = BTreeSet::new();
+    mentions(entry.spec(), &mut mentioned);
     let mut own = vec![key(&entry.kind, &entry.id)];
-    own.extend(Some(entry.id.clone()).filter(|id| is_handle(id)));
+    // An association goes by the id of what it is made for, which names that and not the association.
+    own.extend(Some(entry.id.clone()).filter(|id| is_handle(id) && !mentioned.contains(id)));
     own.extend(entry.arn().filter(|arn| *arn != entry.id).map(ToOwned::to_owned));
     let mut parts = BTreeSet::new();
     mentions(&entry.outputs, &mut parts);
-    let mut mentioned = BTreeSet::new();
-    mentions(entry.spec(), &mut mentioned);
     parts.retain(|part| !own.contains(part) && !mentioned.contains(part));
     (own, parts)
 }

@@ -86,14 +86,16 @@ pub fn order(stack: &Stack, changes: &mut [Change]) -> (DiGraph<Step, ()>, DiGra
 
 /// Pairs (used, user) of live resources: the user's spec holds the id or ARN of the used one, or the definition says so.
 fn live_users(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
-    let mut by_id: HashMap<&str, usize> = HashMap::new();
+    // Names are unique within a type only: what two share stands for neither.
+    let mut by_id: HashMap<&str, Option<usize>> = HashMap::new();
     let mut by_address: HashMap<&Address, usize> = HashMap::new();
     let leaves = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace | Action::Forget);
     for (i, change) in changes.iter().enumerate().filter(|(_, change)| leaves(change)) {
         by_address.insert(&change.address, i);
         if let Some(live) = &change.before {
-            by_id.insert(&live.id, i);
-            by_id.extend(live.arn().map(|arn| (arn, i)));
+            for id in [Some(live.id.as_str()), live.arn()].into_iter().flatten() {
+                by_id.entry(id).and_modify(|known| *known = known.filter(|known| *known == i)).or_insert(Some(i));
+            }
         }
     }
     let mut users = Vec::new();
@@ -104,7 +106,7 @@ fn live_users(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
                 users.push((used, user));
             }
         };
-        expression::each_string(&live.spec, &mut |text| by_id.get(text).copied().into_iter().for_each(&mut add));
+        expression::each_string(&live.spec, &mut |text| by_id.get(text).copied().flatten().into_iter().for_each(&mut add));
         if let Some(declared) = stack.resources.get(&change.address) {
             declared.needs.iter().filter_map(|need| by_address.get(need)).for_each(|used| add(*used));
         }

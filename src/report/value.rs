@@ -16,11 +16,16 @@ impl Names {
     pub fn of(plan: &Plan) -> Names {
         let mut names = HashMap::new();
         for change in &plan.changes {
-            if let Some(live) = &change.before {
-                names.insert(live.id.clone(), change.address.to_string());
-                names.extend(live.arn().map(|arn| (arn.to_owned(), change.address.to_string())));
+            let Some(live) = &change.before else { continue };
+            for id in [Some(live.id.as_str()), live.arn()].into_iter().flatten() {
+                // Names are unique within a type only: what two share names neither.
+                let known = names.entry(id.to_owned()).or_insert_with(|| change.address.to_string());
+                if *known != change.address.to_string() {
+                    known.clear();
+                }
             }
         }
+        names.retain(|_, address| !address.is_empty());
         Names(names)
     }
 

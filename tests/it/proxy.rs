@@ -363,7 +363,7 @@ fn unsigned(request: &Request) -> Request {
 }
 
 /// The parameters of a form body.
-fn form(body: &[u8]) -> Headers {
+fn form(body: &[u8]) -> Vec<(String, String)> {
     let text = std::str::from_utf8(body).unwrap_or_default();
     text.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (decoded(key), decoded(value))).collect()
 }
