@@ -7,12 +7,13 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
 use petgraph::{
     Direction::Outgoing,
+    algo::tarjan_scc,
     graph::{DiGraph, NodeIndex},
     visit::{Topo, Walker},
 };
@@ -81,7 +82,16 @@ pub fn order(stack: &Stack, changes: &mut [Change]) -> (DiGraph<Step, ()>, DiGra
             }
         }
     }
+    break_cycles(&mut clear);
     (build, clear)
+}
+
+/// Two security groups made elsewhere may name each other. Deleting them has no order that we know: AWS's refusals decide.
+fn break_cycles(graph: &mut DiGraph<Step, ()>) {
+    for component in tarjan_scc(&*graph).into_iter().filter(|component| component.len() > 1) {
+        let within: HashSet<NodeIndex> = component.into_iter().collect();
+        graph.retain_edges(|graph, edge| !graph.edge_endpoints(edge).is_some_and(|(a, b)| within.contains(&a) && within.contains(&b)));
+    }
 }
 
 /// Pairs (used, user) of live resources: the user's spec holds the id or ARN of the used one, or the definition says so.
@@ -150,4 +160,21 @@ pub fn critical_path<N>(graph: &DiGraph<N, ()>, usual: impl Fn(&N) -> Duration) 
         next = graph.neighbors_directed(node, Outgoing).max_by_key(|node| road[node.index()]);
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletions_that_wait_for_each_other_all_start() {
+        let mut graph = DiGraph::new();
+        let steps: Vec<NodeIndex> = (0..3).map(|change| graph.add_node(Step { change, op: Op::Delete })).collect();
+        for (from, to) in [(0, 1), (1, 0), (1, 2)] {
+            graph.add_edge(steps[from], steps[to], ());
+        }
+        break_cycles(&mut graph);
+        assert_eq!(graph.edge_count(), 1);
+        assert!(graph.contains_edge(steps[1], steps[2]));
+    }
 }
