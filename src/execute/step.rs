@@ -99,13 +99,13 @@ impl Job {
     }
 
     async fn delete(&self, live: &Live) -> Result<()> {
-        let deleted = {
+        {
             let _under_way = self.poller.under_way();
-            patiently(Duration::from_secs(900), || self.cloud.delete(self.kind, &self.call, live)).await
-        };
-        match deleted {
-            Err(error) if !error.is_gone() => return Err(error),
-            _ => {}
+            let delete = || async {
+                let deleted = self.cloud.delete(self.kind, &self.call, live).await;
+                deleted.or_else(|error| if error.is_gone() { Ok(()) } else { Err(error) })
+            };
+            patiently(Duration::from_secs(900), delete).await?;
         }
         if self.kind.usual < ASYNCHRONOUS {
             return Ok(());
