@@ -6,5 +6,6 @@ mod flow;
 mod harness;
 mod local;
 mod proxy;
+mod recorded;
 mod standin;
 mod types;

@@ -19,6 +19,8 @@ pub struct Faults {
     pub throttle_every: Option<usize>,
     /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
     pub lag: BTreeMap<&'static str, Duration>,
+    /// Answers by action, in order, instead of the stand-in's: what AWS is documented to say and no stand-in says.
+    pub recorded: BTreeMap<&'static str, Vec<(u16, String)>>,
 }
 
 /// One call that reached the proxy.
@@ -147,13 +149,29 @@ impl Shared {
             state.calls
         };
         let throttled = self.faults.throttle_every.filter(|n| calls % n == 0).map(|_| throttling(&service));
-        let (response, fault) =
-            match throttled.or_else(|| self.unknown(&service, &action, request)).or_else(|| self.past(&service, write, request)) {
-                Some(response) => (response, true),
-                None => (self.forward(&service, &action, write, request)?, false),
-            };
+        let recorded = self.recorded(&action);
+        let (response, fault) = match throttled
+            .or(recorded)
+            .or_else(|| self.unknown(&service, &action, request))
+            .or_else(|| self.past(&service, write, request))
+        {
+            Some(response) => (response, true),
+            None => (self.forward(&service, &action, write, request)?, false),
+        };
         self.state().seen.push(Seen { service, action, write, status: response.status, fault });
         Ok(response)
+    }
+
+    /// The next recorded answer to this action.
+    fn recorded(&self, action: &str) -> Option<Response> {
+        let answers = self.faults.recorded.get(action)?;
+        let nth = self.state().seen.iter().filter(|seen| seen.action == action && seen.fault).count();
+        let (status, body) = answers.get(nth)?;
+        let json = body.starts_with('{');
+        let kind = if json { "application/json" } else { "text/xml" };
+        let headers = [("content-type", kind), ("x-amzn-requestid", "req-1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let headers = headers.to_vec();
+        Some(Response { status: *status, headers, body: body.clone().into_bytes() })
     }
 
     fn forward(&self, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<Response> {
