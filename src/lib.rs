@@ -1,10 +1,12 @@
 //! acme makes a YAML stack definition run on AWS, with no state file: AWS itself is the state.
 
 pub mod aws;
+pub mod backend;
 pub mod cli;
 pub mod cloud;
 pub mod discover;
 pub mod execute;
+pub mod journal;
 pub mod kind;
 pub mod local;
 pub mod plan;
