@@ -1,6 +1,6 @@
 //! Where resources live: AWS, or the simulated cloud. The one place that knows there are two.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
@@ -68,6 +68,14 @@ impl Cloud {
         match self {
             Cloud::Aws(aws) => &aws.region,
             Cloud::Local(local) => local.region(),
+        }
+    }
+
+    /// How long what was just made may stay unseen.
+    pub fn lag(&self) -> Duration {
+        match self {
+            Cloud::Aws(aws) => aws.lag,
+            Cloud::Local(local) => local.lag(),
         }
     }
 

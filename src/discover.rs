@@ -24,6 +24,17 @@ pub struct World {
     pub index: Option<BTreeMap<String, Tags>>,
     /// What could not be read but does not matter to this definition.
     pub warnings: Vec<String>,
+    /// What a journal knows of what is there.
+    pub hints: Hints,
+}
+
+/// What a journal knows beyond the marks. Without it the plan is the same, but for what a crash left unmarked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Addresses at which an unfinished run began to make something: an unmarked one of the wanted name is ours.
+    pub began: BTreeSet<Address>,
+    /// Of two with the same marks, the one to keep, by its physical id.
+    pub ids: BTreeMap<Address, String>,
 }
 
 impl World {
@@ -37,8 +48,8 @@ impl World {
 ///
 /// # Errors
 /// When a type that the definition uses, or that the index says is there, can't be read.
-pub async fn discover(cloud: &Cloud, stack: &Stack) -> Result<World> {
-    let mut world = World::default();
+pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
+    let mut world = World { hints, ..World::default() };
     match cloud.index(&stack.name, &stack.environment).await {
         Ok(index) => world.index = Some(index),
         Err(error) if error.sort == Sort::Denied && error.code == "NoCredentials" => return Err(error),
@@ -46,10 +57,26 @@ pub async fn discover(cloud: &Cloud, stack: &Stack) -> Result<World> {
     }
     let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
     let local = matches!(cloud, Cloud::Local(_));
-    let wanted: Vec<&'static Kind> = KINDS
-        .iter()
-        .filter(|kind| local || declared.contains(kind.name) || world.index.as_ref().is_none_or(|index| may_exist(kind, index)))
-        .collect();
+    let wanted = |kind: &&Kind| local || declared.contains(kind.name) || world.index.as_ref().is_none_or(|index| may_exist(kind, index));
+    let wanted = KINDS.iter().filter(wanted).collect();
+    read_all(cloud, stack, wanted, world).await
+}
+
+/// Reads again what stands at the addresses of a stack, without the tagging API, which lags behind what was just done.
+///
+/// # Errors
+/// When a type can't be read.
+pub async fn discover_afresh(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
+    // Parents are read for the sake of what lies within them.
+    let parents: BTreeSet<&str> = stack.resources.values().filter_map(|d| d.kind.parent).collect();
+    let wanted = KINDS.iter().filter(|kind| declared.contains(kind.name) || parents.contains(kind.name)).collect();
+    read_all(cloud, stack, wanted, World { hints, ..World::default() }).await
+}
+
+async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static Kind>, mut world: World) -> Result<World> {
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
+    let local = matches!(cloud, Cloud::Local(_));
     // Types within a parent are read once the parents' ids are known.
     for nested in [false, true] {
         let reads = wanted.iter().filter(|kind| kind.parent.is_some() == nested).map(|kind| {
@@ -99,6 +126,11 @@ pub fn address_of(live: &Live) -> Option<Address> {
 pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
     let foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
     live.iter().filter(|(key, _)| wanted.contains_key(*key) || !foreign(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// Tags without acme's marks.
+pub fn unmarked(tags: &Tags) -> Tags {
+    tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 /// What a `list` of this type shall return.

@@ -50,6 +50,19 @@ impl Error {
     pub fn missing(field: &str) -> Error {
         Error::new(Sort::Refused, "IncompleteAnswer", format!("AWS's answer has no {field}"))
     }
+    /// The credentials are no longer, or not at all, valid: no call will be served until they are renewed.
+    pub fn is_expired(&self) -> bool {
+        const CODES: &[&str] = &[
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "RequestExpired",
+            "InvalidClientTokenId",
+            "UnrecognizedClientException",
+            "AuthFailure",
+            "NoCredentials",
+        ];
+        CODES.contains(&self.code.as_str())
+    }
     /// There is no such thing.
     pub fn is_gone(&self) -> bool {
         self.sort == Sort::Gone

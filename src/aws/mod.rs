@@ -19,6 +19,12 @@ pub use error::{Error, Result, Sort, found};
 pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope};
 pub use tags::Service;
 
+/// EC2 and IAM show what was made within a few seconds, rarely more than ten
+/// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
+const SEEN_BY: Duration = Duration::from_secs(15);
+/// A stand-in shows it at once, or is made to lag by a few seconds.
+const SEEN_BY_STAND_IN: Duration = Duration::from_secs(3);
+
 /// How to reach AWS.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -36,6 +42,8 @@ pub struct Settings {
 pub struct Aws {
     /// Region of every call.
     pub region: String,
+    /// How long what was just made may stay unseen by reads.
+    pub lag: Duration,
     /// Counts of the calls made.
     pub calls: Calls,
     /// Certificates.
@@ -80,6 +88,7 @@ impl Aws {
     pub async fn connect(settings: Settings) -> Result<Aws> {
         let endpoint = settings.endpoint_url.or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()).filter(|url| !url.is_empty());
         let calls = Calls::new(endpoint.is_none());
+        let lag = if endpoint.is_none() { SEEN_BY } else { SEEN_BY_STAND_IN };
         let https = settings
             .http_client
             .unwrap_or_else(|| aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https());
@@ -138,6 +147,7 @@ impl Aws {
             tagging: client!(aws_sdk_resourcegroupstagging),
             wafv2: client!(aws_sdk_wafv2),
             region,
+            lag,
             calls,
         })
     }

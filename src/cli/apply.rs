@@ -1,21 +1,26 @@
-//! `acme apply` and `acme destroy`: plan, ask, carry out.
+//! `acme apply` and `acme destroy`: plan, ask, carry out, and where that fails put back what was there.
 
-use std::{
-    io::IsTerminal,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::{DONE, FAILED, Global, INTERRUPTED, LEFT, Output, Target, context::Context, outputs, plan};
+use super::{
+    DONE, FAILED, Global, INTERRUPTED, LEFT, Output, Target,
+    context::{Context, Session},
+    outputs, plan,
+};
 use crate::{
-    execute::{Outcome, execute},
-    plan::{Goal, Op},
+    execute,
+    history::History,
+    journal::{Begin, FORMAT, Outcome},
+    plan::{Goal, Nulls, Op, Plan},
     report::{self, Style, plan::Show, progress},
+    run::{Back, Ended, Forward, Run, Unfinished},
+    stack::Address,
 };
 
 #[derive(Debug, Args)]
@@ -25,54 +30,138 @@ pub struct Arguments {
     /// Never ask; without it and without a terminal, refuse.
     #[arg(short, long)]
     yes: bool,
+    /// When something fails, keep what was done instead of putting back what was there.
+    #[arg(long)]
+    no_rollback: bool,
     #[command(flatten)]
     global: Global,
 }
 
 pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
     let global = &arguments.global;
-    let mut context = Context::open(&arguments.target, global).await?;
+    let session = Session::open(&arguments.target, global).await?;
+    let account = session.account().await?;
+    let history = session.history(global, &account);
+    let unfinished = Unfinished::read(&history).await?;
+    tell_unfinished(&unfinished, &arguments.target);
+    let mut context = Context::after(session, account, &unfinished).await?;
     let plan = context.plan(goal).await?;
-    if global.output == Output::Text && !global.quiet {
-        plan::print(&plan, global.output, Show::default())?;
-    }
-    if !plan.obstacles.is_empty() {
-        if global.output == Output::Json || global.quiet {
-            plan::print(&plan, global.output, Show::default())?;
-        }
-        bail!("nothing was done: the plan is blocked, see above");
-    }
+    show(&plan, global)?;
     if !plan.is_empty() && !arguments.yes && !agreed(goal, &context)? {
         report::talk("Nothing was done.");
         return Ok(FAILED);
     }
-    let interrupted = on_interrupt();
-    let mode = match global.output {
+    if plan.is_empty() && unfinished.chain.is_empty() {
+        if goal == Goal::Apply {
+            let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+            outputs::print(&outputs::values(&context.session.stack, &live), global.output)?;
+        }
+        context.session.stats(global);
+        report::talk(&format!("{} nothing to do.", Style::Added.of("Done:")));
+        return Ok(DONE);
+    }
+    let world = std::mem::take(&mut context.world);
+    let (events, shown) = progress::show(mode(global));
+    let command = match goal {
+        Goal::Apply => "apply",
+        Goal::Destroy => "destroy",
+    };
+    let run = context.session.run(&arguments.target, history, events, (command, &context.account))?;
+    let stack = &context.session.stack;
+    let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, roll_back: !arguments.no_rollback };
+    let ended = run.apply(way, &unfinished).await?;
+    shown.await?;
+    if ended.outcome == Outcome::Done && goal == Goal::Apply {
+        outputs::print(&outputs::values(stack, &ended.forward.live), global.output)?;
+    }
+    context.session.stats(global);
+    Ok(tell(&ended, command, &arguments.target))
+}
+
+/// Shows a plan before it is carried out.
+///
+/// # Errors
+/// When it is blocked: then nothing may be done.
+pub fn show(plan: &Plan, global: &Global) -> Result<()> {
+    let blocked = !plan.obstacles.is_empty();
+    let quiet = global.output == Output::Json || global.quiet;
+    if !quiet || blocked {
+        plan::print(plan, global.output, Show::default())?;
+    }
+    if blocked {
+        bail!("nothing was done: the plan is blocked, see above");
+    }
+    Ok(())
+}
+
+/// How a run's events are shown.
+pub fn mode(global: &Global) -> progress::Mode {
+    match global.output {
         _ if global.quiet => progress::Mode::Quiet,
         Output::Text => progress::Mode::Lines,
         Output::Json => progress::Mode::Json,
-    };
-    let (events, shown) = progress::show(mode);
-    let world = std::mem::take(&mut context.world);
-    let outcome = execute(&context.stack, &plan, world, context.cloud.clone(), || interrupted.load(Ordering::Relaxed), events).await;
-    shown.await?;
-    if outcome.failed.is_empty() && !outcome.interrupted && goal == Goal::Apply {
-        outputs::print(&outputs::values(&context.stack, &outcome.live), global.output)?;
     }
-    context.stats(global);
-    Ok(tell(&outcome, goal))
+}
+
+fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
+    let Some(last) = unfinished.chain.last() else { return };
+    if let Some(damage) = &last.damage {
+        report::talk(&format!(
+            "{} {damage}. What it says before that is believed; the rest is told from the marks on what is there.",
+            Style::Changed.of("warning:")
+        ));
+    }
+    if let Some(begin) = &last.begin {
+        report::talk(&format!(
+            "The last run (revision {}, {} by {}) did not finish: this goes on from there. `{}` goes back instead.",
+            begin.revision,
+            begin.command,
+            begin.actor,
+            command_line("rollback", target)
+        ));
+    }
 }
 
 /// Asks on a terminal; without one, refuses.
 fn agreed(goal: Goal, context: &Context) -> Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        bail!("there is no terminal to ask on: pass --yes to go ahead without a question");
+    let stack = &context.session.stack;
+    super::agreed(&match goal {
+        Goal::Apply => format!("Apply this to {} ({})?", stack.name, stack.environment),
+        Goal::Destroy => format!("Delete all of {} ({})?", stack.name, stack.environment),
+    })
+}
+
+impl Session {
+    /// A run of this stack.
+    pub fn run(
+        &self,
+        target: &Target,
+        history: History,
+        events: tokio::sync::mpsc::UnboundedSender<execute::Event>,
+        (command, account): (&str, &str),
+    ) -> Result<Run<impl Fn() -> bool>> {
+        let interrupted = on_interrupt();
+        Ok(Run {
+            cloud: self.cloud.clone(),
+            history,
+            guard: Arc::new(|| Ok(())),
+            interrupt: move || interrupted.load(Ordering::Relaxed),
+            events,
+            begin: Begin {
+                format: FORMAT.to_owned(),
+                revision: 0,
+                continues: None,
+                stack: self.stack.name.clone(),
+                environment: self.stack.environment.clone(),
+                region: self.cloud.region().to_owned(),
+                account: account.to_owned(),
+                command: command.to_owned(),
+                actor: super::actor::name(),
+                commit: super::actor::commit(&target.file),
+                definition: super::actor::hash(&std::fs::read(&target.file)?),
+            },
+        })
     }
-    let question = match goal {
-        Goal::Apply => format!("Apply this to {} ({})?", context.stack.name, context.stack.environment),
-        Goal::Destroy => format!("Delete all of {} ({})?", context.stack.name, context.stack.environment),
-    };
-    Ok(report::confirm(&question)?)
 }
 
 /// True once the user or CI asked to stop. A second time ends the process at once.
@@ -104,14 +193,11 @@ async fn signal() {
     drop(ctrl_c.await);
 }
 
-/// Says how it ended, what is done and what is not.
-fn tell(outcome: &Outcome, goal: Goal) -> u8 {
-    let again = match goal {
-        Goal::Apply => "acme apply",
-        Goal::Destroy => "acme destroy",
-    };
-    if outcome.failed.is_empty() && outcome.left.is_empty() {
-        let count = |op| outcome.done.iter().filter(|(_, done)| *done == op).count();
+/// Says how a run ended, and what to do where it did not end well.
+pub fn tell(ended: &Ended, command: &str, target: &Target) -> u8 {
+    let forward = &ended.forward;
+    if matches!(ended.outcome, Outcome::Done) || (command == "rollback" && ended.outcome == Outcome::RolledBack) {
+        let count = |op| forward.done.iter().filter(|(_, done)| *done == op).count();
         let counts = [(Op::Create, "created"), (Op::Update, "changed"), (Op::Delete, "deleted"), (Op::Forget, "given up")];
         let counts: Vec<String> =
             counts.iter().filter(|(op, _)| count(*op) > 0).map(|(op, word)| format!("{} {word}", count(*op))).collect();
@@ -119,27 +205,68 @@ fn tell(outcome: &Outcome, goal: Goal) -> u8 {
         report::talk(&format!("{} {what}.", Style::Added.of("Done:")));
         return DONE;
     }
+    failures(forward);
+    let again = command_line(command, target);
+    let undo = command_line("rollback", target);
+    match ended.outcome {
+        Outcome::RolledBack => {
+            report::talk("Everything is as it was before.");
+            if ended.interrupted { INTERRUPTED } else { FAILED }
+        }
+        Outcome::Kept => {
+            listed("Done, and kept:", &forward.done, progress::done);
+            listed("Not begun:", &forward.left, progress::doing);
+            report::talk(&format!("  help: `{again}` goes on from here, `{undo}` undoes it."));
+            if ended.interrupted { INTERRUPTED } else { LEFT }
+        }
+        Outcome::Stuck | Outcome::Done => {
+            match &ended.back {
+                Some(Back::Tried(back)) => {
+                    report::talk(&format!("{} not everything could be put back.", Style::Removed.of("stuck:")));
+                    failures(back);
+                    let failed: Vec<_> = back.failed.iter().map(|failure| (failure.address.clone(), failure.op)).collect();
+                    listed("Still to be undone:", &[failed, back.left.clone()].concat(), progress::doing);
+                    report::talk(&format!("  help: mend the cause; `{undo}` goes on going back, `{again}` goes forward."));
+                }
+                Some(Back::Failed(error)) => {
+                    report::talk(&format!("{} it could not be undone: {error}", Style::Removed.of("stuck:")));
+                    listed("Done so far:", &forward.done, progress::done);
+                    report::talk(&format!("  help: mend the cause; `{undo}` goes back, `{again}` goes forward."));
+                }
+                None => {
+                    listed("Done so far:", &forward.done, progress::done);
+                    listed("Not begun:", &forward.left, progress::doing);
+                    let expired = forward.failed.iter().any(|failure| failure.error.is_expired());
+                    let cause = if expired { "renew the credentials" } else { "mend the cause" };
+                    let back = if command == "rollback" { String::new() } else { format!(", `{undo}` goes back") };
+                    report::talk(&format!("  help: {cause}; `{again}` goes on from here{back}."));
+                }
+            }
+            LEFT
+        }
+    }
+}
+
+fn failures(outcome: &execute::Outcome) {
     for failure in &outcome.failed {
         let what = format!("{} {} failed:", progress::doing(failure.op), failure.address);
         report::talk(&format!("{} {what} {}", Style::Removed.of("error:"), failure.error));
     }
-    let list = |steps: &[(crate::stack::Address, Op)], word: fn(Op) -> &'static str| {
-        let mut text: Vec<String> = steps.iter().take(20).map(|(address, op)| format!("  {} {address}", word(*op))).collect();
-        if steps.len() > 20 {
-            text.push(format!("  and {} more", steps.len() - 20));
-        }
-        text.join("\n")
-    };
-    if !outcome.done.is_empty() {
-        report::talk(&format!("Done before that:\n{}", list(&outcome.done, progress::done)));
+}
+
+fn listed(title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {
+    if steps.is_empty() {
+        return;
     }
-    if !outcome.left.is_empty() {
-        report::talk(&format!("Not begun:\n{}", list(&outcome.left, progress::doing)));
+    let mut text: Vec<String> = steps.iter().take(20).map(|(address, op)| format!("  {} {address}", word(*op))).collect();
+    if steps.len() > 20 {
+        text.push(format!("  and {} more", steps.len() - 20));
     }
-    report::talk(&format!("  help: mend the cause and run `{again}` again: it goes on from here."));
-    match (outcome.interrupted, outcome.done.is_empty()) {
-        (true, _) => INTERRUPTED,
-        (false, true) => FAILED,
-        (false, false) => LEFT,
-    }
+    report::talk(&format!("{title}\n{}", text.join("\n")));
+}
+
+/// How to call a command on the same stack.
+pub fn command_line(command: &str, target: &Target) -> String {
+    let env = target.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
+    format!("acme {command} {}{env}", target.file.display())
 }

@@ -1,18 +1,21 @@
 //! What every command that reads the cloud does first: load, connect, check who we are, discover.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Global, Target};
 use crate::{
     aws::{Aws, Settings},
+    backend::Backend,
     cloud::Cloud,
-    discover::{World, discover},
+    discover::{Hints, World, discover},
+    history::History,
     local::{Behaviour, Local},
     plan::{Action, Goal, Obstacle, Plan, plan},
     report,
     resource::{Data, OnDelete},
+    run::{self, Unfinished},
     stack::{self, Diagnostic, Options, Source, Stack},
 };
 
@@ -37,18 +40,23 @@ pub fn load(target: &Target) -> Result<Stack> {
     stack::load(&source, &options).map_err(|problems| refused(&source, &problems).into())
 }
 
-/// A stack, the cloud it lives in, and what is there.
-pub struct Context {
+/// A stack and the cloud it lives in.
+pub struct Session {
     pub stack: Stack,
     pub cloud: Arc<Cloud>,
-    pub account: String,
-    pub world: World,
     begun: Instant,
 }
 
-impl Context {
-    /// Loads, connects, and reads everything the stack owns.
-    pub async fn open(target: &Target, global: &Global) -> Result<Context> {
+/// A stack, the cloud it lives in, and what is there.
+pub struct Context {
+    pub session: Session,
+    pub account: String,
+    pub world: World,
+}
+
+impl Session {
+    /// Loads the definition and connects; makes no call.
+    pub async fn open(target: &Target, global: &Global) -> Result<Session> {
         let begun = Instant::now();
         global.use_color();
         let stack = load(target)?;
@@ -69,37 +77,29 @@ impl Context {
                 Cloud::Aws(Box::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
             }
         };
-        let cloud = Arc::new(cloud);
-        // Who we are and what is there are asked at once: a plan's time is what users feel.
-        let (account, world) = tokio::join!(cloud.account(), discover(&cloud, &stack));
-        let account = account.context("AWS does not know who calls")?;
-        if let Some(pinned) = stack.account.as_ref().filter(|pinned| **pinned != account) {
-            bail!("the definition is pinned to account {pinned}, but these credentials belong to {account}");
-        }
-        let world = world.context("can't read what is there")?;
-        Ok(Context { stack, cloud, account, world, begun })
+        Ok(Session { stack, cloud: Arc::new(cloud), begun })
     }
 
-    /// Plans towards a goal, and asks what deletions would lose.
-    pub async fn plan(&self, goal: Goal) -> Result<Plan> {
-        let mut plan = plan(&self.stack, &self.world, goal, self.cloud.region(), &self.account);
-        let mut obstacles = Vec::new();
-        for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
-            let Some(live) = &change.before else { continue };
-            let kind = crate::discover::kind_of(live)?;
-            if kind.data != Data::Contents || change.on_delete == OnDelete::Delete {
-                continue;
-            }
-            if let Some(contents) = self.cloud.contents(kind, live).await? {
-                obstacles.push(Obstacle {
-                    address: change.address.clone(),
-                    message: format!("`{}` ({}) holds {contents}", change.address, live.id),
-                    help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
-                });
-            }
+    /// The account the credentials belong to, which must be the pinned one.
+    pub async fn account(&self) -> Result<String> {
+        let account = self.cloud.account().await.context("AWS does not know who calls")?;
+        if let Some(pinned) = self.stack.account.as_ref().filter(|pinned| **pinned != account) {
+            bail!("the definition is pinned to account {pinned}, but these credentials belong to {account}");
         }
-        plan.obstacles.extend(obstacles);
-        Ok(plan)
+        Ok(account)
+    }
+
+    /// Where the runs of this stack are remembered.
+    pub fn backend(&self, global: &Global, account: &str) -> Backend {
+        match &global.local {
+            Some(dir) => Backend::folder(dir.join("backend")),
+            None => Backend::folder(state_folder().join(format!("{account}-{}", self.cloud.region()))),
+        }
+    }
+
+    /// The revisions of this stack.
+    pub fn history(&self, global: &Global, account: &str) -> History {
+        History::new(self.backend(global, account), &self.stack.name, &self.stack.environment)
     }
 
     /// Tells the calls made, when asked to.
@@ -114,5 +114,55 @@ impl Context {
             }
         };
         report::talk(&report::stats::render(&counts, self.begun.elapsed()));
+    }
+}
+
+/// `$XDG_STATE_HOME/acme`, or `~/.local/state/acme`.
+fn state_folder() -> PathBuf {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || absolute("HOME").unwrap_or_default().join(".local/state");
+    absolute("XDG_STATE_HOME").unwrap_or_else(home).join("acme")
+}
+
+impl Context {
+    /// Loads, connects, and reads everything the stack owns.
+    pub async fn open(target: &Target, global: &Global) -> Result<Context> {
+        let session = Session::open(target, global).await?;
+        // Who we are and what is there are asked at once: a plan's time is what users feel.
+        let (account, world) = tokio::join!(session.account(), discover(&session.cloud, &session.stack, Hints::default()));
+        let (account, world) = (account?, world.context("can't read what is there")?);
+        Ok(Context { session, account, world })
+    }
+
+    /// Reads everything the stack owns, knowing what an unfinished run left.
+    pub async fn after(session: Session, account: String, unfinished: &Unfinished) -> Result<Context> {
+        let read = || discover(&session.cloud, &session.stack, unfinished.hints());
+        let mut world = read().await.context("can't read what is there")?;
+        if run::wait_until_visible(&session.cloud, &world, &unfinished.touched).await {
+            world = read().await.context("can't read what is there")?;
+        }
+        Ok(Context { session, account, world })
+    }
+
+    /// Plans towards a goal, and asks what deletions would lose.
+    pub async fn plan(&self, goal: Goal) -> Result<Plan> {
+        let mut plan = plan(&self.session.stack, &self.world, goal, self.session.cloud.region(), &self.account);
+        let mut obstacles = Vec::new();
+        for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
+            let Some(live) = &change.before else { continue };
+            let kind = crate::discover::kind_of(live)?;
+            if kind.data != Data::Contents || change.on_delete == OnDelete::Delete {
+                continue;
+            }
+            if let Some(contents) = self.session.cloud.contents(kind, live).await? {
+                obstacles.push(Obstacle {
+                    address: change.address.clone(),
+                    message: format!("`{}` ({}) holds {contents}", change.address, live.id),
+                    help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
+                });
+            }
+        }
+        plan.obstacles.extend(obstacles);
+        Ok(plan)
     }
 }

@@ -1,13 +1,15 @@
 //! The command line: arguments in, exit code out. One file per command.
 
+mod actor;
 mod apply;
 mod context;
 mod outputs;
 mod plan;
+mod rollback;
 mod show;
 mod validate;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -42,6 +44,8 @@ enum Command {
     Apply(apply::Arguments),
     /// Delete everything the stack owns.
     Destroy(apply::Arguments),
+    /// Undo an unfinished run, the last finished one, or all since a revision.
+    Rollback(rollback::Arguments),
     /// Show the resources a definition stands for, or what is there.
     Show(show::Arguments),
     /// Print the stack's outputs.
@@ -114,6 +118,14 @@ pub enum Color {
     Never,
 }
 
+/// Asks on a terminal; without one, refuses.
+fn agreed(question: &str) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        anyhow::bail!("there is no terminal to ask on: pass --yes to go ahead without a question");
+    }
+    Ok(report::confirm(question)?)
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
@@ -138,6 +150,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Plan(arguments) => plan::run(&arguments).await,
         Command::Apply(arguments) => apply::run(&arguments, crate::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::plan::Goal::Destroy).await,
+        Command::Rollback(arguments) => rollback::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Outputs(arguments) => outputs::run(&arguments).await,
     };

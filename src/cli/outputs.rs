@@ -29,8 +29,8 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let context = Context::open(&arguments.target, &arguments.global).await?;
     let live = context.world.iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
-    let values = values(&context.stack, &live);
-    context.stats(&arguments.global);
+    let values = values(&context.session.stack, &live);
+    context.session.stats(&arguments.global);
     let Some(name) = &arguments.name else {
         print(&values, arguments.global.output)?;
         return Ok(DONE);

@@ -31,7 +31,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
     let plan = context.plan(goal).await?;
     print(&plan, arguments.global.output, Show { all: arguments.all })?;
-    context.stats(&arguments.global);
+    context.session.stats(&arguments.global);
     Ok(match plan.is_empty() {
         _ if !plan.obstacles.is_empty() => FAILED,
         false if arguments.detailed_exitcode => CHANGES,

@@ -42,6 +42,6 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
             report::data(&format!("{address}  {}{phase}\n", live.id));
         }
     }
-    context.stats(&arguments.global);
+    context.session.stats(&arguments.global);
     Ok(DONE)
 }

@@ -1,5 +1,6 @@
 //! Carries a plan out: build, pivot, clear. The only stage that changes anything.
 
+mod hands;
 mod settle;
 mod step;
 mod walk;
@@ -7,10 +8,10 @@ mod walk;
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
+use petgraph::graph::DiGraph;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -18,15 +19,18 @@ use tokio::sync::mpsc;
 
 use crate::{
     aws::{Error, Sort},
-    cloud::{Call, Cloud},
+    cloud::Call,
     discover::{self, World},
+    journal::Record,
     kind::{Kind, Live},
-    plan::{Op, Plan, Step},
+    plan::{Nulls, Op, Plan, Step},
     resource::Tags,
     resources,
     stack::{Address, Stack},
     types::expression,
 };
+use hands::About;
+pub use hands::{Guard, Hands};
 use settle::Settler;
 use step::Job;
 use walk::{Next, Worker, walk};
@@ -74,6 +78,16 @@ pub enum Event {
         /// AWS's code, message and request id.
         message: String,
     },
+    /// From here on what was done is undone.
+    RollingBack {
+        /// Why.
+        why: String,
+    },
+    /// The run ended, but that could not be written down.
+    Unrecorded {
+        /// Why not.
+        message: String,
+    },
 }
 
 /// A step that failed.
@@ -87,7 +101,7 @@ pub struct Failure {
     pub error: Error,
 }
 
-/// How it ended.
+/// How carrying out a plan ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// Steps that ended well.
@@ -98,6 +112,8 @@ pub struct Outcome {
     pub left: Vec<(Address, Op)>,
     /// Whether the user interrupted.
     pub interrupted: bool,
+    /// Whether everything new was made and verified, so that only deletions are left.
+    pub past_pivot: bool,
     /// What is there now, by address.
     pub live: BTreeMap<Address, Live>,
 }
@@ -105,36 +121,56 @@ pub struct Outcome {
 /// How many steps run at once. AWS's limits are kept per action, below.
 const AT_ONCE: usize = 64;
 
-/// Carries out a plan without obstacles. `interrupt` is asked between steps: once true, what is under way is finished and
-/// nothing more begun.
-pub async fn execute(
-    stack: &Stack,
-    plan: &Plan,
-    world: World,
-    cloud: Arc<Cloud>,
-    interrupt: impl Fn() -> bool,
-    events: mpsc::UnboundedSender<Event>,
-) -> Outcome {
+impl Outcome {
+    /// Whether every step ended well.
+    pub fn is_whole(&self) -> bool {
+        self.failed.is_empty() && self.left.is_empty() && !self.interrupted
+    }
+}
+
+/// How a plan is carried out.
+pub struct Ways<I> {
+    /// What the steps work with.
+    pub hands: Hands,
+    /// Asked between steps: once true, what is under way is finished and nothing more begun.
+    pub interrupt: I,
+    /// Hears what happens.
+    pub events: mpsc::UnboundedSender<Event>,
+    /// What `null` in a wanted spec means.
+    pub nulls: Nulls,
+    /// Tokens of creates that an earlier run left without an answer: the same call again gives the same resource.
+    pub tokens: BTreeMap<Address, String>,
+}
+
+/// Carries out a plan without obstacles: build, pivot, clear.
+///
+/// In the first half a failed step starts nothing more: it can all be undone. In the second half there is no way back, so the other
+/// steps go on, and what failed is tried once more at the end. The same when undoing.
+pub async fn execute<I: Fn() -> bool>(stack: &Stack, plan: &Plan, world: World, ways: Ways<I>) -> Outcome {
     let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+    let back = ways.nulls == Nulls::Absent;
     let mut crew = Crew {
         stack,
         plan,
         world,
-        settler: Settler::new(cloud.clone()),
-        cloud,
-        events,
-        interrupt,
+        settler: Settler::new(ways.hands.cloud.clone()),
+        ways,
         outcome: Outcome { live, ..Outcome::default() },
         run: run_id(),
+        stubborn: back,
     };
-    for graph in [&plan.build, &plan.clear] {
-        let ends = if crew.outcome.failed.is_empty() && !crew.outcome.interrupted {
-            walk(graph, AT_ONCE, &mut crew).await
-        } else {
-            graph.node_indices().map(|_| None).collect()
-        };
-        let unstarted = graph.node_indices().zip(ends).filter(|(_, end)| end.is_none());
-        crew.outcome.left.extend(unstarted.map(|(node, _)| (plan.changes[graph[node].change].address.clone(), graph[node].op)));
+    let build = crew.all(&plan.build, back).await;
+    if build {
+        crew.outcome.past_pivot = true;
+        if !back && let Err(error) = crew.ways.hands.journal.write(Record::Pivot).await {
+            crew.unjournaled(error);
+        }
+    }
+    crew.stubborn = true;
+    if build && crew.outcome.failed.is_empty() {
+        crew.all(&plan.clear, true).await;
+    } else {
+        crew.outcome.left.extend(plan.clear.node_weights().map(|step| (plan.changes[step.change].address.clone(), step.op)));
     }
     crew.outcome
 }
@@ -150,17 +186,49 @@ struct Crew<'a, I> {
     plan: &'a Plan,
     world: World,
     settler: Settler,
-    cloud: Arc<Cloud>,
-    events: mpsc::UnboundedSender<Event>,
-    interrupt: I,
+    ways: Ways<I>,
     outcome: Outcome,
     run: String,
+    /// A failed step does not keep others from being started.
+    stubborn: bool,
 }
 
 impl<I: Fn() -> bool> Crew<'_, I> {
+    /// Walks one graph; with `again`, what failed is tried a second time. True when every step ended well.
+    async fn all(&mut self, graph: &DiGraph<Step, ()>, again: bool) -> bool {
+        let mut ends = walk(graph, AT_ONCE, self).await;
+        let retry = again && !self.outcome.interrupted && self.outcome.failed.iter().all(|failure| may_pass(&failure.error));
+        if retry && !self.outcome.failed.is_empty() {
+            self.outcome.failed.clear();
+            let rest = graph.filter_map(|node, step| (!matches!(ends[node.index()], Some(Ok(_)))).then_some(*step), |_, ()| Some(()));
+            ends = walk(&rest, AT_ONCE, self).await;
+            let unstarted = rest.node_indices().zip(&ends).filter(|(_, end)| end.is_none());
+            let unstarted: Vec<Step> = unstarted.map(|(node, _)| rest[node]).collect();
+            self.left(unstarted);
+        } else {
+            let unstarted = graph.node_indices().zip(&ends).filter(|(_, end)| end.is_none());
+            let unstarted: Vec<Step> = unstarted.map(|(node, _)| graph[node]).collect();
+            self.left(unstarted);
+        }
+        ends.iter().all(|end| matches!(end, Some(Ok(_))))
+    }
+
+    fn left(&mut self, steps: Vec<Step>) {
+        let plan = self.plan;
+        self.outcome.left.extend(steps.into_iter().map(|step| (plan.changes[step.change].address.clone(), step.op)));
+    }
+
+    fn unjournaled(&mut self, error: Error) {
+        let address = Address::new("journal", &self.plan.stack);
+        self.outcome.failed.push(Failure { address, op: Op::Update, error });
+    }
+
     /// The wanted spec with every reference resolved to what is there now.
     fn spec(&self, address: &Address, kind: &Kind) -> Result<Value, Error> {
         let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
+        if !expression::has_reference(&declared.spec) {
+            return Ok(declared.spec.clone());
+        }
         let known = expression::resolve(&declared.spec, &|reference| {
             let address = Address::new(reference.kind, reference.name);
             self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
@@ -201,25 +269,44 @@ impl<I: Fn() -> bool> Crew<'_, I> {
             }
             scope
         });
+        let claimed = self.world.hints.began.contains(address);
+        let token = match self.ways.tokens.get(address) {
+            Some(token) if step.op == Op::Create => token.clone(),
+            _ => token(&self.run, address, step.op),
+        };
+        let needs = self.stack.resources.get(address).map(|declared| declared.needs.clone()).unwrap_or_default();
         Ok(Job {
-            cloud: self.cloud.clone(),
-            kind,
+            hands: self.ways.hands.clone(),
             op: step.op,
-            call: Call {
-                address: address.to_string(),
-                tags,
-                token: token(&self.run, address, step.op),
-                on_delete: change.on_delete,
-                stack: self.stack.name.clone(),
-                environment: self.stack.environment.clone(),
+            about: About {
+                address: address.clone(),
+                kind,
+                call: Call {
+                    address: address.to_string(),
+                    tags,
+                    token,
+                    on_delete: change.on_delete,
+                    stack: self.stack.name.clone(),
+                    environment: self.stack.environment.clone(),
+                },
+                spec,
+                before: change.before.clone(),
+                needs,
             },
-            spec,
-            before: change.before.clone(),
+            first: change.first,
+            nulls: self.ways.nulls,
+            claimed,
+            unprotect: change.unprotect,
             poller,
             parents,
             status,
         })
     }
+}
+
+/// Whether trying once more may help: not without valid credentials or the lease.
+fn may_pass(error: &Error) -> bool {
+    !error.is_expired() && error.code != "LeaseLost" && error.code != "Journal"
 }
 
 /// ARNs of what a plan changes.
@@ -244,7 +331,7 @@ impl<I: Fn() -> bool> Worker<Step> for Crew<'_, I> {
     fn start(&mut self, step: &Step) -> impl Future<Output = Result<Option<Live>, Error>> + Send + 'static {
         let address = self.plan.changes[step.change].address.clone();
         let op = step.op;
-        let events = self.events.clone();
+        let events = self.ways.events.clone();
         let usual_seconds = self.plan.usual(step).as_secs();
         // Nobody listens when progress is not shown; the outcome says it all the same.
         events.send(Event::Started { address: address.clone(), op, usual_seconds }).ok();
@@ -297,11 +384,12 @@ impl<I: Fn() -> bool> Worker<Step> for Crew<'_, I> {
                 self.outcome.done.push((address, step.op));
             }
             Err(error) => {
+                let go_on = self.stubborn && may_pass(error);
                 self.outcome.failed.push(Failure { address, op: step.op, error: error.clone() });
-                return Next::Stop;
+                return if go_on { Next::GoOn } else { Next::Stop };
             }
         }
-        if (self.interrupt)() {
+        if (self.ways.interrupt)() {
             self.outcome.interrupted = true;
             return Next::Stop;
         }

@@ -18,17 +18,21 @@ use crate::{
     resource::{Phase, Tags},
 };
 
+/// Tells one resource from all others.
+pub type Likeness = Arc<dyn Fn(&Live) -> bool + Send + Sync>;
+
 /// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Until {
-    /// It can be used.
-    Ready,
-    /// It is no longer there.
-    Gone,
+    /// What has this id can be used.
+    Ready(String),
+    /// What has this id is no longer there.
+    Gone(String),
+    /// There is one like this, in whatever phase; or none was seen for as long as a new one may stay unseen.
+    Seen(Likeness),
 }
 
 struct Request {
-    id: String,
     until: Until,
     since: Instant,
     /// Tags that the create call carried.
@@ -92,14 +96,13 @@ impl Poller {
     /// When it failed, did not get there within ten times its usual time (at least ten minutes), or can't be read.
     pub async fn wait(
         &self,
-        id: &str,
         until: Until,
         sent: Option<Tags>,
         parents: Vec<String>,
         status: mpsc::UnboundedSender<String>,
     ) -> Result<Option<Live>> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { id: id.to_owned(), until, since: Instant::now(), sent, parents, reply, status };
+        let request = Request { until, since: Instant::now(), sent, parents, reply, status };
         let stopped = || Error::new(Sort::Refused, "Stopped", "the poller stopped");
         self.requests.send(request).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -138,7 +141,10 @@ async fn poll(
         }
         pause = if waiting.len() > known { first } else { (pause * 2).max(Duration::from_millis(250)).min(longest) };
         scope.parents.extend(waiting.iter_mut().flat_map(|request| std::mem::take(&mut request.parents)));
-        scope.sent.extend(waiting.iter_mut().filter_map(|request| Some((request.id.clone(), request.sent.take()?))));
+        scope.sent.extend(waiting.iter_mut().filter_map(|request| match &request.until {
+            Until::Ready(id) => Some((id.clone(), request.sent.take()?)),
+            _ => None,
+        }));
         scope.parents.sort();
         scope.parents.dedup();
         let found = match cloud.list(kind, &scope).await {
@@ -157,7 +163,7 @@ async fn poll(
         let patience = (kind.usual * 10).max(Duration::from_secs(600));
         let mut still = Vec::new();
         for request in waiting.drain(..) {
-            match answer(&request, found.get(&request.id), patience) {
+            match answer(&request, &found, patience, cloud.lag()) {
                 Some(answer) => drop(request.reply.send(answer)),
                 None => still.push(request),
             }
@@ -167,27 +173,43 @@ async fn poll(
 }
 
 /// What a read answers one who waits; `None`: keep waiting.
-fn answer(request: &Request, live: Option<&Live>, patience: Duration) -> Option<Result<Option<Live>>> {
+fn answer(request: &Request, found: &BTreeMap<String, Live>, patience: Duration, lag: Duration) -> Option<Result<Option<Live>>> {
     let waited = request.since.elapsed();
-    let status = match (request.until, live.map(|live| &live.phase)) {
-        (Until::Gone, None) => return Some(Ok(None)),
-        (Until::Ready, Some(Phase::Ready)) => return Some(Ok(live.cloned())),
-        (_, Some(Phase::Failed(status))) => return Some(Err(Error::new(Sort::Refused, "Failed", format!("AWS reports `{status}`")))),
-        (Until::Ready, None) if waited > INVISIBLE => {
-            let message = format!("`{}` did not become visible within {} s", request.id, INVISIBLE.as_secs());
-            return Some(Err(Error::new(Sort::Refused, "NotVisible", message)));
+    let (id, status) = match &request.until {
+        Until::Seen(likeness) => {
+            let seen = found.values().find(|live| likeness(live)).cloned();
+            return (seen.is_some() || waited > lag).then_some(Ok(seen));
         }
-        (Until::Ready, None) => "not visible yet".to_owned(),
-        (_, Some(Phase::Settling(status))) => status.clone(),
-        (Until::Gone, Some(Phase::Ready)) if waited > INVISIBLE => "still there".to_owned(),
-        (Until::Gone, Some(Phase::Ready)) => "deleting".to_owned(),
-        (_, Some(Phase::Leaving)) => "deleting".to_owned(),
+        Until::Gone(id) => match found.get(id).map(|live| &live.phase) {
+            None => return Some(Ok(None)),
+            Some(Phase::Failed(status)) => return Some(Err(failed(status))),
+            Some(Phase::Settling(status)) => (id, status.clone()),
+            Some(Phase::Ready) if waited > INVISIBLE => (id, "still there".to_owned()),
+            Some(Phase::Ready | Phase::Leaving) => (id, "deleting".to_owned()),
+        },
+        Until::Ready(id) => match found.get(id) {
+            Some(live) => match &live.phase {
+                Phase::Ready => return Some(Ok(Some(live.clone()))),
+                Phase::Failed(status) => return Some(Err(failed(status))),
+                Phase::Settling(status) => (id, status.clone()),
+                Phase::Leaving => (id, "deleting".to_owned()),
+            },
+            None if waited > INVISIBLE => {
+                let message = format!("`{id}` did not become visible within {} s", INVISIBLE.as_secs());
+                return Some(Err(Error::new(Sort::Refused, "NotVisible", message)));
+            }
+            None => (id, "not visible yet".to_owned()),
+        },
     };
     if waited > patience {
-        let message = format!("`{}` is still `{status}` after {} s", request.id, waited.as_secs());
+        let message = format!("`{id}` is still `{status}` after {} s", waited.as_secs());
         return Some(Err(Error::new(Sort::Refused, "TimedOut", message)));
     }
     // Nobody listens when progress is not shown.
     request.status.send(status).ok();
     None
+}
+
+fn failed(status: &str) -> Error {
+    Error::new(Sort::Refused, "Failed", format!("AWS reports `{status}`"))
 }

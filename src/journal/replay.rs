@@ -44,6 +44,8 @@ pub struct Touched {
     pub tags: Tags,
     /// What it needs.
     pub needs: BTreeSet<Address>,
+    /// Idempotency token of the last create.
+    pub token: String,
     /// Physical ids the run made there.
     pub made: BTreeSet<String>,
     /// Since when a create has been without an answer, milliseconds since 1970; `None`: every answer is known.
@@ -147,6 +149,7 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
                     if intent.action == Action::Create {
                         creates.insert(line.n, &intent.address);
                         entry.created = true;
+                        entry.token.clone_from(&intent.token);
                         entry.open_create = Some(line.at);
                     }
                     entry.forgotten |= intent.action == Action::Forget;
@@ -179,6 +182,7 @@ impl Touched {
             expected: intent.expected.clone(),
             tags: intent.tags.clone(),
             needs: intent.needs.clone(),
+            token: String::new(),
             made: BTreeSet::new(),
             open_create: None,
             created: false,

@@ -96,6 +96,11 @@ impl Local {
         &self.region
     }
 
+    /// How long reads lag behind writes.
+    pub fn lag(&self) -> Duration {
+        self.behaviour.read_lag
+    }
+
     /// See [`crate::resource::Resource::list`].
     ///
     /// # Errors

@@ -20,10 +20,20 @@ pub struct FieldDiff {
     pub forces_replacement: bool,
 }
 
-/// Compares a wanted spec with a live one, both canonical. `null` on the wanted side means "left to AWS".
-pub fn diff(wanted: &Value, live: &Value, replace: &[&str]) -> Vec<FieldDiff> {
+/// What `null` on the wanted side means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nulls {
+    /// Left to AWS: in a definition.
+    #[default]
+    LeftToAws,
+    /// Not there: in what was read from AWS and is to be put back.
+    Absent,
+}
+
+/// Compares a wanted spec with a live one, both canonical.
+pub fn diff(wanted: &Value, live: &Value, replace: &[&str], nulls: Nulls) -> Vec<FieldDiff> {
     let mut found = Vec::new();
-    walk(&mut String::new(), wanted, live, &mut found);
+    walk(&mut String::new(), wanted, live, nulls, &mut found);
     for field in &mut found {
         field.forces_replacement = replace.iter().any(|pointer| within(&field.at, pointer) || within(pointer, &field.at));
     }
@@ -34,8 +44,8 @@ fn within(inner: &str, outer: &str) -> bool {
     inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn walk(at: &mut String, wanted: &Value, live: &Value, found: &mut Vec<FieldDiff>) {
-    if covers(wanted, live) {
+fn walk(at: &mut String, wanted: &Value, live: &Value, nulls: Nulls, found: &mut Vec<FieldDiff>) {
+    if covers(wanted, live, nulls) {
         return;
     }
     if let (Value::Object(wanted), Value::Object(live)) = (wanted, live) {
@@ -45,7 +55,7 @@ fn walk(at: &mut String, wanted: &Value, live: &Value, found: &mut Vec<FieldDiff
             at.push('/');
             at.push_str(&key.replace('~', "~0").replace('/', "~1"));
             match wanted.get(key) {
-                Some(value) => walk(at, value, live.get(key).unwrap_or(&Value::Null), found),
+                Some(value) => walk(at, value, live.get(key).unwrap_or(&Value::Null), nulls, found),
                 // A key of a map that is not wanted; a struct's keys are on both sides.
                 None => found.push(field(at, &live[key], &Value::Null)),
             }
@@ -61,15 +71,15 @@ fn field(at: &str, before: &Value, after: &Value) -> FieldDiff {
 }
 
 /// Whether nothing of `wanted` is missing in `live`.
-fn covers(wanted: &Value, live: &Value) -> bool {
+fn covers(wanted: &Value, live: &Value, nulls: Nulls) -> bool {
     match (wanted, live) {
-        (Value::Null, _) => true,
+        (Value::Null, _) if nulls == Nulls::LeftToAws => true,
         (Value::Object(wanted), Value::Object(live)) => {
-            wanted.iter().all(|(key, value)| covers(value, live.get(key).unwrap_or(&Value::Null)))
+            wanted.iter().all(|(key, value)| covers(value, live.get(key).unwrap_or(&Value::Null), nulls))
                 && live.keys().all(|key| wanted.contains_key(key))
         }
         (Value::Array(wanted), Value::Array(live)) => {
-            wanted.len() == live.len() && wanted.iter().zip(live).all(|(wanted, live)| covers(wanted, live))
+            wanted.len() == live.len() && wanted.iter().zip(live).all(|(wanted, live)| covers(wanted, live, nulls))
         }
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         _ => wanted == live,
@@ -83,12 +93,18 @@ mod tests {
     use super::*;
 
     fn pointers(wanted: Value, live: Value) -> Vec<String> {
-        diff(&wanted, &live, &[]).into_iter().map(|field| field.at).collect()
+        diff(&wanted, &live, &[], Nulls::LeftToAws).into_iter().map(|field| field.at).collect()
     }
 
     #[test]
     fn null_is_left_to_aws() {
         assert!(pointers(json!({ "a": null, "b": 1 }), json!({ "a": 5, "b": 1 })).is_empty());
+    }
+
+    #[test]
+    fn null_is_absent_in_what_is_put_back() {
+        let fields = diff(&json!({ "a": null, "b": null }), &json!({ "a": 5, "b": null }), &[], Nulls::Absent);
+        assert_eq!(fields.iter().map(|field| field.at.as_str()).collect::<Vec<_>>(), ["/a"]);
     }
 
     #[test]
@@ -103,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_field_below_an_immutable_one_forces_replacement() {
-        let fields = diff(&json!({ "vpc": { "id": "${vpc.main.id}" } }), &json!({ "vpc": { "id": "vpc-1" } }), &["/vpc"]);
+        let fields = diff(&json!({ "vpc": { "id": "${vpc.main.id}" } }), &json!({ "vpc": { "id": "vpc-1" } }), &["/vpc"], Nulls::LeftToAws);
         assert!(fields[0].forces_replacement && fields[0].later);
     }
 
@@ -112,7 +128,7 @@ mod tests {
         #[test]
         fn equal_specs_do_not_differ(keys in proptest::collection::btree_map("[a-z]{1,3}", proptest::collection::vec(0u8..9, 0..4), 0..6)) {
             let spec = serde_json::to_value(&keys).unwrap();
-            proptest::prop_assert!(diff(&spec, &spec, &["/a"]).is_empty());
+            proptest::prop_assert!(diff(&spec, &spec, &["/a"], Nulls::LeftToAws).is_empty());
         }
     }
 }

@@ -3,8 +3,12 @@
 mod diff;
 mod order;
 mod pair;
+mod restore;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use petgraph::graph::DiGraph;
 use serde::Serialize;
@@ -18,9 +22,10 @@ use crate::{
     types::expression,
 };
 
-pub use diff::{FieldDiff, diff};
+pub use diff::{FieldDiff, Nulls, diff};
 pub use order::{critical_path, longest_roads};
 pub use pair::Foreign;
+pub use restore::{Target, restore, target_stack};
 
 /// What happens to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -66,6 +71,8 @@ pub enum Reason {
     Destroyed,
     /// A second one with the same marks, left over from an interrupted run.
     LeftOver,
+    /// The run that made it is undone.
+    Undone,
 }
 
 /// Which half of a replacement comes first.
@@ -105,6 +112,9 @@ pub struct Change {
     /// What is there.
     #[serde(skip)]
     pub before: Option<Live>,
+    /// AWS's own deletion protection is lifted first: it was made by the very run that is undone.
+    #[serde(skip)]
+    pub unprotect: bool,
     /// What cannot be undone about it, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
@@ -227,7 +237,8 @@ pub enum Goal {
 /// Compares the definition with what is there. Pure: makes no call, reads no clock.
 pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &str) -> Plan {
     let paired = pair::pair(stack, world);
-    let mut planner = Planner { world: &paired, changes: BTreeMap::new(), obstacles: Vec::new() };
+    let mut planner =
+        Planner { world: &paired, changes: BTreeMap::new(), obstacles: Vec::new(), nulls: Nulls::LeftToAws, fresh: BTreeSet::new() };
     if goal == Goal::Apply {
         planner.obstacles.extend(paired.foreign.iter().map(foreign));
         for address in order::topological(stack) {
@@ -246,8 +257,20 @@ pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &st
         planner.gone(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
     let Planner { changes, obstacles, .. } = planner;
+    assembled(stack, changes, obstacles, world, region, account, order::Way::Forward)
+}
+
+fn assembled(
+    stack: &Stack,
+    changes: BTreeMap<Address, Change>,
+    obstacles: Vec<Obstacle>,
+    world: &World,
+    region: &str,
+    account: &str,
+    way: order::Way,
+) -> Plan {
     let mut changes: Vec<Change> = changes.into_values().collect();
-    let (build, clear) = order::order(stack, &mut changes);
+    let (build, clear) = order::order(stack, &mut changes, way);
     Plan {
         stack: stack.name.clone(),
         environment: stack.environment.clone(),
@@ -273,6 +296,9 @@ struct Planner<'a> {
     world: &'a pair::Paired<'a>,
     changes: BTreeMap<Address, Change>,
     obstacles: Vec<Obstacle>,
+    nulls: Nulls,
+    /// What was made by the very run that is undone.
+    fresh: BTreeSet<Address>,
 }
 
 impl Planner<'_> {
@@ -291,7 +317,7 @@ impl Planner<'_> {
 
     fn compared(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
         let kind = declared.kind;
-        let fields = diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace);
+        let fields = diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace, self.nulls);
         let before = visible_tags(&live.tags, &declared.tags);
         let tags = (kind.taggable && before != declared.tags).then(|| (before, declared.tags.clone()));
         let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.at.clone()).collect();
@@ -314,6 +340,11 @@ impl Planner<'_> {
     /// A live resource that is no longer wanted.
     fn gone(&mut self, address: &Address, live: &Live, declared: Option<&Declared>, reason: Reason) {
         let Ok(kind) = kind_of(live) else { return };
+        if self.fresh.contains(address) {
+            let change = Change { unprotect: true, ..change(address.clone(), kind, Action::Delete, reason, Some(live)) };
+            self.changes.insert(address.clone(), change);
+            return;
+        }
         let on_delete = on_delete(kind, declared.and_then(|d| d.on_delete), live);
         let retained = declared.and_then(|d| d.on_delete).or_else(|| marked(live)) == Some(OnDelete::Retain);
         let action = if retained { Action::Forget } else { Action::Delete };
@@ -368,6 +399,7 @@ fn change(address: Address, kind: &Kind, action: Action, reason: Reason, live: O
         id: live.map(|live| live.id.clone()),
         on_delete: OnDelete::Delete,
         before: live.cloned(),
+        unprotect: false,
         irreversible: None,
         usual_seconds: kind.usual.as_secs(),
     }
@@ -375,7 +407,7 @@ fn change(address: Address, kind: &Kind, action: Action, reason: Reason, live: O
 
 /// Every field that a create sets.
 fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
-    diff(wanted, &Value::Object(serde_json::Map::new()), &[])
+    diff(wanted, &Value::Object(serde_json::Map::new()), &[], Nulls::LeftToAws)
 }
 
 /// Whether a new one can stand beside the old one: it keeps nothing that two can't share.

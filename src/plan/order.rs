@@ -36,8 +36,17 @@ pub fn topological(stack: &Stack) -> Vec<Address> {
     Topo::new(&graph).iter(&graph).map(|node| graph[node].clone()).collect()
 }
 
+/// Which way a plan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Towards a definition.
+    Forward,
+    /// Back to what was there: changes are taken back in the opposite order, users first.
+    Back,
+}
+
 /// Makes the two graphs, and settles which half of each replacement comes first.
-pub fn order(stack: &Stack, changes: &mut [Change]) -> (DiGraph<Step, ()>, DiGraph<Step, ()>) {
+pub fn order(stack: &Stack, changes: &mut [Change], way: Way) -> (DiGraph<Step, ()>, DiGraph<Step, ()>) {
     let users = live_users(stack, changes);
     spread_old_first(changes, &users);
     let mut build = DiGraph::new();
@@ -69,10 +78,15 @@ pub fn order(stack: &Stack, changes: &mut [Change]) -> (DiGraph<Step, ()>, DiGra
         }
     }
     let index: HashMap<&Address, usize> = changes.iter().enumerate().map(|(i, change)| (&change.address, i)).collect();
+    let anew = changes.iter().any(|change| matches!(change.action, Action::Create | Action::Replace));
     for (change, entry) in changes.iter().enumerate() {
         let (Some(step), Some(declared)) = (made.get(&change), stack.resources.get(&entry.address)) else { continue };
         for need in declared.needs.iter().filter_map(|need| made.get(index.get(need)?)) {
-            build.add_edge(*need, *step, ());
+            // What is made anew must be there before its users whichever way we go.
+            match way {
+                Way::Back if !anew => build.add_edge(*step, *need, ()),
+                _ => build.add_edge(*need, *step, ()),
+            };
         }
     }
     for (used, user) in users {

@@ -41,7 +41,9 @@ pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
                 None => drop(paired.live.insert(address, live)),
                 Some(other) => {
                     let wanted = stack.resources.get(&address);
-                    let (keep, drop_it) = if distance(wanted, live) < distance(wanted, other) { (live, *other) } else { (*other, live) };
+                    let known = world.hints.ids.get(&address);
+                    let rank = |live: &Live| (known != Some(&live.id), distance(wanted, live));
+                    let (keep, drop_it) = if rank(live) < rank(other) { (live, *other) } else { (*other, live) };
                     paired.left_over.push(drop_it);
                     paired.live.insert(address, keep);
                 }
@@ -65,6 +67,11 @@ pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
             && let Some(declared) = by_name.get(&(live.kind.as_str(), name))
             && !paired.live.contains_key(&declared.address)
         {
+            // An unfinished run began to make it and had no time to mark it.
+            if world.hints.began.contains(&declared.address) && !live.tags.contains_key(STACK) {
+                paired.live.insert(declared.address.clone(), live);
+                continue;
+            }
             paired.foreign.push(Foreign { address: declared.address.clone(), id: live.id.clone() });
         }
     }
@@ -74,7 +81,10 @@ pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
 /// How far a live resource is from what is wanted: of two with the same marks the nearer one is kept.
 fn distance(wanted: Option<&Declared>, live: &Live) -> usize {
     let failed = if matches!(live.phase, Phase::Failed(_)) { 1000 } else { 0 };
-    failed + wanted.map_or(0, |declared| super::diff(&declared.spec, &live.spec, &[]).iter().filter(|field| !field.later).count())
+    failed
+        + wanted.map_or(0, |declared| {
+            super::diff(&declared.spec, &live.spec, &[], super::Nulls::LeftToAws).iter().filter(|field| !field.later).count()
+        })
 }
 
 /// The declared resource that an unmarked one is, by the fields that identify its type.

@@ -122,6 +122,7 @@ fn why(change: &Change) -> String {
         Reason::NotDeclared => "no longer declared".to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
+        Reason::Undone => "made by what is undone".to_owned(),
         Reason::LeftOver => format!("left over from an interrupted run ({})", change.id.as_deref().unwrap_or_default()),
     }
 }

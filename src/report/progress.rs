@@ -52,6 +52,8 @@ fn line(event: &Event) {
         Event::Failed { address, op, message } => {
             talk(&format!("  {} {address} failed: {message}", Style::Removed.of(doing(*op))));
         }
+        Event::RollingBack { why } => talk(&format!("{} {why}", Style::Changed.of("Rolling back:"))),
+        Event::Unrecorded { message } => talk(&format!("{} this run could not be recorded: {message}", Style::Changed.of("warning:"))),
     }
 }
 

@@ -1,0 +1,133 @@
+//! `acme rollback`: undo an unfinished run, the last finished one, or go back to an earlier revision.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::Value;
+
+use super::{
+    FAILED, Global, Target,
+    apply::{mode, show, tell},
+    context::Session,
+};
+use crate::{
+    discover::{Hints, address_of, discover, discover_afresh},
+    history::History,
+    journal::{Outcome, Phase, touched},
+    plan::{Nulls, Plan, restore, target_stack},
+    report::{self, progress},
+    resource::Tags,
+    run::{Forward, Unfinished, WayBack, targets},
+    stack::Address,
+};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Go back to how the stack was after this revision, instead of undoing the last run.
+    #[arg(long, value_name = "REVISION")]
+    to: Option<u64>,
+    /// Never ask; without it and without a terminal, refuse.
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    global: Global,
+}
+
+pub async fn run(arguments: &Arguments) -> Result<u8> {
+    let global = &arguments.global;
+    let session = Session::open(&arguments.target, global).await?;
+    let account = session.account().await?;
+    let history = session.history(global, &account);
+    let unfinished = Unfinished::read(&history).await?;
+    if unfinished.chain.is_empty() {
+        return undo(arguments, session, &account, history).await;
+    }
+    if arguments.to.is_some() {
+        bail!("the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further");
+    }
+    if let Some(damage) = unfinished.chain.iter().find_map(|replay| replay.damage.as_ref()) {
+        report::talk(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));
+    }
+    let name = (session.stack.name.as_str(), session.stack.environment.as_str());
+    let back = WayBack::plan(&session.cloud, name, &unfinished.touched, &account).await?;
+    show(&back.plan, global)?;
+    if !agreed(arguments, &session, &back.plan)? {
+        return Ok(FAILED);
+    }
+    let (events, shown) = progress::show(mode(global));
+    let run = session.run(&arguments.target, history, events, ("rollback", &account))?;
+    let ended = run.roll_back(back, &unfinished).await?;
+    shown.await?;
+    session.stats(global);
+    Ok(tell(&ended, "rollback", &arguments.target))
+}
+
+/// Undoes the last finished run, or all since a revision. What it makes anew is empty; what it deletes is protected as ever.
+async fn undo(arguments: &Arguments, session: Session, account: &str, history: History) -> Result<u8> {
+    let global = &arguments.global;
+    let (mut targets, hints) = match arguments.to {
+        None => {
+            let done = last_done(&history).await?;
+            let Some(number) = done else { bail!("there is no run of {} ({}) to undo", session.stack.name, session.stack.environment) };
+            let touched = touched(&[history.journal(number).await?]);
+            (targets(&touched), Hints::default())
+        }
+        Some(number) => {
+            let Some(revision) = history.revision(number).await? else {
+                bail!("there is no record of revision {number}: `acme history` lists those there are");
+            };
+            let world = discover(&session.cloud, &session.stack, Hints::default()).await?;
+            let gone = |address: Address| {
+                (
+                    address,
+                    crate::plan::Target { before: None, expected: Value::Null, tags: Tags::new(), needs: Default::default(), fresh: false },
+                )
+            };
+            let mut targets: BTreeMap<_, _> = world.iter().filter_map(address_of).map(gone).collect();
+            for (address, live) in revision.live {
+                let target = gone(address.clone()).1;
+                targets.insert(address, crate::plan::Target { before: Some(live), ..target });
+            }
+            (targets, Hints::default())
+        }
+    };
+    targets.values_mut().for_each(|target| target.fresh = false);
+    let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
+    let world = discover_afresh(&session.cloud, &stack, hints).await?;
+    let plan = restore(&mut stack, &targets, &world, session.cloud.region(), account);
+    show(&plan, global)?;
+    if !agreed(arguments, &session, &plan)? {
+        return Ok(FAILED);
+    }
+    let (events, shown) = progress::show(mode(global));
+    let run = session.run(&arguments.target, history, events, ("rollback", account))?;
+    let way = Forward { stack: &stack, plan: &plan, world, nulls: Nulls::Absent, roll_back: true };
+    let ended = run.apply(way, &Unfinished::default()).await?;
+    shown.await?;
+    session.stats(global);
+    Ok(tell(&ended, "rollback", &arguments.target))
+}
+
+/// The last run that ended well and is not undone yet.
+async fn last_done(history: &History) -> Result<Option<u64>> {
+    for number in history.numbers().await?.into_iter().rev() {
+        if history.journal(number).await?.state.phase == Phase::Ended(Outcome::Done) {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
+}
+
+fn agreed(arguments: &Arguments, session: &Session, plan: &Plan) -> Result<bool> {
+    if plan.is_empty() || arguments.yes {
+        return Ok(true);
+    }
+    let agreed = super::agreed(&format!("Go back in {} ({})?", session.stack.name, session.stack.environment))?;
+    if !agreed {
+        report::talk("Nothing was done.");
+    }
+    Ok(agreed)
+}

@@ -1,0 +1,119 @@
+//! The revisions of a stack: who did what when, and how it ended. A memory, not the state: without it every plan is the same.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::Result,
+    backend::{Backend, When},
+    journal::{Begin, Journal, Outcome, Phase, Replay, replay},
+    kind::Live,
+    stack::Address,
+};
+
+/// The revisions of one stack and environment.
+#[derive(Clone, Debug)]
+pub struct History {
+    backend: Backend,
+    key: String,
+}
+
+/// What is kept of a run that is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Name and version of the format, [`FORMAT`].
+    pub format: String,
+    /// Who ran what.
+    pub begin: Begin,
+    /// When it began, milliseconds since 1970.
+    pub began: u64,
+    /// When it ended, milliseconds since 1970.
+    pub ended: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it did, in order: an action and an address.
+    pub done: Vec<(String, Address)>,
+    /// What the stack consisted of afterwards.
+    pub live: BTreeMap<Address, Live>,
+}
+
+/// Name and version of the format of a [`Revision`].
+pub const FORMAT: &str = "acme-revision/1";
+
+impl History {
+    /// The history of a stack's environment.
+    pub fn new(backend: Backend, stack: &str, environment: &str) -> History {
+        History { backend, key: format!("{stack}/{environment}/revisions") }
+    }
+
+    /// Numbers of all revisions, the latest last.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn numbers(&self) -> Result<Vec<u64>> {
+        let mut numbers: Vec<u64> = self.backend.list(&self.key).await?.iter().filter_map(|name| name.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// The journal of a revision, as far as it can be believed.
+    ///
+    /// # Errors
+    /// When the backend can't be read; a damaged journal is no error.
+    pub async fn journal(&self, number: u64) -> Result<Replay> {
+        Ok(replay(&self.backend.read(&self.under(number, "journal")).await?.unwrap_or_default()))
+    }
+
+    /// What was kept of a revision when it ended; `None` when it did not end, or what was kept can't be understood.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn revision(&self, number: u64) -> Result<Option<Revision>> {
+        let object = self.backend.get(&self.under(number, "revision.json")).await?;
+        Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
+    }
+
+    /// The unfinished run and those it went on from, in order of time; empty when the last one left nothing to do.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn unfinished(&self) -> Result<Vec<Replay>> {
+        let mut chain = Vec::new();
+        let mut number = self.numbers().await?.last().copied();
+        while let Some(n) = number {
+            let replay = self.journal(n).await?;
+            // Later links of the chain are unfinished by what was said of them then.
+            if chain.is_empty() && !replay.is_unfinished() {
+                break;
+            }
+            number = replay.begin.as_ref().and_then(|begin| begin.continues).filter(|earlier| *earlier < n);
+            chain.push(replay);
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// A new journal, of the next revision.
+    pub fn begin(&self, number: u64) -> Journal {
+        Journal::new(self.backend.clone(), self.under(number, "journal"))
+    }
+
+    /// Keeps what is to be remembered of a run that is over.
+    ///
+    /// # Errors
+    /// When the backend can't be written.
+    pub async fn keep(&self, revision: &Revision) -> Result<()> {
+        let text = serde_json::to_vec(revision)?;
+        self.backend.put(&self.under(revision.begin.revision, "revision.json"), &text, &When::Any).await.map(|_| ())
+    }
+
+    fn under(&self, number: u64, name: &str) -> String {
+        format!("{}/{number:06}/{name}", self.key)
+    }
+}
+
+/// Whether a run was left standing on purpose: what it did is the new starting point.
+pub fn was_kept(replay: &Replay) -> bool {
+    replay.state.phase == Phase::Ended(Outcome::Kept)
+}

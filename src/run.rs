@@ -1,0 +1,329 @@
+//! One run from its first journal line to its last: carry out, and where that fails, put back what was there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    aws::{Error, Result, Sort},
+    cloud::Cloud,
+    discover::{Hints, World, address_of, discover_afresh, kind_of, unmarked},
+    execute::{self, Event, Guard, Hands, Ways, execute},
+    history::{FORMAT, History, Revision, was_kept},
+    journal::{Begin, Journal, Outcome, Record, Replay, Touched, touched},
+    kind::Live,
+    plan::{Nulls, Op, Plan, Target, restore, target_stack},
+    resource::Tags,
+    stack::{Address, Stack},
+};
+
+/// What a run works with.
+pub struct Run<I> {
+    /// Where the resources live.
+    pub cloud: Arc<Cloud>,
+    /// Where it is remembered.
+    pub history: History,
+    /// Whether this process still holds the lease.
+    pub guard: Guard,
+    /// Whether the user asked to stop.
+    pub interrupt: I,
+    /// Hears what happens.
+    pub events: mpsc::UnboundedSender<Event>,
+    /// Who runs what; `revision` and `continues` are filled in here.
+    pub begin: Begin,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Number of its revision.
+    pub revision: u64,
+    /// In a word.
+    pub outcome: Outcome,
+    /// What was carried out.
+    pub forward: execute::Outcome,
+    /// What was put back, where that was tried.
+    pub back: Option<Back>,
+    /// Whether the user asked to stop.
+    pub interrupted: bool,
+}
+
+/// How putting back ended.
+#[derive(Debug)]
+pub enum Back {
+    /// It was tried; failures are in here.
+    Tried(execute::Outcome),
+    /// It could not even be tried.
+    Failed(Error),
+}
+
+impl Back {
+    /// Whether everything is as it was.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Back::Tried(outcome) if outcome.is_whole())
+    }
+}
+
+/// What unfinished runs left behind.
+#[derive(Clone, Debug, Default)]
+pub struct Unfinished {
+    /// Their journals, in order of time.
+    pub chain: Vec<Replay>,
+    /// What they touched.
+    pub touched: BTreeMap<Address, Touched>,
+}
+
+impl Unfinished {
+    /// Reads what the last run left.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn read(history: &History) -> Result<Unfinished> {
+        let chain = history.unfinished().await?;
+        let touched = touched(&chain);
+        Ok(Unfinished { chain, touched })
+    }
+
+    /// The revision that was left unfinished.
+    pub fn revision(&self) -> Option<u64> {
+        self.chain.last()?.begin.as_ref().map(|begin| begin.revision)
+    }
+
+    /// What discovery should know on the way forward.
+    pub fn hints(&self) -> Hints {
+        Hints { ids: BTreeMap::new(), ..hints(&self.touched) }
+    }
+
+    /// Tokens of creates without an answer that are to be made again the same.
+    fn tokens(&self, stack: &Stack) -> BTreeMap<Address, String> {
+        let open = self.touched.iter().filter(|(address, touched)| {
+            touched.open_create.is_some() && stack.resources.get(*address).is_some_and(|declared| declared.spec == touched.expected)
+        });
+        open.map(|(address, touched)| (address.clone(), touched.token.clone())).collect()
+    }
+}
+
+impl<I: Fn() -> bool> Run<I> {
+    /// Carries a plan out. When it fails, or the user asks to stop, and `roll_back` is wanted, everything that this run and the
+    /// unfinished one before it touched is put back.
+    ///
+    /// # Errors
+    /// When the run can't even begin: nothing was changed then.
+    pub async fn apply(mut self, way: Forward<'_>, unfinished: &Unfinished) -> Result<Ended> {
+        let Forward { stack, plan, world, nulls, roll_back } = way;
+        let goes_on = unfinished.chain.last().is_some_and(|last| !was_kept(last));
+        let chain = if goes_on { unfinished.chain.clone() } else { Vec::new() };
+        let (journal, began) = self.begin(unfinished.revision().filter(|_| goes_on)).await?;
+        let before: BTreeMap<Address, Live> = plan.changes.iter().filter_map(|c| Some((c.address.clone(), c.before.clone()?))).collect();
+        let ways = Ways {
+            hands: self.hands(&journal),
+            interrupt: &self.interrupt,
+            events: self.events.clone(),
+            nulls,
+            tokens: unfinished.tokens(stack),
+        };
+        let forward = execute(stack, plan, world, ways).await;
+        let interrupted = forward.interrupted;
+        let mut back = None;
+        let outcome = if forward.is_whole() {
+            Outcome::Done
+        } else if forward.failed.iter().any(|failure| failure.error.is_expired() || failure.error.code == "LeaseLost") {
+            Outcome::Stuck
+        } else if !roll_back {
+            Outcome::Kept
+        } else if cleared(plan, &forward) {
+            // Something is gone for good: from here on there is only forward.
+            Outcome::Stuck
+        } else {
+            let tried = self.put_back(&journal, stack, chain, &why(&forward)).await;
+            let whole = tried.is_whole();
+            back = Some(tried);
+            if whole { Outcome::RolledBack } else { Outcome::Stuck }
+        };
+        let live = if outcome == Outcome::RolledBack { before } else { forward.live.clone() };
+        self.end(&journal, began, outcome, &forward, live).await;
+        Ok(Ended { revision: self.begin.revision, outcome, forward, back, interrupted })
+    }
+
+    /// Puts back what unfinished runs touched, as a run of its own that goes on from the last of them.
+    ///
+    /// # Errors
+    /// When the run can't even begin: nothing was changed then.
+    pub async fn roll_back(mut self, back: WayBack, unfinished: &Unfinished) -> Result<Ended> {
+        let (journal, began) = self.begin(unfinished.revision()).await?;
+        journal.write(Record::Rollback { why: "asked for".to_owned() }).await?;
+        let forward = self.go_back(&journal, back).await?;
+        let interrupted = forward.interrupted;
+        let outcome = if forward.is_whole() { Outcome::RolledBack } else { Outcome::Stuck };
+        let live = forward.live.clone();
+        self.end(&journal, began, outcome, &forward, live).await;
+        Ok(Ended { revision: self.begin.revision, outcome, forward, back: None, interrupted })
+    }
+
+    async fn begin(&mut self, continues: Option<u64>) -> Result<(Journal, u64)> {
+        self.begin.revision = self.history.numbers().await?.last().copied().unwrap_or(0) + 1;
+        self.begin.continues = continues;
+        let journal = self.history.begin(self.begin.revision);
+        journal.write(Record::Begin(Box::new(self.begin.clone()))).await?;
+        Ok((journal, now()))
+    }
+
+    fn hands(&self, journal: &Journal) -> Hands {
+        Hands { cloud: self.cloud.clone(), journal: journal.clone(), guard: self.guard.clone() }
+    }
+
+    async fn put_back(&self, journal: &Journal, stack: &Stack, mut chain: Vec<Replay>, why: &str) -> Back {
+        let tried = async {
+            journal.write(Record::Rollback { why: why.to_owned() }).await?;
+            // Nobody listens when progress is not shown.
+            self.events.send(Event::RollingBack { why: why.to_owned() }).ok();
+            chain.push(self.history.journal(self.begin.revision).await?);
+            let touched = touched(&chain);
+            let back = WayBack::plan(&self.cloud, (&stack.name, &stack.environment), &touched, &self.begin.account).await?;
+            if let Some(obstacle) = back.plan.obstacles.first() {
+                return Err(Error::new(Sort::Refused, "Obstacle", format!("{}: {}", obstacle.message, obstacle.help)));
+            }
+            self.go_back(journal, back).await
+        };
+        match tried.await {
+            Ok(outcome) => Back::Tried(outcome),
+            Err(error) => Back::Failed(error),
+        }
+    }
+
+    async fn go_back(&self, journal: &Journal, back: WayBack) -> Result<execute::Outcome> {
+        let hands = self.hands(journal);
+        for (live, kept) in &back.forgotten {
+            let kind = kind_of(live)?;
+            self.cloud.retag(kind, &live.id, live.arn(), kept, &live.tags).await?;
+        }
+        // A second wish to stop ends the process; the first one may be what brought us here.
+        let ways = Ways { hands, interrupt: || false, events: self.events.clone(), nulls: Nulls::Absent, tokens: BTreeMap::new() };
+        Ok(execute(&back.stack, &back.plan, back.world, ways).await)
+    }
+
+    /// Remembering may fail; what was done is done all the same.
+    async fn end(&self, journal: &Journal, began: u64, outcome: Outcome, forward: &execute::Outcome, live: BTreeMap<Address, Live>) {
+        let done = forward.done.iter().map(|(address, op)| (verb(*op).to_owned(), address.clone())).collect();
+        let format = FORMAT.to_owned();
+        let revision = Revision { format, begin: self.begin.clone(), began, ended: now(), outcome, done, live };
+        let ended = async {
+            journal.write(Record::End { outcome }).await?;
+            self.history.keep(&revision).await
+        };
+        if let Err(error) = ended.await {
+            self.events.send(Event::Unrecorded { message: error.to_string() }).ok();
+        }
+    }
+}
+
+/// What is carried out.
+pub struct Forward<'a> {
+    /// What is wanted.
+    pub stack: &'a Stack,
+    /// How to get there.
+    pub plan: &'a Plan,
+    /// What is there.
+    pub world: World,
+    /// What `null` in the stack's specs means.
+    pub nulls: Nulls,
+    /// Whether a failure is undone.
+    pub roll_back: bool,
+}
+
+/// How to put back what was there.
+pub struct WayBack {
+    /// What shall be there again, and what is looked for so that it can go.
+    pub stack: Stack,
+    /// How to get there.
+    pub plan: Plan,
+    /// What is there.
+    pub world: World,
+    /// What had its marks taken off, as it was with them, and the tags it has now.
+    forgotten: Vec<(Live, Tags)>,
+}
+
+impl WayBack {
+    /// Reads what is there and plans to undo what `touched` says. `name` is the stack's and the environment's.
+    ///
+    /// # Errors
+    /// When what is there can't be read.
+    pub async fn plan(cloud: &Cloud, name: (&str, &str), touched: &BTreeMap<Address, Touched>, account: &str) -> Result<WayBack> {
+        let targets = targets(touched);
+        let mut stack = target_stack(name.0, name.1, &targets);
+        let mut world = discover_afresh(cloud, &stack, hints(touched)).await?;
+        if wait_until_visible(cloud, &world, touched).await {
+            world = discover_afresh(cloud, &stack, hints(touched)).await?;
+        }
+        let forgotten = touched.values().filter(|touched| touched.forgotten).filter_map(|touched| touched.before.as_ref());
+        let forgotten = forgotten.map(|live| (live.clone(), unmarked(&live.tags))).collect();
+        let plan = restore(&mut stack, &targets, &world, cloud.region(), account);
+        Ok(WayBack { stack, plan, world, forgotten })
+    }
+}
+
+/// What undoing a run has to put back; what the run made holds nothing yet.
+pub fn targets(touched: &BTreeMap<Address, Touched>) -> BTreeMap<Address, Target> {
+    touched.iter().map(|(address, touched)| (address.clone(), target(touched))).collect()
+}
+
+fn target(touched: &Touched) -> Target {
+    Target {
+        before: touched.before.clone(),
+        expected: touched.expected.clone(),
+        tags: touched.tags.clone(),
+        needs: touched.needs.clone(),
+        fresh: true,
+    }
+}
+
+fn hints(touched: &BTreeMap<Address, Touched>) -> Hints {
+    let began = touched.iter().filter(|(_, touched)| touched.created).map(|(address, _)| address.clone());
+    let ids = touched.iter().filter_map(|(address, touched)| Some((address.clone(), touched.before.as_ref()?.id.clone())));
+    Hints { began: began.collect(), ids: ids.collect() }
+}
+
+/// Waits until what was made just before a crash must be visible, if any of it is not. True when reading again may show more.
+pub async fn wait_until_visible(cloud: &Cloud, world: &World, touched: &BTreeMap<Address, Touched>) -> bool {
+    let seen: BTreeSet<Address> = world.iter().filter_map(address_of).collect();
+    let unseen = touched.iter().filter(|(address, _)| !seen.contains(address));
+    let Some(latest) = unseen.filter_map(|(_, touched)| touched.open_create).max() else { return false };
+    let age = Duration::from_millis(now().saturating_sub(latest));
+    let Some(rest) = cloud.lag().checked_sub(age).filter(|rest| !rest.is_zero()) else { return false };
+    tokio::time::sleep(rest).await;
+    true
+}
+
+/// Whether something may be gone that can't be made again as it was.
+fn cleared(plan: &Plan, forward: &execute::Outcome) -> bool {
+    let late = |address: &Address| plan.clear.node_weights().any(|step| plan.changes[step.change].address == *address);
+    let leaves = |op: Op| matches!(op, Op::Delete | Op::Forget);
+    forward.past_pivot
+        && (forward.done.iter().any(|(address, op)| leaves(*op) && late(address))
+            || forward.failed.iter().any(|failure| leaves(failure.op) && failure.error.sort == Sort::Unreachable))
+}
+
+fn why(forward: &execute::Outcome) -> String {
+    match forward.failed.first() {
+        Some(failure) => format!("{} {} failed: {}", verb(failure.op), failure.address, failure.error.code),
+        None => "interrupted".to_owned(),
+    }
+}
+
+fn verb(op: Op) -> &'static str {
+    match op {
+        Op::Create => "create",
+        Op::Update => "update",
+        Op::Delete => "delete",
+        Op::Forget => "forget",
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
