@@ -18,7 +18,7 @@ pub use lifecycle::{LifecycleRule, Transition};
 use super::iam_role::align_policy;
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
-    resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource, Tags},
+    resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::Policy,
 };
 
@@ -230,17 +230,12 @@ fn set<T: Default + PartialEq>(number: T) -> Option<T> {
 /// Everything about one bucket, each part with a call of its own. What was never set is answered as "not found".
 async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Option<Observed<S3Bucket>>> {
     let (client, bucket, arn) = (&aws.s3, name.as_str(), arn(&name));
-    let read_tags = async {
-        match scope.tags(&arn) {
-            Some(tags) => Ok(tags),
-            None => {
-                let reply = aws::found(client.get_bucket_tagging().bucket(bucket).send().await)?;
-                Ok::<Tags, Error>(reply.map(|reply| tags::from_s3(reply.tag_set())).unwrap_or_default())
-            }
-        }
+    let ask_tags = async {
+        let reply = aws::found(client.get_bucket_tagging().bucket(bucket).send().await)?;
+        Ok(reply.map(|reply| tags::from_s3(reply.tag_set())))
     };
     let (tags, versioning, encryption, blocks, ownership, lifecycle, policy, cors) = tokio::try_join!(
-        read_tags,
+        scope.tags_or(&arn, ask_tags),
         async { aws::found(client.get_bucket_versioning().bucket(bucket).send().await) },
         async { aws::found(client.get_bucket_encryption().bucket(bucket).send().await) },
         async { aws::found(client.get_public_access_block().bucket(bucket).send().await) },
@@ -250,6 +245,7 @@ async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Option<Observed<
         async { aws::found(client.get_bucket_cors().bucket(bucket).send().await) },
     )?;
     // Versioning always has an answer: without one the bucket was deleted after it was listed.
+    let tags = tags.unwrap_or_default();
     let Some(versioning) = versioning.filter(|_| scope.owns(&tags) || scope.wanted.contains(bucket)) else { return Ok(None) };
     let encryption = encryption.and_then(|reply| reply.server_side_encryption_configuration);
     let blocks = blocks.and_then(|reply| reply.public_access_block_configuration);
