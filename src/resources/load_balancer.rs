@@ -12,7 +12,7 @@ use super::{security_group::SecurityGroup, subnet::Subnet};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
-    types::Ref,
+    types::{Ref, ids},
 };
 
 /// A load balancer.
@@ -206,9 +206,9 @@ impl Resource for LoadBalancer {
             LoadBalancerType::Gateway => LoadBalancerTypeEnum::Gateway,
         });
         let call = call.set_scheme((self.kind != LoadBalancerType::Gateway).then_some(scheme)).ip_address_type(self.address_type());
-        let call = call.set_subnets(Some(self.subnets.iter().map(|s| s.get().to_owned()).collect()));
-        let groups: Vec<_> = self.security_groups.iter().map(|g| g.get().to_owned()).collect();
-        let reply = call.set_security_groups((!groups.is_empty()).then_some(groups)).send().await?;
+        let call = call.set_subnets(Some(ids(&self.subnets)));
+        let groups = Some(ids(&self.security_groups)).filter(|groups| !groups.is_empty());
+        let reply = call.set_security_groups(groups).send().await?;
         let made = reply.load_balancers.unwrap_or_default().into_iter().next();
         made.and_then(|lb| lb.load_balancer_arn).ok_or_else(|| Error::missing("LoadBalancerArn"))
     }
@@ -234,12 +234,10 @@ impl Resource for LoadBalancer {
             elb.set_ip_address_type().load_balancer_arn(id).ip_address_type(self.address_type()).send().await?;
         }
         if changed.has("/subnets") {
-            let subnets = self.subnets.iter().map(|s| s.get().to_owned()).collect();
-            elb.set_subnets().load_balancer_arn(id).set_subnets(Some(subnets)).send().await?;
+            elb.set_subnets().load_balancer_arn(id).set_subnets(Some(ids(&self.subnets))).send().await?;
         }
         if changed.has("/security_groups") {
-            let groups = self.security_groups.iter().map(|g| g.get().to_owned()).collect();
-            elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(groups)).send().await?;
+            elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(ids(&self.security_groups))).send().await?;
         }
         let attributes = self.attributes(changed);
         if !attributes.is_empty() {
