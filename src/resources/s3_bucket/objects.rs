@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use crate::aws::{self, Aws, Error, Result, Sort};
 
 /// How many objects there are, in words; `None`: none.
-pub async fn count(aws: &Aws, bucket: &str) -> Result<Option<String>> {
+pub(super) async fn count(aws: &Aws, bucket: &str) -> Result<Option<String>> {
     let Some(page) = aws::found(aws.s3.list_object_versions().bucket(bucket).send().await)? else { return Ok(None) };
     // Old versions and what delete markers hide are data too.
     Ok(match (page.versions().len(), page.is_truncated == Some(true)) {
@@ -18,7 +18,7 @@ pub async fn count(aws: &Aws, bucket: &str) -> Result<Option<String>> {
 }
 
 /// Deletes every version of every object, every delete marker, and every unfinished upload.
-pub async fn delete_all(aws: &Aws, bucket: &str) -> Result<()> {
+pub(super) async fn delete_all(aws: &Aws, bucket: &str) -> Result<()> {
     let (mut key, mut version) = (None, None);
     loop {
         let call = aws.s3.list_object_versions().bucket(bucket).set_key_marker(key).set_version_id_marker(version);
