@@ -1,6 +1,7 @@
 //! The contract every resource type fulfils: what a user may write, how AWS is read and changed.
 //!
-//! A type is one file in `src/resources/`. Generics end in [`crate::kind::Kind::of`]; the engine sees data only.
+//! A type is one file in `src/resources/`; where it has a second subject, that lies in a folder of the type's name. Generics end in
+//! [`crate::kind::Kind::of`]; the engine sees data only.
 
 use std::{collections::BTreeMap, future::Future, time::Duration};
 

@@ -3,9 +3,11 @@
 mod batch;
 mod calls;
 mod error;
+mod read;
 mod scope;
 mod stand_in;
 pub mod tags;
+mod words;
 
 use std::time::Duration;
 
@@ -16,8 +18,10 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 pub use batch::DnsChanges;
 pub use calls::{Calls, Count};
 pub use error::{Error, Result, Sort, found};
+pub use read::each;
 pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope};
 pub use tags::Service;
+pub use words::{text, word};
 
 /// EC2 and IAM show what was made within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).

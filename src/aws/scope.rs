@@ -1,7 +1,11 @@
 //! What a `list` shall return, and what is known before it asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
 
+use super::Result;
 use crate::resource::Tags;
 
 /// Mark: the stack's name.
@@ -44,6 +48,16 @@ impl Scope {
         let name = || arn.rsplit([':', '/']).next().and_then(|name| self.sent.get(name));
         let indexed = || self.index.as_ref().filter(|_| !self.fresh).and_then(|index| index.get(arn));
         self.sent.get(arn).or_else(name).or_else(indexed).cloned()
+    }
+    /// Its tags as [`Scope::tags`] knows them, else as the service answers. `None`: it is gone.
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn tags_or(&self, arn: &str, ask: impl Future<Output = Result<Option<Tags>>>) -> Result<Option<Tags>> {
+        match self.tags(arn) {
+            Some(tags) => Ok(Some(tags)),
+            None => ask.await,
+        }
     }
     /// Whether these tags carry this stack's marks.
     pub fn owns(&self, tags: &Tags) -> bool {

@@ -13,7 +13,6 @@ use aws_sdk_acm::types::{
     ValidationMethod,
 };
 use aws_sdk_route53::types::{ChangeAction, HostedZone, ResourceRecord, ResourceRecordSet, RrType};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +21,7 @@ use super::{
     dns_zone::{DnsZone, short},
 };
 use crate::{
-    aws::{Aws, Error, Result, STACK, Scope, Service, Sort, found, tags},
+    aws::{Aws, Error, Result, STACK, Scope, Service, Sort, each, found, tags},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{DnsName, Ref},
 };
@@ -90,32 +89,23 @@ impl Resource for Certificate {
             let arn = summary.certificate_arn.clone()?;
             scope.index.as_ref().is_none_or(|index| index.contains_key(&arn) || young(&summary)).then_some(arn)
         });
-        let observed: Vec<_> = stream::iter(own)
-            .map(|arn| async move {
-                let tags = match scope.tags(&arn) {
-                    Some(tags) => tags,
-                    None => match found(aws.acm.list_tags_for_certificate().certificate_arn(&arn).send().await)? {
-                        Some(reply) => tags::from_acm(reply.tags.as_deref().unwrap_or_default()),
-                        None => return Ok(None),
-                    },
-                };
-                if !scope.owns(&tags) {
-                    return Ok(None);
-                }
-                let Some(detail) = detail(aws, &arn).await? else { return Ok(None) };
-                let phase = phase(&detail);
-                Ok::<_, Error>(Some(Observed {
-                    tags,
-                    spec: Certificate::read(&detail, &phase),
-                    phase,
-                    outputs: Outputs { arn: arn.clone(), validation_records: validation_records(&detail) },
-                    id: arn,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(observed.into_iter().flatten().collect())
+        each(own, |arn| async move {
+            let ask = async {
+                let reply = found(aws.acm.list_tags_for_certificate().certificate_arn(&arn).send().await)?;
+                Ok(reply.map(|reply| tags::from_acm(reply.tags())))
+            };
+            let Some(tags) = scope.tags_or(&arn, ask).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
+            let Some(detail) = detail(aws, &arn).await? else { return Ok(None) };
+            let phase = phase(&detail);
+            Ok(Some(Observed {
+                tags,
+                spec: Certificate::read(&detail, &phase),
+                phase,
+                outputs: Outputs { arn: arn.clone(), validation_records: validation_records(&detail) },
+                id: arn,
+            }))
+        })
+        .await
     }
 
     /// With the same token AWS answers with the same certificate for an hour.

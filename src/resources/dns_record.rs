@@ -1,22 +1,23 @@
 //! `dns_record`: a record set of a hosted zone. It has no tags; like external-dns we put a TXT record beside it that says whose
 //! it is, in the same change batch, so that neither exists without the other.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{Ipv4Addr, Ipv6Addr},
-};
+mod mark;
+mod value;
 
-use aws_sdk_route53::types::{
-    AliasTarget, Change, ChangeAction, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, ResourceRecordSetRegion, RrType,
-};
-use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ResourceRecord, ResourceRecordSet, ResourceRecordSetRegion, RrType};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::IntoDeserializer};
+use serde::{Deserialize, Serialize};
+
+pub(super) use mark::mark;
+use mark::{mark_name, marked};
+pub use value::RecordType;
 
 use super::dns_zone::DnsZone;
 use crate::{
-    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, found},
-    resource::{Changed, Cx, Observed, Phase, Problem, Resource, Tags},
+    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, each, found, text, word},
+    resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{DnsName, Ref},
 };
 
@@ -59,22 +60,6 @@ pub struct DnsRecord {
     /// Id of the health check without whose success it does not answer. Default: none.
     #[serde(default)]
     pub health_check: String,
-}
-
-/// Record type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[allow(missing_docs)]
-pub enum RecordType {
-    A,
-    Aaaa,
-    Caa,
-    Cname,
-    Mx,
-    Ns,
-    Ptr,
-    Srv,
-    Txt,
 }
 
 /// Role in a failover pair.
@@ -120,8 +105,8 @@ impl Resource for DnsRecord {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let zones = stream::iter(scope.parents.clone()).map(|zone| of_zone(aws, scope, zone)).buffer_unordered(8);
-        Ok(zones.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+        let zones = each(scope.parents.clone(), |zone| of_zone(aws, scope, zone)).await?;
+        Ok(zones.into_iter().flatten().collect())
     }
 
     /// CREATE, not UPSERT: AWS refuses when someone else's record has the name. The mark is an UPSERT, because it may have
@@ -157,7 +142,7 @@ impl Resource for DnsRecord {
             answer => return answer,
         }
         let zone = live.zone.get();
-        let (kind, mark) = (RrType::from(live.kind.text()), mark_name(&live.domain, live.kind));
+        let (kind, mark) = (RrType::from(text(&live.kind).as_str()), mark_name(&live.domain, live.kind));
         let (sets, marks) = tokio::try_join!(at(cx.aws, zone, live.domain.as_str(), &kind), at(cx.aws, zone, &mark, &RrType::Txt))?;
         let same = |set: &ResourceRecordSet| set.set_identifier().unwrap_or_default() == live.set_identifier;
         let sets = sets.into_iter().chain(marks).filter(same);
@@ -179,17 +164,8 @@ impl Resource for DnsRecord {
         if self.kind == RecordType::Cname && self.values.len() > 1 {
             problems.push(Problem::new("/values", "a CNAME has one value"));
         }
-        for value in self.values.iter().filter(|value| !value.contains("${")) {
-            let wrong = match self.kind {
-                RecordType::A => value.parse::<Ipv4Addr>().is_err(),
-                RecordType::Aaaa => value.parse::<Ipv6Addr>().is_err(),
-                RecordType::Mx => value.split_whitespace().count() != 2,
-                RecordType::Srv => value.split_whitespace().count() != 4,
-                _ => false,
-            };
-            if wrong {
-                problems.push(Problem::new("/values", format!("`{value}` is no value of type {}", self.kind.text())));
-            }
+        for value in self.values.iter().filter(|value| !value.contains("${") && !self.kind.takes(value)) {
+            problems.push(Problem::new("/values", format!("`{value}` is no value of type {}", text(&self.kind))));
         }
         let routings = [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue];
         let count = routings.into_iter().filter(|set| *set).count();
@@ -218,11 +194,11 @@ impl Resource for DnsRecord {
 
 impl DnsRecord {
     fn id(&self) -> String {
-        format!("{}/{}/{}/{}", self.zone.get(), self.domain, self.kind.text(), self.set_identifier)
+        format!("{}/{}/{}/{}", self.zone.get(), self.domain, text(&self.kind), self.set_identifier)
     }
 
     fn record_set(&self) -> Result<ResourceRecordSet> {
-        let set = ResourceRecordSet::builder().name(self.domain.as_str()).r#type(RrType::from(self.kind.text()));
+        let set = ResourceRecordSet::builder().name(self.domain.as_str()).r#type(RrType::from(text(&self.kind).as_str()));
         let set = match &self.alias {
             Some(alias) => {
                 let target = AliasTarget::builder().hosted_zone_id(&alias.zone_id).dns_name(alias.target.as_str());
@@ -230,24 +206,21 @@ impl DnsRecord {
             }
             None => set.ttl(self.ttl_seconds.into()).set_resource_records(Some(records(self.values.iter().map(|v| self.kind.written(v)))?)),
         };
-        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
-        let set = set.set_set_identifier(text(&self.set_identifier)).set_health_check_id(text(&self.health_check));
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let set = set.set_set_identifier(given(&self.set_identifier)).set_health_check_id(given(&self.health_check));
         let set = set.set_weight(self.weight.map(Into::into)).set_multi_value_answer(self.multivalue.then_some(true));
         let set = set.set_region(self.region.as_deref().map(ResourceRecordSetRegion::from));
-        let set = set.set_failover(self.failover.map(|role| match role {
-            Failover::Primary => ResourceRecordSetFailover::Primary,
-            Failover::Secondary => ResourceRecordSetFailover::Secondary,
-        }));
+        let set = set.set_failover(self.failover.map(|role| text(&role).as_str().into()));
         Ok(set.build()?)
     }
 
     fn mark(&self, cx: &Cx<'_>) -> Result<ResourceRecordSet> {
-        let text = format!("{STACK}={},{ENVIRONMENT}={},{ADDRESS}={}", cx.stack, cx.environment, cx.address);
-        mark(&mark_name(&self.domain, self.kind), &self.set_identifier, &text)
+        let says = format!("{STACK}={},{ENVIRONMENT}={},{ADDRESS}={}", cx.stack, cx.environment, cx.address);
+        mark(&mark_name(&self.domain, self.kind), &self.set_identifier, &says)
     }
 
     fn read(zone: &str, set: ResourceRecordSet) -> Option<DnsRecord> {
-        let kind = RecordType::named(set.r#type.as_str())?;
+        let kind = word(set.r#type.as_str()).ok()?;
         Some(DnsRecord {
             zone: Ref::to(zone),
             domain: DnsName::new(&set.name),
@@ -261,11 +234,7 @@ impl DnsRecord {
             }),
             set_identifier: set.set_identifier.unwrap_or_default(),
             weight: set.weight.and_then(|weight| weight.try_into().ok()),
-            failover: match set.failover {
-                Some(ResourceRecordSetFailover::Primary) => Some(Failover::Primary),
-                Some(ResourceRecordSetFailover::Secondary) => Some(Failover::Secondary),
-                _ => None,
-            },
+            failover: set.failover.and_then(|role| word(role.as_str()).ok()),
             region: set.region.map(|region| region.as_str().to_owned()),
             multivalue: set.multi_value_answer.unwrap_or_default(),
             health_check: set.health_check_id.unwrap_or_default(),
@@ -273,55 +242,19 @@ impl DnsRecord {
     }
 }
 
-impl RecordType {
-    fn text(self) -> &'static str {
-        match self {
-            RecordType::A => "A",
-            RecordType::Aaaa => "AAAA",
-            RecordType::Caa => "CAA",
-            RecordType::Cname => "CNAME",
-            RecordType::Mx => "MX",
-            RecordType::Ns => "NS",
-            RecordType::Ptr => "PTR",
-            RecordType::Srv => "SRV",
-            RecordType::Txt => "TXT",
-        }
-    }
-    fn named(text: &str) -> Option<RecordType> {
-        RecordType::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(text)).ok()
-    }
-    /// A value as AWS takes it.
-    fn written(self, value: &str) -> String {
-        if self == RecordType::Txt && !is_quoted(value) { quoted(value) } else { value.to_owned() }
-    }
-    /// A value as a user writes it.
-    fn read(self, value: &str) -> String {
-        if self == RecordType::Txt && is_quoted(value) { unquoted(value) } else { value.to_owned() }
-    }
-    /// A value in the form that is equal for all that means the same.
-    fn plain(self, value: &str) -> String {
-        match self {
-            RecordType::Txt => self.read(value),
-            RecordType::Aaaa => value.parse::<Ipv6Addr>().map_or_else(|_| value.to_owned(), |address| address.to_string()),
-            RecordType::A | RecordType::Caa => value.to_owned(),
-            _ => value.split_whitespace().map(|word| DnsName::new(word).to_string()).collect::<Vec<_>>().join(" "),
-        }
-    }
-}
-
 /// The stack's records of one zone: those with its mark.
-async fn of_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Vec<Observed<DnsRecord>>> {
-    let Some(sets) = found(every(aws, &zone).await)? else { return Ok(Vec::new()) };
+async fn of_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Option<Vec<Observed<DnsRecord>>>> {
+    let Some(sets) = found(every(aws, &zone).await)? else { return Ok(None) };
     let (marks, sets): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| set.r#type == RrType::Txt && set.name.starts_with("_acme-"));
     let key = |name: &str, set: &ResourceRecordSet| (name.to_owned(), set.set_identifier().unwrap_or_default().to_owned());
     let marks: BTreeMap<_, _> = marks.iter().map(|set| (key(DnsName::new(&set.name).as_str(), set), marked(set))).collect();
     let observed = sets.into_iter().filter_map(|set| {
-        let kind = RecordType::named(set.r#type.as_str())?;
+        let kind = word(set.r#type.as_str()).ok()?;
         let tags = marks.get(&key(&mark_name(&DnsName::new(&set.name), kind), &set)).filter(|tags| scope.owns(tags))?.clone();
         let spec = DnsRecord::read(&zone, set)?;
         Some(Observed { id: spec.id(), tags, phase: Phase::Ready, outputs: Outputs { fqdn: spec.domain.to_string() }, spec })
     });
-    Ok(observed.collect())
+    Ok(Some(observed.collect()))
 }
 
 /// Every record set of a zone, all pages.
@@ -350,84 +283,6 @@ pub(super) fn change(action: ChangeAction, set: ResourceRecordSet) -> Result<Cha
     Ok(Change::builder().action(action).resource_record_set(set).build()?)
 }
 
-/// A TXT record that says whose another record is. Its set identifier keeps marks of one name apart; any routing policy would do.
-pub(super) fn mark(name: &str, identifier: &str, text: &str) -> Result<ResourceRecordSet> {
-    let set = ResourceRecordSet::builder().name(name).r#type(RrType::Txt).ttl(five_minutes().into());
-    let set = if identifier.is_empty() { set } else { set.set_identifier(identifier).weight(0) };
-    Ok(set.set_resource_records(Some(records([quoted(text)])?)).build()?)
-}
-
-/// Name of a record's mark. A wildcard is allowed as the first label only.
-fn mark_name(domain: &DnsName, kind: RecordType) -> String {
-    let domain = domain.as_str().strip_prefix("*.").map_or_else(|| domain.to_string(), |rest| format!("_wildcard.{rest}"));
-    format!("_acme-{}.{domain}", kind.text().to_lowercase())
-}
-
-/// What a mark says.
-fn marked(set: &ResourceRecordSet) -> Tags {
-    let text = set.resource_records().first().map(|record| unquoted(&record.value)).unwrap_or_default();
-    text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
 fn records(values: impl IntoIterator<Item = String>) -> Result<Vec<ResourceRecord>> {
     values.into_iter().map(|value| Ok(ResourceRecord::builder().value(value).build()?)).collect()
-}
-
-fn is_quoted(text: &str) -> bool {
-    text.len() > 1 && text.starts_with('"') && text.ends_with('"')
-}
-
-/// Plain text as quoted strings of at most 255 bytes, anything but printable ASCII as octal numbers.
-/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html#TXTFormat>
-fn quoted(text: &str) -> String {
-    let escaped = |byte: &u8| match byte {
-        b'"' | b'\\' => format!("\\{}", char::from(*byte)),
-        0x20..=0x7e => char::from(*byte).to_string(),
-        _ => format!("\\{byte:03o}"),
-    };
-    let strings = text.as_bytes().chunks(255).map(|chunk| format!("\"{}\"", chunk.iter().map(escaped).collect::<String>()));
-    let strings = strings.collect::<Vec<_>>().join(" ");
-    if strings.is_empty() { "\"\"".to_owned() } else { strings }
-}
-
-/// The inverse of [`quoted`].
-fn unquoted(text: &str) -> String {
-    let (mut bytes, mut rest, mut inside) = (Vec::new(), text.as_bytes(), false);
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        let octal = || tail.get(..3).and_then(|t| std::str::from_utf8(t).ok()).and_then(|t| u8::from_str_radix(t, 8).ok());
-        match (byte, octal()) {
-            (b'"', _) => inside = !inside,
-            (b'\\', Some(value)) => {
-                bytes.push(value);
-                rest = &tail[3..];
-            }
-            (b'\\', None) => {
-                bytes.extend(tail.first());
-                rest = tail.get(1..).unwrap_or_default();
-            }
-            _ if inside => bytes.push(byte),
-            _ => {}
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_survives_quoting() {
-        for text in ["", "v=spf1 -all", "a \"b\" \\c", "grün", &"x".repeat(600)] {
-            assert_eq!(unquoted(&quoted(text)), text);
-        }
-        assert_eq!(quoted(&"x".repeat(256)), format!("\"{}\" \"x\"", "x".repeat(255)));
-        assert_eq!(unquoted(r#""a\040b" "c""#), "a bc");
-    }
-
-    #[test]
-    fn wildcards_have_marks() {
-        assert_eq!(mark_name(&DnsName::new("\\052.example.com."), RecordType::Aaaa), "_acme-aaaa._wildcard.example.com");
-    }
 }

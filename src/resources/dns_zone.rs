@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_route53::types::{HostedZone, HostedZoneConfig, ResourceTagSet, TagResourceType, Vpc as ZoneVpc, VpcRegion};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, found, tags},
+    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, each, found, tags},
     resource::{Changed, Cx, Observed, Phase, Resource, Tags},
     types::{DnsName, Ref},
 };
@@ -79,35 +78,27 @@ impl Resource for DnsZone {
             }
         }
         own.retain(|_, tags| scope.owns(tags));
-        let observed: Vec<_> = stream::iter(own)
-            .map(|(id, tags)| async move {
-                let Some(reply) = found(aws.route53.get_hosted_zone().id(&id).send().await)? else { return Ok(None) };
-                let zone = reply.hosted_zone.ok_or_else(|| Error::missing("HostedZone"))?;
-                let delegation = reply.delegation_set;
-                Ok::<_, Error>(Some(Observed {
-                    tags,
-                    phase: Phase::Ready,
-                    spec: DnsZone {
-                        domain: DnsName::new(&zone.name),
-                        comment: zone.config.and_then(|config| config.comment).unwrap_or_default(),
-                        vpcs: reply.vpcs.unwrap_or_default().into_iter().filter_map(|vpc| vpc.vpc_id.map(Ref::to)).collect(),
-                        delegation_set: delegation.as_ref().and_then(|set| set.id()).map(plain_id),
-                    },
-                    outputs: Outputs {
-                        arn: arn(&id),
-                        name_servers: delegation
-                            .into_iter()
-                            .flat_map(|set| set.name_servers)
-                            .map(|n| DnsName::new(&n).to_string())
-                            .collect(),
-                    },
-                    id,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(observed.into_iter().flatten().collect())
+        each(own, |(id, tags)| async move {
+            let Some(reply) = found(aws.route53.get_hosted_zone().id(&id).send().await)? else { return Ok(None) };
+            let zone = reply.hosted_zone.ok_or_else(|| Error::missing("HostedZone"))?;
+            let delegation = reply.delegation_set;
+            Ok(Some(Observed {
+                tags,
+                phase: Phase::Ready,
+                spec: DnsZone {
+                    domain: DnsName::new(&zone.name),
+                    comment: zone.config.and_then(|config| config.comment).unwrap_or_default(),
+                    vpcs: reply.vpcs.unwrap_or_default().into_iter().filter_map(|vpc| vpc.vpc_id.map(Ref::to)).collect(),
+                    delegation_set: delegation.as_ref().and_then(|set| set.id()).map(plain_id),
+                },
+                outputs: Outputs {
+                    arn: arn(&id),
+                    name_servers: delegation.into_iter().flat_map(|set| set.name_servers).map(|n| DnsName::new(&n).to_string()).collect(),
+                },
+                id,
+            }))
+        })
+        .await
     }
 
     /// CreateHostedZone takes no tags. Its caller reference is kept for good, so it carries the marks until they are set.
@@ -162,15 +153,15 @@ async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {
     match all.map_err(Error::from) {
         Ok(reply) => Ok(reply.resource_tag_sets),
         Err(error) if matches!(error.sort, Sort::Gone | Sort::Refused) => {
-            let each = stream::iter(ids).map(|id| {
+            let ask = |id: String| {
                 let call = aws.route53.list_tags_for_resource().resource_type(kind.clone()).resource_id(&id).send();
                 async move {
                     let set = found(call.await)?.and_then(|reply| reply.resource_tag_set);
                     // Not every stand-in repeats the id.
-                    Ok::<_, Error>(set.map(|set| ResourceTagSet::builder().resource_id(id).set_tags(set.tags).build()))
+                    Ok(set.map(|set| ResourceTagSet::builder().resource_id(id).set_tags(set.tags).build()))
                 }
-            });
-            Ok(each.buffer_unordered(8).try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+            };
+            each(ids, ask).await
         }
         Err(error) => Err(error),
     }

@@ -6,14 +6,13 @@ use aws_sdk_ecr::types::{
     EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability, ImageTagMutabilityExclusionFilter,
     ImageTagMutabilityExclusionFilterType, Repository,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
 use super::kms_key::KmsKey;
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, each, tags},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::ArnRef,
 };
@@ -149,9 +148,7 @@ impl Resource for EcrRepository {
         let all: Vec<_> = aws.ecr.describe_repositories().max_results(1000).into_paginator().items().send().try_collect().await?;
         let ours =
             all.into_iter().filter(|r| scope.covers(r.repository_name().unwrap_or_default(), r.repository_arn().unwrap_or_default()));
-        let found: Vec<Option<Observed<Self>>> =
-            stream::iter(ours).map(|repository| read(aws, scope, repository)).buffer_unordered(8).try_collect().await?;
-        Ok(found.into_iter().flatten().collect())
+        each(ours, |repository| read(aws, scope, repository)).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
@@ -253,17 +250,12 @@ impl EcrRepository {
 async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option<Observed<EcrRepository>>> {
     let name = repository.repository_name.ok_or_else(|| Error::missing("repositoryName"))?;
     let arn = repository.repository_arn.ok_or_else(|| Error::missing("repositoryArn"))?;
-    let read_tags = async {
-        match scope.tags(&arn) {
-            Some(tags) => Ok(Some(tags)),
-            None => {
-                let reply = aws::found(aws.ecr.list_tags_for_resource().resource_arn(&arn).send().await)?;
-                Ok(reply.map(|reply| tags::from_ecr(reply.tags())))
-            }
-        }
+    let ask_tags = async {
+        let reply = aws::found(aws.ecr.list_tags_for_resource().resource_arn(&arn).send().await)?;
+        Ok(reply.map(|reply| tags::from_ecr(reply.tags())))
     };
     let read_policy = async { aws::found(aws.ecr.get_lifecycle_policy().repository_name(&name).send().await) };
-    let (tags, policy) = tokio::try_join!(read_tags, read_policy)?;
+    let (tags, policy) = tokio::try_join!(scope.tags_or(&arn, ask_tags), read_policy)?;
     let Some(tags) = tags.filter(|tags| scope.owns(tags) || scope.wanted.contains(&name)) else { return Ok(None) };
     let policy = match policy.and_then(|reply| reply.lifecycle_policy_text) {
         Some(text) => LifecyclePolicy::new(serde_json::from_str(&text)?),

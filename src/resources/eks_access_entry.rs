@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_eks::types::{AccessEntry, AccessScope as SdkScope, AccessScopeType, AssociatedAccessPolicy};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::eks_cluster::{EksCluster, inside, text, word};
+use super::eks_cluster::{EksCluster, inside, of_clusters};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags, text, word},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::Ref,
 };
@@ -110,30 +109,21 @@ impl Resource for EksAccessEntry {
 
     /// Tags come only with the details. Entries EKS made for node roles and the cluster's creator carry no marks and are left out.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut entries = Vec::new();
-        for cluster in &scope.parents {
-            let pages = aws.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send();
-            let principals: Vec<String> = found(pages.try_collect().await)?.unwrap_or_default();
-            entries.extend(principals.into_iter().map(|principal| (cluster.clone(), principal)));
-        }
-        stream::iter(entries)
-            .map(|(cluster, principal)| async move {
-                let reply = found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
-                let entry = reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&tags::from_map(entry.tags.as_ref())));
-                let Some(entry) = entry else { return Ok(None) };
-                // AWS refuses to list the policies of entries that cannot have any.
-                let policies = if entry.r#type().is_none_or(|kind| kind == "STANDARD") {
-                    let pages = aws.eks.list_associated_access_policies().cluster_name(&cluster).principal_arn(&principal);
-                    found(pages.into_paginator().items().send().try_collect().await)?.unwrap_or_default()
-                } else {
-                    Vec::new()
-                };
-                observed(cluster, principal, entry, policies).map(Some)
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|entry| async move { Ok(entry) })
-            .try_collect()
-            .await
+        let list = |cluster: &str| aws.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send().try_collect();
+        each(of_clusters(scope, list).await?, |(cluster, principal)| async move {
+            let reply = found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
+            let entry = reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&tags::from_map(entry.tags.as_ref())));
+            let Some(entry) = entry else { return Ok(None) };
+            // AWS refuses to list the policies of entries that cannot have any.
+            let policies = if entry.r#type().is_none_or(|kind| kind == "STANDARD") {
+                let pages = aws.eks.list_associated_access_policies().cluster_name(&cluster).principal_arn(&principal);
+                found(pages.into_paginator().items().send().try_collect().await)?.unwrap_or_default()
+            } else {
+                Vec::new()
+            };
+            observed(cluster, principal, entry, policies).map(Some)
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

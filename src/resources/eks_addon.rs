@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use aws_sdk_eks::types::{Addon, AddonStatus};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    eks_cluster::{EksCluster, inside, text, told},
+    eks_cluster::{EksCluster, inside, of_clusters, told},
     iam_role::IamRole,
 };
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{ArnRef, Ref},
 };
@@ -71,21 +70,13 @@ impl Resource for EksAddon {
 
     /// Tags come only with the details; a cluster has a handful of add-ons.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut addons = Vec::new();
-        for cluster in &scope.parents {
-            let pages = aws.eks.list_addons().cluster_name(cluster).into_paginator().items().send();
-            let names: Vec<String> = found(pages.try_collect().await)?.unwrap_or_default();
-            addons.extend(names.into_iter().map(|name| (cluster.clone(), name)));
-        }
-        stream::iter(addons)
-            .map(|(cluster, name)| async move {
-                let reply = found(aws.eks.describe_addon().cluster_name(cluster).addon_name(name).send().await)?;
-                reply.and_then(|reply| reply.addon).map(observed).transpose()
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|addon| async move { Ok(addon.filter(|addon| scope.owns(&addon.tags))) })
-            .try_collect()
-            .await
+        let list = |cluster: &str| aws.eks.list_addons().cluster_name(cluster).into_paginator().items().send().try_collect();
+        each(of_clusters(scope, list).await?, |(cluster, name)| async move {
+            let reply = found(aws.eks.describe_addon().cluster_name(cluster).addon_name(name).send().await)?;
+            let addon = reply.and_then(|reply| reply.addon).map(observed).transpose()?;
+            Ok(addon.filter(|addon| scope.owns(&addon.tags)))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

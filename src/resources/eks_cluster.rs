@@ -1,25 +1,25 @@
 //! `eks_cluster`: a Kubernetes control plane.
-//!
-//! Also what its neighbours (`eks_node_group`, `eks_addon`, …) share: ids of two parts, AWS's words for states.
+
+mod inside;
+mod read;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_eks::types::{
-    Cluster, ClusterStatus, CreateAccessConfigRequest, EncryptionConfig, KubernetesNetworkConfigRequest, LogSetup, Logging, Provider,
-    UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest, ZonalShiftConfigRequest,
+    CreateAccessConfigRequest, EncryptionConfig, KubernetesNetworkConfigRequest, LogSetup, Logging, Provider, UpdateAccessConfigRequest,
+    UpgradePolicyRequest, VpcConfigRequest, ZonalShiftConfigRequest,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
-use serde::{
-    Deserialize, Serialize,
-    de::{DeserializeOwned, IntoDeserializer, value},
-};
+use serde::{Deserialize, Serialize};
+
+pub(super) use inside::{covers, inside, of_clusters, told};
+use read::observed;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, Sort, found, tags},
-    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
-    types::{ArnRef, Cidr, Ref},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
+    resource::{Changed, Cx, Naming, Observed, Problem, Resource},
+    types::{ArnRef, Cidr, Ref, ids},
 };
 
 /// A Kubernetes control plane.
@@ -180,15 +180,11 @@ impl Resource for EksCluster {
                 names.extend(all.into_iter().filter(|name| scope.covers(name, "")));
             }
         }
-        stream::iter(names)
-            .map(|name| async move {
-                let reply = found(aws.eks.describe_cluster().name(name).send().await)?;
-                reply.and_then(|reply| reply.cluster).map(observed).transpose()
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|cluster| async move { Ok(cluster) })
-            .try_collect()
-            .await
+        each(names, |name| async move {
+            let reply = found(aws.eks.describe_cluster().name(name).send().await)?;
+            reply.and_then(|reply| reply.cluster).map(observed).transpose()
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
@@ -213,7 +209,7 @@ impl Resource for EksCluster {
             .set_version(self.version.clone())
             .role_arn(self.role.get())
             .resources_vpc_config(
-                self.endpoints().set_subnet_ids(ids(&self.subnets)).set_security_group_ids(ids(&self.security_groups)).build(),
+                self.endpoints().set_subnet_ids(Some(ids(&self.subnets))).set_security_group_ids(Some(ids(&self.security_groups))).build(),
             )
             .set_logging((!self.log_types.is_empty()).then(|| self.logging(&BTreeSet::new())))
             .set_encryption_config(self.secrets_key.as_ref().map(|key| vec![encryption(key)]))
@@ -236,7 +232,9 @@ impl Resource for EksCluster {
         if changed.has("/deletion_protection") {
             there(call().deletion_protection(self.deletion_protection).send().await)?;
         } else if changed.any(&["/subnets", "/security_groups"]) {
-            let both = VpcConfigRequest::builder().set_subnet_ids(ids(&self.subnets)).set_security_group_ids(ids(&self.security_groups));
+            let both = VpcConfigRequest::builder()
+                .set_subnet_ids(Some(ids(&self.subnets)))
+                .set_security_group_ids(Some(ids(&self.security_groups)));
             there(call().resources_vpc_config(both.build()).send().await)?;
         } else if changed.any(&["/endpoint_public", "/endpoint_private", "/public_access_cidrs"]) {
             there(call().resources_vpc_config(self.endpoints().build()).send().await)?;
@@ -331,102 +329,10 @@ fn encryption(key: &ArnRef<KmsKey>) -> EncryptionConfig {
     EncryptionConfig::builder().resources("secrets").provider(Provider::builder().key_arn(key.get()).build()).build()
 }
 
-fn observed(cluster: Cluster) -> Result<Observed<EksCluster>> {
-    let name = cluster.name.ok_or_else(|| Error::missing("name"))?;
-    let vpc = cluster.resources_vpc_config.ok_or_else(|| Error::missing("resourcesVpcConfig"))?;
-    let network = cluster.kubernetes_network_config;
-    let status = cluster.status.ok_or_else(|| Error::missing("status"))?;
-    let issues = cluster.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
-    let setups = cluster.logging.and_then(|logging| logging.cluster_logging).unwrap_or_default();
-    let logs = setups.iter().filter(|setup| setup.enabled == Some(true)).flat_map(|setup| setup.types());
-    let key = cluster.encryption_config.unwrap_or_default().into_iter().next().and_then(|config| config.provider?.key_arn);
-    Ok(Observed {
-        tags: tags::from_map(cluster.tags.as_ref()),
-        phase: match status {
-            ClusterStatus::Active => Phase::Ready,
-            ClusterStatus::Failed => Phase::Failed(told()),
-            ClusterStatus::Deleting => Phase::Leaving,
-            _ => Phase::Settling(told()),
-        },
-        spec: EksCluster {
-            name: Some(name.clone()),
-            version: cluster.version.clone(),
-            role: Ref::to(cluster.role_arn.unwrap_or_default()),
-            subnets: refs(vpc.subnet_ids),
-            security_groups: refs(vpc.security_group_ids),
-            endpoint_public: vpc.endpoint_public_access,
-            endpoint_private: vpc.endpoint_private_access,
-            public_access_cidrs: vpc.public_access_cidrs.unwrap_or_default().iter().filter_map(|range| range.parse().ok()).collect(),
-            log_types: logs.map(|log| word(log.as_str())).collect::<Result<_>>()?,
-            secrets_key: key.map(Ref::to),
-            authentication_mode: cluster.access_config.and_then(|a| a.authentication_mode).map(|mode| word(mode.as_str())).transpose()?,
-            bootstrap_cluster_creator_admin_permissions: None,
-            bootstrap_self_managed_addons: true,
-            service_ipv4_cidr: network.as_ref().and_then(|network| network.service_ipv4_cidr()?.parse().ok()),
-            ip_family: network.and_then(|network| network.ip_family).map(|family| word(family.as_str())).transpose()?,
-            // Clusters older than the feature have none.
-            deletion_protection: cluster.deletion_protection.unwrap_or_default(),
-            support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| word(s.as_str())).transpose()?,
-            zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
-        },
-        outputs: Outputs {
-            arn: cluster.arn.unwrap_or_default(),
-            endpoint: cluster.endpoint,
-            certificate_authority: cluster.certificate_authority.and_then(|authority| authority.data),
-            version: cluster.version,
-            platform_version: cluster.platform_version,
-            security_group_id: vpc.cluster_security_group_id,
-            vpc_id: vpc.vpc_id,
-            oidc_issuer: cluster.identity.and_then(|identity| identity.oidc?.issuer),
-        },
-        id: name,
-    })
-}
-
 /// A second try of a change that a first has made is refused.
 fn there<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
     match answer.map_err(Into::into) {
         Err(error) if error.message.contains("already at the desired configuration") => Ok(()),
         answer => answer.map(drop),
     }
-}
-
-/// A state with its reasons, in AWS's words: `CREATE_FAILED: AccessDenied: …`.
-pub(super) fn told<'a>(status: &str, issues: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>) -> String {
-    issues.fold(status.to_owned(), |all, (code, message)| {
-        [Some(all.as_str()), code, message].into_iter().flatten().collect::<Vec<_>>().join(": ")
-    })
-}
-
-/// One of our enums in AWS's spelling, which is the one serde writes.
-pub(super) fn text<T: Serialize>(value: &T) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// AWS's word as one of our enums.
-pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T> {
-    T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(text))
-        .map_err(|_| Error::new(Sort::Refused, "Shape", format!("AWS reports `{text}`, which this version of acme does not know")))
-}
-
-/// The ids of references.
-pub(super) fn ids<T: Resource>(refs: &BTreeSet<Ref<T>>) -> Option<Vec<String>> {
-    Some(refs.iter().map(|one| one.get().to_owned()).collect())
-}
-
-/// References to these ids.
-pub(super) fn refs<T: Resource>(ids: Option<Vec<String>>) -> BTreeSet<Ref<T>> {
-    ids.unwrap_or_default().into_iter().map(Ref::to).collect()
-}
-
-/// Cluster and name from the id of something inside a cluster; a cluster's name has no `/`.
-pub(super) fn inside(id: &str) -> Result<(&str, &str)> {
-    id.split_once('/').ok_or_else(|| Error::new(Sort::Refused, "Shape", format!("`{id}` is not of the form cluster/name")))
-}
-
-/// Whether the index knows an ARN `…:<kind>/<cluster>/<name>/<uuid>`.
-pub(super) fn indexed(scope: &Scope, kind: &str, cluster: &str, name: &str) -> bool {
-    let part = format!(":{kind}/{cluster}/{name}/");
-    scope.index.as_ref().is_some_and(|index| index.keys().any(|arn| arn.contains(&part)))
 }

@@ -6,19 +6,18 @@ use std::{
 };
 
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, FargateProfileStatus};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, ids, indexed, inside, refs, told},
+    eks_cluster::{EksCluster, covers, inside, of_clusters, told},
     iam_role::IamRole,
     subnet::Subnet,
 };
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
-    types::{ArnRef, Ref},
+    types::{ArnRef, Ref, ids},
 };
 
 /// Which pods of a cluster run without nodes of one's own. AWS changes nothing of it: every change replaces the profile.
@@ -69,22 +68,13 @@ impl Resource for EksFargateProfile {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut profiles = Vec::new();
-        for cluster in &scope.parents {
-            let pages = aws.eks.list_fargate_profiles().cluster_name(cluster).into_paginator().items().send();
-            let names: Vec<String> = found(pages.try_collect().await)?.unwrap_or_default();
-            let ours = |name: &String| scope.covers(name, "") || scope.index.is_none() || indexed(scope, "fargateprofile", cluster, name);
-            profiles.extend(names.into_iter().filter(ours).map(|name| (cluster.clone(), name)));
-        }
-        stream::iter(profiles)
-            .map(|(cluster, name)| async move {
-                let reply = found(aws.eks.describe_fargate_profile().cluster_name(cluster).fargate_profile_name(name).send().await)?;
-                reply.and_then(|reply| reply.fargate_profile).map(observed).transpose()
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|profile| async move { Ok(profile) })
-            .try_collect()
-            .await
+        let list = |cluster: &str| aws.eks.list_fargate_profiles().cluster_name(cluster).into_paginator().items().send().try_collect();
+        let profiles = of_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers(scope, "fargateprofile", cluster, name));
+        each(profiles, |(cluster, name)| async move {
+            let reply = found(aws.eks.describe_fargate_profile().cluster_name(cluster).fargate_profile_name(name).send().await)?;
+            reply.and_then(|reply| reply.fargate_profile).map(observed).transpose()
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
@@ -100,7 +90,7 @@ impl Resource for EksFargateProfile {
             .set_fargate_profile_name(self.name.clone())
             .client_request_token(cx.token)
             .pod_execution_role_arn(self.pod_execution_role.get())
-            .set_subnets(ids(&self.subnets))
+            .set_subnets(Some(ids(&self.subnets)))
             .set_selectors(Some(selectors.collect()))
             .set_tags(Some(tags::map(cx.tags)))
             .send()
@@ -158,7 +148,7 @@ fn observed(profile: FargateProfile) -> Result<Observed<EksFargateProfile>> {
             cluster: Ref::to(cluster),
             name: Some(name),
             pod_execution_role: Ref::to(profile.pod_execution_role_arn.unwrap_or_default()),
-            subnets: refs(profile.subnets),
+            subnets: profile.subnets.into_iter().flatten().map(Ref::to).collect(),
             selectors: selectors.collect(),
         },
         outputs: Outputs { arn: profile.fargate_profile_arn.unwrap_or_default() },

@@ -1,28 +1,32 @@
 //! `eks_node_group`: worker nodes of a cluster, which EKS starts and replaces.
 
+mod read;
+mod taint;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
 use aws_sdk_eks::types::{
-    LaunchTemplateSpecification, NodeRepairConfig, Nodegroup, NodegroupScalingConfig, NodegroupStatus, NodegroupUpdateConfig,
-    RemoteAccessConfig, Taint as SdkTaint, UpdateLabelsPayload, UpdateTaintsPayload,
+    LaunchTemplateSpecification, NodeRepairConfig, NodegroupScalingConfig, NodegroupUpdateConfig, RemoteAccessConfig, UpdateLabelsPayload,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use read::observed;
+pub use taint::{Taint, TaintEffect};
+
 use super::{
-    eks_cluster::{EksCluster, ids, indexed, inside, refs, text, told, word},
+    eks_cluster::{EksCluster, covers, inside, of_clusters},
     iam_role::IamRole,
     security_group::SecurityGroup,
     subnet::Subnet,
 };
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
-    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
-    types::{ArnRef, Ref},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
+    resource::{Changed, Cx, Naming, Observed, Problem, Resource},
+    types::{ArnRef, Ref, ids},
 };
 
 /// Worker nodes of a cluster.
@@ -105,31 +109,6 @@ pub enum CapacityType {
     CapacityBlock,
 }
 
-/// A taint: pods that do not tolerate it stay away.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Taint {
-    /// Key.
-    pub key: String,
-    /// Value. Default: empty.
-    #[serde(default)]
-    pub value: String,
-    /// What it does.
-    pub effect: TaintEffect,
-}
-
-/// What a taint does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum TaintEffect {
-    /// No new pods.
-    NoSchedule,
-    /// No pods at all.
-    NoExecute,
-    /// New pods only when there is no other place.
-    PreferNoSchedule,
-}
-
 /// SSH access to the nodes.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -172,27 +151,18 @@ impl Resource for EksNodeGroup {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut groups = Vec::new();
-        for cluster in &scope.parents {
-            let pages = aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send();
-            let names: Vec<String> = found(pages.try_collect().await)?.unwrap_or_default();
-            let ours = |name: &String| scope.covers(name, "") || scope.index.is_none() || indexed(scope, "nodegroup", cluster, name);
-            groups.extend(names.into_iter().filter(ours).map(|name| (cluster.clone(), name)));
-        }
-        stream::iter(groups)
-            .map(|(cluster, name)| async move {
-                let reply = found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await)?;
-                reply.and_then(|reply| reply.nodegroup).map(observed).transpose()
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|group| async move { Ok(group) })
-            .try_collect()
-            .await
+        let list = |cluster: &str| aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send().try_collect();
+        let groups = of_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers(scope, "nodegroup", cluster, name));
+        each(groups, |(cluster, name)| async move {
+            let reply = found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await)?;
+            reply.and_then(|reply| reply.nodegroup).map(observed).transpose()
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
         let remote_access = self.remote_access.as_ref().map(|remote| {
-            let groups = (!remote.source_security_groups.is_empty()).then(|| ids(&remote.source_security_groups)).flatten();
+            let groups = Some(ids(&remote.source_security_groups)).filter(|groups| !groups.is_empty());
             RemoteAccessConfig::builder().ec2_ssh_key(&remote.ec2_ssh_key).set_source_security_groups(groups).build()
         });
         let scaling =
@@ -205,14 +175,14 @@ impl Resource for EksNodeGroup {
             .set_nodegroup_name(self.name.clone())
             .client_request_token(cx.token)
             .node_role(self.role.get())
-            .set_subnets(ids(&self.subnets))
+            .set_subnets(Some(ids(&self.subnets)))
             .set_instance_types(self.instance_types.clone())
             .capacity_type(text(&self.capacity_type).as_str().into())
             .set_ami_type(self.ami_type.as_deref().map(Into::into))
             .set_disk_size(self.disk_gib)
             .scaling_config(scaling.build())
             .set_labels(Some(self.labels.clone().into_iter().collect()))
-            .set_taints(Some(self.taints.iter().map(taint).collect()))
+            .set_taints(Some(self.taints.iter().map(Taint::to_sdk).collect()))
             .set_version(self.version.clone())
             .set_release_version(self.release_version.clone())
             .set_update_config(self.update_config())
@@ -239,7 +209,7 @@ impl Resource for EksNodeGroup {
                 .nodegroup_name(name)
                 .set_scaling_config(scaling.then(|| self.scaling(before)))
                 .set_labels(labels.then(|| self.label_changes(before)))
-                .set_taints(taints.then(|| self.taint_changes(before)))
+                .set_taints(taints.then(|| Taint::changes(&before.taints, &self.taints)))
                 .set_update_config(self.update_config().filter(|_| pace))
                 .set_node_repair_config(self.node_repair_config().filter(|_| repair))
                 .send()
@@ -322,16 +292,6 @@ impl EksNodeGroup {
             .set_remove_labels((!old.is_empty()).then_some(old))
             .build()
     }
-    /// Key and effect identify a taint; its value is updated in place.
-    fn taint_changes(&self, before: &Self) -> UpdateTaintsPayload {
-        let kept = |old: &&Taint| self.taints.iter().any(|new| new.key == old.key && new.effect == old.effect);
-        let new: Vec<SdkTaint> = self.taints.difference(&before.taints).map(taint).collect();
-        let old: Vec<SdkTaint> = before.taints.iter().filter(|old| !kept(old)).map(taint).collect();
-        UpdateTaintsPayload::builder()
-            .set_add_or_update_taints((!new.is_empty()).then_some(new))
-            .set_remove_taints((!old.is_empty()).then_some(old))
-            .build()
-    }
     fn update_config(&self) -> Option<NodegroupUpdateConfig> {
         (self.max_unavailable.is_some() || self.max_unavailable_percentage.is_some()).then(|| {
             NodegroupUpdateConfig::builder()
@@ -347,68 +307,4 @@ impl EksNodeGroup {
         let template = self.launch_template.as_ref()?;
         Some(LaunchTemplateSpecification::builder().id(template).set_version(self.launch_template_version.clone()).build())
     }
-}
-
-fn taint(taint: &Taint) -> SdkTaint {
-    let value = (!taint.value.is_empty()).then(|| taint.value.clone());
-    SdkTaint::builder().key(&taint.key).set_value(value).effect(text(&taint.effect).as_str().into()).build()
-}
-
-fn observed(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
-    let cluster = group.cluster_name.ok_or_else(|| Error::missing("clusterName"))?;
-    let name = group.nodegroup_name.ok_or_else(|| Error::missing("nodegroupName"))?;
-    let status = group.status.ok_or_else(|| Error::missing("status"))?;
-    let issues = group.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
-    let scaling = group.scaling_config;
-    let pace = group.update_config;
-    let taints = group.taints.unwrap_or_default().into_iter().map(|taint| {
-        let effect = taint.effect.ok_or_else(|| Error::missing("effect"))?;
-        Ok(Taint { key: taint.key.unwrap_or_default(), value: taint.value.unwrap_or_default(), effect: word(effect.as_str())? })
-    });
-    Ok(Observed {
-        id: format!("{cluster}/{name}"),
-        tags: tags::from_map(group.tags.as_ref()),
-        phase: match status {
-            NodegroupStatus::Active => Phase::Ready,
-            NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed => Phase::Failed(told()),
-            NodegroupStatus::Deleting => Phase::Leaving,
-            // DEGRADED is among these: it ends by itself when what is wrong is mended.
-            _ => Phase::Settling(told()),
-        },
-        spec: EksNodeGroup {
-            cluster: Ref::to(cluster),
-            name: Some(name),
-            role: Ref::to(group.node_role.unwrap_or_default()),
-            subnets: refs(group.subnets),
-            instance_types: group.instance_types,
-            capacity_type: group.capacity_type.map(|capacity| word(capacity.as_str())).transpose()?.unwrap_or_default(),
-            ami_type: group.ami_type.map(|ami| ami.as_str().to_owned()),
-            disk_gib: group.disk_size,
-            min: scaling.as_ref().and_then(|scaling| scaling.min_size).unwrap_or_default(),
-            max: scaling.as_ref().and_then(|scaling| scaling.max_size).unwrap_or_default(),
-            desired: scaling.and_then(|scaling| scaling.desired_size),
-            labels: group.labels.unwrap_or_default().into_iter().collect(),
-            taints: taints.collect::<Result<_>>()?,
-            version: group.version,
-            release_version: group.release_version,
-            force_update: false,
-            max_unavailable: pace.as_ref().and_then(|pace| pace.max_unavailable),
-            max_unavailable_percentage: pace.and_then(|pace| pace.max_unavailable_percentage),
-            node_repair: group.node_repair_config.and_then(|repair| repair.enabled),
-            launch_template: group.launch_template.as_ref().and_then(|template| template.id.clone()),
-            launch_template_version: group.launch_template.and_then(|template| template.version),
-            remote_access: group.remote_access.map(|remote| RemoteAccess {
-                ec2_ssh_key: remote.ec2_ssh_key.unwrap_or_default(),
-                source_security_groups: refs(remote.source_security_groups),
-            }),
-        },
-        outputs: Outputs {
-            arn: group.nodegroup_arn.unwrap_or_default(),
-            autoscaling_groups: {
-                let groups = group.resources.and_then(|resources| resources.auto_scaling_groups).unwrap_or_default();
-                groups.into_iter().filter_map(|group| group.name).collect()
-            },
-        },
-    })
 }

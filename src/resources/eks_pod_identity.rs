@@ -1,16 +1,15 @@
 //! `eks_pod_identity`: the role that pods of a service account act with.
 
 use aws_sdk_eks::types::PodIdentityAssociation;
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, inside},
+    eks_cluster::{EksCluster, inside, of_clusters},
     iam_role::IamRole,
 };
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{ArnRef, Policy, Ref},
 };
@@ -60,22 +59,16 @@ impl Resource for EksPodIdentity {
 
     /// Tags come only with the details. Associations with an owner are an add-on's.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut ids = Vec::new();
-        for cluster in &scope.parents {
-            let pages = aws.eks.list_pod_identity_associations().cluster_name(cluster).into_paginator().items().send();
-            let summaries: Vec<_> = found(pages.try_collect().await)?.unwrap_or_default();
-            let free = summaries.into_iter().filter(|summary| summary.owner_arn().is_none_or(str::is_empty));
-            ids.extend(free.filter_map(|summary| Some((cluster.clone(), summary.association_id?))));
-        }
-        stream::iter(ids)
-            .map(|(cluster, id)| async move {
-                let reply = found(aws.eks.describe_pod_identity_association().cluster_name(cluster).association_id(id).send().await)?;
-                reply.and_then(|reply| reply.association).map(observed).transpose()
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|association| async move { Ok(association.filter(|association| scope.owns(&association.tags))) })
-            .try_collect()
-            .await
+        let list =
+            |cluster: &str| aws.eks.list_pod_identity_associations().cluster_name(cluster).into_paginator().items().send().try_collect();
+        let free = of_clusters(scope, list).await?.into_iter().filter(|(_, summary)| summary.owner_arn().is_none_or(str::is_empty));
+        let ids = free.filter_map(|(cluster, summary)| Some((cluster, summary.association_id?)));
+        each(ids, |(cluster, id)| async move {
+            let reply = found(aws.eks.describe_pod_identity_association().cluster_name(cluster).association_id(id).send().await)?;
+            let association = reply.and_then(|reply| reply.association).map(observed).transpose()?;
+            Ok(association.filter(|association| scope.owns(&association.tags)))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

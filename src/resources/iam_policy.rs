@@ -1,11 +1,10 @@
 //! `iam_policy`: a managed policy that several roles may share.
 
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, each, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Policy,
 };
@@ -50,12 +49,7 @@ impl Resource for IamPolicy {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_policies().scope(aws_sdk_iam::types::PolicyScopeType::Local).path_prefix(scope.iam_path());
         let policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-        stream::iter(policies)
-            .map(|policy| async move { aws::found(read(aws, policy).await) })
-            .buffer_unordered(8)
-            .try_filter_map(|policy| ready(Ok(policy)))
-            .try_collect()
-            .await
+        each(policies, |policy| async move { aws::found(read(aws, policy).await) }).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

@@ -6,13 +6,12 @@ use std::{
 };
 
 use aws_sdk_iam::types::{EntityType, Role, RoleDetail};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, Sort, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, Sort, each, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Policy,
 };
@@ -107,12 +106,7 @@ impl Resource for IamRole {
                 found.push(observed(role, detail)?);
             }
         }
-        let read: Vec<_> = stream::iter(others)
-            .map(|role| async move { aws::found(read(aws, &role.role_name).await) })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        found.extend(read.into_iter().flatten());
+        found.extend(each(others, |role| async move { aws::found(read(aws, &role.role_name).await) }).await?);
         Ok(found)
     }
 

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::iam_role::IamRole;
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Ref,
 };
@@ -48,31 +47,25 @@ impl Resource for InstanceProfile {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_instance_profiles().path_prefix(scope.iam_path());
         let profiles: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-        stream::iter(profiles)
-            .map(|profile| async move {
-                let tags = match scope.tags(&profile.arn) {
-                    Some(tags) => tags,
-                    None => {
-                        let call = aws.iam.get_instance_profile().instance_profile_name(&profile.instance_profile_name);
-                        let Some(reply) = aws::found(call.send().await)? else { return Ok(None) };
-                        tags::from_iam(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())
-                    }
-                };
-                Ok::<_, Error>(Some(Observed {
-                    id: profile.instance_profile_name.clone(),
-                    tags,
-                    phase: Phase::Ready,
-                    spec: InstanceProfile {
-                        name: Some(profile.instance_profile_name),
-                        role: profile.roles.into_iter().next().map(|role| Ref::to(role.role_name)),
-                    },
-                    outputs: Outputs { arn: profile.arn, unique_id: profile.instance_profile_id },
-                }))
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|profile| ready(Ok(profile)))
-            .try_collect()
-            .await
+        each(profiles, |profile| async move {
+            let ask = async {
+                let call = aws.iam.get_instance_profile().instance_profile_name(&profile.instance_profile_name);
+                let reply = found(call.send().await)?;
+                Ok(reply.map(|reply| tags::from_iam(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())))
+            };
+            let Some(tags) = scope.tags_or(&profile.arn, ask).await? else { return Ok(None) };
+            Ok(Some(Observed {
+                id: profile.instance_profile_name.clone(),
+                tags,
+                phase: Phase::Ready,
+                spec: InstanceProfile {
+                    name: Some(profile.instance_profile_name),
+                    role: profile.roles.into_iter().next().map(|role| Ref::to(role.role_name)),
+                },
+                outputs: Outputs { arn: profile.arn, unique_id: profile.instance_profile_id },
+            }))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
@@ -92,7 +85,7 @@ impl Resource for InstanceProfile {
         if changed.has("/role") {
             if let Some(role) = &before.role {
                 let call = cx.aws.iam.remove_role_from_instance_profile().instance_profile_name(id).role_name(role.get());
-                aws::found(call.send().await)?;
+                found(call.send().await)?;
             }
             if let Some(role) = &self.role {
                 cx.aws.iam.add_role_to_instance_profile().instance_profile_name(id).role_name(role.get()).send().await?;
@@ -104,7 +97,7 @@ impl Resource for InstanceProfile {
     async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
         if let Some(role) = &live.role {
             let call = cx.aws.iam.remove_role_from_instance_profile().instance_profile_name(id).role_name(role.get());
-            aws::found(call.send().await)?;
+            found(call.send().await)?;
         }
         cx.aws.iam.delete_instance_profile().instance_profile_name(id).send().await?;
         Ok(())

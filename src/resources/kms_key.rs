@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_kms::types::{KeyMetadata, KeyState, OriginType};
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use super::iam_role::align_policy;
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::Policy,
 };
@@ -147,19 +145,15 @@ impl Resource for KmsKey {
                 ids.extend(keys.into_iter().filter_map(|key| key.key_id).filter(|id| !aliases.contains_key(id)));
             }
         }
-        stream::iter(ids)
-            .map(|id| {
-                let names = aliases.get(&id).cloned().unwrap_or_default();
-                async move { Ok(aws::found(read(aws, scope, &id, names).await)?.flatten()) }
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|key| ready(Ok(key)))
-            .try_collect()
-            .await
+        each(ids, |id| {
+            let names = aliases.get(&id).cloned().unwrap_or_default();
+            async move { Ok(aws::found(read(aws, scope, &id, names).await)?.flatten()) }
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.kms.create_key().key_usage(word(&self.key_usage).as_str().into()).key_spec(word(&self.key_spec).as_str().into());
+        let call = cx.aws.kms.create_key().key_usage(text(&self.key_usage).as_str().into()).key_spec(text(&self.key_spec).as_str().into());
         let call = call.multi_region(self.multi_region).set_policy(self.policy.as_ref().map(Policy::to_json));
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let reply = call.set_tags(Some(tags::kms(cx.tags))).send().await?;
@@ -223,7 +217,7 @@ impl Resource for KmsKey {
             }
         }
         if self.rotation && self.key_spec != KeySpec::SymmetricDefault {
-            let problem = Problem::new("/rotation", format!("AWS does not rotate {} keys", word(&self.key_spec)));
+            let problem = Problem::new("/rotation", format!("AWS does not rotate {} keys", text(&self.key_spec)));
             problems.push(problem.help("write `rotation: false`"));
         }
         if !(90..=2560).contains(&self.rotation_period_days) {
@@ -254,18 +248,16 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
         return Ok(None);
     }
     let arn = key.arn.ok_or_else(|| Error::missing("Arn"))?;
-    let tags = match scope.tags(&arn) {
-        Some(tags) => tags,
-        None => {
-            let tags: Vec<_> = aws.kms.list_resource_tags().key_id(id).into_paginator().items().send().try_collect().await?;
-            tags::from_kms(&tags)
-        }
+    let ask = async {
+        let tags: Vec<_> = aws.kms.list_resource_tags().key_id(id).into_paginator().items().send().try_collect().await?;
+        Ok(Some(tags::from_kms(&tags)))
     };
+    let Some(tags) = scope.tags_or(&arn, ask).await? else { return Ok(None) };
     let wanted = aliases.iter().find(|name| scope.wanted.contains(*name));
     if wanted.is_none() && !scope.owns(&tags) {
         return Ok(None);
     }
-    let key_spec: KeySpec = spelt(key.key_spec.as_ref().map_or("SYMMETRIC_DEFAULT", |spec| spec.as_str()))?;
+    let key_spec: KeySpec = word(key.key_spec.as_ref().map_or("SYMMETRIC_DEFAULT", |spec| spec.as_str()))?;
     let rotates = key_spec == KeySpec::SymmetricDefault && matches!(key.origin, None | Some(OriginType::AwsKms));
     let rotation = async {
         if !rotates {
@@ -292,7 +284,7 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
         spec: KmsKey {
             name: alias.clone(),
             description: key.description.unwrap_or_default(),
-            key_usage: spelt(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
+            key_usage: word(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
             key_spec,
             multi_region: key.multi_region.unwrap_or_default(),
             enabled,
@@ -311,16 +303,6 @@ fn key_id<'a>(arn: &'a str, region: &str) -> Option<&'a str> {
     rest.strip_prefix(region)?.split_once(":key/").map(|(_, id)| id)
 }
 
-/// AWS's spelling of an enum.
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|text| text.as_str().map(ToOwned::to_owned)).unwrap_or_default()
-}
-
-/// The enum that AWS spells so.
-fn spelt<T: DeserializeOwned>(text: &str) -> Result<T> {
-    Ok(serde_json::from_value(Value::from(text))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,10 +310,10 @@ mod tests {
     #[test]
     fn every_spec_and_usage_of_aws_is_spelt_as_there() {
         for name in aws_sdk_kms::types::KeySpec::values() {
-            assert!(spelt::<KeySpec>(name).is_ok_and(|spec| word(&spec) == *name), "{name}");
+            assert!(word::<KeySpec>(name).is_ok_and(|spec| text(&spec) == *name), "{name}");
         }
         for name in aws_sdk_kms::types::KeyUsageType::values() {
-            assert!(spelt::<KeyUsage>(name).is_ok_and(|usage| word(&usage) == *name), "{name}");
+            assert!(word::<KeyUsage>(name).is_ok_and(|usage| text(&usage) == *name), "{name}");
         }
     }
 

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_elasticloadbalancingv2::types::{
     IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
-    types::Ref,
+    types::{Ref, ids},
 };
 
 /// A load balancer.
@@ -139,66 +138,62 @@ impl Resource for LoadBalancer {
             .collect();
         let tags = tags_of(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
         let tags = &tags;
-        let observed: Vec<_> = stream::iter(own)
-            .map(|(arn, name, lb)| async move {
-                let reply = aws.elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn).send().await;
-                let Some(reply) = found(reply)? else { return Ok(None) };
-                let attributes = reply.attributes.unwrap_or_default();
-                let attributes: BTreeMap<_, _> = attributes.into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
-                let text = |key: &str| attributes.get(key).cloned();
-                let flag = |key: &str| attributes.get(key).map(|value| value == "true");
-                let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
-                let application = lb.r#type == Some(LoadBalancerTypeEnum::Application);
-                let state = lb.state.unwrap_or_else(|| aws_sdk_elasticloadbalancingv2::types::LoadBalancerState::builder().build());
-                Ok::<_, Error>(Some(Observed {
-                    tags: tags.get(&arn).cloned().unwrap_or_default(),
-                    phase: match state.code {
-                        Some(LoadBalancerStateEnum::Provisioning) => Phase::Settling("provisioning".into()),
-                        Some(LoadBalancerStateEnum::Failed) => Phase::Failed(state.reason.unwrap_or_else(|| "failed".into())),
-                        _ => Phase::Ready,
+        each(own, |(arn, name, lb)| async move {
+            let reply = aws.elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn).send().await;
+            let Some(reply) = found(reply)? else { return Ok(None) };
+            let attributes = reply.attributes.unwrap_or_default();
+            let attributes: BTreeMap<_, _> = attributes.into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
+            let text = |key: &str| attributes.get(key).cloned();
+            let flag = |key: &str| attributes.get(key).map(|value| value == "true");
+            let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
+            let application = lb.r#type == Some(LoadBalancerTypeEnum::Application);
+            let state = lb.state.unwrap_or_else(|| aws_sdk_elasticloadbalancingv2::types::LoadBalancerState::builder().build());
+            Ok(Some(Observed {
+                tags: tags.get(&arn).cloned().unwrap_or_default(),
+                phase: match state.code {
+                    Some(LoadBalancerStateEnum::Provisioning) => Phase::Settling("provisioning".into()),
+                    Some(LoadBalancerStateEnum::Failed) => Phase::Failed(state.reason.unwrap_or_else(|| "failed".into())),
+                    _ => Phase::Ready,
+                },
+                spec: LoadBalancer {
+                    name: Some(name),
+                    kind: match lb.r#type {
+                        Some(LoadBalancerTypeEnum::Network) => LoadBalancerType::Network,
+                        Some(LoadBalancerTypeEnum::Gateway) => LoadBalancerType::Gateway,
+                        _ => LoadBalancerType::Application,
                     },
-                    spec: LoadBalancer {
-                        name: Some(name),
-                        kind: match lb.r#type {
-                            Some(LoadBalancerTypeEnum::Network) => LoadBalancerType::Network,
-                            Some(LoadBalancerTypeEnum::Gateway) => LoadBalancerType::Gateway,
-                            _ => LoadBalancerType::Application,
-                        },
-                        internal: lb.scheme == Some(LoadBalancerSchemeEnum::Internal),
-                        subnets: lb.availability_zones.unwrap_or_default().into_iter().filter_map(|z| z.subnet_id.map(Ref::to)).collect(),
-                        security_groups: lb.security_groups.unwrap_or_default().into_iter().map(Ref::to).collect(),
-                        ip_address_type: match lb.ip_address_type {
-                            Some(IpAddressType::Dualstack) => AddressType::Dualstack,
-                            Some(IpAddressType::DualstackWithoutPublicIpv4) => AddressType::DualstackWithoutPublicIpv4,
-                            _ => AddressType::Ipv4,
-                        },
-                        deletion_protection: flag("deletion_protection.enabled").unwrap_or_default(),
-                        idle_timeout_seconds: number("idle_timeout.timeout_seconds"),
-                        client_keep_alive_seconds: number("client_keep_alive.seconds"),
-                        http2: flag("routing.http2.enabled"),
-                        // Fixed for application load balancers, whatever the attribute says.
-                        cross_zone: flag("load_balancing.cross_zone.enabled").map(|on| on || application),
-                        drop_invalid_headers: flag("routing.http.drop_invalid_header_fields.enabled"),
-                        preserve_host_header: flag("routing.http.preserve_host_header.enabled"),
-                        access_logs: flag("access_logs.s3.enabled").map(|enabled| AccessLogs {
-                            enabled,
-                            bucket: text("access_logs.s3.bucket").unwrap_or_default(),
-                            prefix: text("access_logs.s3.prefix").unwrap_or_default(),
-                        }),
+                    internal: lb.scheme == Some(LoadBalancerSchemeEnum::Internal),
+                    subnets: lb.availability_zones.unwrap_or_default().into_iter().filter_map(|z| z.subnet_id.map(Ref::to)).collect(),
+                    security_groups: lb.security_groups.unwrap_or_default().into_iter().map(Ref::to).collect(),
+                    ip_address_type: match lb.ip_address_type {
+                        Some(IpAddressType::Dualstack) => AddressType::Dualstack,
+                        Some(IpAddressType::DualstackWithoutPublicIpv4) => AddressType::DualstackWithoutPublicIpv4,
+                        _ => AddressType::Ipv4,
                     },
-                    outputs: Outputs {
-                        dns_name: lb.dns_name.unwrap_or_default(),
-                        zone_id: lb.canonical_hosted_zone_id.unwrap_or_default(),
-                        arn_suffix: arn.split_once("loadbalancer/").map(|(_, suffix)| suffix.to_owned()).unwrap_or_default(),
-                        arn: arn.clone(),
-                    },
-                    id: arn,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(observed.into_iter().flatten().collect())
+                    deletion_protection: flag("deletion_protection.enabled").unwrap_or_default(),
+                    idle_timeout_seconds: number("idle_timeout.timeout_seconds"),
+                    client_keep_alive_seconds: number("client_keep_alive.seconds"),
+                    http2: flag("routing.http2.enabled"),
+                    // Fixed for application load balancers, whatever the attribute says.
+                    cross_zone: flag("load_balancing.cross_zone.enabled").map(|on| on || application),
+                    drop_invalid_headers: flag("routing.http.drop_invalid_header_fields.enabled"),
+                    preserve_host_header: flag("routing.http.preserve_host_header.enabled"),
+                    access_logs: flag("access_logs.s3.enabled").map(|enabled| AccessLogs {
+                        enabled,
+                        bucket: text("access_logs.s3.bucket").unwrap_or_default(),
+                        prefix: text("access_logs.s3.prefix").unwrap_or_default(),
+                    }),
+                },
+                outputs: Outputs {
+                    dns_name: lb.dns_name.unwrap_or_default(),
+                    zone_id: lb.canonical_hosted_zone_id.unwrap_or_default(),
+                    arn_suffix: arn.split_once("loadbalancer/").map(|(_, suffix)| suffix.to_owned()).unwrap_or_default(),
+                    arn: arn.clone(),
+                },
+                id: arn,
+            }))
+        })
+        .await
     }
 
     /// Needs no token: asked again with the same name and settings, AWS answers with the one it made.
@@ -211,9 +206,9 @@ impl Resource for LoadBalancer {
             LoadBalancerType::Gateway => LoadBalancerTypeEnum::Gateway,
         });
         let call = call.set_scheme((self.kind != LoadBalancerType::Gateway).then_some(scheme)).ip_address_type(self.address_type());
-        let call = call.set_subnets(Some(self.subnets.iter().map(|s| s.get().to_owned()).collect()));
-        let groups: Vec<_> = self.security_groups.iter().map(|g| g.get().to_owned()).collect();
-        let reply = call.set_security_groups((!groups.is_empty()).then_some(groups)).send().await?;
+        let call = call.set_subnets(Some(ids(&self.subnets)));
+        let groups = Some(ids(&self.security_groups)).filter(|groups| !groups.is_empty());
+        let reply = call.set_security_groups(groups).send().await?;
         let made = reply.load_balancers.unwrap_or_default().into_iter().next();
         made.and_then(|lb| lb.load_balancer_arn).ok_or_else(|| Error::missing("LoadBalancerArn"))
     }
@@ -239,12 +234,10 @@ impl Resource for LoadBalancer {
             elb.set_ip_address_type().load_balancer_arn(id).ip_address_type(self.address_type()).send().await?;
         }
         if changed.has("/subnets") {
-            let subnets = self.subnets.iter().map(|s| s.get().to_owned()).collect();
-            elb.set_subnets().load_balancer_arn(id).set_subnets(Some(subnets)).send().await?;
+            elb.set_subnets().load_balancer_arn(id).set_subnets(Some(ids(&self.subnets))).send().await?;
         }
         if changed.has("/security_groups") {
-            let groups = self.security_groups.iter().map(|g| g.get().to_owned()).collect();
-            elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(groups)).send().await?;
+            elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(ids(&self.security_groups))).send().await?;
         }
         let attributes = self.attributes(changed);
         if !attributes.is_empty() {
@@ -349,11 +342,7 @@ pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arns: impl Iterator<Item =
         // One that was deleted meanwhile fails the call for all: then they are asked one by one.
         let asked = match found(aws.elbv2.describe_tags().set_resource_arns(Some(some.to_vec())).send().await)? {
             Some(reply) => vec![reply],
-            None => {
-                let each =
-                    stream::iter(some.to_vec()).map(|arn| async move { found(aws.elbv2.describe_tags().resource_arns(arn).send().await) });
-                each.buffer_unordered(8).try_collect::<Vec<_>>().await?.into_iter().flatten().collect()
-            }
+            None => each(some.to_vec(), |arn| async move { found(aws.elbv2.describe_tags().resource_arns(arn).send().await) }).await?,
         };
         for description in asked.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
             if let Some(arn) = description.resource_arn {

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, each, tags},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
 };
 
@@ -54,32 +53,28 @@ impl Resource for OidcProvider {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let reply = aws.iam.list_open_id_connect_providers().send().await?;
         let arns = reply.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|provider| provider.arn);
-        stream::iter(arns)
-            .map(|id| async move {
-                let call = aws.iam.get_open_id_connect_provider().open_id_connect_provider_arn(&id);
-                let Some(provider) = aws::found(call.send().await)? else { return Ok(None) };
-                let tags = tags::from_iam(provider.tags());
-                if !scope.owns(&tags) {
-                    return Ok(None);
-                }
-                let issuer = issuer(provider.url.as_deref().ok_or_else(|| Error::missing("Url"))?).to_owned();
-                let thumbprints = provider.thumbprint_list.unwrap_or_default();
-                Result::Ok(Some(Observed {
-                    tags,
-                    phase: Phase::Ready,
-                    spec: OidcProvider {
-                        url: format!("https://{issuer}"),
-                        client_ids: provider.client_id_list.unwrap_or_default().into_iter().collect(),
-                        thumbprints: Some(thumbprints.iter().map(|text| text.to_lowercase()).collect()),
-                    },
-                    outputs: Outputs { arn: id.clone(), issuer },
-                    id,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_filter_map(|provider| ready(Ok(provider)))
-            .try_collect()
-            .await
+        each(arns, |id| async move {
+            let call = aws.iam.get_open_id_connect_provider().open_id_connect_provider_arn(&id);
+            let Some(provider) = aws::found(call.send().await)? else { return Ok(None) };
+            let tags = tags::from_iam(provider.tags());
+            if !scope.owns(&tags) {
+                return Ok(None);
+            }
+            let issuer = issuer(provider.url.as_deref().ok_or_else(|| Error::missing("Url"))?).to_owned();
+            let thumbprints = provider.thumbprint_list.unwrap_or_default();
+            Ok(Some(Observed {
+                tags,
+                phase: Phase::Ready,
+                spec: OidcProvider {
+                    url: format!("https://{issuer}"),
+                    client_ids: provider.client_id_list.unwrap_or_default().into_iter().collect(),
+                    thumbprints: Some(thumbprints.iter().map(|text| text.to_lowercase()).collect()),
+                },
+                outputs: Outputs { arn: id.clone(), issuer },
+                id,
+            }))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

@@ -1,19 +1,25 @@
 //! `rds_instance`: a PostgreSQL, MySQL or MariaDB database.
 
+mod engine;
+mod read;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use engine::Engine;
+use read::observed;
+
 use super::{
     iam_role::IamRole, kms_key::KmsKey, rds_parameter_group::RdsParameterGroup, rds_subnet_group::RdsSubnetGroup,
     security_group::SecurityGroup,
 };
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, tags},
-    resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
-    types::{ArnRef, Ref},
+    aws::{Aws, Error, Result, Scope, Service, tags, text},
+    resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Problem, Resource},
+    types::{ArnRef, Ref, ids},
 };
 
 /// A PostgreSQL, MySQL or MariaDB database. RDS makes the master password and keeps it in Secrets Manager: there is no field for it.
@@ -123,32 +129,6 @@ pub struct RdsInstance {
     pub apply_immediately: bool,
 }
 
-/// What runs the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// PostgreSQL.
-    Postgres,
-    /// MySQL.
-    Mysql,
-    /// MariaDB.
-    Mariadb,
-}
-
-impl Engine {
-    fn name(self) -> &'static str {
-        match self {
-            Engine::Postgres => "postgres",
-            Engine::Mysql => "mysql",
-            Engine::Mariadb => "mariadb",
-        }
-    }
-    /// How many numbers an exact version has: 16.4, but 8.0.40.
-    fn version_parts(self) -> usize {
-        if self == Engine::Postgres { 2 } else { 3 }
-    }
-}
-
 fn yes() -> bool {
     true
 }
@@ -201,13 +181,13 @@ impl Resource for RdsInstance {
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
         let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
         let call = cx.aws.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(cx.tags)));
-        let call = call.engine(self.engine.name()).engine_version(&self.version).db_instance_class(&self.class);
+        let call = call.engine(text(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
         let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
         let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
         let call = call.multi_az(self.multi_az).set_db_name(self.database_name.clone()).set_port(self.port);
         let call = call.master_username(self.username.as_deref().unwrap_or(default_user)).manage_master_user_password(true);
         let call = call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()));
-        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(self.security_group_ids()));
+        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(ids(&self.security_groups)));
         let call = call.set_db_parameter_group_name(self.parameter_group.as_ref().map(|group| group.get().to_owned()));
         let call = call.storage_encrypted(self.encrypted).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
         let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
@@ -255,7 +235,7 @@ impl Resource for RdsInstance {
         let call = call.set_manage_master_user_password(key.is_some().then_some(true)).set_master_user_secret_kms_key_id(key);
         let call = call.set_db_port_number(self.port.filter(|_| changed.has("/port")));
         let call = call.set_db_subnet_group_name(new!("/subnet_group", self.subnet_group.get().to_owned()));
-        let call = call.set_vpc_security_group_ids(new!("/security_groups", self.security_group_ids()));
+        let call = call.set_vpc_security_group_ids(new!("/security_groups", ids(&self.security_groups)));
         let group = self.parameter_group.as_ref().map(|group| group.get().to_owned());
         // A new major version needs the group of its family in the same call.
         let call = call.set_db_parameter_group_name(group.filter(|_| changed.any(&["/parameter_group", "/version"])));
@@ -348,7 +328,7 @@ impl Resource for RdsInstance {
     }
 
     fn align(&self, live: &mut Self) {
-        if same_version(self, &live.version) {
+        if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, &live.version) {
             live.version.clone_from(&self.version);
         }
         // Storage that grew by itself is as wanted.
@@ -361,9 +341,6 @@ impl Resource for RdsInstance {
 }
 
 impl RdsInstance {
-    fn security_group_ids(&self) -> Vec<String> {
-        self.security_groups.iter().map(|group| group.get().to_owned()).collect()
-    }
     /// RDS refuses a retention without Performance Insights.
     fn insights_retention(&self) -> Option<i32> {
         self.performance_insights_retention_days.filter(|_| self.performance_insights)
@@ -371,143 +348,5 @@ impl RdsInstance {
     /// Whether the storage's performance may be named in a call.
     fn takes_iops(&self) -> bool {
         matches!(self.storage_type.as_str(), "io1" | "io2") || self.storage_type == "gp3" && self.storage_gib >= 400
-    }
-}
-
-/// Whether `live` is what `wanted` asks for.
-fn same_version(wanted: &RdsInstance, live: &str) -> bool {
-    // `11.22-rds.20240509` is 11.22 in extended support.
-    if live.strip_prefix(&wanted.version).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])) {
-        return true;
-    }
-    let numbers = |text: &str| text.split('.').map(|n| n.parse::<u32>().ok()).collect::<Option<Vec<_>>>();
-    let (Some(ours), Some(theirs)) = (numbers(&wanted.version), numbers(live)) else { return false };
-    let exact = wanted.engine.version_parts();
-    wanted.auto_minor_version_upgrade
-        && ours.len() == exact
-        && theirs.len() == exact
-        && ours[..exact - 1] == theirs[..exact - 1]
-        && theirs > ours
-}
-
-fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
-    let tags = tags::from_rds(db.tag_list());
-    // What waits for the maintenance window is already on its way; reading it as done keeps a second plan empty.
-    let pending = db.pending_modified_values;
-    let pending = pending.as_ref();
-    let engine = match db.engine.as_deref() {
-        Some("mysql") => Engine::Mysql,
-        Some("mariadb") => Engine::Mariadb,
-        Some("postgres") => Engine::Postgres,
-        other => return Err(Error::missing(&format!("engine that acme knows (it has `{}`)", other.unwrap_or_default()))),
-    };
-    let endpoint = db.endpoint.as_ref();
-    let port = endpoint.and_then(|endpoint| endpoint.port);
-    let groups = db.vpc_security_groups.unwrap_or_default().into_iter().filter(|group| group.status() != Some("removing"));
-    let mut log_exports: BTreeSet<String> = db.enabled_cloudwatch_logs_exports.unwrap_or_default().into_iter().collect();
-    if let Some(logs) = pending.and_then(|pending| pending.pending_cloudwatch_logs_exports()) {
-        log_exports.extend(logs.log_types_to_enable().iter().cloned());
-        log_exports.retain(|log| !logs.log_types_to_disable().contains(log));
-    }
-    Ok(Observed {
-        id: db.db_instance_identifier.clone().ok_or_else(|| Error::missing("DBInstanceIdentifier"))?,
-        tags,
-        phase: phase(db.db_instance_status.as_deref().unwrap_or_default()),
-        spec: RdsInstance {
-            name: db.db_instance_identifier,
-            engine,
-            version: pending.and_then(|p| p.engine_version.clone()).or_else(|| db.engine_version.clone()).unwrap_or_default(),
-            class: pending.and_then(|p| p.db_instance_class.clone()).or(db.db_instance_class).unwrap_or_default(),
-            storage_gib: pending.and_then(|p| p.allocated_storage).or(db.allocated_storage).unwrap_or_default(),
-            // Absent, or equal to the size, when storage does not grow by itself.
-            max_storage_gib: Some(db.max_allocated_storage.filter(|max| Some(*max) > db.allocated_storage).unwrap_or_default()),
-            storage_type: pending.and_then(|p| p.storage_type.clone()).or(db.storage_type).unwrap_or_default(),
-            iops: pending.and_then(|p| p.iops).or(db.iops),
-            throughput_mibps: pending.and_then(|p| p.storage_throughput).or(db.storage_throughput),
-            multi_az: pending.and_then(|p| p.multi_az).or(db.multi_az).unwrap_or_default(),
-            database_name: db.db_name,
-            username: db.master_username,
-            master_password_key: db.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
-            port: pending.and_then(|p| p.port).or(port),
-            subnet_group: Ref::to(db.db_subnet_group.and_then(|group| group.db_subnet_group_name).unwrap_or_default()),
-            security_groups: groups.filter_map(|group| group.vpc_security_group_id).map(Ref::to).collect(),
-            parameter_group: db.db_parameter_groups.unwrap_or_default().into_iter().find_map(|g| g.db_parameter_group_name).map(Ref::to),
-            encrypted: db.storage_encrypted.unwrap_or_default(),
-            kms_key: db.kms_key_id.map(ArnRef::to),
-            backup_retention_days: pending.and_then(|p| p.backup_retention_period).or(db.backup_retention_period).unwrap_or_default(),
-            backup_window: db.preferred_backup_window,
-            maintenance_window: db.preferred_maintenance_window,
-            publicly_accessible: db.publicly_accessible.unwrap_or_default(),
-            deletion_protection: db.deletion_protection.unwrap_or_default(),
-            performance_insights: db.performance_insights_enabled.unwrap_or_default(),
-            performance_insights_retention_days: db.performance_insights_retention_period,
-            monitoring_interval_seconds: db.monitoring_interval.unwrap_or_default(),
-            monitoring_role: db.monitoring_role_arn.map(ArnRef::to),
-            log_exports,
-            auto_minor_version_upgrade: db.auto_minor_version_upgrade.unwrap_or_default(),
-            allow_major_version_upgrade: false,
-            ca_certificate: pending.and_then(|p| p.ca_certificate_identifier.clone()).or(db.ca_certificate_identifier),
-            copy_tags_to_snapshot: db.copy_tags_to_snapshot.unwrap_or_default(),
-            iam_authentication: pending
-                .and_then(|p| p.iam_database_authentication_enabled)
-                .or(db.iam_database_authentication_enabled)
-                .unwrap_or_default(),
-            apply_immediately: true,
-        },
-        outputs: Outputs {
-            arn: db.db_instance_arn.unwrap_or_default(),
-            endpoint: endpoint.and_then(|endpoint| endpoint.address.clone()),
-            port,
-            master_secret_arn: db.master_user_secret.and_then(|secret| secret.secret_arn),
-            resource_id: db.dbi_resource_id,
-            engine_version: db.engine_version,
-            hosted_zone_id: db.endpoint.and_then(|endpoint| endpoint.hosted_zone_id),
-        },
-    })
-}
-
-/// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>.
-fn phase(status: &str) -> Phase {
-    match status {
-        // Usable while storage is rearranged, which takes hours. A stopped one is as its owner left it.
-        "available" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" | "stopped" => Phase::Ready,
-        "deleting" | "delete-precheck" => Phase::Leaving,
-        "failed" | "storage-full" | "insufficient-capacity" | "restore-error" => Phase::Failed(status.into()),
-        _ if status.starts_with("incompatible-") || status.starts_with("inaccessible-encryption-") => Phase::Failed(status.into()),
-        _ => Phase::Settling(status.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn wanted(version: &str, auto: bool, engine: &str) -> serde_json::Result<RdsInstance> {
-        serde_json::from_value(json!({
-            "engine": engine, "version": version, "class": "db.t4g.medium", "storage_gib": 50, "subnet_group": "main",
-            "security_groups": ["db"], "auto_minor_version_upgrade": auto,
-        }))
-    }
-
-    #[test]
-    fn versions() -> serde_json::Result<()> {
-        for (engine, asked, auto, live, same) in [
-            ("postgres", "16", false, "16.4", true),
-            ("postgres", "16", true, "17.1", false),
-            ("postgres", "16", false, "16", true),
-            ("postgres", "1", true, "16.4", false),
-            ("postgres", "16.4", true, "16.6", true),
-            ("postgres", "16.4", false, "16.6", false),
-            ("postgres", "16.6", true, "16.4", false),
-            ("postgres", "11.22", false, "11.22-rds.20240509", true),
-            ("mysql", "8.0", true, "8.4", false),
-            ("mysql", "8.0", false, "8.0.40", true),
-            ("mysql", "8.0.35", true, "8.0.40", true),
-        ] {
-            assert_eq!(same_version(&wanted(asked, auto, engine)?, live), same, "{engine} {asked} {live}");
-        }
-        Ok(())
     }
 }

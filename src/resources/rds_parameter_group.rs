@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_rds::types::{ApplyMethod, Filter, Parameter};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rds_subnet_group::rds_tags;
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, each, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
 };
 
@@ -80,34 +79,30 @@ impl Resource for RdsParameterGroup {
         let groups = groups.into_iter().filter(|group| {
             scope.covers(group.db_parameter_group_name().unwrap_or_default(), group.db_parameter_group_arn().unwrap_or_default())
         });
-        let found: Vec<Option<Observed<Self>>> = stream::iter(groups)
-            .map(|group| async move {
-                let name = group.db_parameter_group_name.ok_or_else(|| Error::missing("DBParameterGroupName"))?;
-                let arn = group.db_parameter_group_arn.ok_or_else(|| Error::missing("DBParameterGroupArn"))?;
-                let call = aws.rds.describe_db_parameters().db_parameter_group_name(&name).source("user").max_records(100);
-                let read = async { aws::found(call.into_paginator().items().send().try_collect().await) };
-                let (tags, parameters): (_, Option<Vec<Parameter>>) = tokio::try_join!(rds_tags(aws, scope, &name, &arn), read)?;
-                let (Some(tags), Some(parameters)) = (tags, parameters) else {
-                    return Ok(None);
-                };
-                let by_user = parameters.into_iter().filter(|parameter| parameter.source().is_none_or(|source| source == "user"));
-                Ok::<_, Error>(Some(Observed {
-                    tags,
-                    phase: Phase::Ready,
-                    spec: RdsParameterGroup {
-                        name: Some(name.clone()),
-                        family: group.db_parameter_group_family.unwrap_or_default(),
-                        description: group.description.unwrap_or_default(),
-                        parameters: by_user.filter_map(|p| Some((p.parameter_name?, p.parameter_value?))).collect(),
-                    },
-                    outputs: Outputs { arn },
-                    id: name,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(found.into_iter().flatten().collect())
+        each(groups, |group| async move {
+            let name = group.db_parameter_group_name.ok_or_else(|| Error::missing("DBParameterGroupName"))?;
+            let arn = group.db_parameter_group_arn.ok_or_else(|| Error::missing("DBParameterGroupArn"))?;
+            let call = aws.rds.describe_db_parameters().db_parameter_group_name(&name).source("user").max_records(100);
+            let read = async { aws::found(call.into_paginator().items().send().try_collect().await) };
+            let (tags, parameters): (_, Option<Vec<Parameter>>) = tokio::try_join!(rds_tags(aws, scope, &name, &arn), read)?;
+            let (Some(tags), Some(parameters)) = (tags, parameters) else {
+                return Ok(None);
+            };
+            let by_user = parameters.into_iter().filter(|parameter| parameter.source().is_none_or(|source| source == "user"));
+            Ok(Some(Observed {
+                tags,
+                phase: Phase::Ready,
+                spec: RdsParameterGroup {
+                    name: Some(name.clone()),
+                    family: group.db_parameter_group_family.unwrap_or_default(),
+                    description: group.description.unwrap_or_default(),
+                    parameters: by_user.filter_map(|p| Some((p.parameter_name?, p.parameter_value?))).collect(),
+                },
+                outputs: Outputs { arn },
+                id: name,
+            }))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::subnet::Subnet;
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, each, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
-    types::Ref,
+    types::{Ref, ids},
 };
 
 /// The subnets a database may live in.
@@ -53,33 +52,29 @@ impl Resource for RdsSubnetGroup {
         let groups = groups.into_iter().filter(|group| {
             scope.covers(group.db_subnet_group_name().unwrap_or_default(), group.db_subnet_group_arn().unwrap_or_default())
         });
-        let found: Vec<Option<Observed<Self>>> = stream::iter(groups)
-            .map(|group| async move {
-                let name = group.db_subnet_group_name.ok_or_else(|| Error::missing("DBSubnetGroupName"))?;
-                let arn = group.db_subnet_group_arn.ok_or_else(|| Error::missing("DBSubnetGroupArn"))?;
-                let Some(tags) = rds_tags(aws, scope, &name, &arn).await? else { return Ok(None) };
-                let subnets = group.subnets.unwrap_or_default();
-                Ok::<_, Error>(Some(Observed {
-                    tags,
-                    phase: Phase::Ready,
-                    spec: RdsSubnetGroup {
-                        name: Some(name.clone()),
-                        description: group.db_subnet_group_description.unwrap_or_default(),
-                        subnets: subnets.into_iter().filter_map(|subnet| subnet.subnet_identifier).map(Ref::to).collect(),
-                    },
-                    outputs: Outputs { arn, vpc_id: group.vpc_id.unwrap_or_default() },
-                    id: name,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(found.into_iter().flatten().collect())
+        each(groups, |group| async move {
+            let name = group.db_subnet_group_name.ok_or_else(|| Error::missing("DBSubnetGroupName"))?;
+            let arn = group.db_subnet_group_arn.ok_or_else(|| Error::missing("DBSubnetGroupArn"))?;
+            let Some(tags) = rds_tags(aws, scope, &name, &arn).await? else { return Ok(None) };
+            let subnets = group.subnets.unwrap_or_default();
+            Ok(Some(Observed {
+                tags,
+                phase: Phase::Ready,
+                spec: RdsSubnetGroup {
+                    name: Some(name.clone()),
+                    description: group.db_subnet_group_description.unwrap_or_default(),
+                    subnets: subnets.into_iter().filter_map(|subnet| subnet.subnet_identifier).map(Ref::to).collect(),
+                },
+                outputs: Outputs { arn, vpc_id: group.vpc_id.unwrap_or_default() },
+                id: name,
+            }))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
         let call = cx.aws.rds.create_db_subnet_group().set_db_subnet_group_name(self.name.clone());
-        let call = call.db_subnet_group_description(&self.description).set_subnet_ids(Some(self.subnet_ids()));
+        let call = call.db_subnet_group_description(&self.description).set_subnet_ids(Some(ids(&self.subnets)));
         let reply = call.set_tags(Some(tags::rds(cx.tags))).send().await?;
         reply.db_subnet_group.and_then(|group| group.db_subnet_group_name).ok_or_else(|| Error::missing("DBSubnetGroupName"))
     }
@@ -88,7 +83,7 @@ impl Resource for RdsSubnetGroup {
     async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
         if changed.any(&["/subnets", "/description"]) {
             let call = cx.aws.rds.modify_db_subnet_group().db_subnet_group_name(id).db_subnet_group_description(&self.description);
-            call.set_subnet_ids(Some(self.subnet_ids())).send().await?;
+            call.set_subnet_ids(Some(ids(&self.subnets))).send().await?;
         }
         Ok(())
     }
@@ -113,20 +108,11 @@ impl Resource for RdsSubnetGroup {
     }
 }
 
-impl RdsSubnetGroup {
-    fn subnet_ids(&self) -> Vec<String> {
-        self.subnets.iter().map(|subnet| subnet.get().to_owned()).collect()
-    }
-}
-
 /// The tags of a group, for which the descriptions have no room. `None`: it is gone, or neither the stack's nor of a wanted name.
 pub(super) async fn rds_tags(aws: &Aws, scope: &Scope, name: &str, arn: &str) -> Result<Option<Tags>> {
-    let tags = match scope.tags(arn) {
-        Some(tags) => tags,
-        None => match aws::found(aws.rds.list_tags_for_resource().resource_name(arn).send().await)? {
-            Some(reply) => tags::from_rds(reply.tag_list()),
-            None => return Ok(None),
-        },
+    let ask = async {
+        let reply = aws::found(aws.rds.list_tags_for_resource().resource_name(arn).send().await)?;
+        Ok(reply.map(|reply| tags::from_rds(reply.tag_list())))
     };
-    Ok((scope.owns(&tags) || scope.wanted.contains(name)).then_some(tags))
+    Ok(scope.tags_or(arn, ask).await?.filter(|tags| scope.owns(tags) || scope.wanted.contains(name)))
 }

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{iam_role::align_policy, kms_key::KmsKey};
 use crate::{
-    aws::{self, Aws, Error, Result, STACK, Scope, Service, tags},
+    aws::{self, Aws, Error, Result, STACK, Scope, Service, each, tags},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::{ArnRef, Policy},
 };
@@ -130,12 +129,7 @@ impl Resource for Secret {
             ids.entry(name.to_owned()).or_insert_with(|| id.clone());
         }
         let ids: BTreeSet<String> = ids.into_values().collect();
-        stream::iter(ids)
-            .map(|id| async move { Ok(aws::found(read(aws, &id).await)?.flatten()) })
-            .buffer_unordered(8)
-            .try_filter_map(|secret| ready(Ok(secret)))
-            .try_collect()
-            .await
+        each(ids, |id| async move { Ok(aws::found(read(aws, &id).await)?.flatten()) }).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroupAttribute, TargetGroupIpAddressTypeEnum, TargetTypeEnum};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{load_balancer::tags_of, vpc::Vpc};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Ref,
 };
@@ -192,63 +191,59 @@ impl Resource for TargetGroup {
             .collect();
         let tags = tags_of(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
         let tags = &tags;
-        let observed: Vec<_> = stream::iter(own)
-            .map(|(arn, name, group)| async move {
-                let reply = aws.elbv2.describe_target_group_attributes().target_group_arn(&arn).send().await;
-                let Some(reply) = found(reply)? else { return Ok(None) };
-                let attributes = reply.attributes.unwrap_or_default();
-                let attributes: BTreeMap<_, _> = attributes.into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
-                let text = |key: &str| attributes.get(key).filter(|value| !value.is_empty()).cloned();
-                let flag = |key: &str| attributes.get(key).map(|value| value == "true");
-                let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
-                let sticky = text("stickiness.type");
-                Ok::<_, Error>(Some(Observed {
-                    tags: tags.get(&arn).cloned().unwrap_or_default(),
-                    phase: Phase::Ready,
-                    spec: TargetGroup {
-                        name: Some(name),
-                        target_type: match group.target_type {
-                            Some(TargetTypeEnum::Ip) => TargetType::Ip,
-                            Some(TargetTypeEnum::Lambda) => TargetType::Lambda,
-                            Some(TargetTypeEnum::Alb) => TargetType::Alb,
-                            _ => TargetType::Instance,
-                        },
-                        port: group.port.and_then(|port| port.try_into().ok()),
-                        protocol: group.protocol.as_ref().and_then(Protocol::from_sdk),
-                        protocol_version: group.protocol_version,
-                        vpc: group.vpc_id.map(Ref::to),
-                        ip_address_type: group.ip_address_type.map(|kind| kind.as_str().to_owned()),
-                        health_check: HealthCheck {
-                            enabled: group.health_check_enabled,
-                            path: group.health_check_path,
-                            port: group.health_check_port,
-                            protocol: group.health_check_protocol.as_ref().and_then(Protocol::from_sdk),
-                            interval_seconds: group.health_check_interval_seconds,
-                            timeout_seconds: group.health_check_timeout_seconds,
-                            healthy_threshold: group.healthy_threshold_count,
-                            unhealthy_threshold: group.unhealthy_threshold_count,
-                            matcher: group.matcher.and_then(|matcher| matcher.http_code.or(matcher.grpc_code)),
-                        },
-                        deregistration_delay_seconds: number("deregistration_delay.timeout_seconds").unwrap_or(five_minutes()),
-                        slow_start_seconds: number("slow_start.duration_seconds").unwrap_or_default(),
-                        stickiness: sticky.map(|kind| Stickiness {
-                            enabled: flag("stickiness.enabled").unwrap_or_default(),
-                            duration_seconds: number(&format!("stickiness.{kind}.duration_seconds")),
-                            cookie_name: text("stickiness.app_cookie.cookie_name"),
-                            kind,
-                        }),
-                        algorithm: text("load_balancing.algorithm.type"),
-                        preserve_client_ip: flag("preserve_client_ip.enabled"),
-                        proxy_protocol_v2: flag("proxy_protocol_v2.enabled"),
+        each(own, |(arn, name, group)| async move {
+            let reply = aws.elbv2.describe_target_group_attributes().target_group_arn(&arn).send().await;
+            let Some(reply) = found(reply)? else { return Ok(None) };
+            let attributes = reply.attributes.unwrap_or_default();
+            let attributes: BTreeMap<_, _> = attributes.into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
+            let text = |key: &str| attributes.get(key).filter(|value| !value.is_empty()).cloned();
+            let flag = |key: &str| attributes.get(key).map(|value| value == "true");
+            let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
+            let sticky = text("stickiness.type");
+            Ok(Some(Observed {
+                tags: tags.get(&arn).cloned().unwrap_or_default(),
+                phase: Phase::Ready,
+                spec: TargetGroup {
+                    name: Some(name),
+                    target_type: match group.target_type {
+                        Some(TargetTypeEnum::Ip) => TargetType::Ip,
+                        Some(TargetTypeEnum::Lambda) => TargetType::Lambda,
+                        Some(TargetTypeEnum::Alb) => TargetType::Alb,
+                        _ => TargetType::Instance,
                     },
-                    outputs: Outputs { arn_suffix: arn.rsplit(':').next().unwrap_or_default().to_owned(), arn: arn.clone() },
-                    id: arn,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(observed.into_iter().flatten().collect())
+                    port: group.port.and_then(|port| port.try_into().ok()),
+                    protocol: group.protocol.as_ref().and_then(Protocol::from_sdk),
+                    protocol_version: group.protocol_version,
+                    vpc: group.vpc_id.map(Ref::to),
+                    ip_address_type: group.ip_address_type.map(|kind| kind.as_str().to_owned()),
+                    health_check: HealthCheck {
+                        enabled: group.health_check_enabled,
+                        path: group.health_check_path,
+                        port: group.health_check_port,
+                        protocol: group.health_check_protocol.as_ref().and_then(Protocol::from_sdk),
+                        interval_seconds: group.health_check_interval_seconds,
+                        timeout_seconds: group.health_check_timeout_seconds,
+                        healthy_threshold: group.healthy_threshold_count,
+                        unhealthy_threshold: group.unhealthy_threshold_count,
+                        matcher: group.matcher.and_then(|matcher| matcher.http_code.or(matcher.grpc_code)),
+                    },
+                    deregistration_delay_seconds: number("deregistration_delay.timeout_seconds").unwrap_or(five_minutes()),
+                    slow_start_seconds: number("slow_start.duration_seconds").unwrap_or_default(),
+                    stickiness: sticky.map(|kind| Stickiness {
+                        enabled: flag("stickiness.enabled").unwrap_or_default(),
+                        duration_seconds: number(&format!("stickiness.{kind}.duration_seconds")),
+                        cookie_name: text("stickiness.app_cookie.cookie_name"),
+                        kind,
+                    }),
+                    algorithm: text("load_balancing.algorithm.type"),
+                    preserve_client_ip: flag("preserve_client_ip.enabled"),
+                    proxy_protocol_v2: flag("proxy_protocol_v2.enabled"),
+                },
+                outputs: Outputs { arn_suffix: arn.rsplit(':').next().unwrap_or_default().to_owned(), arn: arn.clone() },
+                id: arn,
+            }))
+        })
+        .await
     }
 
     /// Needs no token: asked again with the same name and settings, AWS answers with the one it made.

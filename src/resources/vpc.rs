@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName, VpcState};
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, tags},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::Cidr,
 };
@@ -55,36 +54,33 @@ impl Resource for Vpc {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let pages = aws.ec2.describe_vpcs().set_filters(Some(scope.ec2_filters())).into_paginator().send();
         let vpcs: Vec<_> = pages.try_collect().await?;
-        stream::iter(vpcs.into_iter().flat_map(|page| page.vpcs.unwrap_or_default()))
-            .map(|vpc| async move {
-                let id = vpc.vpc_id.clone().ok_or_else(|| Error::missing("VpcId"))?;
-                let attribute = |name| aws.ec2.describe_vpc_attribute().vpc_id(&id).attribute(name).send();
-                let (support, hostnames) =
-                    tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
-                let cidr: Cidr = parsed(vpc.cidr_block.as_deref())?;
-                let secondary_cidrs =
-                    vpc.cidr_block_association_set().iter().map(|a| parsed(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
-                let owner_id = vpc.owner_id.unwrap_or_default();
-                Ok(Observed {
-                    tags: tags::from_ec2(vpc.tags.as_deref().unwrap_or_default()),
-                    phase: match vpc.state {
-                        Some(VpcState::Pending) => Phase::Settling("pending".into()),
-                        _ => Phase::Ready,
-                    },
-                    spec: Vpc {
-                        secondary_cidrs: secondary_cidrs.into_iter().filter(|c| *c != cidr).collect(),
-                        cidr,
-                        dns_support: support.enable_dns_support.and_then(|a| a.value).unwrap_or_default(),
-                        dns_hostnames: hostnames.enable_dns_hostnames.and_then(|a| a.value).unwrap_or_default(),
-                        dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
-                    },
-                    outputs: Outputs { arn: format!("arn:aws:ec2:{}:{owner_id}:vpc/{id}", aws.region), owner_id },
-                    id,
-                })
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await
+        each(vpcs.into_iter().flat_map(|page| page.vpcs.unwrap_or_default()), |vpc| async move {
+            let id = vpc.vpc_id.clone().ok_or_else(|| Error::missing("VpcId"))?;
+            let attribute = |name| aws.ec2.describe_vpc_attribute().vpc_id(&id).attribute(name).send();
+            let (support, hostnames) =
+                tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
+            let cidr: Cidr = parsed(vpc.cidr_block.as_deref())?;
+            let secondary_cidrs =
+                vpc.cidr_block_association_set().iter().map(|a| parsed(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
+            let owner_id = vpc.owner_id.unwrap_or_default();
+            Ok(Some(Observed {
+                tags: tags::from_ec2(vpc.tags.as_deref().unwrap_or_default()),
+                phase: match vpc.state {
+                    Some(VpcState::Pending) => Phase::Settling("pending".into()),
+                    _ => Phase::Ready,
+                },
+                spec: Vpc {
+                    secondary_cidrs: secondary_cidrs.into_iter().filter(|c| *c != cidr).collect(),
+                    cidr,
+                    dns_support: support.enable_dns_support.and_then(|a| a.value).unwrap_or_default(),
+                    dns_hostnames: hostnames.enable_dns_hostnames.and_then(|a| a.value).unwrap_or_default(),
+                    dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
+                },
+                outputs: Outputs { arn: format!("arn:aws:ec2:{}:{owner_id}:vpc/{id}", aws.region), owner_id },
+                id,
+            }))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

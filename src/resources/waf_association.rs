@@ -1,13 +1,12 @@
 //! `waf_association`: puts a web firewall in front of an application load balancer.
 
 use aws_sdk_wafv2::types::WebAcl;
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::waf_web_acl::WafWebAcl;
 use crate::{
-    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, found},
+    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, each, found},
     resource::{Changed, Cx, Observed, Phase, Resource, Tags},
     types::ArnRef,
 };
@@ -37,21 +36,17 @@ impl Resource for WafAssociation {
 
     /// A load balancer has one firewall at most. WAF knows only application load balancers and refuses to be asked about others.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let asked: Vec<_> = stream::iter(scope.parents.clone().into_iter().filter(|arn| arn.contains(":loadbalancer/app/")))
-            .map(|arn| async move {
-                let acl = found(aws.wafv2.get_web_acl_for_resource().resource_arn(&arn).send().await)?.and_then(|reply| reply.web_acl);
-                Ok::<_, Error>(acl.map(|acl| Observed {
-                    id: arn.clone(),
-                    tags: marks(scope, &acl),
-                    phase: Phase::Ready,
-                    spec: WafAssociation { web_acl: ArnRef::to(acl.arn), resource: arn.clone() },
-                    outputs: Outputs {},
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(asked.into_iter().flatten().collect())
+        each(scope.parents.clone().into_iter().filter(|arn| arn.contains(":loadbalancer/app/")), |arn| async move {
+            let acl = found(aws.wafv2.get_web_acl_for_resource().resource_arn(&arn).send().await)?.and_then(|reply| reply.web_acl);
+            Ok::<_, Error>(acl.map(|acl| Observed {
+                id: arn.clone(),
+                tags: marks(scope, &acl),
+                phase: Phase::Ready,
+                spec: WafAssociation { web_acl: ArnRef::to(acl.arn), resource: arn.clone() },
+                outputs: Outputs {},
+            }))
+        })
+        .await
     }
 
     /// Answers that the firewall is unavailable until it is known everywhere.

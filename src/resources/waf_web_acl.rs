@@ -6,12 +6,11 @@ use aws_sdk_wafv2::types::{
     AllowAction, BlockAction, CountAction, DefaultAction, ManagedRuleGroupStatement, NoneAction, OverrideAction, RateBasedStatement,
     RateBasedStatementAggregateKeyType, Rule, RuleAction, RuleActionOverride, Scope as WafScope, Statement, VisibilityConfig, WebAcl,
 };
-use futures::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, found, tags},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
 };
 
@@ -176,28 +175,22 @@ impl Resource for WafWebAcl {
                 }
             }
         }
-        let observed: Vec<_> = stream::iter(own)
-            .map(|arn| async move {
-                let Some((acl, _)) = found(get(aws, &arn).await)? else { return Ok(None) };
-                let tags = match scope.tags(&arn) {
-                    Some(tags) => tags,
-                    None => match found(aws.wafv2.list_tags_for_resource().resource_arn(&arn).limit(100).send().await)? {
-                        Some(reply) => reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default(),
-                        None => return Ok(None),
-                    },
-                };
-                Ok::<_, Error>(Some(Observed {
-                    tags,
-                    phase: Phase::Ready,
-                    spec: WafWebAcl::read(&acl, &arn),
-                    outputs: Outputs { arn: arn.clone(), capacity: acl.capacity },
-                    id: arn,
-                }))
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(observed.into_iter().flatten().collect())
+        each(own, |arn| async move {
+            let Some((acl, _)) = found(get(aws, &arn).await)? else { return Ok(None) };
+            let ask = async {
+                let reply = found(aws.wafv2.list_tags_for_resource().resource_arn(&arn).limit(100).send().await)?;
+                Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
+            };
+            let Some(tags) = scope.tags_or(&arn, ask).await? else { return Ok(None) };
+            Ok(Some(Observed {
+                tags,
+                phase: Phase::Ready,
+                spec: WafWebAcl::read(&acl, &arn),
+                outputs: Outputs { arn: arn.clone(), capacity: acl.capacity },
+                id: arn,
+            }))
+        })
+        .await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {

@@ -9,4 +9,4 @@ mod reference;
 pub use cidr::Cidr;
 pub use dns_name::DnsName;
 pub use policy::Policy;
-pub use reference::{Arn, ArnRef, By, Id, Ref};
+pub use reference::{Arn, ArnRef, By, Id, Ref, ids};

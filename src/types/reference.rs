@@ -3,7 +3,7 @@
 //! In a definition a reference is the other's name (`vpc: main`). In canonical form it is `{"id": "${vpc.main.id}"}`; the engine
 //! replaces `${type.name.output}` in any string once the other exists, and every such text is an edge of the graph.
 
-use std::{borrow::Cow, cmp::Ordering, fmt, marker::PhantomData};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeSet, fmt, marker::PhantomData};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error, ser::SerializeMap};
@@ -47,6 +47,11 @@ impl<T: Resource, B: By> Ref<T, B> {
     pub fn get(&self) -> &str {
         &self.0
     }
+}
+
+/// The physical ids or ARNs of references, as calls take them.
+pub fn ids<T: Resource, B: By>(refs: &BTreeSet<Ref<T, B>>) -> Vec<String> {
+    refs.iter().map(|one| one.get().to_owned()).collect()
 }
 
 impl<T, B> Clone for Ref<T, B> {

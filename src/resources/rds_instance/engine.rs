@@ -1,0 +1,58 @@
+//! What runs a database, and how it counts its versions.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What runs the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+}
+
+impl Engine {
+    /// How many numbers an exact version has: 16.4, but 8.0.40.
+    fn version_parts(self) -> usize {
+        if self == Engine::Postgres { 2 } else { 3 }
+    }
+    /// Whether a database of version `live` is what `version` asks for; with `newer_minor` a newer minor version is, too.
+    pub(super) fn satisfies(self, version: &str, newer_minor: bool, live: &str) -> bool {
+        // `11.22-rds.20240509` is 11.22 in extended support.
+        if live.strip_prefix(version).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])) {
+            return true;
+        }
+        let numbers = |text: &str| text.split('.').map(|n| n.parse::<u32>().ok()).collect::<Option<Vec<_>>>();
+        let (Some(ours), Some(theirs)) = (numbers(version), numbers(live)) else { return false };
+        let exact = self.version_parts();
+        newer_minor && ours.len() == exact && theirs.len() == exact && ours[..exact - 1] == theirs[..exact - 1] && theirs > ours
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (engine, asked, auto, live, same) in [
+            (Engine::Postgres, "16", false, "16.4", true),
+            (Engine::Postgres, "16", true, "17.1", false),
+            (Engine::Postgres, "16", false, "16", true),
+            (Engine::Postgres, "1", true, "16.4", false),
+            (Engine::Postgres, "16.4", true, "16.6", true),
+            (Engine::Postgres, "16.4", false, "16.6", false),
+            (Engine::Postgres, "16.6", true, "16.4", false),
+            (Engine::Postgres, "11.22", false, "11.22-rds.20240509", true),
+            (Engine::Mysql, "8.0", true, "8.4", false),
+            (Engine::Mysql, "8.0", false, "8.0.40", true),
+            (Engine::Mysql, "8.0.35", true, "8.0.40", true),
+        ] {
+            assert_eq!(engine.satisfies(asked, auto, live), same, "{engine:?} {asked} {live}");
+        }
+    }
+}
