@@ -323,7 +323,11 @@ impl Local {
         let maker = maker.name();
         let outputs = shape.map_or(Value::Null, |shape| maker.outputs(&shape.outputs));
         let id = maker.id;
-        let tags = if kind.taggable && !kind.tags_on_create { Tags::new() } else { call.tags.clone() };
+        let mut tags = call.tags.clone();
+        if kind.taggable && !kind.tags_on_create {
+            // A name tells whose it is; what has none carries the marks in some other way.
+            tags.retain(|key, _| kind.naming.is_none() && key.starts_with("acme:"));
+        }
         let usual = match self.behaviour.settle {
             Settle::AtOnce => Duration::ZERO,
             Settle::Slowly(fraction) => kind.usual.mul_f64(fraction),
