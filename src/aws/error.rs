@@ -104,6 +104,8 @@ const NOT_YET: &[(&str, &str)] = &[
     ("InvalidParameterValue", "Invalid IAM Instance Profile"),
     ("InvalidParameterValue", "should be configured to"),
     ("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING"),
+    ("InvalidParameter", "Unable to assume given IAM role"),
+    ("400", "Access Denied for LogDestination"),
     ("MalformedPolicyDocument", "Invalid principal"),
     ("MalformedPolicyDocumentException", "invalid principals"),
     ("MalformedPolicyDocumentException", "unsupported principal"),

@@ -45,7 +45,7 @@ struct Life {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Edit {
-    /// Fields and their new values; `null` takes a field out of the definition.
+    /// Fields and their new values; `null` takes a field out of the definition, which leaves it to AWS.
     change: Map<String, Value>,
     /// Whether this needs a new one.
     #[serde(default)]
@@ -143,7 +143,8 @@ fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
         }
         let what = format!("changing {}", Value::from(edit.change.clone()));
         let definition = case.definition(Some(&spec));
-        let fields = edit.change.keys().map(|field| format!("/{field}")).collect();
+        let written = edit.change.iter().filter(|(_, value)| !value.is_null());
+        let fields = written.map(|(field, _)| format!("/{field}")).collect();
         case.expect(&what, &definition, if edit.replaces { "replace" } else { "update" }, &fields)?;
         case.apply(&what, &definition)?;
     }
