@@ -13,6 +13,7 @@ pub mod eks_fargate_profile;
 pub mod eks_node_group;
 pub mod eks_pod_identity;
 pub mod elastic_ip;
+pub mod flow_log;
 pub mod iam_policy;
 pub mod iam_role;
 pub mod instance_profile;
@@ -49,6 +50,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<eks_node_group::EksNodeGroup>(),
     Kind::of::<eks_pod_identity::EksPodIdentity>(),
     Kind::of::<elastic_ip::ElasticIp>(),
+    Kind::of::<flow_log::FlowLog>(),
     Kind::of::<iam_policy::IamPolicy>(),
     Kind::of::<iam_role::IamRole>(),
     Kind::of::<instance_profile::InstanceProfile>(),
