@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
-    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
 };
 
 /// A web firewall.
@@ -155,33 +155,14 @@ impl Resource for WafWebAcl {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut own = Vec::new();
-        for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
-            // What CloudFront uses lives in us-east-1; asking is spared when all that is wanted was found before.
-            let known = scope.wanted.iter().all(|name| own.iter().any(|arn: &String| arn.contains(&format!("/{name}/"))));
-            let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(":global/webacl/")));
-            if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
-                continue;
-            }
-            let mut marker = None;
-            loop {
-                let call = aws.wafv2.list_web_acls().scope(waf_scope.clone()).limit(100).set_next_marker(marker);
-                let page = call.send().await?;
-                let acls = page.web_acls.unwrap_or_default().into_iter().filter_map(|acl| Some((acl.arn?, acl.name?)));
-                own.extend(acls.filter(|(arn, name)| scope.covers(name, arn)).map(|(arn, _)| arn));
-                marker = page.next_marker.filter(|marker| !marker.is_empty());
-                if marker.is_none() {
-                    break;
-                }
-            }
-        }
-        each(own, |arn| async move {
+        let page = |waf_scope, marker| async move {
+            let page = aws.wafv2.list_web_acls().scope(waf_scope).limit(100).set_next_marker(marker).send().await?;
+            let acls = page.web_acls.unwrap_or_default().into_iter();
+            Ok((acls.filter_map(|acl| Some((acl.name?, acl.arn?))).collect(), page.next_marker))
+        };
+        each(covered(aws, scope, "webacl", page).await?, |arn| async move {
             let Some((acl, _)) = found(get(aws, &arn).await)? else { return Ok(None) };
-            let ask = async {
-                let reply = found(aws.wafv2.list_tags_for_resource().resource_arn(&arn).limit(100).send().await)?;
-                Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
-            };
-            let Some(tags) = scope.tags_or(&arn, ask).await? else { return Ok(None) };
+            let Some(tags) = tags_of(aws, scope, &arn).await? else { return Ok(None) };
             Ok(Some(Observed {
                 tags,
                 phase: Phase::Ready,
@@ -278,7 +259,7 @@ impl WafWebAcl {
 }
 
 impl Reach {
-    fn to_sdk(self) -> WafScope {
+    pub(super) fn to_sdk(self) -> WafScope {
         match self {
             Reach::Regional => WafScope::Regional,
             Reach::Cloudfront => WafScope::Cloudfront,
@@ -365,14 +346,53 @@ fn metrics(name: &str) -> Result<VisibilityConfig> {
     Ok(config.sampled_requests_enabled(true).build()?)
 }
 
-/// Reads a firewall, with the lock token that the next change needs. WAF takes name, id and scope, all of which the ARN has:
-/// `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
+/// Reads a firewall, with the lock token that the next change needs.
 async fn get(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
-    let mut parts = arn.rsplit('/');
-    let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let scope = if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional };
+    let (scope, name, id) = parts(arn);
     let reply = aws.wafv2.get_web_acl().name(name).id(id).scope(scope).send().await?;
     Ok((reply.web_acl.ok_or_else(|| Error::missing("WebACL"))?, reply.lock_token))
+}
+
+/// WAF takes scope, name and id, all of which an ARN has: `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
+pub(super) fn parts(arn: &str) -> (WafScope, &str, &str) {
+    let mut parts = arn.rsplit('/');
+    let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    (if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional }, name, id)
+}
+
+/// ARNs of what the stack may own, of one sort (`webacl`). `page` gives names and ARNs and the next page's marker.
+pub(super) async fn covered<F>(aws: &Aws, scope: &Scope, sort: &str, page: impl Fn(WafScope, Option<String>) -> F) -> Result<Vec<String>>
+where
+    F: Future<Output = Result<(Vec<(String, String)>, Option<String>)>>,
+{
+    let mut own: Vec<String> = Vec::new();
+    for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
+        // What CloudFront uses lives in us-east-1; asking is spared when all that is wanted was found before.
+        let known = scope.wanted.iter().all(|name| own.iter().any(|arn| arn.contains(&format!("/{name}/"))));
+        let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{sort}/"))));
+        if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
+            continue;
+        }
+        let mut marker = None;
+        loop {
+            let (found, next) = page(waf_scope.clone(), marker).await?;
+            own.extend(found.into_iter().filter(|(name, arn)| scope.covers(name, arn)).map(|(_, arn)| arn));
+            marker = next.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(own)
+}
+
+/// Its tags; `None` when it is gone.
+pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
+    let ask = async {
+        let reply = found(aws.wafv2.list_tags_for_resource().resource_arn(arn).limit(100).send().await)?;
+        Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
+    };
+    scope.tags_or(arn, ask).await
 }
 
 #[cfg(test)]
