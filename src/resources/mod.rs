@@ -35,6 +35,7 @@ pub mod target_group;
 pub mod vpc;
 pub mod vpc_endpoint;
 pub mod waf_association;
+pub mod waf_ip_set;
 pub mod waf_web_acl;
 
 /// The registry, in alphabetical order.
@@ -72,6 +73,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<vpc::Vpc>(),
     Kind::of::<vpc_endpoint::VpcEndpoint>(),
     Kind::of::<waf_association::WafAssociation>(),
+    Kind::of::<waf_ip_set::WafIpSet>(),
     Kind::of::<waf_web_acl::WafWebAcl>(),
 ];
 
