@@ -170,6 +170,16 @@ impl Resource for IamRole {
         Ok(())
     }
 
+    async fn retag(aws: &Aws, change: &tags::Retag<'_>) -> Result<()> {
+        if !change.set.is_empty() {
+            aws.iam.tag_role().role_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
+        }
+        if !change.remove.is_empty() {
+            aws.iam.untag_role().role_name(change.id).set_tag_keys(Some(change.remove.clone())).send().await?;
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if !(3600..=43200).contains(&self.max_session_seconds) {
