@@ -81,3 +81,24 @@ pub static KINDS: &[Kind] = &[
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_that_replaces_says_so() {
+        let mut silent = Vec::new();
+        for kind in KINDS {
+            let schema = (kind.schema)().to_value();
+            for pointer in kind.replace {
+                let at = pointer.replace('/', "/properties/");
+                let text = schema.pointer(&format!("{at}/description")).and_then(serde_json::Value::as_str).unwrap_or_default();
+                if !text.contains("replaces") {
+                    silent.push(format!("{}{pointer}: {text:?}", kind.name));
+                }
+            }
+        }
+        assert!(silent.is_empty(), "{silent:#?}");
+    }
+}
