@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, tags},
+    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, tags::Retag},
     kind::{Kind, Live},
     local::Local,
     resource::{Changed, Cx, OnDelete, Tags},
@@ -143,7 +143,7 @@ impl Cloud {
     /// What the service answers.
     pub async fn retag(&self, kind: &'static Kind, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
         match self {
-            Cloud::Aws(aws) => tags::retag(aws, tags::Target { service: kind.service, kind: kind.name, id, arn }, before, after).await,
+            Cloud::Aws(aws) => (kind.retag)(aws, &Retag::new(id, arn, before, after)).await,
             Cloud::Local(local) => local.retag(kind, id, after).await,
         }
     }

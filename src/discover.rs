@@ -158,13 +158,17 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
     }
 }
 
-/// A parent outside the stack, which the definition names by its literal id: `zone: {id: Z123}`.
+/// A parent outside the stack, which the definition names by its literal id (`zone: {id: Z123}`) or by its ARN in a plain text.
 fn literal_parent(spec: &Value, parent: &str, kind: &Kind) -> Option<String> {
     let schema = (kind.schema)();
     let properties = schema.as_value().get("properties")?.as_object()?;
-    let (field, _) = properties.iter().find(|(_, schema)| schema.to_string().contains(&format!("\"x-acme-ref\":\"{parent}\"")))?;
-    let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
-    expression::references(id).is_empty().then(|| id.to_owned())
+    let refers = |schema: &Value| schema.to_string().contains(&format!("\"x-acme-ref\":\"{parent}\""));
+    if let Some((field, _)) = properties.iter().find(|(_, schema)| refers(schema)) {
+        let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
+        return expression::references(id).is_empty().then(|| id.to_owned());
+    }
+    let pattern = resources::kind(parent)?.arn?;
+    spec.as_object()?.values().filter_map(Value::as_str).find(|text| arn_matches(text, pattern)).map(str::to_owned)
 }
 
 /// Whether the index shows a resource of this type, or could not.
@@ -193,4 +197,27 @@ fn with_kind(error: Error, kind: &Kind) -> Error {
 /// When the record names a type this version does not know.
 pub fn kind_of(live: &Live) -> Result<&'static Kind> {
     resources::kind(&live.kind).ok_or_else(|| Error::new(Sort::Refused, "UnknownType", format!("acme has no type `{}`", live.kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stack::{Options, Source, load};
+
+    #[test]
+    fn parents_outside_the_stack_are_asked_too() {
+        let text = "
+stack: shop
+dns: { records: { www: { domain: www.example.org, zone: { id: Z123 }, type: A, values: [192.0.2.1] } } }
+firewall: { web: {} }
+resources:
+  waf_association:
+    web: { web_acl: web, resource: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123' }
+";
+        let source = Source::new("stack.yaml", text);
+        let stack = load(&source, &Options::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let parents = |kind| scope(&stack, resources::kind(kind).expect("a type"), &World::default()).parents;
+        assert_eq!(parents("dns_record"), ["Z123"]);
+        assert_eq!(parents("waf_association"), ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123"]);
+    }
 }

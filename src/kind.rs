@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service},
+    aws::{Aws, Error, Result, Scope, Service, tags::Retag},
     resource::{Changed, Cx, Data, Naming, Observed, Phase, Problem, Resource, Tags},
 };
 
@@ -58,6 +58,8 @@ pub struct Kind {
     pub update: for<'a> fn(&'a Cx<'a>, &'a str, &'a Value, &'a Value, &'a Changed) -> BoxFuture<'a, Result<()>>,
     /// See [`Resource::delete`].
     pub delete: for<'a> fn(&'a Cx<'a>, &'a str, &'a Value) -> BoxFuture<'a, Result<()>>,
+    /// See [`Resource::retag`].
+    pub retag: for<'a> fn(&'a Aws, &'a Retag<'a>) -> BoxFuture<'a, Result<()>>,
     /// See [`Resource::contents`].
     pub contents: for<'a> fn(&'a Aws, &'a str) -> BoxFuture<'a, Result<Option<String>>>,
 }
@@ -127,6 +129,7 @@ impl Kind {
                 Box::pin(async move { typed::<R>(spec)?.update(cx, id, &typed(before)?, changed).await })
             },
             delete: |cx, id, live| Box::pin(async move { R::delete(cx, id, &typed(live)?).await }),
+            retag: |aws, change| Box::pin(R::retag(aws, change)),
             contents: |aws, id| Box::pin(R::contents(aws, id)),
         }
     }

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::aws::{Aws, Result, Scope, Service};
+use crate::aws::{
+    Aws, Result, Scope, Service,
+    tags::{self, Retag},
+};
 
 /// Tags of a resource, acme's marks among them.
 pub type Tags = BTreeMap<String, String>;
@@ -61,6 +64,10 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> impl Future<Output = Result<()>> + Send;
     /// Asks AWS to delete it and returns; the engine waits. "Already gone" may be returned as the error it is.
     fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> impl Future<Output = Result<()>> + Send;
+    /// Changes its tags. Written only where a service has no calls that serve all its types (IAM).
+    fn retag(aws: &Aws, change: &Retag<'_>) -> impl Future<Output = Result<()>> + Send {
+        tags::retag(aws, Self::SERVICE, change)
+    }
     /// What is inside that deletion would lose, in words ("3 images"); `None` when empty. Asked only for types with
     /// [`Data::Contents`] that are about to be deleted.
     fn contents(_aws: &Aws, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {

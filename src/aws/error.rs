@@ -46,6 +46,11 @@ impl Error {
     pub fn new(sort: Sort, code: &str, message: impl Into<String>) -> Error {
         Error { sort, code: code.to_owned(), message: message.into(), request_id: None }
     }
+    /// What AWS says of one part within an answer that is a success as a whole (`Unsuccessful`).
+    pub fn from_code(code: &str, message: impl Into<String>) -> Error {
+        let message = message.into();
+        Error::new(sort(code, &message), code, message)
+    }
     /// AWS's answer lacks a field that its documentation promises.
     pub fn missing(field: &str) -> Error {
         Error::new(Sort::Refused, "IncompleteAnswer", format!("AWS's answer has no {field}"))
@@ -99,12 +104,17 @@ const NOT_YET: &[(&str, &str)] = &[
     ("InvalidParameterValue", "Invalid IAM Instance Profile"),
     ("InvalidParameterValue", "should be configured to"),
     ("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING"),
+    ("InvalidParameter", "Unable to assume given IAM role"),
+    ("400", "Access Denied for LogDestination"),
     ("MalformedPolicyDocument", "Invalid principal"),
     ("MalformedPolicyDocumentException", "invalid principals"),
     ("MalformedPolicyDocumentException", "unsupported principal"),
     ("MalformedPolicy", "Invalid principal"),
     ("PrincipalNotFound", ""),
 ];
+
+/// Words with which `OperationNotPermitted` speaks of something that passes; mostly it means protection from deletion.
+const PASSING: &[&str] = &["ela-attach", "in use", "in progress"];
 
 fn sort(code: &str, message: &str) -> Sort {
     if NOT_YET.iter().any(|(c, text)| *c == code && message.contains(text)) {
@@ -115,6 +125,9 @@ fn sort(code: &str, message: &str) -> Sort {
         return Sort::Exists;
     }
     if code == "InvalidRequestException" && message.contains("not in ACTIVE status") {
+        return Sort::Conflict;
+    }
+    if code == "OperationNotPermitted" && PASSING.iter().any(|text| message.contains(text)) {
         return Sort::Conflict;
     }
     match code {
@@ -150,9 +163,9 @@ fn sort(code: &str, message: &str) -> Sort {
         | "WAFOptimisticLockException"
         | "IncorrectState"
         | "IncorrectInstanceState"
+        | "InvalidState"
         | "InvalidIPAddress.InUse"
         | "Resource.AlreadyAssociated"
-        | "OperationNotPermitted"
         | "HostedZoneNotEmpty"
         | "BucketNotEmpty" => Sort::Conflict,
         "ExpiredToken"
@@ -218,5 +231,24 @@ impl From<serde_json::Error> for Error {
 impl From<aws_smithy_types::error::operation::BuildError> for Error {
     fn from(error: aws_smithy_types::error::operation::BuildError) -> Error {
         Error::new(Sort::Refused, "Request", error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_protected_is_not_waited_for() {
+        let sort = |message: &str| Error::from_code("OperationNotPermitted", message).sort;
+        assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), Sort::Refused);
+        assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), Sort::Conflict);
+    }
+
+    #[test]
+    fn a_part_of_an_answer_is_sorted_like_an_answer() {
+        let sorts = ["InvalidFlowLogId.NotFound", "InvalidState", "DependencyViolation", "UnauthorizedOperation", "InvalidParameter"];
+        let sorts = sorts.map(|code| Error::from_code(code, "").sort);
+        assert_eq!(sorts, [Sort::Gone, Sort::Conflict, Sort::Conflict, Sort::Denied, Sort::Refused]);
     }
 }

@@ -94,28 +94,37 @@ pub fn from_map(tags: Option<&HashMap<String, String>>) -> Tags {
     tags.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// The resource whose tags change.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// Its service.
-    pub service: Service,
-    /// Name of its type.
-    pub kind: &'a str,
-    /// Its physical id.
+/// A change of a resource's tags. Tags set by AWS (`aws:`) stay.
+#[derive(Debug)]
+pub struct Retag<'a> {
+    /// Physical id.
     pub id: &'a str,
-    /// Its ARN, where it has one.
-    pub arn: Option<&'a str>,
+    /// ARN; the id where the type has none.
+    pub arn: &'a str,
+    /// Tags that are new or have another value.
+    pub set: Tags,
+    /// Keys that go.
+    pub remove: Vec<String>,
+    /// All tags afterwards.
+    pub after: &'a Tags,
 }
 
-/// Brings a resource's tags from `before` to `after`, touching only keys of either; tags set by AWS (`aws:`) stay.
+impl<'a> Retag<'a> {
+    /// What brings a resource's tags from `before` to `after`.
+    pub fn new(id: &'a str, arn: Option<&'a str>, before: &Tags, after: &'a Tags) -> Retag<'a> {
+        let set = after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let remove = before.keys().filter(|k| !after.contains_key(*k) && !k.starts_with("aws:")).cloned().collect();
+        Retag { id, arn: arn.unwrap_or(id), set, remove, after }
+    }
+}
+
+/// Changes tags with the calls that serve all types of a service.
 ///
 /// # Errors
 /// What the service answers.
-pub async fn retag(aws: &Aws, target: Target<'_>, before: &Tags, after: &Tags) -> Result<()> {
-    let set: Tags = after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
-    let remove: Vec<String> = before.keys().filter(|k| !after.contains_key(*k) && !k.starts_with("aws:")).cloned().collect();
-    let id = target.id;
-    let arn = target.arn.unwrap_or(id);
+pub async fn retag(aws: &Aws, service: Service, change: &Retag<'_>) -> Result<()> {
+    let Retag { id, arn, set, remove, after } = change;
+    let (id, arn) = (*id, *arn);
     /// One call to set and one to remove, each only when there is something to do.
     macro_rules! both {
         ($set:expr, $remove:expr) => {{
@@ -128,43 +137,43 @@ pub async fn retag(aws: &Aws, target: Target<'_>, before: &Tags, after: &Tags) -
         }};
     }
     let removed = || Some(remove.clone());
-    match target.service {
+    match service {
         Service::Ec2 => both!(
-            aws.ec2.create_tags().resources(id).set_tags(Some(ec2(&set))),
+            aws.ec2.create_tags().resources(id).set_tags(Some(ec2(set))),
             aws.ec2
                 .delete_tags()
                 .resources(id)
                 .set_tags(Some(remove.iter().map(|key| aws_sdk_ec2::types::Tag::builder().key(key).build()).collect()))
         ),
         Service::Eks => both!(
-            aws.eks.tag_resource().resource_arn(arn).set_tags(Some(map(&set))),
+            aws.eks.tag_resource().resource_arn(arn).set_tags(Some(map(set))),
             aws.eks.untag_resource().resource_arn(arn).set_tag_keys(removed())
         ),
         Service::Rds => both!(
-            aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(rds(&set))),
+            aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(rds(set))),
             aws.rds.remove_tags_from_resource().resource_name(arn).set_tag_keys(removed())
         ),
         Service::Ecr => both!(
-            aws.ecr.tag_resource().resource_arn(arn).set_tags(Some(ecr(&set))),
+            aws.ecr.tag_resource().resource_arn(arn).set_tags(Some(ecr(set))),
             aws.ecr.untag_resource().resource_arn(arn).set_tag_keys(removed())
         ),
         Service::Kms => {
-            both!(aws.kms.tag_resource().key_id(id).set_tags(Some(kms(&set))), aws.kms.untag_resource().key_id(id).set_tag_keys(removed()))
+            both!(aws.kms.tag_resource().key_id(id).set_tags(Some(kms(set))), aws.kms.untag_resource().key_id(id).set_tag_keys(removed()))
         }
         Service::SecretsManager => both!(
-            aws.secretsmanager.tag_resource().secret_id(arn).set_tags(Some(secretsmanager(&set))),
+            aws.secretsmanager.tag_resource().secret_id(arn).set_tags(Some(secretsmanager(set))),
             aws.secretsmanager.untag_resource().secret_id(arn).set_tag_keys(removed())
         ),
         Service::Elbv2 => both!(
-            aws.elbv2.add_tags().resource_arns(arn).set_tags(Some(elbv2(&set))),
+            aws.elbv2.add_tags().resource_arns(arn).set_tags(Some(elbv2(set))),
             aws.elbv2.remove_tags().resource_arns(arn).set_tag_keys(removed())
         ),
         Service::Wafv2 => both!(
-            aws.wafv2.tag_resource().resource_arn(arn).set_tags(Some(wafv2(&set))),
+            aws.wafv2.tag_resource().resource_arn(arn).set_tags(Some(wafv2(set))),
             aws.wafv2.untag_resource().resource_arn(arn).set_tag_keys(removed())
         ),
         Service::Acm => both!(
-            aws.acm.add_tags_to_certificate().certificate_arn(arn).set_tags(Some(acm(&set))),
+            aws.acm.add_tags_to_certificate().certificate_arn(arn).set_tags(Some(acm(set))),
             aws.acm
                 .remove_tags_from_certificate()
                 .certificate_arn(arn)
@@ -173,7 +182,7 @@ pub async fn retag(aws: &Aws, target: Target<'_>, before: &Tags, after: &Tags) -
         Service::Route53 => {
             let (resource_type, zone) = (aws_sdk_route53::types::TagResourceType::Hostedzone, id.trim_start_matches("/hostedzone/"));
             let call = aws.route53.change_tags_for_resource().resource_type(resource_type).resource_id(zone);
-            let call = if set.is_empty() { call } else { call.set_add_tags(Some(route53(&set))) };
+            let call = if set.is_empty() { call } else { call.set_add_tags(Some(route53(set))) };
             let call = if remove.is_empty() { call } else { call.set_remove_tag_keys(removed()) };
             call.send().await?;
         }
@@ -182,27 +191,9 @@ pub async fn retag(aws: &Aws, target: Target<'_>, before: &Tags, after: &Tags) -
             let tagging = aws_sdk_s3::types::Tagging::builder().set_tag_set(Some(s3(after))).build()?;
             aws.s3.put_bucket_tagging().bucket(id).tagging(tagging).send().await?;
         }
-        Service::Iam => match target.kind {
-            "iam_role" => {
-                both!(
-                    aws.iam.tag_role().role_name(id).set_tags(Some(iam(&set))),
-                    aws.iam.untag_role().role_name(id).set_tag_keys(removed())
-                )
-            }
-            "iam_policy" => both!(
-                aws.iam.tag_policy().policy_arn(arn).set_tags(Some(iam(&set))),
-                aws.iam.untag_policy().policy_arn(arn).set_tag_keys(removed())
-            ),
-            "instance_profile" => both!(
-                aws.iam.tag_instance_profile().instance_profile_name(id).set_tags(Some(iam(&set))),
-                aws.iam.untag_instance_profile().instance_profile_name(id).set_tag_keys(removed())
-            ),
-            "oidc_provider" => both!(
-                aws.iam.tag_open_id_connect_provider().open_id_connect_provider_arn(arn).set_tags(Some(iam(&set))),
-                aws.iam.untag_open_id_connect_provider().open_id_connect_provider_arn(arn).set_tag_keys(removed())
-            ),
-            other => return Err(Error::new(Sort::Refused, "Tags", format!("acme does not know how IAM tags a `{other}`"))),
-        },
+        Service::Iam => {
+            return Err(Error::new(Sort::Refused, "Tags", "each type of IAM has calls of its own for tags: see `Resource::retag`"));
+        }
     }
     Ok(())
 }

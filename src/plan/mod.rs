@@ -415,6 +415,9 @@ fn stands_beside(kind: &Kind, wanted: &Value, fields: &[FieldDiff]) -> bool {
     let kept = |pointer: &str| {
         wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !fields.iter().any(|field| field.at.starts_with(pointer))
     };
+    if kind.identity.iter().any(|pointer| fields.iter().any(|field| field.at == *pointer)) {
+        return true;
+    }
     let name = kind.naming.map(|_| "/name");
     !kind.exclusive.iter().copied().chain(name).any(kept) && kind.identity.is_empty() && kind.parent.is_none()
 }

@@ -57,8 +57,12 @@ pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
         .filter(|declared| declared.kind.naming.is_some())
         .filter_map(|declared| Some(((declared.kind.name, declared.spec.get("name")?.as_str()?), declared)))
         .collect();
+    unmarked.retain(|(live, _)| match identified(stack, &paired.live, live) {
+        Some(declared) => paired.live.insert(declared.address.clone(), live).is_some(),
+        None => true,
+    });
     for (live, ours) in unmarked {
-        if let Some(declared) = identified(stack, &paired.live, live) {
+        if let Some(declared) = moved(stack, &paired.live, live).filter(|_| ours) {
             paired.live.insert(declared.address.clone(), live);
         } else if ours {
             // Ours by its parent, but of no address: it goes under a name made of its id.
@@ -89,11 +93,29 @@ fn distance(wanted: Option<&Declared>, live: &Live) -> usize {
 
 /// The declared resource that an unmarked one is, by the fields that identify its type.
 fn identified<'a>(stack: &'a Stack, known: &BTreeMap<Address, &Live>, live: &Live) -> Option<&'a Declared> {
-    let of_kind = stack.resources.values().filter(|declared| declared.kind.name == live.kind && !declared.kind.identity.is_empty());
-    of_kind.into_iter().find(|declared| {
-        let spec = expression::resolve(&declared.spec, &|reference| {
-            known.get(&Address::new(reference.kind, reference.name)).and_then(|live| live.output(reference.output))
-        });
+    identifiable(stack, live).find(|declared| {
+        let spec = resolved(declared, known);
         declared.kind.identity.iter().all(|pointer| spec.pointer(pointer).is_some_and(|value| Some(value) == live.spec.pointer(pointer)))
+    })
+}
+
+/// The one declared resource that an unmarked one becomes: it is not there yet, and they differ in what identifies them alone.
+fn moved<'a>(stack: &'a Stack, known: &BTreeMap<Address, &Live>, live: &Live) -> Option<&'a Declared> {
+    let mut missing = identifiable(stack, live).filter(|declared| !known.contains_key(&declared.address)).filter(|declared| {
+        let (kind, spec) = (declared.kind, resolved(declared, known));
+        super::diff(&spec, &(kind.align)(&spec, &live.spec), kind.identity, super::Nulls::LeftToAws)
+            .iter()
+            .all(|field| field.forces_replacement)
+    });
+    missing.next().filter(|_| missing.next().is_none())
+}
+
+fn identifiable<'a>(stack: &'a Stack, live: &Live) -> impl Iterator<Item = &'a Declared> {
+    stack.resources.values().filter(move |declared| declared.kind.name == live.kind && !declared.kind.identity.is_empty())
+}
+
+fn resolved(declared: &Declared, known: &BTreeMap<Address, &Live>) -> Value {
+    expression::resolve(&declared.spec, &|reference| {
+        known.get(&Address::new(reference.kind, reference.name)).and_then(|live| live.output(reference.output))
     })
 }

@@ -10,26 +10,51 @@ use sha2::{Digest, Sha256};
 use super::vpc::Vpc;
 use crate::{
     aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, each, found, tags},
-    resource::{Changed, Cx, Observed, Phase, Resource, Tags},
+    resource::{Changed, Cx, Observed, Phase, Problem, Resource, Tags},
     types::{DnsName, Ref},
 };
 
 /// A hosted zone.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Written", deny_unknown_fields)]
+#[schemars(!from)]
 pub struct DnsZone {
     /// The domain it answers for, such as `shop.example.com`. Changing it replaces the zone.
     pub domain: DnsName,
     /// Comment. Default: none.
     #[serde(default)]
     pub comment: String,
-    /// VPCs of this region in which a private zone is visible; without any the zone is public. Default: none. A zone cannot turn
-    /// from public to private or back.
+    /// Whether only VPCs see it. Default: whether there are `vpcs`. Changing it replaces the zone.
+    #[serde(default)]
+    pub private: bool,
+    /// VPCs of this region in which a private zone is visible. Default: none. Adding the first and removing the last replaces the
+    /// zone.
     #[serde(default)]
     pub vpcs: BTreeSet<Ref<Vpc>>,
     /// Id of the reusable delegation set whose name servers a public zone uses. Changing it replaces the zone.
     #[serde(default)]
     pub delegation_set: Option<String>,
+}
+
+/// A zone as it may be written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    domain: DnsName,
+    #[serde(default)]
+    comment: String,
+    #[serde(default)]
+    private: Option<bool>,
+    #[serde(default)]
+    vpcs: BTreeSet<Ref<Vpc>>,
+    #[serde(default)]
+    delegation_set: Option<String>,
+}
+
+impl From<Written> for DnsZone {
+    fn from(Written { domain, comment, private, vpcs, delegation_set }: Written) -> DnsZone {
+        DnsZone { private: private.unwrap_or(!vpcs.is_empty()), domain, comment, vpcs, delegation_set }
+    }
 }
 
 /// What others may refer to.
@@ -45,7 +70,7 @@ impl Resource for DnsZone {
     const TYPE: &'static str = "dns_zone";
     const SERVICE: Service = Service::Route53;
     const ARN: Option<&'static str> = Some("route53:hostedzone/");
-    const REPLACE: &'static [&'static str] = &["/domain", "/delegation_set"];
+    const REPLACE: &'static [&'static str] = &["/domain", "/private", "/delegation_set"];
     const TAGS_ON_CREATE: bool = false;
     type Outputs = Outputs;
 
@@ -81,6 +106,7 @@ impl Resource for DnsZone {
         each(own, |(id, tags)| async move {
             let Some(reply) = found(aws.route53.get_hosted_zone().id(&id).send().await)? else { return Ok(None) };
             let zone = reply.hosted_zone.ok_or_else(|| Error::missing("HostedZone"))?;
+            let vpcs: BTreeSet<_> = reply.vpcs.unwrap_or_default().into_iter().filter_map(|vpc| vpc.vpc_id.map(Ref::to)).collect();
             let delegation = reply.delegation_set;
             Ok(Some(Observed {
                 tags,
@@ -88,7 +114,8 @@ impl Resource for DnsZone {
                 spec: DnsZone {
                     domain: DnsName::new(&zone.name),
                     comment: zone.config.and_then(|config| config.comment).unwrap_or_default(),
-                    vpcs: reply.vpcs.unwrap_or_default().into_iter().filter_map(|vpc| vpc.vpc_id.map(Ref::to)).collect(),
+                    private: !vpcs.is_empty(),
+                    vpcs,
                     delegation_set: delegation.as_ref().and_then(|set| set.id()).map(plain_id),
                 },
                 outputs: Outputs {
@@ -104,7 +131,7 @@ impl Resource for DnsZone {
     /// CreateHostedZone takes no tags. Its caller reference is kept for good, so it carries the marks until they are set.
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
         let reference = format!("acme/{}/{}/{}/{}", cx.stack, cx.environment, cx.address, short(cx.token));
-        let config = HostedZoneConfig::builder().comment(&self.comment).private_zone(!self.vpcs.is_empty()).build();
+        let config = HostedZoneConfig::builder().comment(&self.comment).private_zone(self.private).build();
         let call = cx.aws.route53.create_hosted_zone().name(self.domain.as_str()).caller_reference(&reference).hosted_zone_config(config);
         let call = call.set_vpc(self.vpcs.first().map(|vpc| zone_vpc(cx, vpc))).set_delegation_set_id(self.delegation_set.clone());
         match call.send().await.map_err(Error::from) {
@@ -124,10 +151,6 @@ impl Resource for DnsZone {
     }
 
     async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        if before.vpcs.is_empty() != self.vpcs.is_empty() {
-            let message = "a zone cannot turn from public to private or back: give the new one another name in the stack";
-            return Err(Error::new(Sort::Refused, "ZoneKind", message));
-        }
         if changed.has("/comment") {
             cx.aws.route53.update_hosted_zone_comment().id(id).comment(&self.comment).send().await?;
         }
@@ -143,6 +166,14 @@ impl Resource for DnsZone {
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
         cx.aws.route53.delete_hosted_zone().id(id).send().await?;
         Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        match (self.private, self.vpcs.is_empty()) {
+            (true, true) => vec![Problem::new("/private", "a private zone is seen by at least one VPC").help("add `vpcs: [main]`")],
+            (false, false) => vec![Problem::new("/private", "a public zone is for everyone, not for VPCs").help("remove this, or `vpcs`")],
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -82,6 +82,16 @@ impl Resource for IamPolicy {
         Ok(())
     }
 
+    async fn retag(aws: &Aws, change: &tags::Retag<'_>) -> Result<()> {
+        if !change.set.is_empty() {
+            aws.iam.tag_policy().policy_arn(change.arn).set_tags(Some(tags::iam(&change.set))).send().await?;
+        }
+        if !change.remove.is_empty() {
+            aws.iam.untag_policy().policy_arn(change.arn).set_tag_keys(Some(change.remove.clone())).send().await?;
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let empty = self.document.value().get("Statement").is_none();
         empty.then(|| Problem::new("/document", "a policy document needs `Statement`")).into_iter().collect()

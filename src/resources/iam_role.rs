@@ -170,6 +170,16 @@ impl Resource for IamRole {
         Ok(())
     }
 
+    async fn retag(aws: &Aws, change: &tags::Retag<'_>) -> Result<()> {
+        if !change.set.is_empty() {
+            aws.iam.tag_role().role_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
+        }
+        if !change.remove.is_empty() {
+            aws.iam.untag_role().role_name(change.id).set_tag_keys(Some(change.remove.clone())).send().await?;
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if !(3600..=43200).contains(&self.max_session_seconds) {
@@ -180,10 +190,6 @@ impl Resource for IamRole {
             problems.push(problem.help("write a policy document with `Statement`, or `{services: [ec2.amazonaws.com]}`"));
         }
         problems
-    }
-
-    fn align(&self, live: &mut Self) {
-        align_policy(&self.trust, &mut live.trust);
     }
 }
 
@@ -267,33 +273,6 @@ fn observed(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>> {
     })
 }
 
-/// Makes a live policy read as wanted when both mean the same: AWS answers the account id `123456789012` as principal with
-/// `arn:aws:iam::123456789012:root`.
-///
-/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
-pub(super) fn align_policy(wanted: &Policy, live: &mut Policy) {
-    if accounts(wanted) == accounts(live) {
-        *live = wanted.clone();
-    }
-}
-
-/// The policy with account roots written as account ids.
-fn accounts(policy: &Policy) -> Policy {
-    let mut document = policy.value().clone();
-    for statement in document.get_mut("Statement").and_then(Value::as_array_mut).into_iter().flatten() {
-        for key in ["Principal", "NotPrincipal"] {
-            let principals = statement.get_mut(key).and_then(|p| p.get_mut("AWS")).and_then(Value::as_array_mut);
-            for principal in principals.into_iter().flatten() {
-                let account = principal.as_str().and_then(|arn| arn.split_once(":iam::")?.1.strip_suffix(":root"));
-                if let Some(account) = account.map(Value::from) {
-                    *principal = account;
-                }
-            }
-        }
-    }
-    Policy::new(document)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,17 +292,5 @@ mod tests {
             ["${iam_policy.logs.arn}", "arn:aws:iam::1:policy/x", "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy"];
         assert!(role.policies.iter().eq(policies));
         Ok(())
-    }
-
-    #[test]
-    fn account_and_its_root_are_the_same_principal() {
-        let document = |principals: Value| Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Principal": { "AWS": principals } }] }));
-        let wanted = document(json!(["123456789012", "arn:aws:iam::1:role/a"]));
-        let mut live = document(json!(["arn:aws:iam::1:role/a", "arn:aws:iam::123456789012:root"]));
-        align_policy(&wanted, &mut live);
-        assert_eq!(live, wanted);
-        let mut other = document(json!(["arn:aws:iam::210987654321:root"]));
-        align_policy(&wanted, &mut other);
-        assert_ne!(other, wanted);
     }
 }

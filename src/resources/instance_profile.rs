@@ -103,6 +103,16 @@ impl Resource for InstanceProfile {
         Ok(())
     }
 
+    async fn retag(aws: &Aws, change: &tags::Retag<'_>) -> Result<()> {
+        if !change.set.is_empty() {
+            aws.iam.tag_instance_profile().instance_profile_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
+        }
+        if !change.remove.is_empty() {
+            aws.iam.untag_instance_profile().instance_profile_name(change.id).set_tag_keys(Some(change.remove.clone())).send().await?;
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let missing = self.role.is_none().then(|| Problem::new("/role", "an instance profile needs a role").help("add `role: <iam_role>`"));
         missing.into_iter().collect()

@@ -6,7 +6,6 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState, OriginType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::iam_role::align_policy;
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
@@ -234,9 +233,6 @@ impl Resource for KmsKey {
         live.deletion_window_days = self.deletion_window_days;
         if !self.rotation && !live.rotation {
             live.rotation_period_days = self.rotation_period_days;
-        }
-        if let (Some(wanted), Some(live)) = (&self.policy, &mut live.policy) {
-            align_policy(wanted, live);
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod eks_fargate_profile;
 pub mod eks_node_group;
 pub mod eks_pod_identity;
 pub mod elastic_ip;
+pub mod flow_log;
 pub mod iam_policy;
 pub mod iam_role;
 pub mod instance_profile;
@@ -34,6 +35,7 @@ pub mod target_group;
 pub mod vpc;
 pub mod vpc_endpoint;
 pub mod waf_association;
+pub mod waf_ip_set;
 pub mod waf_web_acl;
 
 /// The registry, in alphabetical order.
@@ -49,6 +51,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<eks_node_group::EksNodeGroup>(),
     Kind::of::<eks_pod_identity::EksPodIdentity>(),
     Kind::of::<elastic_ip::ElasticIp>(),
+    Kind::of::<flow_log::FlowLog>(),
     Kind::of::<iam_policy::IamPolicy>(),
     Kind::of::<iam_role::IamRole>(),
     Kind::of::<instance_profile::InstanceProfile>(),
@@ -70,10 +73,32 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<vpc::Vpc>(),
     Kind::of::<vpc_endpoint::VpcEndpoint>(),
     Kind::of::<waf_association::WafAssociation>(),
+    Kind::of::<waf_ip_set::WafIpSet>(),
     Kind::of::<waf_web_acl::WafWebAcl>(),
 ];
 
 /// The type of this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_that_replaces_says_so() {
+        let mut silent = Vec::new();
+        for kind in KINDS {
+            let schema = (kind.schema)().to_value();
+            for pointer in kind.replace {
+                let at = pointer.replace('/', "/properties/");
+                let text = schema.pointer(&format!("{at}/description")).and_then(serde_json::Value::as_str).unwrap_or_default();
+                if !text.contains("replaces") {
+                    silent.push(format!("{}{pointer}: {text:?}", kind.name));
+                }
+            }
+        }
+        assert!(silent.is_empty(), "{silent:#?}");
+    }
 }

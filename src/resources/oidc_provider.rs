@@ -107,6 +107,26 @@ impl Resource for OidcProvider {
         Ok(())
     }
 
+    async fn retag(aws: &Aws, change: &tags::Retag<'_>) -> Result<()> {
+        if !change.set.is_empty() {
+            aws.iam
+                .tag_open_id_connect_provider()
+                .open_id_connect_provider_arn(change.arn)
+                .set_tags(Some(tags::iam(&change.set)))
+                .send()
+                .await?;
+        }
+        if !change.remove.is_empty() {
+            aws.iam
+                .untag_open_id_connect_provider()
+                .open_id_connect_provider_arn(change.arn)
+                .set_tag_keys(Some(change.remove.clone()))
+                .send()
+                .await?;
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if !self.url.starts_with("https://") && !self.url.contains("${") {

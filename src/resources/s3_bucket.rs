@@ -15,7 +15,6 @@ pub use cors::CorsRule;
 pub use encryption::{Algorithm, Encryption};
 pub use lifecycle::{LifecycleRule, Transition};
 
-use super::iam_role::align_policy;
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
@@ -207,9 +206,6 @@ impl Resource for S3Bucket {
 
     fn align(&self, live: &mut Self) {
         self.encryption.align(&mut live.encryption);
-        if let (Some(wanted), Some(policy)) = (&self.policy, &mut live.policy) {
-            align_policy(wanted, policy);
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{iam_role::align_policy, kms_key::KmsKey};
+use super::kms_key::KmsKey;
 use crate::{
     aws::{self, Aws, Error, Result, STACK, Scope, Service, each, tags},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
@@ -198,9 +198,6 @@ impl Resource for Secret {
     fn align(&self, live: &mut Self) {
         live.generate = self.generate.clone();
         live.recovery_window_days = self.recovery_window_days;
-        if let (Some(wanted), Some(live)) = (&self.policy, &mut live.policy) {
-            align_policy(wanted, live);
-        }
     }
 }
 

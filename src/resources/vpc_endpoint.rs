@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, Sort, tags},
+    aws::{Aws, Error, Result, Scope, Service, tags},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{Policy, Ref},
 };
@@ -225,15 +225,10 @@ impl Resource for VpcEndpoint {
     /// Success of the call says nothing: what could not be deleted is listed in the answer.
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
         let reply = cx.aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id).send().await?;
-        let Some(error) = reply.unsuccessful.into_iter().flatten().find_map(|item| item.error) else { return Ok(()) };
-        let code = error.code.unwrap_or_default();
-        let sort = match code.as_str() {
-            _ if code.contains("NotFound") => Sort::Gone,
-            "DependencyViolation" | "IncorrectState" | "InvalidState" => Sort::Conflict,
-            "UnauthorizedOperation" | "AuthFailure" => Sort::Denied,
-            _ => Sort::Refused,
-        };
-        Err(Error::new(sort, &code, error.message.unwrap_or_default()))
+        match reply.unsuccessful.into_iter().flatten().find_map(|item| item.error) {
+            Some(error) => Err(Error::from_code(&error.code.unwrap_or_default(), error.message.unwrap_or_default())),
+            None => Ok(()),
+        }
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_wafv2::types::{
-    AllowAction, BlockAction, CountAction, DefaultAction, ManagedRuleGroupStatement, NoneAction, OverrideAction, RateBasedStatement,
-    RateBasedStatementAggregateKeyType, Rule, RuleAction, RuleActionOverride, Scope as WafScope, Statement, VisibilityConfig, WebAcl,
+    AllowAction, BlockAction, CountAction, DefaultAction, IpSetReferenceStatement, ManagedRuleGroupStatement, NoneAction, OverrideAction,
+    RateBasedStatement, RateBasedStatementAggregateKeyType, Rule, RuleAction, RuleActionOverride, Scope as WafScope, Statement,
+    VisibilityConfig, WebAcl, builders::RuleBuilder,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::waf_ip_set::WafIpSet;
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
-    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
+    resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
+    types::ArnRef,
 };
 
 /// A web firewall.
@@ -30,10 +33,16 @@ pub struct WafWebAcl {
     /// Description.
     #[serde(default)]
     pub description: Option<String>,
+    /// Sets of addresses that are let through, asked before all other rules. Default: none.
+    #[serde(default)]
+    pub allow: BTreeSet<ArnRef<WafIpSet>>,
+    /// Sets of addresses that are kept out, asked after `allow`. Default: none.
+    #[serde(default)]
+    pub block: BTreeSet<ArnRef<WafIpSet>>,
     /// Groups of rules kept by AWS or another vendor, asked in this order. Default: none.
     #[serde(default)]
     pub managed_rules: Vec<ManagedRules>,
-    /// Limit of requests from one address, asked before all other rules. Default: none.
+    /// Limit of requests from one address, asked before the groups of rules. Default: none.
     #[serde(default)]
     pub rate_limit: RateLimit,
 }
@@ -155,33 +164,14 @@ impl Resource for WafWebAcl {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut own = Vec::new();
-        for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
-            // What CloudFront uses lives in us-east-1; asking is spared when all that is wanted was found before.
-            let known = scope.wanted.iter().all(|name| own.iter().any(|arn: &String| arn.contains(&format!("/{name}/"))));
-            let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(":global/webacl/")));
-            if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
-                continue;
-            }
-            let mut marker = None;
-            loop {
-                let call = aws.wafv2.list_web_acls().scope(waf_scope.clone()).limit(100).set_next_marker(marker);
-                let page = call.send().await?;
-                let acls = page.web_acls.unwrap_or_default().into_iter().filter_map(|acl| Some((acl.arn?, acl.name?)));
-                own.extend(acls.filter(|(arn, name)| scope.covers(name, arn)).map(|(arn, _)| arn));
-                marker = page.next_marker.filter(|marker| !marker.is_empty());
-                if marker.is_none() {
-                    break;
-                }
-            }
-        }
-        each(own, |arn| async move {
+        let page = |waf_scope, marker| async move {
+            let page = aws.wafv2.list_web_acls().scope(waf_scope).limit(100).set_next_marker(marker).send().await?;
+            let acls = page.web_acls.unwrap_or_default().into_iter();
+            Ok((acls.filter_map(|acl| Some((acl.name?, acl.arn?))).collect(), page.next_marker))
+        };
+        each(covered(aws, scope, "webacl", page).await?, |arn| async move {
             let Some((acl, _)) = found(get(aws, &arn).await)? else { return Ok(None) };
-            let ask = async {
-                let reply = found(aws.wafv2.list_tags_for_resource().resource_arn(&arn).limit(100).send().await)?;
-                Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
-            };
-            let Some(tags) = scope.tags_or(&arn, ask).await? else { return Ok(None) };
+            let Some(tags) = tags_of(aws, scope, &arn).await? else { return Ok(None) };
             Ok(Some(Observed {
                 tags,
                 phase: Phase::Ready,
@@ -253,16 +243,21 @@ impl WafWebAcl {
     }
 
     fn rules(&self) -> Result<Vec<Rule>> {
-        let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule()).into_iter();
-        let all = limit.chain(self.managed_rules.iter().zip(1..).map(|(group, priority)| group.rule(priority)));
-        all.collect()
+        let lists = [(&self.allow, Verdict::Allow), (&self.block, Verdict::Block)];
+        let lists = lists.into_iter().flat_map(|(sets, verdict)| sets.iter().zip(1..).map(move |(set, n)| verdict.rule(set, n)));
+        let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule());
+        let groups = self.managed_rules.iter().map(ManagedRules::rule);
+        let all = lists.chain(limit).chain(groups).zip(0..);
+        all.map(|(rule, priority)| Ok(rule?.priority(priority).build()?)).collect()
     }
 
     fn read(acl: &WebAcl, arn: &str) -> WafWebAcl {
         let mut rules: Vec<_> = acl.rules().iter().collect();
         rules.sort_by_key(|rule| rule.priority);
         let limit = rules.iter().find_map(|rule| RateLimit::read(rule));
-        let rest = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none());
+        let listed = |verdict| rules.iter().filter_map(|rule| Verdict::read(rule)).filter(move |(v, _)| *v == verdict).map(|(_, set)| set);
+        let (allow, block) = (listed(Verdict::Allow).collect(), listed(Verdict::Block).collect());
+        let rest = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none() && Verdict::read(rule).is_none());
         WafWebAcl {
             name: Some(acl.name.clone()),
             scope: if arn.contains(":global/") { Reach::Cloudfront } else { Reach::Regional },
@@ -271,6 +266,8 @@ impl WafWebAcl {
                 _ => Verdict::Allow,
             },
             description: acl.description.clone().filter(|text| !text.is_empty()),
+            allow,
+            block,
             managed_rules: rest.map(ManagedRules::read).collect(),
             rate_limit: limit.unwrap_or_default(),
         }
@@ -278,7 +275,7 @@ impl WafWebAcl {
 }
 
 impl Reach {
-    fn to_sdk(self) -> WafScope {
+    pub(super) fn to_sdk(self) -> WafScope {
         match self {
             Reach::Regional => WafScope::Regional,
             Reach::Cloudfront => WafScope::Cloudfront,
@@ -286,8 +283,34 @@ impl Reach {
     }
 }
 
+impl Verdict {
+    /// The rule for one set of addresses.
+    fn rule(self, set: &ArnRef<WafIpSet>, number: usize) -> Result<RuleBuilder> {
+        let (word, action) = match self {
+            Verdict::Allow => ("allow", RuleAction::builder().allow(AllowAction::builder().build())),
+            Verdict::Block => ("block", RuleAction::builder().block(BlockAction::builder().build())),
+        };
+        let name = format!("{word}-{number}");
+        let statement = IpSetReferenceStatement::builder().arn(set.get()).build()?;
+        let rule = Rule::builder().statement(Statement::builder().ip_set_reference_statement(statement).build());
+        Ok(rule.action(action.build()).visibility_config(metrics(&name)?).name(name))
+    }
+
+    /// The set that a rule lets through or keeps out. A rule that looks at forwarded addresses is none of ours.
+    fn read(rule: &Rule) -> Option<(Verdict, ArnRef<WafIpSet>)> {
+        let set = rule.statement()?.ip_set_reference_statement().filter(|set| set.ip_set_forwarded_ip_config.is_none())?;
+        let action = rule.action()?;
+        let verdict = match (&action.allow, &action.block) {
+            (Some(_), _) => Verdict::Allow,
+            (_, Some(_)) => Verdict::Block,
+            _ => return None,
+        };
+        Some((verdict, ArnRef::to(&set.arn)))
+    }
+}
+
 impl RateLimit {
-    fn rule(&self) -> Result<Rule> {
+    fn rule(&self) -> Result<RuleBuilder> {
         let limit = RateBasedStatement::builder().limit(self.requests.into()).evaluation_window_sec(self.window_seconds.into());
         let limit = limit.aggregate_key_type(RateBasedStatementAggregateKeyType::Ip).build()?;
         let action = RuleAction::builder();
@@ -295,8 +318,8 @@ impl RateLimit {
             true => action.count(CountAction::builder().build()),
             false => action.block(BlockAction::builder().build()),
         };
-        let rule = Rule::builder().name(RATE_LIMIT).priority(0).statement(Statement::builder().rate_based_statement(limit).build());
-        Ok(rule.action(action.build()).visibility_config(metrics(RATE_LIMIT)?).build()?)
+        let rule = Rule::builder().name(RATE_LIMIT).statement(Statement::builder().rate_based_statement(limit).build());
+        Ok(rule.action(action.build()).visibility_config(metrics(RATE_LIMIT)?))
     }
 
     fn read(rule: &Rule) -> Option<RateLimit> {
@@ -319,7 +342,7 @@ impl ManagedRules {
         if self.vendor == "AWS" { self.long_name().to_owned() } else { format!("{}-{}", self.vendor.replace(' ', "-"), self.name) }
     }
 
-    fn rule(&self, priority: i32) -> Result<Rule> {
+    fn rule(&self) -> Result<RuleBuilder> {
         let counted = || RuleAction::builder().count(CountAction::builder().build()).build();
         let overrides = self.count_rules.iter().map(|name| RuleActionOverride::builder().name(name).action_to_use(counted()).build());
         let overrides: Vec<_> = overrides.collect::<Result<_, _>>()?;
@@ -332,8 +355,8 @@ impl ManagedRules {
         };
         let name = self.rule_name();
         let statement = Statement::builder().managed_rule_group_statement(group.build()?).build();
-        let rule = Rule::builder().name(&name).priority(priority).statement(statement).override_action(action.build());
-        Ok(rule.visibility_config(metrics(&name)?).build()?)
+        let rule = Rule::builder().name(&name).statement(statement).override_action(action.build());
+        Ok(rule.visibility_config(metrics(&name)?))
     }
 
     fn read(rule: &Rule) -> ManagedRules {
@@ -365,14 +388,53 @@ fn metrics(name: &str) -> Result<VisibilityConfig> {
     Ok(config.sampled_requests_enabled(true).build()?)
 }
 
-/// Reads a firewall, with the lock token that the next change needs. WAF takes name, id and scope, all of which the ARN has:
-/// `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
+/// Reads a firewall, with the lock token that the next change needs.
 async fn get(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
-    let mut parts = arn.rsplit('/');
-    let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let scope = if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional };
+    let (scope, name, id) = parts(arn);
     let reply = aws.wafv2.get_web_acl().name(name).id(id).scope(scope).send().await?;
     Ok((reply.web_acl.ok_or_else(|| Error::missing("WebACL"))?, reply.lock_token))
+}
+
+/// WAF takes scope, name and id, all of which an ARN has: `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
+pub(super) fn parts(arn: &str) -> (WafScope, &str, &str) {
+    let mut parts = arn.rsplit('/');
+    let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    (if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional }, name, id)
+}
+
+/// ARNs of what the stack may own, of one sort (`webacl`). `page` gives names and ARNs and the next page's marker.
+pub(super) async fn covered<F>(aws: &Aws, scope: &Scope, sort: &str, page: impl Fn(WafScope, Option<String>) -> F) -> Result<Vec<String>>
+where
+    F: Future<Output = Result<(Vec<(String, String)>, Option<String>)>>,
+{
+    let mut own: Vec<String> = Vec::new();
+    for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
+        // What CloudFront uses lives in us-east-1; asking is spared when all that is wanted was found before.
+        let known = scope.wanted.iter().all(|name| own.iter().any(|arn| arn.contains(&format!("/{name}/"))));
+        let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{sort}/"))));
+        if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
+            continue;
+        }
+        let mut marker = None;
+        loop {
+            let (found, next) = page(waf_scope.clone(), marker).await?;
+            own.extend(found.into_iter().filter(|(name, arn)| scope.covers(name, arn)).map(|(_, arn)| arn));
+            marker = next.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(own)
+}
+
+/// Its tags; `None` when it is gone.
+pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
+    let ask = async {
+        let reply = found(aws.wafv2.list_tags_for_resource().resource_arn(arn).limit(100).send().await)?;
+        Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
+    };
+    scope.tags_or(arn, ask).await
 }
 
 #[cfg(test)]
@@ -385,10 +447,16 @@ mod tests {
             "name": "web",
             "managed_rules": [{ "name": "AWSManagedRulesCommonRuleSet", "count_rules": ["SizeRestrictions_BODY"] }, { "name": "sqli", "count": true }],
             "rate_limit": { "requests": 2000 },
+            "allow": ["arn:aws:wafv2:::office", "arn:aws:wafv2:::vpn"],
+            "block": ["arn:aws:wafv2:::abuse"],
         }))
         .expect("a firewall");
         let sdk = WebAcl::builder().name("web").id("1").arn("arn").set_rules(Some(acl.rules().expect("rules"))).build().expect("complete");
         let read = WafWebAcl::read(&sdk, "arn:aws:wafv2:eu-west-1:1:regional/webacl/web/1");
         assert_eq!((read.managed_rules, read.rate_limit), (acl.managed_rules, acl.rate_limit));
+        assert_eq!((read.allow, read.block), (acl.allow, acl.block));
+        let order: Vec<_> = sdk.rules().iter().map(|rule| (rule.priority, rule.name.as_str())).collect();
+        let groups = [(4, "AWSManagedRulesCommonRuleSet"), (5, "AWSManagedRulesSQLiRuleSet")];
+        assert_eq!(order, [&[(0, "allow-1"), (1, "allow-2"), (2, "block-1"), (3, "rate-limit")], &groups[..]].concat());
     }
 }

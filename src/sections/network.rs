@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, default};
+use super::{Expansion, Fields, default, names};
 use crate::{
+    resource::OnDelete,
     stack::{cidr_subnet, typed},
     types::Cidr,
 };
@@ -51,9 +52,25 @@ pub struct Network {
     /// subnets. Default: none.
     #[serde(default)]
     pub endpoints: BTreeSet<String>,
+    /// Records of the VPC's traffic: `true`, to a bucket of their own, or fields: those of `flow_log`, and `keep_days` and `on_delete`
+    /// for that bucket. Default: false.
+    #[serde(default)]
+    pub flow_logs: Value,
     /// Security groups by name, as in `resources: security_group:`. Default: none.
     #[serde(default)]
     pub security_groups: BTreeMap<String, Value>,
+}
+
+/// What flow logs have besides the fields of `flow_log`, all of which may stand beside these.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowLogs {
+    /// Days after which records are deleted from the bucket of their own. Default: never.
+    #[serde(default)]
+    pub keep_days: Option<u16>,
+    /// What becomes of that bucket when it leaves the definition and holds records: `retain` or `delete`. Default: it is refused.
+    #[serde(default)]
+    pub on_delete: Option<OnDelete>,
 }
 
 /// Which availability zones.
@@ -145,6 +162,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     }
     ways_out(out, &network, &zones, &layout, at);
     endpoints(out, &network, &zones, &layout, at);
+    flow_logs(out, network.flow_logs, at);
     out.network = Some(layout);
     let groups = network.security_groups.into_iter().collect::<Fields>();
     for entry in out.entries(groups.into(), &format!("{at}/security_groups")) {
@@ -275,4 +293,64 @@ fn endpoints(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], lay
         let spec = json!({ "vpc": "main", "description": "AWS services within the network", "ingress": [rule], "egress": [] });
         out.make("security_group", "endpoints", spec, &at);
     }
+}
+
+fn flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+    let at = format!("{at}/flow_logs");
+    let mut fields = match value {
+        Value::Null | Value::Bool(false) => return,
+        Value::Bool(true) => Fields::new(),
+        other => match out.fields(other, &at) {
+            Some(fields) => fields,
+            None => return,
+        },
+    };
+    let own: FlowLogs = out.own(&mut fields, &at, "`flow_logs`").unwrap_or_default();
+    let given = |field: &str| fields.get(field).is_some_and(|value| !value.is_null());
+    if given("bucket") || given("log_group") {
+        let of_bucket = [("keep_days", own.keep_days.is_some()), ("on_delete", own.on_delete.is_some())];
+        for (field, _) in of_bucket.into_iter().filter(|(_, written)| *written) {
+            let message = format!("`{field}` is for a bucket of their own, and these flow logs go elsewhere");
+            out.c.problem_at_key("flow-logs", &format!("{at}/{field}"), message, "remove the line, or set it where the records go");
+        }
+    } else {
+        let name = "flow-logs";
+        let spec = json!({
+            "policy": delivery(name, out.frame.region.unwrap_or("*")),
+            "on_delete": own.on_delete,
+            "lifecycle_rules": own.keep_days.map_or(json!({}), |days| json!({ "old-records": { "expire_days": days } })),
+            "versioning": false,
+        });
+        if let Some(draft) = out.make("s3_bucket", name, spec, &at) {
+            draft.elsewhere.push(("/lifecycle_rules".into(), format!("{at}/keep_days")));
+        }
+        fields.insert("bucket".into(), name.into());
+    }
+    default(&mut fields, "vpc", "main");
+    if let Some(draft) = out.add("flow_log", "main", fields, &at) {
+        draft.more_fields = names::<FlowLogs>();
+    }
+}
+
+/// Lets AWS's log delivery write into the bucket, for this account's logs alone.
+///
+/// Source: <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
+fn delivery(bucket: &str, region: &str) -> Value {
+    let (account, arn) = ("${vpc.main.owner_id}", format!("arn:aws:s3:::${{s3_bucket.{bucket}.name}}"));
+    let source = json!({ "aws:SourceArn": format!("arn:aws:logs:{region}:{account}:*") });
+    let principal = json!({ "Service": "delivery.logs.amazonaws.com" });
+    json!({ "Statement": [
+        {
+            "Sid": "AWSLogDeliveryWrite", "Effect": "Allow", "Principal": principal, "Action": "s3:PutObject",
+            "Resource": format!("{arn}/*"),
+            "Condition": {
+                "StringEquals": { "aws:SourceAccount": account, "s3:x-amz-acl": "bucket-owner-full-control" },
+                "ArnLike": source,
+            },
+        },
+        {
+            "Sid": "AWSLogDeliveryAclCheck", "Effect": "Allow", "Principal": principal, "Action": "s3:GetBucketAcl", "Resource": arn,
+            "Condition": { "StringEquals": { "aws:SourceAccount": account }, "ArnLike": source },
+        },
+    ] })
 }

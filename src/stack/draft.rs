@@ -19,7 +19,7 @@ use crate::{
     kind::Kind,
     resource::{Data, Naming, OnDelete, Tags},
     resources::{KINDS, kind},
-    types::expression::has_reference,
+    types::expression::{self, Reference, has_reference},
 };
 
 /// A resource as a user or a section wrote it.
@@ -145,6 +145,11 @@ fn one(
     known.depends_on(c, depends_on, &depends_at, &mut needs);
 
     let spec = Value::Object(std::mem::take(&mut draft.spec));
+    // What it says of itself is known at once: the policy of a bucket names the bucket.
+    let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar(v).is_some()).cloned();
+    let itself = |reference: &Reference<'_>| reference.kind == address.kind && reference.name == address.name;
+    let resolved = has_reference(&spec).then(|| expression::resolve(&spec, &|r| if itself(r) { own(r) } else { None }));
+    let spec = resolved.unwrap_or(spec);
     let (parsed, found) = problems::parse_all(&spec, draft.kind.parse);
     known.references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.place(pointer), &mut needs);
     needs.remove(&address).then(|| {

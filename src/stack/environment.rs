@@ -8,7 +8,7 @@ use super::{
     Options,
     compiler::Compiler,
     diagnostic::Diagnostic,
-    nearest::{listed, suggestion},
+    nearest::{listed, nearest, suggestion},
     source::below,
     template::is_template,
 };
@@ -66,11 +66,13 @@ fn chosen(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &Opt
             let help = if environments.is_empty() {
                 "the definition has no `environments:`".into()
             } else {
-                suggestion(name, "environments", names)
+                suggestion(name, "environments", names.clone())
             };
             let place = c.spans.keys.get("/environments").cloned();
             c.found.push(problem.at(place).help(help));
-            name.clone()
+            // The rest is checked with the values of the one that was probably meant.
+            let first = environments.keys().next().map(String::as_str);
+            nearest(name, names).or(first).unwrap_or(name).to_owned()
         }
         None if environments.is_empty() => "default".into(),
         None if environments.len() == 1 => environments.keys().next().cloned().unwrap_or_default(),

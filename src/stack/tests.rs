@@ -205,6 +205,54 @@ firewall: { web: { rate_limit: 500, managed_rules: [common], associate: [web] } 
 }
 
 #[test]
+fn flow_logs_go_to_a_bucket_of_their_own_or_where_they_are_sent() {
+    let text = "stack: shop\nregion: eu-west-1\nnetwork: { zones: 1, nat: none, flow_logs: LOGS }\n";
+    let with = |logs: &str| compiled(&text.replace("LOGS", logs), &Options::default());
+    let of = |stack: &Stack| {
+        let types = ["flow_log", "s3_bucket"];
+        let made = stack.resources.keys().filter(|address| types.contains(&address.kind.as_str()));
+        made.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(of(&with("false")).is_empty());
+
+    let own = with("true");
+    assert_eq!(of(&own), ["flow_log.main", "s3_bucket.flow-logs"]);
+    assert_eq!(spec(&own, "flow_log.main")["bucket"]["arn"], "${s3_bucket.flow-logs.arn}");
+    let write = &spec(&own, "s3_bucket.flow-logs")["policy"]["Statement"][0];
+    assert_eq!(write["Resource"][0], "arn:aws:s3:::shop-flow-logs/*");
+    assert_eq!(write["Condition"]["ArnLike"]["aws:SourceArn"][0], "arn:aws:logs:eu-west-1:${vpc.main.owner_id}:*");
+
+    let fields = with("{ traffic: reject, file_format: parquet, keep_days: 30, on_delete: delete }");
+    assert_eq!(
+        (&spec(&fields, "flow_log.main")["traffic"], &spec(&fields, "flow_log.main")["file_format"]),
+        (&"reject".into(), &"parquet".into())
+    );
+    assert_eq!(spec(&fields, "s3_bucket.flow-logs")["lifecycle_rules"]["old-records"]["expire_days"], 30);
+    assert_eq!(fields.resources[&Address::new("s3_bucket", "flow-logs")].on_delete, Some(OnDelete::Delete));
+
+    let given = with("{ bucket: 'arn:aws:s3:::logs', traffic: accept }");
+    assert_eq!(of(&given), ["flow_log.main"]);
+    let said = refused(&text.replace("LOGS", "{ bucket: 'arn:aws:s3:::logs', keep_days: 30 }"), &Options::default());
+    assert!(said.contains("`keep_days` is for a bucket of their own"), "{said}");
+    let said = refused(&text.replace("LOGS", "{ trafic: all }"), &Options::default());
+    assert!(said.contains("did you mean `traffic`?"), "{said}");
+}
+
+#[test]
+fn a_resource_may_name_itself_where_its_name_is_known() {
+    let text = "
+stack: shop
+storage:
+  files: { policy: { Statement: [{ Effect: Deny, Principal: '*', Action: 's3:*', Resource: 'arn:aws:s3:::{{ storage.files.FIELD }}/*' }] } }
+";
+    let stack = compiled(&text.replace("FIELD", "name"), &Options::default());
+    assert_eq!(spec(&stack, "s3_bucket.files")["policy"]["Statement"][0]["Resource"][0], "arn:aws:s3:::shop-files/*");
+    assert!(stack.resources[&Address::new("s3_bucket", "files")].needs.is_empty());
+    let said = refused(&text.replace("FIELD", "arn"), &Options::default());
+    assert!(said.contains("refers to itself"), "{said}");
+}
+
+#[test]
 fn overrides_change_what_sections_made() {
     let text = "
 stack: shop

@@ -6,7 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
 
-/// A policy document (IAM, resource or key policy) in canonical form: string-or-list unified, lists sorted, `Version` stated.
+/// A policy document (IAM, resource or key policy) in canonical form: string-or-list unified, lists sorted, `Version` stated,
+/// account roots written as account ids (AWS answers `123456789012` with `arn:aws:iam::123456789012:root`).
 /// May be written as YAML or as a JSON string.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
@@ -56,7 +57,7 @@ fn canonical_statement(statement: Value) -> Value {
         let value = match key.as_str() {
             "Action" | "NotAction" | "Resource" | "NotResource" => sorted_list(value),
             "Principal" | "NotPrincipal" => match value {
-                Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, sorted_list(v))).collect()),
+                Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, sorted_list(accounts(v)))).collect()),
                 Value::String(star) => json!({ "AWS": [star] }),
                 other => other,
             },
@@ -77,6 +78,18 @@ fn canonical_statement(statement: Value) -> Value {
         out.insert(key, value);
     }
     Value::Object(out)
+}
+
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
+fn accounts(principals: Value) -> Value {
+    match principals {
+        Value::String(text) => {
+            let account = text.split_once(":iam::").and_then(|(_, rest)| rest.strip_suffix(":root"));
+            account.map(Value::from).unwrap_or(Value::String(text))
+        }
+        Value::Array(list) => list.into_iter().map(accounts).collect(),
+        other => other,
+    }
 }
 
 /// String-or-list becomes a sorted list of strings; booleans and numbers in conditions become strings, as AWS stores them.
@@ -142,5 +155,19 @@ impl JsonSchema for Policy {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["object", "string"], "description": "A policy document with `Statement`, as YAML or as a JSON string." })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_and_its_root_are_the_same_principal() {
+        let with = |principals: Value| Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Principal": { "AWS": principals } }] }));
+        let wanted = with(json!(["123456789012", "arn:aws:iam::1:role/a"]));
+        assert_eq!(with(json!(["arn:aws:iam::1:role/a", "arn:aws:iam::123456789012:root"])), wanted);
+        assert_ne!(with(json!("arn:aws:iam::210987654321:root")), wanted);
+        assert_eq!(with(json!("arn:aws:iam::123456789012:root")), with(json!("123456789012")));
     }
 }

@@ -24,6 +24,7 @@ listed('subnet', in_ours('describe_subnets', 'Subnets', 'SubnetId'))
 listed('route_table', in_ours('describe_route_tables', 'RouteTables', 'RouteTableId'))
 listed('security_group', in_ours('describe_security_groups', 'SecurityGroups', 'GroupId'))
 listed('vpc_endpoint', [e['VpcEndpointId'] for e in every('ec2', 'describe_vpc_endpoints', 'VpcEndpoints') if e['State'].lower() != 'deleted'])
+listed('flow_log', [f['FlowLogId'] for f in every('ec2', 'describe_flow_logs', 'FlowLogs')])
 listed('nat_gateway', [n['NatGatewayId'] for n in every('ec2', 'describe_nat_gateways', 'NatGateways') if n['State'] != 'deleted'])
 listed('internet_gateway', [
     g['InternetGatewayId'] for g in every('ec2', 'describe_internet_gateways', 'InternetGateways')
@@ -67,3 +68,4 @@ listed('listener', [i['ListenerArn'] for b in balancers for i in every('elbv2', 
 listed('target_group', [g['TargetGroupArn'] for g in every('elbv2', 'describe_target_groups', 'TargetGroups')])
 listed('acm_certificate', [c['CertificateArn'] for c in every('acm', 'list_certificates', 'CertificateSummaryList')])
 listed('waf_web_acl', [w['ARN'] for w in client('wafv2').list_web_acls(Scope='REGIONAL')['WebACLs']])
+listed('waf_ip_set', [w['ARN'] for w in client('wafv2').list_ip_sets(Scope='REGIONAL')['IPSets']])

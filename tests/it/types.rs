@@ -29,6 +29,9 @@ struct Life {
     /// Stand-ins whose tagging API does not list this type, so that nobody notices when the last one leaves the definition.
     #[serde(default)]
     unindexed: BTreeSet<String>,
+    /// Stand-ins that cannot change its tags, with the reason.
+    #[serde(default)]
+    untagged: BTreeMap<String, String>,
     /// What it needs: type → name → spec.
     #[serde(default)]
     given: BTreeMap<String, BTreeMap<String, Value>>,
@@ -45,7 +48,7 @@ struct Life {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Edit {
-    /// Fields and their new values; `null` takes a field out of the definition.
+    /// Fields and their new values; `null` takes a field out of the definition, which leaves it to AWS.
     change: Map<String, Value>,
     /// Whether this needs a new one.
     #[serde(default)]
@@ -133,6 +136,12 @@ fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
     let case = Case { acme: Acme::on(&standin.url), kind, life, folder: folder.path() };
     let mut spec = life.spec.clone();
     case.apply("creating it", &case.definition(Some(&spec)))?;
+    if KINDS.iter().any(|known| known.name == kind && known.taggable) && !life.untagged.contains_key(standin.kind.name()) {
+        for tags in [json!({ "team": "web", "tier": "one" }), json!({ "team": "shop" })] {
+            spec.insert("tags".into(), tags.clone());
+            case.apply(&format!("tagging it {tags}"), &case.definition(Some(&spec)))?;
+        }
+    }
     for edit in life.edits.iter().filter(|edit| !edit.except.contains_key(standin.kind.name())) {
         for (field, value) in &edit.change {
             if value.is_null() {
@@ -143,7 +152,8 @@ fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
         }
         let what = format!("changing {}", Value::from(edit.change.clone()));
         let definition = case.definition(Some(&spec));
-        let fields = edit.change.keys().map(|field| format!("/{field}")).collect();
+        let written = edit.change.iter().filter(|(_, value)| !value.is_null());
+        let fields = written.map(|(field, _)| format!("/{field}")).collect();
         case.expect(&what, &definition, if edit.replaces { "replace" } else { "update" }, &fields)?;
         case.apply(&what, &definition)?;
     }
