@@ -84,7 +84,8 @@ pub fn found<T, E: Into<Error>>(result: std::result::Result<T, E>) -> Result<Opt
 /// Codes whose message decides: what looks refused is only not visible yet.
 const NOT_YET: &[(&str, &str)] = &[
     ("InvalidParameterException", "could not be assumed"),
-    ("InvalidParameterException", "role does not exist"),
+    // EKS about roles (`roleArn, arn:…, does not exist`) and subnets.
+    ("InvalidParameterException", "does not exist"),
     ("InvalidParameterException", "not authorized to perform"),
     // EKS words the same in many ways.
     ("InvalidParameterException", "Role provided in the request"),
