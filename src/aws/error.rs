@@ -107,7 +107,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("PrincipalNotFound", ""),
 ];
 
-fn sort(code: &str, message: &str) -> Sort {
+fn sort(status: u16, code: &str, message: &str) -> Sort {
     if NOT_YET.iter().any(|(c, text)| *c == code && message.contains(text)) {
         return Sort::NotYet;
     }
@@ -167,16 +167,6 @@ fn sort(code: &str, message: &str) -> Sort {
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
         | "OptInRequired" => Sort::Denied,
-        "InternalError"
-        | "InternalFailure"
-        | "InternalServerError"
-        | "InternalServiceError"
-        | "KMSInternalException"
-        | "DependencyTimeoutException"
-        | "ServiceFailure"
-        | "ServiceUnavailable"
-        | "ServerException"
-        | "Unavailable" => Sort::Unreachable,
         "DBInstanceNotFoundFault"
         | "NotFound"
         | "404"
@@ -185,6 +175,8 @@ fn sort(code: &str, message: &str) -> Sort {
         _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => Sort::Gone,
         "ResourceExistsException" => Sort::Exists,
         _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => Sort::Exists,
+        // Every service has its own names for its own failures.
+        _ if status >= 500 => Sort::Unreachable,
         _ => Sort::Refused,
     }
 }
@@ -206,7 +198,7 @@ where
         let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
         let message = meta.message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);
         let request_id = meta.extra("aws_request_id").map(Into::into);
-        Error { sort: sort(&code, &message), request_id, code, message }
+        Error { sort: sort(status, &code, &message), request_id, code, message }
     }
 }
 
@@ -219,5 +211,33 @@ impl From<serde_json::Error> for Error {
 impl From<aws_smithy_types::error::operation::BuildError> for Error {
     fn from(error: aws_smithy_types::error::operation::BuildError) -> Error {
         Error::new(Sort::Refused, "Request", error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_answers_is_sorted() {
+        for (status, code, message, expected) in [
+            (400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/a, does not exist", Sort::NotYet),
+            (400, "InvalidParameterException", "The subnet ID 'subnet-1' does not exist", Sort::NotYet),
+            (400, "InvalidParameterException", "unsupported Kubernetes version", Sort::Refused),
+            (400, "InvalidRequestException", "Cluster 'shop-main' is not in ACTIVE status", Sort::Conflict),
+            (409, "ResourceInUseException", "Cannot LoggingUpdate because cluster a currently has update b in progress", Sort::Conflict),
+            (409, "ResourceInUseException", "NodeGroup already exists with name a and cluster name b", Sort::Exists),
+            (404, "ResourceNotFoundException", "No cluster found for name: a.", Sort::Gone),
+            (503, "ServiceUnavailableException", "Updates in the cell are disabled", Sort::Unreachable),
+            (500, "ServerException", "", Sort::Unreachable),
+            (503, "RequestLimitExceeded", "Request limit exceeded.", Sort::Throttled),
+            (400, "DBInstanceAlreadyExists", "", Sort::Exists),
+            (404, "DBInstanceNotFound", "", Sort::Gone),
+            (400, "InvalidDBInstanceState", "Database instance is not in available state.", Sort::Conflict),
+            (400, "WAFNonexistentItemException", "", Sort::Gone),
+            (400, "AccessDeniedException", "", Sort::Denied),
+        ] {
+            assert_eq!(sort(status, code, message), expected, "{status} {code}: {message}");
+        }
     }
 }
