@@ -232,6 +232,22 @@ fn a_node_group_gets_its_size_and_then_its_version() {
     assert_eq!(stage.sent(version)[0]["version"], "1.34");
 }
 
+/// AWS refuses a minimum above the number of running nodes.
+#[test]
+fn the_number_of_nodes_follows_its_bounds() {
+    let config = "POST /clusters/-/node-groups/-/update-config";
+    let state = |min, desired| group(json!({ "scalingConfig": { "minSize": min, "maxSize": 5, "desiredSize": desired } }));
+    let stage = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [state(1, 2)])
+        .on(config, [update("ConfigUpdate")])
+        .after(config)
+        .on("GET /clusters/-/node-groups/-", [state(3, 3)])
+        .play(&GROUP.replace("min: 1", "min: 3"));
+    stage.apply();
+    assert_eq!(stage.sent(config)[0]["scalingConfig"], json!({ "minSize": 3, "maxSize": 5, "desiredSize": 3 }));
+}
+
 #[test]
 fn a_node_group_that_fails_tells_why_and_is_made_anew() {
     let (list, one) = ("GET /clusters/-/node-groups", "GET /clusters/-/node-groups/-");
