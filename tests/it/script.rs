@@ -12,24 +12,23 @@ use crate::{
     wire::{Request, Response, Server, form, header, name, writes},
 };
 
-/// The stack of every script; its definitions begin with [`HEAD`].
+/// How every definition begins.
 const HEAD: &str = "stack: shop\nregion: us-east-1\n";
-pub const ACCOUNT: &str = "123456789012";
 
-/// What is said to which call: scenes, each taking the place of what was said before.
+/// What is said to which call: chapters, each taking the place of what was said before.
 pub struct Script {
-    scenes: Vec<Scene>,
+    chapters: Vec<Chapter>,
 }
 
 #[derive(Default)]
-struct Scene {
+struct Chapter {
     /// The action whose success begins it.
     after: &'static str,
-    lines: Vec<Line>,
+    exchanges: Vec<Exchange>,
 }
 
 /// The answers to one action, in order; the last one is repeated.
-struct Line {
+struct Exchange {
     action: &'static str,
     /// Only to requests with this text in path or body.
     text: &'static str,
@@ -72,7 +71,7 @@ pub fn marks(address: &str) -> BTreeMap<&'static str, String> {
     [("acme:stack", "shop"), ("acme:environment", "default"), ("acme:address", address)].map(|(key, value)| (key, value.to_owned())).into()
 }
 
-/// The same as a list of pairs, in the spelling of most services: XML elements around `Key` and `Value`, or `key` and `value`.
+/// The same in XML: `element` around each pair, whose halves are called `key` and `value`.
 pub fn xml_marks(address: &str, element: &str, key: &str, value: &str) -> String {
     let tag = |(k, v)| format!("<{element}><{key}>{k}</{key}><{value}>{v}</{value}></{element}>");
     marks(address).iter().map(tag).collect()
@@ -86,8 +85,8 @@ pub fn json_marks(address: &str) -> Value {
 impl Script {
     /// Who calls is known, and the tagging API has nothing.
     pub fn new() -> Script {
-        let script = Script { scenes: vec![Scene::default()] };
-        let identity = format!("<GetCallerIdentityResult><Account>{ACCOUNT}</Account></GetCallerIdentityResult>");
+        let script = Script { chapters: vec![Chapter::default()] };
+        let identity = "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>";
         script
             .on("GetCallerIdentity", [xml(format!("<GetCallerIdentityResponse>{identity}</GetCallerIdentityResponse>"))])
             .on("GetResources", [ok(json!({ "ResourceTagMappingList": [] }))])
@@ -106,31 +105,31 @@ impl Script {
 
     /// What this action is answered when the request has this text in its path or body.
     pub fn on_text(mut self, action: &'static str, text: &'static str, answers: impl IntoIterator<Item = Answer>) -> Script {
-        let line = Line { action, text, answers: answers.into_iter().collect(), given: 0 };
-        self.scenes.last_mut().expect("a scene").lines.push(line);
+        let exchange = Exchange { action, text, answers: answers.into_iter().collect(), given: 0 };
+        self.chapters.last_mut().expect("a chapter").exchanges.push(exchange);
         self
     }
 
     /// From the next success of this action on, what follows takes the place of what was said before.
     pub fn after(mut self, action: &'static str) -> Script {
-        self.scenes.push(Scene { after: action, ..Scene::default() });
+        self.chapters.push(Chapter { after: action, ..Chapter::default() });
         self
     }
 
     /// An endpoint that says it, and a stack with these resources.
-    pub fn play(self, resources: &str) -> Stage {
+    pub fn start(self, resources: &str) -> Endpoint {
         let folder = tempfile::tempdir().expect("a folder");
         let stack = write(folder.path(), "stack.yaml", &format!("{HEAD}resources:\n{resources}"));
-        let state = Arc::new(Mutex::new(State { script: self, scene: 0, calls: Vec::new() }));
+        let state = Arc::new(Mutex::new(State { script: self, chapter: 0, calls: Vec::new() }));
         let shared = state.clone();
         let server = Server::start(move |request| Ok(lock(&shared).answer(request)));
-        Stage { stack, state, server, _folder: folder }
+        Endpoint { stack, state, server, _folder: folder }
     }
 }
 
 struct State {
     script: Script,
-    scene: usize,
+    chapter: usize,
     calls: Vec<(String, Request, u16)>,
 }
 
@@ -142,9 +141,9 @@ impl State {
     fn answer(&mut self, request: &Request) -> Response {
         let (service, action) = name(request);
         let (status, body) = self.next(&action, request).unwrap_or_else(|| unscripted(&service, &action, request));
-        let begins = |scene: &Scene| scene.after == action && status < 300;
-        if self.script.scenes.get(self.scene + 1).is_some_and(begins) {
-            self.scene += 1;
+        let begins = |chapter: &Chapter| chapter.after == action && status < 300;
+        if self.script.chapters.get(self.chapter + 1).is_some_and(begins) {
+            self.chapter += 1;
         }
         self.calls.push((action, request.clone(), status));
         let kind = if body.starts_with('<') { "text/xml" } else { "application/json" };
@@ -152,13 +151,17 @@ impl State {
         Response { status, headers: headers.into(), body: body.into_bytes() }
     }
 
-    /// What the newest scene that knows this call says to it.
+    /// What the newest chapter that knows this call says to it.
     fn next(&mut self, action: &str, request: &Request) -> Option<Answer> {
         let body = String::from_utf8_lossy(&request.body);
-        let fits = |line: &Line| line.action == action && (request.path.contains(line.text) || body.contains(line.text));
-        let line = self.script.scenes[..=self.scene].iter_mut().rev().find_map(|scene| scene.lines.iter_mut().rev().find(|l| fits(l)))?;
-        let answer = line.answers.get(line.given).or(line.answers.last()).cloned();
-        line.given += 1;
+        let fits =
+            |exchange: &Exchange| exchange.action == action && (request.path.contains(exchange.text) || body.contains(exchange.text));
+        let exchange = self.script.chapters[..=self.chapter]
+            .iter_mut()
+            .rev()
+            .find_map(|chapter| chapter.exchanges.iter_mut().rev().find(|l| fits(l)))?;
+        let answer = exchange.answers.get(exchange.given).or(exchange.answers.last()).cloned();
+        exchange.given += 1;
         answer
     }
 }
@@ -176,14 +179,14 @@ fn unscripted(service: &str, action: &str, request: &Request) -> Answer {
 }
 
 /// A running script with a stack.
-pub struct Stage {
+pub struct Endpoint {
     stack: std::path::PathBuf,
     state: Arc<Mutex<State>>,
     server: Server,
     _folder: tempfile::TempDir,
 }
 
-impl Stage {
+impl Endpoint {
     /// Runs a command on the stack.
     pub fn run(&self, command: &str, more: &[&str]) -> Done {
         Acme::on(&self.server.url).run(command, &self.stack, more)

@@ -46,13 +46,13 @@ fn validated(script: Script, seen: impl IntoIterator<Item = Answer>) -> Script {
 fn a_certificate_is_validated_once_its_records_are_known() {
     let pending = |record| certificate("PENDING_VALIDATION", record, None);
     let script = requested([pending(false), pending(true)]);
-    let stage = validated(script, [pending(true), pending(true), certificate("ISSUED", true, None)]).play(CERTIFICATE);
-    let done = stage.apply();
+    let endpoint = validated(script, [pending(true), pending(true), certificate("ISSUED", true, None)]).start(CERTIFICATE);
+    let done = endpoint.apply();
     assert!(done.stderr.contains("certificate.main: pending validation"), "{}", done.screen());
-    assert_eq!(stage.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset"]);
-    let sent = &stage.sent("RequestCertificate")[0];
+    assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset"]);
+    let sent = &endpoint.sent("RequestCertificate")[0];
     assert_eq!((&sent["ValidationMethod"], &sent["Tags"]), (&json!("DNS"), &json_marks("certificate.main")));
-    let records = stage.sent("POST /hostedzone/-/rrset")[0].to_string();
+    let records = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
     for part in ["<Name>_a1.shop.example.com</Name><Type>CNAME</Type>", "<Value>_b2.acm-validations.aws</Value>"] {
         assert!(records.contains(part), "`{part}` is missing in {records}");
     }
@@ -62,17 +62,77 @@ fn a_certificate_is_validated_once_its_records_are_known() {
 fn a_certificate_that_fails_tells_why() {
     let script = requested([certificate("PENDING_VALIDATION", true, None)]);
     let failed = certificate("FAILED", true, Some("CAA_ERROR"));
-    let stage = validated(script, [certificate("PENDING_VALIDATION", true, None), failed]).play(CERTIFICATE);
-    let done = stage.run("apply", &["--yes"]);
+    let endpoint = validated(script, [certificate("PENDING_VALIDATION", true, None), failed]).start(CERTIFICATE);
+    let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains("AWS reports `failed: CAA_ERROR`"), "{}", done.screen());
 }
 
 #[test]
 fn a_certificate_that_fails_at_once_is_not_asked_for_its_records() {
-    let stage = requested([certificate("FAILED", false, Some("DOMAIN_NOT_ALLOWED"))]).play(CERTIFICATE);
-    let done = stage.run("apply", &["--yes"]);
+    let endpoint = requested([certificate("FAILED", false, Some("DOMAIN_NOT_ALLOWED"))]).start(CERTIFICATE);
+    let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains("AWS reports `failed: DOMAIN_NOT_ALLOWED`"), "{}", done.screen());
-    assert_eq!(stage.changes(), ["replace certificate.main"]);
+    assert_eq!(endpoint.changes(), ["replace certificate.main"]);
+}
+
+/// The zone with the mark of this certificate at the validation record, and those of `others`.
+fn shared(others: &[&str]) -> Script {
+    let zone = "<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>1</CallerReference></HostedZone>";
+    let set = |name: &str, kind: &str, more: &str, value: &str| {
+        format!(
+            "<ResourceRecordSet><Name>{name}</Name><Type>{kind}</Type>{more}<TTL>300</TTL><ResourceRecords><ResourceRecord><Value>{value}\
+             </Value></ResourceRecord></ResourceRecords></ResourceRecordSet>"
+        )
+    };
+    let sets = |sets: String| {
+        let rest = "<IsTruncated>false</IsTruncated><MaxItems>100</MaxItems>";
+        let sets = format!("<ResourceRecordSets>{sets}</ResourceRecordSets>");
+        xml(format!("<ListResourceRecordSetsResponse>{sets}{rest}</ListResourceRecordSetsResponse>"))
+    };
+    let mark = |uuid: &&str| {
+        let more = format!("<SetIdentifier>{uuid}</SetIdentifier><Weight>0</Weight>");
+        set("_acme-certificate._a1.shop.example.com.", "TXT", &more, "&quot;acme:stack=shop&quot;")
+    };
+    let marks = ["11111111-2222-3333-4444-555555555555"].iter().chain(others).map(mark).collect();
+    let issued = |used: &[&str]| {
+        let (status, body) = certificate("ISSUED", true, None);
+        (status, body.replace("\"InUseBy\":[]", &format!("\"InUseBy\":{}", json!(used))))
+    };
+    let listener = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/shop-web/1";
+    let script = Script::new()
+        .indexed(&[(ARN, "certificate.main")])
+        .on("ListCertificates", [listed(&[ARN])])
+        .on("DescribeCertificate", [issued(&[listener]), issued(&[listener]), issued(&[])])
+        .on("GET /hostedzone", [xml(format!("<ListHostedZonesResponse><HostedZones>{zone}</HostedZones></ListHostedZonesResponse>"))])
+        .on_text("GET /hostedzone/-/rrset?name&type", "type=TXT", [sets(marks)])
+        .on_text(
+            "GET /hostedzone/-/rrset?name&type",
+            "type=CNAME",
+            [sets(set("_a1.shop.example.com.", "CNAME", "", "_b2.acm-validations.aws."))],
+        );
+    validated(script, [issued(&[])])
+        .on("DeleteCertificate", [ok(json!({}))])
+        .after("DeleteCertificate")
+        .on("ListCertificates", [listed(&[])])
+}
+
+#[test]
+fn a_certificate_takes_its_records_along_once_nothing_uses_it() {
+    let endpoint = shared(&[]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).ok();
+    assert_eq!(endpoint.writes(), ["200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
+    let sent = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+    assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 2, "record and mark: {sent}");
+    assert_eq!(endpoint.count("DescribeCertificate"), 3, "it was in use at first");
+}
+
+#[test]
+fn a_certificate_leaves_the_records_that_another_needs() {
+    let endpoint = shared(&["99999999-2222-3333-4444-555555555555"]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).ok();
+    let sent = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+    assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 1, "its mark alone: {sent}");
+    assert!(sent.contains("<SetIdentifier>11111111-2222-3333-4444-555555555555</SetIdentifier>"), "{sent}");
 }

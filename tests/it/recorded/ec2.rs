@@ -43,18 +43,18 @@ fn done(action: &str) -> Answer {
 
 #[test]
 fn every_page_is_read() {
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("DescribeSubnets", [subnets(&[a()], "more")])
         .on_text("DescribeSubnets", "NextToken=more", [subnets(&[b()], "")])
-        .play(SUBNETS);
-    assert_eq!(stage.run("plan", &["--detailed-exitcode"]).code, 0);
-    assert_eq!(stage.count("DescribeSubnets"), 2);
+        .start(SUBNETS);
+    assert_eq!(endpoint.run("plan", &["--detailed-exitcode"]).code, 0);
+    assert_eq!(endpoint.count("DescribeSubnets"), 2);
 }
 
 #[test]
 fn an_error_of_aws_is_told_with_code_message_and_request() {
     let denied = ec2_refused(403, "UnauthorizedOperation", "You are not authorized to perform this operation.");
-    let done = Script::new().on("DescribeSubnets", [denied]).play(SUBNETS).run("plan", &[]);
+    let done = Script::new().on("DescribeSubnets", [denied]).start(SUBNETS).run("plan", &[]);
     assert_eq!(done.code, 1);
     for part in ["UnauthorizedOperation", "reading `subnet`", "not authorized", "req-1"] {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.screen());
@@ -64,8 +64,8 @@ fn an_error_of_aws_is_told_with_code_message_and_request() {
 #[test]
 fn a_busy_service_is_asked_again() {
     let busy = || ec2_refused(503, "RequestLimitExceeded", "Request limit exceeded.");
-    let stage = Script::new().on("DescribeSubnets", [busy(), busy(), subnets(&[a(), b()], "")]).play(SUBNETS);
-    let done = stage.run("plan", &["--detailed-exitcode", "--stats"]);
+    let endpoint = Script::new().on("DescribeSubnets", [busy(), busy(), subnets(&[a(), b()], "")]).start(SUBNETS);
+    let done = endpoint.run("plan", &["--detailed-exitcode", "--stats"]);
     assert_eq!(done.code, 0, "{}", done.screen());
     assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.screen());
 }
@@ -73,13 +73,13 @@ fn a_busy_service_is_asked_again() {
 #[test]
 fn what_is_in_use_is_asked_again_until_it_is_free() {
     let in_use = ec2_refused(400, "DependencyViolation", "The subnet 'subnet-1' has dependencies and cannot be deleted.");
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("DescribeSubnets", [subnets(&[a(), b()], "")])
         .on("DeleteSubnet", [done("DeleteSubnet")])
         .on_text("DeleteSubnet", "subnet-1", [in_use, done("DeleteSubnet")])
-        .play(SUBNETS);
-    stage.run("destroy", &["--yes"]).ok();
-    let mut writes = stage.writes();
+        .start(SUBNETS);
+    endpoint.run("destroy", &["--yes"]).ok();
+    let mut writes = endpoint.writes();
     writes.sort();
     assert_eq!(writes, ["200 DeleteSubnet", "200 DeleteSubnet", "400 DeleteSubnet"]);
 }
@@ -89,17 +89,20 @@ fn a_subnet_takes_one_attribute_a_call() {
     let flags = |public, dns64| format!("<mapPublicIpOnLaunch>{public}</mapPublicIpOnLaunch><enableDns64>{dns64}</enableDns64>");
     let state = |state, public, dns64| subnets(&[subnet("subnet-1", "a", "10.0.0.0/24", state, &flags(public, dns64))], "");
     let modify = "ModifySubnetAttribute";
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("CreateSubnet", [xml("<CreateSubnetResponse><subnet><subnetId>subnet-1</subnetId></subnet></CreateSubnetResponse>")])
         .on(modify, [ec2_refused(400, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist"), done(modify)])
         .after(modify)
         .on("DescribeSubnets", [subnets(&[], "")])
         .after(modify)
         .on("DescribeSubnets", [subnets(&[], ""), state("pending", true, false), state("available", true, true)])
-        .play("  subnet: { a: { vpc: { id: vpc-1 }, cidr: 10.0.0.0/24, availability_zone: us-east-1a, public_ip_on_launch: true, dns64: true } }\n");
-    stage.apply();
-    assert_eq!(stage.writes(), ["200 CreateSubnet", "400 ModifySubnetAttribute", "200 ModifySubnetAttribute", "200 ModifySubnetAttribute"]);
-    for body in stage.sent(modify) {
+        .start("  subnet: { a: { vpc: { id: vpc-1 }, cidr: 10.0.0.0/24, availability_zone: us-east-1a, public_ip_on_launch: true, dns64: true } }\n");
+    endpoint.apply();
+    assert_eq!(
+        endpoint.writes(),
+        ["200 CreateSubnet", "400 ModifySubnetAttribute", "200 ModifySubnetAttribute", "200 ModifySubnetAttribute"]
+    );
+    for body in endpoint.sent(modify) {
         let flags = ["MapPublicIpOnLaunch.Value", "EnableDns64.Value"].iter().filter(|flag| body.get(flag).is_some()).count();
         assert_eq!(flags, 1, "one attribute a call: {body}");
     }
@@ -120,12 +123,12 @@ fn only_the_description_of_a_rule_changes() {
         ))
     };
     let update = "UpdateSecurityGroupRuleDescriptionsIngress";
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("DescribeSecurityGroups", [group("old")])
         .on(update, [done(update)])
         .after(update)
         .on("DescribeSecurityGroups", [group("old"), group("new")])
-        .play(
+        .start(
             "
   security_group:
     web:
@@ -134,9 +137,9 @@ fn only_the_description_of_a_rule_changes() {
       ingress: [{ port: 443, cidr: 10.0.0.0/8, description: new }, { port: 443, cidr: 192.0.2.0/24 }]
 ",
         );
-    stage.apply();
-    assert_eq!(stage.writes(), [format!("200 {update}")]);
-    let sent = &stage.sent(update)[0];
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("200 {update}")]);
+    let sent = &endpoint.sent(update)[0];
     assert_eq!(sent["IpPermissions.1.IpRanges.1.CidrIp"], "10.0.0.0/8");
     assert_eq!(sent["IpPermissions.1.IpRanges.1.Description"], "new");
     assert!(sent.get("IpPermissions.2.IpProtocol").is_none(), "the other rule is left alone: {sent}");

@@ -131,18 +131,18 @@ fn a_cluster_is_used_only_once_it_is_active() {
         )
     };
     let unknown = refused(400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/cluster, does not exist");
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-", [no_cluster()])
         .on("POST /clusters", [unknown, creating()])
         .after("POST /clusters")
         .on("GET /clusters/-", [no_cluster(), creating(), creating(), cluster(json!({}))])
-        .play(&format!("{CLUSTER}outputs: {{ url: \"{{{{ eks_cluster.main.endpoint }}}}\" }}\n"));
-    let done = stage.apply();
+        .start(&format!("{CLUSTER}outputs: {{ url: \"{{{{ eks_cluster.main.endpoint }}}}\" }}\n"));
+    let done = endpoint.apply();
     assert!(done.stderr.contains("eks_cluster.main: CREATING"), "{}", done.screen());
     assert!(done.stdout.contains("https://ABCDEF.gr7.us-east-1.eks.amazonaws.com"), "{}", done.screen());
-    assert_eq!(stage.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not known everywhere at once");
-    let sent = &stage.sent("POST /clusters")[1];
-    assert_eq!(*sent, stage.sent("POST /clusters")[0], "the same token makes it the same request");
+    assert_eq!(endpoint.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not known everywhere at once");
+    let sent = &endpoint.sent("POST /clusters")[1];
+    assert_eq!(*sent, endpoint.sent("POST /clusters")[0], "the same token makes it the same request");
     assert_eq!(sent["tags"], json!(marks("eks_cluster.main")));
     assert_eq!(sent["resourcesVpcConfig"]["subnetIds"], json!(["subnet-1", "subnet-2"]));
     assert_eq!((&sent["name"], &sent["deletionProtection"]), (&json!("shop-main"), &json!(true)));
@@ -152,13 +152,13 @@ fn a_cluster_is_used_only_once_it_is_active() {
 #[test]
 fn a_cluster_that_fails_tells_why() {
     let issues = json!({ "issues": [{ "code": "Ec2SubnetNotFound", "message": "The subnet subnet-2 was not found.", "resourceIds": ["subnet-2"] }] });
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-", [no_cluster()])
         .on("POST /clusters", [cluster(json!({ "status": "CREATING" }))])
         .after("POST /clusters")
         .on("GET /clusters/-", [cluster(json!({ "status": "CREATING" })), cluster(json!({ "status": "FAILED", "health": issues }))])
-        .play(CLUSTER);
-    let done = stage.run("apply", &["--yes"]);
+        .start(CLUSTER);
+    let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains("FAILED: Ec2SubnetNotFound: The subnet subnet-2 was not found."), "{}", done.screen());
 }
@@ -168,16 +168,16 @@ fn a_cluster_that_fails_tells_why() {
 fn a_cluster_gets_its_version_although_its_status_lags() {
     let old = || cluster(json!({ "version": "1.33" }));
     let updating = || cluster(json!({ "version": "1.33", "status": "UPDATING" }));
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-", [old()])
         .on("POST /clusters/-/updates", [update("VersionUpdate")])
         .after("POST /clusters/-/updates")
         .on("GET /clusters/-", [old(), updating(), updating(), cluster(json!({}))])
-        .play(CLUSTER);
-    let done = stage.apply();
+        .start(CLUSTER);
+    let done = endpoint.apply();
     assert!(done.stderr.contains("eks_cluster.main: UPDATING"), "{}", done.screen());
-    assert_eq!(stage.writes(), ["200 POST /clusters/-/updates"]);
-    assert_eq!(stage.sent("POST /clusters/-/updates")[0]["version"], "1.34");
+    assert_eq!(endpoint.writes(), ["200 POST /clusters/-/updates"]);
+    assert_eq!(endpoint.sent("POST /clusters/-/updates")[0]["version"], "1.34");
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_cluster_takes_one_kind_of_change_at_a_time() {
         { "types": ["authenticator", "controllerManager", "scheduler"], "enabled": false },
     ] });
     let busy = "Cannot LoggingUpdate because cluster shop-main currently has update 8a6c in progress";
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-", [cluster(json!({}))])
         .on_text(config, "endpointPublicAccess", [update("EndpointAccessUpdate")])
         .on_text(config, "clusterLogging", [refused(409, "ResourceInUseException", busy), update("LoggingUpdate")])
@@ -200,10 +200,10 @@ fn a_cluster_takes_one_kind_of_change_at_a_time() {
             "GET /clusters/-",
             [cluster(with(closed(), json!({ "status": "UPDATING" }))), cluster(with(closed(), json!({ "logging": logging })))],
         )
-        .play(&format!("{CLUSTER}      endpoint_public: false\n      log_types: [api, audit]\n"));
-    stage.apply();
-    assert_eq!(stage.writes(), ["200", "409", "200"].map(|status| format!("{status} {config}")));
-    let sent = stage.sent(config);
+        .start(&format!("{CLUSTER}      endpoint_public: false\n      log_types: [api, audit]\n"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200", "409", "200"].map(|status| format!("{status} {config}")));
+    let sent = endpoint.sent(config);
     assert_eq!(sent[0]["resourcesVpcConfig"], json!({ "endpointPublicAccess": false, "endpointPrivateAccess": true }));
     assert_eq!(sent[2]["logging"], json!({ "clusterLogging": [{ "types": ["api", "audit"], "enabled": true }] }));
     for body in sent {
@@ -216,7 +216,7 @@ fn a_node_group_gets_its_size_and_then_its_version() {
     let (config, version) = ("POST /clusters/-/node-groups/-/update-config", "POST /clusters/-/node-groups/-/update-version");
     let scaling = |max| json!({ "minSize": 1, "maxSize": max, "desiredSize": 2 });
     let state = |status, version, max| group(json!({ "status": status, "version": version, "scalingConfig": scaling(max) }));
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
         .on("GET /clusters/-/node-groups/-", [state("ACTIVE", "1.33", 3)])
         .on(config, [update("ConfigUpdate")])
@@ -225,11 +225,11 @@ fn a_node_group_gets_its_size_and_then_its_version() {
         .on("GET /clusters/-/node-groups/-", [state("UPDATING", "1.33", 3), state("ACTIVE", "1.33", 5)])
         .after(version)
         .on("GET /clusters/-/node-groups/-", [state("UPDATING", "1.33", 5), state("ACTIVE", "1.34", 5)])
-        .play(GROUP);
-    stage.apply();
-    assert_eq!(stage.writes(), [config, version].map(|action| format!("200 {action}")));
-    assert_eq!(stage.sent(config)[0]["scalingConfig"], json!({ "minSize": 1, "maxSize": 5 }), "how many run is the autoscaler's");
-    assert_eq!(stage.sent(version)[0]["version"], "1.34");
+        .start(GROUP);
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [config, version].map(|action| format!("200 {action}")));
+    assert_eq!(endpoint.sent(config)[0]["scalingConfig"], json!({ "minSize": 1, "maxSize": 5 }), "how many run is the autoscaler's");
+    assert_eq!(endpoint.sent(version)[0]["version"], "1.34");
 }
 
 /// AWS refuses a minimum above the number of running nodes.
@@ -237,15 +237,15 @@ fn a_node_group_gets_its_size_and_then_its_version() {
 fn the_number_of_nodes_follows_its_bounds() {
     let config = "POST /clusters/-/node-groups/-/update-config";
     let state = |min, desired| group(json!({ "scalingConfig": { "minSize": min, "maxSize": 5, "desiredSize": desired } }));
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
         .on("GET /clusters/-/node-groups/-", [state(1, 2)])
         .on(config, [update("ConfigUpdate")])
         .after(config)
         .on("GET /clusters/-/node-groups/-", [state(3, 3)])
-        .play(&GROUP.replace("min: 1", "min: 3"));
-    stage.apply();
-    assert_eq!(stage.sent(config)[0]["scalingConfig"], json!({ "minSize": 3, "maxSize": 5, "desiredSize": 3 }));
+        .start(&GROUP.replace("min: 1", "min: 3"));
+    endpoint.apply();
+    assert_eq!(endpoint.sent(config)[0]["scalingConfig"], json!({ "minSize": 3, "maxSize": 5, "desiredSize": 3 }));
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_node_group_that_fails_tells_why_and_is_made_anew() {
     let issue = json!({ "code": "NodeCreationFailure", "message": message, "resourceIds": ["i-1", "i-2"] });
     let creating = || group(json!({ "status": "CREATING" }));
     let failed = group(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }));
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on(list, [none()])
         .on("POST /clusters/-/node-groups", [creating()])
         .after("POST /clusters/-/node-groups")
@@ -273,14 +273,14 @@ fn a_node_group_that_fails_tells_why_and_is_made_anew() {
         .after("POST /clusters/-/node-groups")
         .on(list, [listed()])
         .on(one, [creating(), group(json!({}))])
-        .play(GROUP);
-    let done = stage.run("apply", &["--yes"]);
+        .start(GROUP);
+    let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains(&format!("CREATE_FAILED: NodeCreationFailure: {message} (i-1, i-2)")), "{}", done.screen());
-    assert_eq!(stage.changes(), ["replace eks_node_group.main"]);
-    stage.apply();
+    assert_eq!(endpoint.changes(), ["replace eks_node_group.main"]);
+    endpoint.apply();
     assert_eq!(
-        stage.writes(),
+        endpoint.writes(),
         ["200 POST /clusters/-/node-groups", "200 DELETE /clusters/-/node-groups/-", "200 POST /clusters/-/node-groups",]
     );
 }
@@ -289,7 +289,7 @@ fn a_node_group_that_fails_tells_why_and_is_made_anew() {
 fn an_add_on_without_nodes_is_waited_for() {
     let issue = json!({ "code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy because it doesn't have the desired number of replicas." });
     let creating = || addon(json!({ "status": "CREATING", "health": { "issues": [] } }));
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
         .on("POST /clusters/-/addons", [creating()])
         .after("POST /clusters/-/addons")
@@ -298,11 +298,11 @@ fn an_add_on_without_nodes_is_waited_for() {
             "GET /clusters/-/addons/-",
             [creating(), addon(json!({ "status": "DEGRADED", "health": { "issues": [issue] } })), addon(json!({}))],
         )
-        .play(ADDON);
-    let done = stage.apply();
+        .start(ADDON);
+    let done = endpoint.apply();
     let told = "eks_addon.dns: DEGRADED: InsufficientNumberOfReplicas: The add-on is unhealthy";
     assert!(done.stderr.contains(told), "{}", done.screen());
-    let sent = &stage.sent("POST /clusters/-/addons")[0];
+    let sent = &endpoint.sent("POST /clusters/-/addons")[0];
     assert_eq!((&sent["configurationValues"], &sent["resolveConflicts"]), (&json!("{\"replicaCount\":3}"), &json!("OVERWRITE")));
 }
 
@@ -310,14 +310,32 @@ fn an_add_on_without_nodes_is_waited_for() {
 fn an_add_on_that_fails_tells_why() {
     let message = "Conflicts found when trying to apply. Will not continue due to resolve conflicts mode.";
     let issue = json!({ "code": "ConfigurationConflict", "message": message });
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
         .on("POST /clusters/-/addons", [addon(json!({ "status": "CREATING" }))])
         .after("POST /clusters/-/addons")
         .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
         .on("GET /clusters/-/addons/-", [addon(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }))])
-        .play(ADDON);
-    let done = stage.run("apply", &["--yes"]);
+        .start(ADDON);
+    let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains(&format!("CREATE_FAILED: ConfigurationConflict: {message}")), "{}", done.screen());
+}
+
+#[test]
+fn a_cluster_goes_once_nothing_uses_it() {
+    let unprotected = cluster(json!({ "deletionProtection": false }));
+    let deleting = || cluster(json!({ "status": "DELETING", "deletionProtection": false }));
+    let delete = "DELETE /clusters/-";
+    let in_use = refused(409, "ResourceInUseException", "Cluster has nodegroups attached");
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [unprotected])
+        .on(delete, [in_use, deleting()])
+        .after(delete)
+        .on("GET /clusters/-", [deleting(), deleting(), no_cluster()])
+        .start(&format!("{CLUSTER}      deletion_protection: false\n"));
+    let done = endpoint.run("destroy", &["--yes"]).ok();
+    assert!(done.stderr.contains("deleted eks_cluster.main"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["409", "200"].map(|status| format!("{status} {delete}")));
+    assert_eq!(endpoint.changes(), ["create eks_cluster.main"]);
 }

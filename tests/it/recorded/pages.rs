@@ -6,10 +6,10 @@ use crate::script::{Script, json_marks, marks, ok, refused, xml, xml_marks};
 
 /// With these indexed and none declared, a plan that has read every page deletes them all.
 fn all_are_found(script: Script, resources: &[(&str, &str)]) {
-    let stage = script.indexed(resources).play("  {}\n");
+    let endpoint = script.indexed(resources).start("  {}\n");
     let mut expected: Vec<String> = resources.iter().map(|(_, address)| format!("delete {address}")).collect();
     expected.sort();
-    assert_eq!(stage.changes(), expected);
+    assert_eq!(endpoint.changes(), expected);
 }
 
 #[test]
@@ -20,12 +20,12 @@ fn the_tagging_api_says_pagination_token() {
         ok(json!({ "PaginationToken": next, "ResourceTagMappingList": [found] }))
     };
     let repository = |name: &str, arn: &str| json!({ "repositoryName": name, "repositoryArn": arn });
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GetResources", [page(a, "ecr_repository.a", "more")])
         .on_text("GetResources", "\"PaginationToken\":\"more\"", [page(b, "ecr_repository.b", "")])
         .on("DescribeRepositories", [ok(json!({ "repositories": [repository("shop-a", a), repository("shop-b", b)] }))])
-        .play("  {}\n");
-    assert_eq!(stage.changes(), ["delete ecr_repository.a", "delete ecr_repository.b"]);
+        .start("  {}\n");
+    assert_eq!(endpoint.changes(), ["delete ecr_repository.a", "delete ecr_repository.b"]);
 }
 
 #[test]
@@ -64,6 +64,54 @@ fn eks_says_next_token() {
         .on_text("GET /clusters/-/node-groups/-", "/shop-b", [group("shop-b", "eks_node_group.b")]);
     let (cluster, a, b) = (arn("cluster", "shop-main"), arn("nodegroup", "shop-main/shop-a/1"), arn("nodegroup", "shop-main/shop-b/2"));
     all_are_found(script, &[(&cluster, "eks_cluster.main"), (&a, "eks_node_group.a"), (&b, "eks_node_group.b")]);
+}
+
+#[test]
+fn eks_says_next_token_for_what_is_in_a_cluster() {
+    let network = json!({ "subnetIds": [], "securityGroupIds": [], "vpcId": "vpc-1" });
+    let cluster = json!({ "name": "shop-main", "status": "ACTIVE", "resourcesVpcConfig": network, "tags": marks("eks_cluster.main") });
+    let addon = |name: &str| {
+        let tags = marks(&format!("eks_addon.{name}"));
+        ok(json!({ "addon": { "clusterName": "shop-main", "addonName": name, "status": "ACTIVE", "tags": tags } }))
+    };
+    let entry = |name: &str| {
+        let tags = marks(&format!("eks_access_entry.{name}"));
+        ok(
+            json!({ "accessEntry": { "clusterName": "shop-main", "principalArn": name, "accessEntryArn": "arn", "type": "STANDARD", "tags": tags } }),
+        )
+    };
+    let pod = |name: &str| {
+        let tags = marks(&format!("eks_pod_identity.{name}"));
+        ok(json!({ "association": { "clusterName": "shop-main", "associationId": name, "tags": tags } }))
+    };
+    let associations = |name: &str, more: Option<&str>| ok(json!({ "associations": [{ "associationId": name }], "nextToken": more }));
+    let script = Script::new()
+        .on("GET /clusters/-", [ok(json!({ "cluster": cluster }))])
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": ["a"], "nextToken": "more" }))])
+        .on("GET /clusters/-/addons?nextToken", [ok(json!({ "addons": ["b"] }))])
+        .on_text("GET /clusters/-/addons/-", "addons/a", [addon("a")])
+        .on_text("GET /clusters/-/addons/-", "addons/b", [addon("b")])
+        .on("GET /clusters/-/access-entries", [ok(json!({ "accessEntries": ["a"], "nextToken": "more" }))])
+        .on("GET /clusters/-/access-entries?nextToken", [ok(json!({ "accessEntries": ["b"] }))])
+        .on_text("GET /clusters/-/access-entries/-", "access-entries/a", [entry("a")])
+        .on_text("GET /clusters/-/access-entries/-", "access-entries/b", [entry("b")])
+        .on("GET /clusters/-/pod-identity-associations", [associations("a", Some("more"))])
+        .on("GET /clusters/-/pod-identity-associations?nextToken", [associations("b", None)])
+        .on_text("GET /clusters/-/pod-identity-associations/-", "associations/a", [pod("a")])
+        .on_text("GET /clusters/-/pod-identity-associations/-", "associations/b", [pod("b")]);
+    let arn = |rest: &str| format!("arn:aws:eks:us-east-1:123456789012:{rest}");
+    all_are_found(
+        script,
+        &[
+            (&arn("cluster/shop-main"), "eks_cluster.main"),
+            (&arn("addon/shop-main/a/1"), "eks_addon.a"),
+            (&arn("addon/shop-main/b/1"), "eks_addon.b"),
+            (&arn("access-entry/shop-main/a/1"), "eks_access_entry.a"),
+            (&arn("access-entry/shop-main/b/1"), "eks_access_entry.b"),
+            (&arn("podidentityassociation/shop-main/a"), "eks_pod_identity.a"),
+            (&arn("podidentityassociation/shop-main/b"), "eks_pod_identity.b"),
+        ],
+    );
 }
 
 #[test]
@@ -157,10 +205,10 @@ fn route_53_says_next_marker_for_zones_and_next_record_for_records() {
             "name=www.b.example.com.&type=A",
             [records(&record("www.b.example.com.", "A", "192.0.2.1"), "<IsTruncated>false</IsTruncated>")],
         );
-    let stage = script
+    let endpoint = script
         .indexed(&[("arn:aws:route53:::hostedzone/Za", "dns_zone.a"), ("arn:aws:route53:::hostedzone/Zb", "dns_zone.b")])
-        .play("  {}\n");
-    assert_eq!(stage.changes(), ["delete dns_record.www", "delete dns_zone.a", "delete dns_zone.b"]);
+        .start("  {}\n");
+    assert_eq!(endpoint.changes(), ["delete dns_record.www", "delete dns_zone.a", "delete dns_zone.b"]);
 }
 
 #[test]
@@ -205,14 +253,14 @@ fn iam_says_marker() {
     let more = "<IsTruncated>true</IsTruncated><Marker>more</Marker>";
     let last = "<IsTruncated>false</IsTruncated>";
     let bulk = "GetAccountAuthorizationDetails";
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("ListRoles", [page("ListRoles", "Roles", role("a"), more)])
         .on_text("ListRoles", "&Marker=more", [page("ListRoles", "Roles", role("b"), last)])
         .on(bulk, [page(bulk, "RoleDetailList", detail("a"), more)])
         .on_text(bulk, "&Marker=more", [page(bulk, "RoleDetailList", detail("b"), last)])
-        .play("  {}\n");
-    assert_eq!(stage.changes(), ["delete iam_role.a", "delete iam_role.b"]);
-    assert_eq!(stage.count("GetRole"), 0, "the bulk read has them all");
+        .start("  {}\n");
+    assert_eq!(endpoint.changes(), ["delete iam_role.a", "delete iam_role.b"]);
+    assert_eq!(endpoint.count("GetRole"), 0, "the bulk read has them all");
 }
 
 #[test]
@@ -258,7 +306,7 @@ fn without_the_tagging_api_everything_is_listed() {
     };
     let arn = |name: &str| format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:shop-{name}-AbCdEf");
     let secret = |name: &str| json!({ "Name": format!("shop-{name}"), "ARN": arn(name), "Tags": json_marks(&format!("secret.{name}")) });
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("GetResources", [denied])
         .on("GET /clusters", [ok(json!({ "clusters": ["shop-a"], "nextToken": "more" }))])
         .on("GET /clusters?nextToken", [ok(json!({ "clusters": ["shop-b", "other"] }))])
@@ -268,9 +316,9 @@ fn without_the_tagging_api_everything_is_listed() {
         .on_text("ListSecrets", "\"NextToken\":\"more\"", [ok(json!({ "SecretList": [secret("b")] }))])
         .on_text("DescribeSecret", "shop-a", [ok(secret("a"))])
         .on_text("DescribeSecret", "shop-b", [ok(secret("b"))])
-        .play("  {}\n");
-    assert_eq!(stage.changes(), ["delete eks_cluster.a", "delete eks_cluster.b", "delete secret.a", "delete secret.b"]);
-    let done = stage.run("plan", &[]);
+        .start("  {}\n");
+    assert_eq!(endpoint.changes(), ["delete eks_cluster.a", "delete eks_cluster.b", "delete secret.a", "delete secret.b"]);
+    let done = endpoint.run("plan", &[]);
     assert!(done.stdout.contains("The tagging API could not be asked"), "{}", done.screen());
-    assert_eq!(stage.sent("GET /clusters/-").len(), 4, "the other's cluster is not read");
+    assert_eq!(endpoint.sent("GET /clusters/-").len(), 4, "the other's cluster is not read");
 }

@@ -62,15 +62,16 @@ fn created(states: impl IntoIterator<Item = Answer>) -> Script {
 #[test]
 fn a_database_is_used_only_once_it_is_available() {
     let class = "db.t4g.medium";
-    let stage = created([instance("creating", class, ""), instance("backing-up", class, ENDPOINT), instance("available", class, ENDPOINT)])
-        .play(DATABASE);
-    let done = stage.apply();
+    let endpoint =
+        created([instance("creating", class, ""), instance("backing-up", class, ENDPOINT), instance("available", class, ENDPOINT)])
+            .start(DATABASE);
+    let done = endpoint.apply();
     for part in ["rds_instance.orders: creating", "rds_instance.orders: backing-up"] {
         assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.screen());
     }
     assert!(done.stdout.contains("shop-orders.abc.us-east-1.rds.amazonaws.com"), "{}", done.screen());
-    assert_eq!(stage.writes(), ["200 CreateDBInstance"]);
-    let sent = &stage.sent("CreateDBInstance")[0];
+    assert_eq!(endpoint.writes(), ["200 CreateDBInstance"]);
+    let sent = &endpoint.sent("CreateDBInstance")[0];
     assert_eq!((&sent["ManageMasterUserPassword"], &sent["StorageEncrypted"]), (&"true".into(), &"true".into()));
     assert!(sent.get("MasterUserPassword").is_none(), "{sent}");
 }
@@ -79,8 +80,8 @@ fn a_database_is_used_only_once_it_is_available() {
 fn a_database_that_fails_tells_why() {
     for status in ["incompatible-parameters", "incompatible-network", "failed"] {
         let class = "db.t4g.medium";
-        let stage = created([instance("creating", class, ""), instance(status, class, "")]).play(DATABASE);
-        let done = stage.run("apply", &["--yes"]);
+        let endpoint = created([instance("creating", class, ""), instance(status, class, "")]).start(DATABASE);
+        let done = endpoint.run("apply", &["--yes"]);
         assert_eq!(done.code, 1, "{}", done.screen());
         assert!(done.stderr.contains(&format!("AWS reports `{status}`")), "{}", done.screen());
     }
@@ -90,7 +91,7 @@ fn a_database_that_fails_tells_why() {
 #[test]
 fn a_pending_change_is_not_made_twice() {
     let pending = format!("{ENDPOINT}<PendingModifiedValues><DBInstanceClass>db.r7g.large</DBInstanceClass></PendingModifiedValues>");
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("DescribeDBInstances", [instance("available", "db.t4g.medium", ENDPOINT)])
         .on("ModifyDBInstance", [changed("ModifyDBInstance")])
         .after("ModifyDBInstance")
@@ -102,10 +103,10 @@ fn a_pending_change_is_not_made_twice() {
                 instance("available", "db.t4g.medium", &pending),
             ],
         )
-        .play(&DATABASE.replace("db.t4g.medium", "db.r7g.large"));
-    stage.apply();
-    assert_eq!(stage.writes(), ["200 ModifyDBInstance"]);
-    let sent = &stage.sent("ModifyDBInstance")[0];
+        .start(&DATABASE.replace("db.t4g.medium", "db.r7g.large"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200 ModifyDBInstance"]);
+    let sent = &endpoint.sent("ModifyDBInstance")[0];
     assert_eq!((&sent["DBInstanceClass"], &sent["ApplyImmediately"]), (&"db.r7g.large".into(), &"true".into()));
     assert!(sent.get("AllocatedStorage").is_none(), "only what changes is sent: {sent}");
 }
@@ -113,23 +114,45 @@ fn a_pending_change_is_not_made_twice() {
 #[test]
 fn a_busy_database_is_asked_again() {
     let busy = xml_refused(400, "InvalidDBInstanceState", "Database instance is not in available state.");
-    let stage = Script::new()
+    let endpoint = Script::new()
         .on("DescribeDBInstances", [instance("available", "db.t4g.medium", ENDPOINT)])
         .on("ModifyDBInstance", [busy, changed("ModifyDBInstance")])
         .after("ModifyDBInstance")
         .on("DescribeDBInstances", [instance("modifying", "db.t4g.medium", ENDPOINT), instance("available", "db.r7g.large", ENDPOINT)])
-        .play(&DATABASE.replace("db.t4g.medium", "db.r7g.large"));
-    stage.apply();
-    assert_eq!(stage.writes(), ["400 ModifyDBInstance", "200 ModifyDBInstance"]);
+        .start(&DATABASE.replace("db.t4g.medium", "db.r7g.large"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["400 ModifyDBInstance", "200 ModifyDBInstance"]);
 }
 
 /// More storage is what mends it; a new database would be an empty one.
 #[test]
 fn a_database_in_trouble_is_never_replaced() {
     let script = || Script::new().on("DescribeDBInstances", [instance("storage-full", "db.t4g.medium", ENDPOINT)]);
-    let stage = script().play(&DATABASE.replace("storage_gib: 50", "storage_gib: 100\n      deletion_protection: false"));
-    assert_eq!(stage.changes(), ["update rds_instance.orders"]);
-    let done = script().play(DATABASE).run("plan", &["--detailed-exitcode"]);
+    let endpoint = script().start(&DATABASE.replace("storage_gib: 50", "storage_gib: 100\n      deletion_protection: false"));
+    assert_eq!(endpoint.changes(), ["update rds_instance.orders"]);
+    let done = script().start(DATABASE).run("plan", &["--detailed-exitcode"]);
     assert_eq!(done.code, 0, "{}", done.screen());
     assert!(done.stdout.contains("AWS reports `storage-full` for `rds_instance.orders` (shop-orders)"), "{}", done.screen());
+}
+
+/// The name of the final snapshot is taken by that of an earlier database.
+#[test]
+fn a_database_leaves_a_final_snapshot_under_a_free_name() {
+    let unprotected = |status| {
+        let (code, body) = instance(status, "db.t4g.medium", ENDPOINT);
+        (code, body.replace("<DeletionProtection>true<", "<DeletionProtection>false<"))
+    };
+    let delete = "DeleteDBInstance";
+    let taken = xml_refused(400, "DBSnapshotAlreadyExists", "Cannot create the snapshot because a snapshot of this name already exists.");
+    let endpoint = Script::new()
+        .on("DescribeDBInstances", [unprotected("available")])
+        .on(delete, [taken, changed(delete)])
+        .after(delete)
+        .on("DescribeDBInstances", [unprotected("available"), unprotected("deleting"), instance("", "", "")])
+        .start(&DATABASE.replace("storage_gib: 50", "storage_gib: 50\n      deletion_protection: false"));
+    endpoint.run("destroy", &["--yes"]).ok();
+    let sent = endpoint.sent(delete);
+    let names: Vec<&str> = sent.iter().filter_map(|body| body["FinalDBSnapshotIdentifier"].as_str()).collect();
+    assert_eq!(names[0], "shop-orders-final");
+    assert!(names[1].starts_with("shop-orders-final-") && sent[1]["SkipFinalSnapshot"] == "false", "{sent:?}");
 }
