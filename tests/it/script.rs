@@ -123,7 +123,7 @@ impl Script {
         let state = Arc::new(Mutex::new(State { script: self, chapter: 0, calls: Vec::new() }));
         let shared = state.clone();
         let server = Server::start(move |request| Ok(lock(&shared).answer(request)));
-        Endpoint { stack, state, server, _folder: folder }
+        Endpoint { acme: Acme::on(&server.url), stack, state, _server: server, _folder: folder }
     }
 }
 
@@ -180,26 +180,27 @@ fn unscripted(service: &str, action: &str, request: &Request) -> Answer {
 
 /// A running script with a stack.
 pub struct Endpoint {
+    acme: Acme,
     stack: std::path::PathBuf,
     state: Arc<Mutex<State>>,
-    server: Server,
+    _server: Server,
     _folder: tempfile::TempDir,
 }
 
 impl Endpoint {
     /// Runs a command on the stack.
     pub fn run(&self, command: &str, more: &[&str]) -> Done {
-        Acme::on(&self.server.url).run(command, &self.stack, more)
+        self.acme.run(command, &self.stack, more)
     }
     /// Applies, and expects nothing to be left to do.
     pub fn apply(&self) -> Done {
         let done = self.run("apply", &["--yes"]).ok();
-        Acme::on(&self.server.url).settled(&self.stack);
+        self.acme.settled(&self.stack);
         done
     }
     /// `action address` of every change that is planned, sorted.
     pub fn changes(&self) -> Vec<String> {
-        Acme::on(&self.server.url).plan(&self.stack).changes()
+        self.acme.plan(&self.stack).changes()
     }
     /// The writes so far, with the status they were answered.
     pub fn writes(&self) -> Vec<String> {

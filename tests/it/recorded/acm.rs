@@ -58,23 +58,31 @@ fn a_certificate_is_validated_once_its_records_are_known() {
     }
 }
 
+/// Deleted, it is no longer listed.
+fn deleted(script: Script) -> Script {
+    script.on("DeleteCertificate", [ok(json!({}))]).after("DeleteCertificate").on("ListCertificates", [listed(&[])])
+}
+
 #[test]
-fn a_certificate_that_fails_tells_why() {
+fn a_certificate_that_fails_tells_why_and_goes() {
     let script = requested([certificate("PENDING_VALIDATION", true, None)]);
     let failed = certificate("FAILED", true, Some("CAA_ERROR"));
-    let endpoint = validated(script, [certificate("PENDING_VALIDATION", true, None), failed]).start(CERTIFICATE);
+    let script = validated(script, [certificate("PENDING_VALIDATION", true, None), failed]);
+    let no_zones = xml("<ListHostedZonesResponse><HostedZones/></ListHostedZonesResponse>");
+    let endpoint = deleted(script.on("GET /hostedzone", [no_zones])).start(CERTIFICATE);
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains("AWS reports `failed: CAA_ERROR`"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
 }
 
 #[test]
 fn a_certificate_that_fails_at_once_is_not_asked_for_its_records() {
-    let endpoint = requested([certificate("FAILED", false, Some("DOMAIN_NOT_ALLOWED"))]).start(CERTIFICATE);
+    let endpoint = deleted(requested([certificate("FAILED", false, Some("DOMAIN_NOT_ALLOWED"))])).start(CERTIFICATE);
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains("AWS reports `failed: DOMAIN_NOT_ALLOWED`"), "{}", done.screen());
-    assert_eq!(endpoint.changes(), ["replace certificate.main"]);
+    assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 DeleteCertificate"]);
 }
 
 /// The zone with the mark of this certificate at the validation record, and those of `others`.
@@ -112,10 +120,7 @@ fn shared(others: &[&str]) -> Script {
             "type=CNAME",
             [sets(set("_a1.shop.example.com.", "CNAME", "", "_b2.acm-validations.aws."))],
         );
-    validated(script, [issued(&[])])
-        .on("DeleteCertificate", [ok(json!({}))])
-        .after("DeleteCertificate")
-        .on("ListCertificates", [listed(&[])])
+    deleted(validated(script, [issued(&[])]))
 }
 
 #[test]

@@ -149,18 +149,29 @@ fn a_cluster_is_used_only_once_it_is_active() {
     assert!(sent["clientRequestToken"].is_string(), "{sent}");
 }
 
+/// What was made a moment ago holds nothing yet, so its protection is lifted.
 #[test]
-fn a_cluster_that_fails_tells_why() {
-    let issues = json!({ "issues": [{ "code": "Ec2SubnetNotFound", "message": "The subnet subnet-2 was not found.", "resourceIds": ["subnet-2"] }] });
+fn a_cluster_that_fails_tells_why_and_goes() {
+    let (config, delete) = ("POST /clusters/-/update-config", "DELETE /clusters/-");
+    let issue = json!({ "code": "Ec2SubnetNotFound", "message": "The subnet subnet-2 was not found.", "resourceIds": ["subnet-2"] });
+    let failed = |protected| cluster(json!({ "status": "FAILED", "health": { "issues": [issue] }, "deletionProtection": protected }));
     let endpoint = Script::new()
         .on("GET /clusters/-", [no_cluster()])
         .on("POST /clusters", [cluster(json!({ "status": "CREATING" }))])
         .after("POST /clusters")
-        .on("GET /clusters/-", [cluster(json!({ "status": "CREATING" })), cluster(json!({ "status": "FAILED", "health": issues }))])
+        .on("GET /clusters/-", [cluster(json!({ "status": "CREATING" })), failed(true)])
+        .on(config, [update("DeletionProtectionUpdate")])
+        .after(config)
+        .on("GET /clusters/-", [failed(false)])
+        .on(delete, [cluster(json!({ "status": "DELETING" }))])
+        .after(delete)
+        .on("GET /clusters/-", [cluster(json!({ "status": "DELETING" })), no_cluster()])
         .start(CLUSTER);
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
-    assert!(done.stderr.contains("FAILED: Ec2SubnetNotFound: The subnet subnet-2 was not found."), "{}", done.screen());
+    assert!(done.stderr.contains("FAILED: Ec2SubnetNotFound: The subnet subnet-2 was not found. (subnet-2)"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["POST /clusters", config, delete].map(|action| format!("200 {action}")));
+    assert_eq!(endpoint.sent(config)[0]["deletionProtection"], false);
 }
 
 /// <https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html>: "this status transition is eventually consistent".
@@ -248,41 +259,57 @@ fn the_number_of_nodes_follows_its_bounds() {
     assert_eq!(endpoint.sent(config)[0]["scalingConfig"], json!({ "minSize": 3, "maxSize": 5, "desiredSize": 3 }));
 }
 
-#[test]
-fn a_node_group_that_fails_tells_why_and_is_made_anew() {
-    let (list, one) = ("GET /clusters/-/node-groups", "GET /clusters/-/node-groups/-");
-    let none = || ok(json!({ "nodegroups": [] }));
-    let listed = || ok(json!({ "nodegroups": ["shop-main"] }));
+fn failed_group() -> Answer {
     let message = "Instances failed to join the kubernetes cluster";
     let issue = json!({ "code": "NodeCreationFailure", "message": message, "resourceIds": ["i-1", "i-2"] });
+    group(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }))
+}
+
+/// Deleted, it is seen for a while.
+fn deleted_group(script: Script) -> Script {
+    let (list, delete) = ("GET /clusters/-/node-groups", "DELETE /clusters/-/node-groups/-");
+    let listed = || ok(json!({ "nodegroups": ["shop-main"] }));
+    let deleting = || group(json!({ "status": "DELETING" }));
+    script.on(delete, [deleting()]).after(delete).on(list, [listed(), listed(), ok(json!({ "nodegroups": [] }))]).on(
+        "GET /clusters/-/node-groups/-",
+        [deleting(), refused(404, "ResourceNotFoundException", "No node group found for name: shop-main.")],
+    )
+}
+
+#[test]
+fn a_node_group_that_fails_tells_why_and_goes() {
+    let create = "POST /clusters/-/node-groups";
     let creating = || group(json!({ "status": "CREATING" }));
-    let failed = group(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }));
-    let endpoint = Script::new()
-        .on(list, [none()])
-        .on("POST /clusters/-/node-groups", [creating()])
-        .after("POST /clusters/-/node-groups")
-        .on(list, [listed()])
-        .on(one, [creating(), failed])
-        .on("DELETE /clusters/-/node-groups/-", [group(json!({ "status": "DELETING" }))])
-        .after("DELETE /clusters/-/node-groups/-")
-        .on(list, [listed(), listed(), none()])
-        .on(
-            one,
-            [group(json!({ "status": "DELETING" })), refused(404, "ResourceNotFoundException", "No node group found for name: shop-main.")],
-        )
-        .after("POST /clusters/-/node-groups")
-        .on(list, [listed()])
-        .on(one, [creating(), group(json!({}))])
-        .start(GROUP);
+    let script = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": [] }))])
+        .on(create, [creating()])
+        .after(create)
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [creating(), failed_group()]);
+    let endpoint = deleted_group(script).start(GROUP);
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
-    assert!(done.stderr.contains(&format!("CREATE_FAILED: NodeCreationFailure: {message} (i-1, i-2)")), "{}", done.screen());
+    let told = "CREATE_FAILED: NodeCreationFailure: Instances failed to join the kubernetes cluster (i-1, i-2)";
+    assert!(done.stderr.contains(told), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 POST /clusters/-/node-groups", "200 DELETE /clusters/-/node-groups/-"]);
+}
+
+#[test]
+fn a_failed_node_group_is_made_anew() {
+    let create = "POST /clusters/-/node-groups";
+    let creating = || group(json!({ "status": "CREATING" }));
+    let script = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [failed_group()]);
+    let endpoint = deleted_group(script)
+        .on(create, [creating()])
+        .after(create)
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [creating(), group(json!({}))])
+        .start(GROUP);
     assert_eq!(endpoint.changes(), ["replace eks_node_group.main"]);
     endpoint.apply();
-    assert_eq!(
-        endpoint.writes(),
-        ["200 POST /clusters/-/node-groups", "200 DELETE /clusters/-/node-groups/-", "200 POST /clusters/-/node-groups",]
-    );
+    assert_eq!(endpoint.writes(), ["200 DELETE /clusters/-/node-groups/-", "200 POST /clusters/-/node-groups"]);
 }
 
 #[test]
@@ -307,7 +334,8 @@ fn an_add_on_without_nodes_is_waited_for() {
 }
 
 #[test]
-fn an_add_on_that_fails_tells_why() {
+fn an_add_on_that_fails_tells_why_and_goes() {
+    let delete = "DELETE /clusters/-/addons/-";
     let message = "Conflicts found when trying to apply. Will not continue due to resolve conflicts mode.";
     let issue = json!({ "code": "ConfigurationConflict", "message": message });
     let endpoint = Script::new()
@@ -316,10 +344,14 @@ fn an_add_on_that_fails_tells_why() {
         .after("POST /clusters/-/addons")
         .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
         .on("GET /clusters/-/addons/-", [addon(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }))])
+        .on(delete, [addon(json!({ "status": "DELETING" }))])
+        .after(delete)
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
         .start(ADDON);
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains(&format!("CREATE_FAILED: ConfigurationConflict: {message}")), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 POST /clusters/-/addons", "200 DELETE /clusters/-/addons/-"]);
 }
 
 #[test]

@@ -76,14 +76,23 @@ fn a_database_is_used_only_once_it_is_available() {
     assert!(sent.get("MasterUserPassword").is_none(), "{sent}");
 }
 
+/// What was made a moment ago holds nothing yet: its protection is lifted, and no snapshot taken.
 #[test]
-fn a_database_that_fails_tells_why() {
+fn a_database_that_fails_tells_why_and_goes() {
     for status in ["incompatible-parameters", "incompatible-network", "failed"] {
         let class = "db.t4g.medium";
-        let endpoint = created([instance("creating", class, ""), instance(status, class, "")]).start(DATABASE);
+        let endpoint = created([instance("creating", class, ""), instance(status, class, "")])
+            .on("ModifyDBInstance", [changed("ModifyDBInstance")])
+            .on("DeleteDBInstance", [changed("DeleteDBInstance")])
+            .after("DeleteDBInstance")
+            .on("DescribeDBInstances", [instance("deleting", class, ""), instance("", "", "")])
+            .start(DATABASE);
         let done = endpoint.run("apply", &["--yes"]);
         assert_eq!(done.code, 1, "{}", done.screen());
         assert!(done.stderr.contains(&format!("AWS reports `{status}`")), "{}", done.screen());
+        assert_eq!(endpoint.writes(), ["Create", "Modify", "Delete"].map(|verb| format!("200 {verb}DBInstance")));
+        assert_eq!(endpoint.sent("ModifyDBInstance")[0]["DeletionProtection"], "false");
+        assert_eq!(endpoint.sent("DeleteDBInstance")[0]["SkipFinalSnapshot"], "true");
     }
 }
 
