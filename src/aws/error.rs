@@ -49,7 +49,7 @@ impl Error {
     /// What AWS says of one part within an answer that is a success as a whole (`Unsuccessful`).
     pub fn from_code(code: &str, message: impl Into<String>) -> Error {
         let message = message.into();
-        Error::new(sort(code, &message), code, message)
+        Error::new(sort(400, code, &message), code, message)
     }
     /// AWS's answer lacks a field that its documentation promises.
     pub fn missing(field: &str) -> Error {
@@ -89,7 +89,8 @@ pub fn found<T, E: Into<Error>>(result: std::result::Result<T, E>) -> Result<Opt
 /// Codes whose message decides: what looks refused is only not visible yet.
 const NOT_YET: &[(&str, &str)] = &[
     ("InvalidParameterException", "could not be assumed"),
-    ("InvalidParameterException", "role does not exist"),
+    // EKS about roles (`roleArn, arn:…, does not exist`) and subnets.
+    ("InvalidParameterException", "does not exist"),
     ("InvalidParameterException", "not authorized to perform"),
     // EKS words the same in many ways.
     ("InvalidParameterException", "Role provided in the request"),
@@ -116,7 +117,7 @@ const NOT_YET: &[(&str, &str)] = &[
 /// Words with which `OperationNotPermitted` speaks of something that passes; mostly it means protection from deletion.
 const PASSING: &[&str] = &["ela-attach", "in use", "in progress"];
 
-fn sort(code: &str, message: &str) -> Sort {
+fn sort(status: u16, code: &str, message: &str) -> Sort {
     if NOT_YET.iter().any(|(c, text)| *c == code && message.contains(text)) {
         return Sort::NotYet;
     }
@@ -179,16 +180,6 @@ fn sort(code: &str, message: &str) -> Sort {
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
         | "OptInRequired" => Sort::Denied,
-        "InternalError"
-        | "InternalFailure"
-        | "InternalServerError"
-        | "InternalServiceError"
-        | "KMSInternalException"
-        | "DependencyTimeoutException"
-        | "ServiceFailure"
-        | "ServiceUnavailable"
-        | "ServerException"
-        | "Unavailable" => Sort::Unreachable,
         "DBInstanceNotFoundFault"
         | "NotFound"
         | "404"
@@ -197,6 +188,8 @@ fn sort(code: &str, message: &str) -> Sort {
         _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => Sort::Gone,
         "ResourceExistsException" => Sort::Exists,
         _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => Sort::Exists,
+        // Every service has its own names for its own failures.
+        _ if status >= 500 => Sort::Unreachable,
         _ => Sort::Refused,
     }
 }
@@ -218,7 +211,7 @@ where
         let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
         let message = meta.message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);
         let request_id = meta.extra("aws_request_id").map(Into::into);
-        Error { sort: sort(&code, &message), request_id, code, message }
+        Error { sort: sort(status, &code, &message), request_id, code, message }
     }
 }
 
@@ -250,5 +243,28 @@ mod tests {
         let sorts = ["InvalidFlowLogId.NotFound", "InvalidState", "DependencyViolation", "UnauthorizedOperation", "InvalidParameter"];
         let sorts = sorts.map(|code| Error::from_code(code, "").sort);
         assert_eq!(sorts, [Sort::Gone, Sort::Conflict, Sort::Conflict, Sort::Denied, Sort::Refused]);
+    }
+
+    #[test]
+    fn what_aws_answers_is_sorted() {
+        for (status, code, message, expected) in [
+            (400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/a, does not exist", Sort::NotYet),
+            (400, "InvalidParameterException", "The subnet ID 'subnet-1' does not exist", Sort::NotYet),
+            (400, "InvalidParameterException", "unsupported Kubernetes version", Sort::Refused),
+            (400, "InvalidRequestException", "Cluster 'shop-main' is not in ACTIVE status", Sort::Conflict),
+            (409, "ResourceInUseException", "Cannot LoggingUpdate because cluster a currently has update b in progress", Sort::Conflict),
+            (409, "ResourceInUseException", "NodeGroup already exists with name a and cluster name b", Sort::Exists),
+            (404, "ResourceNotFoundException", "No cluster found for name: a.", Sort::Gone),
+            (503, "ServiceUnavailableException", "Updates in the cell are disabled", Sort::Unreachable),
+            (500, "ServerException", "", Sort::Unreachable),
+            (503, "RequestLimitExceeded", "Request limit exceeded.", Sort::Throttled),
+            (400, "DBInstanceAlreadyExists", "", Sort::Exists),
+            (404, "DBInstanceNotFound", "", Sort::Gone),
+            (400, "InvalidDBInstanceState", "Database instance is not in available state.", Sort::Conflict),
+            (400, "WAFNonexistentItemException", "", Sort::Gone),
+            (400, "AccessDeniedException", "", Sort::Denied),
+        ] {
+            assert_eq!(sort(status, code, message), expected, "{status} {code}: {message}");
+        }
     }
 }

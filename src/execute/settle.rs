@@ -34,6 +34,8 @@ pub enum Until {
 
 struct Request {
     until: Until,
+    /// What it was before the call: reads that lag behind, and changes that mend it, show the same failure for a while.
+    was: Option<Phase>,
     since: Instant,
     /// Tags that the create call carried.
     sent: Option<Tags>,
@@ -90,19 +92,20 @@ impl Poller {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay(self.under_way.clone())
     }
-    /// Waits. `status` hears AWS's own words in between.
+    /// Waits. `was` is what it was before the call; `status` hears AWS's own words in between.
     ///
     /// # Errors
     /// When it failed, did not get there within ten times its usual time (at least ten minutes), or can't be read.
     pub async fn wait(
         &self,
         until: Until,
+        was: Option<Phase>,
         sent: Option<Tags>,
         parents: Vec<String>,
         status: mpsc::UnboundedSender<String>,
     ) -> Result<Option<Live>> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { until, since: Instant::now(), sent, parents, reply, status };
+        let request = Request { until, was, since: Instant::now(), sent, parents, reply, status };
         let stopped = || Error::new(Sort::Refused, "Stopped", "the poller stopped");
         self.requests.send(request).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -123,6 +126,7 @@ async fn poll(
     let first = Duration::from_millis(20);
     let longest = (kind.usual / 10).clamp(Duration::from_secs(1), Duration::from_secs(15));
     let mut pause = first;
+    let mut unread: Option<Instant> = None;
     loop {
         if waiting.is_empty() {
             let Some(request) = inbox.recv().await else { return };
@@ -149,17 +153,19 @@ async fn poll(
         scope.parents.dedup();
         let found = match cloud.list(kind, &scope).await {
             Ok(found) => found.into_iter().map(|live| (live.id.clone(), live)).collect::<BTreeMap<_, _>>(),
-            Err(error) if matches!(error.sort, Sort::Throttled | Sort::Unreachable | Sort::Gone | Sort::NotYet) => {
-                waiting.retain(|request| request.since.elapsed() < INVISIBLE);
-                continue;
-            }
             Err(error) => {
+                let passes = matches!(error.sort, Sort::Throttled | Sort::Unreachable | Sort::Gone | Sort::NotYet);
+                if passes && unread.get_or_insert_with(Instant::now).elapsed() < INVISIBLE {
+                    continue;
+                }
                 for request in waiting.drain(..) {
                     drop(request.reply.send(Err(error.clone())));
                 }
+                unread = None;
                 continue;
             }
         };
+        unread = None;
         let patience = (kind.usual * 10).max(Duration::from_secs(600));
         let mut still = Vec::new();
         for request in waiting.drain(..) {
@@ -175,6 +181,7 @@ async fn poll(
 /// What a read answers one who waits; `None`: keep waiting.
 fn answer(request: &Request, found: &BTreeMap<String, Live>, patience: Duration, lag: Duration) -> Option<Result<Option<Live>>> {
     let waited = request.since.elapsed();
+    let as_before = |phase: &Phase| request.was.as_ref() == Some(phase) && waited < INVISIBLE;
     let (id, status) = match &request.until {
         Until::Seen(likeness) => {
             let seen = found.values().find(|live| likeness(live)).cloned();
@@ -182,6 +189,7 @@ fn answer(request: &Request, found: &BTreeMap<String, Live>, patience: Duration,
         }
         Until::Gone(id) => match found.get(id).map(|live| &live.phase) {
             None => return Some(Ok(None)),
+            Some(phase @ Phase::Failed(status)) if as_before(phase) => (id, status.clone()),
             Some(Phase::Failed(status)) => return Some(Err(failed(status))),
             Some(Phase::Settling(status)) => (id, status.clone()),
             Some(Phase::Ready) if waited > INVISIBLE => (id, "still there".to_owned()),
@@ -190,6 +198,7 @@ fn answer(request: &Request, found: &BTreeMap<String, Live>, patience: Duration,
         Until::Ready(id) => match found.get(id) {
             Some(live) => match &live.phase {
                 Phase::Ready => return Some(Ok(Some(live.clone()))),
+                phase @ Phase::Failed(status) if as_before(phase) => (id, status.clone()),
                 Phase::Failed(status) => return Some(Err(failed(status))),
                 Phase::Settling(status) => (id, status.clone()),
                 Phase::Leaving => (id, "deleting".to_owned()),

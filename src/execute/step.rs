@@ -84,7 +84,7 @@ impl Job {
         };
         // AWS takes tags and resource in one call or refuses both, so they need no reading back.
         let sent = kind.tags_on_create.then(|| self.about.call.tags.clone());
-        self.verified(&id, sent, brought).await
+        self.verified(&id, None, sent, brought).await
     }
 
     /// Makes it. Where no answer came, it is looked for before it is made again: the call may have been served. The same where an
@@ -103,7 +103,7 @@ impl Job {
                 Err(error) => return Err(error),
             };
             unanswered = true;
-            let found = self.poller.wait(Until::Seen(self.likeness()), None, self.parents.clone(), self.status.clone()).await?;
+            let found = self.poller.wait(Until::Seen(self.likeness()), None, None, self.parents.clone(), self.status.clone()).await?;
             if let Some(live) = found {
                 return Ok(live.id);
             }
@@ -145,7 +145,7 @@ impl Job {
             self.tag(before).await?;
             brought
         };
-        self.verified(&before.id, None, brought).await
+        self.verified(&before.id, Some(before.phase.clone()), None, brought).await
     }
 
     async fn delete(&self, live: &Live) -> Result<()> {
@@ -159,7 +159,10 @@ impl Job {
         if self.about.kind.usual < ASYNCHRONOUS {
             return Ok(());
         }
-        self.poller.wait(Until::Gone(live.id.clone()), None, self.parents.clone(), self.status.clone()).await.map(|_| ())
+        self.poller
+            .wait(Until::Gone(live.id.clone()), Some(live.phase.clone()), None, self.parents.clone(), self.status.clone())
+            .await
+            .map(|_| ())
     }
 
     async fn unprotect(&self, live: &Live, pointer: &str) -> Result<()> {
@@ -179,7 +182,7 @@ impl Job {
 
     /// Reads back, and brings what is missing, until nothing is. `brought` is what was brought just before: a first read that
     /// still lacks exactly that may only lag behind, and is read again before it counts; `None` when no answer came to that.
-    async fn verified(&self, id: &str, sent: Option<Tags>, brought: Option<Vec<FieldDiff>>) -> Result<Live> {
+    async fn verified(&self, id: &str, was: Option<Phase>, sent: Option<Tags>, brought: Option<Vec<FieldDiff>>) -> Result<Live> {
         let about = &self.about;
         let mut last = brought.map(|missing| (missing, true));
         let mut called = Instant::now();
@@ -187,7 +190,7 @@ impl Job {
         let mut rounds = 0;
         loop {
             let ready = Until::Ready(id.to_owned());
-            let live = self.poller.wait(ready, sent.clone(), self.parents.clone(), self.status.clone()).await?;
+            let live = self.poller.wait(ready, was.clone(), sent.clone(), self.parents.clone(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
             let aligned = (about.kind.align)(&about.spec, &live.spec);
             let missing = self.missing(&aligned);

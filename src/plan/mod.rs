@@ -270,6 +270,7 @@ fn assembled(
     way: order::Way,
 ) -> Plan {
     let mut changes: Vec<Change> = changes.into_values().collect();
+    let warnings = world.warnings.iter().cloned().chain(changes.iter().filter_map(in_trouble)).collect();
     let (build, clear) = order::order(stack, &mut changes, way);
     Plan {
         stack: stack.name.clone(),
@@ -280,8 +281,15 @@ fn assembled(
         build,
         clear,
         obstacles,
-        warnings: world.warnings.clone(),
+        warnings,
     }
+}
+
+/// What holds data is not given up for an empty new one when AWS reports it as failed: what differs is brought, and may mend it.
+fn in_trouble(change: &Change) -> Option<String> {
+    let live = change.before.as_ref().filter(|_| matches!(change.action, Action::None | Action::Update))?;
+    let Phase::Failed(status) = &live.phase else { return None };
+    Some(format!("AWS reports `{status}` for `{}` ({}); what holds data is not replaced for that.", change.address, live.id))
 }
 
 fn foreign(foreign: &Foreign) -> Obstacle {
@@ -322,7 +330,7 @@ impl Planner<'_> {
         let tags = (kind.taggable && before != declared.tags).then(|| (before, declared.tags.clone()));
         let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.at.clone()).collect();
         let (action, reason) = match &live.phase {
-            Phase::Failed(status) => (Action::Replace, Reason::Failed { status: status.clone() }),
+            Phase::Failed(status) if kind.data == Data::None => (Action::Replace, Reason::Failed { status: status.clone() }),
             _ if !forcing.is_empty() => (Action::Replace, Reason::CannotChange { fields: forcing }),
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
             _ => (Action::None, Reason::AsDeclared),

@@ -133,6 +133,10 @@ impl Resource for Certificate {
     async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
         let (true, Some(zone)) = (changed.has("/zone"), &self.zone) else { return Ok(()) };
         let detail = detail(cx.aws, id).await?.ok_or_else(|| Error::new(Sort::NotYet, "NoCertificate", "AWS does not show it yet"))?;
+        if matches!(phase(&detail), Phase::Failed(_)) {
+            // There will be no records; why is told by the read that follows.
+            return Ok(());
+        }
         let options = detail.domain_validation_options();
         if options.is_empty() || options.iter().any(|option| option.resource_record.is_none()) {
             return Err(Error::new(Sort::NotYet, "NoValidationRecord", "AWS has not said yet which records prove the ownership"));

@@ -149,7 +149,12 @@ fn observed(addon: Addon) -> Result<Observed<EksAddon>> {
     let name = addon.addon_name.ok_or_else(|| Error::missing("addonName"))?;
     let status = addon.status.ok_or_else(|| Error::missing("status"))?;
     let issues = addon.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
+    let told = || {
+        told(
+            status.as_str(),
+            issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message(), issue.resource_ids())),
+        )
+    };
     // Whoever else configured it may have written YAML, which stays text here and so differs from every mapping.
     let configuration = addon.configuration_values.filter(|values| !values.is_empty());
     Ok(Observed {

@@ -130,7 +130,12 @@ fn observed(profile: FargateProfile) -> Result<Observed<EksFargateProfile>> {
     let name = profile.fargate_profile_name.ok_or_else(|| Error::missing("fargateProfileName"))?;
     let status = profile.status.ok_or_else(|| Error::missing("status"))?;
     let issues = profile.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
+    let told = || {
+        told(
+            status.as_str(),
+            issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message(), issue.resource_ids())),
+        )
+    };
     let selectors = profile.selectors.unwrap_or_default().into_iter().map(|selector| Selector {
         namespace: selector.namespace.unwrap_or_default(),
         labels: selector.labels.unwrap_or_default().into_iter().collect(),

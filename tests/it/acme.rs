@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,8 @@ use crate::standin;
 #[derive(Clone, Debug)]
 pub struct Acme {
     arguments: Vec<String>,
+    /// Where it remembers its runs: never the developer's own folder.
+    state: Arc<tempfile::TempDir>,
 }
 
 /// What a command answered.
@@ -28,24 +31,32 @@ pub struct Done {
 impl Acme {
     /// Against an endpoint, in the region of the stand-ins' clients.
     pub fn on(endpoint: &str) -> Acme {
-        Acme { arguments: ["--endpoint-url", endpoint, "--region", "us-east-1"].map(str::to_owned).into() }
+        Acme::new(["--endpoint-url", endpoint, "--region", "us-east-1"].map(str::to_owned).into())
     }
     /// Against the simulated cloud in a folder.
     pub fn local(folder: &Path) -> Acme {
-        Acme { arguments: vec![format!("--local={}", folder.display())] }
+        Acme::new(vec![format!("--local={}", folder.display())])
+    }
+    fn new(arguments: Vec<String>) -> Acme {
+        Acme { arguments, state: Arc::new(tempfile::tempdir().expect("a folder")) }
     }
     /// With further arguments on every command.
     pub fn with(&self, arguments: &[&str]) -> Acme {
         let mut all = self.arguments.clone();
         all.extend(arguments.iter().map(|&a| a.to_owned()));
-        Acme { arguments: all }
+        Acme { arguments: all, state: self.state.clone() }
     }
 
     /// Runs a command on a stack; there is no terminal.
     pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
         let inner = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
         let mut whole = Command::from_std(inner);
-        whole.env("NO_COLOR", "1").timeout(Duration::from_secs(120)).env_remove("RUST_LOG").current_dir(env!("CARGO_MANIFEST_DIR"));
+        whole
+            .env("XDG_STATE_HOME", self.state.path())
+            .env("NO_COLOR", "1")
+            .timeout(Duration::from_secs(120))
+            .env_remove("RUST_LOG")
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
         let output = whole.arg(command).arg(stack).args(&self.arguments).args(more).output().expect("acme runs");
         Done {
             code: output.status.code().unwrap_or(-1),

@@ -7,5 +7,7 @@ mod harness;
 mod local;
 mod proxy;
 mod recorded;
+mod script;
 mod standin;
 mod types;
+mod wire;

@@ -4,10 +4,14 @@ use std::future::Future;
 
 use crate::aws::{Error, Result, Scope, Sort, found};
 
-/// A state with its reasons, in AWS's words: `CREATE_FAILED: AccessDenied: …`.
-pub(in crate::resources) fn told<'a>(status: &str, issues: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)>) -> String {
-    issues.fold(status.to_owned(), |all, (code, message)| {
-        [Some(all.as_str()), code, message].into_iter().flatten().collect::<Vec<_>>().join(": ")
+/// A state with its reasons, in AWS's words, and what they are about: `CREATE_FAILED: NodeCreationFailure: … (i-1, i-2)`.
+pub(in crate::resources) fn told<'a>(
+    status: &str,
+    issues: impl Iterator<Item = (Option<&'a str>, Option<&'a str>, &'a [String])>,
+) -> String {
+    issues.fold(status.to_owned(), |all, (code, message, about)| {
+        let told = [Some(all.as_str()), code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        if about.is_empty() { told } else { format!("{told} ({})", about.join(", ")) }
     })
 }
 

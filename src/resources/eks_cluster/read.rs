@@ -15,7 +15,12 @@ pub(super) fn observed(cluster: Cluster) -> Result<Observed<EksCluster>> {
     let network = cluster.kubernetes_network_config;
     let status = cluster.status.ok_or_else(|| Error::missing("status"))?;
     let issues = cluster.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
+    let told = || {
+        told(
+            status.as_str(),
+            issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message(), issue.resource_ids())),
+        )
+    };
     let setups = cluster.logging.and_then(|logging| logging.cluster_logging).unwrap_or_default();
     let logs = setups.iter().filter(|setup| setup.enabled == Some(true)).flat_map(|setup| setup.types());
     let key = cluster.encryption_config.unwrap_or_default().into_iter().next().and_then(|config| config.provider?.key_arn);

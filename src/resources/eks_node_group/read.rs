@@ -15,7 +15,12 @@ pub(super) fn observed(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
     let name = group.nodegroup_name.ok_or_else(|| Error::missing("nodegroupName"))?;
     let status = group.status.ok_or_else(|| Error::missing("status"))?;
     let issues = group.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || told(status.as_str(), issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message())));
+    let told = || {
+        told(
+            status.as_str(),
+            issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message(), issue.resource_ids())),
+        )
+    };
     let scaling = group.scaling_config;
     let pace = group.update_config;
     Ok(Observed {

@@ -1,0 +1,143 @@
+//! Certificate Manager: the validation records are known only some time after the request, and issuing takes minutes.
+
+use serde_json::{Value, json};
+
+use crate::script::{Answer, Script, json_marks, ok, xml};
+
+const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555";
+const CERTIFICATE: &str = "  certificate: { main: { domain: shop.example.com, zone: { id: Z1 } } }\n";
+
+fn listed(certificates: &[&str]) -> Answer {
+    let summary = |arn| json!({ "CertificateArn": arn, "DomainName": "shop.example.com" });
+    ok(json!({ "CertificateSummaryList": certificates.iter().map(summary).collect::<Value>() }))
+}
+
+fn certificate(status: &str, record: bool, reason: Option<&str>) -> Answer {
+    let record = record.then(|| json!({ "Name": "_a1.shop.example.com.", "Type": "CNAME", "Value": "_b2.acm-validations.aws." }));
+    let option = json!({ "DomainName": "shop.example.com", "ValidationMethod": "DNS", "ValidationStatus": "PENDING_VALIDATION", "ResourceRecord": record });
+    ok(json!({ "Certificate": {
+        "CertificateArn": ARN, "DomainName": "shop.example.com", "SubjectAlternativeNames": ["shop.example.com"], "Status": status,
+        "DomainValidationOptions": [option], "KeyAlgorithm": "RSA-2048", "Type": "AMAZON_ISSUED", "FailureReason": reason, "InUseBy": [],
+        "Options": { "CertificateTransparencyLoggingPreference": "ENABLED", "Export": "DISABLED" },
+    } }))
+}
+
+/// Requested; from then on it looks like this, one after the other.
+fn requested(seen: impl IntoIterator<Item = Answer>) -> Script {
+    Script::new()
+        .on("ListCertificates", [listed(&[])])
+        .on("RequestCertificate", [ok(json!({ "CertificateArn": ARN }))])
+        .on("ListTagsForCertificate", [ok(json!({ "Tags": json_marks("certificate.main") }))])
+        .after("RequestCertificate")
+        .on("ListCertificates", [listed(&[ARN])])
+        .on("DescribeCertificate", seen)
+}
+
+/// The records are put; from then on it looks like this.
+fn validated(script: Script, seen: impl IntoIterator<Item = Answer>) -> Script {
+    let change = "<ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-11-21T16:00:00Z</SubmittedAt></ChangeInfo>";
+    script
+        .on("POST /hostedzone/-/rrset", [xml(format!("<ChangeResourceRecordSetsResponse>{change}</ChangeResourceRecordSetsResponse>"))])
+        .after("POST /hostedzone/-/rrset")
+        .on("DescribeCertificate", seen)
+}
+
+#[test]
+fn a_certificate_is_validated_once_its_records_are_known() {
+    let pending = |record| certificate("PENDING_VALIDATION", record, None);
+    let script = requested([pending(false), pending(true)]);
+    let endpoint = validated(script, [pending(true), pending(true), certificate("ISSUED", true, None)]).start(CERTIFICATE);
+    let done = endpoint.apply();
+    assert!(done.stderr.contains("certificate.main: pending validation"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset"]);
+    let sent = &endpoint.sent("RequestCertificate")[0];
+    assert_eq!((&sent["ValidationMethod"], &sent["Tags"]), (&json!("DNS"), &json_marks("certificate.main")));
+    let records = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+    for part in ["<Name>_a1.shop.example.com</Name><Type>CNAME</Type>", "<Value>_b2.acm-validations.aws</Value>"] {
+        assert!(records.contains(part), "`{part}` is missing in {records}");
+    }
+}
+
+/// Deleted, it is no longer listed.
+fn deleted(script: Script) -> Script {
+    script.on("DeleteCertificate", [ok(json!({}))]).after("DeleteCertificate").on("ListCertificates", [listed(&[])])
+}
+
+#[test]
+fn a_certificate_that_fails_tells_why_and_goes() {
+    let script = requested([certificate("PENDING_VALIDATION", true, None)]);
+    let failed = certificate("FAILED", true, Some("CAA_ERROR"));
+    let script = validated(script, [certificate("PENDING_VALIDATION", true, None), failed]);
+    let no_zones = xml("<ListHostedZonesResponse><HostedZones/></ListHostedZonesResponse>");
+    let endpoint = deleted(script.on("GET /hostedzone", [no_zones])).start(CERTIFICATE);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains("AWS reports `failed: CAA_ERROR`"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
+}
+
+#[test]
+fn a_certificate_that_fails_at_once_is_not_asked_for_its_records() {
+    let endpoint = deleted(requested([certificate("FAILED", false, Some("DOMAIN_NOT_ALLOWED"))])).start(CERTIFICATE);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains("AWS reports `failed: DOMAIN_NOT_ALLOWED`"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 DeleteCertificate"]);
+}
+
+/// The zone with the mark of this certificate at the validation record, and those of `others`.
+fn shared(others: &[&str]) -> Script {
+    let zone = "<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>1</CallerReference></HostedZone>";
+    let set = |name: &str, kind: &str, more: &str, value: &str| {
+        format!(
+            "<ResourceRecordSet><Name>{name}</Name><Type>{kind}</Type>{more}<TTL>300</TTL><ResourceRecords><ResourceRecord><Value>{value}\
+             </Value></ResourceRecord></ResourceRecords></ResourceRecordSet>"
+        )
+    };
+    let sets = |sets: String| {
+        let rest = "<IsTruncated>false</IsTruncated><MaxItems>100</MaxItems>";
+        let sets = format!("<ResourceRecordSets>{sets}</ResourceRecordSets>");
+        xml(format!("<ListResourceRecordSetsResponse>{sets}{rest}</ListResourceRecordSetsResponse>"))
+    };
+    let mark = |uuid: &&str| {
+        let more = format!("<SetIdentifier>{uuid}</SetIdentifier><Weight>0</Weight>");
+        set("_acme-certificate._a1.shop.example.com.", "TXT", &more, "&quot;acme:stack=shop&quot;")
+    };
+    let marks = ["11111111-2222-3333-4444-555555555555"].iter().chain(others).map(mark).collect();
+    let issued = |used: &[&str]| {
+        let (status, body) = certificate("ISSUED", true, None);
+        (status, body.replace("\"InUseBy\":[]", &format!("\"InUseBy\":{}", json!(used))))
+    };
+    let listener = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/shop-web/1";
+    let script = Script::new()
+        .indexed(&[(ARN, "certificate.main")])
+        .on("ListCertificates", [listed(&[ARN])])
+        .on("DescribeCertificate", [issued(&[listener]), issued(&[listener]), issued(&[])])
+        .on("GET /hostedzone", [xml(format!("<ListHostedZonesResponse><HostedZones>{zone}</HostedZones></ListHostedZonesResponse>"))])
+        .on_text("GET /hostedzone/-/rrset?name&type", "type=TXT", [sets(marks)])
+        .on_text(
+            "GET /hostedzone/-/rrset?name&type",
+            "type=CNAME",
+            [sets(set("_a1.shop.example.com.", "CNAME", "", "_b2.acm-validations.aws."))],
+        );
+    deleted(validated(script, [issued(&[])]))
+}
+
+#[test]
+fn a_certificate_takes_its_records_along_once_nothing_uses_it() {
+    let endpoint = shared(&[]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).ok();
+    assert_eq!(endpoint.writes(), ["200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
+    let sent = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+    assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 2, "record and mark: {sent}");
+    assert_eq!(endpoint.count("DescribeCertificate"), 3, "it was in use at first");
+}
+
+#[test]
+fn a_certificate_leaves_the_records_that_another_needs() {
+    let endpoint = shared(&["99999999-2222-3333-4444-555555555555"]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).ok();
+    let sent = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+    assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 1, "its mark alone: {sent}");
+    assert!(sent.contains("<SetIdentifier>11111111-2222-3333-4444-555555555555</SetIdentifier>"), "{sent}");
+}

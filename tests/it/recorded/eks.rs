@@ -1,0 +1,373 @@
+//! EKS: every change takes minutes, a cluster takes one kind of change at a time, and what fails says why in its health.
+
+use serde_json::{Value, json};
+
+use crate::script::{Answer, Script, marks, ok, refused};
+
+const CLUSTER: &str = "
+  eks_cluster:
+    main:
+      version: \"1.34\"
+      role: arn:aws:iam::123456789012:role/cluster
+      subnets: [{ id: subnet-1 }, { id: subnet-2 }]
+";
+
+const GROUP: &str = "
+  eks_node_group:
+    main:
+      cluster: { id: shop-main }
+      role: arn:aws:iam::123456789012:role/node
+      subnets: [{ id: subnet-1 }]
+      version: \"1.34\"
+      min: 1
+      max: 5
+";
+
+const ADDON: &str = "
+  eks_addon:
+    dns: { cluster: { id: shop-main }, addon: coredns, configuration: { replicaCount: 3 } }
+";
+
+/// `base` with other values at some keys.
+fn with(mut base: Value, other: Value) -> Value {
+    let other: serde_json::Map<_, _> = serde_json::from_value(other).expect("an object");
+    base.as_object_mut().expect("an object").extend(other);
+    base
+}
+
+/// A cluster as DescribeCluster shows it once it is active.
+fn cluster(other: Value) -> Answer {
+    let disabled = json!([{ "types": ["api", "audit", "authenticator", "controllerManager", "scheduler"], "enabled": false }]);
+    let cluster = json!({
+        "name": "shop-main",
+        "arn": "arn:aws:eks:us-east-1:123456789012:cluster/shop-main",
+        "createdAt": 1_763_700_000.123,
+        "version": "1.34",
+        "endpoint": "https://ABCDEF.gr7.us-east-1.eks.amazonaws.com",
+        "roleArn": "arn:aws:iam::123456789012:role/cluster",
+        "resourcesVpcConfig": network(true, true),
+        "kubernetesNetworkConfig": { "serviceIpv4Cidr": "172.20.0.0/16", "ipFamily": "ipv4", "elasticLoadBalancing": { "enabled": false } },
+        "logging": { "clusterLogging": disabled },
+        "identity": { "oidc": { "issuer": "https://oidc.eks.us-east-1.amazonaws.com/id/ABCDEF" } },
+        "status": "ACTIVE",
+        "certificateAuthority": { "data": "LS0t" },
+        "platformVersion": "eks.9",
+        "tags": marks("eks_cluster.main"),
+        "health": { "issues": [] },
+        "accessConfig": { "authenticationMode": "API_AND_CONFIG_MAP" },
+        "upgradePolicy": { "supportType": "EXTENDED" },
+        "zonalShiftConfig": { "enabled": false },
+        "computeConfig": { "enabled": false },
+        "deletionProtection": true,
+    });
+    ok(json!({ "cluster": with(cluster, other) }))
+}
+
+fn network(public: bool, private: bool) -> Value {
+    json!({
+        "subnetIds": ["subnet-1", "subnet-2"],
+        "securityGroupIds": [],
+        "clusterSecurityGroupId": "sg-1",
+        "vpcId": "vpc-1",
+        "endpointPublicAccess": public,
+        "endpointPrivateAccess": private,
+        "publicAccessCidrs": ["0.0.0.0/0"],
+    })
+}
+
+fn no_cluster() -> Answer {
+    refused(404, "ResourceNotFoundException", "No cluster found for name: shop-main.")
+}
+
+fn update(kind: &str) -> Answer {
+    ok(
+        json!({ "update": { "id": "8a6c", "status": "InProgress", "type": kind, "params": [], "createdAt": 1_763_700_000.5, "errors": [] } }),
+    )
+}
+
+fn group(other: Value) -> Answer {
+    let group = json!({
+        "nodegroupName": "shop-main",
+        "nodegroupArn": "arn:aws:eks:us-east-1:123456789012:nodegroup/shop-main/shop-main/60c0",
+        "clusterName": "shop-main",
+        "version": "1.34",
+        "releaseVersion": "1.34.2-20261101",
+        "status": "ACTIVE",
+        "capacityType": "ON_DEMAND",
+        "scalingConfig": { "minSize": 1, "maxSize": 5, "desiredSize": 2 },
+        "instanceTypes": ["t3.medium"],
+        "subnets": ["subnet-1"],
+        "amiType": "AL2023_x86_64_STANDARD",
+        "nodeRole": "arn:aws:iam::123456789012:role/node",
+        "diskSize": 20,
+        "health": { "issues": [] },
+        "updateConfig": { "maxUnavailable": 1 },
+        "tags": marks("eks_node_group.main"),
+    });
+    ok(json!({ "nodegroup": with(group, other) }))
+}
+
+fn addon(other: Value) -> Answer {
+    let addon = json!({
+        "addonName": "coredns",
+        "clusterName": "shop-main",
+        "status": "ACTIVE",
+        "addonVersion": "v1.12.4-eksbuild.1",
+        "health": { "issues": [] },
+        "addonArn": "arn:aws:eks:us-east-1:123456789012:addon/shop-main/coredns/60c0",
+        "configurationValues": "{\"replicaCount\":3}",
+        "tags": marks("eks_addon.dns"),
+    });
+    ok(json!({ "addon": with(addon, other) }))
+}
+
+#[test]
+fn a_cluster_is_used_only_once_it_is_active() {
+    let creating = || {
+        let mut network = network(true, true);
+        network.as_object_mut().expect("an object").remove("clusterSecurityGroupId");
+        cluster(
+            json!({ "status": "CREATING", "endpoint": null, "certificateAuthority": {}, "identity": null, "resourcesVpcConfig": network }),
+        )
+    };
+    let unknown = refused(400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/cluster, does not exist");
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [no_cluster()])
+        .on("POST /clusters", [unknown, creating()])
+        .after("POST /clusters")
+        .on("GET /clusters/-", [no_cluster(), creating(), creating(), cluster(json!({}))])
+        .start(&format!("{CLUSTER}outputs: {{ url: \"{{{{ eks_cluster.main.endpoint }}}}\" }}\n"));
+    let done = endpoint.apply();
+    assert!(done.stderr.contains("eks_cluster.main: CREATING"), "{}", done.screen());
+    assert!(done.stdout.contains("https://ABCDEF.gr7.us-east-1.eks.amazonaws.com"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not known everywhere at once");
+    let sent = &endpoint.sent("POST /clusters")[1];
+    assert_eq!(*sent, endpoint.sent("POST /clusters")[0], "the same token makes it the same request");
+    assert_eq!(sent["tags"], json!(marks("eks_cluster.main")));
+    assert_eq!(sent["resourcesVpcConfig"]["subnetIds"], json!(["subnet-1", "subnet-2"]));
+    assert_eq!((&sent["name"], &sent["deletionProtection"]), (&json!("shop-main"), &json!(true)));
+    assert!(sent["clientRequestToken"].is_string(), "{sent}");
+}
+
+/// What was made a moment ago holds nothing yet, so its protection is lifted.
+#[test]
+fn a_cluster_that_fails_tells_why_and_goes() {
+    let (config, delete) = ("POST /clusters/-/update-config", "DELETE /clusters/-");
+    let issue = json!({ "code": "Ec2SubnetNotFound", "message": "The subnet subnet-2 was not found.", "resourceIds": ["subnet-2"] });
+    let failed = |protected| cluster(json!({ "status": "FAILED", "health": { "issues": [issue] }, "deletionProtection": protected }));
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [no_cluster()])
+        .on("POST /clusters", [cluster(json!({ "status": "CREATING" }))])
+        .after("POST /clusters")
+        .on("GET /clusters/-", [cluster(json!({ "status": "CREATING" })), failed(true)])
+        .on(config, [update("DeletionProtectionUpdate")])
+        .after(config)
+        .on("GET /clusters/-", [failed(false)])
+        .on(delete, [cluster(json!({ "status": "DELETING" }))])
+        .after(delete)
+        .on("GET /clusters/-", [cluster(json!({ "status": "DELETING" })), no_cluster()])
+        .start(CLUSTER);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains("FAILED: Ec2SubnetNotFound: The subnet subnet-2 was not found. (subnet-2)"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["POST /clusters", config, delete].map(|action| format!("200 {action}")));
+    assert_eq!(endpoint.sent(config)[0]["deletionProtection"], false);
+}
+
+/// <https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html>: "this status transition is eventually consistent".
+#[test]
+fn a_cluster_gets_its_version_although_its_status_lags() {
+    let old = || cluster(json!({ "version": "1.33" }));
+    let updating = || cluster(json!({ "version": "1.33", "status": "UPDATING" }));
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [old()])
+        .on("POST /clusters/-/updates", [update("VersionUpdate")])
+        .after("POST /clusters/-/updates")
+        .on("GET /clusters/-", [old(), updating(), updating(), cluster(json!({}))])
+        .start(CLUSTER);
+    let done = endpoint.apply();
+    assert!(done.stderr.contains("eks_cluster.main: UPDATING"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 POST /clusters/-/updates"]);
+    assert_eq!(endpoint.sent("POST /clusters/-/updates")[0]["version"], "1.34");
+}
+
+#[test]
+fn a_cluster_takes_one_kind_of_change_at_a_time() {
+    let config = "POST /clusters/-/update-config";
+    let closed = || json!({ "resourcesVpcConfig": network(false, true) });
+    let logging = json!({ "clusterLogging": [
+        { "types": ["api", "audit"], "enabled": true },
+        { "types": ["authenticator", "controllerManager", "scheduler"], "enabled": false },
+    ] });
+    let busy = "Cannot LoggingUpdate because cluster shop-main currently has update 8a6c in progress";
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [cluster(json!({}))])
+        .on_text(config, "endpointPublicAccess", [update("EndpointAccessUpdate")])
+        .on_text(config, "clusterLogging", [refused(409, "ResourceInUseException", busy), update("LoggingUpdate")])
+        .after(config)
+        .on("GET /clusters/-", [cluster(json!({ "status": "UPDATING" })), cluster(closed())])
+        .after(config)
+        .on(
+            "GET /clusters/-",
+            [cluster(with(closed(), json!({ "status": "UPDATING" }))), cluster(with(closed(), json!({ "logging": logging })))],
+        )
+        .start(&format!("{CLUSTER}      endpoint_public: false\n      log_types: [api, audit]\n"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200", "409", "200"].map(|status| format!("{status} {config}")));
+    let sent = endpoint.sent(config);
+    assert_eq!(sent[0]["resourcesVpcConfig"], json!({ "endpointPublicAccess": false, "endpointPrivateAccess": true }));
+    assert_eq!(sent[2]["logging"], json!({ "clusterLogging": [{ "types": ["api", "audit"], "enabled": true }] }));
+    for body in sent {
+        assert_ne!(body.get("logging").is_some(), body.get("resourcesVpcConfig").is_some(), "one kind a call: {body}");
+    }
+}
+
+#[test]
+fn a_node_group_gets_its_size_and_then_its_version() {
+    let (config, version) = ("POST /clusters/-/node-groups/-/update-config", "POST /clusters/-/node-groups/-/update-version");
+    let scaling = |max| json!({ "minSize": 1, "maxSize": max, "desiredSize": 2 });
+    let state = |status, version, max| group(json!({ "status": status, "version": version, "scalingConfig": scaling(max) }));
+    let endpoint = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [state("ACTIVE", "1.33", 3)])
+        .on(config, [update("ConfigUpdate")])
+        .on(version, [update("VersionUpdate")])
+        .after(config)
+        .on("GET /clusters/-/node-groups/-", [state("UPDATING", "1.33", 3), state("ACTIVE", "1.33", 5)])
+        .after(version)
+        .on("GET /clusters/-/node-groups/-", [state("UPDATING", "1.33", 5), state("ACTIVE", "1.34", 5)])
+        .start(GROUP);
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [config, version].map(|action| format!("200 {action}")));
+    assert_eq!(endpoint.sent(config)[0]["scalingConfig"], json!({ "minSize": 1, "maxSize": 5 }), "how many run is the autoscaler's");
+    assert_eq!(endpoint.sent(version)[0]["version"], "1.34");
+}
+
+/// AWS refuses a minimum above the number of running nodes.
+#[test]
+fn the_number_of_nodes_follows_its_bounds() {
+    let config = "POST /clusters/-/node-groups/-/update-config";
+    let state = |min, desired| group(json!({ "scalingConfig": { "minSize": min, "maxSize": 5, "desiredSize": desired } }));
+    let endpoint = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [state(1, 2)])
+        .on(config, [update("ConfigUpdate")])
+        .after(config)
+        .on("GET /clusters/-/node-groups/-", [state(3, 3)])
+        .start(&GROUP.replace("min: 1", "min: 3"));
+    endpoint.apply();
+    assert_eq!(endpoint.sent(config)[0]["scalingConfig"], json!({ "minSize": 3, "maxSize": 5, "desiredSize": 3 }));
+}
+
+fn failed_group() -> Answer {
+    let message = "Instances failed to join the kubernetes cluster";
+    let issue = json!({ "code": "NodeCreationFailure", "message": message, "resourceIds": ["i-1", "i-2"] });
+    group(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }))
+}
+
+/// Deleted, it is seen for a while.
+fn deleted_group(script: Script) -> Script {
+    let (list, delete) = ("GET /clusters/-/node-groups", "DELETE /clusters/-/node-groups/-");
+    let listed = || ok(json!({ "nodegroups": ["shop-main"] }));
+    let deleting = || group(json!({ "status": "DELETING" }));
+    script.on(delete, [deleting()]).after(delete).on(list, [listed(), listed(), ok(json!({ "nodegroups": [] }))]).on(
+        "GET /clusters/-/node-groups/-",
+        [failed_group(), deleting(), refused(404, "ResourceNotFoundException", "No node group found for name: shop-main.")],
+    )
+}
+
+#[test]
+fn a_node_group_that_fails_tells_why_and_goes() {
+    let create = "POST /clusters/-/node-groups";
+    let creating = || group(json!({ "status": "CREATING" }));
+    let script = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": [] }))])
+        .on(create, [creating()])
+        .after(create)
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [creating(), failed_group()]);
+    let endpoint = deleted_group(script).start(GROUP);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    let told = "CREATE_FAILED: NodeCreationFailure: Instances failed to join the kubernetes cluster (i-1, i-2)";
+    assert!(done.stderr.contains(told), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 POST /clusters/-/node-groups", "200 DELETE /clusters/-/node-groups/-"]);
+}
+
+#[test]
+fn a_failed_node_group_is_made_anew() {
+    let create = "POST /clusters/-/node-groups";
+    let creating = || group(json!({ "status": "CREATING" }));
+    let script = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [failed_group()]);
+    let endpoint = deleted_group(script)
+        .on(create, [creating()])
+        .after(create)
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [creating(), group(json!({}))])
+        .start(GROUP);
+    assert_eq!(endpoint.changes(), ["replace eks_node_group.main"]);
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200 DELETE /clusters/-/node-groups/-", "200 POST /clusters/-/node-groups"]);
+}
+
+#[test]
+fn an_add_on_without_nodes_is_waited_for() {
+    let issue = json!({ "code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy because it doesn't have the desired number of replicas." });
+    let creating = || addon(json!({ "status": "CREATING", "health": { "issues": [] } }));
+    let endpoint = Script::new()
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
+        .on("POST /clusters/-/addons", [creating()])
+        .after("POST /clusters/-/addons")
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
+        .on(
+            "GET /clusters/-/addons/-",
+            [creating(), addon(json!({ "status": "DEGRADED", "health": { "issues": [issue] } })), addon(json!({}))],
+        )
+        .start(ADDON);
+    let done = endpoint.apply();
+    let told = "eks_addon.dns: DEGRADED: InsufficientNumberOfReplicas: The add-on is unhealthy";
+    assert!(done.stderr.contains(told), "{}", done.screen());
+    let sent = &endpoint.sent("POST /clusters/-/addons")[0];
+    assert_eq!((&sent["configurationValues"], &sent["resolveConflicts"]), (&json!("{\"replicaCount\":3}"), &json!("OVERWRITE")));
+}
+
+#[test]
+fn an_add_on_that_fails_tells_why_and_goes() {
+    let delete = "DELETE /clusters/-/addons/-";
+    let message = "Conflicts found when trying to apply. Will not continue due to resolve conflicts mode.";
+    let issue = json!({ "code": "ConfigurationConflict", "message": message });
+    let endpoint = Script::new()
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
+        .on("POST /clusters/-/addons", [addon(json!({ "status": "CREATING" }))])
+        .after("POST /clusters/-/addons")
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": ["coredns"] }))])
+        .on("GET /clusters/-/addons/-", [addon(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }))])
+        .on(delete, [addon(json!({ "status": "DELETING" }))])
+        .after(delete)
+        .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
+        .start(ADDON);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains(&format!("CREATE_FAILED: ConfigurationConflict: {message}")), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 POST /clusters/-/addons", "200 DELETE /clusters/-/addons/-"]);
+}
+
+#[test]
+fn a_cluster_goes_once_nothing_uses_it() {
+    let unprotected = cluster(json!({ "deletionProtection": false }));
+    let deleting = || cluster(json!({ "status": "DELETING", "deletionProtection": false }));
+    let delete = "DELETE /clusters/-";
+    let in_use = refused(409, "ResourceInUseException", "Cluster has nodegroups attached");
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [unprotected])
+        .on(delete, [in_use, deleting()])
+        .after(delete)
+        .on("GET /clusters/-", [deleting(), deleting(), no_cluster()])
+        .start(&format!("{CLUSTER}      deletion_protection: false\n"));
+    let done = endpoint.run("destroy", &["--yes"]).ok();
+    assert!(done.stderr.contains("deleted eks_cluster.main"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["409", "200"].map(|status| format!("{status} {delete}")));
+    assert_eq!(endpoint.changes(), ["create eks_cluster.main"]);
+}

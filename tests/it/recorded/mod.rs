@@ -1,0 +1,8 @@
+//! Exchanges as AWS documents them, where no stand-in answers so: states on the way, error codes, pages.
+
+mod acm;
+mod ec2;
+mod eks;
+mod iam;
+mod pages;
+mod rds;
