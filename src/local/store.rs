@@ -239,7 +239,9 @@ impl State {
     /// Those that use this one.
     pub fn users_of(&self, entry: &Entry) -> BTreeSet<&String> {
         let own = key(&entry.kind, &entry.id);
-        handles(entry).iter().filter_map(|handle| self.users.get(handle)).flatten().filter(|user| **user != own).collect()
+        // Outputs may name what another is the holder of: the VPC of a subnet group.
+        let holds = |handle: &&String| self.handles.get(*handle) == Some(&own);
+        handles(entry).iter().filter(holds).filter_map(|handle| self.users.get(handle)).flatten().filter(|user| **user != own).collect()
     }
 
     /// Takes a resource in, in place of what was known of it.
