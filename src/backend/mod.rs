@@ -3,11 +3,17 @@
 //! Keys are paths: `<stack>/<environment>/lease.json`, `<stack>/<environment>/revisions/000007/journal`.
 
 mod folder;
+mod holder;
+mod lease;
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::aws::{Error, Result, Sort};
 use folder::Folder;
+pub use {
+    holder::{Holder, actor},
+    lease::{EXPIRY, Held, Lease},
+};
 
 /// Where acme keeps its memory.
 #[derive(Clone, Debug)]
