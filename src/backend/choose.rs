@@ -137,7 +137,7 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
             (Some(there), _) => Ok(Choice { backend: Backend::S3(there), note: None }),
             (None, Consent::Nothing) => Ok(Choice { backend: Backend::S3(usual()), note: None }),
             (None, Consent::IfNamed | Consent::Ask(_)) => {
-                usual().make().await?;
+                usual().make(aws.tls).await?;
                 Ok(Choice { backend: Backend::S3(usual()), note: Some(format!("Made the bucket acme-{part} for history and locks.")) })
             }
         },
@@ -151,7 +151,7 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
                 let message = format!("there is no bucket `{name}` to keep history and locks in: make it, or say `--backend s3`");
                 return Err(Error::new(Sort::Gone, "NoSuchBucket", message));
             }
-            s3.make().await?;
+            s3.make(aws.tls).await?;
             Ok(Choice { backend: Backend::S3(s3), note: None })
         }
         None => {
@@ -163,7 +163,7 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
             let question =
                 format!("Make the bucket acme-{part}, so that others see the history of this stack, and that it is being changed?");
             if !folder.exists() && agreed(&question)? {
-                usual().make().await?;
+                usual().make(aws.tls).await?;
                 return Ok(Choice { backend: Backend::S3(usual()), note: kept_in(&format!("acme-{part}")) });
             }
             let note = format!(

@@ -143,8 +143,9 @@ impl S3 {
         }
     }
 
-    /// Makes the bucket: only its owner may use it, over TLS, and every version is kept for a while.
-    pub(super) async fn make(&self) -> Result<()> {
+    /// Makes the bucket: only its owner may use it, and every version is kept for a while. It takes calls over TLS only, unless this
+    /// very client does without.
+    pub(super) async fn make(&self, tls: bool) -> Result<()> {
         let region = self.client.config().region().map(ToString::to_string).unwrap_or_default();
         let call = self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
         // The first region has no name here.
@@ -156,7 +157,7 @@ impl S3 {
             Err(error) if error.code == "BucketAlreadyOwnedByYou" => return Ok(()),
             Err(error) => return Err(self.broken(error)),
         }
-        if let Err(error) = self.protect(&region).await {
+        if let Err(error) = self.protect(&region, tls).await {
             // A bucket that is not safe would be found and used next time.
             self.client.delete_bucket().bucket(&self.bucket).send().await.ok();
             return Err(self.broken(error));
@@ -164,7 +165,7 @@ impl S3 {
         Ok(())
     }
 
-    async fn protect(&self, region: &str) -> Result<()> {
+    async fn protect(&self, region: &str, tls: bool) -> Result<()> {
         let (client, bucket) = (&self.client, &self.bucket);
         let blocks = PublicAccessBlockConfiguration::builder().block_public_acls(true).ignore_public_acls(true);
         let blocks = blocks.block_public_policy(true).restrict_public_buckets(true).build();
@@ -181,6 +182,9 @@ impl S3 {
         let rule = rule.filter(LifecycleRuleFilter::builder().prefix("").build()).build()?;
         let lifecycle = BucketLifecycleConfiguration::builder().rules(rule).build()?;
         client.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(lifecycle).send().await?;
+        if !tls {
+            return Ok(());
+        }
         let partition = match region.split('-').next() {
             Some("cn") => "aws-cn",
             Some("us") if region.starts_with("us-gov-") => "aws-us-gov",
@@ -210,7 +214,7 @@ impl S3 {
     fn broken(&self, error: Error) -> Error {
         let remedy = match error.code.as_str() {
             "BucketAlreadyExists" => "; another account has a bucket of this name: choose one by `--backend s3://BUCKET`",
-            "NoSuchBucket" => "; it was deleted: `--backend s3` makes the usual one",
+            "NoSuchBucket" => "; it was deleted; `acme apply --backend s3` makes the usual one",
             _ if error.sort == Sort::Denied => {
                 "; these credentials need s3:ListBucket on it, s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, and the use of \
                  its KMS key if it has one; if it is another account's, choose one by `--backend s3://BUCKET`, or a folder by \
