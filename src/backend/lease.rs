@@ -104,28 +104,35 @@ impl Lease {
         self.fence
     }
 
-    /// To be asked before every call that changes something. Makes no call itself; only when the last renewal is too long ago (the
-    /// machine slept, the backend was out of reach) it waits for the next one.
+    /// To be asked right before every call that changes something; makes none itself.
     ///
     /// # Errors
-    /// `LeaseLost` when another has the lease, or it cannot be renewed.
-    pub async fn check(&self) -> Result<()> {
-        let mut state = self.state.clone();
-        let overdue = |state: &State| matches!(state, State::Held { renewed, .. } if renewed.elapsed() >= valid(self.expiry));
-        if overdue(&state.borrow()) {
-            // Whether it is kept any more shows below.
-            self.orders.send(Order::Renew).ok();
-            timeout(self.expiry, state.wait_for(|state| !overdue(state))).await.ok();
-        }
-        match &*state.borrow() {
-            state if overdue(state) => {
-                let State::Held { renewed, trouble } = state else { return Ok(()) };
+    /// `LeaseLost` when another has the lease, or the last renewal is too long ago to be sure that none has.
+    pub fn check(&self) -> Result<()> {
+        match &*self.state.borrow() {
+            State::Held { renewed, trouble } if is_overdue(renewed, self.expiry) => {
                 let why = trouble.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
                 Err(lost(&format!("it could not be renewed for {} s{why}", renewed.elapsed().as_secs())))
             }
             State::Held { .. } => Ok(()),
             State::Lost(why) => Err(lost(why)),
         }
+    }
+
+    /// The same, for who can wait: after a long sleep of the machine, or while the backend is out of reach, it is the next renewal that
+    /// tells whether the lease is still ours.
+    ///
+    /// # Errors
+    /// As for [`Lease::check`].
+    pub async fn confirm(&self) -> Result<()> {
+        let mut state = self.state.clone();
+        let unsure = |state: &State| matches!(state, State::Held { renewed, .. } if is_overdue(renewed, self.expiry));
+        if unsure(&state.borrow()) {
+            // What came of it is asked below.
+            self.orders.send(Order::Renew).ok();
+            timeout(self.expiry, state.wait_for(|state| !unsure(state))).await.ok();
+        }
+        self.check()
     }
 
     /// What is being done, for those who wait; goes out with the next renewal.
@@ -150,9 +157,9 @@ fn key(stack: &str, environment: &str) -> String {
     format!("{stack}/{environment}/lease.json")
 }
 
-/// For how long a renewal counts: less than [`EXPIRY`], so that a call that goes out at the last moment is over by then.
-fn valid(expiry: Duration) -> Duration {
-    expiry * 2 / 3
+/// A renewal counts for less than [`EXPIRY`], so that a call that goes out at the last moment is over by then.
+fn is_overdue(renewed: &Moment, expiry: Duration) -> bool {
+    renewed.elapsed() >= expiry * 2 / 3
 }
 
 fn lost(why: &str) -> Error {
@@ -337,7 +344,7 @@ impl Keeper {
     }
 
     fn is_overdue(&self) -> bool {
-        matches!(&*self.state.borrow(), State::Held { renewed, .. } if renewed.elapsed() >= valid(self.expiry))
+        matches!(&*self.state.borrow(), State::Held { renewed, .. } if is_overdue(renewed, self.expiry))
     }
 
     /// Says that we are alive, and at what. False: the lease is not ours any more.

@@ -1,16 +1,15 @@
 //! `acme unlock`.
 
-use std::io::IsTerminal;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 
-use super::{DONE, FAILED, Global, Target, context};
+use super::{DONE, FAILED, Global, Target, agreed, context::Session};
 use crate::{
-    aws::{Aws, Settings},
-    backend::{Backend, Consent, Lease, Place, choose},
+    backend::{Backend, Consent, EXPIRY, Lease, Place, choose},
+    cloud::Cloud,
     report,
-    stack::Stack,
 };
 
 #[derive(Debug, Args)]
@@ -25,23 +24,23 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let stack = context::load(&arguments.target)?;
-    let (name, environment) = (&stack.name, &stack.environment);
-    let backend = backend(&stack, &arguments.global).await?;
+    let session = Session::open(&arguments.target, &arguments.global).await?;
+    let (name, environment) = (&session.stack.name, &session.stack.environment);
+    let backend = backend(&session, &arguments.global).await?;
     let Some(held) = Lease::holder(&backend, name, environment).await? else {
         report::talk(&format!("{name} ({environment}) is free already."));
         return Ok(DONE);
     };
     let silent = report::duration(held.holder.silent());
     report::talk(&format!("{name} ({environment}) is held by {}.\nIts last sign of life was {silent} ago.", held.holder));
-    if !arguments.yes {
-        if !std::io::stdin().is_terminal() {
-            bail!("there is no terminal to ask on: pass --yes to go ahead without a question");
-        }
-        if !report::confirm("Free it? A run that lives stops where it is.")? {
-            report::talk("Nothing was done.");
-            return Ok(FAILED);
-        }
+    let question = if held.holder.silent() < EXPIRY && !held.holder.is_gone() {
+        "That run seems to live. Free the stack all the same? The run notices within seconds, and stops half way."
+    } else {
+        "Free the stack?"
+    };
+    if !arguments.yes && !agreed(question)? {
+        report::talk("Nothing was done.");
+        return Ok(FAILED);
     }
     if !Lease::unlock(&backend, name, environment, &held).await? {
         bail!("that run has ended by itself: nothing was done");
@@ -50,16 +49,12 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     Ok(DONE)
 }
 
-async fn backend(stack: &Stack, global: &Global) -> Result<Backend> {
-    let (named, declared) = (global.backend.as_ref(), stack.backend.as_ref());
-    let choice = if let Some(dir) = &global.local {
-        choose(named, declared, Place::Local(dir), Consent::Nothing).await?
-    } else {
-        let region = stack.region.clone().or_else(|| global.region.clone());
-        let (profile, endpoint_url) = (global.profile.clone(), global.endpoint_url.clone());
-        let aws = Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?;
-        let account = aws.account().await.context("AWS does not know who calls")?;
-        choose(named, declared, Place::Aws { aws: &aws, account: &account }, Consent::Nothing).await?
+async fn backend(session: &Session, global: &Global) -> Result<Backend> {
+    let account = session.account().await?;
+    let place = match (&*session.cloud, &global.local) {
+        (Cloud::Aws(aws), _) => Place::Aws { aws, account: &account },
+        (Cloud::Local(_), folder) => Place::Local(folder.as_deref().unwrap_or(Path::new("."))),
     };
+    let choice = choose(global.backend.as_ref(), session.stack.backend.as_ref(), place, Consent::Nothing).await?;
     Ok(choice.backend)
 }

@@ -72,9 +72,9 @@ async fn a_second_run_is_told_who_is_there() {
     assert!(short(&Backend::folder(folder.path()), Duration::ZERO).await.is_err());
     let other = Lease::acquire(&backend, "shop", "staging", "apply", Duration::ZERO, |_| {}).await.expect("another environment is free");
     other.release().await.expect("released");
-    lease.check().await.expect("still ours");
+    lease.confirm().await.expect("still ours");
     lease.release().await.expect("released");
-    assert_eq!(lease.check().await.expect_err("given back").code, "LeaseLost");
+    assert_eq!(lease.check().expect_err("given back").code, "LeaseLost");
     assert_eq!(record(folder.path())["holder"], Value::Null);
     assert_eq!(Lease::holder(&backend, "shop", "production").await.expect("it can be read"), None);
     assert_eq!(short(&backend, Duration::ZERO).await.expect("it is free").fence(), 2);
@@ -88,7 +88,7 @@ async fn a_vanished_holder_is_replaced_when_its_time_is_over() {
     edit(folder.path(), |holder| holder["system"] = json!("elsewhere"));
     let lease = short(&backend, LONG).await.expect("it expires");
     assert_eq!(lease.fence(), 2);
-    lease.check().await.expect("ours");
+    lease.confirm().await.expect("ours");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_holder_that_slept_and_was_replaced_has_lost() {
         .join()
         .expect("it was taken over");
     });
-    let error = lease.check().await.expect_err("another has it");
+    let error = lease.confirm().await.expect_err("another has it");
     assert!(error.code == "LeaseLost" && error.message.contains("taken over by"), "{error}");
     lease.release().await.expect("left alone");
     assert!(Lease::holder(&backend, "shop", "production").await.expect("it can be read").is_some(), "the other one's is left alone");
@@ -146,7 +146,9 @@ async fn a_holder_that_slept_unseen_goes_on() {
     let (_folder, backend) = folder();
     let lease = short(&backend, Duration::ZERO).await.expect("it is free");
     stopped(|| {});
-    lease.check().await.expect("nobody took it");
+    assert_eq!(lease.check().expect_err("another may have it").code, "LeaseLost");
+    lease.confirm().await.expect("nobody took it");
+    lease.check().expect("nobody took it");
 }
 
 #[tokio::test]
@@ -155,14 +157,14 @@ async fn a_lease_that_cannot_be_renewed_is_lost() {
     let lease = short(&backend, Duration::ZERO).await.expect("it is free");
     fs::rename(folder.path().join("shop"), folder.path().join("away")).expect("a folder");
     fs::write(folder.path().join("shop"), "in the way").expect("a file");
-    while let Ok(()) = lease.check().await {
+    while let Ok(()) = lease.confirm().await {
         sleep(SHORT / 10).await;
     }
-    let error = lease.check().await.expect_err("out of reach");
+    let error = lease.confirm().await.expect_err("out of reach");
     assert!(error.code == "LeaseLost" && error.message.contains("could not be renewed"), "{error}");
     fs::remove_file(folder.path().join("shop")).expect("a file");
     fs::rename(folder.path().join("away"), folder.path().join("shop")).expect("a folder");
-    lease.check().await.expect("nobody took it meanwhile");
+    lease.confirm().await.expect("nobody took it meanwhile");
 }
 
 #[tokio::test]
@@ -175,10 +177,10 @@ async fn unlocking_takes_the_lease_from_the_one_shown_only() {
     assert!(!Lease::unlock(&backend, "shop", "production", &shown).await.expect("it can be read"), "another holds it now");
     let shown = Lease::holder(&backend, "shop", "production").await.expect("it can be read").expect("it is held");
     assert!(Lease::unlock(&backend, "shop", "production", &shown).await.expect("it can be written"));
-    while let Ok(()) = lease.check().await {
+    while let Ok(()) = lease.confirm().await {
         sleep(SHORT / 10).await;
     }
-    assert!(lease.check().await.expect_err("taken away").message.contains("acme unlock"));
+    assert!(lease.confirm().await.expect_err("taken away").message.contains("acme unlock"));
     assert_eq!(short(&backend, Duration::ZERO).await.expect("it is free").fence(), 3);
 }
 
@@ -208,7 +210,7 @@ async fn many_runs_take_turns_though_some_vanish() {
                 let lease = short(&backend, LONG).await.expect("everybody's turn comes");
                 for _ in 0..random.usize(1..4) {
                     // What slept too long is told so, and stops.
-                    if lease.check().await.is_err() {
+                    if lease.confirm().await.and_then(|()| lease.check()).is_err() {
                         break;
                     }
                     changes.lock().expect("no panic").push(lease.fence());
