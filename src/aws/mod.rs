@@ -48,6 +48,8 @@ pub struct Aws {
     pub region: String,
     /// How long what was just made may stay unseen by reads.
     pub lag: Duration,
+    /// Whether calls go over TLS; at another endpoint perhaps not.
+    pub tls: bool,
     /// Counts of the calls made.
     pub calls: Calls,
     /// Certificates.
@@ -122,6 +124,7 @@ impl Aws {
                 $sdk::Client::from_conf($sdk::config::Builder::from(&config).interceptor(calls.clone()).build())
             };
         }
+        let tls = endpoint.as_ref().is_none_or(|url| url.starts_with("https:"));
         let route53: aws_sdk_route53::Client = client!(aws_sdk_route53);
         Ok(Aws {
             acm: client!(aws_sdk_acm),
@@ -150,6 +153,7 @@ impl Aws {
             }),
             tagging: client!(aws_sdk_resourcegroupstagging),
             wafv2: client!(aws_sdk_wafv2),
+            tls,
             region,
             lag,
             calls,

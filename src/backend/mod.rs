@@ -2,18 +2,30 @@
 //!
 //! Keys are paths: `<stack>/<environment>/lease.json`, `<stack>/<environment>/revisions/000007/journal`.
 
+mod choose;
 mod folder;
+mod holder;
+mod lease;
+mod s3;
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::aws::{Error, Result, Sort};
 use folder::Folder;
+use s3::S3;
+pub use {
+    choose::{Choice, Consent, Location, Place, choose},
+    holder::{Holder, actor},
+    lease::{EXPIRY, Held, Lease},
+};
 
 /// Where acme keeps its memory.
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// A folder of this machine.
     Folder(Folder),
+    /// A bucket.
+    S3(S3),
 }
 
 /// What is kept under one key.
@@ -41,7 +53,7 @@ pub enum When {
 pub enum Written {
     /// It is kept; this is its version.
     Done(String),
-    /// The condition did not hold: somebody else was first.
+    /// The condition did not hold: somebody else was first, and wrote something else.
     Conflict,
 }
 
@@ -51,10 +63,17 @@ impl Backend {
         Backend::Folder(Folder::new(path.into()))
     }
 
+    /// One kept in a bucket. `prefix` is empty or ends with a slash; `owner` is the account that must own the bucket, if that matters.
+    pub fn bucket(client: aws_sdk_s3::Client, bucket: &str, prefix: &str, owner: Option<&str>) -> Backend {
+        Backend::S3(S3::new(client, bucket.to_owned(), prefix.to_owned(), owner.map(str::to_owned)))
+    }
+
     /// How long apart the pieces of a journal go out at least.
     pub fn pace(&self) -> Duration {
         match self {
             Backend::Folder(_) => Duration::ZERO,
+            // Every piece is a request that is paid for.
+            Backend::S3(_) => Duration::from_millis(100),
         }
     }
 
@@ -65,6 +84,7 @@ impl Backend {
     pub async fn get(&self, key: &str) -> Result<Option<Object>> {
         match self {
             Backend::Folder(folder) => folder.get(key).map_err(|e| broken(key, &e)),
+            Backend::S3(s3) => s3.get(key).await,
         }
     }
 
@@ -75,6 +95,7 @@ impl Backend {
     pub async fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
         match self {
             Backend::Folder(folder) => folder.put(key, bytes, when).map_err(|e| broken(key, &e)),
+            Backend::S3(s3) => s3.put(key, bytes, when).await,
         }
     }
 
@@ -86,6 +107,7 @@ impl Backend {
     pub async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<Written> {
         match self {
             Backend::Folder(folder) => folder.append(key, number, bytes).map_err(|e| broken(key, &e)),
+            Backend::S3(s3) => s3.append(key, number, bytes).await,
         }
     }
 
@@ -96,6 +118,7 @@ impl Backend {
     pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self {
             Backend::Folder(folder) => folder.read(key).map_err(|e| broken(key, &e)),
+            Backend::S3(s3) => s3.read(key).await,
         }
     }
 
@@ -106,6 +129,7 @@ impl Backend {
     pub async fn list(&self, key: &str) -> Result<Vec<String>> {
         match self {
             Backend::Folder(folder) => folder.list(key).map_err(|e| broken(key, &e)),
+            Backend::S3(s3) => s3.list(key).await,
         }
     }
 
@@ -116,6 +140,7 @@ impl Backend {
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self {
             Backend::Folder(folder) => folder.delete(key).map_err(|e| broken(key, &e)),
+            Backend::S3(s3) => s3.delete(key).await,
         }
     }
 }

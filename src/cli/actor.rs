@@ -4,13 +4,7 @@ use std::{path::Path, process::Command};
 
 use sha2::{Digest, Sha256};
 
-/// `user@host`.
-pub fn name() -> String {
-    let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "unknown".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|text| text.trim().to_owned());
-    let host = host.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_else(|| "unknown".to_owned());
-    format!("{user}@{host}")
-}
+pub use crate::backend::actor as name;
 
 /// The commit the file's repository is at; `None` where it is in none.
 pub fn commit(file: &Path) -> Option<String> {

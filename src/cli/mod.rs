@@ -3,17 +3,20 @@
 mod actor;
 mod apply;
 mod context;
+mod lock;
 mod outputs;
 mod plan;
 mod rollback;
 mod show;
+mod unlock;
 mod validate;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::report;
+use crate::{backend::Location, report};
+pub use lock::Lock;
 
 /// Exit code: done, or nothing to do.
 pub const DONE: u8 = 0;
@@ -50,6 +53,8 @@ enum Command {
     Show(show::Arguments),
     /// Print the stack's outputs.
     Outputs(outputs::Arguments),
+    /// Free a stack that a dead run still holds.
+    Unlock(unlock::Arguments),
 }
 
 /// Which stack.
@@ -82,6 +87,9 @@ pub struct Global {
     /// Profile of the AWS configuration.
     #[arg(long)]
     pub profile: Option<String>,
+    /// Where history and locks are kept: a folder, `s3` for the usual bucket of the account and region, or a bucket.
+    #[arg(long, value_name = "PATH|s3|s3://BUCKET[/PREFIX]", env = "ACME_BACKEND")]
+    pub backend: Option<Location>,
     /// Text for people, or JSON.
     #[arg(short, long, value_enum, default_value_t)]
     pub output: Output,
@@ -153,6 +161,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Rollback(arguments) => rollback::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Outputs(arguments) => outputs::run(&arguments).await,
+        Command::Unlock(arguments) => unlock::run(&arguments).await,
     };
     match ended {
         Ok(code) => code.into(),

@@ -43,7 +43,15 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, T
         let declared = Declared { address: address.clone(), kind, spec, tags, needs, on_delete: None, at: String::new() };
         resources.insert(address.clone(), declared);
     }
-    Stack { name: name.to_owned(), environment: environment.to_owned(), region: None, account: None, resources, outputs: BTreeMap::new() }
+    Stack {
+        name: name.to_owned(),
+        environment: environment.to_owned(),
+        region: None,
+        account: None,
+        backend: None,
+        resources,
+        outputs: BTreeMap::new(),
+    }
 }
 
 /// Plans to put `targets` back. `stack` is their [`target_stack`]; references in it to what has to be made anew are made to follow it. What

@@ -20,7 +20,10 @@ pub fn expanded(stack: &Stack) -> String {
     let mut document = String::new();
     let mut add = |part: Value| document.push_str(&serde_yaml::to_string(&part).unwrap_or_default());
     add(json!({ "stack": stack.name }));
-    for (key, value) in [("region", &stack.region), ("account", &stack.account)] {
+    // Wherever this is written to, a folder stays where it is.
+    let here = std::env::current_dir().unwrap_or_default();
+    let backend = stack.backend.clone().map(|backend| backend.below(&here).to_string());
+    for (key, value) in [("region", &stack.region), ("account", &stack.account), ("backend", &backend)] {
         if let Some(value) = value {
             add(json!({ key: value }));
         }

@@ -20,6 +20,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    path::Path,
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -34,6 +35,7 @@ pub(crate) use self::{
 };
 pub use self::{diagnostic::Diagnostic, expanded::expanded, source::Source};
 use crate::{
+    backend::Location,
     kind::Kind,
     resource::{OnDelete, Tags},
     sections,
@@ -105,6 +107,8 @@ pub struct Stack {
     pub region: Option<String>,
     /// Account it belongs to, when pinned.
     pub account: Option<String>,
+    /// Where its history and locks are kept, when it says so.
+    pub backend: Option<Location>,
     /// Every resource by address.
     pub resources: BTreeMap<Address, Declared>,
     /// Values to report after apply; references stand as `${type.name.output}`.
@@ -128,7 +132,7 @@ pub struct Options {
 }
 
 /// Keys of the top level that are no sections.
-const FRAME: &[&str] = &["stack", "region", "account", "tags", "environments", "values", "resources", "overrides", "outputs"];
+const FRAME: &[&str] = &["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
 
 /// Compiles a definition for one environment. Makes no call and reads nothing but the text.
 ///
@@ -166,6 +170,8 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
         c.problem("account", "/account", format!("`{account}` is no account id"), "an account id has 12 digits; put it in quotes");
     }
 
+    let backend = text(&mut c, &document, "backend").and_then(|text| location(&mut c, &text));
+
     let mut drafts = Vec::new();
     sections::expand(
         &mut c,
@@ -175,7 +181,7 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
     );
     let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
     draft::single(&mut c, single, &mut drafts);
-    let mut stack = Stack { name, environment, region, account, resources: BTreeMap::new(), outputs: BTreeMap::new() };
+    let mut stack = Stack { name, environment, region, account, backend, resources: BTreeMap::new(), outputs: BTreeMap::new() };
     let mut known = draft::declare(&mut c, &document, drafts, &mut stack);
     if let Some(outputs) = c.map(&document, "outputs") {
         for (name, value) in outputs {
@@ -223,6 +229,17 @@ fn stack_name(c: &mut Compiler<'_>, document: &Map<String, Value>) -> String {
             let end = c.source.text.find('\n').unwrap_or(c.source.text.len());
             c.found.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("begin with `stack: <name>`"));
             "unnamed".into()
+        }
+    }
+}
+
+/// A backend; folders stand beside the definition.
+fn location(c: &mut Compiler<'_>, text: &str) -> Option<Location> {
+    match text.parse::<Location>() {
+        Ok(location) => Some(location.below(Path::new(&c.source.path).parent().unwrap_or(Path::new("")))),
+        Err(message) => {
+            c.problem("backend", "/backend", message, "a backend reads like `s3`, `s3://some-bucket/prefix` or `/some/folder`");
+            None
         }
     }
 }

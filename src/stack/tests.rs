@@ -296,3 +296,14 @@ fn mistakes_of_the_frame() {
     ];
     insta::assert_snapshot!(said.join("\n━━\n"));
 }
+
+#[test]
+fn a_definition_may_say_where_its_history_is_kept() {
+    let source = |text: &str| Source::new("stacks/shop.yaml", format!("stack: shop\nbackend: {text}\n"));
+    let kept = |text| load(&source(text), &Options::default()).map(|stack| stack.backend.expect("a backend").to_string());
+    assert_eq!(kept("s3").as_deref(), Ok("s3"));
+    assert_eq!(kept("s3://some-bucket/a/").as_deref(), Ok("s3://some-bucket/a"));
+    assert_eq!(kept("history").as_deref(), Ok("stacks/history"), "beside the definition");
+    assert_eq!(kept("/var/history").as_deref(), Ok("/var/history"));
+    insta::assert_snapshot!(refused("stack: shop\nbackend: gs://bucket\n", &Options::default()));
+}

@@ -56,6 +56,7 @@ impl Acme {
             .env("NO_COLOR", "1")
             .timeout(Duration::from_secs(120))
             .env_remove("RUST_LOG")
+            .env_remove("ACME_BACKEND")
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         let output = whole.arg(command).arg(stack).args(&self.arguments).args(more).output().expect("acme runs");
         Done {

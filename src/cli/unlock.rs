@@ -1,0 +1,60 @@
+//! `acme unlock`.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::{DONE, FAILED, Global, Target, agreed, context::Session};
+use crate::{
+    backend::{Backend, Consent, EXPIRY, Lease, Place, choose},
+    cloud::Cloud,
+    report,
+};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Never ask; without it and without a terminal, refuse.
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    global: Global,
+}
+
+pub async fn run(arguments: &Arguments) -> Result<u8> {
+    let session = Session::open(&arguments.target, &arguments.global).await?;
+    let (name, environment) = (&session.stack.name, &session.stack.environment);
+    let backend = backend(&session, &arguments.global).await?;
+    let Some(held) = Lease::holder(&backend, name, environment).await? else {
+        report::talk(&format!("{name} ({environment}) is free already."));
+        return Ok(DONE);
+    };
+    let silent = report::duration(held.holder.silent());
+    report::talk(&format!("{name} ({environment}) is held by {}.\nIts last sign of life was {silent} ago.", held.holder));
+    let question = if held.holder.silent() < EXPIRY && !held.holder.is_gone() {
+        "That run seems to live. Free the stack all the same? The run notices within seconds, and stops half way."
+    } else {
+        "Free the stack?"
+    };
+    if !arguments.yes && !agreed(question)? {
+        report::talk("Nothing was done.");
+        return Ok(FAILED);
+    }
+    if !Lease::unlock(&backend, name, environment, &held).await? {
+        bail!("that run has ended by itself: nothing was done");
+    }
+    report::talk(&format!("{name} ({environment}) is free. `acme plan` shows what that run left to do."));
+    Ok(DONE)
+}
+
+async fn backend(session: &Session, global: &Global) -> Result<Backend> {
+    let account = session.account().await?;
+    let place = match (&*session.cloud, &global.local) {
+        (Cloud::Aws(aws), _) => Place::Aws { aws, account: &account },
+        (Cloud::Local(_), folder) => Place::Local(folder.as_deref().unwrap_or(Path::new("."))),
+    };
+    let choice = choose(global.backend.as_ref(), session.stack.backend.as_ref(), place, Consent::Nothing).await?;
+    Ok(choice.backend)
+}
