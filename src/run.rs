@@ -10,9 +10,10 @@ use tokio::sync::mpsc;
 
 use crate::{
     aws::{Error, Result, Sort},
+    backend::Lease,
     cloud::Cloud,
     discover::{Hints, World, address_of, discover_afresh, kind_of, unmarked},
-    execute::{self, Event, Guard, Hands, Ways, execute},
+    execute::{self, Event, Hands, Ways, execute},
     history::{FORMAT, History, Revision, was_kept},
     journal::{Begin, Journal, Outcome, Record, Replay, Touched, touched},
     kind::Live,
@@ -27,8 +28,8 @@ pub struct Run<I> {
     pub cloud: Arc<Cloud>,
     /// Where it is remembered.
     pub history: History,
-    /// Whether this process still holds the lease.
-    pub guard: Guard,
+    /// The right to change the stack; `None` where nobody else can.
+    pub lease: Option<Arc<Lease>>,
     /// Whether the user asked to stop.
     pub interrupt: I,
     /// Hears what happens.
@@ -124,6 +125,7 @@ impl<I: Fn() -> bool> Run<I> {
             interrupt: &self.interrupt,
             events: self.events.clone(),
             nulls,
+            undoing: false,
             tokens: unfinished.tokens(stack),
         };
         let forward = execute(stack, plan, world, ways).await;
@@ -173,7 +175,7 @@ impl<I: Fn() -> bool> Run<I> {
     }
 
     fn hands(&self, journal: &Journal) -> Hands {
-        Hands { cloud: self.cloud.clone(), journal: journal.clone(), guard: self.guard.clone() }
+        Hands { cloud: self.cloud.clone(), journal: journal.clone(), lease: self.lease.clone() }
     }
 
     async fn put_back(&self, journal: &Journal, stack: &Stack, mut chain: Vec<Replay>, why: &str) -> Back {
@@ -202,13 +204,14 @@ impl<I: Fn() -> bool> Run<I> {
             self.cloud.retag(kind, &live.id, live.arn(), kept, &live.tags).await?;
         }
         // A second wish to stop ends the process; the first one may be what brought us here.
-        let ways = Ways { hands, interrupt: || false, events: self.events.clone(), nulls: Nulls::Absent, tokens: BTreeMap::new() };
+        let ways =
+            Ways { hands, interrupt: || false, events: self.events.clone(), nulls: Nulls::Absent, undoing: true, tokens: BTreeMap::new() };
         Ok(execute(&back.stack, &back.plan, back.world, ways).await)
     }
 
     /// Remembering may fail; what was done is done all the same.
     async fn end(&self, journal: &Journal, began: u64, outcome: Outcome, forward: &execute::Outcome, live: BTreeMap<Address, Live>) {
-        let done = forward.done.iter().map(|(address, op)| (verb(*op).to_owned(), address.clone())).collect();
+        let done = forward.done.iter().map(|(address, op)| (op.to_string(), address.clone())).collect();
         let format = FORMAT.to_owned();
         let revision = Revision { format, begin: self.begin.clone(), began, ended: now(), outcome, done, live };
         let ended = async {
@@ -309,17 +312,8 @@ fn cleared(plan: &Plan, forward: &execute::Outcome) -> bool {
 
 fn why(forward: &execute::Outcome) -> String {
     match forward.failed.first() {
-        Some(failure) => format!("{} {} failed: {}", verb(failure.op), failure.address, failure.error.code),
+        Some(failure) => format!("{} {} failed: {}", failure.op, failure.address, failure.error.code),
         None => "interrupted".to_owned(),
-    }
-}
-
-fn verb(op: Op) -> &'static str {
-    match op {
-        Op::Create => "create",
-        Op::Update => "update",
-        Op::Delete => "delete",
-        Op::Forget => "forget",
     }
 }
 

@@ -7,6 +7,7 @@ mod read;
 mod scope;
 mod stand_in;
 pub mod tags;
+mod unanswered;
 mod words;
 
 use std::time::Duration;
@@ -121,7 +122,9 @@ impl Aws {
             .ok_or_else(|| Error::new(Sort::Refused, "NoRegion", "no region is set: add `region:` to the definition, or pass --region"))?;
         macro_rules! client {
             ($sdk:ident) => {
-                $sdk::Client::from_conf($sdk::config::Builder::from(&config).interceptor(calls.clone()).build())
+                $sdk::Client::from_conf(
+                    $sdk::config::Builder::from(&config).interceptor(calls.clone()).retry_classifier(unanswered::Unanswered).build(),
+                )
             };
         }
         let tls = endpoint.as_ref().is_none_or(|url| url.starts_with("https:"));
@@ -138,7 +141,7 @@ impl Aws {
             dns_changes: DnsChanges::new(route53.clone()),
             route53,
             s3: {
-                let config = aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone());
+                let config = aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone()).retry_classifier(unanswered::Unanswered);
                 aws_sdk_s3::Client::from_conf(match endpoint {
                     // Stand-ins do not serve buckets as host names.
                     Some(_) => config.force_path_style(true).http_client(stand_in::mended(https)).build(),

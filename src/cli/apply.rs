@@ -1,19 +1,24 @@
 //! `acme apply` and `acme destroy`: plan, ask, carry out, and where that fails put back what was there.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io::IsTerminal,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::{Result, bail};
 use clap::Args;
+use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, Global, INTERRUPTED, LEFT, Output, Target,
+    DONE, FAILED, Global, INTERRUPTED, LEFT, Lock, Output, Target,
     context::{Context, Session},
     outputs, plan,
 };
 use crate::{
+    backend::{Backend, Consent, Lease},
     execute,
     history::History,
     journal::{Begin, FORMAT, Outcome},
@@ -34,6 +39,8 @@ pub struct Arguments {
     #[arg(long)]
     no_rollback: bool,
     #[command(flatten)]
+    lock: Lock,
+    #[command(flatten)]
     global: Global,
 }
 
@@ -41,16 +48,39 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
     let global = &arguments.global;
     let session = Session::open(&arguments.target, global).await?;
     let account = session.account().await?;
-    let history = session.history(global, &account);
+    let backend = remembered(&session, global, &account, arguments.yes).await?;
+    let lease = Arc::new(arguments.lock.take(&backend, &session.stack, goal.command()).await?);
+    let ended = held(arguments, goal, session, account, &backend, lease.clone()).await;
+    released(&lease).await;
+    ended
+}
+
+/// The backend of a run that changes something. Asks whether to make a bucket when there is a terminal to ask on.
+pub async fn remembered(session: &Session, global: &Global, account: &str, yes: bool) -> Result<Backend> {
+    let ask = |question: &str| report::confirm(question);
+    let may_ask = !yes && std::io::stdin().is_terminal();
+    let choice = session.backend(global, account, if may_ask { Consent::Ask(&ask) } else { Consent::IfNamed }).await?;
+    if let Some(note) = choice.note.filter(|_| !global.quiet) {
+        report::talk(&note);
+    }
+    Ok(choice.backend)
+}
+
+/// Gives the lease back. Where that fails it expires by itself.
+pub async fn released(lease: &Lease) {
+    if let Err(error) = lease.release().await {
+        report::talk(&format!("{} {error}", Style::Changed.of("warning:")));
+    }
+}
+
+async fn held(arguments: &Arguments, goal: Goal, session: Session, account: String, backend: &Backend, lease: Arc<Lease>) -> Result<u8> {
+    let global = &arguments.global;
+    let history = session.history(backend);
     let unfinished = Unfinished::read(&history).await?;
     tell_unfinished(&unfinished, &arguments.target);
     let mut context = Context::after(session, account, &unfinished).await?;
     let plan = context.plan(goal).await?;
     show(&plan, global)?;
-    if !plan.is_empty() && !arguments.yes && !agreed(goal, &context)? {
-        report::talk("Nothing was done.");
-        return Ok(FAILED);
-    }
     if plan.is_empty() && unfinished.chain.is_empty() {
         if goal == Goal::Apply {
             let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
@@ -60,13 +90,14 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
         report::talk(&format!("{} nothing to do.", Style::Added.of("Done:")));
         return Ok(DONE);
     }
+    if !plan.is_empty() && !arguments.yes && !agreed(goal, &context)? {
+        report::talk("Nothing was done.");
+        return Ok(FAILED);
+    }
     let world = std::mem::take(&mut context.world);
     let (events, shown) = progress::show(mode(global));
-    let command = match goal {
-        Goal::Apply => "apply",
-        Goal::Destroy => "destroy",
-    };
-    let run = context.session.run(&arguments.target, history, events, (command, &context.account))?;
+    let who = (arguments.target.clone(), context.account.clone(), Some(lease));
+    let run = context.session.run(goal.command(), who, history, events)?;
     let stack = &context.session.stack;
     let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, roll_back: !arguments.no_rollback };
     let ended = run.apply(way, &unfinished).await?;
@@ -75,7 +106,7 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
         outputs::print(&outputs::values(stack, &ended.forward.live), global.output)?;
     }
     context.session.stats(global);
-    Ok(tell(&ended, command, &arguments.target))
+    Ok(tell(&ended, goal.command(), &arguments.target))
 }
 
 /// Shows a plan before it is carried out.
@@ -132,19 +163,19 @@ fn agreed(goal: Goal, context: &Context) -> Result<bool> {
 }
 
 impl Session {
-    /// A run of this stack.
+    /// A run of this stack: of a definition, in an account, with the lease.
     pub fn run(
         &self,
-        target: &Target,
+        command: &str,
+        (target, account, lease): (Target, String, Option<Arc<Lease>>),
         history: History,
-        events: tokio::sync::mpsc::UnboundedSender<execute::Event>,
-        (command, account): (&str, &str),
+        events: mpsc::UnboundedSender<execute::Event>,
     ) -> Result<Run<impl Fn() -> bool>> {
         let interrupted = on_interrupt();
         Ok(Run {
             cloud: self.cloud.clone(),
             history,
-            guard: Arc::new(|| Ok(())),
+            lease,
             interrupt: move || interrupted.load(Ordering::Relaxed),
             events,
             begin: Begin {
@@ -154,7 +185,7 @@ impl Session {
                 stack: self.stack.name.clone(),
                 environment: self.stack.environment.clone(),
                 region: self.cloud.region().to_owned(),
-                account: account.to_owned(),
+                account,
                 command: command.to_owned(),
                 actor: super::actor::name(),
                 commit: super::actor::commit(&target.file),

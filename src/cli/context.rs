@@ -1,13 +1,13 @@
 //! What every command that reads the cloud does first: load, connect, check who we are, discover.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::{Global, Target};
 use crate::{
     aws::{Aws, Settings},
-    backend::Backend,
+    backend::{Backend, Choice, Consent, Place, choose},
     cloud::Cloud,
     discover::{Hints, World, discover},
     history::History,
@@ -89,17 +89,18 @@ impl Session {
         Ok(account)
     }
 
-    /// Where the runs of this stack are remembered.
-    pub fn backend(&self, global: &Global, account: &str) -> Backend {
-        match &global.local {
-            Some(dir) => Backend::folder(dir.join("backend")),
-            None => Backend::folder(state_folder().join(format!("{account}-{}", self.cloud.region()))),
-        }
+    /// Where the runs of this stack are remembered, and what people should know about that.
+    pub async fn backend(&self, global: &Global, account: &str, consent: Consent<'_>) -> Result<Choice> {
+        let place = match (&*self.cloud, &global.local) {
+            (Cloud::Aws(aws), _) => Place::Aws { aws, account },
+            (Cloud::Local(_), folder) => Place::Local(folder.as_deref().unwrap_or(Path::new("."))),
+        };
+        Ok(choose(global.backend.as_ref(), self.stack.backend.as_ref(), place, consent).await?)
     }
 
     /// The revisions of this stack.
-    pub fn history(&self, global: &Global, account: &str) -> History {
-        History::new(self.backend(global, account), &self.stack.name, &self.stack.environment)
+    pub fn history(&self, backend: &Backend) -> History {
+        History::new(backend.clone(), &self.stack.name, &self.stack.environment)
     }
 
     /// Tells the calls made, when asked to.
@@ -115,13 +116,6 @@ impl Session {
         };
         report::talk(&report::stats::render(&counts, self.begun.elapsed()));
     }
-}
-
-/// `$XDG_STATE_HOME/acme`, or `~/.local/state/acme`.
-fn state_folder() -> PathBuf {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || absolute("HOME").unwrap_or_default().join(".local/state");
-    absolute("XDG_STATE_HOME").unwrap_or_else(home).join("acme")
 }
 
 impl Context {

@@ -1,17 +1,18 @@
 //! `acme rollback`: undo an unfinished run, the last finished one, or go back to an earlier revision.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
 
 use super::{
-    FAILED, Global, Target,
-    apply::{mode, show, tell},
+    FAILED, Global, Lock, Target,
+    apply::{mode, released, remembered, show, tell},
     context::Session,
 };
 use crate::{
+    backend::Lease,
     discover::{Hints, address_of, discover, discover_afresh},
     history::History,
     journal::{Outcome, Phase, touched},
@@ -33,17 +34,31 @@ pub struct Arguments {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
+    lock: Lock,
+    #[command(flatten)]
     global: Global,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let global = &arguments.global;
-    let session = Session::open(&arguments.target, global).await?;
+    let session = Session::open(&arguments.target, &arguments.global).await?;
     let account = session.account().await?;
-    let history = session.history(global, &account);
+    let backend = remembered(&session, &arguments.global, &account, arguments.yes).await?;
+    let lease = Arc::new(arguments.lock.take(&backend, &session.stack, "rollback").await?);
+    let history = session.history(&backend);
+    let who = (arguments.target.clone(), account, Some(lease.clone()));
+    let ended = held(arguments, &session, who, history).await;
+    released(&lease).await;
+    ended
+}
+
+/// The definition, the account, and the lease.
+type Who = (Target, String, Option<Arc<Lease>>);
+
+async fn held(arguments: &Arguments, session: &Session, who: Who, history: History) -> Result<u8> {
+    let global = &arguments.global;
     let unfinished = Unfinished::read(&history).await?;
     if unfinished.chain.is_empty() {
-        return undo(arguments, session, &account, history).await;
+        return undo(arguments, session, who, history).await;
     }
     if arguments.to.is_some() {
         bail!("the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further");
@@ -52,13 +67,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         report::talk(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));
     }
     let name = (session.stack.name.as_str(), session.stack.environment.as_str());
-    let back = WayBack::plan(&session.cloud, name, &unfinished.touched, &account).await?;
+    let back = WayBack::plan(&session.cloud, name, &unfinished.touched, &who.1).await?;
     show(&back.plan, global)?;
-    if !agreed(arguments, &session, &back.plan)? {
+    if !agreed(arguments, session, &back.plan)? {
         return Ok(FAILED);
     }
     let (events, shown) = progress::show(mode(global));
-    let run = session.run(&arguments.target, history, events, ("rollback", &account))?;
+    let run = session.run("rollback", who, history, events)?;
     let ended = run.roll_back(back, &unfinished).await?;
     shown.await?;
     session.stats(global);
@@ -66,7 +81,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 }
 
 /// Undoes the last finished run, or all since a revision. What it makes anew is empty; what it deletes is protected as ever.
-async fn undo(arguments: &Arguments, session: Session, account: &str, history: History) -> Result<u8> {
+async fn undo(arguments: &Arguments, session: &Session, who: Who, history: History) -> Result<u8> {
     let global = &arguments.global;
     let (mut targets, hints) = match arguments.to {
         None => {
@@ -97,13 +112,13 @@ async fn undo(arguments: &Arguments, session: Session, account: &str, history: H
     targets.values_mut().for_each(|target| target.fresh = false);
     let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
     let world = discover_afresh(&session.cloud, &stack, hints).await?;
-    let plan = restore(&mut stack, &targets, &world, session.cloud.region(), account);
+    let plan = restore(&mut stack, &targets, &world, session.cloud.region(), &who.1);
     show(&plan, global)?;
-    if !agreed(arguments, &session, &plan)? {
+    if !agreed(arguments, session, &plan)? {
         return Ok(FAILED);
     }
     let (events, shown) = progress::show(mode(global));
-    let run = session.run(&arguments.target, history, events, ("rollback", account))?;
+    let run = session.run("rollback", who, history, events)?;
     let way = Forward { stack: &stack, plan: &plan, world, nulls: Nulls::Absent, roll_back: true };
     let ended = run.apply(way, &Unfinished::default()).await?;
     shown.await?;

@@ -1,14 +1,11 @@
 //! `acme unlock`.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 use clap::Args;
 
 use super::{DONE, FAILED, Global, Target, agreed, context::Session};
 use crate::{
-    backend::{Backend, Consent, EXPIRY, Lease, Place, choose},
-    cloud::Cloud,
+    backend::{Consent, EXPIRY, Lease},
     report,
 };
 
@@ -26,7 +23,8 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let session = Session::open(&arguments.target, &arguments.global).await?;
     let (name, environment) = (&session.stack.name, &session.stack.environment);
-    let backend = backend(&session, &arguments.global).await?;
+    let account = session.account().await?;
+    let backend = session.backend(&arguments.global, &account, Consent::Nothing).await?.backend;
     let Some(held) = Lease::holder(&backend, name, environment).await? else {
         report::talk(&format!("{name} ({environment}) is free already."));
         return Ok(DONE);
@@ -47,14 +45,4 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     }
     report::talk(&format!("{name} ({environment}) is free. `acme plan` shows what that run left to do."));
     Ok(DONE)
-}
-
-async fn backend(session: &Session, global: &Global) -> Result<Backend> {
-    let account = session.account().await?;
-    let place = match (&*session.cloud, &global.local) {
-        (Cloud::Aws(aws), _) => Place::Aws { aws, account: &account },
-        (Cloud::Local(_), folder) => Place::Local(folder.as_deref().unwrap_or(Path::new("."))),
-    };
-    let choice = choose(global.backend.as_ref(), session.stack.backend.as_ref(), place, Consent::Nothing).await?;
-    Ok(choice.backend)
 }

@@ -6,15 +6,13 @@ use serde_json::Value;
 
 use crate::{
     aws::{Error, Result, Sort},
+    backend::Lease,
     cloud::{Call, Cloud},
     journal::{Action, End, Intent, Journal, Record},
     kind::{Kind, Live},
     resource::{Changed, Tags},
     stack::Address,
 };
-
-/// Asked right before every call that changes something: whether this process may still make it.
-pub type Guard = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 
 /// What every step of a run works with.
 #[derive(Clone)]
@@ -23,8 +21,8 @@ pub struct Hands {
     pub cloud: Arc<Cloud>,
     /// Takes every intent before its call.
     pub journal: Journal,
-    /// Whether the lease is still held.
-    pub guard: Guard,
+    /// The right to change the stack; `None` where nobody else can.
+    pub lease: Option<Arc<Lease>>,
 }
 
 /// The resource that a step is about.
@@ -73,7 +71,9 @@ impl Hands {
         made: impl Fn(&T) -> Option<String>,
         call: impl FnOnce() -> F,
     ) -> Result<T> {
-        (self.guard)()?;
+        if let Some(lease) = &self.lease {
+            lease.confirm().await?;
+        }
         let intent = Intent {
             address: about.address.clone(),
             action,
@@ -85,8 +85,10 @@ impl Hands {
             needs: about.needs.clone(),
         };
         let of = self.journal.write(Record::Intent(Box::new(intent))).await?;
-        // Writing may have taken long.
-        (self.guard)()?;
+        if let Some(lease) = &self.lease {
+            // Writing may have taken long.
+            lease.check()?;
+        }
         let ended = call().await;
         let end = match &ended {
             Ok(value) => End::Done { id: made(value) },

@@ -30,7 +30,7 @@ use crate::{
     types::expression,
 };
 use hands::About;
-pub use hands::{Guard, Hands};
+pub use hands::Hands;
 use settle::Settler;
 use step::Job;
 use walk::{Next, Worker, walk};
@@ -138,6 +138,8 @@ pub struct Ways<I> {
     pub events: mpsc::UnboundedSender<Event>,
     /// What `null` in a wanted spec means.
     pub nulls: Nulls,
+    /// Whether a run is undone: there is no pivot then, and as much as possible is put back.
+    pub undoing: bool,
     /// Tokens of creates that an earlier run left without an answer: the same call again gives the same resource.
     pub tokens: BTreeMap<Address, String>,
 }
@@ -148,7 +150,7 @@ pub struct Ways<I> {
 /// steps go on, and what failed is tried once more at the end. The same when undoing.
 pub async fn execute<I: Fn() -> bool>(stack: &Stack, plan: &Plan, world: World, ways: Ways<I>) -> Outcome {
     let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
-    let back = ways.nulls == Nulls::Absent;
+    let undoing = ways.undoing;
     let mut crew = Crew {
         stack,
         plan,
@@ -157,12 +159,12 @@ pub async fn execute<I: Fn() -> bool>(stack: &Stack, plan: &Plan, world: World, 
         ways,
         outcome: Outcome { live, ..Outcome::default() },
         run: run_id(),
-        stubborn: back,
+        stubborn: undoing,
     };
-    let build = crew.all(&plan.build, back).await;
+    let build = crew.all(&plan.build, undoing).await;
     if build {
         crew.outcome.past_pivot = true;
-        if !back && let Err(error) = crew.ways.hands.journal.write(Record::Pivot).await {
+        if !undoing && let Err(error) = crew.ways.hands.journal.write(Record::Pivot).await {
             crew.unjournaled(error);
         }
     }
@@ -335,6 +337,9 @@ impl<I: Fn() -> bool> Worker<Step> for Crew<'_, I> {
         let usual_seconds = self.plan.usual(step).as_secs();
         // Nobody listens when progress is not shown; the outcome says it all the same.
         events.send(Event::Started { address: address.clone(), op, usual_seconds }).ok();
+        if let Some(lease) = &self.ways.hands.lease {
+            lease.step(format!("{op} {address}"));
+        }
         let (status, mut heard) = mpsc::unbounded_channel();
         let job = self.job(step, status);
         let begun = Instant::now();

@@ -7,6 +7,7 @@ mod restore;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     time::Duration,
 };
 
@@ -144,6 +145,17 @@ pub enum Op {
     Forget,
 }
 
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Op::Create => "create",
+            Op::Update => "update",
+            Op::Delete => "delete",
+            Op::Forget => "forget",
+        })
+    }
+}
+
 /// What stands in the way of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Obstacle {
@@ -232,6 +244,16 @@ pub enum Goal {
     Apply,
     /// Nothing.
     Destroy,
+}
+
+impl Goal {
+    /// The command that has this goal.
+    pub fn command(self) -> &'static str {
+        match self {
+            Goal::Apply => "apply",
+            Goal::Destroy => "destroy",
+        }
+    }
 }
 
 /// Compares the definition with what is there. Pure: makes no call, reads no clock.
