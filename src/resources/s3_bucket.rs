@@ -226,13 +226,25 @@ fn set<T: Default + PartialEq>(number: T) -> Option<T> {
 /// Everything about one bucket, each part with a call of its own. What was never set is answered as "not found".
 async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Option<Observed<S3Bucket>>> {
     let (client, bucket, arn) = (&aws.s3, name.as_str(), arn(&name));
+    let ask_versioning = || async { aws::found(client.get_bucket_versioning().bucket(bucket).send().await) };
+    // One call tells whether there is such a bucket, where only its name is known.
+    let known = scope.index.as_ref().is_none_or(|index| index.contains_key(&arn));
+    let first = if known { None } else { Some(ask_versioning().await?) };
+    if let Some(None) = first {
+        return Ok(None);
+    }
     let ask_tags = async {
         let reply = aws::found(client.get_bucket_tagging().bucket(bucket).send().await)?;
         Ok(reply.map(|reply| tags::from_s3(reply.tag_set())))
     };
     let (tags, versioning, encryption, blocks, ownership, lifecycle, policy, cors) = tokio::try_join!(
         scope.tags_or(&arn, ask_tags),
-        async { aws::found(client.get_bucket_versioning().bucket(bucket).send().await) },
+        async {
+            match first {
+                Some(answer) => Ok(answer),
+                None => ask_versioning().await,
+            }
+        },
         async { aws::found(client.get_bucket_encryption().bucket(bucket).send().await) },
         async { aws::found(client.get_public_access_block().bucket(bucket).send().await) },
         async { aws::found(client.get_bucket_ownership_controls().bucket(bucket).send().await) },
