@@ -13,7 +13,7 @@ use crate::{
     backend::Lease,
     cloud::Cloud,
     discover::{Hints, World, address_of, discover_afresh, kind_of, unmarked},
-    execute::{self, Event, Hands, Ways, execute},
+    execute::{self, Event, Hands, Stop, Ways, execute},
     history::{FORMAT, History, Revision, was_kept},
     journal::{Begin, Journal, Outcome, Record, Replay, Touched, touched},
     kind::Live,
@@ -23,15 +23,15 @@ use crate::{
 };
 
 /// What a run works with.
-pub struct Run<I> {
+pub struct Run {
     /// Where the resources live.
     pub cloud: Arc<Cloud>,
     /// Where it is remembered.
     pub history: History,
     /// The right to change the stack; `None` where nobody else can.
     pub lease: Option<Arc<Lease>>,
-    /// Whether the user asked to stop.
-    pub interrupt: I,
+    /// The user's wish to stop.
+    pub stop: Stop,
     /// Hears what happens.
     pub events: mpsc::UnboundedSender<Event>,
     /// Who runs what; `revision` and `continues` are filled in here.
@@ -108,7 +108,7 @@ impl Unfinished {
     }
 }
 
-impl<I: Fn() -> bool> Run<I> {
+impl Run {
     /// Carries a plan out. When it fails, or the user asks to stop, and `roll_back` is wanted, everything that this run and the
     /// unfinished one before it touched is put back.
     ///
@@ -122,7 +122,7 @@ impl<I: Fn() -> bool> Run<I> {
         let before: BTreeMap<Address, Live> = plan.changes.iter().filter_map(|c| Some((c.address.clone(), c.before.clone()?))).collect();
         let ways = Ways {
             hands: self.hands(&journal),
-            interrupt: &self.interrupt,
+            stop: self.stop.clone(),
             events: self.events.clone(),
             nulls,
             undoing: false,
@@ -205,7 +205,7 @@ impl<I: Fn() -> bool> Run<I> {
         }
         // A second wish to stop ends the process; the first one may be what brought us here.
         let ways =
-            Ways { hands, interrupt: || false, events: self.events.clone(), nulls: Nulls::Absent, undoing: true, tokens: BTreeMap::new() };
+            Ways { hands, stop: Stop::never(), events: self.events.clone(), nulls: Nulls::Absent, undoing: true, tokens: BTreeMap::new() };
         Ok(execute(&back.stack, &back.plan, back.world, ways).await)
     }
 

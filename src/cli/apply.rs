@@ -1,12 +1,6 @@
 //! `acme apply` and `acme destroy`: plan, ask, carry out, and where that fails put back what was there.
 
-use std::{
-    io::IsTerminal,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{io::IsTerminal, sync::Arc};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -19,7 +13,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Consent, Lease},
-    execute,
+    execute::{self, Stop},
     history::History,
     journal::{Begin, FORMAT, Outcome},
     plan::{Goal, Nulls, Op, Plan},
@@ -170,13 +164,12 @@ impl Session {
         (target, account, lease): (Target, String, Option<Arc<Lease>>),
         history: History,
         events: mpsc::UnboundedSender<execute::Event>,
-    ) -> Result<Run<impl Fn() -> bool>> {
-        let interrupted = on_interrupt();
+    ) -> Result<Run> {
         Ok(Run {
             cloud: self.cloud.clone(),
             history,
             lease,
-            interrupt: move || interrupted.load(Ordering::Relaxed),
+            stop: on_interrupt(),
             events,
             begin: Begin {
                 format: FORMAT.to_owned(),
@@ -195,20 +188,17 @@ impl Session {
     }
 }
 
-/// True once the user or CI asked to stop. A second time ends the process at once.
-fn on_interrupt() -> Arc<AtomicBool> {
-    let asked = Arc::new(AtomicBool::new(false));
-    let seen = asked.clone();
+/// Asked once the user or CI wants to stop. A second time ends the process at once.
+fn on_interrupt() -> Stop {
+    let (asked, stop) = Stop::new();
     tokio::spawn(async move {
-        loop {
-            signal().await;
-            if seen.swap(true, Ordering::Relaxed) {
-                std::process::exit(i32::from(INTERRUPTED));
-            }
-            report::talk("Stopping: what is under way is finished first. Once more stops at once.");
-        }
+        signal().await;
+        report::talk("Stopping: the calls that are out are finished first. Once more stops at once.");
+        asked.send_replace(true);
+        signal().await;
+        std::process::exit(i32::from(INTERRUPTED));
     });
-    asked
+    stop
 }
 
 async fn signal() {

@@ -3,6 +3,7 @@
 mod hands;
 mod settle;
 mod step;
+mod stop;
 mod walk;
 
 use std::{
@@ -33,6 +34,7 @@ use hands::About;
 pub use hands::Hands;
 use settle::Settler;
 use step::Job;
+pub use stop::Stop;
 use walk::{Next, Worker, walk};
 
 /// What happens while a plan is carried out.
@@ -129,11 +131,11 @@ impl Outcome {
 }
 
 /// How a plan is carried out.
-pub struct Ways<I> {
+pub struct Ways {
     /// What the steps work with.
     pub hands: Hands,
-    /// Asked between steps: once true, what is under way is finished and nothing more begun.
-    pub interrupt: I,
+    /// Once asked, the calls that are out are finished and nothing more is begun or waited for.
+    pub stop: Stop,
     /// Hears what happens.
     pub events: mpsc::UnboundedSender<Event>,
     /// What `null` in a wanted spec means.
@@ -148,14 +150,14 @@ pub struct Ways<I> {
 ///
 /// In the first half a failed step starts nothing more: it can all be undone. In the second half there is no way back, so the other
 /// steps go on, and what failed is tried once more at the end. The same when undoing.
-pub async fn execute<I: Fn() -> bool>(stack: &Stack, plan: &Plan, world: World, ways: Ways<I>) -> Outcome {
+pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Outcome {
     let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
     let undoing = ways.undoing;
     let mut crew = Crew {
         stack,
         plan,
         world,
-        settler: Settler::new(ways.hands.cloud.clone()),
+        settler: Settler::new(ways.hands.cloud.clone(), ways.stop.clone()),
         ways,
         outcome: Outcome { live, ..Outcome::default() },
         run: run_id(),
@@ -183,19 +185,19 @@ fn run_id() -> String {
     format!("{}-{}", now.as_nanos(), std::process::id())
 }
 
-struct Crew<'a, I> {
+struct Crew<'a> {
     stack: &'a Stack,
     plan: &'a Plan,
     world: World,
     settler: Settler,
-    ways: Ways<I>,
+    ways: Ways,
     outcome: Outcome,
     run: String,
     /// A failed step does not keep others from being started.
     stubborn: bool,
 }
 
-impl<I: Fn() -> bool> Crew<'_, I> {
+impl Crew<'_> {
     /// Walks one graph; with `again`, what failed is tried a second time. True when every step ended well.
     async fn all(&mut self, graph: &DiGraph<Step, ()>, again: bool) -> bool {
         let mut ends = walk(graph, AT_ONCE, self).await;
@@ -302,9 +304,13 @@ impl<I: Fn() -> bool> Crew<'_, I> {
             poller,
             parents,
             status,
+            stop: self.ways.stop.clone(),
         })
     }
 }
+
+/// Code of the error of a step that was not waited for, because the user asked to stop.
+const INTERRUPTED: &str = "Interrupted";
 
 /// Whether trying once more may help: not without valid credentials or the lease.
 fn may_pass(error: &Error) -> bool {
@@ -322,7 +328,7 @@ fn token(run: &str, address: &Address, op: Op) -> String {
     digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl<I: Fn() -> bool> Worker<Step> for Crew<'_, I> {
+impl Worker<Step> for Crew<'_> {
     type Done = Option<Live>;
     type Error = Error;
 
@@ -388,13 +394,17 @@ impl<I: Fn() -> bool> Worker<Step> for Crew<'_, I> {
                 }
                 self.outcome.done.push((address, step.op));
             }
+            // What it did so far is journaled; how far it got, AWS tells.
+            Err(error) if error.code == INTERRUPTED => {
+                self.outcome.left.push((address, step.op));
+            }
             Err(error) => {
                 let go_on = self.stubborn && may_pass(error);
                 self.outcome.failed.push(Failure { address, op: step.op, error: error.clone() });
                 return if go_on { Next::GoOn } else { Next::Stop };
             }
         }
-        if (self.ways.interrupt)() {
+        if self.ways.stop.is_asked() {
             self.outcome.interrupted = true;
             return Next::Stop;
         }

@@ -11,6 +11,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::{INTERRUPTED, stop::Stop};
 use crate::{
     aws::{Error, Result, Scope, Sort},
     cloud::Cloud,
@@ -48,6 +49,7 @@ struct Request {
 /// Hands out one poller per type.
 pub struct Settler {
     cloud: Arc<Cloud>,
+    stop: Stop,
     pollers: BTreeMap<&'static str, Poller>,
 }
 
@@ -69,17 +71,17 @@ impl Drop for UnderWay {
 }
 
 impl Settler {
-    /// Pollers over `cloud`.
-    pub fn new(cloud: Arc<Cloud>) -> Settler {
-        Settler { cloud, pollers: BTreeMap::new() }
+    /// Pollers over `cloud`, which end every wait when the user asks to stop.
+    pub fn new(cloud: Arc<Cloud>, stop: Stop) -> Settler {
+        Settler { cloud, stop, pollers: BTreeMap::new() }
     }
     /// The poller of a type; `scope` is what its reads return.
     pub fn poller(&mut self, kind: &'static Kind, scope: impl FnOnce() -> Scope) -> Poller {
-        let cloud = self.cloud.clone();
+        let (cloud, stop) = (self.cloud.clone(), self.stop.clone());
         let poller = self.pollers.entry(kind.name).or_insert_with(|| {
             let (requests, inbox) = mpsc::unbounded_channel();
             let under_way = Arc::new(AtomicUsize::new(0));
-            tokio::spawn(poll(cloud, kind, scope(), inbox, under_way.clone()));
+            tokio::spawn(poll(cloud, stop, kind, scope(), inbox, under_way.clone()));
             Poller { requests, under_way }
         });
         poller.clone()
@@ -117,6 +119,7 @@ const INVISIBLE: Duration = Duration::from_secs(90);
 
 async fn poll(
     cloud: Arc<Cloud>,
+    stop: Stop,
     kind: &'static Kind,
     mut scope: Scope,
     mut inbox: mpsc::UnboundedReceiver<Request>,
@@ -133,7 +136,16 @@ async fn poll(
             waiting.push(request);
             pause = first;
         }
-        tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.asked() => {
+                let message = "not waited for any longer";
+                for request in waiting.drain(..) {
+                    drop(request.reply.send(Err(Error::new(Sort::Refused, INTERRUPTED, message))));
+                }
+                continue;
+            }
+        }
         // Others of this type are about to be waited for too: let them come along, within reason.
         let held = Instant::now();
         while under_way.load(Ordering::Relaxed) > 0 && held.elapsed() < Duration::from_secs(2) {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::{
     hands::{About, Hands},
     settle::{Likeness, Poller, Until},
+    stop::Stop,
 };
 use crate::{
     aws::{ADDRESS, ENVIRONMENT, Error, Result, STACK, Sort},
@@ -40,6 +41,7 @@ pub struct Job {
     pub parents: Vec<String>,
     /// Hears AWS's status in between.
     pub status: mpsc::UnboundedSender<String>,
+    pub stop: Stop,
 }
 
 /// How often a create is tried whose answer does not come.
@@ -95,7 +97,7 @@ impl Job {
         loop {
             let made = {
                 let _under_way = self.poller.under_way();
-                patiently(self.patience(), Again::AfterAnswer, || self.hands.create(&self.about)).await
+                self.patiently(self.patience(), Again::AfterAnswer, || self.hands.create(&self.about)).await
             };
             let error = match made {
                 Ok(id) => return Ok(id),
@@ -154,7 +156,7 @@ impl Job {
             if let Some(pointer) = self.about.kind.protection.filter(|_| self.unprotect) {
                 self.unprotect(live, pointer).await?;
             }
-            patiently(Duration::from_secs(900), Again::Always, || self.hands.delete(&self.about, live)).await?;
+            self.patiently(Duration::from_secs(900), Again::Always, || self.hands.delete(&self.about, live)).await?;
         }
         if self.about.kind.usual < ASYNCHRONOUS {
             return Ok(());
@@ -172,7 +174,7 @@ impl Job {
             _ => return Ok(()),
         }
         let changed = Changed(vec![pointer.to_owned()]);
-        patiently(self.patience(), Again::Always, || self.hands.update(&self.about, &live.id, &live.spec, &open, &changed)).await
+        self.patiently(self.patience(), Again::Always, || self.hands.update(&self.about, &live.id, &live.spec, &open, &changed)).await
     }
 
     /// Takes the marks off: from then on it is nobody's.
@@ -233,7 +235,7 @@ impl Job {
     async fn bring(&self, id: &str, before: &Value, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
         let changed = Changed(missing.iter().map(|field| field.at.clone()).collect());
         let update = || self.hands.update(&self.about, id, before, &self.about.spec, &changed);
-        match patiently(self.patience(), Again::AfterAnswer, update).await {
+        match self.patiently(self.patience(), Again::AfterAnswer, update).await {
             Ok(()) => Ok(Some(missing)),
             Err(error) if error.sort == Sort::Unreachable => Ok(None),
             Err(error) => Err(error),
@@ -255,7 +257,36 @@ impl Job {
     }
 
     async fn retag(&self, live: (&str, Option<&str>), from: &Tags, to: &Tags, action: Action) -> Result<()> {
-        patiently(self.patience(), Again::Always, || self.hands.retag(&self.about, live, from, to, action)).await
+        self.patiently(self.patience(), Again::Always, || self.hands.retag(&self.about, live, from, to, action)).await
+    }
+
+    /// The one retry policy above the SDK's: what AWS says will pass is tried again with growing pauses, for at most `patience`.
+    async fn patiently<T, F: Future<Output = Result<T>>>(&self, patience: Duration, again: Again, call: impl Fn() -> F) -> Result<T> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(500);
+        loop {
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let patience = match error.sort {
+                Sort::Conflict => patience,
+                // IAM takes about 8 s, rarely more than a minute; longer means that the role really lacks what is asked.
+                Sort::NotYet | Sort::Throttled => patience.min(Duration::from_secs(120)),
+                // What was made a moment ago may not be known everywhere yet.
+                Sort::Gone => patience.min(Duration::from_secs(30)),
+                Sort::Unreachable if again == Again::Always => patience.min(Duration::from_secs(60)),
+                _ => return Err(error),
+            };
+            if start.elapsed() + pause > patience || self.stop.is_asked() {
+                return Err(error);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.asked() => return Err(error),
+            }
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
     }
 
     /// How long "not yet" and "in use" are waited for.
@@ -277,30 +308,4 @@ enum Again {
     Always,
     /// It may have been served: look first.
     AfterAnswer,
-}
-
-/// The one retry policy above the SDK's: what AWS says will pass is tried again with growing pauses, for at most `patience`.
-async fn patiently<T, F: Future<Output = Result<T>>>(patience: Duration, again: Again, call: impl Fn() -> F) -> Result<T> {
-    let start = Instant::now();
-    let mut pause = Duration::from_millis(500);
-    loop {
-        let error = match call().await {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        };
-        let patience = match error.sort {
-            Sort::Conflict => patience,
-            // IAM takes about 8 s, rarely more than a minute; longer means that the role really lacks what is asked.
-            Sort::NotYet | Sort::Throttled => patience.min(Duration::from_secs(120)),
-            // What was made a moment ago may not be known everywhere yet.
-            Sort::Gone => patience.min(Duration::from_secs(30)),
-            Sort::Unreachable if again == Again::Always => patience.min(Duration::from_secs(60)),
-            _ => return Err(error),
-        };
-        if start.elapsed() + pause > patience {
-            return Err(error);
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(10));
-    }
 }
