@@ -168,6 +168,9 @@ impl State {
 
 /// Reads find nothing; writes are refused.
 fn unscripted(service: &str, action: &str, request: &Request) -> Answer {
+    if request.method == "HEAD" {
+        return (404, String::new());
+    }
     let json = header(&request.headers, "x-amz-target").is_some() || action.contains(' ');
     match (writes(request, action), json, service) {
         (true, true, _) => refused(400, "NotScripted", action),
