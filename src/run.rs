@@ -99,6 +99,12 @@ impl Unfinished {
         Hints { ids: BTreeMap::new(), ..hints(&self.touched) }
     }
 
+    /// Whether what comes next is one with the unfinished runs, so that undoing it undoes them too. Not where they were left standing on
+    /// purpose, nor where something is gone that can't be made again as it was: from there the way leads forward.
+    fn goes_on(&self) -> bool {
+        self.chain.last().is_some_and(|last| !was_kept(last)) && !self.chain.iter().any(Replay::has_cleared)
+    }
+
     /// Tokens of creates without an answer that are to be made again the same.
     fn tokens(&self, stack: &Stack) -> BTreeMap<Address, String> {
         let open = self.touched.iter().filter(|(address, touched)| {
@@ -116,7 +122,7 @@ impl Run {
     /// When the run can't even begin: nothing was changed then.
     pub async fn apply(mut self, way: Forward<'_>, unfinished: &Unfinished) -> Result<Ended> {
         let Forward { stack, plan, world, nulls, roll_back } = way;
-        let goes_on = unfinished.chain.last().is_some_and(|last| !was_kept(last));
+        let goes_on = unfinished.goes_on();
         let chain = if goes_on { unfinished.chain.clone() } else { Vec::new() };
         let (journal, began) = self.begin(unfinished.revision().filter(|_| goes_on)).await?;
         let before: BTreeMap<Address, Live> = plan.changes.iter().filter_map(|c| Some((c.address.clone(), c.before.clone()?))).collect();

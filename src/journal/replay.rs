@@ -124,9 +124,23 @@ impl Replay {
         }
     }
 
-    /// Whether the run went past the point from which it only goes forward.
-    pub fn past_pivot(&self) -> bool {
-        self.lines.iter().any(|line| line.record == Record::Pivot)
+    /// Whether the run deleted something on its way forward, after everything new was there: it may hold what can't be made anew.
+    pub fn has_cleared(&self) -> bool {
+        let mut past_pivot = false;
+        let mut leaving = BTreeSet::new();
+        for line in &self.lines {
+            match &line.record {
+                Record::Pivot => past_pivot = true,
+                Record::Rollback { .. } => return false,
+                Record::Intent(intent) if past_pivot && matches!(intent.action, Action::Delete | Action::Forget) => {
+                    leaving.insert(line.n);
+                }
+                Record::Result { of, end } if leaving.contains(of) && !matches!(end, End::Refused { .. }) => return true,
+                _ => {}
+            }
+        }
+        // A call without a result may have been served.
+        leaving.iter().any(|n| self.state.open.contains(n))
     }
 }
 
