@@ -63,6 +63,13 @@ pub enum Back {
 }
 
 impl Back {
+    /// What could only be put back as a new one.
+    pub fn made_anew(&self) -> Vec<&Address> {
+        match self {
+            Back::Tried(outcome) => outcome.done.iter().filter(|(_, op)| *op == Op::Create).map(|(address, _)| address).collect(),
+            Back::Failed(_) => Vec::new(),
+        }
+    }
     /// Whether everything is as it was.
     pub fn is_whole(&self) -> bool {
         matches!(self, Back::Tried(outcome) if outcome.is_whole())

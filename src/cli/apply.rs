@@ -231,7 +231,16 @@ pub fn tell(ended: &Ended, command: &str, target: &Target) -> u8 {
     let undo = command_line("rollback", target);
     match ended.outcome {
         Outcome::RolledBack => {
-            report::talk("Everything is as it was before.");
+            let anew = ended.back.as_ref().map(Back::made_anew).unwrap_or_default();
+            if anew.is_empty() {
+                report::talk("Everything is as it was before.");
+            } else {
+                let anew: Vec<String> = anew.iter().map(ToString::to_string).collect();
+                report::talk(&format!(
+                    "Everything is as it was before; made anew, because the old one had to go first: {}.",
+                    anew.join(", ")
+                ));
+            }
             if ended.interrupted { INTERRUPTED } else { FAILED }
         }
         Outcome::Kept => {
