@@ -10,7 +10,7 @@ VOLATILE = {
     'IssuedAt', 'NotBefore', 'NotAfter', 'RoleLastUsed', 'UpdateDate', 'createdAt', 'modifiedAt', 'ValidTo',
     # what AWS draws for itself and nobody wrote,
     'AllocationId', 'AssociationId', 'CallerReference', 'CustomerOwnedIp', 'DbiResourceId', 'CurrentKeyMaterialId', 'ENI', 'LockToken',
-    'Main', 'NetworkInterfaceId', 'NetworkInterfaceIds', 'OwnerId', 'PrivateIp', 'PrivateIpAddress', 'PublicIp', 'RoleId', 'PolicyId',
+    'Main', 'NetworkInterfaceId', 'NetworkInterfaceIds', 'OwnerId', 'PrivateIp', 'PrivateIpAddress', 'PublicIp', 'RoleId', 'PolicyId', 'platformVersion',
     'InstanceProfileId', 'RouteTableAssociationId', 'SecurityGroupRuleId', 'SerialNumber', 'VersionIdsToStages', 'certificateAuthority',
     'endpoint', 'Endpoint', 'NameServers', 'DefaultVersionId', 'resources', 'ResponseMetadata', 'DnsEntries',
     # and what counts how often something was changed.
