@@ -12,12 +12,12 @@ use crate::{
     aws::{Error, Result, Sort},
     backend::Lease,
     cloud::Cloud,
-    discover::{Hints, World, address_of, discover_afresh, kind_of, unmarked},
+    discover::{Hints, World, address_of, discover, discover_afresh, kind_of, unmarked},
     execute::{self, Event, Hands, Stop, Ways, execute},
     history::{FORMAT, History, Revision, was_kept},
     journal::{Begin, Journal, Outcome, Record, Replay, Touched, touched},
     kind::Live,
-    plan::{Nulls, Op, Plan, Target, restore, target_stack},
+    plan::{Nulls, Op, Plan, Target, holders, loses, restore, target_stack},
     resource::Tags,
     stack::{Address, Stack},
 };
@@ -198,7 +198,7 @@ impl Run {
             self.events.send(Event::RollingBack { why: why.to_owned() }).ok();
             chain.push(self.history.journal(self.begin.revision).await?);
             let touched = touched(&chain);
-            let back = WayBack::plan(&self.cloud, (&stack.name, &stack.environment), &touched, &self.begin.account).await?;
+            let back = WayBack::plan(&self.cloud, stack, &touched, &self.begin.account).await?;
             if let Some(obstacle) = back.plan.obstacles.first() {
                 return Err(Error::new(Sort::Refused, "Obstacle", format!("{}: {}", obstacle.message, obstacle.help)));
             }
@@ -264,16 +264,25 @@ pub struct WayBack {
 }
 
 impl WayBack {
-    /// Reads what is there and plans to undo what `touched` says. `name` is the stack's and the environment's.
+    /// Reads what is there and plans to undo what `touched` says. `definition` tells whose it is, and what needs what.
     ///
     /// # Errors
     /// When what is there can't be read.
-    pub async fn plan(cloud: &Cloud, name: (&str, &str), touched: &BTreeMap<Address, Touched>, account: &str) -> Result<WayBack> {
-        let targets = targets(touched);
+    pub async fn plan(cloud: &Cloud, definition: &Stack, touched: &BTreeMap<Address, Touched>, account: &str) -> Result<WayBack> {
+        let mut targets = targets(touched);
+        let name = (&definition.name, &definition.environment);
         let mut stack = target_stack(name.0, name.1, &targets);
         let mut world = discover_afresh(cloud, &stack, hints(touched)).await?;
         if wait_until_visible(cloud, &world, touched).await {
             world = discover_afresh(cloud, &stack, hints(touched)).await?;
+        }
+        if loses(&targets, &world) {
+            let holders = holders(definition, &targets, &discover(cloud, definition, hints(touched)).await?);
+            if !holders.is_empty() {
+                targets.extend(holders);
+                stack = target_stack(name.0, name.1, &targets);
+                world = discover_afresh(cloud, &stack, hints(touched)).await?;
+            }
         }
         let forgotten = touched.values().filter(|touched| touched.forgotten).filter_map(|touched| touched.before.as_ref());
         let forgotten = forgotten.map(|live| (live.clone(), unmarked(&live.tags))).collect();

@@ -20,7 +20,7 @@ pub use batch::DnsChanges;
 pub use calls::{Calls, Count};
 pub use error::{Error, Result, Sort, found};
 pub use read::each;
-pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope};
+pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope, UNMARKED};
 pub use tags::Service;
 pub use words::{text, word};
 

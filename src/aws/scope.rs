@@ -17,6 +17,9 @@ pub const ADDRESS: &str = "acme:address";
 /// Mark: what becomes of the data, when the definition says so.
 pub const ON_DELETE: &str = "acme:on-delete";
 
+/// Stands beside marks that a list told from something else than tags, because a crash came before those were set: none of them is there.
+pub const UNMARKED: &str = "acme:unmarked";
+
 /// What a `list` shall return: all of one stack and environment, plus what has a wanted name without our marks.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    aws::{Aws, Error, Result, Sort},
+    aws::{Aws, Error, Result, Sort, UNMARKED},
     resource::Tags,
 };
 
@@ -112,6 +112,8 @@ pub struct Retag<'a> {
 impl<'a> Retag<'a> {
     /// What brings a resource's tags from `before` to `after`.
     pub fn new(id: &'a str, arn: Option<&'a str>, before: &Tags, after: &'a Tags) -> Retag<'a> {
+        let none = Tags::new();
+        let before = if before.contains_key(UNMARKED) { &none } else { before };
         let set = after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
         let remove = before.keys().filter(|k| !after.contains_key(*k) && !k.starts_with("aws:")).cloned().collect();
         Retag { id, arn: arn.unwrap_or(id), set, remove, after }

@@ -66,8 +66,7 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
     if let Some(damage) = unfinished.chain.iter().find_map(|replay| replay.damage.as_ref()) {
         report::talk(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));
     }
-    let name = (session.stack.name.as_str(), session.stack.environment.as_str());
-    let back = WayBack::plan(&session.cloud, name, &unfinished.touched, &who.1).await?;
+    let back = WayBack::plan(&session.cloud, &session.stack, &unfinished.touched, &who.1).await?;
     show(&back.plan, global)?;
     if !agreed(arguments, session, &back.plan)? {
         return Ok(FAILED);

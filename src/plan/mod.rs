@@ -26,7 +26,7 @@ use crate::{
 pub use diff::{FieldDiff, Nulls, diff};
 pub use order::{critical_path, longest_roads};
 pub use pair::Foreign;
-pub use restore::{Target, restore, target_stack};
+pub use restore::{Target, holders, loses, restore, target_stack};
 
 /// What happens to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -57,17 +57,9 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, T
 /// Plans to put `targets` back. `stack` is their [`target_stack`]; references in it to what has to be made anew are made to follow it. What
 /// is live at no target's address is left alone. Pure.
 pub fn restore(stack: &mut Stack, targets: &BTreeMap<Address, Target>, world: &World, region: &str, account: &str) -> Plan {
-    let (paired_live, doubles) = {
-        let paired = pair::pair(stack, world);
-        (paired.live.into_iter().map(|(address, live)| (address, live.clone())).collect(), paired.left_over.into_iter().cloned().collect())
-    };
-    let (paired_live, doubles): (BTreeMap<Address, Live>, Vec<Live>) = (paired_live, doubles);
-    follow_the_new(stack, targets, &paired_live);
-    let paired = pair::Paired {
-        live: paired_live.iter().map(|(address, live)| (address.clone(), live)).collect(),
-        left_over: Vec::new(),
-        foreign: Vec::new(),
-    };
+    let pair::Paired { live, left_over: doubles, .. } = pair::pair(stack, world);
+    follow_the_new(stack, targets, &live);
+    let paired = pair::Paired { live, left_over: Vec::new(), foreign: Vec::new() };
     let mut planner =
         Planner { world: &paired, changes: BTreeMap::new(), obstacles: Vec::new(), nulls: Nulls::Absent, fresh: fresh(targets) };
     for address in super::order::topological(stack) {
@@ -96,26 +88,86 @@ fn fresh(targets: &BTreeMap<Address, Target>) -> BTreeSet<Address> {
     targets.iter().filter(|(_, target)| target.fresh).map(|(address, _)| address.clone()).collect()
 }
 
-/// What has to be made anew gets another id: whatever held the old one is made to hold the new one.
-fn follow_the_new(stack: &mut Stack, targets: &BTreeMap<Address, Target>, live: &BTreeMap<Address, Live>) {
-    let mut anew: BTreeMap<&str, Option<String>> = BTreeMap::new();
-    for (address, target) in targets {
-        let Some(before) = target.before.as_ref().filter(|_| !live.contains_key(address)) else { continue };
-        let names = [(Some(before.id.as_str()), "id"), (before.arn(), "arn")];
-        for (text, output) in names.into_iter().filter_map(|(text, output)| Some((text?, output))) {
-            // Names are unique within a type only: what two share stands for neither.
-            let reference = format!("${{{address}.{output}}}");
-            anew.entry(text).and_modify(|known| *known = known.take().filter(|known| *known == reference)).or_insert(Some(reference));
+/// What stood at an address before and is no longer there: what stands there again has another id.
+struct Lost<'a> {
+    resources: BTreeMap<&'a Address, &'a Live>,
+    /// References to the new one, by the id or ARN of the old one. Names are unique within a type only: what two share stands for neither.
+    references: BTreeMap<&'a str, Option<String>>,
+}
+
+impl<'a> Lost<'a> {
+    fn of(targets: &'a BTreeMap<Address, Target>, live: &BTreeMap<Address, &Live>) -> Lost<'a> {
+        let mut lost = Lost { resources: BTreeMap::new(), references: BTreeMap::new() };
+        for (address, target) in targets {
+            let gone = |before: &&Live| live.get(address).is_none_or(|live| live.id != before.id);
+            let Some(before) = target.before.as_ref().filter(gone) else { continue };
+            lost.resources.insert(address, before);
+            for (output, text) in [("id", Some(before.id.as_str())), ("arn", before.arn())] {
+                let Some(text) = text.filter(|text| !is_named(before, text)) else { continue };
+                let reference = format!("${{{address}.{output}}}");
+                let known = lost.references.entry(text);
+                known.and_modify(|known| *known = known.take().filter(|known| *known == reference)).or_insert(Some(reference));
+            }
         }
+        lost
     }
-    if anew.is_empty() {
+
+    /// The reference that stands for a text in the spec of a resource with these needs. What it needs it may also hold by an address on
+    /// the net: host names and IP addresses are drawn anew. Other outputs are the ids of others, or come again as they were.
+    fn reference(&self, text: &str, own: &Address, needs: &BTreeSet<Address>) -> Option<String> {
+        if let Some(known) = self.references.get(text) {
+            let itself = format!("${{{own}.");
+            return known.clone().filter(|reference| !reference.starts_with(&itself));
+        }
+        let mut needed = needs.iter().filter(|_| text.contains('.')).filter_map(|need| Some((need, self.resources.get(need)?)));
+        needed.find_map(|(need, before)| {
+            let (output, _) = before.outputs.as_object()?.iter().find(|(_, value)| value.as_str() == Some(text))?;
+            Some(format!("${{{need}.{output}}}"))
+        })
+    }
+}
+
+/// Whether an id or ARN is made of the name alone: then the new one has it too.
+fn is_named(live: &Live, text: &str) -> bool {
+    let name = live.spec.get("name").and_then(Value::as_str);
+    name.and_then(|name| text.strip_suffix(name)).is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', ':']))
+}
+
+/// What the run that is undone did not touch, but holds something that it lost: it goes along. `definition` tells what needs what.
+pub fn holders(definition: &Stack, targets: &BTreeMap<Address, Target>, world: &World) -> BTreeMap<Address, Target> {
+    let live = pair::pair(definition, world).live;
+    let lost = Lost::of(targets, &live);
+    let holder = |(address, live): (&Address, &&Live)| {
+        let needs = definition.resources.get(address).map(|declared| declared.needs.clone()).unwrap_or_default();
+        // A field that can't change in place would have it replaced: it goes on with what it has.
+        let mut open = live.spec.clone();
+        for at in resources::kind(&live.kind).into_iter().flat_map(|kind| kind.replace) {
+            open.pointer_mut(at).map(Value::take);
+        }
+        let mut holds = false;
+        expression::each_string(&open, &mut |text| holds |= lost.reference(text, address, &needs).is_some());
+        let (before, expected, tags) = (Some((*live).clone()), live.spec.clone(), live.tags.clone());
+        holds.then(|| (address.clone(), Target { before, expected, tags, needs, fresh: false }))
+    };
+    live.iter().filter(|(address, _)| !targets.contains_key(*address)).filter_map(holder).collect()
+}
+
+/// Whether something has to be made anew, so that others may have to follow it.
+pub fn loses(targets: &BTreeMap<Address, Target>, world: &World) -> bool {
+    let ids: BTreeSet<&str> = world.iter().map(|live| live.id.as_str()).collect();
+    targets.values().filter_map(|target| target.before.as_ref()).any(|before| !ids.contains(before.id.as_str()))
+}
+
+/// Whatever held what is lost is made to hold the new one.
+fn follow_the_new(stack: &mut Stack, targets: &BTreeMap<Address, Target>, live: &BTreeMap<Address, &Live>) {
+    let lost = Lost::of(targets, live);
+    if lost.resources.is_empty() {
         return;
     }
     for declared in stack.resources.values_mut() {
-        let own = format!("${{{}.", declared.address);
+        let (own, before) = (&declared.address, &declared.needs);
         rewrite(&mut declared.spec, &mut |text| {
-            let reference = anew.get(text.as_str()).cloned().flatten().filter(|reference| !reference.starts_with(&own));
-            if let Some(reference) = reference {
+            if let Some(reference) = lost.reference(text, own, before) {
                 *text = reference;
             }
         });

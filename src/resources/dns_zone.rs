@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, each, found, tags},
+    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, UNMARKED, each, found, tags},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource, Tags},
     types::{DnsName, Ref},
 };
@@ -220,6 +220,6 @@ fn zone_vpc(cx: &Cx<'_>, vpc: &Ref<Vpc>) -> ZoneVpc {
 fn marks(reference: &str, scope: &Scope) -> Option<Tags> {
     let rest = reference.strip_prefix(&format!("acme/{}/{}/", scope.stack, scope.environment))?;
     let (address, _) = rest.rsplit_once('/')?;
-    let marks = [(STACK, scope.stack.as_str()), (ENVIRONMENT, &scope.environment), (ADDRESS, address)];
+    let marks = [(STACK, scope.stack.as_str()), (ENVIRONMENT, &scope.environment), (ADDRESS, address), (UNMARKED, "")];
     Some(marks.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    process::Output,
     sync::Arc,
     time::Duration,
 };
@@ -47,23 +48,35 @@ impl Acme {
         Acme { arguments: all, state: self.state.clone() }
     }
 
+    /// The same at another endpoint.
+    pub fn at(&self, endpoint: &str) -> Acme {
+        let mut arguments = self.arguments.clone();
+        arguments[1] = endpoint.to_owned();
+        Acme { arguments, state: self.state.clone() }
+    }
+    /// One that remembers what this one remembers now, and from now on for itself.
+    pub fn twin(&self) -> Acme {
+        let twin = Acme::new(self.arguments.clone());
+        copy(self.state.path(), twin.state.path()).expect("its memory can be copied");
+        twin
+    }
+
     /// Runs a command on a stack; there is no terminal.
     pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
-        let inner = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
-        let mut whole = Command::from_std(inner);
+        Done::of(Command::from_std(self.command(command, stack, more)).timeout(Duration::from_secs(120)).output().expect("acme runs"))
+    }
+
+    /// The process that runs a command on a stack, not yet started.
+    pub fn command(&self, command: &str, stack: &Path, more: &[&str]) -> std::process::Command {
+        let mut whole = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
         whole
             .env("XDG_STATE_HOME", self.state.path())
             .env("NO_COLOR", "1")
-            .timeout(Duration::from_secs(120))
             .env_remove("RUST_LOG")
             .env_remove("ACME_BACKEND")
             .current_dir(env!("CARGO_MANIFEST_DIR"));
-        let output = whole.arg(command).arg(stack).args(&self.arguments).args(more).output().expect("acme runs");
-        Done {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        whole.arg(command).arg(stack).args(&self.arguments).args(more);
+        whole
     }
 
     pub fn apply(&self, stack: &Path) {
@@ -84,6 +97,14 @@ impl Acme {
 }
 
 impl Done {
+    /// `code` is -1 where a signal ended it.
+    pub fn of(output: Output) -> Done {
+        Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
     /// The command succeeded.
     pub fn ok(self) -> Done {
         assert_eq!(self.code, 0, "acme failed:\n{}{}", self.stdout, self.stderr);
@@ -114,6 +135,20 @@ impl Plan {
         let fields = changes.iter().filter(|c| c["address"] == address).filter_map(|c| c["fields"].as_array()).flatten();
         fields.filter_map(|field| field["at"].as_str()).map(str::to_owned).collect()
     }
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// The repository's own stacks.

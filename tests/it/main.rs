@@ -3,6 +3,7 @@
 
 mod acme;
 mod backend;
+mod exhaust;
 mod flow;
 mod harness;
 mod local;

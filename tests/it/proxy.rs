@@ -1,12 +1,14 @@
-//! A loopback proxy in front of a stand-in: counts the calls, throttles, and lets reads lag behind writes.
+//! A loopback proxy in front of a stand-in: counts the calls, throttles, lets reads lag behind writes, and makes trouble of one write.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
+    io::{Error, ErrorKind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::wire::{Request, Response, Server, ec2_error, form, header, name, query_error, rest_json_error, send, writes, xml};
+use crate::wire::{Request, Response, Server, ec2_error, form, header, json_error, name, query_error, rest_json_error, send, writes, xml};
 
 /// What goes wrong on the way.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +17,31 @@ pub struct Faults {
     pub throttle_every: Option<usize>,
     /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
     pub lag: BTreeMap<&'static str, Duration>,
+    /// What happens to one write, counted from 1.
+    pub at_write: Option<(usize, Trouble)>,
+}
+
+/// What happens to a write.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// It is refused for lack of permission, and does not reach the stand-in.
+    Refuse,
+    /// It is served, but no answer comes back.
+    Lose,
+    /// The caller is killed before the write reaches the stand-in.
+    KillBefore(Kill),
+    /// The caller is killed when the write is served, before it hears so.
+    KillAfter(Kill),
+}
+
+/// Kills the caller.
+#[derive(Clone)]
+pub struct Kill(pub Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Kill")
+    }
 }
 
 /// One call that reached the proxy.
@@ -46,6 +73,12 @@ struct Shared {
 struct State {
     seen: Vec<Seen>,
     calls: usize,
+    writes: usize,
+    /// Service and action of the write that trouble was made of.
+    troubled: Option<String>,
+    /// The caller is dead: what it still sent goes nowhere.
+    dead: bool,
+    under_way: usize,
     /// What was created, by service: the request parameter (empty: any) and value that name it, and when.
     created: Vec<(String, &'static str, String, Instant)>,
     /// Answers to reads, taken right before a write, by service and request: what a lagging replica still says.
@@ -64,6 +97,16 @@ impl Proxy {
     /// What was called since the last time this was asked.
     pub fn take(&self) -> Calls {
         Calls(std::mem::take(&mut self.shared.state().seen))
+    }
+    /// Service and action of the write that trouble was made of; `None` when there was none of that number.
+    pub fn troubled(&self) -> Option<String> {
+        self.shared.state().troubled.clone()
+    }
+    /// Waits until everything that reached the stand-in is served.
+    pub fn rest(&self) {
+        while self.shared.state().under_way > 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
@@ -101,19 +144,52 @@ impl Shared {
     fn answer(&self, request: &Request) -> std::io::Result<Response> {
         let (service, action) = name(request);
         let write = writes(request, &action);
-        let calls = {
+        let (calls, trouble) = {
             let mut state = self.state();
+            if state.dead {
+                return Err(ErrorKind::ConnectionAborted.into());
+            }
             state.calls += 1;
-            state.calls
+            state.writes += usize::from(write);
+            let trouble = self.faults.at_write.as_ref().filter(|(number, _)| write && *number == state.writes).map(|(_, trouble)| trouble);
+            if trouble.is_some() {
+                state.troubled = Some(format!("{service} {action}"));
+            }
+            state.dead |= matches!(trouble, Some(Trouble::KillBefore(_)));
+            state.under_way += 1;
+            (state.calls, trouble)
         };
-        let throttled = self.faults.throttle_every.filter(|n| calls % n == 0).map(|_| throttling(&service));
-        let (response, fault) =
-            match throttled.or_else(|| self.unknown(&service, &action, request)).or_else(|| self.past(&service, write, request)) {
-                Some(response) => (response, true),
-                None => (self.forward(&service, &action, write, request)?, false),
-            };
-        self.state().seen.push(Seen { service, action, write, status: response.status, fault });
+        let answered = match trouble {
+            Some(trouble) => self.troubled(trouble, &service, &action, request),
+            None => self.untroubled(calls, &service, &action, write, request),
+        };
+        let mut state = self.state();
+        state.under_way -= 1;
+        let (response, fault) = answered?;
+        state.seen.push(Seen { service, action, write, status: response.status, fault });
         Ok(response)
+    }
+
+    fn untroubled(&self, calls: usize, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<(Response, bool)> {
+        let throttled = self.faults.throttle_every.filter(|n| calls % n == 0).map(|_| throttling(service));
+        match throttled.or_else(|| self.unknown(service, action, request)).or_else(|| self.past(service, write, request)) {
+            Some(response) => Ok((response, true)),
+            None => Ok((self.forward(service, action, write, request)?, false)),
+        }
+    }
+
+    fn troubled(&self, trouble: &Trouble, service: &str, action: &str, request: &Request) -> std::io::Result<(Response, bool)> {
+        match trouble {
+            Trouble::Refuse => return Ok((refusal(service, action), true)),
+            Trouble::Lose => drop(self.forward(service, action, true, request)?),
+            Trouble::KillBefore(kill) => kill.0(),
+            Trouble::KillAfter(kill) => {
+                self.forward(service, action, true, request)?;
+                self.state().dead = true;
+                kill.0();
+            }
+        }
+        Err(Error::from(ErrorKind::ConnectionAborted))
     }
 
     fn forward(&self, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<Response> {
@@ -233,10 +309,19 @@ fn throttling(service: &str) -> Response {
         "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" => query_error(400, "Throttling", "Rate exceeded"),
         "s3" => xml(503, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"),
         "eks" => rest_json_error(429, "ThrottlingException", "Rate exceeded"),
-        _ => {
-            let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
-            Response { status: 400, headers: vec![("content-type".into(), "application/x-amz-json-1.1".into())], body: body.into() }
-        }
+        _ => json_error("ThrottlingException", "Rate exceeded"),
+    }
+}
+
+/// The refusal of a call that the caller may not make, in the protocol of the service.
+fn refusal(service: &str, action: &str) -> Response {
+    let message = format!("User is not authorized to perform: {service}:{action}");
+    match service {
+        "ec2" => ec2_error(403, "UnauthorizedOperation", "You are not authorized to perform this operation."),
+        "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" => query_error(403, "AccessDenied", &message),
+        "s3" => xml(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"),
+        "eks" => rest_json_error(403, "AccessDeniedException", &message),
+        _ => json_error("AccessDeniedException", &message),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::{
     fs::{self, File},
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
@@ -18,11 +18,36 @@ use serde_json::Value;
 /// What goes into the virtual environment; another text makes another environment.
 const REQUIREMENTS: &[&str] = &["moto[server]==5.2.1", "ministack==1.5.33", "boto3==1.43.106"];
 
-/// Ends the server when the test's end of the pipe closes, however the test ended; so nothing outlives a killed test run.
+/// Ends the server when the test's end of the pipe closes, however the test ended; so nothing outlives a killed test run. `save NAME` on
+/// that pipe remembers what ministack holds, `load NAME` makes it hold that again.
 const LAUNCHER: &str = "
-import os, sys, threading
+import copy, os, sys, threading
+answers = os.fdopen(os.dup(1), 'w')
+os.dup2(2, 1)
+saved = {}
+def stores():
+    from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
+    for name, module in list(sys.modules.items()):
+        for value in list(vars(module).values()) if name.startswith('ministack.services') else []:
+            if isinstance(value, (AccountRegionScopedDict, AccountScopedDict)):
+                yield value._data
+            elif isinstance(value, set):
+                yield value
+def save(name):
+    saved[name] = copy.deepcopy({id(store): store for store in stores()})
+def load(name):
+    held = copy.deepcopy(saved[name])
+    for store in stores():
+        # A set of a module that was imported since may be a constant.
+        if id(store) in held or isinstance(store, dict):
+            then = held.get(id(store), {})
+            store.clear()
+            store.update(then)
 def watch():
-    sys.stdin.buffer.read()
+    for line in sys.stdin:
+        command, name = line.split()
+        {'save': save, 'load': load}[command](name)
+        print(line, end='', file=answers, flush=True)
     os._exit(0)
 threading.Thread(target=watch, daemon=True).start()
 which, port = sys.argv[1:3]
@@ -57,8 +82,26 @@ pub struct Standin {
     pub kind: Kind,
     pub url: String,
     server: Child,
+    console: Mutex<Console>,
     _folder: tempfile::TempDir,
     _turn: Turn,
+}
+
+/// A process that answers each line with a line.
+struct Console(ChildStdin, BufReader<ChildStdout>);
+
+impl Console {
+    fn of(child: &mut Child) -> Console {
+        let (stdin, stdout) = (child.stdin.take().expect("a pipe in"), child.stdout.take().expect("a pipe out"));
+        Console(stdin, BufReader::new(stdout))
+    }
+    fn ask(&mut self, line: &str) -> String {
+        writeln!(self.0, "{line}").expect("it listens");
+        let mut answer = String::new();
+        self.1.read_line(&mut answer).expect("it answers");
+        assert!(!answer.is_empty(), "`{line}` ended the process");
+        answer
+    }
 }
 
 impl Standin {
@@ -79,12 +122,13 @@ impl Standin {
                 .env("DOCKER_HOST", "unix:///nonexistent")
                 .env("TMPDIR", folder.path())
                 .stdin(Stdio::piped())
-                .stdout(log.try_clone().expect("a second handle"))
+                .stdout(Stdio::piped())
                 .stderr(log)
                 .spawn()
                 .expect("python starts");
+            let console = Mutex::new(Console::of(&mut server));
             if answers(&mut server, port) {
-                return Standin { kind, url: format!("http://127.0.0.1:{port}"), server, _folder: folder, _turn: turn };
+                return Standin { kind, url: format!("http://127.0.0.1:{port}"), server, console, _folder: folder, _turn: turn };
             }
             let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
             eprintln!("{} did not start on port {port}:\n{log}", kind.name());
@@ -100,6 +144,19 @@ impl Standin {
         boto(&self.url, script)
     }
 
+    /// Remembers what ministack holds now.
+    pub fn save(&self, name: &str) {
+        self.console("save", name);
+    }
+    /// Makes ministack hold what it held when that was saved. Nothing may be under way.
+    pub fn load(&self, name: &str) {
+        self.console("load", name);
+    }
+    fn console(&self, command: &str, name: &str) {
+        assert_eq!(self.kind, Kind::Ministack, "only ministack's stores are known");
+        self.console.lock().expect("the console").ask(&format!("{command} {name}"));
+    }
+
     /// Everything that exists here and was not there from the beginning, by service; empty lists left out.
     pub fn everything(&self) -> Value {
         self.boto(include_str!("everything.py"))
@@ -108,22 +165,56 @@ impl Standin {
 
 impl Drop for Standin {
     fn drop(&mut self) {
-        drop(self.server.stdin.take());
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
 }
 
 pub fn boto(url: &str, script: &str) -> Value {
-    let whole = format!(
-        "import boto3, json, sys\nfrom botocore.config import Config\nout = {{}}\n\
-         def client(service):\n    return boto3.client(service, endpoint_url='{url}', region_name='us-east-1', \
-         config=Config(s3={{'addressing_style': 'path'}}, retries={{'max_attempts': 8}}))\n\
-         {script}\nprint(json.dumps(out, default=str))\n"
-    );
+    let whole = format!("{}\n{script}\nprint(json.dumps(out, default=str))\n", prelude(url));
     let done = with_credentials(Command::new(python())).args(["-c", &whole]).output().expect("python runs");
     assert!(done.status.success(), "boto3 script failed:\n{script}\n{}", String::from_utf8_lossy(&done.stderr));
     serde_json::from_slice(&done.stdout).expect("the script prints JSON")
+}
+
+fn prelude(url: &str) -> String {
+    format!(
+        "import boto3, functools, json, sys\nfrom botocore.config import Config\nout = {{}}\n@functools.cache\n\
+         def client(service):\n    return boto3.client(service, endpoint_url='{url}', region_name='us-east-1', \
+         config=Config(s3={{'addressing_style': 'path'}}, retries={{'max_attempts': 8}}))\n"
+    )
+}
+
+/// Runs one script again and again, in one process: importing boto3 takes longer than the script.
+pub struct Witness {
+    python: Child,
+    console: Console,
+}
+
+impl Witness {
+    pub fn start(url: &str, script: &str) -> Witness {
+        let text = serde_json::to_string(script).expect("a text is JSON, and Python");
+        let whole = format!(
+            "{}\nsource = compile({text}, 'script', 'exec')\nfor _ in sys.stdin:\n    scope = {{**globals(), 'out': {{}}}}\n    \
+             exec(source, scope)\n    print(json.dumps(scope['out'], default=str), flush=True)\n",
+            prelude(url)
+        );
+        let mut command = with_credentials(Command::new(python()));
+        let mut python = command.args(["-c", &whole]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
+        let console = Console::of(&mut python);
+        Witness { python, console }
+    }
+    /// What the script puts into `out` now.
+    pub fn look(&mut self) -> Value {
+        serde_json::from_str(&self.console.ask("look")).expect("the script prints JSON")
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let _ = self.python.kill();
+        let _ = self.python.wait();
+    }
 }
 
 /// Credentials the stand-ins take, and none of the developer's own configuration.

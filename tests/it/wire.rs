@@ -1,7 +1,7 @@
 //! HTTP/1.1 on loopback, and what AWS's protocols put into it: enough for a proxy and for a scripted endpoint.
 
 use std::{
-    io::{BufRead, BufReader, Result, Write},
+    io::{BufRead, BufReader, ErrorKind, Result, Write},
     net::{TcpListener, TcpStream},
     sync::{
         Arc,
@@ -29,6 +29,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
+/// Answers a request; [`ErrorKind::ConnectionAborted`] closes the connection without an answer.
 type Answer = dyn Fn(&Request) -> Result<Response> + Send + Sync;
 
 /// A server on a free port; ends when dropped.
@@ -126,6 +127,11 @@ pub fn rest_json_error(status: u16, code: &str, message: &str) -> Response {
     Response { status, headers, body: serde_json::json!({ "message": message }).to_string().into_bytes() }
 }
 
+pub fn json_error(code: &str, message: &str) -> Response {
+    let headers = vec![("content-type".into(), "application/x-amz-json-1.1".into())];
+    Response { status: 400, headers, body: serde_json::json!({ "__type": code, "message": message }).to_string().into_bytes() }
+}
+
 pub fn xml(status: u16, text: &str) -> Response {
     Response {
         status,
@@ -169,7 +175,12 @@ fn serve(answer: &Answer, stream: TcpStream) -> Result<()> {
         let mut words = start.split(' ').map(str::to_owned);
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let request = Request { method, path, headers, body };
-        let response = answer(&request).unwrap_or_else(|error| xml(502, &format!("<Error><Message>{error}</Message></Error>")));
+        let response = match answer(&request) {
+            Ok(response) => response,
+            // The answer is lost: the client sees the connection close.
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => return Err(error),
+            Err(error) => xml(502, &format!("<Error><Message>{error}</Message></Error>")),
+        };
         let mut out = format!("HTTP/1.1 {} Proxied\r\n", response.status);
         let framing = |key: &str| matches!(key, "content-length" | "transfer-encoding" | "connection" | "keep-alive");
         for (key, value) in response.headers.iter().filter(|(key, _)| !framing(key)) {

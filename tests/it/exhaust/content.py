@@ -1,0 +1,232 @@
+# What there is and how it is set, in words that two runs share: physical ids are told by the address in the marks, `<vpc.main>`.
+# Each service is read as a user would read it; what a fresh account holds is left out, as in everything.py.
+import re
+
+# Left out everywhere, because two runs that are both right differ in it:
+VOLATILE = {
+    # When something happened,
+    'CreateDate', 'CreateTime', 'CreatedAt', 'CreatedDate', 'CreatedTime', 'CreationDate', 'CreationTime', 'CreationTimestamp',
+    'InstanceCreateTime', 'LastAccessedDate', 'LastChangedDate', 'LastModifiedDate', 'LastUpdatedDate', 'LastModifiedTime', 'LatestRestorableTime', 'StartTime',
+    'IssuedAt', 'NotBefore', 'NotAfter', 'RoleLastUsed', 'UpdateDate', 'createdAt', 'modifiedAt', 'ValidTo',
+    # what AWS draws for itself and nobody wrote,
+    'AllocationId', 'AssociationId', 'CallerReference', 'CustomerOwnedIp', 'DbiResourceId', 'CurrentKeyMaterialId', 'ENI', 'LockToken',
+    'Main', 'NetworkInterfaceId', 'NetworkInterfaceIds', 'OwnerId', 'PrivateIp', 'PrivateIpAddress', 'PublicIp', 'RoleId', 'PolicyId', 'platformVersion',
+    'InstanceProfileId', 'RouteTableAssociationId', 'SecurityGroupRuleId', 'SerialNumber', 'VersionIdsToStages', 'certificateAuthority',
+    'endpoint', 'Endpoint', 'NameServers', 'DefaultVersionId', 'resources', 'ResponseMetadata', 'DnsEntries',
+    # and what counts how often something was changed.
+    'AttachmentCount', 'PermissionsBoundaryUsageCount', 'ResourceRecordSetCount', 'Capacity',
+}
+ADDRESS = 'acme:address'
+ec2, iam, kms, rds, eks = client('ec2'), client('iam'), client('kms'), client('rds'), client('eks')
+names = {}
+
+
+def every(service, call, key, **arguments):
+    paginator = client(service).get_paginator(call)
+    return [item for page in paginator.paginate(**arguments) for item in page.get(key, [])]
+
+
+def pairs(tags):
+    if isinstance(tags, dict):
+        return tags
+    return {t.get('Key', t.get('TagKey')): t.get('Value', t.get('TagValue')) for t in tags or []}
+
+
+def add(kind, item, tags, *ids):
+    tags = pairs(tags)
+    item = {k: v for k, v in item.items() if k not in ('Tags', 'tags', 'TagList', 'TagSet')}
+    out.setdefault(kind, []).append({**item, 'tags': tags})
+    for n, i in enumerate(i for i in ids if i):
+        names[str(i)] = f"<{tags.get(ADDRESS, 'unmarked ' + kind)}{'.' + str(n) if n else ''}>"
+
+
+def gone(call, **arguments):
+    """The answer, or None where there is no such thing."""
+    try:
+        return {k: v for k, v in call(**arguments).items() if k != 'ResponseMetadata'}
+    except Exception as error:
+        if hasattr(error, 'response'):
+            return None
+        raise
+
+
+vpcs = ec2.describe_vpcs()['Vpcs']
+default = {v['VpcId'] for v in vpcs if v.get('IsDefault')}
+
+
+def ours(call, key):
+    return [i for i in every('ec2', call, key) if i.get('VpcId') not in default]
+
+
+for v in ours('describe_vpcs', 'Vpcs'):
+    attributes = {a: ec2.describe_vpc_attribute(VpcId=v['VpcId'], Attribute=a)[a[0].upper() + a[1:]]
+                  for a in ('enableDnsSupport', 'enableDnsHostnames')}
+    add('vpc', {**v, **attributes}, v.get('Tags'), v['VpcId'])
+for s in ours('describe_subnets', 'Subnets'):
+    # How many addresses are free is the affair of what lies within.
+    s.pop('AvailableIpAddressCount', None)
+    add('subnet', s, s.get('Tags'), s['SubnetId'])
+for r in ours('describe_route_tables', 'RouteTables'):
+    # The one that comes with the VPC is nobody's.
+    if any(a.get('Main') for a in r['Associations']):
+        r['Tags'] = [{'Key': ADDRESS, 'Value': 'main route table'}]
+    add('route_table', r, r.get('Tags'), r['RouteTableId'])
+for g in ours('describe_security_groups', 'SecurityGroups'):
+    if g['GroupName'] == 'default':
+        g['Tags'] = [{'Key': ADDRESS, 'Value': 'default security group'}]
+    add('security_group', g, g.get('Tags'), g['GroupId'])
+for g in every('ec2', 'describe_internet_gateways', 'InternetGateways'):
+    if not any(a.get('VpcId') in default for a in g.get('Attachments', [])):
+        add('internet_gateway', g, g.get('Tags'), g['InternetGatewayId'])
+for n in every('ec2', 'describe_nat_gateways', 'NatGateways'):
+    if n['State'] != 'deleted':
+        # Which address it has is told by the id, the address itself is drawn.
+        n['allocations'] = [a.get('AllocationId') for a in n.pop('NatGatewayAddresses', [])]
+        add('nat_gateway', n, n.get('Tags'), n['NatGatewayId'])
+for a in ec2.describe_addresses()['Addresses']:
+    add('elastic_ip', a, a.get('Tags'), a['AllocationId'])
+for e in every('ec2', 'describe_vpc_endpoints', 'VpcEndpoints'):
+    if e['State'].lower() != 'deleted':
+        add('vpc_endpoint', e, e.get('Tags'), e['VpcEndpointId'])
+for f in every('ec2', 'describe_flow_logs', 'FlowLogs'):
+    add('flow_log', f, f.get('Tags'), f['FlowLogId'])
+
+for r in every('iam', 'list_roles', 'Roles'):
+    if r['Path'].startswith('/aws-service-role/'):
+        continue
+    name = r['RoleName']
+    r = iam.get_role(RoleName=name)['Role']
+    r['attached'] = [p['PolicyArn'] for p in every('iam', 'list_attached_role_policies', 'AttachedPolicies', RoleName=name)]
+    r['inline'] = {p: iam.get_role_policy(RoleName=name, PolicyName=p)['PolicyDocument']
+                   for p in every('iam', 'list_role_policies', 'PolicyNames', RoleName=name)}
+    add('iam_role', r, r.get('Tags'))
+for p in every('iam', 'list_policies', 'Policies', Scope='Local'):
+    p = iam.get_policy(PolicyArn=p['Arn'])['Policy']
+    p['document'] = iam.get_policy_version(PolicyArn=p['Arn'], VersionId=p['DefaultVersionId'])['PolicyVersion']['Document']
+    add('iam_policy', p, p.get('Tags'))
+for p in every('iam', 'list_instance_profiles', 'InstanceProfiles'):
+    p = iam.get_instance_profile(InstanceProfileName=p['InstanceProfileName'])['InstanceProfile']
+    add('instance_profile', {**p, 'Roles': [r['RoleName'] for r in p['Roles']]}, p.get('Tags'))
+for p in iam.list_open_id_connect_providers()['OpenIDConnectProviderList']:
+    provider = iam.get_open_id_connect_provider(OpenIDConnectProviderArn=p['Arn'])
+    add('oidc_provider', {**provider, **p}, provider.get('Tags'))
+
+aliases = every('kms', 'list_aliases', 'Aliases')
+services = {a.get('TargetKeyId') for a in aliases if a['AliasName'].startswith('alias/aws/')}
+for k in every('kms', 'list_keys', 'Keys'):
+    meta = kms.describe_key(KeyId=k['KeyId'])['KeyMetadata']
+    if meta['KeyState'] == 'PendingDeletion' or meta.get('KeyManager') == 'AWS' or k['KeyId'] in services:
+        continue
+    meta['rotation'] = kms.get_key_rotation_status(KeyId=k['KeyId'])['KeyRotationEnabled']
+    meta['policy'] = kms.get_key_policy(KeyId=k['KeyId'], PolicyName='default')['Policy']
+    add('kms_key', meta, kms.list_resource_tags(KeyId=k['KeyId'])['Tags'], k['KeyId'])
+out['kms_alias'] = [a for a in aliases if not a['AliasName'].startswith('alias/aws/')]
+
+for name in every('eks', 'list_clusters', 'clusters'):
+    c = eks.describe_cluster(name=name)['cluster']
+    add('eks_cluster', c, c.get('tags'), c.get('identity', {}).get('oidc', {}).get('issuer', '').removeprefix('https://'))
+    for n in every('eks', 'list_nodegroups', 'nodegroups', clusterName=name):
+        n = eks.describe_nodegroup(clusterName=name, nodegroupName=n)['nodegroup']
+        add('eks_node_group', n, n.get('tags'), n['nodegroupArn'].rsplit('/', 1)[1])
+    for a in every('eks', 'list_addons', 'addons', clusterName=name):
+        a = eks.describe_addon(clusterName=name, addonName=a)['addon']
+        add('eks_addon', a, a.get('tags'), a['addonArn'].rsplit('/', 1)[1])
+
+
+def rds_tags(arn):
+    return rds.list_tags_for_resource(ResourceName=arn)['TagList']
+
+
+for i in every('rds', 'describe_db_instances', 'DBInstances'):
+    add('rds_instance', i, rds_tags(i['DBInstanceArn']), i.get('MasterUserSecret', {}).get('SecretArn'))
+for g in every('rds', 'describe_db_subnet_groups', 'DBSubnetGroups'):
+    if g['DBSubnetGroupName'] != 'default':
+        add('rds_subnet_group', g, rds_tags(g['DBSubnetGroupArn']))
+for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups'):
+    if not g['DBParameterGroupName'].startswith('default.'):
+        set_by = every('rds', 'describe_db_parameters', 'Parameters', DBParameterGroupName=g['DBParameterGroupName'], Source='user')
+        add('rds_parameter_group', {**g, 'parameters': set_by}, rds_tags(g['DBParameterGroupArn']))
+for s in rds.describe_db_snapshots(SnapshotType='manual')['DBSnapshots']:
+    add('rds_snapshot', s, s.get('TagList'))
+
+ecr = client('ecr')
+for r in every('ecr', 'describe_repositories', 'repositories'):
+    policy = gone(ecr.get_lifecycle_policy, repositoryName=r['repositoryName']) or {}
+    r['lifecycle'] = policy.get('lifecyclePolicyText')
+    add('ecr_repository', r, ecr.list_tags_for_resource(resourceArn=r['repositoryArn'])['tags'])
+
+s3 = client('s3')
+for b in s3.list_buckets().get('Buckets', []):
+    bucket = {'Bucket': b['Name']}
+    settings = {call: gone(getattr(s3, call), **bucket) for call in (
+        'get_bucket_versioning', 'get_bucket_encryption', 'get_public_access_block', 'get_bucket_policy',
+        'get_bucket_lifecycle_configuration', 'get_bucket_cors', 'get_bucket_ownership_controls')}
+    add('s3_bucket', {**b, **settings}, (gone(s3.get_bucket_tagging, **bucket) or {}).get('TagSet'))
+
+secrets = client('secretsmanager')
+for s in every('secretsmanager', 'list_secrets', 'SecretList'):
+    if not s.get('DeletedDate'):
+        s['policy'] = (gone(secrets.get_resource_policy, SecretId=s['ARN']) or {}).get('ResourcePolicy')
+        s['has value'] = gone(secrets.get_secret_value, SecretId=s['ARN']) is not None
+        # The last six characters are drawn.
+        add('secret', {**s, 'SecretVersionsToStages': None}, s.get('Tags'), s['ARN'])
+
+route53 = client('route53')
+for z in every('route53', 'list_hosted_zones', 'HostedZones'):
+    short = z['Id'].rsplit('/', 1)[1]
+    tags = route53.list_tags_for_resource(ResourceType='hostedzone', ResourceId=short)['ResourceTagSet']['Tags']
+    add('hosted_zone', z, tags, short)
+    # The zone's own records name the servers that were drawn.
+    out.setdefault('dns_record', []).extend(
+        {'zone': z['Name'], **r} for r in every('route53', 'list_resource_record_sets', 'ResourceRecordSets', HostedZoneId=short)
+        if r['Type'] not in ('NS', 'SOA'))
+
+elb = client('elbv2')
+
+
+def elb_tags(arn):
+    return elb.describe_tags(ResourceArns=[arn])['TagDescriptions'][0]['Tags']
+
+
+for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers'):
+    arn = b['LoadBalancerArn']
+    b['attributes'] = pairs(elb.describe_load_balancer_attributes(LoadBalancerArn=arn)['Attributes'])
+    add('load_balancer', b, elb_tags(arn), arn.rsplit('/', 1)[1], b['DNSName'])
+    for i in every('elbv2', 'describe_listeners', 'Listeners', LoadBalancerArn=arn):
+        add('listener', i, elb_tags(i['ListenerArn']), i['ListenerArn'].rsplit('/', 1)[1])
+for g in every('elbv2', 'describe_target_groups', 'TargetGroups'):
+    arn = g['TargetGroupArn']
+    g['attributes'] = pairs(elb.describe_target_group_attributes(TargetGroupArn=arn)['Attributes'])
+    add('target_group', g, elb_tags(arn), arn.rsplit('/', 1)[1])
+
+acm = client('acm')
+for c in every('acm', 'list_certificates', 'CertificateSummaryList'):
+    arn = c['CertificateArn']
+    add('acm_certificate', acm.describe_certificate(CertificateArn=arn)['Certificate'],
+        acm.list_tags_for_certificate(CertificateArn=arn)['Tags'], arn.rsplit('/', 1)[1])
+
+waf = client('wafv2')
+for w in waf.list_web_acls(Scope='REGIONAL')['WebACLs']:
+    acl = waf.get_web_acl(Scope='REGIONAL', Name=w['Name'], Id=w['Id'])['WebACL']
+    acl['guards'] = waf.list_resources_for_web_acl(WebACLArn=w['ARN'], ResourceType='APPLICATION_LOAD_BALANCER')['ResourceArns']
+    add('waf_web_acl', acl, waf.list_tags_for_resource(ResourceARN=w['ARN'])['TagInfoForResource']['TagList'], w['Id'])
+for w in waf.list_ip_sets(Scope='REGIONAL')['IPSets']:
+    ip_set = waf.get_ip_set(Scope='REGIONAL', Name=w['Name'], Id=w['Id'])['IPSet']
+    add('waf_ip_set', ip_set, waf.list_tags_for_resource(ResourceARN=w['ARN'])['TagInfoForResource']['TagList'], w['Id'])
+
+# Ids that carry no marks: what they are of is all that two runs share.
+UNKNOWN = re.compile(r'\b(sgr|eni|eipassoc|rtbassoc|acl|dopt|vpc|subnet|sg|rtb|igw|nat|vpce|fl|eipalloc)-[0-9a-f]{8,17}\b')
+known = re.compile('|'.join(re.escape(i) for i in sorted(names, key=len, reverse=True)) or '$^')
+
+
+def said(value):
+    if isinstance(value, dict):
+        return {said(k): said(v) for k, v in value.items() if k not in VOLATILE}
+    if isinstance(value, (list, tuple)):
+        return sorted((said(v) for v in value), key=lambda v: json.dumps(v, sort_keys=True, default=str))
+    if isinstance(value, str):
+        return UNKNOWN.sub(r'<\1>', known.sub(lambda match: names[match[0]], value))
+    return value
+
+
+out = {kind: said(items) for kind, items in out.items() if items}
