@@ -78,7 +78,7 @@ impl Resource for DnsZone {
         let zones: Vec<HostedZone> = aws.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?;
         // Route 53 is global and its tags are indexed in us-east-1 only.
         let asked = |arn: &str| match &scope.index {
-            Some(index) => index.contains_key(arn) || aws.region != "us-east-1",
+            Some(_) => scope.covers("", arn) || aws.region != "us-east-1",
             None => true,
         };
         let mut own: BTreeMap<String, Tags> = BTreeMap::new();
