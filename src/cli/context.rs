@@ -167,7 +167,7 @@ impl Context {
         for obstacle in &mut plan.obstacles {
             if let Some(id) = &obstacle.adoptable {
                 let import = command_line("import", &self.session.target);
-                obstacle.help.push_str(&format!(", or adopt it: `{import} {} {id}`", obstacle.address));
+                obstacle.help = format!("adopt it with `{import} {} {id}`, {}", obstacle.address, obstacle.help);
             }
         }
         plan.obstacles.extend(obstacles);
