@@ -163,8 +163,8 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
         stack: stack.name.clone(),
         environment: stack.environment.clone(),
         prefix: stack.prefix(),
-        wanted: match kind.naming {
-            Some(_) => of_kind().filter_map(|d| d.spec.get("name").and_then(Value::as_str).map(str::to_owned)).collect(),
+        wanted: match kind.naming.map(|_| "/name").or(kind.wanted) {
+            Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
             None => BTreeSet::new(),
         },
         parents: parents.into_iter().collect(),

@@ -39,7 +39,8 @@ pub struct Scope {
     pub environment: String,
     /// Physical names start with this unless the user set one: `<stack>-<environment>-`.
     pub prefix: String,
-    /// Physical names that the definition gives to resources of this type.
+    /// Physical names that the definition gives to resources of this type, or what it has instead, see
+    /// [`crate::resource::Resource::WANTED`].
     pub wanted: BTreeSet<String>,
     /// Ids of live parents, see [`crate::resource::Resource::PARENT`].
     pub parents: Vec<String>,

@@ -23,8 +23,8 @@ pub fn adopted(stack: &Stack, world: &World, kind: &Kind, address: &Address, liv
         });
         (kind.parse)(resolved).ok()
     };
-    let mut spec = live.spec.clone();
-    // What a definition may not say is shown as it is: validation tells what to do about it.
+    let mut spec = sayable(kind, &live.spec);
+    // What still is not valid is shown as it is: validation tells what to do about it.
     if let Some(meant) = meaning(&spec) {
         let same = |written: &Value| meaning(written).as_ref() == Some(&meant);
         shorten(&mut spec, "", &same);
@@ -46,6 +46,21 @@ pub fn adopted(stack: &Stack, world: &World, kind: &Kind, address: &Address, liv
         fields.insert("tags".into(), json!(tags));
     }
     json!({ &address.kind: { &address.name: fields } })
+}
+
+/// The spec without what AWS reports but a definition may not say: that is left to AWS.
+fn sayable(kind: &Kind, live: &Value) -> Value {
+    let mut spec = live.clone();
+    while let Err(problems) = (kind.parse)(spec.clone()) {
+        let refused = problems.iter().map(|problem| problem.at.as_str()).find(|at| spec.pointer(at).is_some_and(|value| !value.is_null()));
+        let place = refused.and_then(|at| at.rsplit_once('/')).map(|(parent, key)| (parent.to_owned(), key.to_owned()));
+        let Some((parent, key)) = place else { return live.clone() };
+        let fields = spec.pointer_mut(&parent).and_then(Value::as_object_mut);
+        if fields.and_then(|fields| fields.remove(&key)).is_none() {
+            return live.clone();
+        }
+    }
+    spec
 }
 
 /// Takes out every field without which the whole means the same.
