@@ -99,6 +99,22 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static Kind>, mut 
     Ok(world)
 }
 
+/// Looks for one resource by its physical id, whoever's it is; `world` is what the stack has, for the sake of parents.
+///
+/// # Errors
+/// When its type can't be read.
+pub async fn find(cloud: &Cloud, stack: &Stack, kind: &'static Kind, id: &str, world: &World) -> Result<Option<Live>> {
+    let scope = Scope {
+        adopt: Some(id.to_owned()),
+        wanted: [id.to_owned()].into(),
+        index: Some([(id.to_owned(), Tags::new())].into()),
+        fresh: true,
+        ..scope(stack, kind, world)
+    };
+    let found = cloud.list(kind, &scope).await.map_err(|error| with_kind(error, kind))?;
+    Ok(found.into_iter().find(|live| live.id == id))
+}
+
 /// Reads one type. The index lags behind a change of tags, so what it says is not believed when it differs from the definition.
 async fn read(cloud: &Cloud, stack: &Stack, kind: &'static Kind, mut scope: Scope) -> Result<Vec<Live>> {
     let live = cloud.list(kind, &scope).await?;
@@ -147,14 +163,15 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
         stack: stack.name.clone(),
         environment: stack.environment.clone(),
         prefix: stack.prefix(),
-        wanted: match kind.naming {
-            Some(_) => of_kind().filter_map(|d| d.spec.get("name").and_then(Value::as_str).map(str::to_owned)).collect(),
+        wanted: match kind.naming.map(|_| "/name").or(kind.wanted) {
+            Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
             None => BTreeSet::new(),
         },
         parents: parents.into_iter().collect(),
         index: world.index.clone(),
         sent: BTreeMap::new(),
         fresh: false,
+        adopt: None,
     }
 }
 

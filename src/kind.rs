@@ -24,6 +24,8 @@ pub struct Kind {
     pub exclusive: &'static [&'static str],
     /// See [`Resource::NAME`].
     pub naming: Option<Naming>,
+    /// See [`Resource::WANTED`].
+    pub wanted: Option<&'static str>,
     /// See [`Resource::IDENTITY`].
     pub identity: &'static [&'static str],
     /// See [`Resource::PARENT`].
@@ -104,6 +106,7 @@ impl Kind {
             replace: R::REPLACE,
             exclusive: R::EXCLUSIVE,
             naming: R::NAME,
+            wanted: R::WANTED,
             identity: R::IDENTITY,
             parent: R::PARENT,
             arn: R::ARN,

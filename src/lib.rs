@@ -15,6 +15,7 @@ pub mod report;
 pub mod resource;
 pub mod resources;
 pub mod run;
+pub mod saved;
 pub mod sections;
 pub mod stack;
 pub mod types;

@@ -31,6 +31,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     /// Rules for the physical name. `Some` means that the spec has a field `name: Option<String>`, filled by the compiler
     /// with `<stack>-<environment>-<name>` when absent, unique in its scope, and part of the identity.
     const NAME: Option<Naming> = None;
+    /// Field whose wanted values make others of the type worth a look at their marks, where it has no name: the tagging API lags.
+    const WANTED: Option<&'static str> = None;
     /// Fields that identify an untaggable resource within its parent; empty means "by its marks".
     const IDENTITY: &'static [&'static str] = &[];
     /// The type whose ids [`Scope::parents`] holds while this one is listed. Without a parent there is nothing to list.

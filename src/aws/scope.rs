@@ -20,6 +20,19 @@ pub const ON_DELETE: &str = "acme:on-delete";
 /// Stands beside marks that a list told from something else than tags, because a crash came before those were set: none of them is there.
 pub const UNMARKED: &str = "acme:unmarked";
 
+/// EC2's filters by id, by how ids begin.
+const EC2_IDS: &[(&str, &str)] = &[
+    ("eipalloc-", "allocation-id"),
+    ("fl-", "flow-log-id"),
+    ("igw-", "internet-gateway-id"),
+    ("nat-", "nat-gateway-id"),
+    ("rtb-", "route-table-id"),
+    ("sg-", "group-id"),
+    ("subnet-", "subnet-id"),
+    ("vpc-", "vpc-id"),
+    ("vpce-", "vpc-endpoint-id"),
+];
+
 /// What a `list` shall return: all of one stack and environment, plus what has a wanted name without our marks.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
@@ -29,7 +42,8 @@ pub struct Scope {
     pub environment: String,
     /// Physical names start with this unless the user set one: `<stack>-<environment>-`.
     pub prefix: String,
-    /// Physical names that the definition gives to resources of this type.
+    /// Physical names that the definition gives to resources of this type, or what it has instead, see
+    /// [`crate::resource::Resource::WANTED`].
     pub wanted: BTreeSet<String>,
     /// Ids of live parents, see [`crate::resource::Resource::PARENT`].
     pub parents: Vec<String>,
@@ -39,11 +53,16 @@ pub struct Scope {
     pub sent: BTreeMap<String, Tags>,
     /// Ask the services for tags even where the index has them: it lags behind changes.
     pub fresh: bool,
+    /// Physical id of the one resource that is looked for, whoever's it is. A list may return others besides.
+    pub adopt: Option<String>,
 }
 
 impl Scope {
     /// Whether reading this one's details is worth calls: its name is wanted, has our prefix, or the index knows its ARN.
     pub fn covers(&self, name: &str, arn: &str) -> bool {
+        if let Some(id) = &self.adopt {
+            return id == name || id == arn || ends_in(arn, id) || ends_in(id, name);
+        }
         self.wanted.contains(name) || name.starts_with(&self.prefix) || self.index.as_ref().is_some_and(|index| index.contains_key(arn))
     }
     /// Its tags as they were sent or as the index has them, which saves a call per resource. `None`: ask the service.
@@ -62,19 +81,29 @@ impl Scope {
             None => ask.await,
         }
     }
-    /// Whether these tags carry this stack's marks.
+    /// Whether these tags carry this stack's marks. Whoever's it is, what is looked for is welcome.
     pub fn owns(&self, tags: &Tags) -> bool {
-        tags.get(STACK) == Some(&self.stack) && tags.get(ENVIRONMENT) == Some(&self.environment)
+        self.adopt.is_some() || (tags.get(STACK) == Some(&self.stack) && tags.get(ENVIRONMENT) == Some(&self.environment))
     }
     /// IAM path of the stack: `/acme/<stack>/<environment>/`.
     pub fn iam_path(&self) -> String {
         format!("/acme/{}/{}/", self.stack, self.environment)
     }
-    /// EC2's filters for the stack's marks.
+    /// EC2's filters for the stack's marks, or for the one that is looked for.
     pub fn ec2_filters(&self) -> Vec<aws_sdk_ec2::types::Filter> {
-        [(STACK, &self.stack), (ENVIRONMENT, &self.environment)]
-            .into_iter()
-            .map(|(key, value)| aws_sdk_ec2::types::Filter::builder().name(format!("tag:{key}")).values(value).build())
-            .collect()
+        let filter = |name: &str, value: &str| aws_sdk_ec2::types::Filter::builder().name(name).values(value).build();
+        let by_id = self.adopt.as_ref().and_then(|id| Some((EC2_IDS.iter().find(|(start, _)| id.starts_with(start))?.1, id)));
+        match by_id {
+            Some((name, id)) => vec![filter(name, id)],
+            None => [(STACK, &self.stack), (ENVIRONMENT, &self.environment)]
+                .into_iter()
+                .map(|(key, value)| filter(&format!("tag:{key}"), value))
+                .collect(),
+        }
     }
+}
+
+/// Whether the last parts of a name or ARN are these.
+fn ends_in(whole: &str, end: &str) -> bool {
+    !end.is_empty() && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with(['/', ':']))
 }

@@ -2,8 +2,6 @@
 
 use std::{path::Path, process::Command};
 
-use sha2::{Digest, Sha256};
-
 pub use crate::backend::actor as name;
 
 /// The commit the file's repository is at; `None` where it is in none.
@@ -12,9 +10,4 @@ pub fn commit(file: &Path) -> Option<String> {
     let output = Command::new("git").arg("-C").arg(folder).args(["rev-parse", "HEAD"]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     Some(text.trim().to_owned()).filter(|text| output.status.success() && !text.is_empty())
-}
-
-/// SHA-256, hex.
-pub fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

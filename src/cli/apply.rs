@@ -1,6 +1,6 @@
 //! `acme apply` and `acme destroy`: plan, ask, carry out, and where that fails put back what was there.
 
-use std::{io::IsTerminal, sync::Arc};
+use std::{io::IsTerminal, path::Path, sync::Arc};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::{
     DONE, FAILED, Global, INTERRUPTED, LEFT, Lock, Output, Target,
     context::{Context, Session},
-    outputs, plan,
+    outputs, plan, saved,
 };
 use crate::{
     backend::{Backend, Consent, Lease},
@@ -19,10 +19,11 @@ use crate::{
     plan::{Goal, Nulls, Op, Plan},
     report::{self, Style, plan::Show, progress},
     run::{Back, Ended, Forward, Run, Unfinished},
+    saved::{Saved, sha256},
     stack::Address,
 };
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
     target: Target,
@@ -39,12 +40,30 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
+    match saved::open(&arguments.target)? {
+        Some(saved) if goal == Goal::Apply => {
+            saved::same_definition(&saved, &arguments.target.file)?;
+            let mut arguments = arguments.clone();
+            let path = std::mem::replace(&mut arguments.target, saved::target(&saved)).file;
+            // What was saved was looked at.
+            arguments.yes = true;
+            arguments.global.region.get_or_insert_with(|| saved.region.clone());
+            carry_out(&arguments, saved.goal, Some((&saved, &path))).await
+        }
+        _ => carry_out(arguments, goal, None).await,
+    }
+}
+
+/// A plan that was saved, and where.
+type From<'a> = Option<(&'a Saved, &'a Path)>;
+
+async fn carry_out(arguments: &Arguments, goal: Goal, from: From<'_>) -> Result<u8> {
     let global = &arguments.global;
     let session = Session::open(&arguments.target, global).await?;
     let account = session.account().await?;
     let backend = remembered(&session, global, &account, arguments.yes).await?;
     let lease = Arc::new(arguments.lock.take(&backend, &session.stack, goal.command()).await?);
-    let ended = held(arguments, goal, session, account, &backend, lease.clone()).await;
+    let ended = held(arguments, goal, from, session, account, &backend, lease.clone()).await;
     released(&lease).await;
     ended
 }
@@ -67,13 +86,24 @@ pub async fn released(lease: &Lease) {
     }
 }
 
-async fn held(arguments: &Arguments, goal: Goal, session: Session, account: String, backend: &Backend, lease: Arc<Lease>) -> Result<u8> {
+async fn held(
+    arguments: &Arguments,
+    goal: Goal,
+    from: From<'_>,
+    session: Session,
+    account: String,
+    backend: &Backend,
+    lease: Arc<Lease>,
+) -> Result<u8> {
     let global = &arguments.global;
     let history = session.history(backend);
     let unfinished = Unfinished::read(&history).await?;
     tell_unfinished(&unfinished, &arguments.target);
     let mut context = Context::after(session, account, &unfinished).await?;
     let plan = context.plan(goal).await?;
+    if let Some((saved, path)) = from {
+        saved::same_plan(saved, path, &plan, history.numbers().await?.last().copied())?;
+    }
     show(&plan, global)?;
     if plan.is_empty() && unfinished.chain.is_empty() {
         if goal == Goal::Apply {
@@ -182,7 +212,7 @@ impl Session {
                 command: command.to_owned(),
                 actor: super::actor::name(),
                 commit: super::actor::commit(&target.file),
-                definition: super::actor::hash(&std::fs::read(&target.file)?),
+                definition: sha256(self.text.as_bytes()),
             },
         })
     }

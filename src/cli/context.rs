@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Global, Target};
+use super::{Global, Target, apply::command_line};
 use crate::{
     aws::{Aws, Settings},
     backend::{Backend, Choice, Consent, Place, choose},
@@ -16,6 +16,7 @@ use crate::{
     report,
     resource::{Data, OnDelete},
     run::{self, Unfinished},
+    saved::Saved,
     stack::{self, Diagnostic, Options, Source, Stack},
 };
 
@@ -24,10 +25,13 @@ use crate::{
 #[error("the definition has {0}")]
 struct Refused(String);
 
-/// Loads a definition; shows every problem it has.
-pub fn load(target: &Target) -> Result<Stack> {
+/// Loads a definition and its text; shows every problem it has.
+pub fn load(target: &Target) -> Result<(Stack, String)> {
     let path = target.file.display().to_string();
     let text = std::fs::read_to_string(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
+    if Saved::is(&text) {
+        bail!("`{path}` is a saved plan, no definition: `acme apply {path}` carries it out");
+    }
     let options = Options { environment: target.env.clone(), set: target.set.clone() };
     let refused = |source: &Source, problems: &[Diagnostic]| {
         for problem in problems {
@@ -37,11 +41,14 @@ pub fn load(target: &Target) -> Result<Stack> {
         Refused(if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") })
     };
     let source = Source::new(&path, text);
-    stack::load(&source, &options).map_err(|problems| refused(&source, &problems).into())
+    let stack = stack::load(&source, &options).map_err(|problems| refused(&source, &problems))?;
+    Ok((stack, source.text))
 }
 
 /// A stack and the cloud it lives in.
 pub struct Session {
+    pub target: Target,
+    pub text: String,
     pub stack: Stack,
     pub cloud: Arc<Cloud>,
     begun: Instant,
@@ -59,7 +66,7 @@ impl Session {
     pub async fn open(target: &Target, global: &Global) -> Result<Session> {
         let begun = Instant::now();
         global.use_color();
-        let stack = load(target)?;
+        let (stack, text) = load(target)?;
         if let (Some(pinned), Some(asked)) = (&stack.region, &global.region)
             && pinned != asked
         {
@@ -77,7 +84,7 @@ impl Session {
                 Cloud::Aws(Box::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
             }
         };
-        Ok(Session { stack, cloud: Arc::new(cloud), begun })
+        Ok(Session { target: target.clone(), text, stack, cloud: Arc::new(cloud), begun })
     }
 
     /// The account the credentials belong to, which must be the pinned one.
@@ -153,7 +160,14 @@ impl Context {
                     address: change.address.clone(),
                     message: format!("`{}` ({}) holds {contents}", change.address, live.id),
                     help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
+                    adoptable: None,
                 });
+            }
+        }
+        for obstacle in &mut plan.obstacles {
+            if let Some(id) = &obstacle.adoptable {
+                let import = command_line("import", &self.session.target);
+                obstacle.help = format!("adopt it with `{import} {} {id}`, {}", obstacle.address, obstacle.help);
             }
         }
         plan.obstacles.extend(obstacles);

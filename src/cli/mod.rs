@@ -3,10 +3,12 @@
 mod actor;
 mod apply;
 mod context;
+mod import;
 mod lock;
 mod outputs;
 mod plan;
 mod rollback;
+mod saved;
 mod show;
 mod unlock;
 mod validate;
@@ -43,12 +45,14 @@ enum Command {
     Validate(Target),
     /// Show what apply would do.
     Plan(plan::Arguments),
-    /// Make AWS what the definition says.
+    /// Make AWS what the definition says, or carry out a plan saved by `plan --out`.
     Apply(apply::Arguments),
     /// Delete everything the stack owns.
     Destroy(apply::Arguments),
     /// Undo an unfinished run, the last finished one, or all since a revision.
     Rollback(rollback::Arguments),
+    /// Make an existing resource the stack's.
+    Import(import::Arguments),
     /// Show the resources a definition stands for, or what is there.
     Show(show::Arguments),
     /// Print the stack's outputs.
@@ -66,7 +70,7 @@ pub struct Target {
     /// Environment of the definition.
     #[arg(short, long, value_name = "NAME")]
     pub env: Option<String>,
-    /// A value for expressions in the definition; may be given more than once.
+    /// A value for expressions in the definition; may be given more than once. Saved plans and shells keep it: no place for secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub set: Vec<(String, String)>,
 }
@@ -159,6 +163,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Apply(arguments) => apply::run(&arguments, crate::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
+        Command::Import(arguments) => import::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,

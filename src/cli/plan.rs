@@ -1,10 +1,13 @@
 //! `acme plan`.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
 use clap::Args;
 
-use super::{CHANGES, DONE, FAILED, Global, Output, Target, context::Context};
+use super::{CHANGES, DONE, FAILED, Global, Output, Target, context::Context, saved};
 use crate::{
+    backend::Consent,
     plan::{Goal, Plan},
     report::{self, plan::Show},
 };
@@ -22,6 +25,9 @@ pub struct Arguments {
     /// Show unchanged resources and every field of new ones too.
     #[arg(long)]
     all: bool,
+    /// Keep the plan in FILE, for `acme apply FILE` to carry out exactly this.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     global: Global,
 }
@@ -31,6 +37,15 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
     let plan = context.plan(goal).await?;
     print(&plan, arguments.global.output, Show { all: arguments.all })?;
+    if let Some(out) = &arguments.out {
+        if !plan.obstacles.is_empty() {
+            bail!("the plan was not saved: it is blocked, see above");
+        }
+        let backend = context.session.backend(&arguments.global, &context.account, Consent::Nothing).await?.backend;
+        let revision = context.session.history(&backend).numbers().await?.last().copied();
+        saved::write(out, &plan, goal, &context.session, revision)?;
+        report::talk(&format!("Saved: `acme apply {}` carries out exactly this.", out.display()));
+    }
     context.session.stats(&arguments.global);
     Ok(match plan.is_empty() {
         _ if !plan.obstacles.is_empty() => FAILED,

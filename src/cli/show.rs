@@ -23,7 +23,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !arguments.live {
-        report::data(&stack::expanded(&context::load(&arguments.target)?));
+        report::data(&stack::expanded(&context::load(&arguments.target)?.0));
         return Ok(DONE);
     }
     let context = context::Context::open(&arguments.target, &arguments.global).await?;

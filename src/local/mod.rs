@@ -472,8 +472,11 @@ fn described(state: &State, key: &str) -> String {
     address.map_or_else(|| key.to_owned(), |address| format!("{key} ({address})"))
 }
 
-/// Whether a list shows it: it carries the stack's marks, or has a wanted name.
+/// Whether a list shows it: it carries the stack's marks, has a wanted name, or is what is looked for.
 fn in_scope(entry: &Entry, version: &Version, scope: &Scope) -> bool {
+    if let Some(id) = &scope.adopt {
+        return entry.id == *id;
+    }
     let names = [version.spec.get("name").and_then(Value::as_str), Some(entry.id.as_str()), entry.id.rsplit('/').next()];
     scope.owns(&version.tags) || (!scope.wanted.is_empty() && names.into_iter().flatten().any(|name| scope.wanted.contains(name)))
 }

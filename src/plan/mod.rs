@@ -12,7 +12,7 @@ use std::{
 };
 
 use petgraph::graph::DiGraph;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 
 pub use diff::{FieldDiff, Nulls, diff};
 pub use order::{critical_path, longest_roads};
-pub use pair::Foreign;
+pub use pair::{Foreign, owner};
 pub use restore::{Target, holders, loses, restore, target_stack};
 
 /// What happens to a resource.
@@ -165,6 +165,9 @@ pub struct Obstacle {
     pub message: String,
     /// What to do about it.
     pub help: String,
+    /// Physical id of what is in the way and could be adopted.
+    #[serde(skip)]
+    pub adoptable: Option<String>,
 }
 
 /// What will be done.
@@ -238,7 +241,8 @@ impl Plan {
 }
 
 /// What is wanted: the definition as it is, or nothing of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Goal {
     /// Everything the definition declares.
     Apply,
@@ -315,10 +319,15 @@ fn in_trouble(change: &Change) -> Option<String> {
 }
 
 fn foreign(foreign: &Foreign) -> Obstacle {
+    let whose = match &foreign.owner {
+        Some(owner) => format!("belongs to the stack {owner}"),
+        None => "exists but is not this stack's".to_owned(),
+    };
     Obstacle {
         address: foreign.address.clone(),
-        message: format!("`{}` exists but is not this stack's", foreign.id),
+        message: format!("`{}` {whose}", foreign.id),
         help: format!("give `{}` another name, or remove the existing one", foreign.address),
+        adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
     }
 }
 
@@ -401,7 +410,7 @@ impl Planner<'_> {
             format!("declare `{address}` once more with `{field}: false`, apply that, and remove it then")
         };
         let message = format!("`{address}` ({}) is protected from deletion", live.id);
-        self.obstacles.push(Obstacle { address: address.clone(), message, help });
+        self.obstacles.push(Obstacle { address: address.clone(), message, help, adoptable: None });
     }
 
     /// The wanted spec with every reference that is known already, in canonical form.

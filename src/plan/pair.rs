@@ -8,7 +8,7 @@ use crate::{
     aws::{ENVIRONMENT, STACK},
     discover::{World, address_of},
     kind::Live,
-    resource::Phase,
+    resource::{Phase, Tags},
     stack::{Address, Declared, Stack},
     types::expression,
 };
@@ -29,6 +29,8 @@ pub struct Foreign {
     pub address: Address,
     /// The physical id.
     pub id: String,
+    /// The stack and environment whose marks it carries.
+    pub owner: Option<String>,
 }
 
 pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
@@ -76,10 +78,16 @@ pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
                 paired.live.insert(declared.address.clone(), live);
                 continue;
             }
-            paired.foreign.push(Foreign { address: declared.address.clone(), id: live.id.clone() });
+            paired.foreign.push(Foreign { address: declared.address.clone(), id: live.id.clone(), owner: owner(&live.tags) });
         }
     }
     paired
+}
+
+/// The stack and environment whose marks these tags hold: `shop (production)`.
+pub fn owner(tags: &Tags) -> Option<String> {
+    let environment = tags.get(ENVIRONMENT).map(|name| format!(" ({name})")).unwrap_or_default();
+    tags.get(STACK).map(|stack| format!("{stack}{environment}"))
 }
 
 /// How far a live resource is from what is wanted: of two with the same marks the nearer one is kept.

@@ -74,20 +74,22 @@ const VALIDATED: &str = "validated";
 impl Resource for Certificate {
     const TYPE: &'static str = "certificate";
     const SERVICE: Service = Service::Acm;
+    const WANTED: Option<&'static str> = Some("/domain");
     const REPLACE: &'static [&'static str] = &["/domain", "/alternative_names", "/key_algorithm", "/exportable"];
     const ARN: Option<&'static str> = Some("acm:certificate/");
     const USUAL: Duration = Duration::from_secs(120);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        // The index lags behind creation: what is younger than an hour is asked.
+        // The index lags behind changes: what is younger than an hour or has a wanted domain is asked.
         let young = |summary: &CertificateSummary| {
             let age = summary.created_at.and_then(|at| SystemTime::try_from(at).ok()).and_then(|at| at.elapsed().ok());
             age.is_none_or(|age| age < Duration::from_secs(3600))
         };
         let own = summaries(aws).await?.into_iter().filter_map(|summary| {
             let arn = summary.certificate_arn.clone()?;
-            scope.index.as_ref().is_none_or(|index| index.contains_key(&arn) || young(&summary)).then_some(arn)
+            let asked = scope.index.is_none() || scope.covers(summary.domain_name().unwrap_or_default(), &arn) || young(&summary);
+            asked.then_some(arn)
         });
         each(own, |arn| async move {
             let ask = async {

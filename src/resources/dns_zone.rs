@@ -70,6 +70,7 @@ impl Resource for DnsZone {
     const TYPE: &'static str = "dns_zone";
     const SERVICE: Service = Service::Route53;
     const ARN: Option<&'static str> = Some("route53:hostedzone/");
+    const WANTED: Option<&'static str> = Some("/domain");
     const REPLACE: &'static [&'static str] = &["/domain", "/private", "/delegation_set"];
     const TAGS_ON_CREATE: bool = false;
     type Outputs = Outputs;
@@ -77,8 +78,8 @@ impl Resource for DnsZone {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let zones: Vec<HostedZone> = aws.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?;
         // Route 53 is global and its tags are indexed in us-east-1 only.
-        let asked = |arn: &str| match &scope.index {
-            Some(index) => index.contains_key(arn) || aws.region != "us-east-1",
+        let asked = |domain: &str, arn: &str| match &scope.index {
+            Some(_) => scope.covers(domain, arn) || aws.region != "us-east-1",
             None => true,
         };
         let mut own: BTreeMap<String, Tags> = BTreeMap::new();
@@ -87,7 +88,7 @@ impl Resource for DnsZone {
             let (id, marks) = (plain_id(&zone.id), marks(&zone.caller_reference, scope));
             match scope.tags(&arn(&id)) {
                 Some(tags) => drop(own.insert(id, tags)),
-                None if marks.is_some() || asked(&arn(&id)) => unknown.push((id, marks)),
+                None if marks.is_some() || asked(DnsName::new(&zone.name).as_str(), &arn(&id)) => unknown.push((id, marks)),
                 None => {}
             }
         }

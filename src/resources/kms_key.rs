@@ -137,6 +137,7 @@ impl Resource for KmsKey {
         let ours = format!("alias/{}", scope.prefix);
         let known = |name: &String| scope.wanted.contains(name) || name.starts_with(&ours);
         let mut ids: BTreeSet<String> = aliases.iter().filter(|(_, names)| names.iter().any(known)).map(|(id, _)| id.clone()).collect();
+        ids.extend(scope.adopt.clone());
         match &scope.index {
             Some(index) => ids.extend(index.keys().filter_map(|arn| key_id(arn, &aws.region)).map(ToOwned::to_owned)),
             None => {

@@ -232,7 +232,7 @@ fn name(draft: &mut Draft, naming: Naming, stack: &Stack) {
 }
 
 /// `<stack>-<environment>-<name>` within the service's rules; what is cut is told apart by a hash of the whole.
-fn physical(prefix: &str, name: &str, naming: Naming) -> String {
+pub(super) fn physical(prefix: &str, name: &str, naming: Naming) -> String {
     let mut full: String = format!("{prefix}{name}").chars().map(|c| if matches!(c, '.' | '*' | '@') { '-' } else { c }).collect();
     if naming.lower {
         full = full.to_lowercase();

@@ -2,6 +2,7 @@
 //!
 //! Parsed first, evaluated after, so that every problem still points at the user's line; and all problems are reported at once.
 
+mod adopted;
 mod check;
 mod compiler;
 mod diagnostic;
@@ -26,14 +27,15 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value};
 
+pub use self::{adopted::adopted, diagnostic::Diagnostic, expanded::expanded, source::Source};
 pub(crate) use self::{
     compiler::{Compiler, kind_of},
     draft::Draft,
+    nearest::suggestion,
     problems::typed,
     source::below,
     template::cidr_subnet,
 };
-pub use self::{diagnostic::Diagnostic, expanded::expanded, source::Source};
 use crate::{
     backend::Location,
     kind::Kind,

@@ -22,21 +22,21 @@ use crate::{
 /// What `types/<type>.yaml` holds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Life {
+pub struct Life {
     /// Stand-ins that cannot hold this type at all, with the reason.
     #[serde(default)]
-    except: BTreeMap<String, String>,
+    pub except: BTreeMap<String, String>,
     /// Stand-ins whose tagging API does not list this type, so that nobody notices when the last one leaves the definition.
     #[serde(default)]
     unindexed: BTreeSet<String>,
     /// Stand-ins that cannot change its tags, with the reason.
     #[serde(default)]
-    untagged: BTreeMap<String, String>,
+    pub untagged: BTreeMap<String, String>,
     /// What it needs: type → name → spec.
     #[serde(default)]
     given: BTreeMap<String, BTreeMap<String, Value>>,
     /// What it is at first.
-    spec: Map<String, Value>,
+    pub spec: Map<String, Value>,
     /// One after the other.
     #[serde(default)]
     edits: Vec<Edit>,
@@ -72,12 +72,12 @@ struct Drift {
 
 #[test]
 fn every_type_lives_on_moto() {
-    all_live(Kind::Moto);
+    all(Kind::Moto, live);
 }
 
 #[test]
 fn every_type_lives_on_ministack() {
-    all_live(Kind::Ministack);
+    all(Kind::Ministack, live);
 }
 
 /// A type that neither stand-in holds is tested by recorded exchanges instead; everything else has its file here.
@@ -99,8 +99,8 @@ fn lives() -> BTreeMap<String, Life> {
     lives
 }
 
-/// Lives every type, four at a time, and reports all that went wrong. `ACME_TYPES=vpc,subnet` picks some.
-fn all_live(kind: Kind) {
+/// Lets every type live, four at a time, and reports all that went wrong. `ACME_TYPES=vpc,subnet` picks some.
+pub fn all(kind: Kind, live: fn(&Standin, &str, &Life) -> Result<(), String>) {
     let picked = std::env::var("ACME_TYPES").ok();
     let picked: Option<BTreeSet<&str>> = picked.as_deref().map(|text| text.split(',').collect());
     let lives = lives();
@@ -133,7 +133,7 @@ fn all_live(kind: Kind) {
 /// The life of one type; what went wrong, in words.
 fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let case = Case { acme: Acme::on(&standin.url), kind, life, folder: folder.path() };
+    let case = Case::new(standin, kind, life, folder.path());
     let mut spec = life.spec.clone();
     case.apply("creating it", &case.definition(Some(&spec)))?;
     if KINDS.iter().any(|known| known.name == kind && known.taggable) && !life.untagged.contains_key(standin.kind.name()) {
@@ -176,20 +176,24 @@ fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
     if left.is_empty() { Ok(()) } else { Err(format!("after destroy this is left: {left:?}")) }
 }
 
-struct Case<'a> {
-    acme: Acme,
+pub struct Case<'a> {
+    pub acme: Acme,
     kind: &'a str,
     life: &'a Life,
     folder: &'a Path,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    pub fn new(standin: &Standin, kind: &'a str, life: &'a Life, folder: &'a Path) -> Case<'a> {
+        Case { acme: Acme::on(&standin.url), kind, life, folder }
+    }
+
     fn stack(&self) -> String {
         format!("t-{}", self.kind.replace('_', "-"))
     }
 
     /// Writes the definition, with or without the resource under test, which is called `it`.
-    fn definition(&self, spec: Option<&Map<String, Value>>) -> std::path::PathBuf {
+    pub fn definition(&self, spec: Option<&Map<String, Value>>) -> std::path::PathBuf {
         let mut resources = self.life.given.clone();
         if let Some(spec) = spec {
             resources.entry(self.kind.to_owned()).or_default().insert("it".into(), spec.clone().into());
@@ -198,17 +202,17 @@ impl Case<'_> {
         write(self.folder, "stack.yaml", &serde_yaml::to_string(&definition).expect("a definition is YAML"))
     }
 
-    fn done(&self, what: &str, done: Done) -> Result<Done, String> {
+    pub fn done(&self, what: &str, done: Done) -> Result<Done, String> {
         if done.code == 0 { Ok(done) } else { Err(format!("{what}: exit code {}\n{}", done.code, done.screen())) }
     }
 
-    fn plan(&self, what: &str, definition: &Path) -> Result<Plan, String> {
+    pub fn plan(&self, what: &str, definition: &Path) -> Result<Plan, String> {
         let done = self.done(what, self.acme.run("plan", definition, &["-o", "json"]))?;
         serde_json::from_str(&done.stdout).map(Plan).map_err(|error| format!("{what}: the plan is no JSON ({error}):\n{}", done.stdout))
     }
 
     /// Applies, and finds nothing left to do.
-    fn apply(&self, what: &str, definition: &Path) -> Result<(), String> {
+    pub fn apply(&self, what: &str, definition: &Path) -> Result<(), String> {
         self.done(what, self.acme.run("apply", definition, &["--yes"]))?;
         let again = self.plan(what, definition)?;
         if again.changes().is_empty() {

@@ -1,0 +1,170 @@
+//! `acme import`: make an existing resource the stack's.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    DONE, Global, Lock, Output, Target,
+    apply::{command_line, released, remembered},
+    context::{Context, Session},
+    plan,
+};
+use crate::{
+    aws::{ADDRESS, ENVIRONMENT, STACK, Service},
+    discover::{Hints, address_of, discover, find, visible_tags},
+    kind::{Kind, Live},
+    plan::{Goal, owner},
+    report::{self, Style, plan::Show},
+    resource::{Phase, Tags},
+    resources::{self, KINDS},
+    stack::{self, Address, Stack, adopted},
+};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Address it gets in the stack: `vpc.main`.
+    #[arg(value_name = "TYPE.NAME")]
+    address: String,
+    /// Its physical id in AWS: an id, a name or an ARN, as the type has it.
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    lock: Lock,
+    #[command(flatten)]
+    global: Global,
+}
+
+pub async fn run(arguments: &Arguments) -> Result<u8> {
+    let session = Session::open(&arguments.target, &arguments.global).await?;
+    let (address, kind) = addressed(&arguments.address)?;
+    let account = session.account().await?;
+    let backend = remembered(&session, &arguments.global, &account, false).await?;
+    let lease = arguments.lock.take(&backend, &session.stack, "import").await?;
+    let ended = held(arguments, session, account, &address, kind).await;
+    released(&lease).await;
+    ended
+}
+
+async fn held(arguments: &Arguments, session: Session, account: String, address: &Address, kind: &'static Kind) -> Result<u8> {
+    let (cloud, stack, global) = (&session.cloud, &session.stack, &arguments.global);
+    let mut world = discover(cloud, stack, Hints::default()).await?;
+    let Some(mut live) = find(cloud, stack, kind, &arguments.id, &world).await? else {
+        bail!("{}", missing(kind, &arguments.id, stack));
+    };
+    if !ours(stack, &live, address)? {
+        if let Some(other) = world.iter().find(|other| owner(&other.tags) == own(stack) && address_of(other).as_ref() == Some(address)) {
+            bail!("`{address}` is `{}` already: give `{}` another address", other.id, live.id);
+        }
+        let before = visible_tags(&live.tags, &Tags::new());
+        let mut after = before.clone();
+        after.extend(marks(stack, address));
+        cloud.retag(kind, &live.id, live.arn(), &before, &after).await?;
+        live.tags.extend(marks(stack, address));
+        report::talk(&format!("{} `{}` is `{address}` of {} now.", Style::Added.of("Done:"), live.id, stack.name));
+    } else if !global.quiet {
+        report::talk(&format!("`{}` is `{address}` of {} already.", live.id, stack.name));
+    }
+    let of_kind = world.live.entry(kind.name).or_default();
+    of_kind.retain(|other| other.id != live.id);
+    of_kind.push(live.clone());
+    let context = Context { session, account, world };
+    let stack = &context.session.stack;
+    if stack.resources.contains_key(address) {
+        let plan = context.plan(Goal::Apply).await?;
+        plan::print(&plan, global.output, Show::default())?;
+    } else {
+        let resources = adopted(stack, &context.world, kind, address, &live);
+        report::data(&match global.output {
+            Output::Text => serde_yaml::to_string(&json!({ "resources": resources }))?,
+            Output::Json => format!(
+                "{}\n",
+                serde_json::to_string_pretty(
+                    &json!({ "format": "acme-import/1", "address": address, "id": live.id, "resources": resources })
+                )?
+            ),
+        });
+        report::talk(&format!(
+            "  help: the definition does not have `{address}`: add what is printed above, or the next `{}` deletes it.",
+            command_line("apply", &arguments.target)
+        ));
+    }
+    context.session.stats(global);
+    Ok(DONE)
+}
+
+/// An address, of a type that carries marks.
+fn addressed(text: &str) -> Result<(Address, &'static Kind)> {
+    let Some(address) = Address::parse(text) else {
+        bail!("`{text}` is no address: write a type and a name, `vpc.main`");
+    };
+    let Some(kind) = resources::kind(&address.kind) else {
+        let help = stack::suggestion(&address.kind, "types", KINDS.iter().map(|kind| kind.name));
+        bail!("there is no resource type `{}`: {help}", address.kind);
+    };
+    if !address.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) {
+        bail!("`{}` can't name a resource: use letters, digits, `-`, `_` and `.`", address.name);
+    }
+    let thing = kind.name.replace('_', " ");
+    match (kind.taggable, kind.identity.is_empty()) {
+        (true, _) => Ok((address, kind)),
+        (false, false) => bail!(
+            "a {thing} carries no marks, so there is nothing to write: declare it, and the one that is there is the stack's, \
+             as soon as what it lies in is"
+        ),
+        (false, true) => {
+            bail!("AWS has no tags for a {thing}, so it can't be marked: declare it, and delete the existing one before apply")
+        }
+    }
+}
+
+/// Whether it is at this address already.
+///
+/// # Errors
+/// When it is at another one, or another stack's.
+fn ours(stack: &Stack, live: &Live, address: &Address) -> Result<bool> {
+    if live.phase == Phase::Leaving {
+        bail!("`{}` is being deleted", live.id);
+    }
+    let Some(owner) = owner(&live.tags) else { return Ok(false) };
+    let at = address_of(live);
+    let shown = at.as_ref().map(|at| format!(", as `{at}`")).unwrap_or_default();
+    match Some(&owner) == own(stack).as_ref() {
+        true if at.as_ref() == Some(address) => Ok(true),
+        true if at.is_none() => Ok(false),
+        true => bail!("`{}` is this stack's already{shown}", live.id),
+        false => bail!("`{}` belongs to the stack {owner}{shown}: it must be given up there before it can be adopted here", live.id),
+    }
+}
+
+/// The stack as [`owner`] names it.
+fn own(stack: &Stack) -> Option<String> {
+    owner(&marks(stack, &Address::new("", "")))
+}
+
+fn marks(stack: &Stack, address: &Address) -> Tags {
+    [(STACK, stack.name.clone()), (ENVIRONMENT, stack.environment.clone()), (ADDRESS, address.to_string())]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+}
+
+/// Why there is nothing to adopt.
+fn missing(kind: &Kind, id: &str, stack: &Stack) -> String {
+    let mut text = format!("there is no {} `{id}`", kind.name.replace('_', " "));
+    if let Some(parent) = kind.parent {
+        let parent = parent.replace('_', " ");
+        // Writing to a string can't fail.
+        let _ = write!(text, " in any {parent} of this stack: adopt its {parent} first");
+    } else if kind.service == Service::Iam && kind.naming.is_some() {
+        let _ = write!(
+            text,
+            " below the path /acme/{}/{}/: what IAM holds is found by its path, which can't be changed, so declare a new one",
+            stack.name, stack.environment
+        );
+    }
+    text
+}

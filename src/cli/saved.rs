@@ -1,0 +1,111 @@
+//! Saved plans as files: `plan --out` writes one, `apply` takes one.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{Target, actor, apply::command_line, context::Session};
+use crate::{
+    plan::{Goal, Plan},
+    saved::{Definition, Saved, sha256},
+};
+
+/// Reads the saved plan that `target` names; `None` when it names a definition.
+pub fn open(target: &Target) -> Result<Option<Saved>> {
+    let file = target.file.display();
+    let by_name = target.file.extension().is_some_and(|extension| extension == "acmeplan");
+    let text = match fs::read_to_string(&target.file) {
+        Ok(text) if by_name || Saved::is(&text) => text,
+        Err(error) if by_name => return Err(error).with_context(|| format!("can't read the saved plan `{file}`")),
+        // Whoever reads the definition says what is wrong with it.
+        _ => return Ok(None),
+    };
+    if target.env.is_some() || !target.set.is_empty() {
+        bail!("`{file}` is a saved plan, which names its environment and values: leave out --env and --set");
+    }
+    match Saved::parse(&text) {
+        Ok(saved) => Ok(Some(saved)),
+        Err(unfit) => bail!("can't carry out the saved plan `{file}`: {unfit}\n  help: plan again, with `acme plan … --out {file}`"),
+    }
+}
+
+/// The definition of a saved plan.
+pub fn target(saved: &Saved) -> Target {
+    let Definition { file, env, set, .. } = &saved.definition;
+    Target { file: PathBuf::from(file), env: env.clone(), set: set.clone() }
+}
+
+/// Refuses when the definition is not the text that was planned.
+pub fn same_definition(saved: &Saved, path: &Path) -> Result<()> {
+    let target = target(saved);
+    let text = fs::read(&target.file).with_context(|| format!("can't read the definition `{}`", target.file.display()))?;
+    if sha256(&text) != saved.definition.sha256 {
+        let then = saved.definition.commit.as_ref().map(|commit| format!(" (at commit {commit})")).unwrap_or_default();
+        bail!(
+            "nothing was done: `{}` is not what it was when the plan was made{then}\n  help: {}",
+            target.file.display(),
+            again(saved, path)
+        );
+    }
+    Ok(())
+}
+
+/// Refuses when what would be done now is not what was planned.
+pub fn same_plan(saved: &Saved, path: &Path, plan: &Plan, revision: Option<u64>) -> Result<()> {
+    let mut differences = saved.differences(plan);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    if saved.revision != revision
+        && let Some(revision) = revision
+    {
+        differences.push(format!("revision {revision} was made since (`acme history` tells by whom)"));
+    }
+    bail!(
+        "nothing was done: the plan in `{}` no longer fits what is there\n  {}\n  help: {}",
+        path.display(),
+        differences.join("\n  "),
+        again(saved, path)
+    );
+}
+
+/// Writes a plan to a file that only its owner may read.
+pub fn write(path: &Path, plan: &Plan, goal: Goal, session: &Session, revision: Option<u64>) -> Result<()> {
+    let target = &session.target;
+    let definition = Definition {
+        file: target.file.display().to_string(),
+        sha256: sha256(session.text.as_bytes()),
+        commit: actor::commit(&target.file),
+        env: target.env.clone(),
+        set: target.set.clone(),
+    };
+    let saved = Saved::new(plan, &session.stack, goal, definition, revision)?;
+    let text = format!("{}\n", serde_json::to_string_pretty(&saved)?);
+    replace(path, &text).with_context(|| format!("can't write the plan to `{}`", path.display()))
+}
+
+/// Puts a new plan in the place of an old one, but of nothing else.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    match fs::read_to_string(path) {
+        Ok(old) if Saved::is(&old) || old.is_empty() => fs::remove_file(path)?,
+        Ok(_) => bail!("that file is there and is no saved plan"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.sync_all()?)
+}
+
+fn again(saved: &Saved, path: &Path) -> String {
+    let destroy = if saved.goal == Goal::Destroy { " --destroy" } else { "" };
+    format!("plan again, with `{}{destroy} --out {}`", command_line("plan", &target(saved)), path.display())
+}

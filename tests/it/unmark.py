@@ -1,0 +1,32 @@
+# Takes acme's marks off a resource, around its back: `kind`, `id` and `arn` are given.
+keys = ['acme:stack', 'acme:environment', 'acme:address', 'acme:on-delete']
+if kind.startswith('eks_'):
+    client('eks').untag_resource(resourceArn=arn, tagKeys=keys)
+elif kind.startswith('rds_'):
+    client('rds').remove_tags_from_resource(ResourceName=arn, TagKeys=keys)
+elif kind.startswith('waf_'):
+    client('wafv2').untag_resource(ResourceARN=arn, TagKeys=keys)
+elif kind in ('load_balancer', 'target_group', 'listener'):
+    client('elbv2').remove_tags(ResourceArns=[arn], TagKeys=keys)
+elif kind == 'ecr_repository':
+    client('ecr').untag_resource(resourceArn=arn, tagKeys=keys)
+elif kind == 'kms_key':
+    client('kms').untag_resource(KeyId=id, TagKeys=keys)
+elif kind == 'secret':
+    client('secretsmanager').untag_resource(SecretId=id, TagKeys=keys)
+elif kind == 'certificate':
+    client('acm').remove_tags_from_certificate(CertificateArn=id, Tags=[{'Key': key} for key in keys])
+elif kind == 'dns_zone':
+    client('route53').change_tags_for_resource(ResourceType='hostedzone', ResourceId=id, RemoveTagKeys=keys)
+elif kind == 's3_bucket':
+    client('s3').delete_bucket_tagging(Bucket=id)
+elif kind == 'iam_role':
+    client('iam').untag_role(RoleName=id, TagKeys=keys)
+elif kind == 'iam_policy':
+    client('iam').untag_policy(PolicyArn=arn, TagKeys=keys)
+elif kind == 'instance_profile':
+    client('iam').untag_instance_profile(InstanceProfileName=id, TagKeys=keys)
+elif kind == 'oidc_provider':
+    client('iam').untag_open_id_connect_provider(OpenIDConnectProviderArn=arn, TagKeys=keys)
+else:
+    client('ec2').delete_tags(Resources=[id], Tags=[{'Key': key} for key in keys])
