@@ -18,7 +18,7 @@ use crate::{
     journal::{Begin, FORMAT, Outcome},
     plan::{Goal, Nulls, Op, Plan},
     report::{self, Style, plan::Show, progress},
-    run::{Back, Ended, Forward, Run, Unfinished},
+    run::{Back, Ended, Forward, Memory, Run, Unfinished},
     stack::Address,
 };
 
@@ -70,10 +70,11 @@ pub async fn released(lease: &Lease) {
 async fn held(arguments: &Arguments, goal: Goal, session: Session, account: String, backend: &Backend, lease: Arc<Lease>) -> Result<u8> {
     let global = &arguments.global;
     let history = session.history(backend);
-    let unfinished = Unfinished::read(&history).await?;
-    tell_unfinished(&unfinished, &arguments.target);
-    let mut context = Context::after(session, account, &unfinished).await?;
-    let plan = context.plan(goal).await?;
+    let memory = Memory::read(&history).await?;
+    let unfinished = &memory.unfinished;
+    tell_unfinished(unfinished, &arguments.target);
+    let mut context = Context::after(session, account, unfinished).await?;
+    let plan = context.plan_after(goal, &memory).await?;
     show(&plan, global)?;
     if plan.is_empty() && unfinished.chain.is_empty() {
         if goal == Goal::Apply {
@@ -93,8 +94,8 @@ async fn held(arguments: &Arguments, goal: Goal, session: Session, account: Stri
     let who = (arguments.target.clone(), context.account.clone(), Some(lease));
     let run = context.session.run(goal.command(), who, history, events)?;
     let stack = &context.session.stack;
-    let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, roll_back: !arguments.no_rollback };
-    let ended = run.apply(way, &unfinished).await?;
+    let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, whole: true, roll_back: !arguments.no_rollback };
+    let ended = run.apply(way, unfinished).await?;
     shown.await?;
     if ended.outcome == Outcome::Done && goal == Goal::Apply {
         outputs::print(&outputs::values(stack, &ended.forward.live), global.output)?;
@@ -128,7 +129,8 @@ pub fn mode(global: &Global) -> progress::Mode {
     }
 }
 
-fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
+/// Says that the last run did not finish.
+pub fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
     let Some(last) = unfinished.chain.last() else { return };
     if let Some(damage) = &last.damage {
         report::talk(&format!(

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{CHANGES, DONE, FAILED, Global, Output, Target, context::Context};
+use super::{CHANGES, DONE, FAILED, Global, Output, Target, apply::tell_unfinished, context::Context};
 use crate::{
     plan::{Goal, Plan},
     report::{self, plan::Show},
@@ -27,9 +27,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let context = Context::open(&arguments.target, &arguments.global).await?;
+    let (context, memory) = Context::remembering(&arguments.target, &arguments.global).await?;
+    tell_unfinished(&memory.unfinished, &arguments.target);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    let plan = context.plan(goal).await?;
+    let plan = context.plan_after(goal, &memory).await?;
     print(&plan, arguments.global.output, Show { all: arguments.all })?;
     context.session.stats(&arguments.global);
     Ok(match plan.is_empty() {

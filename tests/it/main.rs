@@ -5,6 +5,7 @@ mod acme;
 mod backend;
 mod flow;
 mod harness;
+mod history;
 mod local;
 mod proxy;
 mod recorded;
