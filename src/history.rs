@@ -1,5 +1,7 @@
 //! The revisions of a stack: who did what when, and how it ended. A memory, not the state: without it every plan is the same.
 
+mod entry;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ use crate::{
     kind::Live,
     stack::Address,
 };
+
+pub use entry::{Counts, Entry, Failed, Told};
 
 /// The revisions of one stack and environment.
 #[derive(Clone, Debug)]
@@ -72,6 +76,36 @@ impl History {
     pub async fn revision(&self, number: u64) -> Result<Option<Revision>> {
         let object = self.backend.get(&self.under(number, "revision.json")).await?;
         Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
+    }
+
+    /// The latest run that ended, if it was not undone: where the stack stood when nobody but acme had touched it. With it the journals
+    /// of the runs since that were neither finished nor undone.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn latest(&self) -> Result<(Option<Revision>, Vec<Replay>)> {
+        let (mut before, mut since) = (u64::MAX, Vec::new());
+        for number in self.numbers().await?.into_iter().rev() {
+            if number >= before {
+                continue;
+            }
+            let revision = self.revision(number).await?;
+            if revision.as_ref().is_some_and(|revision| matches!(revision.outcome, Outcome::Done | Outcome::Kept)) {
+                return Ok((revision, since));
+            }
+            let replay = self.journal(number).await?;
+            if replay.state.phase != Phase::Ended(Outcome::RolledBack) {
+                since.push(replay);
+                continue;
+            }
+            // What it went on from was undone with it.
+            let mut undone = replay.begin.and_then(|begin| begin.continues);
+            while let Some(number) = undone.filter(|earlier| *earlier < before) {
+                before = number;
+                undone = self.journal(number).await?.begin.and_then(|begin| begin.continues);
+            }
+        }
+        Ok((None, since))
     }
 
     /// The unfinished run and those it went on from, in order of time; empty when the last one left nothing to do.

@@ -17,7 +17,7 @@ use crate::{
     history::{FORMAT, History, Revision, was_kept},
     journal::{Begin, Journal, Outcome, Record, Replay, Touched, touched},
     kind::Live,
-    plan::{Nulls, Op, Plan, Target, holders, loses, restore, target_stack},
+    plan::{Nulls, Op, Plan, Recorded, Target, holders, loses, restore, target_stack},
     resource::Tags,
     stack::{Address, Stack},
 };
@@ -121,6 +121,36 @@ impl Unfinished {
     }
 }
 
+/// What is remembered of a stack. A memory, not the state: without it every plan is the same.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// What unfinished runs left behind.
+    pub unfinished: Unfinished,
+    /// The latest run that ended and was not undone.
+    pub latest: Option<Revision>,
+    /// What runs since have touched that were neither finished nor undone.
+    pub unknown: BTreeSet<Address>,
+}
+
+impl Memory {
+    /// Reads what is remembered.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn read(history: &History) -> Result<Memory> {
+        let unfinished = Unfinished::read(history).await?;
+        let (latest, since) = history.latest().await?;
+        let unknown = since.iter().flat_map(|replay| touched(std::slice::from_ref(replay)).into_keys()).collect();
+        Ok(Memory { unfinished, latest, unknown })
+    }
+
+    /// What was left in this region and account; `None` when nothing is remembered.
+    pub fn recorded(&self, region: &str, account: &str) -> Option<Recorded> {
+        let latest = self.latest.as_ref().filter(|latest| latest.begin.region == region && latest.begin.account == account)?;
+        Some(Recorded { live: latest.live.clone(), unknown: self.unknown.clone() })
+    }
+}
+
 impl Run {
     /// Carries a plan out. When it fails, or the user asks to stop, and `roll_back` is wanted, everything that this run and the
     /// unfinished one before it touched is put back.
@@ -128,7 +158,7 @@ impl Run {
     /// # Errors
     /// When the run can't even begin: nothing was changed then.
     pub async fn apply(mut self, way: Forward<'_>, unfinished: &Unfinished) -> Result<Ended> {
-        let Forward { stack, plan, world, nulls, roll_back } = way;
+        let Forward { stack, plan, world, nulls, whole, roll_back } = way;
         let goes_on = unfinished.goes_on();
         let chain = if goes_on { unfinished.chain.clone() } else { Vec::new() };
         let (journal, began) = self.begin(unfinished.revision().filter(|_| goes_on)).await?;
@@ -159,7 +189,10 @@ impl Run {
             back = Some(tried);
             if whole { Outcome::RolledBack } else { Outcome::Stuck }
         };
-        let live = if outcome == Outcome::RolledBack { before } else { forward.live.clone() };
+        let mut live = if outcome == Outcome::RolledBack { before } else { forward.live.clone() };
+        if !whole {
+            live = self.completed(live, stack).await;
+        }
         self.end(&journal, began, outcome, &forward, live).await;
         Ok(Ended { revision: self.begin.revision, outcome, forward, back, interrupted })
     }
@@ -168,13 +201,13 @@ impl Run {
     ///
     /// # Errors
     /// When the run can't even begin: nothing was changed then.
-    pub async fn roll_back(mut self, back: WayBack, unfinished: &Unfinished) -> Result<Ended> {
+    pub async fn roll_back(mut self, mut back: WayBack, unfinished: &Unfinished) -> Result<Ended> {
         let (journal, began) = self.begin(unfinished.revision()).await?;
         journal.write(Record::Rollback { why: "asked for".to_owned() }).await?;
-        let forward = self.go_back(&journal, back).await?;
+        let forward = self.go_back(&journal, &mut back).await?;
         let interrupted = forward.interrupted;
         let outcome = if forward.is_whole() { Outcome::RolledBack } else { Outcome::Stuck };
-        let live = forward.live.clone();
+        let live = self.completed(forward.live.clone(), &back.stack).await;
         self.end(&journal, began, outcome, &forward, live).await;
         Ok(Ended { revision: self.begin.revision, outcome, forward, back: None, interrupted })
     }
@@ -198,11 +231,11 @@ impl Run {
             self.events.send(Event::RollingBack { why: why.to_owned() }).ok();
             chain.push(self.history.journal(self.begin.revision).await?);
             let touched = touched(&chain);
-            let back = WayBack::plan(&self.cloud, stack, &touched, &self.begin.account).await?;
+            let mut back = WayBack::plan(&self.cloud, stack, &touched, &self.begin.account).await?;
             if let Some(obstacle) = back.plan.obstacles.first() {
                 return Err(Error::new(Sort::Refused, "Obstacle", format!("{}: {}", obstacle.message, obstacle.help)));
             }
-            self.go_back(journal, back).await
+            self.go_back(journal, &mut back).await
         };
         match tried.await {
             Ok(outcome) => Back::Tried(outcome),
@@ -210,7 +243,7 @@ impl Run {
         }
     }
 
-    async fn go_back(&self, journal: &Journal, back: WayBack) -> Result<execute::Outcome> {
+    async fn go_back(&self, journal: &Journal, back: &mut WayBack) -> Result<execute::Outcome> {
         let hands = self.hands(journal);
         for (live, kept) in &back.forgotten {
             let kind = kind_of(live)?;
@@ -219,7 +252,19 @@ impl Run {
         // A second wish to stop ends the process; the first one may be what brought us here.
         let ways =
             Ways { hands, stop: Stop::never(), events: self.events.clone(), nulls: Nulls::Absent, undoing: true, tokens: BTreeMap::new() };
-        Ok(execute(&back.stack, &back.plan, back.world, ways).await)
+        Ok(execute(&back.stack, &back.plan, std::mem::take(&mut back.world), ways).await)
+    }
+
+    /// What the stack consists of after a run that dealt with a part of it only: the rest is as it was recorded. Without a record only
+    /// that part is known.
+    async fn completed(&self, mut live: BTreeMap<Address, Live>, part: &Stack) -> BTreeMap<Address, Live> {
+        let latest = self.history.latest().await.ok().and_then(|(latest, _)| latest);
+        for (address, rest) in latest.map(|latest| latest.live).unwrap_or_default() {
+            if !part.resources.contains_key(&address) {
+                live.insert(address, rest);
+            }
+        }
+        live
     }
 
     /// Remembering may fail; what was done is done all the same.
@@ -247,6 +292,8 @@ pub struct Forward<'a> {
     pub world: World,
     /// What `null` in the stack's specs means.
     pub nulls: Nulls,
+    /// Whether the plan is about all that is there, not only about what `stack` names.
+    pub whole: bool,
     /// Whether a failure is undone.
     pub roll_back: bool,
 }

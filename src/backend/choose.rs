@@ -44,6 +44,8 @@ pub enum Place<'a> {
 pub enum Consent<'a> {
     /// Nothing, as nothing is going to be kept. A usual bucket that is not there holds nothing.
     Nothing,
+    /// Nothing either, and a usual bucket that nobody named is not even looked for: this user's own folder is known without a call.
+    NoLook,
     /// The usual bucket, if it is named. Nobody can be asked.
     IfNamed,
     /// The same, and what the user says yes to; the text is a question.
@@ -129,13 +131,13 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
     let kept_in = |bucket: &str| Some(format!("History and locks are kept in the bucket {bucket}."));
     let agreed = |question: &str| match consent {
         Consent::Ask(ask) => ask(question).map_err(|error| Error::new(Sort::Refused, "Terminal", error.to_string())),
-        Consent::Nothing | Consent::IfNamed => Ok(false),
+        Consent::Nothing | Consent::NoLook | Consent::IfNamed => Ok(false),
     };
     match named.or(declared) {
         Some(Location::Folder(path)) => Ok(Choice { backend: Backend::folder(path.join(part)), note: None }),
         Some(Location::UsualBucket) => match (usual().find().await?, consent) {
             (Some(there), _) => Ok(Choice { backend: Backend::S3(there), note: None }),
-            (None, Consent::Nothing) => Ok(Choice { backend: Backend::S3(usual()), note: None }),
+            (None, Consent::Nothing | Consent::NoLook) => Ok(Choice { backend: Backend::S3(usual()), note: None }),
             (None, Consent::IfNamed | Consent::Ask(_)) => {
                 usual().make(aws.tls).await?;
                 Ok(Choice { backend: Backend::S3(usual()), note: Some(format!("Made the bucket acme-{part} for history and locks.")) })
@@ -155,7 +157,9 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
             Ok(Choice { backend: Backend::S3(s3), note: None })
         }
         None => {
-            if let Some(there) = usual().find().await? {
+            if !matches!(consent, Consent::NoLook)
+                && let Some(there) = usual().find().await?
+            {
                 return Ok(Choice { backend: Backend::S3(there), note: kept_in(&format!("acme-{part}")) });
             }
             let folder = state_folder()?.join(&part);

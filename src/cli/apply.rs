@@ -18,7 +18,7 @@ use crate::{
     journal::{Begin, FORMAT, Outcome},
     plan::{Goal, Nulls, Op, Plan},
     report::{self, Style, plan::Show, progress},
-    run::{Back, Ended, Forward, Run, Unfinished},
+    run::{Back, Ended, Forward, Memory, Run, Unfinished},
     saved::{Saved, sha256},
     stack::Address,
 };
@@ -97,10 +97,11 @@ async fn held(
 ) -> Result<u8> {
     let global = &arguments.global;
     let history = session.history(backend);
-    let unfinished = Unfinished::read(&history).await?;
-    tell_unfinished(&unfinished, &arguments.target);
-    let mut context = Context::after(session, account, &unfinished).await?;
-    let plan = context.plan(goal).await?;
+    let memory = Memory::read(&history).await?;
+    let unfinished = &memory.unfinished;
+    tell_unfinished(unfinished, &arguments.target);
+    let mut context = Context::after(session, account, unfinished).await?;
+    let plan = context.plan_after(goal, &memory).await?;
     if let Some((saved, path)) = from {
         saved::same_plan(saved, path, &plan, history.numbers().await?.last().copied())?;
     }
@@ -123,8 +124,8 @@ async fn held(
     let who = (arguments.target.clone(), context.account.clone(), Some(lease));
     let run = context.session.run(goal.command(), who, history, events)?;
     let stack = &context.session.stack;
-    let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, roll_back: !arguments.no_rollback };
-    let ended = run.apply(way, &unfinished).await?;
+    let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, whole: true, roll_back: !arguments.no_rollback };
+    let ended = run.apply(way, unfinished).await?;
     shown.await?;
     if ended.outcome == Outcome::Done && goal == Goal::Apply {
         outputs::print(&outputs::values(stack, &ended.forward.live), global.output)?;
@@ -158,7 +159,8 @@ pub fn mode(global: &Global) -> progress::Mode {
     }
 }
 
-fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
+/// Says that the last run did not finish.
+pub fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
     let Some(last) = unfinished.chain.last() else { return };
     if let Some(damage) = &last.damage {
         report::talk(&format!(

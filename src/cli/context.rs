@@ -12,10 +12,10 @@ use crate::{
     discover::{Hints, World, discover},
     history::History,
     local::{Behaviour, Local},
-    plan::{Action, Goal, Obstacle, Plan, plan},
+    plan::{Action, Goal, Obstacle, Plan, label, plan},
     report,
     resource::{Data, OnDelete},
-    run::{self, Unfinished},
+    run::{self, Memory, Unfinished},
     saved::Saved,
     stack::{self, Diagnostic, Options, Source, Stack},
 };
@@ -105,6 +105,16 @@ impl Session {
         Ok(choose(global.backend.as_ref(), self.stack.backend.as_ref(), place, consent).await?)
     }
 
+    /// What is remembered of this stack, as far as no call to AWS is needed that nobody asked for. No plan depends on it, so what
+    /// can't be read is only said.
+    pub async fn memory(&self, global: &Global, account: &str) -> Memory {
+        let read = async { Ok(Memory::read(&self.history(&self.backend(global, account, Consent::NoLook).await?.backend)).await?) };
+        read.await.unwrap_or_else(|error: anyhow::Error| {
+            report::talk(&format!("{} what earlier runs did can't be read: {error:#}", report::Style::Changed.of("warning:")));
+            Memory::default()
+        })
+    }
+
     /// The revisions of this stack.
     pub fn history(&self, backend: &Backend) -> History {
         History::new(backend.clone(), &self.stack.name, &self.stack.environment)
@@ -135,14 +145,35 @@ impl Context {
         Ok(Context { session, account, world })
     }
 
+    /// The same, knowing what earlier runs did where that takes no call nobody asked for.
+    pub async fn remembering(target: &Target, global: &Global) -> Result<(Context, Memory)> {
+        let session = Session::open(target, global).await?;
+        let known = async {
+            let account = session.account().await?;
+            let memory = session.memory(global, &account).await;
+            Ok::<_, anyhow::Error>((account, memory))
+        };
+        let (known, world) = tokio::join!(known, discover(&session.cloud, &session.stack, Hints::default()));
+        let ((account, memory), world) = (known?, world.context("can't read what is there")?);
+        let world = World { hints: memory.unfinished.hints(), ..world };
+        let world = settled(&session, world, &memory.unfinished).await?;
+        Ok((Context { session, account, world }, memory))
+    }
+
     /// Reads everything the stack owns, knowing what an unfinished run left.
     pub async fn after(session: Session, account: String, unfinished: &Unfinished) -> Result<Context> {
-        let read = || discover(&session.cloud, &session.stack, unfinished.hints());
-        let mut world = read().await.context("can't read what is there")?;
-        if run::wait_until_visible(&session.cloud, &world, &unfinished.touched).await {
-            world = read().await.context("can't read what is there")?;
-        }
+        let world = discover(&session.cloud, &session.stack, unfinished.hints()).await.context("can't read what is there")?;
+        let world = settled(&session, world, unfinished).await?;
         Ok(Context { session, account, world })
+    }
+
+    /// Plans towards a goal, and says who made each difference where that is remembered.
+    pub async fn plan_after(&self, goal: Goal, memory: &Memory) -> Result<Plan> {
+        let mut plan = self.plan(goal).await?;
+        if let Some(recorded) = memory.recorded(self.session.cloud.region(), &self.account) {
+            label(&mut plan, &recorded);
+        }
+        Ok(plan)
     }
 
     /// Plans towards a goal, and asks what deletions would lose.
@@ -173,4 +204,12 @@ impl Context {
         plan.obstacles.extend(obstacles);
         Ok(plan)
     }
+}
+
+/// What was read, or read again once what an unfinished run made last must be visible.
+async fn settled(session: &Session, world: World, unfinished: &Unfinished) -> Result<World> {
+    if !run::wait_until_visible(&session.cloud, &world, &unfinished.touched).await {
+        return Ok(world);
+    }
+    discover(&session.cloud, &session.stack, unfinished.hints()).await.context("can't read what is there")
 }

@@ -3,6 +3,8 @@
 mod actor;
 mod apply;
 mod context;
+mod drift;
+mod history;
 mod import;
 mod lock;
 mod outputs;
@@ -24,7 +26,7 @@ pub use lock::Lock;
 pub const DONE: u8 = 0;
 /// Exit code: failed, and everything is as before.
 pub const FAILED: u8 = 1;
-/// Exit code: `plan --detailed-exitcode` found changes.
+/// Exit code: `plan --detailed-exitcode` or `drift` found changes.
 pub const CHANGES: u8 = 2;
 /// Exit code: failed, and something is left half done.
 pub const LEFT: u8 = 3;
@@ -53,6 +55,10 @@ enum Command {
     Rollback(rollback::Arguments),
     /// Make an existing resource the stack's.
     Import(import::Arguments),
+    /// Show what others changed since the last finished run; answers 2 when there is something.
+    Drift(drift::Arguments),
+    /// List what was done to the stack, show one revision, or compare two.
+    History(history::Arguments),
     /// Show the resources a definition stands for, or what is there.
     Show(show::Arguments),
     /// Print the stack's outputs.
@@ -164,6 +170,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Destroy(arguments) => apply::run(&arguments, crate::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
         Command::Import(arguments) => import::run(&arguments).await,
+        Command::Drift(arguments) => drift::run(&arguments).await,
+        Command::History(arguments) => history::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::{CHANGES, DONE, FAILED, Global, Output, Target, context::Context, saved};
+use super::{CHANGES, DONE, FAILED, Global, Output, Target, apply::tell_unfinished, context::Context, saved};
 use crate::{
     backend::Consent,
     plan::{Goal, Plan},
@@ -33,9 +33,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let context = Context::open(&arguments.target, &arguments.global).await?;
+    let (context, memory) = Context::remembering(&arguments.target, &arguments.global).await?;
+    tell_unfinished(&memory.unfinished, &arguments.target);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    let plan = context.plan(goal).await?;
+    let plan = context.plan_after(goal, &memory).await?;
     print(&plan, arguments.global.output, Show { all: arguments.all })?;
     if let Some(out) = &arguments.out {
         if !plan.obstacles.is_empty() {

@@ -118,7 +118,7 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
     }
     let (events, shown) = progress::show(mode(global));
     let run = session.run("rollback", who, history, events)?;
-    let way = Forward { stack: &stack, plan: &plan, world, nulls: Nulls::Absent, roll_back: true };
+    let way = Forward { stack: &stack, plan: &plan, world, nulls: Nulls::Absent, whole: arguments.to.is_some(), roll_back: true };
     let ended = run.apply(way, &Unfinished::default()).await?;
     shown.await?;
     session.stats(global);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::By;
 use crate::types::expression::has_reference;
 
 /// One field that differs.
@@ -18,6 +19,9 @@ pub struct FieldDiff {
     pub later: bool,
     /// Whether this change needs a new resource.
     pub forces_replacement: bool,
+    /// Who changed it, as far as [`super::label`] can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
 }
 
 /// What `null` on the wanted side means.
@@ -67,7 +71,14 @@ fn walk(at: &mut String, wanted: &Value, live: &Value, nulls: Nulls, found: &mut
 }
 
 fn field(at: &str, before: &Value, after: &Value) -> FieldDiff {
-    FieldDiff { at: at.to_owned(), before: before.clone(), after: after.clone(), later: has_reference(after), forces_replacement: false }
+    FieldDiff {
+        at: at.to_owned(),
+        before: before.clone(),
+        after: after.clone(),
+        later: has_reference(after),
+        forces_replacement: false,
+        by: None,
+    }
 }
 
 /// Whether nothing of `wanted` is missing in `live`.

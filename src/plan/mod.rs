@@ -1,6 +1,8 @@
 //! The planner: a pure function from what is wanted and what is there to what will be done, in which order.
 
 mod diff;
+mod difference;
+mod label;
 mod order;
 mod pair;
 mod restore;
@@ -24,6 +26,8 @@ use crate::{
 };
 
 pub use diff::{FieldDiff, Nulls, diff};
+pub use difference::{between, difference, drift, reversed};
+pub use label::{By, Recorded, label};
 pub use order::{critical_path, longest_roads};
 pub use pair::{Foreign, owner};
 pub use restore::{Target, holders, loses, restore, target_stack};
@@ -74,6 +78,13 @@ pub enum Reason {
     LeftOver,
     /// The run that made it is undone.
     Undone,
+    /// It was there and is no longer.
+    Gone,
+    /// Another one stands in its place.
+    Another {
+        /// Physical id of that one.
+        id: String,
+    },
 }
 
 /// Which half of a replacement comes first.
@@ -101,6 +112,12 @@ pub struct Change {
     /// Tags before and after, where they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<(Tags, Tags)>,
+    /// Who made it necessary that the whole thing comes or goes, as far as [`label`] can tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+    /// Who changed which tag, as far as [`label`] can tell.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags_by: BTreeMap<String, By>,
     /// For a replacement, which half comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<First>,
@@ -207,11 +224,11 @@ pub struct Summary {
     pub unchanged: usize,
 }
 
-impl Plan {
+impl Summary {
     /// Counts by action.
-    pub fn summary(&self) -> Summary {
+    pub fn of(changes: &[Change]) -> Summary {
         let mut summary = Summary::default();
-        for change in &self.changes {
+        for change in changes {
             match change.action {
                 Action::None => summary.unchanged += 1,
                 Action::Create => summary.create += 1,
@@ -221,6 +238,13 @@ impl Plan {
             }
         }
         summary
+    }
+}
+
+impl Plan {
+    /// Counts by action.
+    pub fn summary(&self) -> Summary {
+        Summary::of(&self.changes)
     }
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
@@ -434,6 +458,8 @@ fn change(address: Address, kind: &Kind, action: Action, reason: Reason, live: O
         reason,
         fields: Vec::new(),
         tags: None,
+        by: None,
+        tags_by: BTreeMap::new(),
         first: None,
         id: live.map(|live| live.id.clone()),
         on_delete: OnDelete::Delete,

@@ -30,6 +30,13 @@ pub struct Target {
     pub fresh: bool,
 }
 
+impl Target {
+    /// What was there, and nothing else known about it.
+    pub fn was(live: Live) -> Target {
+        Target { before: Some(live), expected: Value::Null, tags: Tags::new(), needs: BTreeSet::new(), fresh: false }
+    }
+}
+
 /// A stack of all that shall be put back or go: what discovery looks for.
 pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, Target>) -> Stack {
     let mut resources = BTreeMap::new();

@@ -1,15 +1,18 @@
 //! What users see. The only stage that knows words and colours; nothing else prints.
 
+pub mod history;
 pub mod json;
 pub mod plan;
 pub mod progress;
 pub mod stats;
 mod style;
+pub mod time;
 mod value;
 
 use std::io::{self, Write};
 
 pub use style::Style;
+pub use value::Names;
 
 /// Writes data to stdout. A closed pipe is the reader's good right.
 pub fn data(text: &str) {

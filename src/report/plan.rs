@@ -1,12 +1,12 @@
 //! A plan as text.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::Value;
 
 use super::{Style, duration, value::Names};
 use crate::{
-    plan::{Action, Change, FieldDiff, First, Plan, Reason, critical_path},
+    plan::{Action, By, Change, FieldDiff, First, Plan, Reason, critical_path},
     resource::Tags,
 };
 
@@ -19,7 +19,7 @@ pub struct Show {
 
 /// The whole plan, readable at a glance.
 pub fn render(plan: &Plan, show: Show) -> String {
-    let names = Names::of(plan);
+    let names = Names::of(plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?))));
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = write_plan(&mut out, plan, show, &names);
@@ -54,6 +54,16 @@ fn write_plan(out: &mut String, plan: &Plan, show: Show, names: &Names) -> std::
         writeln!(out, "  help: {}", obstacle.help)?;
     }
     Ok(())
+}
+
+/// Changes alone, whatever they come from.
+pub fn changes(changes: &[Change], names: &Names) -> String {
+    let mut out = String::new();
+    for change in changes {
+        // Writing to a string cannot fail.
+        let _ = write_change(&mut out, change, Show::default(), names);
+    }
+    out
 }
 
 /// The line between what can be undone and what cannot.
@@ -96,7 +106,7 @@ fn write_change(out: &mut String, change: &Change, show: Show, names: &Names) ->
                 write_field(out, field, change.action, names)?;
             }
             if let Some((before, after)) = &change.tags {
-                write_tags(out, before, after)?;
+                write_tags(out, before, after, &change.tags_by)?;
             }
         }
         Action::None | Action::Delete | Action::Forget => {}
@@ -111,6 +121,7 @@ fn why(change: &Change) -> String {
         _ => "",
     };
     match &change.reason {
+        Reason::NotThere if change.by == Some(By::Outside) => "deleted outside".to_owned(),
         Reason::AsDeclared | Reason::NotThere => String::new(),
         Reason::Differs => "in place".to_owned(),
         Reason::CannotChange { fields } => {
@@ -119,10 +130,13 @@ fn why(change: &Change) -> String {
         }
         Reason::Failed { status } => format!("replaced: AWS reports `{status}`{order}"),
         Reason::NotDeclared if change.action == Action::Forget => "no longer declared; stays in AWS".to_owned(),
+        Reason::NotDeclared if change.by == Some(By::Outside) => "not declared, made outside".to_owned(),
         Reason::NotDeclared => "no longer declared".to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
         Reason::Undone => "made by what is undone".to_owned(),
+        Reason::Gone => "gone".to_owned(),
+        Reason::Another { id } => format!("another one stands there ({id})"),
         Reason::LeftOver => format!("left over from an interrupted run ({})", change.id.as_deref().unwrap_or_default()),
     }
 }
@@ -142,7 +156,8 @@ fn summary(fields: &[FieldDiff], names: &Names) -> String {
 
 fn write_field(out: &mut String, field: &FieldDiff, action: Action, names: &Names) -> std::fmt::Result {
     let name = field.at.trim_start_matches('/').replace('/', ".");
-    let mark = if field.forces_replacement { Style::Removed.of("  (forces replacement)").to_string() } else { String::new() };
+    let forces = if field.forces_replacement { Style::Removed.of("  (forces replacement)").to_string() } else { String::new() };
+    let mark = format!("{forces}{}", who(field.by));
     match (&field.before, &field.after) {
         (_, after) if action == Action::Create => {
             if !after.is_null() {
@@ -163,16 +178,22 @@ fn write_field(out: &mut String, field: &FieldDiff, action: Action, names: &Name
     Ok(())
 }
 
-fn write_tags(out: &mut String, before: &Tags, after: &Tags) -> std::fmt::Result {
-    for (key, value) in after {
-        match before.get(key) {
-            Some(old) if old == value => {}
-            Some(old) => writeln!(out, "      tag {key}: {old} → {value}")?,
-            None => writeln!(out, "      tag {key}: none → {value}")?,
-        }
-    }
-    for (key, old) in before.iter().filter(|(key, _)| !after.contains_key(*key)) {
-        writeln!(out, "      tag {key}: {old} → none")?;
+/// Who changed it, where that is not the reader.
+fn who(by: Option<By>) -> String {
+    let text = match by {
+        None | Some(By::You) => return String::new(),
+        Some(By::Outside) => "  (changed outside)",
+        Some(By::Both) => "  (changed by you, and outside)",
+        Some(By::Aws) => "  (AWS's default)",
+    };
+    Style::Changed.of(text).to_string()
+}
+
+fn write_tags(out: &mut String, before: &Tags, after: &Tags, by: &BTreeMap<String, By>) -> std::fmt::Result {
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    for key in after.keys().chain(gone).filter(|key| before.get(*key) != after.get(*key)) {
+        let [old, new] = [before, after].map(|tags| tags.get(key).map_or("none", String::as_str));
+        writeln!(out, "      tag {key}: {old} → {new}{}", who(by.get(key).copied()))?;
     }
     Ok(())
 }

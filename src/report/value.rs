@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::{
-    plan::Plan,
+    kind::Live,
+    stack::Address,
     types::expression::{self, Reference},
 };
 
@@ -13,14 +14,14 @@ use crate::{
 pub struct Names(HashMap<String, String>);
 
 impl Names {
-    pub fn of(plan: &Plan) -> Names {
+    /// Of these resources.
+    pub fn of<'a>(live: impl IntoIterator<Item = (&'a Address, &'a Live)>) -> Names {
         let mut names = HashMap::new();
-        for change in &plan.changes {
-            let Some(live) = &change.before else { continue };
+        for (address, live) in live {
             for id in [Some(live.id.as_str()), live.arn()].into_iter().flatten() {
                 // Names are unique within a type only: what two share names neither.
-                let known = names.entry(id.to_owned()).or_insert_with(|| change.address.to_string());
-                if *known != change.address.to_string() {
+                let known = names.entry(id.to_owned()).or_insert_with(|| address.to_string());
+                if *known != address.to_string() {
                     known.clear();
                 }
             }

@@ -6,6 +6,7 @@ mod backend;
 mod exhaust;
 mod flow;
 mod harness;
+mod history;
 mod import;
 mod local;
 mod proxy;

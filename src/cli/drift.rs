@@ -1,0 +1,70 @@
+//! `acme drift`: what others changed since the last finished run.
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use super::{
+    CHANGES, DONE, Global, Output, Target,
+    context::{Context, Session},
+};
+use crate::{
+    backend::Consent,
+    discover::address_of,
+    history::Revision,
+    kind::Live,
+    plan::{Change, Goal, drift, plan, reversed},
+    report::{self, Names, time},
+    run::Memory,
+    stack::Address,
+};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    global: Global,
+}
+
+pub async fn run(arguments: &Arguments) -> Result<u8> {
+    let global = &arguments.global;
+    let session = Session::open(&arguments.target, global).await?;
+    let account = session.account().await?;
+    let backend = session.backend(global, &account, Consent::Nothing).await?.backend;
+    let memory = Memory::read(&session.history(&backend)).await.context("can't read what earlier runs did")?;
+    let context = Context::after(session, account, &memory.unfinished).await?;
+    let stack = &context.session.stack;
+    let region = context.session.cloud.region();
+    let recorded = memory.recorded(region, &context.account);
+    let changes = match &recorded {
+        Some(recorded) => drift(&stack.name, &stack.environment, recorded, &context.world),
+        // The definition says what should be there.
+        None => reversed(plan(stack, &context.world, Goal::Apply, region, &context.account)),
+    };
+    let since = memory.latest.as_ref().filter(|_| recorded.is_some());
+    match global.output {
+        Output::Json => {
+            let json = report::json::drift(stack, region, &context.account, since.map(|since| since.begin.revision), &changes);
+            report::data(&format!("{}\n", serde_json::to_string_pretty(&json)?));
+        }
+        Output::Text => report::data(&text(&context, since, &changes)),
+    }
+    if recorded.is_some_and(|recorded| !recorded.unknown.is_empty()) {
+        report::talk("A run did not finish: what it touched is left out.");
+    }
+    context.session.stats(global);
+    Ok(if changes.is_empty() { DONE } else { CHANGES })
+}
+
+fn text(context: &Context, since: Option<&Revision>, changes: &[Change]) -> String {
+    let stack = &context.session.stack;
+    let title = format!("{} ({}) in {}, account {}", stack.name, stack.environment, context.session.cloud.region(), context.account);
+    let live: Vec<(Address, &Live)> = context.world.iter().filter_map(|live| Some((address_of(live)?, live))).collect();
+    let recorded = since.into_iter().flat_map(|since| &since.live);
+    let names = Names::of(recorded.chain(live.iter().map(|(address, live)| (address, *live))));
+    let text = report::history::difference(&title, changes, &names, "No drift.");
+    match since {
+        Some(since) => format!("{text}Compared with what revision {} left, {}.\n", since.begin.revision, time::local(since.ended)),
+        None => format!("{text}Compared with the definition, as no run is recorded.\n"),
+    }
+}
