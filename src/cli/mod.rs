@@ -7,6 +7,7 @@ mod lock;
 mod outputs;
 mod plan;
 mod rollback;
+mod schema;
 mod show;
 mod unlock;
 mod validate;
@@ -53,6 +54,8 @@ enum Command {
     Show(show::Arguments),
     /// Print the stack's outputs.
     Outputs(outputs::Arguments),
+    /// Print the JSON Schema of a definition, for editors.
+    Schema,
     /// Free a stack that a dead run still holds.
     Unlock(unlock::Arguments),
 }
@@ -160,6 +163,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Destroy(arguments) => apply::run(&arguments, crate::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
+        Command::Schema => Ok(schema::run()),
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     };
