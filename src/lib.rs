@@ -5,6 +5,7 @@ pub mod backend;
 pub mod cli;
 pub mod cloud;
 pub mod discover;
+pub mod docs;
 pub mod execute;
 pub mod history;
 pub mod journal;

@@ -11,6 +11,7 @@ mod outputs;
 mod plan;
 mod rollback;
 mod saved;
+mod schema;
 mod show;
 mod unlock;
 mod validate;
@@ -63,6 +64,8 @@ enum Command {
     Show(show::Arguments),
     /// Print the stack's outputs.
     Outputs(outputs::Arguments),
+    /// Print the JSON Schema of a definition, for editors.
+    Schema,
     /// Free a stack that a dead run still holds.
     Unlock(unlock::Arguments),
 }
@@ -173,6 +176,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
+        Command::Schema => Ok(schema::run()),
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     };

@@ -4,6 +4,7 @@ mod cluster;
 mod databases;
 mod dns;
 mod firewall;
+pub mod form;
 mod load_balancers;
 mod network;
 mod simple;

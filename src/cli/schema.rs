@@ -1,0 +1,9 @@
+//! `acme schema`.
+
+use super::DONE;
+use crate::{docs::schema, report};
+
+pub fn run() -> u8 {
+    report::data(&schema::text());
+    DONE
+}

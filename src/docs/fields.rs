@@ -1,0 +1,171 @@
+//! The fields that a schema has, as rows of a table.
+
+use serde_json::Value;
+
+use super::spec::unit;
+
+/// One field, with its path below the schema's owner: `ingress[].port`.
+pub struct Field {
+    /// Path.
+    pub path: String,
+    /// What it holds, in words.
+    pub holds: String,
+    /// What it is when absent; `required` when it may not be.
+    pub default: String,
+    /// What a change of it does.
+    pub change: String,
+    /// What it is.
+    pub about: String,
+}
+
+/// Every field of a plain schema, at all depths; `replace` holds pointers of those whose change needs a new resource.
+pub fn fields(schema: &Value, replace: &[&str]) -> Vec<Field> {
+    let mut rows = Vec::new();
+    collect(schema, "", "", replace, &mut rows);
+    rows
+}
+
+fn collect(schema: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut Vec<Field>) {
+    let required = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let (needed, others): (Vec<_>, Vec<_>) = properties.partition(|(name, _)| required(name));
+    for (name, field) in needed.into_iter().chain(others) {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let pointer = format!("{pointer}/{name}");
+        let replaces = replace.iter().any(|one| pointer == *one || pointer.starts_with(&format!("{one}/")));
+        rows.push(row(&path, name, field, required(name), replaces));
+        below(field, &path, &pointer, replace, rows);
+    }
+}
+
+/// Fields of what stands in a field: of itself, of its items, of its alternatives.
+fn below(field: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut Vec<Field>) {
+    if field.get("x-acme-ref").is_some() {
+        return;
+    }
+    collect(field, path, pointer, replace, rows);
+    if let Some(items) = field.get("items") {
+        below(items, &format!("{path}[]"), pointer, replace, rows);
+    }
+    if let Some(entries) = field.get("additionalProperties").filter(|entries| entries.is_object()) {
+        below(entries, &format!("{path}.<name>"), pointer, replace, rows);
+    }
+    for branch in ["anyOf", "oneOf"].iter().filter_map(|key| field.get(key)?.as_array()).flatten() {
+        below(branch, path, pointer, replace, rows);
+    }
+}
+
+fn row(path: &str, name: &str, field: &Value, required: bool, replaces: bool) -> Field {
+    let text = field.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
+    let (mut default, mut change, mut about) = (None, None, Vec::new());
+    for sentence in sentences(&text) {
+        if let Some(value) = sentence.strip_prefix("Default: ") {
+            default = Some(value.trim_end_matches('.').to_owned());
+        } else if let Some(what) = sentence.strip_prefix("Changing it ").or_else(|| sentence.strip_prefix("Changing them ")) {
+            change = Some(what.trim_end_matches('.').to_owned());
+        } else {
+            about.push(sentence);
+        }
+    }
+    let stated = field.get("default").filter(|value| !value.is_null()).map(|value| format!("`{value}`"));
+    let default = if required { "required".to_owned() } else { default.or(stated).unwrap_or_else(|| "none".to_owned()) };
+    let change = change.unwrap_or_else(|| if replaces { "replaces" } else { "in place" }.to_owned());
+    let meanings = meanings(field);
+    let about = about.into_iter().map(str::to_owned).chain((!meanings.is_empty()).then(|| meanings.join(" "))).collect::<Vec<_>>().join(" ");
+    let unit = unit(name).map(|unit| format!(", {unit}")).unwrap_or_default();
+    Field { path: path.to_owned(), holds: format!("{}{unit}", holds(field)), default, change, about }
+}
+
+/// Sentences of a text: they end with a full stop before a capital letter.
+fn sentences(text: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut start = 0;
+    for (at, _) in text.match_indices(". ") {
+        if text[at + 2..].starts_with(|c: char| c.is_uppercase()) && text[start..at].matches('`').count() % 2 == 0 {
+            all.push(text[start..=at].trim());
+            start = at + 2;
+        }
+    }
+    all.push(text[start..].trim());
+    all.retain(|sentence| !sentence.is_empty());
+    all
+}
+
+/// The alternatives of a value that have a description of their own.
+fn meanings(field: &Value) -> Vec<String> {
+    let branches = ["anyOf", "oneOf"].iter().filter_map(|key| field.get(key)?.as_array()).flatten();
+    branches
+        .filter_map(|branch| Some(format!("`{}`: {}", branch.get("const")?.as_str()?, branch.get("description")?.as_str()?)))
+        .map(|text| text.replace('\n', " "))
+        .collect()
+}
+
+/// What a schema takes, in words.
+pub fn holds(schema: &Value) -> String {
+    if let Some(kind) = schema.get("x-acme-ref").and_then(Value::as_str) {
+        return format!("a [`{kind}`]({kind}.md)");
+    }
+    if let Some(value) = schema.get("const") {
+        return format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+        let values: Vec<String> = values.iter().filter_map(Value::as_str).map(|value| format!("`{value}`")).collect();
+        return values.join(", ");
+    }
+    for key in ["anyOf", "oneOf"] {
+        if let Some(branches) = schema.get(key).and_then(Value::as_array) {
+            let mut all: Vec<String> = branches.iter().filter(|branch| branch["type"] != "null").map(holds).collect();
+            all.dedup();
+            let values = all.iter().all(|one| one.starts_with('`'));
+            return all.join(if values { ", " } else { " or " });
+        }
+    }
+    let types = match schema.get("type") {
+        Some(Value::String(one)) => vec![one.as_str()],
+        Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+        _ => return "any value".to_owned(),
+    };
+    let words: Vec<String> = types
+        .into_iter()
+        .filter(|one| *one != "null")
+        .map(|one| match (one, schema.get("items"), schema.get("additionalProperties")) {
+            ("array", Some(items), _) => format!("list of {}", holds(items)),
+            ("array", None, _) => "list".to_owned(),
+            ("object", _, Some(entries)) if entries.is_object() => format!("map of {}", holds(entries)),
+            ("object", ..) if schema.get("properties").is_some() => "fields".to_owned(),
+            ("object", ..) => "map".to_owned(),
+            (other, ..) => other.to_owned(),
+        })
+        .collect();
+    words.join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_field_is_taken_apart_into_columns() {
+        let schema = json!({
+            "required": ["b"],
+            "properties": {
+                "a_seconds": { "type": ["integer", "null"], "description": "Time, such as `1. Two`. Default: 5. Changing it replaces the thing." },
+                "b": { "type": "array", "items": { "type": "object", "properties": { "c": { "enum": ["x", "y"] } } } },
+            },
+        });
+        let rows: Vec<String> = fields(&schema, &["/b"])
+            .iter()
+            .map(|f| format!("{} | {} | {} | {} | {}", f.path, f.holds, f.default, f.change, f.about))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "b | list of fields | required | replaces | ",
+                "b[].c | `x`, `y` | none | replaces | ",
+                "a_seconds | integer, seconds | 5 | replaces the thing | Time, such as `1. Two`.",
+            ]
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! What is known of the definition's form, for people and for editors: the JSON Schema, the reference, and what every code means.
+//!
+//! Everything here is made from the types themselves and is pure; nothing is written by hand that a type can tell.
+
+pub mod schema;
+mod spec;

@@ -1,0 +1,199 @@
+//! The reference in Markdown: a page for every type, one for the sections, one for the codes, and an index.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use serde_json::{Value, json};
+
+use super::{
+    codes,
+    fields::{Field, fields},
+    schema::{EXAMPLES_TEXT, definition, fates, spec},
+    spec::plain,
+};
+use crate::{
+    kind::Kind,
+    report::duration,
+    resources::KINDS,
+    sections::form::{Form, Part, SECTIONS, Section},
+};
+
+/// Every page by its file name.
+pub fn pages() -> BTreeMap<String, String> {
+    let mut pages: BTreeMap<String, String> = KINDS.iter().map(|kind| (format!("{}.md", kind.name), type_page(kind))).collect();
+    pages.insert("sections.md".into(), sections_page());
+    pages.insert("codes.md".into(), codes::page());
+    pages.insert("index.md".into(), index_page());
+    pages
+}
+
+fn type_page(kind: &Kind) -> String {
+    let schema = spec(kind);
+    let mut out = format!("# {}\n\n{}\n\n", kind.name, one_line(description(&schema)));
+    let mut facts = vec![format!("It usually takes {} until it can be used.", duration(kind.usual))];
+    if let Some(naming) = kind.naming {
+        facts.push(format!("Its physical name has at most {} characters.", naming.max));
+    }
+    if !kind.taggable {
+        facts.push("AWS has no tags for it.".into());
+    }
+    if let Some(field) = kind.protection {
+        facts.push(format!("While `{}` is true, AWS refuses to delete it.", field.trim_start_matches('/')));
+    }
+    let (choices, default) = fates(kind);
+    if !choices.is_empty() {
+        let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+        facts.push(format!("It holds data: `on_delete` may be {}. {default}", choices.join(", ")));
+    }
+    push(&mut out, &format!("{}\n\n", facts.join(" ")));
+    if let Some(example) = type_example(kind.name) {
+        push(&mut out, &format!("```yaml\n{example}```\n\n"));
+    }
+    push(&mut out, "## Fields\n\n");
+    table(&mut out, &fields(&schema, kind.replace), true);
+    push(&mut out, "\nBesides: what may stand on [every resource](index.md#on-every-resource).\n\n## Outputs\n\n");
+    let mut outputs = plain(&(kind.outputs_schema)().to_value());
+    if let Some(map) = outputs.as_object_mut() {
+        map.remove("required");
+        if let Value::Object(fields) = map.entry("properties").or_insert_with(|| json!({})) {
+            fields.insert("id".into(), json!({ "type": "string", "description": "The physical id." }));
+        }
+    }
+    push(&mut out, &format!("`{{{{ {}.<name>.<output> }}}}`; fields may be read in the same way.\n\n| Output | Type | |\n|---|---|---|\n", kind.name));
+    for field in fields(&outputs, &[]).iter().filter(|field| !field.path.contains(['.', '['])) {
+        push(&mut out, &format!("| `{}` | {} | {} |\n", field.path, cell(&field.holds), cell(&field.about)));
+    }
+    out
+}
+
+fn sections_page() -> String {
+    let mut out = String::from(
+        "# Sections\n\nA section says what people mean; it stands for resources that could be written by hand, and `acme show --expanded` prints \
+         them. `overrides:` changes any of them by its address.\n",
+    );
+    for section in SECTIONS {
+        section_text(&mut out, section);
+    }
+    out
+}
+
+fn section_text(out: &mut String, section: &Section) {
+    push(out, &format!("\n## {}\n\n{}\n\n", section.name, one_line(section.about)));
+    if let Some(example) = top_level(section.name) {
+        push(out, &format!("```yaml\n{example}```\n\n"));
+    }
+    part_text(out, section.name, &section.part);
+}
+
+fn part_text(out: &mut String, path: &str, part: &Part) {
+    let (form, path) = match part {
+        Part::One(form) => (form, path.to_owned()),
+        Part::Entries(form) => (form, format!("{path}.<name>")),
+    };
+    let own = form.own.map(|own| plain(&own().to_value()));
+    match (&form.kind, &own) {
+        (Some(kind), Some(_)) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md), and these:\n\n")),
+        (Some(kind), None) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md).")),
+        (None, _) => push(out, &format!("`{path}`:\n\n")),
+    }
+    if let Some(own) = &own {
+        table(out, &fields(own, &[]), false);
+        push(out, "\n");
+    } else {
+        push(out, "\n\n");
+    }
+    filled_text(out, &path, form);
+    for (field, inner) in form.parts {
+        part_text(out, &format!("{path}.{field}"), inner);
+    }
+}
+
+fn filled_text(out: &mut String, path: &str, form: &Form) {
+    if form.kind.is_none() || form.filled.is_empty() {
+        return;
+    }
+    let filled: Vec<String> = form.filled.iter().map(|field| format!("`{field}`")).collect();
+    let tiers = if form.filled.contains(&"subnets") { "; `subnets` may be `private` or `public`" } else { "" };
+    push(out, &format!("Where they are absent in `{path}`, the section fills in {}{tiers}.\n\n", filled.join(", ")));
+}
+
+fn index_page() -> String {
+    let schema = definition();
+    let mut out = String::from(
+        "# Reference\n\nThe form of a stack definition. `acme docs` makes these pages from the types, and `acme schema` the JSON Schema, which \
+         editors read by a first line such as\n\n```yaml\n# yaml-language-server: $schema=../docs/schema.json\n```\n\nEvery value may be an expression \
+         (`\"{{ zones }}\"`), every text may hold references (`{{ vpc.main.id }}`), and `for_each` and `when` may stand on every entry.\n\n\
+         ## The definition\n\n",
+    );
+    let frame = |names: &[&str], from: &Value| {
+        let chosen = from.as_object().into_iter().flatten().filter(|(name, _)| names.contains(&name.as_str()));
+        let chosen: serde_json::Map<String, Value> = chosen.map(|(name, field)| (name.clone(), field.clone())).collect();
+        let rows = fields(&json!({ "properties": chosen, "required": ["stack"] }), &[]);
+        rows.into_iter().filter(|row| !row.path.contains(['.', '['])).collect::<Vec<_>>()
+    };
+    let names = ["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
+    table(&mut out, &frame(&names, &schema["properties"]), false);
+    push(&mut out, "\n## On every resource\n\n");
+    table(&mut out, &frame(&["tags", "depends_on", "for_each", "when"], &schema["$defs"]), false);
+    push(
+        &mut out,
+        "\nWhat holds data has `on_delete`, too: `snapshot`, `retain` or `delete`; its page says which.\n\n## Sections\n\n| Section | |\n|---|---|\n",
+    );
+    for section in SECTIONS {
+        push(&mut out, &format!("| [`{0}`](sections.md#{0}) | {1} |\n", section.name, cell(section.about)));
+    }
+    push(&mut out, "\n## Types\n\n| Type | |\n|---|---|\n");
+    for kind in KINDS {
+        push(&mut out, &format!("| [`{0}`]({0}.md) | {1} |\n", kind.name, cell(description(&spec(kind)))));
+    }
+    push(&mut out, "\n## Codes\n\n[What every code of an error means](codes.md), as `acme explain` tells it.\n");
+    out
+}
+
+fn table(out: &mut String, rows: &[Field], with_change: bool) {
+    if rows.is_empty() {
+        return push(out, "None.\n");
+    }
+    let (head, line) = if with_change { (" A change is made |", "---|") } else { ("", "") };
+    push(out, &format!("| Field | Type | Default |{head} |\n|---|---|---|{line}---|\n"));
+    for row in rows {
+        let change = if with_change { format!(" {} |", cell(&row.change)) } else { String::new() };
+        push(out, &format!("| `{}` | {} | {} |{change} {} |\n", row.path, cell(&row.holds), cell(&row.default), cell(&row.about)));
+    }
+}
+
+fn push(out: &mut String, text: &str) {
+    // Writing to a string cannot fail.
+    let _ = out.write_str(text);
+}
+
+fn description(schema: &Value) -> &str {
+    schema.get("description").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn cell(text: &str) -> String {
+    one_line(text).replace('|', "\\|")
+}
+
+/// A section of the examples, as it is written there.
+fn top_level(name: &str) -> Option<String> {
+    block(EXAMPLES_TEXT, &format!("{name}:"))
+}
+
+/// A type of the examples, below `resources:`.
+fn type_example(name: &str) -> Option<String> {
+    let resources = top_level("resources")?;
+    Some(format!("resources:\n{}", block(&resources, &format!("  {name}:"))?))
+}
+
+/// The line that reads `head`, and all lines below it that are indented further.
+fn block(text: &str, head: &str) -> Option<String> {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut lines = text.lines().skip_while(|line| *line != head);
+    let first = lines.next()?;
+    let below = lines.take_while(|line| !line.trim().is_empty() && depth(line) > depth(first));
+    Some(std::iter::once(first).chain(below).map(|line| format!("{line}\n")).collect())
+}

@@ -1,0 +1,367 @@
+//! The JSON Schema of the whole definition.
+//!
+//! It says what the types say, and what a schema can: the compiler knows more (names, ranges, cycles). Whatever the compiler takes
+//! must be valid here.
+
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value, json};
+
+use super::spec::{EXPRESSION, each_below, plain, with_expressions};
+use crate::{
+    kind::Kind,
+    resource::Data,
+    resources::KINDS,
+    sections::form::{Form, Part, SECTIONS},
+    stack::below,
+};
+
+/// JSON Schema (2020-12) of a definition.
+pub fn definition() -> Value {
+    let mut properties = frame();
+    for section in SECTIONS {
+        let mut schema = part(&section.part);
+        describe(&mut schema, section.about);
+        properties.insert(section.name.into(), schema);
+    }
+    properties.insert("resources".into(), resources());
+    properties.insert("overrides".into(), overrides());
+    let mut defs: Map<String, Value> = KINDS.iter().map(|kind| (kind.name.to_owned(), entry(kind))).collect();
+    defs.extend(common());
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "acme stack definition",
+        "type": "object",
+        "properties": properties,
+        "required": ["stack"],
+        "additionalProperties": false,
+        "$defs": defs,
+    })
+}
+
+/// The schema as it is written to a file.
+pub fn text() -> String {
+    format!("{:#}\n", definition())
+}
+
+/// A type's own schema, made plain.
+pub fn spec(kind: &Kind) -> Value {
+    plain(&(kind.schema)().to_value())
+}
+
+/// Examples of every type and section: a stack of its own, which the tests compile.
+pub fn examples() -> &'static Value {
+    static EXAMPLES: OnceLock<Value> = OnceLock::new();
+    EXAMPLES.get_or_init(|| serde_yaml::from_str(EXAMPLES_TEXT).unwrap_or_default())
+}
+
+/// The text of [`examples`].
+pub const EXAMPLES_TEXT: &str = include_str!("examples.yaml");
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn describe(schema: &mut Value, text: &str) {
+    if let Some(map) = schema.as_object_mut() {
+        map.insert("description".into(), text.into());
+    }
+}
+
+/// What frames the sections.
+fn frame() -> Map<String, Value> {
+    let either = |pattern: &str| format!("{pattern}|{EXPRESSION}");
+    let values = json!({
+        "type": ["object", "null"],
+        "properties": { "stack": false, "environment": false, "each": false },
+    });
+    let frame = json!({
+        "stack": {
+            "description": "Name of the stack: a small letter, then small letters, digits and hyphens, at most 31 in all. Names and marks of all \
+                            resources begin with it.",
+            "type": "string", "pattern": "^[a-z][a-z0-9-]{0,30}$", "examples": ["shop"],
+        },
+        "region": {
+            "description": "AWS region the stack belongs to. Default: that of the command line or the AWS configuration.",
+            "type": ["string", "null"], "pattern": either("^[a-z]+(-[a-z]+)+-[0-9]+$"), "examples": ["eu-west-1"],
+        },
+        "account": {
+            "description": "Id of the AWS account the stack belongs to, in quotes; credentials of another are refused. Default: any.",
+            "type": ["string", "integer", "null"], "pattern": either("^[0-9]{12}$"),
+            "minimum": 100_000_000_000_u64, "maximum": 999_999_999_999_u64, "examples": ["123456789012"],
+        },
+        "backend": {
+            "description": "Where history and locks are kept: a folder, `s3` for the usual bucket of account and region, or a bucket. \
+                            Default: the usual bucket where there is one.",
+            "type": ["string", "null"], "examples": ["s3", "s3://some-bucket/prefix", "./history"],
+        },
+        "tags": { "$ref": "#/$defs/tags", "description": "Tags that every resource gets. Default: none." },
+        "environments": {
+            "description": "Environments by name, each with its values. `--env` picks one. Default: one, called `default`.",
+            "type": ["object", "null"], "additionalProperties": values.clone(),
+            "examples": [{ "staging": { "zones": 2 }, "production": { "zones": 3 } }],
+        },
+        "values": { "description": "Values for expressions in every environment; `--set` sets one for a run.", "examples": [{ "zones": 2 }] },
+        "outputs": {
+            "description": "Values to report after apply, by name.",
+            "type": ["object", "null"], "examples": [{ "endpoint": "{{ databases.orders.endpoint }}" }],
+        },
+    });
+    let mut frame = object(frame);
+    if let Some(schema) = frame.get_mut("values").and_then(Value::as_object_mut) {
+        schema.extend(object(values));
+    }
+    frame
+}
+
+/// What may stand on any resource, and on any entry.
+fn common() -> Map<String, Value> {
+    let common = json!({
+        "tags": {
+            "description": "Tags, besides those of the stack. Default: none.",
+            "type": ["object", "null", "string"], "pattern": EXPRESSION,
+            "patternProperties": { "^([Aa][Ww][Ss]|[Aa][Cc][Mm][Ee]):": false },
+            "additionalProperties": { "type": ["string", "number", "boolean"] },
+            "examples": [{ "team": "platform" }],
+        },
+        "depends_on": {
+            "description": "Addresses of resources that must be there first, where no reference says so. Default: none.",
+            "type": ["array", "string", "null"], "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION}"),
+            "items": { "type": "string", "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION}") },
+            "examples": [["vpc.main"]],
+        },
+        "for_each": {
+            "description": "Makes one of these for each entry of a list or map, for each of so many numbers (`3`: 0, 1, 2), or of a range \
+                            (`{from: 1, to: 3}`). `each.key` and `each.value` tell them apart.",
+            "type": ["array", "object", "integer", "string"], "pattern": EXPRESSION, "minimum": 0,
+            "items": { "type": ["string", "number", "boolean", "object"] },
+            "examples": [["api", "web"]],
+        },
+        "when": {
+            "description": "Makes this only when it is true: an expression such as `zones > 2`. Default: true.",
+            "type": ["boolean", "string", "null"], "examples": ["environment == 'production'"],
+        },
+    });
+    object(common)
+}
+
+/// A single resource of this type.
+fn entry(kind: &Kind) -> Value {
+    let mut schema = spec(kind);
+    with_expressions(&mut schema);
+    with_entries(&mut schema);
+    if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for name in common_fields(kind) {
+            fields.insert(name.into(), json!({ "$ref": format!("#/$defs/{name}") }));
+        }
+        fields.extend(on_delete(kind).map(|schema| ("on_delete".to_owned(), schema)));
+    }
+    if let Some(map) = schema.as_object_mut() {
+        let nothing_needed = map.get("required").and_then(Value::as_array).is_none_or(Vec::is_empty);
+        map.insert("type".into(), if nothing_needed { json!(["object", "null", "string"]) } else { json!(["object", "string"]) });
+        map.insert("pattern".into(), EXPRESSION.into());
+        if let Some(example) = example(kind.name) {
+            map.insert("examples".into(), json!([example]));
+        }
+    }
+    schema
+}
+
+/// The example of a type.
+pub fn example(type_name: &str) -> Option<&'static Value> {
+    examples().pointer(&below("/resources", type_name))?.as_object()?.values().next()
+}
+
+/// Fields of every resource of a type that the type itself does not have.
+fn common_fields(kind: &Kind) -> Vec<&'static str> {
+    let mut fields = vec!["depends_on", "for_each", "when"];
+    if kind.taggable {
+        fields.push("tags");
+    }
+    fields
+}
+
+/// What may become of its data, and what does when nothing is said.
+pub fn fates(kind: &Kind) -> (&'static [&'static str], &'static str) {
+    match kind.data {
+        Data::None => (&[], ""),
+        Data::Snapshot => (&["snapshot", "retain", "delete"], "Default: snapshot."),
+        Data::Contents => (&["retain", "delete"], "Default: deletion is refused while it holds anything."),
+        Data::Window => (&["retain", "delete"], "Default: it is deleted after the longest recovery window; `delete` takes the shortest."),
+    }
+}
+
+fn on_delete(kind: &Kind) -> Option<Value> {
+    let (fates, default) = fates(kind);
+    let description = format!("What becomes of its data when it leaves the definition. {default}");
+    let mut schema = json!({ "description": description, "enum": fates });
+    with_expressions(&mut schema);
+    (!fates.is_empty()).then_some(schema)
+}
+
+/// `for_each` and `when` on everything that is an entry of a list or map.
+fn with_entries(schema: &mut Value) {
+    each_below(schema, &mut with_entries);
+    for key in ["items", "additionalProperties"] {
+        if let Some(item) = schema.get_mut(key) {
+            as_entry(item);
+        }
+    }
+}
+
+fn as_entry(schema: &mut Value) {
+    if let Some(branches) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
+        branches.iter_mut().for_each(as_entry);
+    }
+    if schema.get("additionalProperties") == Some(&Value::Bool(false))
+        && let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut)
+    {
+        for name in ["for_each", "when"] {
+            fields.insert(name.into(), json!({ "$ref": format!("#/$defs/{name}") }));
+        }
+    }
+}
+
+fn resources() -> Value {
+    let types: Map<String, Value> = KINDS
+        .iter()
+        .map(|kind| {
+            let entries = json!({
+                "description": spec(kind).get("description"),
+                "type": ["object", "null"],
+                "additionalProperties": { "$ref": format!("#/$defs/{}", kind.name) },
+            });
+            (kind.name.to_owned(), entries)
+        })
+        .collect();
+    json!({
+        "description": "Single resources, by type and name.",
+        "type": ["object", "null"], "properties": types, "additionalProperties": false,
+    })
+}
+
+/// Fields of any resource of the stack, by address. What is a map itself is merged, so nothing in it is needed here.
+fn overrides() -> Value {
+    let mut by_address = Map::new();
+    for kind in KINDS {
+        let schema = entry(kind);
+        let fields = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let fields = fields.into_iter().filter(|(name, _)| !matches!(name.as_str(), "for_each" | "when")).map(|(name, field)| {
+            let same = json!({ "anyOf": [{ "$ref": format!("#/$defs/{}/properties/{name}", kind.name) }, { "type": "null" }] });
+            let merged = json!({ "description": field.get("description") });
+            let partial = field.get("properties").is_some() && field.get("required").is_some();
+            (name, if partial { merged } else { same })
+        });
+        let fields: Map<String, Value> = fields.collect();
+        let schema = json!({ "type": "object", "properties": fields, "additionalProperties": false });
+        by_address.insert(format!("^{}\\.", kind.name), schema);
+    }
+    json!({
+        "description": "Fields to change in any resource, by its address (`vpc.main`); `null` takes a field away.",
+        "type": ["object", "null"], "patternProperties": by_address, "additionalProperties": false,
+    })
+}
+
+fn part(part: &Part) -> Value {
+    match part {
+        Part::One(one) => form(one),
+        Part::Entries(each) => {
+            let mut schema = form(each);
+            let named = schema.get("required").is_none();
+            as_entry(&mut schema);
+            let mut entries = json!({ "type": ["object", "null", "string"], "pattern": EXPRESSION, "additionalProperties": schema });
+            if named && let Some(map) = entries.as_object_mut() {
+                // A list of names is short for entries without fields.
+                map.insert("type".into(), json!(["object", "array", "null", "string"]));
+                map.insert("items".into(), json!({ "type": "string" }));
+            }
+            entries
+        }
+    }
+}
+
+fn form(form: &Form) -> Value {
+    let mut fields = Map::new();
+    let mut required: Vec<Value> = Vec::new();
+    if let Some(kind) = form.kind.and_then(crate::resources::kind) {
+        let whole = entry(kind);
+        let of_type = whole.get("properties").and_then(Value::as_object).into_iter().flatten();
+        for (name, field) in of_type.filter(|(name, _)| !matches!(name.as_str(), "for_each" | "when")) {
+            fields.insert(name.clone(), standing(form, kind, name, field));
+        }
+        let needed = whole.get("required").and_then(Value::as_array).into_iter().flatten();
+        required.extend(needed.filter(|name| !form.filled.iter().any(|filled| *name == filled)).cloned());
+    }
+    if let Some(own) = form.own {
+        let mut own = plain(&own().to_value());
+        with_expressions(&mut own);
+        with_entries(&mut own);
+        let of_section = own.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (name, field) in of_section {
+            let mut schema = match form.parts.iter().find(|(part, _)| *part == name) {
+                Some((_, inner)) => part(inner),
+                None if name == "subnets" => tiers(None),
+                None => field.clone(),
+            };
+            if let Some(text) = field.get("description").and_then(Value::as_str) {
+                describe(&mut schema, text);
+            }
+            fields.insert(name, schema);
+        }
+    }
+    let mut types = vec!["object", "string"];
+    types.extend(form.short_self.filter(|short| *short != "string"));
+    types.extend(required.is_empty().then_some("null"));
+    let mut schema = json!({ "type": types, "properties": fields, "additionalProperties": false });
+    if let Some(map) = schema.as_object_mut() {
+        if form.short_self != Some("string") {
+            map.insert("pattern".into(), EXPRESSION.into());
+        }
+        if !required.is_empty() {
+            map.insert("required".into(), required.into());
+        }
+    }
+    schema
+}
+
+/// A field of a type, as it stands in a section.
+fn standing(form: &Form, kind: &Kind, name: &str, field: &Value) -> Value {
+    let same = json!({ "$ref": format!("#/$defs/{}/properties/{name}", kind.name) });
+    if name == "subnets" && form.filled.contains(&"subnets") {
+        let mut schema = tiers(Some(same));
+        describe(&mut schema, field.get("description").and_then(Value::as_str).unwrap_or_default());
+        return schema;
+    }
+    let Some((_, short)) = form.short.iter().find(|(short, _)| *short == name) else { return same };
+    let mut schema = field.clone();
+    let target = if schema.get("items").is_some() { schema.get_mut("items") } else { Some(&mut schema) };
+    if let Some(target) = target.and_then(Value::as_object_mut) {
+        also(target, short);
+    }
+    schema
+}
+
+/// Lets a value of another type stand there, too.
+fn also(schema: &mut Map<String, Value>, kind: &str) {
+    if let Some(types) = schema.get_mut("type") {
+        let mut all = types.as_array().cloned().unwrap_or_else(|| vec![types.clone()]);
+        if !all.iter().any(|one| one == kind) {
+            all.push(kind.into());
+        }
+        *types = all.into();
+    }
+    if kind == "string" {
+        // Not only expressions.
+        schema.remove("pattern");
+    }
+}
+
+/// Subnets as a section takes them.
+fn tiers(same: Option<Value>) -> Value {
+    let mut ways = vec![json!({ "enum": ["private", "public"] })];
+    ways.push(same.unwrap_or_else(|| json!({ "$ref": "#/$defs/rds_subnet_group/properties/subnets" })));
+    json!({ "anyOf": ways })
+}
