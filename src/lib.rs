@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod discover;
 pub mod docs;
 pub mod execute;
+pub mod graph;
 pub mod history;
 pub mod journal;
 pub mod kind;

@@ -2,14 +2,16 @@
 
 use std::{io::IsTerminal, path::Path, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
     DONE, FAILED, Global, INTERRUPTED, LEFT, Lock, Output, Target,
     context::{Context, Session},
-    outputs, plan, saved,
+    outputs, plan,
+    refusal::refuse,
+    saved,
 };
 use crate::{
     backend::{Backend, Consent, Lease},
@@ -145,7 +147,7 @@ pub fn show(plan: &Plan, global: &Global) -> Result<()> {
         plan::print(plan, global.output, Show::default())?;
     }
     if blocked {
-        bail!("nothing was done: the plan is blocked, see above");
+        refuse!("blocked", "nothing was done: the plan is blocked, see above");
     }
     Ok(())
 }

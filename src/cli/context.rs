@@ -2,9 +2,9 @@
 
 use std::{path::Path, sync::Arc, time::Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::{Global, Target, apply::command_line};
+use super::{Global, Target, apply::command_line, refusal::refuse};
 use crate::{
     aws::{Aws, Settings},
     backend::{Backend, Choice, Consent, Place, choose},
@@ -22,7 +22,7 @@ use crate::{
 
 /// A definition that was refused: its problems have been shown.
 #[derive(Debug, thiserror::Error)]
-#[error("the definition has {0}")]
+#[error("the definition has {0}; `acme explain CODE` tells more")]
 struct Refused(String);
 
 /// Loads a definition and its text; shows every problem it has.
@@ -30,7 +30,7 @@ pub fn load(target: &Target) -> Result<(Stack, String)> {
     let path = target.file.display().to_string();
     let text = std::fs::read_to_string(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
     if Saved::is(&text) {
-        bail!("`{path}` is a saved plan, no definition: `acme apply {path}` carries it out");
+        refuse!("saved-plan", "`{path}` is a saved plan, no definition: `acme apply {path}` carries it out");
     }
     let options = Options { environment: target.env.clone(), set: target.set.clone() };
     let refused = |source: &Source, problems: &[Diagnostic]| {
@@ -70,7 +70,10 @@ impl Session {
         if let (Some(pinned), Some(asked)) = (&stack.region, &global.region)
             && pinned != asked
         {
-            bail!("the definition is pinned to region `{pinned}`, not `{asked}`: change `region:` or leave --region out");
+            refuse!(
+                "pinned-region",
+                "the definition is pinned to region `{pinned}`, not `{asked}`: change `region:` or leave --region out"
+            );
         }
         let region = stack.region.clone().or_else(|| global.region.clone());
         let cloud = match &global.local {
@@ -91,7 +94,7 @@ impl Session {
     pub async fn account(&self) -> Result<String> {
         let account = self.cloud.account().await.context("AWS does not know who calls")?;
         if let Some(pinned) = self.stack.account.as_ref().filter(|pinned| **pinned != account) {
-            bail!("the definition is pinned to account {pinned}, but these credentials belong to {account}");
+            refuse!("pinned-account", "the definition is pinned to account {pinned}, but these credentials belong to {account}");
         }
         Ok(account)
     }
@@ -188,6 +191,7 @@ impl Context {
             }
             if let Some(contents) = self.session.cloud.contents(kind, live).await? {
                 obstacles.push(Obstacle {
+                    code: "holds-data",
                     address: change.address.clone(),
                     message: format!("`{}` ({}) holds {contents}", change.address, live.id),
                     help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),

@@ -1,10 +1,10 @@
 //! `acme history`: the runs of a stack, one of them, or what lies between two.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::{DONE, Global, Output, Target, apply::command_line, context::Session};
+use super::{DONE, Global, Output, Target, apply::command_line, context::Session, refusal::refuse};
 use crate::{
     backend::Consent,
     history::{History, Revision},
@@ -61,7 +61,7 @@ async fn list(arguments: &Arguments, session: &Session, history: &History) -> Re
 }
 
 async fn one(history: &History, number: u64) -> Result<(String, Value)> {
-    let Some(told) = history.told(number).await? else { bail!("{}", unknown(number)) };
+    let Some(told) = history.told(number).await? else { refuse!("no-revision", "{}", unknown(number)) };
     Ok((report::history::one(&told), report::json::told(&told)))
 }
 
@@ -80,9 +80,12 @@ async fn ended(history: &History, number: u64) -> Result<Revision> {
         return Ok(revision);
     }
     if history.journal(number).await?.begin.is_none() {
-        bail!("{}", unknown(number));
+        refuse!("no-revision", "{}", unknown(number));
     }
-    bail!("revision {number} did not end, so nothing is recorded of what it left: `acme history STACK.yaml {number}` tells what it did");
+    refuse!(
+        "no-revision",
+        "revision {number} did not end, so nothing is recorded of what it left: `acme history STACK.yaml {number}` tells what it did"
+    );
 }
 
 fn unknown(number: u64) -> String {

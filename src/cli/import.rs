@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
@@ -11,6 +11,7 @@ use super::{
     apply::{command_line, released, remembered},
     context::{Context, Session},
     plan,
+    refusal::refuse,
 };
 use crate::{
     aws::{ADDRESS, ENVIRONMENT, STACK, Service},
@@ -54,11 +55,11 @@ async fn held(arguments: &Arguments, session: Session, account: String, address:
     let (cloud, stack, global) = (&session.cloud, &session.stack, &arguments.global);
     let mut world = discover(cloud, stack, Hints::default()).await?;
     let Some(mut live) = find(cloud, stack, kind, &arguments.id, &world).await? else {
-        bail!("{}", missing(kind, &arguments.id, stack));
+        refuse!("not-found", "{}", missing(kind, &arguments.id, stack));
     };
     if !ours(stack, &live, address)? {
         if let Some(other) = world.iter().find(|other| owner(&other.tags) == own(stack) && address_of(other).as_ref() == Some(address)) {
-            bail!("`{address}` is `{}` already: give `{}` another address", other.id, live.id);
+            refuse!("adopted", "`{address}` is `{}` already: give `{}` another address", other.id, live.id);
         }
         let before = visible_tags(&live.tags, &Tags::new());
         let mut after = before.clone();
@@ -100,24 +101,28 @@ async fn held(arguments: &Arguments, session: Session, account: String, address:
 /// An address, of a type that carries marks.
 fn addressed(text: &str) -> Result<(Address, &'static Kind)> {
     let Some(address) = Address::parse(text) else {
-        bail!("`{text}` is no address: write a type and a name, `vpc.main`");
+        refuse!("address", "`{text}` is no address: write a type and a name, `vpc.main`");
     };
     let Some(kind) = resources::kind(&address.kind) else {
         let help = stack::suggestion(&address.kind, "types", KINDS.iter().map(|kind| kind.name));
-        bail!("there is no resource type `{}`: {help}", address.kind);
+        refuse!("unknown-type", "there is no resource type `{}`: {help}", address.kind);
     };
     if !address.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) {
-        bail!("`{}` can't name a resource: use letters, digits, `-`, `_` and `.`", address.name);
+        refuse!("address", "`{}` can't name a resource: use letters, digits, `-`, `_` and `.`", address.name);
     }
     let thing = kind.name.replace('_', " ");
     match (kind.taggable, kind.identity.is_empty()) {
         (true, _) => Ok((address, kind)),
-        (false, false) => bail!(
+        (false, false) => refuse!(
+            "not-adoptable",
             "a {thing} carries no marks, so there is nothing to write: declare it, and the one that is there is the stack's, \
              as soon as what it lies in is"
         ),
         (false, true) => {
-            bail!("AWS has no tags for a {thing}, so it can't be marked: declare it, and delete the existing one before apply")
+            refuse!(
+                "not-adoptable",
+                "AWS has no tags for a {thing}, so it can't be marked: declare it, and delete the existing one before apply"
+            )
         }
     }
 }
@@ -128,7 +133,7 @@ fn addressed(text: &str) -> Result<(Address, &'static Kind)> {
 /// When it is at another one, or another stack's.
 fn ours(stack: &Stack, live: &Live, address: &Address) -> Result<bool> {
     if live.phase == Phase::Leaving {
-        bail!("`{}` is being deleted", live.id);
+        refuse!("not-adoptable", "`{}` is being deleted", live.id);
     }
     let Some(owner) = owner(&live.tags) else { return Ok(false) };
     let at = address_of(live);
@@ -136,8 +141,10 @@ fn ours(stack: &Stack, live: &Live, address: &Address) -> Result<bool> {
     match Some(&owner) == own(stack).as_ref() {
         true if at.as_ref() == Some(address) => Ok(true),
         true if at.is_none() => Ok(false),
-        true => bail!("`{}` is this stack's already{shown}", live.id),
-        false => bail!("`{}` belongs to the stack {owner}{shown}: it must be given up there before it can be adopted here", live.id),
+        true => refuse!("adopted", "`{}` is this stack's already{shown}", live.id),
+        false => {
+            refuse!("foreign", "`{}` belongs to the stack {owner}{shown}: it must be given up there before it can be adopted here", live.id)
+        }
     }
 }
 

@@ -3,15 +3,20 @@
 mod actor;
 mod apply;
 mod context;
+mod docs;
 mod drift;
+mod explain;
+mod graph;
 mod history;
 mod import;
 mod lock;
 mod outputs;
 mod plan;
+mod refusal;
 mod rollback;
 mod saved;
 mod schema;
+mod shell;
 mod show;
 mod unlock;
 mod validate;
@@ -22,6 +27,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{backend::Location, report};
 pub use lock::Lock;
+use refusal::refuse;
 
 /// Exit code: done, or nothing to do.
 pub const DONE: u8 = 0;
@@ -64,8 +70,34 @@ enum Command {
     Show(show::Arguments),
     /// Print the stack's outputs.
     Outputs(outputs::Arguments),
+    /// Draw the stack: Mermaid, DOT, a page for the browser, or JSON.
+    Graph(graph::Arguments),
+    /// Tell what the code of an error means, and what to do.
+    Explain {
+        /// The code, such as `unknown-field`.
+        #[arg(value_name = "CODE")]
+        code: String,
+    },
     /// Print the JSON Schema of a definition, for editors.
     Schema,
+    /// Write the reference and the JSON Schema.
+    Docs {
+        /// Folder they go to.
+        #[arg(long, value_name = "DIR", default_value = "docs")]
+        out: PathBuf,
+    },
+    /// Print the completions of a shell.
+    Completions {
+        /// Which shell.
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command.
+    Man {
+        /// Folder they go to.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Free a stack that a dead run still holds.
     Unlock(unlock::Arguments),
 }
@@ -142,7 +174,7 @@ pub enum Color {
 /// Asks on a terminal; without one, refuses.
 fn agreed(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        anyhow::bail!("there is no terminal to ask on: pass --yes to go ahead without a question");
+        refuse!("no-terminal", "there is no terminal to ask on: pass --yes to go ahead without a question");
     }
     Ok(report::confirm(question)?)
 }
@@ -176,14 +208,19 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
+        Command::Graph(arguments) => graph::run(&arguments).await,
+        Command::Explain { code } => Ok(explain::run(&code)),
         Command::Schema => Ok(schema::run()),
+        Command::Docs { out } => docs::run(&out),
+        Command::Completions { shell } => shell::completions(shell),
+        Command::Man { out } => shell::man(out.as_deref()),
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     };
     match ended {
         Ok(code) => code.into(),
         Err(error) => {
-            report::talk(&format!("{} {error:#}", report::Style::Removed.of("error:")));
+            report::talk(&format!("{} {error:#}", report::Style::Removed.of(refusal::label(&error))));
             FAILED.into()
         }
     }

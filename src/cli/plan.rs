@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
-use super::{CHANGES, DONE, FAILED, Global, Output, Target, apply::tell_unfinished, context::Context, saved};
+use super::{CHANGES, DONE, FAILED, Global, Output, Target, apply::tell_unfinished, context::Context, refusal::refuse, saved};
 use crate::{
     backend::Consent,
     plan::{Goal, Plan},
@@ -40,7 +40,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     print(&plan, arguments.global.output, Show { all: arguments.all })?;
     if let Some(out) = &arguments.out {
         if !plan.obstacles.is_empty() {
-            bail!("the plan was not saved: it is blocked, see above");
+            refuse!("blocked", "the plan was not saved: it is blocked, see above");
         }
         let backend = context.session.backend(&arguments.global, &context.account, Consent::Nothing).await?.backend;
         let revision = context.session.history(&backend).numbers().await?.last().copied();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use super::{
     FAILED, Global, Lock, Target,
     apply::{mode, released, remembered, show, tell},
     context::Session,
+    refusal::refuse,
 };
 use crate::{
     backend::Lease,
@@ -61,7 +62,9 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
         return undo(arguments, session, who, history).await;
     }
     if arguments.to.is_some() {
-        bail!("the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further");
+        let message =
+            "the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further";
+        return Err(refusal("unfinished-run", message));
     }
     if let Some(damage) = unfinished.chain.iter().find_map(|replay| replay.damage.as_ref()) {
         report::talk(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));
@@ -85,13 +88,15 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
     let (mut targets, hints) = match arguments.to {
         None => {
             let done = last_done(&history).await?;
-            let Some(number) = done else { bail!("there is no run of {} ({}) to undo", session.stack.name, session.stack.environment) };
+            let Some(number) = done else {
+                refuse!("nothing-to-undo", "there is no run of {} ({}) to undo", session.stack.name, session.stack.environment);
+            };
             let touched = touched(&[history.journal(number).await?]);
             (targets(&touched), Hints::default())
         }
         Some(number) => {
             let Some(revision) = history.revision(number).await? else {
-                bail!("there is no record of revision {number}: `acme history` lists those there are");
+                refuse!("no-revision", "there is no record of revision {number}: `acme history` lists those there are");
             };
             let world = discover(&session.cloud, &session.stack, Hints::default()).await?;
             let gone = |address: Address| {

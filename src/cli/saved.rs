@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use super::{Target, actor, apply::command_line, context::Session};
+use super::{Target, actor, apply::command_line, context::Session, refusal::refuse};
 use crate::{
     plan::{Goal, Plan},
     saved::{Definition, Saved, sha256},
@@ -25,11 +25,13 @@ pub fn open(target: &Target) -> Result<Option<Saved>> {
         _ => return Ok(None),
     };
     if target.env.is_some() || !target.set.is_empty() {
-        bail!("`{file}` is a saved plan, which names its environment and values: leave out --env and --set");
+        refuse!("saved-plan", "`{file}` is a saved plan, which names its environment and values: leave out --env and --set");
     }
     match Saved::parse(&text) {
         Ok(saved) => Ok(Some(saved)),
-        Err(unfit) => bail!("can't carry out the saved plan `{file}`: {unfit}\n  help: plan again, with `acme plan … --out {file}`"),
+        Err(unfit) => {
+            refuse!("unfit-plan", "can't carry out the saved plan `{file}`: {unfit}\n  help: plan again, with `acme plan … --out {file}`")
+        }
     }
 }
 
@@ -45,7 +47,8 @@ pub fn same_definition(saved: &Saved, path: &Path) -> Result<()> {
     let text = fs::read(&target.file).with_context(|| format!("can't read the definition `{}`", target.file.display()))?;
     if sha256(&text) != saved.definition.sha256 {
         let then = saved.definition.commit.as_ref().map(|commit| format!(" (at commit {commit})")).unwrap_or_default();
-        bail!(
+        refuse!(
+            "stale-plan",
             "nothing was done: `{}` is not what it was when the plan was made{then}\n  help: {}",
             target.file.display(),
             again(saved, path)
@@ -65,7 +68,8 @@ pub fn same_plan(saved: &Saved, path: &Path, plan: &Plan, revision: Option<u64>)
     {
         differences.push(format!("revision {revision} was made since (`acme history` tells by whom)"));
     }
-    bail!(
+    refuse!(
+        "stale-plan",
         "nothing was done: the plan in `{}` no longer fits what is there\n  {}\n  help: {}",
         path.display(),
         differences.join("\n  "),
@@ -92,7 +96,7 @@ pub fn write(path: &Path, plan: &Plan, goal: Goal, session: &Session, revision: 
 fn replace(path: &Path, text: &str) -> Result<()> {
     match fs::read_to_string(path) {
         Ok(old) if Saved::is(&old) || old.is_empty() => fs::remove_file(path)?,
-        Ok(_) => bail!("that file is there and is no saved plan"),
+        Ok(_) => refuse!("not-a-plan", "that file is there and is no saved plan"),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }

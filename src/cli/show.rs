@@ -5,7 +5,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::{DONE, Global, Output, Target, context};
-use crate::{discover::address_of, report, resource::Phase, stack};
+use crate::{
+    discover::address_of,
+    kind::Live,
+    report,
+    stack::{self, Address},
+};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -14,7 +19,7 @@ pub struct Arguments {
     /// The single resources that the definition stands for, as YAML (default).
     #[arg(long, conflicts_with = "live")]
     expanded: bool,
-    /// What is there.
+    /// What is there, each resource below the one it stands on.
     #[arg(long)]
     live: bool,
     #[command(flatten)]
@@ -32,16 +37,14 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     if arguments.global.output == Output::Json {
         report::data(&format!("{}\n", serde_json::to_string_pretty(&json!({ "format": "acme-show/1", "resources": live }))?));
     } else {
-        for live in live {
-            let address = address_of(live).map_or_else(|| live.kind.clone(), |address| address.to_string());
-            let phase = match &live.phase {
-                Phase::Ready => String::new(),
-                Phase::Settling(status) | Phase::Failed(status) => format!("  {status}"),
-                Phase::Leaving => "  deleting".to_owned(),
-            };
-            report::data(&format!("{address}  {}{phase}\n", live.id));
-        }
+        let live = context.world.iter().map(|live| (shown(live), live)).collect();
+        report::data(&report::tree::render(&context.session.stack, &live));
     }
     context.session.stats(&arguments.global);
     Ok(DONE)
+}
+
+/// Where it stands; what has lost its address stands under its id.
+fn shown(live: &Live) -> Address {
+    address_of(live).unwrap_or_else(|| Address::new(&live.kind, live.id.as_str()))
 }

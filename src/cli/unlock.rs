@@ -1,9 +1,9 @@
 //! `acme unlock`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
-use super::{DONE, FAILED, Global, Target, agreed, context::Session};
+use super::{DONE, FAILED, Global, Target, agreed, context::Session, refusal::refuse};
 use crate::{
     backend::{Consent, EXPIRY, Lease},
     report,
@@ -41,7 +41,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         return Ok(FAILED);
     }
     if !Lease::unlock(&backend, name, environment, &held).await? {
-        bail!("that run has ended by itself: nothing was done");
+        refuse!("declined", "that run has ended by itself: nothing was done");
     }
     report::talk(&format!("{name} ({environment}) is free. `acme plan` shows what that run left to do."));
     Ok(DONE)

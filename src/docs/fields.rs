@@ -71,7 +71,8 @@ fn row(path: &str, name: &str, field: &Value, required: bool, replaces: bool) ->
     let default = if required { "required".to_owned() } else { default.or(stated).unwrap_or_else(|| "none".to_owned()) };
     let change = change.unwrap_or_else(|| if replaces { "replaces" } else { "in place" }.to_owned());
     let meanings = meanings(field);
-    let about = about.into_iter().map(str::to_owned).chain((!meanings.is_empty()).then(|| meanings.join(" "))).collect::<Vec<_>>().join(" ");
+    let about =
+        about.into_iter().map(str::to_owned).chain((!meanings.is_empty()).then(|| meanings.join(" "))).collect::<Vec<_>>().join(" ");
     let unit = unit(name).map(|unit| format!(", {unit}")).unwrap_or_default();
     Field { path: path.to_owned(), holds: format!("{}{unit}", holds(field)), default, change, about }
 }
@@ -129,9 +130,15 @@ pub fn holds(schema: &Value) -> String {
         .into_iter()
         .filter(|one| *one != "null")
         .map(|one| match (one, schema.get("items"), schema.get("additionalProperties")) {
-            ("array", Some(items), _) => format!("list of {}", holds(items)),
+            ("array", Some(items), _) => match holds(items) {
+                several if several.contains(" or ") => "list".to_owned(),
+                one => format!("list of {one}"),
+            },
             ("array", None, _) => "list".to_owned(),
-            ("object", _, Some(entries)) if entries.is_object() => format!("map of {}", holds(entries)),
+            ("object", _, Some(entries)) if entries.is_object() => match holds(entries) {
+                several if several.contains(" or ") => "map".to_owned(),
+                one => format!("map of {one}"),
+            },
             ("object", ..) if schema.get("properties").is_some() => "fields".to_owned(),
             ("object", ..) => "map".to_owned(),
             (other, ..) => other.to_owned(),

@@ -2,5 +2,8 @@
 //!
 //! Everything here is made from the types themselves and is pure; nothing is written by hand that a type can tell.
 
+pub mod codes;
+mod fields;
+pub mod reference;
 pub mod schema;
 mod spec;

@@ -58,7 +58,10 @@ fn type_page(kind: &Kind) -> String {
             fields.insert("id".into(), json!({ "type": "string", "description": "The physical id." }));
         }
     }
-    push(&mut out, &format!("`{{{{ {}.<name>.<output> }}}}`; fields may be read in the same way.\n\n| Output | Type | |\n|---|---|---|\n", kind.name));
+    push(
+        &mut out,
+        &format!("`{{{{ {}.<name>.<output> }}}}`; fields may be read in the same way.\n\n| Output | Type | |\n|---|---|---|\n", kind.name),
+    );
     for field in fields(&outputs, &[]).iter().filter(|field| !field.path.contains(['.', '['])) {
         push(&mut out, &format!("| `{}` | {} | {} |\n", field.path, cell(&field.holds), cell(&field.about)));
     }
@@ -89,7 +92,20 @@ fn part_text(out: &mut String, path: &str, part: &Part) {
         Part::One(form) => (form, path.to_owned()),
         Part::Entries(form) => (form, format!("{path}.<name>")),
     };
-    let own = form.own.map(|own| plain(&own().to_value()));
+    let own = form.own.map(|own| {
+        let mut own = plain(&own().to_value());
+        for (field, part) in form.parts {
+            let fields = json!({ "type": "object", "properties": {} });
+            let held = match part {
+                Part::One(_) => fields,
+                Part::Entries(_) => json!({ "type": "object", "additionalProperties": fields }),
+            };
+            if let (Some(Value::Object(field)), Value::Object(held)) = (own.pointer_mut(&format!("/properties/{field}")), held) {
+                field.extend(held);
+            }
+        }
+        own
+    });
     match (&form.kind, &own) {
         (Some(kind), Some(_)) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md), and these:\n\n")),
         (Some(kind), None) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md).")),
@@ -130,9 +146,9 @@ fn index_page() -> String {
         let rows = fields(&json!({ "properties": chosen, "required": ["stack"] }), &[]);
         rows.into_iter().filter(|row| !row.path.contains(['.', '['])).collect::<Vec<_>>()
     };
-    let names = ["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
+    let names = ["stack", "region", "account", "backend", "environments", "values", "resources", "overrides", "outputs"];
     table(&mut out, &frame(&names, &schema["properties"]), false);
-    push(&mut out, "\n## On every resource\n\n");
+    push(&mut out, "\n`tags`, as on every resource, are those that all of them get.\n\n## On every resource\n\n");
     table(&mut out, &frame(&["tags", "depends_on", "for_each", "when"], &schema["$defs"]), false);
     push(
         &mut out,

@@ -11,7 +11,7 @@ pub fn plain(schema: &Value) -> Value {
             map.remove(key);
         }
     }
-    units(&mut out);
+    annotate(&mut out);
     out
 }
 
@@ -95,15 +95,29 @@ pub fn unit(field: &str) -> Option<&'static str> {
     UNITS.iter().find(|(end, _)| field.ends_with(end) || *field == end[1..]).map(|(_, unit)| *unit)
 }
 
-fn units(schema: &mut Value) {
+/// Adds units, and takes away defaults that say nothing.
+fn annotate(schema: &mut Value) {
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        for (name, field) in fields {
-            if let (Some(unit), Some(field)) = (unit(name), field.as_object_mut()) {
-                field.insert("x-unit".into(), unit.into());
+        for (name, field) in fields.iter_mut() {
+            let Some(field) = field.as_object_mut() else { continue };
+            field.extend(unit(name).map(|unit| ("x-unit".to_owned(), unit.into())));
+            match field.remove("default") {
+                None | Some(Value::Null) => {}
+                Some(default) => drop(field.insert("default".into(), without_nulls(default))),
             }
         }
     }
-    each_below(schema, &mut units);
+    each_below(schema, &mut annotate);
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, without_nulls(value))).collect()
+        }
+        Value::Array(list) => list.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
 }
 
 /// Calls `act` for every schema directly below this one.

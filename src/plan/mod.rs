@@ -176,6 +176,8 @@ impl fmt::Display for Op {
 /// What stands in the way of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Obstacle {
+    /// Stable name of the kind of obstacle.
+    pub code: &'static str,
     /// The resource.
     pub address: Address,
     /// What is wrong.
@@ -348,6 +350,7 @@ fn foreign(foreign: &Foreign) -> Obstacle {
         None => "exists but is not this stack's".to_owned(),
     };
     Obstacle {
+        code: "foreign",
         address: foreign.address.clone(),
         message: format!("`{}` {whose}", foreign.id),
         help: format!("give `{}` another name, or remove the existing one", foreign.address),
@@ -434,7 +437,7 @@ impl Planner<'_> {
             format!("declare `{address}` once more with `{field}: false`, apply that, and remove it then")
         };
         let message = format!("`{address}` ({}) is protected from deletion", live.id);
-        self.obstacles.push(Obstacle { address: address.clone(), message, help, adoptable: None });
+        self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, adoptable: None });
     }
 
     /// The wanted spec with every reference that is known already, in canonical form.

@@ -1,5 +1,6 @@
 //! What users see. The only stage that knows words and colours; nothing else prints.
 
+pub mod graph;
 pub mod history;
 pub mod json;
 pub mod plan;
@@ -7,6 +8,7 @@ pub mod progress;
 pub mod stats;
 mod style;
 pub mod time;
+pub mod tree;
 mod value;
 
 use std::io::{self, Write};

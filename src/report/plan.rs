@@ -50,7 +50,7 @@ fn write_plan(out: &mut String, plan: &Plan, show: Show, names: &Names) -> std::
         writeln!(out, "{} {warning}", Style::Changed.of("Warning:"))?;
     }
     for obstacle in &plan.obstacles {
-        writeln!(out, "{} {}.", Style::Removed.of("Blocked:"), obstacle.message)?;
+        writeln!(out, "{} {}.", Style::Removed.of(format!("Blocked[{}]:", obstacle.code)), obstacle.message)?;
         writeln!(out, "  help: {}", obstacle.help)?;
     }
     Ok(())

@@ -1,0 +1,57 @@
+//! `acme graph`.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use super::{DONE, Global, Target, context};
+use crate::{graph::Graph, plan::Goal, report};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// What to draw it as.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Show what apply would do; reads what is there.
+    #[arg(long)]
+    plan: bool,
+    /// Show what is there.
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// A way to draw.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// For Markdown.
+    #[default]
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+    /// A page for the browser: zoom, search, click on a resource for all that is known of it.
+    Html,
+    /// For programs.
+    Json,
+}
+
+pub async fn run(arguments: &Arguments) -> Result<u8> {
+    let graph = if arguments.plan || arguments.live {
+        let context = context::Context::open(&arguments.target, &arguments.global).await?;
+        let plan = if arguments.plan { Some(context.plan(Goal::Apply).await?) } else { None };
+        let graph = Graph::new(&context.session.stack, Some(&context.world), plan.as_ref());
+        context.session.stats(&arguments.global);
+        graph
+    } else {
+        Graph::new(&context::load(&arguments.target)?.0, None, None)
+    };
+    report::data(&match arguments.format {
+        Format::Mermaid => report::graph::mermaid(&graph),
+        Format::Dot => report::graph::dot(&graph),
+        Format::Html => report::graph::html(&graph),
+        Format::Json => report::graph::json(&graph),
+    });
+    Ok(DONE)
+}

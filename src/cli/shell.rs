@@ -1,0 +1,37 @@
+//! `acme completions` and `acme man`: the command line as shells and `man` read it.
+
+use std::{io, path::Path};
+
+use anyhow::{Context as _, Result};
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::{Cli, DONE};
+use crate::report;
+
+pub fn completions(shell: Shell) -> Result<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "acme", &mut script);
+    report::data(&String::from_utf8(script)?);
+    Ok(DONE)
+}
+
+/// One page for each command, or that of acme itself on stdout.
+pub fn man(out: Option<&Path>) -> Result<u8> {
+    match out {
+        Some(folder) => {
+            let write = || -> io::Result<()> {
+                std::fs::create_dir_all(folder)?;
+                clap_mangen::generate_to(Cli::command(), folder)
+            };
+            write().with_context(|| format!("can't write to the folder `{}`", folder.display()))?;
+            report::talk(&format!("Pages written to {}.", folder.display()));
+        }
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            report::data(&String::from_utf8(page)?);
+        }
+    }
+    Ok(DONE)
+}

@@ -1,0 +1,133 @@
+//! What every code means: of a problem, of a refusal, of the end of a run, of an error. One table, `codes.md`.
+
+use crate::{
+    aws::{Error, Sort},
+    journal::Outcome,
+};
+
+const TEXT: &str = include_str!("codes.md");
+
+/// Codes and what they mean, in the order of the table.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TEXT.split("\n## ").skip(1).filter_map(|part| {
+        let (code, text) = part.split_once('\n')?;
+        // What introduces the next group belongs to nobody.
+        Some((code.trim(), text.split("\n# ").next().unwrap_or(text).trim()))
+    })
+}
+
+/// What a code means. One that only AWS uses is explained by how it is sorted.
+pub fn explain(code: &str) -> Option<String> {
+    let known = |code: &str| all().find(|(name, _)| name.eq_ignore_ascii_case(code)).map(|(name, text)| format!("{name}\n\n{text}\n"));
+    let of_aws = || {
+        let sort = Error::from_code(code, "").sort;
+        let text = known(of_sort(sort)).filter(|_| sort != Sort::Refused)?;
+        Some(format!("`{code}` is a code of AWS, sorted as\n\n{text}"))
+    };
+    known(code).or_else(of_aws)
+}
+
+/// The code of a sort.
+pub fn of_sort(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Gone => "gone",
+        Sort::NotYet => "not-yet",
+        Sort::Throttled => "throttled",
+        Sort::Conflict => "conflict",
+        Sort::Exists => "exists",
+        Sort::Denied => "denied",
+        Sort::Unreachable => "unreachable",
+        Sort::Refused => "refused",
+    }
+}
+
+/// The code of a run's end.
+pub fn of_outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::RolledBack => "rolled-back",
+        Outcome::Kept => "kept",
+        Outcome::Stuck => "stuck",
+    }
+}
+
+/// The table as a page of the reference.
+pub fn page() -> String {
+    let text: String = TEXT
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(_) => format!("#{line}\n"),
+            None => format!("{line}\n"),
+        })
+        .collect();
+    format!("# Codes\n\nEvery problem and every refusal has a code that stays the same; `acme explain CODE` prints these texts.\n\n{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use regex_lite::Regex;
+
+    use super::*;
+
+    fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).expect("the sources").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                sources(&path, into);
+            } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+                let text = fs::read_to_string(&path).expect("a source");
+                let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+                into.push((path.display().to_string(), text));
+            }
+        }
+    }
+
+    /// The simulated cloud answers with AWS's codes, which are AWS's to explain.
+    #[test]
+    fn every_code_of_the_source_is_explained() {
+        let mut all_sources = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all_sources);
+        let uses = [
+            r#"Diagnostic::new\(\s*(?:if \w+ \{ )?"([\w-]+)"(?: \} else \{ "([\w-]+)")?"#,
+            r#"\bproblem(?:_at_key)?\(\s*"([\w-]+)""#,
+            r#"\brefuse!\(\s*"([\w-]+)""#,
+            r#"Error::new\(\s*Sort::\w+,\s*"(\w+)""#,
+            r#"\bcode: "([\w-]+)""#,
+            r#"const INTERRUPTED: &str = "(\w+)""#,
+        ];
+        let mut found: BTreeSet<String> = BTreeSet::new();
+        for pattern in uses {
+            let pattern = Regex::new(pattern).expect("a pattern");
+            let before = found.len();
+            for (path, text) in all_sources.iter().filter(|(path, _)| !path.contains("/src/local/")) {
+                for captures in pattern.captures_iter(text) {
+                    found.extend(captures.iter().skip(1).flatten().map(|code| code.as_str().to_owned()).filter(|_| !path.is_empty()));
+                }
+            }
+            assert!(found.len() > before, "nothing matches {pattern}: the source spells codes in another way now");
+        }
+        let bare: Vec<&String> = all_sources.iter().filter(|(_, text)| text.contains("bail!(")).map(|(path, _)| path).collect();
+        assert!(bare.is_empty(), "a refusal has a code: `refuse!` instead of `bail!` in {bare:?}");
+        let explained: BTreeSet<&str> = all().map(|(code, _)| code).collect();
+        let of_aws = |code: &str| Error::from_code(code, "").sort != Sort::Refused;
+        let missing: Vec<&String> = found.iter().filter(|code| !explained.contains(code.as_str()) && !of_aws(code)).collect();
+        assert!(missing.is_empty(), "add these to src/docs/codes.md: {missing:?}");
+        let sorts =
+            [Sort::Gone, Sort::NotYet, Sort::Throttled, Sort::Conflict, Sort::Exists, Sort::Denied, Sort::Unreachable, Sort::Refused];
+        let outcomes = [Outcome::Done, Outcome::RolledBack, Outcome::Kept, Outcome::Stuck];
+        let others = sorts.map(of_sort).into_iter().chain(outcomes.map(of_outcome)).chain(["NoCredentials"]);
+        let known: BTreeSet<&str> = found.iter().map(String::as_str).chain(others).collect();
+        let unused: Vec<_> = explained.iter().filter(|code| !known.contains(*code)).collect();
+        assert!(unused.is_empty(), "no source has these: {unused:?}");
+        assert!(explained.iter().all(|code| explain(code).is_some_and(|text| text.len() > 60)), "each says something");
+    }
+
+    #[test]
+    fn a_code_of_aws_is_explained_by_its_sort() {
+        assert!(explain("DependencyViolation").is_some_and(|text| text.contains("conflict")));
+        assert!(explain("LOCKED").is_some_and(|text| text.starts_with("Locked")));
+        assert_eq!(explain("no-such-code"), None);
+    }
+}
