@@ -10,6 +10,7 @@ pub mod history;
 pub mod journal;
 pub mod kind;
 pub mod local;
+pub mod permissions;
 pub mod plan;
 pub mod report;
 pub mod resource;

@@ -9,6 +9,7 @@ mod import;
 mod lock;
 mod outputs;
 mod plan;
+mod policy;
 mod rollback;
 mod saved;
 mod show;
@@ -63,6 +64,8 @@ enum Command {
     Show(show::Arguments),
     /// Print the stack's outputs.
     Outputs(outputs::Arguments),
+    /// Print the IAM policies that planning and applying a stack need. Makes no call.
+    Policy(policy::Arguments),
     /// Free a stack that a dead run still holds.
     Unlock(unlock::Arguments),
 }
@@ -174,6 +177,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::History(arguments) => history::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Outputs(arguments) => outputs::run(&arguments).await,
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     };
     match ended {
