@@ -141,7 +141,7 @@ impl Writer<'_> {
         }
     }
 
-    /// History and locks in a bucket. A plan does not touch them.
+    /// History and locks in a bucket.
     fn backend(&mut self) {
         let Place { stack, region } = self.place;
         let part = format!("{}-{region}", self.place.account());
@@ -151,13 +151,14 @@ impl Writer<'_> {
             Some(Location::Bucket { name, prefix }) if prefix.is_empty() => (name.clone(), format!("{part}/"), false),
             Some(Location::Bucket { name, prefix }) => (name.clone(), format!("{prefix}/{part}/"), false),
         };
-        if self.purpose == Purpose::Plan {
-            return;
-        }
         let bucket = format!("arn:{}:s3:::{bucket}", partition(region));
         let objects = format!("{bucket}/{below}{}/{}/*", stack.name, stack.environment);
         self.on(&["s3:ListBucket"], &[bucket.clone()].into(), None);
-        self.on(&["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], &[objects].into(), None);
+        self.on(&["s3:GetObject"], &[objects.clone()].into(), None);
+        if self.purpose == Purpose::Plan {
+            return;
+        }
+        self.on(&["s3:PutObject", "s3:DeleteObject"], &[objects].into(), None);
         if made {
             let actions = [
                 "s3:CreateBucket",

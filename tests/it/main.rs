@@ -9,6 +9,7 @@ mod harness;
 mod history;
 mod import;
 mod local;
+mod policy;
 mod proxy;
 mod recorded;
 mod saved;
