@@ -7,6 +7,7 @@ mod drift;
 mod history;
 mod import;
 mod lock;
+mod new;
 mod outputs;
 mod plan;
 mod policy;
@@ -44,6 +45,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first definition.
+    New(new::Arguments),
     /// Check a definition without any call.
     Validate(Target),
     /// Show what apply would do.
@@ -167,6 +170,7 @@ impl Global {
 /// Runs one command.
 pub async fn run(cli: Cli) -> ExitCode {
     let ended = match cli.command {
+        Command::New(arguments) => new::run(&arguments),
         Command::Validate(target) => validate::run(&target),
         Command::Plan(arguments) => plan::run(&arguments).await,
         Command::Apply(arguments) => apply::run(&arguments, crate::plan::Goal::Apply).await,
@@ -184,6 +188,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => {
             report::talk(&format!("{} {error:#}", report::Style::Removed.of("error:")));
+            // The problems of a definition stand at its lines already.
+            if !error.is::<context::Refused>() {
+                report::github::error(None, None, &format!("{error:#}"));
+            }
             FAILED.into()
         }
     }

@@ -76,7 +76,7 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
     let ended = run.roll_back(back, &unfinished).await?;
     shown.await?;
     session.stats(global);
-    Ok(tell(&ended, "rollback", &arguments.target))
+    Ok(tell(&ended, "rollback", session))
 }
 
 /// Undoes the last finished run, or all since a revision. What it makes anew is empty; what it deletes is protected as ever.
@@ -122,7 +122,7 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
     let ended = run.apply(way, &Unfinished::default()).await?;
     shown.await?;
     session.stats(global);
-    Ok(tell(&ended, "rollback", &arguments.target))
+    Ok(tell(&ended, "rollback", session))
 }
 
 /// The last run that ended well and is not undone yet.
