@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags::Retag},
+    permissions::Actions,
     resource::{Changed, Cx, Data, Naming, Observed, Phase, Problem, Resource, Tags},
 };
 
@@ -32,6 +33,8 @@ pub struct Kind {
     pub parent: Option<&'static str>,
     /// See [`Resource::ARN`].
     pub arn: Option<&'static str>,
+    /// See [`Resource::ACTIONS`].
+    pub actions: Actions,
     /// See [`Resource::TAGGABLE`].
     pub taggable: bool,
     /// See [`Resource::TAGS_ON_CREATE`].
@@ -110,6 +113,7 @@ impl Kind {
             identity: R::IDENTITY,
             parent: R::PARENT,
             arn: R::ARN,
+            actions: R::ACTIONS,
             taggable: R::TAGGABLE,
             tags_on_create: R::TAGS_ON_CREATE,
             usual: R::USUAL,

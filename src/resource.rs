@@ -8,9 +8,12 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::aws::{
-    Aws, Result, Scope, Service,
-    tags::{self, Retag},
+use crate::{
+    aws::{
+        Aws, Result, Scope, Service,
+        tags::{self, Retag},
+    },
+    permissions::Actions,
 };
 
 /// Tags of a resource, acme's marks among them.
@@ -40,6 +43,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     /// How its ARNs begin after the account, with the service: `rds:db:`. `None`: this type is always listed, because the
     /// tagging API does not show it (IAM roles), or because there are so many that asking the service is cheaper (subnets).
     const ARN: Option<&'static str> = None;
+    /// The IAM actions of its calls, for `acme policy`.
+    const ACTIONS: Actions;
     /// Whether it carries tags; if not, `list` synthesises the marks.
     const TAGGABLE: bool = true;
     /// Whether `create` sets the tags; if not, the engine sets them right after.

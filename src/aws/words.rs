@@ -1,4 +1,4 @@
-//! Our enums in AWS's spelling. An enum that serialises to AWS's words needs no table of its own.
+//! Words in AWS's spelling. An enum that serialises to AWS's words needs no table of its own.
 
 use serde::{
     Serialize,
@@ -19,4 +19,13 @@ pub fn text<T: Serialize>(value: &T) -> String {
 pub fn word<T: DeserializeOwned>(text: &str) -> Result<T> {
     T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(text))
         .map_err(|_| Error::new(Sort::Refused, "Shape", format!("AWS reports `{text}`, which this version of acme does not know")))
+}
+
+/// What the ARNs of a region begin with, after `arn:`.
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
 }

@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
 use super::{Object, When, Written};
-use crate::aws::{Error, Result, Sort, found};
+use crate::aws::{Error, Result, Sort, found, partition};
 
 /// A bucket, or a part of one.
 #[derive(Clone, Debug)]
@@ -185,12 +185,7 @@ impl S3 {
         if !tls {
             return Ok(());
         }
-        let partition = match region.split('-').next() {
-            Some("cn") => "aws-cn",
-            Some("us") if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        };
-        let arn = format!("arn:{partition}:s3:::{bucket}");
+        let arn = format!("arn:{}:s3:::{bucket}", partition(region));
         let policy = json!({
             "Version": "2012-10-17",
             "Statement": [{

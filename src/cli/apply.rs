@@ -22,7 +22,7 @@ use crate::{
     report::{self, Style, plan::Show, progress},
     run::{Back, Ended, Forward, Memory, Run, Unfinished},
     saved::{Saved, sha256},
-    stack::Address,
+    stack::{self, Address},
 };
 
 #[derive(Clone, Debug, Args)]
@@ -114,7 +114,9 @@ async fn held(
             outputs::print(&outputs::values(&context.session.stack, &live), global.output)?;
         }
         context.session.stats(global);
-        report::talk(&format!("{} nothing to do.", Style::Added.of("Done:")));
+        let said = format!("{} nothing to do.", Style::Added.of("Done:"));
+        report::talk(&said);
+        report::github::outcome(goal.command(), &said);
         return Ok(DONE);
     }
     if !plan.is_empty() && !arguments.yes && !agreed(goal, &context)? {
@@ -133,7 +135,7 @@ async fn held(
         outputs::print(&outputs::values(stack, &ended.forward.live), global.output)?;
     }
     context.session.stats(global);
-    Ok(tell(&ended, goal.command(), &arguments.target))
+    Ok(tell(&ended, goal.command(), &context.session))
 }
 
 /// Shows a plan before it is carried out.
@@ -141,6 +143,7 @@ async fn held(
 /// # Errors
 /// When it is blocked: then nothing may be done.
 pub fn show(plan: &Plan, global: &Global) -> Result<()> {
+    report::github::plan(plan);
     let blocked = !plan.obstacles.is_empty();
     let quiet = global.output == Output::Json || global.quiet;
     if !quiet || blocked {
@@ -249,7 +252,22 @@ async fn signal() {
 }
 
 /// Says how a run ended, and what to do where it did not end well.
-pub fn tell(ended: &Ended, command: &str, target: &Target) -> u8 {
+pub fn tell(ended: &Ended, command: &str, session: &Session) -> u8 {
+    let mut said = Vec::new();
+    let code = words(&mut said, ended, command, &session.target);
+    let said = said.join("\n");
+    report::talk(&said);
+    report::github::outcome(command, &said);
+    for failure in &ended.forward.failed {
+        let line = session.stack.resources.get(&failure.address).and_then(|declared| stack::line(&session.text, &declared.at));
+        let file = line.map(|_| session.target.file.display().to_string());
+        let message = format!("{} {} failed: {}", progress::doing(failure.op), failure.address, failure.error);
+        report::github::error(file.as_deref(), line, &message);
+    }
+    code
+}
+
+fn words(said: &mut Vec<String>, ended: &Ended, command: &str, target: &Target) -> u8 {
     let forward = &ended.forward;
     if matches!(ended.outcome, Outcome::Done) || (command == "rollback" && ended.outcome == Outcome::RolledBack) {
         let count = |op| forward.done.iter().filter(|(_, done)| *done == op).count();
@@ -257,53 +275,50 @@ pub fn tell(ended: &Ended, command: &str, target: &Target) -> u8 {
         let counts: Vec<String> =
             counts.iter().filter(|(op, _)| count(*op) > 0).map(|(op, word)| format!("{} {word}", count(*op))).collect();
         let what = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
-        report::talk(&format!("{} {what}.", Style::Added.of("Done:")));
+        said.push(format!("{} {what}.", Style::Added.of("Done:")));
         return DONE;
     }
-    failures(forward);
+    failures(said, forward);
     let again = command_line(command, target);
     let undo = command_line("rollback", target);
     match ended.outcome {
         Outcome::RolledBack => {
             let anew = ended.back.as_ref().map(Back::made_anew).unwrap_or_default();
             if anew.is_empty() {
-                report::talk("Everything is as it was before.");
+                said.push("Everything is as it was before.".to_owned());
             } else {
                 let anew: Vec<String> = anew.iter().map(ToString::to_string).collect();
-                report::talk(&format!(
-                    "Everything is as it was before; made anew, because the old one had to go first: {}.",
-                    anew.join(", ")
-                ));
+                said.push(format!("Everything is as it was before; made anew, because the old one had to go first: {}.", anew.join(", ")));
             }
             if ended.interrupted { INTERRUPTED } else { FAILED }
         }
         Outcome::Kept => {
-            listed("Done, and kept:", &forward.done, progress::done);
-            listed("Not begun:", &forward.left, progress::doing);
-            report::talk(&format!("  help: `{again}` goes on from here, `{undo}` undoes it."));
+            listed(said, "Done, and kept:", &forward.done, progress::done);
+            listed(said, "Not begun:", &forward.left, progress::doing);
+            said.push(format!("  help: `{again}` goes on from here, `{undo}` undoes it."));
             if ended.interrupted { INTERRUPTED } else { LEFT }
         }
         Outcome::Stuck | Outcome::Done => {
             match &ended.back {
                 Some(Back::Tried(back)) => {
-                    report::talk(&format!("{} not everything could be put back.", Style::Removed.of("stuck:")));
-                    failures(back);
+                    said.push(format!("{} not everything could be put back.", Style::Removed.of("stuck:")));
+                    failures(said, back);
                     let failed: Vec<_> = back.failed.iter().map(|failure| (failure.address.clone(), failure.op)).collect();
-                    listed("Still to be undone:", &[failed, back.left.clone()].concat(), progress::doing);
-                    report::talk(&format!("  help: mend the cause; `{undo}` goes on going back, `{again}` goes forward."));
+                    listed(said, "Still to be undone:", &[failed, back.left.clone()].concat(), progress::doing);
+                    said.push(format!("  help: mend the cause; `{undo}` goes on going back, `{again}` goes forward."));
                 }
                 Some(Back::Failed(error)) => {
-                    report::talk(&format!("{} it could not be undone: {error}", Style::Removed.of("stuck:")));
-                    listed("Done so far:", &forward.done, progress::done);
-                    report::talk(&format!("  help: mend the cause; `{undo}` goes back, `{again}` goes forward."));
+                    said.push(format!("{} it could not be undone: {error}", Style::Removed.of("stuck:")));
+                    listed(said, "Done so far:", &forward.done, progress::done);
+                    said.push(format!("  help: mend the cause; `{undo}` goes back, `{again}` goes forward."));
                 }
                 None => {
-                    listed("Done so far:", &forward.done, progress::done);
-                    listed("Not begun:", &forward.left, progress::doing);
+                    listed(said, "Done so far:", &forward.done, progress::done);
+                    listed(said, "Not begun:", &forward.left, progress::doing);
                     let expired = forward.failed.iter().any(|failure| failure.error.is_expired());
                     let cause = if expired { "renew the credentials" } else { "mend the cause" };
                     let back = if command == "rollback" { String::new() } else { format!(", `{undo}` goes back") };
-                    report::talk(&format!("  help: {cause}; `{again}` goes on from here{back}."));
+                    said.push(format!("  help: {cause}; `{again}` goes on from here{back}."));
                 }
             }
             LEFT
@@ -311,14 +326,14 @@ pub fn tell(ended: &Ended, command: &str, target: &Target) -> u8 {
     }
 }
 
-fn failures(outcome: &execute::Outcome) {
+fn failures(said: &mut Vec<String>, outcome: &execute::Outcome) {
     for failure in &outcome.failed {
         let what = format!("{} {} failed:", progress::doing(failure.op), failure.address);
-        report::talk(&format!("{} {what} {}", Style::Removed.of("error:"), failure.error));
+        said.push(format!("{} {what} {}", Style::Removed.of("error:"), failure.error));
     }
 }
 
-fn listed(title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {
+fn listed(said: &mut Vec<String>, title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {
     if steps.is_empty() {
         return;
     }
@@ -326,7 +341,7 @@ fn listed(title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {
     if steps.len() > 20 {
         text.push(format!("  and {} more", steps.len() - 20));
     }
-    report::talk(&format!("{title}\n{}", text.join("\n")));
+    said.push(format!("{title}\n{}", text.join("\n")));
 }
 
 /// How to call a command on the same stack.

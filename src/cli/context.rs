@@ -23,7 +23,7 @@ use crate::{
 /// A definition that was refused: its problems have been shown.
 #[derive(Debug, thiserror::Error)]
 #[error("the definition has {0}; `acme explain CODE` tells more")]
-struct Refused(String);
+pub struct Refused(String);
 
 /// Loads a definition and its text; shows every problem it has.
 pub fn load(target: &Target) -> Result<(Stack, String)> {
@@ -36,6 +36,8 @@ pub fn load(target: &Target) -> Result<(Stack, String)> {
     let refused = |source: &Source, problems: &[Diagnostic]| {
         for problem in problems {
             report::talk(&problem.render(source, true));
+            let help = problem.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+            report::github::error(Some(&source.path), problem.line(source), &format!("{}{help}", problem.message));
         }
         let count = problems.len();
         Refused(if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") })

@@ -10,8 +10,10 @@ mod graph;
 mod history;
 mod import;
 mod lock;
+mod new;
 mod outputs;
 mod plan;
+mod policy;
 mod refusal;
 mod rollback;
 mod saved;
@@ -50,6 +52,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a first definition.
+    New(new::Arguments),
     /// Check a definition without any call.
     Validate(Target),
     /// Show what apply would do.
@@ -98,6 +102,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Print the IAM policies that planning and applying a stack need. Makes no call.
+    Policy(policy::Arguments),
     /// Free a stack that a dead run still holds.
     Unlock(unlock::Arguments),
 }
@@ -199,6 +205,7 @@ impl Global {
 /// Runs one command.
 pub async fn run(cli: Cli) -> ExitCode {
     let ended = match cli.command {
+        Command::New(arguments) => new::run(&arguments),
         Command::Validate(target) => validate::run(&target),
         Command::Plan(arguments) => plan::run(&arguments).await,
         Command::Apply(arguments) => apply::run(&arguments, crate::plan::Goal::Apply).await,
@@ -215,12 +222,17 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Completions { shell } => shell::completions(shell),
         Command::Man { out } => shell::man(out.as_deref()),
         Command::Outputs(arguments) => outputs::run(&arguments).await,
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     };
     match ended {
         Ok(code) => code.into(),
         Err(error) => {
             report::talk(&format!("{} {error:#}", report::Style::Removed.of(refusal::label(&error))));
+            // The problems of a definition stand at its lines already.
+            if !error.is::<context::Refused>() {
+                report::github::error(None, None, &format!("{error:#}"));
+            }
             FAILED.into()
         }
     }

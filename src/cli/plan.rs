@@ -38,6 +38,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
     let plan = context.plan_after(goal, &memory).await?;
     print(&plan, arguments.global.output, Show { all: arguments.all })?;
+    report::github::plan(&plan);
     if let Some(out) = &arguments.out {
         if !plan.obstacles.is_empty() {
             refuse!("blocked", "the plan was not saved: it is blocked, see above");

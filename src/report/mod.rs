@@ -1,5 +1,6 @@
 //! What users see. The only stage that knows words and colours; nothing else prints.
 
+pub mod github;
 pub mod graph;
 pub mod history;
 pub mod json;
@@ -33,12 +34,20 @@ pub fn talk(text: &str) {
 /// # Errors
 /// When the answer can't be read.
 pub fn confirm(question: &str) -> io::Result<bool> {
+    Ok(ask(&format!("{question} Only `yes` is taken: "))? == "yes")
+}
+
+/// Asks for a text on the terminal.
+///
+/// # Errors
+/// When the answer can't be read.
+pub fn ask(question: &str) -> io::Result<String> {
     let mut out = anstream::stderr().lock();
-    write!(out, "{question} Only `yes` is taken: ")?;
+    write!(out, "{question}")?;
     out.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "yes")
+    Ok(answer.trim().to_owned())
 }
 
 /// A duration as people say it: `45 s`, `3 min`, `1 h 05 min`.

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     aws::{Aws, Error, Result, STACK, Scope, Service, Sort, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{DnsName, Ref},
 };
@@ -78,6 +79,15 @@ impl Resource for Certificate {
     const REPLACE: &'static [&'static str] = &["/domain", "/alternative_names", "/key_algorithm", "/exportable"];
     const ARN: Option<&'static str> = Some("acm:certificate/");
     const USUAL: Duration = Duration::from_secs(120);
+    const ACTIONS: Actions = Actions::on("acm:certificate/*")
+        .list(&["acm:ListCertificates"])
+        .read(&["acm:DescribeCertificate", "acm:ListTagsForCertificate"])
+        .change(&["acm:DeleteCertificate"])
+        .more(&[
+            Grant::change(&["acm:RequestCertificate"], On::Marking),
+            Grant::change(&["route53:ListHostedZones"], On::Everything),
+            Grant::change(&["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"], On::Arn("route53:hostedzone/*")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -17,6 +17,7 @@ pub use value::RecordType;
 use super::dns_zone::DnsZone;
 use crate::{
     aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, each, found, text, word},
+    permissions::Actions,
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{DnsName, Ref},
 };
@@ -102,6 +103,8 @@ impl Resource for DnsRecord {
     const REPLACE: &'static [&'static str] = &["/zone", "/domain", "/type", "/set_identifier"];
     const PARENT: Option<&'static str> = Some("dns_zone");
     const TAGGABLE: bool = false;
+    const ACTIONS: Actions =
+        Actions::on("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::vpc::Vpc;
 use crate::{
     aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, UNMARKED, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource, Tags},
     types::{DnsName, Ref},
 };
@@ -73,6 +74,20 @@ impl Resource for DnsZone {
     const WANTED: Option<&'static str> = Some("/domain");
     const REPLACE: &'static [&'static str] = &["/domain", "/private", "/delegation_set"];
     const TAGS_ON_CREATE: bool = false;
+    const ACTIONS: Actions = Actions::on("route53:hostedzone/*")
+        .list(&["route53:ListHostedZones"])
+        .read(&["route53:GetHostedZone", "route53:ListTagsForResource", "route53:ListTagsForResources"])
+        .change(&[
+            "route53:AssociateVPCWithHostedZone",
+            "route53:DeleteHostedZone",
+            "route53:DisassociateVPCFromHostedZone",
+            "route53:UpdateHostedZoneComment",
+        ])
+        // Route 53 looks at the VPCs of a private zone with the caller's permissions.
+        .more(&[Grant::change(
+            &["ec2:DescribeRegions", "ec2:DescribeVpcs", "route53:CreateHostedZone", "route53:ListHostedZonesByName"],
+            On::Everything,
+        )]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

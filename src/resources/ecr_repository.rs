@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::kms_key::KmsKey;
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::ArnRef,
 };
@@ -142,6 +143,20 @@ impl Resource for EcrRepository {
     const NAME: Option<Naming> = Some(Naming { max: 256, lower: true, prefix: "" });
     const ARN: Option<&'static str> = Some("ecr:repository/");
     const DATA: Data = Data::Contents;
+    const ACTIONS: Actions = Actions::on("ecr:repository/{name}")
+        .read(&["ecr:GetLifecyclePolicy", "ecr:ListImages", "ecr:ListTagsForResource"])
+        .create(&["ecr:CreateRepository"])
+        .change(&[
+            "ecr:DeleteLifecyclePolicy",
+            "ecr:DeleteRepository",
+            "ecr:PutImageScanningConfiguration",
+            "ecr:PutImageTagMutability",
+            "ecr:PutLifecyclePolicy",
+        ])
+        .more(&[
+            Grant::read(&["ecr:DescribeRepositories"], On::Arn("ecr:repository/*")),
+            Grant::change(&["kms:CreateGrant", "kms:DescribeKey"], On::Used("kms_key")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

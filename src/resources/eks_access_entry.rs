@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::eks_cluster::{EksCluster, inside, of_clusters};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags, text, word},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::Ref,
 };
@@ -105,6 +106,13 @@ impl Resource for EksAccessEntry {
     const ARN: Option<&'static str> = Some("eks:access-entry/");
     const REPLACE: &'static [&'static str] = &["/cluster", "/principal_arn", "/type"];
     const PARENT: Option<&'static str> = Some("eks_cluster");
+    const ACTIONS: Actions = Actions::on("eks:access-entry/{parent}/*")
+        .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])
+        .change(&["eks:AssociateAccessPolicy", "eks:DeleteAccessEntry", "eks:DisassociateAccessPolicy", "eks:UpdateAccessEntry"])
+        .more(&[
+            Grant::read(&["eks:ListAccessEntries"], On::Arn("eks:cluster/{parent}")),
+            Grant::change(&["eks:CreateAccessEntry"], On::Used("eks_cluster")),
+        ]);
     type Outputs = Outputs;
 
     /// Tags come only with the details. Entries EKS made for node roles and the cluster's creator carry no marks and are left out.

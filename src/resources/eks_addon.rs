@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    eks_cluster::{EksCluster, inside, of_clusters, told},
+    eks_cluster::{EksCluster, PASSED_TO, inside, of_clusters, told},
     iam_role::IamRole,
 };
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{ArnRef, Ref},
 };
@@ -66,6 +67,12 @@ impl Resource for EksAddon {
     const REPLACE: &'static [&'static str] = &["/cluster", "/addon"];
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const USUAL: Duration = Duration::from_secs(30);
+    const ACTIONS: Actions =
+        Actions::on("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).more(&[
+            Grant::read(&["eks:ListAddons"], On::Arn("eks:cluster/{parent}")),
+            Grant::change(&["eks:CreateAddon"], On::Used("eks_cluster")),
+            Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
+        ]);
     type Outputs = Outputs;
 
     /// Tags come only with the details; a cluster has a handful of add-ons.

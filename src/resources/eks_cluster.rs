@@ -18,6 +18,7 @@ use read::observed;
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Problem, Resource},
     types::{ArnRef, Cidr, Ref, ids},
 };
@@ -157,6 +158,10 @@ pub struct Outputs {
     pub oidc_issuer: Option<String>,
 }
 
+/// Services that EKS hands roles to: itself, nodes, and the agents of Fargate and pod identity.
+pub(super) const PASSED_TO: &[&str] =
+    &["ec2.amazonaws.com", "eks.amazonaws.com", "eks-fargate-pods.amazonaws.com", "pods.eks.amazonaws.com"];
+
 impl Resource for EksCluster {
     const TYPE: &'static str = "eks_cluster";
     const SERVICE: Service = Service::Eks;
@@ -165,6 +170,18 @@ impl Resource for EksCluster {
     const NAME: Option<Naming> = Some(Naming { max: 100, lower: false, prefix: "" });
     const USUAL: Duration = Duration::from_secs(540);
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    const ACTIONS: Actions = Actions::on("eks:cluster/{name}")
+        .list(&["eks:ListClusters"])
+        .read(&["eks:DescribeCluster"])
+        .change(&["eks:AssociateEncryptionConfig", "eks:DeleteCluster", "eks:UpdateClusterConfig", "eks:UpdateClusterVersion"])
+        .more(&[
+            Grant::change(&["eks:CreateCluster"], On::Marking),
+            Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
+            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks.amazonaws.com")),
+            Grant::change(&["kms:CreateGrant", "kms:DescribeKey"], On::Used("kms_key")),
+            // EKS looks at the network with the caller's permissions.
+            Grant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], On::Everything),
+        ]);
     type Outputs = Outputs;
 
     /// The index names the stack's clusters, so that ListClusters, which has no filter, is not needed.

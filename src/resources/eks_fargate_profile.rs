@@ -10,12 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, covers, inside, of_clusters, told},
+    eks_cluster::{EksCluster, PASSED_TO, covers, inside, of_clusters, told},
     iam_role::IamRole,
     subnet::Subnet,
 };
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::{ArnRef, Ref, ids},
 };
@@ -65,6 +66,13 @@ impl Resource for EksFargateProfile {
     const NAME: Option<Naming> = Some(Naming { max: 63, lower: false, prefix: "" });
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const USUAL: Duration = Duration::from_secs(90);
+    const ACTIONS: Actions =
+        Actions::on("eks:fargateprofile/{parent}/*").read(&["eks:DescribeFargateProfile"]).change(&["eks:DeleteFargateProfile"]).more(&[
+            Grant::read(&["eks:ListFargateProfiles"], On::Arn("eks:cluster/{parent}")),
+            Grant::change(&["eks:CreateFargateProfile"], On::Used("eks_cluster")),
+            Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
+            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks-fargate.amazonaws.com")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -18,13 +18,14 @@ use read::observed;
 pub use taint::{Taint, TaintEffect};
 
 use super::{
-    eks_cluster::{EksCluster, covers, inside, of_clusters},
+    eks_cluster::{EksCluster, PASSED_TO, covers, inside, of_clusters},
     iam_role::IamRole,
     security_group::SecurityGroup,
     subnet::Subnet,
 };
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Problem, Resource},
     types::{ArnRef, Ref, ids},
 };
@@ -148,6 +149,18 @@ impl Resource for EksNodeGroup {
     const NAME: Option<Naming> = Some(Naming { max: 63, lower: false, prefix: "" });
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const USUAL: Duration = Duration::from_secs(150);
+    const ACTIONS: Actions = Actions::on("eks:nodegroup/{parent}/*")
+        .read(&["eks:DescribeNodegroup"])
+        .change(&["eks:DeleteNodegroup", "eks:UpdateNodegroupConfig", "eks:UpdateNodegroupVersion"])
+        .more(&[
+            Grant::read(&["eks:ListNodegroups"], On::Arn("eks:cluster/{parent}")),
+            Grant::change(&["eks:CreateNodegroup"], On::Used("eks_cluster")),
+            Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
+            Grant::change(&["iam:GetRole", "iam:ListAttachedRolePolicies"], On::Used("iam_role")),
+            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks-nodegroup.amazonaws.com")),
+            // EKS looks at the network and at a launch template with the caller's permissions.
+            Grant::change(&["ec2:DescribeLaunchTemplateVersions", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"], On::Everything),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

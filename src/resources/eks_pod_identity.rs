@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, inside, of_clusters},
+    eks_cluster::{EksCluster, PASSED_TO, inside, of_clusters},
     iam_role::IamRole,
 };
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{ArnRef, Policy, Ref},
 };
@@ -55,6 +56,15 @@ impl Resource for EksPodIdentity {
     const ARN: Option<&'static str> = Some("eks:podidentityassociation/");
     const REPLACE: &'static [&'static str] = &["/cluster", "/namespace", "/service_account"];
     const PARENT: Option<&'static str> = Some("eks_cluster");
+    const ACTIONS: Actions = Actions::on("eks:podidentityassociation/{parent}/*")
+        .read(&["eks:DescribePodIdentityAssociation"])
+        .change(&["eks:DeletePodIdentityAssociation", "eks:UpdatePodIdentityAssociation"])
+        .more(&[
+            Grant::read(&["eks:ListPodIdentityAssociations"], On::Arn("eks:cluster/{parent}")),
+            Grant::change(&["eks:CreatePodIdentityAssociation"], On::Used("eks_cluster")),
+            Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
+            Grant::change(&["iam:GetRole"], On::Used("iam_role")),
+        ]);
     type Outputs = Outputs;
 
     /// Tags come only with the details. Associations with an owner are an add-on's.

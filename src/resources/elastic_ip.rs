@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, Sort, tags},
+    permissions::Actions,
     resource::{Changed, Cx, Observed, Phase, Resource},
 };
 
@@ -37,6 +38,8 @@ impl Resource for ElasticIp {
     const SERVICE: Service = Service::Ec2;
     const ARN: Option<&'static str> = Some("ec2:elastic-ip/");
     const REPLACE: &'static [&'static str] = &["/public_ipv4_pool", "/network_border_group", "/address"];
+    const ACTIONS: Actions =
+        Actions::on("ec2:elastic-ip/*").list(&["ec2:DescribeAddresses"]).create(&["ec2:AllocateAddress"]).change(&["ec2:ReleaseAddress"]);
     type Outputs = Outputs;
 
     /// DescribeAddresses has no pages.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{iam_role::IamRole, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{ArnRef, Ref},
 };
@@ -110,6 +111,18 @@ impl Resource for FlowLog {
     ];
     /// AWS takes no two logs of one resource to the same destination (FlowLogAlreadyExists).
     const EXCLUSIVE: &'static [&'static str] = &["/bucket", "/log_group"];
+    const ACTIONS: Actions = Actions::on("ec2:vpc-flow-log/*")
+        .list(&["ec2:DescribeFlowLogs"])
+        .create(&["ec2:CreateFlowLogs"])
+        .change(&["ec2:DeleteFlowLogs"])
+        .more(&[
+            Grant::change(&["ec2:CreateFlowLogs"], On::Used("vpc")),
+            Grant::change(&["ec2:CreateFlowLogs"], On::Used("subnet")),
+            Grant::change(&["iam:PassRole"], On::Passed(&["vpc-flow-logs.amazonaws.com"])),
+            // Delivery into a bucket is allowed by its policy, which the service looks at and completes as the caller.
+            Grant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], On::Everything),
+            Grant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], On::Used("s3_bucket")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags},
+    permissions::Actions,
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Policy,
 };
@@ -43,6 +44,17 @@ impl Resource for IamPolicy {
     const ARN: Option<&'static str> = Some("iam:policy/");
     const REPLACE: &'static [&'static str] = &["/name", "/description"];
     const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
+    const ACTIONS: Actions = Actions::on("iam:policy/{path}*")
+        .list(&["iam:ListPolicies"])
+        .read(&["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"])
+        .change(&[
+            "iam:CreatePolicy",
+            "iam:CreatePolicyVersion",
+            "iam:DeletePolicy",
+            "iam:DeletePolicyVersion",
+            "iam:TagPolicy",
+            "iam:UntagPolicy",
+        ]);
     type Outputs = Outputs;
 
     /// A policy of a wanted name outside the path is left out: the path is part of the ARN, so both can exist.

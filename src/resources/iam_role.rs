@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, Sort, each, tags},
+    permissions::Actions,
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Policy,
 };
@@ -92,6 +93,23 @@ impl Resource for IamRole {
     const NAME: Option<Naming> = Some(Naming { max: 64, lower: false, prefix: "" });
     /// Until other services accept a new role.
     const USUAL: Duration = Duration::from_secs(8);
+    const ACTIONS: Actions = Actions::on("iam:role/{path}*")
+        .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
+        .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
+        .change(&[
+            "iam:AttachRolePolicy",
+            "iam:CreateRole",
+            "iam:DeleteRole",
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:DeleteRolePolicy",
+            "iam:DetachRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            "iam:PutRolePolicy",
+            "iam:TagRole",
+            "iam:UntagRole",
+            "iam:UpdateAssumeRolePolicy",
+            "iam:UpdateRole",
+        ]);
     type Outputs = Outputs;
 
     /// A role of a wanted name outside the path is left out: CreateRole refuses it as existing.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::iam_role::IamRole;
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Ref,
 };
@@ -41,6 +42,18 @@ impl Resource for InstanceProfile {
     const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
     /// Until EC2 accepts a new profile.
     const USUAL: Duration = Duration::from_secs(8);
+    const ACTIONS: Actions = Actions::on("iam:instance-profile/{path}*")
+        .list(&["iam:ListInstanceProfiles"])
+        .read(&["iam:GetInstanceProfile"])
+        .change(&[
+            "iam:AddRoleToInstanceProfile",
+            "iam:CreateInstanceProfile",
+            "iam:DeleteInstanceProfile",
+            "iam:RemoveRoleFromInstanceProfile",
+            "iam:TagInstanceProfile",
+            "iam:UntagInstanceProfile",
+        ])
+        .more(&[Grant::change(&["iam:PassRole"], On::Passed(&["ec2.amazonaws.com"]))]);
     type Outputs = Outputs;
 
     /// A profile of a wanted name outside the path is left out: CreateInstanceProfile refuses it as existing.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::vpc::Vpc;
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Resource},
     types::Ref,
 };
@@ -31,6 +32,11 @@ impl Resource for InternetGateway {
     const TYPE: &'static str = "internet_gateway";
     const SERVICE: Service = Service::Ec2;
     const ARN: Option<&'static str> = Some("ec2:internet-gateway/");
+    const ACTIONS: Actions = Actions::on("ec2:internet-gateway/*")
+        .list(&["ec2:DescribeInternetGateways"])
+        .create(&["ec2:CreateInternetGateway"])
+        .change(&["ec2:AttachInternetGateway", "ec2:DeleteInternetGateway", "ec2:DetachInternetGateway"])
+        .more(&[Grant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], On::Used("vpc"))]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

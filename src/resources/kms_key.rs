@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::Policy,
 };
@@ -122,6 +123,19 @@ impl Resource for KmsKey {
     const NAME: Option<Naming> = Some(Naming { max: 256, lower: false, prefix: "alias/" });
     const ARN: Option<&'static str> = Some("kms:key/");
     const DATA: Data = Data::Window;
+    const ACTIONS: Actions = Actions::on("kms:key/*")
+        .list(&["kms:ListAliases", "kms:ListKeys"])
+        .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])
+        .change(&["kms:DisableKey", "kms:DisableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
+        .more(&[
+            Grant::change(&["kms:CreateKey"], On::Marking),
+            // Tags decide up to five minutes after they were set, and these may follow a creation at once.
+            Grant::change(
+                &["kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:EnableKeyRotation", "kms:UpdateKeyDescription"],
+                On::Arn("kms:key/*"),
+            ),
+            Grant::change(&["kms:CreateAlias", "kms:DeleteAlias"], On::Arn("kms:{name}")),
+        ]);
     type Outputs = Outputs;
 
     /// Found by alias, and by the index of tags, which alone knows a key whose alias was not made yet. Without the index,

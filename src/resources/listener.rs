@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::ArnRef,
 };
@@ -65,6 +66,17 @@ impl Resource for Listener {
     const REPLACE: &'static [&'static str] = &["/load_balancer"];
     const PARENT: Option<&'static str> = Some("load_balancer");
     const ARN: Option<&'static str> = Some("elasticloadbalancing:listener/");
+    const ACTIONS: Actions = Actions::on("elasticloadbalancing:listener/*/{parent}/*")
+        .list(&["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTags"])
+        .change(&["elasticloadbalancing:CreateRule", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:ModifyListener"])
+        .more(&[
+            Grant::change(&["elasticloadbalancing:CreateListener"], On::Used("load_balancer")),
+            // Rules carry no marks.
+            Grant::change(
+                &["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"],
+                On::Arn("elasticloadbalancing:listener-rule/*/{parent}/*"),
+            ),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

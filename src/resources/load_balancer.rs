@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{security_group::SecurityGroup, subnet::Subnet};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::{Ref, ids},
 };
@@ -126,6 +127,35 @@ impl Resource for LoadBalancer {
     const ARN: Option<&'static str> = Some("elasticloadbalancing:loadbalancer/");
     const USUAL: std::time::Duration = std::time::Duration::from_secs(150);
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    const ACTIONS: Actions = Actions::on("elasticloadbalancing:loadbalancer/*/{name}/*")
+        .list(&[
+            "elasticloadbalancing:DescribeLoadBalancerAttributes",
+            "elasticloadbalancing:DescribeLoadBalancers",
+            "elasticloadbalancing:DescribeTags",
+        ])
+        .create(&["elasticloadbalancing:CreateLoadBalancer"])
+        .change(&[
+            "elasticloadbalancing:DeleteLoadBalancer",
+            "elasticloadbalancing:ModifyLoadBalancerAttributes",
+            "elasticloadbalancing:SetIpAddressType",
+            "elasticloadbalancing:SetSecurityGroups",
+            "elasticloadbalancing:SetSubnets",
+        ])
+        .more(&[
+            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("elasticloadbalancing.amazonaws.com")),
+            // The service looks at the network with the caller's permissions.
+            Grant::change(
+                &[
+                    "ec2:DescribeAccountAttributes",
+                    "ec2:DescribeAddresses",
+                    "ec2:DescribeInternetGateways",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcs",
+                ],
+                On::Everything,
+            ),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

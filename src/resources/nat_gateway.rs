@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{elastic_ip::ElasticIp, subnet::Subnet};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::Ref,
 };
@@ -57,6 +58,15 @@ impl Resource for NatGateway {
     const REPLACE: &'static [&'static str] = &["/subnet", "/elastic_ip", "/connectivity", "/private_ip"];
     const EXCLUSIVE: &'static [&'static str] = &["/elastic_ip", "/private_ip"];
     const USUAL: Duration = Duration::from_secs(90);
+    const ACTIONS: Actions = Actions::on("ec2:natgateway/*")
+        .list(&["ec2:DescribeNatGateways"])
+        .create(&["ec2:CreateNatGateway"])
+        .change(&["ec2:DeleteNatGateway"])
+        .more(&[
+            Grant::change(&["ec2:CreateNatGateway"], On::Used("elastic_ip")),
+            Grant::change(&["ec2:CreateNatGateway"], On::Used("subnet")),
+            Grant::change(&["ec2:CreateNatGateway"], On::Used("vpc")),
+        ]);
     type Outputs = Outputs;
 
     /// A deleted gateway stays visible for about an hour.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags},
+    permissions::Actions,
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
 };
 
@@ -47,6 +48,16 @@ impl Resource for OidcProvider {
     const SERVICE: Service = Service::Iam;
     const ARN: Option<&'static str> = Some("iam:oidc-provider/");
     const REPLACE: &'static [&'static str] = &["/url"];
+    const ACTIONS: Actions =
+        Actions::on("iam:oidc-provider/*").list(&["iam:ListOpenIDConnectProviders"]).read(&["iam:GetOpenIDConnectProvider"]).change(&[
+            "iam:AddClientIDToOpenIDConnectProvider",
+            "iam:CreateOpenIDConnectProvider",
+            "iam:DeleteOpenIDConnectProvider",
+            "iam:RemoveClientIDFromOpenIDConnectProvider",
+            "iam:TagOpenIDConnectProvider",
+            "iam:UntagOpenIDConnectProvider",
+            "iam:UpdateOpenIDConnectProviderThumbprint",
+        ]);
     type Outputs = Outputs;
 
     /// The listing says nothing but ARNs and cannot be filtered, so each is read; an account has a handful.

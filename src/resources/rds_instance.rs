@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags, text},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Problem, Resource},
     types::{ArnRef, Ref, ids},
 };
@@ -167,6 +168,35 @@ impl Resource for RdsInstance {
     const USUAL: Duration = Duration::from_secs(480);
     const DATA: Data = Data::Snapshot;
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    const ACTIONS: Actions = Actions::on("rds:db:{name}")
+        .create(&["rds:CreateDBInstance"])
+        .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
+        .more(&[
+            Grant::read(&["rds:DescribeDBInstances"], On::Arn("rds:db:*")),
+            Grant::change(&["rds:CreateDBInstance", "rds:ModifyDBInstance"], On::Arn("rds:og:*")),
+            Grant::change(&["rds:CreateDBInstance", "rds:ModifyDBInstance"], On::Arn("rds:pg:*")),
+            Grant::change(&["rds:CreateDBInstance", "rds:ModifyDBInstance"], On::Arn("rds:subgrp:*")),
+            // The final snapshot.
+            Grant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], On::Arn("rds:snapshot:{name}*")),
+            Grant::change(&["iam:PassRole"], On::Passed(&["monitoring.rds.amazonaws.com"])),
+            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("rds.amazonaws.com")),
+            // The master password that RDS makes.
+            Grant::change(&["secretsmanager:CreateSecret", "secretsmanager:TagResource"], On::Arn("secretsmanager:secret:rds!db-*")),
+            Grant::change(&["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], On::Used("kms_key")),
+            // RDS looks at the network with the caller's permissions.
+            Grant::change(
+                &[
+                    "ec2:DescribeAccountAttributes",
+                    "ec2:DescribeAvailabilityZones",
+                    "ec2:DescribeInternetGateways",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcAttribute",
+                    "ec2:DescribeVpcs",
+                ],
+                On::Everything,
+            ),
+        ]);
     type Outputs = Outputs;
 
     /// The description holds everything, tags included.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::rds_subnet_group::rds_tags;
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
 };
 
@@ -72,6 +73,11 @@ impl Resource for RdsParameterGroup {
     const REPLACE: &'static [&'static str] = &["/name", "/family", "/description"];
     const NAME: Option<Naming> = Some(Naming { max: 255, lower: true, prefix: "" });
     const ARN: Option<&'static str> = Some("rds:pg:");
+    const ACTIONS: Actions = Actions::on("rds:pg:{name}")
+        .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
+        .create(&["rds:CreateDBParameterGroup"])
+        .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
+        .more(&[Grant::read(&["rds:DescribeDBParameterGroups"], On::Arn("rds:pg:*"))]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

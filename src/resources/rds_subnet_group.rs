@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::subnet::Subnet;
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::{Ref, ids},
 };
@@ -45,6 +46,26 @@ impl Resource for RdsSubnetGroup {
     const REPLACE: &'static [&'static str] = &["/name"];
     const NAME: Option<Naming> = Some(Naming { max: 255, lower: true, prefix: "" });
     const ARN: Option<&'static str> = Some("rds:subgrp:");
+    const ACTIONS: Actions = Actions::on("rds:subgrp:{name}")
+        .read(&["rds:ListTagsForResource"])
+        .create(&["rds:CreateDBSubnetGroup"])
+        .change(&["rds:DeleteDBSubnetGroup", "rds:ModifyDBSubnetGroup"])
+        .more(&[
+            Grant::read(&["rds:DescribeDBSubnetGroups"], On::Arn("rds:subgrp:*")),
+            // RDS looks at the network with the caller's permissions.
+            Grant::change(
+                &[
+                    "ec2:DescribeAccountAttributes",
+                    "ec2:DescribeAvailabilityZones",
+                    "ec2:DescribeInternetGateways",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcAttribute",
+                    "ec2:DescribeVpcs",
+                ],
+                On::Everything,
+            ),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

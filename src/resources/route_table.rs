@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, subnet::Subnet, vpc::Vpc, vpc_endpoint::VpcEndpoint};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{Cidr, Ref},
 };
@@ -130,6 +131,28 @@ impl Resource for RouteTable {
     const SERVICE: Service = Service::Ec2;
     const ARN: Option<&'static str> = Some("ec2:route-table/");
     const REPLACE: &'static [&'static str] = &["/vpc"];
+    const ACTIONS: Actions = Actions::on("ec2:route-table/*")
+        .list(&["ec2:DescribeRouteTables"])
+        .create(&["ec2:CreateRouteTable"])
+        .change(&[
+            "ec2:AssociateRouteTable",
+            "ec2:CreateRoute",
+            "ec2:DeleteRoute",
+            "ec2:DeleteRouteTable",
+            "ec2:DisableVgwRoutePropagation",
+            "ec2:DisassociateRouteTable",
+            "ec2:EnableVgwRoutePropagation",
+            "ec2:ReplaceRoute",
+            "ec2:ReplaceRouteTableAssociation",
+        ])
+        .more(&[
+            Grant::change(&["ec2:CreateRouteTable"], On::Used("vpc")),
+            Grant::change(
+                &["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:ReplaceRouteTableAssociation"],
+                On::Used("subnet"),
+            ),
+            Grant::change(&["ec2:DisableVgwRoutePropagation", "ec2:EnableVgwRoutePropagation"], On::Arn("ec2:vpn-gateway/*")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

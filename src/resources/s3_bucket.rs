@@ -17,6 +17,7 @@ pub use lifecycle::{LifecycleRule, Transition};
 
 use crate::{
     aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::Policy,
 };
@@ -86,6 +87,35 @@ impl Resource for S3Bucket {
     const TAGS_ON_CREATE: bool = false;
     const ARN: Option<&'static str> = Some("s3:");
     const DATA: Data = Data::Contents;
+    const ACTIONS: Actions = Actions::on("s3:{name}")
+        .list(&["s3:ListAllMyBuckets"])
+        .read(&[
+            "s3:GetBucketCORS",
+            "s3:GetBucketOwnershipControls",
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:GetBucketTagging",
+            "s3:GetBucketVersioning",
+            "s3:GetEncryptionConfiguration",
+            "s3:GetLifecycleConfiguration",
+            "s3:ListBucketVersions",
+        ])
+        .change(&[
+            "s3:CreateBucket",
+            "s3:DeleteBucket",
+            "s3:DeleteBucketPolicy",
+            "s3:PutBucketCORS",
+            "s3:PutBucketOwnershipControls",
+            "s3:PutBucketPolicy",
+            "s3:PutBucketPublicAccessBlock",
+            "s3:PutBucketVersioning",
+            "s3:PutEncryptionConfiguration",
+            "s3:PutLifecycleConfiguration",
+        ])
+        .more(&[
+            Grant::delete_data(&["s3:ListBucketMultipartUploads"], On::Arn("s3:{name}")),
+            Grant::delete_data(&["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"], On::Arn("s3:{name}/*")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

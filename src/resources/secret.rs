@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::kms_key::KmsKey;
 use crate::{
     aws::{self, Aws, Error, Result, STACK, Scope, Service, each, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::{ArnRef, Policy},
 };
@@ -102,6 +103,20 @@ impl Resource for Secret {
     const NAME: Option<Naming> = Some(Naming { max: 512, lower: false, prefix: "" });
     const ARN: Option<&'static str> = Some("secretsmanager:secret:");
     const DATA: Data = Data::Window;
+    const ACTIONS: Actions = Actions::on("secretsmanager:secret:{name}*")
+        .list(&["secretsmanager:ListSecrets"])
+        .read(&["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"])
+        .create(&["secretsmanager:CreateSecret"])
+        .change(&[
+            "secretsmanager:DeleteResourcePolicy",
+            "secretsmanager:DeleteSecret",
+            "secretsmanager:PutResourcePolicy",
+            "secretsmanager:UpdateSecret",
+        ])
+        .more(&[
+            Grant::change(&["secretsmanager:GetRandomPassword"], On::Everything),
+            Grant::change(&["kms:Decrypt", "kms:GenerateDataKey"], On::Used("kms_key")),
+        ]);
     type Outputs = Outputs;
 
     /// ListSecrets may be five minutes behind (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>),

@@ -14,6 +14,7 @@ use rule::{keyed, open, permission, read};
 use super::vpc::Vpc;
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::Ref,
 };
@@ -96,6 +97,22 @@ impl Resource for SecurityGroup {
     const SERVICE: Service = Service::Ec2;
     const REPLACE: &'static [&'static str] = &["/name", "/description", "/vpc"];
     const NAME: Option<Naming> = Some(Naming { max: 255, lower: false, prefix: "" });
+    const ACTIONS: Actions = Actions::on("ec2:security-group/*")
+        .list(&["ec2:DescribeSecurityGroups"])
+        .create(&["ec2:CreateSecurityGroup"])
+        .change(&[
+            "ec2:AuthorizeSecurityGroupEgress",
+            "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:DeleteSecurityGroup",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+            "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
+            "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
+        ])
+        .more(&[
+            Grant::change(&["ec2:CreateSecurityGroup"], On::Used("vpc")),
+            Grant::change(&["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"], On::Arn("ec2:security-group-rule/*")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

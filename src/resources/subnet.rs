@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::vpc::Vpc;
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{Cidr, Ref},
 };
@@ -41,6 +42,11 @@ impl Resource for Subnet {
     const SERVICE: Service = Service::Ec2;
     const REPLACE: &'static [&'static str] = &["/vpc", "/cidr", "/availability_zone"];
     const EXCLUSIVE: &'static [&'static str] = &["/cidr"];
+    const ACTIONS: Actions = Actions::on("ec2:subnet/*")
+        .list(&["ec2:DescribeSubnets"])
+        .create(&["ec2:CreateSubnet"])
+        .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
+        .more(&[Grant::change(&["ec2:CreateSubnet"], On::Used("vpc"))]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{load_balancer::tags_of, vpc::Vpc};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::Actions,
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Ref,
 };
@@ -180,6 +181,18 @@ impl Resource for TargetGroup {
         &["/name", "/target_type", "/port", "/protocol", "/protocol_version", "/vpc", "/ip_address_type"];
     const NAME: Option<Naming> = Some(Naming { max: 32, lower: false, prefix: "" });
     const ARN: Option<&'static str> = Some("elasticloadbalancing:targetgroup/");
+    const ACTIONS: Actions = Actions::on("elasticloadbalancing:targetgroup/{name}/*")
+        .list(&[
+            "elasticloadbalancing:DescribeTags",
+            "elasticloadbalancing:DescribeTargetGroupAttributes",
+            "elasticloadbalancing:DescribeTargetGroups",
+        ])
+        .create(&["elasticloadbalancing:CreateTargetGroup"])
+        .change(&[
+            "elasticloadbalancing:DeleteTargetGroup",
+            "elasticloadbalancing:ModifyTargetGroup",
+            "elasticloadbalancing:ModifyTargetGroupAttributes",
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

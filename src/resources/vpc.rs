@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::Cidr,
 };
@@ -49,6 +50,11 @@ impl Resource for Vpc {
     const TYPE: &'static str = "vpc";
     const SERVICE: Service = Service::Ec2;
     const REPLACE: &'static [&'static str] = &["/cidr", "/dedicated"];
+    const ACTIONS: Actions = Actions::on("ec2:vpc/*")
+        .list(&["ec2:DescribeVpcs"])
+        .create(&["ec2:CreateVpc"])
+        .change(&["ec2:AssociateVpcCidrBlock", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:ModifyVpcAttribute"])
+        .more(&[Grant::read(&["ec2:DescribeVpcAttribute"], On::Arn("ec2:vpc/*"))]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{Policy, Ref},
 };
@@ -109,6 +110,18 @@ impl Resource for VpcEndpoint {
     const ARN: Option<&'static str> = Some("ec2:vpc-endpoint/");
     const REPLACE: &'static [&'static str] = &["/vpc", "/service", "/type"];
     const USUAL: Duration = Duration::from_secs(60);
+    const ACTIONS: Actions = Actions::on("ec2:vpc-endpoint/*")
+        .list(&["ec2:DescribeVpcEndpoints"])
+        .create(&["ec2:CreateVpcEndpoint"])
+        .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
+        .more(&[
+            Grant::change(&["ec2:CreateVpcEndpoint"], On::Used("vpc")),
+            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("route_table")),
+            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("security_group")),
+            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("subnet")),
+            // An endpoint with private DNS names gets a zone of its own.
+            Grant::change(&["route53:AssociateVPCWithHostedZone"], On::Arn("route53:hostedzone/*")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

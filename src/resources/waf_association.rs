@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::waf_web_acl::WafWebAcl;
 use crate::{
     aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, each, found},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Resource, Tags},
     types::ArnRef,
 };
@@ -25,6 +26,9 @@ pub struct WafAssociation {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {}
 
+/// What firewalls can stand before, of all that WAF knows.
+const BALANCERS: &str = "elasticloadbalancing:loadbalancer/app/*";
+
 impl Resource for WafAssociation {
     const TYPE: &'static str = "waf_association";
     const SERVICE: Service = Service::Wafv2;
@@ -32,6 +36,13 @@ impl Resource for WafAssociation {
     const IDENTITY: &'static [&'static str] = &["/resource"];
     const PARENT: Option<&'static str> = Some("load_balancer");
     const TAGGABLE: bool = false;
+    const ACTIONS: Actions = Actions::on("wafv2:*/webacl/*").read(&["wafv2:GetWebACL", "wafv2:GetWebACLForResource"]).more(&[
+        Grant::read(&["wafv2:GetWebACLForResource"], On::Arn(BALANCERS)),
+        Grant::change(&["wafv2:AssociateWebACL"], On::Used("waf_web_acl")),
+        Grant::change(&["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL"], On::Arn(BALANCERS)),
+        // WAF asks the load balancers' service with the caller's permissions.
+        Grant::change(&["elasticloadbalancing:SetWebAcl"], On::Everything),
+    ]);
     type Outputs = Outputs;
 
     /// A load balancer has one firewall at most. WAF knows only application load balancers and refuses to be asked about others.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::waf_web_acl::{Reach, covered, parts, tags_of};
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::Actions,
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource},
     types::Cidr,
 };
@@ -59,6 +60,11 @@ impl Resource for WafIpSet {
     const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
     /// ARNs begin with `regional/ipset/` or `global/ipset/`.
     const ARN: Option<&'static str> = Some("wafv2:");
+    const ACTIONS: Actions = Actions::on("wafv2:*/ipset/{name}/*")
+        .list(&["wafv2:ListIPSets"])
+        .read(&["wafv2:GetIPSet", "wafv2:ListTagsForResource"])
+        .create(&["wafv2:CreateIPSet"])
+        .change(&["wafv2:DeleteIPSet", "wafv2:UpdateIPSet"]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

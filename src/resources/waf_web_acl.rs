@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::waf_ip_set::WafIpSet;
 use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::ArnRef,
 };
@@ -161,6 +162,15 @@ impl Resource for WafWebAcl {
     const REPLACE: &'static [&'static str] = &["/name", "/scope"];
     const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
     const ARN: Option<&'static str> = Some("wafv2:");
+    const ACTIONS: Actions = Actions::on("wafv2:*/webacl/{name}/*")
+        .list(&["wafv2:ListWebACLs"])
+        .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
+        .create(&["wafv2:CreateWebACL"])
+        .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
+        .more(&[
+            Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Arn("wafv2:*/managedruleset/*")),
+            Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Used("waf_ip_set")),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

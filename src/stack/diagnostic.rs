@@ -47,6 +47,11 @@ impl Diagnostic {
         self
     }
 
+    /// The line it is about, counted from 1.
+    pub fn line(&self, source: &Source) -> Option<usize> {
+        Some(source.line(self.range.as_ref()?.start))
+    }
+
     /// The problem with its line, a caret below it, and the remedy.
     pub fn render(&self, source: &Source, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };

@@ -199,6 +199,13 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
     if c.found.is_empty() { Ok(stack) } else { Err(in_order(c)) }
 }
 
+/// The line, counted from 1, of what stands at a JSON pointer into a definition.
+pub fn line(text: &str, pointer: &str) -> Option<usize> {
+    let source = Source::new("", text);
+    let (_, spans) = parse::parse(&source).ok()?;
+    Some(source.line(spans.key(&source.text, pointer)?.start))
+}
+
 fn in_order(c: Compiler<'_>) -> Vec<Diagnostic> {
     let mut found: Vec<Diagnostic> = Vec::new();
     for problem in &c.found {

@@ -16,6 +16,10 @@ impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
         Source { path: path.into(), text: text.into() }
     }
+    /// The line, counted from 1, that a byte stands on.
+    pub fn line(&self, byte: usize) -> usize {
+        self.text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count() + 1
+    }
     /// Reads a file.
     ///
     /// # Errors

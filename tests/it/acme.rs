@@ -60,6 +60,14 @@ impl Acme {
         copy(self.state.path(), twin.state.path()).expect("its memory can be copied");
         twin
     }
+    /// Without a cloud, for commands that need none.
+    pub fn plain() -> Acme {
+        Acme::new(Vec::new())
+    }
+    /// The same with other arguments on every command.
+    pub fn bare(&self, arguments: &[&str]) -> Acme {
+        Acme { arguments: arguments.iter().map(|&a| a.to_owned()).collect(), ..self.clone() }
+    }
 
     /// Runs a command on a stack; there is no terminal.
     pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
@@ -74,6 +82,8 @@ impl Acme {
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("ACME_BACKEND")
+            .env_remove("GITHUB_ACTIONS")
+            .env_remove("GITHUB_STEP_SUMMARY")
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         whole.arg(command).arg(stack).args(&self.arguments).args(more);
         whole

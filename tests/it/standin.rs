@@ -256,31 +256,40 @@ fn answers(server: &mut Child, port: u16) -> bool {
     false
 }
 
-/// The virtual environment's Python. Made once for all runs; a file lock keeps two test runs from making it at once.
+/// The Python that has the stand-ins.
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned();
-        fs::create_dir_all(&target).expect("the target folder can be made");
-        let lock = File::create(target.join("standins.lock")).expect("a lock file");
-        lock.lock().expect("the lock can be taken");
-        let venv = target.join("standins");
-        let (marker, wanted) = (venv.join("installed.txt"), REQUIREMENTS.join("\n"));
-        let python = venv.join("bin/python");
-        if fs::read_to_string(&marker).ok().as_ref() != Some(&wanted) {
-            eprintln!("installing {} into {}", REQUIREMENTS.join(", "), venv.display());
-            let _ = fs::remove_dir_all(&venv);
-            run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(REQUIREMENTS));
-            fs::write(&marker, wanted).expect("the marker can be written");
-        }
-        python
-    })
+    PYTHON.get_or_init(|| venv("standins", REQUIREMENTS))
+}
+
+/// The Python of a virtual environment under `target/` with these packages. Made once for all runs; a file lock keeps two test runs
+/// from making it at once.
+pub fn venv(name: &str, requirements: &[&str]) -> PathBuf {
+    let target = target();
+    fs::create_dir_all(&target).expect("the target folder can be made");
+    let lock = File::create(target.join(format!("{name}.lock"))).expect("a lock file");
+    lock.lock().expect("the lock can be taken");
+    let venv = target.join(name);
+    let (marker, wanted) = (venv.join("installed.txt"), requirements.join("\n"));
+    let python = venv.join("bin/python");
+    if fs::read_to_string(&marker).ok().as_ref() != Some(&wanted) {
+        eprintln!("installing {} into {}", requirements.join(", "), venv.display());
+        let _ = fs::remove_dir_all(&venv);
+        run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(requirements));
+        fs::write(&marker, wanted).expect("the marker can be written");
+    }
+    python
+}
+
+/// Where builds, and what tests install, are kept.
+pub fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned()
 }
 
 fn run(command: &mut Command) {
     let done = command.output();
-    let help = "the tests against moto and ministack need Python 3.10 or newer with the venv module, and PyPI";
+    let help = "these tests need Python 3.10 or newer with the venv module, and PyPI";
     match done {
         Ok(done) if done.status.success() => {}
         Ok(done) => {

@@ -2,6 +2,7 @@
 //! acme's back → deleted → gone. `types/<type>.yaml` says what is created and edited.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     acme::{Acme, Done, Plan, write},
+    policy,
     standin::{Kind, Standin},
 };
 
@@ -181,11 +183,13 @@ pub struct Case<'a> {
     kind: &'a str,
     life: &'a Life,
     folder: &'a Path,
+    /// IAM actions that `acme policy` would have allowed for the definitions so far.
+    allowed: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Case<'a> {
     pub fn new(standin: &Standin, kind: &'a str, life: &'a Life, folder: &'a Path) -> Case<'a> {
-        Case { acme: Acme::on(&standin.url), kind, life, folder }
+        Case { acme: Acme::on(&standin.url), kind, life, folder, allowed: RefCell::default() }
     }
 
     fn stack(&self) -> String {
@@ -211,9 +215,14 @@ impl<'a> Case<'a> {
         serde_json::from_str(&done.stdout).map(Plan).map_err(|error| format!("{what}: the plan is no JSON ({error}):\n{}", done.stdout))
     }
 
-    /// Applies, and finds nothing left to do.
+    /// Applies by calls that the printed policy allows, and finds nothing left to do.
     pub fn apply(&self, what: &str, definition: &Path) -> Result<(), String> {
-        self.done(what, self.acme.run("apply", definition, &["--yes"]))?;
+        self.allowed.borrow_mut().extend(policy::actions(&policy::documents(&Acme::plain(), definition, "apply")));
+        let done = self.done(what, self.acme.run("apply", definition, &["--yes", "--stats"]))?;
+        let denied: Vec<String> = policy::called(&done.stderr).difference(&self.allowed.borrow()).cloned().collect();
+        if !denied.is_empty() {
+            return Err(format!("{what}: `acme policy` does not allow {denied:?}"));
+        }
         let again = self.plan(what, definition)?;
         if again.changes().is_empty() {
             Ok(())

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Installs acme: the binary of a release, after its checksum was compared.
+#
+#   curl --proto '=https' --tlsv1.2 -fsSL https://github.com/example/acme/releases/latest/download/install.sh | sh
+#
+#   --version VERSION   default: the latest release
+#   --to DIR            default: /usr/local/bin where that can be written, else ~/.local/bin
+#   --from URL          where releases are; default: https://github.com/example/acme/releases
+set -eu
+
+version=latest
+to=
+from=${ACME_RELEASES:-https://github.com/example/acme/releases}
+while [ $# -gt 0 ]; do
+    case $1 in
+        --version) version=${2:?--version takes a version}; shift 2 ;;
+        --to) to=${2:?--to takes a folder}; shift 2 ;;
+        --from) from=${2:?--from takes an address}; shift 2 ;;
+        *) echo "install.sh: unknown argument: $1" >&2; exit 2 ;;
+    esac
+done
+
+fail() {
+    echo "install.sh: $1" >&2
+    exit 1
+}
+
+case $(uname -s) in
+    Linux) system=unknown-linux-musl ;;
+    Darwin) system=apple-darwin ;;
+    *) fail "there is no binary for $(uname -s): build it with cargo install --git https://github.com/example/acme" ;;
+esac
+case $(uname -m) in
+    x86_64 | amd64) machine=x86_64 ;;
+    aarch64 | arm64) machine=aarch64 ;;
+    *) fail "there is no binary for $(uname -m): build it with cargo install --git https://github.com/example/acme" ;;
+esac
+
+archive=acme-$machine-$system.tar.gz
+case $version in
+    latest) address=$from/latest/download ;;
+    *) address=$from/download/v${version#v} ;;
+esac
+if [ -z "$to" ]; then
+    to=/usr/local/bin
+    [ -w "$to" ] || to=$HOME/.local/bin
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+get() {
+    curl -fsSL --retry 3 -o "$work/$1" "$address/$1" || fail "can't get $address/$1"
+}
+get "$archive"
+get SHA256SUMS
+# A line of the list is a checksum, two spaces and a name.
+grep "  $archive\$" "$work/SHA256SUMS" > "$work/expected" || fail "SHA256SUMS does not name $archive"
+if command -v sha256sum > /dev/null; then
+    (cd "$work" && sha256sum -c expected > /dev/null 2>&1) || fail "the checksum of $archive is wrong; nothing was installed"
+else
+    (cd "$work" && shasum -a 256 -c expected > /dev/null 2>&1) || fail "the checksum of $archive is wrong; nothing was installed"
+fi
+tar -xzf "$work/$archive" -C "$work" acme
+mkdir -p "$to"
+install -m 755 "$work/acme" "$to/acme"
+echo "Installed $("$to/acme" --version) into $to."
+case :$PATH: in
+    *:"$to":*) ;;
+    *)
+        if [ -n "${GITHUB_PATH:-}" ]; then
+            echo "$to" >> "$GITHUB_PATH"
+        else
+            echo "Add $to to your PATH to use it."
+        fi
+        ;;
+esac

@@ -1,0 +1,110 @@
+//! `acme new`: the first definition.
+
+mod parts;
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{ErrorKind, IsTerminal, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, builder::PossibleValuesParser};
+
+use super::DONE;
+use crate::{
+    report,
+    stack::{Options, Source, load},
+};
+use parts::{PARTS, definition, part};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Name of the stack.
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    /// The same as NAME.
+    #[arg(long = "name", value_name = "NAME", conflicts_with = "name")]
+    named: Option<String>,
+    /// AWS region. Default: AWS_REGION, or else us-east-1.
+    #[arg(long)]
+    region: Option<String>,
+    /// What it begins with; network where nothing is said and nobody can be asked.
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
+    with: Vec<String>,
+    /// Where to write it. Default: `<name>.yaml`.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub fn run(arguments: &Arguments) -> Result<u8> {
+    let asks = std::io::stdin().is_terminal();
+    let name = match arguments.name.as_ref().or(arguments.named.as_ref()) {
+        Some(name) => name.clone(),
+        None if asks => report::ask("What is the stack called? ")?,
+        None => bail!("a stack needs a name: `acme new NAME`"),
+    };
+    let usual = || ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
+    let usual = || usual().unwrap_or_else(|| "us-east-1".to_owned());
+    let region = match &arguments.region {
+        Some(region) => region.clone(),
+        None if asks => {
+            Some(report::ask(&format!("In which region? [{}] ", usual()))?).filter(|text| !text.is_empty()).unwrap_or_else(usual)
+        }
+        None => usual(),
+    };
+    let mut with: Vec<&str> = arguments.with.iter().map(String::as_str).collect();
+    if with.is_empty() && asks {
+        for part in PARTS {
+            if matches!(report::ask(&format!("{} [y/N] ", part.question))?.as_str(), "y" | "Y" | "yes") {
+                with.push(part.name);
+            }
+        }
+    }
+    if with.is_empty() {
+        with.push("network");
+    }
+    let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
+    let file = path.display().to_string();
+    let text = definition(&name, &region, &file, &with);
+    let options = Options { environment: Some("staging".into()), ..Options::default() };
+    if let Err(problems) = load(&Source::new(&file, &text), &options) {
+        let told: Vec<String> = problems
+            .iter()
+            .map(|problem| [Some(problem.message.as_str()), problem.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "))
+            .collect();
+        bail!("{}", told.join("\n"));
+    }
+    let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut out| out.write_all(text.as_bytes()));
+    match written {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("`{file}` is there already: choose another file by --out"),
+        written => written.with_context(|| format!("can't write `{file}`"))?,
+    }
+    for needed in with.iter().filter_map(|name| part(name)?.needs).filter(|needed| !with.contains(needed)).take(1) {
+        report::talk(&format!("Added: {needed}, which the rest needs."));
+    }
+    report::talk(&format!("Wrote {file}. `acme plan {file} --env staging --local` shows what it stands for."));
+    Ok(DONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_choice_is_a_valid_definition() {
+        for chosen in 1..1_u32 << PARTS.len() {
+            let with: Vec<&str> = PARTS.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1).map(|(_, part)| part.name).collect();
+            let text = definition("shop", "eu-west-1", "shop.yaml", &with);
+            for environment in ["staging", "production"] {
+                let options = Options { environment: Some(environment.into()), ..Options::default() };
+                let source = Source::new("shop.yaml", &text);
+                if let Err(problems) = load(&source, &options) {
+                    let told: String = problems.iter().map(|problem| problem.render(&source, false)).collect();
+                    panic!("{with:?} in {environment}:\n{told}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `acme policy`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::{DONE, Target, context};
+use crate::{
+    permissions::{Document, Purpose, policies},
+    report,
+};
+
+/// Prints what IAM has to allow for this stack in this environment, no more. What one managed policy cannot hold is printed as
+/// several, one after the other. A type that has left the definition, but not AWS, is not among it: allow what the definition
+/// before needed, too, until it is applied.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// What for; both, as lists, when absent.
+    #[arg(long = "for", value_enum, value_name = "COMMAND")]
+    purpose: Option<For>,
+    /// As `iam_policy` resources of a definition, for the stack that makes the roles.
+    #[arg(long)]
+    resources: bool,
+    /// AWS region, where the definition names none. Default: all.
+    #[arg(long)]
+    region: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum For {
+    /// Reading.
+    Plan,
+    /// Reading and changing: apply, destroy, rollback.
+    Apply,
+}
+
+pub fn run(arguments: &Arguments) -> Result<u8> {
+    let (stack, _) = context::load(&arguments.target)?;
+    let region = stack.region.as_deref().or(arguments.region.as_deref());
+    let purposes = match arguments.purpose {
+        Some(purpose) => vec![purpose],
+        None => vec![For::Plan, For::Apply],
+    };
+    let policies = purposes.iter().map(|purpose| match purpose {
+        For::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
+        For::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
+    });
+    let policies: BTreeMap<&str, Vec<Document>> = policies.collect();
+    if arguments.resources {
+        let numbered = policies.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
+        let named: BTreeMap<String, Value> =
+            numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
+        report::data(&serde_yaml::to_string(&json!({ "iam_policy": named }))?);
+        return Ok(DONE);
+    }
+    if arguments.purpose.is_none() {
+        report::data(&format!("{}\n", serde_json::to_string_pretty(&policies)?));
+        return Ok(DONE);
+    }
+    for document in policies.values().flatten() {
+        report::data(&format!("{}\n", serde_json::to_string_pretty(document)?));
+    }
+    Ok(DONE)
+}

@@ -1,0 +1,110 @@
+//! Policy documents, as few and as small as they can be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+/// Most characters that a managed policy may have, white space not counted.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub const LIMIT: usize = 6144;
+
+/// A policy document.
+pub type Document = Value;
+
+/// Allowed actions, gathered until they become statements.
+#[derive(Default)]
+pub struct Allowed {
+    /// Condition (as JSON) and action → ARNs.
+    on: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+impl Allowed {
+    /// Allows an action on these ARNs, under a condition or none.
+    pub fn add(&mut self, action: &str, arns: &BTreeSet<String>, condition: Option<&Value>) {
+        let condition = condition.map(Value::to_string).unwrap_or_default();
+        self.on.entry((condition, action.to_owned())).or_default().extend(arns.iter().cloned());
+    }
+
+    /// Statements in documents of at most [`LIMIT`] characters.
+    pub fn documents(self) -> Vec<Document> {
+        let mut documents = Vec::new();
+        let mut statements: Vec<Value> = Vec::new();
+        for statement in self.statements() {
+            let mut with = statements.clone();
+            with.push(statement.clone());
+            if !statements.is_empty() && size(&document(with)) > LIMIT {
+                documents.push(document(std::mem::take(&mut statements)));
+            }
+            statements.push(statement);
+        }
+        if !statements.is_empty() {
+            documents.push(document(statements));
+        }
+        documents
+    }
+
+    fn statements(self) -> Vec<Value> {
+        // Actions on the same under the same condition share a statement.
+        let mut alike: BTreeMap<(String, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
+        for ((condition, action), mut arns) in self.on {
+            if arns.contains("*") {
+                arns = ["*".to_owned()].into();
+            }
+            alike.entry((condition, arns)).or_default().insert(action);
+        }
+        let mut statements = Vec::new();
+        for ((condition, arns), actions) in alike {
+            let arns: Vec<String> = arns.into_iter().collect();
+            split(&actions.into_iter().collect::<Vec<_>>(), &arns, &condition, &mut statements);
+        }
+        statements
+    }
+}
+
+/// One statement, or as many as it takes to fit.
+fn split(actions: &[String], arns: &[String], condition: &str, into: &mut Vec<Value>) {
+    let mut statement = json!({ "Effect": "Allow", "Action": actions, "Resource": arns });
+    if let (Ok(condition), Value::Object(map)) = (serde_json::from_str(condition), &mut statement) {
+        map.insert("Condition".into(), condition);
+    }
+    if size(&document(vec![statement.clone()])) <= LIMIT || (arns.len() < 2 && actions.len() < 2) {
+        into.push(statement);
+    } else if arns.len() >= 2 {
+        let (first, second) = arns.split_at(arns.len() / 2);
+        split(actions, first, condition, into);
+        split(actions, second, condition, into);
+    } else {
+        let (first, second) = actions.split_at(actions.len() / 2);
+        split(first, arns, condition, into);
+        split(second, arns, condition, into);
+    }
+}
+
+fn document(statements: Vec<Value>) -> Document {
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+fn size(document: &Document) -> usize {
+    document.to_string().chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_for_one_policy_becomes_several() {
+        let mut allowed = Allowed::default();
+        let arns: BTreeSet<String> = (0..400).map(|n| format!("arn:aws:s3:::some-bucket-with-a-name-of-its-own-{n}")).collect();
+        allowed.add("s3:GetBucketPolicy", &arns, None);
+        allowed.add("s3:PutBucketPolicy", &arns, Some(&json!({ "Bool": { "aws:SecureTransport": "true" } })));
+        let documents = allowed.documents();
+        assert!(documents.iter().all(|document| size(document) <= LIMIT), "{documents:#?}");
+        let resources = |document: &Value| -> usize {
+            let statements = document["Statement"].as_array().expect("a list");
+            statements.iter().map(|statement| statement["Resource"].as_array().expect("a list").len()).sum()
+        };
+        assert_eq!(documents.iter().map(resources).sum::<usize>(), 800);
+    }
+}

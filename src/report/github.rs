@@ -1,0 +1,84 @@
+//! What GitHub Actions shows beside the log: annotations at the lines of a definition, and a summary in Markdown.
+//!
+//! <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>
+
+use std::{env, fs::OpenOptions, io::Write};
+
+use anstream::adapter::strip_str;
+
+use super::{Style, plan::Show, talk};
+use crate::plan::Plan;
+
+/// A summary has room for 1 MiB from each step.
+const ROOM: usize = 900 * 1024;
+/// Plans of more lines are folded.
+const LONG: usize = 40;
+
+/// An error as an annotation, at a line of a file or at none. Nothing elsewhere than in GitHub Actions.
+pub fn error(file: Option<&str>, line: Option<usize>, message: &str) {
+    if !is_here() {
+        return;
+    }
+    let file = file.map(|file| format!("file={}", property(file)));
+    let place: Vec<String> = file.into_iter().chain(line.map(|line| format!("line={line}"))).collect();
+    let place = if place.is_empty() { String::new() } else { format!(" {}", place.join(",")) };
+    talk(&format!("::error{place}::{}", data(&strip_str(message).to_string())));
+}
+
+/// Adds a plan to the summary.
+pub fn plan(plan: &Plan) {
+    let text = super::plan::render(plan, Show::default());
+    let summary = plan.summary();
+    let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
+    let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
+    let counts = match plan.obstacles.len() {
+        0 if counts.is_empty() => "Nothing to do".to_owned(),
+        0 => counts.join(", "),
+        _ => "Blocked".to_owned(),
+    };
+    let text = fenced(&text);
+    let text = match text.lines().count() {
+        LONG.. => format!("<details><summary>The whole plan</summary>\n\n{text}\n\n</details>"),
+        _ => text,
+    };
+    add(&format!("### Plan of {} ({})\n\n**{counts}; {} unchanged.**\n\n{text}\n", plan.stack, plan.environment, summary.unchanged));
+}
+
+/// Adds how a run ended to the summary.
+pub fn outcome(command: &str, said: &str) {
+    add(&format!("### Outcome of {command}\n\n{}\n", fenced(said)));
+}
+
+fn is_here() -> bool {
+    env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+fn add(markdown: &str) {
+    let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| is_here() && !path.is_empty()) else { return };
+    let added = OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| writeln!(file, "{markdown}"));
+    if let Err(error) = added {
+        talk(&format!("{} the summary of this step can't be written: {error}", Style::Changed.of("warning:")));
+    }
+}
+
+/// A block of plain text that nothing in it can end.
+fn fenced(text: &str) -> String {
+    let mut text = strip_str(text).to_string();
+    if text.len() > ROOM {
+        text.truncate(text.floor_char_boundary(ROOM));
+        text += "\n… the rest stands in the log";
+    }
+    let mut fence = "```".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    format!("{fence}text\n{}\n{fence}", text.trim_end())
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

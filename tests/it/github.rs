@@ -1,0 +1,126 @@
+//! In GitHub Actions: annotations at the lines of a definition, the step's summary, and the templates.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::acme::{Acme, Done, stack, write};
+
+/// Runs a command as a step of a job; what it answered, and the step's summary.
+fn step(acme: &Acme, folder: &Path, command: &str, definition: &Path, more: &[&str]) -> (Done, String) {
+    let summary = folder.join("summary.md");
+    fs::write(&summary, "").unwrap();
+    let mut process = acme.command(command, definition, more);
+    let process = process.current_dir(folder).env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+    let done = Done::of(process.env_remove("NO_COLOR").output().expect("acme runs"));
+    (done, fs::read_to_string(summary).unwrap())
+}
+
+fn annotations(done: &Done) -> Vec<&str> {
+    done.stderr.lines().filter(|line| line.starts_with("::")).collect()
+}
+
+const STACK: &str = "
+stack: small
+region: eu-west-1
+resources:
+  vpc:
+    main: { cidr: 10.0.0.0/16 }
+";
+
+#[test]
+fn mistakes_are_annotations_at_their_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    write(folder.path(), "a,b.yaml", &STACK.replace("cidr: 10.0.0.0/16", "cidr: 10.0.0.0/99, flavour: 100%"));
+    let (done, _) = step(&acme, folder.path(), "plan", Path::new("a,b.yaml"), &["--color", "always"]);
+    assert_eq!(done.code, 1);
+    insta::assert_snapshot!(annotations(&done).join("\n"));
+    let nowhere = step(&acme, folder.path(), "plan", Path::new("none.yaml"), &[]).0;
+    assert_eq!(annotations(&nowhere).len(), 1, "{}", nowhere.stderr);
+}
+
+#[test]
+fn the_summary_has_the_plan_and_the_outcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let definition = write(folder.path(), "stack.yaml", STACK);
+    let (_, planned) = step(&acme, folder.path(), "plan", &definition, &["--color", "always"]);
+    insta::assert_snapshot!(planned);
+    let (done, applied) = step(&acme, folder.path(), "apply", &definition, &["--yes", "--color", "always"]);
+    assert_eq!((done.code, annotations(&done)), (0, Vec::new()));
+    assert!(applied.starts_with(&planned) && applied.contains("### Outcome of apply\n\n```text\nDone: 1 created.\n```"), "{applied}");
+    assert!(!format!("{planned}{applied}").contains('\u{1b}'), "colour: {planned:?}");
+    let (_, again) = step(&acme, folder.path(), "apply", &definition, &["--yes"]);
+    assert!(again.contains("**Nothing to do; 1 unchanged.**") && again.contains("Done: nothing to do."), "{again}");
+
+    let long = step(&acme, folder.path(), "plan", &stack("quickstart.yaml"), &["--env", "production"]).1;
+    assert!(long.contains("<details><summary>The whole plan</summary>\n\n```text\n"), "{long}");
+    assert!(long.trim_end().ends_with("```\n\n</details>"), "{long}");
+
+    // Elsewhere nothing is written, whatever stands in the other variable.
+    let summary = write(folder.path(), "elsewhere.md", "");
+    let mut process = acme.command("plan", &definition, &[]);
+    assert_eq!(Done::of(process.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap()).ok().code, 0);
+    assert_eq!(fs::read_to_string(summary).unwrap(), "");
+}
+
+/// The policies in the template are those of the quickstart, and the template is a definition that can be planned.
+#[test]
+fn the_roles_of_the_template_may_do_what_the_quickstart_needs() {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/github/bootstrap.yaml");
+    let text = fs::read_to_string(&template).unwrap();
+    let definition: Value = serde_yaml::from_str(&text).unwrap();
+    let printed = Acme::plain().run("policy", &stack("quickstart.yaml"), &["--env", "production", "--resources"]).ok().stdout;
+    let printed: Value = serde_yaml::from_str(&printed).unwrap();
+    assert_eq!(
+        definition["resources"]["iam_policy"], printed["iam_policy"],
+        "acme policy stacks/quickstart.yaml --env production --resources"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(folder.path());
+    let plan = acme.plan(&template);
+    assert!(plan.changes().contains(&"create iam_role.apply".to_owned()), "{:#}", plan.0);
+    let attached: Vec<&str> = text.match_indices("iam_policy['").map(|(at, _)| text[at + 12..].split('\'').next().unwrap()).collect();
+    let made: Vec<String> = printed["iam_policy"].as_object().unwrap().keys().cloned().collect();
+    for policy in &made {
+        assert!(attached.contains(&policy.as_str()), "no role of the template has {policy}");
+    }
+}
+
+/// A release as `install.sh` finds it.
+fn release(folder: &Path) {
+    let at = folder.join("download/v1.2.3");
+    fs::create_dir_all(&at).unwrap();
+    let script = r#"
+        printf '#!/bin/sh\necho acme 1.2.3\n' > acme && chmod +x acme
+        for machine in x86_64 aarch64; do for system in unknown-linux-musl apple-darwin; do tar -czf acme-$machine-$system.tar.gz acme; done; done
+        if command -v sha256sum > /dev/null; then sha256sum *.tar.gz; else shasum -a 256 *.tar.gz; fi > SHA256SUMS
+    "#;
+    assert!(Command::new("sh").args(["-euc", script]).current_dir(at).status().unwrap().success());
+}
+
+fn install(folder: &Path) -> Done {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+    let mut process = Command::new("sh");
+    let process = process.arg(script).args(["--version", "1.2.3", "--from", &format!("file://{}", folder.display()), "--to"]);
+    Done::of(process.arg(folder.join("bin")).env_remove("GITHUB_PATH").output().expect("sh runs"))
+}
+
+#[test]
+fn a_release_is_installed_once_its_checksum_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    release(folder.path());
+    let installed = install(folder.path()).ok();
+    assert!(installed.stdout.contains("Installed acme 1.2.3 into"), "{}", installed.stdout);
+    fs::remove_dir_all(folder.path().join("bin")).unwrap();
+    for file in
+        fs::read_dir(folder.path().join("download/v1.2.3")).unwrap().flatten().filter(|f| f.path().extension() == Some("gz".as_ref()))
+    {
+        fs::OpenOptions::new().append(true).open(file.path()).and_then(|mut f| std::io::Write::write_all(&mut f, b"more")).unwrap();
+    }
+    let refused = install(folder.path());
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("the checksum of") && !folder.path().join("bin/acme").exists(), "{}", refused.stderr);
+}

