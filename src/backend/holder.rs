@@ -44,12 +44,17 @@ fn host() -> String {
     whoami::hostname().unwrap_or_else(|_| "unknown".into())
 }
 
+/// From the operating system; where it has none, from the clock.
+pub(super) fn random() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| now())
+}
+
 impl Holder {
     /// This process.
     pub(super) fn this(command: &str) -> Holder {
         let now = now();
         Holder {
-            id: format!("{:032x}", fastrand::u128(..)),
+            id: format!("{:016x}{:016x}", random(), random()),
             actor: actor(),
             host: host(),
             pid: std::process::id(),

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     Backend, When, Written,
-    holder::{Holder, now},
+    holder::{Holder, now, random},
 };
 use crate::aws::{Error, Result, Sort};
 
@@ -173,7 +173,7 @@ fn busy() -> Error {
 
 /// Before the next try, so that those who collided do not do so again.
 fn pause() -> Duration {
-    Duration::from_millis(fastrand::u64(1..100))
+    Duration::from_millis(1 + random() % 99)
 }
 
 async fn read(backend: &Backend, key: &str) -> Result<Option<(Record, String)>> {
