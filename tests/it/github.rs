@@ -41,6 +41,36 @@ fn mistakes_are_annotations_at_their_lines() {
 }
 
 #[test]
+fn what_fails_or_blocks_is_an_annotation_at_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let addresses = "stack: many\nregion: eu-west-1\nresources:\n  elastic_ip:\n    a: { for_each: 60 }\n";
+    write(folder.path(), "many.yaml", addresses);
+    let (done, summary) = step(&acme, folder.path(), "apply", Path::new("many.yaml"), &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    let said = annotations(&done);
+    assert!(!said.is_empty(), "{}", done.stderr);
+    for line in said {
+        assert!(
+            line.starts_with("::error file=many.yaml,line=5::creating elastic_ip.a-") && line.contains("AddressLimitExceeded"),
+            "{line}"
+        );
+    }
+    assert!(summary.contains("### Outcome of apply") && summary.contains("Everything is as it was before."), "{summary}");
+
+    let role = |stack: &str| {
+        let text = "region: eu-west-1\nresources:\n  iam_role:\n    app: { name: shared, trust: { services: [ec2.amazonaws.com] } }\n";
+        write(folder.path(), &format!("{stack}.yaml"), &format!("stack: {stack}\n{text}"))
+    };
+    acme.apply(&role("one"));
+    role("two");
+    let (done, summary) = step(&acme, folder.path(), "plan", Path::new("two.yaml"), &[]);
+    assert_eq!(done.code, 1);
+    insta::assert_snapshot!(annotations(&done).join("\n"));
+    assert!(summary.contains("**Blocked; 0 unchanged.**"), "{summary}");
+}
+
+#[test]
 fn the_summary_has_the_plan_and_the_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
@@ -73,7 +103,10 @@ fn the_roles_of_the_template_may_do_what_the_quickstart_needs() {
     let definition: Value = serde_yaml::from_str(&text).unwrap();
     let printed = Acme::plain().run("policy", &stack("quickstart.yaml"), &["--env", "production", "--resources"]).ok().stdout;
     let printed: Value = serde_yaml::from_str(&printed).unwrap();
-    assert_eq!(definition["resources"]["iam_policy"], printed["iam_policy"], "acme policy stacks/quickstart.yaml --env production --resources");
+    assert_eq!(
+        definition["resources"]["iam_policy"], printed["iam_policy"],
+        "acme policy stacks/quickstart.yaml --env production --resources"
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(folder.path());
@@ -112,7 +145,9 @@ fn a_release_is_installed_once_its_checksum_is_right() {
     let installed = install(folder.path()).ok();
     assert!(installed.stdout.contains("Installed acme 1.2.3 into"), "{}", installed.stdout);
     fs::remove_dir_all(folder.path().join("bin")).unwrap();
-    for file in fs::read_dir(folder.path().join("download/v1.2.3")).unwrap().flatten().filter(|f| f.path().extension() == Some("gz".as_ref())) {
+    for file in
+        fs::read_dir(folder.path().join("download/v1.2.3")).unwrap().flatten().filter(|f| f.path().extension() == Some("gz".as_ref()))
+    {
         fs::OpenOptions::new().append(true).open(file.path()).and_then(|mut f| std::io::Write::write_all(&mut f, b"more")).unwrap();
     }
     let refused = install(folder.path());
