@@ -22,7 +22,7 @@ use crate::{
     report::{self, Style, plan::Show, progress},
     run::{Back, Ended, Forward, Memory, Run, Unfinished},
     saved::{Saved, sha256},
-    stack::{self, Address},
+    stack::Address,
 };
 
 #[derive(Clone, Debug, Args)]
@@ -107,7 +107,7 @@ async fn held(
     if let Some((saved, path)) = from {
         saved::same_plan(saved, path, &plan, history.numbers().await?.last().copied())?;
     }
-    show(&plan, global)?;
+    show(&plan, &context.session, global)?;
     if plan.is_empty() && unfinished.chain.is_empty() {
         if goal == Goal::Apply {
             let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
@@ -142,8 +142,9 @@ async fn held(
 ///
 /// # Errors
 /// When it is blocked: then nothing may be done.
-pub fn show(plan: &Plan, global: &Global) -> Result<()> {
+pub fn show(plan: &Plan, session: &Session, global: &Global) -> Result<()> {
     report::github::plan(plan);
+    session.annotate_obstacles(plan);
     let blocked = !plan.obstacles.is_empty();
     let quiet = global.output == Output::Json || global.quiet;
     if !quiet || blocked {
@@ -259,10 +260,7 @@ pub fn tell(ended: &Ended, command: &str, session: &Session) -> u8 {
     report::talk(&said);
     report::github::outcome(command, &said);
     for failure in &ended.forward.failed {
-        let line = session.stack.resources.get(&failure.address).and_then(|declared| stack::line(&session.text, &declared.at));
-        let file = line.map(|_| session.target.file.display().to_string());
-        let message = format!("{} {} failed: {}", progress::doing(failure.op), failure.address, failure.error);
-        report::github::error(file.as_deref(), line, &message);
+        session.annotate(&failure.address, &format!("{} {} failed: {}", progress::doing(failure.op), failure.address, failure.error));
     }
     code
 }

@@ -17,7 +17,7 @@ use crate::{
     resource::{Data, OnDelete},
     run::{self, Memory, Unfinished},
     saved::Saved,
-    stack::{self, Diagnostic, Options, Source, Stack},
+    stack::{self, Address, Diagnostic, Options, Source, Stack},
 };
 
 /// A definition that was refused: its problems have been shown.
@@ -123,6 +123,20 @@ impl Session {
     /// The revisions of this stack.
     pub fn history(&self, backend: &Backend) -> History {
         History::new(backend.clone(), &self.stack.name, &self.stack.environment)
+    }
+
+    /// An error as an annotation in GitHub Actions, where the definition has what it is about.
+    pub fn annotate(&self, address: &Address, message: &str) {
+        let line = self.stack.resources.get(address).and_then(|declared| stack::line(&self.text, &declared.at));
+        let file = line.map(|_| self.target.file.display().to_string());
+        report::github::error(file.as_deref(), line, message);
+    }
+
+    /// What blocks a plan, as annotations.
+    pub fn annotate_obstacles(&self, plan: &Plan) {
+        for obstacle in &plan.obstacles {
+            self.annotate(&obstacle.address, &format!("{}\nhelp: {}", obstacle.message, obstacle.help));
+        }
     }
 
     /// Tells the calls made, when asked to.

@@ -102,7 +102,11 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Print the IAM policies that planning and applying a stack need. Makes no call.
+    /// Print the IAM policies that planning and applying a stack need.
+    ///
+    /// What IAM has to allow for this stack in this environment, no more; no call is made. What one managed policy cannot hold is
+    /// printed as several, one after the other. A type that has left the definition, but not AWS, is not among it: allow what the
+    /// definition before needed, too, until it is applied.
     Policy(policy::Arguments),
     /// Free a stack that a dead run still holds.
     Unlock(unlock::Arguments),

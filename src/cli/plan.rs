@@ -39,6 +39,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let plan = context.plan_after(goal, &memory).await?;
     print(&plan, arguments.global.output, Show { all: arguments.all })?;
     report::github::plan(&plan);
+    context.session.annotate_obstacles(&plan);
     if let Some(out) = &arguments.out {
         if !plan.obstacles.is_empty() {
             refuse!("blocked", "the plan was not saved: it is blocked, see above");

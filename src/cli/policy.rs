@@ -12,9 +12,6 @@ use crate::{
     report,
 };
 
-/// Prints what IAM has to allow for this stack in this environment, no more. What one managed policy cannot hold is printed as
-/// several, one after the other. A type that has left the definition, but not AWS, is not among it: allow what the definition
-/// before needed, too, until it is applied.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]

@@ -71,7 +71,7 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
         report::talk(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));
     }
     let back = WayBack::plan(&session.cloud, &session.stack, &unfinished.touched, &who.1).await?;
-    show(&back.plan, global)?;
+    show(&back.plan, session, global)?;
     if !agreed(arguments, session, &back.plan)? {
         return Ok(FAILED);
     }
@@ -118,7 +118,7 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
     let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
     let world = discover_afresh(&session.cloud, &stack, hints).await?;
     let plan = restore(&mut stack, &targets, &world, session.cloud.region(), &who.1);
-    show(&plan, global)?;
+    show(&plan, session, global)?;
     if !agreed(arguments, session, &plan)? {
         return Ok(FAILED);
     }

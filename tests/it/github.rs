@@ -41,6 +41,36 @@ fn mistakes_are_annotations_at_their_lines() {
 }
 
 #[test]
+fn what_fails_or_blocks_is_an_annotation_at_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let addresses = "stack: many\nregion: eu-west-1\nresources:\n  elastic_ip:\n    a: { for_each: 60 }\n";
+    write(folder.path(), "many.yaml", addresses);
+    let (done, summary) = step(&acme, folder.path(), "apply", Path::new("many.yaml"), &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    let said = annotations(&done);
+    assert!(!said.is_empty(), "{}", done.stderr);
+    for line in said {
+        assert!(
+            line.starts_with("::error file=many.yaml,line=5::creating elastic_ip.a-") && line.contains("AddressLimitExceeded"),
+            "{line}"
+        );
+    }
+    assert!(summary.contains("### Outcome of apply") && summary.contains("Everything is as it was before."), "{summary}");
+
+    let role = |stack: &str| {
+        let text = "region: eu-west-1\nresources:\n  iam_role:\n    app: { name: shared, trust: { services: [ec2.amazonaws.com] } }\n";
+        write(folder.path(), &format!("{stack}.yaml"), &format!("stack: {stack}\n{text}"))
+    };
+    acme.apply(&role("one"));
+    role("two");
+    let (done, summary) = step(&acme, folder.path(), "plan", Path::new("two.yaml"), &[]);
+    assert_eq!(done.code, 1);
+    insta::assert_snapshot!(annotations(&done).join("\n"));
+    assert!(summary.contains("**Blocked; 0 unchanged.**"), "{summary}");
+}
+
+#[test]
 fn the_summary_has_the_plan_and_the_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
