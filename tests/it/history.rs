@@ -160,7 +160,7 @@ fn every_run_is_listed_told_and_compared() {
     insta::assert_snapshot!("history_as_json", plain(&serde_json::to_string_pretty(&json).unwrap()));
     let told = shop.json("history", &["3"]);
     assert_eq!(told["format"], "acme-history/1");
-    assert_eq!((&told["revision"]["outcome"], &told["failed"][0]["action"]), (&json!("rolled_back"), &json!("create")));
+    assert_eq!((&told["revision"]["outcome"], &told["failed"][0]["action"]), (&json!("rolled_back"), &json!("update")));
     assert_eq!(told["rolled_back"].as_array().map(Vec::len), told["changes"].as_array().map(Vec::len));
     let between = shop.json("history", &["1", "2"]);
     assert_eq!((&between["from"], &between["to"]), (&json!(1), &json!(2)));
