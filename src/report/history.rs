@@ -16,7 +16,7 @@ pub fn list(entries: &[(u64, Option<Entry>)]) -> String {
     let rest = [widest(|r| &r.number), widest(|r| &r.when), widest(|r| &r.command), widest(|r| r.outcome), widest(|r| &r.counts)];
     let took = widest(|r| &r.took);
     // The mark and the gaps take 14.
-    let who = widest(|r| &r.who).min(80_usize.saturating_sub(14 + took + rest.iter().sum::<usize>()).max(8));
+    let who = widest(|r| &r.who).min(80_usize.saturating_sub(14 + took + rest.iter().sum::<usize>()).max(4));
     let [number, when, command, outcome, counts] = rest;
     let line = |row: &Row| {
         let mark = Style::Changed.of(if row.unfinished { "!" } else { " " });
