@@ -18,7 +18,7 @@ mod template;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     path::Path,
 };
@@ -197,15 +197,18 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
     if c.found.is_empty() { Ok(stack) } else { Err(in_order(c)) }
 }
 
+/// Most problems that are told at once.
+const TOLD: usize = 500;
+
 fn in_order(c: Compiler<'_>) -> Vec<Diagnostic> {
-    let mut found: Vec<Diagnostic> = Vec::new();
-    for problem in &c.found {
-        let follows = problem.code != "expression" && c.is_broken(problem.range.as_ref());
-        if !follows && !found.contains(problem) {
-            found.push(problem.clone());
-        }
-    }
+    let follows = |problem: &Diagnostic| problem.code != "expression" && c.is_broken(problem.range.as_ref());
+    let mut told = HashSet::new();
+    let mut found: Vec<Diagnostic> = c.found.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
     found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
+    if found.len() > TOLD {
+        let rest = found.split_off(TOLD).len();
+        found.push(Diagnostic::new("more", format!("there are {rest} more problems")).help("mend those above first"));
+    }
     found
 }
 

@@ -47,23 +47,38 @@ impl Acme {
         Acme { arguments: all, state: self.state.clone() }
     }
 
-    /// Runs a command on a stack; there is no terminal.
-    pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
-        let inner = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
-        let mut whole = Command::from_std(inner);
+    /// A command on a stack, not yet run.
+    pub fn command(&self, command: &str, stack: &Path, more: &[&str]) -> std::process::Command {
+        let mut whole = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
         whole
             .env("XDG_STATE_HOME", self.state.path())
             .env("NO_COLOR", "1")
-            .timeout(Duration::from_secs(120))
             .env_remove("RUST_LOG")
             .env_remove("ACME_BACKEND")
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        let output = whole.arg(command).arg(stack).args(&self.arguments).args(more).output().expect("acme runs");
-        Done {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+            .env_remove("ACME_LOCAL_FAULT")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .arg(command)
+            .arg(stack)
+            .args(&self.arguments)
+            .args(more);
+        whole
+    }
+
+    /// Runs a command on a stack; there is no terminal.
+    pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
+        self.run_with(&[], command, stack, more)
+    }
+
+    /// The same, with variables in its environment.
+    pub fn run_with(&self, variables: &[(&str, &str)], command: &str, stack: &Path, more: &[&str]) -> Done {
+        let mut inner = self.command(command, stack, more);
+        inner.envs(variables.iter().copied());
+        Done::of(&Command::from_std(inner).timeout(Duration::from_secs(120)).output().expect("acme runs"))
+    }
+
+    /// Where it remembers its runs when no backend is named.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     pub fn apply(&self, stack: &Path) {
@@ -84,6 +99,13 @@ impl Acme {
 }
 
 impl Done {
+    pub fn of(output: &std::process::Output) -> Done {
+        Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
     /// The command succeeded.
     pub fn ok(self) -> Done {
         assert_eq!(self.code, 0, "acme failed:\n{}{}", self.stdout, self.stderr);

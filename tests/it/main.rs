@@ -5,6 +5,7 @@ mod acme;
 mod backend;
 mod flow;
 mod harness;
+mod hostile;
 mod local;
 mod proxy;
 mod recorded;

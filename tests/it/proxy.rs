@@ -13,6 +13,8 @@ use crate::wire::{Request, Response, Server, ec2_error, form, header, name, quer
 pub struct Faults {
     /// Every n-th call is refused with the service's throttling code.
     pub throttle_every: Option<usize>,
+    /// From the n-th call on the credentials have expired.
+    pub expire_from: Option<usize>,
     /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
     pub lag: BTreeMap<&'static str, Duration>,
 }
@@ -107,8 +109,9 @@ impl Shared {
             state.calls
         };
         let throttled = self.faults.throttle_every.filter(|n| calls % n == 0).map(|_| throttling(&service));
+        let expired = self.faults.expire_from.filter(|n| calls >= *n).map(|_| expired(&service));
         let (response, fault) =
-            match throttled.or_else(|| self.unknown(&service, &action, request)).or_else(|| self.past(&service, write, request)) {
+            match expired.or(throttled).or_else(|| self.unknown(&service, &action, request)).or_else(|| self.past(&service, write, request)) {
                 Some(response) => (response, true),
                 None => (self.forward(&service, &action, write, request)?, false),
             };
@@ -235,6 +238,21 @@ fn throttling(service: &str) -> Response {
         "eks" => rest_json_error(429, "ThrottlingException", "Rate exceeded"),
         _ => {
             let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
+            Response { status: 400, headers: vec![("content-type".into(), "application/x-amz-json-1.1".into())], body: body.into() }
+        }
+    }
+}
+
+/// The refusal of credentials that have expired, in the protocol of the service.
+fn expired(service: &str) -> Response {
+    let message = "The security token included in the request is expired";
+    match service {
+        "ec2" => ec2_error(400, "RequestExpired", "Request has expired."),
+        "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" => query_error(403, "ExpiredToken", message),
+        "s3" => xml(400, &format!("<Error><Code>ExpiredToken</Code><Message>{message}</Message></Error>")),
+        "eks" => rest_json_error(403, "ExpiredTokenException", message),
+        _ => {
+            let body = format!(r#"{{"__type":"ExpiredTokenException","message":"{message}"}}"#);
             Response { status: 400, headers: vec![("content-type".into(), "application/x-amz-json-1.1".into())], body: body.into() }
         }
     }
