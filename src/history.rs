@@ -91,10 +91,12 @@ impl History {
     /// When the backend can't be read.
     pub async fn unfinished(&self) -> Result<Vec<Replay>> {
         let Some(last) = self.numbers().await?.last().copied() else { return Ok(Vec::new()) };
-        let replay = self.journal(last).await?;
-        // What a run wrote when it was over outweighs a journal that was cut short since.
-        let over = replay.is_unfinished() && self.revision(last).await?.is_some_and(|revision| revision.outcome.is_settled());
-        if over || !replay.is_unfinished() { Ok(Vec::new()) } else { self.chain(last).await }
+        // What a run wrote when it was over outweighs a journal that was cut short since, and is one read.
+        if self.revision(last).await?.is_some_and(|revision| revision.outcome.is_settled()) {
+            return Ok(Vec::new());
+        }
+        let chain = self.chain(last).await?;
+        Ok(if chain.last().is_some_and(Replay::is_unfinished) { chain } else { Vec::new() })
     }
 
     /// A run and the unfinished ones it went on from, in order of time.
@@ -140,7 +142,7 @@ impl History {
     /// When the backend can't be read.
     pub async fn lost(&self) -> Result<Option<u64>> {
         let Some(last) = self.numbers().await?.last().copied() else { return Ok(None) };
-        let lost = self.journal(last).await?.begin.is_none() && self.revision(last).await?.is_none();
+        let lost = self.revision(last).await?.is_none() && self.journal(last).await?.begin.is_none();
         Ok(Some(last).filter(|_| lost))
     }
 

@@ -152,7 +152,9 @@ fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
         ));
     }
     for damage in damages(unfinished) {
-        report::talk(&format!("{warning} {damage}. What it says before that is believed; the rest is told from the marks on what is there."));
+        report::talk(&format!(
+            "{warning} {damage}. What it says before that is believed; the rest is told from the marks on what is there."
+        ));
     }
     let Some(last) = unfinished.chain.last() else { return };
     if let Some(begin) = &last.begin {
@@ -240,7 +242,9 @@ async fn signal() {
 /// Says how a run ended, and what to do where it did not end well.
 pub fn tell(ended: &Ended, command: &str, target: &Target) -> u8 {
     let forward = &ended.forward;
-    if matches!(ended.outcome, Outcome::Done) || (command == "rollback" && ended.outcome == Outcome::RolledBack) {
+    // A rollback of a finished run that failed was itself put back.
+    let went_back = command == "rollback" && ended.outcome == Outcome::RolledBack && ended.back.is_none();
+    if ended.outcome == Outcome::Done || went_back {
         let count = |op| forward.done.iter().filter(|(_, done)| *done == op).count();
         let counts = [(Op::Create, "created"), (Op::Update, "changed"), (Op::Delete, "deleted"), (Op::Forget, "given up")];
         let counts: Vec<String> =

@@ -256,12 +256,7 @@ impl<'a> Compiler<'a> {
         if let Some((from, to)) = range {
             let count = i128::from(to) - i128::from(from) + 1;
             if count > MOST {
-                self.problem(
-                    "for-each",
-                    at,
-                    format!("{count} entries are more than one `for_each` may make"),
-                    format!("at most {MOST}"),
-                );
+                self.problem("for-each", at, format!("{count} entries are more than one `for_each` may make"), format!("at most {MOST}"));
                 return Vec::new();
             }
             return (from..=to).map(|i| (i.to_string(), i.into())).collect();

@@ -336,6 +336,9 @@ pub fn cidr_subnet(cidr: &str, newbits: u64, index: u64) -> Result<String, Strin
             "{}/{prefix}",
             std::net::Ipv4Addr::from(u32::from(net.network()) | ((index as u32).checked_shl(shift as u32).unwrap_or(0)))
         ),
-        IpNet::V6(net) => format!("{}/{prefix}", std::net::Ipv6Addr::from(u128::from(net.network()) | u128::from(index).checked_shl(shift as u32).unwrap_or(0))),
+        IpNet::V6(net) => format!(
+            "{}/{prefix}",
+            std::net::Ipv6Addr::from(u128::from(net.network()) | u128::from(index).checked_shl(shift as u32).unwrap_or(0))
+        ),
     })
 }

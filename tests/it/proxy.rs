@@ -110,11 +110,14 @@ impl Shared {
         };
         let throttled = self.faults.throttle_every.filter(|n| calls % n == 0).map(|_| throttling(&service));
         let expired = self.faults.expire_from.filter(|n| calls >= *n).map(|_| expired(&service));
-        let (response, fault) =
-            match expired.or(throttled).or_else(|| self.unknown(&service, &action, request)).or_else(|| self.past(&service, write, request)) {
-                Some(response) => (response, true),
-                None => (self.forward(&service, &action, write, request)?, false),
-            };
+        let (response, fault) = match expired
+            .or(throttled)
+            .or_else(|| self.unknown(&service, &action, request))
+            .or_else(|| self.past(&service, write, request))
+        {
+            Some(response) => (response, true),
+            None => (self.forward(&service, &action, write, request)?, false),
+        };
         self.state().seen.push(Seen { service, action, write, status: response.status, fault });
         Ok(response)
     }

@@ -22,9 +22,12 @@ resources:
   subnet:
     a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: us-east-1a }
     b: { vpc: main, cidr: 10.0.2.0/24, availability_zone: us-east-1b }
+  security_group: { db: { vpc: main } }
   rds_subnet_group: { main: { description: Both, subnets: [a, b] } }
   rds_instance:
-    orders: { engine: postgres, version: \"16\", class: db.t4g.micro, storage_gib: 20, subnet_group: main, deletion_protection: false, on_delete: delete }
+    orders:
+      { engine: postgres, version: \"16\", class: db.t4g.micro, storage_gib: 20, subnet_group: main, security_groups: [db],
+        deletion_protection: false, on_delete: delete }
   secret:
     api: { description: One, generate: { length: 40 }, on_delete: delete }
 ";
@@ -134,7 +137,9 @@ fn an_address_is_told_without_its_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let stack = write(folder.path(), "stack.yaml", STACK);
     let address = format!("http://someone:{PROXY}@127.0.0.1:9");
-    for variables in [vec![("HTTP_PROXY", address.as_str()), ("HTTPS_PROXY", &address), ("ALL_PROXY", &address)], vec![("AWS_ENDPOINT_URL", &address)]] {
+    for variables in
+        [vec![("HTTP_PROXY", address.as_str()), ("HTTPS_PROXY", &address), ("ALL_PROXY", &address)], vec![("AWS_ENDPOINT_URL", &address)]]
+    {
         let mut command = Acme::on("").command("plan", &stack, &[]);
         command.env("AWS_MAX_ATTEMPTS", "1").envs(variables.iter().copied()).env("RUST_LOG", "trace");
         let done = Done::of(&command.output().expect("acme runs"));
