@@ -42,6 +42,17 @@ pub struct Revision {
     pub live: BTreeMap<Address, Live>,
 }
 
+/// The last run that can be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastDone {
+    /// There is none.
+    None,
+    /// It ended well, under this number.
+    Run(u64),
+    /// What the run of this number did can't be read any more, so that nothing from before it can be undone by itself.
+    Lost(u64),
+}
+
 /// Name and version of the format of a [`Revision`].
 pub const FORMAT: &str = "acme-revision/1";
 
@@ -113,19 +124,60 @@ impl History {
     /// # Errors
     /// When the backend can't be read.
     pub async fn unfinished(&self) -> Result<Vec<Replay>> {
+        let Some(last) = self.numbers().await?.last().copied() else { return Ok(Vec::new()) };
+        // What a run wrote when it was over outweighs a journal that was cut short since, and is one read.
+        if self.revision(last).await?.is_some_and(|revision| revision.outcome.is_settled()) {
+            return Ok(Vec::new());
+        }
+        let chain = self.chain(last).await?;
+        Ok(if chain.last().is_some_and(Replay::is_unfinished) { chain } else { Vec::new() })
+    }
+
+    /// A run and the unfinished ones it went on from, in order of time.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn chain(&self, number: u64) -> Result<Vec<Replay>> {
         let mut chain = Vec::new();
-        let mut number = self.numbers().await?.last().copied();
+        let mut number = Some(number);
         while let Some(n) = number {
             let replay = self.journal(n).await?;
-            // Later links of the chain are unfinished by what was said of them then.
-            if chain.is_empty() && !replay.is_unfinished() {
-                break;
-            }
             number = replay.begin.as_ref().and_then(|begin| begin.continues).filter(|earlier| *earlier < n);
             chain.push(replay);
         }
         chain.reverse();
         Ok(chain)
+    }
+
+    /// What the last run did, as far as it left something to undo.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn last_done(&self) -> Result<LastDone> {
+        for number in self.numbers().await?.into_iter().rev() {
+            let replay = self.journal(number).await?;
+            match replay.state.phase {
+                Phase::Ended(Outcome::Done) => return Ok(LastDone::Run(number)),
+                Phase::Ended(Outcome::RolledBack) => continue,
+                _ => {}
+            }
+            let whole = replay.begin.is_some() && replay.damage.is_none();
+            let undone = self.revision(number).await?.is_some_and(|revision| revision.outcome == Outcome::RolledBack);
+            if !whole && !undone {
+                return Ok(LastDone::Lost(number));
+            }
+        }
+        Ok(LastDone::None)
+    }
+
+    /// The last revision, if its journal can't be read and nothing was kept of it either: what that run did can't be told.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn lost(&self) -> Result<Option<u64>> {
+        let Some(last) = self.numbers().await?.last().copied() else { return Ok(None) };
+        let lost = self.revision(last).await?.is_none() && self.journal(last).await?.begin.is_none();
+        Ok(Some(last).filter(|_| lost))
     }
 
     /// A new journal, of the next revision.

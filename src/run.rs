@@ -83,6 +83,8 @@ pub struct Unfinished {
     pub chain: Vec<Replay>,
     /// What they touched.
     pub touched: BTreeMap<Address, Touched>,
+    /// The last revision, if nothing of it can be read.
+    pub lost: Option<u64>,
 }
 
 impl Unfinished {
@@ -93,7 +95,8 @@ impl Unfinished {
     pub async fn read(history: &History) -> Result<Unfinished> {
         let chain = history.unfinished().await?;
         let touched = touched(&chain);
-        Ok(Unfinished { chain, touched })
+        let lost = if chain.is_empty() { history.lost().await? } else { None };
+        Ok(Unfinished { chain, touched, lost })
     }
 
     /// The revision that was left unfinished.
@@ -213,7 +216,7 @@ impl Run {
     }
 
     async fn begin(&mut self, continues: Option<u64>) -> Result<(Journal, u64)> {
-        self.begin.revision = self.history.numbers().await?.last().copied().unwrap_or(0) + 1;
+        self.begin.revision = self.history.numbers().await?.last().copied().unwrap_or(0).saturating_add(1);
         self.begin.continues = continues;
         let journal = self.history.begin(self.begin.revision);
         journal.write(Record::Begin(Box::new(self.begin.clone()))).await?;

@@ -234,7 +234,7 @@ async fn take(
         this.renewed = now();
         this.since = this.renewed;
         let sent = Moment::now();
-        let record = Record { format: FORMAT.into(), fence: fence + 1, holder: Some(this.clone()) };
+        let record = Record { format: FORMAT.into(), fence: fence.saturating_add(1), holder: Some(this.clone()) };
         let when = version.map_or(When::Absent, |version| When::Version(version.clone()));
         conflicts += 1;
         match write(backend, &key, &record, when).await? {

@@ -17,7 +17,7 @@ use crate::{
     backend::{Backend, Consent, Lease},
     execute::{self, Stop},
     history::History,
-    journal::{Begin, FORMAT, Outcome},
+    journal::{Begin, FORMAT, Outcome, Replay},
     plan::{Goal, Nulls, Op, Plan},
     report::{self, Style, plan::Show, progress},
     run::{Back, Ended, Forward, Memory, Run, Unfinished},
@@ -165,15 +165,30 @@ pub fn mode(global: &Global) -> progress::Mode {
     }
 }
 
+/// Where the journals of unfinished runs can't be believed.
+pub fn damages(unfinished: &Unfinished) -> Vec<String> {
+    let what = |replay: &Replay| match (&replay.damage, &replay.begin) {
+        (Some(damage), _) => Some(damage.to_string()),
+        (None, None) => Some("the journal of an unfinished run is gone".to_owned()),
+        (None, Some(_)) => None,
+    };
+    unfinished.chain.iter().filter_map(what).collect()
+}
+
 /// Says that the last run did not finish.
 pub fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
-    let Some(last) = unfinished.chain.last() else { return };
-    if let Some(damage) = &last.damage {
+    let warning = Style::Changed.of("warning:");
+    if let Some(number) = unfinished.lost {
         report::talk(&format!(
-            "{} {damage}. What it says before that is believed; the rest is told from the marks on what is there.",
-            Style::Changed.of("warning:")
+            "{warning} the journal of revision {number}, the last run, can't be read. What it did is told from the marks on what is there."
         ));
     }
+    for damage in damages(unfinished) {
+        report::talk(&format!(
+            "{warning} {damage}. What it says before that is believed; the rest is told from the marks on what is there."
+        ));
+    }
+    let Some(last) = unfinished.chain.last() else { return };
     if let Some(begin) = &last.begin {
         report::talk(&format!(
             "The last run (revision {}, {} by {}) did not finish: this goes on from there. `{}` goes back instead.",
@@ -267,7 +282,9 @@ pub fn tell(ended: &Ended, command: &str, session: &Session) -> u8 {
 
 fn words(said: &mut Vec<String>, ended: &Ended, command: &str, target: &Target) -> u8 {
     let forward = &ended.forward;
-    if matches!(ended.outcome, Outcome::Done) || (command == "rollback" && ended.outcome == Outcome::RolledBack) {
+    // A rollback of a finished run that failed was itself put back.
+    let went_back = command == "rollback" && ended.outcome == Outcome::RolledBack && ended.back.is_none();
+    if ended.outcome == Outcome::Done || went_back {
         let count = |op| forward.done.iter().filter(|(_, done)| *done == op).count();
         let counts = [(Op::Create, "created"), (Op::Update, "changed"), (Op::Delete, "deleted"), (Op::Forget, "given up")];
         let counts: Vec<String> =

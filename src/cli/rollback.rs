@@ -8,15 +8,15 @@ use serde_json::Value;
 
 use super::{
     FAILED, Global, Lock, Target,
-    apply::{mode, released, remembered, show, tell},
+    apply::{damages, mode, released, remembered, show, tell},
     context::Session,
     refusal::refuse,
 };
 use crate::{
     backend::Lease,
     discover::{Hints, address_of, discover, discover_afresh},
-    history::History,
-    journal::{Outcome, Phase, touched},
+    history::{History, LastDone},
+    journal::touched,
     plan::{Nulls, Plan, restore, target_stack},
     report::{self, progress},
     resource::Tags,
@@ -67,7 +67,7 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
             "the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further"
         );
     }
-    if let Some(damage) = unfinished.chain.iter().find_map(|replay| replay.damage.as_ref()) {
+    for damage in damages(&unfinished) {
         report::talk(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));
     }
     let back = WayBack::plan(&session.cloud, &session.stack, &unfinished.touched, &who.1).await?;
@@ -88,11 +88,18 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
     let global = &arguments.global;
     let (mut targets, hints) = match arguments.to {
         None => {
-            let done = last_done(&history).await?;
-            let Some(number) = done else {
-                refuse!("nothing-to-undo", "there is no run of {} ({}) to undo", session.stack.name, session.stack.environment);
+            let number = match history.last_done().await? {
+                LastDone::Run(number) => number,
+                LastDone::None => {
+                    refuse!("nothing-to-undo", "there is no run of {} ({}) to undo", session.stack.name, session.stack.environment)
+                }
+                LastDone::Lost(number) => refuse!(
+                    "lost-journal",
+                    "the journal of revision {number} can't be read, so what that run did can't be undone: `acme apply` brings the stack to \
+                     its definition, `acme rollback --to REVISION` to how it was after an earlier run"
+                ),
             };
-            let touched = touched(&[history.journal(number).await?]);
+            let touched = touched(&history.chain(number).await?);
             (targets(&touched), Hints::default())
         }
         Some(number) => {
@@ -129,16 +136,6 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
     shown.await?;
     session.stats(global);
     Ok(tell(&ended, "rollback", session))
-}
-
-/// The last run that ended well and is not undone yet.
-async fn last_done(history: &History) -> Result<Option<u64>> {
-    for number in history.numbers().await?.into_iter().rev() {
-        if history.journal(number).await?.state.phase == Phase::Ended(Outcome::Done) {
-            return Ok(Some(number));
-        }
-    }
-    Ok(None)
 }
 
 fn agreed(arguments: &Arguments, session: &Session, plan: &Plan) -> Result<bool> {

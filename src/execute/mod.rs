@@ -163,7 +163,8 @@ pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Ou
         run: run_id(),
         stubborn: undoing,
     };
-    let build = crew.all(&plan.build, undoing).await;
+    // Who asked to stop wants nothing to become final.
+    let build = crew.all(&plan.build, undoing).await && !crew.outcome.interrupted;
     if build {
         crew.outcome.past_pivot = true;
         if !undoing && let Err(error) = crew.ways.hands.journal.write(Record::Pivot).await {

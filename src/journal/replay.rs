@@ -147,7 +147,9 @@ impl Replay {
 /// Everything that a run and the unfinished ones it goes on from touched on their way forward, by address; `chain` is in order of
 /// time. The first intent about a resource tells what was there before.
 pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
-    let mut touched = BTreeMap::new();
+    let mut touched: BTreeMap<Address, Touched> = BTreeMap::new();
+    // Type and id of what stood at the addresses touched so far.
+    let mut stood = BTreeSet::new();
     for replay in chain {
         let mut forward = true;
         let mut creates: BTreeMap<u64, &Address> = BTreeMap::new();
@@ -156,7 +158,7 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
                 Record::Rollback { .. } => forward = false,
                 Record::Intent(intent) => {
                     // What undoing makes anew must be found again too, but is itself no reason to undo.
-                    if forward && !touched.contains_key(&intent.address) {
+                    if forward && !touched.contains_key(&intent.address) && !is_old_half(intent, &mut stood) {
                         touched.insert(intent.address.clone(), Touched::first(intent));
                     }
                     let Some(entry) = touched.get_mut(&intent.address) else { continue };
@@ -187,6 +189,12 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
         }
     }
     touched
+}
+
+/// Whether this is about what stood at an address that is touched already: the old half of a replacement that a crash left over goes
+/// by a name of its own afterwards, but is put back under the first one.
+fn is_old_half(intent: &Intent, stood: &mut BTreeSet<(String, String)>) -> bool {
+    intent.before.as_ref().is_some_and(|old| !stood.insert((old.kind.clone(), old.id.clone())))
 }
 
 impl Touched {

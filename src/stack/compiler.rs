@@ -23,15 +23,24 @@ pub struct Compiler<'a> {
     /// Places whose expression failed: what follows from that is not reported again.
     broken: BTreeSet<(usize, usize)>,
     broken_at: BTreeSet<String>,
+    /// What is left of [`ROOM`].
+    room: usize,
 }
 
 /// Most entries one `for_each` may make; a range over a mistyped number shall not eat the memory.
-const MOST: i64 = 100_000;
+const MOST: i128 = 100_000;
+
+/// Most bytes, roughly, that all evaluated values may take together.
+const ROOM: usize = 1 << 28;
+
+/// What a value takes besides its text, roughly.
+const NODE: usize = 32;
 
 impl<'a> Compiler<'a> {
     /// Begins with the parsed text.
     pub fn new(source: &'a Source, spans: Spans) -> Compiler<'a> {
-        Compiler { source, spans, templates: Templates::default(), found: Vec::new(), broken: BTreeSet::new(), broken_at: BTreeSet::new() }
+        let (broken, broken_at) = (BTreeSet::new(), BTreeSet::new());
+        Compiler { source, spans, templates: Templates::default(), found: Vec::new(), broken, broken_at, room: ROOM }
     }
     /// The best place for `pointer`.
     pub fn place(&self, pointer: &str) -> Option<Range<usize>> {
@@ -84,9 +93,13 @@ impl<'a> Compiler<'a> {
     }
 
     fn walk(&mut self, value: &Value, path: &mut Path, entries: bool) -> Value {
+        if !self.takes(NODE, &path.source) {
+            return Value::Null;
+        }
         match value {
             Value::String(text) if is_template(text) => match self.templates.render(text) {
-                Ok(value) => value,
+                Ok(value) if self.takes(size(&value), &path.source) => value,
+                Ok(_) => Value::Null,
                 Err(fault) => {
                     self.fault(fault, &path.source);
                     value.clone()
@@ -117,6 +130,20 @@ impl<'a> Compiler<'a> {
             Value::Object(map) => self.walk_map(map, path, entries, |_| true).into(),
             other => other.clone(),
         }
+    }
+
+    /// Whether there is room for so many more bytes; says once that there is not.
+    pub fn takes(&mut self, bytes: usize, at: &str) -> bool {
+        if self.room >= bytes {
+            self.room -= bytes;
+            return true;
+        }
+        if self.room > 0 {
+            self.room = 0;
+            let message = "the values made up to here take more than 256 MiB";
+            self.problem("too-large", at, message, "make fewer entries with `for_each`, or smaller values");
+        }
+        false
     }
 
     fn walk_map(&mut self, map: &Map<String, Value>, path: &mut Path, entries: bool, keep: impl Fn(&str) -> bool) -> Map<String, Value> {
@@ -166,6 +193,9 @@ impl<'a> Compiler<'a> {
         let outer = self.templates.take_each();
         self.templates.put_each(outer.clone());
         for (each, value) in self.over(over, &below(&at, "for_each")) {
+            if !self.takes(NODE, &at) {
+                break;
+            }
             self.templates.each(&each, &value);
             if self.when(entry, &at) {
                 let name = if key.contains("each.") {
@@ -219,18 +249,14 @@ impl<'a> Compiler<'a> {
             return Vec::new();
         }
         let range = match &over {
-            Value::Number(count) => count.as_i64().map(|count| (0, count - 1)),
+            Value::Number(count) => count.as_i64().map(|count| (0, count.saturating_sub(1))),
             Value::Object(map) if map.len() == 2 => map.get("from").and_then(Value::as_i64).zip(map.get("to").and_then(Value::as_i64)),
             _ => None,
         };
         if let Some((from, to)) = range {
-            if to - from >= MOST {
-                self.problem(
-                    "for-each",
-                    at,
-                    format!("{} entries are more than one `for_each` may make", to - from + 1),
-                    format!("at most {MOST}"),
-                );
+            let count = i128::from(to) - i128::from(from) + 1;
+            if count > MOST {
+                self.problem("for-each", at, format!("{count} entries are more than one `for_each` may make"), format!("at most {MOST}"));
                 return Vec::new();
             }
             return (from..=to).map(|i| (i.to_string(), i.into())).collect();
@@ -312,6 +338,16 @@ impl Path {
 
 fn is_entry(map: &Map<String, Value>) -> bool {
     map.contains_key("for_each") || map.contains_key("when")
+}
+
+/// What a value takes, in bytes, roughly.
+pub fn size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(|value| NODE + size(value)).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| NODE + key.len() + size(value)).sum(),
+    }
 }
 
 /// A scalar as text.

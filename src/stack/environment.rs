@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Options,
-    compiler::Compiler,
+    compiler::{Compiler, size},
     diagnostic::Diagnostic,
     nearest::{listed, nearest, suggestion},
     source::below,
@@ -97,9 +97,9 @@ fn settle(c: &mut Compiler<'_>, mut waiting: BTreeMap<String, (Value, String)>) 
     while !waiting.is_empty() {
         let before = waiting.len();
         let names: BTreeSet<String> = waiting.keys().cloned().collect();
-        waiting.retain(|key, (value, _)| {
+        waiting.retain(|key, (value, at)| {
             let others = names.iter().any(|other| other != key && mentions(value, other) && !c.templates.has(other));
-            match if others { None } else { rendered(c, value) } {
+            match if others { None } else { rendered(c, value, at) } {
                 Some(value) => {
                     c.templates.set(key, &value);
                     false
@@ -141,11 +141,14 @@ fn mentions(value: &Value, name: &str) -> bool {
     }
 }
 
-fn rendered(c: &mut Compiler<'_>, value: &Value) -> Option<Value> {
+fn rendered(c: &mut Compiler<'_>, value: &Value, at: &str) -> Option<Value> {
     Some(match value {
-        Value::String(text) if is_template(text) => c.templates.render(text).ok()?,
-        Value::Array(list) => Value::Array(list.iter().map(|v| rendered(c, v)).collect::<Option<_>>()?),
-        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| Some((k.clone(), rendered(c, v)?))).collect::<Option<_>>()?),
+        Value::String(text) if is_template(text) => {
+            let value = c.templates.render(text).ok()?;
+            c.takes(size(&value), at).then_some(value)?
+        }
+        Value::Array(list) => Value::Array(list.iter().map(|v| rendered(c, v, at)).collect::<Option<_>>()?),
+        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| Some((k.clone(), rendered(c, v, at)?))).collect::<Option<_>>()?),
         other => other.clone(),
     })
 }

@@ -19,7 +19,7 @@ mod template;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     path::Path,
 };
@@ -206,15 +206,18 @@ pub fn line(text: &str, pointer: &str) -> Option<usize> {
     Some(source.line(spans.key(&source.text, pointer)?.start))
 }
 
+/// Most problems that are told at once.
+const TOLD: usize = 500;
+
 fn in_order(c: Compiler<'_>) -> Vec<Diagnostic> {
-    let mut found: Vec<Diagnostic> = Vec::new();
-    for problem in &c.found {
-        let follows = problem.code != "expression" && c.is_broken(problem.range.as_ref());
-        if !follows && !found.contains(problem) {
-            found.push(problem.clone());
-        }
-    }
+    let follows = |problem: &Diagnostic| problem.code != "expression" && c.is_broken(problem.range.as_ref());
+    let mut told = HashSet::new();
+    let mut found: Vec<Diagnostic> = c.found.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
     found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
+    if found.len() > TOLD {
+        let rest = found.split_off(TOLD).len();
+        found.push(Diagnostic::new("more", format!("there are {rest} more problems")).help("mend those above first"));
+    }
     found
 }
 

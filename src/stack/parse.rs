@@ -11,10 +11,26 @@ use super::{
     source::{Source, Spans, below},
 };
 
+/// Deepest nesting of maps and lists.
+const DEPTH: usize = 64;
+
+/// Most nodes, roughly, that all aliases (`*name`) together may stand for.
+const REPLAYED: usize = 100_000;
+
 /// Reads the text; duplicate keys and syntax errors are diagnostics.
 pub fn parse(source: &Source) -> Result<(Value, Spans), Diagnostic> {
-    // Limits on input protect servers; a definition is the user's own file, and may be large.
-    let options = serde_saphyr::options! { budget: None, with_snippet: false };
+    // Far beyond what people write, and little enough that no file takes the stack, the memory or minutes.
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH,
+            flow_nesting_limit: DEPTH,
+            max_events: 20_000_000,
+            max_nodes: 10_000_000,
+            enforce_alias_anchor_ratio: false,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED },
+        with_snippet: false,
+    };
     let node: Node = serde_saphyr::from_str_with_options(&source.text, options).map_err(|error| refused(source, &error))?;
     let mut spans = Spans::default();
     for (pointer, part, range) in node.places {
@@ -36,6 +52,8 @@ fn refused(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     let lower = message.to_lowercase();
     let help = if lower.contains("duplicate") {
         "each key may stand once: rename or merge the two"
+    } else if ["depth", "nesting", "recursion", "alias replay"].iter().any(|word| lower.contains(word)) {
+        "write it flatter, and with fewer aliases: a definition has at most 64 levels"
     } else if lower.contains("tab") {
         "YAML is indented with spaces, not with tabs"
     } else {

@@ -1,6 +1,9 @@
 //! Tera in scalars. Templates are compiled once and cached, so a `for_each` over many entries parses nothing twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+};
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -108,10 +111,10 @@ impl Templates {
         match &self.compiled[text] {
             Template::Plain(plain) => Ok(Value::String(plain.clone())),
             Template::Wrong(fault) => Err(fault.clone()),
-            Template::Text(tera) => tera.render("it", &self.context).map(Value::String).map_err(|e| fault(&e)),
+            Template::Text(tera) => limited(tera, &self.context)?.map(Value::String).map_err(|e| fault(&e)),
             Template::Typed(tera) => {
                 // As a text, an expression without a value is an error that names what is missing.
-                let json = tera.render("it", &self.context).map_err(|typed| fault(&self.as_text(text).err().unwrap_or(typed)))?;
+                let json = limited(tera, &self.context)?.map_err(|typed| fault(&self.as_text(text).err().unwrap_or(typed)))?;
                 serde_json::from_str(&json).map_err(|e| Fault { message: e.to_string(), help: None })
             }
         }
@@ -227,6 +230,33 @@ impl Templates {
     }
 }
 
+/// Longest text that one expression may give, in bytes.
+const LONGEST: usize = 4 << 20;
+
+/// What a template gives; the outer error says that it is too long.
+fn limited(tera: &Tera, context: &Context) -> Result<tera::TeraResult<String>, Fault> {
+    let mut out = Limited(Vec::new());
+    let rendered = tera.render_to("it", context, &mut out);
+    if out.0.len() > LONGEST {
+        let help = "make it shorter: values that repeat each other double with every one".to_owned();
+        return Err(Fault { message: format!("the expression gives more than {} MiB", LONGEST >> 20), help: Some(help) });
+    }
+    Ok(rendered.map(|()| String::from_utf8_lossy(&out.0).into_owned()))
+}
+
+/// Takes what is written until it is too much.
+struct Limited(Vec<u8>);
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        if self.0.len() > LONGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Tera's filters, for messages.
 const FILTERS: &[&str] = &[
     "abs",
@@ -293,7 +323,7 @@ fn path(mut tail: &str) -> Option<Vec<String>> {
 /// When it isn't a range or doesn't fit.
 pub fn cidr_subnet(cidr: &str, newbits: u64, index: u64) -> Result<String, String> {
     let net: IpNet = cidr.parse().map_err(|_| format!("`{cidr}` is no CIDR block such as 10.0.0.0/16"))?;
-    let prefix = u64::from(net.prefix_len()) + newbits;
+    let prefix = u64::from(net.prefix_len()).saturating_add(newbits);
     if prefix > u64::from(net.max_prefix_len()) {
         return Err(format!("{net} has no /{prefix} within"));
     }
@@ -306,6 +336,9 @@ pub fn cidr_subnet(cidr: &str, newbits: u64, index: u64) -> Result<String, Strin
             "{}/{prefix}",
             std::net::Ipv4Addr::from(u32::from(net.network()) | ((index as u32).checked_shl(shift as u32).unwrap_or(0)))
         ),
-        IpNet::V6(net) => format!("{}/{prefix}", std::net::Ipv6Addr::from(u128::from(net.network()) | (u128::from(index) << shift))),
+        IpNet::V6(net) => format!(
+            "{}/{prefix}",
+            std::net::Ipv6Addr::from(u128::from(net.network()) | u128::from(index).checked_shl(shift as u32).unwrap_or(0))
+        ),
     })
 }

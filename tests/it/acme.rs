@@ -69,12 +69,7 @@ impl Acme {
         Acme { arguments: arguments.iter().map(|&a| a.to_owned()).collect(), ..self.clone() }
     }
 
-    /// Runs a command on a stack; there is no terminal.
-    pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
-        Done::of(Command::from_std(self.command(command, stack, more)).timeout(Duration::from_secs(120)).output().expect("acme runs"))
-    }
-
-    /// The process that runs a command on a stack, not yet started.
+    /// A command on a stack, not yet run.
     pub fn command(&self, command: &str, stack: &Path, more: &[&str]) -> std::process::Command {
         let mut whole = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
         whole
@@ -84,9 +79,30 @@ impl Acme {
             .env_remove("ACME_BACKEND")
             .env_remove("GITHUB_ACTIONS")
             .env_remove("GITHUB_STEP_SUMMARY")
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        whole.arg(command).arg(stack).args(&self.arguments).args(more);
+            .env_remove("ACME_LOCAL_FAULT")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .arg(command)
+            .arg(stack)
+            .args(&self.arguments)
+            .args(more);
         whole
+    }
+
+    /// Runs a command on a stack; there is no terminal.
+    pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
+        self.run_with(&[], command, stack, more)
+    }
+
+    /// The same, with variables in its environment.
+    pub fn run_with(&self, variables: &[(&str, &str)], command: &str, stack: &Path, more: &[&str]) -> Done {
+        let mut inner = self.command(command, stack, more);
+        inner.envs(variables.iter().copied());
+        Done::of(Command::from_std(inner).timeout(Duration::from_secs(120)).output().expect("acme runs"))
+    }
+
+    /// Where it remembers its runs when no backend is named.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     pub fn apply(&self, stack: &Path) {

@@ -8,6 +8,7 @@ mod flow;
 mod github;
 mod harness;
 mod history;
+mod hostile;
 mod import;
 mod local;
 mod new;

@@ -15,6 +15,8 @@ use crate::wire::{Request, Response, Server, ec2_error, form, header, json_error
 pub struct Faults {
     /// Every n-th call is refused with the service's throttling code.
     pub throttle_every: Option<usize>,
+    /// From the n-th call on the credentials have expired.
+    pub expire_from: Option<usize>,
     /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
     pub lag: BTreeMap<&'static str, Duration>,
     /// What happens to one write, counted from 1.
@@ -171,8 +173,9 @@ impl Shared {
     }
 
     fn untroubled(&self, calls: usize, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<(Response, bool)> {
-        let throttled = self.faults.throttle_every.filter(|n| calls.is_multiple_of(**n)).map(|_| throttling(service));
-        match throttled.or_else(|| self.unknown(service, action, request)).or_else(|| self.past(service, write, request)) {
+        let throttled = self.faults.throttle_every.filter(|n| calls.is_multiple_of(*n)).map(|_| throttling(service));
+        let expired = self.faults.expire_from.filter(|n| calls >= *n).map(|_| expired(service));
+        match expired.or(throttled).or_else(|| self.unknown(service, action, request)).or_else(|| self.past(service, write, request)) {
             Some(response) => Ok((response, true)),
             None => Ok((self.forward(service, action, write, request)?, false)),
         }
@@ -322,6 +325,21 @@ fn refusal(service: &str, action: &str) -> Response {
         "s3" => xml(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"),
         "eks" => rest_json_error(403, "AccessDeniedException", &message),
         _ => json_error("AccessDeniedException", &message),
+    }
+}
+
+/// The refusal of credentials that have expired, in the protocol of the service.
+fn expired(service: &str) -> Response {
+    let message = "The security token included in the request is expired";
+    match service {
+        "ec2" => ec2_error(400, "RequestExpired", "Request has expired."),
+        "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" => query_error(403, "ExpiredToken", message),
+        "s3" => xml(400, &format!("<Error><Code>ExpiredToken</Code><Message>{message}</Message></Error>")),
+        "eks" => rest_json_error(403, "ExpiredTokenException", message),
+        _ => {
+            let body = format!(r#"{{"__type":"ExpiredTokenException","message":"{message}"}}"#);
+            Response { status: 400, headers: vec![("content-type".into(), "application/x-amz-json-1.1".into())], body: body.into() }
+        }
     }
 }
 

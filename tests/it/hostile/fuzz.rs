@@ -1,0 +1,317 @@
+//! Garbage, and real files that were damaged, in everything that is read. Nothing panics, nothing hangs, nothing takes the memory.
+//!
+//! `cargo test --test it hostile::fuzz -- --ignored` tries a million cases of each; `ACME_CASES` sets another number.
+
+use std::{fs, path::Path, time::Duration};
+
+use acme::{
+    backend::{Backend, Lease},
+    history::History,
+    journal::{replay, touched},
+    stack::{Options, Source, load},
+};
+use proptest::{prelude::*, test_runner::TestRunner};
+
+use super::{Bench, cases};
+use crate::acme::{Acme, write};
+
+const MILLION: u32 = 1_000_000;
+
+/// Pieces of definitions, so that nonsense is sometimes nearly right.
+const WORDS: &[&str] = &[
+    "stack: a\n",
+    "region: eu-west-1\n",
+    "resources:\n",
+    "values:\n",
+    "environments:\n",
+    "  a: ",
+    "for_each: ",
+    "when: ",
+    "{{ ",
+    " }}",
+    "{% if a %}",
+    "{% endif %}",
+    "each.key",
+    "each.value",
+    "range(end=3)",
+    "cidrsubnet(cidr='10.0.0.0/8', newbits=8, index=1)",
+    "vpc.main.id",
+    "${vpc.main.id}",
+    "  vpc:\n",
+    "    main: { cidr: 10.0.0.0/16 }\n",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ": ",
+    ", ",
+    "&a ",
+    "*a",
+    "<<: ",
+    "\n",
+    "  ",
+    "\t",
+    "\"",
+    "'",
+    "|",
+    ">",
+    "#",
+    "!",
+    "---\n",
+    "...\n",
+    "null",
+    "~",
+    "1e999",
+    "-9223372036854775808",
+    "0x",
+    "é",
+    "\u{2028}",
+    "\u{0}",
+    "9223372036854775807",
+    "true",
+    "%",
+    "overrides:\n",
+    "outputs:\n",
+    "network:\n",
+    "depends_on: [",
+    "on_delete: ",
+    "backend: s3://",
+];
+
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![4 => proptest::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,3}"]
+}
+
+/// Places are fractions of a text's length, so that they fit every text.
+#[derive(Clone, Debug)]
+enum Edit {
+    Delete(f64, usize),
+    Double(f64, usize),
+    Move(f64, f64, usize),
+    Insert(f64, String),
+    Flip(f64, u8),
+}
+
+fn edits() -> impl Strategy<Value = Vec<Edit>> {
+    let edit = prop_oneof![
+        (0.0..1.0, 1usize..40).prop_map(|(at, length)| Edit::Delete(at, length)),
+        (0.0..1.0, 1usize..200).prop_map(|(at, length)| Edit::Double(at, length)),
+        (0.0..1.0, 0.0..1.0, 1usize..60).prop_map(|(from, to, length)| Edit::Move(from, to, length)),
+        (0.0..1.0, word()).prop_map(|(at, word)| Edit::Insert(at, word)),
+        (0.0..1.0, 0u8..8).prop_map(|(at, bit)| Edit::Flip(at, bit)),
+    ];
+    proptest::collection::vec(edit, 1..5)
+}
+
+fn edited(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for edit in edits {
+        let length = bytes.len();
+        let place = |at: f64| (at * length as f64) as usize;
+        let piece = |at: f64, n: usize| place(at)..(place(at) + n).min(length);
+        match edit {
+            Edit::Delete(at, n) => drop(bytes.drain(piece(*at, *n))),
+            Edit::Double(at, n) => {
+                let copy = bytes[piece(*at, *n)].to_vec();
+                bytes.splice(place(*at)..place(*at), copy);
+            }
+            Edit::Move(from, to, n) => {
+                let moved: Vec<u8> = bytes.drain(piece(*from, *n)).collect();
+                let to = place(*to).min(bytes.len());
+                bytes.splice(to..to, moved);
+            }
+            Edit::Insert(at, word) => drop(bytes.splice(place(*at)..place(*at), word.bytes())),
+            Edit::Flip(at, bit) => {
+                if let Some(byte) = bytes.get_mut(place(*at)) {
+                    *byte ^= 1 << bit;
+                }
+            }
+        }
+    }
+    bytes
+}
+
+/// Compiles a text; what is wrong with it can be shown.
+fn compile(text: &str) {
+    let source = Source::new("stack.yaml", text);
+    for environment in [None, Some("production".to_owned())] {
+        if let Err(problems) = load(&source, &Options { environment, set: Vec::new() }) {
+            assert!(!problems.is_empty(), "refused without a word");
+            for problem in problems.iter().take(3) {
+                assert!(!problem.render(&source, false).is_empty());
+            }
+        }
+    }
+}
+
+fn definitions() -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = Vec::new();
+    for folder in ["stacks", "tests/fixtures", "tests/it/types"] {
+        for entry in fs::read_dir(root.join(folder)).expect("a folder") {
+            let text = fs::read_to_string(entry.expect("an entry").path()).expect("a definition");
+            // Thousands of resources find nothing that a few do not.
+            all.push(text.replace("n: 1000", "n: 3").into_bytes());
+        }
+    }
+    assert!(all.len() > 30);
+    all
+}
+
+fn nonsense(mut runner: TestRunner) {
+    runner
+        .run(&proptest::collection::vec(word(), 0..40), |words| {
+            compile(&words.concat());
+            Ok(())
+        })
+        .expect("no definition breaks it");
+    runner
+        .run(&proptest::collection::vec(any::<u8>(), 0..200), |bytes| {
+            compile(&String::from_utf8_lossy(&bytes));
+            Ok(())
+        })
+        .expect("no bytes break it");
+}
+
+fn damaged_definitions(mut runner: TestRunner) {
+    runner
+        .run(&(proptest::sample::select(definitions()), edits()), |(text, edits)| {
+            compile(&String::from_utf8_lossy(&edited(&text, &edits)));
+            Ok(())
+        })
+        .expect("no damage breaks it");
+}
+
+/// The journals of a run that was rolled back and of one that crashed.
+fn journals() -> Vec<Vec<u8>> {
+    let bench = Bench::new();
+    bench.acme.run_with(&[("ACME_LOCAL_FAULT", "refuse:4")], "apply", &bench.after, &["--yes"]);
+    bench.crash("crash-after:3");
+    (1..=3).map(|n| fs::read(bench.journal(n)).expect("a journal")).collect()
+}
+
+fn damaged_journals(mut runner: TestRunner) {
+    let journals = journals();
+    runner
+        .run(&(proptest::sample::select(journals), edits()), |(journal, edits)| {
+            let (whole, read) = (replay(&journal), replay(&edited(&journal, &edits)));
+            prop_assert!(whole.damage.is_none());
+            prop_assert!(whole.lines.starts_with(&read.lines), "something was read that was never written");
+            let (all, some) = (touched(&[whole.clone()]), touched(&[read]));
+            prop_assert!(some.keys().all(|address| all.contains_key(address)));
+            Ok(())
+        })
+        .expect("no damage breaks it");
+    runner
+        .run(&proptest::collection::vec(any::<u8>(), 0..400), |bytes| {
+            prop_assert!(replay(&bytes).lines.is_empty());
+            Ok(())
+        })
+        .expect("no bytes break it");
+}
+
+/// What a run leaves besides its journal, damaged and then read.
+fn damaged_objects(mut runner: TestRunner) {
+    let bench = Bench::new();
+    let objects = ["shop/default/lease.json", "shop/default/revisions/000001/revision.json"];
+    let objects = objects.map(|key| (key, fs::read(bench.backend().join(key)).expect("an object")));
+    let backend = Backend::folder(bench.backend());
+    let history = History::new(backend.clone(), "shop", "default");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let any_bytes = prop_oneof![edits().prop_map(Ok), proptest::collection::vec(any::<u8>(), 0..200).prop_map(Err)];
+    runner
+        .run(&(proptest::sample::select(objects.to_vec()), any_bytes), |((key, object), damage)| {
+            let bytes = damage.map_or_else(|bytes| bytes, |edits| edited(&object, &edits));
+            fs::write(bench.backend().join(key), bytes).expect("it can be written");
+            runtime.block_on(async {
+                // Either is fine; what counts is that there is an answer.
+                history.revision(1).await.ok();
+                if let Ok(Some(held)) = Lease::holder(&backend, "shop", "default").await {
+                    assert!(!held.holder.to_string().is_empty() && held.holder.silent() < Duration::MAX);
+                    held.holder.is_gone();
+                }
+                if let Ok(lease) = Lease::acquire(&backend, "shop", "default", "apply", Duration::ZERO, |_| {}).await {
+                    lease.release().await.ok();
+                }
+            });
+            Ok(())
+        })
+        .expect("no damage breaks it");
+}
+
+#[test]
+fn nonsense_is_refused() {
+    nonsense(cases(1000));
+}
+#[test]
+fn damaged_definitions_are_refused_or_read() {
+    damaged_definitions(cases(500));
+}
+#[test]
+fn damaged_journals_tell_nothing_that_was_not_written() {
+    damaged_journals(cases(2000));
+}
+#[test]
+fn damaged_objects_are_refused_or_read() {
+    damaged_objects(cases(500));
+}
+#[test]
+#[ignore = "hours; see the top of the file"]
+fn a_million_times_nonsense() {
+    nonsense(cases(MILLION));
+}
+#[test]
+#[ignore = "hours; see the top of the file"]
+fn a_million_damaged_definitions() {
+    damaged_definitions(cases(MILLION));
+}
+#[test]
+#[ignore = "hours; see the top of the file"]
+fn a_million_damaged_journals() {
+    damaged_journals(cases(MILLION));
+}
+#[test]
+#[ignore = "hours; see the top of the file"]
+fn a_million_damaged_objects() {
+    damaged_objects(cases(MILLION));
+}
+
+/// What explodes when it is read carelessly is refused, with a place or a remedy.
+#[test]
+fn bombs_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let nested = |open: &str, close: &str, depth: usize| format!("stack: a\nvalues: {}{}\n", open.repeat(depth), close.repeat(depth));
+    let block: String = (1..5000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let chain = |first: &str, next: &dyn Fn(usize) -> String| {
+        let more: String = (1..40).map(|i| format!("  v{i}: {}\n", next(i - 1))).collect();
+        format!("stack: a\nvalues:\n  v0: {first}\n{more}")
+    };
+    let vpc = |rest: &str| format!("stack: a\nregion: eu-west-1\nresources:\n  vpc:\n    a:\n      cidr: 10.0.0.0/16\n{rest}");
+    let bombs = [
+        ("lists in lists", nested("[", "]", 100_000), "error[syntax]"),
+        ("maps in maps", nested("{a: ", "}", 100_000), "error[syntax]"),
+        ("maps in maps, by indentation", format!("stack: a\nvalues:\n{block}"), "error[syntax]"),
+        ("aliases of aliases", chain("&v0 [x, x]", &|i| format!("&v{} [*v{i}, *v{i}, *v{i}]", i + 1)), "alias"),
+        ("lists of values of lists", chain("[x, x]", &|i| format!("[\"{{{{ v{i} }}}}\", \"{{{{ v{i} }}}}\"]")), "more than"),
+        ("texts of values of texts", chain("xxxxxxxx", &|i| format!("\"{{{{ v{i} }}}}{{{{ v{i} }}}}\"")), "more than 4 MiB"),
+        (
+            "a loop in a loop",
+            "stack: a\nvalues:\n  zz: \"{% for i in range(end=99999) %}{% for j in range(end=99999) %}x{% endfor %}{% endfor %}\"\n".into(),
+            "more than 4 MiB",
+        ),
+        ("a huge range", vpc("      for_each: { from: -9223372036854775808, to: 9223372036854775807 }\n"), "more than one `for_each`"),
+        ("a huge number", vpc("      for_each: 9223372036854775807\n"), "more than one `for_each`"),
+        ("a range of nothing less than nothing", vpc("      for_each: -9223372036854775808\n"), ""),
+        ("entries of entries", vpc("      for_each: 100000\n      tags: { a: { for_each: 100000, b: c } }\n"), "error["),
+        ("ten thousand mistakes", vpc("      for_each: 10000\n      x{{ each.key }}: 1\n"), "more problems"),
+        ("all of IPv6", vpc("      description: \"{{ cidrsubnet(cidr='::/0', newbits=0, index=0) }}\"\n"), "error["),
+    ];
+    for (what, text, expected) in bombs {
+        let done = acme.run("plan", &write(folder.path(), "stack.yaml", &text), &[]);
+        eprintln!("{what}: {}", done.stderr.lines().next().unwrap_or_default());
+        assert!(done.code == i32::from(!expected.is_empty()), "{what}: {} {}", done.code, &done.screen()[..done.screen().len().min(2000)]);
+        assert!(done.stderr.contains(expected), "{what}: {}", &done.stderr[..done.stderr.len().min(2000)]);
+    }
+}

@@ -1,0 +1,161 @@
+//! Hostile conditions: garbage in every file that is read, two runs at once, processes that are killed, stopped and interrupted,
+//! credentials that expire, and secrets that must show nowhere.
+
+mod damage;
+mod expiry;
+mod fuzz;
+mod laws;
+mod overhead;
+mod secrets;
+mod stop;
+mod two;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use acme::local::{Behaviour, Local};
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Value;
+
+use crate::acme::{Acme, Done, write};
+
+/// A runner of so many cases; `ACME_CASES` says otherwise.
+fn cases(usual: u32) -> TestRunner {
+    let cases = std::env::var("ACME_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
+    TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() })
+}
+
+/// What a stack was, and what it shall be: something is made, changed, replaced and deleted.
+const BEFORE: &str = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1a }
+    old: { vpc: main, cidr: 10.0.9.0/24, availability_zone: eu-west-1a }
+  security_group:
+    web: { vpc: main, ingress: [{ port: 443, cidr: 0.0.0.0/0 }] }
+  ecr_repository: { kept: {}, gone: {} }
+";
+const AFTER: &str = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.2.0/24, availability_zone: eu-west-1a }
+    b: { vpc: main, cidr: 10.0.3.0/24, availability_zone: eu-west-1b }
+  security_group:
+    web: { vpc: main, ingress: [{ port: 8443, cidr: 0.0.0.0/0 }] }
+  elastic_ip: { nat: {} }
+  nat_gateway: { nat: { subnet: a, elastic_ip: nat } }
+  ecr_repository: { kept: {}, new: {} }
+";
+
+/// A stack on a simulated cloud, brought to [`BEFORE`].
+struct Bench {
+    folder: tempfile::TempDir,
+    acme: Acme,
+    before: PathBuf,
+    after: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let bench = Bench::at(tempfile::tempdir().expect("a folder"));
+        bench.acme.apply(&bench.before);
+        bench
+    }
+    fn at(folder: tempfile::TempDir) -> Bench {
+        let acme = Acme::local(&folder.path().join("cloud"));
+        let (before, after) = (write(folder.path(), "before.yaml", BEFORE), write(folder.path(), "after.yaml", AFTER));
+        Bench { folder, acme, before, after }
+    }
+    /// The same in another folder.
+    fn copy(&self) -> Bench {
+        let folder = tempfile::tempdir().expect("a folder");
+        copy(&self.cloud(), &folder.path().join("cloud"));
+        Bench::at(folder)
+    }
+    fn cloud(&self) -> PathBuf {
+        self.folder.path().join("cloud")
+    }
+    fn backend(&self) -> PathBuf {
+        self.cloud().join("backend")
+    }
+    fn journal(&self, revision: u64) -> PathBuf {
+        self.backend().join(format!("shop/default/revisions/{revision:06}/journal"))
+    }
+    /// What the cloud holds, by type and id.
+    fn content(&self) -> BTreeMap<String, Value> {
+        Local::open(self.cloud(), "eu-west-1", Behaviour::default()).expect("the cloud can be read").dump()
+    }
+    /// Starts a command; what it says goes to files in the folder.
+    fn start(&self, fault: &str, command: &str, stack: &Path, more: &[&str]) -> Child {
+        let mut whole: Command = self.acme.command(command, stack, more);
+        whole.env("ACME_LOCAL_FAULT", fault).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        whole.spawn().expect("acme starts")
+    }
+    /// Applies [`AFTER`], and dies at the k-th call.
+    fn crash(&self, fault: &str) {
+        let done = self.acme.run_with(&[("ACME_LOCAL_FAULT", fault)], "apply", &self.after, &["--yes"]);
+        assert_eq!(done.code, -1, "it did not crash:\n{}", done.screen());
+    }
+    /// All ends as [`AFTER`] says.
+    fn ends_right(&self) -> Done {
+        let done = self.acme.run("apply", &self.after, &["--yes"]).ok();
+        self.acme.settled(&self.after);
+        assert_eq!(addresses(&self.content()), wanted_after());
+        done
+    }
+}
+
+/// The addresses of [`AFTER`], each held by one resource.
+fn wanted_after() -> Vec<String> {
+    ["ecr_repository.kept", "ecr_repository.new", "elastic_ip.nat", "nat_gateway.nat", "security_group.web"]
+        .into_iter()
+        .chain(["subnet.a", "subnet.b", "vpc.main"])
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The addresses of what is there, sorted; two of the same stand twice.
+fn addresses(content: &BTreeMap<String, Value>) -> Vec<String> {
+    let address = |live: &Value| live["tags"]["acme:address"].as_str().unwrap_or("unmarked").to_owned();
+    let mut all: Vec<String> = content.values().map(address).collect();
+    all.sort();
+    all
+}
+
+/// What stands at each address, whatever ids it has: ids are made anew when something is put back.
+fn specs(content: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    content.values().map(|live| (live["tags"]["acme:address"].as_str().unwrap_or_default().to_owned(), live["tags"].clone())).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+/// Sends a signal by its name.
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().expect("kill runs");
+    assert!(sent.success(), "SIG{name} could not be sent");
+}
+
+fn finished(child: Child) -> Done {
+    Done::of(child.wait_with_output().expect("it ends"))
+}

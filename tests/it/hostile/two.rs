@@ -1,0 +1,96 @@
+//! Two runs of one stack at once, at random times, and killed at random times.
+
+use std::{fs, thread::sleep, time::Duration};
+
+use acme::journal::{Record, Replay, replay};
+use serde_json::Value;
+
+use super::{Bench, finished, signal};
+
+impl Bench {
+    fn fence(&self) -> u64 {
+        let lease = fs::read(self.backend().join("shop/default/lease.json")).expect("a lease");
+        let lease: Value = serde_json::from_slice(&lease).expect("JSON");
+        lease["fence"].as_u64().expect("a fence")
+    }
+    /// All journals, in order.
+    fn journals(&self) -> Vec<Replay> {
+        let folder = self.backend().join("shop/default/revisions");
+        let mut numbers: Vec<_> = fs::read_dir(folder).expect("revisions").map(|entry| entry.expect("an entry").path()).collect();
+        numbers.sort();
+        numbers.iter().map(|path| replay(&fs::read(path.join("journal")).unwrap_or_default())).collect()
+    }
+}
+
+/// No run's records lie between another's; each is as a run writes it.
+fn never_two_writers(journals: &[Replay]) {
+    let mut over = 0;
+    for journal in journals.iter().filter(|journal| !journal.lines.is_empty()) {
+        assert_eq!(journal.damage, None);
+        assert!(matches!(journal.lines[0].record, Record::Begin(_)));
+        assert!(journal.lines[0].at >= over, "revision {:?} began while another was writing", journal.begin);
+        assert!(journal.lines.windows(2).all(|two| two[0].at <= two[1].at));
+        over = journal.lines[journal.lines.len() - 1].at;
+    }
+}
+
+fn rounds(rounds: usize) {
+    let bench = Bench::new();
+    let mut fence = bench.fence();
+    let mut killed = 0;
+    for round in 0..rounds {
+        let start = |stack| bench.start("settle:0.001", "apply", stack, &["--yes", "--lock-timeout", "60"]);
+        let (one, two) = if round % 2 == 0 { (&bench.after, &bench.before) } else { (&bench.before, &bench.after) };
+        let first = start(one);
+        sleep(Duration::from_millis(fastrand::u64(0..400)));
+        let second = start(two);
+        sleep(Duration::from_millis(fastrand::u64(0..1200)));
+        let (victim, survivor) = if fastrand::bool() { (first, second) } else { (second, first) };
+        signal(&victim, "KILL");
+        killed += usize::from(finished(victim).code == -1);
+        let done = finished(survivor);
+        assert_eq!(done.code, 0, "round {round}: the other run did not get through\n{}", done.screen());
+        let now = bench.fence();
+        assert!(now > fence, "round {round}: fence {now} after {fence}");
+        fence = now;
+    }
+    let journals = bench.journals();
+    never_two_writers(&journals);
+    eprintln!("{rounds} rounds, {killed} killed, {} revisions, fence {fence}", journals.len());
+    assert!(journals.len() as u64 <= fence, "a run without a lease of its own");
+    bench.ends_right();
+}
+
+#[test]
+fn two_runs_take_turns_however_they_end() {
+    rounds(10);
+}
+
+/// `cargo test --test it hostile::two -- --ignored`
+#[test]
+#[ignore = "minutes"]
+fn two_runs_take_turns_a_hundred_times() {
+    rounds(100);
+}
+
+/// A holder that stands still for longer than its lease lasts finds that another has taken over, and makes no further call.
+#[test]
+fn a_stopped_run_that_comes_back_does_nothing_more() {
+    let bench = Bench::new();
+    let first = bench.start("settle:0.02", "apply", &bench.after, &["--yes"]);
+    bench.under_way(2, 2);
+    signal(&first, "STOP");
+    let second = bench.start("", "apply", &bench.after, &["--yes", "--lock-timeout", "100"]);
+    let done = finished(second);
+    assert_eq!(done.code, 0, "{}", done.screen());
+    let (content, fence) = (bench.content(), bench.fence());
+    let intents = |journal: &Replay| journal.lines.iter().filter(|line| matches!(line.record, Record::Intent(_))).count();
+    let before = intents(&bench.journals()[1]);
+    signal(&first, "CONT");
+    let back = finished(first);
+    assert_eq!(back.code, 3, "{}", back.screen());
+    assert!(back.stderr.contains("LeaseLost"), "{}", back.screen());
+    assert_eq!(intents(&bench.journals()[1]), before, "it went on");
+    assert_eq!((bench.content(), bench.fence()), (content, fence));
+    bench.ends_right();
+}
