@@ -33,10 +33,10 @@ pub fn called(screen: &str) -> BTreeSet<String> {
     let rows = screen.lines().filter_map(|line| {
         let (count, call) = line.trim_start().split_once("  ")?;
         count.parse::<u64>().ok()?;
-        let (service, action) = call.split(" (").next()?.rsplit_once(' ')?;
+        let (service, action) = call.split(" (").next()?.rsplit_once(' ').filter(|_| !call.starts_with("calls in all"))?;
         Some(iam_name(service, action))
     });
-    rows.filter(|action| action != "calls in all").collect()
+    rows.collect()
 }
 
 /// The IAM action of an API's.
