@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::{aws::partition, kind::Kind, stack::Stack, types::expression::references};
+use crate::{
+    aws::partition,
+    kind::Kind,
+    stack::{Declared, Stack},
+    types::expression::references,
+};
 
 /// Where ARNs are.
 pub struct Place<'a> {
@@ -20,6 +25,16 @@ impl Place<'_> {
 
     /// The ARNs that a pattern of `kind` stands for, see [`super::Actions::own`].
     pub fn arns(&self, kind: &Kind, pattern: &str) -> BTreeSet<String> {
+        self.named(kind, pattern, &self.names(kind))
+    }
+
+    /// The same for physical names of these resources alone.
+    pub fn arns_of(&self, kind: &Kind, pattern: &str, declared: &[&Declared]) -> BTreeSet<String> {
+        let names = declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(known);
+        self.named(kind, pattern, &names.collect())
+    }
+
+    fn named(&self, kind: &Kind, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
         let (service, resource) = pattern.split_once(':').unwrap_or((pattern, "*"));
         let (region, account) = match service {
             "s3" | "route53" => ("", ""),
@@ -31,7 +46,7 @@ impl Place<'_> {
             .replace("{path}", &format!("acme/{}/{}/", self.stack.name, self.stack.environment));
         let whole = |resource: &str| squeezed(&format!("arn:{}:{service}:{region}:{account}:{resource}", partition(self.region)));
         if resource.contains("{name}") {
-            self.names(kind).iter().map(|name| whole(&resource.replace("{name}", name))).collect()
+            names.iter().map(|name| whole(&resource.replace("{name}", name))).collect()
         } else if resource.contains("{parent}") {
             self.parents(kind).iter().map(|name| whole(&resource.replace("{parent}", name))).collect()
         } else {

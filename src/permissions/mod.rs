@@ -65,7 +65,7 @@ pub struct Grant {
     pub on: On,
     /// Whether planning needs them too.
     pub reads: bool,
-    /// Whether they are needed only where a definition says `on_delete: delete`.
+    /// Whether only those need them whose definition says `on_delete: delete`.
     pub deletes_data: bool,
 }
 

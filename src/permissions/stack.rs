@@ -60,7 +60,7 @@ impl Writer<'_> {
     }
 
     fn on(&mut self, actions: &[&str], arns: &BTreeSet<String>, condition: Option<&Value>) {
-        for action in actions {
+        for action in actions.iter().filter(|_| !arns.is_empty()) {
             self.allowed.add(action, arns, condition);
         }
     }
@@ -95,8 +95,7 @@ impl Writer<'_> {
                 _ => self.on(tag, &arns, marking.as_ref()),
             }
         }
-        let deletes_data = declared.iter().any(|declared| declared.on_delete == Some(OnDelete::Delete));
-        for grant in more.iter().filter(|grant| !grant.reads && (deletes_data || !grant.deletes_data)) {
+        for grant in more.iter().filter(|grant| !grant.reads) {
             self.grant(kind, declared, grant);
         }
     }
@@ -107,6 +106,10 @@ impl Writer<'_> {
             On::Marking => {
                 let marking = self.marks("aws:RequestTag");
                 self.on(grant.actions, &["*".to_owned()].into(), Some(&marking));
+            }
+            On::Arn(pattern) if grant.deletes_data => {
+                let emptied = declared.iter().filter(|declared| declared.on_delete == Some(OnDelete::Delete)).copied();
+                self.on(grant.actions, &self.place.arns_of(kind, pattern, &emptied.collect::<Vec<_>>()), None);
             }
             On::Arn(pattern) => self.on(grant.actions, &self.place.arns(kind, pattern), None),
             On::Used(used) => {
