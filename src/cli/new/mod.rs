@@ -9,10 +9,10 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::{Args, builder::PossibleValuesParser};
 
-use super::DONE;
+use super::{DONE, refusal::refuse};
 use crate::{
     report,
     stack::{Options, Source, load},
@@ -43,7 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let name = match arguments.name.as_ref().or(arguments.named.as_ref()) {
         Some(name) => name.clone(),
         None if asks => report::ask("What is the stack called? ")?,
-        None => bail!("a stack needs a name: `acme new NAME`"),
+        None => refuse!("unnamed", "a stack needs a name: `acme new NAME`"),
     };
     let usual = || ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
     let usual = || usual().unwrap_or_else(|| "us-east-1".to_owned());
@@ -74,11 +74,13 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
             .iter()
             .map(|problem| [Some(problem.message.as_str()), problem.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "))
             .collect();
-        bail!("{}", told.join("\n"));
+        refuse!("invalid-answer", "{}", told.join("\n"));
     }
     let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut out| out.write_all(text.as_bytes()));
     match written {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!("`{file}` is there already: choose another file by --out"),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            refuse!("file-exists", "`{file}` is there already: choose another file by --out")
+        }
         written => written.with_context(|| format!("can't write `{file}`"))?,
     }
     for needed in with.iter().filter_map(|name| part(name)?.needs).filter(|needed| !with.contains(needed)).take(1) {
