@@ -62,9 +62,10 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
         return undo(arguments, session, who, history).await;
     }
     if arguments.to.is_some() {
-        let message =
-            "the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further";
-        return Err(refusal("unfinished-run", message));
+        refuse!(
+            "unfinished-run",
+            "the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further"
+        );
     }
     if let Some(damage) = unfinished.chain.iter().find_map(|replay| replay.damage.as_ref()) {
         report::talk(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));

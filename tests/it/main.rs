@@ -3,8 +3,10 @@
 
 mod acme;
 mod backend;
+mod docs;
 mod exhaust;
 mod flow;
+mod graph;
 mod harness;
 mod history;
 mod import;

@@ -257,7 +257,7 @@ fn answers(server: &mut Child, port: u16) -> bool {
 }
 
 /// The virtual environment's Python. Made once for all runs; a file lock keeps two test runs from making it at once.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned();
