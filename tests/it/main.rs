@@ -3,9 +3,11 @@
 
 mod acme;
 mod backend;
+mod docs;
 mod exhaust;
 mod flow;
 mod github;
+mod graph;
 mod harness;
 mod history;
 mod hostile;

@@ -257,7 +257,7 @@ fn answers(server: &mut Child, port: u16) -> bool {
 }
 
 /// The Python that has the stand-ins.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| venv("standins", REQUIREMENTS))
 }

@@ -1,0 +1,89 @@
+//! A stack as a graph, in every form, and as a tree.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::{
+    acme::{Acme, stack, write},
+    local::screen,
+};
+
+#[test]
+fn the_quickstart_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "staging"]);
+    let quickstart = stack("quickstart.yaml");
+    for format in ["mermaid", "dot"] {
+        insta::assert_snapshot!(format!("quickstart_{format}"), acme.run("graph", &quickstart, &["--format", format]).ok().stdout);
+    }
+    // A drawing of the definition needs no cloud.
+    assert!(!folder.path().join("cloud").exists());
+}
+
+#[test]
+fn a_plan_and_what_is_there_are_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let text = "
+stack: small
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  security_group: { web: { vpc: main }, old: { vpc: main } }
+  subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a } }
+";
+    acme.apply(&write(folder.path(), "stack.yaml", text));
+    let text = text.replace(", old: { vpc: main }", ", new: { vpc: main }").replace("10.0.0.0/24", "10.0.1.0/24");
+    let changed = write(folder.path(), "stack.yaml", &text);
+    let graph: Value = serde_json::from_str(&acme.run("graph", &changed, &["--plan", "--format", "json"]).ok().stdout).unwrap();
+    assert_eq!(graph["format"], "acme-graph/1");
+    let nodes = graph["nodes"].as_array().unwrap();
+    let shown: Vec<String> = nodes.iter().map(|node| format!("{} {}", node["address"].as_str().unwrap(), node["action"].as_str().unwrap())).collect();
+    assert_eq!(shown, ["security_group.new create", "security_group.old delete", "security_group.web none", "subnet.a replace", "vpc.main none"]);
+    assert!(nodes.iter().all(|node| node["live"].is_object() == (node["action"] != "create")), "{graph:#}");
+    let edges: Vec<(u64, u64)> =
+        graph["edges"].as_array().unwrap().iter().map(|e| (e["needed"].as_u64().unwrap(), e["user"].as_u64().unwrap())).collect();
+    assert_eq!(edges, [(4, 0), (4, 1), (4, 2), (4, 3)], "also of what left the definition");
+    let shown = acme.run("graph", &changed, &["--plan", "--format", "mermaid"]).ok();
+    insta::assert_snapshot!("plan_mermaid", screen(&shown, folder.path()));
+}
+
+/// The page is one file that asks nobody for anything, and its script is one that parses.
+#[test]
+fn the_page_stands_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "production"]);
+    let text = fs::read_to_string(stack("reference.yaml")).unwrap().replace("Signs the sessions of the shop", "</script><b>&");
+    let page = acme.run("graph", &write(folder.path(), "stack.yaml", &text), &["--format", "html"]).ok().stdout;
+    for foreign in ["src=", "href=", "@import", "url(", "fetch("] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    assert_eq!(page.matches("</script>").count(), 2, "what a user writes can't end the script");
+    let between = |from: &str| page.split(from).nth(1).unwrap().split("</script>").next().unwrap();
+    let data: Value = serde_json::from_str(between("id=\"data\">")).unwrap();
+    assert_eq!(data["nodes"].as_array().unwrap().len(), 45);
+    assert!(data["nodes"].as_array().unwrap().iter().any(|node| node["critical"] == true));
+    let script = write(folder.path(), "page.mjs", between("<script type=\"module\">"));
+    if let Ok(checked) = Command::new("node").arg("--check").arg(script).output() {
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
+
+#[test]
+fn what_is_there_is_a_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "staging"]);
+    let text = fs::read_to_string(stack("reference.yaml")).unwrap();
+    let reference = write(folder.path(), "stack.yaml", &text);
+    acme.apply(&reference);
+    let shown = acme.run("show", &reference, &["--live"]).ok();
+    let wide: Vec<&str> = shown.stdout.lines().filter(|line| line.chars().count() > 80).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+    assert_eq!(shown.stdout.lines().count(), 41, "every resource once");
+    // Ids differ from run to run; of long ones, so does what is cut.
+    let tree: Vec<&str> = shown.stdout.lines().map(|line| line.rsplit_once("  ").map_or(line, |(address, _)| address)).collect();
+    insta::assert_snapshot!("live_tree", tree.join("\n"));
+    let nothing = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/quickstart.yaml");
+    assert_eq!(acme.run("show", &nothing, &["--live"]).ok().stdout, "");
+}
