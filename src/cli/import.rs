@@ -14,7 +14,7 @@ use super::{
     refusal::refuse,
 };
 use crate::{
-    aws::{ADDRESS, ENVIRONMENT, STACK, Service},
+    aws::{ADDRESS, ENVIRONMENT, STACK, Service, UNMARKED},
     discover::{Hints, address_of, discover, find, visible_tags},
     kind::{Kind, Live},
     plan::{Goal, owner},
@@ -58,13 +58,16 @@ async fn held(arguments: &Arguments, session: Session, account: String, address:
         refuse!("not-found", "{}", missing(kind, &arguments.id, stack));
     };
     if !ours(stack, &live, address)? {
-        if let Some(other) = world.iter().find(|other| owner(&other.tags) == own(stack) && address_of(other).as_ref() == Some(address)) {
+        let holds = |other: &&Live| other.id != live.id && owner(&other.tags) == own(stack) && address_of(other).as_ref() == Some(address);
+        if let Some(other) = world.iter().find(holds) {
             refuse!("adopted", "`{address}` is `{}` already: give `{}` another address", other.id, live.id);
         }
         let before = visible_tags(&live.tags, &Tags::new());
         let mut after = before.clone();
         after.extend(marks(stack, address));
+        after.remove(UNMARKED);
         cloud.retag(kind, &live.id, live.arn(), &before, &after).await?;
+        live.tags.remove(UNMARKED);
         live.tags.extend(marks(stack, address));
         report::talk(&format!("{} `{}` is `{address}` of {} now.", Style::Added.of("Done:"), live.id, stack.name));
     } else if !global.quiet {
@@ -139,7 +142,8 @@ fn ours(stack: &Stack, live: &Live, address: &Address) -> Result<bool> {
     let at = address_of(live);
     let shown = at.as_ref().map(|at| format!(", as `{at}`")).unwrap_or_default();
     match Some(&owner) == own(stack).as_ref() {
-        true if at.as_ref() == Some(address) => Ok(true),
+        // What a list told from something else than tags is still to be written.
+        true if at.as_ref() == Some(address) => Ok(!live.tags.contains_key(UNMARKED)),
         true if at.is_none() => Ok(false),
         true => refuse!("adopted", "`{}` is this stack's already{shown}", live.id),
         false => {
