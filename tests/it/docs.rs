@@ -32,12 +32,8 @@ validator = Validator(given['schema'])
 found = lambda instance: [('/' + '/'.join(map(str, e.absolute_path)), e.message) for e in validator.iter_errors(instance)]
 print(json.dumps({name: found(instance) for name, instance in given['instances'].items()}))
 ";
-    let mut child = Command::new(python())
-        .args(["-c", SCRIPT])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python starts");
+    let mut child =
+        Command::new(python()).args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
     let given = json!({ "schema": schema::definition(), "instances": instances });
     serde_json::to_writer(child.stdin.take().expect("a pipe"), &given).expect("it reads");
     let done = child.wait_with_output().expect("it ends");
@@ -109,7 +105,9 @@ fn every_field_is_described() {
     let types = schema["$defs"].as_object().expect("types");
     let fields = types.iter().flat_map(|(kind, schema)| {
         let fields = schema["properties"].as_object().into_iter().flatten();
-        fields.filter(|(_, field)| field.get("$ref").is_none() && field.get("description").is_none()).map(move |(name, _)| format!("{kind}.{name}"))
+        fields
+            .filter(|(_, field)| field.get("$ref").is_none() && field.get("description").is_none())
+            .map(move |(name, _)| format!("{kind}.{name}"))
     });
     assert_eq!(fields.collect::<Vec<_>>(), Vec::<String>::new());
 }
@@ -120,7 +118,8 @@ fn the_documents_are_up_to_date() {
     assert!(file("docs/schema.json") == schema::text(), "docs/schema.json is stale: {help}");
     let pages = reference::pages();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
-    let mut there: Vec<String> = fs::read_dir(folder).expect("the reference").flatten().map(|e| e.file_name().to_string_lossy().into()).collect();
+    let mut there: Vec<String> =
+        fs::read_dir(folder).expect("the reference").flatten().map(|e| e.file_name().to_string_lossy().into()).collect();
     there.sort();
     assert_eq!(there, pages.keys().cloned().collect::<Vec<_>>(), "left: docs/reference, right: what there should be; {help}");
     for (name, text) in pages {
@@ -142,7 +141,8 @@ fn docs_are_written_where_one_wants_them() {
 
 #[test]
 fn codes_are_explained() {
-    let shown = [vec!["explain", "unknown-field"], vec!["explain", "DependencyViolation"], vec!["explain", "unknow-field"], vec!["explain", "zzz"]];
+    let shown =
+        [vec!["explain", "unknown-field"], vec!["explain", "DependencyViolation"], vec!["explain", "unknow-field"], vec!["explain", "zzz"]];
     let shown: Vec<String> = shown
         .iter()
         .map(|arguments| {

@@ -39,8 +39,12 @@ resources:
     let graph: Value = serde_json::from_str(&acme.run("graph", &changed, &["--plan", "--format", "json"]).ok().stdout).unwrap();
     assert_eq!(graph["format"], "acme-graph/1");
     let nodes = graph["nodes"].as_array().unwrap();
-    let shown: Vec<String> = nodes.iter().map(|node| format!("{} {}", node["address"].as_str().unwrap(), node["action"].as_str().unwrap())).collect();
-    assert_eq!(shown, ["security_group.new create", "security_group.old delete", "security_group.web none", "subnet.a replace", "vpc.main none"]);
+    let shown: Vec<String> =
+        nodes.iter().map(|node| format!("{} {}", node["address"].as_str().unwrap(), node["action"].as_str().unwrap())).collect();
+    assert_eq!(
+        shown,
+        ["security_group.new create", "security_group.old delete", "security_group.web none", "subnet.a replace", "vpc.main none"]
+    );
     assert!(nodes.iter().all(|node| node["live"].is_object() == (node["action"] != "create")), "{graph:#}");
     let edges: Vec<(u64, u64)> =
         graph["edges"].as_array().unwrap().iter().map(|e| (e["needed"].as_u64().unwrap(), e["user"].as_u64().unwrap())).collect();

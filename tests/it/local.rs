@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use crate::acme::{Acme, Done, stack, write};
 
 /// A screen without what differs from run to run: ids, times, folders.
-pub pub fn screen(done: &Done, folder: &Path) -> String {
+pub fn screen(done: &Done, folder: &Path) -> String {
     let mut text = format!("$? = {}\n─ stdout\n{}─ stderr\n{}", done.code, done.stdout, done.stderr);
     text = text.replace(&folder.display().to_string(), "FOLDER").replace(env!("CARGO_MANIFEST_DIR"), "REPOSITORY");
     for (pattern, instead) in [
