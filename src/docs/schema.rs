@@ -76,7 +76,8 @@ fn frame() -> Map<String, Value> {
     let either = |pattern: &str| format!("{pattern}|{EXPRESSION}");
     let values = json!({
         "type": ["object", "null"],
-        "properties": { "stack": false, "environment": false, "each": false },
+        // Not `false`: validators tell the place of what is below a schema, not of what has none.
+        "properties": { "stack": { "not": {} }, "environment": { "not": {} }, "each": { "not": {} } },
     });
     let frame = json!({
         "stack": {
@@ -123,7 +124,7 @@ fn common() -> Map<String, Value> {
         "tags": {
             "description": "Tags, besides those of the stack. Default: none.",
             "type": ["object", "null", "string"], "pattern": EXPRESSION,
-            "patternProperties": { "^([Aa][Ww][Ss]|[Aa][Cc][Mm][Ee]):": false },
+            "patternProperties": { "^([Aa][Ww][Ss]|[Aa][Cc][Mm][Ee]):": { "not": {} } },
             "additionalProperties": { "type": ["string", "number", "boolean"] },
             "examples": [{ "team": "platform" }],
         },
