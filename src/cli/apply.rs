@@ -309,6 +309,7 @@ fn words(said: &mut Vec<String>, ended: &Ended, command: &str, target: &Target) 
         }
         Outcome::Kept => {
             listed(said, "Done, and kept:", &forward.done, progress::done);
+            listed(said, "Begun, and kept as far as it got:", &forward.cut, progress::doing);
             listed(said, "Not begun:", &forward.left, progress::doing);
             said.push(format!("  help: `{again}` goes on from here, `{undo}` undoes it."));
             if ended.interrupted { INTERRUPTED } else { LEFT }

@@ -110,6 +110,8 @@ pub struct Outcome {
     pub done: Vec<(Address, Op)>,
     /// Steps that failed.
     pub failed: Vec<Failure>,
+    /// Steps that were not waited for, because the user asked to stop: how far they got, AWS tells.
+    pub cut: Vec<(Address, Op)>,
     /// Steps that were not tried.
     pub left: Vec<(Address, Op)>,
     /// Whether the user interrupted.
@@ -126,7 +128,7 @@ const AT_ONCE: usize = 64;
 impl Outcome {
     /// Whether every step ended well.
     pub fn is_whole(&self) -> bool {
-        self.failed.is_empty() && self.left.is_empty() && !self.interrupted
+        self.failed.is_empty() && self.cut.is_empty() && self.left.is_empty() && !self.interrupted
     }
 }
 
@@ -373,6 +375,7 @@ impl Worker<Step> for Crew<'_> {
                     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
                     Event::Done { address, op, id: live.as_ref().map(|live| live.id.clone()), milliseconds }
                 }
+                Err(error) if error.code == INTERRUPTED => return ended,
                 Err(error) => Event::Failed { address, op, message: error.to_string() },
             };
             events.send(event).ok();
@@ -395,10 +398,7 @@ impl Worker<Step> for Crew<'_> {
                 }
                 self.outcome.done.push((address, step.op));
             }
-            // What it did so far is journaled; how far it got, AWS tells.
-            Err(error) if error.code == INTERRUPTED => {
-                self.outcome.left.push((address, step.op));
-            }
+            Err(error) if error.code == INTERRUPTED => self.outcome.cut.push((address, step.op)),
             Err(error) => {
                 let go_on = self.stubborn && may_pass(error);
                 self.outcome.failed.push(Failure { address, op: step.op, error: error.clone() });
