@@ -11,6 +11,7 @@ pub mod journal;
 pub mod kind;
 pub mod local;
 pub mod plan;
+pub mod rehearse;
 pub mod report;
 pub mod resource;
 pub mod resources;

@@ -6,6 +6,7 @@ mod context;
 mod lock;
 mod outputs;
 mod plan;
+mod rehearse;
 mod rollback;
 mod show;
 mod unlock;
@@ -49,6 +50,8 @@ enum Command {
     Destroy(apply::Arguments),
     /// Undo an unfinished run, the last finished one, or all since a revision.
     Rollback(rollback::Arguments),
+    /// Carry the plan out on the simulated cloud with every call going wrong, and say what would be left.
+    Rehearse(rehearse::Arguments),
     /// Show the resources a definition stands for, or what is there.
     Show(show::Arguments),
     /// Print the stack's outputs.
@@ -159,6 +162,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Apply(arguments) => apply::run(&arguments, crate::plan::Goal::Apply).await,
         Command::Destroy(arguments) => apply::run(&arguments, crate::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
+        Command::Rehearse(arguments) => rehearse::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Outputs(arguments) => outputs::run(&arguments).await,
         Command::Unlock(arguments) => unlock::run(&arguments).await,

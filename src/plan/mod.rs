@@ -19,6 +19,7 @@ use crate::{
     discover::{World, kind_of, visible_tags},
     kind::{Kind, Live},
     resource::{Data, OnDelete, Phase, Tags},
+    resources,
     stack::{Address, Declared, Stack},
     types::expression,
 };
@@ -285,7 +286,7 @@ pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &st
 fn assembled(
     stack: &Stack,
     changes: BTreeMap<Address, Change>,
-    obstacles: Vec<Obstacle>,
+    mut obstacles: Vec<Obstacle>,
     world: &World,
     region: &str,
     account: &str,
@@ -293,7 +294,8 @@ fn assembled(
 ) -> Plan {
     let mut changes: Vec<Change> = changes.into_values().collect();
     let warnings = world.warnings.iter().cloned().chain(changes.iter().filter_map(in_trouble)).collect();
-    let (build, clear) = order::order(stack, &mut changes, way);
+    let order::Order { build, clear, held } = order::order(stack, &mut changes, way);
+    obstacles.extend(held.into_iter().map(|(used, user)| in_the_way(&changes[used], &changes[user])));
     Plan {
         stack: stack.name.clone(),
         environment: stack.environment.clone(),
@@ -319,6 +321,22 @@ fn foreign(foreign: &Foreign) -> Obstacle {
         address: foreign.address.clone(),
         message: format!("`{}` exists but is not this stack's", foreign.id),
         help: format!("give `{}` another name, or remove the existing one", foreign.address),
+    }
+}
+
+/// What can't stand beside its replacement, and can't go because something uses it.
+fn in_the_way(used: &Change, user: &Change) -> Obstacle {
+    let address = &used.address;
+    let named = resources::kind(&address.kind).is_some_and(|kind| kind.naming.is_some());
+    let help = if named {
+        format!("give `{address}` another name: then the new one comes first")
+    } else {
+        format!("let `{}` do without `{address}` and apply that first", user.address)
+    };
+    Obstacle {
+        address: address.clone(),
+        message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", user.address),
+        help,
     }
 }
 

@@ -96,27 +96,29 @@ fn fresh(targets: &BTreeMap<Address, Target>) -> BTreeSet<Address> {
     targets.iter().filter(|(_, target)| target.fresh).map(|(address, _)| address.clone()).collect()
 }
 
-/// What has to be made anew gets another id: whatever held the old one is made to hold the new one.
+/// What is gone is made anew, or stands there anew already: whatever held the old id is made to hold the new one.
 fn follow_the_new(stack: &mut Stack, targets: &BTreeMap<Address, Target>, live: &BTreeMap<Address, Live>) {
-    let mut anew: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let mut anew: BTreeMap<&str, Option<(&Address, &str)>> = BTreeMap::new();
     for (address, target) in targets {
-        let Some(before) = target.before.as_ref().filter(|_| !live.contains_key(address)) else { continue };
+        let Some(before) = &target.before else { continue };
+        if live.get(address).is_some_and(|live| live.id == before.id) {
+            continue;
+        }
         let names = [(Some(before.id.as_str()), "id"), (before.arn(), "arn")];
         for (text, output) in names.into_iter().filter_map(|(text, output)| Some((text?, output))) {
             // Names are unique within a type only: what two share stands for neither.
-            let reference = format!("${{{address}.{output}}}");
-            anew.entry(text).and_modify(|known| *known = known.take().filter(|known| *known == reference)).or_insert(Some(reference));
+            let known = anew.entry(text).or_insert(Some((address, output)));
+            *known = known.filter(|(known, _)| *known == address);
         }
     }
     if anew.is_empty() {
         return;
     }
     for declared in stack.resources.values_mut() {
-        let own = format!("${{{}.", declared.address);
+        let own = declared.address.clone();
         rewrite(&mut declared.spec, &mut |text| {
-            let reference = anew.get(text.as_str()).cloned().flatten().filter(|reference| !reference.starts_with(&own));
-            if let Some(reference) = reference {
-                *text = reference;
+            if let Some((address, output)) = anew.get(text.as_str()).copied().flatten().filter(|(address, _)| **address != own) {
+                *text = format!("${{{address}.{output}}}");
             }
         });
         let mut needs = BTreeSet::new();

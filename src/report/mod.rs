@@ -3,6 +3,7 @@
 pub mod json;
 pub mod plan;
 pub mod progress;
+pub mod rehearsal;
 pub mod stats;
 mod style;
 mod value;

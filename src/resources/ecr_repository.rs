@@ -142,6 +142,7 @@ impl Resource for EcrRepository {
     const NAME: Option<Naming> = Some(Naming { max: 256, lower: true, prefix: "" });
     const ARN: Option<&'static str> = Some("ecr:repository/");
     const DATA: Data = Data::Contents;
+    const HELD: bool = false;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

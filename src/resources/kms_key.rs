@@ -122,6 +122,7 @@ impl Resource for KmsKey {
     const NAME: Option<Naming> = Some(Naming { max: 256, lower: false, prefix: "alias/" });
     const ARN: Option<&'static str> = Some("kms:key/");
     const DATA: Data = Data::Window;
+    const HELD: bool = false;
     type Outputs = Outputs;
 
     /// Found by alias, and by the index of tags, which alone knows a key whose alias was not made yet. Without the index,

@@ -57,6 +57,7 @@ impl Resource for NatGateway {
     const REPLACE: &'static [&'static str] = &["/subnet", "/elastic_ip", "/connectivity", "/private_ip"];
     const EXCLUSIVE: &'static [&'static str] = &["/elastic_ip", "/private_ip"];
     const USUAL: Duration = Duration::from_secs(90);
+    const HELD: bool = false;
     type Outputs = Outputs;
 
     /// A deleted gateway stays visible for about an hour.

@@ -86,6 +86,7 @@ impl Resource for S3Bucket {
     const TAGS_ON_CREATE: bool = false;
     const ARN: Option<&'static str> = Some("s3:");
     const DATA: Data = Data::Contents;
+    const HELD: bool = false;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {

@@ -102,6 +102,7 @@ impl Resource for Secret {
     const NAME: Option<Naming> = Some(Naming { max: 512, lower: false, prefix: "" });
     const ARN: Option<&'static str> = Some("secretsmanager:secret:");
     const DATA: Data = Data::Window;
+    const HELD: bool = false;
     type Outputs = Outputs;
 
     /// ListSecrets may be five minutes behind (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>),

@@ -21,27 +21,27 @@ fn at_most(what: &str, calls: &Calls, total: usize, writes: usize) {
 }
 
 /// A stack whose definition is edited step by step.
-struct Edited {
+pub struct Edited {
     folder: tempfile::TempDir,
     definition: Value,
 }
 
 impl Edited {
-    fn of(path: &Path) -> Edited {
+    pub fn of(path: &Path) -> Edited {
         let text = std::fs::read_to_string(path).expect("the stack can be read");
         let definition = serde_yaml::from_str(&text).expect("the stack is YAML");
         Edited { folder: tempfile::tempdir().expect("a temporary folder"), definition }
     }
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         write(self.folder.path(), "stack.yaml", &serde_yaml::to_string(&self.definition).expect("a definition is YAML"))
     }
     /// Sets what stands at a JSON pointer, which must be there.
     #[track_caller]
-    fn set(&mut self, pointer: &str, value: Value) {
+    pub fn set(&mut self, pointer: &str, value: Value) {
         *self.at(pointer) = value;
     }
     #[track_caller]
-    fn at(&mut self, pointer: &str) -> &mut Value {
+    pub fn at(&mut self, pointer: &str) -> &mut Value {
         self.definition.pointer_mut(pointer).unwrap_or_else(|| panic!("the stack has nothing at {pointer}"))
     }
 }

@@ -8,6 +8,7 @@ mod harness;
 mod local;
 mod proxy;
 mod recorded;
+mod rehearse;
 mod script;
 mod standin;
 mod types;
