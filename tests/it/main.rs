@@ -17,6 +17,7 @@ mod new;
 mod policy;
 mod proxy;
 mod recorded;
+mod rehearse;
 mod saved;
 mod script;
 mod standin;
