@@ -171,7 +171,7 @@ impl Shared {
     }
 
     fn untroubled(&self, calls: usize, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<(Response, bool)> {
-        let throttled = self.faults.throttle_every.filter(|n| calls % n == 0).map(|_| throttling(service));
+        let throttled = self.faults.throttle_every.filter(|n| calls.is_multiple_of(*n)).map(|_| throttling(service));
         match throttled.or_else(|| self.unknown(service, action, request)).or_else(|| self.past(service, write, request)) {
             Some(response) => Ok((response, true)),
             None => Ok((self.forward(service, action, write, request)?, false)),
