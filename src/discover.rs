@@ -168,7 +168,8 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
             None => BTreeSet::new(),
         },
         parents: parents.into_iter().collect(),
-        index: world.index.clone(),
+        // The index lags: what a crash left just made, it may not show yet.
+        index: world.index.clone().filter(|_| !world.hints.began.iter().any(|address| address.kind == kind.name)),
         sent: BTreeMap::new(),
         fresh: false,
         adopt: None,

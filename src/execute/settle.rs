@@ -163,7 +163,10 @@ async fn poll(
         }));
         scope.parents.sort();
         scope.parents.dedup();
-        let found = match cloud.list(kind, &scope).await {
+        // The index shows nothing that was just made: what is looked for without its id is looked for everywhere.
+        let looked_for = waiting.iter().any(|request| matches!(request.until, Until::Seen(_)));
+        let everywhere = looked_for.then(|| Scope { index: None, ..scope.clone() });
+        let found = match cloud.list(kind, everywhere.as_ref().unwrap_or(&scope)).await {
             Ok(found) => found.into_iter().map(|live| (live.id.clone(), live)).collect::<BTreeMap<_, _>>(),
             Err(error) => {
                 let passes = matches!(error.sort, Sort::Throttled | Sort::Unreachable | Sort::Gone | Sort::NotYet);

@@ -56,6 +56,16 @@ if which == 'moto':
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:
+    # AWS gives the very address that is asked for, or none; ministack gives any.
+    from ministack.services import ec2
+    allocate, any_ip = ec2._ACTION_MAP['AllocateAddress'], ec2._random_ip
+    def allocate_address(p):
+        ec2._random_ip = lambda prefix: ec2._p(p, 'Address') or any_ip(prefix)
+        try:
+            return allocate(p)
+        finally:
+            ec2._random_ip = any_ip
+    ec2._ACTION_MAP['AllocateAddress'] = allocate_address
     from ministack.app import main
     main()
 ";
