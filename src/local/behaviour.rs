@@ -1,6 +1,8 @@
 //! How the simulated cloud misbehaves: slow settling, late reads, calls that fail and processes that die.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
 
 use crate::aws::{Error, Result, Sort};
 
@@ -29,7 +31,7 @@ pub enum Settle {
 }
 
 /// What goes wrong. Calls are numbered from 1 in each process.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// Mutating calls refused before they take effect.
     pub refuse: BTreeSet<u64>,
@@ -41,33 +43,29 @@ pub struct Faults {
     pub crash_after: BTreeSet<u64>,
     /// Every n-th call, reads included, is refused as one too many.
     pub throttle_every: Option<u64>,
-    /// How the process dies. Must not return in earnest; a test's may, and the call then ends as [`Sort::Unreachable`].
-    pub crash: fn(),
+    /// How the process dies.
+    pub crash: Crash,
 }
 
-impl Default for Faults {
-    fn default() -> Faults {
-        Faults {
-            refuse: BTreeSet::new(),
-            lose: BTreeSet::new(),
-            crash_before: BTreeSet::new(),
-            crash_after: BTreeSet::new(),
-            throttle_every: None,
-            crash: || std::process::abort(),
-        }
-    }
+/// How a process dies.
+#[derive(Clone, Debug, Default)]
+pub enum Crash {
+    /// For good.
+    #[default]
+    Abort,
+    /// For whoever is told of it and drops what ran: from then on no call is served, or answered.
+    Halt(Arc<Notify>),
 }
 
-impl fmt::Debug for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Faults")
-            .field("refuse", &self.refuse)
-            .field("lose", &self.lose)
-            .field("crash_before", &self.crash_before)
-            .field("crash_after", &self.crash_after)
-            .field("throttle_every", &self.throttle_every)
-            .finish_non_exhaustive()
-    }
+/// A mutating call that a fault struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struck {
+    /// Its number.
+    pub call: u64,
+    /// `create`, `update`, `retag` or `delete`.
+    pub action: &'static str,
+    /// What it was about: the address where that is known, else type and id.
+    pub address: String,
 }
 
 impl Behaviour {
@@ -114,7 +112,12 @@ impl Behaviour {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     all: u64,
-    mutating: u64,
+    /// How many mutating calls there were, refused ones too.
+    pub mutating: u64,
+    /// Those that a fault struck.
+    pub struck: Vec<Struck>,
+    /// The process is as good as dead.
+    pub halted: bool,
 }
 
 /// What befalls a mutating call after it took effect.
@@ -135,14 +138,17 @@ impl Calls {
         }
     }
 
-    /// Counts a mutating call. A throttled one does not count as the k-th.
-    pub(super) fn write(&mut self, faults: &Faults) -> Result<After> {
+    /// Counts a mutating call; `about` names its action and address. A throttled one does not count as the k-th.
+    pub(super) fn write(&mut self, faults: &Faults, about: impl FnOnce() -> (&'static str, String)) -> Result<After> {
         self.read(faults)?;
         self.mutating += 1;
         let k = self.mutating;
+        if [&faults.crash_before, &faults.refuse, &faults.crash_after, &faults.lose].iter().any(|struck| struck.contains(&k)) {
+            let (action, address) = about();
+            self.struck.push(Struck { call: k, action, address });
+        }
         if faults.crash_before.contains(&k) {
-            (faults.crash)();
-            return Err(Error::new(Sort::Unreachable, "Unreachable", format!("the simulated process died before mutating call {k}")));
+            return Err(self.die(faults));
         }
         if faults.refuse.contains(&k) {
             return Err(Error::new(Sort::Refused, "InjectedFault", format!("mutating call {k} is refused, as asked for")));
@@ -155,18 +161,28 @@ impl Calls {
             After::Answer
         })
     }
-}
 
-impl After {
-    /// Ends a call that took effect.
-    pub(super) fn end<T>(self, answer: T, faults: &Faults) -> Result<T> {
-        match self {
+    /// Ends a mutating call that took effect.
+    pub(super) fn end<T>(&mut self, after: After, answer: T, faults: &Faults) -> Result<T> {
+        match after {
             After::Answer => Ok(answer),
-            After::Lose => Err(Error::new(Sort::Unreachable, "Unreachable", "the connection closed before the answer arrived")),
-            After::Crash => {
-                (faults.crash)();
-                Err(Error::new(Sort::Unreachable, "Unreachable", "the simulated process died after the call"))
+            After::Lose => Err(unreachable()),
+            After::Crash => Err(self.die(faults)),
+        }
+    }
+
+    fn die(&mut self, faults: &Faults) -> Error {
+        match &faults.crash {
+            Crash::Abort => std::process::abort(),
+            Crash::Halt(halted) => {
+                self.halted = true;
+                halted.notify_one();
+                unreachable()
             }
         }
     }
+}
+
+fn unreachable() -> Error {
+    Error::new(Sort::Unreachable, "Unreachable", "the connection closed before the answer arrived")
 }

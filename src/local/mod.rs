@@ -20,28 +20,29 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Map, Value, json};
 
-pub use behaviour::{Behaviour, FAULT_VARIABLE, Faults, Settle};
+pub use behaviour::{Behaviour, Crash, FAULT_VARIABLE, Faults, Settle, Struck};
 
 use self::{
     behaviour::Calls,
     entry::{Entry, Millis, Version, copy_at},
     made_up::Maker,
-    shape::Shape,
+    shape::{Reference, Shape},
     store::{State, Store, key},
 };
 use crate::{
     aws::{ADDRESS, Error, Result, STACK, Scope, Sort},
     cloud::Call,
     kind::{Kind, Live},
-    resource::{Changed, Tags},
+    resource::{Changed, Phase, Tags},
     resources,
+    types::expression,
 };
 
 /// The simulated cloud.
@@ -84,6 +85,14 @@ impl Local {
         if let Ok(text) = std::env::var(FAULT_VARIABLE) {
             behaviour.extend(&text)?;
         }
+        Local::behaving(dir, region, behaviour)
+    }
+
+    /// Opens the cloud kept in `dir`, an empty one when there is none, which behaves like this whatever [`FAULT_VARIABLE`] says.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn behaving(dir: impl Into<PathBuf>, region: &str, behaviour: Behaviour) -> Result<Local> {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
         let clock = Clock { opened, since: tokio::time::Instant::now() };
         let store = Store::open(&dir.into(), region)?;
@@ -115,6 +124,7 @@ impl Local {
             let all = state.of_kind(kind.name).chain(state.ghosts.iter().filter(|ghost| ghost.kind == kind.name));
             Ok(all.filter_map(|entry| entry.seen(time.seen, |version| in_scope(entry, version, scope))).collect())
         })
+        .await
     }
 
     /// See [`crate::resource::Resource::create`].
@@ -124,7 +134,7 @@ impl Local {
     pub async fn create(&self, kind: &'static Kind, call: &Call, spec: &Value) -> Result<String> {
         tokio::task::yield_now().await;
         self.with(kind.name, "create", |inner| {
-            let after = inner.calls.write(&self.behaviour.faults)?;
+            let after = inner.calls.write(&self.behaviour.faults, || ("create", call.address.clone()))?;
             let held = inner.store.hold()?;
             let time = self.pass(&mut inner.store.state);
             let id = match self.made_before(&inner.store.state, kind, call) {
@@ -138,8 +148,9 @@ impl Local {
                 }
             };
             drop(held);
-            after.end(id, &self.behaviour.faults)
+            inner.calls.end(after, id, &self.behaviour.faults)
         })
+        .await
     }
 
     /// See [`crate::resource::Resource::update`].
@@ -165,6 +176,7 @@ impl Local {
             entry.change(version, time.seen);
             self.check(state, time, kind, entry, false)
         })
+        .await
     }
 
     /// Replaces the tags of a resource.
@@ -178,6 +190,7 @@ impl Local {
             entry.change(version, time.seen);
             Ok(())
         })
+        .await
     }
 
     /// See [`crate::resource::Resource::delete`].
@@ -204,6 +217,7 @@ impl Local {
             entry.deleted = Some((time.now, time.now + millis(self.time_to_delete(kind))));
             Ok(())
         })
+        .await
     }
 
     /// Puts a resource in as it is, whatever AWS would say: for rehearsals of what is live elsewhere, and for drift in tests.
@@ -244,6 +258,44 @@ impl Local {
         })
     }
 
+    /// Writes a copy of everything there is into another folder.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub fn copy(&self, dir: &Path) -> Result<()> {
+        self.inner(|inner| {
+            let _held = inner.store.hold()?;
+            inner.store.copy(dir)
+        })
+    }
+
+    /// Puts in what `spec` refers to and is not here, as far as the reference itself tells of it: for rehearsals among what belongs
+    /// to others.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn seed_around(&self, kind: &Kind, spec: &Value) -> Result<()> {
+        for Reference { kind, value, .. } in Shape::of(kind).references(spec) {
+            let known = self.inner(|inner| inner.store.state.named(&kind, &value).is_some());
+            if known || !expression::references(&value).is_empty() {
+                continue;
+            }
+            let outputs = if value.starts_with("arn:") { json!({ "arn": value }) } else { json!({}) };
+            self.seed(Live { kind, id: value, tags: Tags::new(), phase: Phase::Ready, spec: json!({}), outputs })?;
+        }
+        Ok(())
+    }
+
+    /// How many mutating calls this process made: what the numbers in [`Faults`] are compared with.
+    pub fn mutating_calls(&self) -> u64 {
+        self.inner(|inner| inner.calls.mutating)
+    }
+
+    /// The mutating calls that a fault struck, in order.
+    pub fn struck(&self) -> Vec<Struck> {
+        self.inner(|inner| inner.calls.struck.clone())
+    }
+
     /// How often this process made each call, by type and `list`, `create`, `update`, `retag` or `delete`.
     pub fn counts(&self) -> BTreeMap<(String, String), u64> {
         self.inner(|inner| inner.counts.clone())
@@ -253,26 +305,36 @@ impl Local {
         act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn with<T>(&self, kind: &str, action: &str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
-        self.inner(|inner| {
+    async fn with<T>(&self, kind: &str, action: &str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
+        let ended = self.inner(|inner| {
+            if inner.calls.halted {
+                return None;
+            }
             *inner.counts.entry((kind.to_owned(), action.to_owned())).or_default() += 1;
-            act(inner)
-        })
+            let ended = act(inner);
+            (!inner.calls.halted).then_some(ended)
+        });
+        match ended {
+            Some(ended) => ended,
+            None => std::future::pending().await,
+        }
     }
 
     /// A call that changes one resource.
-    fn change(
+    async fn change(
         &self,
         kind: &'static Kind,
-        action: &str,
+        action: &'static str,
         id: &str,
         act: impl FnOnce(&mut State, Time, &mut Entry) -> Result<()>,
     ) -> Result<()> {
         self.with(kind.name, action, |inner| {
-            let after = inner.calls.write(&self.behaviour.faults)?;
+            let key = key(kind.name, id);
+            let address = || inner.store.state.entries.get(&key).and_then(|entry| entry.latest().tags.get(ADDRESS)).unwrap_or(&key);
+            let after = inner.calls.write(&self.behaviour.faults, || (action, address().clone()))?;
             let held = inner.store.hold()?;
             let time = self.pass(&mut inner.store.state);
-            let known = inner.store.state.entries.get(&key(kind.name, id)).cloned();
+            let known = inner.store.state.entries.get(&key).cloned();
             let mut entry = known.ok_or_else(|| rules::missing(Sort::Gone, kind.name, Some(kind.service), id))?;
             if entry.created > time.seen {
                 return Err(rules::missing(Sort::NotYet, kind.name, Some(kind.service), id));
@@ -284,8 +346,9 @@ impl Local {
             inner.store.put(entry)?;
             self.pass(&mut inner.store.state);
             drop(held);
-            after.end((), &self.behaviour.faults)
+            inner.calls.end(after, (), &self.behaviour.faults)
         })
+        .await
     }
 
     /// What time it is, having let go what is gone by now.
@@ -446,8 +509,11 @@ fn inherited(state: &State, shape: &Shape, spec: &Value) -> Map<String, Value> {
 /// A subnet lies in a range of its VPC, and on no other subnet.
 fn check_range(state: &State, entry: &Entry, own: &str) -> Result<()> {
     let Some((vpc, range)) = rules::range(entry) else { return Ok(()) };
-    let inside =
-        state.entries.get(&key("vpc", &vpc)).is_none_or(|vpc| rules::ranges_of_vpc(vpc).iter().any(|of_vpc| of_vpc.contains(&range)));
+    let inside = state
+        .entries
+        .get(&key("vpc", &vpc))
+        .map(rules::ranges_of_vpc)
+        .is_none_or(|all| all.is_empty() || all.iter().any(|of_vpc| of_vpc.contains(&range)));
     if !inside {
         return Err(Error::new(
             Sort::Refused,

@@ -71,6 +71,13 @@ impl Store {
         Ok(store)
     }
 
+    /// Writes what is there into another folder. The lock must be held.
+    pub fn copy(&self, dir: &Path) -> Result<()> {
+        let copy = dir.join(self.path.file_name().unwrap_or_default());
+        fs::create_dir_all(dir).map_err(|e| broken(dir, e))?;
+        fs::copy(&self.path, &copy).map(|_| ()).map_err(|e| broken(&copy, e))
+    }
+
     /// Takes the lock and reads what other processes wrote.
     pub fn hold(&mut self) -> Result<Held> {
         self.lock.lock().map_err(|e| broken(&self.path, e))?;

@@ -1,10 +1,7 @@
-use std::{
-    fs,
-    io::Write,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{fs, io::Write, sync::Arc};
 
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 use super::{made_up::Maker, shape::resolve, *};
 use crate::{
@@ -306,22 +303,39 @@ async fn a_lost_answer_takes_effect() {
     assert!(cloud.list("vpc").await.is_empty());
 }
 
-static DEATHS: AtomicU64 = AtomicU64::new(0);
+#[tokio::test]
+async fn what_belongs_to_others_can_be_referred_to() {
+    let cloud = cloud();
+    let spec = json!({ "vpc": { "id": "vpc-0123456789abcdef0" }, "cidr": "10.9.0.0/24", "availability_zone": "eu-west-1a" });
+    assert_eq!(refused(cloud.make("subnet", "subnet.main", spec.clone()).await).1, "InvalidVpcID.NotFound");
+    cloud.local.seed_around(kind("subnet"), &spec).unwrap();
+    cloud.make("subnet", "subnet.main", spec).await.unwrap();
+    let copy = TempDir::new().unwrap();
+    cloud.local.copy(copy.path()).unwrap();
+    assert_eq!(Local::open(copy.path(), "eu-west-1", Behaviour::default()).unwrap().dump(), cloud.local.dump());
+}
 
 #[tokio::test]
 async fn a_crash_is_before_or_after() {
-    let mut behaviour = Behaviour::default();
-    behaviour.extend("crash-before:1,crash-after:2").unwrap();
-    behaviour.faults.crash = || {
-        DEATHS.fetch_add(1, Ordering::SeqCst);
-    };
-    let cloud = with(behaviour);
     let spec = json!({ "cidr": "10.0.0.0/16" });
-    assert_eq!(refused(cloud.make("vpc", "vpc.main", spec.clone()).await).0, Sort::Unreachable);
-    assert!(cloud.again(Behaviour::default()).dump().is_empty());
-    assert_eq!(refused(cloud.make("vpc", "vpc.main", spec).await).0, Sort::Unreachable);
-    assert_eq!(cloud.again(Behaviour::default()).dump().len(), 1);
-    assert_eq!(DEATHS.load(Ordering::SeqCst), 2);
+    for (fault, left) in [("crash-before:1", 0), ("crash-after:1", 1)] {
+        let mut behaviour = Behaviour::default();
+        behaviour.extend(fault).unwrap();
+        let halted = Arc::new(Notify::new());
+        behaviour.faults.crash = Crash::Halt(halted.clone());
+        let cloud = with(behaviour);
+        tokio::select! {
+            _ = cloud.make("vpc", "vpc.main", spec.clone()) => panic!("{fault}: the dead have no answer"),
+            () = halted.notified() => {}
+        }
+        tokio::select! {
+            biased;
+            _ = cloud.list("vpc") => panic!("{fault}: the dead make no further call"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!(cloud.again(Behaviour::default()).dump().len(), left);
+        assert_eq!(cloud.local.struck(), [Struck { call: 1, action: "create", address: "vpc.main".to_owned() }]);
+    }
 }
 
 #[tokio::test]
