@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, tags::Retag},
+    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Sort, tags::Retag},
     kind::{Kind, Live},
     local::Local,
     resource::{Changed, Cx, OnDelete, Tags},
@@ -50,6 +50,9 @@ impl Call {
         }
     }
 }
+
+/// How often the simulated cloud is asked when it throttles.
+const READS: usize = 5;
 
 impl Cloud {
     /// The account in use.
@@ -111,7 +114,16 @@ impl Cloud {
     pub async fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Live>> {
         match self {
             Cloud::Aws(aws) => (kind.list)(aws, scope).await,
-            Cloud::Local(local) => local.list(kind, scope).await,
+            Cloud::Local(local) => {
+                // As the SDK does: reads that are throttled are made again before anybody hears of it.
+                for _ in 1..READS {
+                    match local.list(kind, scope).await {
+                        Err(error) if error.sort == Sort::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
+                        ended => return ended,
+                    }
+                }
+                local.list(kind, scope).await
+            }
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Kind {
     pub data: Data,
     /// See [`Resource::PROTECTION`].
     pub protection: Option<&'static str>,
+    /// See [`Resource::HELD`].
+    pub held: bool,
     /// JSON schema of the spec.
     pub schema: fn() -> Schema,
     /// JSON schema of the outputs.
@@ -119,6 +121,7 @@ impl Kind {
             usual: R::USUAL,
             data: R::DATA,
             protection: R::PROTECTION,
+            held: R::HELD,
             schema: || schema_for!(R),
             outputs_schema: || schema_for!(R::Outputs),
             parse: parse::<R>,

@@ -14,6 +14,7 @@ pub mod kind;
 pub mod local;
 pub mod permissions;
 pub mod plan;
+pub mod rehearse;
 pub mod report;
 pub mod resource;
 pub mod resources;

@@ -55,6 +55,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const DATA: Data = Data::None;
     /// The boolean field with which AWS itself refuses deletion.
     const PROTECTION: Option<&'static str> = None;
+    /// Whether AWS refuses to delete one while another resource refers to it.
+    const HELD: bool = true;
     /// What others may read as `{{ type.name.output }}`, besides `id`. A field `arn`, where there is one, is the ARN.
     type Outputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 

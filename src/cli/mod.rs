@@ -15,6 +15,7 @@ mod outputs;
 mod plan;
 mod policy;
 mod refusal;
+mod rehearse;
 mod rollback;
 mod saved;
 mod schema;
@@ -70,6 +71,8 @@ enum Command {
     Drift(drift::Arguments),
     /// List what was done to the stack, show one revision, or compare two.
     History(history::Arguments),
+    /// Carry the plan out on the simulated cloud with every call going wrong, and say what would be left.
+    Rehearse(rehearse::Arguments),
     /// Show the resources a definition stands for, or what is there.
     Show(show::Arguments),
     /// Print the stack's outputs.
@@ -218,6 +221,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Import(arguments) => import::run(&arguments).await,
         Command::Drift(arguments) => drift::run(&arguments).await,
         Command::History(arguments) => history::run(&arguments).await,
+        Command::Rehearse(arguments) => rehearse::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Graph(arguments) => graph::run(&arguments).await,
         Command::Explain { code } => Ok(explain::run(&code)),

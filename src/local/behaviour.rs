@@ -35,6 +35,8 @@ pub enum Settle {
 pub struct Faults {
     /// Mutating calls refused before they take effect.
     pub refuse: BTreeSet<u64>,
+    /// From this mutating call on all are refused: the credentials have expired, or the right to use them.
+    pub refuse_from: Option<u64>,
     /// Mutating calls that take effect and whose answer is lost.
     pub lose: BTreeSet<u64>,
     /// Mutating calls before which the process dies.
@@ -143,14 +145,15 @@ impl Calls {
         self.read(faults)?;
         self.mutating += 1;
         let k = self.mutating;
-        if [&faults.crash_before, &faults.refuse, &faults.crash_after, &faults.lose].iter().any(|struck| struck.contains(&k)) {
+        let refused = faults.refuse.contains(&k) || faults.refuse_from.is_some_and(|first| k >= first);
+        if refused || [&faults.crash_before, &faults.crash_after, &faults.lose].iter().any(|struck| struck.contains(&k)) {
             let (action, address) = about();
             self.struck.push(Struck { call: k, action, address });
         }
         if faults.crash_before.contains(&k) {
             return Err(self.die(faults));
         }
-        if faults.refuse.contains(&k) {
+        if refused {
             return Err(Error::new(Sort::Refused, "InjectedFault", format!("mutating call {k} is refused, as asked for")));
         }
         Ok(if faults.crash_after.contains(&k) {

@@ -211,7 +211,7 @@ impl Local {
                 return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
             }
             let users = state.users_of(entry);
-            if let Some(user) = users.first() {
+            if let Some(user) = users.first().filter(|_| kind.held) {
                 return Err(rules::in_use(kind, id, &described(state, user), users.len() - 1));
             }
             entry.deleted = Some((time.now, time.now + millis(self.time_to_delete(kind))));

@@ -21,6 +21,7 @@ use crate::{
     discover::{World, kind_of, visible_tags},
     kind::{Kind, Live},
     resource::{Data, OnDelete, Phase, Tags},
+    resources,
     stack::{Address, Declared, Stack},
     types::expression,
 };
@@ -315,7 +316,7 @@ pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &st
 fn assembled(
     stack: &Stack,
     changes: BTreeMap<Address, Change>,
-    obstacles: Vec<Obstacle>,
+    mut obstacles: Vec<Obstacle>,
     world: &World,
     region: &str,
     account: &str,
@@ -323,7 +324,8 @@ fn assembled(
 ) -> Plan {
     let mut changes: Vec<Change> = changes.into_values().collect();
     let warnings = world.warnings.iter().cloned().chain(changes.iter().filter_map(in_trouble)).collect();
-    let (build, clear) = order::order(stack, &mut changes, way);
+    let order::Order { build, clear, held } = order::order(stack, &mut changes, way);
+    obstacles.extend(held.into_iter().map(|(used, user)| in_the_way(&changes[used], &changes[user])));
     Plan {
         stack: stack.name.clone(),
         environment: stack.environment.clone(),
@@ -355,6 +357,22 @@ fn foreign(foreign: &Foreign) -> Obstacle {
         message: format!("`{}` {whose}", foreign.id),
         help: format!("give `{}` another name, or remove the existing one", foreign.address),
         adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
+    }
+}
+
+/// What can't stand beside its replacement, and can't go because something uses it.
+fn in_the_way(used: &Change, user: &Change) -> Obstacle {
+    let address = &used.address;
+    let named = resources::kind(&address.kind).is_some_and(|kind| kind.naming.is_some());
+    let help = if named {
+        format!("give `{address}` another name: then the new one comes first")
+    } else {
+        format!("let `{}` do without `{address}` and apply that first", user.address)
+    };
+    Obstacle {
+        address: address.clone(),
+        message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", user.address),
+        help,
     }
 }
 

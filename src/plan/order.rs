@@ -18,8 +18,11 @@ use petgraph::{
     visit::{Topo, Walker},
 };
 
+use serde_json::Value;
+
 use super::{Action, Change, First, Op, Step};
 use crate::{
+    resources::kind,
     stack::{Address, Stack},
     types::expression,
 };
@@ -45,8 +48,18 @@ pub enum Way {
     Back,
 }
 
+/// The order of a plan's steps.
+pub struct Order {
+    /// What comes before the pivot.
+    pub build: DiGraph<Step, ()>,
+    /// What comes after it.
+    pub clear: DiGraph<Step, ()>,
+    /// What must go first but can't, and what stays and refers to it: indexes of changes.
+    pub held: Vec<(usize, usize)>,
+}
+
 /// Makes the two graphs, and settles which half of each replacement comes first.
-pub fn order(stack: &Stack, changes: &mut [Change], way: Way) -> (DiGraph<Step, ()>, DiGraph<Step, ()>) {
+pub fn order(stack: &Stack, changes: &mut [Change], way: Way) -> Order {
     let users = live_users(stack, changes);
     spread_old_first(changes, &users);
     let mut build = DiGraph::new();
@@ -96,8 +109,49 @@ pub fn order(stack: &Stack, changes: &mut [Change], way: Way) -> (DiGraph<Step, 
             }
         }
     }
+    let mut held = Vec::new();
+    for (used, user) in holders(changes) {
+        let Some(goes) = early.get(&used) else { continue };
+        let declared = stack.resources.get(&changes[user].address);
+        match made.get(&user).filter(|_| declared.is_some_and(|declared| !declared.needs.contains(&changes[used].address))) {
+            Some(lets_go) => drop(build.update_edge(*lets_go, *goes, ())),
+            None => held.push((used, user)),
+        }
+    }
     break_cycles(&mut clear);
-    (build, clear)
+    Order { build, clear, held }
+}
+
+/// Pairs (used, user): the used one goes before a new one is there, the user stays and refers to it, and AWS minds.
+fn holders(changes: &[Change]) -> Vec<(usize, usize)> {
+    let goes = |change: &Change| change.first == Some(First::Old) && kind(&change.address.kind).is_some_and(|kind| kind.held);
+    let stays = |change: &Change| matches!(change.action, Action::None | Action::Update);
+    let mut holders = Vec::new();
+    for (used, gone) in changes.iter().enumerate().filter(|(_, change)| goes(change)) {
+        let Some(live) = &gone.before else { continue };
+        for (user, change) in changes.iter().enumerate().filter(|(_, change)| stays(change)) {
+            let refers = change
+                .before
+                .as_ref()
+                .is_some_and(|user| is_value(&user.spec, &live.id) || live.arn().is_some_and(|arn| is_value(&user.spec, arn)));
+            if refers {
+                holders.push((used, user));
+            }
+        }
+    }
+    holders
+}
+
+/// Whether a reference in `spec` has this value: names alone may mean another type's.
+fn is_value(spec: &Value, value: &str) -> bool {
+    match spec {
+        Value::Array(list) => list.iter().any(|spec| is_value(spec, value)),
+        Value::Object(map) => {
+            map.get("id").or_else(|| map.get("arn")).is_some_and(|id| map.len() == 1 && *id == *value)
+                || map.values().any(|spec| is_value(spec, value))
+        }
+        _ => false,
+    }
 }
 
 /// Two security groups made elsewhere may name each other. Deleting them has no order that we know: AWS's refusals decide.

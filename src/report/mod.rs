@@ -6,6 +6,7 @@ pub mod history;
 pub mod json;
 pub mod plan;
 pub mod progress;
+pub mod rehearsal;
 pub mod stats;
 mod style;
 pub mod time;

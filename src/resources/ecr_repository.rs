@@ -143,6 +143,7 @@ impl Resource for EcrRepository {
     const NAME: Option<Naming> = Some(Naming { max: 256, lower: true, prefix: "" });
     const ARN: Option<&'static str> = Some("ecr:repository/");
     const DATA: Data = Data::Contents;
+    const HELD: bool = false;
     const ACTIONS: Actions = Actions::on("ecr:repository/{name}")
         .read(&["ecr:GetLifecyclePolicy", "ecr:ListImages", "ecr:ListTagsForResource"])
         .create(&["ecr:CreateRepository"])

@@ -123,6 +123,7 @@ impl Resource for KmsKey {
     const NAME: Option<Naming> = Some(Naming { max: 256, lower: false, prefix: "alias/" });
     const ARN: Option<&'static str> = Some("kms:key/");
     const DATA: Data = Data::Window;
+    const HELD: bool = false;
     const ACTIONS: Actions = Actions::on("kms:key/*")
         .list(&["kms:ListAliases", "kms:ListKeys"])
         .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])

@@ -58,6 +58,7 @@ impl Resource for NatGateway {
     const REPLACE: &'static [&'static str] = &["/subnet", "/elastic_ip", "/connectivity", "/private_ip"];
     const EXCLUSIVE: &'static [&'static str] = &["/elastic_ip", "/private_ip"];
     const USUAL: Duration = Duration::from_secs(90);
+    const HELD: bool = false;
     const ACTIONS: Actions = Actions::on("ec2:natgateway/*")
         .list(&["ec2:DescribeNatGateways"])
         .create(&["ec2:CreateNatGateway"])

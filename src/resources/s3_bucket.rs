@@ -87,6 +87,7 @@ impl Resource for S3Bucket {
     const TAGS_ON_CREATE: bool = false;
     const ARN: Option<&'static str> = Some("s3:");
     const DATA: Data = Data::Contents;
+    const HELD: bool = false;
     const ACTIONS: Actions = Actions::on("s3:{name}")
         .list(&["s3:ListAllMyBuckets"])
         .read(&[

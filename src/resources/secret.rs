@@ -103,6 +103,7 @@ impl Resource for Secret {
     const NAME: Option<Naming> = Some(Naming { max: 512, lower: false, prefix: "" });
     const ARN: Option<&'static str> = Some("secretsmanager:secret:");
     const DATA: Data = Data::Window;
+    const HELD: bool = false;
     const ACTIONS: Actions = Actions::on("secretsmanager:secret:{name}*")
         .list(&["secretsmanager:ListSecrets"])
         .read(&["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"])

@@ -82,6 +82,7 @@ impl<'de> Deserialize<'de> for Address {
 }
 
 /// One resource of the definition, in canonical form.
+#[derive(Clone)]
 pub struct Declared {
     /// Its address.
     pub address: Address,
@@ -100,6 +101,7 @@ pub struct Declared {
 }
 
 /// A compiled stack for one environment.
+#[derive(Clone)]
 pub struct Stack {
     /// Name of the stack.
     pub name: String,

@@ -18,6 +18,7 @@ mod policy;
 mod proxy;
 mod recorded;
 mod saved;
+mod rehearse;
 mod script;
 mod standin;
 mod types;

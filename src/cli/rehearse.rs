@@ -1,0 +1,116 @@
+//! `acme rehearse`: the plan on the simulated cloud, with everything going wrong that can.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use super::{DONE, Global, INTERRUPTED, LEFT, Output, Target, apply, context::Context};
+use crate::{
+    backend::Consent,
+    cloud::Cloud,
+    plan::Goal,
+    rehearse::{Fault, Rehearsal, Report, Seed},
+    report::{self, Style},
+    run::Unfinished,
+};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Rehearse the deletion of everything.
+    #[arg(long)]
+    destroy: bool,
+    /// What goes wrong with each call.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Mode::Refuse, Mode::Lost, Mode::Crash, Mode::Stuck])]
+    modes: Vec<Mode>,
+    /// How many cases run at once [default: one per processor].
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Throttle every N-th call as well.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    throttle: Option<u64>,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// The call is refused.
+    Refuse,
+    /// The call takes effect, but its answer is lost.
+    Lost,
+    /// acme dies before the call, and after it; then `apply`, and `rollback`.
+    Crash,
+    /// The call is refused, and half of what would undo the run; then `apply`, and `rollback`.
+    Stuck,
+}
+
+impl Mode {
+    fn faults(self) -> &'static [Fault] {
+        match self {
+            Mode::Refuse => &[Fault::Refused],
+            Mode::Lost => &[Fault::Lost],
+            Mode::Crash => &[Fault::CrashedBefore, Fault::CrashedAfter],
+            Mode::Stuck => &[Fault::Stuck],
+        }
+    }
+}
+
+pub async fn run(arguments: &Arguments) -> Result<u8> {
+    let global = &arguments.global;
+    let context = Context::open(&arguments.target, global).await?;
+    let backend = context.session.backend(global, &context.account, Consent::Nothing).await?.backend;
+    if !Unfinished::read(&context.session.history(&backend)).await?.chain.is_empty() {
+        bail!("the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes next then");
+    }
+    let plan = context.plan(if arguments.destroy { Goal::Destroy } else { Goal::Apply }).await?;
+    if !plan.obstacles.is_empty() {
+        apply::show(&plan, global)?;
+    }
+    let faults: Vec<Fault> = arguments.modes.iter().flat_map(|mode| mode.faults()).copied().collect();
+    let seed = match &*context.session.cloud {
+        Cloud::Local(local) => Seed::Local(local),
+        Cloud::Aws(_) => Seed::World(&context.world),
+    };
+    let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
+    let rehearsal = Rehearsal::new(context.session.stack.clone(), goal, &plan, seed, arguments.throttle)?;
+    let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let (report, interrupted) = rehearsed(rehearsal, faults, jobs).await?;
+    match global.output {
+        Output::Text => report::data(&report::rehearsal::render(&plan, &report)),
+        Output::Json => {
+            report::data(&format!("{}\n", serde_json::to_string_pretty(&report::rehearsal::json(&plan, &report))?));
+        }
+    }
+    context.session.stats(global);
+    Ok(match report.failures.is_empty() {
+        _ if interrupted => INTERRUPTED,
+        true => DONE,
+        false => LEFT,
+    })
+}
+
+/// Runs it beside the runtime, as it has runtimes of its own. Stops where the user asks to: then the report is of a part.
+async fn rehearsed(rehearsal: Rehearsal, faults: Vec<Fault>, jobs: NonZeroUsize) -> Result<(Report, bool)> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let mut running = tokio::task::spawn_blocking(move || rehearsal.run(&faults, jobs, &stopped));
+    let report = tokio::select! {
+        report = &mut running => report??,
+        _ = tokio::signal::ctrl_c() => {
+            report::talk(&format!("{} this is of what was rehearsed so far.", Style::Changed.of("Stopped:")));
+            stop.store(true, Ordering::Relaxed);
+            running.await??
+        }
+    };
+    Ok((report, stop.load(Ordering::Relaxed)))
+}

@@ -1,0 +1,136 @@
+//! What a rehearsal found, as text and as JSON, format `acme-rehearsal/1`.
+
+use std::fmt::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::Style;
+use crate::{
+    plan::{Action, Plan},
+    rehearse::{Difference, Failure, Fault, Report, Tally, Then},
+};
+
+/// Failures shown as text; JSON has them all.
+const SHOWN: usize = 12;
+
+/// The whole report, readable in 80 columns.
+pub fn render(plan: &Plan, report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_report(&mut out, plan, report);
+    out
+}
+
+fn write_report(out: &mut String, plan: &Plan, report: &Report) -> fmt::Result {
+    let calls =
+        if report.calls == 1 { "1 call that changes something".into() } else { format!("{} calls that change something", report.calls) };
+    let title = format!("{} ({}) in {}: {calls}", plan.stack, plan.environment, plan.region);
+    writeln!(out, "{}", Style::Heading.of(title))?;
+    writeln!(out, "  {:<46} {}", "What goes wrong, and what is done then", "Ends as it must")?;
+    for tally in &report.tallies {
+        let (all, passed) = (tally.cases, tally.passed());
+        let style = if passed == all { Style::Added } else { Style::Removed };
+        let what = what(tally.fault, tally.then);
+        writeln!(out, "  {what:<46} {}  {}", style.of(format!("{passed:>4} of {all:<4}")), Style::Faint.of(ends(tally)))?;
+    }
+    let anew: usize = report.tallies.iter().map(|tally| tally.anew).sum();
+    if anew > 0 {
+        writeln!(out, "In {anew} of them something was made anew: all is there, under another id.")?;
+    }
+    for (address, what) in irreversible(plan) {
+        writeln!(out, "{} {address}: {what}.", Style::Removed.of("Cannot be undone:"))?;
+    }
+    for failure in report.failures.iter().take(SHOWN) {
+        write_failure(out, failure)?;
+    }
+    if let Some(more) = report.failures.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        writeln!(out, "and {more} more; `-o json` lists all of them.")?;
+    }
+    Ok(())
+}
+
+/// Where the cases of one row ended, in words that fit beside it.
+fn ends(tally: &Tally) -> String {
+    match (tally.forward, tally.back) {
+        (0, 0) => String::new(),
+        (_, 0) => "went on".to_owned(),
+        (0, _) => "back".to_owned(),
+        (forward, back) => format!("{back} back, {forward} on"),
+    }
+}
+
+fn what(fault: Fault, then: Option<Then>) -> String {
+    let fault = match fault {
+        Fault::Nothing => "nothing",
+        Fault::Refused => "the call is refused",
+        Fault::Lost => "its answer is lost",
+        Fault::CrashedBefore => "acme dies before it",
+        Fault::CrashedAfter => "acme dies after it",
+        Fault::Stuck => "refused, and the way back too",
+    };
+    match then {
+        None => fault.to_owned(),
+        Some(Then::Apply) => format!("{fault}; `apply`"),
+        Some(Then::Rollback) => format!("{fault}; `rollback`"),
+    }
+}
+
+fn write_failure(out: &mut String, failure: &Failure) -> fmt::Result {
+    let what = what(failure.fault, failure.then);
+    match (failure.action, &failure.address) {
+        (Some(action), Some(address)) => {
+            writeln!(out, "{} {action} {address} (call {}): {what}", Style::Removed.of("Failed:"), failure.call)?;
+        }
+        _ if failure.fault == Fault::Nothing => writeln!(out, "{} with nothing going wrong", Style::Removed.of("Failed:"))?,
+        _ => writeln!(out, "{} call {}, never made: {what}", Style::Removed.of("Failed:"), failure.call)?,
+    }
+    writeln!(out, "  {}", failure.why)?;
+    for left in failure.left.iter().take(SHOWN) {
+        match left {
+            Difference::LeftOver { resource, id } => writeln!(out, "  left over: {resource} ({id})")?,
+            Difference::Missing { resource } => writeln!(out, "  missing: {resource}")?,
+            Difference::Differs { resource, at } => {
+                let fields: Vec<String> = at.iter().map(|at| at.trim_start_matches('/').replace('/', ".")).collect();
+                writeln!(out, "  differs: {resource}, in {}", fields.join(", "))?;
+            }
+        }
+    }
+    if let Some(more) = failure.left.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        writeln!(out, "  and {more} more")?;
+    }
+    Ok(())
+}
+
+/// What the plan cannot undo, in words.
+fn irreversible(plan: &Plan) -> impl Iterator<Item = (String, &str)> {
+    let changes = plan.changes.iter().filter(|change| change.action != Action::None);
+    changes.filter_map(|change| Some((change.address.to_string(), change.irreversible.as_deref()?)))
+}
+
+/// The whole report.
+pub fn json(plan: &Plan, report: &Report) -> Value {
+    let mode = |tally: &Tally| {
+        json!({
+            "fault": tally.fault,
+            "then": tally.then,
+            "cases": tally.cases,
+            "passed": tally.passed(),
+            "forward": tally.forward,
+            "back": tally.back,
+            "anew": tally.anew,
+        })
+    };
+    json!({
+        "format": "acme-rehearsal/1",
+        "stack": plan.stack,
+        "environment": plan.environment,
+        "region": plan.region,
+        "account": plan.account,
+        "summary": plan.summary(),
+        "calls": report.calls,
+        "passed": report.failures.is_empty(),
+        "modes": report.tallies.iter().map(mode).collect::<Vec<_>>(),
+        "failures": report.failures,
+        "irreversible": irreversible(plan).map(|(address, what)| json!({ "address": address, "what": what })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,219 @@
+//! Rehearsals through the command line: whatever goes wrong with whichever call, the stack ends as wanted or as before.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{
+    acme::{Acme, Done, stack, write},
+    flow::Edited,
+    standin::{Kind, Standin},
+};
+
+/// A rehearsal of what stands in a definition; every case must end as it must.
+#[track_caller]
+fn rehearsed(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value {
+    let done = acme.run("rehearse", path, &[&["-o", "json"], more].concat());
+    let report: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{what}: no JSON ({error}):\n{}", done.screen()));
+    let modes = report["modes"].as_array().expect("modes");
+    for mode in modes {
+        let text = |key: &str| mode[key].as_str().unwrap_or("-").to_owned();
+        let (cases, passed) = (&mode["cases"], &mode["passed"]);
+        let (fault, then) = (text("fault"), text("then"));
+        eprintln!(
+            "{what}: {fault:<14} {then:<8} {passed} of {cases}: {} back, {} on, {} anew",
+            mode["back"], mode["forward"], mode["anew"]
+        );
+    }
+    assert_eq!(report["failures"], json!([]), "{what}: {:#}", report["failures"]);
+    assert_eq!((done.code, &report["passed"], &report["format"]), (0, &json!(true), &json!("acme-rehearsal/1")), "{}", done.stderr);
+    assert!(modes.iter().skip(1).all(|mode| mode["cases"] == report["calls"] && mode["passed"] == mode["cases"]), "{modes:?}");
+    report
+}
+
+fn local(folder: &Path) -> Acme {
+    Acme::local(&folder.join("cloud")).with(&["--env", "production"])
+}
+
+#[test]
+fn the_quickstart_from_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "staging"]);
+    let report = rehearsed(&acme, &stack("quickstart.yaml"), "quickstart", &[]);
+    assert_eq!(report["modes"].as_array().map(Vec::len), Some(9));
+    assert!(report["calls"].as_u64() > Some(15), "{report:#}");
+    let plan = acme.plan(&stack("quickstart.yaml"));
+    assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "the rehearsal touched the cloud: {:?}", plan.changes());
+}
+
+const SMALL: &str = "
+stack: small
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  security_group:
+    web: { vpc: main, ingress: [{ port: 443, cidr: 0.0.0.0/0 }] }
+    database: { vpc: main, ingress: [{ port: 5432, security_group: web }] }
+    alone: { vpc: main, ingress: [{ port: 22, security_group: database }] }
+  s3_bucket:
+    files: { name: small-files, on_delete: delete }
+  elastic_ip:
+    one: {}
+";
+
+/// An update, a replacement, a deletion and a new one at once.
+const EDITED: &str = "
+stack: small
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  security_group:
+    web: { vpc: main, name: small-another, ingress: [{ port: 443, cidr: 0.0.0.0/0 }] }
+    database: { vpc: main, ingress: [{ port: 3306, security_group: web }] }
+    alone: { vpc: main, description: Another one, ingress: [{ port: 22, security_group: database }] }
+  elastic_ip:
+    two: {}
+";
+
+/// The edited small stack and the acme whose cloud holds the first one.
+fn small(folder: &Path) -> (Acme, std::path::PathBuf) {
+    let acme = Acme::local(&folder.join("cloud"));
+    acme.apply(&write(folder, "stack.yaml", SMALL));
+    (acme, write(folder, "stack.yaml", EDITED))
+}
+
+#[test]
+fn an_edit_of_everything_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (acme, path) = small(folder.path());
+    let before = acme.plan(&path);
+    let report = rehearsed(&acme, &path, "small", &[]);
+    assert_eq!(report["irreversible"].as_array().map(Vec::len), Some(2), "{report:#}");
+    assert_eq!(before.0, acme.plan(&path).0, "the rehearsal touched the cloud");
+}
+
+#[test]
+fn every_third_call_is_throttled_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let (acme, path) = small(folder.path());
+    rehearsed(&acme, &path, "small, throttled", &["--throttle", "3", "--modes", "refuse,lost,stuck", "--jobs", "8"]);
+}
+
+#[test]
+fn the_deletion_of_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (acme, _) = small(folder.path());
+    rehearsed(&acme, &write(folder.path(), "stack.yaml", SMALL), "destroy", &["--destroy"]);
+}
+
+/// What is live comes from an endpoint, and what belongs to nobody here may be referred to.
+#[test]
+fn what_is_live_on_an_endpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let standin = Standin::start(Kind::Ministack);
+    let acme = Acme::on(&standin.url).with(&["--env", "staging"]);
+    let definition = std::fs::read_to_string(stack("quickstart.yaml")).unwrap().replace("region: eu-west-1", "region: us-east-1");
+    let path = write(folder.path(), "stack.yaml", &definition);
+    acme.apply(&path);
+    let before = standin.everything();
+    let edited = definition.replace("port: 443", "port: 8443").replace("api, web, worker", "api, web, batch");
+    let path = write(folder.path(), "stack.yaml", &edited);
+    let report = rehearsed(&acme, &path, "endpoint", &["--modes", "refuse,crash"]);
+    assert_eq!(report["summary"], acme.plan(&path).0["summary"]);
+    assert_eq!(standin.everything(), before, "the rehearsal touched the endpoint");
+}
+
+#[test]
+fn the_screens_of_a_rehearsal() {
+    let folder = tempfile::tempdir().unwrap();
+    let (acme, path) = small(folder.path());
+    let shown = |done: &Done| {
+        assert!(done.stdout.lines().all(|line| line.chars().count() <= 80), "{}", done.stdout);
+        format!("$? = {}\n{}{}", done.code, done.stdout, done.stderr)
+    };
+    insta::assert_snapshot!("rehearsal", shown(&acme.run("rehearse", &path, &["--modes", "refuse,lost,crash,stuck"])));
+    acme.apply(&path);
+    insta::assert_snapshot!("rehearsal_of_nothing", shown(&acme.run("rehearse", &path, &[])));
+}
+
+/// AWS would refuse it for as long as anybody waits.
+#[test]
+fn what_must_go_first_but_is_used_blocks_the_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let (acme, _) = small(folder.path());
+    let text = SMALL.replace("web: { vpc: main,", "web: { vpc: main, description: Another one,");
+    let blocked = acme.run("rehearse", &write(folder.path(), "stack.yaml", &text), &[]);
+    assert_eq!(blocked.code, 1);
+    insta::assert_snapshot!(blocked.stdout);
+    // What lets go of it in the same plan does so first.
+    let text = text.replace("ingress: [{ port: 5432, security_group: web }]", "ingress: [{ port: 5432, cidr: 10.0.0.0/16 }]");
+    rehearsed(&acme, &write(folder.path(), "stack.yaml", &text), "let go", &[]);
+}
+
+#[test]
+fn an_unfinished_run_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let broken = SMALL.replace("database: { vpc: main,", "database: { vpc: { id: vpc-0123456789abcdef0 },");
+    let path = write(folder.path(), "stack.yaml", &broken);
+    assert_eq!(acme.run("apply", &path, &["--yes", "--no-rollback"]).code, 3);
+    let refused = acme.run("rehearse", &path, &[]);
+    assert_eq!(refused.code, 1, "{}", refused.screen());
+    assert!(refused.stderr.contains("the last run did not finish"), "{}", refused.stderr);
+}
+
+/// What the simulated cloud refuses in any case is told as the one thing that went wrong.
+#[test]
+fn a_plan_that_does_not_go_through_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let broken = SMALL.replace("database: { vpc: main,", "database: { vpc: { id: vpc-0123456789abcdef0 },");
+    let done = acme.run("rehearse", &write(folder.path(), "stack.yaml", &broken), &[]);
+    insta::assert_snapshot!(format!("$? = {}\n{}", done.code, done.screen()));
+}
+
+/// Every call of the reference stack, from nothing and for edits of every sort, in every way: takes minutes.
+/// `cargo test --test it -- --ignored --nocapture every_call_of_the_reference_stack` prints the counts.
+#[test]
+#[ignore = "takes minutes"]
+fn every_call_of_the_reference_stack() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = local(folder.path()).with(&["--jobs", "6"]);
+    let reference = stack("reference.yaml");
+    rehearsed(&acme, &reference, "from nothing", &[]);
+    local(folder.path()).apply(&reference);
+    type Edit = fn(&mut Edited);
+    let update: Edit = |s| {
+        s.set("/network/security_groups/database/ingress/1/cidr", json!("10.0.0.0/17"));
+        s.set("/cluster/log_types", json!(["api", "audit"]));
+        s.set("/dns/records/mail/values/0", json!("20 mail.example.com"));
+        s.set("/registries/service/keep_last", json!(20));
+        s.set("/tags/team", json!("shop"));
+    };
+    let replacement: Edit = |s| {
+        let application = s.at("/network/security_groups/application").as_object_mut().expect("a group");
+        application.insert("name".into(), json!("reference-another"));
+        s.set("/load_balancers/web/target_groups/shop", json!({ "name": "reference-other", "port": 8081, "target_type": "ip" }));
+        s.set("/environments/production/instance_type", json!("m7i.large"));
+    };
+    let deletion: Edit = |s| {
+        s.set("/registries/service/for_each", json!(["cart", "gateway", "order", "payment"]));
+        for (section, name) in [("/dns/records", "mail"), ("/firewall", "web"), ("", "secrets"), ("", "storage")] {
+            s.at(section).as_object_mut().expect("a section").remove(name);
+        }
+    };
+    let nat: Edit = |s| s.set("/environments/production/nat", json!("single"));
+    let edits: [(&str, &[Edit]); 5] = [
+        ("an update", &[update]),
+        ("a replacement", &[replacement]),
+        ("a deletion", &[deletion]),
+        ("one NAT gateway", &[nat]),
+        ("a mix of all", &[update, replacement, deletion, nat]),
+    ];
+    for (what, edits) in edits {
+        let mut edited = Edited::of(&reference);
+        edits.iter().for_each(|edit| edit(&mut edited));
+        rehearsed(&acme, &edited.path(), what, &[]);
+        rehearsed(&acme, &edited.path(), &format!("{what}, throttled"), &["--throttle", "3", "--modes", "refuse,lost,stuck"]);
+    }
+}
