@@ -90,12 +90,15 @@ pub fn owner(tags: &Tags) -> Option<String> {
     tags.get(STACK).map(|stack| format!("{stack}{environment}"))
 }
 
-/// How far a live resource is from what is wanted: of two with the same marks the nearer one is kept.
+/// How far a live resource is from what is wanted: of two with the same marks the nearer one is kept. One that can become what is
+/// wanted is nearer than one that would have to be replaced.
 fn distance(wanted: Option<&Declared>, live: &Live) -> usize {
-    let failed = if matches!(live.phase, Phase::Failed(_)) { 1000 } else { 0 };
+    let failed = if matches!(live.phase, Phase::Failed(_)) { 10_000 } else { 0 };
     failed
         + wanted.map_or(0, |declared| {
-            super::diff(&declared.spec, &live.spec, &[], super::Nulls::LeftToAws).iter().filter(|field| !field.later).count()
+            let kind = declared.kind;
+            let fields = super::diff(&declared.spec, &(kind.align)(&declared.spec, &live.spec), kind.replace, super::Nulls::LeftToAws);
+            fields.iter().filter(|field| !field.later).map(|field| if field.forces_replacement { 100 } else { 1 }).sum()
         })
 }
 
