@@ -50,7 +50,7 @@ enum Mode {
     Lost,
     /// acme dies before the call, and after it; then `apply`, and `rollback`.
     Crash,
-    /// The call is refused, and half of what would undo the run; then `apply`, and `rollback`.
+    /// The call is refused, and what would undo the run, too, all of it or half; then `apply`, and `rollback`.
     Stuck,
 }
 

@@ -37,8 +37,12 @@ fn write_report(out: &mut String, plan: &Plan, report: &Report) -> fmt::Result {
     if anew > 0 {
         writeln!(out, "In {anew} of them something was made anew: all is there, under another id.")?;
     }
-    for (address, what) in irreversible(plan) {
-        writeln!(out, "{} {address}: {what}.", Style::Removed.of("Cannot be undone:"))?;
+    let irreversible: Vec<_> = irreversible(plan).collect();
+    if !irreversible.is_empty() {
+        writeln!(out, "{}", Style::Removed.of("Cannot be undone:"))?;
+    }
+    for (address, what) in irreversible {
+        writeln!(out, "  {address}: {what}")?;
     }
     for failure in report.failures.iter().take(SHOWN) {
         write_failure(out, failure)?;
@@ -66,7 +70,7 @@ fn what(fault: Fault, then: Option<Then>) -> String {
         Fault::Lost => "its answer is lost",
         Fault::CrashedBefore => "acme dies before it",
         Fault::CrashedAfter => "acme dies after it",
-        Fault::Stuck => "refused, and the way back too",
+        Fault::Stuck => "refused, and so is the way back",
     };
     match then {
         None => fault.to_owned(),

@@ -129,9 +129,11 @@ fn the_screens_of_a_rehearsal() {
     let (acme, path) = small(folder.path());
     let shown = |done: &Done| {
         assert!(done.stdout.lines().all(|line| line.chars().count() <= 80), "{}", done.stdout);
-        format!("$? = {}\n{}{}", done.code, done.stdout, done.stderr)
+        let text = format!("$? = {}\n{}{}", done.code, done.stdout, done.stderr);
+        // How often the new id is another one depends on what runs at once.
+        regex_lite::Regex::new(r"In \d+ of them").unwrap().replace(&text, "In … of them").into_owned()
     };
-    insta::assert_snapshot!("rehearsal", shown(&acme.run("rehearse", &path, &["--modes", "refuse,lost,crash,stuck"])));
+    insta::assert_snapshot!("rehearsal", shown(&acme.run("rehearse", &path, &["--modes", "refuse,lost,crash"])));
     acme.apply(&path);
     insta::assert_snapshot!("rehearsal_of_nothing", shown(&acme.run("rehearse", &path, &[])));
 }
