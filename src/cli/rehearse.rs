@@ -70,7 +70,10 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let context = Context::open(&arguments.target, global).await?;
     let backend = context.session.backend(global, &context.account, Consent::Nothing).await?.backend;
     if !Unfinished::read(&context.session.history(&backend)).await?.chain.is_empty() {
-        refuse!("unfinished-run", "the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes next then");
+        refuse!(
+            "unfinished-run",
+            "the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes next then"
+        );
     }
     let plan = context.plan(if arguments.destroy { Goal::Destroy } else { Goal::Apply }).await?;
     if !plan.obstacles.is_empty() {

@@ -109,7 +109,8 @@ impl<'a> Lost<'a> {
             let gone = |before: &&Live| live.get(address).is_none_or(|live| live.id != before.id);
             let Some(before) = target.before.as_ref().filter(gone) else { continue };
             lost.resources.insert(address, before);
-            for (output, text) in [("id", Some(before.id.as_str())), ("arn", before.arn())] {
+            let arn = before.arn().filter(|arn| *arn != before.id);
+            for (output, text) in [("id", Some(before.id.as_str())), ("arn", arn)] {
                 let Some(text) = text.filter(|text| !is_named(before, text)) else { continue };
                 let reference = format!("${{{address}.{output}}}");
                 let known = lost.references.entry(text);

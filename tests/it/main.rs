@@ -18,6 +18,7 @@ mod policy;
 mod proxy;
 mod recorded;
 mod rehearse;
+mod rehearse;
 mod saved;
 mod script;
 mod standin;
