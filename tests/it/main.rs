@@ -18,7 +18,6 @@ mod policy;
 mod proxy;
 mod recorded;
 mod rehearse;
-mod rehearse;
 mod saved;
 mod script;
 mod standin;
