@@ -35,8 +35,9 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<Do
     writer.everything(&["sts:GetCallerIdentity", "tag:GetResources"]);
     for kind in KINDS {
         let declared: Vec<&Declared> = stack.resources.values().filter(|declared| declared.kind.name == kind.name).collect();
-        // The tagging API does not tell whether there are any of these, so they are always looked for.
-        let looked_for = kind.arn.is_none() && kind.parent.is_none();
+        // The tagging API does not tell whether there are any of these, so they are looked for wherever they could be.
+        let has = |name: &str| stack.resources.values().any(|declared| declared.kind.name == name);
+        let looked_for = kind.arn.is_none() && kind.parent.is_none_or(has);
         if looked_for || !declared.is_empty() {
             writer.reads(kind, &declared);
         }
