@@ -2,11 +2,13 @@
 
 use std::fs;
 
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 
-use crate::history::without_by;
-
-use super::{Bench, addresses, cases};
+use super::{AFTER, Bench, addresses, cases};
+use crate::{acme::write, history::without_by};
 
 /// How the journal of a crashed run is found.
 #[derive(Clone, Debug)]
@@ -15,6 +17,14 @@ enum Damage {
     Flip(f64),
     Gone,
     AllGone,
+}
+
+impl Bench {
+    /// Takes types off what the stack shall be.
+    fn without(&self, types: &[&str]) {
+        let lines = AFTER.lines().filter(|line| !types.iter().any(|name| line.trim().starts_with(&format!("{name}:"))));
+        write(self.folder.path(), "after.yaml", &lines.collect::<Vec<_>>().join("\n"));
+    }
 }
 
 fn damaged(bench: &Bench, damage: &Damage) {
@@ -44,14 +54,19 @@ fn a_damaged_journal_deletes_nothing() {
         1 => Just(Damage::Gone),
         1 => Just(Damage::AllGone),
     ];
-    cases(12)
+    // Every case is a handful of processes: one that fails is told as it is.
+    let config = Config { max_shrink_iters: 0, ..cases(12).config().clone() };
+    TestRunner::new(config)
         .run(&(1u64..10, damage), |(k, damage)| {
             let forward = applied.copy();
+            // What is in use by something that the journal does not tell of any more is waited for, for long, and then left.
+            forward.without(&["nat_gateway"]);
             forward.crash(&format!("crash-after:{k}"));
             // What the crashed run itself took away is not there to be spared.
             let crashed = forward.content();
             damaged(&forward, &damage);
             let back = forward.copy();
+            back.without(&["nat_gateway"]);
 
             let plan = forward.acme.plan(&forward.after);
             let done = forward.ends_right();
