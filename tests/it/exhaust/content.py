@@ -6,11 +6,13 @@ import re
 VOLATILE = {
     # When something happened,
     'CreateDate', 'CreateTime', 'CreatedAt', 'CreatedDate', 'CreatedTime', 'CreationDate', 'CreationTime', 'CreationTimestamp',
-    'InstanceCreateTime', 'LastAccessedDate', 'LastChangedDate', 'LastModifiedDate', 'LastUpdatedDate', 'LastModifiedTime', 'LatestRestorableTime', 'StartTime',
+    'InstanceCreateTime', 'LastAccessedDate', 'LastChangedDate', 'LastModifiedDate', 'LastUpdatedDate', 'LastModifiedTime',
+    'LatestRestorableTime', 'StartTime',
     'IssuedAt', 'NotBefore', 'NotAfter', 'RoleLastUsed', 'UpdateDate', 'createdAt', 'modifiedAt', 'ValidTo',
     # what AWS draws for itself and nobody wrote,
     'AllocationId', 'AssociationId', 'CallerReference', 'CustomerOwnedIp', 'DbiResourceId', 'CurrentKeyMaterialId', 'ENI', 'LockToken',
-    'Main', 'NetworkInterfaceId', 'NetworkInterfaceIds', 'OwnerId', 'PrivateIp', 'PrivateIpAddress', 'PublicIp', 'RoleId', 'PolicyId', 'platformVersion',
+    'Main', 'NetworkInterfaceId', 'NetworkInterfaceIds', 'OwnerId', 'PrivateIp', 'PrivateIpAddress', 'PublicIp', 'RoleId', 'PolicyId',
+    'platformVersion',
     'InstanceProfileId', 'RouteTableAssociationId', 'SecurityGroupRuleId', 'SerialNumber', 'VersionIdsToStages', 'certificateAuthority',
     'endpoint', 'Endpoint', 'NameServers', 'DefaultVersionId', 'resources', 'ResponseMetadata', 'DnsEntries',
     # and what counts how often something was changed.
