@@ -8,10 +8,10 @@ use std::{
     },
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{DONE, Global, INTERRUPTED, LEFT, Output, Target, apply, context::Context};
+use super::{DONE, Global, INTERRUPTED, LEFT, Output, Target, apply, context::Context, refusal::refuse};
 use crate::{
     backend::Consent,
     cloud::Cloud,
@@ -70,11 +70,14 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let context = Context::open(&arguments.target, global).await?;
     let backend = context.session.backend(global, &context.account, Consent::Nothing).await?.backend;
     if !Unfinished::read(&context.session.history(&backend)).await?.chain.is_empty() {
-        bail!("the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes next then");
+        refuse!(
+            "unfinished-run",
+            "the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes then"
+        );
     }
     let plan = context.plan(if arguments.destroy { Goal::Destroy } else { Goal::Apply }).await?;
     if !plan.obstacles.is_empty() {
-        apply::show(&plan, global)?;
+        apply::show(&plan, &context.session, global)?;
     }
     let faults: Vec<Fault> = arguments.modes.iter().flat_map(|mode| mode.faults()).copied().collect();
     let seed = match &*context.session.cloud {

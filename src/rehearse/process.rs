@@ -15,7 +15,7 @@ use crate::{
     backend::Backend,
     cloud::Cloud,
     discover::discover,
-    execute,
+    execute::{self, Stop},
     history::History,
     journal::{Begin, FORMAT, Outcome},
     local::{Behaviour, Crash, Faults, Local, Struck},
@@ -152,7 +152,7 @@ impl Rehearsal {
         if plan.is_empty() && unfinished.chain.is_empty() {
             return Ok(How::Done);
         }
-        let way = Forward { stack: &self.stack, plan: &plan, world, nulls: Nulls::LeftToAws, roll_back: true };
+        let way = Forward { stack: &self.stack, plan: &plan, world, nulls: Nulls::LeftToAws, whole: true, roll_back: true };
         let ended = self.running(cloud, history, self.goal.command()).apply(way, &unfinished).await?;
         Ok(how(&ended))
     }
@@ -171,13 +171,13 @@ impl Rehearsal {
         Ok(how(&ended))
     }
 
-    fn running(&self, cloud: &Arc<Cloud>, history: History, command: &str) -> Run<impl Fn() -> bool> {
+    fn running(&self, cloud: &Arc<Cloud>, history: History, command: &str) -> Run {
         let (events, _) = mpsc::unbounded_channel();
         Run {
             cloud: cloud.clone(),
             history,
             lease: None,
-            interrupt: || false,
+            stop: Stop::never(),
             events,
             begin: Begin {
                 format: FORMAT.to_owned(),
