@@ -72,7 +72,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !Unfinished::read(&context.session.history(&backend)).await?.chain.is_empty() {
         refuse!(
             "unfinished-run",
-            "the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes next then"
+            "the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes then"
         );
     }
     let plan = context.plan(if arguments.destroy { Goal::Destroy } else { Goal::Apply }).await?;

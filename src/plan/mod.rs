@@ -370,11 +370,11 @@ fn in_the_way(used: &Change, user: &Change) -> Obstacle {
         format!("let `{}` do without `{address}` and apply that first", user.address)
     };
     Obstacle {
-        code: "in-the-way",
-        adoptable: None,
+        code: "held",
         address: address.clone(),
         message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", user.address),
         help,
+        adoptable: None,
     }
 }
 
