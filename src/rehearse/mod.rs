@@ -294,7 +294,9 @@ impl Fault {
             Fault::CrashedBefore => Faults { crash_before: one(), ..none },
             Fault::CrashedAfter => Faults { crash_after: one(), ..none },
             // To undo the calls so far takes about as many: every other time half of them go through.
-            Fault::Stuck => Faults { refuse: one(), refuse_from: Some(call + 1 + if call % 2 == 0 { call / 2 } else { 0 }), ..none },
+            Fault::Stuck => {
+                Faults { refuse: one(), refuse_from: Some(call + 1 + if call.is_multiple_of(2) { call / 2 } else { 0 }), ..none }
+            }
         }
     }
 
@@ -333,7 +335,7 @@ fn report(calls: u64, mut cases: Vec<Case>) -> Report {
     let mut failures = Vec::new();
     for case in cases {
         let (fault, then) = (case.fault, case.then);
-        if !tallies.last().is_some_and(|last| (last.fault, last.then) == (fault, then)) {
+        if tallies.last().is_none_or(|last| (last.fault, last.then) != (fault, then)) {
             tallies.push(Tally { fault, then, cases: 0, forward: 0, back: 0, anew: 0 });
         }
         let Some(tally) = tallies.last_mut() else { continue };

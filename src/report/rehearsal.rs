@@ -26,7 +26,7 @@ fn write_report(out: &mut String, plan: &Plan, report: &Report) -> fmt::Result {
         if report.calls == 1 { "1 call that changes something".into() } else { format!("{} calls that change something", report.calls) };
     let title = format!("{} ({}) in {}: {calls}", plan.stack, plan.environment, plan.region);
     writeln!(out, "{}", Style::Heading.of(title))?;
-    writeln!(out, "  {:<46} {}", "What goes wrong, and what is done then", "Ends as it must")?;
+    writeln!(out, "  {:<46} Ends as it must", "What goes wrong, and what is done then")?;
     for tally in &report.tallies {
         let (all, passed) = (tally.cases, tally.passed());
         let style = if passed == all { Style::Added } else { Style::Removed };

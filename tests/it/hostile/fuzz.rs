@@ -198,7 +198,7 @@ fn damaged_journals(mut runner: TestRunner) {
             let (whole, read) = (replay(&journal), replay(&edited(&journal, &edits)));
             prop_assert!(whole.damage.is_none());
             prop_assert!(whole.lines.starts_with(&read.lines), "something was read that was never written");
-            let (all, some) = (touched(&[whole.clone()]), touched(&[read]));
+            let (all, some) = (touched(std::slice::from_ref(&whole)), touched(&[read]));
             prop_assert!(some.keys().all(|address| all.contains_key(address)));
             Ok(())
         })
