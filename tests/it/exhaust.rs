@@ -295,8 +295,8 @@ resources:
   vpc: { main: { cidr: 10.0.0.0/16 } }
   subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: us-east-1a } }
   security_group:
-    web: { vpc: main, description: Web, ingress: [{ port: 443, cidr: 0.0.0.0/0 }] }
-    database: { vpc: main, ingress: [{ port: 5432, security_group: web }] }
+    web: { vpc: main, ingress: [{ port: 443, cidr: 0.0.0.0/0 }] }
+    database: { vpc: main, description: Data, ingress: [{ port: 5432, security_group: web }] }
   iam_role: { app: { trust: { services: [ec2.amazonaws.com] }, policies: [AmazonEC2ContainerRegistryReadOnly] } }
   s3_bucket: { files: { versioning: true, on_delete: delete } }
   dns_zone: { main: { domain: small.example.com } }
@@ -309,7 +309,7 @@ resources:
 fn small_edit() -> String {
     SMALL
         .replace("10 mail.example.com", "20 mail.example.com")
-        .replace("description: Web", "description: The web")
+        .replace("description: Data", "description: The data")
         .replace("ecr_repository: { app:", "ecr_repository: { other:")
         .replace("versioning: true", "versioning: false")
 }
