@@ -82,7 +82,7 @@ fn sentences(text: &str) -> Vec<&str> {
     let mut all = Vec::new();
     let mut start = 0;
     for (at, _) in text.match_indices(". ") {
-        if text[at + 2..].starts_with(|c: char| c.is_uppercase()) && text[start..at].matches('`').count() % 2 == 0 {
+        if text[at + 2..].starts_with(|c: char| c.is_uppercase()) && text[start..at].matches('`').count().is_multiple_of(2) {
             all.push(text[start..=at].trim());
             start = at + 2;
         }
