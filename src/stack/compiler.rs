@@ -36,6 +36,9 @@ const ROOM: usize = 1 << 28;
 /// What a value takes besides its text, roughly.
 const NODE: usize = 32;
 
+/// What an entry of a `for_each` takes, with its name and its place.
+const ENTRY: usize = 256;
+
 impl<'a> Compiler<'a> {
     /// Begins with the parsed text.
     pub fn new(source: &'a Source, spans: Spans) -> Compiler<'a> {
@@ -193,7 +196,7 @@ impl<'a> Compiler<'a> {
         let outer = self.templates.take_each();
         self.templates.put_each(outer.clone());
         for (each, value) in self.over(over, &below(&at, "for_each")) {
-            if !self.takes(NODE, &at) {
+            if !self.takes(ENTRY, &at) {
                 break;
             }
             self.templates.each(&each, &value);
