@@ -57,7 +57,7 @@ fn a_damaged_journal_deletes_nothing() {
     // Every case is a handful of processes: one that fails is told as it is.
     let config = Config { max_shrink_iters: 0, ..cases(12).config().clone() };
     TestRunner::new(config)
-        .run(&(1u64..10, damage), |(k, damage)| {
+        .run(&(1u64..9, damage), |(k, damage)| {
             let forward = applied.copy();
             // What is in use by something that the journal does not tell of any more is waited for, for long, and then left.
             forward.without(&["nat_gateway"]);
