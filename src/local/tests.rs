@@ -1,5 +1,6 @@
 use std::{fs, io::Write, sync::Arc};
 
+use serde_json::Map;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -7,6 +8,7 @@ use super::{made_up::Maker, shape::resolve, *};
 use crate::{
     aws::{ENVIRONMENT, Sort},
     resource::{OnDelete, Phase},
+    resources,
 };
 
 struct Cloud {

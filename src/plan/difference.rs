@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, Change, Nulls, Plan, Reason, Recorded, Target, change, diff, pair, set_fields, target_stack};
+use super::{
+    Action, Change, Nulls, Plan, Reason, Recorded, Target, diff, pair,
+    planner::{change, set_fields},
+    target_stack,
+};
 use crate::{
     discover::{World, visible_tags},
     kind::Live,

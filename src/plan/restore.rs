@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Plan, Planner, Reason, assembled, pair};
+use super::{
+    Plan, Reason, pair,
+    planner::{Planner, assembled},
+};
 use crate::{
     discover::{World, address_of, visible_tags},
     kind::Live,

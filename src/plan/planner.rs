@@ -1,0 +1,265 @@
+//! What becomes of each resource, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Action, Change, FieldDiff, First, Foreign, Goal, Nulls, Obstacle, Plan, Reason, diff, order, pair};
+use crate::{
+    discover::{World, kind_of, visible_tags},
+    kind::{Kind, Live},
+    resource::{Data, OnDelete, Phase},
+    resources,
+    stack::{Address, Declared, Stack},
+    types::expression,
+};
+
+/// Compares the definition with what is there. Pure: makes no call, reads no clock.
+pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &str) -> Plan {
+    let paired = pair::pair(stack, world);
+    let mut planner =
+        Planner { world: &paired, changes: BTreeMap::new(), obstacles: Vec::new(), nulls: Nulls::LeftToAws, fresh: BTreeSet::new() };
+    if goal == Goal::Apply {
+        planner.obstacles.extend(paired.foreign.iter().map(foreign));
+        for address in order::topological(stack) {
+            planner.declared(&stack.resources[&address]);
+        }
+    }
+    for (address, live) in &paired.live {
+        match (goal, stack.resources.get(address)) {
+            (Goal::Apply, Some(_)) => {}
+            (Goal::Apply, None) => planner.gone(address, live, None, Reason::NotDeclared),
+            (Goal::Destroy, declared) => planner.gone(address, live, declared, Reason::Destroyed),
+        }
+    }
+    for (number, live) in paired.left_over.iter().enumerate() {
+        let kind = live.kind.as_str();
+        planner.gone(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
+    }
+    let Planner { changes, obstacles, .. } = planner;
+    assembled(stack, changes, obstacles, world, region, account, order::Way::Forward)
+}
+
+pub(super) fn assembled(
+    stack: &Stack,
+    changes: BTreeMap<Address, Change>,
+    mut obstacles: Vec<Obstacle>,
+    world: &World,
+    region: &str,
+    account: &str,
+    way: order::Way,
+) -> Plan {
+    let mut changes: Vec<Change> = changes.into_values().collect();
+    let warnings = world.warnings.iter().cloned().chain(changes.iter().filter_map(in_trouble)).collect();
+    let order::Order { build, clear, held } = order::order(stack, &mut changes, way);
+    obstacles.extend(held.into_iter().map(|(used, user)| in_the_way(&changes[used], &changes[user])));
+    Plan {
+        stack: stack.name.clone(),
+        environment: stack.environment.clone(),
+        region: region.to_owned(),
+        account: account.to_owned(),
+        changes,
+        build,
+        clear,
+        obstacles,
+        warnings,
+    }
+}
+
+/// What holds data is not given up for an empty new one when AWS reports it as failed: what differs is brought, and may mend it.
+fn in_trouble(change: &Change) -> Option<String> {
+    let live = change.before.as_ref().filter(|_| matches!(change.action, Action::None | Action::Update))?;
+    let Phase::Failed(status) = &live.phase else { return None };
+    Some(format!("AWS reports `{status}` for `{}` ({}); what holds data is not replaced for that.", change.address, live.id))
+}
+
+fn foreign(foreign: &Foreign) -> Obstacle {
+    let whose = match &foreign.owner {
+        Some(owner) => format!("belongs to the stack {owner}"),
+        None => "exists but is not this stack's".to_owned(),
+    };
+    Obstacle {
+        code: "foreign",
+        address: foreign.address.clone(),
+        message: format!("`{}` {whose}", foreign.id),
+        help: format!("give `{}` another name, or remove the existing one", foreign.address),
+        adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
+    }
+}
+
+/// What can't stand beside its replacement, and can't go because something uses it.
+fn in_the_way(used: &Change, user: &Change) -> Obstacle {
+    let address = &used.address;
+    let named = resources::kind(&address.kind).is_some_and(|kind| kind.naming.is_some());
+    let help = if named {
+        format!("give `{address}` another name: then the new one comes first")
+    } else {
+        format!("let `{}` do without `{address}` and apply that first", user.address)
+    };
+    Obstacle {
+        code: "held",
+        address: address.clone(),
+        message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", user.address),
+        help,
+        adoptable: None,
+    }
+}
+
+/// What is planned so far.
+pub(super) struct Planner<'a> {
+    pub(super) world: &'a pair::Paired<'a>,
+    pub(super) changes: BTreeMap<Address, Change>,
+    pub(super) obstacles: Vec<Obstacle>,
+    pub(super) nulls: Nulls,
+    /// What was made by the very run that is undone.
+    pub(super) fresh: BTreeSet<Address>,
+}
+
+impl Planner<'_> {
+    /// A declared resource; what it needs has been planned before.
+    pub(super) fn declared(&mut self, declared: &Declared) {
+        let wanted = self.resolved(declared);
+        let change = match self.world.live.get(&declared.address) {
+            None => Change {
+                fields: set_fields(&wanted),
+                ..change(declared.address.clone(), declared.kind, Action::Create, Reason::NotThere, None)
+            },
+            Some(live) => self.compared(declared, &wanted, live),
+        };
+        self.changes.insert(declared.address.clone(), change);
+    }
+
+    fn compared(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
+        let kind = declared.kind;
+        let fields = diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace, self.nulls);
+        let before = visible_tags(&live.tags, &declared.tags);
+        let tags = (kind.taggable && before != declared.tags).then(|| (before, declared.tags.clone()));
+        let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.at.clone()).collect();
+        let (action, reason) = match &live.phase {
+            Phase::Failed(status) if kind.data == Data::None => (Action::Replace, Reason::Failed { status: status.clone() }),
+            _ if !forcing.is_empty() => (Action::Replace, Reason::CannotChange { fields: forcing }),
+            _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
+            _ => (Action::None, Reason::AsDeclared),
+        };
+        let mut change = Change { fields, tags, ..change(declared.address.clone(), kind, action, reason, Some(live)) };
+        change.on_delete = on_delete(kind, declared.on_delete, live);
+        if action == Action::Replace {
+            self.protect(&change, kind, live, true);
+            change.first = Some(if stands_beside(kind, wanted, &change.fields) { First::New } else { First::Old });
+            change.irreversible = irreversible(kind, change.on_delete, change.first);
+        }
+        change
+    }
+
+    /// A live resource that is no longer wanted.
+    pub(super) fn gone(&mut self, address: &Address, live: &Live, declared: Option<&Declared>, reason: Reason) {
+        let Ok(kind) = kind_of(live) else { return };
+        if self.fresh.contains(address) {
+            let change = Change { unprotect: true, ..change(address.clone(), kind, Action::Delete, reason, Some(live)) };
+            self.changes.insert(address.clone(), change);
+            return;
+        }
+        let on_delete = on_delete(kind, declared.and_then(|d| d.on_delete), live);
+        let retained = declared.and_then(|d| d.on_delete).or_else(|| marked(live)) == Some(OnDelete::Retain);
+        let action = if retained { Action::Forget } else { Action::Delete };
+        let mut change = change(address.clone(), kind, action, reason, Some(live));
+        change.on_delete = on_delete;
+        if action == Action::Delete {
+            change.irreversible = irreversible(kind, on_delete, None);
+            self.protect(&change, kind, live, declared.is_some());
+        }
+        self.changes.insert(address.clone(), change);
+    }
+
+    /// AWS's own deletion protection stops a plan before the first call.
+    fn protect(&mut self, change: &Change, kind: &Kind, live: &Live, declared: bool) {
+        let Some(pointer) = kind.protection else { return };
+        if live.spec.pointer(pointer) != Some(&Value::Bool(true)) {
+            return;
+        }
+        let field = pointer.trim_start_matches('/');
+        let address = &change.address;
+        let help = if declared {
+            format!("set `{field}: false` on `{address}`, apply that, and try again")
+        } else {
+            format!("declare `{address}` once more with `{field}: false`, apply that, and remove it then")
+        };
+        let message = format!("`{address}` ({}) is protected from deletion", live.id);
+        self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, adoptable: None });
+    }
+
+    /// The wanted spec with every reference that is known already, in canonical form.
+    fn resolved(&self, declared: &Declared) -> Value {
+        if declared.needs.is_empty() {
+            return declared.spec.clone();
+        }
+        let known = expression::resolve(&declared.spec, &|reference| {
+            let address = Address::new(reference.kind, reference.name);
+            let stays = self.changes.get(&address).is_some_and(|c| matches!(c.action, Action::None | Action::Update));
+            stays.then(|| self.world.live.get(&address)?.output(reference.output)).flatten()
+        });
+        (declared.kind.parse)(known.clone()).unwrap_or(known)
+    }
+}
+
+pub(super) fn change(address: Address, kind: &Kind, action: Action, reason: Reason, live: Option<&Live>) -> Change {
+    Change {
+        address,
+        action,
+        reason,
+        fields: Vec::new(),
+        tags: None,
+        by: None,
+        tags_by: BTreeMap::new(),
+        first: None,
+        id: live.map(|live| live.id.clone()),
+        on_delete: OnDelete::Delete,
+        before: live.cloned(),
+        unprotect: false,
+        irreversible: None,
+        usual_seconds: kind.usual.as_secs(),
+    }
+}
+
+/// Every field that a create sets.
+pub(super) fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
+    diff(wanted, &Value::Object(serde_json::Map::new()), &[], Nulls::LeftToAws)
+}
+
+/// Whether a new one can stand beside the old one: it keeps nothing that two can't share.
+fn stands_beside(kind: &Kind, wanted: &Value, fields: &[FieldDiff]) -> bool {
+    let kept = |pointer: &str| {
+        wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !fields.iter().any(|field| field.at.starts_with(pointer))
+    };
+    if kind.identity.iter().any(|pointer| fields.iter().any(|field| field.at == *pointer)) {
+        return true;
+    }
+    let name = kind.naming.map(|_| "/name");
+    !kind.exclusive.iter().copied().chain(name).any(kept) && kind.identity.is_empty() && kind.parent.is_none()
+}
+
+fn marked(live: &Live) -> Option<OnDelete> {
+    let text = live.tags.get(crate::aws::ON_DELETE)?;
+    serde_json::from_value(Value::String(text.clone())).ok()
+}
+
+/// What becomes of the data: what the definition says, else what the mark says, else the type's default.
+fn on_delete(kind: &Kind, declared: Option<OnDelete>, live: &Live) -> OnDelete {
+    declared.or_else(|| marked(live)).unwrap_or(match kind.data {
+        Data::None => OnDelete::Delete,
+        Data::Snapshot => OnDelete::Snapshot,
+        Data::Contents | Data::Window => OnDelete::Retain,
+    })
+}
+
+/// What is lost, in words.
+fn irreversible(kind: &Kind, on_delete: OnDelete, first: Option<First>) -> Option<String> {
+    match (kind.data, on_delete) {
+        (Data::Snapshot, OnDelete::Snapshot) => Some("its data is kept in a final snapshot only".into()),
+        (Data::Snapshot | Data::Contents, OnDelete::Delete) => Some("its data is deleted with it".into()),
+        (Data::Window, OnDelete::Delete) => Some("it is deleted after the shortest window AWS allows".into()),
+        (Data::Window, _) => Some("it is deleted after its recovery window".into()),
+        _ if first == Some(First::Old) => Some("the old one goes before the new one is there".into()),
+        _ => None,
+    }
+}
