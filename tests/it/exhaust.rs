@@ -2,8 +2,8 @@
 //! or what was asked for, and nothing else. Through the binary, over sockets, against ministack; looked at by boto3.
 //!
 //! `cargo test --release --test it -- --ignored exhaust --nocapture` does so at every write of the reference stack's first apply and of
-//! five edits, which takes a while; `EXHAUST=<names with commas>` picks scenarios, `EXHAUST_AT=<number>` one write. The ordinary run
-//! does it at some writes of a small stack.
+//! five edits, and again with every third call throttled, which takes a while; `EXHAUST=<names with commas>` picks scenarios,
+//! `EXHAUST_AT=<number>` one write. The ordinary run does it at some writes of a small stack.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -74,16 +74,18 @@ struct Tally {
 struct Place {
     standin: Standin,
     witness: Witness,
+    /// Every so many calls of a run are refused as too many.
+    throttle: Option<usize>,
 }
 
 impl Place {
-    fn start() -> Place {
+    fn start(throttle: Option<usize>) -> Place {
         let standin = Standin::start(Kind::Ministack);
         let mut witness = Witness::start(&standin.url, include_str!("exhaust/content.py"));
         // A first look has services make what every account holds.
         assert_eq!(witness.look(), json!({}), "a fresh account holds something");
         standin.save("nothing");
-        Place { standin, witness }
+        Place { standin, witness, throttle }
     }
 
     /// Makes what is there when a case begins, and gives the acme that remembers having made it.
@@ -121,7 +123,8 @@ impl Place {
             Mode::KilledBefore => Trouble::KillBefore(kill),
             Mode::KilledAfter => Trouble::KillAfter(kill),
         };
-        let proxy = Proxy::start(&self.standin.url, Faults { at_write: Some((case.at, trouble)), ..Faults::default() });
+        let throttled = Faults { throttle_every: self.throttle, ..Faults::default() };
+        let proxy = Proxy::start(&self.standin.url, Faults { at_write: Some((case.at, trouble)), ..throttled.clone() });
         let done = watched(&acme.at(&proxy.url), &scenario.to, &child);
         proxy.rest();
         let Some(call) = proxy.troubled() else {
@@ -139,6 +142,8 @@ impl Place {
                     return Err(told("the run", format!("it was not killed\n{}", done.screen())));
                 }
                 self.standin.save("crash");
+                let proxy = Proxy::start(&self.standin.url, throttled);
+                let acme = acme.at(&proxy.url);
                 let done = acme.twin().run("apply", &scenario.to, &["--yes"]);
                 let forward = self.expect(&done, 0, &right.after).map_err(|wrong| told("the next apply", wrong));
                 self.standin.load("crash");
@@ -230,6 +235,7 @@ impl fmt::Display for Tally {
 
 /// Tries every `step`-th write of a scenario in every mode, at all places at once. Gives what failed.
 fn exhaust(places: &mut [Place], scenario: &Scenario, more: &[&str], step: usize) -> Vec<String> {
+    let name = format!("{}{}", scenario.name, if places[0].throttle.is_some() { ", throttled" } else { "" });
     let right = places[0].undisturbed(scenario, more);
     let only: Option<usize> = std::env::var("EXHAUST_AT").ok().and_then(|at| at.parse().ok());
     let chosen = |mode: Mode, at: usize| only.map_or((at + mode as usize).is_multiple_of(step), |only| at == only);
@@ -254,7 +260,7 @@ fn exhaust(places: &mut [Place], scenario: &Scenario, more: &[&str], step: usize
                             tally.untroubled += usize::from(!troubled);
                         }
                         Err(wrong) => {
-                            let wrong = format!("{}, write {} of {} {:?}: {wrong}", scenario.name, case.at, right.writes, case.mode);
+                            let wrong = format!("{name}, write {} of {} {:?}: {wrong}", case.at, right.writes, case.mode);
                             eprintln!("{wrong}");
                             failed.lock().expect("the failures").push(wrong);
                         }
@@ -264,7 +270,7 @@ fn exhaust(places: &mut [Place], scenario: &Scenario, more: &[&str], step: usize
         }
     });
     for (mode, tally) in tallies.into_inner().expect("the tallies") {
-        eprintln!("{} ({} writes), {mode:?}: {tally}", scenario.name, right.writes);
+        eprintln!("{name} ({} writes), {mode:?}: {tally}", right.writes);
     }
     failed.into_inner().expect("the failures")
 }
@@ -272,10 +278,10 @@ fn exhaust(places: &mut [Place], scenario: &Scenario, more: &[&str], step: usize
 /// One at a time: each takes as many stand-ins as may run at once.
 static TURN: Mutex<()> = Mutex::new(());
 
-fn all_of(scenarios: &[Scenario], more: &[&str], workers: usize, step: usize) {
+fn all_of(scenarios: &[Scenario], more: &[&str], (workers, throttle): (usize, Option<usize>), step: usize) {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut places: Vec<Place> = thread::scope(|scope| {
-        let starting: Vec<_> = (0..workers).map(|_| scope.spawn(Place::start)).collect();
+        let starting: Vec<_> = (0..workers).map(|_| scope.spawn(move || Place::start(throttle))).collect();
         starting.into_iter().map(|place| place.join().expect("a place")).collect()
     });
     let picked = std::env::var("EXHAUST").unwrap_or_default();
@@ -326,19 +332,30 @@ fn small(folder: &Path) -> [Scenario; 2] {
 #[test]
 fn a_small_stack_survives_trouble_at_some_writes() {
     let folder = tempfile::tempdir().expect("a folder");
-    all_of(&small(folder.path()), &[], 2, 6);
+    all_of(&small(folder.path()), &[], (2, None), 6);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn exhaust_the_small_stack() {
     let folder = tempfile::tempdir().expect("a folder");
-    all_of(&small(folder.path()), &[], 4, 1);
+    all_of(&small(folder.path()), &[], (4, None), 1);
 }
 
 #[test]
 #[ignore = "takes many minutes"]
 fn exhaust_the_reference_stack() {
+    the_reference_stack((4, None));
+}
+
+/// Throttled runs mostly wait, so that more of them go side by side.
+#[test]
+#[ignore = "takes an hour"]
+fn exhaust_the_reference_stack_throttled() {
+    the_reference_stack((8, Some(3)));
+}
+
+fn the_reference_stack(workers: (usize, Option<usize>)) {
     let reference = stack("reference.yaml");
     let edited = |edits: &[fn(&mut Edited)]| {
         let mut edited = Edited::of(&reference);
@@ -370,5 +387,5 @@ fn exhaust_the_reference_stack() {
         Scenario { name, from, to, clears: *clears }
     };
     scenarios.extend(edits.iter().map(edit));
-    all_of(&scenarios, &["--env", "production"], 4, 1);
+    all_of(&scenarios, &["--env", "production"], workers, 1);
 }

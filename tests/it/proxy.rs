@@ -19,7 +19,7 @@ pub struct Faults {
     pub expire_from: Option<usize>,
     /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
     pub lag: BTreeMap<&'static str, Duration>,
-    /// What happens to one write, counted from 1.
+    /// What happens to one write, counted from 1; those that are throttled do not count.
     pub at_write: Option<(usize, Trouble)>,
 }
 
@@ -152,8 +152,10 @@ impl Shared {
                 return Err(ErrorKind::ConnectionAborted.into());
             }
             state.calls += 1;
-            state.writes += usize::from(write);
-            let trouble = self.faults.at_write.as_ref().filter(|(number, _)| write && *number == state.writes).map(|(_, trouble)| trouble);
+            let throttled = self.faults.throttle_every.is_some_and(|n| state.calls.is_multiple_of(n));
+            let counts = write && !throttled;
+            state.writes += usize::from(counts);
+            let trouble = self.faults.at_write.as_ref().filter(|(number, _)| counts && *number == state.writes).map(|(_, trouble)| trouble);
             if trouble.is_some() {
                 state.troubled = Some(format!("{service} {action}"));
             }

@@ -8,6 +8,8 @@ use acme::{
     backend::{Backend, Lease},
     history::History,
     journal::{replay, touched},
+    plan::Goal,
+    saved::Saved,
     stack::{Options, Source, load},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -215,6 +217,39 @@ fn damaged_journals(mut runner: TestRunner) {
         .expect("no bytes break it");
 }
 
+/// A plan of everything that is done to a resource, saved; and what that plan was.
+fn saved(bench: &Bench) -> String {
+    let out = bench.folder.path().join("plan.json");
+    bench.acme.run("plan", &bench.after, &["--out", &out.display().to_string()]).ok();
+    fs::read_to_string(out).expect("a saved plan")
+}
+
+fn damaged_plans(mut runner: TestRunner) {
+    // A runner counts its cases once.
+    let mut other = runner.clone();
+    let text = saved(&Bench::new());
+    let whole = Saved::parse(&text).expect("a whole plan");
+    assert!(matches!(whole.goal, Goal::Apply) && whole.changes.len() > 5, "{whole:?}");
+    runner
+        .run(&edits(), |edits| {
+            let damaged = edited(text.as_bytes(), &edits);
+            let damaged = String::from_utf8_lossy(&damaged);
+            match Saved::parse(&damaged) {
+                // Still a plan: one that differs is compared with what would be done now before anything is.
+                Ok(plan) => prop_assert!(Saved::is(&damaged) || plan == whole),
+                Err(unfit) => prop_assert!(!unfit.to_string().is_empty()),
+            }
+            Ok(())
+        })
+        .expect("no damage breaks it");
+    other
+        .run(&proptest::collection::vec(any::<u8>(), 0..400), |bytes| {
+            prop_assert!(Saved::parse(&String::from_utf8_lossy(&bytes)).is_err());
+            Ok(())
+        })
+        .expect("no bytes break it");
+}
+
 /// What a run leaves besides its journal, damaged and then read.
 fn damaged_objects(mut runner: TestRunner) {
     let bench = Bench::new();
@@ -257,6 +292,10 @@ fn damaged_journals_tell_nothing_that_was_not_written() {
     damaged_journals(cases(2000));
 }
 #[test]
+fn damaged_plans_are_refused_or_read() {
+    damaged_plans(cases(2000));
+}
+#[test]
 fn damaged_objects_are_refused_or_read() {
     damaged_objects(cases(500));
 }
@@ -274,6 +313,11 @@ fn a_million_damaged_definitions() {
 #[ignore = "hours; see the top of the file"]
 fn a_million_damaged_journals() {
     damaged_journals(cases(MILLION));
+}
+#[test]
+#[ignore = "hours; see the top of the file"]
+fn a_million_damaged_plans() {
+    damaged_plans(cases(MILLION));
 }
 #[test]
 #[ignore = "hours; see the top of the file"]

@@ -95,9 +95,27 @@ rds.modify_db_instance(DBInstanceIdentifier=instance['DBInstanceIdentifier'], Ma
     let edited = write(folder.path(), "edited.yaml", &STACK.replace("One", "Another").replace("storage_gib: 20", "storage_gib: 30"));
     for output in ["text", "json"] {
         run(&acme, "plan", &edited, &["-o", output]).ok();
-        run(&acme, "show", &edited, &["-o", output]);
-        run(&acme, "outputs", &edited, &["-o", output]);
+        run(&acme, "show", &edited, &["--live", "-o", output]).ok();
+        run(&acme, "outputs", &edited, &["-o", output]).ok();
+        run(&acme, "history", &edited, &["-o", output]).ok();
+        run(&acme, "drift", &edited, &["-o", output]);
+        run(&acme, "rehearse", &edited, &["--modes", "refuse", "-o", output]);
     }
+    for format in ["mermaid", "dot", "html"] {
+        run(&acme, "graph", &edited, &["--plan", "--format", format]).ok();
+    }
+    // Plans that are kept, one of which is carried out.
+    let kept = folder.path().join("kept");
+    fs::create_dir(&kept).expect("a folder");
+    let keep = |name: &str, stack: &Path| {
+        let file = kept.join(name);
+        run(&acme, "plan", stack, &["--out", &file.display().to_string()]).ok();
+        file
+    };
+    let described = write(folder.path(), "described.yaml", &STACK.replace("One", "Described"));
+    run(&acme, "apply", &keep("described.json", &described), &["--yes"]).ok();
+    keep("edited.json", &edited);
+    assert_eq!(clean_below(&kept), 2);
     // One that fails and is rolled back, or is left, and is undone.
     let proxy = Proxy::start(&standin.url, Faults { expire_from: Some(20), ..Faults::default() });
     let failing = acme.with(&["--endpoint-url", &proxy.url]);

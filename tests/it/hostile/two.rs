@@ -1,6 +1,6 @@
 //! Two runs of one stack at once, at random times, and killed at random times.
 
-use std::{fs, thread::sleep, time::Duration};
+use std::{fs, thread::sleep, time::Instant};
 
 use acme::journal::{Record, Replay, replay};
 use serde_json::Value;
@@ -38,14 +38,19 @@ fn rounds(rounds: usize) {
     let bench = Bench::new();
     let mut fence = bench.fence();
     let mut killed = 0;
+    let start = |stack| bench.start("settle:0.001", "apply", stack, &["--yes", "--lock-timeout", "60"]);
+    // How long a run takes on this machine: the times are drawn from there.
+    let begin = Instant::now();
+    finished(start(&bench.after)).ok();
+    let usual = begin.elapsed();
+    let within = |part: f64| usual.mul_f64(part * fastrand::f64());
     for round in 0..rounds {
-        let start = |stack| bench.start("settle:0.001", "apply", stack, &["--yes", "--lock-timeout", "60"]);
-        let (one, two) = if round % 2 == 0 { (&bench.after, &bench.before) } else { (&bench.before, &bench.after) };
+        let (one, two) = if round % 2 == 0 { (&bench.before, &bench.after) } else { (&bench.after, &bench.before) };
         let first = start(one);
-        sleep(Duration::from_millis(fastrand::u64(0..400)));
+        sleep(within(1.0));
         let second = start(two);
-        sleep(Duration::from_millis(fastrand::u64(0..1200)));
         let (victim, survivor) = if fastrand::bool() { (first, second) } else { (second, first) };
+        sleep(within(1.0));
         signal(&victim, "KILL");
         killed += usize::from(finished(victim).code == -1);
         let done = finished(survivor);
@@ -56,7 +61,8 @@ fn rounds(rounds: usize) {
     }
     let journals = bench.journals();
     never_two_writers(&journals);
-    eprintln!("{rounds} rounds, {killed} killed, {} revisions, fence {fence}", journals.len());
+    let writing = journals.iter().filter(|journal| journal.is_unfinished()).count();
+    eprintln!("{rounds} rounds, {killed} killed, {writing} of them while writing, {} revisions, fence {fence}", journals.len());
     assert!(journals.len() as u64 <= fence, "a run without a lease of its own");
     bench.ends_right();
 }
