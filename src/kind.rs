@@ -22,7 +22,7 @@ pub struct Kind {
     /// See [`Resource::REPLACE`].
     pub replace: &'static [&'static str],
     /// See [`Resource::EXCLUSIVE`].
-    pub exclusive: &'static [&'static str],
+    pub exclusive: &'static [&'static [&'static str]],
     /// See [`Resource::NAME`].
     pub naming: Option<Naming>,
     /// See [`Resource::WANTED`].

@@ -29,10 +29,12 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const SERVICE: Service;
     /// Fields (JSON pointers into the spec) whose change needs a new resource.
     const REPLACE: &'static [&'static str] = &[];
-    /// Fields that two can't share: a replacement that keeps the value of one deletes the old one first. `/name` needs no mention.
-    const EXCLUSIVE: &'static [&'static str] = &[];
+    /// Sets of fields of which two resources can't have all in common: a replacement that keeps such a set deletes the old one first. Where
+    /// none of them has `/name`, a name may occur once; [`Resource::IDENTITY`] is one of them too.
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[];
     /// Rules for the physical name. `Some` means that the spec has a field `name: Option<String>`, filled by the compiler
-    /// with `<stack>-<environment>-<name>` when absent, unique in its scope, and part of the identity.
+    /// with `<stack>-<environment>-<name>` when absent, unique in its scope, and part of the identity. Where the compiler chose it, a
+    /// replacement gets another one, so that the new one can stand beside the old one.
     const NAME: Option<Naming> = None;
     /// Field whose wanted values make others of the type worth a look at their marks, where it has no name: the tagging API lags.
     const WANTED: Option<&'static str> = None;

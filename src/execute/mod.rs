@@ -233,10 +233,11 @@ impl Crew<'_> {
     /// The wanted spec with every reference resolved to what is there now.
     fn spec(&self, address: &Address, kind: &Kind) -> Result<Value, Error> {
         let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
-        if !expression::has_reference(&declared.spec) {
-            return Ok(declared.spec.clone());
+        let wanted = self.plan.wanted(declared);
+        if !expression::has_reference(&wanted) {
+            return Ok(wanted);
         }
-        let known = expression::resolve(&declared.spec, &|reference| {
+        let known = expression::resolve(&wanted, &|reference| {
             let address = Address::new(reference.kind, reference.name);
             self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
         });

@@ -3,6 +3,7 @@
 mod diff;
 mod difference;
 mod label;
+mod name;
 mod order;
 mod pair;
 mod planner;
@@ -12,11 +13,12 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use petgraph::graph::DiGraph;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     kind::Live,
     resource::{OnDelete, Tags},
-    stack::Address,
+    stack::{Address, Declared},
 };
 
 pub use diff::{FieldDiff, Nulls, diff};
@@ -204,6 +206,8 @@ pub struct Plan {
     pub obstacles: Vec<Obstacle>,
     /// What the reader should know.
     pub warnings: Vec<String>,
+    /// Physical names that resources have or get instead of the declared ones, which others have.
+    pub names: BTreeMap<Address, String>,
 }
 
 /// How many of each.
@@ -251,6 +255,10 @@ impl Plan {
     pub fn usual_time(&self) -> Duration {
         let longest = |graph| longest_roads(graph, |step: &Step| self.usual(step)).into_iter().max().unwrap_or_default();
         longest(&self.build) + longest(&self.clear)
+    }
+    /// The wanted spec of a declared resource, under the name it has or gets.
+    pub fn wanted(&self, declared: &Declared) -> Value {
+        self.names.get(&declared.address).map_or_else(|| declared.spec.clone(), |name| name::under(&declared.spec, name))
     }
     /// Usual time of one step.
     pub fn usual(&self, step: &Step) -> Duration {

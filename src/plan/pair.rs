@@ -97,7 +97,9 @@ fn distance(wanted: Option<&Declared>, live: &Live) -> usize {
     failed
         + wanted.map_or(0, |declared| {
             let kind = declared.kind;
-            let fields = super::diff(&declared.spec, &(kind.align)(&declared.spec, &live.spec), kind.replace, super::Nulls::LeftToAws);
+            let wanted = super::name::kept(declared, live).map(|name| super::name::under(&declared.spec, &name));
+            let wanted = wanted.as_ref().unwrap_or(&declared.spec);
+            let fields = super::diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace, super::Nulls::LeftToAws);
             fields.iter().filter(|field| !field.later).map(|field| if field.forces_replacement { 100 } else { 1 }).sum()
         })
 }

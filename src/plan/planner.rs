@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Action, Change, FieldDiff, First, Foreign, Goal, Nulls, Obstacle, Plan, Reason, diff, order, pair};
+use super::{Action, Change, FieldDiff, First, Foreign, Goal, Nulls, Obstacle, Plan, Reason, diff, name, order, pair};
 use crate::{
     discover::{World, kind_of, visible_tags},
     kind::{Kind, Live},
-    resource::{Data, OnDelete, Phase},
+    resource::{Changed, Data, OnDelete, Phase},
     resources,
     stack::{Address, Declared, Stack},
     types::expression,
@@ -17,8 +17,7 @@ use crate::{
 /// Compares the definition with what is there. Pure: makes no call, reads no clock.
 pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &str) -> Plan {
     let paired = pair::pair(stack, world);
-    let mut planner =
-        Planner { world: &paired, changes: BTreeMap::new(), obstacles: Vec::new(), nulls: Nulls::LeftToAws, fresh: BTreeSet::new() };
+    let mut planner = Planner::new(&paired, Nulls::LeftToAws, BTreeSet::new());
     if goal == Goal::Apply {
         planner.obstacles.extend(paired.foreign.iter().map(foreign));
         for address in order::topological(stack) {
@@ -36,34 +35,7 @@ pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &st
         let kind = live.kind.as_str();
         planner.gone(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
-    let Planner { changes, obstacles, .. } = planner;
-    assembled(stack, changes, obstacles, world, region, account, order::Way::Forward)
-}
-
-pub(super) fn assembled(
-    stack: &Stack,
-    changes: BTreeMap<Address, Change>,
-    mut obstacles: Vec<Obstacle>,
-    world: &World,
-    region: &str,
-    account: &str,
-    way: order::Way,
-) -> Plan {
-    let mut changes: Vec<Change> = changes.into_values().collect();
-    let warnings = world.warnings.iter().cloned().chain(changes.iter().filter_map(in_trouble)).collect();
-    let order::Order { build, clear, held } = order::order(stack, &mut changes, way);
-    obstacles.extend(held.into_iter().map(|(used, user)| in_the_way(&changes[used], &changes[user])));
-    Plan {
-        stack: stack.name.clone(),
-        environment: stack.environment.clone(),
-        region: region.to_owned(),
-        account: account.to_owned(),
-        changes,
-        build,
-        clear,
-        obstacles,
-        warnings,
-    }
+    planner.assembled(stack, world, region, account, order::Way::Forward)
 }
 
 /// What holds data is not given up for an empty new one when AWS reports it as failed: what differs is brought, and may mend it.
@@ -109,13 +81,40 @@ fn in_the_way(used: &Change, user: &Change) -> Obstacle {
 pub(super) struct Planner<'a> {
     pub(super) world: &'a pair::Paired<'a>,
     pub(super) changes: BTreeMap<Address, Change>,
+    /// See [`Plan::names`].
+    names: BTreeMap<Address, String>,
     pub(super) obstacles: Vec<Obstacle>,
     pub(super) nulls: Nulls,
     /// What was made by the very run that is undone.
     pub(super) fresh: BTreeSet<Address>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    pub(super) fn new(world: &'a pair::Paired<'a>, nulls: Nulls, fresh: BTreeSet<Address>) -> Planner<'a> {
+        Planner { world, changes: BTreeMap::new(), names: BTreeMap::new(), obstacles: Vec::new(), nulls, fresh }
+    }
+
+    /// The whole plan of what was planned for each resource.
+    pub(super) fn assembled(self, stack: &Stack, world: &World, region: &str, account: &str, way: order::Way) -> Plan {
+        let Planner { changes, names, mut obstacles, .. } = self;
+        let mut changes: Vec<Change> = changes.into_values().collect();
+        let warnings = world.warnings.iter().cloned().chain(changes.iter().filter_map(in_trouble)).collect();
+        let order::Order { build, clear, held } = order::order(stack, &mut changes, way);
+        obstacles.extend(held.into_iter().map(|(used, user)| in_the_way(&changes[used], &changes[user])));
+        Plan {
+            stack: stack.name.clone(),
+            environment: stack.environment.clone(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            changes,
+            build,
+            clear,
+            obstacles,
+            warnings,
+            names,
+        }
+    }
+
     /// A declared resource; what it needs has been planned before.
     pub(super) fn declared(&mut self, declared: &Declared) {
         let wanted = self.resolved(declared);
@@ -130,8 +129,16 @@ impl Planner<'_> {
     }
 
     fn compared(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
+        let Some(name) = name::kept(declared, live) else { return self.compared_as(declared, wanted, live) };
+        let wanted = name::under(wanted, &name);
+        self.names.insert(declared.address.clone(), name);
+        self.compared_as(declared, &wanted, live)
+    }
+
+    fn compared_as(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
         let kind = declared.kind;
-        let fields = diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace, self.nulls);
+        let compare = |wanted: &Value| diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace, self.nulls);
+        let mut fields = compare(wanted);
         let before = visible_tags(&live.tags, &declared.tags);
         let tags = (kind.taggable && before != declared.tags).then(|| (before, declared.tags.clone()));
         let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.at.clone()).collect();
@@ -141,11 +148,27 @@ impl Planner<'_> {
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
             _ => (Action::None, Reason::AsDeclared),
         };
+        let mut beside = stands_beside(kind, wanted, &fields);
+        // What failed has nothing to lose, and leaves its name to the new one.
+        if action == Action::Replace
+            && !beside
+            && !matches!(live.phase, Phase::Failed(_))
+            && let Some(name) = name::another(declared, live)
+        {
+            let renamed = name::under(wanted, &name);
+            let mut under_it = compare(&renamed);
+            if stands_beside(kind, &renamed, &under_it) {
+                // The name follows from the replacement, and is no reason for it.
+                under_it.iter_mut().filter(|field| field.at == "/name").for_each(|field| field.forces_replacement = false);
+                (fields, beside) = (under_it, true);
+                self.names.insert(declared.address.clone(), name);
+            }
+        }
         let mut change = Change { fields, tags, ..change(declared.address.clone(), kind, action, reason, Some(live)) };
         change.on_delete = on_delete(kind, declared.on_delete, live);
         if action == Action::Replace {
             self.protect(&change, kind, live, true);
-            change.first = Some(if stands_beside(kind, wanted, &change.fields) { First::New } else { First::Old });
+            change.first = Some(if beside { First::New } else { First::Old });
             change.irreversible = irreversible(kind, change.on_delete, change.first);
         }
         change
@@ -226,16 +249,14 @@ pub(super) fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
     diff(wanted, &Value::Object(serde_json::Map::new()), &[], Nulls::LeftToAws)
 }
 
-/// Whether a new one can stand beside the old one: it keeps nothing that two can't share.
+/// Whether a new one can stand beside the old one: of all that two can't have in common something differs.
 fn stands_beside(kind: &Kind, wanted: &Value, fields: &[FieldDiff]) -> bool {
-    let kept = |pointer: &str| {
-        wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !fields.iter().any(|field| field.at.starts_with(pointer))
-    };
-    if kind.identity.iter().any(|pointer| fields.iter().any(|field| field.at == *pointer)) {
-        return true;
-    }
-    let name = kind.naming.map(|_| "/name");
-    !kind.exclusive.iter().copied().chain(name).any(kept) && kind.identity.is_empty() && kind.parent.is_none()
+    let changed = Changed(fields.iter().map(|field| field.at.clone()).collect());
+    let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.has(pointer);
+    let named = kind.exclusive.iter().any(|fields| fields.contains(&"/name"));
+    let name: &[&[&str]] = if kind.naming.is_some() && !named { &[&["/name"]] } else { &[] };
+    let identity: &[&[&str]] = if kind.identity.is_empty() { &[] } else { &[kind.identity] };
+    !kind.exclusive.iter().chain(name).chain(identity).any(|fields| fields.iter().all(kept))
 }
 
 fn marked(live: &Live) -> Option<OnDelete> {

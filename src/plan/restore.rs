@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{
-    Plan, Reason, pair,
-    planner::{Planner, assembled},
-};
+use super::{Plan, Reason, pair, planner::Planner};
 use crate::{
     discover::{World, address_of, visible_tags},
     kind::Live,
@@ -50,7 +47,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, T
             None => (target.expected.clone(), target.tags.clone()),
         };
         let needs = target.needs.clone();
-        let declared = Declared { address: address.clone(), kind, spec, tags, needs, on_delete: None, at: String::new() };
+        let declared = Declared { address: address.clone(), kind, spec, named: false, tags, needs, on_delete: None, at: String::new() };
         resources.insert(address.clone(), declared);
     }
     Stack {
@@ -70,8 +67,7 @@ pub fn restore(stack: &mut Stack, targets: &BTreeMap<Address, Target>, world: &W
     let pair::Paired { live, left_over: doubles, .. } = pair::pair(stack, world);
     follow_the_new(stack, targets, &live);
     let paired = pair::Paired { live, left_over: Vec::new(), foreign: Vec::new() };
-    let mut planner =
-        Planner { world: &paired, changes: BTreeMap::new(), obstacles: Vec::new(), nulls: Nulls::Absent, fresh: fresh(targets) };
+    let mut planner = Planner::new(&paired, Nulls::Absent, fresh(targets));
     for address in super::order::topological(stack) {
         if targets.get(&address).is_some_and(|target| target.before.is_some()) {
             planner.declared(&stack.resources[&address]);
@@ -90,8 +86,7 @@ pub fn restore(stack: &mut Stack, targets: &BTreeMap<Address, Target>, world: &W
         }
         planner.gone(&double, live, None, Reason::Undone);
     }
-    let Planner { changes, obstacles, .. } = planner;
-    assembled(stack, changes, obstacles, world, region, account, super::order::Way::Back)
+    planner.assembled(stack, world, region, account, super::order::Way::Back)
 }
 
 fn fresh(targets: &BTreeMap<Address, Target>) -> BTreeSet<Address> {

@@ -101,6 +101,7 @@ impl Resource for DnsRecord {
     const TYPE: &'static str = "dns_record";
     const SERVICE: Service = Service::Route53;
     const REPLACE: &'static [&'static str] = &["/zone", "/domain", "/type", "/set_identifier"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/zone", "/domain"]];
     const PARENT: Option<&'static str> = Some("dns_zone");
     const TAGGABLE: bool = false;
     const ACTIONS: Actions =

@@ -105,6 +105,7 @@ impl Resource for EksAccessEntry {
     const SERVICE: Service = Service::Eks;
     const ARN: Option<&'static str> = Some("eks:access-entry/");
     const REPLACE: &'static [&'static str] = &["/cluster", "/principal_arn", "/type"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/cluster", "/principal_arn"]];
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const ACTIONS: Actions = Actions::on("eks:access-entry/{parent}/*")
         .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])

@@ -65,6 +65,7 @@ impl Resource for EksAddon {
     const SERVICE: Service = Service::Eks;
     const ARN: Option<&'static str> = Some("eks:addon/");
     const REPLACE: &'static [&'static str] = &["/cluster", "/addon"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/cluster", "/addon"]];
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const USUAL: Duration = Duration::from_secs(30);
     const ACTIONS: Actions =

@@ -62,6 +62,7 @@ impl Resource for EksFargateProfile {
     const SERVICE: Service = Service::Eks;
     const ARN: Option<&'static str> = Some("eks:fargateprofile/");
     const REPLACE: &'static [&'static str] = &["/cluster", "/name", "/pod_execution_role", "/subnets", "/selectors"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/cluster", "/name"]];
     // Fargate labels each pod with the profile's name, and a Kubernetes label holds 63 characters.
     const NAME: Option<Naming> = Some(Naming { max: 63, lower: false, prefix: "" });
     const PARENT: Option<&'static str> = Some("eks_cluster");

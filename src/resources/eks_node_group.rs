@@ -146,6 +146,7 @@ impl Resource for EksNodeGroup {
         "/launch_template",
         "/remote_access",
     ];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/cluster", "/name"]];
     const NAME: Option<Naming> = Some(Naming { max: 63, lower: false, prefix: "" });
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const USUAL: Duration = Duration::from_secs(150);

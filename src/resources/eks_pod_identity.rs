@@ -55,6 +55,7 @@ impl Resource for EksPodIdentity {
     const SERVICE: Service = Service::Eks;
     const ARN: Option<&'static str> = Some("eks:podidentityassociation/");
     const REPLACE: &'static [&'static str] = &["/cluster", "/namespace", "/service_account"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/cluster", "/namespace", "/service_account"]];
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const ACTIONS: Actions = Actions::on("eks:podidentityassociation/{parent}/*")
         .read(&["eks:DescribePodIdentityAssociation"])

@@ -110,7 +110,8 @@ impl Resource for FlowLog {
         "/fields",
     ];
     /// AWS takes no two logs of one resource to the same destination (FlowLogAlreadyExists).
-    const EXCLUSIVE: &'static [&'static str] = &["/bucket", "/log_group"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] =
+        &[&["/vpc", "/bucket"], &["/vpc", "/log_group"], &["/subnet", "/bucket"], &["/subnet", "/log_group"]];
     const ACTIONS: Actions = Actions::on("ec2:vpc-flow-log/*")
         .list(&["ec2:DescribeFlowLogs"])
         .create(&["ec2:CreateFlowLogs"])

@@ -64,6 +64,7 @@ impl Resource for Listener {
     const TYPE: &'static str = "listener";
     const SERVICE: Service = Service::Elbv2;
     const REPLACE: &'static [&'static str] = &["/load_balancer"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/load_balancer", "/port"]];
     const PARENT: Option<&'static str> = Some("load_balancer");
     const ARN: Option<&'static str> = Some("elasticloadbalancing:listener/");
     const ACTIONS: Actions = Actions::on("elasticloadbalancing:listener/*/{parent}/*")

@@ -56,7 +56,7 @@ impl Resource for NatGateway {
     const SERVICE: Service = Service::Ec2;
     const ARN: Option<&'static str> = Some("ec2:natgateway/");
     const REPLACE: &'static [&'static str] = &["/subnet", "/elastic_ip", "/connectivity", "/private_ip"];
-    const EXCLUSIVE: &'static [&'static str] = &["/elastic_ip", "/private_ip"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/elastic_ip"], &["/subnet", "/private_ip"]];
     const USUAL: Duration = Duration::from_secs(90);
     const HELD: bool = false;
     const ACTIONS: Actions = Actions::on("ec2:natgateway/*")

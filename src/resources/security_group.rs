@@ -96,6 +96,7 @@ impl Resource for SecurityGroup {
     const TYPE: &'static str = "security_group";
     const SERVICE: Service = Service::Ec2;
     const REPLACE: &'static [&'static str] = &["/name", "/description", "/vpc"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/vpc", "/name"]];
     const NAME: Option<Naming> = Some(Naming { max: 255, lower: false, prefix: "" });
     const ACTIONS: Actions = Actions::on("ec2:security-group/*")
         .list(&["ec2:DescribeSecurityGroups"])

@@ -41,7 +41,7 @@ impl Resource for Subnet {
     const TYPE: &'static str = "subnet";
     const SERVICE: Service = Service::Ec2;
     const REPLACE: &'static [&'static str] = &["/vpc", "/cidr", "/availability_zone"];
-    const EXCLUSIVE: &'static [&'static str] = &["/cidr"];
+    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/vpc", "/cidr"]];
     const ACTIONS: Actions = Actions::on("ec2:subnet/*")
         .list(&["ec2:DescribeSubnets"])
         .create(&["ec2:CreateSubnet"])

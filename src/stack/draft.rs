@@ -131,9 +131,7 @@ fn one(
     let own_tags = draft.spec.remove("tags");
     let depends_on = draft.spec.remove("depends_on");
     let on_delete = draft.spec.remove("on_delete").filter(|value| !value.is_null());
-    if let Some(naming) = draft.kind.naming {
-        name(&mut draft, naming, stack);
-    }
+    let named = draft.kind.naming.is_some_and(|naming| name(&mut draft, naming, stack));
 
     let on_delete_at = draft.place("/on_delete");
     let on_delete = on_delete.and_then(|value| fate(c, &value, draft.kind, &on_delete_at, &shown));
@@ -149,6 +147,7 @@ fn one(
     let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar(v).is_some()).cloned();
     let itself = |reference: &Reference<'_>| reference.kind == address.kind && reference.name == address.name;
     let resolved = has_reference(&spec).then(|| expression::resolve(&spec, &|r| if itself(r) { own(r) } else { None }));
+    let named = named && resolved.as_ref().is_none_or(|resolved| *resolved == spec);
     let spec = resolved.unwrap_or(spec);
     let (parsed, found) = problems::parse_all(&spec, draft.kind.parse);
     known.references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.place(pointer), &mut needs);
@@ -170,7 +169,7 @@ fn one(
     }
     // What is right of a wrong resource still tells about others: its range, its name, its references.
     let at = c.spans.origin(&draft.at).into_owned();
-    Some(Declared { address, kind: draft.kind, spec: parsed?, tags, needs, on_delete, at })
+    Some(Declared { address, kind: draft.kind, spec: parsed?, named, tags, needs, on_delete, at })
 }
 
 /// Deep-merges `overrides`; null removes.
@@ -216,12 +215,13 @@ fn merge(into: &mut Map<String, Value>, field: String, value: Value) {
     }
 }
 
-/// Gives it a physical name, or puts the prefix in front of the user's.
-fn name(draft: &mut Draft, naming: Naming, stack: &Stack) {
+/// Gives it a physical name, or puts the prefix in front of the user's. Tells whether it gave one.
+fn name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
     match draft.spec.get("name") {
         None | Some(Value::Null) => {
             let name = physical(&stack.prefix(), &draft.name, naming);
             draft.spec.insert("name".into(), name.into());
+            return true;
         }
         Some(Value::String(name)) if !name.starts_with(naming.prefix) && !name.contains("${") => {
             let name = format!("{}{name}", naming.prefix);
@@ -229,6 +229,7 @@ fn name(draft: &mut Draft, naming: Naming, stack: &Stack) {
         }
         _ => {}
     }
+    false
 }
 
 /// `<stack>-<environment>-<name>` within the service's rules; what is cut is told apart by a hash of the whole.

@@ -90,6 +90,8 @@ pub struct Declared {
     pub kind: &'static Kind,
     /// The canonical spec. References stand in strings as `${type.name.output}`.
     pub spec: Value,
+    /// Whether its physical name is acme's choice, and nothing else in the spec repeats it.
+    pub named: bool,
     /// Every tag it shall carry, marks included.
     pub tags: Tags,
     /// Addresses it needs: from references in the spec and `depends_on`.

@@ -71,7 +71,7 @@ impl Acme {
 
     /// A command on a stack, not yet run.
     pub fn command(&self, command: &str, stack: &Path, more: &[&str]) -> std::process::Command {
-        let mut whole = standin::with_credentials(std::process::Command::new(env!("CARGO_BIN_EXE_acme")));
+        let mut whole = standin::with_credentials(std::process::Command::new(binary()));
         whole
             .env("XDG_STATE_HOME", self.state.path())
             .env("NO_COLOR", "1")
@@ -175,6 +175,11 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The binary under test: the one cargo has just built, or `ACME_BINARY`, by which a release is tried.
+pub fn binary() -> std::ffi::OsString {
+    std::env::var_os("ACME_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_acme").into())
 }
 
 /// The repository's own stacks.

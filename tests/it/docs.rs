@@ -8,7 +8,7 @@ use acme::{
 };
 use serde_json::{Value, json};
 
-use crate::standin::python;
+use crate::{acme::binary, standin::python};
 
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -16,7 +16,7 @@ fn file(name: &str) -> String {
 }
 
 fn acme(arguments: &[&str]) -> (i32, String, String) {
-    let done = Command::new(env!("CARGO_BIN_EXE_acme")).args(arguments).env("NO_COLOR", "1").output().expect("acme runs");
+    let done = Command::new(binary()).args(arguments).env("NO_COLOR", "1").output().expect("acme runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (done.status.code().unwrap_or(-1), text(done.stdout), text(done.stderr))
 }

@@ -1,9 +1,9 @@
 //! Every write that a run makes is refused, its answer lost, or acme killed around it: what is there afterwards is what was there before,
 //! or what was asked for, and nothing else. Through the binary, over sockets, against ministack; looked at by boto3.
 //!
-//! `cargo test --release --test it -- --ignored exhaust --nocapture` does so at every write of the reference stack's first apply and of
-//! five edits, and again with every third call throttled, which takes a while; `EXHAUST=<names with commas>` picks scenarios,
-//! `EXHAUST_AT=<number>` one write. The ordinary run does it at some writes of a small stack.
+//! `ACME_BINARY=target/release/acme cargo test --test it -- --ignored exhaust --nocapture` does so at every write of the reference
+//! stack's first apply and of five edits, and again with every third call throttled, which takes a while; `EXHAUST=<names with commas>`
+//! picks scenarios, `EXHAUST_AT=<number>` one write. The ordinary run does it at some writes of a small stack.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    acme::{Acme, Done, write},
+    acme::{Acme, Done, binary, write},
     local,
 };
 
@@ -56,7 +56,7 @@ impl Shop {
     fn faulty(&self, fault: &str, text: &str) -> Option<i32> {
         self.write(text);
         let local = format!("--local={}", self.folder.path().join("cloud").display());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_acme"));
+        let mut command = Command::new(binary());
         let command = command.arg("apply").arg(self.stack()).args([local.as_str(), "--yes"]).env(FAULT_VARIABLE, fault);
         command.output().expect("acme runs").status.code()
     }

@@ -3,12 +3,12 @@
 use std::{path::Path, process::Command};
 
 use crate::{
-    acme::{Acme, Done},
+    acme::{Acme, Done, binary},
     standin,
 };
 
 fn new(folder: &Path, arguments: &[&str]) -> Done {
-    let mut process = standin::with_credentials(Command::new(env!("CARGO_BIN_EXE_acme")));
+    let mut process = standin::with_credentials(Command::new(binary()));
     Done::of(process.arg("new").args(arguments).current_dir(folder).env("NO_COLOR", "1").output().expect("acme runs"))
 }
 

@@ -88,7 +88,7 @@ fn an_edit_of_everything_at_once() {
     let (acme, path) = small(folder.path());
     let before = acme.plan(&path);
     let report = rehearsed(&acme, &path, "small", &[]);
-    assert_eq!(report["irreversible"].as_array().map(Vec::len), Some(2), "{report:#}");
+    assert_eq!(report["irreversible"].as_array().map(Vec::len), Some(1), "{report:#}");
     assert_eq!(before.0, acme.plan(&path).0, "the rehearsal touched the cloud");
 }
 
@@ -138,12 +138,36 @@ fn the_screens_of_a_rehearsal() {
     insta::assert_snapshot!("rehearsal_of_nothing", shown(&acme.run("rehearse", &path, &[])));
 }
 
+/// A name that acme chose makes way for a replacement, which keeps its own from then on.
+#[test]
+fn a_used_one_is_replaced_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (acme, _) = small(folder.path());
+    let edited = |description: &str| {
+        let text = SMALL.replace("web: { vpc: main,", &format!("web: {{ vpc: main, description: {description},"));
+        write(folder.path(), "stack.yaml", &text)
+    };
+    for description in ["Another one", "A third one"] {
+        let path = edited(description);
+        let plan = acme.plan(&path);
+        assert_eq!(plan.changes(), ["replace security_group.web", "update security_group.database"]);
+        let report = rehearsed(&acme, &path, description, &[]);
+        assert_eq!(report["irreversible"], json!([]), "{report:#}");
+        acme.apply(&path);
+        acme.settled(&path);
+    }
+    acme.run("rollback", &edited("A third one"), &["--to", "1", "--yes"]).ok();
+    acme.settled(&write(folder.path(), "stack.yaml", SMALL));
+}
+
 /// AWS would refuse it for as long as anybody waits.
 #[test]
 fn what_must_go_first_but_is_used_blocks_the_plan() {
     let folder = tempfile::tempdir().unwrap();
-    let (acme, _) = small(folder.path());
-    let text = SMALL.replace("web: { vpc: main,", "web: { vpc: main, description: Another one,");
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let named = SMALL.replace("web: { vpc: main,", "web: { vpc: main, name: web,");
+    acme.apply(&write(folder.path(), "stack.yaml", &named));
+    let text = named.replace("web: { vpc: main,", "web: { vpc: main, description: Another one,");
     let blocked = acme.run("rehearse", &write(folder.path(), "stack.yaml", &text), &[]);
     assert_eq!(blocked.code, 1);
     insta::assert_snapshot!(blocked.stdout);
