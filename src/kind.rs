@@ -103,6 +103,12 @@ impl Live {
 }
 
 impl Kind {
+    /// Whether a replacement may have another physical name than the old one, where acme chooses it: what holds data is not made twice,
+    /// and what does not carry its marks from the first moment is found by its name.
+    pub fn gets_another_name(&self) -> bool {
+        self.naming.is_some() && self.taggable && self.tags_on_create && self.data == Data::None
+    }
+
     /// Erases the type `R`.
     pub const fn of<R: Resource>() -> Kind {
         Kind {

@@ -33,6 +33,9 @@ fn type_page(kind: &Kind) -> String {
     if let Some(naming) = kind.naming {
         facts.push(format!("Its physical name has at most {} characters.", naming.max));
     }
+    if kind.gets_another_name() && kind.replace != ["/name"] {
+        facts.push("Without a `name`, what replaces it gets one with a suffix, and is there before the old one goes.".into());
+    }
     if !kind.taggable {
         facts.push("AWS has no tags for it.".into());
     }

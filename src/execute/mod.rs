@@ -283,6 +283,8 @@ impl Crew<'_> {
             _ => token(&self.run, address, step.op),
         };
         let needs = self.stack.resources.get(address).map(|declared| declared.needs.clone()).unwrap_or_default();
+        // What was left over goes under the address that its marks have.
+        let marked = change.before.as_ref().filter(|_| matches!(step.op, Op::Delete | Op::Forget)).and_then(discover::address_of);
         Ok(Job {
             hands: self.ways.hands.clone(),
             op: step.op,
@@ -290,7 +292,7 @@ impl Crew<'_> {
                 address: address.clone(),
                 kind,
                 call: Call {
-                    address: address.to_string(),
+                    address: marked.as_ref().unwrap_or(address).to_string(),
                     tags,
                     token,
                     on_delete: change.on_delete,

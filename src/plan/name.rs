@@ -3,12 +3,7 @@
 
 use serde_json::Value;
 
-use crate::{
-    kind::Live,
-    resource::{Data, Naming},
-    saved::sha256,
-    stack::Declared,
-};
+use crate::{kind::Live, resource::Naming, saved::sha256, stack::Declared};
 
 /// Hexadecimal digits of a suffix.
 const DIGITS: usize = 6;
@@ -22,13 +17,10 @@ pub fn kept(declared: &Declared, live: &Live) -> Option<String> {
     ours.then(|| name.to_owned())
 }
 
-/// A name for what replaces the live resource; `None` where the name is the user's, or where another name would not do: what holds data is
-/// not made twice, and what does not carry its marks from the first moment is found by its name.
+/// A name for what replaces the live resource; `None` where the name is the user's, or where another name would not do.
 pub fn another(declared: &Declared, live: &Live) -> Option<String> {
     let (naming, base) = chosen(declared)?;
-    let kind = declared.kind;
-    let marked = kind.taggable && kind.tags_on_create;
-    (marked && kind.data == Data::None).then(|| suffixed(base, &sha256(live.id.as_bytes())[..DIGITS], naming))
+    declared.kind.gets_another_name().then(|| suffixed(base, &sha256(live.id.as_bytes())[..DIGITS], naming))
 }
 
 /// A spec under another name.

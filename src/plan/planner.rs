@@ -64,7 +64,7 @@ fn in_the_way(used: &Change, user: &Change) -> Obstacle {
     let address = &used.address;
     let named = resources::kind(&address.kind).is_some_and(|kind| kind.naming.is_some());
     let help = if named {
-        format!("give `{address}` another name: then the new one comes first")
+        format!("give `{address}` another name or none: then the new one comes first")
     } else {
         format!("let `{}` do without `{address}` and apply that first", user.address)
     };

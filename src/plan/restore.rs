@@ -9,7 +9,7 @@ use crate::{
     discover::{World, address_of, visible_tags},
     kind::Live,
     plan::Nulls,
-    resource::Tags,
+    resource::{Phase, Tags},
     resources,
     stack::{Address, Declared, Stack},
     types::expression,
@@ -69,7 +69,8 @@ pub fn restore(stack: &mut Stack, targets: &BTreeMap<Address, Target>, world: &W
     let paired = pair::Paired { live, left_over: Vec::new(), foreign: Vec::new() };
     let mut planner = Planner::new(&paired, Nulls::Absent, fresh(targets));
     for address in super::order::topological(stack) {
-        if targets.get(&address).is_some_and(|target| target.before.is_some()) {
+        let back = |target: &Target| target.before.as_ref().is_some_and(|before| !still_there(&address, before, world));
+        if targets.get(&address).is_some_and(back) {
             planner.declared(&stack.resources[&address]);
         }
     }
@@ -87,6 +88,12 @@ pub fn restore(stack: &mut Stack, targets: &BTreeMap<Address, Target>, world: &W
         planner.gone(&double, live, None, Reason::Undone);
     }
     planner.assembled(stack, world, region, account, super::order::Way::Back)
+}
+
+/// Whether this was left over by a crash, so that it went by another address than its marks have, and has not been deleted.
+fn still_there(address: &Address, before: &Live, world: &World) -> bool {
+    address_of(before).is_some_and(|marked| marked != *address)
+        && world.live.get(before.kind.as_str()).into_iter().flatten().any(|live| live.id == before.id && live.phase != Phase::Leaving)
 }
 
 fn fresh(targets: &BTreeMap<Address, Target>) -> BTreeSet<Address> {

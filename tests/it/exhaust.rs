@@ -314,6 +314,7 @@ resources:
 /// An update, a replacement, a deletion and a creation.
 fn small_edit() -> String {
     SMALL
+        .replace("small.example.com", "other.example.com")
         .replace("10 mail.example.com", "20 mail.example.com")
         .replace("description: Data", "description: The data")
         .replace("ecr_repository: { app:", "ecr_repository: { other:")
