@@ -23,6 +23,8 @@ pub struct Kind {
     pub replace: &'static [&'static str],
     /// See [`Resource::EXCLUSIVE`].
     pub exclusive: &'static [&'static str],
+    /// See [`Resource::DRAWN`].
+    pub drawn: &'static [&'static str],
     /// See [`Resource::NAME`].
     pub naming: Option<Naming>,
     /// See [`Resource::WANTED`].
@@ -110,6 +112,7 @@ impl Kind {
             service: R::SERVICE,
             replace: R::REPLACE,
             exclusive: R::EXCLUSIVE,
+            drawn: R::DRAWN,
             naming: R::NAME,
             wanted: R::WANTED,
             identity: R::IDENTITY,

@@ -31,6 +31,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const REPLACE: &'static [&'static str] = &[];
     /// Fields that two can't share: a replacement that keeps the value of one deletes the old one first. `/name` needs no mention.
     const EXCLUSIVE: &'static [&'static str] = &[];
+    /// Fields whose value AWS draws where none is asked for. What is put back asks for the value it had; where AWS can't give that
+    /// again, any will do.
+    const DRAWN: &'static [&'static str] = &[];
     /// Rules for the physical name. `Some` means that the spec has a field `name: Option<String>`, filled by the compiler
     /// with `<stack>-<environment>-<name>` when absent, unique in its scope, and part of the identity.
     const NAME: Option<Naming> = None;

@@ -343,7 +343,8 @@ impl WayBack {
 
 /// What undoing a run has to put back; what the run made holds nothing yet.
 pub fn targets(touched: &BTreeMap<Address, Touched>) -> BTreeMap<Address, Target> {
-    touched.iter().map(|(address, touched)| (address.clone(), target(touched))).collect()
+    let touched = touched.iter().filter(|(_, touched)| !touched.is_nothing());
+    touched.map(|(address, touched)| (address.clone(), target(touched))).collect()
 }
 
 fn target(touched: &Touched) -> Target {
@@ -366,7 +367,7 @@ fn hints(touched: &BTreeMap<Address, Touched>) -> Hints {
 pub async fn wait_until_visible(cloud: &Cloud, world: &World, touched: &BTreeMap<Address, Touched>) -> bool {
     let seen: BTreeSet<Address> = world.iter().filter_map(address_of).collect();
     let unseen = touched.iter().filter(|(address, _)| !seen.contains(address));
-    let Some(latest) = unseen.filter_map(|(_, touched)| touched.open_create).max() else { return false };
+    let Some(latest) = unseen.filter_map(|(_, touched)| touched.made_at).max() else { return false };
     let age = Duration::from_millis(now().saturating_sub(latest));
     let Some(rest) = cloud.lag().checked_sub(age).filter(|rest| !rest.is_zero()) else { return false };
     tokio::time::sleep(rest).await;
