@@ -58,6 +58,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const DATA: Data = Data::None;
     /// The boolean field with which AWS itself refuses deletion.
     const PROTECTION: Option<&'static str> = None;
+    /// The boolean field that has AWS make changes at once: then those that are [`Phase::Pending`] are waited for.
+    const AT_ONCE: Option<&'static str> = None;
     /// Whether AWS refuses to delete one while another resource refers to it.
     const HELD: bool = true;
     /// What others may read as `{{ type.name.output }}`, besides `id`. A field `arn`, where there is one, is the ARN.
@@ -83,6 +85,10 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     /// What is inside that deletion would lose, in words ("3 images"); `None` when empty. Asked only for types with
     /// [`Data::Contents`] that are about to be deleted.
     fn contents(_aws: &Aws, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {
+        async { Ok(None) }
+    }
+    /// Why AWS did not do what it was told last, in its own words. Asked only when reading shows that it did not.
+    fn explain(_aws: &Aws, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {
         async { Ok(None) }
     }
     /// Rules that the types cannot express; `at` is a JSON pointer into the spec. Strings may still hold `${…}` references.
@@ -113,8 +119,12 @@ pub struct Observed<R: Resource> {
 pub enum Phase {
     /// It can be used.
     Ready,
+    /// It can be used; changes that AWS has taken on are still to come.
+    Pending(String),
     /// On its way, in AWS's own words.
     Settling(String),
+    /// It is there but does not work, and won't before somebody mends what is wrong, in AWS's own words.
+    Degraded(String),
     /// It will not become ready, in AWS's own words.
     Failed(String),
     /// On its way out.

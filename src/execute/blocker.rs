@@ -55,7 +55,7 @@ impl Blockers {
         let read = || async { discover(&self.cloud, &self.stack, Hints::default()).await.ok() };
         let world = self.world.get_or_init(read).await;
         let users: Vec<&Live> = world.iter().flat_map(World::iter).filter(|user| uses(user, live)).collect();
-        let stays = |user: &&Live| matches!(user.phase, Phase::Ready | Phase::Failed(_)) && !self.leaving.contains(&user.id);
+        let stays = |user: &&Live| !matches!(user.phase, Phase::Settling(_) | Phase::Leaving) && !self.leaving.contains(&user.id);
         let names = |users: &[&Live]| {
             let name = |user: &&Live| match address_of(user) {
                 Some(address) => format!("{address} ({})", user.id),

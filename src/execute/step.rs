@@ -56,8 +56,8 @@ const TRIES: usize = 4;
 /// How often what a read shows to be missing is brought by a further update. EKS takes one kind of change at a time.
 const ROUNDS: usize = 8;
 
-/// How long reads may lag behind a change: IAM takes about 8 s, EC2 a few.
-const READ_LAG: Duration = Duration::from_secs(20);
+/// How much longer reads may lag behind a change than behind a creation.
+const MORE_LAG: Duration = Duration::from_secs(5);
 
 /// Types that usually take this long are deleted in the background, and waited for. The others are gone when AWS says so; where
 /// another service still sees them for a moment, its refusal of what comes next is waited out.
@@ -239,7 +239,8 @@ impl Job {
         let mut pause = Duration::from_millis(250);
         let mut rounds = 0;
         loop {
-            let ready = Until::Ready(id.to_owned());
+            let at_once = about.kind.at_once.is_some_and(|at| about.spec.pointer(at) == Some(&Value::Bool(true)));
+            let ready = if at_once { Until::Quiet(id.to_owned()) } else { Until::Ready(id.to_owned()) };
             let live = self.poller.wait(ready, was.clone(), sent.clone(), self.parents.clone(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
             let aligned = (about.kind.align)(&about.spec, &live.spec);
@@ -254,15 +255,15 @@ impl Job {
                 if tagged && state.0.iter().all(|field| field.after.is_null()) {
                     return Ok(live);
                 }
-                if called.elapsed() > READ_LAG {
-                    return Err(self.not_kept(&state.0, &live));
+                if called.elapsed() > self.hands.cloud.lag() + MORE_LAG {
+                    return Err(self.not_kept(&state.0, &live).await);
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(3));
                 continue;
             }
             if rounds == ROUNDS {
-                return Err(self.not_kept(&state.0, &live));
+                return Err(self.not_kept(&state.0, &live).await);
             }
             let _under_way = self.poller.under_way();
             let answered = state.0.is_empty() || self.bring(id, &aligned, state.0.clone()).await?.is_some();
@@ -284,8 +285,8 @@ impl Job {
         missing
     }
 
-    /// What AWS has and what it was told: fields, and tags.
-    fn not_kept(&self, missing: &[FieldDiff], live: &Live) -> Error {
+    /// What AWS has and what it was told: fields, and tags. Where AWS says why, that too.
+    async fn not_kept(&self, missing: &[FieldDiff], live: &Live) -> Error {
         let mut kept: Vec<String> =
             missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
         let wanted = &self.about.call.tags;
@@ -295,6 +296,9 @@ impl Job {
             let word = |tags: &Tags| tags.get(key).map_or("absent".to_owned(), |value| format!("`{value}`"));
             kept.push(format!("tag {key} is {}, wanted {}", word(&has), word(wanted)));
         }
+        // Where it can't be asked, the rest has to do.
+        let why = if missing.is_empty() { None } else { self.hands.cloud.explain(self.about.kind, &live.id).await.ok().flatten() };
+        kept.extend(why.map(|why| format!("AWS says: {why}")));
         Error::new(Sort::Refused, "NotKept", format!("AWS did not keep what it was told: {}", kept.join("; ")))
     }
 
