@@ -181,4 +181,15 @@ impl Cloud {
             Cloud::Local(_) => Ok(None),
         }
     }
+
+    /// See [`crate::resource::Resource::explain`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn explain(&self, kind: &'static Kind, id: &str) -> Result<Option<String>> {
+        match self {
+            Cloud::Aws(aws) => (kind.explain)(aws, id).await,
+            Cloud::Local(_) => Ok(None),
+        }
+    }
 }

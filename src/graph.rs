@@ -182,7 +182,7 @@ impl Graph {
 pub fn in_words(phase: &Phase) -> Option<String> {
     match phase {
         Phase::Ready => None,
-        Phase::Settling(status) | Phase::Failed(status) => Some(status.clone()),
+        Phase::Pending(status) | Phase::Settling(status) | Phase::Degraded(status) | Phase::Failed(status) => Some(status.clone()),
         Phase::Leaving => Some("deleting".to_owned()),
     }
 }

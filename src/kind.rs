@@ -23,6 +23,8 @@ pub struct Kind {
     pub replace: &'static [&'static str],
     /// See [`Resource::EXCLUSIVE`].
     pub exclusive: &'static [&'static [&'static str]],
+    /// See [`Resource::DRAWN`].
+    pub drawn: &'static [&'static str],
     /// See [`Resource::NAME`].
     pub naming: Option<Naming>,
     /// See [`Resource::WANTED`].
@@ -45,6 +47,8 @@ pub struct Kind {
     pub data: Data,
     /// See [`Resource::PROTECTION`].
     pub protection: Option<&'static str>,
+    /// See [`Resource::AT_ONCE`].
+    pub at_once: Option<&'static str>,
     /// See [`Resource::HELD`].
     pub held: bool,
     /// JSON schema of the spec.
@@ -57,6 +61,8 @@ pub struct Kind {
     pub created: fn(&Value) -> Result<Value>,
     /// The live spec as it compares with the wanted one, see [`Resource::align`].
     pub align: fn(&Value, &Value) -> Value,
+    /// See [`Resource::explain`].
+    pub explain: for<'a> fn(&'a Aws, &'a str) -> BoxFuture<'a, Result<Option<String>>>,
     /// See [`Resource::list`].
     pub list: for<'a> fn(&'a Aws, &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>>,
     /// See [`Resource::create`].
@@ -116,6 +122,7 @@ impl Kind {
             service: R::SERVICE,
             replace: R::REPLACE,
             exclusive: R::EXCLUSIVE,
+            drawn: R::DRAWN,
             naming: R::NAME,
             wanted: R::WANTED,
             identity: R::IDENTITY,
@@ -127,6 +134,7 @@ impl Kind {
             usual: R::USUAL,
             data: R::DATA,
             protection: R::PROTECTION,
+            at_once: R::AT_ONCE,
             held: R::HELD,
             schema: || schema_for!(R),
             outputs_schema: || schema_for!(R::Outputs),
@@ -139,6 +147,7 @@ impl Kind {
                 }
                 _ => live.clone(),
             },
+            explain: |aws, id| Box::pin(R::explain(aws, id)),
             list: |aws, scope| Box::pin(async move { R::list(aws, scope).await?.into_iter().map(erase).collect() }),
             create: |cx, spec| Box::pin(async move { typed::<R>(spec)?.create(cx).await }),
             update: |cx, id, before, spec, changed| {

@@ -32,6 +32,9 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     /// Sets of fields of which two resources can't have all in common: a replacement that keeps such a set deletes the old one first. Where
     /// none of them has `/name`, a name may occur once; [`Resource::IDENTITY`] is one of them too.
     const EXCLUSIVE: &'static [&'static [&'static str]] = &[];
+    /// Fields whose value AWS draws where none is asked for. What is put back asks for the value it had; where AWS can't give that
+    /// again, any will do.
+    const DRAWN: &'static [&'static str] = &[];
     /// Rules for the physical name. `Some` means that the spec has a field `name: Option<String>`, filled by the compiler
     /// with `<stack>-<environment>-<name>` when absent, unique in its scope, and part of the identity. Where the compiler chose it, a
     /// replacement gets another one, so that the new one can stand beside the old one.
@@ -57,6 +60,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const DATA: Data = Data::None;
     /// The boolean field with which AWS itself refuses deletion.
     const PROTECTION: Option<&'static str> = None;
+    /// The boolean field that has AWS make changes at once: then those that are [`Phase::Pending`] are waited for.
+    const AT_ONCE: Option<&'static str> = None;
     /// Whether AWS refuses to delete one while another resource refers to it.
     const HELD: bool = true;
     /// What others may read as `{{ type.name.output }}`, besides `id`. A field `arn`, where there is one, is the ARN.
@@ -82,6 +87,10 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     /// What is inside that deletion would lose, in words ("3 images"); `None` when empty. Asked only for types with
     /// [`Data::Contents`] that are about to be deleted.
     fn contents(_aws: &Aws, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {
+        async { Ok(None) }
+    }
+    /// Why AWS did not do what it was told last, in its own words. Asked only when reading shows that it did not.
+    fn explain(_aws: &Aws, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {
         async { Ok(None) }
     }
     /// Rules that the types cannot express; `at` is a JSON pointer into the spec. Strings may still hold `${…}` references.
@@ -112,8 +121,12 @@ pub struct Observed<R: Resource> {
 pub enum Phase {
     /// It can be used.
     Ready,
+    /// It can be used; changes that AWS has taken on are still to come.
+    Pending(String),
     /// On its way, in AWS's own words.
     Settling(String),
+    /// It is there but does not work, and won't before somebody mends what is wrong, in AWS's own words.
+    Degraded(String),
     /// It will not become ready, in AWS's own words.
     Failed(String),
     /// On its way out.

@@ -165,7 +165,6 @@ impl Run {
         let goes_on = unfinished.goes_on();
         let chain = if goes_on { unfinished.chain.clone() } else { Vec::new() };
         let (journal, began) = self.begin(unfinished.revision().filter(|_| goes_on)).await?;
-        let before: BTreeMap<Address, Live> = plan.changes.iter().filter_map(|c| Some((c.address.clone(), c.before.clone()?))).collect();
         let ways = Ways {
             hands: self.hands(&journal),
             stop: self.stop.clone(),
@@ -176,6 +175,7 @@ impl Run {
         };
         let forward = execute(stack, plan, world, ways).await;
         let interrupted = forward.interrupted;
+        let mut live = forward.live.clone();
         let mut back = None;
         let outcome = if forward.is_whole() {
             Outcome::Done
@@ -187,12 +187,11 @@ impl Run {
             // Something is gone for good: from here on there is only forward.
             Outcome::Stuck
         } else {
-            let tried = self.put_back(&journal, stack, chain, &why(&forward)).await;
+            let tried = self.put_back(&journal, stack, chain, &why(&forward), &mut live).await;
             let whole = tried.is_whole();
             back = Some(tried);
             if whole { Outcome::RolledBack } else { Outcome::Stuck }
         };
-        let mut live = if outcome == Outcome::RolledBack { before } else { forward.live.clone() };
         if !whole {
             live = self.completed(live, stack).await;
         }
@@ -227,7 +226,15 @@ impl Run {
         Hands { cloud: self.cloud.clone(), journal: journal.clone(), lease: self.lease.clone() }
     }
 
-    async fn put_back(&self, journal: &Journal, stack: &Stack, mut chain: Vec<Replay>, why: &str) -> Back {
+    /// Undoes this run and the chain it goes on from; `live`, what the stack consists of, follows.
+    async fn put_back(
+        &self,
+        journal: &Journal,
+        stack: &Stack,
+        mut chain: Vec<Replay>,
+        why: &str,
+        live: &mut BTreeMap<Address, Live>,
+    ) -> Back {
         let tried = async {
             journal.write(Record::Rollback { why: why.to_owned() }).await?;
             // Nobody listens when progress is not shown.
@@ -238,7 +245,10 @@ impl Run {
             if let Some(obstacle) = back.plan.obstacles.first() {
                 return Err(Error::new(Sort::Refused, "Obstacle", format!("{}: {}", obstacle.message, obstacle.help)));
             }
-            self.go_back(journal, &mut back).await
+            let outcome = self.go_back(journal, &mut back).await?;
+            live.retain(|address, _| !back.stack.resources.contains_key(address));
+            live.extend(outcome.live.clone());
+            Ok(outcome)
         };
         match tried.await {
             Ok(outcome) => Back::Tried(outcome),
@@ -343,7 +353,8 @@ impl WayBack {
 
 /// What undoing a run has to put back; what the run made holds nothing yet.
 pub fn targets(touched: &BTreeMap<Address, Touched>) -> BTreeMap<Address, Target> {
-    touched.iter().map(|(address, touched)| (address.clone(), target(touched))).collect()
+    let touched = touched.iter().filter(|(_, touched)| !touched.is_nothing());
+    touched.map(|(address, touched)| (address.clone(), target(touched))).collect()
 }
 
 fn target(touched: &Touched) -> Target {
@@ -366,7 +377,7 @@ fn hints(touched: &BTreeMap<Address, Touched>) -> Hints {
 pub async fn wait_until_visible(cloud: &Cloud, world: &World, touched: &BTreeMap<Address, Touched>) -> bool {
     let seen: BTreeSet<Address> = world.iter().filter_map(address_of).collect();
     let unseen = touched.iter().filter(|(address, _)| !seen.contains(address));
-    let Some(latest) = unseen.filter_map(|(_, touched)| touched.open_create).max() else { return false };
+    let Some(latest) = unseen.filter_map(|(_, touched)| touched.made_at).max() else { return false };
     let age = Duration::from_millis(now().saturating_sub(latest));
     let Some(rest) = cloud.lag().checked_sub(age).filter(|rest| !rest.is_zero()) else { return false };
     tokio::time::sleep(rest).await;

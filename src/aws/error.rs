@@ -66,7 +66,8 @@ impl Error {
             "AuthFailure",
             "NoCredentials",
         ];
-        CODES.contains(&self.code.as_str())
+        // The code alone may mean something else: AuthFailure is also said of an address that is in use.
+        self.sort == Sort::Denied && CODES.contains(&self.code.as_str())
     }
     /// There is no such thing.
     pub fn is_gone(&self) -> bool {

@@ -44,7 +44,8 @@ pub enum Place<'a> {
 pub enum Consent<'a> {
     /// Nothing, as nothing is going to be kept. A usual bucket that is not there holds nothing.
     Nothing,
-    /// Nothing either, and a usual bucket that nobody named is not even looked for: this user's own folder is known without a call.
+    /// Nothing either, and a usual bucket that nobody named is looked for only where this user's own folder holds something: whether it
+    /// does is known without a call.
     NoLook,
     /// The usual bucket, if it is named. Nobody can be asked.
     IfNamed,
@@ -157,12 +158,13 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
             Ok(Choice { backend: Backend::S3(s3), note: None })
         }
         None => {
-            if !matches!(consent, Consent::NoLook)
+            let folder = state_folder()?.join(&part);
+            // What the folder holds is of no use where a bucket has come into use since.
+            if (!matches!(consent, Consent::NoLook) || folder.exists())
                 && let Some(there) = usual().find().await?
             {
                 return Ok(Choice { backend: Backend::S3(there), note: kept_in(&format!("acme-{part}")) });
             }
-            let folder = state_folder()?.join(&part);
             // Who uses the folder already was asked before.
             let question =
                 format!("Make the bucket acme-{part}, so that others see the history of this stack, and that it is being changed?");

@@ -282,6 +282,13 @@ pub fn tell(ended: &Ended, command: &str, session: &Session) -> u8 {
 
 fn words(said: &mut Vec<String>, ended: &Ended, command: &str, target: &Target) -> u8 {
     let forward = &ended.forward;
+    let back = match &ended.back {
+        Some(Back::Tried(back)) => back.lost.as_slice(),
+        _ => &[],
+    };
+    for (address, lost) in forward.lost.iter().chain(back) {
+        said.push(format!("{} {address} was made anew, and AWS could not give back all it had: {lost}.", Style::Changed.of("warning:")));
+    }
     // A rollback of a finished run that failed was itself put back.
     let went_back = command == "rollback" && ended.outcome == Outcome::RolledBack && ended.back.is_none();
     if ended.outcome == Outcome::Done || went_back {

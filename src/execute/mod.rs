@@ -1,5 +1,6 @@
 //! Carries a plan out: build, pivot, clear. The only stage that changes anything.
 
+mod blocker;
 mod hands;
 mod settle;
 mod step;
@@ -7,8 +8,9 @@ mod stop;
 mod walk;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     aws::{Error, Sort},
-    cloud::Call,
+    cloud::{Call, Cloud},
     discover::{self, World},
     journal::Record,
     kind::{Kind, Live},
@@ -30,10 +32,11 @@ use crate::{
     stack::{Address, Stack},
     types::expression,
 };
+use blocker::Blockers;
 use hands::About;
 pub use hands::Hands;
 use settle::Settler;
-use step::Job;
+use step::{ASYNCHRONOUS, Job};
 pub use stop::Stop;
 use walk::{Next, Worker, walk};
 
@@ -120,6 +123,8 @@ pub struct Outcome {
     pub past_pivot: bool,
     /// What is there now, by address.
     pub live: BTreeMap<Address, Live>,
+    /// What was put back with another value than it had, in words.
+    pub lost: Vec<(Address, String)>,
 }
 
 /// How many steps run at once. AWS's limits are kept per action, below.
@@ -155,6 +160,7 @@ pub struct Ways {
 pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Outcome {
     let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
     let undoing = ways.undoing;
+    let blockers = Arc::new(blockers(stack, plan, ways.hands.cloud.clone()));
     let mut crew = Crew {
         stack,
         plan,
@@ -163,6 +169,8 @@ pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Ou
         ways,
         outcome: Outcome { live, ..Outcome::default() },
         run: run_id(),
+        tried: BTreeSet::new(),
+        blockers,
         stubborn: undoing,
     };
     // Who asked to stop wants nothing to become final.
@@ -188,6 +196,14 @@ fn run_id() -> String {
     format!("{}-{}", now.as_nanos(), std::process::id())
 }
 
+/// Who may be in the way of this plan's deletions.
+fn blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers {
+    let steps = plan.build.node_weights().chain(plan.clear.node_weights()).filter(|step| step.op == Op::Delete);
+    let leaving: Vec<&Live> = steps.filter_map(|step| plan.changes[step.change].before.as_ref()).collect();
+    let lingers = leaving.iter().any(|live| resources::kind(&live.kind).is_some_and(|kind| kind.usual >= ASYNCHRONOUS));
+    Blockers::new(cloud, stack.clone(), leaving.into_iter().map(|live| live.id.clone()).collect(), lingers)
+}
+
 struct Crew<'a> {
     stack: &'a Stack,
     plan: &'a Plan,
@@ -196,6 +212,9 @@ struct Crew<'a> {
     ways: Ways,
     outcome: Outcome,
     run: String,
+    /// Where this run has begun to make something: a second try looks first.
+    tried: BTreeSet<Address>,
+    blockers: Arc<Blockers>,
     /// A failed step does not keep others from being started.
     stubborn: bool,
 }
@@ -252,6 +271,17 @@ impl Crew<'_> {
         })
     }
 
+    /// What a resource that was put back has lost, in words.
+    fn lost(&self, address: &Address, live: &Live) -> Option<String> {
+        let (kind, wanted) = (resources::kind(&address.kind)?, &self.stack.resources.get(address)?.spec);
+        let value = |spec: &Value, at: &str| spec.pointer(at).filter(|value| !value.is_null()).cloned();
+        let words = kind.drawn.iter().filter_map(|at| {
+            let (was, is) = (value(wanted, at)?, value(&live.spec, at)?);
+            (was != is).then(|| format!("{} is {is}, no longer {was}", at.trim_start_matches('/')))
+        });
+        Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
+    }
+
     fn job(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<Job, Error> {
         let change = &self.plan.changes[step.change];
         let address = &change.address;
@@ -278,6 +308,7 @@ impl Crew<'_> {
             scope
         });
         let claimed = self.world.hints.began.contains(address);
+        let tried = step.op == Op::Create && !self.tried.insert(address.clone());
         let token = match self.ways.tokens.get(address) {
             Some(token) if step.op == Op::Create => token.clone(),
             _ => token(&self.run, address, step.op),
@@ -306,11 +337,13 @@ impl Crew<'_> {
             first: change.first,
             nulls: self.ways.nulls,
             claimed,
+            tried,
             unprotect: change.unprotect,
             poller,
             parents,
             status,
             stop: self.ways.stop.clone(),
+            blockers: self.blockers.clone(),
         })
     }
 }
@@ -361,15 +394,22 @@ impl Worker<Step> for Crew<'_> {
                     let run = job.run();
                     tokio::pin!(run);
                     let mut last = String::new();
-                    loop {
+                    let mut tell = |status: String| {
+                        if status != last {
+                            last.clone_from(&status);
+                            events.send(Event::Settling { address: address.clone(), status }).ok();
+                        }
+                    };
+                    let ended = loop {
                         tokio::select! {
                             ended = &mut run => break ended,
-                            Some(status) = heard.recv() => if status != last {
-                                last.clone_from(&status);
-                                events.send(Event::Settling { address: address.clone(), status }).ok();
-                            },
+                            Some(status) = heard.recv() => tell(status),
                         }
+                    };
+                    while let Ok(status) = heard.try_recv() {
+                        tell(status);
                     }
+                    ended
                 }
                 Err(error) => Err(error),
             };
@@ -390,6 +430,9 @@ impl Worker<Step> for Crew<'_> {
         let address = self.plan.changes[step.change].address.clone();
         match end {
             Ok(Some(live)) => {
+                if step.op == Op::Create && self.ways.nulls == Nulls::Absent {
+                    self.outcome.lost.extend(self.lost(&address, live).map(|words| (address.clone(), words)));
+                }
                 self.outcome.live.insert(address.clone(), live.clone());
                 self.outcome.done.push((address, step.op));
             }

@@ -27,6 +27,8 @@ pub type Likeness = Arc<dyn Fn(&Live) -> bool + Send + Sync>;
 pub enum Until {
     /// What has this id can be used.
     Ready(String),
+    /// What has this id can be used, and no change of it is still to come.
+    Quiet(String),
     /// What has this id is no longer there.
     Gone(String),
     /// There is one like this, in whatever phase; or none was seen for as long as a new one may stay unseen.
@@ -158,7 +160,7 @@ async fn poll(
         pause = if waiting.len() > known { first } else { (pause * 2).max(Duration::from_millis(250)).min(longest) };
         scope.parents.extend(waiting.iter_mut().flat_map(|request| std::mem::take(&mut request.parents)));
         scope.sent.extend(waiting.iter_mut().filter_map(|request| match &request.until {
-            Until::Ready(id) => Some((id.clone(), request.sent.take()?)),
+            Until::Ready(id) | Until::Quiet(id) => Some((id.clone(), request.sent.take()?)),
             _ => None,
         }));
         scope.parents.sort();
@@ -206,13 +208,16 @@ fn answer(request: &Request, found: &BTreeMap<String, Live>, patience: Duration,
             None => return Some(Ok(None)),
             Some(phase @ Phase::Failed(status)) if as_before(phase) => (id, status.clone()),
             Some(Phase::Failed(status)) => return Some(Err(failed(status))),
-            Some(Phase::Settling(status)) => (id, status.clone()),
-            Some(Phase::Ready) if waited > INVISIBLE => (id, "still there".to_owned()),
-            Some(Phase::Ready | Phase::Leaving) => (id, "deleting".to_owned()),
+            Some(Phase::Settling(status) | Phase::Degraded(status)) => (id, status.clone()),
+            Some(Phase::Ready | Phase::Pending(_)) if waited > INVISIBLE => (id, "still there".to_owned()),
+            Some(Phase::Ready | Phase::Pending(_) | Phase::Leaving) => (id, "deleting".to_owned()),
         },
-        Until::Ready(id) => match found.get(id) {
+        Until::Ready(id) | Until::Quiet(id) => match found.get(id) {
             Some(live) => match &live.phase {
-                Phase::Ready => return Some(Ok(Some(live.clone()))),
+                Phase::Pending(status) if matches!(request.until, Until::Quiet(_)) => (id, status.clone()),
+                Phase::Ready | Phase::Pending(_) => return Some(Ok(Some(live.clone()))),
+                Phase::Degraded(status) if waited > lag => return Some(Err(failed(status))),
+                Phase::Degraded(status) => (id, status.clone()),
                 phase @ Phase::Failed(status) if as_before(phase) => (id, status.clone()),
                 Phase::Failed(status) => return Some(Err(failed(status))),
                 Phase::Settling(status) => (id, status.clone()),

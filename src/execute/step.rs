@@ -1,6 +1,7 @@
 //! Brings one step to its verified end: call, settle, compare again, bring what is left.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
+    blocker::{Blocked, Blockers},
     hands::{About, Hands},
     settle::{Likeness, Poller, Until},
     stop::Stop,
@@ -34,6 +36,8 @@ pub struct Job {
     pub nulls: Nulls,
     /// Whether an earlier run may have made it already.
     pub claimed: bool,
+    /// Whether an earlier try of this run may have made it already.
+    pub tried: bool,
     /// Whether AWS's own deletion protection is lifted before it is deleted.
     pub unprotect: bool,
     pub poller: Poller,
@@ -42,6 +46,8 @@ pub struct Job {
     /// Hears AWS's status in between.
     pub status: mpsc::UnboundedSender<String>,
     pub stop: Stop,
+    /// Tells who is in the way of a deletion.
+    pub blockers: Arc<Blockers>,
 }
 
 /// How often a create is tried whose answer does not come.
@@ -50,31 +56,39 @@ const TRIES: usize = 4;
 /// How often what a read shows to be missing is brought by a further update. EKS takes one kind of change at a time.
 const ROUNDS: usize = 8;
 
-/// How long reads may lag behind a change: IAM takes about 8 s, EC2 a few.
-const READ_LAG: Duration = Duration::from_secs(20);
+/// How much longer reads may lag behind a change than behind a creation.
+const MORE_LAG: Duration = Duration::from_secs(5);
 
 /// Types that usually take this long are deleted in the background, and waited for. The others are gone when AWS says so; where
 /// another service still sees them for a moment, its refusal of what comes next is waited out.
-const ASYNCHRONOUS: Duration = Duration::from_secs(20);
+pub const ASYNCHRONOUS: Duration = Duration::from_secs(20);
 
 impl Job {
     /// Does the step. Gives what is there afterwards; `None` after a deletion.
     ///
     /// # Errors
     /// What AWS answered, or that AWS did not keep what it was told.
-    pub async fn run(self) -> Result<Option<Live>> {
+    pub async fn run(mut self) -> Result<Option<Live>> {
+        if self.op == Op::Create {
+            return self.create().await.map(Some);
+        }
         match (self.op, &self.about.before) {
-            (Op::Create, _) => self.create().await.map(Some),
             (Op::Update, Some(before)) => self.update(before).await.map(Some),
             (Op::Delete, Some(before)) => self.delete(before).await.map(|()| None),
             (Op::Forget, Some(before)) => self.forget(before).await.map(|()| None),
-            (_, None) => Err(Error::new(Sort::Refused, "NothingThere", "there is nothing to change")),
+            (Op::Create, Some(_)) | (_, None) => Err(Error::new(Sort::Refused, "NothingThere", "there is nothing to change")),
         }
     }
 
-    async fn create(&self) -> Result<Live> {
+    async fn create(&mut self) -> Result<Live> {
         let kind = self.about.kind;
-        let id = self.make().await?;
+        let id = match self.make().await {
+            Err(error) if self.insists() && is_lost(&error) => {
+                self.give_in(&error);
+                self.make().await?
+            }
+            made => made?,
+        };
         let brought = {
             let _under_way = self.poller.under_way();
             if kind.taggable && !kind.tags_on_create {
@@ -89,15 +103,36 @@ impl Job {
         self.verified(&id, None, sent, brought).await
     }
 
-    /// Makes it. Where no answer came, it is looked for before it is made again: the call may have been served. The same where an
-    /// earlier run began to make it and AWS says that there is one.
+    /// Whether it is put back with a value that AWS may have given to somebody else.
+    fn insists(&self) -> bool {
+        let asked = |at: &&str| self.about.spec.pointer(at).is_some_and(|value| !value.is_null());
+        self.nulls == Nulls::Absent && self.about.kind.drawn.iter().any(|at| asked(at))
+    }
+
+    /// From here on, what AWS draws will do.
+    fn give_in(&mut self, error: &Error) {
+        for at in self.about.kind.drawn {
+            if let Some(value) = self.about.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
+                // Nobody listens when progress is not shown.
+                self.status.send(format!("{} {value} can't be had again, so any is taken: {error}", at.trim_start_matches('/'))).ok();
+            }
+        }
+    }
+
+    /// Makes it. Where no answer came, or a first try failed later on, it is looked for before it is made again: there may be one. The
+    /// same where an earlier run began to make it and AWS says that there is one.
     async fn make(&self) -> Result<String> {
         let mut unanswered = self.claimed;
         let mut tries = 0;
+        if self.tried
+            && let Some(id) = self.made().await?
+        {
+            return Ok(id);
+        }
         loop {
             let made = {
                 let _under_way = self.poller.under_way();
-                self.patiently(self.patience(), Again::AfterAnswer, || self.hands.create(&self.about)).await
+                self.patiently(self.patience(), Again::AfterAnswer, || self.called()).await
             };
             let error = match made {
                 Ok(id) => return Ok(id),
@@ -105,15 +140,28 @@ impl Job {
                 Err(error) => return Err(error),
             };
             unanswered = true;
-            let found = self.poller.wait(Until::Seen(self.likeness()), None, None, self.parents.clone(), self.status.clone()).await?;
-            if let Some(live) = found {
-                return Ok(live.id);
+            if let Some(id) = self.made().await? {
+                return Ok(id);
             }
             tries += 1;
             if tries == TRIES {
                 return Err(error);
             }
         }
+    }
+
+    /// What is somebody else's is not waited for.
+    async fn called(&self) -> Result<String> {
+        self.hands.create(&self.about).await.map_err(|error| match error.sort {
+            Sort::Gone | Sort::Conflict if self.insists() => Error { sort: Sort::Refused, ..error },
+            _ => error,
+        })
+    }
+
+    /// What an earlier call made, once it must be visible.
+    async fn made(&self) -> Result<Option<String>> {
+        let found = self.poller.wait(Until::Seen(self.likeness()), None, None, self.parents.clone(), self.status.clone()).await?;
+        Ok(found.map(|live| live.id))
     }
 
     /// Tells what this step made from all else: by its marks, else by its name or by what identifies its type.
@@ -156,7 +204,7 @@ impl Job {
             if let Some(pointer) = self.about.kind.protection.filter(|_| self.unprotect) {
                 self.unprotect(live, pointer).await?;
             }
-            self.patiently(Duration::from_secs(900), Again::Always, || self.hands.delete(&self.about, live)).await?;
+            self.patiently(self.patience(), Again::Always, || self.hands.delete(&self.about, live)).await?;
         }
         if self.about.kind.usual < ASYNCHRONOUS {
             return Ok(());
@@ -191,7 +239,8 @@ impl Job {
         let mut pause = Duration::from_millis(250);
         let mut rounds = 0;
         loop {
-            let ready = Until::Ready(id.to_owned());
+            let at_once = about.kind.at_once.is_some_and(|at| about.spec.pointer(at) == Some(&Value::Bool(true)));
+            let ready = if at_once { Until::Quiet(id.to_owned()) } else { Until::Ready(id.to_owned()) };
             let live = self.poller.wait(ready, was.clone(), sent.clone(), self.parents.clone(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
             let aligned = (about.kind.align)(&about.spec, &live.spec);
@@ -206,15 +255,15 @@ impl Job {
                 if tagged && state.0.iter().all(|field| field.after.is_null()) {
                     return Ok(live);
                 }
-                if called.elapsed() > READ_LAG {
-                    return Err(not_kept(&state.0));
+                if called.elapsed() > self.hands.cloud.lag() + MORE_LAG {
+                    return Err(self.not_kept(&state.0, &live).await);
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(3));
                 continue;
             }
             if rounds == ROUNDS {
-                return Err(not_kept(&state.0));
+                return Err(self.not_kept(&state.0, &live).await);
             }
             let _under_way = self.poller.under_way();
             let answered = state.0.is_empty() || self.bring(id, &aligned, state.0.clone()).await?.is_some();
@@ -228,7 +277,29 @@ impl Job {
     }
 
     fn missing(&self, live: &Value) -> Vec<FieldDiff> {
-        diff(&self.about.spec, live, &[], self.nulls)
+        let mut missing = diff(&self.about.spec, live, &[], self.nulls);
+        if self.op == Op::Create && self.nulls == Nulls::Absent {
+            // What AWS drew instead of what was lost is told, and stays.
+            missing.retain(|field| !self.about.kind.drawn.contains(&field.at.as_str()));
+        }
+        missing
+    }
+
+    /// What AWS has and what it was told: fields, and tags. Where AWS says why, that too.
+    async fn not_kept(&self, missing: &[FieldDiff], live: &Live) -> Error {
+        let mut kept: Vec<String> =
+            missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
+        let wanted = &self.about.call.tags;
+        let has = visible_tags(&live.tags, wanted);
+        let keys: BTreeSet<&String> = if self.about.kind.taggable { has.keys().chain(wanted.keys()).collect() } else { BTreeSet::new() };
+        for key in keys.into_iter().filter(|key| has.get(*key) != wanted.get(*key)) {
+            let word = |tags: &Tags| tags.get(key).map_or("absent".to_owned(), |value| format!("`{value}`"));
+            kept.push(format!("tag {key} is {}, wanted {}", word(&has), word(wanted)));
+        }
+        // Where it can't be asked, the rest has to do.
+        let why = if missing.is_empty() { None } else { self.hands.cloud.explain(self.about.kind, &live.id).await.ok().flatten() };
+        kept.extend(why.map(|why| format!("AWS says: {why}")));
+        Error::new(Sort::Refused, "NotKept", format!("AWS did not keep what it was told: {}", kept.join("; ")))
     }
 
     /// Makes the calls for what is missing, and gives that back; `None` when no answer came, so that only reading again tells.
@@ -260,17 +331,22 @@ impl Job {
         self.patiently(self.patience(), Again::Always, || self.hands.retag(&self.about, live, from, to, action)).await
     }
 
-    /// The one retry policy above the SDK's: what AWS says will pass is tried again with growing pauses, for at most `patience`.
+    /// The one retry policy above the SDK's: what AWS says will pass is tried again with growing pauses, for at most `patience`. What is
+    /// in use is told, and how long to wait for that depends on who uses it.
     async fn patiently<T, F: Future<Output = Result<T>>>(&self, patience: Duration, again: Again, call: impl Fn() -> F) -> Result<T> {
         let start = Instant::now();
         let mut pause = Duration::from_millis(500);
+        let mut blocked = None;
         loop {
             let error = match call().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            if error.sort == Sort::Conflict && blocked.is_none() {
+                blocked = Some(self.blocked(patience, &error).await);
+            }
             let patience = match error.sort {
-                Sort::Conflict => patience,
+                Sort::Conflict => blocked.as_ref().map_or(patience, |blocked| blocked.patience),
                 // IAM takes about 8 s, rarely more than a minute; longer means that the role really lacks what is asked.
                 Sort::NotYet | Sort::Throttled => patience.min(Duration::from_secs(120)),
                 // What was made a moment ago may not be known everywhere yet.
@@ -278,7 +354,13 @@ impl Job {
                 Sort::Unreachable if again == Again::Always => patience.min(Duration::from_secs(60)),
                 _ => return Err(error),
             };
-            if start.elapsed() + pause > patience || self.stop.is_asked() {
+            if start.elapsed() + pause > patience {
+                return Err(match blocked.filter(|_| error.sort == Sort::Conflict) {
+                    Some(blocked) => blocked.given_up(error),
+                    None => error,
+                });
+            }
+            if self.stop.is_asked() {
                 return Err(error);
             }
             tokio::select! {
@@ -289,16 +371,26 @@ impl Job {
         }
     }
 
+    /// Says what is in the way.
+    async fn blocked(&self, patience: Duration, error: &Error) -> Blocked {
+        let blocked = match &self.about.before {
+            Some(live) if self.op == Op::Delete => self.blockers.of(live, error).await,
+            _ => Blocked::busy(patience, error),
+        };
+        // Nobody listens when progress is not shown.
+        self.status.send(blocked.status.clone()).ok();
+        blocked
+    }
+
     /// How long "not yet" and "in use" are waited for.
     fn patience(&self) -> Duration {
         (self.about.kind.usual * 3).max(Duration::from_secs(120))
     }
 }
 
-fn not_kept(missing: &[FieldDiff]) -> Error {
-    let fields: Vec<String> =
-        missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
-    Error::new(Sort::Refused, "NotKept", format!("AWS did not keep what it was told: {}", fields.join("; ")))
+/// Whether AWS refused because of what was asked for, not because of who asks or how often.
+fn is_lost(error: &Error) -> bool {
+    matches!(error.sort, Sort::Refused | Sort::Exists) && !error.code.contains("LimitExceeded")
 }
 
 /// Whether a call may simply be made again when no answer came.

@@ -50,7 +50,9 @@ pub struct Touched {
     pub made: BTreeSet<String>,
     /// Since when a create has been without an answer, milliseconds since 1970; `None`: every answer is known.
     pub open_create: Option<u64>,
-    /// Whether the run began to make something there.
+    /// When something was last made there, or may have been, milliseconds since 1970: reads that lag behind do not show it yet.
+    pub made_at: Option<u64>,
+    /// Whether the run made something there, or may have.
     pub created: bool,
     /// Whether the run took its marks off.
     pub forgotten: bool,
@@ -152,7 +154,8 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
     let mut stood = BTreeSet::new();
     for replay in chain {
         let mut forward = true;
-        let mut creates: BTreeMap<u64, &Address> = BTreeMap::new();
+        // Calls by their number, and what was known of a create before each.
+        let mut calls: BTreeMap<u64, (&Intent, Made)> = BTreeMap::new();
         for line in &replay.lines {
             match &line.record {
                 Record::Rollback { .. } => forward = false,
@@ -162,11 +165,12 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
                         touched.insert(intent.address.clone(), Touched::first(intent));
                     }
                     let Some(entry) = touched.get_mut(&intent.address) else { continue };
+                    calls.insert(line.n, (intent, entry.made_so_far()));
                     if intent.action == Action::Create {
-                        creates.insert(line.n, &intent.address);
                         entry.created = true;
                         entry.token.clone_from(&intent.token);
                         entry.open_create = Some(line.at);
+                        entry.made_at = Some(line.at);
                     }
                     entry.forgotten |= intent.action == Action::Forget;
                     if forward && !intent.expected.is_null() {
@@ -174,14 +178,23 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
                     }
                 }
                 Record::Result { of, end } => {
-                    let Some(entry) = creates.get(of).and_then(|address| touched.get_mut(*address)) else { continue };
-                    match end {
-                        End::Done { id } => {
+                    let Some((intent, before)) = calls.get(of) else { continue };
+                    let Some(entry) = touched.get_mut(&intent.address) else { continue };
+                    match (intent.action, end) {
+                        (Action::Create, End::Done { id }) => {
+                            if !forward {
+                                entry.give_in(&intent.expected);
+                            }
                             entry.made.extend(id.clone());
                             entry.open_create = None;
+                            entry.made_at = Some(line.at);
                         }
-                        End::Refused { .. } => entry.open_create = None,
-                        End::Unknown => {}
+                        // What stands there, if anything does, is not this call's.
+                        (Action::Create, End::Refused { .. }) => (entry.created, entry.open_create, entry.made_at) = *before,
+                        (Action::Delete, End::Done { .. }) if intent.id.as_ref().is_some_and(|id| entry.made.contains(id)) => {
+                            entry.made_at = None;
+                        }
+                        _ => {}
                     }
                 }
                 Record::Begin(_) | Record::Pivot | Record::End { .. } => {}
@@ -197,7 +210,19 @@ fn is_old_half(intent: &Intent, stood: &mut BTreeSet<(String, String)>) -> bool 
     intent.before.as_ref().is_some_and(|old| !stood.insert((old.kind.clone(), old.id.clone())))
 }
 
+/// [`Touched::created`], [`Touched::open_create`] and [`Touched::made_at`].
+type Made = (bool, Option<u64>, Option<u64>);
+
 impl Touched {
+    /// Whether there is nothing to undo: nothing stood there, and AWS refused to make anything.
+    pub fn is_nothing(&self) -> bool {
+        self.before.is_none() && !self.created
+    }
+
+    fn made_so_far(&self) -> Made {
+        (self.created, self.open_create, self.made_at)
+    }
+
     fn first(intent: &Intent) -> Touched {
         Touched {
             before: intent.before.clone(),
@@ -207,8 +232,19 @@ impl Touched {
             token: String::new(),
             made: BTreeSet::new(),
             open_create: None,
+            made_at: None,
             created: false,
             forgotten: false,
+        }
+    }
+
+    /// What was put back without a value it had, because AWS could not give that again, is not put back a second time for its sake.
+    fn give_in(&mut self, again: &Value) {
+        let Some(before) = self.before.as_mut().and_then(|live| live.spec.as_object_mut()) else { return };
+        for (key, value) in before {
+            if again.get(key).is_some_and(Value::is_null) {
+                *value = Value::Null;
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
 pub use diff::{FieldDiff, Nulls, diff};
 pub use difference::{between, difference, drift, reversed};
 pub use label::{By, Recorded, label};
-pub use order::{critical_path, longest_roads};
+pub use order::{critical_path, longest_roads, refers};
 pub use pair::{Foreign, owner};
 pub use planner::plan;
 pub use restore::{Target, holders, loses, restore, target_stack};

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use super::{Action, Change, First, Op, Step};
 use crate::{
+    kind::Live,
     resources::kind,
     stack::{Address, Stack},
     types::expression,
@@ -130,16 +131,17 @@ fn holders(changes: &[Change]) -> Vec<(usize, usize)> {
     for (used, gone) in changes.iter().enumerate().filter(|(_, change)| goes(change)) {
         let Some(live) = &gone.before else { continue };
         for (user, change) in changes.iter().enumerate().filter(|(_, change)| stays(change)) {
-            let refers = change
-                .before
-                .as_ref()
-                .is_some_and(|user| is_value(&user.spec, &live.id) || live.arn().is_some_and(|arn| is_value(&user.spec, arn)));
-            if refers {
+            if change.before.as_ref().is_some_and(|user| refers(user, live)) {
                 holders.push((used, user));
             }
         }
     }
     holders
+}
+
+/// Whether what is live refers to another: by its id or ARN.
+pub fn refers(user: &Live, used: &Live) -> bool {
+    is_value(&user.spec, &used.id) || used.arn().is_some_and(|arn| is_value(&user.spec, arn))
 }
 
 /// Whether a reference in `spec` has this value: names alone may mean another type's.

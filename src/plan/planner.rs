@@ -38,11 +38,16 @@ pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &st
     planner.assembled(stack, world, region, account, order::Way::Forward)
 }
 
-/// What holds data is not given up for an empty new one when AWS reports it as failed: what differs is brought, and may mend it.
+/// What holds data is not given up for an empty new one when AWS reports it as failed: what differs is brought, and may mend it. Nor is
+/// what can be mended.
 fn in_trouble(change: &Change) -> Option<String> {
     let live = change.before.as_ref().filter(|_| matches!(change.action, Action::None | Action::Update))?;
-    let Phase::Failed(status) = &live.phase else { return None };
-    Some(format!("AWS reports `{status}` for `{}` ({}); what holds data is not replaced for that.", change.address, live.id))
+    let (status, why) = match &live.phase {
+        Phase::Failed(status) => (status, "; what holds data is not replaced for that"),
+        Phase::Degraded(status) => (status, ""),
+        _ => return None,
+    };
+    Some(format!("AWS reports `{status}` for `{}` ({}){why}.", change.address, live.id))
 }
 
 fn foreign(foreign: &Foreign) -> Obstacle {

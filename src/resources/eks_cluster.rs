@@ -12,7 +12,7 @@ use aws_sdk_eks::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use inside::{covers, inside, of_clusters, told};
+pub(super) use inside::{covers, failed_update, inside, of_clusters, told};
 use read::observed;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
@@ -173,7 +173,14 @@ impl Resource for EksCluster {
     const ACTIONS: Actions = Actions::on("eks:cluster/{name}")
         .list(&["eks:ListClusters"])
         .read(&["eks:DescribeCluster"])
-        .change(&["eks:AssociateEncryptionConfig", "eks:DeleteCluster", "eks:UpdateClusterConfig", "eks:UpdateClusterVersion"])
+        .change(&[
+            "eks:AssociateEncryptionConfig",
+            "eks:DeleteCluster",
+            "eks:DescribeUpdate",
+            "eks:ListUpdates",
+            "eks:UpdateClusterConfig",
+            "eks:UpdateClusterVersion",
+        ])
         .more(&[
             Grant::change(&["eks:CreateCluster"], On::Marking),
             Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
@@ -280,6 +287,10 @@ impl Resource for EksCluster {
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
         cx.aws.eks.delete_cluster().name(id).send().await?;
         Ok(())
+    }
+
+    async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {
+        failed_update(aws, id, None).await
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -18,7 +18,7 @@ use read::observed;
 pub use taint::{Taint, TaintEffect};
 
 use super::{
-    eks_cluster::{EksCluster, PASSED_TO, covers, inside, of_clusters},
+    eks_cluster::{EksCluster, PASSED_TO, covers, failed_update, inside, of_clusters},
     iam_role::IamRole,
     security_group::SecurityGroup,
     subnet::Subnet,
@@ -152,10 +152,17 @@ impl Resource for EksNodeGroup {
     const USUAL: Duration = Duration::from_secs(150);
     const ACTIONS: Actions = Actions::on("eks:nodegroup/{parent}/*")
         .read(&["eks:DescribeNodegroup"])
-        .change(&["eks:DeleteNodegroup", "eks:UpdateNodegroupConfig", "eks:UpdateNodegroupVersion"])
+        .change(&[
+            "eks:DeleteNodegroup",
+            "eks:DescribeUpdate",
+            "eks:ListUpdates",
+            "eks:UpdateNodegroupConfig",
+            "eks:UpdateNodegroupVersion",
+        ])
         .more(&[
             Grant::read(&["eks:ListNodegroups"], On::Arn("eks:cluster/{parent}")),
-            Grant::change(&["eks:CreateNodegroup"], On::Used("eks_cluster")),
+            // AWS looks for updates at the cluster and at the node group.
+            Grant::change(&["eks:CreateNodegroup", "eks:DescribeUpdate", "eks:ListUpdates"], On::Used("eks_cluster")),
             Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
             Grant::change(&["iam:GetRole", "iam:ListAttachedRolePolicies"], On::Used("iam_role")),
             Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks-nodegroup.amazonaws.com")),
@@ -248,6 +255,11 @@ impl Resource for EksNodeGroup {
         let (cluster, name) = inside(id)?;
         cx.aws.eks.delete_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await?;
         Ok(())
+    }
+
+    async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {
+        let (cluster, name) = inside(id)?;
+        failed_update(aws, cluster, Some(name)).await
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -26,6 +26,9 @@ pub struct ElasticIp {
     pub address: Option<String>,
 }
 
+/// What AWS calls its own pool.
+const AMAZON: &str = "amazon";
+
 /// What others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
@@ -38,6 +41,7 @@ impl Resource for ElasticIp {
     const SERVICE: Service = Service::Ec2;
     const ARN: Option<&'static str> = Some("ec2:elastic-ip/");
     const REPLACE: &'static [&'static str] = &["/public_ipv4_pool", "/network_border_group", "/address"];
+    const DRAWN: &'static [&'static str] = &["/address"];
     const ACTIONS: Actions =
         Actions::on("ec2:elastic-ip/*").list(&["ec2:DescribeAddresses"]).create(&["ec2:AllocateAddress"]).change(&["ec2:ReleaseAddress"]);
     type Outputs = Outputs;
@@ -65,12 +69,17 @@ impl Resource for ElasticIp {
         Ok(found)
     }
 
+    /// Amazon's own pool is reported, but not taken, by its name. Of an address that is somebody else's by now AWS may say AuthFailure.
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.ec2.allocate_address().domain(DomainType::Vpc);
-        let call = call.set_public_ipv4_pool(self.public_ipv4_pool.clone()).set_network_border_group(self.network_border_group.clone());
-        let call = call.set_address(self.address.clone());
-        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::ElasticIp)).send().await?;
-        reply.allocation_id.ok_or_else(|| Error::missing("AllocationId"))
+        let call = cx.aws.ec2.allocate_address().domain(DomainType::Vpc).set_address(self.address.clone());
+        let call = call.set_public_ipv4_pool(self.public_ipv4_pool.clone().filter(|pool| pool != AMAZON));
+        let call = call.set_network_border_group(self.network_border_group.clone());
+        let call = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::ElasticIp));
+        match call.send().await.map_err(Error::from) {
+            Ok(reply) => reply.allocation_id.ok_or_else(|| Error::missing("AllocationId")),
+            Err(error) if error.code == "AuthFailure" && self.address.is_some() => Err(Error { sort: Sort::Gone, ..error }),
+            Err(error) => Err(error),
+        }
     }
 
     async fn update(&self, _: &Cx<'_>, _: &str, _: &Self, _: &Changed) -> Result<()> {
@@ -83,6 +92,16 @@ impl Resource for ElasticIp {
         match call.send().await.map_err(Error::from) {
             Err(error) if error.code == "AuthFailure" => Err(Error { sort: Sort::Conflict, ..error }),
             other => other.map(drop),
+        }
+    }
+
+    /// Any address, from whatever pool, satisfies who asks for none.
+    fn align(&self, live: &mut Self) {
+        if self.address.is_none() {
+            live.address = None;
+        }
+        if self.public_ipv4_pool.as_deref().is_none_or(|pool| pool == AMAZON) && live.public_ipv4_pool.as_deref() == Some(AMAZON) {
+            live.public_ipv4_pool.clone_from(&self.public_ipv4_pool);
         }
     }
 }

@@ -168,6 +168,7 @@ impl Resource for RdsInstance {
     const USUAL: Duration = Duration::from_secs(480);
     const DATA: Data = Data::Snapshot;
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    const AT_ONCE: Option<&'static str> = Some("/apply_immediately");
     const ACTIONS: Actions = Actions::on("rds:db:{name}")
         .create(&["rds:CreateDBInstance"])
         .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])

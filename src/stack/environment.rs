@@ -10,8 +10,9 @@ use super::{
     diagnostic::Diagnostic,
     nearest::{listed, nearest, suggestion},
     source::below,
-    template::is_template,
+    template::{self, is_template},
 };
+use crate::types::expression;
 
 /// Chooses the environment and sets every value; answers its name.
 pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Options) -> String {
@@ -85,35 +86,44 @@ fn chosen(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &Opt
     }
 }
 
-/// Values may use each other, in any order: those whose expressions do not work yet wait for the rest.
-fn settle(c: &mut Compiler<'_>, mut waiting: BTreeMap<String, (Value, String)>) {
-    waiting.retain(|key, (value, _)| {
-        let ready = !holds_template(value);
-        if ready {
-            c.templates.set(key, value);
-        }
-        !ready
-    });
-    while !waiting.is_empty() {
-        let before = waiting.len();
-        let names: BTreeSet<String> = waiting.keys().cloned().collect();
-        waiting.retain(|key, (value, at)| {
-            let others = names.iter().any(|other| other != key && mentions(value, other) && !c.templates.has(other));
-            match if others { None } else { rendered(c, value, at) } {
-                Some(value) => {
-                    c.templates.set(key, &value);
-                    false
-                }
-                None => true,
+/// Values may use each other, in any order: each is set once all that it uses are.
+fn settle(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
+    let waiting: BTreeMap<String, (Value, String)> = values
+        .into_iter()
+        .filter(|(key, (value, _))| {
+            let waits = holds_template(value);
+            if !waits {
+                c.templates.set(key, value);
             }
-        });
-        if waiting.len() == before {
-            break;
+            waits
+        })
+        .collect();
+    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, (value, _)) in &waiting {
+        let mut used = BTreeSet::new();
+        expression::each_string(value, &mut |text| template::names(text, &mut used));
+        used.retain(|name| waiting.contains_key(*name));
+        for other in &used {
+            users.entry(*other).or_default().push(name);
+        }
+        needs.insert(name, used);
+    }
+    let mut ready: Vec<&str> = needs.iter().filter(|(_, used)| used.is_empty()).map(|(name, _)| *name).collect();
+    while let Some(name) = ready.pop() {
+        let (value, at) = &waiting[name];
+        let Some(value) = rendered(c, value, at) else { continue };
+        c.templates.set(name, &value);
+        for user in users.remove(name).unwrap_or_default() {
+            let left = needs.entry(user).or_default();
+            left.remove(name);
+            if left.is_empty() {
+                ready.push(user);
+            }
         }
     }
-    let names: Vec<&String> = waiting.keys().collect();
-    for (name, (value, at)) in &waiting {
-        match names.iter().find(|other| mentions(value, other)) {
+    for (name, (value, at)) in waiting.iter().filter(|(name, _)| !c.templates.has(name)).collect::<Vec<_>>() {
+        match needs.get(name.as_str()).and_then(|used| used.first()) {
             Some(other) => {
                 let message = format!("value `{name}` needs `{other}`, which can't be known before it");
                 c.problem("expression", at, message, "values may use each other, but not in a circle");
@@ -128,15 +138,6 @@ fn holds_template(value: &Value) -> bool {
         Value::String(text) => is_template(text),
         Value::Array(list) => list.iter().any(holds_template),
         Value::Object(map) => map.values().any(holds_template),
-        _ => false,
-    }
-}
-
-fn mentions(value: &Value, name: &str) -> bool {
-    match value {
-        Value::String(text) => is_template(text) && text.contains(name),
-        Value::Array(list) => list.iter().any(|v| mentions(v, name)),
-        Value::Object(map) => map.values().any(|v| mentions(v, name)),
         _ => false,
     }
 }

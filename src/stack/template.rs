@@ -1,7 +1,7 @@
 //! Tera in scalars. Templates are compiled once and cached, so a `for_each` over many entries parses nothing twice.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
 };
 
@@ -44,6 +44,38 @@ pub struct Templates {
 /// Whether there is anything to evaluate.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
+}
+
+/// The names that the expressions in a text use: no attributes, filters, functions or their arguments, and nothing in quotes.
+pub fn names<'a>(text: &'a str, into: &mut BTreeSet<&'a str>) {
+    let mut rest = text;
+    while let Some(start) = ["{{", "{%"].iter().filter_map(|open| rest.find(open)).min() {
+        rest = &rest[start + 2..];
+        // What stands before the next word, blanks aside.
+        let mut before = "";
+        while let Some(first) = rest.chars().next() {
+            if rest.starts_with("}}") || rest.starts_with("%}") {
+                break;
+            }
+            let of_word = |c: char| c.is_alphanumeric() || c == '_';
+            let length = match first {
+                '"' | '\'' | '`' => rest[1..].find(first).map_or(rest.len(), |end| end + 2),
+                _ if of_word(first) => rest.find(|c| !of_word(c)).unwrap_or(rest.len()),
+                '.' => rest.find(|c| c != '.').unwrap_or(rest.len()),
+                _ => first.len_utf8(),
+            };
+            let (word, after) = rest.split_at(length);
+            let next = after.trim_start();
+            let argument = next.starts_with('=') && !next.starts_with("==");
+            if of_word(first) && !first.is_numeric() && !matches!(before, "." | "|") && !next.starts_with('(') && !argument {
+                into.insert(word);
+            }
+            if !first.is_whitespace() {
+                before = word;
+            }
+            rest = after;
+        }
+    }
 }
 
 impl Default for Templates {

@@ -2,7 +2,9 @@
 
 use std::future::Future;
 
-use crate::aws::{Error, Result, Scope, Sort, found};
+use aws_sdk_eks::types::{Update, UpdateStatus};
+
+use crate::aws::{Aws, Error, Result, Scope, Sort, each, found};
 
 /// A state with its reasons, in AWS's words, and what they are about: `CREATE_FAILED: NodeCreationFailure: … (i-1, i-2)`.
 pub(in crate::resources) fn told<'a>(
@@ -32,6 +34,23 @@ where
         all.extend(listed.into_iter().map(|one| (cluster.clone(), one)));
     }
     Ok(all)
+}
+
+/// Why the last update of a cluster, or of a node group in it, failed, in AWS's words; `None` if it did not.
+pub(in crate::resources) async fn failed_update(aws: &Aws, cluster: &str, group: Option<&str>) -> Result<Option<String>> {
+    let group = group.map(str::to_owned);
+    let list = aws.eks.list_updates().name(cluster).set_nodegroup_name(group.clone()).into_paginator().items().send();
+    let ids: Vec<String> = list.try_collect().await?;
+    let read = |id: String| {
+        let call = aws.eks.describe_update().name(cluster).set_nodegroup_name(group.clone()).update_id(id).send();
+        async move { Ok(found(call.await)?.and_then(|reply| reply.update)) }
+    };
+    let updates: Vec<Update> = each(ids, read).await?;
+    let last = updates.into_iter().max_by_key(|update| update.created_at.map(|time| (time.secs(), time.subsec_nanos())));
+    Ok(last.filter(|update| update.status == Some(UpdateStatus::Failed)).map(|update| {
+        let errors = update.errors().iter();
+        told("Failed", errors.map(|error| (error.error_code().map(|code| code.as_str()), error.error_message(), error.resource_ids())))
+    }))
 }
 
 /// Whether reading this one's details is worth a call; the ARNs of such things are `…:<kind>/<cluster>/<name>/<uuid>`.

@@ -1,6 +1,6 @@
 //! A node group as EKS describes it, in the shape a user would write.
 
-use aws_sdk_eks::types::{Nodegroup, NodegroupStatus};
+use aws_sdk_eks::types::{Nodegroup, NodegroupIssueCode, NodegroupStatus};
 
 use super::{EksNodeGroup, Outputs, RemoteAccess, Taint};
 use crate::{
@@ -30,7 +30,7 @@ pub(super) fn observed(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
             NodegroupStatus::Active => Phase::Ready,
             NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed => Phase::Failed(told()),
             NodegroupStatus::Deleting => Phase::Leaving,
-            // DEGRADED is among these: it ends by itself when what is wrong is mended.
+            NodegroupStatus::Degraded if issues.iter().filter_map(|issue| issue.code.as_ref()).any(stays) => Phase::Degraded(told()),
             _ => Phase::Settling(told()),
         },
         spec: EksNodeGroup {
@@ -68,4 +68,32 @@ pub(super) fn observed(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
             },
         },
     })
+}
+
+/// Whether what is wrong stays until somebody mends it; capacity, limits and what is unreachable may come by themselves.
+///
+/// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_Issue.html>.
+fn stays(code: &NodegroupIssueCode) -> bool {
+    use NodegroupIssueCode as Code;
+    matches!(
+        code,
+        Code::AccessDenied
+            | Code::AmiIdNotFound
+            | Code::AutoScalingGroupInvalidConfiguration
+            | Code::AutoScalingGroupNotFound
+            | Code::AutoScalingGroupOptInRequired
+            | Code::Ec2InstanceTypeDoesNotExist
+            | Code::Ec2LaunchTemplateInvalidConfiguration
+            | Code::Ec2LaunchTemplateNotFound
+            | Code::Ec2LaunchTemplateVersionMismatch
+            | Code::Ec2SecurityGroupNotFound
+            | Code::Ec2SubnetInvalidConfiguration
+            | Code::Ec2SubnetMissingIpv6Assignment
+            | Code::Ec2SubnetNotFound
+            | Code::IamInstanceProfileNotFound
+            | Code::IamNodeRoleNotFound
+            | Code::KubernetesLabelInvalid
+            | Code::NodeCreationFailure
+            | Code::SourceEc2LaunchTemplateNotFound
+    )
 }

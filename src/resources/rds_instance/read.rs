@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_rds::types::DbInstance;
+use aws_sdk_rds::types::{DbInstance, PendingModifiedValues};
 
 use super::{Outputs, RdsInstance};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 
 pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
     let tags = tags::from_rds(db.tag_list());
-    // What waits for the maintenance window is already on its way; reading it as done keeps a second plan empty.
+    // What waits for the maintenance window is already on its way; reading its values as they will be keeps a second plan empty.
     let pending = db.pending_modified_values;
     let pending = pending.as_ref();
     let endpoint = db.endpoint.as_ref();
@@ -27,7 +27,10 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
     Ok(Observed {
         id: db.db_instance_identifier.clone().ok_or_else(|| Error::missing("DBInstanceIdentifier"))?,
         tags,
-        phase: phase(db.db_instance_status.as_deref().unwrap_or_default()),
+        phase: match phase(db.db_instance_status.as_deref().unwrap_or_default()) {
+            Phase::Ready if pending.is_some_and(|pending| !is_empty(pending)) => Phase::Pending("changes pending".to_owned()),
+            phase => phase,
+        },
         spec: RdsInstance {
             name: db.db_instance_identifier,
             engine: word(db.engine.as_deref().unwrap_or_default())?,
@@ -79,6 +82,11 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
             hosted_zone_id: db.endpoint.and_then(|endpoint| endpoint.hosted_zone_id),
         },
     })
+}
+
+/// RDS reports an empty structure where nothing is pending, and of what is read here something where anything is.
+fn is_empty(pending: &PendingModifiedValues) -> bool {
+    *pending == PendingModifiedValues::builder().build()
 }
 
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>.

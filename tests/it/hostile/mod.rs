@@ -4,6 +4,7 @@
 mod damage;
 mod expiry;
 mod fuzz;
+mod lag;
 mod laws;
 mod overhead;
 mod secrets;

@@ -1,6 +1,7 @@
 //! Exchanges as AWS documents them, where no stand-in answers so: states on the way, error codes, pages.
 
 mod acm;
+mod addresses;
 mod ec2;
 mod eks;
 mod iam;

@@ -1,0 +1,97 @@
+//! Elastic IPs: AllocateAddress takes no token, and an address that was given back may be somebody else's by now.
+
+use crate::script::{Answer, Endpoint, Script, ec2_refused, xml, xml_marks};
+
+/// DescribeAddresses: name, allocation id and address of each.
+fn addresses(all: &[(&str, &str, &str)]) -> Answer {
+    let one = |(name, id, ip): &(&str, &str, &str)| {
+        let marks = xml_marks(&format!("elastic_ip.{name}"), "item", "key", "value");
+        let tags = format!("{marks}<item><key>Name</key><value>shop-{name}</value></item>");
+        format!(
+            "<item><publicIp>{ip}</publicIp><allocationId>{id}</allocationId><domain>vpc</domain><publicIpv4Pool>amazon</publicIpv4Pool>\
+             <networkBorderGroup>us-east-1</networkBorderGroup><tagSet>{tags}</tagSet></item>"
+        )
+    };
+    let all: String = all.iter().map(one).collect();
+    xml(format!("<DescribeAddressesResponse><addressesSet>{all}</addressesSet></DescribeAddressesResponse>"))
+}
+
+fn allocated(id: &str, ip: &str) -> Answer {
+    xml(format!("<AllocateAddressResponse><publicIp>{ip}</publicIp><allocationId>{id}</allocationId></AllocateAddressResponse>"))
+}
+
+const KEPT: (&str, &str, &str) = ("kept", "eipalloc-9", "192.0.2.9");
+const OLD: (&str, &str, &str) = ("nat", "eipalloc-1", "192.0.2.1");
+
+/// Two addresses: one is released, the release of the other is refused. What follows is how the first is asked for again.
+fn released() -> Script {
+    Script::new()
+        .on("DescribeAddresses", [addresses(&[OLD, KEPT])])
+        .on("ReleaseAddress", [xml("<ReleaseAddressResponse><return>true</return></ReleaseAddressResponse>")])
+        .on_text("ReleaseAddress", "eipalloc-9", [ec2_refused(400, "OperationNotPermitted", "This address is reserved.")])
+        .after("ReleaseAddress")
+        .on("DescribeAddresses", [addresses(&[KEPT])])
+}
+
+/// A destruction that is stuck halfway.
+fn stuck(script: Script) -> Endpoint {
+    let endpoint = script.start("  elastic_ip: { nat: {}, kept: {} }\n");
+    let done = endpoint.run("destroy", &["--yes"]);
+    assert_eq!(done.code, 3, "{}", done.screen());
+    endpoint
+}
+
+/// The first try to put it back fails after it was made.
+#[test]
+fn what_is_made_again_is_looked_for_before_a_second_try() {
+    let again = [("nat", "eipalloc-2", "192.0.2.1"), KEPT];
+    let denied = ec2_refused(403, "UnauthorizedOperation", "You are not authorized to perform this operation.");
+    let endpoint = stuck(
+        released()
+            .on("AllocateAddress", [allocated("eipalloc-2", "192.0.2.1")])
+            .after("AllocateAddress")
+            .on("DescribeAddresses", [denied, addresses(&again)]),
+    );
+    endpoint.run("rollback", &["--yes"]).ok();
+    assert_eq!(endpoint.count("AllocateAddress"), 1, "{:?}", endpoint.writes());
+}
+
+/// Somebody else has the address by now: any other will do, and that is told.
+#[test]
+fn an_address_that_is_gone_for_good_is_replaced_by_another() {
+    for code in ["InvalidAddress.NotFound", "AuthFailure"] {
+        let again = [("nat", "eipalloc-2", "198.51.100.2"), KEPT];
+        let endpoint = stuck(
+            released()
+                .on("AllocateAddress", [allocated("eipalloc-2", "198.51.100.2")])
+                .on_text("AllocateAddress", "Address=192.0.2.1", [ec2_refused(400, code, "The address does not belong to you.")])
+                .after("AllocateAddress")
+                .on("DescribeAddresses", [addresses(&again)]),
+        );
+        let done = endpoint.run("rollback", &["--yes"]).ok();
+        for part in ["elastic_ip.nat was made anew", "address is \"198.51.100.2\", no longer \"192.0.2.1\"", code] {
+            assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.screen());
+        }
+        let sent = endpoint.sent("AllocateAddress");
+        assert_eq!(sent.len(), 2, "{sent:?}");
+        assert!(sent[1].get("Address").is_none() && sent.iter().all(|call| call.get("PublicIpv4Pool").is_none()), "{sent:?}");
+        assert_eq!(endpoint.changes(), [""; 0]);
+    }
+}
+
+/// A limit is no reason to take another address: the rollback waits for the limit to be raised.
+#[test]
+fn a_limit_costs_no_address() {
+    let full = ec2_refused(400, "AddressLimitExceeded", "The maximum number of addresses has been reached.");
+    let endpoint = stuck(
+        released()
+            .on("AllocateAddress", [full.clone(), full, allocated("eipalloc-2", "192.0.2.1")])
+            .after("AllocateAddress")
+            .on("DescribeAddresses", [addresses(&[("nat", "eipalloc-2", "192.0.2.1"), KEPT])]),
+    );
+    let done = endpoint.run("rollback", &["--yes"]);
+    assert_eq!(done.code, 3, "{}", done.screen());
+    assert!(done.stderr.contains("AddressLimitExceeded"), "{}", done.screen());
+    endpoint.run("rollback", &["--yes"]).ok();
+    assert!(endpoint.sent("AllocateAddress").iter().all(|call| call["Address"] == "192.0.2.1"));
+}
