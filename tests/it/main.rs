@@ -21,5 +21,6 @@ mod rehearse;
 mod saved;
 mod script;
 mod standin;
+mod terraform;
 mod types;
 mod wire;
