@@ -16,6 +16,7 @@ mod local;
 mod new;
 mod policy;
 mod proxy;
+mod readme;
 mod recorded;
 mod rehearse;
 mod saved;
