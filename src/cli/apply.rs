@@ -160,8 +160,8 @@ pub fn show(plan: &Plan, session: &Session, global: &Global) -> Result<()> {
 pub fn mode(global: &Global) -> progress::Mode {
     match global.output {
         _ if global.quiet => progress::Mode::Quiet,
-        Output::Text => progress::Mode::Lines,
         Output::Json => progress::Mode::Json,
+        _ => progress::Mode::Lines,
     }
 }
 

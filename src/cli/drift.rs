@@ -47,7 +47,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
             let json = report::json::drift(stack, region, &context.account, since.map(|since| since.begin.revision), &changes);
             report::data(&format!("{}\n", serde_json::to_string_pretty(&json)?));
         }
-        Output::Text => report::data(&text(&context, since, &changes)),
+        _ => report::data(&text(&context, since, &changes)),
     }
     if recorded.is_some_and(|recorded| !recorded.unknown.is_empty()) {
         report::talk("A run did not finish: what it touched is left out.");

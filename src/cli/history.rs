@@ -37,8 +37,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         [from, to, ..] => between(&history, from, to).await?,
     };
     report::data(&match arguments.global.output {
-        Output::Text => text,
         Output::Json => format!("{}\n", serde_json::to_string_pretty(&json)?),
+        _ => text,
     });
     session.stats(&arguments.global);
     Ok(DONE)

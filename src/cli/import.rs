@@ -84,13 +84,13 @@ async fn held(arguments: &Arguments, session: Session, account: String, address:
     } else {
         let resources = adopted(stack, &context.world, kind, address, &live);
         report::data(&match global.output {
-            Output::Text => serde_yaml::to_string(&json!({ "resources": resources }))?,
             Output::Json => format!(
                 "{}\n",
                 serde_json::to_string_pretty(
                     &json!({ "format": "acme-import/1", "address": address, "id": live.id, "resources": resources })
                 )?
             ),
+            _ => serde_yaml::to_string(&json!({ "resources": resources }))?,
         });
         report::talk(&format!(
             "  help: the definition does not have `{address}`: add what is printed above, or the next `{}` deletes it.",

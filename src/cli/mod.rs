@@ -170,6 +170,9 @@ pub enum Output {
     Text,
     /// For programs.
     Json,
+    /// A plan as `terraform show -json` prints it; for `plan` alone.
+    #[value(skip)]
+    Terraform,
 }
 
 /// When to use colour.

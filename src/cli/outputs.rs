@@ -36,7 +36,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         return Ok(DONE);
     };
     match values.get(name) {
-        Some(Value::String(text)) if arguments.global.output == Output::Text => report::data(&format!("{text}\n")),
+        Some(Value::String(text)) if arguments.global.output != Output::Json => report::data(&format!("{text}\n")),
         Some(value) => report::data(&format!("{value}\n")),
         None => {
             let names: Vec<&str> = values.keys().map(String::as_str).collect();
@@ -60,7 +60,7 @@ pub fn values(stack: &Stack, live: &BTreeMap<Address, Live>) -> BTreeMap<String,
 pub fn print(values: &BTreeMap<String, Value>, output: Output) -> Result<()> {
     match output {
         Output::Json => report::data(&format!("{}\n", serde_json::json!({ "format": "acme-outputs/1", "outputs": values }))),
-        Output::Text => {
+        _ => {
             for (name, value) in values {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 report::data(&format!("{name} = {text}\n"));

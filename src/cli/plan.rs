@@ -3,16 +3,21 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 
 use super::{CHANGES, DONE, FAILED, Global, Output, Target, apply::tell_unfinished, context::Context, refusal::refuse, saved};
 use crate::{
     backend::Consent,
     plan::{Goal, Plan},
     report::{self, plan::Show},
+    stack::Stack,
 };
 
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.value_parser(outputs())))]
 pub struct Arguments {
     #[command(flatten)]
     target: Target,
@@ -37,7 +42,10 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     tell_unfinished(&memory.unfinished, &arguments.target);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
     let plan = context.plan_after(goal, &memory).await?;
-    print(&plan, arguments.global.output, Show { all: arguments.all })?;
+    match arguments.global.output {
+        Output::Terraform => print_terraform(&plan, &context.session.stack)?,
+        output => print(&plan, output, Show { all: arguments.all })?,
+    }
     report::github::plan(&plan);
     context.session.annotate_obstacles(&plan);
     if let Some(out) = &arguments.out {
@@ -60,8 +68,30 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 /// Prints a plan to stdout.
 pub fn print(plan: &Plan, output: Output, show: Show) -> Result<()> {
     match output {
-        Output::Text => report::data(&report::plan::render(plan, show)),
         Output::Json => report::data(&format!("{}\n", serde_json::to_string_pretty(&report::json::plan(plan))?)),
+        _ => report::data(&report::plan::render(plan, show)),
     }
     Ok(())
+}
+
+/// Prints a plan in Terraform's form to stdout, and to stderr what that form has no place for.
+fn print_terraform(plan: &Plan, stack: &Stack) -> Result<()> {
+    let report::terraform::Export { document, left_out } = report::terraform::plan(plan, stack)?;
+    report::data(&format!("{}\n", serde_json::to_string_pretty(&document)?));
+    let notes = report::plan::notes(plan);
+    if !notes.is_empty() {
+        report::talk(notes.trim_end());
+    }
+    if !left_out.is_empty() {
+        let list: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+        report::talk(&format!("{} left out, as Terraform has no such type: {}.", list.len(), list.join(", ")));
+    }
+    Ok(())
+}
+
+/// What every command prints, and what only a plan can be.
+fn outputs() -> impl TypedValueParser<Value = Output> {
+    let terraform = PossibleValue::new("terraform").help("For Checkov, conftest, Infracost: as `terraform show -json` prints a plan");
+    let all = Output::value_variants().iter().filter_map(Output::to_possible_value).chain([terraform]);
+    PossibleValuesParser::new(all).map(|name| Output::from_str(&name, false).unwrap_or(Output::Terraform))
 }

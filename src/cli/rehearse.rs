@@ -89,10 +89,10 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let (report, interrupted) = rehearsed(rehearsal, faults, jobs).await?;
     match global.output {
-        Output::Text => report::data(&report::rehearsal::render(&plan, &report)),
         Output::Json => {
             report::data(&format!("{}\n", serde_json::to_string_pretty(&report::rehearsal::json(&plan, &report))?));
         }
+        _ => report::data(&report::rehearsal::render(&plan, &report)),
     }
     context.session.stats(global);
     Ok(match report.failures.is_empty() {

@@ -9,6 +9,7 @@ pub mod progress;
 pub mod rehearsal;
 pub mod stats;
 mod style;
+pub mod terraform;
 pub mod time;
 pub mod tree;
 mod value;

@@ -46,6 +46,18 @@ fn write_plan(out: &mut String, plan: &Plan, show: Show, names: &Names) -> std::
         writeln!(out, "Usual time: {}{along}.", duration(plan.usual_time()))?;
         write_pivot(out, plan)?;
     }
+    write_notes(out, plan)
+}
+
+/// What the reader should know, and what stands in the way.
+pub fn notes(plan: &Plan) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_notes(&mut out, plan);
+    out
+}
+
+fn write_notes(out: &mut String, plan: &Plan) -> std::fmt::Result {
     for warning in &plan.warnings {
         writeln!(out, "{} {warning}", Style::Changed.of("Warning:"))?;
     }

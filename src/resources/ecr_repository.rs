@@ -195,11 +195,9 @@ impl Resource for EcrRepository {
             ecr.put_image_scanning_configuration().repository_name(id).image_scanning_configuration(self.scanning()).send().await?;
         }
         if changed.any(&["/keep_last", "/lifecycle_policy"]) {
-            let policy = if self.keep_last > 0 { LifecyclePolicy::keep(self.keep_last) } else { self.lifecycle_policy.clone() };
-            if policy.is_none() {
-                ecr.delete_lifecycle_policy().repository_name(id).send().await?;
-            } else {
-                ecr.put_lifecycle_policy().repository_name(id).lifecycle_policy_text(policy.0.to_string()).send().await?;
+            match self.lifecycle() {
+                None => drop(ecr.delete_lifecycle_policy().repository_name(id).send().await?),
+                Some(policy) => drop(ecr.put_lifecycle_policy().repository_name(id).lifecycle_policy_text(policy).send().await?),
             }
         }
         Ok(())
@@ -243,6 +241,11 @@ impl Resource for EcrRepository {
 }
 
 impl EcrRepository {
+    /// The lifecycle policy as ECR takes it, if there is one.
+    pub(crate) fn lifecycle(&self) -> Option<String> {
+        let policy = if self.keep_last > 0 { LifecyclePolicy::keep(self.keep_last) } else { self.lifecycle_policy.clone() };
+        (!policy.is_none()).then(|| policy.0.to_string())
+    }
     fn scanning(&self) -> ImageScanningConfiguration {
         ImageScanningConfiguration::builder().scan_on_push(self.scan_on_push).build()
     }

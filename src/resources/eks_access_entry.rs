@@ -205,7 +205,7 @@ impl Resource for EksAccessEntry {
 }
 
 /// The policy's ARN, in the principal's partition.
-fn arn(principal: &str, policy: &str) -> String {
+pub(crate) fn arn(principal: &str, policy: &str) -> String {
     format!("arn:{}:eks::aws:cluster-access-policy/{policy}", principal.split(':').nth(1).unwrap_or("aws"))
 }
 

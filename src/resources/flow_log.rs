@@ -153,22 +153,21 @@ impl Resource for FlowLog {
             Traffic::Accept => ec2::TrafficType::Accept,
             Traffic::Reject => ec2::TrafficType::Reject,
         });
+        let call = call.set_log_destination(self.destination());
         let call = match &self.bucket {
-            Some(bucket) => {
+            Some(_) => {
                 let options = DestinationOptionsRequest::builder().file_format(match self.file_format {
                     FileFormat::PlainText => DestinationFileFormat::PlainText,
                     FileFormat::Parquet => DestinationFileFormat::Parquet,
                 });
                 let options = options.hive_compatible_partitions(self.hive_compatible_partitions);
-                let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
                 call.log_destination_type(LogDestinationType::S3)
-                    .log_destination(format!("{}{folder}", bucket.get()))
                     .destination_options(options.per_hour_partition(self.per_hour_partition).build())
             }
-            None => call.log_destination_type(LogDestinationType::CloudWatchLogs).set_log_destination(self.log_group.clone()),
+            None => call.log_destination_type(LogDestinationType::CloudWatchLogs),
         };
         let call = call.set_deliver_logs_permission_arn(self.role.as_ref().map(|role| role.get().to_owned()));
-        let call = call.max_aggregation_interval(self.max_aggregation_seconds).set_log_format(self.fields.as_deref().map(format_of));
+        let call = call.max_aggregation_interval(self.max_aggregation_seconds).set_log_format(self.format());
         let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::VpcFlowLog)).send().await?;
         unless(reply.unsuccessful)?;
         reply.flow_log_ids.into_iter().flatten().next().ok_or_else(|| Error::missing("FlowLogId"))
@@ -232,6 +231,16 @@ impl Resource for FlowLog {
 }
 
 impl FlowLog {
+    /// Where the records go: an ARN, with a folder in a bucket.
+    pub(crate) fn destination(&self) -> Option<String> {
+        let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
+        self.bucket.as_ref().map(|bucket| format!("{}{folder}", bucket.get())).or_else(|| self.log_group.clone())
+    }
+    /// The fields of a record, as EC2 takes them.
+    pub(crate) fn format(&self) -> Option<String> {
+        self.fields.as_deref().map(format_of)
+    }
+
     /// The log as AWS describes it: one destination and one resource, whose kinds their texts tell.
     fn read(log: ec2::FlowLog) -> FlowLog {
         let resource = log.resource_id.unwrap_or_default();

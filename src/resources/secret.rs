@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::kms_key::KmsKey;
 use crate::{
@@ -172,7 +172,7 @@ impl Resource for Secret {
             call.set_kms_key_id(kms_key.map(|key| key.get().to_owned())).send().await?;
         }
         if let Some(policy) = self.policy.as_ref().filter(|_| changed.has("/policy")) {
-            if policy.value().get("Statement").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            if policy.is_empty() {
                 client.delete_resource_policy().secret_id(id).send().await?;
             } else {
                 client.put_resource_policy().secret_id(id).resource_policy(policy.to_json()).send().await?;

@@ -181,7 +181,7 @@ impl Resource for VpcEndpoint {
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let service = if is_full(&self.service) { self.service.clone() } else { prefix(&cx.aws.region) + &self.service };
+        let service = self.full_service(&cx.aws.region);
         let call = cx.aws.ec2.create_vpc_endpoint().client_token(cx.token).vpc_id(self.vpc.get()).service_name(service);
         let call = call.vpc_endpoint_type(match self.r#type {
             Type::Gateway => VpcEndpointType::Gateway,
@@ -280,6 +280,11 @@ impl Resource for VpcEndpoint {
 }
 
 impl VpcEndpoint {
+    /// The service's full name.
+    pub(crate) fn full_service(&self, region: &str) -> String {
+        if is_full(&self.service) { self.service.clone() } else { prefix(region) + &self.service }
+    }
+
     fn dns_options(&self) -> Option<DnsOptionsSpecification> {
         let kind = self.dns_record_ip_type?;
         Some(DnsOptionsSpecification::builder().dns_record_ip_type(DnsRecordIpType::from(kind.as_str())).build())

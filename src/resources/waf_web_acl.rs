@@ -174,7 +174,8 @@ impl WafWebAcl {
         }
     }
 
-    fn rules(&self) -> Result<Vec<Rule>> {
+    /// Its rules as WAF takes them.
+    pub(crate) fn rules(&self) -> Result<Vec<Rule>> {
         let lists = [(&self.allow, Verdict::Allow), (&self.block, Verdict::Block)];
         let lists = lists.into_iter().flat_map(|(sets, verdict)| sets.iter().zip(1..).map(move |(set, n)| verdict.rule(set, n)));
         let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule());

@@ -44,6 +44,10 @@ impl Policy {
     pub fn to_json(&self) -> String {
         self.0.to_string()
     }
+    /// Whether it has no statement, and so stands for no policy.
+    pub fn is_empty(&self) -> bool {
+        self.0.get("Statement").and_then(Value::as_array).is_some_and(Vec::is_empty)
+    }
     /// The document as a value.
     pub fn value(&self) -> &Value {
         &self.0

@@ -27,12 +27,26 @@ fn every_part_can_be_planned() {
     }
 }
 
+/// Editors read it from there: a release publishes it under that name.
+#[test]
+fn the_first_line_names_the_schema_of_this_version() {
+    let folder = tempfile::tempdir().unwrap();
+    new(folder.path(), &["shop"]).ok();
+    let text = std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap();
+    let (repository, version) = (env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_VERSION"));
+    let schema = format!("# yaml-language-server: $schema={repository}/releases/download/v{version}/schema.json");
+    assert_eq!(text.lines().next(), Some(schema.as_str()));
+    let release = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/release.yml");
+    let release = std::fs::read_to_string(release).unwrap();
+    assert!(release.contains("docs/schema.json dist/") && release.contains("dist/*"), "{release}");
+}
+
 #[test]
 fn what_is_written_reads_well() {
     let folder = tempfile::tempdir().unwrap();
     let done = new(folder.path(), &["--name", "shop", "--region", "eu-west-1", "--with", "database,dns", "--out", "first.yaml"]).ok();
     let text = std::fs::read_to_string(folder.path().join("first.yaml")).unwrap();
-    insta::assert_snapshot!(format!("{}{}", done.stderr, text));
+    insta::assert_snapshot!(format!("{}{}", done.stderr, text.replace(concat!("/v", env!("CARGO_PKG_VERSION"), "/"), "/vVERSION/")));
 }
 
 #[test]

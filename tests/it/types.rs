@@ -60,6 +60,45 @@ struct Edit {
     except: BTreeMap<String, String>,
 }
 
+impl Life {
+    /// What it is at first, and after each edit.
+    pub fn specs(&self) -> Vec<Map<String, Value>> {
+        let mut specs = vec![self.spec.clone()];
+        for edit in &self.edits {
+            let mut spec = specs[specs.len() - 1].clone();
+            edit.make(&mut spec);
+            specs.push(spec);
+        }
+        specs
+    }
+
+    /// A definition of what it needs, with or without the resource under test, which is called `it`.
+    pub fn definition(&self, kind: &str, spec: Option<&Map<String, Value>>) -> String {
+        let mut resources = self.given.clone();
+        if let Some(spec) = spec {
+            resources.entry(kind.to_owned()).or_default().insert("it".into(), spec.clone().into());
+        }
+        let definition = json!({ "stack": stack_of(kind), "region": "us-east-1", "resources": resources });
+        serde_yaml::to_string(&definition).expect("a definition is YAML")
+    }
+}
+
+impl Edit {
+    fn make(&self, spec: &mut Map<String, Value>) {
+        for (field, value) in &self.change {
+            if value.is_null() {
+                spec.remove(field)
+            } else {
+                spec.insert(field.clone(), value.clone())
+            };
+        }
+    }
+}
+
+fn stack_of(kind: &str) -> String {
+    format!("t-{}", kind.replace('_', "-"))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Drift {
@@ -90,7 +129,7 @@ fn every_type_has_a_life() {
     assert_eq!(files, types, "left: tests/it/types/<type>.yaml, right: the registry");
 }
 
-fn lives() -> BTreeMap<String, Life> {
+pub fn lives() -> BTreeMap<String, Life> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/types");
     let mut lives = BTreeMap::new();
     for file in fs::read_dir(folder).expect("the folder of lives").flatten() {
@@ -145,13 +184,7 @@ fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
         }
     }
     for edit in life.edits.iter().filter(|edit| !edit.except.contains_key(standin.kind.name())) {
-        for (field, value) in &edit.change {
-            if value.is_null() {
-                spec.remove(field)
-            } else {
-                spec.insert(field.clone(), value.clone())
-            };
-        }
+        edit.make(&mut spec);
         let what = format!("changing {}", Value::from(edit.change.clone()));
         let definition = case.definition(Some(&spec));
         let written = edit.change.iter().filter(|(_, value)| !value.is_null());
@@ -162,7 +195,7 @@ fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
     for drift in life.drift.iter().filter(|drift| !drift.except.contains_key(standin.kind.name())) {
         let definition = case.definition(Some(&spec));
         let id = case.id(&definition)?;
-        standin.boto(&format!("id = {id:?}\nname = {:?}\n{}", format!("{}-it", case.stack()), drift.python));
+        standin.boto(&format!("id = {id:?}\nname = {:?}\n{}", format!("{}-it", stack_of(kind)), drift.python));
         case.expect("seeing what somebody else changed", &definition, "update", &drift.seen)?;
         case.apply("setting it right", &definition)?;
     }
@@ -192,18 +225,9 @@ impl<'a> Case<'a> {
         Case { acme: Acme::on(&standin.url), kind, life, folder, allowed: RefCell::default() }
     }
 
-    fn stack(&self) -> String {
-        format!("t-{}", self.kind.replace('_', "-"))
-    }
-
-    /// Writes the definition, with or without the resource under test, which is called `it`.
+    /// Writes the definition, with or without the resource under test.
     pub fn definition(&self, spec: Option<&Map<String, Value>>) -> std::path::PathBuf {
-        let mut resources = self.life.given.clone();
-        if let Some(spec) = spec {
-            resources.entry(self.kind.to_owned()).or_default().insert("it".into(), spec.clone().into());
-        }
-        let definition = json!({ "stack": self.stack(), "region": "us-east-1", "resources": resources });
-        write(self.folder, "stack.yaml", &serde_yaml::to_string(&definition).expect("a definition is YAML"))
+        write(self.folder, "stack.yaml", &self.life.definition(self.kind, spec))
     }
 
     pub fn done(&self, what: &str, done: Done) -> Result<Done, String> {

@@ -97,13 +97,17 @@ pub fn part(name: &str) -> Option<&'static Part> {
     PARTS.iter().find(|part| part.name == name)
 }
 
+/// The schema of this version's definitions, as a release publishes it: a file of the user's own has no copy beside it.
+const SCHEMA: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download/v", env!("CARGO_PKG_VERSION"), "/schema.json");
+
 /// A commented definition of these parts, and of what they need.
 pub fn definition(name: &str, region: &str, file: &str, chosen: &[&str]) -> String {
     let wanted =
         |part: &&Part| chosen.contains(&part.name) || chosen.iter().any(|name| self::part(name).and_then(|p| p.needs) == Some(part.name));
     let parts: Vec<&Part> = PARTS.iter().filter(wanted).collect();
     let mut text = format!(
-        "# The stack {name}.\n#\n\
+        "# yaml-language-server: $schema={SCHEMA}\n\
+         # The stack {name}.\n#\n\
          #   acme plan    {file} --env staging --local     what would be made, in a simulated cloud\n\
          #   acme apply   {file} --env staging --local     makes it there\n\
          #   acme apply   {file} --env staging             makes it on AWS, with the credentials of your shell\n\

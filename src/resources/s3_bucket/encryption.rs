@@ -63,7 +63,8 @@ impl Encryption {
             live.bucket_key = self.bucket_key;
         }
     }
-    fn algorithm(&self) -> Algorithm {
+    /// The algorithm, with what a key implies.
+    pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(if self.kms_key.is_some() { Algorithm::Kms } else { Algorithm::Aes256 })
     }
     pub(super) fn to_sdk(&self) -> Result<ServerSideEncryptionConfiguration> {

@@ -15,15 +15,15 @@ use crate::{
 /// A rule in canonical form: one source. Ordered and compared as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Rule {
-    protocol: String,
-    from_port: Option<i32>,
-    to_port: Option<i32>,
-    cidr: Option<Cidr>,
-    security_group: Option<Ref<SecurityGroup>>,
+    pub(crate) protocol: String,
+    pub(crate) from_port: Option<i32>,
+    pub(crate) to_port: Option<i32>,
+    pub(crate) cidr: Option<Cidr>,
+    pub(crate) security_group: Option<Ref<SecurityGroup>>,
     #[serde(rename = "self")]
-    itself: bool,
-    prefix_list: Option<String>,
-    description: String,
+    pub(crate) itself: bool,
+    pub(crate) prefix_list: Option<String>,
+    pub(crate) description: String,
 }
 
 /// A rule as it may be written; several sources stand for several rules. For `egress`, read "destination" for "source".

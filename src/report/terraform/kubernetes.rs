@@ -1,0 +1,160 @@
+//! Kubernetes in Terraform.
+
+use serde_json::{Value, json};
+
+use super::counterpart::{Counterpart, Part, Place, target};
+use crate::{
+    resources::{
+        eks_access_entry::{self, EksAccessEntry},
+        eks_addon::{EksAddon, ResolveConflicts},
+        eks_cluster::EksCluster,
+        eks_fargate_profile::EksFargateProfile,
+        eks_node_group::EksNodeGroup,
+        eks_pod_identity::EksPodIdentity,
+    },
+    types::ids,
+};
+
+impl Counterpart for EksCluster {
+    const TERRAFORM: &'static str = "aws_eks_cluster";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "name": self.name,
+            "version": self.version,
+            "role_arn": self.role.get(),
+            "vpc_config": [{
+                "subnet_ids": ids(&self.subnets),
+                "security_group_ids": ids(&self.security_groups),
+                "endpoint_public_access": self.endpoint_public,
+                "endpoint_private_access": self.endpoint_private,
+                "public_access_cidrs": self.public_access_cidrs,
+            }],
+            "enabled_cluster_log_types": self.log_types,
+            "encryption_config": self.secrets_key.iter()
+                .map(|key| json!({ "provider": [{ "key_arn": key.get() }], "resources": ["secrets"] }))
+                .collect::<Vec<_>>(),
+            "access_config": [{
+                "authentication_mode": self.authentication_mode,
+                "bootstrap_cluster_creator_admin_permissions": self.bootstrap_cluster_creator_admin_permissions,
+            }],
+            "bootstrap_self_managed_addons": self.bootstrap_self_managed_addons,
+            "kubernetes_network_config": [{ "service_ipv4_cidr": self.service_ipv4_cidr, "ip_family": self.ip_family }],
+            "deletion_protection": self.deletion_protection,
+            "upgrade_policy": self.support_type.iter().map(|kind| json!({ "support_type": kind })).collect::<Vec<_>>(),
+            "zonal_shift_config": self.zonal_shift.iter().map(|on| json!({ "enabled": on })).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Counterpart for EksNodeGroup {
+    const TERRAFORM: &'static str = "aws_eks_node_group";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        let template = |id| json!({ "id": id, "version": self.launch_template_version });
+        json!({
+            "cluster_name": self.cluster.get(),
+            "node_group_name": self.name,
+            "node_role_arn": self.role.get(),
+            "subnet_ids": ids(&self.subnets),
+            "instance_types": self.instance_types,
+            "capacity_type": self.capacity_type,
+            "ami_type": self.ami_type,
+            "disk_size": self.disk_gib,
+            "scaling_config": [{ "min_size": self.min, "max_size": self.max, "desired_size": self.desired }],
+            "labels": self.labels,
+            "taint": self.taints,
+            "version": self.version,
+            "release_version": self.release_version,
+            "force_update_version": self.force_update,
+            "update_config": [{
+                "max_unavailable": self.max_unavailable,
+                "max_unavailable_percentage": self.max_unavailable_percentage,
+            }],
+            "node_repair_config": self.node_repair.iter().map(|on| json!({ "enabled": on })).collect::<Vec<_>>(),
+            "launch_template": self.launch_template.iter().map(template).collect::<Vec<_>>(),
+            "remote_access": self.remote_access.iter()
+                .map(|access| json!({
+                    "ec2_ssh_key": access.ec2_ssh_key,
+                    "source_security_group_ids": ids(&access.source_security_groups),
+                }))
+                .collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Counterpart for EksAddon {
+    const TERRAFORM: &'static str = "aws_eks_addon";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        // Terraform has no PRESERVE at creation, where nothing is there to be preserved.
+        let create = if self.resolve_conflicts == ResolveConflicts::Overwrite { "OVERWRITE" } else { "NONE" };
+        json!({
+            "cluster_name": self.cluster.get(),
+            "addon_name": self.addon,
+            "addon_version": self.version,
+            "configuration_values": self.configuration.as_ref().map(Value::to_string),
+            "service_account_role_arn": target(self.role.as_ref()),
+            "resolve_conflicts_on_create": create,
+            "resolve_conflicts_on_update": self.resolve_conflicts,
+        })
+    }
+}
+
+impl Counterpart for EksAccessEntry {
+    const TERRAFORM: &'static str = "aws_eks_access_entry";
+    const ARN_ATTRIBUTE: &'static str = "access_entry_arn";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "cluster_name": self.cluster.get(),
+            "principal_arn": self.principal_arn,
+            "type": self.kind,
+            "kubernetes_groups": self.kubernetes_groups,
+            "user_name": self.username,
+        })
+    }
+
+    fn parts(&self, _: &Place<'_>) -> Vec<Part> {
+        let association = |policy: &eks_access_entry::AccessPolicy| {
+            json!({
+                "cluster_name": self.cluster.get(),
+                "principal_arn": self.principal_arn,
+                "policy_arn": eks_access_entry::arn(&self.principal_arn, &policy.policy),
+                "access_scope": [{ "type": policy.scope, "namespaces": policy.namespaces }],
+            })
+        };
+        let policies = self.policies.iter();
+        policies.map(|policy| Part::one("aws_eks_access_policy_association", &policy.policy, association(policy))).collect()
+    }
+}
+
+impl Counterpart for EksFargateProfile {
+    const TERRAFORM: &'static str = "aws_eks_fargate_profile";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "cluster_name": self.cluster.get(),
+            "fargate_profile_name": self.name,
+            "pod_execution_role_arn": self.pod_execution_role.get(),
+            "subnet_ids": ids(&self.subnets),
+            "selector": self.selectors,
+        })
+    }
+}
+
+impl Counterpart for EksPodIdentity {
+    const TERRAFORM: &'static str = "aws_eks_pod_identity_association";
+    const ARN_ATTRIBUTE: &'static str = "association_arn";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "cluster_name": self.cluster.get(),
+            "namespace": self.namespace,
+            "service_account": self.service_account,
+            "role_arn": self.role.get(),
+            "target_role_arn": target(self.target_role.as_ref()),
+            "disable_session_tags": self.disable_session_tags,
+        })
+    }
+}

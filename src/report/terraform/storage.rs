@@ -1,0 +1,238 @@
+//! Buckets, images, databases, keys and secrets in Terraform.
+
+use serde_json::{Value, json};
+
+use super::counterpart::{Counterpart, Part, Place, target};
+use crate::{
+    resources::{
+        ecr_repository::EcrRepository,
+        kms_key::KmsKey,
+        rds_instance::RdsInstance,
+        rds_parameter_group::RdsParameterGroup,
+        rds_subnet_group::RdsSubnetGroup,
+        s3_bucket::{LifecycleRule, S3Bucket},
+        secret::Secret,
+    },
+    types::{Policy, ids},
+};
+
+impl Counterpart for S3Bucket {
+    const TERRAFORM: &'static str = "aws_s3_bucket";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({ "bucket": self.name })
+    }
+
+    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
+        let bucket = at.own("id");
+        let mut parts = vec![
+            Part::only(
+                "aws_s3_bucket_versioning",
+                json!({ "bucket": bucket, "versioning_configuration": [{ "status": if self.versioning { "Enabled" } else { "Suspended" } }] }),
+            ),
+            Part::only(
+                "aws_s3_bucket_server_side_encryption_configuration",
+                json!({ "bucket": bucket, "rule": [{
+                    "apply_server_side_encryption_by_default": [{
+                        "sse_algorithm": self.encryption.algorithm(),
+                        "kms_master_key_id": target(self.encryption.kms_key.as_ref()),
+                    }],
+                    "bucket_key_enabled": self.encryption.bucket_key,
+                }] }),
+            ),
+            Part::only(
+                "aws_s3_bucket_public_access_block",
+                json!({
+                    "bucket": bucket,
+                    "block_public_acls": self.block_public_access,
+                    "block_public_policy": self.block_public_access,
+                    "ignore_public_acls": self.block_public_access,
+                    "restrict_public_buckets": self.block_public_access,
+                }),
+            ),
+            Part::only(
+                "aws_s3_bucket_ownership_controls",
+                json!({ "bucket": bucket, "rule": [{ "object_ownership": self.object_ownership }] }),
+            ),
+        ];
+        if !self.lifecycle_rules.is_empty() {
+            let rules: Vec<Value> = self.lifecycle_rules.iter().map(|(id, rule)| lifecycle(id, rule)).collect();
+            parts.push(Part::only("aws_s3_bucket_lifecycle_configuration", json!({ "bucket": bucket, "rule": rules })));
+        }
+        if !self.cors.is_empty() {
+            parts.push(Part::only("aws_s3_bucket_cors_configuration", json!({ "bucket": bucket, "cors_rule": self.cors })));
+        }
+        if let Some(policy) = self.policy.as_ref().filter(|policy| !policy.is_empty()) {
+            parts.push(Part::only("aws_s3_bucket_policy", json!({ "bucket": bucket, "policy": policy.to_json() })));
+        }
+        parts
+    }
+}
+
+fn lifecycle(id: &str, rule: &LifecycleRule) -> Value {
+    let positive = |number: i64| Some(number).filter(|number| *number > 0);
+    let days = |days: i32| positive(days.into());
+    let noncurrent = |days: i64| json!({ "noncurrent_days": days, "newer_noncurrent_versions": positive(rule.noncurrent_keep.into()) });
+    let expiration = rule.expire_days > 0 || rule.expire_delete_markers;
+    let expiration = expiration
+        .then(|| json!({ "days": days(rule.expire_days), "expired_object_delete_marker": rule.expire_delete_markers.then_some(true) }));
+    json!({
+        "id": id,
+        "status": if rule.enabled { "Enabled" } else { "Disabled" },
+        "filter": [{ "and": [{
+            "prefix": rule.prefix,
+            "tags": rule.tags,
+            "object_size_greater_than": positive(rule.larger_than_bytes),
+            "object_size_less_than": positive(rule.smaller_than_bytes),
+        }] }],
+        "expiration": expiration.into_iter().collect::<Vec<_>>(),
+        "noncurrent_version_expiration": days(rule.noncurrent_expire_days).map(noncurrent).into_iter().collect::<Vec<_>>(),
+        "abort_incomplete_multipart_upload": days(rule.abort_multipart_days).iter()
+            .map(|days| json!({ "days_after_initiation": days }))
+            .collect::<Vec<_>>(),
+        "transition": rule.transitions,
+        "noncurrent_version_transition": rule.noncurrent_transitions.iter()
+            .map(|to| json!({ "noncurrent_days": to.days, "storage_class": to.storage_class }))
+            .collect::<Vec<_>>(),
+    })
+}
+
+impl Counterpart for EcrRepository {
+    const TERRAFORM: &'static str = "aws_ecr_repository";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        let mutability = match (self.immutable_tags, self.tag_exceptions.is_empty()) {
+            (true, true) => "IMMUTABLE",
+            (true, false) => "IMMUTABLE_WITH_EXCLUSION",
+            (false, true) => "MUTABLE",
+            (false, false) => "MUTABLE_WITH_EXCLUSION",
+        };
+        json!({
+            "name": self.name,
+            "image_tag_mutability": mutability,
+            "image_tag_mutability_exclusion_filter": self.tag_exceptions.iter()
+                .map(|filter| json!({ "filter": filter, "filter_type": "WILDCARD" }))
+                .collect::<Vec<_>>(),
+            "image_scanning_configuration": [{ "scan_on_push": self.scan_on_push }],
+            "encryption_configuration": [{
+                "encryption_type": if self.kms_key.is_some() { "KMS" } else { "AES256" },
+                "kms_key": target(self.kms_key.as_ref()),
+            }],
+        })
+    }
+
+    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
+        let policy = self.lifecycle().map(|policy| json!({ "repository": at.own("id"), "policy": policy }));
+        policy.map(|arguments| Part::only("aws_ecr_lifecycle_policy", arguments)).into_iter().collect()
+    }
+}
+
+impl Counterpart for RdsInstance {
+    const TERRAFORM: &'static str = "aws_db_instance";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "identifier": self.name,
+            "engine": self.engine,
+            "engine_version": self.version,
+            "instance_class": self.class,
+            "allocated_storage": self.storage_gib,
+            "max_allocated_storage": self.max_storage_gib,
+            "storage_type": self.storage_type,
+            "iops": self.iops,
+            "storage_throughput": self.throughput_mibps,
+            "multi_az": self.multi_az,
+            "db_name": self.database_name,
+            "username": self.username,
+            "manage_master_user_password": true,
+            "master_user_secret_kms_key_id": target(self.master_password_key.as_ref()),
+            "port": self.port,
+            "db_subnet_group_name": self.subnet_group.get(),
+            "vpc_security_group_ids": ids(&self.security_groups),
+            "parameter_group_name": target(self.parameter_group.as_ref()),
+            "storage_encrypted": self.encrypted,
+            "kms_key_id": target(self.kms_key.as_ref()),
+            "backup_retention_period": self.backup_retention_days,
+            "backup_window": self.backup_window,
+            "maintenance_window": self.maintenance_window,
+            "publicly_accessible": self.publicly_accessible,
+            "deletion_protection": self.deletion_protection,
+            "performance_insights_enabled": self.performance_insights,
+            "performance_insights_retention_period": self.performance_insights_retention_days,
+            "monitoring_interval": self.monitoring_interval_seconds,
+            "monitoring_role_arn": target(self.monitoring_role.as_ref()),
+            "enabled_cloudwatch_logs_exports": self.log_exports,
+            "auto_minor_version_upgrade": self.auto_minor_version_upgrade,
+            "allow_major_version_upgrade": self.allow_major_version_upgrade,
+            "ca_cert_identifier": self.ca_certificate,
+            "copy_tags_to_snapshot": self.copy_tags_to_snapshot,
+            "iam_database_authentication_enabled": self.iam_authentication,
+            "apply_immediately": self.apply_immediately,
+        })
+    }
+}
+
+impl Counterpart for RdsSubnetGroup {
+    const TERRAFORM: &'static str = "aws_db_subnet_group";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({ "name": self.name, "description": self.description, "subnet_ids": ids(&self.subnets) })
+    }
+}
+
+impl Counterpart for RdsParameterGroup {
+    const TERRAFORM: &'static str = "aws_db_parameter_group";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        let parameters = self.parameters.iter();
+        json!({
+            "name": self.name,
+            "family": self.family,
+            "description": self.description,
+            "parameter": parameters.map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Counterpart for KmsKey {
+    const TERRAFORM: &'static str = "aws_kms_key";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "description": self.description,
+            "key_usage": self.key_usage,
+            "customer_master_key_spec": self.key_spec,
+            "multi_region": self.multi_region,
+            "is_enabled": self.enabled,
+            "enable_key_rotation": self.rotation,
+            "rotation_period_in_days": self.rotation.then_some(self.rotation_period_days),
+            "policy": self.policy.as_ref().map(Policy::to_json),
+            "deletion_window_in_days": self.deletion_window_days,
+        })
+    }
+
+    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
+        let alias = self.name.iter().map(|name| json!({ "name": name, "target_key_id": at.own("id") }));
+        alias.map(|arguments| Part::only("aws_kms_alias", arguments)).collect()
+    }
+}
+
+/// Its value is no argument of anything here.
+impl Counterpart for Secret {
+    const TERRAFORM: &'static str = "aws_secretsmanager_secret";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "kms_key_id": target(self.kms_key.as_ref()),
+            "recovery_window_in_days": self.recovery_window_days,
+        })
+    }
+
+    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
+        let policy = self.policy.as_ref().filter(|policy| !policy.is_empty());
+        let arguments = policy.map(|policy| json!({ "secret_arn": at.own("id"), "policy": policy.to_json() }));
+        arguments.map(|arguments| Part::only("aws_secretsmanager_secret_policy", arguments)).into_iter().collect()
+    }
+}

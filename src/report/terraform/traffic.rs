@@ -1,0 +1,201 @@
+//! Names, certificates and load balancers in Terraform.
+
+use serde_json::{Value, json};
+
+use super::counterpart::{Counterpart, Part, Place, target};
+use crate::{
+    resources::{
+        certificate::Certificate,
+        dns_record::DnsRecord,
+        dns_zone::DnsZone,
+        listener::{Action, Listener, Rule},
+        load_balancer::LoadBalancer,
+        target_group::TargetGroup,
+    },
+    types::ids,
+};
+
+impl Counterpart for DnsZone {
+    const TERRAFORM: &'static str = "aws_route53_zone";
+
+    fn arguments(&self, at: &Place<'_>) -> Value {
+        let vpcs = self.vpcs.iter();
+        json!({
+            "name": self.domain,
+            "comment": self.comment,
+            "vpc": vpcs.map(|vpc| json!({ "vpc_id": vpc.get(), "vpc_region": at.region })).collect::<Vec<_>>(),
+            "delegation_set_id": self.delegation_set,
+        })
+    }
+}
+
+impl Counterpart for DnsRecord {
+    const TERRAFORM: &'static str = "aws_route53_record";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let plain = self.alias.is_none();
+        json!({
+            "zone_id": self.zone.get(),
+            "name": self.domain,
+            "type": self.kind,
+            "ttl": plain.then_some(self.ttl_seconds),
+            "records": plain.then_some(&self.values),
+            "alias": self.alias.iter()
+                .map(|to| json!({ "name": to.target, "zone_id": to.zone_id, "evaluate_target_health": to.evaluate_health }))
+                .collect::<Vec<_>>(),
+            "set_identifier": some(&self.set_identifier),
+            "weighted_routing_policy": self.weight.iter().map(|weight| json!({ "weight": weight })).collect::<Vec<_>>(),
+            "failover_routing_policy": self.failover.iter().map(|role| json!({ "type": role })).collect::<Vec<_>>(),
+            "latency_routing_policy": self.region.iter().map(|region| json!({ "region": region })).collect::<Vec<_>>(),
+            "multivalue_answer_routing_policy": self.multivalue.then_some(true),
+            "health_check_id": some(&self.health_check),
+        })
+    }
+}
+
+impl Counterpart for Certificate {
+    const TERRAFORM: &'static str = "aws_acm_certificate";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "domain_name": self.domain,
+            "subject_alternative_names": self.alternative_names,
+            "validation_method": "DNS",
+            "key_algorithm": self.key_algorithm,
+            "options": [{ "export": if self.exportable { "ENABLED" } else { "DISABLED" } }],
+        })
+    }
+}
+
+impl Counterpart for LoadBalancer {
+    const TERRAFORM: &'static str = "aws_lb";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "name": self.name,
+            "load_balancer_type": self.kind,
+            "internal": self.internal,
+            "subnets": ids(&self.subnets),
+            "security_groups": ids(&self.security_groups),
+            "ip_address_type": self.ip_address_type,
+            "enable_deletion_protection": self.deletion_protection,
+            "idle_timeout": self.idle_timeout_seconds,
+            "client_keep_alive": self.client_keep_alive_seconds,
+            "enable_http2": self.http2,
+            "enable_cross_zone_load_balancing": self.cross_zone,
+            "drop_invalid_header_fields": self.drop_invalid_headers,
+            "preserve_host_header": self.preserve_host_header,
+            "access_logs": self.access_logs.iter().collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Counterpart for TargetGroup {
+    const TERRAFORM: &'static str = "aws_lb_target_group";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        let check = &self.health_check;
+        json!({
+            "name": self.name,
+            "target_type": self.target_type,
+            "port": self.port,
+            "protocol": self.protocol,
+            "protocol_version": self.protocol_version,
+            "vpc_id": target(self.vpc.as_ref()),
+            "ip_address_type": self.ip_address_type,
+            "health_check": [{
+                "enabled": check.enabled,
+                "path": check.path,
+                "port": check.port,
+                "protocol": check.protocol,
+                "interval": check.interval_seconds,
+                "timeout": check.timeout_seconds,
+                "healthy_threshold": check.healthy_threshold,
+                "unhealthy_threshold": check.unhealthy_threshold,
+                "matcher": check.matcher,
+            }],
+            "deregistration_delay": self.deregistration_delay_seconds.to_string(),
+            "slow_start": self.slow_start_seconds,
+            "stickiness": self.stickiness.iter()
+                .map(|sticky| json!({
+                    "enabled": sticky.enabled,
+                    "type": sticky.kind,
+                    "cookie_duration": sticky.duration_seconds,
+                    "cookie_name": sticky.cookie_name,
+                }))
+                .collect::<Vec<_>>(),
+            "load_balancing_algorithm_type": self.algorithm,
+            "preserve_client_ip": self.preserve_client_ip.map(|on| on.to_string()),
+            "proxy_protocol_v2": self.proxy_protocol_v2,
+        })
+    }
+}
+
+impl Counterpart for Listener {
+    const TERRAFORM: &'static str = "aws_lb_listener";
+
+    fn arguments(&self, _: &Place<'_>) -> Value {
+        json!({
+            "load_balancer_arn": self.load_balancer.get(),
+            "port": self.port,
+            "protocol": self.protocol,
+            "certificate_arn": target(self.certificate.as_ref()),
+            "ssl_policy": self.ssl_policy,
+            "alpn_policy": self.alpn,
+            "default_action": [action(&self.default_action)],
+        })
+    }
+
+    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
+        let arguments = |rule: &Rule| {
+            json!({
+                "listener_arn": at.own("id"),
+                "priority": rule.priority,
+                "condition": conditions(rule),
+                "action": [action(&rule.action)],
+            })
+        };
+        self.rules.iter().map(|rule| Part::one("aws_lb_listener_rule", rule.priority.to_string(), arguments(rule))).collect()
+    }
+}
+
+fn action(action: &Action) -> Value {
+    match action {
+        Action::Forward(forward) => json!({ "type": "forward", "forward": [{
+            "target_group": forward.target_groups.iter()
+                .map(|share| json!({ "arn": share.target_group.get(), "weight": share.weight }))
+                .collect::<Vec<_>>(),
+            "stickiness": Some(forward.stickiness_seconds).filter(|seconds| *seconds > 0).iter()
+                .map(|seconds| json!({ "enabled": true, "duration": seconds }))
+                .collect::<Vec<_>>(),
+        }] }),
+        Action::Redirect(to) => json!({ "type": "redirect", "redirect": [{
+            "protocol": to.protocol,
+            "port": to.port,
+            "host": to.host,
+            "path": to.path,
+            "query": to.query,
+            "status_code": format!("HTTP_{}", to.status_code),
+        }] }),
+        Action::FixedResponse(answer) => json!({ "type": "fixed-response", "fixed_response": [{
+            "status_code": answer.status_code.to_string(),
+            "content_type": answer.content_type,
+            "message_body": answer.body,
+        }] }),
+    }
+}
+
+fn conditions(rule: &Rule) -> Vec<Value> {
+    let lists = [
+        ("host_header", &rule.hosts),
+        ("path_pattern", &rule.paths),
+        ("http_request_method", &rule.methods),
+        ("source_ip", &rule.source_ips),
+    ];
+    let lists = lists.into_iter().filter(|(_, values)| !values.is_empty()).map(|(name, values)| json!({ name: [{ "values": values }] }));
+    let headers = rule.headers.iter().map(|(name, values)| json!({ "http_header": [{ "http_header_name": name, "values": values }] }));
+    let query: Vec<Value> = rule.query.iter().map(|one| json!({ "key": one.key, "value": one.value })).collect();
+    let query = (!query.is_empty()).then(|| json!({ "query_string": query }));
+    lists.chain(headers).chain(query).collect()
+}

@@ -1,0 +1,65 @@
+//! Values as Terraform's plan has them: what is known, what is not, and what the configuration says.
+
+use serde_json::{Map, Value, json};
+
+use crate::types::expression::references;
+
+fn is_unknown(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !references(text).is_empty())
+}
+
+/// Whether a list is one of blocks; any other is a set of texts or numbers.
+fn of_blocks(list: &[Value]) -> bool {
+    list.iter().any(Value::is_object)
+}
+
+/// What is known of it. A set with something unknown in it is unknown as a whole.
+pub fn known(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(map) => Some(map.iter().filter_map(|(key, value)| Some((key.clone(), known(value)?))).collect()),
+        Value::Array(list) if of_blocks(list) => Some(list.iter().filter_map(known).collect()),
+        Value::Array(list) if list.iter().any(is_unknown) => None,
+        value if is_unknown(value) => None,
+        value => Some(value.clone()),
+    }
+}
+
+/// `true` where it is not known; `None` where all of it is.
+pub fn unknown(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(map) => {
+            let map: Map<String, Value> = map.iter().filter_map(|(key, value)| Some((key.clone(), unknown(value)?))).collect();
+            (!map.is_empty()).then_some(Value::Object(map))
+        }
+        Value::Array(list) if of_blocks(list) => {
+            let list: Vec<Option<Value>> = list.iter().map(unknown).collect();
+            let blocks = list.iter().map(|block| block.clone().unwrap_or_else(|| json!({})));
+            list.iter().any(Option::is_some).then(|| blocks.collect())
+        }
+        value => known(value).is_none().then_some(Value::Bool(true)),
+    }
+}
+
+/// What the configuration says: constants, and references in Terraform's names. `None` where it says nothing.
+pub fn expression(value: &Value, name: &impl Fn(&str) -> Vec<String>) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::Array(list) if of_blocks(list) => Some(list.iter().map(|block| Value::Object(expressions(block, name))).collect()),
+        value => {
+            let references = name_all(value, name);
+            Some(if references.is_empty() { json!({ "constant_value": value }) } else { json!({ "references": references }) })
+        }
+    }
+}
+
+/// The expressions of a block.
+pub fn expressions(block: &Value, name: &impl Fn(&str) -> Vec<String>) -> Map<String, Value> {
+    let arguments = block.as_object().into_iter().flatten();
+    arguments.filter_map(|(key, value)| Some((key.clone(), expression(value, name)?))).collect()
+}
+
+fn name_all(value: &Value, name: &impl Fn(&str) -> Vec<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    crate::types::expression::each_string(value, &mut |text| found.extend(name(text)));
+    found
+}

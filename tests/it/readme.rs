@@ -1,0 +1,101 @@
+//! The README is true: its commands run in their order, and acme prints what it shows.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    acme::{Acme, Done},
+    standin::{self, Kind, Standin},
+};
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README")
+}
+
+/// What stands in fences of this language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let begin = format!("\n```{language}\n");
+    text.split(&begin).skip(1).map(|rest| rest.split("\n```").next().expect("a block")).collect()
+}
+
+fn commands(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix("$ "))
+}
+
+/// A folder with the repository's stacks, and `bin/acme`.
+fn copy() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = |name: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir(&path).expect("a folder");
+        path
+    };
+    let (stacks, bin) = (made("stacks"), made("bin"));
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks")).expect("the stacks").flatten() {
+        fs::copy(file.path(), stacks.join(file.file_name())).expect("a copy");
+    }
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_acme"), bin.join("acme")).expect("a link");
+    folder
+}
+
+/// A command as the test runs it; `None` for this test run itself, and for the stand-in, which runs already.
+fn runnable(command: &str, endpoint: &str) -> Option<String> {
+    if command == "cargo test" || command.ends_with("/ministack &") {
+        return None;
+    }
+    let command = command.split(" # ").next()?.trim_end().replace("cargo run -- ", "acme ").replace("http://127.0.0.1:4566", endpoint);
+    let asks = ["acme apply ", "acme destroy "].iter().any(|start| command.starts_with(start)) && !command.contains("--yes");
+    Some(if asks { format!("{command} --yes") } else { command })
+}
+
+/// What goes to AWS goes to ministack, which `AWS_ENDPOINT_URL` names.
+#[test]
+fn its_commands_run_in_their_order() {
+    let standin = Standin::start(Kind::Ministack);
+    let folder = copy();
+    let path: Vec<PathBuf> =
+        [folder.path().join("bin")].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())).collect();
+    let text = readme();
+    let mut ran = Vec::new();
+    for command in blocks(&text, "console").into_iter().flat_map(commands) {
+        let Some(runnable) = runnable(command, &standin.url) else { continue };
+        let mut shell = standin::with_credentials(Command::new("sh"));
+        shell.args(["-c", &runnable]).current_dir(folder.path());
+        shell.env("PATH", std::env::join_paths(&path).unwrap()).env("XDG_STATE_HOME", folder.path().join("state"));
+        shell.env("AWS_ENDPOINT_URL", &standin.url).env_remove("ACME_BACKEND").env_remove("GITHUB_ACTIONS");
+        let done = Done::of(shell.output().expect("sh runs"));
+        assert_eq!(done.code, 0, "$ {command}\n{}", done.screen());
+        ran.push((runnable, done));
+    }
+    let said = |command: &str| -> Vec<&str> {
+        ran.iter()
+            .filter(|(ran, _)| ran.split_whitespace().collect::<Vec<_>>().join(" ") == command)
+            .map(|(_, done)| done.stdout.as_str())
+            .collect()
+    };
+    let [first, second] = said("acme plan shop.yaml --env staging --local")[..] else { panic!("the walk plans twice: {ran:#?}") };
+    assert!(first.contains("; 0 unchanged.") && second.contains("Plan: ") && !second.contains("; 0 unchanged."), "{first}{second}");
+    assert_eq!(said("acme outputs stacks/reference.yaml --env production -o json").len(), 1, "{ran:#?}");
+}
+
+/// The picture of a plan: the reference stack after the edits that the README names.
+#[test]
+fn its_plan_is_what_acme_prints() {
+    let folder = copy();
+    let reference = folder.path().join("stacks/reference.yaml");
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "production"]);
+    acme.apply(&reference);
+    let mut text = fs::read_to_string(&reference).unwrap();
+    for (before, after) in [("nat: per-az", "nat: single"), ("db_class: db.m6g.large", "db_class: db.m6g.xlarge")] {
+        assert_eq!(text.matches(before).count(), 1, "{before}");
+        text = text.replace(before, after);
+    }
+    fs::write(&reference, text).unwrap();
+    let readme = readme();
+    let (command, picture) = blocks(&readme, "text")[0].split_once('\n').unwrap();
+    assert_eq!(command, "$ acme plan stacks/reference.yaml --env production --local");
+    assert_eq!(acme.run("plan", &reference, &[]).ok().stdout.trim_end(), picture.trim_end());
+}

@@ -1,0 +1,270 @@
+//! Plans in Terraform's form: held against the provider's schema, and read by Checkov.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+    sync::Mutex,
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    acme::{Acme, write},
+    standin, types,
+};
+
+const CHECKOV: &str = "checkov==3.3.30";
+
+/// Arguments of the AWS provider's resources and their types, as `terraform providers schema -json` tells them; of 5.100, and what 6.25
+/// has besides.
+const SCHEMA: &str = include_str!("../fixtures/terraform-aws.json");
+
+fn plan(acme: &Acme, definition: &Path) -> Value {
+    let done = acme.run("plan", definition, &["-o", "terraform"]).ok();
+    assert_eq!(done.stderr, "", "every type has a counterpart, and nothing is in the way");
+    serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("the plan is no JSON ({error}):\n{}", done.stdout))
+}
+
+/// Every change by its address.
+fn changes(plan: &Value) -> BTreeMap<&str, &Value> {
+    let all = plan["resource_changes"].as_array().expect("a list of changes").iter();
+    let by_address: BTreeMap<&str, &Value> =
+        all.clone().map(|one| (one["address"].as_str().expect("an address"), &one["change"])).collect();
+    assert_eq!(by_address.len(), all.len(), "addresses are unique");
+    by_address
+}
+
+fn actions<'a>(changes: &BTreeMap<&'a str, &Value>) -> Vec<(&'a str, Value)> {
+    changes.iter().map(|(address, change)| (*address, change["actions"].clone())).collect()
+}
+
+/// What does not fit a type of Terraform's. `true` in place of anything means that it is not known, where `unknown` is asked for.
+fn misfits(at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut Vec<String>) {
+    let plain = |name: &str| match name {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "bool" => value.is_boolean(),
+        other => panic!("what is {other}?"),
+    };
+    match (wanted, value) {
+        (_, Value::Null) => {}
+        (_, Value::Bool(true)) if unknown => {}
+        (Value::String(name), _) if plain(name) && !unknown => {}
+        (Value::Array(kind), _) => match (kind[0].as_str().expect("a collection"), value) {
+            ("list" | "set", Value::Array(list)) => list.iter().for_each(|one| misfits(at, one, &kind[1], unknown, found)),
+            ("map", Value::Object(map)) => map.iter().for_each(|(key, one)| misfits(&format!("{at}.{key}"), one, &kind[1], unknown, found)),
+            ("object", Value::Object(map)) => {
+                for (key, one) in map {
+                    match kind[1].get(key) {
+                        Some(wanted) => misfits(&format!("{at}.{key}"), one, wanted, unknown, found),
+                        None => found.push(format!("{at}.{key} is no argument")),
+                    }
+                }
+            }
+            _ => found.push(format!("{at}: {value} is no {wanted}")),
+        },
+        _ => found.push(format!("{at}: {value} is no {wanted}")),
+    }
+}
+
+/// A plan for each type's life: what would be made at first, and what each of its edits would change.
+#[test]
+fn every_argument_is_one_of_the_providers() {
+    let schema: BTreeMap<String, Value> = serde_json::from_str(SCHEMA).unwrap();
+    let lives = types::lives();
+    let (left, wrong, silent) = (Mutex::new(lives.iter().collect::<Vec<_>>()), Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
+    let one = |kind: &str, life: &types::Life| {
+        let folder = tempfile::tempdir().unwrap();
+        let acme = Acme::local(&folder.path().join("cloud"));
+        for (number, spec) in life.specs().iter().enumerate() {
+            let definition = write(folder.path(), "stack.yaml", &life.definition(kind, Some(spec)));
+            let plan = plan(&acme, &definition);
+            for change in plan["resource_changes"].as_array().unwrap() {
+                let mut found = Vec::new();
+                let terraform = change["type"].as_str().unwrap();
+                let wanted = json!(["object", schema.get(terraform).unwrap_or_else(|| panic!("there is no {terraform}"))]);
+                for (side, unknown) in [("before", false), ("after", false), ("after_unknown", true)] {
+                    misfits(terraform, &change["change"][side], &wanted, unknown, &mut found);
+                }
+                wrong.lock().unwrap().extend(found);
+            }
+            let nothing = changes(&plan).values().all(|change| change["actions"] == json!(["no-op"]));
+            if nothing && !acme.plan(&definition).changes().is_empty() {
+                silent.lock().unwrap().insert(format!("{kind} {number}"));
+            }
+            if number == 0 {
+                acme.apply(&definition);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((kind, life)) = { left.lock().unwrap().pop() } {
+                    one(kind, life);
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let silent = silent.into_inner().unwrap();
+    assert!(silent.is_empty(), "edits that Terraform's form does not show: {silent:?}");
+}
+
+#[test]
+fn actions_are_terraforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let text = "
+stack: small
+region: us-east-1
+tags: { team: shop }
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: us-east-1a } }
+  security_group: { web: { vpc: main }, old: { vpc: main } }
+  s3_bucket: { kept: { on_delete: retain }, files: {} }
+";
+    acme.apply(&write(folder.path(), "stack.yaml", text));
+    let text = text.replace(", old: { vpc: main }", "").replace("10.0.0.0/24", "10.0.1.0/24").replace("kept: { on_delete: retain }, ", "");
+    let text = text.replace("files: {}", "files: { versioning: false, policy: { Statement: [{ Effect: Allow, Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::small-files/*' }] } }");
+    let plan = plan(&acme, &write(folder.path(), "stack.yaml", &text));
+    let changes = changes(&plan);
+    let all = actions(&changes);
+    let named = |name: &str| all.iter().filter(|(address, _)| address.ends_with(name)).cloned().collect::<Vec<_>>();
+    assert_eq!(named(".main"), [("aws_vpc.main", json!(["no-op"]))]);
+    assert_eq!(named(".old"), [("aws_security_group.old", json!(["delete"]))]);
+    assert_eq!(named(".a"), [("aws_subnet.a", json!(["create", "delete"]))]);
+    assert!(named(".kept").iter().all(|(_, actions)| *actions == json!(["forget"])) && named(".kept").len() == 5, "{all:#?}");
+    assert_eq!(
+        named(".files").into_iter().filter(|(_, actions)| *actions != json!(["no-op"])).collect::<Vec<_>>(),
+        [("aws_s3_bucket_policy.files", json!(["create"])), ("aws_s3_bucket_versioning.files", json!(["update"]))]
+    );
+
+    // What stays has its id on both sides; what is made anew has none yet.
+    let vpc = &changes["aws_vpc.main"];
+    assert_eq!(vpc["before"], vpc["after"]);
+    assert!(vpc["after"]["id"].as_str().unwrap().starts_with("vpc-"), "{vpc:#}");
+    assert_eq!(vpc["after"]["tags"]["team"], "shop");
+    let subnet = &changes["aws_subnet.a"];
+    assert_eq!((&subnet["after"]["vpc_id"], &subnet["after_unknown"]), (&vpc["after"]["id"], &json!({ "arn": true, "id": true })));
+    assert!(subnet["before"]["id"].is_string() && subnet["after"].get("id").is_none(), "{subnet:#}");
+    assert_eq!(changes["aws_security_group.old"]["after"], json!(null));
+
+    // What is planned holds neither what goes nor what is left; the configuration keeps references that are known already.
+    let addresses = |list: &Value| -> Vec<String> {
+        list["root_module"]["resources"].as_array().unwrap().iter().map(|one| one["address"].as_str().unwrap().to_owned()).collect()
+    };
+    let planned = addresses(&plan["planned_values"]);
+    assert!(!planned.iter().any(|address| address.ends_with(".old") || address.ends_with(".kept")), "{planned:#?}");
+    assert_eq!(planned, addresses(&plan["configuration"]));
+    assert!(addresses(&plan["prior_state"]["values"]).contains(&"aws_security_group.old".to_owned()));
+    let configured = plan["configuration"]["root_module"]["resources"].as_array().unwrap();
+    let web = configured.iter().find(|one| one["address"] == "aws_security_group.web").unwrap();
+    assert_eq!(web["expressions"]["vpc_id"], json!({ "references": ["aws_vpc.main.id", "aws_vpc.main"] }));
+    assert_eq!((&plan["format_version"], &plan["errored"]), (&json!("1.2"), &json!(false)));
+
+    let destroyed: Value =
+        serde_json::from_str(&acme.run("plan", &folder.path().join("stack.yaml"), &["--destroy", "-o", "terraform"]).stdout).unwrap();
+    assert_eq!(addresses(&destroyed["planned_values"]), Vec::<String>::new());
+}
+
+#[test]
+fn only_a_plan_can_be_terraforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let definition = write(folder.path(), "stack.yaml", "stack: small\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n");
+    let refused = acme.run("apply", &definition, &["-o", "terraform", "--yes"]);
+    assert!(refused.code != 0 && refused.stderr.contains("[possible values: text, json]"), "{}", refused.screen());
+    assert!(!folder.path().join("cloud").exists());
+}
+
+/// What stands in the way of a plan has no place in Terraform's form, but is said.
+#[test]
+fn obstacles_are_said_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let text = "
+stack: small
+region: us-east-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: us-east-1a }
+    b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: us-east-1b }
+  load_balancer: { web: { type: network, internal: true, subnets: [a, b] } }
+";
+    let definition = write(folder.path(), "stack.yaml", text);
+    acme.apply(&definition);
+    let done = acme.run("plan", &definition, &["--destroy", "-o", "terraform"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains("Blocked[protected]"), "{}", done.stderr);
+    let plan: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(plan["errored"], true);
+}
+
+/// Rules that Checkov sees broken and kept, by resource.
+fn checked(folder: &Path, plan: &Value) -> [BTreeMap<String, BTreeSet<String>>; 2] {
+    let file = write(folder, "plan.json", &plan.to_string());
+    let python = standin::venv("checkov", &[CHECKOV]);
+    let mut command = Command::new(python.with_file_name("checkov"));
+    let done = command.args(["--skip-download", "-o", "json", "-f"]).arg(file).current_dir(folder).output().expect("checkov runs");
+    let report: Value = serde_json::from_slice(&done.stdout)
+        .unwrap_or_else(|error| panic!("{error}\n{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr)));
+    assert_eq!(report["summary"]["parsing_errors"], 0, "{report:#}");
+    ["failed_checks", "passed_checks"].map(|side| {
+        let mut rules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for check in report["results"][side].as_array().expect("a list of checks") {
+            let [resource, rule] = ["resource", "check_id"].map(|key| check[key].as_str().expect("a text").to_owned());
+            rules.entry(resource).or_default().insert(rule);
+        }
+        rules
+    })
+}
+
+#[test]
+fn checkov_sees_what_is_open_to_the_world() {
+    const WORLD: [&str; 4] = ["CKV_AWS_53", "CKV_AWS_54", "CKV_AWS_55", "CKV_AWS_56"];
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let text = "
+stack: planted
+region: us-east-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: us-east-1a } }
+  vpc_endpoint: { ecr: { vpc: main, service: ecr.api, type: interface, subnets: [a], security_groups: [shell, web] } }
+  security_group:
+    shell:
+      { vpc: main, description: A planted hole, egress: [], ingress: [{ port: 22, cidr: 0.0.0.0/0, description: Everyone }] }
+    web:
+      { vpc: main, description: No hole, egress: [], ingress: [{ port: 443, cidr: 10.0.0.0/16, description: Inside }] }
+  s3_bucket: { public: { block_public_access: false }, private: {} }
+";
+    let definition = write(folder.path(), "stack.yaml", text);
+    let set = |rules: &[&str]| rules.iter().map(|&rule| rule.to_owned()).collect::<BTreeSet<_>>();
+    let (block, group) = ("aws_s3_bucket_public_access_block.public", "aws_security_group.shell");
+
+    let [failed, passed] = checked(folder.path(), &plan(&acme, &definition));
+    assert_eq!((failed.get(block), failed.get(group)), (Some(&set(&WORLD)), Some(&set(&["CKV_AWS_24"]))), "{failed:#?}");
+    // By the references of the configuration Checkov knows which block is whose.
+    assert!(failed["aws_s3_bucket.public"].contains("CKV2_AWS_6") && passed["aws_s3_bucket.private"].contains("CKV2_AWS_6"));
+    for other in ["aws_s3_bucket_public_access_block.private", "aws_security_group.web"] {
+        assert!(!failed.contains_key(other) && passed.contains_key(other), "{failed:#?}");
+    }
+
+    // Mended once it is there: an update.
+    acme.apply(&definition);
+    let mended = text.replace("block_public_access: false", "block_public_access: true").replace("0.0.0.0/0", "10.0.0.0/8");
+    fs::write(&definition, mended).unwrap();
+    let plan = plan(&acme, &definition);
+    assert_eq!([block, group].map(|address| changes(&plan)[address]["actions"].clone()), [json!(["update"]), json!(["update"])]);
+    let [failed, passed] = checked(folder.path(), &plan);
+    assert_eq!((failed.get(block), failed.get(group)), (None, None), "{failed:#?}");
+    assert!(passed[block].is_superset(&set(&WORLD)) && passed[group].contains("CKV_AWS_24"), "{passed:#?}");
+    assert!(passed["aws_s3_bucket.public"].contains("CKV2_AWS_6"));
+}
