@@ -4,6 +4,7 @@
 mod acme;
 mod backend;
 mod docs;
+mod events;
 mod exhaust;
 mod flow;
 mod github;
@@ -21,5 +22,6 @@ mod rehearse;
 mod saved;
 mod script;
 mod standin;
+mod terminal;
 mod types;
 mod wire;
