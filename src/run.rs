@@ -219,6 +219,9 @@ impl Run {
         self.begin.continues = continues;
         let journal = self.history.begin(self.begin.revision);
         journal.write(Record::Begin(Box::new(self.begin.clone()))).await?;
+        let Begin { command, stack, environment, revision, .. } = self.begin.clone();
+        // Nobody listens when progress is not shown.
+        self.events.send(Event::Began { format: execute::FORMAT, command, stack, environment, revision }).ok();
         Ok((journal, now()))
     }
 
@@ -237,7 +240,6 @@ impl Run {
     ) -> Back {
         let tried = async {
             journal.write(Record::Rollback { why: why.to_owned() }).await?;
-            // Nobody listens when progress is not shown.
             self.events.send(Event::RollingBack { why: why.to_owned() }).ok();
             chain.push(self.history.journal(self.begin.revision).await?);
             let touched = touched(&chain);
@@ -292,6 +294,7 @@ impl Run {
         if let Err(error) = ended.await {
             self.events.send(Event::Unrecorded { message: error.to_string() }).ok();
         }
+        self.events.send(Event::Ended { outcome, interrupted: forward.interrupted }).ok();
     }
 }
 

@@ -147,8 +147,11 @@ pub fn show(plan: &Plan, session: &Session, global: &Global) -> Result<()> {
     session.annotate_obstacles(plan);
     let blocked = !plan.obstacles.is_empty();
     let quiet = global.output == Output::Json || global.quiet;
-    if !quiet || blocked {
-        plan::print(plan, global.output, Show::default())?;
+    match global.output {
+        // One document is one line, as the events are.
+        Output::Json if blocked => report::data(&format!("{}\n", report::json::plan(plan))),
+        _ if blocked || !quiet => plan::print(plan, global.output, Show::default())?,
+        _ => {}
     }
     if blocked {
         refuse!("blocked", "nothing was done: the plan is blocked, see above");
@@ -161,7 +164,7 @@ pub fn mode(global: &Global) -> progress::Mode {
     match global.output {
         _ if global.quiet => progress::Mode::Quiet,
         Output::Json => progress::Mode::Json,
-        _ => progress::Mode::Lines,
+        _ => progress::Mode::Text,
     }
 }
 
@@ -222,7 +225,7 @@ impl Session {
             cloud: self.cloud.clone(),
             history,
             lease,
-            stop: on_interrupt(),
+            stop: on_interrupt(events.downgrade()),
             events,
             begin: Begin {
                 format: FORMAT.to_owned(),
@@ -242,13 +245,17 @@ impl Session {
 }
 
 /// Asked once the user or CI wants to stop. A second time ends the process at once.
-fn on_interrupt() -> Stop {
+fn on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> Stop {
     let (asked, stop) = Stop::new();
     tokio::spawn(async move {
         signal().await;
-        report::talk("Stopping: the calls that are out are finished first. Once more stops at once.");
+        // Nothing is left to stop when nobody sends events any more.
+        if let Some(events) = events.upgrade() {
+            events.send(execute::Event::Stopping).ok();
+        }
         asked.send_replace(true);
         signal().await;
+        report::talk("\nStopped at once: the next `acme apply` goes on from here, `acme rollback` goes back.");
         std::process::exit(i32::from(INTERRUPTED));
     });
     stop

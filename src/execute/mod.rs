@@ -1,6 +1,7 @@
 //! Carries a plan out: build, pivot, clear. The only stage that changes anything.
 
 mod blocker;
+mod event;
 mod hands;
 mod settle;
 mod step;
@@ -15,7 +16,6 @@ use std::{
 };
 
 use petgraph::graph::DiGraph;
-use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -33,67 +33,13 @@ use crate::{
     types::expression,
 };
 use blocker::Blockers;
+pub use event::{Ahead, Event, FORMAT};
 use hands::About;
 pub use hands::Hands;
 use settle::Settler;
 use step::{ASYNCHRONOUS, Job};
 pub use stop::Stop;
 use walk::{Next, Worker, walk};
-
-/// What happens while a plan is carried out.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "snake_case", tag = "event")]
-pub enum Event {
-    /// A step began.
-    Started {
-        /// The resource.
-        address: Address,
-        /// What is done.
-        #[serde(skip)]
-        op: Op,
-        /// Usual time in seconds.
-        usual_seconds: u64,
-    },
-    /// AWS's own words on the way.
-    Settling {
-        /// The resource.
-        address: Address,
-        /// What AWS says.
-        status: String,
-    },
-    /// A step ended well.
-    Done {
-        /// The resource.
-        address: Address,
-        /// What was done.
-        #[serde(skip)]
-        op: Op,
-        /// Physical id, unless deleted.
-        id: Option<String>,
-        /// Time it took, in milliseconds.
-        milliseconds: u64,
-    },
-    /// A step failed.
-    Failed {
-        /// The resource.
-        address: Address,
-        /// What was tried.
-        #[serde(skip)]
-        op: Op,
-        /// AWS's code, message and request id.
-        message: String,
-    },
-    /// From here on what was done is undone.
-    RollingBack {
-        /// Why.
-        why: String,
-    },
-    /// The run ended, but that could not be written down.
-    Unrecorded {
-        /// Why not.
-        message: String,
-    },
-}
 
 /// A step that failed.
 #[derive(Debug)]
@@ -161,6 +107,8 @@ pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Ou
     let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
     let undoing = ways.undoing;
     let blockers = Arc::new(blockers(stack, plan, ways.hands.cloud.clone()));
+    // Nobody listens when progress is not shown; the outcome says it all the same.
+    ways.events.send(Event::planned(plan, undoing)).ok();
     let mut crew = Crew {
         stack,
         plan,
@@ -380,7 +328,6 @@ impl Worker<Step> for Crew<'_> {
         let op = step.op;
         let events = self.ways.events.clone();
         let usual_seconds = self.plan.usual(step).as_secs();
-        // Nobody listens when progress is not shown; the outcome says it all the same.
         events.send(Event::Started { address: address.clone(), op, usual_seconds }).ok();
         if let Some(lease) = &self.ways.hands.lease {
             lease.step(format!("{op} {address}"));
@@ -397,7 +344,7 @@ impl Worker<Step> for Crew<'_> {
                     let mut tell = |status: String| {
                         if status != last {
                             last.clone_from(&status);
-                            events.send(Event::Settling { address: address.clone(), status }).ok();
+                            events.send(Event::Settling { address: address.clone(), op, status }).ok();
                         }
                     };
                     let ended = loop {
@@ -418,8 +365,8 @@ impl Worker<Step> for Crew<'_> {
                     let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
                     Event::Done { address, op, id: live.as_ref().map(|live| live.id.clone()), milliseconds }
                 }
-                Err(error) if error.code == INTERRUPTED => return ended,
-                Err(error) => Event::Failed { address, op, message: error.to_string() },
+                Err(error) if error.code == INTERRUPTED => Event::Cut { address, op },
+                Err(error) => Event::failed(address, op, error),
             };
             events.send(event).ok();
             ended

@@ -363,6 +363,7 @@ impl Job {
             if self.stop.is_asked() {
                 return Err(error);
             }
+            self.status.send(format!("{}, trying again", error.code)).ok();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.asked() => return Err(error),

@@ -4,6 +4,7 @@ pub mod github;
 pub mod graph;
 pub mod history;
 pub mod json;
+mod live;
 pub mod plan;
 pub mod progress;
 pub mod rehearsal;

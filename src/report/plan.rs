@@ -19,7 +19,7 @@ pub struct Show {
 
 /// The whole plan, readable at a glance.
 pub fn render(plan: &Plan, show: Show) -> String {
-    let names = Names::of(plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?))));
+    let names = Names::of_plan(plan);
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = write_plan(&mut out, plan, show, &names);

@@ -1,17 +1,22 @@
 //! Values as people read them: references by name, ids of the stack by address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use crate::{
     kind::Live,
+    plan::{Action, Plan},
     stack::Address,
     types::expression::{self, Reference},
 };
 
 /// Physical id or ARN → address, for what the plan knows.
-pub struct Names(HashMap<String, String>);
+pub struct Names {
+    known: HashMap<String, String>,
+    /// What gets a successor, so that a reference to it means the new one.
+    replaced: HashSet<String>,
+}
 
 impl Names {
     /// Of these resources.
@@ -27,7 +32,14 @@ impl Names {
             }
         }
         names.retain(|_, address| !address.is_empty());
-        Names(names)
+        Names { known: names, replaced: HashSet::new() }
+    }
+
+    /// Of all that a plan is about.
+    pub fn of_plan(plan: &Plan) -> Names {
+        let replaced = plan.changes.iter().filter(|change| change.action == Action::Replace).map(|change| change.address.to_string());
+        let live = plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?)));
+        Names { replaced: replaced.collect(), ..Names::of(live) }
     }
 
     /// One line.
@@ -52,12 +64,16 @@ impl Names {
     }
 
     fn text(&self, text: &str) -> String {
-        if let Some(address) = self.0.get(text) {
+        if let Some(address) = self.known.get(text) {
             return address.clone();
         }
-        let shown = |r: &Reference<'_>| match r.output {
-            "id" | "arn" => format!("{}.{}", r.kind, r.name),
-            output => format!("{}.{}.{output}", r.kind, r.name),
+        let shown = |r: &Reference<'_>| {
+            let address = format!("{}.{}", r.kind, r.name);
+            let new = if self.replaced.contains(&address) { "the new " } else { "" };
+            match r.output {
+                "id" | "arn" => format!("{new}{address}"),
+                output => format!("{new}{address}.{output}"),
+            }
         };
         let mut out = text.to_owned();
         for reference in expression::references(text) {

@@ -80,6 +80,7 @@ impl Acme {
             .env_remove("GITHUB_ACTIONS")
             .env_remove("GITHUB_STEP_SUMMARY")
             .env_remove("ACME_LOCAL_FAULT")
+            .env_remove("CI")
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .arg(command)
             .arg(stack)

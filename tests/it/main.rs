@@ -4,6 +4,7 @@
 mod acme;
 mod backend;
 mod docs;
+mod events;
 mod exhaust;
 mod flow;
 mod github;
@@ -22,6 +23,7 @@ mod rehearse;
 mod saved;
 mod script;
 mod standin;
+mod terminal;
 mod terraform;
 mod types;
 mod wire;

@@ -1,0 +1,74 @@
+//! Events of a run as JSON: what is sent is what `docs/json.md` says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use regex_lite::Regex;
+use serde_json::Value;
+
+use crate::acme::{Acme, Done, write};
+
+const STACK: &str = "
+stack: small
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet: { a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1a } }
+outputs: { subnet: '{{ subnet.a.id }}' }
+";
+
+/// The events by name, with their fields, as documented.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).unwrap();
+    let row = Regex::new(r"(?m)^\| `(\w+)` \| ([^|]*) \|").unwrap();
+    let name = Regex::new(r"`(\w+)`").unwrap();
+    let fields = |text: &str| name.captures_iter(text).map(|field| field[1].to_owned()).collect();
+    row.captures_iter(&text).map(|row| (row[1].to_owned(), fields(&row[2]))).collect()
+}
+
+fn lines(done: &Done) -> Vec<Value> {
+    done.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON on every line")).collect()
+}
+
+fn names(lines: &[Value]) -> Vec<&str> {
+    lines.iter().filter_map(|line| line["event"].as_str()).collect()
+}
+
+#[test]
+fn events_are_as_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--yes", "-o", "json"]);
+    let path = write(folder.path(), "small.yaml", STACK);
+    let failed = acme.run_with(&[("ACME_LOCAL_FAULT", "refuse:2,settle:0.01")], "apply", &path, &[]);
+    let (applied, again, destroyed) = (acme.run("apply", &path, &[]), acme.run("apply", &path, &[]), acme.run("destroy", &path, &[]));
+
+    let documented = documented();
+    let runs = [&failed, &applied, &again, &destroyed].map(lines);
+    for line in runs.iter().flatten().filter(|line| line["format"] != "acme-outputs/1") {
+        let mut fields: BTreeSet<String> = line.as_object().unwrap().keys().cloned().collect();
+        fields.remove("event");
+        assert_eq!(documented.get(line["event"].as_str().unwrap()), Some(&fields), "{line}");
+    }
+    let [failed, applied, again, destroyed] = runs.each_ref().map(|lines| names(lines));
+    for (event, count) in [("began", 1), ("planned", 2), ("failed", 1), ("rolling_back", 1), ("ended", 1)] {
+        assert_eq!(failed.iter().filter(|name| **name == event).count(), count, "{event} in {failed:?}");
+    }
+    assert_eq!((runs[0][0]["format"].as_str(), runs[0].last().unwrap()["outcome"].as_str()), (Some("acme-events/1"), Some("rolled_back")));
+    assert_eq!(applied, ["began", "planned", "started", "done", "started", "done", "ended"]);
+    assert_eq!(runs[1].last().unwrap()["format"], "acme-outputs/1");
+    assert!(again.is_empty() && runs[2].len() == 1, "only outputs where there is nothing to do: {:?}", runs[2]);
+    assert_eq!(destroyed.last(), Some(&"ended"));
+}
+
+#[test]
+fn what_a_step_waits_for_is_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--yes", "-o", "json"]);
+    let run = lines(&acme.run("apply", &write(folder.path(), "small.yaml", STACK), &[]).ok());
+    let steps = run[1]["build"].as_array().unwrap();
+    let at = |address: &str| steps.iter().position(|step| step["address"] == address).unwrap();
+    assert_eq!(steps[at("subnet.a")]["after"], serde_json::json!([at("vpc.main")]));
+}

@@ -1,0 +1,98 @@
+//! On a terminal: the live view begins, ends with the summary, and leaves nothing behind.
+
+use std::{num::NonZero, path::Path, process::Command};
+
+use regex_lite::Regex;
+
+use crate::{
+    acme::{Acme, Done, write},
+    standin::python,
+};
+
+/// One after the other, so that the order on the screen is known.
+const CHAIN: &str = "
+stack: small
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet: { a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1a } }
+  elastic_ip: { nat: { depends_on: [subnet.a] } }
+  nat_gateway: { nat: { subnet: a, elastic_ip: nat } }
+outputs: { subnet: '{{ subnet.a.id }}' }
+";
+const ROWS: u16 = 40;
+const COLUMNS: u16 = 80;
+
+/// What went to a terminal, byte by byte.
+struct Shown(Done);
+
+impl Shown {
+    /// Runs a command on a terminal; with a `text`, Ctrl-C is typed as soon as that is shown.
+    fn of(command: &Command, text: &str) -> Shown {
+        let mut typed = Command::new(python());
+        typed.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/terminal.py"));
+        typed.args([&COLUMNS.to_string(), &ROWS.to_string(), text]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => typed.env(name, value),
+                None => typed.env_remove(name),
+            };
+        }
+        Shown(Done::of(typed.output().expect("python runs")))
+    }
+
+    /// What stands there in the end, without what differs from run to run.
+    fn screen(&self) -> String {
+        let [rows, columns] = [ROWS, COLUMNS].map(|n| NonZero::new(n).unwrap());
+        let mut terminal = vt100::Parser::new(rows, columns, 0);
+        terminal.process(self.0.stdout.as_bytes());
+        let rows: Vec<String> = terminal.screen().rows(0, COLUMNS).map(|row| row.trim_end().to_owned()).collect();
+        let text = rows.join("\n").trim_end().to_owned();
+        let text = Regex::new(r"\b([a-z]+)-[0-9a-f]{8,17}\b").unwrap().replace_all(&text, "$1-…").into_owned();
+        Regex::new(r"\b\d+\.\d s\b").unwrap().replace_all(&text, "… s").into_owned()
+    }
+}
+
+fn apply(folder: &Path) -> Command {
+    let acme = Acme::local(&folder.join("cloud"));
+    let mut command = acme.command("apply", &write(folder, "small.yaml", CHAIN), &["--yes"]);
+    command.env("TERM", "xterm").env_remove("CI").env("ACME_LOCAL_FAULT", "settle:0.01");
+    command
+}
+
+#[test]
+fn the_view_goes_and_the_summary_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = Shown::of(&apply(folder.path()), "");
+    assert_eq!(shown.0.code, 0, "{}", shown.0.screen());
+    for part in
+        ["Applying small (default): ", "along subnet.a → ", "waiting for elastic_ip.nat", "creating  nat_gateway.nat", "usually 2 min"]
+    {
+        assert!(shown.0.stdout.contains(part), "`{part}` was never shown:\n{}", shown.0.stdout);
+    }
+    assert!(!shown.0.stdout.contains("\x1b[32m"), "NO_COLOR is heeded");
+    insta::assert_snapshot!(shown.screen());
+}
+
+#[test]
+fn an_interrupt_leaves_a_clean_screen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = apply(folder.path());
+    command.env_remove("NO_COLOR").env("ACME_LOCAL_FAULT", "settle:0.1");
+    let shown = Shown::of(&command, "creating  nat_gateway.nat");
+    assert_eq!(shown.0.code, 130, "{}", shown.0.screen());
+    assert!(shown.0.stdout.contains("\x1b[32m"), "colours are shown");
+    insta::assert_snapshot!(shown.screen());
+}
+
+#[test]
+fn a_terminal_that_can_t_move_its_cursor_gets_lines() {
+    for (name, value) in [("TERM", "dumb"), ("CI", "true")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = apply(folder.path());
+        let shown = Shown::of(command.env(name, value), "");
+        assert_eq!(shown.0.code, 0, "{}", shown.0.screen());
+        assert!(!shown.0.stdout.contains('\x1b'), "{:?}", shown.0.stdout);
+        assert!(shown.0.stdout.contains("creating nat_gateway.nat (usually 2 min)"), "{}", shown.0.stdout);
+    }
+}
