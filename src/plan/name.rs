@@ -41,3 +41,61 @@ fn suffixed(base: &str, suffix: &str, naming: Naming) -> String {
     let cut: String = base.chars().take(room).collect();
     format!("{}-{suffix}", cut.trim_end_matches('-'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        resource::{Phase, Tags},
+        stack::{Address, Options, Source, Stack, load},
+    };
+
+    fn stack() -> Stack {
+        let text = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  target_group:
+    web: { vpc: main, port: 80 }
+    the-one-with-the-long-name: { vpc: main, port: 80 }
+    own: { vpc: main, port: 80, name: mine }
+  s3_bucket: { files: {} }
+";
+        load(&Source::new("stack.yaml", text), &Options::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn named(kind: &str, name: &str) -> Live {
+        let spec = serde_json::json!({ "name": name });
+        Live { kind: kind.into(), id: format!("arn:{name}"), tags: Tags::new(), phase: Phase::Ready, spec, outputs: Value::Null }
+    }
+
+    #[test]
+    fn a_replacement_has_a_name_that_is_known_again() {
+        let stack = stack();
+        for name in ["web", "the-one-with-the-long-name"] {
+            let declared = &stack.resources[&Address::new("target_group", name)];
+            let first = named("target_group", declared.spec["name"].as_str().expect("a name"));
+            assert_eq!(kept(declared, &first), None, "the first one has no suffix");
+            let second = another(declared, &first).expect("another name");
+            assert!(second.len() <= 32 && second != first.spec["name"], "{second}");
+            assert_eq!(kept(declared, &named("target_group", &second)), Some(second.clone()));
+            let third = another(declared, &named("target_group", &second)).expect("another name");
+            assert!(third != second && third.len() == second.len(), "{third}");
+            assert_eq!(under(&declared.spec, &third)["name"], third.as_str());
+        }
+    }
+
+    #[test]
+    fn names_of_users_and_of_data_stay() {
+        let stack = stack();
+        for (kind, name) in [("target_group", "own"), ("s3_bucket", "files")] {
+            let declared = &stack.resources[&Address::new(kind, name)];
+            assert_eq!(another(declared, &named(kind, declared.spec["name"].as_str().expect("a name"))), None);
+        }
+        let web = &stack.resources[&Address::new("target_group", "web")];
+        for other in ["shop-web", "shop-web-abc", "shop-web-ABCDEF", "shop-webabcdef", "shop-other-abcdef", "shop-web-abcdeg"] {
+            assert_eq!(kept(web, &named("target_group", other)), None, "{other}");
+        }
+    }
+}
