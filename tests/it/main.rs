@@ -3,6 +3,8 @@
 
 mod acme;
 mod backend;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod browser;
 mod docs;
 mod events;
 mod exhaust;

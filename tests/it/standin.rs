@@ -272,24 +272,32 @@ pub fn python() -> &'static Path {
     PYTHON.get_or_init(|| venv("standins", REQUIREMENTS))
 }
 
-/// The Python of a virtual environment under `target/` with these packages. Made once for all runs; a file lock keeps two test runs
-/// from making it at once.
+/// The Python of a virtual environment under `target/` with these packages.
 pub fn venv(name: &str, requirements: &[&str]) -> PathBuf {
+    let venv = installed(name, requirements, |venv| {
+        run(Command::new("python3").args(["-m", "venv"]).arg(venv));
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        run(Command::new(venv.join("bin/python")).args(pip).args(requirements));
+    });
+    venv.join("bin/python")
+}
+
+/// A folder under `target/` into which these packages were installed. Made once for all runs; a file lock keeps two test runs from
+/// making it at once.
+pub fn installed(name: &str, requirements: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
     let target = target();
     fs::create_dir_all(&target).expect("the target folder can be made");
     let lock = File::create(target.join(format!("{name}.lock"))).expect("a lock file");
     lock.lock().expect("the lock can be taken");
-    let venv = target.join(name);
-    let (marker, wanted) = (venv.join("installed.txt"), requirements.join("\n"));
-    let python = venv.join("bin/python");
+    let folder = target.join(name);
+    let (marker, wanted) = (folder.join("installed.txt"), requirements.join("\n"));
     if fs::read_to_string(&marker).ok().as_ref() != Some(&wanted) {
-        eprintln!("installing {} into {}", requirements.join(", "), venv.display());
-        let _ = fs::remove_dir_all(&venv);
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(requirements));
+        eprintln!("installing {} into {}", requirements.join(", "), folder.display());
+        let _ = fs::remove_dir_all(&folder);
+        install(&folder);
         fs::write(&marker, wanted).expect("the marker can be written");
     }
-    python
+    folder
 }
 
 /// Where builds, and what tests install, are kept.
@@ -297,9 +305,10 @@ pub fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned()
 }
 
-fn run(command: &mut Command) {
+/// Runs what installs.
+pub fn run(command: &mut Command) {
     let done = command.output();
-    let help = "these tests need Python 3.10 or newer with the venv module, and PyPI";
+    let help = "these tests need Python 3.10 or newer with the venv module, PyPI, and npm where there is Node.js";
     match done {
         Ok(done) if done.status.success() => {}
         Ok(done) => {

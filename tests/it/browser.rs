@@ -1,0 +1,98 @@
+//! The page that `acme graph --format html` makes, in headless Chromium. Browser and driver are packages of npm, pinned, which bring all
+//! that Chromium needs besides the C library.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+use crate::{
+    acme::{Acme, stack, write},
+    standin,
+};
+
+const PACKAGES: &[&str] = &["@sparticuz/chromium@147.0.0", "puppeteer-core@24.43.1"];
+
+/// The folder of the packages; `None` where there is no Node.js 20 with npm, which CI has.
+fn packages() -> Option<PathBuf> {
+    let fits = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success());
+    if !fits("npm", &["--version"]) || !fits("node", &["-e", "process.exit(Number.parseInt(process.versions.node) < 20)"]) {
+        assert!(std::env::var_os("CI").is_none(), "there is no Node.js 20 with npm");
+        eprintln!("no Node.js 20 with npm: the page was not opened in a browser");
+        return None;
+    }
+    Some(standin::installed("browser", PACKAGES, |folder| {
+        fs::create_dir_all(folder.join("tmp")).expect("a folder");
+        standin::run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder).args(PACKAGES));
+    }))
+}
+
+/// What was seen on a page.
+fn open(packages: &Path, page: &Path, screenshot: &Path) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/browser.mjs");
+    let mut node = Command::new("node");
+    // Chromium is unpacked to the folder of temporary files; on Lambda, with the libraries it needs.
+    node.env("TMPDIR", packages.join("tmp")).env("AWS_EXECUTION_ENV", "AWS_Lambda_nodejs22.x");
+    let done = node.arg(script).args([page, screenshot]).current_dir(packages).output().expect("node runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    serde_json::from_slice(&done.stdout).expect("it prints JSON")
+}
+
+/// Left, top, right, bottom of every box.
+fn boxes(seen: &Value) -> Vec<[f64; 4]> {
+    let side = |one: &Value, side: &str| one[side].as_f64().expect("a number");
+    seen.as_array().expect("boxes").iter().map(|one| ["left", "top", "right", "bottom"].map(|name| side(one, name))).collect()
+}
+
+#[test]
+fn the_page_works_in_a_browser() {
+    let Some(packages) = packages() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "production"]);
+    let text = fs::read_to_string(stack("reference.yaml")).unwrap().replace("Signs the sessions of the shop", "</script><b>&");
+    let html = acme.run("graph", &write(folder.path(), "stack.yaml", &text), &["--format", "html", "--plan"]).ok().stdout;
+    let page = write(folder.path(), "graph.html", &html);
+    let screenshot = standin::target().join("graph.png");
+    let seen = open(&packages, &page, &screenshot);
+
+    assert_eq!(seen["errors"], Value::Array(Vec::new()));
+    assert_eq!(seen["requests"].as_array().unwrap().len(), 1, "the page itself, and nothing else: {:#}", seen["requests"]);
+
+    let drawn = boxes(&seen["boxes"]);
+    assert_eq!(drawn.len(), 45);
+    let header = seen["header"].as_f64().unwrap();
+    let (width, height) = (seen["size"]["width"].as_f64().unwrap(), seen["size"]["height"].as_f64().unwrap());
+    for [left, top, right, bottom] in &drawn {
+        assert!(
+            *left >= 0.0 && *right <= width && *top >= header && *bottom <= height,
+            "all of it is in sight: {left} {top} {right} {bottom}"
+        );
+    }
+    for (i, a) in drawn.iter().enumerate() {
+        for b in &drawn[i + 1..] {
+            assert!(a[2] <= b[0] || b[2] <= a[0] || a[3] <= b[1] || b[3] <= a[1], "two boxes overlap: {a:?} {b:?}");
+        }
+    }
+
+    // A click shows the spec; a link in it goes on; Escape closes it; the keyboard does the same.
+    assert_eq!((&seen["before"], &seen["escaped"]), (&Value::Null, &Value::Null));
+    assert_eq!(seen["clicked"]["title"], "rds_instance.orders");
+    let clicked = seen["clicked"]["text"].as_str().unwrap();
+    assert!(clicked.contains("\"class\": \"db.m6g.large\"") && clicked.contains("rds_subnet_group.main"), "{clicked}");
+    let [right, room] = ["right", "room"].map(|key| seen["chosen"][key].as_f64().unwrap());
+    assert!(right < room && room < width, "the panel does not hide what it tells of: {right} {room}");
+    assert!(seen["near"].as_u64().unwrap() > 1, "its edges stand out");
+    assert_eq!(seen["followed"]["title"], "kms_key.main");
+    assert_eq!(seen["entered"]["title"], "secret.session-key");
+    assert!(seen["entered"]["text"].as_str().unwrap().contains("</script><b>&"), "what a user writes is text: {}", seen["entered"]);
+    assert_eq!(seen["entered"]["bold"], 0);
+
+    assert_eq!(seen["found"], serde_json::json!(["nat_gateway.a", "nat_gateway.b", "nat_gateway.c"]));
+    let closer = boxes(&seen["closer"]);
+    assert!(closer[0][2] - closer[0][0] > drawn[0][2] - drawn[0][0]);
+    assert_eq!(boxes(&seen["fitted"]), drawn);
+    assert!(fs::metadata(&screenshot).unwrap().len() > 10_000, "the screenshot is empty");
+}
