@@ -1,6 +1,11 @@
 //! `acme apply` and `acme destroy`: plan, ask, carry out, and where that fails put back what was there.
 
-use std::{io::IsTerminal, path::Path, sync::Arc};
+use std::{
+    io::IsTerminal,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use clap::Args;
@@ -18,11 +23,10 @@ use crate::{
     execute::{self, Stop},
     history::History,
     journal::{Begin, FORMAT, Outcome, Replay},
-    plan::{Goal, Nulls, Op, Plan},
-    report::{self, Style, plan::Show, progress},
-    run::{Back, Ended, Forward, Memory, Run, Unfinished},
+    plan::{Goal, Nulls, Plan},
+    report::{self, Style, outcome::Telling, plan::Show, progress},
+    run::{Ended, Forward, Memory, Run, Unfinished},
     saved::{Saved, sha256},
-    stack::Address,
 };
 
 #[derive(Clone, Debug, Args)]
@@ -109,14 +113,14 @@ async fn held(
     }
     show(&plan, &context.session, global)?;
     if plan.is_empty() && unfinished.chain.is_empty() {
-        if goal == Goal::Apply {
-            let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
-            outputs::print(&outputs::values(&context.session.stack, &live), global.output)?;
-        }
-        context.session.stats(global);
         let said = format!("{} nothing to do.", Style::Added.of("Done:"));
         report::talk(&said);
         report::github::outcome(goal.command(), &said);
+        context.session.stats(global);
+        if goal == Goal::Apply {
+            let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+            outputs::conclude(&outputs::values(&context.session.stack, &live), global)?;
+        }
         return Ok(DONE);
     }
     if !plan.is_empty() && !arguments.yes && !agreed(goal, &context)? {
@@ -127,15 +131,17 @@ async fn held(
     let (events, shown) = progress::show(mode(global));
     let who = (arguments.target.clone(), context.account.clone(), Some(lease));
     let run = context.session.run(goal.command(), who, history, events)?;
+    let begun = Instant::now();
     let stack = &context.session.stack;
     let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, whole: true, roll_back: !arguments.no_rollback };
     let ended = run.apply(way, unfinished).await?;
     shown.await?;
-    if ended.outcome == Outcome::Done && goal == Goal::Apply {
-        outputs::print(&outputs::values(stack, &ended.forward.live), global.output)?;
-    }
+    let code = tell(&ended, goal.command(), &context.session, begun.elapsed());
     context.session.stats(global);
-    Ok(tell(&ended, goal.command(), &context.session))
+    if ended.outcome == Outcome::Done && goal == Goal::Apply {
+        outputs::conclude(&outputs::values(stack, &ended.forward.live), global)?;
+    }
+    Ok(code)
 }
 
 /// Shows a plan before it is carried out.
@@ -275,103 +281,27 @@ async fn signal() {
 }
 
 /// Says how a run ended, and what to do where it did not end well.
-pub fn tell(ended: &Ended, command: &str, session: &Session) -> u8 {
-    let mut said = Vec::new();
-    let code = words(&mut said, ended, command, &session.target);
-    let said = said.join("\n");
+pub fn tell(ended: &Ended, command: &str, session: &Session, took: Duration) -> u8 {
+    let source = session.source();
+    let telling = Telling {
+        command,
+        line: &|command| command_line(command, &session.target),
+        source: &source,
+        place: &|address| session.place(&source, address),
+        took,
+    };
+    let said = telling.render(ended);
     report::talk(&said);
     report::github::outcome(command, &said);
     for failure in &ended.forward.failed {
         session.annotate(&failure.address, &format!("{} {} failed: {}", progress::doing(failure.op), failure.address, failure.error));
     }
-    code
-}
-
-fn words(said: &mut Vec<String>, ended: &Ended, command: &str, target: &Target) -> u8 {
-    let forward = &ended.forward;
-    let back = match &ended.back {
-        Some(Back::Tried(back)) => back.lost.as_slice(),
-        _ => &[],
-    };
-    for (address, lost) in forward.lost.iter().chain(back) {
-        said.push(format!("{} {address} was made anew, and AWS could not give back all it had: {lost}.", Style::Changed.of("warning:")));
-    }
-    // A rollback of a finished run that failed was itself put back.
-    let went_back = command == "rollback" && ended.outcome == Outcome::RolledBack && ended.back.is_none();
-    if ended.outcome == Outcome::Done || went_back {
-        let count = |op| forward.done.iter().filter(|(_, done)| *done == op).count();
-        let counts = [(Op::Create, "created"), (Op::Update, "changed"), (Op::Delete, "deleted"), (Op::Forget, "given up")];
-        let counts: Vec<String> =
-            counts.iter().filter(|(op, _)| count(*op) > 0).map(|(op, word)| format!("{} {word}", count(*op))).collect();
-        let what = if counts.is_empty() { "nothing to do".to_owned() } else { counts.join(", ") };
-        said.push(format!("{} {what}.", Style::Added.of("Done:")));
-        return DONE;
-    }
-    failures(said, forward);
-    let again = command_line(command, target);
-    let undo = command_line("rollback", target);
     match ended.outcome {
-        Outcome::RolledBack => {
-            let anew = ended.back.as_ref().map(Back::made_anew).unwrap_or_default();
-            if anew.is_empty() {
-                said.push("Everything is as it was before.".to_owned());
-            } else {
-                let anew: Vec<String> = anew.iter().map(ToString::to_string).collect();
-                said.push(format!("Everything is as it was before; made anew, because the old one had to go first: {}.", anew.join(", ")));
-            }
-            if ended.interrupted { INTERRUPTED } else { FAILED }
-        }
-        Outcome::Kept => {
-            listed(said, "Done, and kept:", &forward.done, progress::done);
-            listed(said, "Begun, and kept as far as it got:", &forward.cut, progress::doing);
-            listed(said, "Not begun:", &forward.left, progress::doing);
-            said.push(format!("  help: `{again}` goes on from here, `{undo}` undoes it."));
-            if ended.interrupted { INTERRUPTED } else { LEFT }
-        }
-        Outcome::Stuck | Outcome::Done => {
-            match &ended.back {
-                Some(Back::Tried(back)) => {
-                    said.push(format!("{} not everything could be put back.", Style::Removed.of("stuck:")));
-                    failures(said, back);
-                    let failed: Vec<_> = back.failed.iter().map(|failure| (failure.address.clone(), failure.op)).collect();
-                    listed(said, "Still to be undone:", &[failed, back.left.clone()].concat(), progress::doing);
-                    said.push(format!("  help: mend the cause; `{undo}` goes on going back, `{again}` goes forward."));
-                }
-                Some(Back::Failed(error)) => {
-                    said.push(format!("{} it could not be undone: {error}", Style::Removed.of("stuck:")));
-                    listed(said, "Done so far:", &forward.done, progress::done);
-                    said.push(format!("  help: mend the cause; `{undo}` goes back, `{again}` goes forward."));
-                }
-                None => {
-                    listed(said, "Done so far:", &forward.done, progress::done);
-                    listed(said, "Not begun:", &forward.left, progress::doing);
-                    let expired = forward.failed.iter().any(|failure| failure.error.is_expired());
-                    let cause = if expired { "renew the credentials" } else { "mend the cause" };
-                    let back = if command == "rollback" { String::new() } else { format!(", `{undo}` goes back") };
-                    said.push(format!("  help: {cause}; `{again}` goes on from here{back}."));
-                }
-            }
-            LEFT
-        }
+        _ if ended.is_well(command) => DONE,
+        Outcome::RolledBack | Outcome::Kept if ended.interrupted => INTERRUPTED,
+        Outcome::RolledBack => FAILED,
+        Outcome::Kept | Outcome::Stuck | Outcome::Done => LEFT,
     }
-}
-
-fn failures(said: &mut Vec<String>, outcome: &execute::Outcome) {
-    for failure in &outcome.failed {
-        let what = format!("{} {} failed:", progress::doing(failure.op), failure.address);
-        said.push(format!("{} {what} {}", Style::Removed.of("error:"), failure.error));
-    }
-}
-
-fn listed(said: &mut Vec<String>, title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {
-    if steps.is_empty() {
-        return;
-    }
-    let mut text: Vec<String> = steps.iter().take(20).map(|(address, op)| format!("  {} {address}", word(*op))).collect();
-    if steps.len() > 20 {
-        text.push(format!("  and {} more", steps.len() - 20));
-    }
-    said.push(format!("{title}\n{}", text.join("\n")));
 }
 
 /// How to call a command on the same stack.

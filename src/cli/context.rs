@@ -1,6 +1,6 @@
 //! What every command that reads the cloud does first: load, connect, check who we are, discover.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{ops::Range, path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 
@@ -125,11 +125,21 @@ impl Session {
         History::new(backend.clone(), &self.stack.name, &self.stack.environment)
     }
 
+    /// The definition as it was read.
+    pub fn source(&self) -> Source {
+        Source::new(self.target.file.display().to_string(), self.text.clone())
+    }
+
+    /// Where the definition has what an address stands for.
+    pub fn place(&self, source: &Source, address: &Address) -> Option<Range<usize>> {
+        stack::place(source, &self.stack.resources.get(address)?.at)
+    }
+
     /// An error as an annotation in GitHub Actions, where the definition has what it is about.
     pub fn annotate(&self, address: &Address, message: &str) {
-        let line = self.stack.resources.get(address).and_then(|declared| stack::line(&self.text, &declared.at));
-        let file = line.map(|_| self.target.file.display().to_string());
-        report::github::error(file.as_deref(), line, message);
+        let source = self.source();
+        let line = self.place(&source, address).map(|range| source.line(range.start));
+        report::github::error(line.map(|_| source.path.as_str()), line, message);
     }
 
     /// What blocks a plan, as annotations.

@@ -56,6 +56,14 @@ pub fn values(stack: &Stack, live: &BTreeMap<Address, Live>) -> BTreeMap<String,
     stack.outputs.iter().map(|(name, value)| (name.clone(), settled(known(value)))).collect()
 }
 
+/// Prints outputs to stdout at the end of a run, below a title for people.
+pub fn conclude(values: &BTreeMap<String, Value>, global: &Global) -> Result<()> {
+    if global.output == Output::Text && !global.quiet && !values.is_empty() {
+        report::talk("Outputs:");
+    }
+    print(values, global.output)
+}
+
 /// Prints outputs to stdout.
 pub fn print(values: &BTreeMap<String, Value>, output: Output) -> Result<()> {
     match output {

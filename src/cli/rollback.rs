@@ -1,6 +1,6 @@
 //! `acme rollback`: undo an unfinished run, the last finished one, or go back to an earlier revision.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use anyhow::Result;
 use clap::Args;
@@ -77,10 +77,12 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
     }
     let (events, shown) = progress::show(mode(global));
     let run = session.run("rollback", who, history, events)?;
+    let begun = Instant::now();
     let ended = run.roll_back(back, &unfinished).await?;
     shown.await?;
+    let code = tell(&ended, "rollback", session, begun.elapsed());
     session.stats(global);
-    Ok(tell(&ended, "rollback", session))
+    Ok(code)
 }
 
 /// Undoes the last finished run, or all since a revision. What it makes anew is empty; what it deletes is protected as ever.
@@ -131,11 +133,13 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
     }
     let (events, shown) = progress::show(mode(global));
     let run = session.run("rollback", who, history, events)?;
+    let begun = Instant::now();
     let way = Forward { stack: &stack, plan: &plan, world, nulls: Nulls::Absent, whole: arguments.to.is_some(), roll_back: true };
     let ended = run.apply(way, &Unfinished::default()).await?;
     shown.await?;
+    let code = tell(&ended, "rollback", session, begun.elapsed());
     session.stats(global);
-    Ok(tell(&ended, "rollback", session))
+    Ok(code)
 }
 
 fn agreed(arguments: &Arguments, session: &Session, plan: &Plan) -> Result<bool> {

@@ -109,9 +109,8 @@ fn line(event: &Event) -> Option<String> {
     match event {
         Event::Done { address, op, id, milliseconds } => {
             let id = id.as_deref().map(|id| format!(" {}", short(id))).unwrap_or_default();
-            #[allow(clippy::cast_precision_loss)] // Tenths of seconds.
-            let seconds = *milliseconds as f64 / 1000.0;
-            Some(format!("  {} {address}{id} {}", Style::Added.of(done(*op)), Style::Faint.of(format!("{seconds:.1} s"))))
+            let took = super::took(Duration::from_millis(*milliseconds));
+            Some(format!("  {} {address}{id} {}", Style::Added.of(done(*op)), Style::Faint.of(took)))
         }
         Event::Failed { address, op, code, message, .. } => {
             Some(format!("  {} {address} failed: {code}: {message}", Style::Removed.of(doing(*op))))

@@ -1,6 +1,6 @@
 //! What is wrong with a definition: where, and what to do about it.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -17,14 +17,16 @@ pub struct Diagnostic {
     pub label: Option<String>,
     /// What to do about it.
     pub help: Option<String>,
+    /// What else there is to know.
+    pub notes: Vec<String>,
     /// Stable name of the kind of problem.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
 }
 
 impl Diagnostic {
     /// A problem without place and remedy.
-    pub fn new(code: &'static str, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { message: message.into(), range: None, label: None, help: None, code }
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { message: message.into(), range: None, label: None, help: None, notes: Vec::new(), code: code.into() }
     }
     /// Adds the place.
     pub fn at(mut self, range: Option<Range<usize>>) -> Diagnostic {
@@ -47,6 +49,12 @@ impl Diagnostic {
         self
     }
 
+    /// Adds something else there is to know.
+    pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
+        self.notes.push(note.into());
+        self
+    }
+
     /// The line it is about, counted from 1.
     pub fn line(&self, source: &Source) -> Option<usize> {
         Some(source.line(self.range.as_ref()?.start))
@@ -55,7 +63,7 @@ impl Diagnostic {
     /// The problem with its line, a caret below it, and the remedy.
     pub fn render(&self, source: &Source, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let title = Level::ERROR.primary_title(self.message.as_str()).id(self.code);
+        let title = Level::ERROR.primary_title(self.message.as_str()).id(&*self.code);
         let text = source.text.as_str();
         let place = self
             .range
@@ -72,6 +80,7 @@ impl Diagnostic {
             }
             None => Group::with_title(title),
         };
+        let first = self.notes.iter().fold(first, |first, note| first.element(Level::NOTE.message(note.as_str())));
         let first = match &self.help {
             Some(help) => first.element(Level::HELP.message(help.as_str())),
             None => first,

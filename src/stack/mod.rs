@@ -21,6 +21,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
+    ops::Range,
     path::Path,
 };
 
@@ -203,11 +204,10 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
     if c.found.is_empty() { Ok(stack) } else { Err(in_order(c)) }
 }
 
-/// The line, counted from 1, of what stands at a JSON pointer into a definition.
-pub fn line(text: &str, pointer: &str) -> Option<usize> {
-    let source = Source::new("", text);
-    let (_, spans) = parse::parse(&source).ok()?;
-    Some(source.line(spans.key(&source.text, pointer)?.start))
+/// Where the key of what stands at a JSON pointer into a definition is.
+pub fn place(source: &Source, pointer: &str) -> Option<Range<usize>> {
+    let (_, spans) = parse::parse(source).ok()?;
+    spans.key(&source.text, pointer)
 }
 
 /// Most problems that are told at once.

@@ -40,7 +40,7 @@ fn every_mistake_is_reported_in_one_run() {
     let text = include_str!("../../tests/fixtures/mistakes.yaml");
     let source = Source::new("mistakes.yaml", text);
     let problems = load(&source, &Options::default()).err().expect("there are mistakes");
-    let kinds: BTreeSet<&str> = problems.iter().map(|problem| problem.code).collect();
+    let kinds: BTreeSet<&str> = problems.iter().map(|problem| &*problem.code).collect();
     assert!(problems.len() >= 30, "{} problems", problems.len());
     assert!(kinds.len() >= 18, "{kinds:?}");
     for problem in &problems {

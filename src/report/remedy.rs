@@ -1,0 +1,80 @@
+//! What to do about an error, in one line.
+
+use crate::{
+    aws::{Error, Sort},
+    docs::codes,
+    stack::Address,
+};
+
+/// What to do about an error of a step on `address`; `command` gives the command line of a command on the same stack.
+pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String) -> Option<String> {
+    let code = error.code.as_str();
+    let text = match code {
+        _ if error.is_expired() => "renew the credentials".to_owned(),
+        _ if is_quota(code) => "ask AWS for a higher quota (Service Quotas), or do with fewer".to_owned(),
+        "DBSubnetGroupDoesNotCoverEnoughAZs" => "use subnets of at least two availability zones".to_owned(),
+        "InsufficientFreeAddressesInSubnet" => "use a larger subnet, or free addresses in this one".to_owned(),
+        "UnsupportedAvailabilityZoneException" => "use subnets in other availability zones: AWS lists those it takes".to_owned(),
+        "InsufficientInstanceCapacity" | "InsufficientDBInstanceCapacity" => {
+            "take another class or another availability zone, or try later: AWS has none left there".to_owned()
+        }
+        "Failed" => format!("AWS's console says more: look for the events of `{address}`"),
+        "NotKept" => "set it to what AWS shows, or find out who else changes it".to_owned(),
+        "TimedOut" => format!("see in AWS's console what it waits for; the next `{}` goes on waiting", command("apply")),
+        _ => match error.sort {
+            Sort::Denied => format!("allow it: `{}` prints what this stack needs", command("policy")),
+            Sort::Exists => {
+                format!("give `{address}` another name, or adopt what is there: `{} {address} ID`", command("import"))
+            }
+            Sort::Conflict => "something that is not the stack's uses it: let go of it there, then try again".to_owned(),
+            Sort::NotYet => "see whether its role has the trust and the permissions that AWS misses".to_owned(),
+            Sort::Throttled => "others use up the account's rate of calls: try again later".to_owned(),
+            Sort::Unreachable => "see to network, proxy and endpoint, then try again".to_owned(),
+            Sort::Gone => format!("it was deleted meanwhile: `{}` shows what is there now", command("plan")),
+            Sort::Refused => return codes::all().any(|(known, _)| known == code).then(|| format!("`acme explain {code}` tells more")),
+        },
+    };
+    Some(text)
+}
+
+/// Every service has its own name for "too many of these".
+fn is_quota(code: &str) -> bool {
+    ["LimitExceeded", "LimitsExceeded", "QuotaExceeded", "TooMany"].iter().any(|part| code.contains(part))
+        && !code.ends_with(".Rate")
+        && !code.contains("Request")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_errors_have_a_remedy() {
+        let command = |command: &str| format!("acme {command} shop.yaml");
+        let codes = [
+            "AddressLimitExceeded",
+            "VpcLimitExceeded",
+            "ResourceLimitExceededException",
+            "InstanceQuotaExceeded",
+            "TooManyBuckets",
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "DBSubnetGroupDoesNotCoverEnoughAZs",
+            "UnauthorizedOperation",
+            "AccessDeniedException",
+            "ExpiredToken",
+            "BucketAlreadyExists",
+            "DependencyViolation",
+            "PrincipalNotFound",
+            "InvalidVpcID.NotFound",
+            "NotKept",
+            "NotVisible",
+            "InvalidParameterValue",
+        ];
+        let lines = codes.map(|code| {
+            let remedy = remedy(&Error::from_code(code, ""), &Address::new("vpc", "main"), &command);
+            format!("{code}: {}", remedy.as_deref().unwrap_or("none"))
+        });
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}
