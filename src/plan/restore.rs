@@ -110,13 +110,15 @@ struct Lost<'a> {
 impl<'a> Lost<'a> {
     fn of(targets: &'a BTreeMap<Address, Target>, live: &BTreeMap<Address, &Live>) -> Lost<'a> {
         let mut lost = Lost { resources: BTreeMap::new(), references: BTreeMap::new() };
+        // An association goes by the id of what it is made with: where that is still there, the id means that.
+        let present: BTreeSet<&str> = live.values().flat_map(|live| [Some(live.id.as_str()), live.arn()]).flatten().collect();
         for (address, target) in targets {
             let gone = |before: &&Live| live.get(address).is_none_or(|live| live.id != before.id);
             let Some(before) = target.before.as_ref().filter(gone) else { continue };
             lost.resources.insert(address, before);
             let arn = before.arn().filter(|arn| *arn != before.id);
             for (output, text) in [("id", Some(before.id.as_str())), ("arn", arn)] {
-                let Some(text) = text.filter(|text| !is_named(before, text)) else { continue };
+                let Some(text) = text.filter(|text| !is_named(before, text) && !present.contains(text)) else { continue };
                 let reference = format!("${{{address}.{output}}}");
                 let known = lost.references.entry(text);
                 known.and_modify(|known| *known = known.take().filter(|known| *known == reference)).or_insert(Some(reference));
