@@ -19,7 +19,7 @@ const PACKAGES: &[&str] = &["@sparticuz/chromium@147.0.0", "puppeteer-core@24.43
 /// The folder of the packages; `None` where there is no Node.js 20 with npm, which CI has.
 fn packages() -> Option<PathBuf> {
     let fits = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success());
-    if !fits("npm", &["--version"]) || !fits("node", &["-e", "process.exit(Number.parseInt(process.versions.node) < 20)"]) {
+    if !fits("npm", &["--version"]) || !fits("node", &["-e", "process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)"]) {
         assert!(std::env::var_os("CI").is_none(), "there is no Node.js 20 with npm");
         eprintln!("no Node.js 20 with npm: the page was not opened in a browser");
         return None;
