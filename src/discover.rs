@@ -33,7 +33,7 @@ pub struct World {
 pub struct Hints {
     /// Addresses at which an unfinished run began to make something: an unmarked one of the wanted name is ours.
     pub began: BTreeSet<Address>,
-    /// Of two with the same marks, the one to keep, by its physical id.
+    /// Of two with the same marks, the one to keep, by its physical id; and what has that id is the one meant even without marks.
     pub ids: BTreeMap<Address, String>,
 }
 

@@ -9,16 +9,15 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
-    aws::{Error, Result, Sort},
+    aws::{Error, Result, STACK, Sort},
     backend::Lease,
     cloud::Cloud,
-    discover::{Hints, World, address_of, discover, discover_afresh, kind_of, unmarked},
+    discover::{Hints, World, address_of, discover, discover_afresh, find, kind_of},
     execute::{self, Event, Hands, Stop, Ways, execute},
     history::{FORMAT, History, Revision, was_kept},
     journal::{Begin, Journal, Outcome, Record, Replay, Touched, touched},
     kind::Live,
     plan::{Nulls, Op, Plan, Recorded, Target, holders, loses, restore, target_stack},
-    resource::Tags,
     stack::{Address, Stack},
 };
 
@@ -248,7 +247,11 @@ impl Run {
                 return Err(Error::new(Sort::Refused, "Obstacle", format!("{}: {}", obstacle.message, obstacle.help)));
             }
             let outcome = self.go_back(journal, &mut back).await?;
-            live.retain(|address, _| !back.stack.resources.contains_key(address));
+            // What was left over under another address stands at its own again.
+            let stands: BTreeSet<(&str, &str)> = outcome.live.values().map(|live| (live.kind.as_str(), live.id.as_str())).collect();
+            live.retain(|address, live| {
+                !back.stack.resources.contains_key(address) && !stands.contains(&(live.kind.as_str(), live.id.as_str()))
+            });
             live.extend(outcome.live.clone());
             Ok(outcome)
         };
@@ -260,10 +263,6 @@ impl Run {
 
     async fn go_back(&self, journal: &Journal, back: &mut WayBack) -> Result<execute::Outcome> {
         let hands = self.hands(journal);
-        for (live, kept) in &back.forgotten {
-            let kind = kind_of(live)?;
-            self.cloud.retag(kind, &live.id, live.arn(), kept, &live.tags).await?;
-        }
         // A second wish to stop ends the process; the first one may be what brought us here.
         let ways =
             Ways { hands, stop: Stop::never(), events: self.events.clone(), nulls: Nulls::Absent, undoing: true, tokens: BTreeMap::new() };
@@ -322,8 +321,6 @@ pub struct WayBack {
     pub plan: Plan,
     /// What is there.
     pub world: World,
-    /// What had its marks taken off, as it was with them, and the tags it has now.
-    forgotten: Vec<(Live, Tags)>,
 }
 
 impl WayBack {
@@ -347,11 +344,28 @@ impl WayBack {
                 world = discover_afresh(cloud, &stack, hints(touched)).await?;
             }
         }
-        let forgotten = touched.values().filter(|touched| touched.forgotten).filter_map(|touched| touched.before.as_ref());
-        let forgotten = forgotten.map(|live| (live.clone(), unmarked(&live.tags))).collect();
+        find_given_up(cloud, &stack, touched, &mut world).await?;
         let plan = restore(&mut stack, &targets, &world, cloud.region(), account);
-        Ok(WayBack { stack, plan, world, forgotten })
+        Ok(WayBack { stack, plan, world })
     }
+}
+
+/// Adds what had its marks taken off, and is nobody's since, to what is there.
+///
+/// # Errors
+/// When its type can't be read.
+pub async fn find_given_up(cloud: &Cloud, stack: &Stack, touched: &BTreeMap<Address, Touched>, world: &mut World) -> Result<()> {
+    let given_up = touched.iter().filter(|(_, touched)| touched.forgotten);
+    for (address, live) in given_up.filter_map(|(address, touched)| Some((address, touched.before.as_ref()?))) {
+        let kind = kind_of(live)?;
+        world.hints.ids.insert(address.clone(), live.id.clone());
+        if world.iter().any(|other| other.kind == live.kind && other.id == live.id) {
+            continue;
+        }
+        let found = find(cloud, stack, kind, &live.id, world).await?;
+        world.live.entry(kind.name).or_default().extend(found.filter(|found| !found.tags.contains_key(STACK)));
+    }
+    Ok(())
 }
 
 /// What undoing a run has to put back; what the run made holds nothing yet.

@@ -20,7 +20,7 @@ use crate::{
     plan::{Nulls, Plan, restore, target_stack},
     report::{self, progress},
     resource::Tags,
-    run::{Forward, Unfinished, WayBack, targets},
+    run::{Forward, Unfinished, WayBack, find_given_up, targets},
     stack::Address,
 };
 
@@ -88,7 +88,7 @@ async fn held(arguments: &Arguments, session: &Session, who: Who, history: Histo
 /// Undoes the last finished run, or all since a revision. What it makes anew is empty; what it deletes is protected as ever.
 async fn undo(arguments: &Arguments, session: &Session, who: Who, history: History) -> Result<u8> {
     let global = &arguments.global;
-    let (mut targets, hints) = match arguments.to {
+    let (mut targets, touched) = match arguments.to {
         None => {
             let number = match history.last_done().await? {
                 LastDone::Run(number) => number,
@@ -102,7 +102,7 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
                 ),
             };
             let touched = touched(&history.chain(number).await?);
-            (targets(&touched), Hints::default())
+            (targets(&touched), touched)
         }
         Some(number) => {
             let Some(revision) = history.revision(number).await? else {
@@ -120,12 +120,13 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
                 let target = gone(address.clone()).1;
                 targets.insert(address, crate::plan::Target { before: Some(live), ..target });
             }
-            (targets, Hints::default())
+            (targets, BTreeMap::new())
         }
     };
     targets.values_mut().for_each(|target| target.fresh = false);
     let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
-    let world = discover_afresh(&session.cloud, &stack, hints).await?;
+    let mut world = discover_afresh(&session.cloud, &stack, Hints::default()).await?;
+    find_given_up(&session.cloud, &stack, &touched, &mut world).await?;
     let plan = restore(&mut stack, &targets, &world, session.cloud.region(), &who.1);
     show(&plan, session, global)?;
     if !agreed(arguments, session, &plan)? {

@@ -106,7 +106,7 @@ impl Job {
     /// Whether it is put back with a value that AWS may have given to somebody else.
     fn insists(&self) -> bool {
         let asked = |at: &&str| self.about.spec.pointer(at).is_some_and(|value| !value.is_null());
-        self.nulls == Nulls::Absent && self.about.kind.drawn.iter().any(|at| asked(at))
+        self.nulls == Nulls::Absent && self.about.kind.drawn.iter().any(asked)
     }
 
     /// From here on, what AWS draws will do.

@@ -144,6 +144,15 @@ impl Replay {
         // A call without a result may have been served.
         leaving.iter().any(|n| self.state.open.contains(n))
     }
+
+    /// Numbers of the intents that AWS refused.
+    fn refused(&self) -> BTreeSet<u64> {
+        let refused = self.lines.iter().filter_map(|line| match &line.record {
+            Record::Result { of, end: End::Refused { .. } } => Some(*of),
+            _ => None,
+        });
+        refused.collect()
+    }
 }
 
 /// Everything that a run and the unfinished ones it goes on from touched on their way forward, by address; `chain` is in order of
@@ -154,8 +163,8 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
     let mut stood = BTreeSet::new();
     for replay in chain {
         let mut forward = true;
-        // Calls by their number, and what was known of a create before each.
-        let mut calls: BTreeMap<u64, (&Intent, Made)> = BTreeMap::new();
+        let mut calls: BTreeMap<u64, &Intent> = BTreeMap::new();
+        let refused = replay.refused();
         for line in &replay.lines {
             match &line.record {
                 Record::Rollback { .. } => forward = false,
@@ -165,8 +174,9 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
                         touched.insert(intent.address.clone(), Touched::first(intent));
                     }
                     let Some(entry) = touched.get_mut(&intent.address) else { continue };
-                    calls.insert(line.n, (intent, entry.made_so_far()));
-                    if intent.action == Action::Create {
+                    calls.insert(line.n, intent);
+                    // What stands where AWS refused to make something, if anything does, is not this run's.
+                    if intent.action == Action::Create && !refused.contains(&line.n) {
                         entry.created = true;
                         entry.token.clone_from(&intent.token);
                         entry.open_create = Some(line.at);
@@ -178,7 +188,7 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
                     }
                 }
                 Record::Result { of, end } => {
-                    let Some((intent, before)) = calls.get(of) else { continue };
+                    let Some(intent) = calls.get(of) else { continue };
                     let Some(entry) = touched.get_mut(&intent.address) else { continue };
                     match (intent.action, end) {
                         (Action::Create, End::Done { id }) => {
@@ -189,8 +199,6 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
                             entry.open_create = None;
                             entry.made_at = Some(line.at);
                         }
-                        // What stands there, if anything does, is not this call's.
-                        (Action::Create, End::Refused { .. }) => (entry.created, entry.open_create, entry.made_at) = *before,
                         (Action::Delete, End::Done { .. }) if intent.id.as_ref().is_some_and(|id| entry.made.contains(id)) => {
                             entry.made_at = None;
                         }
@@ -210,17 +218,10 @@ fn is_old_half(intent: &Intent, stood: &mut BTreeSet<(String, String)>) -> bool 
     intent.before.as_ref().is_some_and(|old| !stood.insert((old.kind.clone(), old.id.clone())))
 }
 
-/// [`Touched::created`], [`Touched::open_create`] and [`Touched::made_at`].
-type Made = (bool, Option<u64>, Option<u64>);
-
 impl Touched {
     /// Whether there is nothing to undo: nothing stood there, and AWS refused to make anything.
     pub fn is_nothing(&self) -> bool {
         self.before.is_none() && !self.created
-    }
-
-    fn made_so_far(&self) -> Made {
-        (self.created, self.open_create, self.made_at)
     }
 
     fn first(intent: &Intent) -> Touched {

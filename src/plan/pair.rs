@@ -64,6 +64,14 @@ pub fn pair<'a>(stack: &Stack, world: &'a World) -> Paired<'a> {
         None => true,
     });
     for (live, ours) in unmarked {
+        // What stood there before its marks were taken off.
+        let known = world.hints.ids.iter().find(|(address, id)| address.kind == live.kind && **id == live.id);
+        if let Some((address, _)) = known.filter(|(address, _)| !ours && !paired.live.contains_key(*address))
+            && !live.tags.contains_key(STACK)
+        {
+            paired.live.insert(address.clone(), live);
+            continue;
+        }
         if let Some(declared) = moved(stack, &paired.live, live).filter(|_| ours) {
             paired.live.insert(declared.address.clone(), live);
         } else if ours {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, UNMARKED, each, found, tags},
+    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, UNMARKED, each, found, tags, tags::Retag},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource, Tags},
     types::{DnsName, Ref},
@@ -102,7 +102,10 @@ impl Resource for DnsZone {
         for zone in zones.into_iter().filter(|zone| zone.linked_service.is_none()) {
             let (id, marks) = (plain_id(&zone.id), marks(&zone.caller_reference, scope));
             match scope.tags(&arn(&id)) {
-                Some(tags) => drop(own.insert(id, tags)),
+                Some(mut tags) => {
+                    tags.remove(GIVEN_UP);
+                    own.insert(id, tags);
+                }
                 None if marks.is_some() || asked(DnsName::new(&zone.name).as_str(), &arn(&id)) => unknown.push((id, marks)),
                 None => {}
             }
@@ -112,7 +115,8 @@ impl Resource for DnsZone {
             for (id, marks) in some {
                 let set = sets.iter().find(|set| set.resource_id() == Some(id));
                 let mut tags = tags::from_route53(set.map(|set| set.tags()).unwrap_or_default());
-                if !tags.contains_key(STACK) {
+                let given_up = tags.remove(GIVEN_UP).is_some();
+                if !tags.contains_key(STACK) && !given_up {
                     tags.extend(marks.clone().unwrap_or_default());
                 }
                 own.insert(id.clone(), tags);
@@ -184,6 +188,15 @@ impl Resource for DnsZone {
         Ok(())
     }
 
+    /// The caller reference stays: a zone whose marks are taken off has to say so, or it would be taken for one that never had any.
+    async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
+        let mut set = change.set.clone();
+        if change.remove.iter().any(|key| key == STACK) {
+            set.insert(GIVEN_UP.to_owned(), "yes".to_owned());
+        }
+        tags::retag(aws, Self::SERVICE, &Retag { set, remove: change.remove.clone(), ..*change }).await
+    }
+
     fn check(&self) -> Vec<Problem> {
         match (self.private, self.vpcs.is_empty()) {
             (true, true) => vec![Problem::new("/private", "a private zone is seen by at least one VPC").help("add `vpcs: [main]`")],
@@ -192,6 +205,9 @@ impl Resource for DnsZone {
         }
     }
 }
+
+/// Tag of a zone that was the stack's and is nobody's now.
+const GIVEN_UP: &str = "acme:given-up";
 
 /// Tags of at most ten zones. One that was deleted meanwhile fails the call for all: then they are asked one by one.
 async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {

@@ -138,6 +138,30 @@ outputs:
     assert_eq!(spec(&stack, "subnet.private-a")["cidr"], "10.0.128.0/20");
 }
 
+/// Every name is part of another, or stands where it is none.
+#[test]
+fn values_use_each_other_by_whole_names() {
+    let text = "
+stack: shop
+values:
+  a: '{{ ab }}.0'
+  ab: '{{ abc.a }}'
+  abc: { a: '{{ b }}.0', b: \"{{ 'ab' }}\" }
+  b: '{{ [10, b2] | join(sep=\".\") }}'
+  b2: '{{ range(end=20) | last }}'
+  end: '{{ a }}/16'
+resources: { vpc: { main: { cidr: '{{ end }}' } } }
+";
+    assert_eq!(spec(&compiled(text, &Options::default()), "vpc.main")["cidr"], "10.19.0.0/16");
+}
+
+#[test]
+fn long_chains_of_values_are_known_at_once() {
+    let chain: String = (1..3000).map(|n| format!("  v{n}: '{{{{ v{} }}}}'\n", n - 1)).collect();
+    let text = format!("stack: shop\nvalues:\n  v0: 10.0.0.0/16\n{chain}resources: {{ vpc: {{ main: {{ cidr: '{{{{ v2999 }}}}' }} }} }}\n");
+    assert_eq!(spec(&compiled(&text, &Options::default()), "vpc.main")["cidr"], "10.0.0.0/16");
+}
+
 #[test]
 fn values_use_each_other_and_keep_their_types() {
     let text = "

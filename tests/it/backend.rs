@@ -284,6 +284,26 @@ fn unlock_on(kind: Kind) {
     unlocks(&acme, folder.path(), &["--backend", &other]);
 }
 
+/// A run that this machine remembers as unfinished was gone on with elsewhere: what it says is no longer true.
+#[test]
+fn records_of_this_machine_are_not_believed_once_a_bucket_is_in_use() {
+    let standin = Standin::start(Kind::Ministack);
+    let folder = tempfile::tempdir().expect("a folder");
+    let stack = write(folder.path(), "stack.yaml", "stack: shop\nregion: us-east-1\nresources: { elastic_ip: { nat: {} } }\n");
+    let acme = Acme::on(&standin.url);
+    acme.apply(&stack);
+    let revision = acme.state().join(format!("acme/{}-us-east-1/shop/default/revisions/000001", account(Kind::Ministack)));
+    fs::remove_file(revision.join("revision.json")).expect("it is there");
+    let journal = fs::read_to_string(revision.join("journal")).expect("a journal");
+    let end = journal.trim_end().rfind('\n').expect("several lines") + 1;
+    fs::write(revision.join("journal"), &journal[..end]).expect("it can be written");
+    let unfinished = |done: &crate::acme::Done| done.stderr.contains("did not finish");
+    assert!(unfinished(&acme.run("plan", &stack, &[]).ok()), "nothing was remembered");
+    acme.run("apply", &stack, &["--yes", "--backend", "s3"]).ok();
+    let done = acme.run("plan", &stack, &[]).ok();
+    assert!(!unfinished(&done), "{}", done.screen());
+}
+
 #[test]
 fn unlock_frees_a_stack_on_moto() {
     unlock_on(Kind::Moto);

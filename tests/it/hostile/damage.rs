@@ -156,3 +156,45 @@ fn a_run_that_was_finished_by_the_next_one_is_undone_with_it() {
         bench.acme.settled(&bench.before);
     }
 }
+
+/// What stood after a run that was undone with the one before it is what stood before both.
+#[test]
+fn going_back_to_a_run_that_was_undone_goes_to_where_that_ended() {
+    let bench = Bench::new();
+    let before = addresses(&bench.content());
+    bench.crash("crash-after:3");
+    let done = bench.acme.run_with(&[("ACME_LOCAL_FAULT", "refuse:1")], "apply", &bench.after, &["--yes"]);
+    assert!(done.code == 1 && done.stderr.contains("Everything is as it was before"), "{}", done.screen());
+    assert_eq!(addresses(&bench.content()), before);
+    bench.acme.apply(&bench.after);
+    bench.acme.run("rollback", &bench.after, &["--yes", "--to", "3"]).ok();
+    assert_eq!(addresses(&bench.content()), before);
+    bench.acme.settled(&bench.before);
+}
+
+/// What was given up still stands: it gets its marks back, and nothing is made beside it.
+#[test]
+fn what_was_given_up_is_taken_back_by_undoing() {
+    let bench = Bench::new();
+    let kept = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  s3_bucket: { files: { on_delete: retain } }
+  kms_key: { data: { on_delete: retain } }
+";
+    let kept = crate::acme::write(bench.folder.path(), "kept.yaml", kept);
+    let given_up = crate::acme::write(
+        bench.folder.path(),
+        "given-up.yaml",
+        "stack: shop\nregion: eu-west-1\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n",
+    );
+    bench.acme.apply(&kept);
+    let before = bench.content();
+    let done = bench.acme.run("apply", &given_up, &["--yes"]).ok();
+    assert!(done.stderr.contains("gave up s3_bucket.files") && done.stderr.contains("gave up kms_key.data"), "{}", done.screen());
+    bench.acme.run("rollback", &given_up, &["--yes"]).ok();
+    assert_eq!(bench.content(), before);
+    bench.acme.settled(&kept);
+}

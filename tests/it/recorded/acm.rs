@@ -130,7 +130,7 @@ fn a_certificate_takes_its_records_along_once_nothing_uses_it() {
     assert_eq!(endpoint.writes(), ["200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
     let sent = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
     assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 2, "record and mark: {sent}");
-    assert_eq!(endpoint.count("DescribeCertificate"), 3, "it was in use at first");
+    assert_eq!(endpoint.count("DescribeCertificate"), 4, "it was in use at first, so that who uses it was asked");
 }
 
 #[test]

@@ -95,3 +95,15 @@ fn a_limit_costs_no_address() {
     endpoint.run("rollback", &["--yes"]).ok();
     assert!(endpoint.sent("AllocateAddress").iter().all(|call| call["Address"] == "192.0.2.1"));
 }
+
+/// AWS says yes to a tag and does not have it.
+#[test]
+fn a_tag_that_is_not_kept_is_named() {
+    let endpoint = Script::new()
+        .on("DescribeAddresses", [addresses(&[OLD])])
+        .on("CreateTags", [xml("<CreateTagsResponse><return>true</return></CreateTagsResponse>")])
+        .start("  elastic_ip: { nat: { tags: { team: web } } }\n");
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains("did not keep what it was told: tag team is absent, wanted `web`"), "{}", done.screen());
+}

@@ -191,6 +191,33 @@ fn a_cluster_gets_its_version_although_its_status_lags() {
     assert_eq!(endpoint.sent("POST /clusters/-/updates")[0]["version"], "1.34");
 }
 
+/// An update may fail after it was taken on: the cluster is active again, and as it was.
+#[test]
+fn an_update_that_fails_later_tells_why() {
+    let old = || cluster(json!({ "version": "1.33" }));
+    let message = "Amazon EKS does not have enough permissions on the subnets.";
+    let failed = |created: f64, status: &str| {
+        let errors = json!([{ "errorCode": "InsufficientFreeAddresses", "errorMessage": message, "resourceIds": ["subnet-1"] }]);
+        ok(
+            json!({ "update": { "id": "8a6c", "status": status, "type": "VersionUpdate", "params": [], "createdAt": created, "errors": errors } }),
+        )
+    };
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [old()])
+        .on("POST /clusters/-/updates", [update("VersionUpdate")])
+        .on("GET /clusters/-/updates", [ok(json!({ "updateIds": ["8a6c", "0f00"] }))])
+        .on_text("GET /clusters/-/updates/-", "8a6c", [failed(1_763_700_000.5, "Failed")])
+        .on_text("GET /clusters/-/updates/-", "0f00", [failed(1_763_600_000.5, "Successful")])
+        .after("POST /clusters/-/updates")
+        .on("GET /clusters/-", [cluster(json!({ "version": "1.33", "status": "UPDATING" })), old()])
+        .start(CLUSTER);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    for part in ["version is \"1.33\", wanted \"1.34\"", &format!("Failed: InsufficientFreeAddresses: {message} (subnet-1)")] {
+        assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.screen());
+    }
+}
+
 #[test]
 fn a_cluster_takes_one_kind_of_change_at_a_time() {
     let config = "POST /clusters/-/update-config";
@@ -292,6 +319,46 @@ fn a_node_group_that_fails_tells_why_and_goes() {
     let told = "CREATE_FAILED: NodeCreationFailure: Instances failed to join the kubernetes cluster (i-1, i-2)";
     assert!(done.stderr.contains(told), "{}", done.screen());
     assert_eq!(endpoint.writes(), ["200 POST /clusters/-/node-groups", "200 DELETE /clusters/-/node-groups/-"]);
+}
+
+fn degraded(code: &str) -> Answer {
+    let issue = json!({ "code": code, "message": "Something is wrong.", "resourceIds": ["i-1"] });
+    group(json!({ "status": "DEGRADED", "health": { "issues": [issue] } }))
+}
+
+/// What only somebody can mend is not waited for; what comes by itself is.
+#[test]
+fn a_degraded_node_group_is_waited_for_only_where_that_helps() {
+    let create = "POST /clusters/-/node-groups";
+    let creating = || group(json!({ "status": "CREATING" }));
+    let created = |states: Vec<Answer>| {
+        Script::new()
+            .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": [] }))])
+            .on(create, [creating()])
+            .after(create)
+            .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+            .on("GET /clusters/-/node-groups/-", states)
+    };
+    let endpoint = created(vec![creating(), degraded("InsufficientFreeAddresses"), group(json!({}))]).start(GROUP);
+    let done = endpoint.apply();
+    assert!(done.stderr.contains("eks_node_group.main: DEGRADED: InsufficientFreeAddresses: Something is wrong."), "{}", done.screen());
+
+    let endpoint = deleted_group(created(vec![creating(), degraded("AccessDenied")])).start(GROUP);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains("AWS reports `DEGRADED: AccessDenied: Something is wrong. (i-1)`"), "{}", done.screen());
+}
+
+/// It may be full of work: what is wrong is mended, not replaced.
+#[test]
+fn a_degraded_node_group_is_never_replaced() {
+    let endpoint = Script::new()
+        .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
+        .on("GET /clusters/-/node-groups/-", [degraded("AccessDenied")])
+        .start(GROUP);
+    let done = endpoint.run("plan", &["--detailed-exitcode"]);
+    assert_eq!(done.code, 0, "{}", done.screen());
+    assert!(done.stdout.contains("AWS reports `DEGRADED: AccessDenied"), "{}", done.screen());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod acm;
 mod addresses;
+mod dns;
 mod ec2;
 mod eks;
 mod iam;

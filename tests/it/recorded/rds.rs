@@ -98,7 +98,7 @@ fn a_database_that_fails_tells_why_and_goes() {
 
 /// The instance stays `available` for a while, with what will come beside what is.
 #[test]
-fn a_pending_change_is_not_made_twice() {
+fn a_pending_change_is_not_made_twice_and_waited_for() {
     let pending = format!("{ENDPOINT}<PendingModifiedValues><DBInstanceClass>db.r7g.large</DBInstanceClass></PendingModifiedValues>");
     let endpoint = Script::new()
         .on("DescribeDBInstances", [instance("available", "db.t4g.medium", ENDPOINT)])
@@ -108,16 +108,34 @@ fn a_pending_change_is_not_made_twice() {
             "DescribeDBInstances",
             [
                 instance("available", "db.t4g.medium", ENDPOINT),
-                instance("modifying", "db.t4g.medium", &pending),
                 instance("available", "db.t4g.medium", &pending),
+                instance("modifying", "db.t4g.medium", &pending),
+                instance("available", "db.r7g.large", ENDPOINT),
             ],
         )
         .start(&DATABASE.replace("db.t4g.medium", "db.r7g.large"));
-    endpoint.apply();
+    let done = endpoint.apply();
+    for part in ["rds_instance.orders: changes pending", "rds_instance.orders: modifying"] {
+        assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.screen());
+    }
     assert_eq!(endpoint.writes(), ["200 ModifyDBInstance"]);
     let sent = &endpoint.sent("ModifyDBInstance")[0];
     assert_eq!((&sent["DBInstanceClass"], &sent["ApplyImmediately"]), (&"db.r7g.large".into(), &"true".into()));
     assert!(sent.get("AllocatedStorage").is_none(), "only what changes is sent: {sent}");
+}
+
+/// What may wait for the maintenance window is done once RDS has taken it on.
+#[test]
+fn a_change_that_may_wait_is_not_waited_for() {
+    let pending = format!("{ENDPOINT}<PendingModifiedValues><DBInstanceClass>db.r7g.large</DBInstanceClass></PendingModifiedValues>");
+    let endpoint = Script::new()
+        .on("DescribeDBInstances", [instance("available", "db.t4g.medium", ENDPOINT)])
+        .on("ModifyDBInstance", [changed("ModifyDBInstance")])
+        .after("ModifyDBInstance")
+        .on("DescribeDBInstances", [instance("available", "db.t4g.medium", &pending)])
+        .start(&DATABASE.replace("class: db.t4g.medium", "class: db.r7g.large\n      apply_immediately: false"));
+    endpoint.apply();
+    assert_eq!(endpoint.sent("ModifyDBInstance")[0]["ApplyImmediately"], "false");
 }
 
 #[test]
