@@ -200,7 +200,7 @@ pub fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
     let Some(last) = unfinished.chain.last() else { return };
     if let Some(begin) = &last.begin {
         report::talk(&format!(
-            "The last run (revision {}, {} by {}) did not finish: this goes on from there. `{}` goes back instead.",
+            "The last run (revision {}, {} by {}) did not finish.\n  This goes on from there; `{}` goes back instead.",
             begin.revision,
             begin.command,
             begin.actor,

@@ -43,9 +43,17 @@ pub const LEFT: u8 = 3;
 /// Exit code: interrupted.
 pub const INTERRUPTED: u8 = 130;
 
-/// Makes a YAML stack definition run on AWS, with no state file: AWS itself is the state.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done, or nothing to do
+    1  failed, and everything is as before
+    2  there are changes (`plan --detailed-exitcode`, `drift`)
+    3  failed, and something is left: what, and how to go on, is told
+  130  interrupted";
+
+/// Makes a YAML stack definition run on AWS, with no state file.
 #[derive(Debug, Parser)]
-#[command(name = "acme", version, max_term_width = 100)]
+#[command(name = "acme", version, max_term_width = 80, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -73,6 +81,14 @@ enum Command {
     History(history::Arguments),
     /// Carry the plan out on the simulated cloud with every call going wrong, and say what would be left.
     Rehearse(rehearse::Arguments),
+    /// Free a stack that a dead run still holds.
+    Unlock(unlock::Arguments),
+    /// Print the IAM policies that planning and applying a stack need.
+    ///
+    /// What IAM has to allow for this stack in this environment, no more; no call is made. What one managed policy cannot hold is
+    /// printed as several, one after the other. A type that has left the definition, but not AWS, is not among it: allow what the
+    /// definition before needed, too, until it is applied.
+    Policy(policy::Arguments),
     /// Show the resources a definition stands for, or what is there.
     Show(show::Arguments),
     /// Print the stack's outputs.
@@ -105,14 +121,6 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Print the IAM policies that planning and applying a stack need.
-    ///
-    /// What IAM has to allow for this stack in this environment, no more; no call is made. What one managed policy cannot hold is
-    /// printed as several, one after the other. A type that has left the definition, but not AWS, is not among it: allow what the
-    /// definition before needed, too, until it is applied.
-    Policy(policy::Arguments),
-    /// Free a stack that a dead run still holds.
-    Unlock(unlock::Arguments),
 }
 
 /// Which stack.
@@ -145,14 +153,14 @@ pub struct Global {
     /// Profile of the AWS configuration.
     #[arg(long)]
     pub profile: Option<String>,
-    /// Where history and locks are kept: a folder, `s3` for the usual bucket of the account and region, or a bucket.
-    #[arg(long, value_name = "PATH|s3|s3://BUCKET[/PREFIX]", env = "ACME_BACKEND")]
+    /// Where history and locks are kept: a folder, `s3` for the usual bucket of account and region, or `s3://BUCKET/PREFIX`.
+    #[arg(long, value_name = "PLACE", env = "ACME_BACKEND", hide_env_values = true)]
     pub backend: Option<Location>,
-    /// Text for people, or JSON.
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Text for people, or JSON for programs: `text` or `json`.
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM", hide_possible_values = true)]
     pub output: Output,
-    /// When to use colour.
-    #[arg(long, value_enum, default_value_t)]
+    /// Colour: `auto` (on a terminal, unless `NO_COLOR` is set), `always` or `never`.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     pub color: Color,
     /// Say nothing but the result.
     #[arg(short, long)]

@@ -5,6 +5,7 @@ pub mod graph;
 pub mod history;
 pub mod json;
 mod live;
+mod nested;
 pub mod outcome;
 pub mod plan;
 pub mod progress;

@@ -1,10 +1,14 @@
 //! A plan as text.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
 use serde_json::Value;
 
-use super::{Style, duration, value::Names};
+use super::{
+    Style, duration,
+    nested::{self, WIDTH},
+    value::{Names, is_none},
+};
 use crate::{
     plan::{Action, By, Change, FieldDiff, First, Plan, Reason, critical_path},
     resource::Tags,
@@ -16,6 +20,9 @@ pub struct Show {
     /// Unchanged resources, and every field of what is made.
     pub all: bool,
 }
+
+/// Columns before a field.
+const FIELD: usize = 6;
 
 /// The whole plan, readable at a glance.
 pub fn render(plan: &Plan, show: Show) -> String {
@@ -35,15 +42,17 @@ fn write_plan(out: &mut String, plan: &Plan, show: Show, names: &Names) -> std::
     writeln!(out)?;
     let summary = plan.summary();
     if plan.is_empty() {
-        writeln!(out, "Nothing to do: {} resources are as declared.", summary.unchanged)?;
+        let noun = if summary.unchanged == 1 { "resource is" } else { "resources are" };
+        writeln!(out, "Nothing to do: {} {noun} as declared.", summary.unchanged)?;
     } else {
         let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
         let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
         writeln!(out, "Plan: {}; {} unchanged.", counts.join(", "), summary.unchanged)?;
-        let path = critical_path(&plan.build, |step| plan.usual(step));
-        let path: Vec<String> = path.iter().map(|node| plan.changes[plan.build[*node].change].address.to_string()).collect();
-        let along = if path.is_empty() { String::new() } else { format!(", along {}", path.join(" → ")) };
-        writeln!(out, "Usual time: {}{along}.", duration(plan.usual_time()))?;
+        let half = if plan.build.node_count() > 0 { &plan.build } else { &plan.clear };
+        let path = critical_path(half, |step| plan.usual(step));
+        let mut path: Vec<String> = path.iter().map(|node| plan.changes[half[*node].change].address.to_string()).collect();
+        path.dedup();
+        write_path(out, plan.usual_time(), &path)?;
         write_pivot(out, plan)?;
     }
     write_notes(out, plan)
@@ -68,6 +77,22 @@ fn write_notes(out: &mut String, plan: &Plan) -> std::fmt::Result {
     Ok(())
 }
 
+/// The usual time and the road that takes it, on as many lines as it takes.
+fn write_path(out: &mut String, usual: Duration, path: &[String]) -> std::fmt::Result {
+    let mut line = format!("Usual time: {}", duration(usual));
+    for (number, address) in path.iter().enumerate() {
+        let link = if number == 0 { ", along" } else { " →" };
+        // One column is for what follows it.
+        if line.chars().count() + link.chars().count() + address.chars().count() + 2 < WIDTH {
+            write!(line, "{link} {address}")?;
+        } else {
+            writeln!(out, "{line}{}", if number == 0 { "," } else { " →" })?;
+            line = format!("  {}{address}", if number == 0 { "along " } else { "" });
+        }
+    }
+    writeln!(out, "{line}.")
+}
+
 /// Changes alone, whatever they come from.
 pub fn changes(changes: &[Change], names: &Names) -> String {
     let mut out = String::new();
@@ -85,10 +110,12 @@ fn write_pivot(out: &mut String, plan: &Plan) -> std::fmt::Result {
         let noun = if clear == 1 { "deletion begins" } else { "deletions begin" };
         writeln!(out, "Pivot: {clear} {noun} only after everything above is made and verified.")?;
     }
-    for change in plan.changes.iter().filter(|change| change.action != Action::None) {
-        if let Some(what) = &change.irreversible {
-            writeln!(out, "{} {}: {what}.", Style::Removed.of("Cannot be undone:"), change.address)?;
-        }
+    let mut irreversible = plan.changes.iter().filter(|change| change.action != Action::None && change.irreversible.is_some()).peekable();
+    if irreversible.peek().is_some() {
+        writeln!(out, "{}", Style::Removed.of("Cannot be undone:"))?;
+    }
+    for change in irreversible {
+        writeln!(out, "  {}: {}", change.address, change.irreversible.as_deref().unwrap_or_default())?;
     }
     Ok(())
 }
@@ -104,7 +131,11 @@ fn write_change(out: &mut String, change: &Change, show: Show, names: &Names) ->
     };
     let address = change.address.to_string();
     let why = why(change);
-    let gap = if why.is_empty() { "" } else { "  " };
+    let gap = match address.chars().count() + why.chars().count() + 6 {
+        _ if why.is_empty() => "",
+        ..=WIDTH => "  ",
+        _ => "\n      ",
+    };
     writeln!(out, "  {} {}{gap}{}", style.of(symbol), style.of(&address), Style::Faint.of(why))?;
     match change.action {
         Action::Create if !show.all => {
@@ -170,24 +201,10 @@ fn write_field(out: &mut String, field: &FieldDiff, action: Action, names: &Name
     let name = field.at.trim_start_matches('/').replace('/', ".");
     let forces = if field.forces_replacement { Style::Removed.of("  (forces replacement)").to_string() } else { String::new() };
     let mark = format!("{forces}{}", who(field.by));
-    match (&field.before, &field.after) {
-        (_, after) if action == Action::Create => {
-            if !after.is_null() {
-                writeln!(out, "      {name}: {}", names.show(after))?;
-            }
-        }
-        (Value::Array(before), Value::Array(after)) => {
-            writeln!(out, "      {name}:{mark}")?;
-            for gone in before.iter().filter(|v| !after.contains(v)) {
-                writeln!(out, "        {} {}", Style::Removed.of("-"), names.show(gone))?;
-            }
-            for new in after.iter().filter(|v| !before.contains(v)) {
-                writeln!(out, "        {} {}", Style::Added.of("+"), names.show(new))?;
-            }
-        }
-        (before, after) => writeln!(out, "      {name}: {} → {}{mark}", names.show(before), names.show(after))?,
+    if action != Action::Create {
+        return nested::difference(out, FIELD, &name, (&field.before, &field.after), &mark, names);
     }
-    Ok(())
+    if is_none(&field.after) { Ok(()) } else { nested::value(out, FIELD, &name, &field.after, names) }
 }
 
 /// Who changed it, where that is not the reader.

@@ -55,7 +55,7 @@ impl Names {
                 None => "none".to_owned(),
                 _ => {
                     let fields: Vec<String> =
-                        map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| format!("{k}: {}", self.show(v))).collect();
+                        map.iter().filter(|(_, v)| !is_none(v)).map(|(k, v)| format!("{k}: {}", self.show(v))).collect();
                     format!("{{{}}}", fields.join(", "))
                 }
             },
@@ -80,5 +80,16 @@ impl Names {
             out = out.replace(reference.text, &shown(&reference));
         }
         out
+    }
+}
+
+/// Whether a value says nothing.
+pub fn is_none(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -219,7 +219,7 @@ fn what_an_unfinished_run_touched_is_not_labelled_and_a_plan_says_that_there_is_
     assert_ne!(shop.faulty("crash-after:3", &edited), Some(0), "killed");
     shop.delete("elastic_ip", "office");
     let plan = shop.run("plan", &[]).ok();
-    let told = "The last run (revision 2, apply by USER@HOST) did not finish: this goes on from there. `acme rollback FOLDER/stack.yaml` goes back instead.";
+    let told = "The last run (revision 2, apply by USER@HOST) did not finish.\n  This goes on from there; `acme rollback FOLDER/stack.yaml` goes back instead.";
     assert!(shop.screen(&plan).contains(told), "{}", shop.screen(&plan));
     assert!(!plan.stdout.contains("changed outside"), "{}", plan.stdout);
 }

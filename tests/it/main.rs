@@ -23,6 +23,7 @@ mod readme;
 mod recorded;
 mod rehearse;
 mod saved;
+mod screens;
 mod script;
 mod standin;
 mod terminal;

@@ -1,0 +1,175 @@
+//! What users see: plans, runs that fail, and the help of every command. Each screen is read as a whole.
+
+use std::process::Command;
+
+use regex_lite::Regex;
+
+use crate::{
+    acme::{Acme, write},
+    local::screen,
+};
+
+const BEFORE: &str = "
+stack: shop
+region: eu-west-1
+tags: { team: web }
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1a }
+  security_group:
+    web:
+      vpc: main
+      ingress:
+        - { port: 22, cidr: 10.0.0.0/16 }
+        - { port: 443, cidr: 0.0.0.0/0, description: Everybody may use the website }
+    cache: { vpc: main, ingress: [{ port: 6379, security_group: web }] }
+  elastic_ip: { office: {}, nat: {} }
+  ecr_repository: { users: { keep_last: 5 }, orders: {} }
+  iam_policy:
+    deploy:
+      document:
+        Statement:
+          - { Effect: Allow, Action: [ecr:GetAuthorizationToken], Resource: '*' }
+          - Effect: Allow
+            Action: [ecr:BatchGetImage, ecr:PutImage]
+            Resource: arn:aws:ecr:eu-west-1:123456789012:repository/users
+";
+
+const AFTER: &str = "
+stack: shop
+region: eu-west-1
+tags: { team: platform, cost_center: '42' }
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.2.0/24, availability_zone: eu-west-1a }
+  security_group:
+    web:
+      vpc: main
+      ingress:
+        - { port: 2222, cidr: 10.0.0.0/16 }
+        - { port: 443, cidr: 0.0.0.0/0, description: Everybody may use the website }
+        - { port: 80, cidr: 0.0.0.0/0, description: Everybody is sent from here to the encrypted port }
+    cache: { vpc: main, description: For the cache, ingress: [{ port: 6379, security_group: web }] }
+  elastic_ip: { nat: {} }
+  nat_gateway: { main: { subnet: a, elastic_ip: nat } }
+  ecr_repository: { users: { keep_last: 20, immutable_tags: true } }
+  iam_policy:
+    deploy:
+      document:
+        Statement:
+          - { Effect: Allow, Action: [ecr:GetAuthorizationToken], Resource: '*' }
+          - Effect: Allow
+            Action: [ecr:BatchGetImage, ecr:CompleteLayerUpload, ecr:PutImage]
+            Resource: arn:aws:ecr:eu-west-1:123456789012:repository/users
+          - Effect: Deny
+            Action: [ecr:DeleteRepository, ecr:BatchDeleteImage, ecr:PutLifecyclePolicy]
+            Resource: arn:aws:ecr:eu-west-1:123456789012:repository/*
+";
+
+struct Shop {
+    folder: tempfile::TempDir,
+    acme: Acme,
+}
+
+impl Shop {
+    fn new() -> Shop {
+        let folder = tempfile::tempdir().unwrap();
+        let acme = Acme::local(&folder.path().join("cloud"));
+        Shop { folder, acme }
+    }
+    /// The screen of a command on a definition, with faults.
+    fn shown(&self, fault: &str, command: &str, text: &str, more: &[&str]) -> String {
+        let path = write(self.folder.path(), "shop.yaml", text);
+        let shown = screen(&self.acme.run_with(&[("ACME_LOCAL_FAULT", fault)], command, &path, more), self.folder.path());
+        Regex::new(r"by \S+@\S+\)").unwrap().replace_all(&shown, "by USER@HOST)").into_owned()
+    }
+}
+
+/// No line of a plan is wider than a terminal.
+fn narrow(text: &str) -> &str {
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");
+    }
+    text
+}
+
+#[test]
+fn plans() {
+    let shop = Shop::new();
+    insta::assert_snapshot!("plan_create_all", narrow(&shop.shown("", "plan", BEFORE, &["--all"])));
+    shop.shown("", "apply", BEFORE, &["--yes"]);
+    insta::assert_snapshot!("plan_of_an_edit", narrow(&shop.shown("", "plan", AFTER, &[])));
+    insta::assert_snapshot!("plan_unchanged_all", narrow(&shop.shown("", "plan", BEFORE, &["--all"])));
+    insta::assert_snapshot!("plan_destroy", narrow(&shop.shown("", "plan", BEFORE, &["--destroy"])));
+}
+
+#[test]
+fn what_is_protected_blocks_the_plan() {
+    let shop = Shop::new();
+    let text = "
+stack: shop
+region: eu-west-1
+network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
+databases:
+  orders: { engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20 }
+";
+    shop.shown("", "apply", text, &["--yes"]);
+    insta::assert_snapshot!("plan_protected", shop.shown("", "destroy", text, &["--yes"]));
+}
+
+const SMALL: &str = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc:
+    main: { cidr: 10.0.0.0/16 }
+  subnet:
+    a: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1a }
+  elastic_ip:
+    nat: { depends_on: [subnet.a] }
+outputs:
+  subnet: '{{ subnet.a.id }}'
+";
+
+#[test]
+fn runs() {
+    let shop = Shop::new();
+    insta::assert_snapshot!("run_rolled_back", shop.shown("refuse:3", "apply", SMALL, &["--yes"]));
+    let all: Vec<String> = (3..40).map(|call| format!("refuse:{call}")).collect();
+    insta::assert_snapshot!("run_stuck", shop.shown(&all.join(","), "apply", SMALL, &["--yes"]));
+    insta::assert_snapshot!("run_goes_on", shop.shown("", "apply", SMALL, &["--yes"]));
+    let edited = SMALL.replace("10.0.1.0/24", "10.0.2.0/24");
+    shop.shown("", "apply", &edited, &["--yes"]);
+    insta::assert_snapshot!("run_back", shop.shown("", "rollback", &edited, &["--yes"]));
+    insta::assert_snapshot!("run_kept", Shop::new().shown("refuse:3", "apply", SMALL, &["--yes", "--no-rollback"]));
+}
+
+#[test]
+fn what_fails_alike_is_told_once() {
+    let shop = Shop::new();
+    let many = "stack: shop\nregion: eu-west-1\nresources:\n  elastic_ip:\n    office: { for_each: 60 }\n";
+    let path = write(shop.folder.path(), "shop.yaml", many);
+    let said = shop.acme.run("apply", &path, &["--yes", "--quiet"]).stderr;
+    assert_eq!(said.matches("error[AddressLimitExceeded]").count(), 1, "{said}");
+    for part in ["shop.yaml:5:5", "the same for elastic_ip.office-", "higher quota", "Rolled back: 50 deleted again."] {
+        assert!(said.contains(part), "`{part}` is missing in\n{said}");
+    }
+}
+
+#[test]
+fn the_help_of_every_command() {
+    let help = |arguments: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_acme")).args(arguments).arg("--help").env_remove("ACME_BACKEND").output().unwrap();
+        assert!(run.status.success());
+        narrow(&String::from_utf8(run.stdout).unwrap()).to_owned()
+    };
+    let all = help(&[]);
+    let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> =
+        commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty())).collect();
+    assert!(commands.contains(&"apply") && commands.contains(&"unlock"), "{commands:?}");
+    let each = commands.iter().filter(|name| **name != "help").map(|name| format!("$ acme {name} --help\n{}", help(&[name])));
+    insta::assert_snapshot!("help", [format!("$ acme --help\n{all}")].into_iter().chain(each).collect::<Vec<_>>().join("\n"));
+}
