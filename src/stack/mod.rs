@@ -146,7 +146,7 @@ const FRAME: &[&str] = &["stack", "region", "account", "backend", "tags", "envir
 /// # Errors
 /// With everything that is wrong, in the order of the text.
 pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>> {
-    let (value, spans) = parse::parse(source).map_err(|problem| vec![problem])?;
+    let (value, spans) = parse::parse(source)?;
     let mut c = Compiler::new(source, spans);
     let document = match value {
         Value::Object(map) => map,

@@ -18,7 +18,7 @@ const DEPTH: usize = 64;
 const REPLAYED: usize = 100_000;
 
 /// Reads the text; duplicate keys and syntax errors are diagnostics.
-pub fn parse(source: &Source) -> Result<(Value, Spans), Diagnostic> {
+pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
     // Far beyond what people write, and little enough that no file takes the stack, the memory or minutes.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -31,7 +31,7 @@ pub fn parse(source: &Source) -> Result<(Value, Spans), Diagnostic> {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED },
         with_snippet: false,
     };
-    let node: Node = serde_saphyr::from_str_with_options(&source.text, options).map_err(|error| refused(source, &error))?;
+    let node: Node = serde_saphyr::from_str_with_options(&source.text, options).map_err(|error| vec![refused(source, &error)])?;
     let mut spans = Spans::default();
     for (pointer, part, range) in node.places {
         match part {
