@@ -57,9 +57,9 @@ region: eu-west-1
 resources:
   vpc: { main: { cidr: 10.0.0.0/16 } }
   target_group:
-    web: { vpc: main, port: 80 }
-    the-one-with-the-long-name: { vpc: main, port: 80 }
-    own: { vpc: main, port: 80, name: mine }
+    web: { vpc: main, port: 80, protocol: HTTP }
+    the-one-with-the-long-name: { vpc: main, port: 80, protocol: HTTP }
+    own: { vpc: main, port: 80, protocol: HTTP, name: mine }
   s3_bucket: { files: {} }
 ";
         load(&Source::new("stack.yaml", text), &Options::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
