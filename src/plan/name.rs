@@ -20,7 +20,9 @@ pub fn kept(declared: &Declared, live: &Live) -> Option<String> {
 /// A name for what replaces the live resource; `None` where the name is the user's, or where another name would not do.
 pub fn another(declared: &Declared, live: &Live) -> Option<String> {
     let (naming, base) = chosen(declared)?;
-    declared.kind.gets_another_name().then(|| suffixed(base, &sha256(live.id.as_bytes())[..DIGITS], naming))
+    // What it follows from makes it the same in every plan of this replacement, and another one in the next.
+    let old = live.spec.get("name")?.as_str()?;
+    declared.kind.gets_another_name().then(|| suffixed(base, &sha256(old.as_bytes())[..DIGITS], naming))
 }
 
 /// A spec under another name.
