@@ -44,8 +44,8 @@ pub enum Place<'a> {
 pub enum Consent<'a> {
     /// Nothing, as nothing is going to be kept. A usual bucket that is not there holds nothing.
     Nothing,
-    /// Nothing either, and a usual bucket that nobody named is looked for only where this user's own folder holds something: whether it
-    /// does is known without a call.
+    /// Nothing either, and a usual bucket that nobody named is looked for only where this user's own folder says that it has moved there:
+    /// the rest is known without a call.
     NoLook,
     /// The usual bucket, if it is named. Nobody can be asked.
     IfNamed,
@@ -128,6 +128,7 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
         (Place::Aws { aws, account }, _) => (aws, account),
     };
     let part = format!("{account}-{}", aws.region);
+    let folder = state_folder().map(|folder| folder.join(&part));
     let usual = || S3::new(aws.s3.clone(), format!("acme-{part}"), String::new(), Some(account.to_owned()));
     let kept_in = |bucket: &str| Some(format!("History and locks are kept in the bucket {bucket}."));
     let agreed = |question: &str| match consent {
@@ -137,10 +138,14 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
     match named.or(declared) {
         Some(Location::Folder(path)) => Ok(Choice { backend: Backend::folder(path.join(part)), note: None }),
         Some(Location::UsualBucket) => match (usual().find().await?, consent) {
-            (Some(there), _) => Ok(Choice { backend: Backend::S3(there), note: None }),
+            (Some(there), _) => {
+                folder.iter().for_each(|folder| moved(folder));
+                Ok(Choice { backend: Backend::S3(there), note: None })
+            }
             (None, Consent::Nothing | Consent::NoLook) => Ok(Choice { backend: Backend::S3(usual()), note: None }),
             (None, Consent::IfNamed | Consent::Ask(_)) => {
                 usual().make(aws.tls).await?;
+                folder.iter().for_each(|folder| moved(folder));
                 Ok(Choice { backend: Backend::S3(usual()), note: Some(format!("Made the bucket acme-{part} for history and locks.")) })
             }
         },
@@ -158,11 +163,11 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
             Ok(Choice { backend: Backend::S3(s3), note: None })
         }
         None => {
-            let folder = state_folder()?.join(&part);
-            // What the folder holds is of no use where a bucket has come into use since.
-            if (!matches!(consent, Consent::NoLook) || folder.exists())
+            let folder = folder?;
+            if (!matches!(consent, Consent::NoLook) || folder.join(MOVED).exists())
                 && let Some(there) = usual().find().await?
             {
+                moved(&folder);
                 return Ok(Choice { backend: Backend::S3(there), note: kept_in(&format!("acme-{part}")) });
             }
             // Who uses the folder already was asked before.
@@ -178,6 +183,16 @@ pub async fn choose(named: Option<&Location>, declared: Option<&Location>, place
             );
             Ok(Choice { backend: Backend::folder(folder), note: Some(note) })
         }
+    }
+}
+
+/// In a folder whose records are of no use, since a bucket has come into use.
+const MOVED: &str = "moved-to-bucket";
+
+/// Has a folder say that a bucket is in use. Where that can't be written, plans believe older records for their labels.
+fn moved(folder: &Path) {
+    if folder.exists() && !folder.join(MOVED).exists() {
+        std::fs::write(folder.join(MOVED), "").ok();
     }
 }
 
