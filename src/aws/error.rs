@@ -195,6 +195,15 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
     }
 }
 
+/// An error and what caused it, in words; those that say nothing are left out.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    let causes: Vec<String> = causes.filter(|cause| !["dispatch failure", "io error", "other"].contains(&cause.as_str())).collect();
+    let text = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
+    // The SDK puts this before each thing it looked for in vain.
+    text.replace("the credential provider was not enabled: ", "")
+}
+
 impl<E> From<SdkError<E, HttpResponse>> for Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -204,13 +213,13 @@ where
             let text = DisplayErrorContext(&error).to_string();
             let no_credentials = text.contains("credentials");
             let (sort, code) = if no_credentials { (Sort::Denied, "NoCredentials") } else { (Sort::Unreachable, "Unreachable") };
-            return Error::new(sort, code, text);
+            return Error::new(sort, code, causes(&error));
         };
         let meta = service.err().meta();
         // Some answers carry their meaning in the status alone.
         let status = service.raw().status().as_u16();
         let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
-        let message = meta.message().map_or_else(|| DisplayErrorContext(service.err()).to_string(), str::to_owned);
+        let message = meta.message().map_or_else(|| causes(service.err()), str::to_owned);
         let request_id = meta.extra("aws_request_id").map(Into::into);
         Error { sort: sort(status, &code, &message), request_id, code, message }
     }

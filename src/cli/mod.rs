@@ -248,6 +248,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => {
             report::talk(&format!("{} {error:#}", report::Style::Removed.of(refusal::label(&error))));
+            let answered = error.chain().find_map(|cause| cause.downcast_ref::<crate::aws::Error>());
+            if let Some(help) = answered.and_then(report::remedy::general) {
+                report::talk(&format!("  help: {help}"));
+            }
             // The problems of a definition stand at its lines already.
             if !error.is::<context::Refused>() {
                 report::github::error(None, None, &format!("{error:#}"));

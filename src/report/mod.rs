@@ -10,7 +10,7 @@ pub mod outcome;
 pub mod plan;
 pub mod progress;
 pub mod rehearsal;
-mod remedy;
+pub mod remedy;
 pub mod stats;
 mod style;
 pub mod terraform;

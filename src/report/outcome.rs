@@ -64,9 +64,15 @@ impl Telling<'_> {
                 said.push(format!("  help: mend the cause; `{undo}` goes back,\n        `{again}` goes forward"));
             }
             (_, None) => {
+                let expired = forward.failed.iter().any(|failure| failure.error.is_expired());
+                let why = match forward.past_pivot {
+                    _ if expired => "without valid credentials nothing can be done, or undone",
+                    true => "past the pivot: all that is new is there, not all that is old is gone",
+                    false => "it could not go on",
+                };
+                said.push(format!("{} {why}", Style::Removed.of("stuck:")));
                 listed(&mut said, "Done so far:", &forward.done, done);
                 listed(&mut said, "Not begun:", &forward.left, doing);
-                let expired = forward.failed.iter().any(|failure| failure.error.is_expired());
                 let cause = if expired { "renew the credentials" } else { "mend the cause" };
                 let back = if self.command == "rollback" { String::new() } else { format!(",\n        `{undo}` goes back") };
                 said.push(format!("  help: {cause}; `{again}` goes on from here{back}"));

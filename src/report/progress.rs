@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Style, live::State, talk};
+use super::{Style, live::State, nested::WIDTH, talk, tree::fitted};
 use crate::{execute::Event, plan::Op};
 
 /// How events are shown.
@@ -108,9 +108,10 @@ impl Screen {
 fn line(event: &Event) -> Option<String> {
     match event {
         Event::Done { address, op, id, milliseconds } => {
-            let id = id.as_deref().map(|id| format!(" {}", short(id))).unwrap_or_default();
-            let took = super::took(Duration::from_millis(*milliseconds));
-            Some(format!("  {} {address}{id} {}", Style::Added.of(done(*op)), Style::Faint.of(took)))
+            let (word, took) = (done(*op), super::took(Duration::from_millis(*milliseconds)));
+            let room = WIDTH.saturating_sub(format!("  {word} {address}  {took}").chars().count());
+            let id = id.as_deref().map(|id| format!(" {}", fitted(short(id), room))).unwrap_or_default();
+            Some(format!("  {} {address}{id} {}", Style::Added.of(word), Style::Faint.of(took)))
         }
         Event::Failed { address, op, code, message, .. } => {
             Some(format!("  {} {address} failed: {code}: {message}", Style::Removed.of(doing(*op))))

@@ -8,10 +8,7 @@ use crate::{
 
 /// What to do about an error of a step on `address`; `command` gives the command line of a command on the same stack.
 pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String) -> Option<String> {
-    let code = error.code.as_str();
-    let text = match code {
-        _ if error.is_expired() => "renew the credentials".to_owned(),
-        _ if is_quota(code) => "ask AWS for a higher quota (Service Quotas), or do with fewer".to_owned(),
+    let text = match error.code.as_str() {
         "DBSubnetGroupDoesNotCoverEnoughAZs" => "use subnets of at least two availability zones".to_owned(),
         "InsufficientFreeAddressesInSubnet" => "use a larger subnet, or free addresses in this one".to_owned(),
         "UnsupportedAvailabilityZoneException" => "use subnets in other availability zones: AWS lists those it takes".to_owned(),
@@ -22,18 +19,31 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
         "Failed" => format!("AWS's console says more: look for the events of `{address}`"),
         "NotKept" => "set it to what AWS shows, or find out who else changes it".to_owned(),
         "TimedOut" => format!("see in AWS's console what it waits for; the next `{}` goes on waiting", command("apply")),
+        code if error.is_expired() || is_quota(code) => return general(error),
         _ => match error.sort {
             Sort::Denied => format!("allow it: `{}` prints what this stack needs", command("policy")),
-            Sort::Exists => {
-                format!("give `{address}` another name, or adopt what is there: `{} {address} ID`", command("import"))
-            }
+            Sort::Exists => format!("give `{address}` another name, or adopt what is there: `{} {address} ID`", command("import")),
             Sort::Conflict => "something that is not the stack's uses it: let go of it there, then try again".to_owned(),
             Sort::NotYet => "see whether its role has the trust and the permissions that AWS misses".to_owned(),
-            Sort::Throttled => "others use up the account's rate of calls: try again later".to_owned(),
-            Sort::Unreachable => "see to network, proxy and endpoint, then try again".to_owned(),
             Sort::Gone => format!("it was deleted meanwhile: `{}` shows what is there now", command("plan")),
-            Sort::Refused => return codes::all().any(|(known, _)| known == code).then(|| format!("`acme explain {code}` tells more")),
+            Sort::Throttled | Sort::Unreachable | Sort::Refused => return general(error),
         },
+    };
+    Some(text)
+}
+
+/// What to do about an error whatever was asked.
+pub fn general(error: &Error) -> Option<String> {
+    let code = error.code.as_str();
+    let text = match error.sort {
+        _ if code == "NoCredentials" => "sign in with `aws configure` or `aws sso login`, or name a profile by `--profile`".to_owned(),
+        _ if error.is_expired() => "renew the credentials".to_owned(),
+        _ if is_quota(code) => "ask AWS for a higher quota (Service Quotas), or do with fewer".to_owned(),
+        Sort::Denied => "allow it: `acme policy STACK.yaml` prints what a stack needs".to_owned(),
+        Sort::Throttled => "others use up the account's rate of calls: try again later".to_owned(),
+        Sort::Unreachable => "see to network, proxy and endpoint, then try again".to_owned(),
+        _ if codes::all().any(|(known, _)| known == code) => format!("`acme explain {code}` tells more"),
+        _ => return None,
     };
     Some(text)
 }

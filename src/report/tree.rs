@@ -102,7 +102,7 @@ fn branch(
 }
 
 /// An id in so many columns: of a long one the end tells more than the beginning.
-fn fitted(id: &str, room: usize) -> String {
+pub(super) fn fitted(id: &str, room: usize) -> String {
     let length = id.chars().count();
     if length <= room {
         return id.to_owned();

@@ -143,6 +143,9 @@ fn runs() {
     let edited = SMALL.replace("10.0.1.0/24", "10.0.2.0/24");
     shop.shown("", "apply", &edited, &["--yes"]);
     insta::assert_snapshot!("run_back", shop.shown("", "rollback", &edited, &["--yes"]));
+    // The subnet goes before its network.
+    let less = "stack: shop\nregion: eu-west-1\nresources:\n  elastic_ip: { nat: {} }\n";
+    insta::assert_snapshot!("run_past_pivot", shop.shown("refuse:2,refuse:3", "apply", less, &["--yes"]));
     insta::assert_snapshot!("run_kept", Shop::new().shown("refuse:3", "apply", SMALL, &["--yes", "--no-rollback"]));
 }
 
@@ -172,4 +175,25 @@ fn the_help_of_every_command() {
     assert!(commands.contains(&"apply") && commands.contains(&"unlock"), "{commands:?}");
     let each = commands.iter().filter(|name| **name != "help").map(|name| format!("$ acme {name} --help\n{}", help(&[name])));
     insta::assert_snapshot!("help", [format!("$ acme --help\n{all}")].into_iter().chain(each).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn without_credentials_or_a_network_nothing_is_read() {
+    let shop = Shop::new();
+    let path = write(shop.folder.path(), "shop.yaml", SMALL);
+    let shown = |acme: &Acme, variables: &[(&str, &str)]| screen(&acme.run_with(variables, "plan", &path, &[]), shop.folder.path());
+    // A port that nobody listens on.
+    let unreachable = shown(&Acme::plain().bare(&["--endpoint-url", "http://127.0.0.1:1"]), &[]);
+    let nobody = [
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_PROFILE", ""),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/nowhere"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere"),
+    ];
+    let anonymous = shown(&Acme::plain(), &nobody);
+    let screens = [unreachable, anonymous];
+    assert!(screens.iter().all(|screen| screen.contains("  help: ") && !screen.contains("DispatchFailure")), "{screens:#?}");
+    insta::assert_snapshot!("run_without_aws", screens.join("\n━━\n"));
 }
