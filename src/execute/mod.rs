@@ -247,6 +247,8 @@ impl Crew<'_> {
             .unwrap_or_default();
         let poller = self.settler.poller(kind, || {
             let mut scope = discover::scope(stack, kind, world);
+            let named = self.plan.names.iter().filter(|(address, _)| address.kind == kind.name);
+            scope.wanted.extend(named.map(|(_, name)| name.clone()));
             // What this run touches is asked afresh: the index lags.
             if let Some(index) = &mut scope.index {
                 for change in plan_touches(self.plan) {

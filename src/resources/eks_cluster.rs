@@ -3,7 +3,10 @@
 mod inside;
 mod read;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use aws_sdk_eks::types::{
     CreateAccessConfigRequest, EncryptionConfig, KubernetesNetworkConfigRequest, LogSetup, Logging, Provider, UpdateAccessConfigRequest,
@@ -193,22 +196,25 @@ impl Resource for EksCluster {
 
     /// The index names the stack's clusters, so that ListClusters, which has no filter, is not needed.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let describe = |names: BTreeSet<String>| {
+            each(names, |name| async move {
+                let reply = found(aws.eks.describe_cluster().name(name).send().await)?;
+                reply.and_then(|reply| reply.cluster).map(observed).transpose()
+            })
+        };
         let mut names = scope.wanted.clone();
-        match &scope.index {
-            Some(index) => {
-                let clusters = index.keys().filter(|arn| arn.contains(":eks:")).filter_map(|arn| arn.split_once(":cluster/"));
-                names.extend(clusters.map(|(_, name)| name.to_owned()));
-            }
-            None => {
-                let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
-                names.extend(all.into_iter().filter(|name| scope.covers(name, "")));
-            }
+        let indexed = scope.index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
+        names.extend(indexed.filter_map(|arn| arn.split_once(":cluster/")).map(|(_, name)| name.to_owned()));
+        let mut clusters = describe(names).await?;
+        // What replaced one has another name than is wanted, and the index lags.
+        let missing = scope.wanted.iter().any(|name| !clusters.iter().any(|cluster: &Observed<Self>| cluster.id == *name));
+        if scope.index.is_none() || missing {
+            let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
+            let known: BTreeSet<String> = clusters.iter().map(|cluster| cluster.id.clone()).collect();
+            let covered = all.into_iter().filter(|name| scope.covers(name, "") && !known.contains(name));
+            clusters.extend(describe(covered.collect()).await?);
         }
-        each(names, |name| async move {
-            let reply = found(aws.eks.describe_cluster().name(name).send().await)?;
-            reply.and_then(|reply| reply.cluster).map(observed).transpose()
-        })
-        .await
+        Ok(clusters)
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
