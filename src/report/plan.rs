@@ -36,8 +36,16 @@ pub fn render(plan: &Plan, show: Show) -> String {
 fn write_plan(out: &mut String, plan: &Plan, show: Show, names: &Names) -> std::fmt::Result {
     let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
     writeln!(out, "{}", Style::Heading.of(title))?;
+    let shared = shared_tags(plan);
+    if let Some((tags, count)) = &shared {
+        writeln!(out, "  {} {}", Style::Changed.of("~"), Style::Changed.of(format!("tags of {count} resources")))?;
+        for (key, old, new) in tags {
+            writeln!(out, "      {key}: {old} → {new}")?;
+        }
+    }
+    let shared = shared.map(|(tags, _)| tags).unwrap_or_default();
     for change in plan.changes.iter().filter(|change| show.all || change.action != Action::None) {
-        write_change(out, change, show, names)?;
+        write_change(out, change, show, &shared, names)?;
     }
     writeln!(out)?;
     let summary = plan.summary();
@@ -98,7 +106,7 @@ pub fn changes(changes: &[Change], names: &Names) -> String {
     let mut out = String::new();
     for change in changes {
         // Writing to a string cannot fail.
-        let _ = write_change(&mut out, change, Show::default(), names);
+        let _ = write_change(&mut out, change, Show::default(), &Vec::new(), names);
     }
     out
 }
@@ -120,7 +128,35 @@ fn write_pivot(out: &mut String, plan: &Plan) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_change(out: &mut String, change: &Change, show: Show, names: &Names) -> std::fmt::Result {
+/// Key, old value and new value of tags that change.
+type TagChanges<'a> = Vec<(&'a str, &'a str, &'a str)>;
+
+/// So many resources whose tags change alike are told of once.
+const ALIKE: usize = 3;
+
+/// How the tags of most resources change, and of how many: a tag of the stack is one on each.
+fn shared_tags(plan: &Plan) -> Option<(TagChanges<'_>, usize)> {
+    let mut counts: BTreeMap<TagChanges<'_>, usize> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| change.tags_by.values().all(|by| *by == By::You)) {
+        *counts.entry(tag_changes(change)).or_default() += 1;
+    }
+    counts.remove(&Vec::new());
+    counts.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count >= ALIKE)
+}
+
+fn tag_changes(change: &Change) -> TagChanges<'_> {
+    let Some((before, after)) = &change.tags else { return Vec::new() };
+    let gone = before.keys().filter(|key| !after.contains_key(*key));
+    let differ = after.keys().chain(gone).filter(|key| before.get(*key) != after.get(*key));
+    differ.map(|key| (key.as_str(), tag(before, key), tag(after, key))).collect()
+}
+
+fn tag<'a>(tags: &'a Tags, key: &str) -> &'a str {
+    tags.get(key).map_or("none", String::as_str)
+}
+
+/// `shared` are tags that were told of before all changes.
+fn write_change(out: &mut String, change: &Change, show: Show, shared: &TagChanges<'_>, names: &Names) -> std::fmt::Result {
     let (symbol, style) = match change.action {
         Action::None => (" ", Style::Faint),
         Action::Create => ("+", Style::Added),
@@ -130,7 +166,9 @@ fn write_change(out: &mut String, change: &Change, show: Show, names: &Names) ->
         Action::Forget => ("×", Style::Changed),
     };
     let address = change.address.to_string();
-    let why = why(change);
+    let tags = tag_changes(change);
+    let is_shared = !tags.is_empty() && tags == *shared;
+    let why = if is_shared && change.fields.is_empty() { "tags, as above".to_owned() } else { why(change) };
     let gap = match address.chars().count() + why.chars().count() + 6 {
         _ if why.is_empty() => "",
         ..=WIDTH => "  ",
@@ -148,8 +186,14 @@ fn write_change(out: &mut String, change: &Change, show: Show, names: &Names) ->
             for field in &change.fields {
                 write_field(out, field, change.action, names)?;
             }
-            if let Some((before, after)) = &change.tags {
-                write_tags(out, before, after, &change.tags_by)?;
+            match is_shared {
+                true if change.fields.is_empty() => {}
+                true => writeln!(out, "      tags, as above")?,
+                false => {
+                    for (key, old, new) in tags {
+                        writeln!(out, "      tag {key}: {old} → {new}{}", who(change.tags_by.get(key).copied()))?;
+                    }
+                }
             }
         }
         Action::None | Action::Delete | Action::Forget => {}
@@ -216,13 +260,4 @@ fn who(by: Option<By>) -> String {
         Some(By::Aws) => "  (AWS's default)",
     };
     Style::Changed.of(text).to_string()
-}
-
-fn write_tags(out: &mut String, before: &Tags, after: &Tags, by: &BTreeMap<String, By>) -> std::fmt::Result {
-    let gone = before.keys().filter(|key| !after.contains_key(*key));
-    for key in after.keys().chain(gone).filter(|key| before.get(*key) != after.get(*key)) {
-        let [old, new] = [before, after].map(|tags| tags.get(key).map_or("none", String::as_str));
-        writeln!(out, "      tag {key}: {old} → {new}{}", who(by.get(key).copied()))?;
-    }
-    Ok(())
 }
