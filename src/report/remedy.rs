@@ -27,7 +27,7 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
             Sort::Exists => {
                 format!("give `{address}` another name, or adopt what is there: `{} {address} ID`", command("import"))
             }
-            Sort::Conflict => "something that is not the stack's uses it: let go of it there, then try again".to_owned(),
+            Sort::Conflict => "remove what uses it, or wait until that is done, then try again".to_owned(),
             Sort::NotYet => "see whether its role has the trust and the permissions that AWS misses".to_owned(),
             Sort::Throttled => "others use up the account's rate of calls: try again later".to_owned(),
             Sort::Unreachable => "see to network, proxy and endpoint, then try again".to_owned(),
