@@ -39,7 +39,7 @@ pub struct Blocked {
     pub status: String,
     /// How long to wait for it.
     pub patience: Duration,
-    /// What to do when that was in vain, where that is known.
+    /// What to say when that was in vain.
     help: Option<String>,
 }
 
@@ -69,18 +69,18 @@ impl Blockers {
             ([], []) => Blocked {
                 status: format!("{code}: {message}"),
                 patience: if self.lingers { LINGERS } else { UNKNOWN },
-                help: Some("nothing of the stack is known to use it: look in AWS for what does, and remove that".to_owned()),
+                help: Some("nothing of the stack is known to use it".to_owned()),
             },
             ([], going) => Blocked {
                 status: format!("{code}: {message}; used by {}, which goes", names(going)),
                 patience: LINGERS,
-                help: Some(format!("{} should have gone: see why it does not", names(going))),
+                help: Some(format!("used by {}, which should have gone", names(going))),
             },
             (staying, _) => Blocked {
                 status: format!("{code}: {message}; used by {}", names(staying)),
                 // A read that lags may show what is gone.
                 patience: self.cloud.lag(),
-                help: Some(format!("{} uses it and this run leaves that alone: remove it first", names(staying))),
+                help: Some(format!("used by {}, which this run leaves alone", names(staying))),
             },
         }
     }

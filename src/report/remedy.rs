@@ -23,7 +23,7 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
         _ => match error.sort {
             Sort::Denied => format!("allow it: `{}` prints what this stack needs", command("policy")),
             Sort::Exists => format!("give `{address}` another name, or adopt what is there: `{} {address} ID`", command("import")),
-            Sort::Conflict => "something that is not the stack's uses it: let go of it there, then try again".to_owned(),
+            Sort::Conflict => "remove what uses it, or wait until that is done, then try again".to_owned(),
             Sort::NotYet => "see whether its role has the trust and the permissions that AWS misses".to_owned(),
             Sort::Gone => format!("it was deleted meanwhile: `{}` shows what is there now", command("plan")),
             Sort::Throttled | Sort::Unreachable | Sort::Refused => return general(error),

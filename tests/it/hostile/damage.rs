@@ -104,7 +104,7 @@ fn what_is_in_use_by_something_unknown_is_named_and_not_waited_for() {
     assert_eq!(done.code, 3, "{}", done.screen());
     let gateway = bench.content().keys().find_map(|key| key.strip_prefix("nat_gateway/").map(str::to_owned)).expect("it is left alone");
     let named = format!("used by nat_gateway.nat ({gateway})");
-    for part in ["  elastic_ip.nat: DependencyViolation", &named, "remove it first"] {
+    for part in ["  elastic_ip.nat: DependencyViolation", &named, "which this run leaves alone", "remove what uses it"] {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.screen());
     }
     assert!(before.keys().all(|id| bench.content().contains_key(id)), "{}", done.screen());
