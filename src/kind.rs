@@ -49,6 +49,10 @@ pub struct Kind {
     pub protection: Option<&'static str>,
     /// See [`Resource::AT_ONCE`].
     pub at_once: Option<&'static str>,
+    /// See [`Resource::DISTURBS`].
+    pub disturbs: &'static [(&'static str, &'static str)],
+    /// See [`Resource::ONE_WAY`].
+    pub one_way: &'static [(&'static str, &'static str)],
     /// See [`Resource::HELD`].
     pub held: bool,
     /// JSON schema of the spec.
@@ -135,6 +139,8 @@ impl Kind {
             data: R::DATA,
             protection: R::PROTECTION,
             at_once: R::AT_ONCE,
+            disturbs: R::DISTURBS,
+            one_way: R::ONE_WAY,
             held: R::HELD,
             schema: || schema_for!(R),
             outputs_schema: || schema_for!(R::Outputs),

@@ -62,6 +62,10 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const PROTECTION: Option<&'static str> = None;
     /// The boolean field that has AWS make changes at once: then those that are [`Phase::Pending`] are waited for.
     const AT_ONCE: Option<&'static str> = None;
+    /// What a change in place disturbs, in words, by field.
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[];
+    /// Fields that AWS changes one way only, and why there is no way back, in words: going back leaves them as they are.
+    const ONE_WAY: &'static [(&'static str, &'static str)] = &[];
     /// Whether AWS refuses to delete one while another resource refers to it.
     const HELD: bool = true;
     /// What others may read as `{{ type.name.output }}`, besides `id`. A field `arn`, where there is one, is the ARN.

@@ -42,6 +42,12 @@ fn type_page(kind: &Kind) -> String {
     if let Some(field) = kind.protection {
         facts.push(format!("While `{}` is true, AWS refuses to delete it.", field.trim_start_matches('/')));
     }
+    for (field, words) in kind.disturbs {
+        facts.push(format!("Changing `{}` disturbs: {words}.", field.trim_start_matches('/')));
+    }
+    for (field, words) in kind.one_way {
+        facts.push(format!("A change of `{}` cannot be undone: {words}.", field.trim_start_matches('/')));
+    }
     let (choices, default) = fates(kind);
     if !choices.is_empty() {
         let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();

@@ -115,7 +115,7 @@ pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Ou
         world,
         settler: Settler::new(ways.hands.cloud.clone(), ways.stop.clone()),
         ways,
-        outcome: Outcome { live, ..Outcome::default() },
+        outcome: Outcome { live, lost: plan.kept.clone(), ..Outcome::default() },
         run: run_id(),
         tried: BTreeSet::new(),
         blockers,
@@ -227,7 +227,8 @@ impl Crew<'_> {
             let (was, is) = (value(wanted, at)?, value(&live.spec, at)?);
             (was != is).then(|| format!("{} is {is}, no longer {was}", at.trim_start_matches('/')))
         });
-        Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())
+        let words = Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())?;
+        Some(format!("was made anew, and AWS could not give back all it had: {words}"))
     }
 
     fn job(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<Job, Error> {

@@ -130,6 +130,12 @@ pub struct Change {
     /// AWS's own deletion protection is lifted first: it was made by the very run that is undone.
     #[serde(skip)]
     pub unprotect: bool,
+    /// The section of the definition that declares it; `None` for what is not declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub section: Option<String>,
+    /// What the change disturbs, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub disturbs: Vec<&'static str>,
     /// What cannot be undone about it, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
@@ -207,6 +213,8 @@ pub struct Plan {
     pub obstacles: Vec<Obstacle>,
     /// What the reader should know.
     pub warnings: Vec<String>,
+    /// What going back leaves as it is, in words.
+    pub kept: Vec<(Address, String)>,
     /// Physical names that resources have or get instead of the declared ones, which others have.
     pub names: BTreeMap<Address, String>,
 }

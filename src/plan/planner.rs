@@ -116,6 +116,7 @@ impl<'a> Planner<'a> {
             clear,
             obstacles,
             warnings,
+            kept: Vec::new(),
             names,
         }
     }
@@ -130,7 +131,8 @@ impl<'a> Planner<'a> {
             },
             Some(live) => self.compared(declared, &wanted, live),
         };
-        self.changes.insert(declared.address.clone(), change);
+        let section = declared.at.split('/').nth(1).map(str::to_owned);
+        self.changes.insert(declared.address.clone(), Change { section, ..change });
     }
 
     fn compared(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
@@ -175,6 +177,15 @@ impl<'a> Planner<'a> {
             self.protect(&change, kind, live, true);
             change.first = Some(if beside { First::New } else { First::Old });
             change.irreversible = irreversible(kind, change.on_delete, change.first);
+        } else {
+            let changed = Changed(change.fields.iter().map(|field| field.at.clone()).collect());
+            let words = |of: &[(&str, &'static str)]| -> Vec<&'static str> {
+                let mut words: Vec<_> = of.iter().filter(|(field, _)| changed.has(field)).map(|(_, words)| *words).collect();
+                words.dedup();
+                words
+            };
+            change.disturbs = words(kind.disturbs);
+            change.irreversible = Some(words(kind.one_way).join("; ")).filter(|words| !words.is_empty());
         }
         change
     }
@@ -191,6 +202,7 @@ impl<'a> Planner<'a> {
         let retained = declared.and_then(|d| d.on_delete).or_else(|| marked(live)) == Some(OnDelete::Retain);
         let action = if retained { Action::Forget } else { Action::Delete };
         let mut change = change(address.clone(), kind, action, reason, Some(live));
+        change.section = declared.and_then(|declared| declared.at.split('/').nth(1)).map(str::to_owned);
         change.on_delete = on_delete;
         if action == Action::Delete {
             change.irreversible = irreversible(kind, on_delete, None);
@@ -244,6 +256,8 @@ pub(super) fn change(address: Address, kind: &Kind, action: Action, reason: Reas
         on_delete: OnDelete::Delete,
         before: live.cloned(),
         unprotect: false,
+        section: None,
+        disturbs: Vec::new(),
         irreversible: None,
         usual_seconds: kind.usual.as_secs(),
     }

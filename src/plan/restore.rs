@@ -66,6 +66,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, T
 pub fn restore(stack: &mut Stack, targets: &BTreeMap<Address, Target>, world: &World, region: &str, account: &str) -> Plan {
     let pair::Paired { live, left_over: doubles, .. } = pair::pair(stack, world);
     follow_the_new(stack, targets, &live);
+    let kept = keep_one_way(stack, &live);
     let paired = pair::Paired { live, left_over: Vec::new(), foreign: Vec::new() };
     let mut planner = Planner::new(&paired, Nulls::Absent, fresh(targets));
     for address in super::order::topological(stack) {
@@ -87,7 +88,26 @@ pub fn restore(stack: &mut Stack, targets: &BTreeMap<Address, Target>, world: &W
         }
         planner.gone(&double, live, None, Reason::Undone);
     }
-    planner.assembled(stack, world, region, account, super::order::Way::Back)
+    let mut plan = planner.assembled(stack, world, region, account, super::order::Way::Back);
+    plan.warnings.extend(kept.iter().map(|(address, words)| format!("`{address}` {words}.")));
+    Plan { kept, ..plan }
+}
+
+/// What AWS does not change back stays as it is. Gives that in words.
+fn keep_one_way(stack: &mut Stack, live: &BTreeMap<Address, &Live>) -> Vec<(Address, String)> {
+    let mut kept = Vec::new();
+    for declared in stack.resources.values_mut() {
+        let Some(live) = live.get(&declared.address) else { continue };
+        for (at, why) in declared.kind.one_way {
+            let (Some(was), Some(is)) = (declared.spec.pointer_mut(at), live.spec.pointer(at)) else { continue };
+            if was != is && !is.is_null() {
+                let field = at.trim_start_matches('/');
+                kept.push((declared.address.clone(), format!("keeps {field} {}: {why}", is.to_string().trim_matches('"'))));
+                *was = is.clone();
+            }
+        }
+    }
+    kept
 }
 
 /// Whether this was left over by a crash, so that it went by another address than its marks have, and has not been deleted.

@@ -115,15 +115,13 @@ impl Ended {
     }
 }
 
-/// What AWS could not give back when it was made anew.
+/// What AWS could not give back.
 fn lost(ended: &Ended) -> Vec<String> {
     let back = match &ended.back {
         Some(Back::Tried(back)) => back.lost.as_slice(),
         _ => &[],
     };
-    let warning = |(address, lost): &(Address, String)| {
-        format!("{} {address} was made anew, and AWS could not give back all it had: {lost}.", Style::Changed.of("warning:"))
-    };
+    let warning = |(address, lost): &(Address, String)| format!("{} {address} {lost}.", Style::Changed.of("warning:"));
     ended.forward.lost.iter().chain(back).map(warning).collect()
 }
 
@@ -132,11 +130,12 @@ fn rolled_back(back: Option<&Back>) -> String {
     let Some(Back::Tried(tried)) = back else { return "Everything is as it was before.".to_owned() };
     let what = counts(tried, &["made again", "changed back", "deleted again", "given up again"]);
     let what = if what.is_empty() { String::new() } else { format!("{} {what}.\n", Style::Changed.of("Rolled back:")) };
+    let everything = if tried.lost.is_empty() { "Everything" } else { "Everything else" };
     let anew: Vec<String> = back.map(Back::made_anew).unwrap_or_default().iter().map(ToString::to_string).collect();
     if anew.is_empty() {
-        return format!("{what}Everything is as it was before.");
+        return format!("{what}{everything} is as it was before.");
     }
-    format!("{what}Everything is as it was before; made anew, because the old one had to go first: {}.", anew.join(", "))
+    format!("{what}{everything} is as it was before; made anew, because the old one had to go first: {}.", anew.join(", "))
 }
 
 /// How many of each op ended well, in these words for create, update, delete and forget.

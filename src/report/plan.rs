@@ -12,6 +12,7 @@ use super::{
 use crate::{
     plan::{Action, By, Change, FieldDiff, First, Plan, Reason, critical_path},
     resource::Tags,
+    sections,
 };
 
 /// What to show.
@@ -19,6 +20,16 @@ use crate::{
 pub struct Show {
     /// Unchanged resources, and every field of what is made.
     pub all: bool,
+}
+
+/// What stands around a change on the screen.
+struct Around<'a> {
+    show: Show,
+    /// Tags that were told of before all changes.
+    shared: TagChanges<'a>,
+    /// The heading above says that these are no longer declared.
+    headed: bool,
+    names: &'a Names,
 }
 
 /// Columns before a field.
@@ -43,9 +54,21 @@ fn write_plan(out: &mut String, plan: &Plan, show: Show, names: &Names) -> std::
             writeln!(out, "      {key}: {old} → {new}")?;
         }
     }
-    let shared = shared.map(|(tags, _)| tags).unwrap_or_default();
+    let mut around = Around { show, shared: shared.map(|(tags, _)| tags).unwrap_or_default(), headed: false, names };
+    let mut sections: BTreeMap<usize, (&str, Vec<&Change>)> = BTreeMap::new();
     for change in plan.changes.iter().filter(|change| show.all || change.action != Action::None) {
-        write_change(out, change, show, &shared, names)?;
+        let (place, name) = section(change);
+        sections.entry(place).or_insert((name, Vec::new())).1.push(change);
+    }
+    let several = sections.len() > 1;
+    for (name, changes) in sections.into_values() {
+        if several {
+            writeln!(out, " {}", Style::Heading.of(name))?;
+            around.headed = name == UNDECLARED;
+        }
+        for change in changes {
+            write_change(out, change, &around)?;
+        }
     }
     writeln!(out)?;
     let summary = plan.summary();
@@ -73,6 +96,19 @@ pub fn notes(plan: &Plan) -> String {
     let _ = write_notes(&mut out, plan);
     out
 }
+
+/// The section that a change stands under, and its place among the sections.
+fn section(change: &Change) -> (usize, &str) {
+    let place = change.section.as_deref().and_then(|section| sections::NAMES.iter().position(|name| *name == section));
+    match (place, change.section.as_deref()) {
+        (Some(place), Some(section)) => (place, section),
+        (_, Some(_)) => (sections::NAMES.len(), "resources"),
+        (_, None) => (sections::NAMES.len() + 1, UNDECLARED),
+    }
+}
+
+/// Heading of what no section declares.
+const UNDECLARED: &str = "no longer declared";
 
 fn write_notes(out: &mut String, plan: &Plan) -> std::fmt::Result {
     for warning in &plan.warnings {
@@ -104,9 +140,10 @@ fn write_path(out: &mut String, usual: Duration, path: &[String]) -> std::fmt::R
 /// Changes alone, whatever they come from.
 pub fn changes(changes: &[Change], names: &Names) -> String {
     let mut out = String::new();
+    let around = Around { show: Show::default(), shared: Vec::new(), headed: false, names };
     for change in changes {
         // Writing to a string cannot fail.
-        let _ = write_change(&mut out, change, Show::default(), &Vec::new(), names);
+        let _ = write_change(&mut out, change, &around);
     }
     out
 }
@@ -155,8 +192,8 @@ fn tag<'a>(tags: &'a Tags, key: &str) -> &'a str {
     tags.get(key).map_or("none", String::as_str)
 }
 
-/// `shared` are tags that were told of before all changes.
-fn write_change(out: &mut String, change: &Change, show: Show, shared: &TagChanges<'_>, names: &Names) -> std::fmt::Result {
+fn write_change(out: &mut String, change: &Change, around: &Around<'_>) -> std::fmt::Result {
+    let names = around.names;
     let (symbol, style) = match change.action {
         Action::None => (" ", Style::Faint),
         Action::Create => ("+", Style::Added),
@@ -167,8 +204,8 @@ fn write_change(out: &mut String, change: &Change, show: Show, shared: &TagChang
     };
     let address = change.address.to_string();
     let tags = tag_changes(change);
-    let is_shared = !tags.is_empty() && tags == *shared;
-    let why = if is_shared && change.fields.is_empty() { "tags, as above".to_owned() } else { why(change) };
+    let is_shared = !tags.is_empty() && tags == around.shared;
+    let why = if is_shared && change.fields.is_empty() { "tags, as above".to_owned() } else { why(change, around.headed) };
     let gap = match address.chars().count() + why.chars().count() + 6 {
         _ if why.is_empty() => "",
         ..=WIDTH => "  ",
@@ -176,7 +213,7 @@ fn write_change(out: &mut String, change: &Change, show: Show, shared: &TagChang
     };
     writeln!(out, "  {} {}{gap}{}", style.of(symbol), style.of(&address), Style::Faint.of(why))?;
     match change.action {
-        Action::Create if !show.all => {
+        Action::Create if !around.show.all => {
             let summary = summary(&change.fields, names);
             if !summary.is_empty() {
                 writeln!(out, "      {}", Style::Faint.of(summary))?;
@@ -185,6 +222,9 @@ fn write_change(out: &mut String, change: &Change, show: Show, shared: &TagChang
         Action::Create | Action::Update | Action::Replace => {
             for field in &change.fields {
                 write_field(out, field, change.action, names)?;
+            }
+            for words in &change.disturbs {
+                writeln!(out, "      {} {words}", Style::Changed.of("disturbs:"))?;
             }
             match is_shared {
                 true if change.fields.is_empty() => {}
@@ -201,7 +241,8 @@ fn write_change(out: &mut String, change: &Change, show: Show, shared: &TagChang
     Ok(())
 }
 
-fn why(change: &Change) -> String {
+/// `headed` says that the heading above says that it is no longer declared.
+fn why(change: &Change, headed: bool) -> String {
     let order = match change.first {
         Some(First::Old) if change.action == Action::Replace => ", the old one goes first",
         Some(First::New) => ", the new one comes first",
@@ -216,9 +257,11 @@ fn why(change: &Change) -> String {
             format!("replaced: {} can't change in place{order}", fields.join(", "))
         }
         Reason::Failed { status } => format!("replaced: AWS reports `{status}`{order}"),
+        Reason::NotDeclared if headed && change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::NotDeclared if change.action == Action::Forget => "no longer declared; stays in AWS".to_owned(),
         Reason::NotDeclared if change.by == Some(By::Outside) => "not declared, made outside".to_owned(),
-        Reason::NotDeclared => "no longer declared".to_owned(),
+        Reason::NotDeclared if headed => String::new(),
+        Reason::NotDeclared => UNDECLARED.to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
         Reason::Undone => "made by what is undone".to_owned(),

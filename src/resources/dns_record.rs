@@ -104,6 +104,10 @@ impl Resource for DnsRecord {
     const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/zone", "/domain"]];
     const PARENT: Option<&'static str> = Some("dns_zone");
     const TAGGABLE: bool = false;
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[
+        ("/values", "resolvers give the old answer until its time to live is over"),
+        ("/alias", "resolvers give the old answer for up to a minute"),
+    ];
     const ACTIONS: Actions =
         Actions::on("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]);
     type Outputs = Outputs;

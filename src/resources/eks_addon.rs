@@ -68,6 +68,8 @@ impl Resource for EksAddon {
     const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/cluster", "/addon"]];
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const USUAL: Duration = Duration::from_secs(30);
+    const DISTURBS: &'static [(&'static str, &'static str)] =
+        &[("/version", "its pods restart"), ("/configuration", "its pods may restart")];
     const ACTIONS: Actions =
         Actions::on("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).more(&[
             Grant::read(&["eks:ListAddons"], On::Arn("eks:cluster/{parent}")),

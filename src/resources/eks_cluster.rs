@@ -173,6 +173,12 @@ impl Resource for EksCluster {
     const NAME: Option<Naming> = Some(Naming { max: 100, lower: false, prefix: "" });
     const USUAL: Duration = Duration::from_secs(540);
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    // https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
+    const ONE_WAY: &'static [(&'static str, &'static str)] = &[
+        ("/version", "AWS takes no Kubernetes version back"),
+        ("/secrets_key", "AWS does not end the encryption of secrets, nor change its key"),
+        ("/authentication_mode", "AWS goes on to access entries, not back"),
+    ];
     const ACTIONS: Actions = Actions::on("eks:cluster/{name}")
         .list(&["eks:ListClusters"])
         .read(&["eks:DescribeCluster"])

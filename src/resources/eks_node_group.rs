@@ -150,6 +150,13 @@ impl Resource for EksNodeGroup {
     const NAME: Option<Naming> = Some(Naming { max: 63, lower: false, prefix: "" });
     const PARENT: Option<&'static str> = Some("eks_cluster");
     const USUAL: Duration = Duration::from_secs(150);
+    // https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[
+        ("/version", "every node is replaced, and its pods move"),
+        ("/release_version", "every node is replaced, and its pods move"),
+        ("/launch_template_version", "every node is replaced, and its pods move"),
+    ];
+    const ONE_WAY: &'static [(&'static str, &'static str)] = &[("/version", "AWS takes no Kubernetes version back")];
     const ACTIONS: Actions = Actions::on("eks:nodegroup/{parent}/*")
         .read(&["eks:DescribeNodegroup"])
         .change(&[

@@ -169,6 +169,16 @@ impl Resource for RdsInstance {
     const DATA: Data = Data::Snapshot;
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
     const AT_ONCE: Option<&'static str> = Some("/apply_immediately");
+    // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.Settings.html
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[
+        ("/class", "the database restarts; with multi_az it fails over"),
+        ("/version", "the database is down while its engine is upgraded"),
+        ("/port", "the database restarts"),
+        ("/parameter_group", "static parameters take effect with the next restart only"),
+        ("/subnet_group", "the database is down while it moves"),
+    ];
+    const ONE_WAY: &'static [(&'static str, &'static str)] =
+        &[("/version", "AWS takes no engine version back"), ("/storage_gib", "storage does not shrink")];
     const ACTIONS: Actions = Actions::on("rds:db:{name}")
         .create(&["rds:CreateDBInstance"])
         .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])

@@ -131,6 +131,7 @@ impl Resource for RouteTable {
     const SERVICE: Service = Service::Ec2;
     const ARN: Option<&'static str> = Some("ec2:route-table/");
     const REPLACE: &'static [&'static str] = &["/vpc"];
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/routes", "connections over a route that changes break off")];
     const ACTIONS: Actions = Actions::on("ec2:route-table/*")
         .list(&["ec2:DescribeRouteTables"])
         .create(&["ec2:CreateRouteTable"])

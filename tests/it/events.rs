@@ -1,4 +1,4 @@
-//! Events of a run as JSON: what is sent is what `docs/json.md` says.
+//! Plans and the events of a run as JSON: what is sent is what `docs/json.md` says.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -61,6 +61,32 @@ fn events_are_as_documented() {
     assert_eq!(runs[1].last().unwrap()["format"], "acme-outputs/1");
     assert!(again.is_empty() && runs[2].len() == 1, "only outputs where there is nothing to do: {:?}", runs[2]);
     assert_eq!(destroyed.last(), Some(&"ended"));
+}
+
+#[test]
+fn a_plan_is_as_documented() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).unwrap();
+    let (_, text) = text.split_once("## A plan").unwrap();
+    let (plan, change) = text.split_once("## Events").unwrap().0.split_once("| Field of a change |").unwrap();
+    // Several fields may share a row.
+    let name = Regex::new(r"`(\w+)`").unwrap();
+    let first = |table: &str| -> BTreeSet<String> {
+        let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next().map(|cell| format!("`{cell}")));
+        cells.flat_map(|cell| name.captures_iter(&cell).map(|field| field[1].to_owned()).collect::<Vec<_>>()).collect()
+    };
+    let keys = |value: &Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
+
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let reference = fs::read_to_string(crate::acme::stack("reference.yaml")).unwrap();
+    let acme = acme.with(&["--env", "production"]);
+    acme.apply(&write(folder.path(), "stack.yaml", &reference));
+    let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
+    let edited = edited.replace("nat: per-az", "nat: single").replace("team: platform", "team: shop").replace(", stock, user]", "]");
+    let plan_now = acme.plan(&write(folder.path(), "stack.yaml", &edited)).0;
+    assert_eq!(keys(&plan_now), first(plan));
+    let seen: BTreeSet<String> = plan_now["changes"].as_array().unwrap().iter().flat_map(keys).collect();
+    assert_eq!(seen, first(change));
 }
 
 #[test]

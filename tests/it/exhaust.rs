@@ -349,11 +349,10 @@ fn exhaust_the_reference_stack() {
     the_reference_stack((4, None));
 }
 
-/// Throttled runs mostly wait, so that more of them go side by side.
 #[test]
 #[ignore = "takes an hour"]
 fn exhaust_the_reference_stack_throttled() {
-    the_reference_stack((8, Some(3)));
+    the_reference_stack((4, Some(3)));
 }
 
 fn the_reference_stack(workers: (usize, Option<usize>)) {

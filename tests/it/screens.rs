@@ -151,6 +151,26 @@ fn runs() {
     insta::assert_snapshot!("run_kept", Shop::new().shown("refuse:3", "apply", SMALL, &["--yes", "--no-rollback"]));
 }
 
+/// Where AWS knows no way back, a run that is rolled back says what stays, and puts back the rest.
+#[test]
+fn what_there_is_no_way_back_from_stays() {
+    let shop = Shop::new();
+    let before = "
+stack: shop
+region: eu-west-1
+network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
+databases:
+  orders: { engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20 }
+";
+    shop.shown("", "apply", before, &["--yes"]);
+    let after = before.replace("db.t4g.medium", "db.t4g.large").replace("storage_gib: 20", "storage_gib: 30");
+    let after = format!("{after}resources:\n  elastic_ip: {{ last: {{ depends_on: [rds_instance.orders] }} }}\n");
+    insta::assert_snapshot!("run_one_way", shop.shown("refuse:2", "apply", &after, &["--yes"]));
+    let kept = before.replace("storage_gib: 20", "storage_gib: 30");
+    let path = write(shop.folder.path(), "shop.yaml", &kept);
+    shop.acme.settled(&path);
+}
+
 #[test]
 fn what_fails_alike_is_told_once() {
     let shop = Shop::new();
