@@ -1,5 +1,6 @@
-//! Every write that a run makes is refused, its answer lost, or acme killed around it: what is there afterwards is what was there before,
-//! or what was asked for, and nothing else. Through the binary, over sockets, against ministack; looked at by boto3.
+//! Every write that a run makes is refused, alone or with all after it, its answer lost, or acme killed around it: what is there
+//! afterwards is what was there before, or what was asked for, and nothing else. Through the binary, over sockets, against ministack;
+//! looked at by boto3.
 //!
 //! `ACME_BINARY=target/release/acme cargo test --test it -- --ignored exhaust --nocapture` does so at every write of the reference
 //! stack's first apply and of five edits, and again with every third call throttled, which takes a while; `EXHAUST=<names with commas>`
@@ -39,10 +40,12 @@ enum Mode {
     Lost,
     KilledBefore,
     KilledAfter,
+    /// It is refused, and so is going back; `rollback` goes on from there.
+    Stuck,
 }
 
 impl Mode {
-    const ALL: [Mode; 4] = [Mode::Refused, Mode::Lost, Mode::KilledBefore, Mode::KilledAfter];
+    const ALL: [Mode; 5] = [Mode::Refused, Mode::Lost, Mode::KilledBefore, Mode::KilledAfter, Mode::Stuck];
 }
 
 /// Which write, counted from 1, and what happens to it.
@@ -119,6 +122,7 @@ impl Place {
         }));
         let trouble = match case.mode {
             Mode::Refused => Trouble::Refuse,
+            Mode::Stuck => Trouble::RefuseOn,
             Mode::Lost => Trouble::Lose,
             Mode::KilledBefore => Trouble::KillBefore(kill),
             Mode::KilledAfter => Trouble::KillAfter(kill),
@@ -136,6 +140,18 @@ impl Place {
                 let forward = done.code == 0 && (case.mode == Mode::Lost || scenario.clears);
                 let ended = if forward { self.expect(&done, 0, &right.after) } else { self.expect(&done, 1, &right.before) };
                 ended.map_err(|wrong| told("the run", wrong)).map(|()| (true, forward))
+            }
+            // Where nothing had to be undone, it is not stuck.
+            Mode::Stuck if done.code == 1 => {
+                self.expect(&done, 1, &right.before).map_err(|wrong| told("the run", wrong)).map(|()| (true, false))
+            }
+            Mode::Stuck => {
+                if done.code != 3 {
+                    return Err(told("the run", format!("it is not left unfinished\n{}", done.screen())));
+                }
+                let proxy = Proxy::start(&self.standin.url, throttled);
+                let done = acme.at(&proxy.url).run("rollback", &scenario.to, &["--yes"]);
+                self.expect(&done, 0, &right.before).map_err(|wrong| told("rollback", wrong)).map(|()| (true, false))
             }
             Mode::KilledBefore | Mode::KilledAfter => {
                 if done.code != -1 {

@@ -28,6 +28,8 @@ pub struct Faults {
 pub enum Trouble {
     /// It is refused for lack of permission, and does not reach the stand-in.
     Refuse,
+    /// So is it, and so is every write after it.
+    RefuseOn,
     /// It is served, but no answer comes back.
     Lose,
     /// The caller is killed before the write reaches the stand-in.
@@ -80,6 +82,8 @@ struct State {
     troubled: Option<String>,
     /// The caller is dead: what it still sent goes nowhere.
     dead: bool,
+    /// Every write is refused from now on.
+    refusing: bool,
     under_way: usize,
     /// What was created, by service: the request parameter (empty: any) and value that name it, and when.
     created: Vec<(String, &'static str, String, Instant)>,
@@ -160,6 +164,8 @@ impl Shared {
                 state.troubled = Some(format!("{service} {action}"));
             }
             state.dead |= matches!(trouble, Some(Trouble::KillBefore(_)));
+            state.refusing |= matches!(trouble, Some(Trouble::RefuseOn));
+            let trouble = trouble.or((counts && state.refusing).then_some(&Trouble::Refuse));
             state.under_way += 1;
             (state.calls, trouble)
         };
@@ -185,7 +191,7 @@ impl Shared {
 
     fn troubled(&self, trouble: &Trouble, service: &str, action: &str, request: &Request) -> std::io::Result<(Response, bool)> {
         match trouble {
-            Trouble::Refuse => return Ok((refusal(service, action), true)),
+            Trouble::Refuse | Trouble::RefuseOn => return Ok((refusal(service, action), true)),
             Trouble::Lose => drop(self.forward(service, action, true, request)?),
             Trouble::KillBefore(kill) => kill.0(),
             Trouble::KillAfter(kill) => {
