@@ -17,7 +17,7 @@ use crate::{
 };
 
 #[derive(Debug, Args)]
-#[command(mut_arg("output", |output| output.value_parser(outputs())))]
+#[command(mut_arg("output", |output| output.value_parser(outputs()).help(OUTPUT)))]
 pub struct Arguments {
     #[command(flatten)]
     target: Target,
@@ -88,6 +88,8 @@ fn print_terraform(plan: &Plan, stack: &Stack) -> Result<()> {
     }
     Ok(())
 }
+
+const OUTPUT: &str = "Text for people, JSON for programs, or Terraform's form for Checkov and its like: `text`, `json` or `terraform`";
 
 /// What every command prints, and what only a plan can be.
 fn outputs() -> impl TypedValueParser<Value = Output> {
