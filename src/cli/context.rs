@@ -221,6 +221,7 @@ impl Context {
                     address: change.address.clone(),
                     message: format!("`{}` ({}) holds {contents}", change.address, live.id),
                     help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
+                    place: None,
                     adoptable: None,
                 });
             }
@@ -232,6 +233,11 @@ impl Context {
             }
         }
         plan.obstacles.extend(obstacles);
+        let source = self.session.source();
+        for obstacle in &mut plan.obstacles {
+            let range = self.session.place(&source, &obstacle.address);
+            obstacle.place = range.map(|range| format!("{}:{}", source.path, source.line(range.start)));
+        }
         Ok(plan)
     }
 }

@@ -188,6 +188,8 @@ pub struct Obstacle {
     pub message: String,
     /// What to do about it.
     pub help: String,
+    /// Where the definition declares the resource, as file and line: `shop.yaml:12`.
+    pub place: Option<String>,
     /// Physical id of what is in the way and could be adopted.
     #[serde(skip)]
     pub adoptable: Option<String>,

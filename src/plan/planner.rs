@@ -60,6 +60,7 @@ fn foreign(foreign: &Foreign) -> Obstacle {
         address: foreign.address.clone(),
         message: format!("`{}` {whose}", foreign.id),
         help: format!("give `{}` another name, or remove the existing one", foreign.address),
+        place: None,
         adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
     }
 }
@@ -78,6 +79,7 @@ fn in_the_way(used: &Change, user: &Change) -> Obstacle {
         address: address.clone(),
         message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", user.address),
         help,
+        place: None,
         adoptable: None,
     }
 }
@@ -225,7 +227,7 @@ impl<'a> Planner<'a> {
             format!("declare `{address}` once more with `{field}: false`, apply that, and remove it then")
         };
         let message = format!("`{address}` ({}) is protected from deletion", live.id);
-        self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, adoptable: None });
+        self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, place: None, adoptable: None });
     }
 
     /// The wanted spec with every reference that is known already, in canonical form.

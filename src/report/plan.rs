@@ -116,6 +116,9 @@ fn write_notes(out: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     for obstacle in &plan.obstacles {
         writeln!(out, "{} {}.", Style::Removed.of(format!("Blocked[{}]:", obstacle.code)), obstacle.message)?;
+        if let Some(place) = &obstacle.place {
+            writeln!(out, "  --> {place}")?;
+        }
         writeln!(out, "  help: {}", obstacle.help)?;
     }
     Ok(())
