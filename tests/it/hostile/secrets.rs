@@ -101,6 +101,7 @@ rds.modify_db_instance(DBInstanceIdentifier=instance['DBInstanceIdentifier'], Ma
         run(&acme, "drift", &edited, &["-o", output]);
         run(&acme, "rehearse", &edited, &["--modes", "refuse", "-o", output]);
     }
+    run(&acme, "plan", &edited, &["-o", "terraform"]).ok();
     for format in ["mermaid", "dot", "html"] {
         run(&acme, "graph", &edited, &["--plan", "--format", format]).ok();
     }
