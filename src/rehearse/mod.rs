@@ -259,9 +259,10 @@ impl Rehearsal {
 
     /// Whether a process ended as it must, and where that is.
     fn verdict(&self, then: Option<Then>, exit: &Exit, after: &Content) -> std::result::Result<Passed, (String, Vec<Difference>)> {
+        let back = content::back(&self.before, after, &exit.content);
         let (wanted, passed): (_, fn(Likeness) -> Passed) = match (&exit.how, then) {
             (How::Done, None | Some(Then::Apply)) => (after, Passed::Forward),
-            (How::RolledBack, None | Some(Then::Rollback)) => (&self.before, Passed::Back),
+            (How::RolledBack, None | Some(Then::Rollback)) => (&back, Passed::Back),
             (how, _) => {
                 let why = match how {
                     How::Stuck(why) => format!("stuck: {why}"),
@@ -269,7 +270,7 @@ impl Rehearsal {
                     How::Done => "it went forward".to_owned(),
                     How::RolledBack => "it went back".to_owned(),
                 };
-                let wanted = if then == Some(Then::Apply) { after } else { &self.before };
+                let wanted = if then == Some(Then::Apply) { after } else { &back };
                 return Err((why, differences(compare(wanted, &exit.content))));
             }
         };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    acme::{Acme, Done},
+    acme::{Acme, Done, binary},
     standin::{self, Kind, Standin},
 };
 
@@ -37,7 +37,7 @@ fn copy() -> tempfile::TempDir {
     for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks")).expect("the stacks").flatten() {
         fs::copy(file.path(), stacks.join(file.file_name())).expect("a copy");
     }
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_acme"), bin.join("acme")).expect("a link");
+    std::os::unix::fs::symlink(std::path::absolute(binary()).expect("a path"), bin.join("acme")).expect("a link");
     folder
 }
 

@@ -161,6 +161,25 @@ fn a_used_one_is_replaced_under_another_name() {
     acme.settled(&write(folder.path(), "stack.yaml", SMALL));
 }
 
+/// What AWS does not change back is no failure of going back, and all else is put back.
+#[test]
+fn what_there_is_no_way_back_from_may_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let before = "
+stack: shop
+region: eu-west-1
+network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
+databases:
+  orders: { engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20 }
+";
+    acme.apply(&write(folder.path(), "stack.yaml", before));
+    let after = before.replace("db.t4g.medium", "db.t4g.large").replace("storage_gib: 20", "storage_gib: 30");
+    let after = format!("{after}resources:\n  elastic_ip: {{ last: {{ depends_on: [rds_instance.orders] }} }}\n");
+    let report = rehearsed(&acme, &write(folder.path(), "stack.yaml", &after), "one way", &[]);
+    assert_eq!(report["irreversible"], json!([{ "address": "rds_instance.orders", "what": "storage does not shrink" }]));
+}
+
 /// AWS would refuse it for as long as anybody waits.
 #[test]
 fn what_must_go_first_but_is_used_blocks_the_plan() {

@@ -5,7 +5,7 @@ use std::process::Command;
 use regex_lite::Regex;
 
 use crate::{
-    acme::{Acme, write},
+    acme::{Acme, binary, write},
     local::screen,
 };
 
@@ -186,7 +186,7 @@ fn what_fails_alike_is_told_once() {
 #[test]
 fn the_help_of_every_command() {
     let help = |arguments: &[&str]| {
-        let run = Command::new(env!("CARGO_BIN_EXE_acme")).args(arguments).arg("--help").env_remove("ACME_BACKEND").output().unwrap();
+        let run = Command::new(binary()).args(arguments).arg("--help").env_remove("ACME_BACKEND").output().unwrap();
         assert!(run.status.success());
         narrow(&String::from_utf8(run.stdout).unwrap()).to_owned()
     };
