@@ -174,7 +174,7 @@ impl Resource for RdsInstance {
         ("/class", "the database restarts; with multi_az it fails over"),
         ("/version", "the database is down while its engine is upgraded"),
         ("/port", "the database restarts"),
-        ("/parameter_group", "static parameters take effect with the next restart only"),
+        ("/parameter_group", "its parameters take effect with the next restart only"),
         ("/subnet_group", "the database is down while it moves"),
     ];
     const ONE_WAY: &'static [(&'static str, &'static str)] =
