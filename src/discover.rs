@@ -1,6 +1,9 @@
 //! Reads everything a stack owns, every type at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -26,6 +29,8 @@ pub struct World {
     pub warnings: Vec<String>,
     /// What a journal knows of what is there.
     pub hints: Hints,
+    /// When reading began: what was made shortly before may not be among it.
+    pub read_at: Option<SystemTime>,
 }
 
 /// What a journal knows beyond the marks. Without it the plan is the same, but for what a crash left unmarked.
@@ -49,7 +54,7 @@ impl World {
 /// # Errors
 /// When a type that the definition uses, or that the index says is there, can't be read.
 pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
-    let mut world = World { hints, ..World::default() };
+    let mut world = World { hints, read_at: Some(SystemTime::now()), ..World::default() };
     match cloud.index(&stack.name, &stack.environment).await {
         Ok(index) => world.index = Some(index),
         Err(error) if error.sort == Sort::Denied && error.code == "NoCredentials" => return Err(error),
@@ -71,7 +76,7 @@ pub async fn discover_afresh(cloud: &Cloud, stack: &Stack, hints: Hints) -> Resu
     // Parents are read for the sake of what lies within them.
     let parents: BTreeSet<&str> = stack.resources.values().filter_map(|d| d.kind.parent).collect();
     let wanted = KINDS.iter().filter(|kind| declared.contains(kind.name) || parents.contains(kind.name)).collect();
-    read_all(cloud, stack, wanted, World { hints, ..World::default() }).await
+    read_all(cloud, stack, wanted, World { hints, read_at: Some(SystemTime::now()), ..World::default() }).await
 }
 
 async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static Kind>, mut world: World) -> Result<World> {

@@ -221,7 +221,7 @@ impl Run {
         let Begin { command, stack, environment, revision, .. } = self.begin.clone();
         // Nobody listens when progress is not shown.
         self.events.send(Event::Began { format: execute::FORMAT, command, stack, environment, revision }).ok();
-        Ok((journal, now()))
+        Ok((journal, milliseconds(SystemTime::now())))
     }
 
     fn hands(&self, journal: &Journal) -> Hands {
@@ -285,7 +285,7 @@ impl Run {
     async fn end(&self, journal: &Journal, began: u64, outcome: Outcome, forward: &execute::Outcome, live: BTreeMap<Address, Live>) {
         let done = forward.done.iter().map(|(address, op)| (op.to_string(), address.clone())).collect();
         let format = FORMAT.to_owned();
-        let revision = Revision { format, begin: self.begin.clone(), began, ended: now(), outcome, done, live };
+        let revision = Revision { format, begin: self.begin.clone(), began, ended: milliseconds(SystemTime::now()), outcome, done, live };
         let ended = async {
             journal.write(Record::End { outcome }).await?;
             self.history.keep(&revision).await
@@ -395,9 +395,12 @@ pub async fn wait_until_visible(cloud: &Cloud, world: &World, touched: &BTreeMap
     let seen: BTreeSet<Address> = world.iter().filter_map(address_of).collect();
     let unseen = touched.iter().filter(|(address, _)| !seen.contains(address));
     let Some(latest) = unseen.filter_map(|(_, touched)| touched.made_at).max() else { return false };
-    let age = Duration::from_millis(now().saturating_sub(latest));
-    let Some(rest) = cloud.lag().checked_sub(age).filter(|rest| !rest.is_zero()) else { return false };
-    tokio::time::sleep(rest).await;
+    // What counts is how old it was when it was looked for; by now it may be visible.
+    let age = |at: SystemTime| Duration::from_millis(milliseconds(at).saturating_sub(latest));
+    if cloud.lag() <= age(world.read_at.unwrap_or_else(SystemTime::now)) {
+        return false;
+    }
+    tokio::time::sleep(cloud.lag().saturating_sub(age(SystemTime::now()))).await;
     true
 }
 
@@ -418,6 +421,6 @@ fn why(forward: &execute::Outcome) -> String {
 }
 
 /// Milliseconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+fn milliseconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,5 +1,18 @@
 //! Crashes in a cloud whose reads lag behind: what a run made is not there to be seen yet when the next one looks.
 
+use std::{
+    fs,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use acme::{
+    cloud::Cloud,
+    discover::World,
+    journal::{replay, touched},
+    local::{Behaviour, Local},
+    run::wait_until_visible,
+};
+
 use super::{Bench, addresses};
 use crate::acme::write;
 
@@ -52,4 +65,23 @@ fn what_aws_refused_to_make_is_not_undone() {
     assert!(done.code == 1 && done.stderr.contains("already exists"), "{}", done.screen());
     assert_eq!(bench.content(), before);
     bench.acme.settled(&bench.before);
+}
+
+/// What was looked for too early is looked for again, however long looking took.
+#[tokio::test]
+async fn a_slow_look_that_began_too_early_does_not_count() {
+    let bench = Bench::lagging();
+    bench.acme.apply(&bench.before);
+    bench.crash("crash-after:3");
+    let touched = touched(&[replay(&fs::read(bench.journal(2)).expect("a journal"))]);
+    let made = touched.values().filter_map(|touched| touched.made_at).max().expect("something was made");
+    let made = UNIX_EPOCH + Duration::from_millis(made);
+    let lag = Duration::from_millis(200);
+    std::thread::sleep((made + 2 * lag).duration_since(SystemTime::now()).unwrap_or_default());
+
+    let behaviour = Behaviour { read_lag: lag, ..Behaviour::default() };
+    let cloud = Cloud::Local(Box::new(Local::behaving(bench.cloud(), "eu-west-1", behaviour).expect("a cloud")));
+    let look = |after: Duration| World { read_at: Some(made + after), ..World::default() };
+    assert!(wait_until_visible(&cloud, &look(lag / 2), &touched).await, "it was not visible when it was looked for");
+    assert!(!wait_until_visible(&cloud, &look(lag), &touched).await, "it would have been seen");
 }
