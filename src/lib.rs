@@ -12,6 +12,7 @@ pub mod history;
 pub mod journal;
 pub mod kind;
 pub mod local;
+mod lock;
 pub mod permissions;
 pub mod plan;
 pub mod rehearse;

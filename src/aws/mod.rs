@@ -123,7 +123,7 @@ impl Aws {
         macro_rules! client {
             ($sdk:ident) => {
                 $sdk::Client::from_conf(
-                    $sdk::config::Builder::from(&config).interceptor(calls.clone()).retry_classifier(unanswered::Unanswered).build(),
+                    $sdk::config::Builder::from(&config).interceptor(calls.clone()).interceptor(unanswered::Unanswered).build(),
                 )
             };
         }
@@ -141,7 +141,7 @@ impl Aws {
             dns_changes: DnsChanges::new(route53.clone()),
             route53,
             s3: {
-                let config = aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone()).retry_classifier(unanswered::Unanswered);
+                let config = aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone()).interceptor(unanswered::Unanswered);
                 aws_sdk_s3::Client::from_conf(match endpoint {
                     // Stand-ins do not serve buckets as host names.
                     Some(_) => config.force_path_style(true).http_client(stand_in::mended(https)).build(),

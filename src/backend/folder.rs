@@ -9,6 +9,7 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{Object, When, Written};
+use crate::lock;
 
 /// A folder.
 #[derive(Clone, Debug)]
@@ -33,9 +34,10 @@ impl Folder {
     pub(super) fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
         let path = self.path.join(key);
         fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(self.path.join("lock"))?;
-        // The lock ends with `lock`.
-        lock.lock()?;
+        let turn = self.path.join("lock");
+        // The lock ends with `held`.
+        let held = OpenOptions::new().create(true).truncate(false).write(true).open(&turn)?;
+        lock::take(&held, &turn, lock::PATIENCE)?;
         let there = self.get(key)?;
         let holds = match (when, &there) {
             (When::Any, _) | (When::Absent, None) => true,

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     aws::{Error, Result, Sort},
-    resources,
+    lock, resources,
 };
 
 /// First line of the file.
@@ -80,7 +80,7 @@ impl Store {
 
     /// Takes the lock and reads what other processes wrote.
     pub fn hold(&mut self) -> Result<Held> {
-        self.lock.lock().map_err(|e| broken(&self.path, e))?;
+        lock::take(&self.lock, &self.path.with_extension("lock"), lock::PATIENCE).map_err(|e| broken(&self.path, e))?;
         let held = Held(self.lock.clone());
         self.refresh()?;
         Ok(held)

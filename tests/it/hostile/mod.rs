@@ -16,6 +16,9 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use acme::local::{Behaviour, Local};
@@ -149,6 +152,15 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success(), "SIG{name} could not be sent");
 }
 
+/// What it said and how it ended. What does not end is a failure of its own, not one of whoever runs the tests.
 fn finished(child: Child) -> Done {
-    Done::of(child.wait_with_output().expect("it ends"))
+    let id = child.id();
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || ended.send(child.wait_with_output()));
+    if let Ok(output) = end.recv_timeout(Duration::from_secs(240)) {
+        return Done::of(output.expect("it ends"));
+    }
+    let killed = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+    let said = end.recv().expect("the thread sends once").map(Done::of).map(|done| done.screen());
+    panic!("it did not end in four minutes (killed: {killed:?}): {said:?}")
 }

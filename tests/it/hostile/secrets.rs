@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path, process::Stdio};
 
+use super::finished;
 use crate::{
     acme::{Acme, Done, write},
     proxy::{Faults, Proxy},
@@ -69,7 +70,7 @@ fn run(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> Done {
     let child = whole.spawn().expect("acme starts");
     let line = fs::read(format!("/proc/{}/cmdline", child.id())).unwrap_or_default();
     clean("the process list", &line);
-    let done = Done::of(child.wait_with_output().expect("it ends"));
+    let done = finished(child);
     clean(command, done.screen().as_bytes());
     done
 }

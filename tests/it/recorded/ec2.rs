@@ -70,6 +70,27 @@ fn a_busy_service_is_asked_again() {
     assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.screen());
 }
 
+/// What a service or a load balancer in front of it says when it breaks down need not be in its language.
+#[test]
+fn a_read_that_fails_inside_the_service_is_asked_again() {
+    let broken = |status| (status, "<html><body>sorry".to_owned());
+    let endpoint = Script::new().on("DescribeSubnets", [broken(500), broken(502), subnets(&[a(), b()], "")]).start(SUBNETS);
+    let done = endpoint.run("plan", &["--detailed-exitcode", "--stats"]);
+    assert_eq!(done.code, 0, "{}", done.screen());
+    assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.screen());
+}
+
+/// A write may have been served all the same: it is looked for, not made again.
+#[test]
+fn a_write_that_fails_inside_the_service_is_looked_for() {
+    let endpoint = Script::new()
+        .on("DescribeSubnets", [subnets(&[a()], ""), subnets(&[a(), b()], "")])
+        .on("CreateSubnet", [(500, "<html><body>sorry".to_owned())])
+        .start(SUBNETS);
+    endpoint.run("apply", &["--yes"]).ok();
+    assert_eq!(endpoint.writes(), ["500 CreateSubnet"]);
+}
+
 #[test]
 fn what_is_in_use_is_asked_again_until_it_is_free() {
     let in_use = ec2_refused(400, "DependencyViolation", "The subnet 'subnet-1' has dependencies and cannot be deleted.");
