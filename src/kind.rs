@@ -11,6 +11,7 @@ use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags::Retag},
     permissions::Actions,
     resource::{Changed, Cx, Data, Naming, Observed, Phase, Problem, Resource, Tags},
+    types::OneWay,
 };
 
 /// A resource type as the engine sees it.
@@ -52,7 +53,7 @@ pub struct Kind {
     /// See [`Resource::DISTURBS`].
     pub disturbs: &'static [(&'static str, &'static str)],
     /// See [`Resource::ONE_WAY`].
-    pub one_way: &'static [(&'static str, &'static str)],
+    pub one_way: &'static [OneWay],
     /// See [`Resource::HELD`].
     pub held: bool,
     /// JSON schema of the spec.

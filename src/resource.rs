@@ -14,6 +14,7 @@ use crate::{
         tags::{self, Retag},
     },
     permissions::Actions,
+    types::OneWay,
 };
 
 /// Tags of a resource, acme's marks among them.
@@ -64,8 +65,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const AT_ONCE: Option<&'static str> = None;
     /// What a change in place disturbs, in words, by field.
     const DISTURBS: &'static [(&'static str, &'static str)] = &[];
-    /// Fields that AWS changes one way only, and why there is no way back, in words: going back leaves them as they are.
-    const ONE_WAY: &'static [(&'static str, &'static str)] = &[];
+    /// Fields that AWS changes one way only.
+    const ONE_WAY: &'static [OneWay] = &[];
     /// Whether AWS refuses to delete one while another resource refers to it.
     const HELD: bool = true;
     /// What others may read as `{{ type.name.output }}`, besides `id`. A field `arn`, where there is one, is the ARN.

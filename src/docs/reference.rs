@@ -15,6 +15,7 @@ use crate::{
     report::duration,
     resources::KINDS,
     sections::form::{Form, Part, SECTIONS, Section},
+    types::OneWay,
 };
 
 /// Every page by its file name.
@@ -45,8 +46,8 @@ fn type_page(kind: &Kind) -> String {
     for (field, words) in kind.disturbs {
         facts.push(format!("Changing `{}` disturbs: {words}.", field.trim_start_matches('/')));
     }
-    for (field, words) in kind.one_way {
-        facts.push(format!("A change of `{}` cannot be undone: {words}.", field.trim_start_matches('/')));
+    for OneWay { field, why, .. } in kind.one_way {
+        facts.push(format!("A change of `{}` cannot be undone: {why}.", field.trim_start_matches('/')));
     }
     let (choices, default) = fates(kind);
     if !choices.is_empty() {

@@ -11,7 +11,7 @@ use crate::{
     resource::{Changed, Data, OnDelete, Phase},
     resources,
     stack::{Address, Declared, Stack},
-    types::expression,
+    types::{OneWay, Refused, expression},
 };
 
 /// Compares the definition with what is there. Pure: makes no call, reads no clock.
@@ -82,6 +82,31 @@ fn in_the_way(used: &Change, user: &Change) -> Obstacle {
         place: None,
         adoptable: None,
     }
+}
+
+/// A change that AWS would refuse, because the field goes one way only.
+fn no_way_back(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
+    let FieldDiff { before, after, .. } = change.fields.iter().find(|field| field.at == one_way.field)?;
+    let (field, address) = (one_way.field.trim_start_matches('/'), &change.address);
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let (from, to) = (plain(before), plain(after));
+    let (message, help) = match one_way.refuses(before, after)? {
+        Refused::Back => (
+            format!("`{address}` can't go from {field} {from} to {to}: {}", one_way.why),
+            format!("leave `{field}` at {from}, or declare a new resource beside it"),
+        ),
+        Refused::TooFar(next) => (
+            format!("`{address}` can't go from {field} {from} to {to} at once: AWS takes one minor version at a time"),
+            format!("set `{field}` to {next} and apply that first"),
+        ),
+    };
+    Some(Obstacle { code: "one-way", address: address.clone(), message, help, place: None, adoptable: None })
+}
+
+fn unrepeated(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut words: Vec<_> = words.collect();
+    words.dedup();
+    words
 }
 
 /// What is planned so far.
@@ -181,13 +206,11 @@ impl<'a> Planner<'a> {
             change.irreversible = irreversible(kind, change.on_delete, change.first);
         } else {
             let changed = Changed(change.fields.iter().map(|field| field.at.clone()).collect());
-            let words = |of: &[(&str, &'static str)]| -> Vec<&'static str> {
-                let mut words: Vec<_> = of.iter().filter(|(field, _)| changed.has(field)).map(|(_, words)| *words).collect();
-                words.dedup();
-                words
-            };
-            change.disturbs = words(kind.disturbs);
-            change.irreversible = Some(words(kind.one_way).join("; ")).filter(|words| !words.is_empty());
+            let disturbs = kind.disturbs.iter().filter(|(field, _)| changed.has(field)).map(|(_, words)| *words);
+            change.disturbs = unrepeated(disturbs);
+            let one_way: Vec<&OneWay> = kind.one_way.iter().filter(|one_way| changed.has(one_way.field)).collect();
+            change.irreversible = Some(unrepeated(one_way.iter().map(|one_way| one_way.why)).join("; ")).filter(|words| !words.is_empty());
+            self.obstacles.extend(one_way.into_iter().filter_map(|one_way| no_way_back(&change, one_way)));
         }
         change
     }

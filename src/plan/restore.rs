@@ -12,7 +12,7 @@ use crate::{
     resource::{Phase, Tags},
     resources,
     stack::{Address, Declared, Stack},
-    types::expression,
+    types::{OneWay, expression},
 };
 
 /// What shall stand at an address again.
@@ -98,7 +98,7 @@ fn keep_one_way(stack: &mut Stack, live: &BTreeMap<Address, &Live>) -> Vec<(Addr
     let mut kept = Vec::new();
     for declared in stack.resources.values_mut() {
         let Some(live) = live.get(&declared.address) else { continue };
-        for (at, why) in declared.kind.one_way {
+        for OneWay { field: at, why, .. } in declared.kind.one_way {
             let (Some(was), Some(is)) = (declared.spec.pointer_mut(at), live.spec.pointer(at)) else { continue };
             if was != is && !is.is_null() {
                 let field = at.trim_start_matches('/');

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::{aws::ADDRESS, resources, types::expression};
+use crate::{
+    aws::ADDRESS,
+    resources,
+    types::{OneWay, expression},
+};
 
 /// What a simulated cloud holds: [`crate::local::Local::dump`].
 pub type Content = BTreeMap<String, Value>;
@@ -78,7 +82,7 @@ pub fn back(before: &Content, after: &Content, found: &Content) -> Content {
     let mut back = before.clone();
     for (key, value) in &mut back {
         let kind = key.split_once('/').and_then(|(kind, _)| resources::kind(kind));
-        for (at, _) in kind.into_iter().flat_map(|kind| kind.one_way) {
+        for OneWay { field: at, .. } in kind.into_iter().flat_map(|kind| kind.one_way) {
             let made = |content: &Content| content.get(key).and_then(|value| value["spec"].pointer(at)).cloned();
             if let (Some(left), Some(field)) =
                 (made(found).filter(|left| made(after).as_ref() == Some(left)), value["spec"].pointer_mut(at))

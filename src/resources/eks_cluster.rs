@@ -23,7 +23,7 @@ use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Problem, Resource},
-    types::{ArnRef, Cidr, Ref, ids},
+    types::{ArnRef, Cidr, OneWay, Ref, Way, ids},
 };
 
 /// A Kubernetes control plane.
@@ -174,10 +174,14 @@ impl Resource for EksCluster {
     const USUAL: Duration = Duration::from_secs(540);
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
     // https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
-    const ONE_WAY: &'static [(&'static str, &'static str)] = &[
-        ("/version", "AWS takes no Kubernetes version back"),
-        ("/secrets_key", "AWS does not end the encryption of secrets, nor change its key"),
-        ("/authentication_mode", "AWS goes on to access entries, not back"),
+    const ONE_WAY: &'static [OneWay] = &[
+        OneWay { field: "/version", why: "AWS takes no Kubernetes version back", way: Way::NextMinor },
+        OneWay { field: "/secrets_key", why: "AWS does not end the encryption of secrets, nor change its key", way: Way::Once },
+        OneWay {
+            field: "/authentication_mode",
+            why: "AWS goes on to access entries, not back",
+            way: Way::Through(&["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]),
+        },
     ];
     const ACTIONS: Actions = Actions::on("eks:cluster/{name}")
         .list(&["eks:ListClusters"])

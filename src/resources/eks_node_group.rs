@@ -27,7 +27,7 @@ use crate::{
     aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Problem, Resource},
-    types::{ArnRef, Ref, ids},
+    types::{ArnRef, OneWay, Ref, Way, ids},
 };
 
 /// Worker nodes of a cluster.
@@ -156,7 +156,7 @@ impl Resource for EksNodeGroup {
         ("/release_version", "every node is replaced, and its pods move"),
         ("/launch_template_version", "every node is replaced, and its pods move"),
     ];
-    const ONE_WAY: &'static [(&'static str, &'static str)] = &[("/version", "AWS takes no Kubernetes version back")];
+    const ONE_WAY: &'static [OneWay] = &[OneWay { field: "/version", why: "AWS takes no Kubernetes version back", way: Way::Up }];
     const ACTIONS: Actions = Actions::on("eks:nodegroup/{parent}/*")
         .read(&["eks:DescribeNodegroup"])
         .change(&[

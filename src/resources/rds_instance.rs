@@ -20,7 +20,7 @@ use crate::{
     aws::{Aws, Error, Result, Scope, Service, tags, text},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Problem, Resource},
-    types::{ArnRef, Ref, ids},
+    types::{ArnRef, OneWay, Ref, Way, ids},
 };
 
 /// A PostgreSQL, MySQL or MariaDB database. RDS makes the master password and keeps it in Secrets Manager: there is no field for it.
@@ -177,8 +177,10 @@ impl Resource for RdsInstance {
         ("/parameter_group", "its parameters take effect with the next restart only"),
         ("/subnet_group", "the database is down while it moves"),
     ];
-    const ONE_WAY: &'static [(&'static str, &'static str)] =
-        &[("/version", "AWS takes no engine version back"), ("/storage_gib", "storage does not shrink")];
+    const ONE_WAY: &'static [OneWay] = &[
+        OneWay { field: "/version", why: "AWS takes no engine version back", way: Way::Up },
+        OneWay { field: "/storage_gib", why: "storage does not shrink", way: Way::Up },
+    ];
     const ACTIONS: Actions = Actions::on("rds:db:{name}")
         .create(&["rds:CreateDBInstance"])
         .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])

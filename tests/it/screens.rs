@@ -121,6 +121,26 @@ databases:
     insta::assert_snapshot!("plan_protected", shop.shown("", "destroy", text, &["--yes"]));
 }
 
+#[test]
+fn what_aws_does_not_change_back_blocks_the_plan() {
+    let shop = Shop::new();
+    let text = |version: &str, mode: &str, storage: u32| {
+        format!(
+            "
+stack: shop
+region: eu-west-1
+network: {{ cidr: 10.0.0.0/16, zones: 2, nat: single }}
+cluster: {{ version: '{version}', authentication_mode: {mode}, node_groups: {{ main: {{ instance_types: [m7g.large], min: 1, max: 3 }} }} }}
+databases:
+  orders: {{ engine: postgres, version: '16', class: db.t4g.medium, storage_gib: {storage} }}
+"
+        )
+    };
+    shop.shown("", "apply", &text("1.33", "API", 50), &["--yes"]);
+    insta::assert_snapshot!("plan_one_way", shop.shown("", "plan", &text("1.32", "API_AND_CONFIG_MAP", 20), &[]));
+    insta::assert_snapshot!("plan_two_minor_versions", shop.shown("", "plan", &text("1.35", "API", 50), &[]));
+}
+
 const SMALL: &str = "
 stack: shop
 region: eu-west-1
