@@ -29,7 +29,7 @@ pub enum Sort {
 
 /// An answer that is not success.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{code}: {message}{}", request_id.as_ref().map(|id| format!(" (request {id})")).unwrap_or_default())]
+#[error("{code}: {}", self.without_code())]
 pub struct Error {
     /// What it means to the engine.
     pub sort: Sort,
@@ -42,6 +42,13 @@ pub struct Error {
 }
 
 impl Error {
+    /// AWS's message and request id.
+    pub fn without_code(&self) -> String {
+        match &self.request_id {
+            Some(id) => format!("{} (request {id})", self.message),
+            None => self.message.clone(),
+        }
+    }
     /// An error that did not come from AWS's answer.
     pub fn new(sort: Sort, code: &str, message: impl Into<String>) -> Error {
         Error { sort, code: code.to_owned(), message: message.into(), request_id: None }
@@ -49,7 +56,8 @@ impl Error {
     /// What AWS says of one part within an answer that is a success as a whole (`Unsuccessful`).
     pub fn from_code(code: &str, message: impl Into<String>) -> Error {
         let message = message.into();
-        Error::new(sort(400, code, &message), code, message)
+        let status = code.strip_prefix("Http").and_then(|status| status.parse().ok()).unwrap_or(400);
+        Error::new(sort(status, code, &message), code, message)
     }
     /// AWS's answer lacks a field that its documentation promises.
     pub fn missing(field: &str) -> Error {
@@ -219,7 +227,11 @@ where
         // Some answers carry their meaning in the status alone.
         let status = service.raw().status().as_u16();
         let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
-        let message = meta.message().map_or_else(|| causes(service.err()), str::to_owned);
+        let message = match (meta.message(), meta.code()) {
+            (Some(message), _) => message.to_owned(),
+            (None, Some(_)) => causes(service.err()),
+            (None, None) => format!("the answer has status {status} and gives no reason"),
+        };
         let request_id = meta.extra("aws_request_id").map(Into::into);
         Error { sort: sort(status, &code, &message), request_id, code, message }
     }

@@ -3,6 +3,7 @@
 mod batch;
 mod calls;
 mod error;
+mod https;
 mod read;
 mod scope;
 mod stand_in;
@@ -13,7 +14,6 @@ mod words;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 pub use batch::DnsChanges;
@@ -96,9 +96,7 @@ impl Aws {
         let endpoint = settings.endpoint_url.or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()).filter(|url| !url.is_empty());
         let calls = Calls::new(endpoint.is_none());
         let lag = if endpoint.is_none() { SEEN_BY } else { SEEN_BY_STAND_IN };
-        let https = settings
-            .http_client
-            .unwrap_or_else(|| aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https());
+        let https = settings.http_client.map_or_else(https::client, Ok)?;
         let https = calls.through(https);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https.clone())

@@ -1,19 +1,13 @@
 //! `acme explain`.
 
-use super::{DONE, FAILED};
+use super::{DONE, refusal::refuse};
 use crate::{docs::codes, report, stack::suggestion};
 
-pub fn run(code: &str) -> u8 {
-    match codes::explain(code) {
-        Some(text) => {
-            report::data(&text);
-            DONE
-        }
-        None => {
-            let known: Vec<&str> = codes::all().map(|(code, _)| code).collect();
-            let help = suggestion(code, "codes", known);
-            report::talk(&format!("error: there is no code `{code}`\n  help: {help}"));
-            FAILED
-        }
-    }
+pub fn run(code: &str) -> anyhow::Result<u8> {
+    let Some(text) = codes::explain(code) else {
+        let help = suggestion(code, "codes", codes::all().map(|(code, _)| code).collect::<Vec<_>>());
+        refuse!("unknown-code", "there is no code `{code}`\n  help: {help}");
+    };
+    report::data(&text);
+    Ok(DONE)
 }

@@ -235,7 +235,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Rehearse(arguments) => rehearse::run(&arguments).await,
         Command::Show(arguments) => show::run(&arguments).await,
         Command::Graph(arguments) => graph::run(&arguments).await,
-        Command::Explain { code } => Ok(explain::run(&code)),
+        Command::Explain { code } => explain::run(&code),
         Command::Schema => Ok(schema::run()),
         Command::Docs { out } => docs::run(&out),
         Command::Completions { shell } => shell::completions(shell),
@@ -247,7 +247,7 @@ pub async fn run(cli: Cli) -> ExitCode {
     match ended {
         Ok(code) => code.into(),
         Err(error) => {
-            report::talk(&format!("{} {error:#}", report::Style::Removed.of(refusal::label(&error))));
+            report::talk(&format!("{} {}", report::Style::Removed.of(refusal::label(&error)), refusal::text(&error)));
             let answered = error.chain().find_map(|cause| cause.downcast_ref::<crate::aws::Error>());
             if let Some(help) = answered.and_then(report::remedy::general) {
                 report::talk(&format!("  help: {help}"));

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::{DONE, FAILED, Global, Output, Target, context::Context};
+use super::{DONE, Global, Output, Target, context::Context, refusal::refuse};
 use crate::{
     discover::address_of,
     kind::Live,
@@ -40,8 +40,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         Some(value) => report::data(&format!("{value}\n")),
         None => {
             let names: Vec<&str> = values.keys().map(String::as_str).collect();
-            report::talk(&format!("error: there is no output `{name}`; there are: {}", names.join(", ")));
-            return Ok(FAILED);
+            refuse!("unknown-output", "there is no output `{name}`; there are: {}", names.join(", "));
         }
     }
     Ok(DONE)

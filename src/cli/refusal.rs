@@ -1,5 +1,7 @@
 //! What a command refuses, each with a code that `acme explain` knows.
 
+use crate::aws::Error;
+
 /// A refusal; nothing was done.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -18,8 +20,25 @@ macro_rules! refuse {
 }
 pub(super) use refuse;
 
-/// `error:`, or `error[code]:` where one of the causes has a code.
+/// The code of what a command ended with: a refusal's, AWS's, or `file` where the system says no.
+fn code(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|cause| {
+        let refused = || Some(cause.downcast_ref::<Refusal>()?.code);
+        let answered = || Some(cause.downcast_ref::<Error>()?.code.as_str());
+        refused().or_else(answered).or_else(|| cause.is::<std::io::Error>().then_some("file"))
+    })
+}
+
+/// `error:`, or `error[code]:` where there is a code.
 pub fn label(error: &anyhow::Error) -> String {
-    let code = error.chain().find_map(|cause| Some(cause.downcast_ref::<Refusal>()?.code));
-    code.map_or_else(|| "error:".to_owned(), |code| format!("error[{code}]:"))
+    code(error).map_or_else(|| "error:".to_owned(), |code| format!("error[{code}]:"))
+}
+
+/// What went wrong, without the code.
+pub fn text(error: &anyhow::Error) -> String {
+    let told = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Error>() {
+        Some(answer) => answer.without_code(),
+        None => cause.to_string(),
+    };
+    error.chain().map(told).collect::<Vec<_>>().join(": ")
 }

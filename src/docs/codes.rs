@@ -119,7 +119,7 @@ mod tests {
         let sorts =
             [Sort::Gone, Sort::NotYet, Sort::Throttled, Sort::Conflict, Sort::Exists, Sort::Denied, Sort::Unreachable, Sort::Refused];
         let outcomes = [Outcome::Done, Outcome::RolledBack, Outcome::Kept, Outcome::Stuck];
-        let others = sorts.map(of_sort).into_iter().chain(outcomes.map(of_outcome)).chain(["NoCredentials"]);
+        let others = sorts.map(of_sort).into_iter().chain(outcomes.map(of_outcome)).chain(["NoCredentials", "LocalState", "file"]);
         let known: BTreeSet<&str> = found.iter().map(String::as_str).chain(others).collect();
         let unused: Vec<_> = explained.iter().filter(|code| !known.contains(*code)).collect();
         assert!(unused.is_empty(), "no source has these: {unused:?}");

@@ -74,6 +74,7 @@ impl Resource for DnsZone {
     const WANTED: Option<&'static str> = Some("/domain");
     const REPLACE: &'static [&'static str] = &["/domain", "/private", "/delegation_set"];
     const TAGS_ON_CREATE: bool = false;
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/vpcs", "a VPC that is left out no longer resolves its names")];
     const ACTIONS: Actions = Actions::on("route53:hostedzone/*")
         .list(&["route53:ListHostedZones"])
         .read(&["route53:GetHostedZone", "route53:ListTagsForResource", "route53:ListTagsForResources"])

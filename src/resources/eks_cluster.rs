@@ -173,6 +173,12 @@ impl Resource for EksCluster {
     const NAME: Option<Naming> = Some(Naming { max: 100, lower: false, prefix: "" });
     const USUAL: Duration = Duration::from_secs(540);
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[
+        ("/version", "its API may answer slowly for minutes; nodes and add-ons keep their versions"),
+        ("/endpoint_public", "its API is reached from elsewhere than before"),
+        ("/endpoint_private", "its API is reached from elsewhere than before"),
+        ("/public_access_cidrs", "its API is reached from elsewhere than before"),
+    ];
     // https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
     const ONE_WAY: &'static [OneWay] = &[
         OneWay { field: "/version", why: "AWS takes no Kubernetes version back", way: Way::NextMinor },

@@ -124,6 +124,7 @@ impl Resource for KmsKey {
     const ARN: Option<&'static str> = Some("kms:key/");
     const DATA: Data = Data::Window;
     const HELD: bool = false;
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/enabled", "while it is disabled, what it encrypted can't be read")];
     const ACTIONS: Actions = Actions::on("kms:key/*")
         .list(&["kms:ListAliases", "kms:ListKeys"])
         .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])

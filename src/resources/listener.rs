@@ -67,6 +67,7 @@ impl Resource for Listener {
     const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/load_balancer", "/port"]];
     const PARENT: Option<&'static str> = Some("load_balancer");
     const ARN: Option<&'static str> = Some("elasticloadbalancing:listener/");
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/port", "who uses the old port is no longer answered")];
     const ACTIONS: Actions = Actions::on("elasticloadbalancing:listener/*/{parent}/*")
         .list(&["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTags"])
         .change(&["elasticloadbalancing:CreateRule", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:ModifyListener"])

@@ -127,6 +127,7 @@ impl Resource for LoadBalancer {
     const ARN: Option<&'static str> = Some("elasticloadbalancing:loadbalancer/");
     const USUAL: std::time::Duration = std::time::Duration::from_secs(150);
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/subnets", "a zone that is left out gets no more requests")];
     const ACTIONS: Actions = Actions::on("elasticloadbalancing:loadbalancer/*/{name}/*")
         .list(&[
             "elasticloadbalancing:DescribeLoadBalancerAttributes",

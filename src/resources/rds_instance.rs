@@ -159,6 +159,9 @@ pub struct Outputs {
     pub hosted_zone_id: Option<String>,
 }
 
+/// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
+const SLOWER: &str = "its storage is slower for hours, and can't be changed again for six";
+
 impl Resource for RdsInstance {
     const TYPE: &'static str = "rds_instance";
     const SERVICE: Service = Service::Rds;
@@ -176,6 +179,10 @@ impl Resource for RdsInstance {
         ("/port", "the database restarts"),
         ("/parameter_group", "its parameters take effect with the next restart only"),
         ("/subnet_group", "the database is down while it moves"),
+        ("/storage_gib", SLOWER),
+        ("/storage_type", SLOWER),
+        ("/iops", SLOWER),
+        ("/multi_az", "writes are slower while the standby is filled"),
     ];
     const ONE_WAY: &'static [OneWay] = &[
         OneWay { field: "/version", why: "AWS takes no engine version back", way: Way::Up },

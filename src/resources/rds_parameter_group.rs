@@ -73,6 +73,8 @@ impl Resource for RdsParameterGroup {
     const REPLACE: &'static [&'static str] = &["/name", "/family", "/description"];
     const NAME: Option<Naming> = Some(Naming { max: 255, lower: true, prefix: "" });
     const ARN: Option<&'static str> = Some("rds:pg:");
+    const DISTURBS: &'static [(&'static str, &'static str)] =
+        &[("/parameters", "static parameters take effect with the next restart only")];
     const ACTIONS: Actions = Actions::on("rds:pg:{name}")
         .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
         .create(&["rds:CreateDBParameterGroup"])

@@ -110,6 +110,10 @@ impl Resource for VpcEndpoint {
     const ARN: Option<&'static str> = Some("ec2:vpc-endpoint/");
     const REPLACE: &'static [&'static str] = &["/vpc", "/service", "/type"];
     const USUAL: Duration = Duration::from_secs(60);
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[
+        ("/subnets", "connections through a subnet that is left out break off"),
+        ("/private_dns", "names of the service resolve to other addresses"),
+    ];
     const ACTIONS: Actions = Actions::on("ec2:vpc-endpoint/*")
         .list(&["ec2:DescribeVpcEndpoints"])
         .create(&["ec2:CreateVpcEndpoint"])

@@ -5,6 +5,7 @@ mod acme;
 mod backend;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod browser;
+mod connection;
 mod docs;
 mod events;
 mod exhaust;
