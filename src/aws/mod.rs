@@ -13,7 +13,7 @@ mod words;
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 pub use batch::DnsChanges;
@@ -27,6 +27,8 @@ pub use words::{partition, text, word};
 /// EC2 and IAM show what was made within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const SEEN_BY: Duration = Duration::from_secs(15);
+/// A program that gives credentials may ask for a second factor; the SDK alone would wait five seconds. A call as a whole has a minute.
+const SIGN_IN: Duration = Duration::from_secs(50);
 /// A stand-in shows it at once, or is made to lag by a few seconds.
 const SEEN_BY_STAND_IN: Duration = Duration::from_secs(3);
 
@@ -100,6 +102,7 @@ impl Aws {
         let https = calls.through(https);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https.clone())
+            .identity_cache(IdentityCache::lazy().load_timeout(SIGN_IN).build())
             .retry_config(RetryConfig::standard().with_max_attempts(10).with_initial_backoff(Duration::from_millis(200)))
             .timeout_config(
                 TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(Duration::from_secs(60)).build(),

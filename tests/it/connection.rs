@@ -80,7 +80,8 @@ fn credentials_come_from_a_program_where_the_profile_says_so() {
         "credentials.json",
         r#"{ "Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "PLANTED", "SessionToken": "token-of-the-program" }"#,
     );
-    let profile = format!("[profile shop]\ncredential_process = cat {}\n", given.display());
+    // Who is asked for a second factor takes a while.
+    let profile = format!("[profile shop]\ncredential_process = sleep 6 && cat {}\n", given.display());
     let config = write(folder.path(), "config", &profile).display().to_string();
     let variables =
         [("AWS_CONFIG_FILE", config.as_str()), ("AWS_PROFILE", "shop"), ("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
