@@ -148,6 +148,13 @@ fn every_third_call_is_throttled() {
 }
 
 #[test]
+fn every_third_call_is_not_answered_if_it_reads() {
+    let standin = Standin::start(Kind::Ministack);
+    let proxy = Proxy::start(&standin.url, Faults { broken_read_every: Some(3), ..Faults::default() });
+    through(&standin, &proxy);
+}
+
+#[test]
 fn reads_lag_behind_writes() {
     let standin = Standin::start(Kind::Ministack);
     let lag = [("ec2", Duration::from_secs(2)), ("iam", Duration::from_secs(8))].into();

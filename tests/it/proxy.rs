@@ -15,6 +15,8 @@ use crate::wire::{Request, Response, Server, ec2_error, form, header, json_error
 pub struct Faults {
     /// Every n-th call is refused with the service's throttling code.
     pub throttle_every: Option<usize>,
+    /// Every n-th call, if it reads, finds the service broken down or is not answered at all, in turn.
+    pub broken_read_every: Option<usize>,
     /// From the n-th call on the credentials have expired.
     pub expire_from: Option<usize>,
     /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
@@ -181,6 +183,12 @@ impl Shared {
     }
 
     fn untroubled(&self, calls: usize, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<(Response, bool)> {
+        if let Some(every) = self.faults.broken_read_every.filter(|every| !write && calls.is_multiple_of(*every)) {
+            return match (calls / every).is_multiple_of(2) {
+                true => Ok((Response { status: 502, headers: Vec::new(), body: b"<html>Bad Gateway".to_vec() }, true)),
+                false => Err(ErrorKind::ConnectionAborted.into()),
+            };
+        }
         let throttled = self.faults.throttle_every.filter(|n| calls.is_multiple_of(*n)).map(|_| throttling(service));
         let expired = self.faults.expire_from.filter(|n| calls >= *n).map(|_| expired(service));
         match expired.or(throttled).or_else(|| self.unknown(service, action, request)).or_else(|| self.past(service, write, request)) {
