@@ -137,6 +137,10 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
     if code == "InvalidRequestException" && message.contains("not in ACTIVE status") {
         return Sort::Conflict;
     }
+    // What EKS sometimes says instead of ResourceNotFoundException.
+    if code == "ClientException" && message.contains("No cluster found") {
+        return Sort::Gone;
+    }
     if code == "OperationNotPermitted" && PASSING.iter().any(|text| message.contains(text)) {
         return Sort::Conflict;
     }
@@ -277,6 +281,8 @@ mod tests {
             (409, "ResourceInUseException", "Cannot LoggingUpdate because cluster a currently has update b in progress", Sort::Conflict),
             (409, "ResourceInUseException", "NodeGroup already exists with name a and cluster name b", Sort::Exists),
             (404, "ResourceNotFoundException", "No cluster found for name: a.", Sort::Gone),
+            (400, "ClientException", "No cluster found for name: a.", Sort::Gone),
+            (400, "ClientException", "An error occurred", Sort::Refused),
             (503, "ServiceUnavailableException", "Updates in the cell are disabled", Sort::Unreachable),
             (500, "ServerException", "", Sort::Unreachable),
             (503, "RequestLimitExceeded", "Request limit exceeded.", Sort::Throttled),

@@ -118,13 +118,16 @@ impl Resource for EksAccessEntry {
 
     /// Tags come only with the details. Entries EKS made for node roles and the cluster's creator carry no marks and are left out.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let list = |cluster: &str| aws.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send().try_collect();
+        let list = |cluster: &str| {
+            let pages = aws.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send();
+            async { none_in_config_map(pages.try_collect().await) }
+        };
         each(of_clusters(scope, list).await?, |(cluster, principal)| async move {
             let reply = found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
             let entry = reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&tags::from_map(entry.tags.as_ref())));
             let Some(entry) = entry else { return Ok(None) };
             // AWS refuses to list the policies of entries that cannot have any.
-            let policies = if entry.r#type().is_none_or(|kind| kind == "STANDARD") {
+            let policies = if entry.r#type().is_none_or(|kind| ["STANDARD", "EC2"].contains(&kind)) {
                 let pages = aws.eks.list_associated_access_policies().cluster_name(&cluster).principal_arn(&principal);
                 found(pages.into_paginator().items().send().try_collect().await)?.unwrap_or_default()
             } else {
@@ -185,8 +188,12 @@ impl Resource for EksAccessEntry {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.kind != AccessEntryType::Standard && !(self.policies.is_empty() && self.kubernetes_groups.is_empty()) {
-            problems.push(Problem::new("/type", "only `STANDARD` entries can have `policies` and `kubernetes_groups`"));
+        if self.kind != AccessEntryType::Standard && !self.kubernetes_groups.is_empty() {
+            problems.push(Problem::new("/type", "only `STANDARD` entries can have `kubernetes_groups`"));
+        }
+        // Nodes of EKS Auto Mode get what they may do from `AmazonEKSAutoNodePolicy`.
+        if !matches!(self.kind, AccessEntryType::Standard | AccessEntryType::Ec2) && !self.policies.is_empty() {
+            problems.push(Problem::new("/type", "only `STANDARD` and `EC2` entries can have `policies`"));
         }
         let mut seen = BTreeMap::new();
         for (index, policy) in self.policies.iter().enumerate() {
@@ -201,6 +208,14 @@ impl Resource for EksAccessEntry {
             }
         }
         problems
+    }
+}
+
+/// A cluster that keeps permissions in a config map has no entries, and refuses to list them.
+fn none_in_config_map<E: Into<Error>>(listed: Result<Vec<String>, E>) -> Result<Vec<String>> {
+    match listed.map_err(Into::into) {
+        Err(error) if error.code == "InvalidRequestException" && error.message.contains("authentication mode") => Ok(Vec::new()),
+        listed => listed,
     }
 }
 

@@ -106,12 +106,13 @@ impl Resource for EksAddon {
         Ok(format!("{}/{}", self.cluster.get(), self.addon))
     }
 
-    /// The role is always sent: without one the add-on would go back to the nodes'.
-    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
+    /// The role is always sent, changed or not: without one the add-on goes back to the nodes'.
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
         if !changed.any(&["/version", "/configuration", "/role"]) {
             return Ok(());
         }
         let (cluster, addon) = inside(id)?;
+        let role = if changed.has("/role") { &self.role } else { &before.role };
         cx.aws
             .eks
             .update_addon()
@@ -119,7 +120,7 @@ impl Resource for EksAddon {
             .addon_name(addon)
             .set_addon_version(self.version.clone().filter(|_| changed.has("/version")))
             .set_configuration_values(self.values().filter(|_| changed.has("/configuration")))
-            .set_service_account_role_arn(self.role.as_ref().map(|role| role.get().to_owned()))
+            .set_service_account_role_arn(role.as_ref().map(|role| role.get().to_owned()))
             .resolve_conflicts(text(&self.resolve_conflicts).as_str().into())
             .send()
             .await?;

@@ -9,8 +9,8 @@ use std::{
 };
 
 use aws_sdk_eks::types::{
-    CreateAccessConfigRequest, EncryptionConfig, KubernetesNetworkConfigRequest, LogSetup, Logging, Provider, UpdateAccessConfigRequest,
-    UpgradePolicyRequest, VpcConfigRequest, ZonalShiftConfigRequest,
+    ClusterStatus, CreateAccessConfigRequest, EncryptionConfig, KubernetesNetworkConfigRequest, LogSetup, Logging, Provider,
+    UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest, ZonalShiftConfigRequest,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use read::observed;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, each, found, tags, text},
+    aws::{Aws, Error, Result, Scope, Service, Sort, each, found, tags, text},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Problem, Resource},
     types::{ArnRef, Cidr, OneWay, Ref, Way, ids},
@@ -276,7 +276,11 @@ impl Resource for EksCluster {
     async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
         let call = || cx.aws.eks.update_cluster_config().name(id);
         if changed.has("/deletion_protection") {
-            there(call().deletion_protection(self.deletion_protection).send().await)?;
+            let answer = there(call().deletion_protection(self.deletion_protection).send().await);
+            if answer.is_err() && !self.deletion_protection && never_active(cx.aws, id).await? {
+                return Ok(());
+            }
+            answer?;
         } else if changed.any(&["/subnets", "/security_groups"]) {
             let both = VpcConfigRequest::builder()
                 .set_subnet_ids(Some(ids(&self.subnets)))
@@ -306,9 +310,13 @@ impl Resource for EksCluster {
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.eks.delete_cluster().name(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
+        let answer = cx.aws.eks.delete_cluster().name(id).send().await.map_err(Error::from);
+        answer.map(drop).map_err(|error| match error.code == "InvalidRequestException" && live.deletion_protection {
+            // Its protection was lifted just before, which takes effect a moment later.
+            true => Error { sort: Sort::Conflict, ..error },
+            false => error,
+        })
     }
 
     async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {
@@ -379,10 +387,22 @@ fn encryption(key: &ArnRef<KmsKey>) -> EncryptionConfig {
     EncryptionConfig::builder().resources("secrets").provider(Provider::builder().key_arn(key.get()).build()).build()
 }
 
+/// What a change is refused with that changes nothing: of endpoints, of logs.
+const SAME: &[&str] = &["already at the desired configuration", "No changes needed"];
+
 /// A second try of a change that a first has made is refused.
 fn there<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
     match answer.map_err(Into::into) {
-        Err(error) if error.message.contains("already at the desired configuration") => Ok(()),
+        Err(error) if SAME.iter().any(|text| error.message.contains(text)) => Ok(()),
         answer => answer.map(drop),
     }
+}
+
+/// Whether it is not a cluster yet, or won't ever be: AWS changes nothing of it, and deletes it even where it is protected.
+///
+/// Source: <https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html>
+async fn never_active(aws: &Aws, id: &str) -> Result<bool> {
+    let reply = found(aws.eks.describe_cluster().name(id).send().await)?;
+    let status = reply.and_then(|reply| reply.cluster?.status);
+    Ok(matches!(status, Some(ClusterStatus::Creating | ClusterStatus::Failed | ClusterStatus::Deleting)))
 }

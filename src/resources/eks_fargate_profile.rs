@@ -66,7 +66,8 @@ impl Resource for EksFargateProfile {
     // Fargate labels each pod with the profile's name, and a Kubernetes label holds 63 characters.
     const NAME: Option<Naming> = Some(Naming { max: 63, lower: false, prefix: "" });
     const PARENT: Option<&'static str> = Some("eks_cluster");
-    const USUAL: Duration = Duration::from_secs(90);
+    /// Half a minute to six; a cluster makes one at a time, and the others wait for it.
+    const USUAL: Duration = Duration::from_secs(150);
     const ACTIONS: Actions =
         Actions::on("eks:fargateprofile/{parent}/*").read(&["eks:DescribeFargateProfile"]).change(&["eks:DeleteFargateProfile"]).more(&[
             Grant::read(&["eks:ListFargateProfiles"], On::Arn("eks:cluster/{parent}")),

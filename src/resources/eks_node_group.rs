@@ -156,7 +156,11 @@ impl Resource for EksNodeGroup {
         ("/release_version", "every node is replaced, and its pods move"),
         ("/launch_template_version", "every node is replaced, and its pods move"),
     ];
-    const ONE_WAY: &'static [OneWay] = &[OneWay { field: "/version", why: "AWS takes no Kubernetes version back", way: Way::Up }];
+    // https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
+    const ONE_WAY: &'static [OneWay] = &[
+        OneWay { field: "/version", why: "AWS takes no Kubernetes version back", way: Way::Up },
+        OneWay { field: "/release_version", why: "AWS takes no version of the machine image back", way: Way::Up },
+    ];
     const ACTIONS: Actions = Actions::on("eks:nodegroup/{parent}/*")
         .read(&["eks:DescribeNodegroup"])
         .change(&[
@@ -243,13 +247,15 @@ impl Resource for EksNodeGroup {
                 .send()
                 .await?;
         } else if changed.any(&["/version", "/release_version", "/launch_template_version"]) {
+            // Without a version AWS takes the cluster's; with an image from the template it takes none.
+            let version = self.version.clone().or_else(|| before.version.clone());
             cx.aws
                 .eks
                 .update_nodegroup_version()
                 .cluster_name(cluster)
                 .nodegroup_name(name)
-                .set_version(self.version.clone())
-                .set_release_version(self.release_version.clone())
+                .set_version(version.filter(|_| !before.has_own_image()))
+                .set_release_version(self.release_version.clone().filter(|_| !before.has_own_image()))
                 .set_launch_template(self.template().filter(|_| changed.has("/launch_template_version")))
                 .force(self.force_update)
                 .send()
@@ -302,10 +308,19 @@ impl Resource for EksNodeGroup {
         if self.launch_template_version.as_ref().is_some_and(|version| version.starts_with('$')) {
             live.launch_template_version.clone_from(&self.launch_template_version);
         }
+        // Both follow from the image then, and can't be asked for.
+        if live.has_own_image() {
+            live.version.clone_from(&self.version);
+            live.release_version.clone_from(&self.release_version);
+        }
     }
 }
 
 impl EksNodeGroup {
+    /// Whether the launch template names the machine image.
+    fn has_own_image(&self) -> bool {
+        self.ami_type.as_deref() == Some("CUSTOM")
+    }
     /// AWS refuses bounds that the number of running nodes does not fit, so that number follows them, but is otherwise the autoscaler's.
     fn scaling(&self, before: &Self) -> NodegroupScalingConfig {
         let running = before.desired.unwrap_or(self.min);

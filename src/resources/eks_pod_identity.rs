@@ -107,13 +107,16 @@ impl Resource for EksPodIdentity {
             return Ok(());
         }
         let (cluster, association) = inside(id)?;
+        // Left out it stays; an empty one takes it away.
+        let target_role = self.target_role.as_ref().map(|role| role.get().to_owned());
+        let target_role = target_role.or_else(|| changed.has("/target_role").then(String::new));
         cx.aws
             .eks
             .update_pod_identity_association()
             .cluster_name(cluster)
             .association_id(association)
             .role_arn(self.role.get())
-            .set_target_role_arn(self.target_role.as_ref().map(|role| role.get().to_owned()))
+            .set_target_role_arn(target_role)
             .disable_session_tags(self.disable_session_tags)
             .set_policy(self.policy.as_ref().map(Policy::to_json))
             .send()

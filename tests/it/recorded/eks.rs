@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::script::{Answer, Script, marks, ok, refused};
 
-const CLUSTER: &str = "
+pub(super) const CLUSTER: &str = "
   eks_cluster:
     main:
       version: \"1.34\"
@@ -12,7 +12,7 @@ const CLUSTER: &str = "
       subnets: [{ id: subnet-1 }, { id: subnet-2 }]
 ";
 
-const GROUP: &str = "
+pub(super) const GROUP: &str = "
   eks_node_group:
     main:
       cluster: { id: shop-main }
@@ -36,7 +36,7 @@ fn with(mut base: Value, other: Value) -> Value {
 }
 
 /// A cluster as DescribeCluster shows it once it is active.
-fn cluster(other: Value) -> Answer {
+pub(super) fn cluster(other: Value) -> Answer {
     let disabled = json!([{ "types": ["api", "audit", "authenticator", "controllerManager", "scheduler"], "enabled": false }]);
     let cluster = json!({
         "name": "shop-main",
@@ -79,13 +79,13 @@ fn no_cluster() -> Answer {
     refused(404, "ResourceNotFoundException", "No cluster found for name: shop-main.")
 }
 
-fn update(kind: &str) -> Answer {
+pub(super) fn update(kind: &str) -> Answer {
     ok(
         json!({ "update": { "id": "8a6c", "status": "InProgress", "type": kind, "params": [], "createdAt": 1_763_700_000.5, "errors": [] } }),
     )
 }
 
-fn group(other: Value) -> Answer {
+pub(super) fn group(other: Value) -> Answer {
     let group = json!({
         "nodegroupName": "shop-main",
         "nodegroupArn": "arn:aws:eks:us-east-1:123456789012:nodegroup/shop-main/shop-main/60c0",
@@ -107,7 +107,7 @@ fn group(other: Value) -> Answer {
     ok(json!({ "nodegroup": with(group, other) }))
 }
 
-fn addon(other: Value) -> Answer {
+pub(super) fn addon(other: Value) -> Answer {
     let addon = json!({
         "addonName": "coredns",
         "clusterName": "shop-main",
@@ -119,6 +119,11 @@ fn addon(other: Value) -> Answer {
         "tags": marks("eks_addon.dns"),
     });
     ok(json!({ "addon": with(addon, other) }))
+}
+
+/// An add-on that AWS won't install: what a run did before it is undone.
+pub(super) fn unsupported() -> Answer {
+    refused(400, "InvalidParameterException", "Addon coredns specified is not supported in 1.34 kubernetes version")
 }
 
 #[test]
@@ -149,20 +154,20 @@ fn a_cluster_is_used_only_once_it_is_active() {
     assert!(sent["clientRequestToken"].is_string(), "{sent}");
 }
 
-/// What was made a moment ago holds nothing yet, so its protection is lifted.
+/// AWS changes nothing of a cluster that failed, and deletes it although it is protected:
+/// <https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html>.
 #[test]
 fn a_cluster_that_fails_tells_why_and_goes() {
     let (config, delete) = ("POST /clusters/-/update-config", "DELETE /clusters/-");
     let issue = json!({ "code": "Ec2SubnetNotFound", "message": "The subnet subnet-2 was not found.", "resourceIds": ["subnet-2"] });
-    let failed = |protected| cluster(json!({ "status": "FAILED", "health": { "issues": [issue] }, "deletionProtection": protected }));
+    let failed = cluster(json!({ "status": "FAILED", "health": { "issues": [issue] } }));
+    let inactive = refused(400, "InvalidRequestException", "Cluster 'shop-main' is not in ACTIVE status");
     let endpoint = Script::new()
         .on("GET /clusters/-", [no_cluster()])
         .on("POST /clusters", [cluster(json!({ "status": "CREATING" }))])
         .after("POST /clusters")
-        .on("GET /clusters/-", [cluster(json!({ "status": "CREATING" })), failed(true)])
-        .on(config, [update("DeletionProtectionUpdate")])
-        .after(config)
-        .on("GET /clusters/-", [failed(false)])
+        .on("GET /clusters/-", [cluster(json!({ "status": "CREATING" })), failed])
+        .on(config, [inactive])
         .on(delete, [cluster(json!({ "status": "DELETING" }))])
         .after(delete)
         .on("GET /clusters/-", [cluster(json!({ "status": "DELETING" })), no_cluster()])
@@ -170,8 +175,43 @@ fn a_cluster_that_fails_tells_why_and_goes() {
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());
     assert!(done.stderr.contains("FAILED: Ec2SubnetNotFound: The subnet subnet-2 was not found. (subnet-2)"), "{}", done.screen());
-    assert_eq!(endpoint.writes(), ["POST /clusters", config, delete].map(|action| format!("200 {action}")));
+    assert_eq!(endpoint.writes(), ["200 POST /clusters".to_owned(), format!("400 {config}"), format!("200 {delete}")]);
+}
+
+/// What was made a moment ago holds nothing yet, so its protection is lifted; until that is done AWS goes on to refuse.
+#[test]
+fn a_protected_cluster_goes_once_its_protection_is_lifted() {
+    let (addons, config, delete) = ("POST /clusters/-/addons", "POST /clusters/-/update-config", "DELETE /clusters/-");
+    let protected = refused(400, "InvalidRequestException", "Cluster shop-main has deletion protection enabled.");
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [no_cluster()])
+        .on("POST /clusters", [cluster(json!({ "status": "CREATING" }))])
+        .on(addons, [unsupported()])
+        .on(config, [update("DeletionProtectionUpdate")])
+        .on(delete, [protected, cluster(json!({ "status": "DELETING" }))])
+        .after("POST /clusters")
+        .on("GET /clusters/-", [cluster(json!({}))])
+        .after(delete)
+        .on("GET /clusters/-", [no_cluster()])
+        .start(&format!("{CLUSTER}{}", ADDON.replace("{ id: shop-main }", "main")));
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    let writes = [(200, "POST /clusters"), (400, addons), (200, config), (400, delete), (200, delete)];
+    assert_eq!(endpoint.writes(), writes.map(|(status, action)| format!("{status} {action}")));
     assert_eq!(endpoint.sent(config)[0]["deletionProtection"], false);
+}
+
+/// A change that was made already is refused: what was read before it lagged behind.
+#[test]
+fn logs_that_are_on_already_are_no_failure() {
+    let config = "POST /clusters/-/update-config";
+    let on = json!({ "clusterLogging": [{ "types": ["api", "audit"], "enabled": true }] });
+    let endpoint = Script::new()
+        .on("GET /clusters/-", [cluster(json!({})), cluster(json!({ "logging": on }))])
+        .on(config, [refused(400, "InvalidParameterException", "No changes needed for the logging config provided")])
+        .start(&format!("{CLUSTER}      log_types: [api, audit]\n"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("400 {config}")]);
 }
 
 /// <https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html>: "this status transition is eventually consistent".

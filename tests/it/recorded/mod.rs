@@ -5,6 +5,7 @@ mod addresses;
 mod dns;
 mod ec2;
 mod eks;
+mod eks_inside;
 mod iam;
 mod pages;
 mod rds;
