@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
+    aws::{self, Aws, Error, Result, Scope, Service, Sort, each, tags, text, word},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::Policy,
@@ -154,16 +154,25 @@ impl Resource for KmsKey {
         let known = |name: &String| scope.wanted.contains(name) || name.starts_with(&ours);
         let mut ids: BTreeSet<String> = aliases.iter().filter(|(_, names)| names.iter().any(known)).map(|(id, _)| id.clone()).collect();
         ids.extend(scope.adopt.clone());
+        let mut unknown = BTreeSet::new();
         match &scope.index {
             Some(index) => ids.extend(index.keys().filter_map(|arn| key_id(arn, &aws.region)).map(ToOwned::to_owned)),
             None => {
                 let keys: Vec<_> = aws.kms.list_keys().limit(1000).into_paginator().items().send().try_collect().await?;
-                ids.extend(keys.into_iter().filter_map(|key| key.key_id).filter(|id| !aliases.contains_key(id)));
+                unknown.extend(keys.into_iter().filter_map(|key| key.key_id).filter(|id| !aliases.contains_key(id)));
             }
         }
+        unknown.retain(|id| !ids.contains(id));
+        ids.extend(unknown.iter().cloned());
         each(ids, |id| {
-            let names = aliases.get(&id).cloned().unwrap_or_default();
-            async move { Ok(aws::found(read(aws, scope, &id, names).await)?.flatten()) }
+            let (names, unknown) = (aliases.get(&id).cloned().unwrap_or_default(), unknown.contains(&id));
+            async move {
+                match aws::found(read(aws, scope, &id, names).await) {
+                    // Its policy keeps others away, so it is somebody else's.
+                    Err(error) if unknown && error.code == "AccessDeniedException" => Ok(None),
+                    answer => Ok(answer?.flatten()),
+                }
+            }
         })
         .await
     }
@@ -188,7 +197,7 @@ impl Resource for KmsKey {
         }
         if changed.has("/name") {
             if let Some(alias) = &self.name {
-                kms.create_alias().alias_name(alias).target_key_id(id).send().await?;
+                give_alias(cx.aws, alias, id).await?;
             }
             if let Some(alias) = &before.name {
                 aws::found(kms.delete_alias().alias_name(alias).send().await)?;
@@ -198,11 +207,19 @@ impl Resource for KmsKey {
             kms.update_key_description().key_id(id).description(&self.description).send().await?;
         }
         if changed.any(&["/rotation", "/rotation_period_days"]) {
-            if self.rotation {
-                kms.enable_key_rotation().key_id(id).rotation_period_in_days(self.rotation_period_days).send().await?;
+            let answer = if self.rotation {
+                let call = kms.enable_key_rotation().key_id(id).rotation_period_in_days(self.rotation_period_days);
+                call.send().await.map(drop).map_err(Error::from)
             } else if before.rotation {
-                kms.disable_key_rotation().key_id(id).send().await?;
-            }
+                kms.disable_key_rotation().key_id(id).send().await.map(drop).map_err(Error::from)
+            } else {
+                Ok(())
+            };
+            answer.map_err(|error| match error.code == "DisabledException" && changed.has("/enabled") {
+                // It was enabled just before, which is not seen everywhere yet.
+                true => Error { sort: Sort::NotYet, ..error },
+                false => error,
+            })?;
         }
         if let Some(policy) = self.policy.as_ref().filter(|_| changed.has("/policy")) {
             kms.put_key_policy().key_id(id).policy_name("default").policy(policy.to_json()).send().await?;
@@ -219,8 +236,11 @@ impl Resource for KmsKey {
             aws::found(cx.aws.kms.delete_alias().alias_name(alias).send().await)?;
         }
         let window = if cx.on_delete == OnDelete::Delete { SHORTEST_WINDOW } else { live.deletion_window_days };
-        cx.aws.kms.schedule_key_deletion().key_id(id).pending_window_in_days(window).send().await?;
-        Ok(())
+        match cx.aws.kms.schedule_key_deletion().key_id(id).pending_window_in_days(window).send().await.map_err(Error::from) {
+            // A first try was served, though its answer did not come.
+            Err(error) if error.code == "KMSInvalidStateException" && error.message.contains("pending deletion") => Ok(()),
+            answer => answer.map(drop),
+        }
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -251,6 +271,17 @@ impl Resource for KmsKey {
         if !self.rotation && !live.rotation {
             live.rotation_period_days = self.rotation_period_days;
         }
+    }
+}
+
+/// Gives the key its alias. It has it already where only what comes after that is tried again: KMS does not show a new key everywhere.
+async fn give_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
+    match aws.kms.create_alias().alias_name(alias).target_key_id(id).send().await.map_err(Error::from) {
+        Err(error) if error.sort == Sort::Exists => {
+            let named = aws.kms.describe_key().key_id(alias).send().await?.key_metadata;
+            named.filter(|key| key.key_id == id).map(drop).ok_or(error)
+        }
+        answer => answer.map(drop),
     }
 }
 

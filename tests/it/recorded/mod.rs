@@ -7,5 +7,6 @@ mod ec2;
 mod eks;
 mod eks_inside;
 mod iam;
+mod kms;
 mod pages;
 mod rds;
