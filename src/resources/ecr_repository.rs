@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ecr::types::{
-    EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability, ImageTagMutabilityExclusionFilter,
-    ImageTagMutabilityExclusionFilterType, Repository,
+    EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageStatusFilter, ImageTagMutability,
+    ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, ListImagesFilter, Repository,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -209,7 +209,10 @@ impl Resource for EcrRepository {
     }
 
     async fn contents(aws: &Aws, id: &str) -> Result<Option<String>> {
-        let Some(page) = aws::found(aws.ecr.list_images().repository_name(id).max_results(1000).send().await)? else { return Ok(None) };
+        // Unasked, ECR leaves archived ones out.
+        let all = ListImagesFilter::builder().image_status(ImageStatusFilter::Any).build();
+        let call = aws.ecr.list_images().repository_name(id).filter(all).max_results(1000);
+        let Some(page) = aws::found(call.send().await)? else { return Ok(None) };
         // An image is listed once for each of its tags.
         let images: BTreeSet<_> = page.image_ids().iter().filter_map(|image| image.image_digest()).collect();
         Ok(match (images.len(), page.next_token.is_some()) {

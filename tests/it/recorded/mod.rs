@@ -4,6 +4,7 @@ mod acm;
 mod addresses;
 mod dns;
 mod ec2;
+mod ecr;
 mod eks;
 mod eks_inside;
 mod iam;
