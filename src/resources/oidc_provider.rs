@@ -143,6 +143,9 @@ impl Resource for OidcProvider {
         if !self.url.starts_with("https://") && !self.url.contains("${") {
             problems.push(Problem::new("/url", "an issuer's URL starts with https://"));
         }
+        if self.thumbprints.as_ref().is_some_and(BTreeSet::is_empty) {
+            problems.push(Problem::new("/thumbprints", "an issuer has a fingerprint").help("leave `thumbprints` out, and AWS finds it"));
+        }
         let thumbprints = self.thumbprints.iter().flatten();
         for (index, text) in thumbprints.enumerate().filter(|(_, text)| !text.contains("${")) {
             if text.len() != 40 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -163,4 +166,20 @@ impl Resource for OidcProvider {
 
 fn issuer(url: &str) -> &str {
     url.strip_prefix("https://").unwrap_or(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_fingerprint_is_said_by_leaving_the_field_out() -> serde_json::Result<()> {
+        for (thumbprints, problems) in [(json!(null), 0), (json!(["9E99A48A9960B14926BB7F3B02E22DA2B0AB7280"]), 0), (json!([]), 1)] {
+            let provider: OidcProvider = serde_json::from_value(json!({ "url": "https://example.com", "thumbprints": thumbprints }))?;
+            assert_eq!(provider.check().len(), problems, "{thumbprints}");
+        }
+        Ok(())
+    }
 }
