@@ -6,5 +6,6 @@ mod dns;
 mod ec2;
 mod eks;
 mod iam;
+mod network;
 mod pages;
 mod rds;
