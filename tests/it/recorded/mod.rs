@@ -9,3 +9,4 @@ mod iam;
 mod network;
 mod pages;
 mod rds;
+mod traffic;
