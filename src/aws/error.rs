@@ -178,6 +178,8 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
         | "IncorrectState"
         | "IncorrectInstanceState"
         | "InvalidState"
+        | "InvalidCidrBlock.InUse"
+        | "InvalidGroup.InUse"
         | "InvalidIPAddress.InUse"
         | "Resource.AlreadyAssociated"
         | "HostedZoneNotEmpty"
@@ -290,6 +292,8 @@ mod tests {
             (404, "DBInstanceNotFound", "", Sort::Gone),
             (400, "InvalidDBInstanceState", "Database instance is not in available state.", Sort::Conflict),
             (400, "WAFNonexistentItemException", "", Sort::Gone),
+            (400, "InvalidGroup.InUse", "There are active instances using security group 'sg-1'", Sort::Conflict),
+            (400, "InvalidCidrBlock.InUse", "The vpc vpc-1 currently has a subnet within CIDR block 10.1.0.0/16", Sort::Conflict),
             (400, "AccessDeniedException", "", Sort::Denied),
         ] {
             assert_eq!(sort(status, code, message), expected, "{status} {code}: {message}");

@@ -22,7 +22,7 @@ pub use error::{Error, Result, Sort, found};
 pub use read::each;
 pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope, UNMARKED};
 pub use tags::Service;
-pub use words::{partition, text, word};
+pub use words::{ec2_arn, partition, text, word};
 
 /// EC2 and IAM show what was made within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).

@@ -29,3 +29,20 @@ pub fn partition(region: &str) -> &'static str {
         _ => "aws",
     }
 }
+
+/// ARN of something of EC2 (`vpc/vpc-0123`), which tells few itself.
+pub fn ec2_arn(region: &str, account: &str, resource: &str) -> String {
+    format!("arn:{}:ec2:{region}:{account}:{resource}", partition(region))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_is_of_the_partition_of_its_region() {
+        let arns = ["eu-west-1", "cn-north-1", "us-gov-west-1"].map(|region| ec2_arn(region, "123456789012", "vpc/vpc-1"));
+        let expected = ["aws:ec2:eu-west-1", "aws-cn:ec2:cn-north-1", "aws-us-gov:ec2:us-gov-west-1"];
+        assert_eq!(arns, expected.map(|start| format!("arn:{start}:123456789012:vpc/vpc-1")));
+    }
+}

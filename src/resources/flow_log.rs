@@ -231,10 +231,14 @@ impl Resource for FlowLog {
 }
 
 impl FlowLog {
-    /// Where the records go: an ARN, with a folder in a bucket.
+    /// Where the records go: an ARN, with a folder in a bucket. With the `:*` that log groups' ARNs may have, AWS takes it as part of the
+    /// name, and nothing arrives.
     pub(crate) fn destination(&self) -> Option<String> {
         let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
-        self.bucket.as_ref().map(|bucket| format!("{}{folder}", bucket.get())).or_else(|| self.log_group.clone())
+        self.bucket
+            .as_ref()
+            .map(|bucket| format!("{}{folder}", bucket.get()))
+            .or_else(|| self.log_group.as_deref().map(|group| group.trim_end_matches(":*").to_owned()))
     }
     /// The fields of a record, as EC2 takes them.
     pub(crate) fn format(&self) -> Option<String> {
@@ -321,6 +325,7 @@ mod tests {
     fn a_log_group_is_known_by_its_name() -> serde_json::Result<()> {
         let arn = "arn:aws:logs:us-east-1:123456789012:log-group:/vpc/flows:*";
         let wanted = wanted(json!({ "vpc": "main", "log_group": arn, "role": "writer" }))?;
+        assert_eq!(wanted.destination().as_deref(), arn.strip_suffix(":*"));
         let log = ec2::FlowLog::builder().resource_id("vpc-1").log_destination_type(LogDestinationType::CloudWatchLogs);
         let mut live = FlowLog::read(log.clone().log_group_name("/vpc/flows").build());
         wanted.align(&mut live);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, tags},
+    aws::{Aws, Error, Result, Scope, Service, ec2_arn, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Resource},
     types::Ref,
@@ -61,7 +61,7 @@ impl Resource for InternetGateway {
                     },
                     spec: InternetGateway { vpc: attachment.and_then(|a| a.vpc_id).map(Ref::to) },
                     outputs: Outputs {
-                        arn: format!("arn:aws:ec2:{}:{}:internet-gateway/{id}", aws.region, gateway.owner_id.unwrap_or_default()),
+                        arn: ec2_arn(&aws.region, &gateway.owner_id.unwrap_or_default(), &format!("internet-gateway/{id}")),
                     },
                     id,
                 });

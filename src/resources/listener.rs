@@ -104,9 +104,7 @@ impl Resource for Listener {
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
         let call = cx.aws.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(tags::elbv2(cx.tags)));
         let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.and_then(Protocol::to_sdk));
-        let secure = matches!(self.protocol, Some(Protocol::Https | Protocol::Tls));
-        let policy = self.ssl_policy.clone().or_else(|| secure.then(|| "ELBSecurityPolicy-TLS13-1-2-2021-06".to_owned()));
-        let call = call.set_certificates(self.certificates()).set_ssl_policy(policy);
+        let call = call.set_certificates(self.certificates()).set_ssl_policy(self.new_ssl_policy());
         let call = call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy])).default_actions(self.default_action.to_sdk());
         let made = call.send().await?.listeners.unwrap_or_default().into_iter().next();
         made.and_then(|listener| listener.listener_arn).ok_or_else(|| Error::missing("ListenerArn"))
@@ -117,12 +115,14 @@ impl Resource for Listener {
         Listener { rules: BTreeSet::new(), ..self.clone() }
     }
 
+    /// What is not given stays as it is. A listener that was not secure has no policy to stay.
     async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
         let elb = &cx.aws.elbv2;
         if changed.any(&["/port", "/protocol", "/certificate", "/ssl_policy", "/alpn", "/default_action"]) {
             let call = elb.modify_listener().listener_arn(id).set_port(self.port.map(Into::into));
             let call = call.set_protocol(self.protocol.and_then(Protocol::to_sdk)).set_certificates(self.certificates());
-            let call = call.set_ssl_policy(self.ssl_policy.clone()).set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
+            let policy = if before.ssl_policy.is_none() { self.new_ssl_policy() } else { self.ssl_policy.clone() };
+            let call = call.set_ssl_policy(policy).set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
             call.default_actions(self.default_action.to_sdk()).send().await?;
         }
         if changed.has("/rules") {
@@ -138,11 +138,10 @@ impl Resource for Listener {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let secure = matches!(self.protocol, Some(Protocol::Https | Protocol::Tls));
         if self.port.is_some() != self.protocol.is_some() {
             problems.push(Problem::new("/port", "a listener has a port and a protocol, or neither for a gateway load balancer"));
         }
-        if secure != self.certificate.is_some() {
+        if self.is_secure() != self.certificate.is_some() {
             problems.push(Problem::new("/certificate", "a listener has a certificate if, and only if, it speaks HTTPS or TLS"));
         }
         problems.extend(rule::check(&self.rules));
@@ -152,6 +151,15 @@ impl Resource for Listener {
 }
 
 impl Listener {
+    fn is_secure(&self) -> bool {
+        matches!(self.protocol, Some(Protocol::Https | Protocol::Tls))
+    }
+
+    /// The policy it begins with: AWS's own default admits older versions of TLS.
+    fn new_ssl_policy(&self) -> Option<String> {
+        self.ssl_policy.clone().or_else(|| self.is_secure().then(|| "ELBSecurityPolicy-TLS13-1-2-2021-06".to_owned()))
+    }
+
     fn certificates(&self) -> Option<Vec<SdkCertificate>> {
         self.certificate.as_ref().map(|certificate| vec![SdkCertificate::builder().certificate_arn(certificate.get()).build()])
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, subnet::Subnet, vpc::Vpc, vpc_endpoint::VpcEndpoint};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, ec2_arn, found, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{Cidr, Ref},
@@ -176,7 +176,7 @@ impl Resource for RouteTable {
                         subnets: associations.into_iter().filter(standing).filter_map(|a| a.subnet_id).map(Ref::to).collect(),
                         propagating_gateways: table.propagating_vgws.into_iter().flatten().filter_map(|vgw| vgw.gateway_id).collect(),
                     },
-                    outputs: Outputs { arn: format!("arn:aws:ec2:{}:{}:route-table/{id}", aws.region, table.owner_id.unwrap_or_default()) },
+                    outputs: Outputs { arn: ec2_arn(&aws.region, &table.owner_id.unwrap_or_default(), &format!("route-table/{id}")) },
                     id,
                 });
             }
@@ -202,7 +202,7 @@ impl Resource for RouteTable {
             let new: BTreeSet<_> = self.routes.iter().map(|route| &route.destination).collect();
             for route in &self.routes {
                 match old.get(&route.destination) {
-                    None => drop(aimed!(ec2.create_route().route_table_id(id), route).send().await?),
+                    None => add(cx, id, route).await?,
                     Some(old) if *old != route => drop(aimed!(ec2.replace_route().route_table_id(id), route).send().await?),
                     Some(_) => {}
                 }
@@ -270,6 +270,19 @@ fn route(route: aws_sdk_ec2::types::Route) -> Option<Route> {
         network_interface: route.network_interface_id,
         egress_only: route.egress_only_internet_gateway_id,
     })
+}
+
+/// The same route may be there from an earlier try, of which something after it failed.
+async fn add(cx: &Cx<'_>, id: &str, wanted: &Route) -> Result<()> {
+    let ec2 = &cx.aws.ec2;
+    let answer = aimed!(ec2.create_route().route_table_id(id), wanted).send().await.map_err(Error::from);
+    let error = match answer {
+        Err(error) if error.code == "RouteAlreadyExists" => error,
+        other => return other.map(drop),
+    };
+    let tables = ec2.describe_route_tables().route_table_ids(id).send().await?.route_tables.unwrap_or_default();
+    let mut routes = tables.into_iter().flat_map(|table| table.routes.unwrap_or_default()).filter_map(route);
+    if routes.any(|there| there == *wanted) { Ok(()) } else { Err(error) }
 }
 
 fn code(association: &RouteTableAssociation) -> Option<&RouteTableAssociationStateCode> {

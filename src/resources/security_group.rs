@@ -13,7 +13,7 @@ use rule::{keyed, open, permission, read};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, tags},
+    aws::{Aws, Error, Result, Scope, Service, ec2_arn, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::Ref,
@@ -59,6 +59,18 @@ pub struct Outputs {
     pub name: String,
 }
 
+const DUPLICATE: &str = "InvalidPermission.Duplicate";
+const NOT_FOUND: &str = "InvalidPermission.NotFound";
+
+/// Whether it was done; not where AWS answers with this code.
+fn unless<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bool> {
+    match answer.map_err(Into::into) {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == code => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Brings one direction's rules from `$before` to `$after`: at most three calls, additions before removals so that no traffic is cut off.
 macro_rules! bring {
     ($cx:expr, $id:expr, $before:expr, $after:expr, $authorize:ident, $describe:ident, $revoke:ident) => {{
@@ -67,17 +79,11 @@ macro_rules! bring {
         let added = permissions(&mut new.iter().filter(|(key, _)| !old.contains_key(key)).map(|(_, rule)| *rule));
         if !added.is_empty() {
             let answer = ec2.$authorize().group_id(id).set_ip_permissions(Some(added.clone())).send().await;
-            match answer.map_err(Error::from) {
-                // One rule that is there already makes AWS refuse them all: a lost answer, or the `::/0` of an IPv6 VPC.
-                Err(error) if error.code == "InvalidPermission.Duplicate" => {
-                    for one in added {
-                        match ec2.$authorize().group_id(id).ip_permissions(one).send().await.map_err(Error::from) {
-                            Err(error) if error.code == "InvalidPermission.Duplicate" => {}
-                            other => drop(other?),
-                        }
-                    }
+            // One rule that is there already makes AWS refuse them all: a lost answer, or the `::/0` of an IPv6 VPC.
+            if !unless(DUPLICATE, answer)? {
+                for one in added {
+                    unless(DUPLICATE, ec2.$authorize().group_id(id).ip_permissions(one).send().await)?;
                 }
-                other => drop(other?),
             }
         }
         let described =
@@ -87,7 +93,13 @@ macro_rules! bring {
         }
         let removed = permissions(&mut old.keys().filter(|key| !new.contains_key(key)));
         if !removed.is_empty() {
-            ec2.$revoke().group_id(id).set_ip_permissions(Some(removed)).send().await?;
+            let answer = ec2.$revoke().group_id(id).set_ip_permissions(Some(removed.clone())).send().await;
+            // One rule that is gone already makes AWS revoke none: an earlier try, of which something after it failed.
+            if !unless(NOT_FOUND, answer)? {
+                for one in removed {
+                    unless(NOT_FOUND, ec2.$revoke().group_id(id).ip_permissions(one).send().await)?;
+                }
+            }
         }
     }};
 }
@@ -204,7 +216,7 @@ fn observed(aws: &Aws, group: aws_sdk_ec2::types::SecurityGroup, tags: Tags) -> 
             egress: group.ip_permissions_egress.into_iter().flatten().flat_map(|p| read(p, &id)).collect(),
         },
         outputs: Outputs {
-            arn: group.security_group_arn.unwrap_or_else(|| format!("arn:aws:ec2:{}:{owner}:security-group/{id}", aws.region)),
+            arn: group.security_group_arn.unwrap_or_else(|| ec2_arn(&aws.region, &owner, &format!("security-group/{id}"))),
             name,
         },
         id,

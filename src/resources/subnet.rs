@@ -60,6 +60,7 @@ impl Resource for Subnet {
                     phase: match subnet.state {
                         Some(SubnetState::Pending) => Phase::Settling("pending".into()),
                         Some(SubnetState::FailedInsufficientCapacity) => Phase::Failed("insufficient capacity".into()),
+                        Some(SubnetState::Failed) => Phase::Failed("failed".into()),
                         _ => Phase::Ready,
                     },
                     spec: Subnet {

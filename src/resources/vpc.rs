@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName, VpcState};
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockStateCode, VpcState,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, each, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, ec2_arn, found, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::Cidr,
@@ -66,15 +68,13 @@ impl Resource for Vpc {
             let (support, hostnames) =
                 tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
             let cidr: Cidr = parsed(vpc.cidr_block.as_deref())?;
-            let secondary_cidrs =
-                vpc.cidr_block_association_set().iter().map(|a| parsed(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
+            let ranges = vpc.cidr_block_association_set();
+            let secondary_cidrs = ranges.iter().filter(|a| standing(a)).map(|a| parsed(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
+            let phase = phase(vpc.state.as_ref(), ranges);
             let owner_id = vpc.owner_id.unwrap_or_default();
             Ok(Some(Observed {
                 tags: tags::from_ec2(vpc.tags.as_deref().unwrap_or_default()),
-                phase: match vpc.state {
-                    Some(VpcState::Pending) => Phase::Settling("pending".into()),
-                    _ => Phase::Ready,
-                },
+                phase,
                 spec: Vpc {
                     secondary_cidrs: secondary_cidrs.into_iter().filter(|c| *c != cidr).collect(),
                     cidr,
@@ -82,7 +82,7 @@ impl Resource for Vpc {
                     dns_hostnames: hostnames.enable_dns_hostnames.and_then(|a| a.value).unwrap_or_default(),
                     dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
                 },
-                outputs: Outputs { arn: format!("arn:aws:ec2:{}:{owner_id}:vpc/{id}", aws.region), owner_id },
+                outputs: Outputs { arn: ec2_arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id },
                 id,
             }))
         })
@@ -119,10 +119,11 @@ impl Resource for Vpc {
         }
         if before.secondary_cidrs.difference(&self.secondary_cidrs).next().is_some() {
             let vpcs = cx.aws.ec2.describe_vpcs().vpc_ids(id).send().await?.vpcs.unwrap_or_default();
-            for association in vpcs.iter().flat_map(|vpc| vpc.cidr_block_association_set()) {
+            for association in vpcs.iter().flat_map(|vpc| vpc.cidr_block_association_set()).filter(|a| standing(a)) {
                 let cidr: Cidr = parsed(association.cidr_block())?;
                 if before.secondary_cidrs.contains(&cidr) && !self.secondary_cidrs.contains(&cidr) {
-                    cx.aws.ec2.disassociate_vpc_cidr_block().set_association_id(association.association_id.clone()).send().await?;
+                    let call = cx.aws.ec2.disassociate_vpc_cidr_block().set_association_id(association.association_id.clone());
+                    found(call.send().await)?;
                 }
             }
         }
@@ -144,6 +145,27 @@ impl Resource for Vpc {
         }
         problems
     }
+}
+
+fn code(association: &VpcCidrBlockAssociation) -> Option<&VpcCidrBlockStateCode> {
+    association.cidr_block_state.as_ref().and_then(|state| state.state.as_ref())
+}
+
+/// Whether this range is the VPC's, or will be. One that was taken off stays visible for half an hour and longer.
+fn standing(association: &VpcCidrBlockAssociation) -> bool {
+    use VpcCidrBlockStateCode::{Disassociated, Disassociating, Failed, Failing};
+    !matches!(code(association), Some(Disassociated | Disassociating | Failed | Failing))
+}
+
+fn phase(state: Option<&VpcState>, ranges: &[VpcCidrBlockAssociation]) -> Phase {
+    use VpcCidrBlockStateCode::{Associating, Disassociating, Failing};
+    match state {
+        Some(VpcState::Pending) => return Phase::Settling("pending".into()),
+        Some(VpcState::Deleting) => return Phase::Leaving,
+        _ => {}
+    }
+    let moving = ranges.iter().filter_map(code).find(|code| matches!(code, Associating | Disassociating | Failing));
+    moving.map_or(Phase::Ready, |code| Phase::Settling(code.as_str().to_owned()))
 }
 
 fn parsed(cidr: Option<&str>) -> Result<Cidr> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, tags},
+    aws::{Aws, Error, Result, Scope, Service, ec2_arn, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{Policy, Ref},
@@ -172,7 +172,7 @@ impl Resource for VpcEndpoint {
                             .and_then(|t| AddressType::read(t.as_str())),
                     },
                     outputs: Outputs {
-                        arn: format!("arn:aws:ec2:{}:{}:vpc-endpoint/{id}", aws.region, endpoint.owner_id.unwrap_or_default()),
+                        arn: ec2_arn(&aws.region, &endpoint.owner_id.unwrap_or_default(), &format!("vpc-endpoint/{id}")),
                         hosted_zone_id: dns.as_ref().and_then(|entry| entry.hosted_zone_id.clone()),
                         dns_name: dns.and_then(|entry| entry.dns_name),
                         network_interface_ids: endpoint.network_interface_ids.into_iter().flatten().collect(),

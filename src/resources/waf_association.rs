@@ -45,10 +45,14 @@ impl Resource for WafAssociation {
     ]);
     type Outputs = Outputs;
 
-    /// A load balancer has one firewall at most. WAF knows only application load balancers and refuses to be asked about others.
+    /// A load balancer has one firewall at most. WAF knows only application load balancers and refuses to be asked about others. One that
+    /// it does not know yet has none.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         each(scope.parents.clone().into_iter().filter(|arn| arn.contains(":loadbalancer/app/")), |arn| async move {
-            let acl = found(aws.wafv2.get_web_acl_for_resource().resource_arn(&arn).send().await)?.and_then(|reply| reply.web_acl);
+            let acl = match aws.wafv2.get_web_acl_for_resource().resource_arn(&arn).send().await.map_err(Error::from) {
+                Err(error) if error.code == "WAFUnavailableEntityException" => None,
+                other => found(other)?.and_then(|reply| reply.web_acl),
+            };
             Ok::<_, Error>(acl.map(|acl| Observed {
                 id: arn.clone(),
                 tags: marks(scope, &acl),

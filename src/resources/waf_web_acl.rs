@@ -136,6 +136,7 @@ impl Resource for WafWebAcl {
             .set_association_config(acl.association_config)
             .set_data_protection_config(acl.data_protection_config)
             .set_on_source_d_do_s_protection_config(acl.on_source_d_do_s_protection_config)
+            .set_monetization_config(acl.monetization_config)
             .send()
             .await?;
         Ok(())

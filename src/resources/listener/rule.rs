@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Action;
 use crate::{
-    aws::{Aws, Result},
+    aws::{Aws, Error, Result, found},
     resource::Problem,
 };
 
@@ -140,7 +140,11 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
             Some(_) => modified.push(rule),
             None => {
                 let call = aws.elbv2.create_rule().listener_arn(listener).priority(rule.priority.try_into().unwrap_or(i32::MAX));
-                call.set_conditions(Some(rule.conditions())).actions(rule.action.to_sdk()).send().await?;
+                match call.set_conditions(Some(rule.conditions())).actions(rule.action.to_sdk()).send().await.map_err(Error::from) {
+                    // Of an earlier try, of which something after it failed.
+                    Err(error) if error.code == "PriorityInUse" => modified.push(rule),
+                    other => drop(other?),
+                }
             }
         }
     }
@@ -154,7 +158,7 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
         call.set_conditions(Some(rule.conditions())).actions(rule.action.to_sdk()).send().await?;
     }
     for arn in old.keys().filter_map(|priority| arns.get(priority)) {
-        aws.elbv2.delete_rule().rule_arn(arn).send().await?;
+        found(aws.elbv2.delete_rule().rule_arn(arn).send().await)?;
     }
     Ok(())
 }

@@ -9,5 +9,7 @@ mod eks;
 mod eks_inside;
 mod iam;
 mod kms;
+mod network;
 mod pages;
 mod rds;
+mod traffic;

@@ -1,0 +1,171 @@
+//! Networks: what AWS shows for a while after it is gone, and changes of several calls that are tried again from the first.
+
+use crate::script::{Answer, Script, ec2_refused, xml, xml_marks};
+
+fn tags(address: &str) -> String {
+    let name = address.split('.').next_back().unwrap_or_default();
+    xml_marks(address, "item", "key", "value") + &format!("<item><key>Name</key><value>shop-{name}</value></item>")
+}
+
+fn done(action: &str) -> Answer {
+    xml(format!("<{action}Response><return>true</return></{action}Response>"))
+}
+
+/// DescribeVpcs: ranges and their states.
+fn vpc(ranges: &[(&str, &str)]) -> Answer {
+    let range = |(cidr, state): &(&str, &str)| {
+        format!(
+            "<item><cidrBlock>{cidr}</cidrBlock><associationId>vpc-cidr-assoc-{}</associationId>\
+             <cidrBlockState><state>{state}</state></cidrBlockState></item>",
+            &cidr[..4]
+        )
+    };
+    let (ranges, tags): (String, String) = (ranges.iter().map(range).collect(), tags("vpc.main"));
+    xml(format!(
+        "<DescribeVpcsResponse><vpcSet><item><vpcId>vpc-1</vpcId><ownerId>123456789012</ownerId><state>available</state>\
+         <cidrBlock>10.1.0.0/16</cidrBlock><cidrBlockAssociationSet>{ranges}</cidrBlockAssociationSet>\
+         <instanceTenancy>default</instanceTenancy><tagSet>{tags}</tagSet></item></vpcSet></DescribeVpcsResponse>"
+    ))
+}
+
+#[test]
+fn a_range_that_was_taken_off_a_vpc_stays_visible() {
+    let (disassociate, own) = ("DisassociateVpcCidrBlock", ("10.1.0.0/16", "associated"));
+    let on = "<value>true</value>";
+    let attributes = format!(
+        "<DescribeVpcAttributeResponse><enableDnsSupport>{on}</enableDnsSupport><enableDnsHostnames>{on}</enableDnsHostnames>\
+         </DescribeVpcAttributeResponse>"
+    );
+    let state = |state| vpc(&[own, ("10.2.0.0/16", state), ("10.3.0.0/16", "disassociated")]);
+    let endpoint = Script::new()
+        .on("DescribeVpcAttribute", [xml(attributes)])
+        .on("DescribeVpcs", [state("associated")])
+        .on(disassociate, [done(disassociate)])
+        .after(disassociate)
+        .on("DescribeVpcs", [state("associated"), state("disassociating"), state("disassociated")])
+        .start("  vpc: { main: { cidr: 10.1.0.0/16 } }\n");
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("200 {disassociate}")]);
+    assert_eq!(endpoint.sent(disassociate)[0]["AssociationId"], "vpc-cidr-assoc-10.2");
+}
+
+#[test]
+fn a_subnet_may_fail() {
+    let subnet = format!(
+        "<item><subnetId>subnet-1</subnetId><state>failed</state><vpcId>vpc-1</vpcId><cidrBlock>10.1.0.0/24</cidrBlock>\
+         <availabilityZone>us-east-1a</availabilityZone><tagSet>{}</tagSet></item>",
+        tags("subnet.a")
+    );
+    let subnets = |items: &str| xml(format!("<DescribeSubnetsResponse><subnetSet>{items}</subnetSet></DescribeSubnetsResponse>"));
+    let endpoint = Script::new()
+        .on("DescribeSubnets", [subnets("")])
+        .on("CreateSubnet", [xml("<CreateSubnetResponse><subnet><subnetId>subnet-1</subnetId></subnet></CreateSubnetResponse>")])
+        .after("CreateSubnet")
+        .on("DescribeSubnets", [subnets(&subnet)])
+        .on("DeleteSubnet", [done("DeleteSubnet")])
+        .after("DeleteSubnet")
+        .on("DescribeSubnets", [subnets("")])
+        .start("  subnet: { a: { vpc: { id: vpc-1 }, cidr: 10.1.0.0/24, availability_zone: us-east-1a } }\n");
+    let done = endpoint.run("apply", &["--yes"]);
+    assert!(done.code != 0 && done.stderr.contains("AWS reports `failed`"), "{}", done.screen());
+    assert_eq!(endpoint.writes(), ["200 CreateSubnet", "200 DeleteSubnet"]);
+}
+
+/// DescribeRouteTables: one with these routes besides the one to its own VPC.
+fn table(routes: &[&str]) -> Answer {
+    let local = "<item><destinationCidrBlock>10.1.0.0/16</destinationCidrBlock><gatewayId>local</gatewayId><origin>CreateRouteTable</origin></item>";
+    let (routes, tags) = (routes.concat(), tags("route_table.main"));
+    xml(format!(
+        "<DescribeRouteTablesResponse><routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1</vpcId>\
+         <routeSet>{local}{routes}</routeSet><tagSet>{tags}</tagSet></item></routeTableSet></DescribeRouteTablesResponse>"
+    ))
+}
+
+/// A table is made; what follows is about its routes.
+fn new_table() -> Script {
+    Script::new()
+        .on(
+            "CreateRouteTable",
+            [xml("<CreateRouteTableResponse><routeTable><routeTableId>rtb-1</routeTableId></routeTable></CreateRouteTableResponse>")],
+        )
+        .after("CreateRouteTable")
+        .on("DescribeRouteTables", [table(&[])])
+}
+
+const THERE: &str = "RouteAlreadyExists";
+
+/// A NAT gateway is not known to all of EC2 at once.
+#[test]
+fn routes_of_an_earlier_try_are_taken_as_made() {
+    let route = |to: &str, target: &str| {
+        format!("<item><destinationCidrBlock>{to}</destinationCidrBlock>{target}<origin>CreateRoute</origin></item>")
+    };
+    let (out, nat) = (route("0.0.0.0/0", "<gatewayId>igw-1</gatewayId>"), route("10.9.0.0/16", "<natGatewayId>nat-1</natGatewayId>"));
+    let there = ec2_refused(400, THERE, "The route identified by 0.0.0.0/0 already exists.");
+    let unknown = ec2_refused(400, "InvalidNatGatewayID.NotFound", "The natGateway ID 'nat-1' does not exist");
+    let endpoint = new_table()
+        .on_text("CreateRoute", "0.0.0.0", [done("CreateRoute"), there])
+        .on_text("CreateRoute", "10.9.0.0", [unknown, done("CreateRoute")])
+        .after("CreateRoute")
+        .on("DescribeRouteTables", [table(&[&out])])
+        .after("CreateRoute")
+        .on("DescribeRouteTables", [table(&[&out, &nat])])
+        .start(
+            "
+  route_table:
+    main:
+      vpc: { id: vpc-1 }
+      routes: [{ destination: 0.0.0.0/0, gateway: { id: igw-1 } }, { destination: 10.9.0.0/16, nat_gateway: { id: nat-1 } }]
+",
+        );
+    endpoint.apply();
+    let expected = ["200 CreateRouteTable", "200 CreateRoute", "400 CreateRoute", "400 CreateRoute", "200 CreateRoute"];
+    assert_eq!(endpoint.writes(), expected);
+}
+
+#[test]
+fn a_route_that_aws_made_is_not_taken_for_ours() {
+    let endpoint = new_table()
+        .on("CreateRoute", [ec2_refused(400, THERE, "The route identified by 10.1.0.0/16 already exists.")])
+        .on("DeleteRouteTable", [done("DeleteRouteTable")])
+        .start("  route_table: { main: { vpc: { id: vpc-1 }, routes: [{ destination: 10.1.0.0/16, gateway: { id: igw-1 } }] } }\n");
+    let done = endpoint.run("apply", &["--yes"]);
+    assert!(done.code != 0 && done.stderr.contains(THERE), "{}", done.screen());
+    assert_eq!(endpoint.count("CreateRoute"), 1);
+}
+
+/// A rule that is not there makes AWS revoke none of a call.
+#[test]
+fn rules_are_revoked_one_by_one_where_one_is_gone() {
+    let rule = |cidr: &str| {
+        format!(
+            "<item><ipProtocol>tcp</ipProtocol><fromPort>443</fromPort><toPort>443</toPort>\
+             <ipRanges><item><cidrIp>{cidr}</cidrIp></item></ipRanges></item>"
+        )
+    };
+    let group = |ingress: &str| {
+        let open = "<item><ipProtocol>-1</ipProtocol><ipRanges><item><cidrIp>0.0.0.0/0</cidrIp></item></ipRanges></item>";
+        xml(format!(
+            "<DescribeSecurityGroupsResponse><securityGroupInfo><item><ownerId>123456789012</ownerId><groupId>sg-1</groupId>\
+             <groupName>shop-web</groupName><groupDescription>Managed by acme</groupDescription><vpcId>vpc-1</vpcId>\
+             <ipPermissions>{ingress}</ipPermissions><ipPermissionsEgress>{open}</ipPermissionsEgress><tagSet>{}</tagSet></item>\
+             </securityGroupInfo></DescribeSecurityGroupsResponse>",
+            tags("security_group.web")
+        ))
+    };
+    let revoke = "RevokeSecurityGroupIngress";
+    let gone = ec2_refused(400, "InvalidPermission.NotFound", "The specified rule does not exist in this security group.");
+    let endpoint = Script::new()
+        .on("DescribeSecurityGroups", [group(&(rule("10.0.0.0/8") + &rule("192.0.2.0/24")))])
+        .on(revoke, [done(revoke)])
+        .on_text(revoke, "192.0.2.0", [gone])
+        .after(revoke)
+        .on("DescribeSecurityGroups", [group("")])
+        .start("  security_group: { web: { vpc: { id: vpc-1 } } }\n");
+    endpoint.apply();
+    let mut writes = endpoint.writes();
+    writes.sort();
+    assert_eq!(writes, [format!("200 {revoke}"), format!("400 {revoke}"), format!("400 {revoke}")]);
+    let several = endpoint.sent(revoke).iter().filter(|call| call.get("IpPermissions.2.IpProtocol").is_some()).count();
+    assert_eq!(several, 1, "all together once, then each alone");
+}

@@ -1,0 +1,182 @@
+//! Listeners and web firewalls: what a change must bring along, and what is not known everywhere yet.
+
+use serde_json::{Value, json};
+
+use crate::script::{Answer, Script, json_marks, ok, refused, xml, xml_marks, xml_refused};
+
+const BALANCER: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/shop-web/1";
+const LISTENER: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shop-web/1/2";
+
+/// What a query service answers, with this inside its result.
+fn answer(action: &str, inside: &str) -> Answer {
+    xml(format!("<{action}Response><{action}Result>{inside}</{action}Result></{action}Response>"))
+}
+
+/// An action as AWS shows it.
+fn fixed(status: u16) -> String {
+    format!(
+        "<member><Type>fixed-response</Type><FixedResponseConfig><StatusCode>{status}</StatusCode><ContentType>text/plain</ContentType>\
+         </FixedResponseConfig></member>"
+    )
+}
+
+fn listener(port: u16, status: u16, more: &str) -> Answer {
+    let actions = fixed(status);
+    answer(
+        "DescribeListeners",
+        &format!(
+            "<Listeners><member><ListenerArn>{LISTENER}</ListenerArn><LoadBalancerArn>{BALANCER}</LoadBalancerArn><Port>{port}</Port>\
+             <DefaultActions>{actions}</DefaultActions>{more}</member></Listeners>"
+        ),
+    )
+}
+
+/// A listener that has its marks.
+fn marked() -> Script {
+    let tags = xml_marks("listener.web", "member", "Key", "Value");
+    let of = format!("<TagDescriptions><member><ResourceArn>{LISTENER}</ResourceArn><Tags>{tags}</Tags></member></TagDescriptions>");
+    Script::new().on("DescribeTags", [answer("DescribeTags", &of)]).on("ModifyListener", [answer("ModifyListener", "")])
+}
+
+/// Its stack; `more` are fields.
+fn stack(more: &str) -> String {
+    format!("  listener: {{ web: {{ load_balancer: '{BALANCER}', {more} }} }}\n")
+}
+
+const HTTP: &str = "<Protocol>HTTP</Protocol>";
+const CERTIFICATE: &str = "arn:aws:acm:us-east-1:123456789012:certificate/1";
+
+fn https(policy: &str) -> String {
+    format!(
+        "<Protocol>HTTPS</Protocol><SslPolicy>{policy}</SslPolicy>\
+         <Certificates><member><CertificateArn>{CERTIFICATE}</CertificateArn></member></Certificates>"
+    )
+}
+
+/// AWS wants a policy where there was none.
+#[test]
+fn a_listener_that_turns_secure_gets_the_policy_of_a_new_one() {
+    let policy = "ELBSecurityPolicy-TLS13-1-2-2021-06";
+    let endpoint = marked()
+        .on("DescribeListeners", [listener(80, 404, HTTP)])
+        .after("ModifyListener")
+        .on("DescribeListeners", [listener(443, 404, &https(policy))])
+        .start(&stack(&format!(
+            "port: 443, protocol: HTTPS, certificate: '{CERTIFICATE}', default_action: {{ fixed_response: {{ status_code: 404 }} }}"
+        )));
+    endpoint.apply();
+    assert_eq!(endpoint.sent("ModifyListener")[0]["SslPolicy"], policy);
+}
+
+#[test]
+fn a_policy_that_is_not_given_stays() {
+    let old = https("ELBSecurityPolicy-2016-08");
+    let endpoint = marked()
+        .on("DescribeListeners", [listener(443, 404, &old)])
+        .after("ModifyListener")
+        .on("DescribeListeners", [listener(443, 410, &old)])
+        .start(&stack(&format!(
+            "port: 443, protocol: HTTPS, certificate: '{CERTIFICATE}', default_action: {{ fixed_response: {{ status_code: 410 }} }}"
+        )));
+    endpoint.apply();
+    assert!(endpoint.sent("ModifyListener")[0].get("SslPolicy").is_none());
+}
+
+/// A target group is not known to all of the service at once.
+#[test]
+fn rules_of_an_earlier_try_are_taken_over() {
+    let group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop-web/3";
+    let rule = |priority: u32, action: &str| {
+        format!(
+            "<member><RuleArn>{LISTENER}/{priority}</RuleArn><Priority>{priority}</Priority><Conditions><member><Field>path-pattern</Field>\
+             <PathPatternConfig><Values><member>/{priority}</member></Values></PathPatternConfig></member></Conditions>\
+             <Actions>{action}</Actions></member>"
+        )
+    };
+    let rules = |rules: &[&str]| answer("DescribeRules", &format!("<Rules>{}</Rules>", rules.concat()));
+    let ten = rule(10, &fixed(404));
+    let twenty = rule(20, &format!("<member><Type>forward</Type><TargetGroupArn>{group}</TargetGroupArn></member>"));
+    let (in_use, unknown) = (xml_refused(400, "PriorityInUse", "Priority '10' is currently in use"), "Target groups 'shop-web' not found");
+    let made = || answer("CreateRule", "");
+    let endpoint = marked()
+        .on("DescribeListeners", [listener(80, 404, HTTP)])
+        .on_text("CreateRule", "Priority=10", [made(), in_use])
+        .on_text("CreateRule", "Priority=20", [xml_refused(400, "TargetGroupNotFound", unknown), made()])
+        .on("ModifyRule", [answer("ModifyRule", "")])
+        .after("CreateRule")
+        .on("DescribeRules", [rules(&[&ten])])
+        .after("CreateRule")
+        .on("DescribeRules", [rules(&[&ten, &twenty])])
+        .start(&stack(&format!(
+            "port: 80, protocol: HTTP, default_action: {{ fixed_response: {{ status_code: 404 }} }}, rules: [
+               {{ priority: 10, paths: [/10], action: {{ fixed_response: {{ status_code: 404 }} }} }},
+               {{ priority: 20, paths: [/20], action: {{ forward: {{ target_groups: [{{ target_group: '{group}' }}] }} }} }}]"
+        )));
+    endpoint.apply();
+    let expected = ["200 CreateRule", "400 CreateRule", "400 CreateRule", "200 CreateRule", "200 ModifyRule"];
+    assert_eq!(endpoint.writes(), expected);
+}
+
+const FIREWALL: &str = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/shop-web/1";
+
+/// A firewall as WAF shows it, with further fields.
+fn firewall(more: Value) -> Answer {
+    let mut acl = json!({
+        "Name": "shop-web", "Id": "1", "ARN": FIREWALL, "DefaultAction": { "Allow": {} }, "Rules": [], "Capacity": 1,
+        "VisibilityConfig": { "SampledRequestsEnabled": true, "CloudWatchMetricsEnabled": true, "MetricName": "shop-web" },
+    });
+    let more: serde_json::Map<_, _> = serde_json::from_value(more).expect("an object");
+    acl.as_object_mut().expect("an object").extend(more);
+    ok(json!({ "LockToken": "1", "WebACL": acl }))
+}
+
+/// Firewall and load balancer are known to all of WAF after minutes.
+#[test]
+fn a_load_balancer_that_waf_does_not_know_yet_has_no_firewall() {
+    let unavailable = || {
+        refused(
+            400,
+            "WAFUnavailableEntityException",
+            "AWS WAF couldn\u{2019}t retrieve the resource that you requested. Retry your request.",
+        )
+    };
+    let endpoint = Script::new()
+        .on("GetWebACLForResource", [unavailable()])
+        .on("AssociateWebACL", [unavailable(), ok(json!({}))])
+        .after("AssociateWebACL")
+        .on("GetWebACLForResource", [unavailable(), firewall(json!({}))])
+        .start(&format!("  waf_association: {{ web: {{ web_acl: '{FIREWALL}', resource: '{BALANCER}' }} }}\n"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["400 AssociateWebACL", "200 AssociateWebACL"]);
+}
+
+/// UpdateWebACL replaces the whole.
+#[test]
+fn what_a_firewall_has_besides_is_sent_back() {
+    let besides = json!({ "TokenDomains": ["example.com"], "MonetizationConfig": { "CurrencyMode": "TEST" } });
+    let with = |action: Value| {
+        let mut all = besides.clone();
+        all["DefaultAction"] = action;
+        firewall(all)
+    };
+    let endpoint = Script::new()
+        .on_text(
+            "ListWebACLs",
+            "REGIONAL",
+            [ok(json!({ "WebACLs": [{ "Name": "shop-web", "Id": "1", "ARN": FIREWALL, "LockToken": "1" }] }))],
+        )
+        .on(
+            "ListTagsForResource",
+            [ok(json!({ "TagInfoForResource": { "ResourceARN": FIREWALL, "TagList": json_marks("waf_web_acl.web") } }))],
+        )
+        .on("GetWebACL", [with(json!({ "Allow": {} }))])
+        .on("UpdateWebACL", [ok(json!({ "NextLockToken": "2" }))])
+        .after("UpdateWebACL")
+        .on("GetWebACL", [with(json!({ "Block": {} }))])
+        .start("  waf_web_acl: { web: { default_action: block } }\n");
+    endpoint.apply();
+    let sent = &endpoint.sent("UpdateWebACL")[0];
+    for key in ["TokenDomains", "MonetizationConfig"] {
+        assert_eq!(sent[key], besides[key], "{key}");
+    }
+}
