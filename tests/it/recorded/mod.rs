@@ -8,3 +8,5 @@ mod eks;
 mod iam;
 mod pages;
 mod rds;
+mod s3;
+mod secrets;
