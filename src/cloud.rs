@@ -1,11 +1,14 @@
 //! Where resources live: AWS, or the simulated cloud. The one place that knows there are two.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Sort, tags::Retag},
+    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, tags::Retag},
     kind::{Kind, Live},
     local::Local,
     resource::{Changed, Cx, OnDelete, Tags},
@@ -90,13 +93,18 @@ impl Cloud {
         let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
         // A filter is a service with a type or without: `rds:db`, `s3`.
-        let mut types: Vec<String> = KINDS.iter().filter_map(|kind| Some(kind.arn?.trim_end_matches(['/', ':']).to_owned())).collect();
-        types.sort();
-        types.dedup();
+        let types = |kinds: &mut dyn Iterator<Item = &Kind>| -> BTreeSet<String> {
+            kinds.filter_map(|kind| Some(kind.arn?.trim_end_matches(['/', ':']).to_owned())).collect()
+        };
+        // What us-east-1 has besides is the stack of that region.
+        let is_global = |kind: &&Kind| matches!(kind.service, Service::Iam | Service::Route53);
+        let here = Some((&aws.tagging, types(&mut KINDS.iter())));
+        let global = aws.tagging_global.as_ref().map(|tagging| (tagging, types(&mut KINDS.iter().filter(is_global))));
         let mut index = BTreeMap::new();
-        for tagging in [Some(&aws.tagging), aws.tagging_global.as_ref()].into_iter().flatten() {
+        for (tagging, types) in here.into_iter().chain(global) {
             let call = tagging.get_resources().tag_filters(filter(STACK, stack)).tag_filters(filter(ENVIRONMENT, environment));
-            let mut pages = call.set_resource_type_filters(Some(types.clone())).resources_per_page(100).into_paginator().send();
+            let types = types.into_iter().collect();
+            let mut pages = call.set_resource_type_filters(Some(types)).resources_per_page(100).into_paginator().send();
             while let Some(page) = pages.next().await {
                 for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
                     let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();

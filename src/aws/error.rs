@@ -111,6 +111,9 @@ const NOT_YET: &[(&str, &str)] = &[
     ("InvalidParameterException", "Misconfigured PodExecutionRole"),
     ("InvalidParameterException", "trust relationships of nodeRole"),
     ("InvalidRequestException", "could not be assumed"),
+    // Secrets Manager about the name of a secret that was deleted a moment ago.
+    ("InvalidRequestException", "scheduled for deletion"),
+    ("InvalidRequestException", "was deleted"),
     ("InvalidParameterValue", "Invalid IAM Instance Profile"),
     ("InvalidParameterValue", "should be configured to"),
     ("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING"),
@@ -166,10 +169,12 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
         | "InvalidDBInstanceState"
         | "InvalidDBInstanceStateFault"
         | "InvalidDBSubnetGroupStateFault"
+        | "InvalidDBSubnetStateFault"
         | "InvalidDBParameterGroupState"
         | "OperationAborted"
         | "ConcurrentModification"
         | "ConcurrentModificationException"
+        | "ConflictException"
         | "EntityTemporarilyUnmodifiable"
         | "KMSInvalidStateException"
         | "WAFAssociatedItemException"
@@ -295,6 +300,13 @@ mod tests {
             (400, "InvalidGroup.InUse", "There are active instances using security group 'sg-1'", Sort::Conflict),
             (400, "InvalidCidrBlock.InUse", "The vpc vpc-1 currently has a subnet within CIDR block 10.1.0.0/16", Sort::Conflict),
             (400, "AccessDeniedException", "", Sort::Denied),
+            (400, "ConflictException", "You are trying to update a resource that is already being created or updated.", Sort::Conflict),
+            (
+                400,
+                "InvalidRequestException",
+                "You can't create this secret because a secret with this name is already scheduled for deletion.",
+                Sort::NotYet,
+            ),
         ] {
             assert_eq!(sort(status, code, message), expected, "{status} {code}: {message}");
         }

@@ -120,6 +120,12 @@ impl<'a> Retag<'a> {
     }
 }
 
+async fn put_s3(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {
+    let tagging = aws_sdk_s3::types::Tagging::builder().set_tag_set(Some(s3(tags))).build()?;
+    aws.s3.put_bucket_tagging().bucket(bucket).tagging(tagging).send().await?;
+    Ok(())
+}
+
 /// Changes tags with the calls that serve all types of a service.
 ///
 /// # Errors
@@ -183,16 +189,24 @@ pub async fn retag(aws: &Aws, service: Service, change: &Retag<'_>) -> Result<()
         ),
         Service::Route53 => {
             let (resource_type, zone) = (aws_sdk_route53::types::TagResourceType::Hostedzone, id.trim_start_matches("/hostedzone/"));
-            let call = aws.route53.change_tags_for_resource().resource_type(resource_type).resource_id(zone);
-            let call = if set.is_empty() { call } else { call.set_add_tags(Some(route53(set))) };
-            let call = if remove.is_empty() { call } else { call.set_remove_tag_keys(removed()) };
-            call.send().await?;
+            let add = route53(set);
+            // A call takes at most ten of each, and at least one.
+            for n in 0..add.len().max(remove.len()).div_ceil(10) {
+                let call = aws.route53.change_tags_for_resource().resource_type(resource_type.clone()).resource_id(zone);
+                let call = call.set_add_tags(add.chunks(10).nth(n).map(<[_]>::to_vec));
+                call.set_remove_tag_keys(remove.chunks(10).nth(n).map(<[_]>::to_vec)).send().await?;
+            }
         }
         // S3 has no call for single tags: the whole set is put.
-        Service::S3 => {
-            let tagging = aws_sdk_s3::types::Tagging::builder().set_tag_set(Some(s3(after))).build()?;
-            aws.s3.put_bucket_tagging().bucket(id).tagging(tagging).send().await?;
-        }
+        Service::S3 => match put_s3(aws, id, after).await {
+            // AWS's own are among them, as CloudFormation sets them.
+            Err(error) if error.code == "InvalidTag" && error.message.to_lowercase().contains("system tags") => {
+                let there = from_s3(aws.s3.get_bucket_tagging().bucket(id).send().await?.tag_set());
+                let own = there.into_iter().filter(|(key, _)| key.starts_with("aws:"));
+                put_s3(aws, id, &own.chain((*after).clone()).collect()).await?;
+            }
+            put => put?,
+        },
         Service::Iam => {
             return Err(Error::new(Sort::Refused, "Tags", "each type of IAM has calls of its own for tags: see `Resource::retag`"));
         }

@@ -54,7 +54,7 @@ impl S3 {
 
     pub(super) async fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
         let mut pause = Duration::from_millis(100);
-        for _ in 0..TRIES {
+        for tries in 1..=TRIES {
             let call = self.client.put_object().bucket(&self.bucket).key(self.path(key)).set_expected_bucket_owner(self.owner.clone());
             let call = match when {
                 When::Any => call,
@@ -65,6 +65,8 @@ impl S3 {
                 Ok(reply) => return Ok(Written::Done(reply.e_tag.ok_or_else(|| Error::missing("ETag"))?)),
                 // Another write of the same key is under way, perhaps an earlier try of this one: S3 says to try again.
                 Err(error) if error.code == "ConditionalRequestConflict" => {}
+                // It failed inside S3, and may have taken effect.
+                Err(error) if error.sort == Sort::Unreachable && error.code != "Unreachable" && tries < TRIES => {}
                 Err(error) if *when != When::Any && matches!(error.code.as_str(), "PreconditionFailed" | "Http412" | "NoSuchKey") => {
                     // When an answer is lost, the call is made again and meets what it wrote itself.
                     return Ok(match self.get(key).await? {
@@ -151,13 +153,14 @@ impl S3 {
         // The first region has no name here.
         let place = (region != "us-east-1").then(|| BucketLocationConstraint::from(region.as_str()));
         let place = place.map(|place| CreateBucketConfiguration::builder().location_constraint(place).build());
-        match call.set_create_bucket_configuration(place).send().await.map_err(Error::from) {
+        let call = call.set_create_bucket_configuration(place);
+        match patiently(async || call.clone().send().await.map_err(Error::from)).await {
             Ok(_) => {}
             // Another run has just made it.
             Err(error) if error.code == "BucketAlreadyOwnedByYou" => return Ok(()),
             Err(error) => return Err(self.broken(error)),
         }
-        if let Err(error) = self.protect(&region, tls).await {
+        if let Err(error) = patiently(async || self.protect(&region, tls).await).await {
             // A bucket that is not safe would be found and used next time.
             self.client.delete_bucket().bucket(&self.bucket).send().await.ok();
             return Err(self.broken(error));
@@ -220,4 +223,19 @@ impl S3 {
         let message = format!("the bucket `{}` of the backend: {}{remedy}", self.bucket, error.message.trim_end_matches('.'));
         Error { message, ..error }
     }
+}
+
+/// A bucket that is being made, by another run perhaps, is not known everywhere at once, and takes one change at a time.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>
+async fn patiently<T>(call: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let mut pause = Duration::from_millis(200);
+    for _ in 1..TRIES {
+        match call().await {
+            Err(error) if matches!(error.sort, Sort::Conflict | Sort::Gone) => {}
+            ended => return ended,
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    call().await
 }

@@ -203,7 +203,8 @@ fn tagging(service: Service) -> (&'static [&'static str], &'static [&'static str
         Service::Acm => (&["acm:AddTagsToCertificate"], &["acm:RemoveTagsFromCertificate"]),
         Service::Wafv2 => (&["wafv2:TagResource"], &["wafv2:UntagResource"]),
         Service::Route53 => (&["route53:ChangeTagsForResource"], &[]),
-        Service::S3 => (&["s3:PutBucketTagging"], &[]),
+        // A bucket is made with its tags.
+        Service::S3 => (&["s3:PutBucketTagging", "s3:TagResource"], &[]),
         Service::Iam => (&[], &[]),
     }
 }

@@ -224,7 +224,8 @@ impl Certificate {
             alternative_names: detail.subject_alternative_names().iter().map(|n| DnsName::new(n)).filter(|n| *n != domain).collect(),
             domain,
             zone: (!matches!(phase, Phase::Settling(_))).then(|| Ref::to(VALIDATED)),
-            key_algorithm: match detail.key_algorithm.as_ref().map(KeyAlgorithm::as_str) {
+            // What is asked for as EC_prime256v1 is described as EC-prime256v1.
+            key_algorithm: match detail.key_algorithm.as_ref().map(|name| name.as_str().replace('-', "_")).as_deref() {
                 Some("EC_prime256v1") => Algorithm::EcPrime256v1,
                 Some("EC_secp384r1") => Algorithm::EcSecp384r1,
                 _ => Algorithm::Rsa2048,

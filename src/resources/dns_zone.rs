@@ -151,7 +151,7 @@ impl Resource for DnsZone {
 
     /// CreateHostedZone takes no tags. Its caller reference is kept for good, so it carries the marks until they are set.
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let reference = format!("acme/{}/{}/{}/{}", cx.stack, cx.environment, cx.address, short(cx.token));
+        let reference = reference(cx.stack, cx.environment, cx.address, &short(cx.token));
         let config = HostedZoneConfig::builder().comment(&self.comment).private_zone(self.private).build();
         let call = cx.aws.route53.create_hosted_zone().name(self.domain.as_str()).caller_reference(&reference).hosted_zone_config(config);
         let call = call.set_vpc(self.vpcs.first().map(|vpc| zone_vpc(cx, vpc))).set_delegation_set_id(self.delegation_set.clone());
@@ -249,10 +249,36 @@ fn zone_vpc(cx: &Cx<'_>, vpc: &Ref<Vpc>) -> ZoneVpc {
     ZoneVpc::builder().vpc_region(VpcRegion::from(cx.aws.region.as_str())).vpc_id(vpc.get()).build()
 }
 
+/// A caller reference: at most 128 characters. What of the token does not fit is left out; marks that do not fit are set after all.
+fn reference(stack: &str, environment: &str, address: &str, token: &str) -> String {
+    let marks = format!("acme/{stack}/{environment}/{address}/");
+    match 128_usize.saturating_sub(marks.len()) {
+        room @ 8.. => format!("{marks}{}", &token[..room.min(token.len())]),
+        _ => token.to_owned(),
+    }
+}
+
 /// The marks in the caller reference of a zone that we made for this stack.
 fn marks(reference: &str, scope: &Scope) -> Option<Tags> {
     let rest = reference.strip_prefix(&format!("acme/{}/{}/", scope.stack, scope.environment))?;
     let (address, _) = rest.rsplit_once('/')?;
     let marks = [(STACK, scope.stack.as_str()), (ENVIRONMENT, &scope.environment), (ADDRESS, address), (UNMARKED, "")];
     Some(marks.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_fits_and_carries_the_marks_where_they_do() {
+        let token = short("token");
+        let scope = Scope { stack: "shop".into(), environment: "production".into(), ..Scope::default() };
+        for (name, marked) in [(8, true), (70, true), (99, false)] {
+            let address = format!("dns_zone.{}", "z".repeat(name));
+            let reference = reference("shop", "production", &address, &token);
+            assert!(reference.len() <= 128, "{reference}");
+            assert_eq!(marks(&reference, &scope).and_then(|mut marks| marks.remove(ADDRESS)), marked.then_some(address));
+        }
+    }
 }

@@ -140,6 +140,11 @@ fn gp3() -> String {
     "gp3".to_owned()
 }
 
+/// What gp3 storage of 400 GiB and more has at least: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage>.
+const GP3_IOPS: i32 = 12_000;
+/// The same in MiB a second.
+const GP3_MIBPS: i32 = 500;
+
 /// What others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
@@ -272,11 +277,20 @@ impl Resource for RdsInstance {
         let call = call.set_allow_major_version_upgrade(new!("/version", self.allow_major_version_upgrade));
         let call = call.set_db_instance_class(new!("/class", self.class.clone())).set_multi_az(new!("/multi_az", self.multi_az));
         // Storage may have grown by itself, and performance is set only together with the size.
-        let size = if changed.has("/storage_gib") { self.storage_gib } else { before.storage_gib };
+        let grows = before.max_storage_gib.is_some_and(|gib| gib > 0) && (provisioned || changed.has("/max_storage_gib"));
+        let size = match changed.has("/storage_gib") {
+            true => self.storage_gib,
+            false if grows => size(cx.aws, id).await?,
+            false => before.storage_gib,
+        };
         let call = call.set_allocated_storage((provisioned || changed.has("/storage_gib")).then_some(size));
-        let call = call.set_iops(self.iops.or(before.iops).filter(|_| provisioned));
-        let throughput = self.throughput_mibps.or(before.throughput_mibps);
-        let call = call.set_storage_throughput(throughput.filter(|_| provisioned && self.storage_type == "gp3"));
+        // What smaller or other storage had is refused.
+        let kept = before.takes_iops() && before.storage_type == self.storage_type;
+        let gp3 = self.storage_type == "gp3";
+        let iops = self.iops.or(before.iops.filter(|_| kept)).or(gp3.then_some(GP3_IOPS));
+        let call = call.set_iops(iops.filter(|_| provisioned));
+        let throughput = self.throughput_mibps.or(before.throughput_mibps.filter(|_| kept)).unwrap_or(GP3_MIBPS);
+        let call = call.set_storage_throughput((provisioned && gp3).then_some(throughput));
         let call = call.set_storage_type(new!("/storage_type", self.storage_type.clone()));
         // The maximum is lifted by making it equal to the size.
         let maximum = self.max_storage_gib.map(|gib| if gib == 0 { size } else { gib });
@@ -385,6 +399,13 @@ impl Resource for RdsInstance {
         if live.max_storage_gib.is_some_and(|max| max > 0) && live.storage_gib > self.storage_gib {
             live.storage_gib = self.storage_gib;
         }
+        // RDS answers in lower case.
+        let same = |ours: &Option<String>, theirs: &Option<String>| {
+            ours.as_ref().zip(theirs.as_ref()).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
+        };
+        if same(&self.maintenance_window, &live.maintenance_window) {
+            live.maintenance_window.clone_from(&self.maintenance_window);
+        }
         live.apply_immediately = self.apply_immediately;
         live.allow_major_version_upgrade = self.allow_major_version_upgrade;
     }
@@ -399,4 +420,10 @@ impl RdsInstance {
     fn takes_iops(&self) -> bool {
         matches!(self.storage_type.as_str(), "io1" | "io2") || self.storage_type == "gp3" && self.storage_gib >= 400
     }
+}
+
+/// The size of a database's storage just now.
+async fn size(aws: &Aws, id: &str) -> Result<i32> {
+    let reply = aws.rds.describe_db_instances().db_instance_identifier(id).send().await?;
+    reply.db_instances().iter().find_map(DbInstance::allocated_storage).ok_or_else(|| Error::missing("AllocatedStorage"))
 }

@@ -153,6 +153,11 @@ impl Resource for RdsParameterGroup {
         Ok(())
     }
 
+    /// One that is set to what the engine has anyway stays the engine's.
+    async fn explain(_: &Aws, _: &str) -> Result<Option<String>> {
+        Ok(Some("it keeps no parameter that equals its default: leave such a one out".to_owned()))
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_deref().is_some_and(|name| name.starts_with("default.")) {

@@ -16,7 +16,7 @@ pub use encryption::{Algorithm, Encryption};
 pub use lifecycle::{LifecycleRule, Transition};
 
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, each, tags, text, word},
+    aws::{self, Aws, Error, Result, Scope, Service, Sort, each, tags, text, word},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::Policy,
@@ -249,6 +249,16 @@ fn no_policy() -> Policy {
     Policy::new(serde_json::json!({ "Statement": [] }))
 }
 
+/// A name that is wanted may be that of any bucket in the world.
+fn elsewhere(bucket: &str, error: Error) -> Error {
+    if error.sort != Sort::Denied && error.code != "PermanentRedirect" {
+        return error;
+    }
+    let message =
+        format!("there is a bucket `{bucket}`, of another account or region unless calls for it are not allowed: {}", error.message);
+    Error { message, ..error }
+}
+
 /// A number where 0 stands for "not set".
 fn set<T: Default + PartialEq>(number: T) -> Option<T> {
     Some(number).filter(|number| *number != T::default())
@@ -260,7 +270,7 @@ async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Option<Observed<
     let ask_versioning = || async { aws::found(client.get_bucket_versioning().bucket(bucket).send().await) };
     // One call tells whether there is such a bucket, where only its name is known.
     let known = scope.index.as_ref().is_none_or(|index| index.contains_key(&arn));
-    let first = if known { None } else { Some(ask_versioning().await?) };
+    let first = if known { None } else { Some(ask_versioning().await.map_err(|error| elsewhere(bucket, error))?) };
     if let Some(None) = first {
         return Ok(None);
     }

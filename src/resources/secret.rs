@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::kms_key::KmsKey;
 use crate::{
-    aws::{self, Aws, Error, Result, STACK, Scope, Service, each, tags},
+    aws::{self, Aws, Error, Result, STACK, Scope, Service, Sort, each, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::{ArnRef, Policy},
@@ -95,6 +95,9 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
 }
+
+/// What AWS answers to calls for a secret that is being deleted.
+const INVALID: &str = "InvalidRequestException";
 
 impl Resource for Secret {
     const TYPE: &'static str = "secret";
@@ -187,8 +190,16 @@ impl Resource for Secret {
             OnDelete::Delete => call.force_delete_without_recovery(true),
             _ => call.recovery_window_in_days(live.recovery_window_days),
         };
-        call.send().await?;
-        Ok(())
+        match call.send().await.map_err(Error::from) {
+            Ok(_) => Ok(()),
+            // One that is on its way out is not deleted again.
+            Err(error)
+                if error.code == INVALID && cx.aws.secretsmanager.describe_secret().secret_id(id).send().await?.deleted_date.is_some() =>
+            {
+                Err(Error { sort: Sort::Gone, ..error })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -239,7 +250,11 @@ async fn read(aws: &Aws, id: &str) -> Result<Option<Observed<Secret>>> {
     if secret.deleted_date.is_some() || secret.owning_service.is_some() {
         return Ok(None);
     }
-    let policy = aws.secretsmanager.get_resource_policy().secret_id(id).send().await?.resource_policy;
+    let policy = match aws.secretsmanager.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
+        // It was deleted just now.
+        Err(error) if error.code == INVALID => return Ok(None),
+        answer => answer?.resource_policy,
+    };
     let arn = secret.arn.clone().ok_or_else(|| Error::missing("ARN"))?;
     Ok(Some(Observed {
         id: arn.clone(),

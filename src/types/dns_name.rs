@@ -5,14 +5,14 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A domain name: lower case, without the final dot, `*` for Route 53's `\052`.
+/// A domain name: lower case, without the final dot, `*` for Route 53's `\052` and so on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DnsName(String);
 
 impl DnsName {
     /// Makes the canonical form. References (`${…}`) keep their case.
     pub fn new(text: &str) -> DnsName {
-        let text = text.trim_end_matches('.').replace("\\052", "*");
+        let text = unescaped(text.trim_end_matches('.'));
         DnsName(if text.contains("${") { text } else { text.to_lowercase() })
     }
     /// The name.
@@ -20,6 +20,21 @@ impl DnsName {
         &self.0
     }
 }
+/// Route 53 answers with `\` and three octal digits for all but letters, digits, hyphens, underscores and the dots between labels,
+/// however it was written. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let octal = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match octal.filter(|byte| byte.is_ascii_graphic() && !matches!(byte, b'.' | b'\\')) {
+            Some(byte) => plain.extend([char::from(byte).to_string().as_str(), &part[3..]]),
+            None => plain.extend(["\\", part]),
+        }
+    }
+    plain
+}
+
 impl fmt::Display for DnsName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -44,5 +59,23 @@ impl JsonSchema for DnsName {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "description": "A domain name, such as db.shop.example.com." })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_people_write_them() {
+        for (answered, plain) in [
+            ("\\052.Example.com.", "*.example.com"),
+            ("0\\05726.2.0.192.in-addr.arpa.", "0/26.2.0.192.in-addr.arpa"),
+            ("a\\056b.example.com.", "a\\056b.example.com"),
+            ("ex\\344mple.com", "ex\\344mple.com"),
+            ("_dmarc.example.com.", "_dmarc.example.com"),
+        ] {
+            assert_eq!(DnsName::new(answered).as_str(), plain);
+        }
     }
 }

@@ -211,6 +211,28 @@ fn a_write_that_s3_cannot_decide_on_is_tried_again() {
 }
 
 #[test]
+fn a_write_that_failed_inside_s3_is_tried_again() {
+    let failed = ("PUT", 500, "InternalError");
+    let server = answering(&[("HEAD", 200, ""), failed, failed, ("PUT", 200, "")]);
+    run(async {
+        let backend = chosen(&aws(&server.url).await, Kind::Moto, "s3", Consent::Nothing).await.expect("it is there").backend;
+        assert_eq!(done(backend.put("key", b"text", &When::Absent).await), "\"0123\"");
+    });
+}
+
+/// Another run makes it at the same time, and it is not known everywhere at once.
+#[test]
+fn a_bucket_that_is_being_made_is_waited_for() {
+    let done = ("PUT", 200, "");
+    let (busy, unseen) = (("PUT", 409, "OperationAborted"), ("PUT", 404, "NoSuchBucket"));
+    let server = answering(&[("HEAD", 404, ""), busy, done, done, unseen, done, done, done, done]);
+    run(async {
+        let choice = chosen(&aws(&server.url).await, Kind::Moto, "s3", Consent::IfNamed).await.expect("it is made");
+        assert_eq!(choice.note.as_deref(), Some("Made the bucket acme-123456789012-us-east-1 for history and locks."));
+    });
+}
+
+#[test]
 fn a_bucket_of_another_region_is_followed() {
     let server = answering(&[("HEAD", 301, ""), ("HEAD", 301, ""), ("PUT", 301, "")]);
     run(async {

@@ -12,11 +12,9 @@ use crate::{
     wire::{Request, Response, Server, form, header, name, writes},
 };
 
-/// How every definition begins.
-const HEAD: &str = "stack: shop\nregion: us-east-1\n";
-
 /// What is said to which call: chapters, each taking the place of what was said before.
 pub struct Script {
+    region: &'static str,
     chapters: Vec<Chapter>,
 }
 
@@ -85,11 +83,16 @@ pub fn json_marks(address: &str) -> Value {
 impl Script {
     /// Who calls is known, and the tagging API has nothing.
     pub fn new() -> Script {
-        let script = Script { chapters: vec![Chapter::default()] };
+        let script = Script { region: "us-east-1", chapters: vec![Chapter::default()] };
         let identity = "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>";
         script
             .on("GetCallerIdentity", [xml(format!("<GetCallerIdentityResponse>{identity}</GetCallerIdentityResponse>"))])
             .on("GetResources", [ok(json!({ "ResourceTagMappingList": [] }))])
+    }
+
+    /// The stack is in this region.
+    pub fn region(self, region: &'static str) -> Script {
+        Script { region, ..self }
     }
 
     /// The tagging API has these: ARN and address.
@@ -118,12 +121,13 @@ impl Script {
 
     /// An endpoint that says it, and a stack with these resources.
     pub fn start(self, resources: &str) -> Endpoint {
-        let folder = tempfile::tempdir().expect("a folder");
-        let stack = write(folder.path(), "stack.yaml", &format!("{HEAD}resources:\n{resources}"));
+        let (folder, region) = (tempfile::tempdir().expect("a folder"), self.region);
+        let stack = write(folder.path(), "stack.yaml", &format!("stack: shop\nregion: {}\nresources:\n{resources}", self.region));
         let state = Arc::new(Mutex::new(State { script: self, chapter: 0, calls: Vec::new() }));
         let shared = state.clone();
         let server = Server::start(move |request| Ok(lock(&shared).answer(request)));
-        Endpoint { acme: Acme::on(&server.url), stack, state, _server: server, _folder: folder }
+        let acme = Acme::on(&server.url).bare(&["--endpoint-url", &server.url, "--region", region]);
+        Endpoint { acme, stack, state, _server: server, _folder: folder }
     }
 }
 

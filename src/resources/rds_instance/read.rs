@@ -47,7 +47,12 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
             username: db.master_username,
             master_password_key: db.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
             port: pending.and_then(|p| p.port).or(port),
-            subnet_group: Ref::to(db.db_subnet_group.and_then(|group| group.db_subnet_group_name).unwrap_or_default()),
+            subnet_group: Ref::to(
+                pending
+                    .and_then(|p| p.db_subnet_group_name.clone())
+                    .or_else(|| db.db_subnet_group?.db_subnet_group_name)
+                    .unwrap_or_default(),
+            ),
             security_groups: groups.filter_map(|group| group.vpc_security_group_id).map(Ref::to).collect(),
             parameter_group: db.db_parameter_groups.unwrap_or_default().into_iter().find_map(|g| g.db_parameter_group_name).map(Ref::to),
             encrypted: db.storage_encrypted.unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use crate::aws::{self, Aws, Error, Result, Sort};
+use crate::aws::{self, Aws, Error, Result};
 
 /// How many objects there are, in words; `None`: none.
 pub(super) async fn count(aws: &Aws, bucket: &str) -> Result<Option<String>> {
@@ -35,7 +35,7 @@ pub(super) async fn delete_all(aws: &Aws, bucket: &str) -> Result<()> {
             let reply = aws.s3.delete_objects().bucket(bucket).delete(delete).send().await?;
             if let Some(error) = reply.errors().first() {
                 let message = format!("object `{}`: {}", error.key().unwrap_or_default(), error.message().unwrap_or_default());
-                return Err(Error::new(Sort::Refused, error.code().unwrap_or("DeleteObjects"), message));
+                return Err(Error::from_code(error.code().unwrap_or("DeleteObjects"), message));
             }
         }
         if page.is_truncated != Some(true) {

@@ -58,6 +58,20 @@ fn a_certificate_is_validated_once_its_records_are_known() {
     }
 }
 
+/// Certificate Manager takes `EC_prime256v1` and says `EC-prime256v1`.
+#[test]
+fn a_key_that_is_described_in_another_spelling_is_the_same() {
+    let described = |status| {
+        let (code, body) = certificate(status, true, None);
+        (code, body.replace("RSA-2048", "EC-prime256v1"))
+    };
+    let pending = described("PENDING_VALIDATION");
+    let script = validated(requested([pending.clone()]), [pending, described("ISSUED")]);
+    let endpoint = script.start(&CERTIFICATE.replace("zone:", "key_algorithm: EC_prime256v1, zone:"));
+    endpoint.apply();
+    assert_eq!(endpoint.sent("RequestCertificate")[0]["KeyAlgorithm"], "EC_prime256v1");
+}
+
 /// Deleted, it is no longer listed.
 fn deleted(script: Script) -> Script {
     script.on("DeleteCertificate", [ok(json!({}))]).after("DeleteCertificate").on("ListCertificates", [listed(&[])])

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::script::{Answer, Script, json_marks, ok, xml, xml_marks};
+use crate::script::{Answer, Script, json_marks, ok, xml, xml_marks, xml_refused};
 
 const ZONE: &str = "<Id>/hostedzone/Z1</Id><Name>shop.example.com.</Name><CallerReference>acme/shop/default/dns_zone.main/0123</CallerReference>\
     <Config><PrivateZone>false</PrivateZone></Config><ResourceRecordSetCount>2</ResourceRecordSetCount>";
@@ -21,11 +21,19 @@ fn zone() -> Answer {
     ))
 }
 
-fn records() -> Answer {
-    xml(
-        "<ListResourceRecordSetsResponse><ResourceRecordSets/><IsTruncated>false</IsTruncated><MaxItems>300</MaxItems></ListResourceRecordSetsResponse>",
-    )
+fn records(sets: &str) -> Answer {
+    let rest = "<IsTruncated>false</IsTruncated><MaxItems>300</MaxItems>";
+    let sets = format!("<ResourceRecordSets>{sets}</ResourceRecordSets>");
+    xml(format!("<ListResourceRecordSetsResponse>{sets}{rest}</ListResourceRecordSetsResponse>"))
 }
+
+fn record(name: &str, kind: &str, ttl: u32, value: &str) -> String {
+    let values = format!("<ResourceRecords><ResourceRecord><Value>{value}</Value></ResourceRecord></ResourceRecords>");
+    format!("<ResourceRecordSet><Name>{name}</Name><Type>{kind}</Type><TTL>{ttl}</TTL>{values}</ResourceRecordSet>")
+}
+
+const CHANGED: &str = "<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status>\
+    <SubmittedAt>2026-11-21T16:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>";
 
 fn tagged(tags: &str) -> Answer {
     xml(format!(
@@ -45,7 +53,7 @@ fn a_zone_that_was_given_up_is_not_taken_back() {
         .on("GetResources", [ok(json!({ "ResourceTagMappingList": index }))])
         .on("GET /hostedzone", [zones()])
         .on("GET /hostedzone/-", [zone()])
-        .on("GET /hostedzone/-/rrset", [records()])
+        .on("GET /hostedzone/-/rrset", [records("")])
         .on("POST /tags/-", [tagged(&(xml_marks("dns_zone.main", "Tag", "Key", "Value") + retain))])
         .on("POST /tags/-/-", [xml("<ChangeTagsForResourceResponse/>")])
         .after("POST /tags/-/-")
@@ -62,4 +70,55 @@ fn a_zone_that_was_given_up_is_not_taken_back() {
     let done = endpoint.run("destroy", &["--yes"]).ok();
     assert!(done.stderr.contains("nothing to do"), "{}", done.screen());
     assert_eq!(endpoint.writes().len(), 1);
+}
+
+/// DELETE has to repeat a record as it is, and somebody has changed it since it was read.
+#[test]
+fn a_record_that_has_changed_is_deleted_as_it_is() {
+    let (name, mark) = ("www.shop.example.com.", "_acme-a.www.shop.example.com.");
+    let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www&quot;";
+    let (old, new) = (record(name, "A", 300, "192.0.2.1"), record(name, "A", 60, "192.0.2.2"));
+    let says = record(mark, "TXT", 300, says);
+    let reason = "[Tried to delete resource record set [name='www.shop.example.com.', type='A'] but the values provided do not match the \
+                  current values]";
+    let post = "POST /hostedzone/-/rrset";
+    let endpoint = Script::new()
+        .indexed(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
+        .on("GET /hostedzone", [zones()])
+        .on("GET /hostedzone/-", [zone()])
+        .on("POST /tags/-", [tagged(&xml_marks("dns_zone.main", "Tag", "Key", "Value"))])
+        .on("GET /hostedzone/-/rrset", [records(&format!("{old}{says}"))])
+        .on_text("GET /hostedzone/-/rrset?name&type", "type=A", [records(&new)])
+        .on_text("GET /hostedzone/-/rrset?name&type", "type=TXT", [records(&says)])
+        .on(post, [xml_refused(400, "InvalidChangeBatch", reason), xml(CHANGED)])
+        .after(post)
+        .on("GET /hostedzone/-/rrset", [records("")])
+        .start("  dns_zone: { main: { domain: shop.example.com } }\n");
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("400 {post}"), format!("200 {post}")]);
+    let sent = endpoint.sent(post)[1].to_string();
+    assert!(sent.contains("<TTL>60</TTL>") && sent.contains("192.0.2.2") && !sent.contains("192.0.2.1"), "{sent}");
+}
+
+/// A call takes ten tags, a zone more.
+#[test]
+fn many_tags_of_a_zone_are_set_in_several_calls() {
+    let keys: Vec<String> = (1..=12).map(|n| format!("k{n}")).collect();
+    let more: String = keys.iter().map(|key| format!("<Tag><Key>{key}</Key><Value>v</Value></Tag>")).collect();
+    let marks = xml_marks("dns_zone.main", "Tag", "Key", "Value");
+    let change = "POST /tags/-/-";
+    let endpoint = Script::new()
+        .indexed(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
+        .on("GET /hostedzone", [zones()])
+        .on("GET /hostedzone/-", [zone()])
+        .on("GET /hostedzone/-/rrset", [records("")])
+        .on("POST /tags/-", [tagged(&marks)])
+        .on(change, [xml("<ChangeTagsForResourceResponse/>")])
+        .after(change)
+        .on("GetResources", [ok(json!({ "ResourceTagMappingList": [] }))])
+        .on("POST /tags/-", [tagged(&format!("{marks}{more}"))])
+        .start(&format!("  dns_zone: {{ main: {{ domain: shop.example.com, tags: {{ {} }} }} }}\n", keys.join(": v, ") + ": v"));
+    endpoint.apply();
+    let sent: Vec<usize> = endpoint.sent(change).iter().map(|sent| sent.to_string().matches("<Key>").count()).collect();
+    assert_eq!(sent, [10, 2]);
 }

@@ -12,4 +12,6 @@ mod kms;
 mod network;
 mod pages;
 mod rds;
+mod s3;
+mod secrets;
 mod traffic;

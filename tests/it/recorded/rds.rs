@@ -200,3 +200,96 @@ fn a_full_database_is_mended_by_more_storage() {
     endpoint.apply();
     assert_eq!(endpoint.sent("ModifyDBInstance")[0]["AllocatedStorage"], "100");
 }
+
+/// gp3 storage of 400 GiB and more has at least 12,000 operations a second; what it had before is refused.
+#[test]
+fn storage_that_grows_beyond_the_threshold_gets_what_it_must_have() {
+    let grown = || {
+        let (code, body) = instance("available", "db.t4g.medium", ENDPOINT);
+        let body = body.replace("<AllocatedStorage>50<", "<AllocatedStorage>500<");
+        (code, body.replace("<Iops>3000<", "<Iops>12000<").replace(">125</StorageThroughput>", ">500</StorageThroughput>"))
+    };
+    let endpoint = Script::new()
+        .on("DescribeDBInstances", [instance("available", "db.t4g.medium", ENDPOINT)])
+        .on("ModifyDBInstance", [changed("ModifyDBInstance")])
+        .after("ModifyDBInstance")
+        .on("DescribeDBInstances", [grown()])
+        .start(&DATABASE.replace("storage_gib: 50", "storage_gib: 500"));
+    endpoint.apply();
+    let sent = &endpoint.sent("ModifyDBInstance")[0];
+    let sent = ["AllocatedStorage", "Iops", "StorageThroughput"].map(|field| sent[field].as_str().unwrap_or_default());
+    assert_eq!(sent, ["500", "12000", "500"]);
+}
+
+/// Performance is set together with the size, which must not be less than it is.
+#[test]
+fn storage_that_grew_by_itself_keeps_its_size() {
+    let grown = |iops: u32| {
+        let (code, body) = instance("available", "db.t4g.medium", &format!("{ENDPOINT}<MaxAllocatedStorage>1000</MaxAllocatedStorage>"));
+        let body = body.replace("<AllocatedStorage>50<", "<AllocatedStorage>450<").replace("<Iops>3000<", &format!("<Iops>{iops}<"));
+        (code, body.replace(">125</StorageThroughput>", ">500</StorageThroughput>"))
+    };
+    let endpoint = Script::new()
+        .on("DescribeDBInstances", [grown(12000)])
+        .on("ModifyDBInstance", [changed("ModifyDBInstance")])
+        .after("ModifyDBInstance")
+        .on("DescribeDBInstances", [grown(15000)])
+        .start(&DATABASE.replace("storage_gib: 50", "storage_gib: 400\n      max_storage_gib: 1000\n      iops: 15000"));
+    endpoint.apply();
+    let sent = &endpoint.sent("ModifyDBInstance")[0];
+    let sent = ["AllocatedStorage", "Iops", "StorageThroughput"].map(|field| sent[field].as_str().unwrap_or_default());
+    assert_eq!(sent, ["450", "15000", "500"]);
+}
+
+#[test]
+fn a_move_that_may_wait_is_not_waited_for() {
+    let pending = format!("{ENDPOINT}<PendingModifiedValues><DBSubnetGroupName>shop-other</DBSubnetGroupName></PendingModifiedValues>");
+    let endpoint = Script::new()
+        .on("DescribeDBInstances", [instance("available", "db.t4g.medium", ENDPOINT)])
+        .on("ModifyDBInstance", [changed("ModifyDBInstance")])
+        .after("ModifyDBInstance")
+        .on("DescribeDBInstances", [instance("available", "db.t4g.medium", &pending)])
+        .start(&DATABASE.replace("{ id: shop-main }", "{ id: shop-other }\n      apply_immediately: false"));
+    endpoint.apply();
+    assert_eq!(endpoint.sent("ModifyDBInstance")[0]["DBSubnetGroupName"], "shop-other");
+}
+
+#[test]
+fn a_day_of_the_week_is_the_same_in_capitals() {
+    let endpoint = Script::new()
+        .on("DescribeDBInstances", [instance("available", "db.t4g.medium", ENDPOINT)])
+        .start(&DATABASE.replace("storage_gib: 50", "storage_gib: 50\n      maintenance_window: Sun:04:00-Sun:04:30"));
+    assert!(endpoint.changes().is_empty());
+}
+
+/// RDS takes a value that the engine has anyway, and does not list it among those that were set.
+#[test]
+fn a_parameter_that_equals_its_default_is_explained() {
+    let arn = "arn:aws:rds:us-east-1:123456789012:pg:shop-main";
+    let group = format!(
+        "<DBParameterGroupName>shop-main</DBParameterGroupName><DBParameterGroupFamily>postgres16</DBParameterGroupFamily>\
+         <Description>Managed by acme</Description><DBParameterGroupArn>{arn}</DBParameterGroupArn>"
+    );
+    let forced = "<Parameter><ParameterName>rds.force_ssl</ParameterName><ParameterValue>1</ParameterValue><Source>system</Source>\
+         <ApplyType>dynamic</ApplyType></Parameter>";
+    let (create, modify, delete) = ("CreateDBParameterGroup", "ModifyDBParameterGroup", "DeleteDBParameterGroup");
+    let tags = xml_marks("rds_parameter_group.main", "Tag", "Key", "Value");
+    let list = "DescribeDBParameterGroups";
+    let groups = |groups: &str| answer(list, &format!("<DBParameterGroups>{groups}</DBParameterGroups>"));
+    let endpoint = Script::new()
+        .on(list, [groups("")])
+        .on(create, [answer(create, &format!("<DBParameterGroup>{group}</DBParameterGroup>"))])
+        .after(create)
+        .on(list, [groups(&format!("<DBParameterGroup>{group}</DBParameterGroup>"))])
+        .on("ListTagsForResource", [answer("ListTagsForResource", &format!("<TagList>{tags}</TagList>"))])
+        .on("DescribeDBParameters", [answer("DescribeDBParameters", &format!("<Parameters>{forced}</Parameters>"))])
+        .on_text("DescribeDBParameters", "Source=user", [answer("DescribeDBParameters", "<Parameters/>")])
+        .on(modify, [answer(modify, "<DBParameterGroupName>shop-main</DBParameterGroupName>")])
+        .on(delete, [answer(delete, "")])
+        .after(delete)
+        .on(list, [groups("")])
+        .start("  rds_parameter_group: { main: { family: postgres16, parameters: { rds.force_ssl: 1 } } }\n");
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.screen());
+    assert!(done.stderr.contains("no parameter that equals its default"), "{}", done.screen());
+}
