@@ -115,6 +115,9 @@ const NOT_YET: &[(&str, &str)] = &[
     ("InvalidRequestException", "scheduled for deletion"),
     ("InvalidRequestException", "was deleted"),
     ("InvalidParameterValue", "Invalid IAM Instance Profile"),
+    // The internet gateway is being attached at the same time.
+    ("InvalidSubnet", "has no internet gateway"),
+    ("Gateway.NotAttached", ""),
     ("InvalidParameterValue", "should be configured to"),
     ("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING"),
     ("InvalidParameter", "Unable to assume given IAM role"),
@@ -301,6 +304,9 @@ mod tests {
             (400, "InvalidCidrBlock.InUse", "The vpc vpc-1 currently has a subnet within CIDR block 10.1.0.0/16", Sort::Conflict),
             (400, "AccessDeniedException", "", Sort::Denied),
             (400, "ConflictException", "You are trying to update a resource that is already being created or updated.", Sort::Conflict),
+            (400, "Gateway.NotAttached", "Network vpc-1 is not attached to any internet gateway", Sort::NotYet),
+            (400, "InvalidSubnet", "VPC vpc-1 has no internet gateway", Sort::NotYet),
+            (400, "InvalidSubnet", "At least two subnets in two different zones must be specified", Sort::Refused),
             (
                 400,
                 "InvalidRequestException",

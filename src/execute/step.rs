@@ -383,9 +383,9 @@ impl Job {
         blocked
     }
 
-    /// How long "not yet" and "in use" are waited for.
+    /// How long "in use" is waited for at least: a new load balancer may be unknown to WAF for minutes.
     fn patience(&self) -> Duration {
-        (self.about.kind.usual * 3).max(Duration::from_secs(120))
+        (self.about.kind.usual * 3).max(Duration::from_secs(300))
     }
 }
 

@@ -95,6 +95,10 @@ fn no_way_back(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
             format!("`{address}` can't go from {field} {from} to {to}: {}", one_way.why),
             format!("leave `{field}` at {from}, or declare a new resource beside it"),
         ),
+        Refused::TooLittle(least) => (
+            format!("`{address}` can't go from {field} {from} to {to}: AWS grows it by a tenth at least"),
+            format!("set `{field}` to {least} or more"),
+        ),
         Refused::TooFar(next) => (
             format!("`{address}` can't go from {field} {from} to {to} at once: AWS takes one minor version at a time"),
             format!("set `{field}` to {next} and apply that first"),

@@ -36,7 +36,9 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
 pub fn general(error: &Error) -> Option<String> {
     let code = error.code.as_str();
     let text = match error.sort {
-        _ if code == "NoCredentials" => "sign in with `aws configure` or `aws sso login`, or name a profile by `--profile`".to_owned(),
+        _ if code == "NoCredentials" => {
+            "sign in with `aws login`, `aws sso login` or `aws configure`, or name a profile by `--profile`".to_owned()
+        }
         _ if error.is_expired() => "renew the credentials".to_owned(),
         _ if is_quota(code) => "ask AWS for a higher quota (Service Quotas), or do with fewer".to_owned(),
         Sort::Denied => "allow it: `acme policy STACK.yaml` prints what a stack needs".to_owned(),

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, UNMARKED, each, found, tags, tags::Retag},
+    aws::{ADDRESS, Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, UNMARKED, each, found, partition, tags, tags::Retag},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource, Tags},
     types::{DnsName, Ref},
@@ -102,12 +102,12 @@ impl Resource for DnsZone {
         let mut unknown = Vec::new();
         for zone in zones.into_iter().filter(|zone| zone.linked_service.is_none()) {
             let (id, marks) = (plain_id(&zone.id), marks(&zone.caller_reference, scope));
-            match scope.tags(&arn(&id)) {
+            match scope.tags(&arn(aws, &id)) {
                 Some(mut tags) => {
                     tags.remove(GIVEN_UP);
                     own.insert(id, tags);
                 }
-                None if marks.is_some() || asked(DnsName::new(&zone.name).as_str(), &arn(&id)) => unknown.push((id, marks)),
+                None if marks.is_some() || asked(DnsName::new(&zone.name).as_str(), &arn(aws, &id)) => unknown.push((id, marks)),
                 None => {}
             }
         }
@@ -140,7 +140,7 @@ impl Resource for DnsZone {
                     delegation_set: delegation.as_ref().and_then(|set| set.id()).map(plain_id),
                 },
                 outputs: Outputs {
-                    arn: arn(&id),
+                    arn: arn(aws, &id),
                     name_servers: delegation.into_iter().flat_map(|set| set.name_servers).map(|n| DnsName::new(&n).to_string()).collect(),
                 },
                 id,
@@ -241,8 +241,8 @@ fn plain_id(id: &str) -> String {
     id.rsplit('/').next().unwrap_or(id).to_owned()
 }
 
-fn arn(id: &str) -> String {
-    format!("arn:aws:route53:::hostedzone/{id}")
+fn arn(aws: &Aws, id: &str) -> String {
+    format!("arn:{}:route53:::hostedzone/{id}", partition(&aws.region))
 }
 
 fn zone_vpc(cx: &Cx<'_>, vpc: &Ref<Vpc>) -> ZoneVpc {

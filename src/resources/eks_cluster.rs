@@ -181,7 +181,8 @@ impl Resource for EksCluster {
     ];
     // https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
     const ONE_WAY: &'static [OneWay] = &[
-        OneWay { field: "/version", why: "AWS takes no Kubernetes version back", way: Way::NextMinor },
+        // https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
+        OneWay { field: "/version", why: "AWS takes a Kubernetes version back by one only, for a week", way: Way::OneMinor },
         OneWay { field: "/secrets_key", why: "AWS does not end the encryption of secrets, nor change its key", way: Way::Once },
         OneWay {
             field: "/authentication_mode",

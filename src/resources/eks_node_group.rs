@@ -158,8 +158,8 @@ impl Resource for EksNodeGroup {
     ];
     // https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
     const ONE_WAY: &'static [OneWay] = &[
-        OneWay { field: "/version", why: "AWS takes no Kubernetes version back", way: Way::Up },
-        OneWay { field: "/release_version", why: "AWS takes no version of the machine image back", way: Way::Up },
+        OneWay { field: "/version", why: "AWS may not take the nodes' Kubernetes version back", way: Way::Open },
+        OneWay { field: "/release_version", why: "AWS may not take the version of the machine image back", way: Way::Open },
     ];
     const ACTIONS: Actions = Actions::on("eks:nodegroup/{parent}/*")
         .read(&["eks:DescribeNodegroup"])

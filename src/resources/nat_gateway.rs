@@ -14,7 +14,8 @@ use crate::{
     types::Ref,
 };
 
-/// Lets private subnets reach out without being reachable.
+/// Lets private subnets reach out without being reachable. A public one comes after the VPC's internet gateway: the section `network` sees
+/// to that, here it takes `depends_on: [internet_gateway.main]`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NatGateway {

@@ -191,7 +191,7 @@ impl Resource for RdsInstance {
     ];
     const ONE_WAY: &'static [OneWay] = &[
         OneWay { field: "/version", why: "AWS takes no engine version back", way: Way::Up },
-        OneWay { field: "/storage_gib", why: "storage does not shrink", way: Way::Up },
+        OneWay { field: "/storage_gib", why: "storage does not shrink", way: Way::UpByTenth },
     ];
     const ACTIONS: Actions = Actions::on("rds:db:{name}")
         .create(&["rds:CreateDBInstance"])

@@ -16,7 +16,7 @@ pub use encryption::{Algorithm, Encryption};
 pub use lifecycle::{LifecycleRule, Transition};
 
 use crate::{
-    aws::{self, Aws, Error, Result, Scope, Service, Sort, each, tags, text, word},
+    aws::{self, Aws, Error, Result, Scope, Service, Sort, each, partition, tags, text, word},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Phase, Problem, Resource},
     types::Policy,
@@ -123,7 +123,7 @@ impl Resource for S3Bucket {
         let names: BTreeSet<String> = match &scope.index {
             // The index and the wanted names tell all there is to read.
             Some(index) => {
-                let indexed = index.keys().filter_map(|arn| arn.strip_prefix("arn:aws:s3:::"));
+                let indexed = index.keys().filter_map(|arn| Some(arn.split_once(":s3:::")?.1));
                 indexed.map(str::to_owned).chain(scope.wanted.iter().cloned()).collect()
             }
             None => {
@@ -134,7 +134,7 @@ impl Resource for S3Bucket {
                 let here = |region: Option<&str>| region.is_none_or(|region| region == aws.region);
                 let buckets = pages.into_iter().flat_map(|page| page.buckets.unwrap_or_default());
                 let names = buckets.filter(|bucket| here(bucket.bucket_region())).filter_map(|bucket| bucket.name);
-                names.filter(|name| scope.covers(name, &arn(name))).collect()
+                names.filter(|name| scope.covers(name, &arn(aws, name))).collect()
             }
         };
         each(names, |name| read(aws, scope, name)).await
@@ -240,8 +240,8 @@ impl Resource for S3Bucket {
     }
 }
 
-fn arn(name: &str) -> String {
-    format!("arn:aws:s3:::{name}")
+fn arn(aws: &Aws, name: &str) -> String {
+    format!("arn:{}:s3:::{name}", partition(&aws.region))
 }
 
 /// What the definition writes for no policy.
@@ -266,7 +266,7 @@ fn set<T: Default + PartialEq>(number: T) -> Option<T> {
 
 /// Everything about one bucket, each part with a call of its own. What was never set is answered as "not found".
 async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Option<Observed<S3Bucket>>> {
-    let (client, bucket, arn) = (&aws.s3, name.as_str(), arn(&name));
+    let (client, bucket, arn) = (&aws.s3, name.as_str(), arn(aws, &name));
     let ask_versioning = || async { aws::found(client.get_bucket_versioning().bucket(bucket).send().await) };
     // One call tells whether there is such a bucket, where only its name is known.
     let known = scope.index.as_ref().is_none_or(|index| index.contains_key(&arn));

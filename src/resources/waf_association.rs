@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::waf_web_acl::WafWebAcl;
 use crate::{
-    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, each, found},
+    aws::{Aws, ENVIRONMENT, Error, Result, STACK, Scope, Service, Sort, each, found},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Resource, Tags},
     types::ArnRef,
@@ -83,8 +83,12 @@ impl Resource for WafAssociation {
 
 impl WafAssociation {
     async fn associate(&self, cx: &Cx<'_>) -> Result<()> {
-        cx.aws.wafv2.associate_web_acl().web_acl_arn(self.web_acl.get()).resource_arn(&self.resource).send().await?;
-        Ok(())
+        let answer = cx.aws.wafv2.associate_web_acl().web_acl_arn(self.web_acl.get()).resource_arn(&self.resource).send().await;
+        answer.map(drop).map_err(Error::from).map_err(|error| match error.sort {
+            // Both are there: WAF takes minutes to know them.
+            Sort::Gone => Error { sort: Sort::Conflict, ..error },
+            _ => error,
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Expansion, Fields, default, names};
 use crate::{
+    aws,
     resource::OnDelete,
     stack::{cidr_subnet, typed},
     types::Cidr,
@@ -336,8 +337,9 @@ fn flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
 ///
 /// Source: <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
 fn delivery(bucket: &str, region: &str) -> Value {
-    let (account, arn) = ("${vpc.main.owner_id}", format!("arn:aws:s3:::${{s3_bucket.{bucket}.name}}"));
-    let source = json!({ "aws:SourceArn": format!("arn:aws:logs:{region}:{account}:*") });
+    let (account, partition) = ("${vpc.main.owner_id}", aws::partition(region));
+    let arn = format!("arn:{partition}:s3:::${{s3_bucket.{bucket}.name}}");
+    let source = json!({ "aws:SourceArn": format!("arn:{partition}:logs:{region}:{account}:*") });
     let principal = json!({ "Service": "delivery.logs.amazonaws.com" });
     json!({ "Statement": [
         {
