@@ -93,18 +93,18 @@ impl Cloud {
         let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
         // A filter is a service with a type or without: `rds:db`, `s3`.
-        let types = |kinds: &mut dyn Iterator<Item = &Kind>| -> BTreeSet<String> {
+        let types = |wanted: fn(&Kind) -> bool| -> BTreeSet<String> {
+            let kinds = KINDS.iter().filter(|kind| wanted(kind));
             kinds.filter_map(|kind| Some(kind.arn?.trim_end_matches(['/', ':']).to_owned())).collect()
         };
-        // What us-east-1 has besides is the stack of that region.
-        let is_global = |kind: &&Kind| matches!(kind.service, Service::Iam | Service::Route53);
-        let here = Some((&aws.tagging, types(&mut KINDS.iter())));
-        let global = aws.tagging_global.as_ref().map(|tagging| (tagging, types(&mut KINDS.iter().filter(is_global))));
+        // What the region of global services has besides is the stack of that region.
+        let global =
+            aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| matches!(kind.service, Service::Iam | Service::Route53))));
         let mut index = BTreeMap::new();
-        for (tagging, types) in here.into_iter().chain(global) {
+        for (tagging, types) in [(&aws.tagging, types(|_| true))].into_iter().chain(global) {
             let call = tagging.get_resources().tag_filters(filter(STACK, stack)).tag_filters(filter(ENVIRONMENT, environment));
-            let types = types.into_iter().collect();
-            let mut pages = call.set_resource_type_filters(Some(types)).resources_per_page(100).into_paginator().send();
+            let types = Some(types.into_iter().collect());
+            let mut pages = call.set_resource_type_filters(types).resources_per_page(100).into_paginator().send();
             while let Some(page) = pages.next().await {
                 for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
                     let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();

@@ -81,7 +81,7 @@ pub struct Aws {
     pub secretsmanager: aws_sdk_secretsmanager::Client,
     /// Who calls.
     pub sts: aws_sdk_sts::Client,
-    /// The same index in us-east-1, which alone shows global resources (IAM, Route 53); `None` there.
+    /// The same index in the one region of the partition that shows global resources (IAM, Route 53); `None` there.
     pub tagging_global: Option<aws_sdk_resourcegroupstagging::Client>,
     /// The index of the region's tagged resources.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
@@ -151,8 +151,9 @@ impl Aws {
             },
             secretsmanager: client!(aws_sdk_secretsmanager),
             sts: client!(aws_sdk_sts),
-            tagging_global: (region != "us-east-1").then(|| {
-                let config = aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new("us-east-1"));
+            tagging_global: (region != words::global_region(&region)).then(|| {
+                let config =
+                    aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new(words::global_region(&region)));
                 aws_sdk_resourcegroupstagging::Client::from_conf(config.interceptor(calls.clone()).build())
             }),
             tagging: client!(aws_sdk_resourcegroupstagging),

@@ -30,6 +30,15 @@ pub fn partition(region: &str) -> &'static str {
     }
 }
 
+/// Where a partition keeps its global services, IAM and Route 53: <https://docs.aws.amazon.com/general/latest/gr/iam-service.html>.
+pub fn global_region(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => "us-east-1",
+    }
+}
+
 /// ARN of something of EC2 (`vpc/vpc-0123`), which tells few itself.
 pub fn ec2_arn(region: &str, account: &str, resource: &str) -> String {
     format!("arn:{}:ec2:{region}:{account}:{resource}", partition(region))
@@ -38,6 +47,12 @@ pub fn ec2_arn(region: &str, account: &str, resource: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn global_services_are_in_one_region_of_each_partition() {
+        let regions = ["eu-west-1", "cn-northwest-1", "us-gov-east-1"].map(global_region);
+        assert_eq!(regions, ["us-east-1", "cn-north-1", "us-gov-west-1"]);
+    }
 
     #[test]
     fn an_arn_is_of_the_partition_of_its_region() {
