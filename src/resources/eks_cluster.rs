@@ -165,6 +165,8 @@ pub struct Outputs {
 pub(super) const PASSED_TO: &[&str] =
     &["ec2.amazonaws.com", "eks.amazonaws.com", "eks-fargate-pods.amazonaws.com", "pods.eks.amazonaws.com"];
 
+const ELSEWHERE: &str = "its API is reached from elsewhere than before";
+
 impl Resource for EksCluster {
     const TYPE: &'static str = "eks_cluster";
     const SERVICE: Service = Service::Eks;
@@ -175,9 +177,9 @@ impl Resource for EksCluster {
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
     const DISTURBS: &'static [(&'static str, &'static str)] = &[
         ("/version", "its API may answer slowly for minutes; nodes and add-ons keep their versions"),
-        ("/endpoint_public", "its API is reached from elsewhere than before"),
-        ("/endpoint_private", "its API is reached from elsewhere than before"),
-        ("/public_access_cidrs", "its API is reached from elsewhere than before"),
+        ("/endpoint_public", ELSEWHERE),
+        ("/endpoint_private", ELSEWHERE),
+        ("/public_access_cidrs", ELSEWHERE),
     ];
     // https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
     const ONE_WAY: &'static [OneWay] = &[

@@ -164,7 +164,7 @@ pub struct Outputs {
     pub hosted_zone_id: Option<String>,
 }
 
-/// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
 const SLOWER: &str = "its storage is slower for hours, and can't be changed again for six";
 
 impl Resource for RdsInstance {
