@@ -15,7 +15,7 @@ use crate::wire::{Request, Response, Server, ec2_error, form, header, json_error
 pub struct Faults {
     /// Every n-th call is refused with the service's throttling code.
     pub throttle_every: Option<usize>,
-    /// Every n-th call, if it reads, finds the service broken down or is not answered at all, in turn.
+    /// Every n-th call, if it reads, finds the service broken down or is not answered at all, in turn; none does more than twice.
     pub broken_read_every: Option<usize>,
     /// From the n-th call on the credentials have expired.
     pub expire_from: Option<usize>,
@@ -183,7 +183,7 @@ impl Shared {
     }
 
     fn untroubled(&self, calls: usize, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<(Response, bool)> {
-        if let Some(every) = self.faults.broken_read_every.filter(|every| !write && calls.is_multiple_of(*every)) {
+        if let Some(every) = self.faults.broken_read_every.filter(|every| !write && calls.is_multiple_of(*every) && attempt(request) <= 2) {
             return match (calls / every).is_multiple_of(2) {
                 true => Ok((Response { status: 502, headers: Vec::new(), body: b"<html>Bad Gateway".to_vec() }, true)),
                 false => Err(ErrorKind::ConnectionAborted.into()),
@@ -357,6 +357,12 @@ fn expired(service: &str) -> Response {
             Response { status: 400, headers: vec![("content-type".into(), "application/x-amz-json-1.1".into())], body: body.into() }
         }
     }
+}
+
+/// Which try of its call a request is, counted from 1.
+fn attempt(request: &Request) -> u32 {
+    let told = header(&request.headers, "amz-sdk-request").and_then(|told| told.split("attempt=").nth(1));
+    told.and_then(|told| told.split(';').next()?.parse().ok()).unwrap_or(1)
 }
 
 /// A request without what differs from try to try, but with what the stand-ins look at.
