@@ -200,4 +200,15 @@ impl Cloud {
             Cloud::Local(_) => Ok(None),
         }
     }
+
+    /// See [`crate::resource::Resource::held_by`]. Nobody else is in the simulated cloud.
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn held_by(&self, kind: &'static Kind, live: &Live) -> Result<Option<String>> {
+        match self {
+            Cloud::Aws(aws) => (kind.held_by)(aws, &live.id, &live.spec).await,
+            Cloud::Local(_) => Ok(None),
+        }
+    }
 }

@@ -68,6 +68,8 @@ pub struct Kind {
     pub align: fn(&Value, &Value) -> Value,
     /// See [`Resource::explain`].
     pub explain: for<'a> fn(&'a Aws, &'a str) -> BoxFuture<'a, Result<Option<String>>>,
+    /// See [`Resource::held_by`].
+    pub held_by: for<'a> fn(&'a Aws, &'a str, &'a Value) -> BoxFuture<'a, Result<Option<String>>>,
     /// See [`Resource::list`].
     pub list: for<'a> fn(&'a Aws, &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>>,
     /// See [`Resource::create`].
@@ -155,6 +157,7 @@ impl Kind {
                 _ => live.clone(),
             },
             explain: |aws, id| Box::pin(R::explain(aws, id)),
+            held_by: |aws, id, live| Box::pin(async move { R::held_by(aws, id, &typed(live)?).await }),
             list: |aws, scope| Box::pin(async move { R::list(aws, scope).await?.into_iter().map(erase).collect() }),
             create: |cx, spec| Box::pin(async move { typed::<R>(spec)?.create(cx).await }),
             update: |cx, id, before, spec, changed| {

@@ -98,6 +98,11 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     fn explain(_aws: &Aws, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {
         async { Ok(None) }
     }
+    /// What holds it that is none of the stack's, in words ("network interface eni-1"). Asked only when AWS refuses to delete it as in use
+    /// and nothing of the stack is known to use it.
+    fn held_by(_aws: &Aws, _id: &str, _live: &Self) -> impl Future<Output = Result<Option<String>>> + Send {
+        async { Ok(None) }
+    }
     /// Rules that the types cannot express; `at` is a JSON pointer into the spec. Strings may still hold `${…}` references.
     fn check(&self) -> Vec<Problem> {
         Vec::new()

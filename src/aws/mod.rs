@@ -3,6 +3,7 @@
 mod batch;
 mod calls;
 mod error;
+mod holder;
 mod https;
 mod read;
 mod scope;
@@ -19,6 +20,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 pub use batch::DnsChanges;
 pub use calls::{Calls, Count};
 pub use error::{Error, Result, Sort, found};
+pub use holder::{groups, holders, interfaces};
 pub use read::each;
 pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope, UNMARKED};
 pub use tags::Service;

@@ -66,11 +66,19 @@ impl Blockers {
         let (code, message) = (&error.code, error.message.trim_end_matches('.'));
         let (staying, going): (Vec<&Live>, Vec<&Live>) = users.into_iter().partition(stays);
         match (staying.as_slice(), going.as_slice()) {
-            ([], []) => Blocked {
-                status: format!("{code}: {message}"),
-                patience: if self.lingers { LINGERS } else { UNKNOWN },
-                help: Some("nothing of the stack is known to use it".to_owned()),
-            },
+            ([], []) => {
+                let patience = if self.lingers { LINGERS } else { UNKNOWN };
+                match self.outsiders(live).await {
+                    Some(who) => {
+                        Blocked { status: format!("{code}: {message}; used by {who}"), patience, help: Some(format!("used by {who}")) }
+                    }
+                    None => Blocked {
+                        status: format!("{code}: {message}"),
+                        patience,
+                        help: Some("nothing of the stack is known to use it".to_owned()),
+                    },
+                }
+            }
             ([], going) => Blocked {
                 status: format!("{code}: {message}; used by {}, which goes", names(going)),
                 patience: LINGERS,
@@ -83,6 +91,12 @@ impl Blockers {
                 help: Some(format!("used by {}, which this run leaves alone", names(staying))),
             },
         }
+    }
+
+    /// What is none of the stack's and holds this one, in words; AWS's have to do where it can't be read.
+    async fn outsiders(&self, live: &Live) -> Option<String> {
+        let kind = resources::kind(&live.kind)?;
+        self.cloud.held_by(kind, live).await.ok().flatten()
     }
 }
 

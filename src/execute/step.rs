@@ -355,9 +355,10 @@ impl Job {
                 _ => return Err(error),
             };
             if start.elapsed() + pause > patience {
-                return Err(match blocked.filter(|_| error.sort == Sort::Conflict) {
-                    Some(blocked) => blocked.given_up(error),
-                    None => error,
+                return Err(match error.sort {
+                    // Who was in the way at first may have gone.
+                    Sort::Conflict => self.blocked(patience, &error).await.given_up(error),
+                    _ => error,
                 });
             }
             if self.stop.is_asked() {

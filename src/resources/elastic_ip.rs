@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, Sort, tags},
-    permissions::Actions,
+    aws::{Aws, Error, Result, Scope, Service, Sort, holders, interfaces, tags},
+    permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Resource},
 };
 
@@ -42,8 +42,11 @@ impl Resource for ElasticIp {
     const ARN: Option<&'static str> = Some("ec2:elastic-ip/");
     const REPLACE: &'static [&'static str] = &["/public_ipv4_pool", "/network_border_group", "/address"];
     const DRAWN: &'static [&'static str] = &["/address"];
-    const ACTIONS: Actions =
-        Actions::on("ec2:elastic-ip/*").list(&["ec2:DescribeAddresses"]).create(&["ec2:AllocateAddress"]).change(&["ec2:ReleaseAddress"]);
+    const ACTIONS: Actions = Actions::on("ec2:elastic-ip/*")
+        .list(&["ec2:DescribeAddresses"])
+        .create(&["ec2:AllocateAddress"])
+        .change(&["ec2:ReleaseAddress"])
+        .more(&[Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything)]);
     type Outputs = Outputs;
 
     /// DescribeAddresses has no pages.
@@ -93,6 +96,10 @@ impl Resource for ElasticIp {
             Err(error) if error.code == "AuthFailure" => Err(Error { sort: Sort::Conflict, ..error }),
             other => other.map(drop),
         }
+    }
+
+    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
+        Ok(holders(interfaces(aws, &[("association.allocation-id", id)]).await?))
     }
 
     /// Any address, from whatever pool, satisfies who asks for none.

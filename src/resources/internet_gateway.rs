@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, ec2_arn, tags},
+    aws::{Aws, Error, Result, Scope, Service, ec2_arn, holders, interfaces, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Resource},
     types::Ref,
@@ -36,7 +36,10 @@ impl Resource for InternetGateway {
         .list(&["ec2:DescribeInternetGateways"])
         .create(&["ec2:CreateInternetGateway"])
         .change(&["ec2:AttachInternetGateway", "ec2:DeleteInternetGateway", "ec2:DetachInternetGateway"])
-        .more(&[Grant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], On::Used("vpc"))]);
+        .more(&[
+            Grant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], On::Used("vpc")),
+            Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -105,6 +108,13 @@ impl Resource for InternetGateway {
         }
         cx.aws.ec2.delete_internet_gateway().internet_gateway_id(id).send().await?;
         Ok(())
+    }
+
+    /// It is not detached while something in the VPC has a public address.
+    async fn held_by(aws: &Aws, _: &str, live: &Self) -> Result<Option<String>> {
+        let Some(vpc) = &live.vpc else { return Ok(None) };
+        let filters = [("vpc-id", vpc.get()), ("association.public-ip", "*")];
+        Ok(holders(interfaces(aws, &filters).await?))
     }
 }
 

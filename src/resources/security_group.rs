@@ -13,7 +13,7 @@ use rule::{keyed, open, permission, read};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, ec2_arn, tags},
+    aws::{Aws, Error, Result, Scope, Service, ec2_arn, groups, holders, interfaces, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::Ref,
@@ -125,6 +125,7 @@ impl Resource for SecurityGroup {
         .more(&[
             Grant::change(&["ec2:CreateSecurityGroup"], On::Used("vpc")),
             Grant::change(&["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"], On::Arn("ec2:security-group-rule/*")),
+            Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
         ]);
     type Outputs = Outputs;
 
@@ -181,6 +182,15 @@ impl Resource for SecurityGroup {
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
         cx.aws.ec2.delete_security_group().group_id(id).send().await?;
         Ok(())
+    }
+
+    /// Network interfaces carry it, and rules of other groups name it.
+    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
+        let mut all = interfaces(aws, &[("group-id", id)]).await?;
+        for direction in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
+            all.extend(groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);
+        }
+        Ok(holders(all))
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, tags},
+    aws::{Aws, Error, Result, Scope, Service, holders, interfaces, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::{Cidr, Ref},
@@ -46,7 +46,7 @@ impl Resource for Subnet {
         .list(&["ec2:DescribeSubnets"])
         .create(&["ec2:CreateSubnet"])
         .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
-        .more(&[Grant::change(&["ec2:CreateSubnet"], On::Used("vpc"))]);
+        .more(&[Grant::change(&["ec2:CreateSubnet"], On::Used("vpc")), Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything)]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -104,6 +104,10 @@ impl Resource for Subnet {
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
         cx.aws.ec2.delete_subnet().subnet_id(id).send().await?;
         Ok(())
+    }
+
+    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
+        Ok(holders(interfaces(aws, &[("subnet-id", id)]).await?))
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, ResourceType, Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockStateCode, VpcState,
+    AttributeBooleanValue, Filter, ResourceType, Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockStateCode, VpcState,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, each, ec2_arn, found, tags},
+    aws::{Aws, Error, Result, Scope, Service, each, ec2_arn, found, groups, holders, interfaces, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Observed, Phase, Problem, Resource},
     types::Cidr,
@@ -56,7 +56,10 @@ impl Resource for Vpc {
         .list(&["ec2:DescribeVpcs"])
         .create(&["ec2:CreateVpc"])
         .change(&["ec2:AssociateVpcCidrBlock", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:ModifyVpcAttribute"])
-        .more(&[Grant::read(&["ec2:DescribeVpcAttribute"], On::Arn("ec2:vpc/*"))]);
+        .more(&[
+            Grant::read(&["ec2:DescribeVpcAttribute"], On::Arn("ec2:vpc/*")),
+            Grant::change(&["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"], On::Everything),
+        ]);
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -133,6 +136,17 @@ impl Resource for Vpc {
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
         cx.aws.ec2.delete_vpc().vpc_id(id).send().await?;
         Ok(())
+    }
+
+    /// Besides network interfaces, what somebody else made in it. Controllers of a cluster leave security groups.
+    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
+        let mut all = interfaces(aws, &[("vpc-id", id)]).await?;
+        // AWS's own group of the VPC goes with it.
+        all.extend(groups(aws, &[("vpc-id", id)], |group| group.group_name() != Some("default")).await?);
+        let filter = Filter::builder().name("vpc-id").values(id).build();
+        let subnets = aws.ec2.describe_subnets().filters(filter).into_paginator().items().send().try_collect().await?;
+        all.extend(subnets.iter().filter_map(|subnet| subnet.subnet_id()).map(|id| format!("subnet {id}")));
+        Ok(holders(all))
     }
 
     fn check(&self) -> Vec<Problem> {

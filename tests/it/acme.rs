@@ -98,7 +98,7 @@ impl Acme {
     pub fn run_with(&self, variables: &[(&str, &str)], command: &str, stack: &Path, more: &[&str]) -> Done {
         let mut inner = self.command(command, stack, more);
         inner.envs(variables.iter().copied());
-        Done::of(Command::from_std(inner).timeout(Duration::from_secs(120)).output().expect("acme runs"))
+        Done::of(Command::from_std(inner).timeout(Duration::from_secs(300)).output().expect("acme runs"))
     }
 
     /// Where it remembers its runs when no backend is named.

@@ -42,13 +42,13 @@ client('eks').list_clusters()
 #[test]
 fn a_lagging_service_does_not_know_what_was_just_made() {
     let standin = Standin::start(Kind::Ministack);
-    let lag = [("ec2", Duration::from_secs(2)), ("iam", Duration::from_secs(4))].into();
+    let lag = [("ec2", Duration::from_secs(6)), ("iam", Duration::from_secs(6))].into();
     let proxy = Proxy::start(&standin.url, Faults { lag, ..Faults::default() });
     let said = boto(
         &proxy.url,
         r#"
 import time
-ec2, iam = client('ec2'), client('iam')
+ec2, iam, eks = client('ec2'), client('iam'), client('eks')
 def ids():
     return [v['VpcId'] for v in ec2.describe_vpcs(Filters=[{'Name': 'cidr', 'Values': ['10.7.0.0/16']}])['Vpcs']]
 def code(call, **arguments):
@@ -62,10 +62,10 @@ vpc = ec2.create_vpc(CidrBlock='10.7.0.0/16')['Vpc']['VpcId']
 iam.create_role(RoleName='r', AssumeRolePolicyDocument='{"Version":"2012-10-17","Statement":[]}')
 cluster = dict(name='c', roleArn='arn:aws:iam::000000000000:role/r', resourcesVpcConfig={'subnetIds': ['subnet-1']})
 out['at once'] = [len(ids()), code(ec2.create_subnet, VpcId=vpc, CidrBlock='10.7.0.0/24'), code(iam.get_role, RoleName='r'),
-                  code(client('eks').create_cluster, **cluster)]
-time.sleep(4.2)
+                  code(eks.create_cluster, **cluster)]
+time.sleep(6.2)
 out['later'] = [len(ids()), code(ec2.create_subnet, VpcId=vpc, CidrBlock='10.7.0.0/24'), code(iam.get_role, RoleName='r'),
-                code(client('eks').create_cluster, **cluster)]
+                code(eks.create_cluster, **cluster)]
 "#,
     );
     insta::assert_snapshot!(said.to_string());

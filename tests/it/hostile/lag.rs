@@ -61,7 +61,8 @@ fn what_aws_refused_to_make_is_not_undone() {
     let bench = Bench::lagging();
     bench.acme.apply(&bench.before);
     let before = bench.content();
-    let done = bench.acme.run_with(&LAG, "apply", &bench.after, &["--yes"]);
+    // Long enough that it looks before the lag is over, however busy the machine.
+    let done = bench.acme.run_with(&[("ACME_LOCAL_FAULT", "lag:6000")], "apply", &bench.after, &["--yes"]);
     assert!(done.code == 1 && done.stderr.contains("already exists"), "{}", done.screen());
     assert_eq!(bench.content(), before);
     bench.acme.settled(&bench.before);

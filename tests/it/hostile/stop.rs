@@ -12,7 +12,7 @@ use acme::journal::{Record, replay};
 use super::{Bench, addresses, finished, signal};
 
 /// Slow enough that a signal finds it at work.
-const SLOW: &str = "settle:0.02";
+const SLOW: &str = "settle:0.05";
 
 impl Bench {
     /// Waits until the run of this revision has written so many intents.

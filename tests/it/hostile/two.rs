@@ -103,7 +103,7 @@ fn two_runs_take_turns_a_hundred_times() {
 #[test]
 fn a_stopped_run_that_comes_back_does_nothing_more() {
     let bench = Bench::new();
-    let first = bench.start("settle:0.02", "apply", &bench.after, &["--yes"]);
+    let first = bench.start("settle:0.05", "apply", &bench.after, &["--yes"]);
     bench.under_way(2, 2);
     bench.stand_still(&first);
     let second = bench.start("", "apply", &bench.after, &["--yes", "--lock-timeout", "100"]);

@@ -8,6 +8,7 @@ mod ecr;
 mod eks;
 mod eks_inside;
 mod iam;
+mod in_use;
 mod kms;
 mod network;
 mod pages;
