@@ -3,6 +3,7 @@
 mod blocker;
 mod event;
 mod hands;
+mod patience;
 mod settle;
 mod step;
 mod stop;
@@ -107,6 +108,10 @@ pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Ou
     let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
     let undoing = ways.undoing;
     let blockers = Arc::new(blockers(stack, plan, ways.hands.cloud.clone()));
+    let mut of_type = BTreeMap::new();
+    for step in plan.build.node_weights() {
+        *of_type.entry(plan.changes[step.change].address.kind.as_str()).or_default() += 1;
+    }
     // Nobody listens when progress is not shown; the outcome says it all the same.
     ways.events.send(Event::planned(plan, undoing)).ok();
     let mut crew = Crew {
@@ -118,6 +123,7 @@ pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Ou
         outcome: Outcome { live, lost: plan.kept.clone(), ..Outcome::default() },
         run: run_id(),
         tried: BTreeSet::new(),
+        of_type,
         blockers,
         stubborn: undoing,
     };
@@ -162,6 +168,8 @@ struct Crew<'a> {
     run: String,
     /// Where this run has begun to make something: a second try looks first.
     tried: BTreeSet<Address>,
+    /// Steps of the first half by type.
+    of_type: BTreeMap<&'a str, u32>,
     blockers: Arc<Blockers>,
     /// A failed step does not keep others from being started.
     stubborn: bool,
@@ -294,6 +302,7 @@ impl Crew<'_> {
             parents,
             status,
             stop: self.ways.stop.clone(),
+            of_type: self.of_type.get(address.kind.as_str()).copied().unwrap_or_default(),
             blockers: self.blockers.clone(),
         })
     }

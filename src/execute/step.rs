@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,8 +10,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
-    blocker::{Blocked, Blockers},
+    blocker::Blockers,
     hands::{About, Hands},
+    patience::Again,
     settle::{Likeness, Poller, Until},
     stop::Stop,
 };
@@ -46,6 +46,8 @@ pub struct Job {
     /// Hears AWS's status in between.
     pub status: mpsc::UnboundedSender<String>,
     pub stop: Stop,
+    /// How many steps of the plan's first half are of the same type.
+    pub of_type: u32,
     /// Tells who is in the way of a deletion.
     pub blockers: Arc<Blockers>,
 }
@@ -132,7 +134,7 @@ impl Job {
         loop {
             let made = {
                 let _under_way = self.poller.under_way();
-                self.patiently(self.patience(), Again::AfterAnswer, || self.called()).await
+                self.patiently(Again::AfterAnswer, || self.called()).await
             };
             let error = match made {
                 Ok(id) => return Ok(id),
@@ -204,7 +206,7 @@ impl Job {
             if let Some(pointer) = self.about.kind.protection.filter(|_| self.unprotect) {
                 self.unprotect(live, pointer).await?;
             }
-            self.patiently(self.patience(), Again::Always, || self.hands.delete(&self.about, live)).await?;
+            self.patiently(Again::Always, || self.hands.delete(&self.about, live)).await?;
         }
         if self.about.kind.usual < ASYNCHRONOUS {
             return Ok(());
@@ -222,7 +224,7 @@ impl Job {
             _ => return Ok(()),
         }
         let changed = Changed(vec![pointer.to_owned()]);
-        self.patiently(self.patience(), Again::Always, || self.hands.update(&self.about, &live.id, &live.spec, &open, &changed)).await
+        self.patiently(Again::Always, || self.hands.update(&self.about, &live.id, &live.spec, &open, &changed)).await
     }
 
     /// Takes the marks off: from then on it is nobody's.
@@ -306,7 +308,7 @@ impl Job {
     async fn bring(&self, id: &str, before: &Value, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
         let changed = Changed(missing.iter().map(|field| field.at.clone()).collect());
         let update = || self.hands.update(&self.about, id, before, &self.about.spec, &changed);
-        match self.patiently(self.patience(), Again::AfterAnswer, update).await {
+        match self.patiently(Again::AfterAnswer, update).await {
             Ok(()) => Ok(Some(missing)),
             Err(error) if error.sort == Sort::Unreachable => Ok(None),
             Err(error) => Err(error),
@@ -328,78 +330,11 @@ impl Job {
     }
 
     async fn retag(&self, live: (&str, Option<&str>), from: &Tags, to: &Tags, action: Action) -> Result<()> {
-        self.patiently(self.patience(), Again::Always, || self.hands.retag(&self.about, live, from, to, action)).await
-    }
-
-    /// The one retry policy above the SDK's: what AWS says will pass is tried again with growing pauses, for at most `patience`. What is
-    /// in use is told, and how long to wait for that depends on who uses it.
-    async fn patiently<T, F: Future<Output = Result<T>>>(&self, patience: Duration, again: Again, call: impl Fn() -> F) -> Result<T> {
-        let start = Instant::now();
-        let mut pause = Duration::from_millis(500);
-        let mut blocked = None;
-        loop {
-            let error = match call().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            if error.sort == Sort::Conflict && blocked.is_none() {
-                blocked = Some(self.blocked(patience, &error).await);
-            }
-            let patience = match error.sort {
-                Sort::Conflict => blocked.as_ref().map_or(patience, |blocked| blocked.patience),
-                // IAM takes about 8 s, rarely more than a minute; longer means that the role really lacks what is asked.
-                Sort::NotYet | Sort::Throttled => patience.min(Duration::from_secs(120)),
-                // What was made a moment ago may not be known everywhere yet.
-                Sort::Gone => patience.min(Duration::from_secs(30)),
-                Sort::Unreachable if again == Again::Always => patience.min(Duration::from_secs(60)),
-                _ => return Err(error),
-            };
-            if start.elapsed() + pause > patience {
-                return Err(match error.sort {
-                    // Who was in the way at first may have gone.
-                    Sort::Conflict => self.blocked(patience, &error).await.given_up(error),
-                    _ => error,
-                });
-            }
-            if self.stop.is_asked() {
-                return Err(error);
-            }
-            self.status.send(format!("{}, trying again", error.code)).ok();
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stop.asked() => return Err(error),
-            }
-            pause = (pause * 2).min(Duration::from_secs(10));
-        }
-    }
-
-    /// Says what is in the way.
-    async fn blocked(&self, patience: Duration, error: &Error) -> Blocked {
-        let blocked = match &self.about.before {
-            Some(live) if self.op == Op::Delete => self.blockers.of(live, error).await,
-            _ => Blocked::busy(patience, error),
-        };
-        // Nobody listens when progress is not shown.
-        self.status.send(blocked.status.clone()).ok();
-        blocked
-    }
-
-    /// How long "in use" is waited for at least: a new load balancer may be unknown to WAF for minutes.
-    fn patience(&self) -> Duration {
-        (self.about.kind.usual * 3).max(Duration::from_secs(300))
+        self.patiently(Again::Always, || self.hands.retag(&self.about, live, from, to, action)).await
     }
 }
 
 /// Whether AWS refused because of what was asked for, not because of who asks or how often.
 fn is_lost(error: &Error) -> bool {
     matches!(error.sort, Sort::Refused | Sort::Exists) && !error.code.contains("LimitExceeded")
-}
-
-/// Whether a call may simply be made again when no answer came.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
-    /// It has the same effect when made twice.
-    Always,
-    /// It may have been served: look first.
-    AfterAnswer,
 }
