@@ -207,7 +207,7 @@ impl Cloud {
     /// What the service answers.
     pub async fn held_by(&self, kind: &'static Kind, live: &Live) -> Result<Option<String>> {
         match self {
-            Cloud::Aws(aws) => (kind.held_by)(aws, &live.id, &live.spec).await,
+            Cloud::Aws(aws) => (kind.held_by)(aws, live).await,
             Cloud::Local(_) => Ok(None),
         }
     }

@@ -69,7 +69,7 @@ pub struct Kind {
     /// See [`Resource::explain`].
     pub explain: for<'a> fn(&'a Aws, &'a str) -> BoxFuture<'a, Result<Option<String>>>,
     /// See [`Resource::held_by`].
-    pub held_by: for<'a> fn(&'a Aws, &'a str, &'a Value) -> BoxFuture<'a, Result<Option<String>>>,
+    pub held_by: for<'a> fn(&'a Aws, &'a Live) -> BoxFuture<'a, Result<Option<String>>>,
     /// See [`Resource::list`].
     pub list: for<'a> fn(&'a Aws, &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>>,
     /// See [`Resource::create`].
@@ -157,7 +157,7 @@ impl Kind {
                 _ => live.clone(),
             },
             explain: |aws, id| Box::pin(R::explain(aws, id)),
-            held_by: |aws, id, live| Box::pin(async move { R::held_by(aws, id, &typed(live)?).await }),
+            held_by: |aws, live| Box::pin(async move { R::held_by(aws, &live.id, &typed(&live.spec)?).await }),
             list: |aws, scope| Box::pin(async move { R::list(aws, scope).await?.into_iter().map(erase).collect() }),
             create: |cx, spec| Box::pin(async move { typed::<R>(spec)?.create(cx).await }),
             update: |cx, id, before, spec, changed| {
