@@ -172,6 +172,10 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
             Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
             None => BTreeSet::new(),
         },
+        asked: match kind.asked {
+            Some(field) => of_kind().map(|d| (d.address.to_string(), names(d.spec.pointer(field)))).collect(),
+            None => BTreeMap::new(),
+        },
         parents: parents.into_iter().collect(),
         // The index lags: what a crash left just made, it may not show yet.
         index: world.index.clone().filter(|_| !world.hints.began.iter().any(|address| address.kind == kind.name)),
@@ -179,6 +183,10 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
         fresh: false,
         adopt: None,
     }
+}
+
+fn names(settings: Option<&Value>) -> BTreeSet<String> {
+    settings.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
 /// A parent outside the stack, which the definition names by its literal id (`zone: {id: Z123}`) or by its ARN in a plain text.

@@ -30,6 +30,8 @@ pub struct Kind {
     pub naming: Option<Naming>,
     /// See [`Resource::WANTED`].
     pub wanted: Option<&'static str>,
+    /// See [`Resource::ASKED`].
+    pub asked: Option<&'static str>,
     /// See [`Resource::IDENTITY`].
     pub identity: &'static [&'static str],
     /// See [`Resource::PARENT`].
@@ -132,6 +134,7 @@ impl Kind {
             drawn: R::DRAWN,
             naming: R::NAME,
             wanted: R::WANTED,
+            asked: R::ASKED,
             identity: R::IDENTITY,
             parent: R::PARENT,
             arn: R::ARN,

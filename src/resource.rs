@@ -42,6 +42,8 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     const NAME: Option<Naming> = None;
     /// Field whose wanted values make others of the type worth a look at their marks, where it has no name: the tagging API lags.
     const WANTED: Option<&'static str> = None;
+    /// Field with settings by name, of which AWS lists some only when they are asked for by their names: [`Scope::asked`].
+    const ASKED: Option<&'static str> = None;
     /// Fields that identify an untaggable resource within its parent; empty means "by its marks".
     const IDENTITY: &'static [&'static str] = &[];
     /// The type whose ids [`Scope::parents`] holds while this one is listed. Without a parent there is nothing to list.

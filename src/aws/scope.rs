@@ -45,6 +45,8 @@ pub struct Scope {
     /// Physical names that the definition gives to resources of this type, or what it has instead, see
     /// [`crate::resource::Resource::WANTED`].
     pub wanted: BTreeSet<String>,
+    /// Names of settings that the definition has, by address; see [`crate::resource::Resource::ASKED`].
+    pub asked: BTreeMap<String, BTreeSet<String>>,
     /// Ids of live parents, see [`crate::resource::Resource::PARENT`].
     pub parents: Vec<String>,
     /// ARN → tags of all that carries the stack's marks, from the tagging API; `None` when that could not be asked.
@@ -80,6 +82,10 @@ impl Scope {
             Some(tags) => Ok(Some(tags)),
             None => ask.await,
         }
+    }
+    /// The settings to ask for by their names, of the resource with these tags.
+    pub fn asked(&self, tags: &Tags) -> impl Iterator<Item = &String> {
+        tags.get(ADDRESS).and_then(|address| self.asked.get(address)).into_iter().flatten()
     }
     /// Whether these tags carry this stack's marks. Whoever's it is, what is looked for is welcome.
     pub fn owns(&self, tags: &Tags) -> bool {

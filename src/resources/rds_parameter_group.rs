@@ -28,8 +28,8 @@ pub struct RdsParameterGroup {
     /// What it is for. Default: `Managed by acme`. Changing it replaces the group.
     #[serde(default = "managed")]
     pub description: String,
-    /// Settings that differ from the engine's defaults, by name. Dynamic ones apply at once, static ones when the database
-    /// is next rebooted. Default: none.
+    /// Settings of the engine, by name. Dynamic ones apply at once, static ones when the database is next rebooted. One that is no longer
+    /// given goes back to the engine's default. Default: none.
     #[serde(default, deserialize_with = "texts")]
     #[schemars(with = "BTreeMap<String, Written>")]
     pub parameters: BTreeMap<String, String>,
@@ -73,6 +73,7 @@ impl Resource for RdsParameterGroup {
     const REPLACE: &'static [&'static str] = &["/name", "/family", "/description"];
     const NAME: Option<Naming> = Some(Naming { max: 255, lower: true, prefix: "" });
     const ARN: Option<&'static str> = Some("rds:pg:");
+    const ASKED: Option<&'static str> = Some("/parameters");
     const DISTURBS: &'static [(&'static str, &'static str)] =
         &[("/parameters", "static parameters take effect with the next restart only")];
     const ACTIONS: Actions = Actions::on("rds:pg:{name}")
@@ -82,6 +83,7 @@ impl Resource for RdsParameterGroup {
         .more(&[Grant::read(&["rds:DescribeDBParameterGroups"], On::Arn("rds:pg:*"))]);
     type Outputs = Outputs;
 
+    /// RDS counts a setting at the engine's own default as nobody's, whoever set it: such a one is read by its name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let groups: Vec<_> = aws.rds.describe_db_parameter_groups().max_records(100).into_paginator().items().send().try_collect().await?;
         let groups = groups.into_iter().filter(|group| {
@@ -97,6 +99,9 @@ impl Resource for RdsParameterGroup {
                 return Ok(None);
             };
             let by_user = parameters.into_iter().filter(|parameter| parameter.source().is_none_or(|source| source == "user"));
+            let mut parameters: BTreeMap<String, String> = by_user.filter_map(named).collect();
+            let at_default: Vec<String> = scope.asked(&tags).filter(|name| !parameters.contains_key(*name)).cloned().collect();
+            parameters.extend(described(aws, &name, at_default).await?.into_iter().filter_map(named));
             Ok(Some(Observed {
                 tags,
                 phase: Phase::Ready,
@@ -104,7 +109,7 @@ impl Resource for RdsParameterGroup {
                     name: Some(name.clone()),
                     family: group.db_parameter_group_family.unwrap_or_default(),
                     description: group.description.unwrap_or_default(),
-                    parameters: by_user.filter_map(|p| Some((p.parameter_name?, p.parameter_value?))).collect(),
+                    parameters,
                 },
                 outputs: Outputs { arn },
                 id: name,
@@ -153,11 +158,6 @@ impl Resource for RdsParameterGroup {
         Ok(())
     }
 
-    /// One that is set to what the engine has anyway stays the engine's.
-    async fn explain(_: &Aws, _: &str) -> Result<Option<String>> {
-        Ok(Some("it keeps no parameter that equals its default: leave such a one out".to_owned()))
-    }
-
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_deref().is_some_and(|name| name.starts_with("default.")) {
@@ -175,8 +175,21 @@ impl Resource for RdsParameterGroup {
 
 /// Which of these parameters the engine takes over without a reboot.
 async fn dynamic<'a>(aws: &Aws, id: &str, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<String>> {
-    let names = Filter::builder().name("parameter-name").set_values(Some(names.cloned().collect())).build();
-    let call = aws.rds.describe_db_parameters().db_parameter_group_name(id).filters(names).max_records(100);
-    let parameters: Vec<Parameter> = call.into_paginator().items().send().try_collect().await?;
+    let parameters = described(aws, id, names.cloned().collect()).await?;
     Ok(parameters.into_iter().filter(|p| p.apply_type() == Some("dynamic")).filter_map(|p| p.parameter_name).collect())
+}
+
+/// Parameters with these names, whoever set them; none of a group that is gone.
+async fn described(aws: &Aws, id: &str, names: Vec<String>) -> Result<Vec<Parameter>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = Filter::builder().name("parameter-name").set_values(Some(names)).build();
+    let call = aws.rds.describe_db_parameters().db_parameter_group_name(id).filters(names).max_records(100);
+    Ok(aws::found(call.into_paginator().items().send().try_collect().await)?.unwrap_or_default())
+}
+
+/// Name and value; of a parameter without a value the engine decides.
+fn named(parameter: Parameter) -> Option<(String, String)> {
+    Some((parameter.parameter_name?, parameter.parameter_value?))
 }
