@@ -197,7 +197,7 @@ impl Resource for RdsInstance {
         ("/storage_type", SLOWER),
         ("/iops", SLOWER),
         ("/multi_az", "writes are slower while the standby is filled"),
-        ("/snapshot", "its master password is replaced by one that RDS makes and keeps"),
+        ("/snapshot", "a master password that RDS does not keep yet is replaced by one that it does"),
     ];
     const ONE_WAY: &'static [OneWay] = &[
         OneWay { field: "/version", why: "AWS takes no engine version back", way: Way::Up },
@@ -400,8 +400,9 @@ impl Resource for RdsInstance {
         if (self.grows() || live.grows()) && live.storage_gib > self.storage_gib {
             live.storage_gib = self.storage_gib;
         }
-        // RDS does not tell what a database was made from. One whose password it does not keep is not yet what was asked for.
-        if live.master_password_key.is_some() {
+        // RDS does not tell what a database was made from (the simulated cloud does), and it does not matter any more. But one whose
+        // password RDS does not keep is not yet what was asked for.
+        if live.snapshot.is_some() || live.master_password_key.is_some() {
             live.snapshot.clone_from(&self.snapshot);
         }
         // RDS answers in lower case.
