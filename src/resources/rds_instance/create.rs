@@ -120,6 +120,11 @@ async fn find(aws: &Aws, name: &str) -> Result<DbSnapshot> {
         Some(_) => call.snapshot_type("awsbackup"),
         None => call.include_shared(true).include_public(true),
     };
-    let found = call.send().await?.db_snapshots.unwrap_or_default().into_iter().next();
-    found.ok_or_else(|| Error::new(Sort::Gone, "DBSnapshotNotFound", format!("there is no snapshot `{name}`")))
+    let found = call.send().await.map_err(Error::from).map_err(|error| match error.sort {
+        // It was there before this run, or it won't come.
+        Sort::Gone => Error { sort: Sort::Refused, ..error },
+        _ => error,
+    })?;
+    let found = found.db_snapshots.unwrap_or_default().into_iter().next();
+    found.ok_or_else(|| Error::new(Sort::Refused, "DBSnapshotNotFound", format!("there is no snapshot `{name}`")))
 }

@@ -117,6 +117,16 @@ fn what_can_not_come_of_a_snapshot_is_told_before_anything_is_made() {
     }
 }
 
+/// Not waited for, as what was made a moment ago is.
+#[test]
+fn a_snapshot_that_is_not_there_is_told() {
+    let missing = xml_refused(404, "DBSnapshotNotFound", "DBSnapshot not found: shop-orders-final");
+    let endpoint = restored(missing, [], []).start(&from_snapshot(""));
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(endpoint.count("DescribeDBSnapshots"), 1);
+    assert!(done.code == 1 && done.stderr.contains("aws rds describe-db-snapshots"), "{}", done.screen());
+}
+
 /// Where it may grow by itself, it may have grown by itself before.
 #[test]
 fn storage_that_grew_by_itself_comes_back_as_large() {
