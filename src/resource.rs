@@ -173,7 +173,7 @@ pub enum Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDelete {
-    /// Deleted after a final snapshot was taken.
+    /// Deleted after a final snapshot was taken, from which the type's field `snapshot` makes it again.
     Snapshot,
     /// Left in AWS, no longer managed.
     Retain,

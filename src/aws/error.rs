@@ -171,6 +171,7 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
         | "DeleteConflictException"
         | "InvalidDBInstanceState"
         | "InvalidDBInstanceStateFault"
+        | "InvalidDBSnapshotState"
         | "InvalidDBSubnetGroupStateFault"
         | "InvalidDBSubnetStateFault"
         | "InvalidDBParameterGroupState"

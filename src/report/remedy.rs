@@ -16,6 +16,7 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
             "take another class or another availability zone, or try later: AWS has none left there".to_owned()
         }
         "BucketAlreadyExists" => format!("give `{address}` another name: those of buckets are unique in all of AWS"),
+        "DBSnapshotNotFound" => "name one that is there: `aws rds describe-db-snapshots` lists them".to_owned(),
         "Failed" => format!("AWS's console says more: look for the events of `{address}`"),
         "NotKept" => "set it to what AWS shows, or find out who else changes it".to_owned(),
         "TimedOut" => format!("see in AWS's console what it waits for; the next `{}` goes on waiting", command("apply")),
@@ -73,6 +74,7 @@ mod tests {
             "RequestLimitExceeded",
             "TooManyRequestsException",
             "DBSubnetGroupDoesNotCoverEnoughAZs",
+            "DBSnapshotNotFound",
             "UnauthorizedOperation",
             "AccessDeniedException",
             "ExpiredToken",

@@ -1,11 +1,13 @@
 //! `rds_instance`: a PostgreSQL, MySQL or MariaDB database.
 
+mod create;
 mod engine;
 mod read;
+mod update;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance};
+use aws_sdk_rds::types::DbInstance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +19,10 @@ use super::{
     security_group::SecurityGroup,
 };
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, tags, text},
+    aws::{Aws, Error, Result, Scope, Service, tags},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Data, Naming, Observed, OnDelete, Problem, Resource},
-    types::{ArnRef, OneWay, Ref, Way, ids},
+    types::{ArnRef, OneWay, Ref, Way},
 };
 
 /// A PostgreSQL, MySQL or MariaDB database. RDS makes the master password and keeps it in Secrets Manager: there is no field for it.
@@ -64,6 +66,11 @@ pub struct RdsInstance {
     /// The key that encrypts the master user's secret. Default: `aws/secretsmanager`. RDS refuses to change it.
     #[serde(default)]
     pub master_password_key: Option<ArnRef<KmsKey>>,
+    /// Snapshot it is made from: a name or an ARN. It is read only when the database is made: naming another one, or none, later on
+    /// changes nothing, and so never costs data. What the snapshot has stays: databases, users, encryption and its key; but RDS makes a
+    /// new master password. Default: none, it is made empty.
+    #[serde(default)]
+    pub snapshot: Option<String>,
     /// Port. Default: the engine's.
     #[serde(default)]
     pub port: Option<i32>,
@@ -167,6 +174,9 @@ pub struct Outputs {
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
 const SLOWER: &str = "its storage is slower for hours, and can't be changed again for six";
 
+/// What is asked of its groups, too.
+const PLACED: &[&str] = &["rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"];
+
 impl Resource for RdsInstance {
     const TYPE: &'static str = "rds_instance";
     const SERVICE: Service = Service::Rds;
@@ -188,19 +198,22 @@ impl Resource for RdsInstance {
         ("/storage_type", SLOWER),
         ("/iops", SLOWER),
         ("/multi_az", "writes are slower while the standby is filled"),
+        ("/snapshot", "a master password that RDS does not keep yet is replaced by one that it does"),
     ];
     const ONE_WAY: &'static [OneWay] = &[
         OneWay { field: "/version", why: "AWS takes no engine version back", way: Way::Up },
         OneWay { field: "/storage_gib", why: "storage does not shrink", way: Way::UpByTenth },
     ];
     const ACTIONS: Actions = Actions::on("rds:db:{name}")
-        .create(&["rds:CreateDBInstance"])
+        .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
         .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
         .more(&[
             Grant::read(&["rds:DescribeDBInstances"], On::Arn("rds:db:*")),
-            Grant::change(&["rds:CreateDBInstance", "rds:ModifyDBInstance"], On::Arn("rds:og:*")),
-            Grant::change(&["rds:CreateDBInstance", "rds:ModifyDBInstance"], On::Arn("rds:pg:*")),
-            Grant::change(&["rds:CreateDBInstance", "rds:ModifyDBInstance"], On::Arn("rds:subgrp:*")),
+            Grant::change(PLACED, On::Arn("rds:og:*")),
+            Grant::change(PLACED, On::Arn("rds:pg:*")),
+            Grant::change(PLACED, On::Arn("rds:subgrp:*")),
+            // The snapshot it is made from.
+            Grant::change(&["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"], On::Arn("rds:snapshot:*")),
             // The final snapshot.
             Grant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], On::Arn("rds:snapshot:{name}*")),
             Grant::change(&["iam:PassRole"], On::Passed(&["monitoring.rds.amazonaws.com"])),
@@ -234,100 +247,14 @@ impl Resource for RdsInstance {
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
-        let call = cx.aws.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(cx.tags)));
-        let call = call.engine(text(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
-        let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
-        let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
-        let call = call.multi_az(self.multi_az).set_db_name(self.database_name.clone()).set_port(self.port);
-        let call = call.master_username(self.username.as_deref().unwrap_or(default_user)).manage_master_user_password(true);
-        let call = call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()));
-        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(ids(&self.security_groups)));
-        let call = call.set_db_parameter_group_name(self.parameter_group.as_ref().map(|group| group.get().to_owned()));
-        let call = call.storage_encrypted(self.encrypted).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
-        let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
-        let call = call.set_preferred_maintenance_window(self.maintenance_window.clone()).publicly_accessible(self.publicly_accessible);
-        let call = call.deletion_protection(self.deletion_protection).enable_performance_insights(self.performance_insights);
-        let call = call.set_performance_insights_retention_period(self.insights_retention());
-        let call = call.monitoring_interval(self.monitoring_interval_seconds);
-        let call = call.set_monitoring_role_arn(self.monitoring_role.as_ref().map(|role| role.get().to_owned()));
-        let logs = Some(self.log_exports.iter().cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty());
-        let call = call.set_enable_cloudwatch_logs_exports(logs);
-        let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
-        let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
-        let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
-        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
+        match &self.snapshot {
+            Some(snapshot) => self.restore(cx, snapshot).await,
+            None => self.make(cx).await,
+        }
     }
 
-    /// One call takes all changes; what it does not name stays.
     async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        /// A value where its field changed.
-        macro_rules! new {
-            ($at:literal, $value:expr) => {
-                changed.has($at).then(|| $value)
-            };
-        }
-        if changed.0.iter().all(|at| at == "/apply_immediately" || at == "/allow_major_version_upgrade") {
-            return Ok(());
-        }
-        let storage = changed.any(&["/storage_gib", "/storage_type", "/iops", "/throughput_mibps"]);
-        let provisioned = storage && self.takes_iops();
-        let call = cx.aws.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(self.apply_immediately);
-        let call = call.set_engine_version(new!("/version", self.version.clone()));
-        let call = call.set_allow_major_version_upgrade(new!("/version", self.allow_major_version_upgrade));
-        let call = call.set_db_instance_class(new!("/class", self.class.clone())).set_multi_az(new!("/multi_az", self.multi_az));
-        // Storage may have grown by itself, and performance is set only together with the size.
-        let grows = before.max_storage_gib.is_some_and(|gib| gib > 0) && (provisioned || changed.has("/max_storage_gib"));
-        let size = match changed.has("/storage_gib") {
-            true => self.storage_gib,
-            false if grows => size(cx.aws, id).await?,
-            false => before.storage_gib,
-        };
-        let call = call.set_allocated_storage((provisioned || changed.has("/storage_gib")).then_some(size));
-        // What smaller or other storage had is refused.
-        let kept = before.takes_iops() && before.storage_type == self.storage_type;
-        let gp3 = self.storage_type == "gp3";
-        let iops = self.iops.or(before.iops.filter(|_| kept)).or(gp3.then_some(GP3_IOPS));
-        let call = call.set_iops(iops.filter(|_| provisioned));
-        let throughput = self.throughput_mibps.or(before.throughput_mibps.filter(|_| kept)).unwrap_or(GP3_MIBPS);
-        let call = call.set_storage_throughput((provisioned && gp3).then_some(throughput));
-        let call = call.set_storage_type(new!("/storage_type", self.storage_type.clone()));
-        // The maximum is lifted by making it equal to the size.
-        let maximum = self.max_storage_gib.map(|gib| if gib == 0 { size } else { gib });
-        let call = call.set_max_allocated_storage(maximum.filter(|_| changed.has("/max_storage_gib")));
-        let key = self.master_password_key.as_ref().map(|key| key.get().to_owned()).filter(|_| changed.has("/master_password_key"));
-        let call = call.set_manage_master_user_password(key.is_some().then_some(true)).set_master_user_secret_kms_key_id(key);
-        let call = call.set_db_port_number(self.port.filter(|_| changed.has("/port")));
-        let call = call.set_db_subnet_group_name(new!("/subnet_group", self.subnet_group.get().to_owned()));
-        let call = call.set_vpc_security_group_ids(new!("/security_groups", ids(&self.security_groups)));
-        let group = self.parameter_group.as_ref().map(|group| group.get().to_owned());
-        // A new major version needs the group of its family in the same call.
-        let call = call.set_db_parameter_group_name(group.filter(|_| changed.any(&["/parameter_group", "/version"])));
-        let call = call.set_backup_retention_period(new!("/backup_retention_days", self.backup_retention_days));
-        let call = call.set_preferred_backup_window(self.backup_window.clone().filter(|_| changed.has("/backup_window")));
-        let call = call.set_preferred_maintenance_window(self.maintenance_window.clone().filter(|_| changed.has("/maintenance_window")));
-        let call = call.set_publicly_accessible(new!("/publicly_accessible", self.publicly_accessible));
-        let call = call.set_deletion_protection(new!("/deletion_protection", self.deletion_protection));
-        let insights = changed.any(&["/performance_insights", "/performance_insights_retention_days"]);
-        let call = call.set_enable_performance_insights(insights.then_some(self.performance_insights));
-        let call = call.set_performance_insights_retention_period(self.insights_retention().filter(|_| insights));
-        let monitoring = changed.any(&["/monitoring_interval_seconds", "/monitoring_role"]);
-        let call = call.set_monitoring_interval(monitoring.then_some(self.monitoring_interval_seconds));
-        let role = self.monitoring_role.as_ref().filter(|_| monitoring && self.monitoring_interval_seconds > 0);
-        let call = call.set_monitoring_role_arn(role.map(|role| role.get().to_owned()));
-        let logs = new!("/log_exports", {
-            let difference = |a: &BTreeSet<String>, b| Some(a.difference(b).cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty());
-            CloudwatchLogsExportConfiguration::builder()
-                .set_enable_log_types(difference(&self.log_exports, &before.log_exports))
-                .set_disable_log_types(difference(&before.log_exports, &self.log_exports))
-                .build()
-        });
-        let call = call.set_cloudwatch_logs_export_configuration(logs);
-        let call = call.set_auto_minor_version_upgrade(new!("/auto_minor_version_upgrade", self.auto_minor_version_upgrade));
-        let call = call.set_ca_certificate_identifier(self.ca_certificate.clone().filter(|_| changed.has("/ca_certificate")));
-        let call = call.set_copy_tags_to_snapshot(new!("/copy_tags_to_snapshot", self.copy_tags_to_snapshot));
-        call.set_enable_iam_database_authentication(new!("/iam_authentication", self.iam_authentication)).send().await?;
-        Ok(())
+        self.modify(cx, id, before, changed).await
     }
 
     async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
@@ -388,6 +315,12 @@ impl Resource for RdsInstance {
         if self.name.as_deref().is_some_and(|name| !name.contains("${") && !fits(name)) {
             wrong("/name", "an identifier starts with a letter and has lower-case letters, digits and single hyphens".into());
         }
+        for (field, set) in [("database_name", self.database_name.is_some()), ("username", self.username.is_some())] {
+            if set && self.snapshot.is_some() {
+                let problem = Problem::new(format!("/{field}"), "a database made from a snapshot has what the snapshot has");
+                problems.push(problem.help(format!("remove `{field}`")));
+            }
+        }
         problems
     }
 
@@ -396,8 +329,13 @@ impl Resource for RdsInstance {
             live.version.clone_from(&self.version);
         }
         // Storage that grew by itself is as wanted.
-        if live.max_storage_gib.is_some_and(|max| max > 0) && live.storage_gib > self.storage_gib {
+        if (self.grows() || live.grows()) && live.storage_gib > self.storage_gib {
             live.storage_gib = self.storage_gib;
+        }
+        // RDS does not tell what a database was made from (the simulated cloud does), and it does not matter any more. But one whose
+        // password RDS does not keep is not yet what was asked for.
+        if live.snapshot.is_some() || live.master_password_key.is_some() {
+            live.snapshot.clone_from(&self.snapshot);
         }
         // RDS answers in lower case.
         let same = |ours: &Option<String>, theirs: &Option<String>| {
@@ -418,12 +356,15 @@ impl RdsInstance {
     }
     /// Whether the storage's performance may be named in a call.
     fn takes_iops(&self) -> bool {
-        matches!(self.storage_type.as_str(), "io1" | "io2") || self.storage_type == "gp3" && self.storage_gib >= 400
+        takes_iops(&self.storage_type, self.storage_gib)
+    }
+    /// Whether its storage may grow by itself.
+    fn grows(&self) -> bool {
+        self.max_storage_gib.is_some_and(|gib| gib > 0)
     }
 }
 
-/// The size of a database's storage just now.
-async fn size(aws: &Aws, id: &str) -> Result<i32> {
-    let reply = aws.rds.describe_db_instances().db_instance_identifier(id).send().await?;
-    reply.db_instances().iter().find_map(DbInstance::allocated_storage).ok_or_else(|| Error::missing("AllocatedStorage"))
+/// Whether the performance of storage like this may be named in a call.
+fn takes_iops(storage_type: &str, gib: i32) -> bool {
+    matches!(storage_type, "io1" | "io2") || storage_type == "gp3" && gib >= 400
 }

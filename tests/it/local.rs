@@ -83,6 +83,26 @@ resources:
     assert_eq!(acme.plan(&at(&third)).0["summary"]["create"], 3);
 }
 
+/// The simulated cloud has every snapshot; which one it was is of no interest later.
+#[test]
+fn a_database_is_made_from_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let text = "
+stack: small
+region: eu-west-1
+network: { cidr: 10.0.0.0/16, zones: [eu-west-1a, eu-west-1b] }
+databases: { orders: { engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 50, snapshot: orders-final } }
+";
+    let definition = write(folder.path(), "stack.yaml", text);
+    let fields = acme.plan(&definition).0["changes"].to_string();
+    assert!(fields.contains("orders-final"), "{fields}");
+    acme.apply(&definition);
+    acme.settled(&definition);
+    acme.settled(&write(folder.path(), "stack.yaml", &text.replace("orders-final", "another")));
+    acme.settled(&write(folder.path(), "stack.yaml", &text.replace(", snapshot: orders-final", "")));
+}
+
 #[test]
 fn without_a_terminal_and_without_yes_nothing_is_done() {
     let folder = tempfile::tempdir().unwrap();

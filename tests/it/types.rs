@@ -121,6 +121,31 @@ fn every_type_lives_on_ministack() {
     all(Kind::Ministack, live);
 }
 
+/// What is not named again is what it was; what is, is as named. Ministack's restore forgets the tags.
+#[test]
+fn a_deleted_database_comes_back_from_its_final_snapshot() {
+    let kind = "rds_instance";
+    let (standin, folder) = (Standin::start(Kind::Moto), tempfile::tempdir().expect("a temporary folder"));
+    let life = &lives()[kind];
+    let case = Case::new(&standin, kind, life, folder.path());
+    let mut spec = life.spec.clone();
+    spec.remove("on_delete");
+    spec.insert("username".into(), "keeper".into());
+    let now = |spec: Option<&Map<String, Value>>, what| case.apply(what, &case.definition(spec)).unwrap_or_else(|error| panic!("{error}"));
+    now(Some(&spec), "creating it");
+    now(None, "deleting it");
+    spec.remove("username");
+    spec.extend([("snapshot".into(), "t-rds-instance-it-final".into()), ("class".into(), "db.r7g.large".into())]);
+    spec.extend([("maintenance_window".into(), "mon:01:00-mon:01:30".into()), ("max_storage_gib".into(), 100.into())]);
+    now(Some(&spec), "making it again");
+    let it = standin.boto("out = client('rds').describe_db_instances()['DBInstances'][0]");
+    let fields = ["MasterUsername", "DBInstanceClass", "PreferredMaintenanceWindow"].map(|field| it[field].as_str().unwrap_or_default());
+    assert_eq!(fields, ["keeper", "db.r7g.large", "mon:01:00-mon:01:30"]);
+    assert!(it["MasterUserSecret"]["SecretArn"].is_string(), "{it:#}");
+    spec.insert("snapshot".into(), "another".into());
+    assert!(case.plan("naming another one", &case.definition(Some(&spec))).expect("a plan").changes().is_empty());
+}
+
 /// A type that neither stand-in holds is tested by recorded exchanges instead; everything else has its file here.
 #[test]
 fn every_type_has_a_life() {

@@ -144,6 +144,7 @@ impl Counterpart for RdsInstance {
             "multi_az": self.multi_az,
             "db_name": self.database_name,
             "username": self.username,
+            "snapshot_identifier": self.snapshot,
             "manage_master_user_password": true,
             "master_user_secret_kms_key_id": target(self.master_password_key.as_ref()),
             "port": self.port,

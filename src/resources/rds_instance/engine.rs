@@ -20,6 +20,10 @@ impl Engine {
     fn version_parts(self) -> usize {
         if self == Engine::Postgres { 2 } else { 3 }
     }
+    /// Whether two versions are of the same major version, and so take the same parameter groups.
+    pub(super) fn same_major(self, one: &str, other: &str) -> bool {
+        one.split('.').zip(other.split('.')).take(self.version_parts() - 1).all(|(one, other)| one == other)
+    }
     /// Whether a database of version `live` is what `version` asks for; with `newer_minor` a newer minor version is, too.
     pub(super) fn satisfies(self, version: &str, newer_minor: bool, live: &str) -> bool {
         // `11.22-rds.20240509` is 11.22 in extended support.
@@ -53,6 +57,19 @@ mod tests {
             (Engine::Mysql, "8.0.35", true, "8.0.40", true),
         ] {
             assert_eq!(engine.satisfies(asked, auto, live), same, "{engine:?} {asked} {live}");
+        }
+    }
+
+    #[test]
+    fn major_versions() {
+        for (engine, one, other, same) in [
+            (Engine::Postgres, "16", "16.4", true),
+            (Engine::Postgres, "16.4", "15.8", false),
+            (Engine::Mysql, "8.0.40", "8.0.35", true),
+            (Engine::Mysql, "8", "8.4.3", true),
+            (Engine::Mariadb, "10.11", "10.6.20", false),
+        ] {
+            assert_eq!(engine.same_major(one, other), same, "{engine:?} {one} {other}");
         }
     }
 }

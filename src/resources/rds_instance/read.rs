@@ -46,6 +46,7 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
             database_name: db.db_name,
             username: db.master_username,
             master_password_key: db.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
+            snapshot: None,
             port: pending.and_then(|p| p.port).or(port),
             subnet_group: Ref::to(
                 pending

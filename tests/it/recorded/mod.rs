@@ -13,6 +13,7 @@ mod kms;
 mod network;
 mod pages;
 mod rds;
+mod restore;
 mod s3;
 mod secrets;
 mod traffic;

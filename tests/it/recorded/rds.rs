@@ -2,7 +2,7 @@
 
 use crate::script::{Answer, Script, xml, xml_marks, xml_refused};
 
-const DATABASE: &str = "
+pub(super) const DATABASE: &str = "
   rds_instance:
     orders:
       engine: postgres
@@ -14,11 +14,11 @@ const DATABASE: &str = "
 outputs: { host: \"{{ rds_instance.orders.endpoint }}\" }
 ";
 
-const ENDPOINT: &str =
+pub(super) const ENDPOINT: &str =
     "<Endpoint><Address>shop-orders.abc.us-east-1.rds.amazonaws.com</Address><Port>5432</Port><HostedZoneId>Z2</HostedZoneId></Endpoint>";
 
 /// DescribeDBInstances with one instance, or none for an empty status.
-fn instance(status: &str, class: &str, more: &str) -> Answer {
+pub(super) fn instance(status: &str, class: &str, more: &str) -> Answer {
     let tags = xml_marks("rds_instance.orders", "Tag", "Key", "Value");
     let one = format!(
         "<DBInstance><DBInstanceIdentifier>shop-orders</DBInstanceIdentifier><DBInstanceStatus>{status}</DBInstanceStatus>\
@@ -41,12 +41,12 @@ fn instance(status: &str, class: &str, more: &str) -> Answer {
     answer("DescribeDBInstances", &format!("<DBInstances>{all}</DBInstances>"))
 }
 
-fn answer(action: &str, result: &str) -> Answer {
+pub(super) fn answer(action: &str, result: &str) -> Answer {
     xml(format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
 }
 
 /// What a call that changes an instance answers.
-fn changed(action: &str) -> Answer {
+pub(super) fn changed(action: &str) -> Answer {
     answer(action, "<DBInstance><DBInstanceIdentifier>shop-orders</DBInstanceIdentifier></DBInstance>")
 }
 
