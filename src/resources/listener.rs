@@ -1,11 +1,13 @@
 //! `listener`: a port of a load balancer, and the rules by which its requests find a target group.
 
 mod action;
+mod certificate_list;
 mod rule;
 
 use std::collections::BTreeSet;
 
 use aws_sdk_elasticloadbalancingv2::types::{Certificate as SdkCertificate, Listener as SdkListener, Rule as SdkRule};
+use futures::try_join;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,9 +38,12 @@ pub struct Listener {
     /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP` or `TCP_UDP`; none for a gateway load balancer.
     #[serde(default)]
     pub protocol: Option<Protocol>,
-    /// Certificate of an HTTPS or TLS listener.
+    /// Certificate of an HTTPS or TLS listener: the one for clients that ask for no name, or for one that no other has.
     #[serde(default)]
     pub certificate: Option<ArnRef<Certificate>>,
+    /// Further certificates of an HTTPS or TLS listener: a client gets the one for the name it asks for (SNI). Default: none.
+    #[serde(default)]
+    pub additional_certificates: BTreeSet<ArnRef<Certificate>>,
     /// Which TLS versions and ciphers an HTTPS or TLS listener takes. Default when it is made:
     /// `ELBSecurityPolicy-TLS13-1-2-2021-06`.
     #[serde(default)]
@@ -69,8 +74,19 @@ impl Resource for Listener {
     const ARN: Option<&'static str> = Some("elasticloadbalancing:listener/");
     const DISTURBS: &'static [(&'static str, &'static str)] = &[("/port", "who uses the old port is no longer answered")];
     const ACTIONS: Actions = Actions::on("elasticloadbalancing:listener/*/{parent}/*")
-        .list(&["elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTags"])
-        .change(&["elasticloadbalancing:CreateRule", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:ModifyListener"])
+        .list(&[
+            "elasticloadbalancing:DescribeListenerCertificates",
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeRules",
+            "elasticloadbalancing:DescribeTags",
+        ])
+        .change(&[
+            "elasticloadbalancing:AddListenerCertificates",
+            "elasticloadbalancing:CreateRule",
+            "elasticloadbalancing:DeleteListener",
+            "elasticloadbalancing:ModifyListener",
+            "elasticloadbalancing:RemoveListenerCertificates",
+        ])
         .more(&[
             Grant::change(&["elasticloadbalancing:CreateListener"], On::Used("load_balancer")),
             // Rules carry no marks.
@@ -94,8 +110,9 @@ impl Resource for Listener {
             Some((arn, tags, listener))
         });
         each(own, |(arn, tags, listener)| async move {
-            let Some(rules) = found(rule::read_all(aws, &arn).await)? else { return Ok(None) };
-            let spec = Listener::read(listener, &rules);
+            let parts = try_join!(rule::read_all(aws, &arn), certificate_list::read_all(aws, &arn, listener.protocol.as_ref()));
+            let Some((rules, certificates)) = found(parts)? else { return Ok(None) };
+            let spec = Listener { additional_certificates: certificates, ..Listener::read(listener, &rules) };
             Ok(Some(Observed { id: arn.clone(), tags, phase: Phase::Ready, spec, outputs: Outputs { arn } }))
         })
         .await
@@ -110,20 +127,29 @@ impl Resource for Listener {
         made.and_then(|listener| listener.listener_arn).ok_or_else(|| Error::missing("ListenerArn"))
     }
 
-    /// Rules are made by calls of their own.
+    /// Rules are made, and certificates added, by calls of their own.
     fn created(&self) -> Self {
-        Listener { rules: BTreeSet::new(), ..self.clone() }
+        Listener { additional_certificates: BTreeSet::new(), rules: BTreeSet::new(), ..self.clone() }
     }
 
     /// What is not given stays as it is. A listener that was not secure has no policy to stay.
     async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
         let elb = &cx.aws.elbv2;
+        let (old, new) = (&before.additional_certificates, &self.additional_certificates);
+        let certificates = changed.has("/additional_certificates");
+        if certificates && !self.is_secure() {
+            // While it still is: others have no list of certificates.
+            certificate_list::update(cx.aws, id, old, new).await?;
+        }
         if changed.any(&["/port", "/protocol", "/certificate", "/ssl_policy", "/alpn", "/default_action"]) {
             let call = elb.modify_listener().listener_arn(id).set_port(self.port.map(Into::into));
             let call = call.set_protocol(self.protocol.and_then(Protocol::to_sdk)).set_certificates(self.certificates());
             let policy = if before.ssl_policy.is_none() { self.new_ssl_policy() } else { self.ssl_policy.clone() };
             let call = call.set_ssl_policy(policy).set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
             call.default_actions(self.default_action.to_sdk()).send().await?;
+        }
+        if certificates && self.is_secure() {
+            certificate_list::update(cx.aws, id, old, new).await?;
         }
         if changed.has("/rules") {
             rule::update(cx.aws, id, &before.rules, &self.rules).await?;
@@ -143,6 +169,10 @@ impl Resource for Listener {
         }
         if self.is_secure() != self.certificate.is_some() {
             problems.push(Problem::new("/certificate", "a listener has a certificate if, and only if, it speaks HTTPS or TLS"));
+        }
+        if !self.is_secure() && !self.additional_certificates.is_empty() {
+            let problem = Problem::new("/additional_certificates", "only a listener that speaks HTTPS or TLS has certificates");
+            problems.push(problem.help("set `protocol` to HTTPS or TLS, with a `certificate`, or leave them out"));
         }
         problems.extend(rule::check(&self.rules));
         problems.extend(self.default_action.check("/default_action"));
@@ -169,6 +199,7 @@ impl Listener {
             load_balancer: ArnRef::to(listener.load_balancer_arn.unwrap_or_default()),
             port: listener.port.and_then(|port| port.try_into().ok()),
             protocol: listener.protocol.as_ref().and_then(Protocol::from_sdk),
+            additional_certificates: BTreeSet::new(),
             certificate: listener.certificates.unwrap_or_default().into_iter().find_map(|c| c.certificate_arn).map(ArnRef::to),
             ssl_policy: listener.ssl_policy,
             alpn: listener.alpn_policy.unwrap_or_default().into_iter().next(),

@@ -156,7 +156,12 @@ impl Counterpart for Listener {
                 "action": [action(&rule.action)],
             })
         };
-        self.rules.iter().map(|rule| Part::one("aws_lb_listener_rule", rule.priority.to_string(), arguments(rule))).collect()
+        let rules = self.rules.iter().map(|rule| Part::one("aws_lb_listener_rule", rule.priority.to_string(), arguments(rule)));
+        let certificates = self.additional_certificates.iter().map(|certificate| {
+            let arguments = json!({ "listener_arn": at.own("id"), "certificate_arn": certificate.get() });
+            Part::one("aws_lb_listener_certificate", certificate.get(), arguments)
+        });
+        rules.chain(certificates).collect()
     }
 }
 

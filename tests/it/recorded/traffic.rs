@@ -82,6 +82,91 @@ fn a_policy_that_is_not_given_stays() {
     assert!(endpoint.sent("ModifyListener")[0].get("SslPolicy").is_none());
 }
 
+/// DescribeListenerCertificates: the default one and these, and the marker of the next page.
+fn certificates(further: &[&str], marker: &str) -> Answer {
+    let one = |arn: &str, default: bool| format!("<member><CertificateArn>{arn}</CertificateArn><IsDefault>{default}</IsDefault></member>");
+    let further: String = further.iter().map(|arn| one(arn, false)).collect();
+    let next = if marker.is_empty() { String::new() } else { format!("<NextMarker>{marker}</NextMarker>") };
+    answer("DescribeListenerCertificates", &format!("<Certificates>{}{further}</Certificates>{next}", one(CERTIFICATE, true)))
+}
+
+const SECOND: &str = "arn:aws:acm:us-east-1:123456789012:certificate/2";
+const THIRD: &str = "arn:aws:acm:us-east-1:123456789012:certificate/3";
+const FOURTH: &str = "arn:aws:acm:us-east-1:123456789012:certificate/4";
+
+/// A secure listener with further certificates.
+fn with_certificates(certificates: &[&str]) -> String {
+    let certificates = certificates.iter().map(|arn| format!("'{arn}'")).collect::<Vec<_>>().join(", ");
+    stack(&format!(
+        "port: 443, protocol: HTTPS, certificate: '{CERTIFICATE}', additional_certificates: [{certificates}],
+         default_action: {{ fixed_response: {{ status_code: 404 }} }}"
+    ))
+}
+
+/// A certificate is not known everywhere as soon as it is issued.
+#[test]
+fn certificates_are_added_one_by_one_before_others_are_removed() {
+    let live = https("ELBSecurityPolicy-2016-08");
+    let unknown = xml_refused(400, "CertificateNotFound", &format!("Certificate ARN '{SECOND}' is not found"));
+    let added = || answer("AddListenerCertificates", "");
+    let endpoint = marked()
+        .on("DescribeListeners", [listener(443, 404, &live)])
+        .on("DescribeListenerCertificates", [certificates(&[], "more")])
+        .on_text("DescribeListenerCertificates", "Marker=more", [certificates(&[FOURTH], "")])
+        .on_text("AddListenerCertificates", "%2F2", [unknown, added()])
+        .on_text("AddListenerCertificates", "%2F3", [added()])
+        .on("RemoveListenerCertificates", [answer("RemoveListenerCertificates", "")])
+        .after("RemoveListenerCertificates")
+        .on("DescribeListenerCertificates", [certificates(&[SECOND, THIRD], "")])
+        .start(&with_certificates(&[THIRD, SECOND]));
+    endpoint.apply();
+    let expected =
+        ["400 AddListenerCertificates", "200 AddListenerCertificates", "200 AddListenerCertificates", "200 RemoveListenerCertificates"];
+    assert_eq!(endpoint.writes(), expected);
+    let removed = &endpoint.sent("RemoveListenerCertificates")[0];
+    assert_eq!(removed["Certificates.member.1.CertificateArn"], FOURTH);
+    assert!(removed.get("Certificates.member.1.IsDefault").is_none() && removed.get("Certificates.member.2.CertificateArn").is_none());
+}
+
+#[test]
+fn too_many_certificates_are_told_as_such() {
+    let endpoint = marked()
+        .on("DescribeListeners", [listener(443, 404, &https("ELBSecurityPolicy-2016-08"))])
+        .on("DescribeListenerCertificates", [certificates(&[], "")])
+        .on("AddListenerCertificates", [xml_refused(400, "TooManyCertificates", "The maximum number of certificates has been reached")])
+        .start(&with_certificates(&[SECOND]));
+    let done = endpoint.run("apply", &["--yes"]);
+    assert!(done.code != 0 && done.stderr.contains("TooManyCertificates"), "{}", done.screen());
+    assert_eq!(endpoint.count("AddListenerCertificates"), 1, "it does not pass");
+}
+
+/// Only a secure listener has a list of certificates, and only of one it is asked.
+#[test]
+fn the_certificates_of_a_listener_come_and_go_while_it_is_secure() {
+    let secure = https("ELBSecurityPolicy-2016-08");
+    let endpoint = marked()
+        .on("DescribeListeners", [listener(80, 404, HTTP)])
+        .on("AddListenerCertificates", [answer("AddListenerCertificates", "")])
+        .after("AddListenerCertificates")
+        .on("DescribeListeners", [listener(443, 404, &secure)])
+        .on("DescribeListenerCertificates", [certificates(&[SECOND], "")])
+        .start(&with_certificates(&[SECOND]));
+    endpoint.run("plan", &[]).ok();
+    assert_eq!(endpoint.count("DescribeListenerCertificates"), 0);
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200 ModifyListener", "200 AddListenerCertificates"]);
+
+    let endpoint = marked()
+        .on("DescribeListeners", [listener(443, 404, &secure)])
+        .on("DescribeListenerCertificates", [certificates(&[SECOND], "")])
+        .on("RemoveListenerCertificates", [answer("RemoveListenerCertificates", "")])
+        .after("ModifyListener")
+        .on("DescribeListeners", [listener(80, 404, HTTP)])
+        .start(&stack("port: 80, protocol: HTTP, default_action: { fixed_response: { status_code: 404 } }"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200 RemoveListenerCertificates", "200 ModifyListener"]);
+}
+
 /// A target group is not known to all of the service at once.
 #[test]
 fn rules_of_an_earlier_try_are_taken_over() {
