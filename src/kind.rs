@@ -68,6 +68,10 @@ pub struct Kind {
     pub created: fn(&Value) -> Result<Value>,
     /// The live spec as it compares with the wanted one, see [`Resource::align`].
     pub align: fn(&Value, &Value) -> Value,
+    /// See [`Resource::replaces`].
+    pub replaces: fn(&Value, &Value) -> Vec<&'static str>,
+    /// See [`Resource::excludes`].
+    pub excludes: fn(&Value, &Value) -> bool,
     /// See [`Resource::explain`].
     pub explain: for<'a> fn(&'a Aws, &'a str) -> BoxFuture<'a, Result<Option<String>>>,
     /// See [`Resource::held_by`].
@@ -158,6 +162,14 @@ impl Kind {
                     serde_json::to_value(&aligned).unwrap_or_else(|_| live.clone())
                 }
                 _ => live.clone(),
+            },
+            replaces: |wanted, live| match (typed::<R>(wanted), typed::<R>(live)) {
+                (Ok(wanted), Ok(live)) => wanted.replaces(&live),
+                _ => Vec::new(),
+            },
+            excludes: |wanted, live| match (typed::<R>(wanted), typed::<R>(live)) {
+                (Ok(wanted), Ok(live)) => wanted.excludes(&live),
+                _ => false,
             },
             explain: |aws, id| Box::pin(R::explain(aws, id)),
             held_by: |aws, live| Box::pin(async move { R::held_by(aws, &live.id, &typed(&live.spec)?).await }),

@@ -109,6 +109,15 @@ pub trait Resource: Serialize + DeserializeOwned + JsonSchema + Clone + Send + S
     fn check(&self) -> Vec<Problem> {
         Vec::new()
     }
+    /// Fields that AWS can't bring from `live` to `self`, though it may change them between other values: like [`Resource::REPLACE`],
+    /// for these two.
+    fn replaces(&self, _live: &Self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    /// Whether a new one can't stand beside `live`, as far as [`Resource::EXCLUSIVE`] can't tell: the old one is deleted first then.
+    fn excludes(&self, _live: &Self) -> bool {
+        false
+    }
     /// Adjusts a live spec that means the same as `self` but reads differently ("16" asked, "16.4" reported).
     fn align(&self, _live: &mut Self) {}
 }

@@ -175,7 +175,10 @@ impl<'a> Planner<'a> {
 
     fn compared_as(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
         let kind = declared.kind;
-        let compare = |wanted: &Value| diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace, self.nulls);
+        let compare = |wanted: &Value| {
+            let aligned = (kind.align)(wanted, &live.spec);
+            diff(wanted, &aligned, &[kind.replace, &(kind.replaces)(wanted, &aligned)].concat(), self.nulls)
+        };
         let mut fields = compare(wanted);
         let before = visible_tags(&live.tags, &declared.tags);
         let tags = (kind.taggable && before != declared.tags).then(|| (before, declared.tags.clone()));
@@ -186,7 +189,7 @@ impl<'a> Planner<'a> {
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
             _ => (Action::None, Reason::AsDeclared),
         };
-        let mut beside = stands_beside(kind, wanted, &fields);
+        let mut beside = stands_beside(kind, wanted, &live.spec, &fields);
         // What failed has nothing to lose, and leaves its name to the new one.
         if action == Action::Replace
             && !beside
@@ -195,7 +198,7 @@ impl<'a> Planner<'a> {
         {
             let renamed = name::under(wanted, &name);
             let mut under_it = compare(&renamed);
-            if stands_beside(kind, &renamed, &under_it) {
+            if stands_beside(kind, &renamed, &live.spec, &under_it) {
                 // The name follows from the replacement, and is no reason for it.
                 under_it.iter_mut().filter(|field| field.at == "/name").for_each(|field| field.forces_replacement = false);
                 (fields, beside) = (under_it, true);
@@ -298,13 +301,13 @@ pub(super) fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
 }
 
 /// Whether a new one can stand beside the old one: of all that two can't have in common something differs.
-fn stands_beside(kind: &Kind, wanted: &Value, fields: &[FieldDiff]) -> bool {
+fn stands_beside(kind: &Kind, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
     let changed = Changed(fields.iter().map(|field| field.at.clone()).collect());
     let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.has(pointer);
     let named = kind.exclusive.iter().any(|fields| fields.contains(&"/name"));
     let name: &[&[&str]] = if kind.naming.is_some() && !named { &[&["/name"]] } else { &[] };
     let identity: &[&[&str]] = if kind.identity.is_empty() { &[] } else { &[kind.identity] };
-    !kind.exclusive.iter().chain(name).chain(identity).any(|fields| fields.iter().all(kept))
+    !(kind.excludes)(wanted, live) && !kind.exclusive.iter().chain(name).chain(identity).any(|fields| fields.iter().all(kept))
 }
 
 fn marked(live: &Live) -> Option<OnDelete> {

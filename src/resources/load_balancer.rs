@@ -1,12 +1,16 @@
 //! `load_balancer`: an application, network or gateway load balancer.
 
+mod subnet_mapping;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum,
+    IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum, SubnetMapping as SdkMapping,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use subnet_mapping::SubnetMapping;
 
 use super::{security_group::SecurityGroup, subnet::Subnet};
 use crate::{
@@ -30,10 +34,15 @@ pub struct LoadBalancer {
     /// Has private addresses only. Default: false. Changing it replaces the load balancer.
     #[serde(default)]
     pub internal: bool,
-    /// Subnets with its addresses, one per availability zone; an application load balancer needs two.
+    /// Subnets where AWS draws its addresses, one per availability zone; an application load balancer needs two. These or
+    /// `subnet_mappings`. Taking one from a gateway load balancer, or changing one of a network load balancer for another, replaces it.
+    #[serde(default)]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Security groups: needed by an application load balancer, none for a gateway. A network load balancer made without any can
-    /// never have them. Default: none.
+    /// Subnets of a network load balancer with addresses that stay, in place of `subnets`. Subnets come and go in place.
+    #[serde(default)]
+    pub subnet_mappings: Option<BTreeSet<SubnetMapping>>,
+    /// Security groups: needed by an application load balancer, none for a gateway. A network load balancer that is made with some
+    /// always has some, and one without never: otherwise it is replaced. Default: none.
     #[serde(default)]
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
     /// Kinds of addresses: `ipv4`, `dualstack` or `dualstack-without-public-ipv4`. Default: ipv4.
@@ -127,7 +136,10 @@ impl Resource for LoadBalancer {
     const ARN: Option<&'static str> = Some("elasticloadbalancing:loadbalancer/");
     const USUAL: std::time::Duration = std::time::Duration::from_secs(150);
     const PROTECTION: Option<&'static str> = Some("/deletion_protection");
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/subnets", "a zone that is left out gets no more requests")];
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[
+        ("/subnets", "a zone that is left out gets no more requests"),
+        ("/subnet_mappings", "a zone that is left out gets no more requests"),
+    ];
     const ACTIONS: Actions = Actions::on("elasticloadbalancing:loadbalancer/*/{name}/*")
         .list(&[
             "elasticloadbalancing:DescribeLoadBalancerAttributes",
@@ -178,6 +190,9 @@ impl Resource for LoadBalancer {
             let flag = |key: &str| attributes.get(key).map(|value| value == "true");
             let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
             let application = lb.r#type == Some(LoadBalancerTypeEnum::Application);
+            let zones = lb.availability_zones.unwrap_or_default().into_iter();
+            let mappings: BTreeSet<SubnetMapping> = zones.filter_map(SubnetMapping::read).collect();
+            let fixed = lb.r#type == Some(LoadBalancerTypeEnum::Network) && mappings.iter().any(SubnetMapping::is_fixed);
             let state = lb.state.unwrap_or_else(|| aws_sdk_elasticloadbalancingv2::types::LoadBalancerState::builder().build());
             Ok(Some(Observed {
                 tags: tags.get(&arn).cloned().unwrap_or_default(),
@@ -194,7 +209,8 @@ impl Resource for LoadBalancer {
                         _ => LoadBalancerType::Application,
                     },
                     internal: lb.scheme == Some(LoadBalancerSchemeEnum::Internal),
-                    subnets: lb.availability_zones.unwrap_or_default().into_iter().filter_map(|z| z.subnet_id.map(Ref::to)).collect(),
+                    subnets: mappings.iter().filter(|_| !fixed).map(|mapping| mapping.subnet.clone()).collect(),
+                    subnet_mappings: fixed.then_some(mappings),
                     security_groups: lb.security_groups.unwrap_or_default().into_iter().map(Ref::to).collect(),
                     ip_address_type: match lb.ip_address_type {
                         Some(IpAddressType::Dualstack) => AddressType::Dualstack,
@@ -237,7 +253,7 @@ impl Resource for LoadBalancer {
             LoadBalancerType::Gateway => LoadBalancerTypeEnum::Gateway,
         });
         let call = call.set_scheme((self.kind != LoadBalancerType::Gateway).then_some(scheme)).ip_address_type(self.address_type());
-        let call = call.set_subnets(Some(ids(&self.subnets)));
+        let call = call.set_subnets(self.subnet_ids()).set_subnet_mappings(self.sdk_mappings());
         let groups = Some(ids(&self.security_groups)).filter(|groups| !groups.is_empty());
         let reply = call.set_security_groups(groups).send().await?;
         let made = reply.load_balancers.unwrap_or_default().into_iter().next();
@@ -264,8 +280,9 @@ impl Resource for LoadBalancer {
         if changed.has("/ip_address_type") {
             elb.set_ip_address_type().load_balancer_arn(id).ip_address_type(self.address_type()).send().await?;
         }
-        if changed.has("/subnets") {
-            elb.set_subnets().load_balancer_arn(id).set_subnets(Some(ids(&self.subnets))).send().await?;
+        if changed.any(&["/subnets", "/subnet_mappings"]) {
+            let call = elb.set_subnets().load_balancer_arn(id).set_subnets(self.subnet_ids());
+            call.set_subnet_mappings(self.sdk_mappings()).send().await?;
         }
         if changed.has("/security_groups") {
             elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(ids(&self.security_groups))).send().await?;
@@ -285,13 +302,15 @@ impl Resource for LoadBalancer {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let application = self.kind == LoadBalancerType::Application;
-        if self.subnets.len() < if application { 2 } else { 1 } {
+        let least = if application { 2 } else { 1 };
+        if self.subnets.len() < least && self.subnet_mappings.as_ref().is_none_or(BTreeSet::is_empty) {
             let message = "an application load balancer needs subnets in two availability zones, others in one";
             problems.push(Problem::new("/subnets", message));
         }
         if application && self.security_groups.is_empty() {
             problems.push(Problem::new("/security_groups", "an application load balancer needs a security group"));
         }
+        problems.extend(subnet_mapping::check(self));
         let only = [
             ("/idle_timeout_seconds", self.idle_timeout_seconds.is_some()),
             ("/client_keep_alive_seconds", self.client_keep_alive_seconds.is_some()),
@@ -311,7 +330,37 @@ impl Resource for LoadBalancer {
         problems
     }
 
+    /// Beside the subnets, the security groups of a network load balancer: it is made with or without them, for good.
+    fn replaces(&self, live: &Self) -> Vec<&'static str> {
+        let mut fields = Vec::new();
+        if subnet_mapping::stands(self, live) {
+            fields.extend(["/subnets", "/subnet_mappings"]);
+        }
+        if live.kind == LoadBalancerType::Network && self.security_groups.is_empty() != live.security_groups.is_empty() {
+            fields.push("/security_groups");
+        }
+        fields
+    }
+
+    /// An address is one load balancer's.
+    fn excludes(&self, live: &Self) -> bool {
+        subnet_mapping::clash(self, live)
+    }
+
+    /// Subnets without addresses of one's choice are the same in both ways of writing them, and addresses that AWS drew are as good as
+    /// any where none are asked for.
     fn align(&self, live: &mut Self) {
+        match (&self.subnet_mappings, live.subnet_mappings.is_some()) {
+            (Some(_), false) => {
+                live.subnet_mappings = Some(live.mappings());
+                live.subnets = BTreeSet::new();
+            }
+            (None, true) => {
+                live.subnets = live.mappings().into_iter().map(|mapping| mapping.subnet).collect();
+                live.subnet_mappings = None;
+            }
+            _ => {}
+        }
         if let (Some(wanted), Some(live)) = (&self.access_logs, &mut live.access_logs)
             && !wanted.enabled
             && !live.enabled
@@ -328,6 +377,19 @@ impl LoadBalancer {
             AddressType::Dualstack => IpAddressType::Dualstack,
             AddressType::DualstackWithoutPublicIpv4 => IpAddressType::DualstackWithoutPublicIpv4,
         }
+    }
+
+    /// Its subnets, however they are written.
+    fn mappings(&self) -> BTreeSet<SubnetMapping> {
+        self.subnet_mappings.clone().unwrap_or_else(|| self.subnets.iter().cloned().map(SubnetMapping::plain).collect())
+    }
+
+    fn subnet_ids(&self) -> Option<Vec<String>> {
+        self.subnet_mappings.is_none().then(|| ids(&self.subnets))
+    }
+
+    fn sdk_mappings(&self) -> Option<Vec<SdkMapping>> {
+        self.subnet_mappings.as_ref().map(|mappings| mappings.iter().map(SubnetMapping::to_sdk).collect())
     }
 
     /// The attributes that changed.

@@ -37,7 +37,9 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let mut fields = entry.fields;
         let own: Balancer = out.own(&mut fields, &entry.at, &format!("`{}`", entry.name)).unwrap_or_default();
         let internal = fields.get("internal").and_then(Value::as_bool).unwrap_or_default();
-        out.subnets(&mut fields, if internal { "private" } else { "public" }, &entry.at, "a load balancer");
+        if fields.get("subnet_mappings").is_none_or(Value::is_null) {
+            out.subnets(&mut fields, if internal { "private" } else { "public" }, &entry.at, "a load balancer");
+        }
         if out.network.is_some() && !internal {
             // AWS refuses an internet-facing load balancer while its VPC has no internet gateway.
             needs(&mut fields, ["internet_gateway.main".to_owned()]);

@@ -76,7 +76,15 @@ impl Counterpart for LoadBalancer {
             "name": self.name,
             "load_balancer_type": self.kind,
             "internal": self.internal,
-            "subnets": ids(&self.subnets),
+            "subnets": self.subnet_mappings.is_none().then(|| ids(&self.subnets)),
+            "subnet_mapping": self.subnet_mappings.iter().flatten()
+                .map(|mapping| json!({
+                    "subnet_id": mapping.subnet.get(),
+                    "allocation_id": target(mapping.elastic_ip.as_ref()),
+                    "private_ipv4_address": mapping.private_ip,
+                    "ipv6_address": mapping.ipv6_address,
+                }))
+                .collect::<Vec<_>>(),
             "security_groups": ids(&self.security_groups),
             "ip_address_type": self.ip_address_type,
             "enable_deletion_protection": self.deletion_protection,

@@ -2,6 +2,7 @@
 
 mod acm;
 mod addresses;
+mod balancers;
 mod dns;
 mod ec2;
 mod ecr;
