@@ -5,7 +5,8 @@ mod subnet_mapping;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum, LoadBalancerTypeEnum, SubnetMapping as SdkMapping,
+    EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum as Enforced, IpAddressType, LoadBalancerAttribute, LoadBalancerSchemeEnum,
+    LoadBalancerStateEnum, LoadBalancerTypeEnum, SubnetMapping as SdkMapping,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ pub use subnet_mapping::SubnetMapping;
 
 use super::{security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Error, Result, Scope, Service, each, found, tags},
+    aws::{self, Aws, Error, Result, Scope, Service, each, found, tags, word},
     permissions::{Actions, Grant, On},
     resource::{Changed, Cx, Naming, Observed, Phase, Problem, Resource, Tags},
     types::{Ref, ids},
@@ -69,9 +70,37 @@ pub struct LoadBalancer {
     /// An application load balancer passes the client's `Host` header on unchanged. AWS's default: false.
     #[serde(default)]
     pub preserve_host_header: Option<bool>,
+    /// What an application load balancer does with requests that may desynchronise it from the targets. AWS's default: defensive.
+    #[serde(default)]
+    pub desync_mitigation_mode: Option<DesyncMitigationMode>,
+    /// What an application load balancer does with the `X-Forwarded-For` header. AWS's default: append.
+    #[serde(default)]
+    pub xff_header_processing: Option<XffHeaderProcessing>,
+    /// An application load balancer tells the client's port in `X-Forwarded-For`. AWS's default: false.
+    #[serde(default)]
+    pub xff_client_port: Option<bool>,
+    /// An application load balancer tells targets the TLS version and cipher suite, in the headers `x-amzn-tls-version` and
+    /// `x-amzn-tls-cipher-suite`. AWS's default: false.
+    #[serde(default)]
+    pub tls_headers: Option<bool>,
+    /// An application load balancer passes requests on when its web firewall can't be reached. AWS's default: false.
+    #[serde(default)]
+    pub waf_fail_open: Option<bool>,
+    /// How clients in the VPC are spread over the zones of a network load balancer. AWS's default: any_availability_zone.
+    #[serde(default)]
+    pub client_routing_policy: Option<ClientRoutingPolicy>,
+    /// The security groups of a network load balancer decide on traffic through PrivateLink, too. AWS's default: true.
+    #[serde(default)]
+    pub enforce_security_groups_on_private_link: Option<bool>,
+    /// Takes part in zonal shifts, which lead traffic away from a zone in trouble; none for a gateway. AWS's default: false.
+    #[serde(default)]
+    pub zonal_shift: Option<bool>,
     /// Access logs in S3.
     #[serde(default)]
-    pub access_logs: Option<AccessLogs>,
+    pub access_logs: Option<Logs>,
+    /// Logs of the connections to an application load balancer, in S3.
+    #[serde(default)]
+    pub connection_logs: Option<Logs>,
 }
 
 /// Type of a load balancer.
@@ -96,10 +125,40 @@ pub enum AddressType {
     DualstackWithoutPublicIpv4,
 }
 
-/// Access logs in S3.
+/// What happens to requests that may desynchronise load balancer and targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum DesyncMitigationMode {
+    Monitor,
+    Defensive,
+    Strictest,
+}
+
+/// What happens to the `X-Forwarded-For` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum XffHeaderProcessing {
+    Append,
+    Preserve,
+    Remove,
+}
+
+/// Which zones the DNS name leads clients to: their own always, mostly, or any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum ClientRoutingPolicy {
+    AvailabilityZoneAffinity,
+    PartialAvailabilityZoneAffinity,
+    AnyAvailabilityZone,
+}
+
+/// Logs in S3.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct AccessLogs {
+pub struct Logs {
     /// Writes them. Default: true.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -190,6 +249,14 @@ impl Resource for LoadBalancer {
             let flag = |key: &str| attributes.get(key).map(|value| value == "true");
             let number = |key: &str| attributes.get(key).and_then(|value| value.parse().ok());
             let application = lb.r#type == Some(LoadBalancerTypeEnum::Application);
+            let logs = |kind: &str| {
+                flag(&format!("{kind}.s3.enabled")).map(|enabled| Logs {
+                    enabled,
+                    bucket: text(&format!("{kind}.s3.bucket")).unwrap_or_default(),
+                    prefix: text(&format!("{kind}.s3.prefix")).unwrap_or_default(),
+                })
+            };
+            let enforced = lb.enforce_security_group_inbound_rules_on_private_link_traffic.as_deref().map(|value| value == "on");
             let zones = lb.availability_zones.unwrap_or_default().into_iter();
             let mappings: BTreeSet<SubnetMapping> = zones.filter_map(SubnetMapping::read).collect();
             let fixed = lb.r#type == Some(LoadBalancerTypeEnum::Network) && mappings.iter().any(SubnetMapping::is_fixed);
@@ -225,11 +292,16 @@ impl Resource for LoadBalancer {
                     cross_zone: flag("load_balancing.cross_zone.enabled").map(|on| on || application),
                     drop_invalid_headers: flag("routing.http.drop_invalid_header_fields.enabled"),
                     preserve_host_header: flag("routing.http.preserve_host_header.enabled"),
-                    access_logs: flag("access_logs.s3.enabled").map(|enabled| AccessLogs {
-                        enabled,
-                        bucket: text("access_logs.s3.bucket").unwrap_or_default(),
-                        prefix: text("access_logs.s3.prefix").unwrap_or_default(),
-                    }),
+                    desync_mitigation_mode: text("routing.http.desync_mitigation_mode").and_then(|mode| word(&mode).ok()),
+                    xff_header_processing: text("routing.http.xff_header_processing.mode").and_then(|mode| word(&mode).ok()),
+                    xff_client_port: flag("routing.http.xff_client_port.enabled"),
+                    tls_headers: flag("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
+                    waf_fail_open: flag("waf.fail_open.enabled"),
+                    client_routing_policy: text("dns_record.client_routing_policy").and_then(|policy| word(&policy).ok()),
+                    enforce_security_groups_on_private_link: enforced,
+                    zonal_shift: flag("zonal_shift.config.enabled"),
+                    access_logs: logs("access_logs"),
+                    connection_logs: logs("connection_logs"),
                 },
                 outputs: Outputs {
                     dns_name: lb.dns_name.unwrap_or_default(),
@@ -270,7 +342,16 @@ impl Resource for LoadBalancer {
             cross_zone: None,
             drop_invalid_headers: None,
             preserve_host_header: None,
+            desync_mitigation_mode: None,
+            xff_header_processing: None,
+            xff_client_port: None,
+            tls_headers: None,
+            waf_fail_open: None,
+            client_routing_policy: None,
+            enforce_security_groups_on_private_link: None,
+            zonal_shift: None,
             access_logs: None,
+            connection_logs: None,
             ..self.clone()
         }
     }
@@ -284,8 +365,10 @@ impl Resource for LoadBalancer {
             let call = elb.set_subnets().load_balancer_arn(id).set_subnets(self.subnet_ids());
             call.set_subnet_mappings(self.sdk_mappings()).send().await?;
         }
-        if changed.has("/security_groups") {
-            elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(ids(&self.security_groups))).send().await?;
+        if changed.any(&["/security_groups", "/enforce_security_groups_on_private_link"]) {
+            let call = elb.set_security_groups().load_balancer_arn(id).set_security_groups(Some(ids(&self.security_groups)));
+            let enforced = self.enforce_security_groups_on_private_link.map(|on| if on { Enforced::On } else { Enforced::Off });
+            call.set_enforce_security_group_inbound_rules_on_private_link_traffic(enforced).send().await?;
         }
         let attributes = self.attributes(changed);
         if !attributes.is_empty() {
@@ -317,15 +400,36 @@ impl Resource for LoadBalancer {
             ("/http2", self.http2.is_some()),
             ("/drop_invalid_headers", self.drop_invalid_headers.is_some()),
             ("/preserve_host_header", self.preserve_host_header.is_some()),
+            ("/desync_mitigation_mode", self.desync_mitigation_mode.is_some()),
+            ("/xff_header_processing", self.xff_header_processing.is_some()),
+            ("/xff_client_port", self.xff_client_port.is_some()),
+            ("/tls_headers", self.tls_headers.is_some()),
+            ("/waf_fail_open", self.waf_fail_open.is_some()),
+            ("/connection_logs", self.connection_logs.is_some()),
         ];
         for (at, _) in only.into_iter().filter(|(_, set)| *set && !application) {
             problems.push(Problem::new(at, "only an application load balancer has this"));
         }
+        let enforced = self.enforce_security_groups_on_private_link.is_some();
+        let only =
+            [("/client_routing_policy", self.client_routing_policy.is_some()), ("/enforce_security_groups_on_private_link", enforced)];
+        for (at, _) in only.into_iter().filter(|(_, set)| *set && self.kind != LoadBalancerType::Network) {
+            problems.push(Problem::new(at, "only a network load balancer has this"));
+        }
+        if enforced && self.security_groups.is_empty() {
+            let problem = Problem::new("/enforce_security_groups_on_private_link", "there is no security group to enforce");
+            problems.push(problem.help("give the load balancer `security_groups`, or leave this out"));
+        }
+        if self.kind == LoadBalancerType::Gateway && self.zonal_shift.is_some() {
+            problems.push(Problem::new("/zonal_shift", "a gateway load balancer takes no part in zonal shifts"));
+        }
         if application && self.cross_zone == Some(false) {
             problems.push(Problem::new("/cross_zone", "an application load balancer always balances across zones"));
         }
-        if self.access_logs.as_ref().is_some_and(|logs| logs.enabled && logs.bucket.is_empty()) {
-            problems.push(Problem::new("/access_logs/bucket", "access logs need a bucket"));
+        for (at, logs) in [("/access_logs/bucket", &self.access_logs), ("/connection_logs/bucket", &self.connection_logs)] {
+            if logs.as_ref().is_some_and(|logs| logs.enabled && logs.bucket.is_empty()) {
+                problems.push(Problem::new(at, "logs need a bucket"));
+            }
         }
         problems
     }
@@ -361,11 +465,14 @@ impl Resource for LoadBalancer {
             }
             _ => {}
         }
-        if let (Some(wanted), Some(live)) = (&self.access_logs, &mut live.access_logs)
-            && !wanted.enabled
-            && !live.enabled
-        {
-            *live = wanted.clone();
+        let logs = [(&self.access_logs, &mut live.access_logs), (&self.connection_logs, &mut live.connection_logs)];
+        for (wanted, live) in logs {
+            if let (Some(wanted), Some(live)) = (wanted, live)
+                && !wanted.enabled
+                && !live.enabled
+            {
+                *live = wanted.clone();
+            }
         }
     }
 }
@@ -396,8 +503,9 @@ impl LoadBalancer {
     fn attributes(&self, changed: &Changed) -> Vec<LoadBalancerAttribute> {
         let text = |value: Option<u32>| value.map(|n| n.to_string());
         let flag = |value: Option<bool>| value.map(|b| b.to_string());
-        let logs = self.access_logs.as_ref();
-        let bucket = logs.filter(|logs| !logs.bucket.is_empty()).map(|logs| logs.bucket.clone());
+        let (access, connections) = (self.access_logs.as_ref(), self.connection_logs.as_ref());
+        let bucket = |logs: Option<&Logs>| logs.map(|logs| logs.bucket.clone()).filter(|bucket| !bucket.is_empty());
+        let prefix = |logs: Option<&Logs>| logs.filter(|logs| !logs.bucket.is_empty()).map(|logs| logs.prefix.clone());
         [
             ("/deletion_protection", "deletion_protection.enabled", flag(Some(self.deletion_protection))),
             ("/idle_timeout_seconds", "idle_timeout.timeout_seconds", text(self.idle_timeout_seconds)),
@@ -411,9 +519,19 @@ impl LoadBalancer {
             ),
             ("/drop_invalid_headers", "routing.http.drop_invalid_header_fields.enabled", flag(self.drop_invalid_headers)),
             ("/preserve_host_header", "routing.http.preserve_host_header.enabled", flag(self.preserve_host_header)),
-            ("/access_logs", "access_logs.s3.enabled", flag(logs.map(|logs| logs.enabled))),
-            ("/access_logs", "access_logs.s3.prefix", bucket.as_ref().and(logs).map(|logs| logs.prefix.clone())),
-            ("/access_logs", "access_logs.s3.bucket", bucket),
+            ("/desync_mitigation_mode", "routing.http.desync_mitigation_mode", self.desync_mitigation_mode.as_ref().map(aws::text)),
+            ("/xff_header_processing", "routing.http.xff_header_processing.mode", self.xff_header_processing.as_ref().map(aws::text)),
+            ("/xff_client_port", "routing.http.xff_client_port.enabled", flag(self.xff_client_port)),
+            ("/tls_headers", "routing.http.x_amzn_tls_version_and_cipher_suite.enabled", flag(self.tls_headers)),
+            ("/waf_fail_open", "waf.fail_open.enabled", flag(self.waf_fail_open)),
+            ("/client_routing_policy", "dns_record.client_routing_policy", self.client_routing_policy.as_ref().map(aws::text)),
+            ("/zonal_shift", "zonal_shift.config.enabled", flag(self.zonal_shift)),
+            ("/access_logs", "access_logs.s3.enabled", flag(access.map(|logs| logs.enabled))),
+            ("/access_logs", "access_logs.s3.prefix", prefix(access)),
+            ("/access_logs", "access_logs.s3.bucket", bucket(access)),
+            ("/connection_logs", "connection_logs.s3.enabled", flag(connections.map(|logs| logs.enabled))),
+            ("/connection_logs", "connection_logs.s3.prefix", prefix(connections)),
+            ("/connection_logs", "connection_logs.s3.bucket", bucket(connections)),
         ]
         .into_iter()
         .filter(|(at, ..)| changed.has(at))

@@ -1,10 +1,14 @@
 //! `target_group`: the targets a listener forwards to, and how their health is checked.
 
+mod health;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_elasticloadbalancingv2::types::{Matcher, ProtocolEnum, TargetGroupAttribute, TargetGroupIpAddressTypeEnum, TargetTypeEnum};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use health::{TargetGroupHealth, Threshold};
 
 use super::{load_balancer::tags_of, vpc::Vpc};
 use crate::{
@@ -60,6 +64,33 @@ pub struct TargetGroup {
     /// A network load balancer speaks proxy protocol version 2 to the targets. AWS's default: false.
     #[serde(default)]
     pub proxy_protocol_v2: Option<bool>,
+    /// Balances over the targets of all zones. AWS's default: as the load balancer does. None for `lambda`.
+    #[serde(default)]
+    pub cross_zone: Option<bool>,
+    /// Leads requests away from targets that fail more often than others; needs the algorithm `weighted_random`. AWS's default:
+    /// false.
+    #[serde(default)]
+    pub anomaly_mitigation: Option<bool>,
+    /// A network load balancer ends the connections to a target that leaves once `deregistration_delay_seconds` are over. AWS's
+    /// default: true for UDP and TCP_UDP, else false.
+    #[serde(default)]
+    pub connection_termination: Option<bool>,
+    /// A network load balancer ends the connections to a target that turns unhealthy. AWS's default: true.
+    #[serde(default)]
+    pub unhealthy_connection_termination: Option<bool>,
+    /// How long connections to an unhealthy target of a network load balancer go on, in seconds, 0 to 360000, where
+    /// `unhealthy_connection_termination` is false. AWS's default: 0.
+    #[serde(default)]
+    pub unhealthy_draining_seconds: Option<u32>,
+    /// How many targets have to be healthy. None for `lambda`.
+    #[serde(default)]
+    pub target_group_health: Option<TargetGroupHealth>,
+    /// A gateway load balancer leads existing flows to another target when theirs leaves or turns unhealthy. AWS's default: false.
+    #[serde(default)]
+    pub rebalance_flows: Option<bool>,
+    /// Functions see all values of a header or query parameter that is there twice. AWS's default: false.
+    #[serde(default)]
+    pub multi_value_headers: Option<bool>,
 }
 
 /// How the health of targets is checked. What is not given is AWS's default for the protocol.
@@ -251,6 +282,14 @@ impl Resource for TargetGroup {
                     algorithm: text("load_balancing.algorithm.type"),
                     preserve_client_ip: flag("preserve_client_ip.enabled"),
                     proxy_protocol_v2: flag("proxy_protocol_v2.enabled"),
+                    cross_zone: text("load_balancing.cross_zone.enabled").and_then(|value| value.parse().ok()),
+                    anomaly_mitigation: text("load_balancing.algorithm.anomaly_mitigation").map(|value| value == "on"),
+                    connection_termination: flag("deregistration_delay.connection_termination.enabled"),
+                    unhealthy_connection_termination: flag("target_health_state.unhealthy.connection_termination.enabled"),
+                    unhealthy_draining_seconds: number("target_health_state.unhealthy.draining_interval_seconds"),
+                    target_group_health: TargetGroupHealth::read(&attributes),
+                    rebalance_flows: text("target_failover.on_unhealthy").map(|value| value == "rebalance"),
+                    multi_value_headers: flag("lambda.multi_value_headers.enabled"),
                 },
                 outputs: Outputs { arn_suffix: arn.rsplit(':').next().unwrap_or_default().to_owned(), arn: arn.clone() },
                 id: arn,
@@ -297,6 +336,14 @@ impl Resource for TargetGroup {
             algorithm: None,
             preserve_client_ip: None,
             proxy_protocol_v2: None,
+            cross_zone: None,
+            anomaly_mitigation: None,
+            connection_termination: None,
+            unhealthy_connection_termination: None,
+            unhealthy_draining_seconds: None,
+            target_group_health: None,
+            rebalance_flows: None,
+            multi_value_headers: None,
             ..self.clone()
         }
     }
@@ -346,6 +393,27 @@ impl Resource for TargetGroup {
         if self.stickiness.as_ref().is_some_and(|s| s.enabled && s.kind == "app_cookie" && s.cookie_name.is_none()) {
             problems.push(Problem::new("/stickiness/cookie_name", "stickiness by the application's cookie needs its name"));
         }
+        if self.anomaly_mitigation == Some(true) && self.algorithm.as_deref() != Some("weighted_random") {
+            let problem = Problem::new("/anomaly_mitigation", "anomalies are mitigated by the algorithm `weighted_random` alone");
+            problems.push(problem.help("set `algorithm: weighted_random`"));
+        }
+        if self.unhealthy_draining_seconds.is_some_and(|seconds| seconds > 0) && self.unhealthy_connection_termination != Some(false) {
+            let problem = Problem::new("/unhealthy_draining_seconds", "connections that are ended at once do not drain");
+            problems.push(problem.help("set `unhealthy_connection_termination: false`"));
+        }
+        let geneve = self.protocol == Some(Protocol::Geneve);
+        let http = matches!(self.protocol, Some(Protocol::Http | Protocol::Https));
+        let (function, network, gateway) =
+            ("only a target group of functions has this", "only a network load balancer has this", "only a gateway load balancer has this");
+        let misplaced = [
+            ("/multi_value_headers", self.multi_value_headers.is_some() && !lambda, function),
+            ("/rebalance_flows", self.rebalance_flows.is_some() && !geneve, gateway),
+            ("/connection_termination", self.connection_termination.is_some() && (lambda || http || geneve), network),
+            ("/unhealthy_connection_termination", self.unhealthy_connection_termination.is_some() && (lambda || http || geneve), network),
+            ("/unhealthy_draining_seconds", self.unhealthy_draining_seconds.is_some() && (lambda || http || geneve), network),
+        ];
+        problems.extend(misplaced.into_iter().filter(|(_, wrong, _)| *wrong).map(|(at, _, message)| Problem::new(at, message)));
+        problems.extend(self.target_group_health.iter().flat_map(TargetGroupHealth::check));
         problems
     }
 }
@@ -361,6 +429,7 @@ impl TargetGroup {
     fn attributes(&self, changed: &Changed) -> Vec<TargetGroupAttribute> {
         let flag = |value: Option<bool>| value.map(|b| b.to_string());
         let sticky = self.stickiness.as_ref();
+        let failover = self.rebalance_flows.map(|on| if on { "rebalance" } else { "no_rebalance" }.to_owned());
         let duration = sticky.map(|s| format!("stickiness.{}.duration_seconds", s.kind)).unwrap_or_default();
         [
             ("/deregistration_delay_seconds", "deregistration_delay.timeout_seconds", Some(self.deregistration_delay_seconds.to_string())),
@@ -372,8 +441,36 @@ impl TargetGroup {
             ("/algorithm", "load_balancing.algorithm.type", self.algorithm.clone()),
             ("/preserve_client_ip", "preserve_client_ip.enabled", flag(self.preserve_client_ip)),
             ("/proxy_protocol_v2", "proxy_protocol_v2.enabled", flag(self.proxy_protocol_v2)),
+            // What is put back may be the load balancer's.
+            (
+                "/cross_zone",
+                "load_balancing.cross_zone.enabled",
+                Some(self.cross_zone.map_or_else(|| "use_load_balancer_configuration".to_owned(), |on| on.to_string())),
+            ),
+            (
+                "/anomaly_mitigation",
+                "load_balancing.algorithm.anomaly_mitigation",
+                self.anomaly_mitigation.map(|on| if on { "on" } else { "off" }.to_owned()),
+            ),
+            ("/connection_termination", "deregistration_delay.connection_termination.enabled", flag(self.connection_termination)),
+            (
+                "/unhealthy_connection_termination",
+                "target_health_state.unhealthy.connection_termination.enabled",
+                flag(self.unhealthy_connection_termination),
+            ),
+            (
+                "/unhealthy_draining_seconds",
+                "target_health_state.unhealthy.draining_interval_seconds",
+                self.unhealthy_draining_seconds.map(|seconds| seconds.to_string()),
+            ),
+            ("/rebalance_flows", "target_failover.on_deregistration", failover.clone()),
+            ("/rebalance_flows", "target_failover.on_unhealthy", failover),
+            ("/multi_value_headers", "lambda.multi_value_headers.enabled", flag(self.multi_value_headers)),
         ]
         .into_iter()
+        .chain(
+            self.target_group_health.iter().flat_map(|health| health.attributes()).map(|(key, value)| ("/target_group_health", key, value)),
+        )
         .filter(|(at, ..)| changed.has(at))
         .filter_map(|(_, key, value)| Some(TargetGroupAttribute::builder().key(key).value(value?).build()))
         .collect()

@@ -10,7 +10,7 @@ use crate::{
         dns_zone::DnsZone,
         listener::{Action, Listener, Rule},
         load_balancer::LoadBalancer,
-        target_group::TargetGroup,
+        target_group::{TargetGroup, TargetGroupHealth},
     },
     types::ids,
 };
@@ -94,7 +94,17 @@ impl Counterpart for LoadBalancer {
             "enable_cross_zone_load_balancing": self.cross_zone,
             "drop_invalid_header_fields": self.drop_invalid_headers,
             "preserve_host_header": self.preserve_host_header,
+            "desync_mitigation_mode": self.desync_mitigation_mode,
+            "xff_header_processing_mode": self.xff_header_processing,
+            "enable_xff_client_port": self.xff_client_port,
+            "enable_tls_version_and_cipher_suite_headers": self.tls_headers,
+            "enable_waf_fail_open": self.waf_fail_open,
+            "dns_record_client_routing_policy": self.client_routing_policy,
+            "enforce_security_group_inbound_rules_on_private_link_traffic":
+                self.enforce_security_groups_on_private_link.map(|on| if on { "on" } else { "off" }),
+            "enable_zonal_shift": self.zonal_shift,
             "access_logs": self.access_logs.iter().collect::<Vec<_>>(),
+            "connection_logs": self.connection_logs.iter().collect::<Vec<_>>(),
         })
     }
 }
@@ -136,6 +146,21 @@ impl Counterpart for TargetGroup {
             "load_balancing_algorithm_type": self.algorithm,
             "preserve_client_ip": self.preserve_client_ip.map(|on| on.to_string()),
             "proxy_protocol_v2": self.proxy_protocol_v2,
+            "load_balancing_cross_zone_enabled": self.cross_zone.map(|on| on.to_string()),
+            "load_balancing_anomaly_mitigation": self.anomaly_mitigation.map(|on| if on { "on" } else { "off" }),
+            "connection_termination": self.connection_termination,
+            "target_health_state": self.unhealthy_connection_termination.iter()
+                .map(|on| json!({
+                    "enable_unhealthy_connection_termination": on,
+                    "unhealthy_draining_interval": self.unhealthy_draining_seconds,
+                }))
+                .collect::<Vec<_>>(),
+            "target_group_health": self.target_group_health.iter().map(health).collect::<Vec<_>>(),
+            "target_failover": self.rebalance_flows.iter()
+                .map(|on| if *on { "rebalance" } else { "no_rebalance" })
+                .map(|what| json!({ "on_deregistration": what, "on_unhealthy": what }))
+                .collect::<Vec<_>>(),
+            "lambda_multi_value_headers_enabled": self.multi_value_headers,
         })
     }
 }
@@ -171,6 +196,21 @@ impl Counterpart for Listener {
         });
         rules.chain(certificates).collect()
     }
+}
+
+fn health(health: &TargetGroupHealth) -> Value {
+    let or_off = |value: Option<u32>| value.map(|n| if n == 0 { "off".to_owned() } else { n.to_string() });
+    let (failover, routing) = (&health.dns_failover, &health.unhealthy_state_routing);
+    json!({
+        "dns_failover": [{
+            "minimum_healthy_targets_count": or_off(failover.minimum_count),
+            "minimum_healthy_targets_percentage": or_off(failover.minimum_percentage),
+        }],
+        "unhealthy_state_routing": [{
+            "minimum_healthy_targets_count": routing.minimum_count,
+            "minimum_healthy_targets_percentage": or_off(routing.minimum_percentage),
+        }],
+    })
 }
 
 fn action(action: &Action) -> Value {

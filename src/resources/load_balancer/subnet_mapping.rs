@@ -22,15 +22,15 @@ use crate::{
 pub struct SubnetMapping {
     /// The subnet, one per availability zone.
     pub subnet: Ref<Subnet>,
-    /// Public address of a load balancer that is not internal. Default: one that AWS draws. Changing it for a subnet replaces the
+    /// Public address of a load balancer that is not internal. Default: one that AWS draws. Changing it replaces the
     /// load balancer.
     #[serde(default)]
     pub elastic_ip: Option<Ref<ElasticIp>>,
-    /// Private IPv4 address of an internal load balancer, one of the subnet's. Default: one that AWS draws. Changing it for a subnet
+    /// Private IPv4 address of an internal load balancer, one of the subnet's. Default: one that AWS draws. Changing it
     /// replaces the load balancer.
     #[serde(default)]
     pub private_ip: Option<String>,
-    /// IPv6 address of a dual-stack load balancer, one of the subnet's. Default: one that AWS draws. Changing it for a subnet replaces
+    /// IPv6 address of a dual-stack load balancer, one of the subnet's. Default: one that AWS draws. Changing it replaces
     /// the load balancer.
     #[serde(default)]
     pub ipv6_address: Option<Ipv6Addr>,

@@ -155,6 +155,27 @@ fn a_network_load_balancer_without_security_groups_never_gets_any() {
     assert_eq!(endpoint.changes(), ["update load_balancer.edge"]);
 }
 
+/// No attribute, but a setting of the security groups.
+#[test]
+fn what_comes_through_private_link_is_told_with_the_security_groups() {
+    let shown = |word: &str| {
+        let enforced = "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic";
+        let groups = "<SecurityGroups><member>sg-1</member></SecurityGroups>";
+        balancer(&[zone("subnet-a", "")], &format!("{groups}<{enforced}>{word}</{enforced}>"))
+    };
+    let endpoint = marked()
+        .on("DescribeLoadBalancers", [shown("on")])
+        .on("SetSecurityGroups", [answer("SetSecurityGroups", "")])
+        .after("SetSecurityGroups")
+        .on("DescribeLoadBalancers", [shown("off")])
+        .start(&stack("subnets: [{ id: subnet-a }], security_groups: [{ id: sg-1 }], enforce_security_groups_on_private_link: false"));
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200 SetSecurityGroups"]);
+    let sent = &endpoint.sent("SetSecurityGroups")[0];
+    assert_eq!(sent["EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"], "off");
+    assert_eq!(sent["SecurityGroups.member.1"], "sg-1");
+}
+
 /// AWS keeps the address until the interfaces of the load balancer are gone, which is after the load balancer is.
 #[test]
 fn an_address_is_released_once_its_load_balancer_let_go_of_it() {
