@@ -95,6 +95,8 @@ pub enum On {
     Arn(&'static str),
     /// On what resources of this type refer to, if they do, of another type: what carries the stack's marks, or what is named.
     Used(&'static str),
+    /// On what resources of this type name by an ARN of this service, if they do.
+    Named(&'static str),
     /// The roles that resources of this type refer to, handed to one of these services: for `iam:PassRole`.
     Passed(&'static [&'static str]),
     /// The role of this service, made once in an account: for `iam:CreateServiceLinkedRole`.

@@ -128,6 +128,7 @@ impl Writer<'_> {
                     self.on(grant.actions, &theirs.arns, None);
                 }
             }
+            On::Named(service) => self.on(grant.actions, &arns_of(declared, service), None),
             On::Passed(services) => {
                 let Some(role) = resources::kind("iam_role") else { return };
                 let mut arns = named(declared, role).arns;
@@ -222,6 +223,19 @@ fn refers(declared: &[&Declared], kind: &str) -> bool {
 struct Named {
     arns: BTreeSet<String>,
     by_id: bool,
+}
+
+/// The ARNs of a service that stand in these specs.
+fn arns_of(declared: &[&Declared], service: &str) -> BTreeSet<String> {
+    let mut arns = BTreeSet::new();
+    for one in declared {
+        each_string(&one.spec, &mut |text| {
+            if text.starts_with("arn:") && text.split(':').nth(2) == Some(service) {
+                arns.insert(text.to_owned());
+            }
+        });
+    }
+    arns
 }
 
 /// What of type `used` stands in these specs by its ARN; an id does not say of which type it is.

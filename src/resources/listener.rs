@@ -1,6 +1,7 @@
 //! `listener`: a port of a load balancer, and the rules by which its requests find a target group.
 
 mod action;
+mod authenticate;
 mod certificate_list;
 mod rule;
 
@@ -12,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use action::{Action, FixedResponse, Forward, Redirect, Share};
+pub use authenticate::{AuthenticateCognito, OnUnauthenticatedRequest, Then};
 pub use rule::{Query, Rule};
 
 use super::{
@@ -89,6 +91,8 @@ impl Resource for Listener {
         ])
         .more(&[
             Grant::change(&["elasticloadbalancing:CreateListener"], On::Used("load_balancer")),
+            // The service looks at the client of a user pool with the caller's permissions.
+            Grant::change(&["cognito-idp:DescribeUserPoolClient"], On::Named("cognito-idp")),
             // Rules carry no marks.
             Grant::change(
                 &["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"],
@@ -122,7 +126,8 @@ impl Resource for Listener {
         let call = cx.aws.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(tags::elbv2(cx.tags)));
         let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.and_then(Protocol::to_sdk));
         let call = call.set_certificates(self.certificates()).set_ssl_policy(self.new_ssl_policy());
-        let call = call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy])).default_actions(self.default_action.to_sdk());
+        let call =
+            call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy])).set_default_actions(Some(self.default_action.to_sdk()));
         let made = call.send().await?.listeners.unwrap_or_default().into_iter().next();
         made.and_then(|listener| listener.listener_arn).ok_or_else(|| Error::missing("ListenerArn"))
     }
@@ -146,7 +151,7 @@ impl Resource for Listener {
             let call = call.set_protocol(self.protocol.and_then(Protocol::to_sdk)).set_certificates(self.certificates());
             let policy = if before.ssl_policy.is_none() { self.new_ssl_policy() } else { self.ssl_policy.clone() };
             let call = call.set_ssl_policy(policy).set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
-            call.default_actions(self.default_action.to_sdk()).send().await?;
+            call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;
         }
         if certificates && self.is_secure() {
             certificate_list::update(cx.aws, id, old, new).await?;
@@ -173,6 +178,12 @@ impl Resource for Listener {
         if !self.is_secure() && !self.additional_certificates.is_empty() {
             let problem = Problem::new("/additional_certificates", "only a listener that speaks HTTPS or TLS has certificates");
             problems.push(problem.help("set `protocol` to HTTPS or TLS, with a `certificate`, or leave them out"));
+        }
+        let rules = self.rules.iter().enumerate().map(|(at, rule)| (format!("/rules/{at}/action"), &rule.action));
+        let all = rules.chain([("/default_action".to_owned(), &self.default_action)]);
+        for (at, _) in all.filter(|(_, action)| action.authenticates() && self.protocol != Some(Protocol::Https)) {
+            let problem = Problem::new(format!("{at}/authenticate_cognito"), "users sign in at a listener that speaks HTTPS");
+            problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
         }
         problems.extend(rule::check(&self.rules));
         problems.extend(self.default_action.check("/default_action"));

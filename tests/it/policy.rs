@@ -125,6 +125,29 @@ fn the_service_authorization_reference_knows_what_is_printed() {
     assert!(checked.status.success(), "{said}");
 }
 
+/// DescribeUserPoolClient tells a secret, so only a stack that has users sign in is allowed it, and only on that user pool.
+#[test]
+fn the_client_of_a_user_pool_is_read_where_users_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_1";
+    let answer = "{ fixed_response: { status_code: 404 } }";
+    let certificate = "arn:aws:acm:eu-west-1:123456789012:certificate/1";
+    let printed = |action: &str| {
+        let text = format!(
+            "stack: shop\nregion: eu-west-1\nresources: {{ listener: {{ web: {{ load_balancer: 'arn:aws:elasticloadbalancing:eu-west-1:\
+             123456789012:loadbalancer/app/web/1', port: 443, protocol: HTTPS, certificate: '{certificate}', default_action: {action} }} }} }}\n"
+        );
+        documents(&Acme::plain(), &write(folder.path(), "stack.yaml", &text), "apply")
+    };
+    let open = printed(answer);
+    assert!(!actions(&open).contains("cognito-idp:DescribeUserPoolClient"));
+    let closed =
+        printed(&format!("{{ authenticate_cognito: {{ user_pool: '{pool}', client_id: example, domain: shop, then: {answer} }} }}"));
+    let on = |one: &&&Value| list(&one["Action"]).any(|action| action == "cognito-idp:DescribeUserPoolClient");
+    let of_pools: Vec<Vec<String>> = statements(&closed).iter().filter(on).map(|one| list(&one["Resource"]).collect()).collect();
+    assert_eq!(of_pools, [[pool]]);
+}
+
 #[test]
 fn what_a_small_stack_needs() {
     let folder = tempfile::tempdir().unwrap();

@@ -176,7 +176,7 @@ impl Counterpart for Listener {
             "certificate_arn": target(self.certificate.as_ref()),
             "ssl_policy": self.ssl_policy,
             "alpn_policy": self.alpn,
-            "default_action": [action(&self.default_action)],
+            "default_action": actions(&self.default_action),
         })
     }
 
@@ -186,7 +186,7 @@ impl Counterpart for Listener {
                 "listener_arn": at.own("id"),
                 "priority": rule.priority,
                 "condition": conditions(rule),
-                "action": [action(&rule.action)],
+                "action": actions(&rule.action),
             })
         };
         let rules = self.rules.iter().map(|rule| Part::one("aws_lb_listener_rule", rule.priority.to_string(), arguments(rule)));
@@ -213,8 +213,28 @@ fn health(health: &TargetGroupHealth) -> Value {
     })
 }
 
+/// In their order, which is only told where there are several.
+fn actions(one: &Action) -> Vec<Value> {
+    let Action::AuthenticateCognito(first) = one else { return vec![action(one)] };
+    let mut all = [action(one), action(&Action::from(&first.then))];
+    for (order, action) in (1..).zip(&mut all) {
+        action["order"] = json!(order);
+    }
+    all.into()
+}
+
 fn action(action: &Action) -> Value {
     match action {
+        Action::AuthenticateCognito(first) => json!({ "type": "authenticate-cognito", "authenticate_cognito": [{
+            "user_pool_arn": first.user_pool,
+            "user_pool_client_id": first.client_id,
+            "user_pool_domain": first.domain,
+            "scope": first.scope,
+            "session_cookie_name": first.session_cookie,
+            "session_timeout": first.session_timeout_seconds,
+            "on_unauthenticated_request": first.on_unauthenticated_request,
+            "authentication_request_extra_params": first.extra_params,
+        }] }),
         Action::Forward(forward) => json!({ "type": "forward", "forward": [{
             "target_group": forward.target_groups.iter()
                 .map(|share| json!({ "arn": share.target_group.get(), "weight": share.weight }))

@@ -9,6 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::authenticate::{AuthenticateCognito, Then};
 use crate::{resource::Problem, resources::target_group::TargetGroup, types::ArnRef};
 
 /// What happens to a request.
@@ -21,6 +22,8 @@ pub enum Action {
     Redirect(Redirect),
     /// Is answered at once.
     FixedResponse(FixedResponse),
+    /// Has to come from a user of a Cognito user pool, and goes on then.
+    AuthenticateCognito(AuthenticateCognito),
 }
 
 /// Goes to targets.
@@ -98,6 +101,7 @@ fn one() -> u16 {
 impl Action {
     pub(super) fn check(&self, at: &str) -> Vec<Problem> {
         match self {
+            Action::AuthenticateCognito(authenticate) => authenticate.check(&format!("{at}/authenticate_cognito")),
             Action::Forward(forward) if forward.target_groups.is_empty() => {
                 vec![Problem::new(format!("{at}/forward/target_groups"), "a forward needs a target group")]
             }
@@ -108,9 +112,25 @@ impl Action {
         }
     }
 
+    /// Whether users have to sign in.
+    pub(super) fn authenticates(&self) -> bool {
+        matches!(self, Action::AuthenticateCognito(_))
+    }
+
+    /// As AWS takes it. Where there are several actions, it wants to be told their order.
+    pub(super) fn to_sdk(&self) -> Vec<SdkAction> {
+        let Action::AuthenticateCognito(authenticate) = self else { return vec![self.single()] };
+        let mut actions = vec![authenticate.to_sdk(), Action::from(&authenticate.then).single()];
+        for (order, action) in (1..).zip(&mut actions) {
+            action.order = Some(order);
+        }
+        actions
+    }
+
     /// Network and gateway load balancers take one target group, without shares.
-    pub(super) fn to_sdk(&self) -> SdkAction {
+    fn single(&self) -> SdkAction {
         match self {
+            Action::AuthenticateCognito(authenticate) => authenticate.to_sdk(),
             Action::Forward(Forward { target_groups, stickiness_seconds }) => {
                 let action = SdkAction::builder().r#type(ActionTypeEnum::Forward);
                 let plain = target_groups.len() == 1 && *stickiness_seconds == 0;
@@ -143,10 +163,24 @@ impl Action {
         }
     }
 
-    /// Several actions (authentication before another) are not ours to write: they read as a forward to nothing, so that they
-    /// show as a difference.
+    /// Other actions in a row (authentication by OpenID Connect before another) are not ours to write: they read as a forward to nothing,
+    /// so that they show as a difference.
     pub(super) fn read(actions: &[SdkAction]) -> Action {
-        let [action] = actions else { return Action::Forward(Forward::default()) };
+        let mut actions: Vec<&SdkAction> = actions.iter().collect();
+        actions.sort_by_key(|action| action.order);
+        match actions[..] {
+            [action] => Action::read_single(action),
+            [first, last] => match (&first.authenticate_cognito_config, Action::read_single(last)) {
+                (Some(config), Action::Forward(to)) => AuthenticateCognito::read(config, Then::Forward(to)).into(),
+                (Some(config), Action::Redirect(to)) => AuthenticateCognito::read(config, Then::Redirect(to)).into(),
+                (Some(config), Action::FixedResponse(answer)) => AuthenticateCognito::read(config, Then::FixedResponse(answer)).into(),
+                _ => Action::Forward(Forward::default()),
+            },
+            _ => Action::Forward(Forward::default()),
+        }
+    }
+
+    fn read_single(action: &SdkAction) -> Action {
         if let Some(to) = &action.redirect_config {
             let (to, same) = (to.clone(), Redirect::default());
             return Action::Redirect(Redirect {
@@ -183,6 +217,12 @@ impl Action {
     }
 }
 
+impl From<AuthenticateCognito> for Action {
+    fn from(authenticate: AuthenticateCognito) -> Action {
+        Action::AuthenticateCognito(authenticate)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,14 +235,21 @@ mod tests {
         };
         let redirect =
             serde_json::from_value(serde_json::json!({ "redirect": { "protocol": "HTTPS", "port": "443", "status_code": 302 } }));
+        let authenticate = serde_json::from_value(serde_json::json!({ "authenticate_cognito": {
+            "user_pool": "arn:pool", "client_id": "1", "domain": "shop", "on_unauthenticated_request": "deny",
+            "extra_params": { "lang": "en" }, "then": { "forward": { "target_groups": [{ "target_group": "arn:a" }] } },
+        } }));
         let answer = FixedResponse { status_code: 404, content_type: None, body: "no".into() };
         for action in [
             forward(&[group("arn:a", 1)], 0),
             forward(&[group("arn:a", 9), group("arn:b", 1)], 60),
             redirect.expect("a redirect"),
+            authenticate.expect("an authentication"),
             Action::FixedResponse(answer),
         ] {
-            assert_eq!(Action::read(&[action.to_sdk()]), action);
+            let mut actions = action.to_sdk();
+            actions.reverse();
+            assert_eq!(Action::read(&actions), action);
         }
     }
 }

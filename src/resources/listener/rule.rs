@@ -140,7 +140,8 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
             Some(_) => modified.push(rule),
             None => {
                 let call = aws.elbv2.create_rule().listener_arn(listener).priority(rule.priority.try_into().unwrap_or(i32::MAX));
-                match call.set_conditions(Some(rule.conditions())).actions(rule.action.to_sdk()).send().await.map_err(Error::from) {
+                match call.set_conditions(Some(rule.conditions())).set_actions(Some(rule.action.to_sdk())).send().await.map_err(Error::from)
+                {
                     // Of an earlier try, of which something after it failed.
                     Err(error) if error.code == "PriorityInUse" => modified.push(rule),
                     other => drop(other?),
@@ -155,7 +156,7 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
     let arns: BTreeMap<u32, String> = live.filter_map(|rule| Some((rule.priority?.parse().ok()?, rule.rule_arn?))).collect();
     for rule in modified {
         let call = aws.elbv2.modify_rule().set_rule_arn(arns.get(&rule.priority).cloned());
-        call.set_conditions(Some(rule.conditions())).actions(rule.action.to_sdk()).send().await?;
+        call.set_conditions(Some(rule.conditions())).set_actions(Some(rule.action.to_sdk())).send().await?;
     }
     for arn in old.keys().filter_map(|priority| arns.get(priority)) {
         found(aws.elbv2.delete_rule().rule_arn(arn).send().await)?;

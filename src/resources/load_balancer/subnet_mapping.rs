@@ -125,20 +125,20 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
     }
     let mut subnets = BTreeSet::new();
     for (at, mapping) in mappings.iter().enumerate() {
-        let mut problem = |field: &str, message: &str, help: &str| {
+        let mut wrong = |field: &str, message: &str, help: &str| {
             problems.push(Problem::new(format!("/subnet_mappings/{at}/{field}"), message).help(help));
         };
         if !subnets.insert(&mapping.subnet) {
-            problem("subnet", "this subnet is there twice", "give each subnet one mapping, with all its addresses");
+            wrong("subnet", "this subnet is there twice", "give each subnet one mapping, with all its addresses");
         }
         if balancer.internal && mapping.elastic_ip.is_some() {
-            problem("elastic_ip", "an internal load balancer has no public addresses", "give it a `private_ip`, or set `internal: false`");
+            wrong("elastic_ip", "an internal load balancer has no public addresses", "give it a `private_ip`, or set `internal: false`");
         }
         if !balancer.internal && mapping.private_ip.is_some() {
-            problem("private_ip", "only an internal load balancer has a private address of one's choice", "set `internal: true`");
+            wrong("private_ip", "only an internal load balancer has a private address of one's choice", "set `internal: true`");
         }
         if mapping.ipv6_address.is_some() && balancer.ip_address_type == AddressType::Ipv4 {
-            problem("ipv6_address", "a load balancer of the kind `ipv4` has no IPv6 address", "set `ip_address_type: dualstack`");
+            wrong("ipv6_address", "a load balancer of the kind `ipv4` has no IPv6 address", "set `ip_address_type: dualstack`");
         }
     }
     problems

@@ -202,6 +202,56 @@ fn rules_of_an_earlier_try_are_taken_over() {
     assert_eq!(endpoint.writes(), expected);
 }
 
+/// A listener whose default action AWS shows so.
+fn acting(actions: &str) -> Answer {
+    let secure = https("ELBSecurityPolicy-2016-08");
+    answer(
+        "DescribeListeners",
+        &format!(
+            "<Listeners><member><ListenerArn>{LISTENER}</ListenerArn><LoadBalancerArn>{BALANCER}</LoadBalancerArn><Port>443</Port>\
+             <DefaultActions>{actions}</DefaultActions>{secure}</member></Listeners>"
+        ),
+    )
+}
+
+/// Two actions for AWS, whose order it wants to be told; and it shows them in any.
+#[test]
+fn users_sign_in_before_a_request_goes_on() {
+    let pool = "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_1";
+    let group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop-web/3";
+    let forward = |order: &str| format!("<member><Type>forward</Type>{order}<TargetGroupArn>{group}</TargetGroupArn></member>");
+    let authenticate = format!(
+        "<member><Type>authenticate-cognito</Type><Order>1</Order><AuthenticateCognitoConfig><UserPoolArn>{pool}</UserPoolArn>\
+         <UserPoolClientId>example</UserPoolClientId><UserPoolDomain>shop</UserPoolDomain><Scope>openid</Scope>\
+         <SessionCookieName>AWSELBAuthSessionCookie</SessionCookieName><SessionTimeout>3600</SessionTimeout>\
+         <OnUnauthenticatedRequest>authenticate</OnUnauthenticatedRequest></AuthenticateCognitoConfig></member>"
+    );
+    let both = [forward("<Order>2</Order>"), authenticate].concat();
+    let then = format!("{{ forward: {{ target_groups: [{{ target_group: '{group}' }}] }} }}");
+    let open = stack(&format!("port: 443, protocol: HTTPS, certificate: '{CERTIFICATE}', default_action: {then}"));
+    let closed = open.replace(
+        &then,
+        &format!(
+            "{{ authenticate_cognito: {{ user_pool: '{pool}', client_id: example, domain: shop, session_timeout_seconds: 3600, then: {then} }} }}"
+        ),
+    );
+
+    let endpoint = marked()
+        .on("DescribeListeners", [acting(&forward(""))])
+        .after("ModifyListener")
+        .on("DescribeListeners", [acting(&both)])
+        .start(&closed);
+    endpoint.apply();
+    let sent = &endpoint.sent("ModifyListener")[0];
+    let of = |key: &str| sent.get(format!("DefaultActions.member.{key}")).and_then(Value::as_str);
+    assert_eq!([of("1.Type"), of("1.Order")], [Some("authenticate-cognito"), Some("1")]);
+    assert_eq!([of("2.Type"), of("2.Order")], [Some("forward"), Some("2")]);
+    assert_eq!(of("1.AuthenticateCognitoConfig.SessionTimeout"), Some("3600"));
+
+    let endpoint = marked().on("DescribeListeners", [acting(&both)]).start(&open);
+    assert_eq!(endpoint.changes(), ["update listener.web"], "what nobody has to sign in for is told");
+}
+
 const FIREWALL: &str = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/shop-web/1";
 
 /// A firewall as WAF shows it, with further fields.
