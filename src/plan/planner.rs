@@ -177,7 +177,9 @@ impl<'a> Planner<'a> {
         let kind = declared.kind;
         let compare = |wanted: &Value| {
             let aligned = (kind.align)(wanted, &live.spec);
-            diff(wanted, &aligned, &[kind.replace, &(kind.replaces)(wanted, &aligned)].concat(), self.nulls)
+            let fields = diff(wanted, &aligned, kind.replace, self.nulls);
+            let replaces = if fields.is_empty() { Vec::new() } else { (kind.replaces)(wanted, &aligned) };
+            if replaces.is_empty() { fields } else { diff(wanted, &aligned, &[kind.replace, &replaces].concat(), self.nulls) }
         };
         let mut fields = compare(wanted);
         let before = visible_tags(&live.tags, &declared.tags);
@@ -189,7 +191,7 @@ impl<'a> Planner<'a> {
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
             _ => (Action::None, Reason::AsDeclared),
         };
-        let mut beside = stands_beside(kind, wanted, &live.spec, &fields);
+        let mut beside = action == Action::Replace && stands_beside(kind, wanted, &live.spec, &fields);
         // What failed has nothing to lose, and leaves its name to the new one.
         if action == Action::Replace
             && !beside
