@@ -67,16 +67,14 @@ impl Blockers {
         let (staying, going): (Vec<&Live>, Vec<&Live>) = users.into_iter().partition(stays);
         match (staying.as_slice(), going.as_slice()) {
             ([], []) => {
-                let patience = if self.lingers { LINGERS } else { UNKNOWN };
-                match self.outsiders(live).await {
-                    Some(who) => {
-                        Blocked { status: format!("{code}: {message}; used by {who}"), patience, help: Some(format!("used by {who}")) }
-                    }
-                    None => Blocked {
-                        status: format!("{code}: {message}"),
-                        patience,
-                        help: Some("nothing of the stack is known to use it".to_owned()),
+                let used_by = self.outsiders(live).await.map(|who| format!("used by {who}"));
+                Blocked {
+                    status: match &used_by {
+                        Some(used_by) => format!("{code}: {message}; {used_by}"),
+                        None => format!("{code}: {message}"),
                     },
+                    patience: if self.lingers { LINGERS } else { UNKNOWN },
+                    help: used_by.or_else(|| Some("nothing of the stack is known to use it".to_owned())),
                 }
             }
             ([], going) => Blocked {

@@ -87,8 +87,11 @@ fn interfaces_and_rules_hold_a_security_group() {
         delete: ("DeleteSecurityGroup", "DependencyViolation", "resource sg-1 has a dependent object"),
         filters: &[("group-id", "sg-1")],
     };
-    let named = |script: Script| script.on_text("DescribeSecurityGroups", "ip-permission.group-id", [both]);
-    held.by(named, &format!("{INTERFACES}, security group sg-9 (k8s-traffic-shop)"));
+    let named = |script: Script| {
+        let script = script.on_text("DescribeSecurityGroups", "ip-permission.group-id", [both]);
+        script.on_text("DescribeSecurityGroups", "egress.ip-permission.group-id", [groups(&group("sg-8", "bastion", ""))])
+    };
+    held.by(named, &format!("{INTERFACES}, security group sg-8 (bastion), security group sg-9 (k8s-traffic-shop)"));
 }
 
 #[test]
