@@ -15,7 +15,7 @@ use aws_sdk_route53::{
 };
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::{Error, Result, Sort};
+use crate::core::{Error, Result, Sort};
 
 /// How long a batch waits for company.
 const WINDOW: Duration = Duration::from_millis(250);

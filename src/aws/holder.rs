@@ -2,7 +2,8 @@
 
 use aws_sdk_ec2::types::{Filter, NetworkInterface, SecurityGroup};
 
-use super::{Aws, Result};
+use super::Aws;
+use crate::core::Result;
 
 /// How many holders are named.
 const NAMED: usize = 5;

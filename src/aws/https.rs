@@ -14,7 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use super::{Error, Result, Sort};
+use crate::core::{Error, Result, Sort};
 
 /// Makes it. Nothing is connected yet.
 ///

@@ -2,13 +2,14 @@
 
 mod batch;
 mod calls;
+mod ec2_filters;
 mod error;
 mod holder;
 mod https;
 mod read;
-mod scope;
 mod stand_in;
 pub mod tags;
+pub mod types;
 mod unanswered;
 mod words;
 
@@ -17,13 +18,12 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::core::{Error, Result, Sort};
+
 pub use batch::DnsChanges;
 pub use calls::{Calls, Count};
-pub use error::{Error, Result, Sort, found};
 pub use holder::{groups, holders, interfaces};
 pub use read::each;
-pub use scope::{ADDRESS, ENVIRONMENT, ON_DELETE, STACK, Scope, UNMARKED};
-pub use tags::Service;
 pub use words::{ec2_arn, partition, text, word};
 
 /// EC2 and IAM show what was made within a few seconds, rarely more than ten

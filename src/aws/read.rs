@@ -4,7 +4,7 @@ use std::future::{Future, ready};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::Result;
+use crate::core::Result;
 
 /// Reads each of these with calls of its own, eight at a time. `None`: it is gone by now, or not of the stack.
 ///

@@ -3,38 +3,9 @@
 use std::collections::HashMap;
 
 use crate::{
-    aws::{Aws, Error, Result, Sort, UNMARKED},
-    resource::Tags,
+    aws::Aws,
+    core::{Error, Result, Retag, Service, Sort, Tags},
 };
-
-/// The AWS service a type belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// EC2 and VPC.
-    Ec2,
-    /// Identity and Access Management.
-    Iam,
-    /// Elastic Kubernetes Service.
-    Eks,
-    /// Relational Database Service.
-    Rds,
-    /// Elastic Container Registry.
-    Ecr,
-    /// Simple Storage Service.
-    S3,
-    /// Key Management Service.
-    Kms,
-    /// Secrets Manager.
-    SecretsManager,
-    /// Route 53.
-    Route53,
-    /// Application and network load balancers.
-    Elbv2,
-    /// Certificate Manager.
-    Acm,
-    /// Web Application Firewall.
-    Wafv2,
-}
 
 /// Writes the two directions for one service: ours → the SDK's list, the SDK's list → ours.
 macro_rules! shapes {
@@ -92,32 +63,6 @@ pub fn map(tags: &Tags) -> HashMap<String, String> {
 /// Tags as EKS reports them.
 pub fn from_map(tags: Option<&HashMap<String, String>>) -> Tags {
     tags.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
-}
-
-/// A change of a resource's tags. Tags set by AWS (`aws:`) stay.
-#[derive(Debug)]
-pub struct Retag<'a> {
-    /// Physical id.
-    pub id: &'a str,
-    /// ARN; the id where the type has none.
-    pub arn: &'a str,
-    /// Tags that are new or have another value.
-    pub set: Tags,
-    /// Keys that go.
-    pub remove: Vec<String>,
-    /// All tags afterwards.
-    pub after: &'a Tags,
-}
-
-impl<'a> Retag<'a> {
-    /// What brings a resource's tags from `before` to `after`.
-    pub fn new(id: &'a str, arn: Option<&'a str>, before: &Tags, after: &'a Tags) -> Retag<'a> {
-        let none = Tags::new();
-        let before = if before.contains_key(UNMARKED) { &none } else { before };
-        let set = after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let remove = before.keys().filter(|k| !after.contains_key(*k) && !k.starts_with("aws:")).cloned().collect();
-        Retag { id, arn: arn.unwrap_or(id), set, remove, after }
-    }
 }
 
 async fn put_s3(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {

@@ -5,7 +5,7 @@ use serde::{
     de::{DeserializeOwned, IntoDeserializer, value},
 };
 
-use super::{Error, Result, Sort};
+use crate::core::{Error, Result, Sort};
 
 /// One of our enums as AWS spells it.
 pub fn text<T: Serialize>(value: &T) -> String {

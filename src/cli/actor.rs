@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-pub use crate::backend::actor as name;
+pub use crate::engine::backend::actor as name;
 
 /// The commit the file's repository is at; `None` where it is in none.
 pub fn commit(file: &Path) -> Option<String> {

@@ -19,14 +19,16 @@ use super::{
     saved,
 };
 use crate::{
-    backend::{Backend, Consent, Lease},
-    execute::{self, Stop},
-    history::History,
-    journal::{Begin, FORMAT, Outcome, Replay},
-    plan::{Goal, Nulls, Plan},
+    engine::{
+        backend::{Backend, Consent, Lease},
+        execute::{self, Stop},
+        history::History,
+        journal::{Begin, FORMAT, Outcome, Replay},
+        plan::{Goal, Nulls, Plan},
+        run::{Ended, Forward, Memory, Run, Unfinished},
+        saved::{Saved, sha256},
+    },
     report::{self, Style, outcome::Telling, plan::Show, progress},
-    run::{Ended, Forward, Memory, Run, Unfinished},
-    saved::{Saved, sha256},
 };
 
 #[derive(Clone, Debug, Args)]

@@ -7,17 +7,19 @@ use anyhow::{Context as _, Result};
 use super::{Global, Target, apply::command_line, refusal::refuse};
 use crate::{
     aws::{Aws, Settings},
-    backend::{Backend, Choice, Consent, Place, choose},
-    cloud::Cloud,
-    discover::{Hints, World, discover},
-    history::History,
-    local::{Behaviour, Local},
-    plan::{Action, Goal, Obstacle, Plan, label, plan},
+    core::{Address, Data, OnDelete},
+    definition::{self, Diagnostic, Options, Source, Stack},
+    engine::{
+        backend::{Backend, Choice, Consent, Place, choose},
+        cloud::Cloud,
+        discover::{Hints, World, discover},
+        history::History,
+        plan::{Action, Goal, Obstacle, Plan, label, plan},
+        run::{self, Memory, Unfinished},
+        saved::Saved,
+    },
     report,
-    resource::{Data, OnDelete},
-    run::{self, Memory, Unfinished},
-    saved::Saved,
-    stack::{self, Address, Diagnostic, Options, Source, Stack},
+    simulator::{Behaviour, Local},
 };
 
 /// A definition that was refused: its problems have been shown.
@@ -43,7 +45,7 @@ pub fn load(target: &Target) -> Result<(Stack, String)> {
         Refused(if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") })
     };
     let source = Source::new(&path, text);
-    let stack = stack::load(&source, &options).map_err(|problems| refused(&source, &problems))?;
+    let stack = definition::load(&source, &options).map_err(|problems| refused(&source, &problems))?;
     Ok((stack, source.text))
 }
 
@@ -132,7 +134,7 @@ impl Session {
 
     /// Where the definition has what an address stands for.
     pub fn place(&self, source: &Source, address: &Address) -> Option<Range<usize>> {
-        stack::place(source, &self.stack.resources.get(address)?.at)
+        definition::place(source, &self.stack.resources.get(address)?.at)
     }
 
     /// An error as an annotation in GitHub Actions, where the definition has what it is about.
@@ -211,7 +213,7 @@ impl Context {
         let mut obstacles = Vec::new();
         for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
             let Some(live) = &change.before else { continue };
-            let kind = crate::discover::kind_of(live)?;
+            let kind = crate::engine::discover::kind_of(live)?;
             if kind.data != Data::Contents || change.on_delete == OnDelete::Delete {
                 continue;
             }

@@ -8,14 +8,15 @@ use super::{
     context::{Context, Session},
 };
 use crate::{
-    backend::Consent,
-    discover::address_of,
-    history::Revision,
-    kind::Live,
-    plan::{Change, Goal, drift, plan, reversed},
+    core::{Address, Live},
+    engine::{
+        backend::Consent,
+        discover::address_of,
+        history::Revision,
+        plan::{Change, Goal, drift, plan, reversed},
+        run::Memory,
+    },
     report::{self, Names, time},
-    run::Memory,
-    stack::Address,
 };
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! `acme explain`.
 
 use super::{DONE, refusal::refuse};
-use crate::{docs::codes, report, stack::suggestion};
+use crate::{definition::suggestion, docs::codes, report};
 
 pub fn run(code: &str) -> anyhow::Result<u8> {
     let Some(text) = codes::explain(code) else {

@@ -4,7 +4,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use super::{DONE, Global, Target, context};
-use crate::{graph::Graph, plan::Goal, report};
+use crate::{
+    engine::{graph::Graph, plan::Goal},
+    report,
+};
 
 #[derive(Debug, Args)]
 pub struct Arguments {

@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use super::{DONE, Global, Output, Target, apply::command_line, context::Session, refusal::refuse};
 use crate::{
-    backend::Consent,
-    history::{History, Revision},
-    plan::difference,
+    engine::{
+        backend::Consent,
+        history::{History, Revision},
+        plan::difference,
+    },
     report::{self, Names},
 };
 

@@ -14,14 +14,15 @@ use super::{
     refusal::refuse,
 };
 use crate::{
-    aws::{ADDRESS, ENVIRONMENT, STACK, Service, UNMARKED},
-    discover::{Hints, address_of, discover, find, visible_tags},
-    kind::{Kind, Live},
-    plan::{Goal, owner},
+    aws::types::{self, KINDS},
+    core::{ADDRESS, Address, ENVIRONMENT, Kind, Live, Phase, STACK, Service, Tags, UNMARKED},
+    definition::{self, Stack},
+    engine::{
+        adopted::adopted,
+        discover::{Hints, address_of, discover, find, visible_tags},
+        plan::{Goal, owner},
+    },
     report::{self, Style, plan::Show},
-    resource::{Phase, Tags},
-    resources::{self, KINDS},
-    stack::{self, Address, Stack, adopted},
 };
 
 #[derive(Debug, Args)]
@@ -106,8 +107,8 @@ fn addressed(text: &str) -> Result<(Address, &'static Kind)> {
     let Some(address) = Address::parse(text) else {
         refuse!("address", "`{text}` is no address: write a type and a name, `vpc.main`");
     };
-    let Some(kind) = resources::kind(&address.kind) else {
-        let help = stack::suggestion(&address.kind, "types", KINDS.iter().map(|kind| kind.name));
+    let Some(kind) = types::kind(&address.kind) else {
+        let help = definition::suggestion(&address.kind, "types", KINDS.iter().map(|kind| kind.name));
         refuse!("unknown-type", "there is no resource type `{}`: {help}", address.kind);
     };
     if !address.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) {

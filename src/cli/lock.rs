@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::{
-    aws::Result,
-    backend::{Backend, Lease},
+    core::Result,
+    definition::Stack,
+    engine::backend::{Backend, Lease},
     report,
-    stack::Stack,
 };
 
 /// How to meet another run.

@@ -28,7 +28,7 @@ use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{backend::Location, report};
+use crate::{definition::Location, report};
 pub use lock::Lock;
 use refusal::refuse;
 
@@ -226,8 +226,8 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::New(arguments) => new::run(&arguments),
         Command::Validate(target) => validate::run(&target),
         Command::Plan(arguments) => plan::run(&arguments).await,
-        Command::Apply(arguments) => apply::run(&arguments, crate::plan::Goal::Apply).await,
-        Command::Destroy(arguments) => apply::run(&arguments, crate::plan::Goal::Destroy).await,
+        Command::Apply(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Apply).await,
+        Command::Destroy(arguments) => apply::run(&arguments, crate::engine::plan::Goal::Destroy).await,
         Command::Rollback(arguments) => rollback::run(&arguments).await,
         Command::Import(arguments) => import::run(&arguments).await,
         Command::Drift(arguments) => drift::run(&arguments).await,
@@ -248,7 +248,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => {
             report::talk(&format!("{} {}", report::Style::Removed.of(refusal::label(&error)), refusal::text(&error)));
-            let answered = error.chain().find_map(|cause| cause.downcast_ref::<crate::aws::Error>());
+            let answered = error.chain().find_map(|cause| cause.downcast_ref::<crate::core::Error>());
             if let Some(help) = answered.and_then(report::remedy::general) {
                 report::talk(&format!("  help: {help}"));
             }

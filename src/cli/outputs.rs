@@ -8,11 +8,10 @@ use serde_json::Value;
 
 use super::{DONE, Global, Output, Target, context::Context, refusal::refuse};
 use crate::{
-    discover::address_of,
-    kind::Live,
+    core::{Address, Live, expression},
+    definition::Stack,
+    engine::discover::address_of,
     report,
-    stack::{Address, Stack},
-    types::expression,
 };
 
 #[derive(Debug, Args)]

@@ -10,10 +10,12 @@ use clap::{
 
 use super::{CHANGES, DONE, FAILED, Global, Output, Target, apply::tell_unfinished, context::Context, refusal::refuse, saved};
 use crate::{
-    backend::Consent,
-    plan::{Goal, Plan},
+    definition::Stack,
+    engine::{
+        backend::Consent,
+        plan::{Goal, Plan},
+    },
     report::{self, plan::Show},
-    stack::Stack,
 };
 
 #[derive(Debug, Args)]

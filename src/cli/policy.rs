@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{DONE, Target, context};
 use crate::{
-    permissions::{Document, Purpose, policies},
+    engine::permissions::{Document, Purpose, policies},
     report,
 };
 

@@ -1,6 +1,6 @@
 //! What a command refuses, each with a code that `acme explain` knows.
 
-use crate::aws::Error;
+use crate::core::Error;
 
 /// A refusal; nothing was done.
 #[derive(Debug, thiserror::Error)]

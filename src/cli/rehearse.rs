@@ -13,12 +13,14 @@ use clap::{Args, ValueEnum};
 
 use super::{DONE, Global, INTERRUPTED, LEFT, Output, Target, apply, context::Context, refusal::refuse};
 use crate::{
-    backend::Consent,
-    cloud::Cloud,
-    plan::Goal,
-    rehearse::{Fault, Rehearsal, Report, Seed},
+    engine::{
+        backend::Consent,
+        cloud::Cloud,
+        plan::Goal,
+        rehearse::{Fault, Rehearsal, Report, Seed},
+        run::Unfinished,
+    },
     report::{self, Style},
-    run::Unfinished,
 };
 
 #[derive(Debug, Args)]

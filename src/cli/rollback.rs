@@ -13,15 +13,16 @@ use super::{
     refusal::refuse,
 };
 use crate::{
-    backend::Lease,
-    discover::{Hints, address_of, discover, discover_afresh},
-    history::{History, LastDone},
-    journal::touched,
-    plan::{Nulls, Plan, restore, target_stack},
+    core::{Address, Tags},
+    engine::{
+        backend::Lease,
+        discover::{Hints, address_of, discover, discover_afresh},
+        history::{History, LastDone},
+        journal::touched,
+        plan::{Nulls, Plan, restore, target_stack},
+        run::{Forward, Unfinished, WayBack, find_given_up, targets},
+    },
     report::{self, progress},
-    resource::Tags,
-    run::{Forward, Unfinished, WayBack, find_given_up, targets},
-    stack::Address,
 };
 
 #[derive(Debug, Args)]
@@ -112,13 +113,19 @@ async fn undo(arguments: &Arguments, session: &Session, who: Who, history: Histo
             let gone = |address: Address| {
                 (
                     address,
-                    crate::plan::Target { before: None, expected: Value::Null, tags: Tags::new(), needs: Default::default(), fresh: false },
+                    crate::engine::plan::Target {
+                        before: None,
+                        expected: Value::Null,
+                        tags: Tags::new(),
+                        needs: Default::default(),
+                        fresh: false,
+                    },
                 )
             };
             let mut targets: BTreeMap<_, _> = world.iter().filter_map(address_of).map(gone).collect();
             for (address, live) in revision.live {
                 let target = gone(address.clone()).1;
-                targets.insert(address, crate::plan::Target { before: Some(live), ..target });
+                targets.insert(address, crate::engine::plan::Target { before: Some(live), ..target });
             }
             (targets, BTreeMap::new())
         }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{Target, actor, apply::command_line, context::Session, refusal::refuse};
-use crate::{
+use crate::engine::{
     plan::{Goal, Plan},
     saved::{Definition, Saved, sha256},
 };

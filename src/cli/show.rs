@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{DONE, Global, Output, Target, context};
 use crate::{
-    discover::address_of,
-    kind::Live,
+    core::{Address, Live},
+    definition,
+    engine::discover::address_of,
     report,
-    stack::{self, Address},
 };
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !arguments.live {
-        report::data(&stack::expanded(&context::load(&arguments.target)?.0));
+        report::data(&definition::expanded(&context::load(&arguments.target)?.0));
         return Ok(DONE);
     }
     let context = context::Context::open(&arguments.target, &arguments.global).await?;

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{DONE, FAILED, Global, Target, agreed, context::Session, refusal::refuse};
 use crate::{
-    backend::{Consent, EXPIRY, Lease},
+    engine::backend::{Consent, EXPIRY, Lease},
     report,
 };
 

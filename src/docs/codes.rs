@@ -1,8 +1,8 @@
 //! What every code means: of a problem, of a refusal, of the end of a run, of an error. One table, `codes.md`.
 
 use crate::{
-    aws::{Error, Sort},
-    journal::Outcome,
+    core::{Error, Sort},
+    engine::journal::Outcome,
 };
 
 const TEXT: &str = include_str!("codes.md");

@@ -11,11 +11,10 @@ use super::{
     spec::plain,
 };
 use crate::{
-    kind::Kind,
+    aws::types::KINDS,
+    core::{Kind, OneWay},
+    definition::sections::form::{Form, Part, SECTIONS, Section},
     report::duration,
-    resources::KINDS,
-    sections::form::{Form, Part, SECTIONS, Section},
-    types::OneWay,
 };
 
 /// Every page by its file name.

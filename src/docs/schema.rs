@@ -9,11 +9,12 @@ use serde_json::{Map, Value, json};
 
 use super::spec::{EXPRESSION, each_below, plain, with_expressions};
 use crate::{
-    kind::Kind,
-    resource::Data,
-    resources::KINDS,
-    sections::form::{Form, Part, SECTIONS},
-    stack::below,
+    aws::types::KINDS,
+    core::{Data, Kind},
+    definition::{
+        below,
+        sections::form::{Form, Part, SECTIONS},
+    },
 };
 
 /// JSON Schema (2020-12) of a definition.
@@ -287,7 +288,7 @@ fn part(part: &Part) -> Value {
 fn form(form: &Form) -> Value {
     let mut fields = Map::new();
     let mut required: Vec<Value> = Vec::new();
-    if let Some(kind) = form.kind.and_then(crate::resources::kind) {
+    if let Some(kind) = form.kind.and_then(crate::aws::types::kind) {
         let whole = entry(kind);
         let of_type = whole.get("properties").and_then(Value::as_object).into_iter().flatten();
         for (name, field) in of_type.filter(|(name, _)| !matches!(name.as_str(), "for_each" | "when")) {

@@ -7,7 +7,7 @@ use std::{env, fs::OpenOptions, io::Write};
 use anstream::adapter::strip_str;
 
 use super::{Style, plan::Show, talk};
-use crate::plan::Plan;
+use crate::engine::plan::Plan;
 
 /// A summary has room for 1 MiB from each step.
 const ROOM: usize = 900 * 1024;

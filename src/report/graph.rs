@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde_json::json;
 
 use super::duration;
-use crate::{
+use crate::engine::{
     graph::{Edge, Graph, Node},
     plan::Action,
 };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Names, Style, duration, plan, time};
-use crate::{
+use crate::engine::{
     history::{Entry, Failed, Told},
     journal::{Action, Outcome},
     plan::{Change, Summary},
@@ -153,7 +153,7 @@ pub fn difference(title: &str, changes: &[Change], names: &Names, none: &str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
+    use crate::engine::{
         history::Counts,
         journal::{Begin, FORMAT},
     };

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::time;
 use crate::{
-    history::{Entry, Revision, Told},
-    plan::{Action, Change, Plan, Summary},
-    stack::Stack,
+    definition::Stack,
+    engine::{
+        history::{Entry, Revision, Told},
+        plan::{Action, Change, Plan, Summary},
+    },
 };
 
 /// The whole plan, format `acme-plan/1`. `changes` holds one entry per address that is not unchanged.

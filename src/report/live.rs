@@ -15,9 +15,11 @@ use super::{
     progress::{doing, imperative},
 };
 use crate::{
-    execute::{Ahead, Event},
-    plan::{Op, critical_path, longest_roads},
-    stack::Address,
+    core::Address,
+    engine::{
+        execute::{Ahead, Event},
+        plan::{Op, critical_path, longest_roads},
+    },
 };
 
 /// All that is known of a run.

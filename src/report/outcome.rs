@@ -8,11 +8,14 @@ use super::{
     remedy::remedy,
 };
 use crate::{
-    execute::{self, Failure},
-    journal,
-    plan::Op,
-    run::{Back, Ended},
-    stack::{Address, Diagnostic, Source},
+    core::Address,
+    definition::{Diagnostic, Source},
+    engine::{
+        execute::{self, Failure},
+        journal,
+        plan::Op,
+        run::{Back, Ended},
+    },
 };
 
 /// What is needed to tell the end of a run.

@@ -10,9 +10,9 @@ use super::{
     value::{Names, is_none},
 };
 use crate::{
-    plan::{Action, By, Change, FieldDiff, First, Plan, Reason, critical_path},
-    resource::Tags,
-    sections,
+    core::Tags,
+    definition::sections,
+    engine::plan::{Action, By, Change, FieldDiff, First, Plan, Reason, critical_path},
 };
 
 /// What to show.

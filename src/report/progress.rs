@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{Style, live::State, nested::WIDTH, talk, tree::fitted};
-use crate::{execute::Event, plan::Op};
+use crate::engine::{execute::Event, plan::Op};
 
 /// How events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use serde_json::{Value, json};
 
 use super::Style;
-use crate::{
+use crate::engine::{
     plan::{Action, Plan},
     rehearse::{Difference, Failure, Fault, Report, Tally, Then},
 };

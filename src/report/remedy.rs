@@ -1,9 +1,8 @@
 //! What to do about an error, in one line.
 
 use crate::{
-    aws::{Error, Sort},
+    core::{Address, Error, Sort},
     docs::codes,
-    stack::Address,
 };
 
 /// What to do about an error of a step on `address`; `command` gives the command line of a command on the same stack.

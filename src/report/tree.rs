@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Style;
 use crate::{
-    graph::{in_words, needs},
-    kind::Live,
-    resources,
-    stack::{Address, Stack},
+    aws::types,
+    core::{Address, Live},
+    definition::Stack,
+    engine::graph::{in_words, needs},
 };
 
 /// Widest line.
@@ -64,7 +64,7 @@ fn owner<'a>(
     depths: &BTreeMap<&'a Address, usize>,
 ) -> Option<&'a Address> {
     let depth = |address: &Address| depths.get(address).copied().unwrap_or_default();
-    let parent = resources::kind(&address.kind).and_then(|kind| kind.parent);
+    let parent = types::kind(&address.kind).and_then(|kind| kind.parent);
     let place = |need: &Address| PLACES.iter().rev().position(|place| *place == need.kind);
     // Only upwards, so that a circle of live resources does not hide itself.
     let above = needed.get(address).into_iter().flatten().copied().filter(|need| depth(need) < depth(address));

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use crate::{
-    kind::Live,
-    plan::{Action, Plan},
-    stack::Address,
-    types::expression::{self, Reference},
+    core::{
+        Address, Live,
+        expression::{self, Reference},
+    },
+    engine::plan::{Action, Plan},
 };
 
 /// Physical id or ARN → address, for what the plan knows.

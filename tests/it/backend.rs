@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
 use acme::{
     aws::{Aws, Settings},
-    backend::{Backend, Choice, Consent, Lease, Location, Place, When, Written, choose},
+    engine::backend::{Backend, Choice, Consent, Lease, Location, Place, When, Written, choose},
 };
 use aws_sdk_s3::config::{Credentials, Region};
 use futures::{StreamExt, stream};
@@ -36,7 +36,7 @@ async fn aws(endpoint: &str) -> Aws {
     Aws { s3: aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build()), ..aws }
 }
 
-async fn chosen(aws: &Aws, kind: Kind, location: &str, consent: Consent<'_>) -> acme::aws::Result<Choice> {
+async fn chosen(aws: &Aws, kind: Kind, location: &str, consent: Consent<'_>) -> acme::core::Result<Choice> {
     let location: Location = location.parse().expect("a location");
     choose(Some(&location), None, Place::Aws { aws, account: account(kind) }, consent).await
 }
@@ -47,7 +47,7 @@ async fn text(backend: &Backend, key: &str) -> Option<String> {
 }
 
 #[track_caller]
-fn done(written: acme::aws::Result<Written>) -> String {
+fn done(written: acme::core::Result<Written>) -> String {
     match written.expect("it can be written") {
         Written::Done(version) => version,
         Written::Conflict => panic!("a conflict"),

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command, process::Stdio};
 
 use acme::{
+    definition::{Options, Source, load},
     docs::{reference, schema},
-    stack::{Options, Source, load},
 };
 use serde_json::{Value, json};
 
@@ -93,9 +93,9 @@ fn the_examples_compile_and_show_every_type_and_section() {
     if let Err(problems) = load(&source, &Options::default()) {
         panic!("{}", problems.iter().map(|problem| problem.render(&source, false)).collect::<Vec<_>>().join("\n"));
     }
-    let without: Vec<&str> = acme::resources::KINDS.iter().map(|kind| kind.name).filter(|name| schema::example(name).is_none()).collect();
+    let without: Vec<&str> = acme::aws::types::KINDS.iter().map(|kind| kind.name).filter(|name| schema::example(name).is_none()).collect();
     assert!(without.is_empty(), "add these to src/docs/examples.yaml: {without:?}");
-    let without: Vec<&&str> = acme::sections::NAMES.iter().filter(|name| schema::examples().get(**name).is_none()).collect();
+    let without: Vec<&&str> = acme::definition::sections::NAMES.iter().filter(|name| schema::examples().get(**name).is_none()).collect();
     assert!(without.is_empty(), "add these to src/docs/examples.yaml: {without:?}");
 }
 

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, process::Command};
 
 use acme::{
-    local::{Behaviour, FAULT_VARIABLE, Local},
-    resource::{Changed, Tags},
-    resources::kind,
+    aws::types::kind,
+    core::{Changed, Tags},
+    simulator::{Behaviour, FAULT_VARIABLE, Local},
 };
 use regex_lite::Regex;
 use serde_json::{Value, json};

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use acme::{
-    kind::Live,
-    local::{Behaviour, Local},
-    resource::{Phase, Tags},
-    resources::KINDS,
+    aws::types::KINDS,
+    core::{Live, Phase, Tags},
+    simulator::{Behaviour, Local},
 };
 use serde_json::{Value, json};
 

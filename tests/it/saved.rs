@@ -3,10 +3,9 @@
 use std::{fs, path::Path};
 
 use acme::{
-    discover::address_of,
-    kind::Live,
-    local::{Behaviour, Local},
-    resource::Phase,
+    core::{Live, Phase},
+    engine::discover::address_of,
+    simulator::{Behaviour, Local},
 };
 use serde_json::{Value, json};
 

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use acme::resources::KINDS;
+use acme::aws::types::KINDS;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -14,8 +14,8 @@ use clap::{Args, builder::PossibleValuesParser};
 
 use super::{DONE, refusal::refuse};
 use crate::{
+    definition::{Options, Source, load},
     report,
-    stack::{Options, Source, load},
 };
 use parts::{PARTS, definition, part};
 

@@ -1,7 +1,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::{journal::Outcome, report::progress};
+use crate::{engine::journal::Outcome, report::progress};
 
 fn address(text: &str) -> Address {
     Address::parse(text).unwrap()

@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    resource::Resource,
-    resources::{
+    aws::types::{
         certificate::Certificate, dns_record::DnsRecord, dns_zone::DnsZone, ecr_repository::EcrRepository,
         eks_access_entry::EksAccessEntry, eks_addon::EksAddon, eks_cluster::EksCluster, eks_fargate_profile::EksFargateProfile,
         eks_node_group::EksNodeGroup, eks_pod_identity::EksPodIdentity, elastic_ip::ElasticIp, flow_log::FlowLog, iam_policy::IamPolicy,
@@ -14,8 +13,7 @@ use crate::{
         secret::Secret, security_group::SecurityGroup, subnet::Subnet, target_group::TargetGroup, vpc::Vpc, vpc_endpoint::VpcEndpoint,
         waf_association::WafAssociation, waf_ip_set::WafIpSet, waf_web_acl::WafWebAcl,
     },
-    stack::Address,
-    types::{By, Ref},
+    core::{Address, By, Ref, Resource},
 };
 
 /// A resource type that Terraform has, too.

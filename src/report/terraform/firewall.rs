@@ -4,7 +4,7 @@ use aws_sdk_wafv2::types::{Rule, VisibilityConfig};
 use serde_json::{Value, json};
 
 use super::counterpart::{Counterpart, Place};
-use crate::resources::{
+use crate::aws::types::{
     waf_association::WafAssociation,
     waf_ip_set::{Version, WafIpSet},
     waf_web_acl::{Reach, Verdict, WafWebAcl},

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::counterpart::{Counterpart, Part, Place, target};
-use crate::resources::{iam_policy::IamPolicy, iam_role::IamRole, instance_profile::InstanceProfile, oidc_provider::OidcProvider};
+use crate::aws::types::{iam_policy::IamPolicy, iam_role::IamRole, instance_profile::InstanceProfile, oidc_provider::OidcProvider};
 
 impl Counterpart for IamRole {
     const TERRAFORM: &'static str = "aws_iam_role";

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::counterpart::{Counterpart, Part, Place, target};
 use crate::{
-    resources::{
+    aws::types::{
         eks_access_entry::{self, EksAccessEntry},
         eks_addon::{EksAddon, ResolveConflicts},
         eks_cluster::EksCluster,
@@ -12,7 +12,7 @@ use crate::{
         eks_node_group::EksNodeGroup,
         eks_pod_identity::EksPodIdentity,
     },
-    types::ids,
+    core::ids,
 };
 
 impl Counterpart for EksCluster {

@@ -22,12 +22,16 @@ use self::{
 };
 use super::Names;
 use crate::{
-    discover::visible_tags,
-    plan::{Action, Change, First, Plan},
-    resource::Tags,
-    resources,
-    stack::{Address, Stack},
-    types::expression::{Reference, references, resolve},
+    aws::types,
+    core::{
+        Address, Tags,
+        expression::{Reference, references, resolve},
+    },
+    definition::Stack,
+    engine::{
+        discover::visible_tags,
+        plan::{Action, Change, First, Plan},
+    },
 };
 
 /// The Terraform whose format this is.
@@ -181,7 +185,7 @@ impl<'a> Translator<'a> {
         let place = self.place(&change.address);
         let spec = resolve(spec, &lookup);
         let mut translation = (entry.read)(&spec, &place)?;
-        if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), resources::kind(&change.address.kind)) {
+        if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), types::kind(&change.address.kind)) {
             map.insert("id".into(), place.own("id").into());
             if (kind.outputs_schema)().pointer("/properties/arn").is_some() {
                 map.insert(entry.arn.into(), place.own("arn").into());
@@ -214,7 +218,7 @@ impl<'a> Translator<'a> {
     /// The name of what a key refers to; else the last part of an ARN.
     fn key(&self, key: &str) -> String {
         let shown = self.by_id.show(&Value::String(key.to_owned()));
-        match Address::parse(&shown).filter(|address| resources::kind(&address.kind).is_some()) {
+        match Address::parse(&shown).filter(|address| types::kind(&address.kind).is_some()) {
             Some(address) => address.name,
             None => shown.rsplit('/').next().unwrap_or_default().to_owned(),
         }

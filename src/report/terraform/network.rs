@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::counterpart::{Counterpart, Part, Place, target};
 use crate::{
-    resources::{
+    aws::types::{
         elastic_ip::ElasticIp,
         flow_log::FlowLog,
         internet_gateway::InternetGateway,
@@ -15,7 +15,7 @@ use crate::{
         vpc::Vpc,
         vpc_endpoint::{Type, VpcEndpoint},
     },
-    types::ids,
+    core::ids,
 };
 
 impl Counterpart for Vpc {
@@ -173,7 +173,7 @@ impl Counterpart for VpcEndpoint {
             "subnet_ids": ids(&self.subnets),
             "security_group_ids": self.security_groups.as_ref().map(ids),
             "private_dns_enabled": self.private_dns,
-            "policy": self.policy.as_ref().map(crate::types::Policy::to_json),
+            "policy": self.policy.as_ref().map(crate::core::Policy::to_json),
             "ip_address_type": self.ip_address_type,
             "dns_options": self.dns_record_ip_type.iter().map(|kind| json!({ "dns_record_ip_type": kind })).collect::<Vec<_>>(),
         })

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::counterpart::{Counterpart, Part, Place, target};
 use crate::{
-    resources::{
+    aws::types::{
         ecr_repository::EcrRepository,
         kms_key::KmsKey,
         rds_instance::RdsInstance,
@@ -13,7 +13,7 @@ use crate::{
         s3_bucket::{LifecycleRule, S3Bucket},
         secret::Secret,
     },
-    types::{Policy, ids},
+    core::{Policy, ids},
 };
 
 impl Counterpart for S3Bucket {

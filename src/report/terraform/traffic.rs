@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::counterpart::{Counterpart, Part, Place, target};
 use crate::{
-    resources::{
+    aws::types::{
         certificate::Certificate,
         dns_record::DnsRecord,
         dns_zone::DnsZone,
@@ -12,7 +12,7 @@ use crate::{
         load_balancer::LoadBalancer,
         target_group::{TargetGroup, TargetGroupHealth},
     },
-    types::ids,
+    core::ids,
 };
 
 impl Counterpart for DnsZone {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::types::expression::references;
+use crate::core::expression::references;
 
 fn is_unknown(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !references(text).is_empty())
@@ -60,6 +60,6 @@ pub fn expressions(block: &Value, name: &impl Fn(&str) -> Vec<String>) -> Map<St
 
 fn name_all(value: &Value, name: &impl Fn(&str) -> Vec<String>) -> Vec<String> {
     let mut found = Vec::new();
-    crate::types::expression::each_string(value, &mut |text| found.extend(name(text)));
+    crate::core::expression::each_string(value, &mut |text| found.extend(name(text)));
     found
 }

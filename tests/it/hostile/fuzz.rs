@@ -5,12 +5,14 @@
 use std::{fs, path::Path, time::Duration};
 
 use acme::{
-    backend::{Backend, Lease},
-    history::History,
-    journal::{replay, touched},
-    plan::Goal,
-    saved::Saved,
-    stack::{Options, Source, load},
+    definition::{Options, Source, load},
+    engine::{
+        backend::{Backend, Lease},
+        history::History,
+        journal::{replay, touched},
+        plan::Goal,
+        saved::Saved,
+    },
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 

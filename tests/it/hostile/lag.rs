@@ -6,11 +6,13 @@ use std::{
 };
 
 use acme::{
-    cloud::Cloud,
-    discover::World,
-    journal::{replay, touched},
-    local::{Behaviour, Local},
-    run::wait_until_visible,
+    engine::{
+        cloud::Cloud,
+        discover::World,
+        journal::{replay, touched},
+        run::wait_until_visible,
+    },
+    simulator::{Behaviour, Local},
 };
 
 use super::{Bench, addresses};

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme::{
-    journal::{Action, Begin, End, FORMAT, Intent, Line, Outcome, Record, State, replay, touched},
-    kind::Live,
-    resource::{Phase, Tags},
-    stack::Address,
+    core::{Address, Live, Phase, Tags},
+    engine::journal::{Action, Begin, End, FORMAT, Intent, Line, Outcome, Record, State, replay, touched},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use acme::local::{Behaviour, Local};
+use acme::simulator::{Behaviour, Local};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use acme::journal::replay;
+use acme::engine::journal::replay;
 
 use crate::{
     acme::{Acme, stack},

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use acme::journal::{Record, replay};
+use acme::engine::journal::{Record, replay};
 
 use super::{Bench, addresses, finished, signal};
 
@@ -22,7 +22,7 @@ impl Bench {
             if read.lines.iter().filter(|line| matches!(line.record, Record::Intent(_))).count() >= intents {
                 return;
             }
-            assert!(read.state.phase != acme::journal::Phase::Ended(acme::journal::Outcome::Done), "it was over too soon");
+            assert!(read.state.phase != acme::engine::journal::Phase::Ended(acme::engine::journal::Outcome::Done), "it was over too soon");
             sleep(Duration::from_millis(2));
         }
     }

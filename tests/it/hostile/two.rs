@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use acme::journal::{Record, Replay, replay};
+use acme::engine::journal::{Record, Replay, replay};
 use serde_json::Value;
 
 use super::{Bench, finished, signal};

@@ -1,0 +1,108 @@
+//! Types of records, and how each writes its values.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::core::DnsName;
+
+/// Record type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[allow(missing_docs)]
+pub enum RecordType {
+    A,
+    Aaaa,
+    Caa,
+    Cname,
+    Mx,
+    Ns,
+    Ptr,
+    Srv,
+    Txt,
+}
+
+impl RecordType {
+    /// Whether a value has the right form.
+    pub(super) fn takes(self, value: &str) -> bool {
+        match self {
+            RecordType::A => value.parse::<Ipv4Addr>().is_ok(),
+            RecordType::Aaaa => value.parse::<Ipv6Addr>().is_ok(),
+            RecordType::Mx => value.split_whitespace().count() == 2,
+            RecordType::Srv => value.split_whitespace().count() == 4,
+            _ => true,
+        }
+    }
+    /// A value as AWS takes it.
+    pub(super) fn written(self, value: &str) -> String {
+        if self == RecordType::Txt && !is_quoted(value) { quoted(value) } else { value.to_owned() }
+    }
+    /// A value as a user writes it.
+    pub(super) fn read(self, value: &str) -> String {
+        if self == RecordType::Txt && is_quoted(value) { unquoted(value) } else { value.to_owned() }
+    }
+    /// A value in the form that is equal for all that means the same.
+    pub(super) fn plain(self, value: &str) -> String {
+        match self {
+            RecordType::Txt => self.read(value),
+            RecordType::Aaaa => value.parse::<Ipv6Addr>().map_or_else(|_| value.to_owned(), |address| address.to_string()),
+            RecordType::A | RecordType::Caa => value.to_owned(),
+            _ => value.split_whitespace().map(|word| DnsName::new(word).to_string()).collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+fn is_quoted(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('"') && text.ends_with('"')
+}
+
+/// Plain text as quoted strings of at most 255 bytes, anything but printable ASCII as octal numbers.
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html#TXTFormat>
+pub(super) fn quoted(text: &str) -> String {
+    let escaped = |byte: &u8| match byte {
+        b'"' | b'\\' => format!("\\{}", char::from(*byte)),
+        0x20..=0x7e => char::from(*byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    };
+    let strings = text.as_bytes().chunks(255).map(|chunk| format!("\"{}\"", chunk.iter().map(escaped).collect::<String>()));
+    let strings = strings.collect::<Vec<_>>().join(" ");
+    if strings.is_empty() { "\"\"".to_owned() } else { strings }
+}
+
+/// The inverse of [`quoted`].
+pub(super) fn unquoted(text: &str) -> String {
+    let (mut bytes, mut rest, mut inside) = (Vec::new(), text.as_bytes(), false);
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        let octal = || tail.get(..3).and_then(|t| std::str::from_utf8(t).ok()).and_then(|t| u8::from_str_radix(t, 8).ok());
+        match (byte, octal()) {
+            (b'"', _) => inside = !inside,
+            (b'\\', Some(value)) => {
+                bytes.push(value);
+                rest = &tail[3..];
+            }
+            (b'\\', None) => {
+                bytes.extend(tail.first());
+                rest = tail.get(1..).unwrap_or_default();
+            }
+            _ if inside => bytes.push(byte),
+            _ => {}
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_survives_quoting() {
+        for text in ["", "v=spf1 -all", "a \"b\" \\c", "grün", &"x".repeat(600)] {
+            assert_eq!(unquoted(&quoted(text)), text);
+        }
+        assert_eq!(quoted(&"x".repeat(256)), format!("\"{}\" \"x\"", "x".repeat(255)));
+        assert_eq!(unquoted(r#""a\040b" "c""#), "a bc");
+    }
+}

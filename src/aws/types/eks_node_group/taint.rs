@@ -1,0 +1,58 @@
+//! What keeps pods off nodes.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_eks::types::{Taint as SdkTaint, UpdateTaintsPayload};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{text, word},
+    core::{Error, Result},
+};
+
+/// A taint: pods that do not tolerate it stay away.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Taint {
+    /// Key.
+    pub key: String,
+    /// Value. Default: empty.
+    #[serde(default)]
+    pub value: String,
+    /// What it does.
+    pub effect: TaintEffect,
+}
+
+/// What a taint does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaintEffect {
+    /// No new pods.
+    NoSchedule,
+    /// No pods at all.
+    NoExecute,
+    /// New pods only when there is no other place.
+    PreferNoSchedule,
+}
+
+impl Taint {
+    pub(super) fn to_sdk(&self) -> SdkTaint {
+        let value = (!self.value.is_empty()).then(|| self.value.clone());
+        SdkTaint::builder().key(&self.key).set_value(value).effect(text(&self.effect).as_str().into()).build()
+    }
+    pub(super) fn read(taint: SdkTaint) -> Result<Taint> {
+        let effect = taint.effect.ok_or_else(|| Error::missing("effect"))?;
+        Ok(Taint { key: taint.key.unwrap_or_default(), value: taint.value.unwrap_or_default(), effect: word(effect.as_str())? })
+    }
+    /// Key and effect identify a taint; its value is updated in place.
+    pub(super) fn changes(before: &BTreeSet<Taint>, after: &BTreeSet<Taint>) -> UpdateTaintsPayload {
+        let kept = |old: &&Taint| after.iter().any(|new| new.key == old.key && new.effect == old.effect);
+        let new: Vec<SdkTaint> = after.difference(before).map(Taint::to_sdk).collect();
+        let old: Vec<SdkTaint> = before.iter().filter(|old| !kept(old)).map(Taint::to_sdk).collect();
+        UpdateTaintsPayload::builder()
+            .set_add_or_update_taints((!new.is_empty()).then_some(new))
+            .set_remove_taints((!old.is_empty()).then_some(old))
+            .build()
+    }
+}

@@ -1,0 +1,347 @@
+//! `flow_log`: records of the traffic of a VPC or subnet.
+
+use aws_sdk_ec2::types::{
+    self as ec2, DestinationFileFormat, DestinationOptionsRequest, FlowLogsResourceType, LogDestinationType, ResourceType,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{iam_role::IamRole, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
+use crate::{
+    aws::{Aws, tags},
+    core::{Actions, ArnRef, Changed, Cx, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service},
+};
+
+/// Records of the traffic of a VPC or subnet. AWS changes nothing but its tags: every other change replaces it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowLog {
+    /// The VPC whose traffic is recorded; either this or `subnet`. Changing it replaces the log.
+    #[serde(default)]
+    pub vpc: Option<Ref<Vpc>>,
+    /// The subnet whose traffic is recorded. Changing it replaces the log.
+    #[serde(default)]
+    pub subnet: Option<Ref<Subnet>>,
+    /// Which traffic: `all`, `accept` (what security groups and network ACLs let through) or `reject`. Default: all. Changing it
+    /// replaces the log.
+    #[serde(default)]
+    pub traffic: Traffic,
+    /// The bucket that gets the records; either this or `log_group`. Its policy must let `delivery.logs.amazonaws.com` write.
+    /// Changing it replaces the log.
+    #[serde(default)]
+    pub bucket: Option<ArnRef<S3Bucket>>,
+    /// Folder in the bucket, without slashes at its ends; AWS makes `AWSLogs/…` below it. Default: none. Changing it replaces the log.
+    #[serde(default)]
+    pub prefix: String,
+    /// Files in the bucket: `plain-text` or `parquet`. Default: plain-text. Changing it replaces the log.
+    #[serde(default)]
+    pub file_format: FileFormat,
+    /// Names folders in the bucket as Hive and Athena read them (`year=2026/month=01`). Default: false. Changing it replaces the log.
+    #[serde(default)]
+    pub hive_compatible_partitions: bool,
+    /// A folder per hour instead of one per day. Default: false. Changing it replaces the log.
+    #[serde(default)]
+    pub per_hour_partition: bool,
+    /// ARN of the CloudWatch log group that gets the records. Changing it replaces the log.
+    #[serde(default)]
+    pub log_group: Option<String>,
+    /// The role with which records are written to the log group; needed there. Changing it replaces the log.
+    #[serde(default)]
+    pub role: Option<ArnRef<IamRole>>,
+    /// Longest time that one record sums up, in seconds: 60 or 600. Default: 600. Changing it replaces the log.
+    #[serde(default = "ten_minutes")]
+    pub max_aggregation_seconds: i32,
+    /// Fields of a record in this order, such as `[srcaddr, dstaddr, action]`. Default: AWS's default format. Changing it replaces the
+    /// log.
+    #[serde(default)]
+    pub fields: Option<Vec<String>>,
+}
+
+/// Which traffic is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Traffic {
+    /// All of it.
+    #[default]
+    All,
+    /// What was let through.
+    Accept,
+    /// What was not.
+    Reject,
+}
+
+/// Format of the files in a bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileFormat {
+    /// Lines of text, compressed with gzip.
+    #[default]
+    PlainText,
+    /// Apache Parquet: smaller and faster to query.
+    Parquet,
+}
+
+fn ten_minutes() -> i32 {
+    600
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {}
+
+impl Resource for FlowLog {
+    const TYPE: &'static str = "flow_log";
+    const SERVICE: Service = Service::Ec2;
+    const ARN: Option<&'static str> = Some("ec2:vpc-flow-log/");
+    const REPLACE: &'static [&'static str] = &[
+        "/vpc",
+        "/subnet",
+        "/traffic",
+        "/bucket",
+        "/prefix",
+        "/file_format",
+        "/hive_compatible_partitions",
+        "/per_hour_partition",
+        "/log_group",
+        "/role",
+        "/max_aggregation_seconds",
+        "/fields",
+    ];
+    /// AWS takes no two logs of one resource to the same destination (FlowLogAlreadyExists).
+    const EXCLUSIVE: &'static [&'static [&'static str]] =
+        &[&["/vpc", "/bucket"], &["/vpc", "/log_group"], &["/subnet", "/bucket"], &["/subnet", "/log_group"]];
+    const ACTIONS: Actions = Actions::on("ec2:vpc-flow-log/*")
+        .list(&["ec2:DescribeFlowLogs"])
+        .create(&["ec2:CreateFlowLogs"])
+        .change(&["ec2:DeleteFlowLogs"])
+        .more(&[
+            Grant::change(&["ec2:CreateFlowLogs"], On::Used("vpc")),
+            Grant::change(&["ec2:CreateFlowLogs"], On::Used("subnet")),
+            Grant::change(&["iam:PassRole"], On::Passed(&["vpc-flow-logs.amazonaws.com"])),
+            // Delivery into a bucket is allowed by its policy, which the service looks at and completes as the caller.
+            Grant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], On::Everything),
+            Grant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], On::Used("s3_bucket")),
+        ]);
+    type Outputs = Outputs;
+
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let mut found = Vec::new();
+        let mut pages = aws.ec2.describe_flow_logs().set_filter(Some(scope.ec2_filters())).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for log in page?.flow_logs.unwrap_or_default() {
+                let tags = tags::from_ec2(log.tags.as_deref().unwrap_or_default());
+                if scope.owns(&tags) {
+                    let id = log.flow_log_id.clone().ok_or_else(|| Error::missing("FlowLogId"))?;
+                    found.push(Observed { id, tags, phase: Phase::Ready, spec: FlowLog::read(log), outputs: Outputs {} });
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Success of the call says nothing: what could not be made is listed in the answer.
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let (resource_type, resource) = match (&self.vpc, &self.subnet) {
+            (Some(vpc), _) => (FlowLogsResourceType::Vpc, vpc.get()),
+            (None, subnet) => (FlowLogsResourceType::Subnet, subnet.as_ref().map(Ref::get).unwrap_or_default()),
+        };
+        let call = cx.aws.ec2.create_flow_logs().client_token(cx.token).resource_type(resource_type).resource_ids(resource);
+        let call = call.traffic_type(match self.traffic {
+            Traffic::All => ec2::TrafficType::All,
+            Traffic::Accept => ec2::TrafficType::Accept,
+            Traffic::Reject => ec2::TrafficType::Reject,
+        });
+        let call = call.set_log_destination(self.destination());
+        let call = match &self.bucket {
+            Some(_) => {
+                let options = DestinationOptionsRequest::builder().file_format(match self.file_format {
+                    FileFormat::PlainText => DestinationFileFormat::PlainText,
+                    FileFormat::Parquet => DestinationFileFormat::Parquet,
+                });
+                let options = options.hive_compatible_partitions(self.hive_compatible_partitions);
+                call.log_destination_type(LogDestinationType::S3)
+                    .destination_options(options.per_hour_partition(self.per_hour_partition).build())
+            }
+            None => call.log_destination_type(LogDestinationType::CloudWatchLogs),
+        };
+        let call = call.set_deliver_logs_permission_arn(self.role.as_ref().map(|role| role.get().to_owned()));
+        let call = call.max_aggregation_interval(self.max_aggregation_seconds).set_log_format(self.format());
+        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::VpcFlowLog)).send().await?;
+        unless(reply.unsuccessful)?;
+        reply.flow_log_ids.into_iter().flatten().next().ok_or_else(|| Error::missing("FlowLogId"))
+    }
+
+    /// Only tags change.
+    async fn update(&self, _: &Cx<'_>, _: &str, _: &Self, _: &Changed) -> Result<()> {
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        unless(cx.aws.ec2.delete_flow_logs().flow_log_ids(id).send().await?.unsuccessful)
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.vpc.is_some() == self.subnet.is_some() {
+            problems.push(Problem::new("", "a flow log records either a VPC or a subnet").help("write `vpc: …` or `subnet: …`"));
+        }
+        if self.bucket.is_some() == self.log_group.is_some() {
+            let problem = Problem::new("", "records go either to a bucket or to a log group");
+            problems.push(problem.help("write `bucket: …` or `log_group: arn:aws:logs:…`"));
+        }
+        if self.log_group.is_some() && self.role.is_none() {
+            problems.push(Problem::new("", "records reach a log group by a role").help("add `role: …`"));
+        }
+        let of_buckets = [
+            ("/prefix", !self.prefix.is_empty()),
+            ("/file_format", self.file_format != FileFormat::PlainText),
+            ("/hive_compatible_partitions", self.hive_compatible_partitions),
+            ("/per_hour_partition", self.per_hour_partition),
+        ];
+        for (at, _) in of_buckets.into_iter().filter(|(_, written)| *written && self.log_group.is_some()) {
+            problems.push(Problem::new(at, "this is for buckets; a log group has no files").help("remove it, or write `bucket: …`"));
+        }
+        if self.bucket.is_some() && self.role.is_some() {
+            let problem = Problem::new("/role", "a bucket is written to without a role");
+            problems.push(problem.help("remove it: the bucket's policy decides"));
+        }
+        if self.prefix.starts_with('/') || self.prefix.ends_with('/') || self.prefix.split('/').any(|part| part == "AWSLogs") {
+            let problem = Problem::new("/prefix", "a prefix has no slash at its ends, and AWS makes the folder `AWSLogs` itself");
+            problems.push(problem.help("write a folder such as `vpc` or `network/vpc`"));
+        }
+        if ![60, 600].contains(&self.max_aggregation_seconds) {
+            problems.push(Problem::new("/max_aggregation_seconds", "records sum up 60 or 600 seconds"));
+        }
+        if self.fields.as_ref().is_some_and(Vec::is_empty) {
+            problems.push(Problem::new("/fields", "a record has at least one field").help("leave it out for AWS's default format"));
+        }
+        problems
+    }
+
+    /// AWS may tell a log group by its name alone, and an ARN may end in `:*`.
+    fn align(&self, live: &mut Self) {
+        let (Some(wanted), Some(found)) = (&self.log_group, &live.log_group) else { return };
+        let group = wanted.trim_end_matches(":*");
+        if group == found || group.ends_with(&format!(":log-group:{found}")) {
+            live.log_group = Some(wanted.clone());
+        }
+    }
+}
+
+impl FlowLog {
+    /// Where the records go: an ARN, with a folder in a bucket. With the `:*` that log groups' ARNs may have, AWS takes it as part of the
+    /// name, and nothing arrives.
+    pub(crate) fn destination(&self) -> Option<String> {
+        let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
+        self.bucket
+            .as_ref()
+            .map(|bucket| format!("{}{folder}", bucket.get()))
+            .or_else(|| self.log_group.as_deref().map(|group| group.trim_end_matches(":*").to_owned()))
+    }
+    /// The fields of a record, as EC2 takes them.
+    pub(crate) fn format(&self) -> Option<String> {
+        self.fields.as_deref().map(format_of)
+    }
+
+    /// The log as AWS describes it: one destination and one resource, whose kinds their texts tell.
+    fn read(log: ec2::FlowLog) -> FlowLog {
+        let resource = log.resource_id.unwrap_or_default();
+        let (vpc, subnet) = if resource.starts_with("subnet-") { (None, Some(Ref::to(resource))) } else { (Some(Ref::to(resource)), None) };
+        let to_bucket = log.log_destination_type == Some(LogDestinationType::S3);
+        let destination = log.log_destination.or(log.log_group_name).unwrap_or_default();
+        let (bucket, prefix) = destination.split_once('/').unwrap_or((&destination, ""));
+        let options = log.destination_options;
+        FlowLog {
+            vpc,
+            subnet,
+            traffic: match log.traffic_type {
+                Some(ec2::TrafficType::Accept) => Traffic::Accept,
+                Some(ec2::TrafficType::Reject) => Traffic::Reject,
+                _ => Traffic::All,
+            },
+            bucket: to_bucket.then(|| ArnRef::to(bucket)),
+            prefix: if to_bucket { prefix.trim_end_matches('/').to_owned() } else { String::new() },
+            file_format: match options.as_ref().and_then(|options| options.file_format.as_ref()) {
+                Some(DestinationFileFormat::Parquet) => FileFormat::Parquet,
+                _ => FileFormat::PlainText,
+            },
+            hive_compatible_partitions: options.as_ref().and_then(|options| options.hive_compatible_partitions).unwrap_or_default(),
+            per_hour_partition: options.as_ref().and_then(|options| options.per_hour_partition).unwrap_or_default(),
+            log_group: (!to_bucket).then(|| destination.trim_end_matches(":*").to_owned()),
+            role: log.deliver_logs_permission_arn.map(ArnRef::to),
+            max_aggregation_seconds: log.max_aggregation_interval.unwrap_or_else(ten_minutes),
+            fields: log.log_format.map(|format| fields_of(&format)),
+        }
+    }
+}
+
+/// `${srcaddr} ${dstaddr}`
+fn format_of(fields: &[String]) -> String {
+    fields.iter().map(|field| format!("${{{field}}}")).collect::<Vec<_>>().join(" ")
+}
+
+fn fields_of(format: &str) -> Vec<String> {
+    format.split_whitespace().map(|field| field.trim_start_matches("${").trim_end_matches('}').to_owned()).collect()
+}
+
+fn unless(unsuccessful: Option<Vec<ec2::UnsuccessfulItem>>) -> Result<()> {
+    match unsuccessful.into_iter().flatten().find_map(|item| item.error) {
+        Some(error) => Err(Error::from_code(&error.code.unwrap_or_default(), error.message.unwrap_or_default())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::DestinationOptionsResponse;
+    use serde_json::json;
+
+    use super::*;
+
+    fn wanted(spec: serde_json::Value) -> serde_json::Result<FlowLog> {
+        serde_json::from_value(spec)
+    }
+
+    /// Folder and options, which no stand-in keeps.
+    #[test]
+    fn what_a_bucket_gets_is_read_as_written() -> serde_json::Result<()> {
+        let options = DestinationOptionsResponse::builder().file_format(DestinationFileFormat::Parquet);
+        let options = options.hive_compatible_partitions(true).per_hour_partition(false);
+        let log = ec2::FlowLog::builder().resource_id("subnet-1").log_destination_type(LogDestinationType::S3);
+        let log = log.log_destination("arn:aws:s3:::logs/network/vpc/").destination_options(options.build()).max_aggregation_interval(60);
+        let log = FlowLog::read(log.log_format("${srcaddr} ${action}").build());
+        let expected = wanted(json!({
+            "subnet": { "id": "subnet-1" }, "bucket": "arn:aws:s3:::logs", "prefix": "network/vpc", "file_format": "parquet",
+            "hive_compatible_partitions": true, "max_aggregation_seconds": 60, "fields": ["srcaddr", "action"],
+        }))?;
+        assert_eq!(serde_json::to_value(&log)?, serde_json::to_value(&expected)?);
+        assert!(log.check().is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_log_group_is_known_by_its_name() -> serde_json::Result<()> {
+        let arn = "arn:aws:logs:us-east-1:123456789012:log-group:/vpc/flows:*";
+        let wanted = wanted(json!({ "vpc": "main", "log_group": arn, "role": "writer" }))?;
+        assert_eq!(wanted.destination().as_deref(), arn.strip_suffix(":*"));
+        let log = ec2::FlowLog::builder().resource_id("vpc-1").log_destination_type(LogDestinationType::CloudWatchLogs);
+        let mut live = FlowLog::read(log.clone().log_group_name("/vpc/flows").build());
+        wanted.align(&mut live);
+        let mut other = FlowLog::read(log.log_group_name("/other/vpc/flows").build());
+        wanted.align(&mut other);
+        assert_eq!((live.log_group.as_deref(), other.log_group.as_deref()), (Some(arn), Some("/other/vpc/flows")));
+        Ok(())
+    }
+
+    #[test]
+    fn halves_and_doubles_are_refused() -> serde_json::Result<()> {
+        for spec in [json!({ "bucket": "one" }), json!({ "vpc": "main" }), json!({ "vpc": "main", "subnet": "a", "bucket": "one" })] {
+            assert_eq!(wanted(spec)?.check().len(), 1);
+        }
+        let both =
+            wanted(json!({ "vpc": "main", "bucket": "one", "log_group": "arn:aws:logs:::log-group:x", "per_hour_partition": true }))?;
+        let places: Vec<String> = both.check().into_iter().map(|problem| problem.at).collect();
+        assert_eq!(places, ["", "", "/per_hour_partition"]);
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! `iam_role`: an identity that services, nodes and pods assume.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use aws_sdk_iam::types::{EntityType, Role, RoleDetail};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Value, json};
+
+use crate::{
+    aws::{Aws, each, tags},
+    core::{
+        Actions, Changed, Cx, Error, Naming, Observed, Phase, Policy, Problem, Resource, Result, Retag, Scope, Service, Sort,
+        ok_or_not_found,
+    },
+};
+
+/// An identity that services, nodes and pods assume. It lies under the path `/acme/<stack>/<environment>/`, which marks it as the stack's.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IamRole {
+    /// Name, unique in the account, at most 64 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the role.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Who may assume the role: a policy document, or `{services: [ec2.amazonaws.com]}` for AWS services.
+    #[serde(deserialize_with = "trust")]
+    pub trust: Policy,
+    /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for the stack's own), or names of AWS's with their path
+    /// (`AmazonEKSClusterPolicy`, `service-role/AmazonEBSCSIDriverPolicy`). Others are detached. Default: none.
+    #[serde(default, deserialize_with = "arns")]
+    pub policies: BTreeSet<String>,
+    /// Policies that belong to this role alone, by name. Others are removed. Default: none.
+    #[serde(default)]
+    pub inline_policies: BTreeMap<String, Policy>,
+    /// What it is for. Default: empty.
+    #[serde(default)]
+    pub description: String,
+    /// Longest session, 3600 to 43200 seconds. Default: 3600.
+    #[serde(default = "hour")]
+    pub max_session_seconds: i32,
+    /// ARN of the policy that bounds what the role may ever do; `""` for none. Default: left as it is.
+    #[serde(default)]
+    pub permissions_boundary: Option<String>,
+}
+
+fn hour() -> i32 {
+    3600
+}
+
+/// A policy document or the services that may assume the role.
+///
+/// Pod identity tags its sessions: <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html>.
+fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Trusted {
+        services: BTreeSet<String>,
+    }
+    let value = Value::deserialize(deserializer)?;
+    if value.get("services").is_none() {
+        return Policy::deserialize(value).map_err(D::Error::custom);
+    }
+    let Trusted { services } = Trusted::deserialize(value).map_err(D::Error::custom)?;
+    let pods = services.contains("pods.eks.amazonaws.com").then_some("sts:TagSession");
+    let actions: Vec<&str> = std::iter::once("sts:AssumeRole").chain(pods).collect();
+    Ok(Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Action": actions, "Principal": { "Service": services } }] })))
+}
+
+/// Names of AWS's own policies become ARNs.
+fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    let whole = |text: String| match text.starts_with("arn:") || text.contains("${") {
+        true => text,
+        false => format!("arn:aws:iam::aws:policy/{text}"),
+    };
+    Ok(BTreeSet::<String>::deserialize(deserializer)?.into_iter().map(whole).collect())
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// AWS's own id, `AROA…`, never used twice.
+    pub unique_id: String,
+}
+
+impl Resource for IamRole {
+    const TYPE: &'static str = "iam_role";
+    const SERVICE: Service = Service::Iam;
+    const REPLACE: &'static [&'static str] = &["/name"];
+    const NAME: Option<Naming> = Some(Naming { max: 64, lower: false, prefix: "" });
+    /// Until other services accept a new role.
+    const USUAL: Duration = Duration::from_secs(8);
+    const ACTIONS: Actions = Actions::on("iam:role/{path}*")
+        .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
+        .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
+        .change(&[
+            "iam:AttachRolePolicy",
+            "iam:CreateRole",
+            "iam:DeleteRole",
+            "iam:DeleteRolePermissionsBoundary",
+            "iam:DeleteRolePolicy",
+            "iam:DetachRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            "iam:PutRolePolicy",
+            "iam:TagRole",
+            "iam:UntagRole",
+            "iam:UpdateAssumeRolePolicy",
+            "iam:UpdateRole",
+        ]);
+    type Outputs = Outputs;
+
+    /// A role of a wanted name outside the path is left out: CreateRole refuses it as existing.
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
+        // From two roles on the bulk form is cheaper; it may be refused to narrow permissions.
+        let mut details = if roles.len() > 1 { details(aws).await? } else { BTreeMap::new() };
+        let (detailed, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| details.contains_key(&role.role_name));
+        let mut found = Vec::new();
+        for role in detailed {
+            if let Some(detail) = details.remove(&role.role_name) {
+                found.push(observed(role, detail)?);
+            }
+        }
+        found.extend(each(others, |role| async move { ok_or_not_found(read(aws, &role.role_name).await) }).await?);
+        Ok(found)
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let call = cx.aws.iam.create_role().set_role_name(self.name.clone()).path(format!("/acme/{}/{}/", cx.stack, cx.environment));
+        let call = call.assume_role_policy_document(self.trust.to_json()).max_session_duration(self.max_session_seconds);
+        let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
+        let call = call.set_permissions_boundary(self.permissions_boundary.clone().filter(|arn| !arn.is_empty()));
+        let reply = call.set_tags(Some(tags::iam(cx.tags))).send().await?;
+        reply.role.map(|role| role.role_name).ok_or_else(|| Error::missing("Role"))
+    }
+
+    fn created(&self) -> Self {
+        IamRole { policies: BTreeSet::new(), inline_policies: BTreeMap::new(), ..self.clone() }
+    }
+
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
+        let iam = &cx.aws.iam;
+        if changed.has("/trust") {
+            iam.update_assume_role_policy().role_name(id).policy_document(self.trust.to_json()).send().await?;
+        }
+        // UpdateRole puts a duration it is not given back to an hour.
+        if changed.any(&["/description", "/max_session_seconds"]) {
+            iam.update_role().role_name(id).description(&self.description).max_session_duration(self.max_session_seconds).send().await?;
+        }
+        if changed.has("/permissions_boundary") {
+            match self.permissions_boundary.as_deref().filter(|arn| !arn.is_empty()) {
+                Some(arn) => drop(iam.put_role_permissions_boundary().role_name(id).permissions_boundary(arn).send().await?),
+                None => drop(iam.delete_role_permissions_boundary().role_name(id).send().await?),
+            }
+        }
+        if changed.has("/policies") {
+            for arn in self.policies.difference(&before.policies) {
+                iam.attach_role_policy().role_name(id).policy_arn(arn).send().await?;
+            }
+            for arn in before.policies.difference(&self.policies) {
+                ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
+            }
+        }
+        if changed.has("/inline_policies") {
+            for (name, policy) in self.inline_policies.iter().filter(|(name, policy)| before.inline_policies.get(*name) != Some(policy)) {
+                iam.put_role_policy().role_name(id).policy_name(name).policy_document(policy.to_json()).send().await?;
+            }
+            for name in before.inline_policies.keys().filter(|name| !self.inline_policies.contains_key(*name)) {
+                ok_or_not_found(iam.delete_role_policy().role_name(id).policy_name(name).send().await)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A role goes only without policies: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html>.
+    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
+        let iam = &cx.aws.iam;
+        for arn in &live.policies {
+            ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
+        }
+        for name in live.inline_policies.keys() {
+            ok_or_not_found(iam.delete_role_policy().role_name(id).policy_name(name).send().await)?;
+        }
+        iam.delete_role().role_name(id).send().await?;
+        Ok(())
+    }
+
+    async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
+        if !change.set.is_empty() {
+            aws.iam.tag_role().role_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
+        }
+        if !change.remove.is_empty() {
+            aws.iam.untag_role().role_name(change.id).set_tag_keys(Some(change.remove.clone())).send().await?;
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !(3600..=43200).contains(&self.max_session_seconds) {
+            problems.push(Problem::new("/max_session_seconds", "a session lasts at most 3600 to 43200 seconds (12 hours)"));
+        }
+        if self.trust.value().get("Statement").is_none() {
+            let problem = Problem::new("/trust", "this says nobody who may assume the role");
+            problems.push(problem.help("write a policy document with `Statement`, or `{services: [ec2.amazonaws.com]}`"));
+        }
+        problems
+    }
+}
+
+/// One role. ListRoles leaves tags and boundary out, and the tagging API knows no roles, so GetRole is needed for each.
+async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
+    let role = async { aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing("Role")) };
+    let attached = async {
+        let attached: Vec<_> = aws.iam.list_attached_role_policies().role_name(name).into_paginator().items().send().try_collect().await?;
+        Ok::<_, Error>(attached.into_iter().filter_map(|policy| policy.policy_arn).collect())
+    };
+    let inline = async {
+        let mut inline = BTreeMap::new();
+        let mut names = aws.iam.list_role_policies().role_name(name).into_paginator().items().send();
+        while let Some(policy) = names.try_next().await? {
+            let reply = aws.iam.get_role_policy().role_name(name).policy_name(&policy).send().await?;
+            inline.insert(policy, Policy::parse(&reply.policy_document)?);
+        }
+        Ok::<_, Error>(inline)
+    };
+    let (role, policies, inline_policies) = tokio::try_join!(role, attached, inline)?;
+    Ok(Observed {
+        id: role.role_name.clone(),
+        tags: tags::from_iam(role.tags()),
+        phase: Phase::Ready,
+        spec: IamRole {
+            name: Some(role.role_name),
+            trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
+            policies,
+            inline_policies,
+            description: role.description.unwrap_or_default(),
+            max_session_seconds: role.max_session_duration.unwrap_or_else(hour),
+            permissions_boundary: Some(role.permissions_boundary.and_then(|b| b.permissions_boundary_arn).unwrap_or_default()),
+        },
+        outputs: Outputs { arn: role.arn, unique_id: role.role_id },
+    })
+}
+
+/// Policies and tags of every role of the account, by name; nothing when the caller may not ask.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>
+async fn details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
+    let call = aws.iam.get_account_authorization_details().filter(EntityType::Role).max_items(1000);
+    let mut pages = call.into_paginator().send();
+    let mut details = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        match page.map_err(Error::from) {
+            Ok(page) => {
+                let roles = page.role_detail_list.unwrap_or_default().into_iter();
+                details.extend(roles.filter_map(|role| Some((role.role_name.clone()?, role))));
+            }
+            Err(error) if error.sort == Sort::Denied => return Ok(BTreeMap::new()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(details)
+}
+
+/// A role from ListRoles, which has description and duration, and from the bulk read, which has all else.
+fn observed(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>> {
+    let mut inline_policies = BTreeMap::new();
+    for policy in detail.role_policy_list.unwrap_or_default() {
+        if let (Some(name), Some(document)) = (policy.policy_name, policy.policy_document) {
+            inline_policies.insert(name, Policy::parse(&document)?);
+        }
+    }
+    let boundary = detail.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn);
+    Ok(Observed {
+        id: role.role_name.clone(),
+        tags: tags::from_iam(detail.tags.as_deref().unwrap_or_default()),
+        phase: Phase::Ready,
+        spec: IamRole {
+            name: Some(role.role_name),
+            trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
+            policies: detail.attached_managed_policies.into_iter().flatten().filter_map(|policy| policy.policy_arn).collect(),
+            inline_policies,
+            description: role.description.unwrap_or_default(),
+            max_session_seconds: role.max_session_duration.unwrap_or_else(hour),
+            permissions_boundary: Some(boundary.unwrap_or_default()),
+        },
+        outputs: Outputs { arn: role.arn, unique_id: role.role_id },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_forms_become_canonical() -> serde_json::Result<()> {
+        let role: IamRole = serde_json::from_value(json!({
+            "trust": { "services": ["ec2.amazonaws.com"] },
+            "policies": ["service-role/AmazonEBSCSIDriverPolicy", "arn:aws:iam::1:policy/x", "${iam_policy.logs.arn}"],
+        }))?;
+        let expected = json!({
+            "Version": "2012-10-17",
+            "Statement": [{ "Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": { "Service": ["ec2.amazonaws.com"] } }],
+        });
+        assert_eq!(role.trust.value(), &expected);
+        let policies =
+            ["${iam_policy.logs.arn}", "arn:aws:iam::1:policy/x", "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy"];
+        assert!(role.policies.iter().eq(policies));
+        Ok(())
+    }
+}

@@ -1,0 +1,38 @@
+//! The certificates of a listener besides the default one.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_elasticloadbalancingv2::types::{Certificate as SdkCertificate, ProtocolEnum};
+
+use crate::{
+    aws::{Aws, types::certificate::Certificate},
+    core::{ArnRef, Result},
+};
+
+/// Reads them where there can be any. The default one is listed, too: once more if it is among them.
+pub(super) async fn read_all(aws: &Aws, listener: &str, protocol: Option<&ProtocolEnum>) -> Result<BTreeSet<ArnRef<Certificate>>> {
+    if !matches!(protocol, Some(ProtocolEnum::Https | ProtocolEnum::Tls)) {
+        return Ok(BTreeSet::new());
+    }
+    let pages = aws.elbv2.describe_listener_certificates().listener_arn(listener).into_paginator();
+    let all: Vec<SdkCertificate> = pages.items().send().try_collect().await?;
+    let further = all.into_iter().filter(|certificate| certificate.is_default != Some(true));
+    Ok(further.filter_map(|certificate| certificate.certificate_arn).map(ArnRef::to).collect())
+}
+
+/// Brings them from `before` to `after`, one a call. New ones come first, so that a name which both have is served throughout.
+pub(super) async fn update(
+    aws: &Aws,
+    listener: &str,
+    before: &BTreeSet<ArnRef<Certificate>>,
+    after: &BTreeSet<ArnRef<Certificate>>,
+) -> Result<()> {
+    let one = |certificate: &ArnRef<Certificate>| SdkCertificate::builder().certificate_arn(certificate.get()).build();
+    for added in after.difference(before) {
+        aws.elbv2.add_listener_certificates().listener_arn(listener).certificates(one(added)).send().await?;
+    }
+    for removed in before.difference(after) {
+        aws.elbv2.remove_listener_certificates().listener_arn(listener).certificates(one(removed)).send().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Subnets of a network load balancer with the addresses it has there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv6Addr,
+};
+
+use aws_sdk_elasticloadbalancingv2::types::{AvailabilityZone, SubnetMapping as SdkMapping};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{AddressType, LoadBalancer, LoadBalancerType};
+use crate::{
+    aws::types::{elastic_ip::ElasticIp, subnet::Subnet},
+    core::{Problem, Ref},
+};
+
+/// A subnet of a network load balancer, and the addresses it has there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SubnetMapping {
+    /// The subnet, one per availability zone.
+    pub subnet: Ref<Subnet>,
+    /// Public address of a load balancer that is not internal. Default: one that AWS draws. Changing it replaces the
+    /// load balancer.
+    #[serde(default)]
+    pub elastic_ip: Option<Ref<ElasticIp>>,
+    /// Private IPv4 address of an internal load balancer, one of the subnet's. Default: one that AWS draws. Changing it
+    /// replaces the load balancer.
+    #[serde(default)]
+    pub private_ip: Option<String>,
+    /// IPv6 address of a dual-stack load balancer, one of the subnet's. Default: one that AWS draws. Changing it replaces
+    /// the load balancer.
+    #[serde(default)]
+    pub ipv6_address: Option<Ipv6Addr>,
+}
+
+impl SubnetMapping {
+    /// A subnet where AWS draws the addresses.
+    pub(super) fn plain(subnet: Ref<Subnet>) -> SubnetMapping {
+        SubnetMapping { subnet, elastic_ip: None, private_ip: None, ipv6_address: None }
+    }
+
+    /// Of a zone that tells addresses: those AWS draws itself it mostly leaves out.
+    pub(super) fn read(zone: AvailabilityZone) -> Option<SubnetMapping> {
+        let mut mapping = SubnetMapping::plain(Ref::to(zone.subnet_id?));
+        for address in zone.load_balancer_addresses.unwrap_or_default() {
+            mapping.elastic_ip = mapping.elastic_ip.or(address.allocation_id.map(Ref::to));
+            mapping.private_ip = mapping.private_ip.or(address.private_ipv4_address);
+            mapping.ipv6_address = mapping.ipv6_address.or(address.ipv6_address.and_then(|address| address.parse().ok()));
+        }
+        Some(mapping)
+    }
+
+    pub(super) fn to_sdk(&self) -> SdkMapping {
+        SdkMapping::builder()
+            .subnet_id(self.subnet.get())
+            .set_allocation_id(self.elastic_ip.as_ref().map(|address| address.get().to_owned()))
+            .set_private_ipv4_address(self.private_ip.clone())
+            .set_ipv6_address(self.ipv6_address.map(|address| address.to_string()))
+            .build()
+    }
+
+    /// Whether an address is asked for.
+    pub(super) fn is_fixed(&self) -> bool {
+        self.elastic_ip.is_some() || self.private_ip.is_some() || self.ipv6_address.is_some()
+    }
+
+    /// Whether an address is asked for that the other has not.
+    fn differs(&self, live: &SubnetMapping) -> bool {
+        fn other<T: PartialEq>(wanted: &Option<T>, live: &Option<T>) -> bool {
+            wanted.is_some() && wanted != live
+        }
+        other(&self.elastic_ip, &live.elastic_ip)
+            || other(&self.private_ip, &live.private_ip)
+            || other(&self.ipv6_address, &live.ipv6_address)
+    }
+
+    /// Whether both can't have what they ask for.
+    fn clashes(&self, live: &SubnetMapping) -> bool {
+        fn same<T: PartialEq>(wanted: &Option<T>, live: &Option<T>) -> bool {
+            wanted.is_some() && wanted == live
+        }
+        same(&self.elastic_ip, &live.elastic_ip)
+            || self.subnet == live.subnet && (same(&self.private_ip, &live.private_ip) || same(&self.ipv6_address, &live.ipv6_address))
+    }
+}
+
+/// Whether the subnets of a load balancer, and its addresses there, can't become those of `wanted`. AWS adds subnets; it removes them from a network
+/// load balancer, too, but neither changes an address where it stands, nor takes another subnet of the same zone in the same step.
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/availability-zones.html>
+pub(super) fn stands(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
+    let (new, old) = (wanted.mappings(), live.mappings());
+    let [new_subnets, old_subnets] = [&new, &old].map(|mappings| mappings.iter().map(|mapping| &mapping.subnet).collect::<BTreeSet<_>>());
+    let removes = !old_subnets.is_subset(&new_subnets);
+    match live.kind {
+        LoadBalancerType::Application => false,
+        LoadBalancerType::Gateway => removes,
+        LoadBalancerType::Network => {
+            let old: BTreeMap<_, _> = old.iter().map(|mapping| (&mapping.subnet, mapping)).collect();
+            let readdressed = new.iter().any(|mapping| old.get(&mapping.subnet).is_some_and(|old| mapping.differs(old)));
+            readdressed || removes && !new_subnets.is_subset(&old_subnets)
+        }
+    }
+}
+
+/// Whether two load balancers ask for the same address.
+pub(super) fn clash(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
+    let live = live.mappings();
+    wanted.mappings().iter().any(|mapping| live.iter().any(|live| mapping.clashes(live)))
+}
+
+/// What is wrong with the subnets of a load balancer.
+pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let Some(mappings) = &balancer.subnet_mappings else { return problems };
+    if !balancer.subnets.is_empty() {
+        let problem = Problem::new("/subnet_mappings", "a load balancer has `subnets` or `subnet_mappings`, not both");
+        problems.push(problem.help("name each subnet in `subnet_mappings`, with or without an address"));
+    }
+    if balancer.kind != LoadBalancerType::Network {
+        let problem = Problem::new("/subnet_mappings", "only a network load balancer has addresses that are chosen");
+        problems.push(problem.help("list the subnets in `subnets`, or set `type: network`"));
+    }
+    let mut subnets = BTreeSet::new();
+    for (at, mapping) in mappings.iter().enumerate() {
+        let mut wrong = |field: &str, message: &str, help: &str| {
+            problems.push(Problem::new(format!("/subnet_mappings/{at}/{field}"), message).help(help));
+        };
+        if !subnets.insert(&mapping.subnet) {
+            wrong("subnet", "this subnet is there twice", "give each subnet one mapping, with all its addresses");
+        }
+        if balancer.internal && mapping.elastic_ip.is_some() {
+            wrong("elastic_ip", "an internal load balancer has no public addresses", "give it a `private_ip`, or set `internal: false`");
+        }
+        if !balancer.internal && mapping.private_ip.is_some() {
+            wrong("private_ip", "only an internal load balancer has a private address of one's choice", "set `internal: true`");
+        }
+        if mapping.ipv6_address.is_some() && balancer.ip_address_type == AddressType::Ipv4 {
+            wrong("ipv6_address", "a load balancer of the kind `ipv4` has no IPv6 address", "set `ip_address_type: dualstack`");
+        }
+    }
+    problems
+}

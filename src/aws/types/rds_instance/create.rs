@@ -1,0 +1,129 @@
+//! How a database is made: empty, or from a snapshot.
+
+use aws_sdk_rds::types::DbSnapshot;
+
+use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
+use crate::{
+    aws::{Aws, tags, text},
+    core::{Cx, Error, Resource, Result, Sort, ids},
+};
+
+impl RdsInstance {
+    /// Makes an empty one.
+    pub(super) async fn make(&self, cx: &Cx<'_>) -> Result<String> {
+        let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
+        let call = cx.aws.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(cx.tags)));
+        let call = call.engine(text(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
+        let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
+        let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
+        let call = call.multi_az(self.multi_az).set_db_name(self.database_name.clone()).set_port(self.port);
+        let call = call.master_username(self.username.as_deref().unwrap_or(default_user)).manage_master_user_password(true);
+        let call = call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()));
+        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(ids(&self.security_groups)));
+        let call = call.set_db_parameter_group_name(self.parameter_group.as_ref().map(|group| group.get().to_owned()));
+        let call = call.storage_encrypted(self.encrypted).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
+        let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
+        let call = call.set_preferred_maintenance_window(self.maintenance_window.clone()).publicly_accessible(self.publicly_accessible);
+        let call = call.deletion_protection(self.deletion_protection).enable_performance_insights(self.performance_insights);
+        let call = call.set_performance_insights_retention_period(self.insights_retention());
+        let call = call.monitoring_interval(self.monitoring_interval_seconds);
+        let call = call.set_monitoring_role_arn(self.monitoring_role.as_ref().map(|role| role.get().to_owned()));
+        let call = call.set_enable_cloudwatch_logs_exports(self.logs());
+        let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
+        let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
+        let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
+        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
+    }
+
+    /// Makes one from a snapshot. What this call does not take (version, largest storage, maintenance window, insights, monitoring, and
+    /// for these engines who keeps the password) RDS takes only of a database that is available, which is when reading shows it missing.
+    pub(super) async fn restore(&self, cx: &Cx<'_>, name: &str) -> Result<String> {
+        let snapshot = find(cx.aws, name).await?;
+        if let Some(wrong) = self.contradicts(&snapshot) {
+            return Err(Error::new(Sort::Refused, "SnapshotDiffers", wrong));
+        }
+        let call = cx.aws.rds.restore_db_instance_from_db_snapshot().db_snapshot_identifier(name);
+        let call = call.set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(cx.tags)));
+        let call = call.engine(text(&self.engine)).db_instance_class(&self.class);
+        // Storage that grew by itself keeps its size.
+        let size = snapshot.allocated_storage().unwrap_or_default();
+        let call = call.allocated_storage(self.storage_gib.max(size)).storage_type(&self.storage_type);
+        // The snapshot's performance is what is not named, and too little for storage that grows beyond the threshold.
+        let kept = snapshot.storage_type() == Some(&self.storage_type) && takes_iops(&self.storage_type, size);
+        let least = self.storage_type == "gp3" && self.takes_iops() && !kept;
+        let call = call.set_iops(self.iops.or(least.then_some(GP3_IOPS)));
+        let call = call.set_storage_throughput(self.throughput_mibps.or(least.then_some(GP3_MIBPS)));
+        let call = call.multi_az(self.multi_az).set_port(self.port).publicly_accessible(self.publicly_accessible);
+        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(ids(&self.security_groups)));
+        // The group of another major version comes with the upgrade.
+        let fits = self.engine.same_major(&self.version, snapshot.engine_version().unwrap_or_default());
+        let group = self.parameter_group.as_ref().filter(|_| fits);
+        let call = call.set_db_parameter_group_name(group.map(|group| group.get().to_owned()));
+        let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
+        let call = call.deletion_protection(self.deletion_protection).set_enable_cloudwatch_logs_exports(self.logs());
+        let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
+        let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
+        let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
+        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
+    }
+
+    /// What can't come of this snapshot, before minutes are spent on finding out.
+    fn contradicts(&self, snapshot: &DbSnapshot) -> Option<String> {
+        const COPY: &str = "`aws rds copy-db-snapshot --kms-key-id` makes a copy with another key, to be named here";
+        let key = self.kms_key.as_ref().map(|key| key.get()).filter(|key| key.contains(":key/"));
+        match (snapshot.encrypted(), snapshot.kms_key_id()) {
+            (Some(false), _) if self.encrypted => {
+                return Some(format!("the snapshot is not encrypted: take `encrypted: false`, or encrypt a copy of it; {COPY}"));
+            }
+            (Some(true), _) if !self.encrypted => {
+                return Some("the snapshot is encrypted, and so is what is made from it: take `encrypted: true`".to_owned());
+            }
+            (_, Some(theirs)) if key.is_some_and(|key| key != theirs) => {
+                return Some(format!("the snapshot is encrypted with {theirs}, and so is what is made from it; {COPY}"));
+            }
+            _ => {}
+        }
+        let size = snapshot.allocated_storage().unwrap_or_default();
+        if size > self.storage_gib && !self.grows() {
+            return Some(format!("the snapshot has {size} GiB of storage, which does not shrink: take `storage_gib: {size}`"));
+        }
+        let version = snapshot.engine_version().filter(|_| snapshot.engine() == Some(&text(&self.engine)))?;
+        if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, version) {
+            return None;
+        }
+        let back = Self::ONE_WAY
+            .iter()
+            .any(|way| way.field == "/version" && way.refuses(&version.into(), &self.version.as_str().into()).is_some());
+        if back {
+            return Some(format!("the snapshot is of version {version}, and AWS takes no engine version back"));
+        }
+        let major = !self.engine.same_major(&self.version, version);
+        (major && !self.allow_major_version_upgrade).then(|| {
+            format!("the snapshot is of version {version}: `allow_major_version_upgrade: true` has it upgraded to {}", self.version)
+        })
+    }
+
+    /// The logs to export, if any: an empty list is refused.
+    fn logs(&self) -> Option<Vec<String>> {
+        Some(self.log_exports.iter().cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty())
+    }
+}
+
+/// The snapshot of this name or ARN.
+async fn find(aws: &Aws, name: &str) -> Result<DbSnapshot> {
+    let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name);
+    // RDS finds those it took itself only when told so, and those of other accounts only by their ARN.
+    let own = name.rsplit_once(":snapshot:").map_or(name, |(_, own)| own);
+    let call = match ["rds:", "awsbackup:"].iter().find(|prefix| own.starts_with(**prefix)) {
+        Some(&"rds:") => call.snapshot_type("automated"),
+        Some(_) => call.snapshot_type("awsbackup"),
+        None => call.include_shared(true).include_public(true),
+    };
+    let found = call.send().await.map_err(Error::from).map_err(|error| match error.sort {
+        // It was there before this run, or it won't come.
+        Sort::Gone => Error { sort: Sort::Refused, ..error },
+        _ => error,
+    })?;
+    let found = found.db_snapshots.unwrap_or_default().into_iter().next();
+    found.ok_or_else(|| Error::new(Sort::Refused, "DBSnapshotNotFound", format!("there is no snapshot `{name}`")))
+}

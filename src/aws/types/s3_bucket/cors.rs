@@ -1,0 +1,49 @@
+//! Which web pages may use a bucket.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_s3::types as s3;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::set;
+use crate::core::Result;
+
+/// Web pages that may use the bucket from a browser.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorsRule {
+    /// Where the pages come from, such as `https://shop.example.com`.
+    pub allowed_origins: BTreeSet<String>,
+    /// `GET`, `HEAD`, `PUT`, `POST`, `DELETE`.
+    pub allowed_methods: BTreeSet<String>,
+    /// Headers that requests may have. Default: none.
+    #[serde(default)]
+    pub allowed_headers: BTreeSet<String>,
+    /// Headers of answers that pages may see. Default: none.
+    #[serde(default)]
+    pub expose_headers: BTreeSet<String>,
+    /// Seconds for which browsers remember this. Default: 0.
+    #[serde(default)]
+    pub max_age_seconds: i32,
+}
+
+impl CorsRule {
+    pub(super) fn to_sdk(&self) -> Result<s3::CorsRule> {
+        let list = |set: &BTreeSet<String>| Some(set.iter().cloned().collect::<Vec<_>>()).filter(|list| !list.is_empty());
+        let rule =
+            s3::CorsRule::builder().set_allowed_origins(list(&self.allowed_origins)).set_allowed_methods(list(&self.allowed_methods));
+        let rule = rule.set_allowed_headers(list(&self.allowed_headers)).set_expose_headers(list(&self.expose_headers));
+        Ok(rule.set_max_age_seconds(set(self.max_age_seconds)).build()?)
+    }
+    pub(super) fn read(rule: &s3::CorsRule) -> CorsRule {
+        let set = |list: &[String]| list.iter().cloned().collect();
+        CorsRule {
+            allowed_origins: set(rule.allowed_origins()),
+            allowed_methods: set(rule.allowed_methods()),
+            allowed_headers: set(rule.allowed_headers()),
+            expose_headers: set(rule.expose_headers()),
+            max_age_seconds: rule.max_age_seconds.unwrap_or_default(),
+        }
+    }
+}

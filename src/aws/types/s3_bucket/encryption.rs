@@ -1,0 +1,86 @@
+//! How a bucket encrypts.
+
+use aws_sdk_s3::types::{ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    aws::{text, types::kms_key::KmsKey, word},
+    core::{ArnRef, Problem, Result},
+};
+
+/// How new objects are encrypted.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Encryption {
+    /// Default: `aws:kms` with a `kms_key`, else AES256.
+    #[serde(default)]
+    pub algorithm: Option<Algorithm>,
+    /// The key. Default: `aws/s3`, for `aws:kms`.
+    #[serde(default)]
+    pub kms_key: Option<ArnRef<KmsKey>>,
+    /// Asks KMS once for many objects, which costs less. Default: true; without meaning for AES256.
+    #[serde(default = "super::yes")]
+    pub bucket_key: bool,
+}
+
+impl Default for Encryption {
+    fn default() -> Encryption {
+        Encryption { algorithm: Some(Algorithm::Aes256), kms_key: None, bucket_key: true }
+    }
+}
+
+/// How objects are encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Algorithm {
+    /// A key that S3 keeps.
+    #[serde(rename = "AES256")]
+    Aes256,
+    /// A key in KMS.
+    #[serde(rename = "aws:kms")]
+    Kms,
+    /// A key in KMS, two layers.
+    #[serde(rename = "aws:kms:dsse")]
+    KmsDsse,
+}
+
+impl Encryption {
+    pub(super) fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.algorithm == Some(Algorithm::Aes256) && self.kms_key.is_some() {
+            problems.push(Problem::new("/encryption/algorithm", "a `kms_key` needs `algorithm: aws:kms`").help("leave `algorithm` out"));
+        }
+        if self.algorithm == Some(Algorithm::KmsDsse) && self.bucket_key {
+            problems.push(Problem::new("/encryption/bucket_key", "`aws:kms:dsse` has no bucket key").help("write `bucket_key: false`"));
+        }
+        problems
+    }
+    /// Without a key in KMS a bucket key means nothing.
+    pub(super) fn align(&self, live: &mut Encryption) {
+        if self.algorithm() == Algorithm::Aes256 && live.algorithm() == Algorithm::Aes256 {
+            live.bucket_key = self.bucket_key;
+        }
+    }
+    /// The algorithm, with what a key implies.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm.unwrap_or(if self.kms_key.is_some() { Algorithm::Kms } else { Algorithm::Aes256 })
+    }
+    pub(super) fn to_sdk(&self) -> Result<ServerSideEncryptionConfiguration> {
+        let algorithm = self.algorithm();
+        let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::from(text(&algorithm).as_str()));
+        let default = default.set_kms_master_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned())).build()?;
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default);
+        let rule = rule.bucket_key_enabled(self.bucket_key && algorithm == Algorithm::Kms).build();
+        Ok(ServerSideEncryptionConfiguration::builder().rules(rule).build()?)
+    }
+    pub(super) fn read(rules: &[ServerSideEncryptionRule]) -> Encryption {
+        let Some((rule, default)) = rules.iter().find_map(|rule| Some((rule, rule.apply_server_side_encryption_by_default()?))) else {
+            return Encryption::default();
+        };
+        Encryption {
+            algorithm: word(default.sse_algorithm.as_str()).ok(),
+            kms_key: default.kms_master_key_id.clone().filter(|key| !key.is_empty()).map(ArnRef::to),
+            bucket_key: rule.bucket_key_enabled.unwrap_or_default(),
+        }
+    }
+}

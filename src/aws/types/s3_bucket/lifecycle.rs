@@ -1,0 +1,161 @@
+//! What becomes of a bucket's objects with time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_s3::types::{self as s3, ExpirationStatus};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::set;
+use crate::{
+    aws::tags,
+    core::{Problem, Result},
+};
+
+/// What becomes of objects with time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LifecycleRule {
+    /// Default: true.
+    #[serde(default = "super::yes")]
+    pub enabled: bool,
+    /// Objects whose names begin so. Default: all.
+    #[serde(default)]
+    pub prefix: String,
+    /// Objects with all these tags. Default: all.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Objects of more bytes. Default: 0.
+    #[serde(default)]
+    pub larger_than_bytes: i64,
+    /// Objects of less bytes; 0 for any. Default: 0.
+    #[serde(default)]
+    pub smaller_than_bytes: i64,
+    /// Days after which objects expire; 0 for never. Default: 0.
+    #[serde(default)]
+    pub expire_days: i32,
+    /// Removes delete markers that hide nothing. Default: false.
+    #[serde(default)]
+    pub expire_delete_markers: bool,
+    /// Days after which old versions are deleted; 0 for never. Default: 0.
+    #[serde(default)]
+    pub noncurrent_expire_days: i32,
+    /// Old versions kept beyond that age, the newest. Default: 0.
+    #[serde(default)]
+    pub noncurrent_keep: i32,
+    /// Days after which unfinished uploads are given up; 0 for never. Default: 0.
+    #[serde(default)]
+    pub abort_multipart_days: i32,
+    /// Moves objects to other storage. Default: never.
+    #[serde(default)]
+    pub transitions: BTreeSet<Transition>,
+    /// Moves old versions to other storage. Default: never.
+    #[serde(default)]
+    pub noncurrent_transitions: BTreeSet<Transition>,
+}
+
+/// A move to other storage.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transition {
+    /// Age in days.
+    pub days: i32,
+    /// `STANDARD_IA`, `ONEZONE_IA`, `INTELLIGENT_TIERING`, `GLACIER_IR`, `GLACIER` or `DEEP_ARCHIVE`.
+    pub storage_class: String,
+}
+
+impl LifecycleRule {
+    /// What is wrong with the rule of this name.
+    pub(super) fn check(&self, id: &str) -> Option<Problem> {
+        let at = format!("/lifecycle_rules/{}", id.replace('~', "~0").replace('/', "~1"));
+        if !self.acts() {
+            Some(Problem::new(at, "the rule does nothing").help("add `expire_days` or another action"))
+        } else if self.expire_delete_markers && self.expire_days > 0 {
+            let problem = Problem::new(format!("{at}/expire_delete_markers"), "S3 takes either this or `expire_days`");
+            Some(problem.help("`expire_days` removes such markers by itself"))
+        } else if self.noncurrent_keep > 0 && self.noncurrent_expire_days == 0 {
+            Some(Problem::new(format!("{at}/noncurrent_keep"), "needs `noncurrent_expire_days`"))
+        } else {
+            None
+        }
+    }
+    /// S3 refuses a rule without an action.
+    fn acts(&self) -> bool {
+        [self.expire_days, self.noncurrent_expire_days, self.abort_multipart_days].iter().any(|days| *days > 0)
+            || self.expire_delete_markers
+            || !self.transitions.is_empty()
+            || !self.noncurrent_transitions.is_empty()
+    }
+    /// A filter holds one condition; several go into its `And`.
+    fn filter(&self) -> s3::LifecycleRuleFilter {
+        let (larger, smaller) = (set(self.larger_than_bytes), set(self.smaller_than_bytes));
+        let conditions = usize::from(!self.prefix.is_empty()) + self.tags.len() + larger.iter().len() + smaller.iter().len();
+        let filter = s3::LifecycleRuleFilter::builder();
+        let tags = tags::s3(&self.tags);
+        if conditions < 2 {
+            let filter = filter.set_object_size_greater_than(larger).set_object_size_less_than(smaller);
+            return match tags.into_iter().next() {
+                Some(tag) => filter.tag(tag).build(),
+                None => filter.set_prefix((larger.is_none() && smaller.is_none()).then(|| self.prefix.clone())).build(),
+            };
+        }
+        let and = s3::LifecycleRuleAndOperator::builder().set_prefix(Some(self.prefix.clone()).filter(|prefix| !prefix.is_empty()));
+        let and = and.set_object_size_greater_than(larger).set_object_size_less_than(smaller);
+        filter.and(and.set_tags(Some(tags).filter(|tags| !tags.is_empty())).build()).build()
+    }
+    pub(super) fn to_sdk(&self, id: &str) -> Result<s3::LifecycleRule> {
+        let status = if self.enabled { ExpirationStatus::Enabled } else { ExpirationStatus::Disabled };
+        let mut rule = s3::LifecycleRule::builder().id(id).status(status).filter(self.filter());
+        if self.expire_days > 0 || self.expire_delete_markers {
+            let expiration = s3::LifecycleExpiration::builder().set_days(set(self.expire_days));
+            rule = rule.expiration(expiration.set_expired_object_delete_marker(self.expire_delete_markers.then_some(true)).build());
+        }
+        if self.noncurrent_expire_days > 0 {
+            let expiration = s3::NoncurrentVersionExpiration::builder().noncurrent_days(self.noncurrent_expire_days);
+            rule = rule.noncurrent_version_expiration(expiration.set_newer_noncurrent_versions(set(self.noncurrent_keep)).build());
+        }
+        if self.abort_multipart_days > 0 {
+            let abort = s3::AbortIncompleteMultipartUpload::builder().days_after_initiation(self.abort_multipart_days).build();
+            rule = rule.abort_incomplete_multipart_upload(abort);
+        }
+        for Transition { days, storage_class } in &self.transitions {
+            rule = rule.transitions(s3::Transition::builder().days(*days).storage_class(storage_class.as_str().into()).build());
+        }
+        for Transition { days, storage_class } in &self.noncurrent_transitions {
+            let transition = s3::NoncurrentVersionTransition::builder().noncurrent_days(*days);
+            rule = rule.noncurrent_version_transitions(transition.storage_class(storage_class.as_str().into()).build());
+        }
+        Ok(rule.build()?)
+    }
+    pub(super) fn read(rule: &s3::LifecycleRule) -> LifecycleRule {
+        let (filter, and) = (rule.filter(), rule.filter().and_then(|filter| filter.and()));
+        // Rules of before 2016 have their prefix outside the filter.
+        #[allow(deprecated)]
+        let prefix = filter.and_then(|f| f.prefix()).or(and.and_then(|and| and.prefix())).or(rule.prefix());
+        let tags = filter.and_then(|f| f.tag()).map(std::slice::from_ref).or(and.map(|and| and.tags())).unwrap_or_default();
+        let sizes = |of: fn(&s3::LifecycleRuleFilter) -> Option<i64>, both: fn(&s3::LifecycleRuleAndOperator) -> Option<i64>| {
+            filter.and_then(of).or(and.and_then(both)).unwrap_or_default()
+        };
+        let noncurrent = rule.noncurrent_version_expiration();
+        let moves = rule.transitions().iter().map(|t| (t.days(), t.storage_class()));
+        let noncurrent_moves = rule.noncurrent_version_transitions().iter().map(|t| (t.noncurrent_days(), t.storage_class()));
+        let transition = |(days, class): (Option<i32>, Option<&s3::TransitionStorageClass>)| Transition {
+            days: days.unwrap_or_default(),
+            storage_class: class.map(|class| class.as_str().to_owned()).unwrap_or_default(),
+        };
+        LifecycleRule {
+            enabled: rule.status == ExpirationStatus::Enabled,
+            prefix: prefix.unwrap_or_default().to_owned(),
+            tags: tags::from_s3(tags),
+            larger_than_bytes: sizes(|f| f.object_size_greater_than, |a| a.object_size_greater_than),
+            smaller_than_bytes: sizes(|f| f.object_size_less_than, |a| a.object_size_less_than),
+            expire_days: rule.expiration().and_then(|e| e.days()).unwrap_or_default(),
+            expire_delete_markers: rule.expiration().and_then(|e| e.expired_object_delete_marker()).unwrap_or_default(),
+            noncurrent_expire_days: noncurrent.and_then(|e| e.noncurrent_days()).unwrap_or_default(),
+            noncurrent_keep: noncurrent.and_then(|e| e.newer_noncurrent_versions()).unwrap_or_default(),
+            abort_multipart_days: rule.abort_incomplete_multipart_upload().and_then(|a| a.days_after_initiation()).unwrap_or_default(),
+            transitions: moves.map(transition).collect(),
+            noncurrent_transitions: noncurrent_moves.map(transition).collect(),
+        }
+    }
+}

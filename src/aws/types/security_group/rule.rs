@@ -1,0 +1,276 @@
+//! Rules of a firewall: as written, in canonical form, and as EC2's permissions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, UserIdGroupPair};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::SecurityGroup;
+use crate::core::{Cidr, Problem, Ref};
+
+/// A rule in canonical form: one source. Ordered and compared as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Rule {
+    pub(crate) protocol: String,
+    pub(crate) from_port: Option<i32>,
+    pub(crate) to_port: Option<i32>,
+    pub(crate) cidr: Option<Cidr>,
+    pub(crate) security_group: Option<Ref<SecurityGroup>>,
+    #[serde(rename = "self")]
+    pub(crate) itself: bool,
+    pub(crate) prefix_list: Option<String>,
+    pub(crate) description: String,
+}
+
+/// A rule as it may be written; several sources stand for several rules. For `egress`, read "destination" for "source".
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenRule {
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or a protocol number. Default: tcp.
+    #[serde(default)]
+    protocol: Option<Protocol>,
+    /// The only port; short for equal `from_port` and `to_port`.
+    #[serde(default)]
+    port: Option<i32>,
+    /// First port; for ICMP the type, -1 for all (the default there).
+    #[serde(default)]
+    from_port: Option<i32>,
+    /// Last port; for ICMP the code, -1 for all (the default there).
+    #[serde(default)]
+    to_port: Option<i32>,
+    /// Source: an IPv4 or IPv6 range.
+    #[serde(default)]
+    cidr: Option<Cidr>,
+    /// Sources: several ranges.
+    #[serde(default)]
+    cidrs: Vec<Cidr>,
+    /// Source: what is in another group.
+    #[serde(default)]
+    security_group: Option<Ref<SecurityGroup>>,
+    /// Sources: what is in several other groups.
+    #[serde(default)]
+    security_groups: Vec<Ref<SecurityGroup>>,
+    /// Source: what is in this group itself. Default: false.
+    #[serde(default, rename = "self")]
+    itself: bool,
+    /// Source: a prefix list (`pl-…`).
+    #[serde(default)]
+    prefix_list: Option<String>,
+    /// Sources: several prefix lists.
+    #[serde(default)]
+    prefix_lists: Vec<String>,
+    /// What it is for. Default: empty.
+    #[serde(default)]
+    description: Option<String>,
+}
+
+/// A protocol's name or number.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Protocol {
+    /// Its number.
+    Number(i32),
+    /// Its name.
+    Name(String),
+}
+
+/// The rules that one written rule stands for.
+#[derive(Deserialize)]
+#[serde(try_from = "WrittenRule")]
+struct Split(Vec<Rule>);
+
+impl TryFrom<WrittenRule> for Split {
+    type Error = String;
+    fn try_from(written: WrittenRule) -> Result<Split, String> {
+        let protocol = canonical_protocol(&match written.protocol {
+            None => "tcp".to_owned(),
+            Some(Protocol::Number(number)) => number.to_string(),
+            Some(Protocol::Name(name)) => name,
+        });
+        if written.port.is_some() && (written.from_port.is_some() || written.to_port.is_some()) {
+            return Err("write either `port`, or `from_port` and `to_port`".into());
+        }
+        let ports = (written.from_port.or(written.port), written.to_port.or(written.port));
+        let (from_port, to_port) = match (protocol.as_str(), ports) {
+            ("tcp" | "udp", (Some(from), Some(to))) => (Some(from), Some(to)),
+            ("tcp" | "udp", _) => {
+                return Err(format!("a rule for {protocol} needs `port`, or `from_port` and `to_port` (0 and 65535 for all)"));
+            }
+            ("icmp" | "icmpv6", (from, to)) => (from.or(Some(-1)), to.or(Some(-1))),
+            // AWS takes no notice of ports with other protocols.
+            (_, (None | Some(-1), None | Some(-1)) | (Some(0), Some(0 | 65535))) => (None, None),
+            _ => return Err(format!("the protocol `{protocol}` has no ports")),
+        };
+        let description = written.description.unwrap_or_default();
+        let rule = Rule { protocol, from_port, to_port, description, ..Rule::default() };
+        let mut split = Vec::new();
+        split.extend(written.cidr.into_iter().chain(written.cidrs).map(|cidr| Rule { cidr: Some(cidr), ..rule.clone() }));
+        let groups = written.security_group.into_iter().chain(written.security_groups);
+        split.extend(groups.map(|group| Rule { security_group: Some(group), ..rule.clone() }));
+        let lists = written.prefix_list.into_iter().chain(written.prefix_lists);
+        split.extend(lists.map(|list| Rule { prefix_list: Some(list), ..rule.clone() }));
+        split.extend(written.itself.then_some(Rule { itself: true, ..rule }));
+        if split.is_empty() {
+            return Err("a rule needs at least one of `cidr`, `cidrs`, `security_group`, `security_groups`, `prefix_list`, `self`".into());
+        }
+        Ok(Split(split))
+    }
+}
+
+pub(super) fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Rule>, D::Error> {
+    Ok(Vec::<Split>::deserialize(deserializer)?.into_iter().flat_map(|split| split.0).collect())
+}
+
+fn canonical_protocol(text: &str) -> String {
+    match text.to_lowercase().as_str() {
+        "-1" | "all" => "all",
+        "1" | "icmp" => "icmp",
+        "6" | "tcp" => "tcp",
+        "17" | "udp" => "udp",
+        "58" | "icmpv6" => "icmpv6",
+        _ => text,
+    }
+    .to_owned()
+}
+
+/// All traffic to or from a range.
+pub(super) fn open(cidr: &str) -> Option<Rule> {
+    Some(Rule { protocol: "all".to_owned(), cidr: Some(cidr.parse().ok()?), ..Rule::default() })
+}
+
+/// A permission holds all sources of one protocol and port range; `id` is the group's own.
+pub(super) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
+    let protocol = canonical_protocol(permission.ip_protocol.as_deref().unwrap_or("-1"));
+    let (from_port, to_port) = match protocol.as_str() {
+        "tcp" | "udp" => (permission.from_port.or(Some(0)), permission.to_port.or(Some(65535))),
+        "icmp" | "icmpv6" => (permission.from_port.or(Some(-1)), permission.to_port.or(Some(-1))),
+        _ => (None, None),
+    };
+    let rule = |description: Option<String>| Rule {
+        protocol: protocol.clone(),
+        from_port,
+        to_port,
+        description: description.unwrap_or_default(),
+        ..Rule::default()
+    };
+    let mut rules = Vec::new();
+    let v4 = permission.ip_ranges.into_iter().flatten().map(|range| (range.cidr_ip, range.description));
+    let v6 = permission.ipv6_ranges.into_iter().flatten().map(|range| (range.cidr_ipv6, range.description));
+    rules.extend(v4.chain(v6).filter_map(|(cidr, text)| Some(Rule { cidr: Some(cidr?.parse().ok()?), ..rule(text) })));
+    for pair in permission.user_id_group_pairs.into_iter().flatten() {
+        let rule = rule(pair.description);
+        rules.extend(pair.group_id.map(|group| match group == id {
+            true => Rule { itself: true, ..rule },
+            false => Rule { security_group: Some(Ref::to(group)), ..rule },
+        }));
+    }
+    let lists = permission.prefix_list_ids.into_iter().flatten();
+    rules.extend(lists.filter_map(|list| Some(Rule { prefix_list: Some(list.prefix_list_id?), ..rule(list.description) })));
+    rules
+}
+
+/// The opposite of [`read`]. Leaving a description out removes it.
+pub(super) fn permission(rule: &Rule, id: &str) -> IpPermission {
+    let protocol = if rule.protocol == "all" { "-1" } else { &rule.protocol };
+    let permission = IpPermission::builder().ip_protocol(protocol).set_from_port(rule.from_port).set_to_port(rule.to_port);
+    let description = Some(rule.description.clone()).filter(|text| !text.is_empty());
+    let group = rule.security_group.as_ref().map(Ref::get).or(rule.itself.then_some(id));
+    match (&rule.cidr, group, &rule.prefix_list) {
+        (Some(cidr), _, _) if cidr.is_v6() => {
+            permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr.to_string()).set_description(description).build())
+        }
+        (Some(cidr), _, _) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr.to_string()).set_description(description).build()),
+        (_, Some(group), _) => {
+            permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(group).set_description(description).build())
+        }
+        (_, _, list) => {
+            permission.prefix_list_ids(PrefixListId::builder().set_prefix_list_id(list.clone()).set_description(description).build())
+        }
+    }
+    .build()
+}
+
+/// What makes a rule the same to AWS: all but its description.
+fn plain(rule: &Rule) -> Rule {
+    Rule { description: String::new(), ..rule.clone() }
+}
+
+pub(super) fn keyed(rules: &BTreeSet<Rule>) -> BTreeMap<Rule, &Rule> {
+    rules.iter().map(|rule| (plain(rule), rule)).collect()
+}
+
+/// What is wrong with the rules of one direction.
+pub(super) fn check(at: &str, rules: &BTreeSet<Rule>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut seen = BTreeSet::new();
+    for rule in rules {
+        problems.extend(check_description(at, &rule.description));
+        if !seen.insert(plain(rule)) {
+            let what = "two rules differ in nothing but their description";
+            problems.push(Problem::new(at, what).help("keep one of them; AWS refuses the second"));
+        }
+        let ports = [rule.from_port, rule.to_port].into_iter().flatten().any(|port| !(0..=65535).contains(&port));
+        let turned = rule.from_port > rule.to_port;
+        if matches!(rule.protocol.as_str(), "tcp" | "udp") && (ports || turned) {
+            problems.push(Problem::new(at, "ports go from 0 to 65535, and `from_port` is not above `to_port`"));
+        }
+        if !matches!(rule.protocol.as_str(), "all" | "tcp" | "udp" | "icmp" | "icmpv6") && rule.protocol.parse::<u8>().is_err() {
+            let what = format!("`{}` is no protocol", rule.protocol);
+            problems.push(Problem::new(at, what).help("write tcp, udp, icmp, icmpv6, all, or a number from 0 to 255"));
+        }
+    }
+    problems
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
+pub(super) fn check_description(at: &str, text: &str) -> Option<Problem> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+    let wrong = text.chars().count() > 255 || !text.chars().all(fine);
+    wrong.then(|| Problem::new(at, "a description has at most 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn group(ingress: serde_json::Value) -> serde_json::Result<SecurityGroup> {
+        serde_json::from_value(json!({ "vpc": "main", "ingress": ingress }))
+    }
+
+    #[test]
+    fn several_sources_are_several_rules_and_the_canonical_form_is_stable() {
+        let short = group(json!([{ "port": 443, "cidrs": ["10.0.0.1/8", "::/0"], "self": true, "security_groups": ["web"] }])).unwrap();
+        assert_eq!(short.ingress.len(), 4);
+        let long = serde_json::to_value(&short).unwrap();
+        let again: SecurityGroup = serde_json::from_value(long.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&again).unwrap(), long);
+        assert!(check("/ingress", &again.ingress).is_empty());
+    }
+
+    #[test]
+    fn what_is_sent_reads_back_the_same() {
+        let spec = group(json!([
+            { "protocol": 6, "from_port": 80, "to_port": 90, "cidr": "10.0.0.0/8", "description": "web" },
+            { "protocol": "icmp", "cidr": "2001:db8::/32" },
+            { "protocol": "-1", "self": true },
+            { "protocol": 47, "prefix_list": "pl-1" },
+            { "protocol": "udp", "port": 53, "security_group": { "id": "sg-2" } },
+        ]))
+        .unwrap();
+        let back: BTreeSet<Rule> = spec.ingress.iter().flat_map(|rule| read(permission(rule, "sg-1"), "sg-1")).collect();
+        assert_eq!(back, spec.ingress);
+    }
+
+    #[test]
+    fn rules_that_cannot_be_are_refused() {
+        assert!(group(json!([{ "cidr": "10.0.0.0/8" }])).is_err(), "no port");
+        assert!(group(json!([{ "port": 1, "from_port": 1, "cidr": "10.0.0.0/8" }])).is_err(), "both forms");
+        assert!(group(json!([{ "protocol": "all", "port": 1, "cidr": "10.0.0.0/8" }])).is_err(), "port without meaning");
+        assert!(group(json!([{ "port": 1 }])).is_err(), "no source");
+        let double = group(json!([{ "port": 1, "self": true }, { "port": 1, "self": true, "description": "x" }])).unwrap();
+        assert_eq!(check("/ingress", &double.ingress).len(), 1);
+    }
+}

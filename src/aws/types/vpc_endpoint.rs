@@ -1,0 +1,309 @@
+//! `vpc_endpoint`: a private way from a VPC to a service.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_sdk_ec2::types::{DnsOptionsSpecification, DnsRecordIpType, IpAddressType, ResourceType, VpcEndpointType};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
+use crate::{
+    aws::{Aws, ec2_arn, tags},
+    core::{Actions, Changed, Cx, Error, Grant, Observed, On, Phase, Policy, Problem, Ref, Resource, Result, Scope, Service},
+};
+
+/// A private way from a VPC to a service, without the internet.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VpcEndpoint {
+    /// The VPC it belongs to. Changing it replaces the endpoint.
+    pub vpc: Ref<Vpc>,
+    /// The service: short for one of AWS in the region (`s3`, `ecr.api`), or its full name (`com.amazonaws.vpce.…`). Changing it
+    /// replaces the endpoint.
+    pub service: String,
+    /// How it is reached: `gateway` by routes (S3 and DynamoDB only), `interface` by addresses in subnets, `gateway_load_balancer`
+    /// as the target of routes. Default: gateway. Changing it replaces the endpoint.
+    #[serde(default)]
+    pub r#type: Type,
+    /// Gateway: the route tables that get its routes. Default: none.
+    #[serde(default)]
+    pub route_tables: BTreeSet<Ref<RouteTable>>,
+    /// Others: the subnets it has an address in, one an availability zone. Default: none.
+    #[serde(default)]
+    pub subnets: BTreeSet<Ref<Subnet>>,
+    /// Interface: the groups around its addresses. Default: the VPC's default group.
+    #[serde(default)]
+    pub security_groups: Option<BTreeSet<Ref<SecurityGroup>>>,
+    /// Interface: the service's usual name leads here. Default: AWS's choice. Needs DNS support and host names of the VPC.
+    #[serde(default)]
+    pub private_dns: Option<bool>,
+    /// Who may do what through it. Default: full access.
+    #[serde(default)]
+    pub policy: Option<Policy>,
+    /// Kinds of its addresses: `ipv4`, `dualstack`, `ipv6`. Default: AWS's choice.
+    #[serde(default)]
+    pub ip_address_type: Option<AddressType>,
+    /// Kinds of DNS records: `ipv4`, `dualstack`, `ipv6`, `service-defined`. Default: AWS's choice.
+    #[serde(default)]
+    pub dns_record_ip_type: Option<AddressType>,
+}
+
+/// How an endpoint is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Type {
+    /// By routes.
+    #[default]
+    Gateway,
+    /// By addresses in subnets.
+    Interface,
+    /// As the target of routes.
+    GatewayLoadBalancer,
+}
+
+/// Kinds of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressType {
+    /// IPv4.
+    Ipv4,
+    /// Both.
+    Dualstack,
+    /// IPv6.
+    Ipv6,
+    /// The service decides; for DNS records only.
+    ServiceDefined,
+}
+
+impl AddressType {
+    fn read(text: &str) -> Option<AddressType> {
+        [AddressType::Ipv4, AddressType::Dualstack, AddressType::Ipv6, AddressType::ServiceDefined].into_iter().find(|t| t.as_str() == text)
+    }
+    fn as_str(self) -> &'static str {
+        match self {
+            AddressType::Ipv4 => "ipv4",
+            AddressType::Dualstack => "dualstack",
+            AddressType::Ipv6 => "ipv6",
+            AddressType::ServiceDefined => "service-defined",
+        }
+    }
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Its first DNS name.
+    pub dns_name: Option<String>,
+    /// The hosted zone of that name.
+    pub hosted_zone_id: Option<String>,
+    /// Its network interfaces.
+    pub network_interface_ids: BTreeSet<String>,
+}
+
+impl Resource for VpcEndpoint {
+    const TYPE: &'static str = "vpc_endpoint";
+    const SERVICE: Service = Service::Ec2;
+    const ARN: Option<&'static str> = Some("ec2:vpc-endpoint/");
+    const REPLACE: &'static [&'static str] = &["/vpc", "/service", "/type"];
+    const USUAL: Duration = Duration::from_secs(60);
+    const DISTURBS: &'static [(&'static str, &'static str)] = &[
+        ("/subnets", "connections through a subnet that is left out break off"),
+        ("/private_dns", "names of the service resolve to other addresses"),
+    ];
+    const ACTIONS: Actions = Actions::on("ec2:vpc-endpoint/*")
+        .list(&["ec2:DescribeVpcEndpoints"])
+        .create(&["ec2:CreateVpcEndpoint"])
+        .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
+        .more(&[
+            Grant::change(&["ec2:CreateVpcEndpoint"], On::Used("vpc")),
+            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("route_table")),
+            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("security_group")),
+            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("subnet")),
+            // An endpoint with private DNS names gets a zone of its own.
+            Grant::change(&["route53:AssociateVPCWithHostedZone"], On::Arn("route53:hostedzone/*")),
+        ]);
+    type Outputs = Outputs;
+
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let mut found = Vec::new();
+        let prefix = prefix(&aws.region);
+        let mut pages = aws.ec2.describe_vpc_endpoints().set_filters(Some(scope.ec2_filters())).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for endpoint in page?.vpc_endpoints.unwrap_or_default() {
+                let tags = tags::from_ec2(endpoint.tags.as_deref().unwrap_or_default());
+                // AWS writes the states in camel case, the SDK's list has them in Pascal case.
+                let state = endpoint.state.as_ref().map(|state| state.as_str().to_lowercase()).unwrap_or_default();
+                if !scope.owns(&tags) || state == "deleted" {
+                    continue;
+                }
+                let id = endpoint.vpc_endpoint_id.ok_or_else(|| Error::missing("VpcEndpointId"))?;
+                let reason = endpoint.last_error.and_then(|error| error.message).or(endpoint.failure_reason);
+                let service = endpoint.service_name.unwrap_or_default();
+                let dns = endpoint.dns_entries.into_iter().flatten().next();
+                found.push(Observed {
+                    tags,
+                    phase: match state.as_str() {
+                        "pending" | "pendingacceptance" => Phase::Settling(state),
+                        "deleting" => Phase::Leaving,
+                        "failed" | "rejected" | "expired" => Phase::Failed(reason.unwrap_or(state)),
+                        _ => Phase::Ready,
+                    },
+                    spec: VpcEndpoint {
+                        vpc: Ref::to(endpoint.vpc_id.unwrap_or_default()),
+                        service: service.strip_prefix(&prefix).unwrap_or(&service).to_owned(),
+                        r#type: match endpoint.vpc_endpoint_type {
+                            Some(VpcEndpointType::Interface) => Type::Interface,
+                            Some(VpcEndpointType::GatewayLoadBalancer) => Type::GatewayLoadBalancer,
+                            _ => Type::Gateway,
+                        },
+                        route_tables: endpoint.route_table_ids.into_iter().flatten().map(Ref::to).collect(),
+                        subnets: endpoint.subnet_ids.into_iter().flatten().map(Ref::to).collect(),
+                        security_groups: Some(endpoint.groups.into_iter().flatten().filter_map(|g| g.group_id).map(Ref::to).collect()),
+                        private_dns: Some(endpoint.private_dns_enabled.unwrap_or_default()),
+                        policy: endpoint.policy_document.filter(|text| !text.is_empty()).map(|text| Policy::parse(&text)).transpose()?,
+                        ip_address_type: endpoint.ip_address_type.and_then(|t| AddressType::read(t.as_str())),
+                        dns_record_ip_type: endpoint
+                            .dns_options
+                            .and_then(|options| options.dns_record_ip_type)
+                            .and_then(|t| AddressType::read(t.as_str())),
+                    },
+                    outputs: Outputs {
+                        arn: ec2_arn(&aws.region, &endpoint.owner_id.unwrap_or_default(), &format!("vpc-endpoint/{id}")),
+                        hosted_zone_id: dns.as_ref().and_then(|entry| entry.hosted_zone_id.clone()),
+                        dns_name: dns.and_then(|entry| entry.dns_name),
+                        network_interface_ids: endpoint.network_interface_ids.into_iter().flatten().collect(),
+                    },
+                    id,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let service = self.full_service(&cx.aws.region);
+        let call = cx.aws.ec2.create_vpc_endpoint().client_token(cx.token).vpc_id(self.vpc.get()).service_name(service);
+        let call = call.vpc_endpoint_type(match self.r#type {
+            Type::Gateway => VpcEndpointType::Gateway,
+            Type::Interface => VpcEndpointType::Interface,
+            Type::GatewayLoadBalancer => VpcEndpointType::GatewayLoadBalancer,
+        });
+        let call = call
+            .set_route_table_ids(some(self.route_tables.iter().map(Ref::get)))
+            .set_subnet_ids(some(self.subnets.iter().map(Ref::get)))
+            .set_security_group_ids(some(self.security_groups.iter().flatten().map(Ref::get)))
+            .set_private_dns_enabled(self.private_dns)
+            .set_policy_document(self.policy.as_ref().map(Policy::to_json))
+            .set_ip_address_type(self.ip_address_type.map(|t| IpAddressType::from(t.as_str())))
+            .set_dns_options(self.dns_options());
+        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::VpcEndpoint)).send().await?;
+        reply.vpc_endpoint.and_then(|endpoint| endpoint.vpc_endpoint_id).ok_or_else(|| Error::missing("VpcEndpointId"))
+    }
+
+    /// One call, which takes lists of additions and removals.
+    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
+        let mut call = cx.aws.ec2.modify_vpc_endpoint().vpc_endpoint_id(id);
+        if changed.has("/route_tables") {
+            call = call
+                .set_add_route_table_ids(some(self.route_tables.difference(&before.route_tables).map(Ref::get)))
+                .set_remove_route_table_ids(some(before.route_tables.difference(&self.route_tables).map(Ref::get)));
+        }
+        if changed.has("/subnets") {
+            call = call
+                .set_add_subnet_ids(some(self.subnets.difference(&before.subnets).map(Ref::get)))
+                .set_remove_subnet_ids(some(before.subnets.difference(&self.subnets).map(Ref::get)));
+        }
+        if let Some(groups) = self.security_groups.as_ref().filter(|_| changed.has("/security_groups")) {
+            let old = before.security_groups.clone().unwrap_or_default();
+            call = call
+                .set_add_security_group_ids(some(groups.difference(&old).map(Ref::get)))
+                .set_remove_security_group_ids(some(old.difference(groups).map(Ref::get)));
+        }
+        if changed.has("/private_dns") {
+            call = call.set_private_dns_enabled(self.private_dns);
+        }
+        if changed.has("/policy") {
+            call = call.set_policy_document(self.policy.as_ref().map(Policy::to_json));
+        }
+        if changed.has("/ip_address_type") {
+            call = call.set_ip_address_type(self.ip_address_type.map(|t| IpAddressType::from(t.as_str())));
+        }
+        if changed.has("/dns_record_ip_type") {
+            call = call.set_dns_options(self.dns_options());
+        }
+        call.send().await?;
+        Ok(())
+    }
+
+    /// Success of the call says nothing: what could not be deleted is listed in the answer.
+    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
+        let reply = cx.aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id).send().await?;
+        match reply.unsuccessful.into_iter().flatten().find_map(|item| item.error) {
+            Some(error) => Err(Error::from_code(&error.code.unwrap_or_default(), error.message.unwrap_or_default())),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.r#type == Type::Gateway {
+            let others = [
+                ("/subnets", !self.subnets.is_empty()),
+                ("/security_groups", self.security_groups.as_ref().is_some_and(|groups| !groups.is_empty())),
+                ("/private_dns", self.private_dns == Some(true)),
+            ];
+            for (at, _) in others.into_iter().filter(|(_, written)| *written) {
+                problems.push(Problem::new(at, "a gateway endpoint is reached by routes").help("add `type: interface`, or remove this"));
+            }
+        } else if !self.route_tables.is_empty() {
+            let what = "only a gateway endpoint puts routes into route tables";
+            problems.push(Problem::new("/route_tables", what).help("write `type: gateway`, or remove this"));
+        }
+        if self.security_groups.as_ref().is_some_and(BTreeSet::is_empty) && self.r#type == Type::Interface {
+            problems.push(
+                Problem::new("/security_groups", "an interface endpoint has at least one group")
+                    .help("leave it out for the VPC's default group"),
+            );
+        }
+        if self.ip_address_type == Some(AddressType::ServiceDefined) {
+            problems.push(Problem::new("/ip_address_type", "`service-defined` is for `dns_record_ip_type` only"));
+        }
+        problems
+    }
+
+    /// The full name of a service that has a short one means the same.
+    fn align(&self, live: &mut Self) {
+        if is_full(&self.service) && !is_full(&live.service) && self.service.ends_with(&format!(".{}", live.service)) {
+            live.service.clone_from(&self.service);
+        }
+    }
+}
+
+impl VpcEndpoint {
+    /// The service's full name.
+    pub(crate) fn full_service(&self, region: &str) -> String {
+        if is_full(&self.service) { self.service.clone() } else { prefix(region) + &self.service }
+    }
+
+    fn dns_options(&self) -> Option<DnsOptionsSpecification> {
+        let kind = self.dns_record_ip_type?;
+        Some(DnsOptionsSpecification::builder().dns_record_ip_type(DnsRecordIpType::from(kind.as_str())).build())
+    }
+}
+
+/// What the names of AWS's services in a region start with.
+fn prefix(region: &str) -> String {
+    format!("com.amazonaws.{region}.")
+}
+
+/// Some of AWS's services are named `aws.…` (SageMaker notebooks), China's `cn.com.amazonaws.…`.
+fn is_full(service: &str) -> bool {
+    ["com.", "aws.", "cn."].iter().any(|start| service.starts_with(start))
+}
+
+/// A list for a call: none rather than empty.
+fn some<'a>(ids: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+    Some(ids.map(str::to_owned).collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
+}

@@ -1,0 +1,292 @@
+//! `waf_web_acl`: a web firewall of rule groups that AWS keeps up to date, and a rate limit.
+
+mod rule;
+
+use std::collections::BTreeSet;
+
+use aws_sdk_wafv2::types::{AllowAction, BlockAction, DefaultAction, Rule, Scope as WafScope, WebAcl};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use self::rule::metrics;
+pub use self::rule::{ManagedRules, RateLimit};
+use super::waf_ip_set::WafIpSet;
+use crate::{
+    aws::{Aws, each, tags},
+    core::{
+        Actions, ArnRef, Changed, Cx, Error, Grant, Naming, Observed, On, Phase, Problem, Resource, Result, Scope, Service, Tags,
+        ok_or_not_found,
+    },
+};
+
+/// A web firewall.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WafWebAcl {
+    /// Physical name, at most 128 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the firewall.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `regional`, or `cloudfront` in a stack of region us-east-1. Default: regional. Changing it replaces the firewall.
+    #[serde(default)]
+    pub scope: Reach,
+    /// What happens to a request that no rule takes: `allow` or `block`. Default: allow.
+    #[serde(default)]
+    pub default_action: Verdict,
+    /// Description.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Sets of addresses that are let through, asked before all other rules. Default: none.
+    #[serde(default)]
+    pub allow: BTreeSet<ArnRef<WafIpSet>>,
+    /// Sets of addresses that are kept out, asked after `allow`. Default: none.
+    #[serde(default)]
+    pub block: BTreeSet<ArnRef<WafIpSet>>,
+    /// Groups of rules kept by AWS or another vendor, asked in this order. Default: none.
+    #[serde(default)]
+    pub managed_rules: Vec<ManagedRules>,
+    /// Limit of requests from one address, asked before the groups of rules. Default: none.
+    #[serde(default)]
+    pub rate_limit: RateLimit,
+}
+
+/// What a firewall can protect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Load balancers, APIs and user pools of the region.
+    #[default]
+    Regional,
+    /// CloudFront distributions.
+    Cloudfront,
+}
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Verdict {
+    #[default]
+    Allow,
+    Block,
+}
+
+/// What others may refer to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct Outputs {
+    /// Amazon resource name.
+    pub arn: String,
+    /// Capacity units in use, of 5,000.
+    pub capacity: i64,
+}
+
+impl Resource for WafWebAcl {
+    const TYPE: &'static str = "waf_web_acl";
+    const SERVICE: Service = Service::Wafv2;
+    const REPLACE: &'static [&'static str] = &["/name", "/scope"];
+    const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
+    const ARN: Option<&'static str> = Some("wafv2:");
+    const ACTIONS: Actions = Actions::on("wafv2:*/webacl/{name}/*")
+        .list(&["wafv2:ListWebACLs"])
+        .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
+        .create(&["wafv2:CreateWebACL"])
+        .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
+        .more(&[
+            Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Arn("wafv2:*/managedruleset/*")),
+            Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Used("waf_ip_set")),
+        ]);
+    type Outputs = Outputs;
+
+    async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        let page = |waf_scope, marker| async move {
+            let page = aws.wafv2.list_web_acls().scope(waf_scope).limit(100).set_next_marker(marker).send().await?;
+            let acls = page.web_acls.unwrap_or_default().into_iter();
+            Ok((acls.filter_map(|acl| Some((acl.name?, acl.arn?))).collect(), page.next_marker))
+        };
+        each(covered(aws, scope, "webacl", page).await?, |arn| async move {
+            let Some((acl, _)) = ok_or_not_found(get(aws, &arn).await)? else { return Ok(None) };
+            let Some(tags) = tags_of(aws, scope, &arn).await? else { return Ok(None) };
+            Ok(Some(Observed {
+                tags,
+                phase: Phase::Ready,
+                spec: WafWebAcl::read(&acl, &arn),
+                outputs: Outputs { arn: arn.clone(), capacity: acl.capacity },
+                id: arn,
+            }))
+        })
+        .await
+    }
+
+    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+        let name = self.name.clone().unwrap_or_default();
+        let call = cx.aws.wafv2.create_web_acl().name(&name).scope(self.scope.to_sdk()).default_action(self.default_action());
+        let call = call.set_description(self.description.clone()).visibility_config(metrics(&name)?).set_rules(Some(self.rules()?));
+        let reply = call.set_tags(Some(tags::wafv2(cx.tags))).send().await?;
+        reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing("ARN"))
+    }
+
+    /// UpdateWebACL replaces the whole, so what is not ours to set is sent back as it is.
+    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, _: &Changed) -> Result<()> {
+        let (acl, lock) = get(cx.aws, id).await?;
+        let call = cx.aws.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
+        let call = call.default_action(self.default_action()).set_description(self.description.clone().or(acl.description));
+        let call = call.visibility_config(metrics(&acl.name)?).set_rules(Some(self.rules()?));
+        call.set_custom_response_bodies(acl.custom_response_bodies)
+            .set_captcha_config(acl.captcha_config)
+            .set_challenge_config(acl.challenge_config)
+            .set_token_domains(acl.token_domains)
+            .set_association_config(acl.association_config)
+            .set_data_protection_config(acl.data_protection_config)
+            .set_on_source_d_do_s_protection_config(acl.on_source_d_do_s_protection_config)
+            .set_monetization_config(acl.monetization_config)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
+        let (acl, lock) = get(cx.aws, id).await?;
+        cx.aws.wafv2.delete_web_acl().name(&acl.name).id(&acl.id).scope(live.scope.to_sdk()).set_lock_token(lock).send().await?;
+        Ok(())
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut names = BTreeSet::new();
+        for (at, group) in self.managed_rules.iter().enumerate() {
+            if !names.insert(group.rule_name()) {
+                problems.push(Problem::new(format!("/managed_rules/{at}/name"), format!("the group {} is given twice", group.name)));
+            }
+        }
+        let limit = &self.rate_limit;
+        if limit.requests != 0 && limit.requests < 10 {
+            problems.push(Problem::new("/rate_limit/requests", "the smallest limit is 10 requests"));
+        }
+        if ![60, 120, 300, 600].contains(&limit.window_seconds) {
+            problems.push(Problem::new("/rate_limit/window_seconds", "the window is 60, 120, 300 or 600 seconds"));
+        }
+        problems
+    }
+}
+
+impl WafWebAcl {
+    fn default_action(&self) -> DefaultAction {
+        match self.default_action {
+            Verdict::Allow => DefaultAction::builder().allow(AllowAction::builder().build()).build(),
+            Verdict::Block => DefaultAction::builder().block(BlockAction::builder().build()).build(),
+        }
+    }
+
+    /// Its rules as WAF takes them.
+    pub(crate) fn rules(&self) -> Result<Vec<Rule>> {
+        let lists = [(&self.allow, Verdict::Allow), (&self.block, Verdict::Block)];
+        let lists = lists.into_iter().flat_map(|(sets, verdict)| sets.iter().zip(1..).map(move |(set, n)| verdict.rule(set, n)));
+        let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule());
+        let groups = self.managed_rules.iter().map(ManagedRules::rule);
+        let all = lists.chain(limit).chain(groups).zip(0..);
+        all.map(|(rule, priority)| Ok(rule?.priority(priority).build()?)).collect()
+    }
+
+    fn read(acl: &WebAcl, arn: &str) -> WafWebAcl {
+        let mut rules: Vec<_> = acl.rules().iter().collect();
+        rules.sort_by_key(|rule| rule.priority);
+        let limit = rules.iter().find_map(|rule| RateLimit::read(rule));
+        let listed = |verdict| rules.iter().filter_map(|rule| Verdict::read(rule)).filter(move |(v, _)| *v == verdict).map(|(_, set)| set);
+        let (allow, block) = (listed(Verdict::Allow).collect(), listed(Verdict::Block).collect());
+        let rest = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none() && Verdict::read(rule).is_none());
+        WafWebAcl {
+            name: Some(acl.name.clone()),
+            scope: if arn.contains(":global/") { Reach::Cloudfront } else { Reach::Regional },
+            default_action: match &acl.default_action {
+                Some(action) if action.block.is_some() => Verdict::Block,
+                _ => Verdict::Allow,
+            },
+            description: acl.description.clone().filter(|text| !text.is_empty()),
+            allow,
+            block,
+            managed_rules: rest.map(ManagedRules::read).collect(),
+            rate_limit: limit.unwrap_or_default(),
+        }
+    }
+}
+
+impl Reach {
+    pub(super) fn to_sdk(self) -> WafScope {
+        match self {
+            Reach::Regional => WafScope::Regional,
+            Reach::Cloudfront => WafScope::Cloudfront,
+        }
+    }
+}
+
+/// Reads a firewall, with the lock token that the next change needs.
+async fn get(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
+    let (scope, name, id) = parts(arn);
+    let reply = aws.wafv2.get_web_acl().name(name).id(id).scope(scope).send().await?;
+    Ok((reply.web_acl.ok_or_else(|| Error::missing("WebACL"))?, reply.lock_token))
+}
+
+/// WAF takes scope, name and id, all of which an ARN has: `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
+pub(super) fn parts(arn: &str) -> (WafScope, &str, &str) {
+    let mut parts = arn.rsplit('/');
+    let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    (if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional }, name, id)
+}
+
+/// ARNs of what the stack may own, of one sort (`webacl`). `page` gives names and ARNs and the next page's marker.
+pub(super) async fn covered<F>(aws: &Aws, scope: &Scope, sort: &str, page: impl Fn(WafScope, Option<String>) -> F) -> Result<Vec<String>>
+where
+    F: Future<Output = Result<(Vec<(String, String)>, Option<String>)>>,
+{
+    let mut own: Vec<String> = Vec::new();
+    for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
+        // What CloudFront uses lives in us-east-1; asking is spared when all that is wanted was found before.
+        let known = scope.wanted.iter().all(|name| own.iter().any(|arn| arn.contains(&format!("/{name}/"))));
+        let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{sort}/"))));
+        if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
+            continue;
+        }
+        let mut marker = None;
+        loop {
+            let (found, next) = page(waf_scope.clone(), marker).await?;
+            own.extend(found.into_iter().filter(|(name, arn)| scope.covers(name, arn)).map(|(_, arn)| arn));
+            marker = next.filter(|marker| !marker.is_empty());
+            if marker.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(own)
+}
+
+/// Its tags; `None` when it is gone.
+pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
+    let ask = async {
+        let reply = ok_or_not_found(aws.wafv2.list_tags_for_resource().resource_arn(arn).limit(100).send().await)?;
+        Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
+    };
+    scope.tags_or(arn, ask).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_survive() {
+        let acl: WafWebAcl = serde_json::from_value(serde_json::json!({
+            "name": "web",
+            "managed_rules": [{ "name": "AWSManagedRulesCommonRuleSet", "count_rules": ["SizeRestrictions_BODY"] }, { "name": "sqli", "count": true }],
+            "rate_limit": { "requests": 2000 },
+            "allow": ["arn:aws:wafv2:::office", "arn:aws:wafv2:::vpn"],
+            "block": ["arn:aws:wafv2:::abuse"],
+        }))
+        .expect("a firewall");
+        let sdk = WebAcl::builder().name("web").id("1").arn("arn").set_rules(Some(acl.rules().expect("rules"))).build().expect("complete");
+        let read = WafWebAcl::read(&sdk, "arn:aws:wafv2:eu-west-1:1:regional/webacl/web/1");
+        assert_eq!((read.managed_rules, read.rate_limit), (acl.managed_rules, acl.rate_limit));
+        assert_eq!((read.allow, read.block), (acl.allow, acl.block));
+        let order: Vec<_> = sdk.rules().iter().map(|rule| (rule.priority, rule.name.as_str())).collect();
+        let groups = [(4, "AWSManagedRulesCommonRuleSet"), (5, "AWSManagedRulesSQLiRuleSet")];
+        assert_eq!(order, [&[(0, "allow-1"), (1, "allow-2"), (2, "block-1"), (3, "rate-limit")], &groups[..]].concat());
+    }
+}

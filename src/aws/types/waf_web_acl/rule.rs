@@ -1,0 +1,197 @@
+//! The rules of a firewall: sets of addresses, a rate limit, groups that somebody else keeps.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_wafv2::types::{
+    AllowAction, BlockAction, CountAction, IpSetReferenceStatement, ManagedRuleGroupStatement, NoneAction, OverrideAction,
+    RateBasedStatement, RateBasedStatementAggregateKeyType, Rule, RuleAction, RuleActionOverride, Statement, VisibilityConfig,
+    builders::RuleBuilder,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{super::waf_ip_set::WafIpSet, Verdict};
+use crate::core::{ArnRef, Result};
+
+/// A group of rules kept by AWS or another vendor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ManagedRules {
+    /// Name of the group, such as `AWSManagedRulesCommonRuleSet`. Short names of AWS's: `common`, `admin-protection`,
+    /// `known-bad-inputs`, `sqli`, `linux`, `unix`, `windows`, `php`, `wordpress`, `ip-reputation`, `anonymous-ip`, `bot-control`.
+    #[serde(deserialize_with = "short_name")]
+    pub name: String,
+    /// Vendor. Default: AWS.
+    #[serde(default = "aws_vendor")]
+    pub vendor: String,
+    /// Version. AWS's default: the vendor's default, as it moves on.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Counts what the group would block, and blocks nothing. Default: false.
+    #[serde(default)]
+    pub count: bool,
+    /// Rules of the group that only count. Default: none.
+    #[serde(default)]
+    pub count_rules: BTreeSet<String>,
+}
+
+/// Limit of requests from one address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests in the window, 10 to 2,000,000,000. 0: no limit.
+    pub requests: u32,
+    /// The window, in seconds: 60, 120, 300 or 600. Default: 300.
+    #[serde(default = "five_minutes")]
+    pub window_seconds: u32,
+    /// Counts what it would block, and blocks nothing. Default: false.
+    #[serde(default)]
+    pub count: bool,
+}
+
+impl Default for RateLimit {
+    fn default() -> RateLimit {
+        RateLimit { requests: 0, window_seconds: five_minutes(), count: false }
+    }
+}
+
+fn aws_vendor() -> String {
+    "AWS".to_owned()
+}
+
+const fn five_minutes() -> u32 {
+    300
+}
+
+/// <https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html>
+const GROUPS: &[(&str, &str)] = &[
+    ("common", "AWSManagedRulesCommonRuleSet"),
+    ("admin-protection", "AWSManagedRulesAdminProtectionRuleSet"),
+    ("known-bad-inputs", "AWSManagedRulesKnownBadInputsRuleSet"),
+    ("sqli", "AWSManagedRulesSQLiRuleSet"),
+    ("linux", "AWSManagedRulesLinuxRuleSet"),
+    ("unix", "AWSManagedRulesUnixRuleSet"),
+    ("windows", "AWSManagedRulesWindowsRuleSet"),
+    ("php", "AWSManagedRulesPHPRuleSet"),
+    ("wordpress", "AWSManagedRulesWordPressRuleSet"),
+    ("ip-reputation", "AWSManagedRulesAmazonIpReputationList"),
+    ("anonymous-ip", "AWSManagedRulesAnonymousIpList"),
+    ("bot-control", "AWSManagedRulesBotControlRuleSet"),
+];
+
+fn short(name: &str) -> String {
+    GROUPS.iter().find(|(_, long)| *long == name).map_or(name, |(short, _)| short).to_owned()
+}
+
+fn short_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+    Ok(short(&String::deserialize(deserializer)?))
+}
+
+const RATE_LIMIT: &str = "rate-limit";
+/// Vendor of what reads as a rule but is none of ours, so that it shows as a difference.
+const FOREIGN: &str = "custom rule";
+
+impl Verdict {
+    /// The rule for one set of addresses.
+    pub(super) fn rule(self, set: &ArnRef<WafIpSet>, number: usize) -> Result<RuleBuilder> {
+        let (word, action) = match self {
+            Verdict::Allow => ("allow", RuleAction::builder().allow(AllowAction::builder().build())),
+            Verdict::Block => ("block", RuleAction::builder().block(BlockAction::builder().build())),
+        };
+        let name = format!("{word}-{number}");
+        let statement = IpSetReferenceStatement::builder().arn(set.get()).build()?;
+        let rule = Rule::builder().statement(Statement::builder().ip_set_reference_statement(statement).build());
+        Ok(rule.action(action.build()).visibility_config(metrics(&name)?).name(name))
+    }
+
+    /// The set that a rule lets through or keeps out. A rule that looks at forwarded addresses is none of ours.
+    pub(super) fn read(rule: &Rule) -> Option<(Verdict, ArnRef<WafIpSet>)> {
+        let set = rule.statement()?.ip_set_reference_statement().filter(|set| set.ip_set_forwarded_ip_config.is_none())?;
+        let action = rule.action()?;
+        let verdict = match (&action.allow, &action.block) {
+            (Some(_), _) => Verdict::Allow,
+            (_, Some(_)) => Verdict::Block,
+            _ => return None,
+        };
+        Some((verdict, ArnRef::to(&set.arn)))
+    }
+}
+
+impl RateLimit {
+    pub(super) fn rule(&self) -> Result<RuleBuilder> {
+        let limit = RateBasedStatement::builder().limit(self.requests.into()).evaluation_window_sec(self.window_seconds.into());
+        let limit = limit.aggregate_key_type(RateBasedStatementAggregateKeyType::Ip).build()?;
+        let action = RuleAction::builder();
+        let action = match self.count {
+            true => action.count(CountAction::builder().build()),
+            false => action.block(BlockAction::builder().build()),
+        };
+        let rule = Rule::builder().name(RATE_LIMIT).statement(Statement::builder().rate_based_statement(limit).build());
+        Ok(rule.action(action.build()).visibility_config(metrics(RATE_LIMIT)?))
+    }
+
+    pub(super) fn read(rule: &Rule) -> Option<RateLimit> {
+        let limit = rule.statement()?.rate_based_statement().filter(|_| rule.name == RATE_LIMIT)?;
+        Some(RateLimit {
+            requests: limit.limit.try_into().ok()?,
+            // Stand-ins leave the default out, which then reads as 0.
+            window_seconds: limit.evaluation_window_sec.try_into().ok().filter(|seconds| *seconds > 0).unwrap_or(five_minutes()),
+            count: rule.action().is_some_and(|action| action.count.is_some()),
+        })
+    }
+}
+
+impl ManagedRules {
+    fn long_name(&self) -> &str {
+        GROUPS.iter().find(|(short, _)| *short == self.name).map_or(&self.name, |(_, long)| long)
+    }
+
+    pub(super) fn rule_name(&self) -> String {
+        if self.vendor == "AWS" { self.long_name().to_owned() } else { format!("{}-{}", self.vendor.replace(' ', "-"), self.name) }
+    }
+
+    pub(super) fn rule(&self) -> Result<RuleBuilder> {
+        let counted = || RuleAction::builder().count(CountAction::builder().build()).build();
+        let overrides = self.count_rules.iter().map(|name| RuleActionOverride::builder().name(name).action_to_use(counted()).build());
+        let overrides: Vec<_> = overrides.collect::<Result<_, _>>()?;
+        let group = ManagedRuleGroupStatement::builder().vendor_name(&self.vendor).name(self.long_name());
+        let group = group.set_version(self.version.clone()).set_rule_action_overrides((!overrides.is_empty()).then_some(overrides));
+        let action = OverrideAction::builder();
+        let action = match self.count {
+            true => action.count(CountAction::builder().build()),
+            false => action.none(NoneAction::builder().build()),
+        };
+        let name = self.rule_name();
+        let statement = Statement::builder().managed_rule_group_statement(group.build()?).build();
+        let rule = Rule::builder().name(&name).statement(statement).override_action(action.build());
+        Ok(rule.visibility_config(metrics(&name)?))
+    }
+
+    pub(super) fn read(rule: &Rule) -> ManagedRules {
+        let Some(group) = rule.statement().and_then(|statement| statement.managed_rule_group_statement()) else {
+            return ManagedRules {
+                name: rule.name.clone(),
+                vendor: FOREIGN.to_owned(),
+                version: None,
+                count: false,
+                count_rules: BTreeSet::new(),
+            };
+        };
+        let counted = |one: &&RuleActionOverride| one.action_to_use().is_some_and(|action| action.count.is_some());
+        let overridden = group.rule_action_overrides().iter().filter(counted).map(|one| one.name.clone());
+        ManagedRules {
+            name: if group.vendor_name == "AWS" { short(&group.name) } else { group.name.clone() },
+            vendor: group.vendor_name.clone(),
+            version: group.version.clone(),
+            count: rule.override_action().is_some_and(|action| action.count.is_some()),
+            // `ExcludedRules` is the older way to say the same.
+            count_rules: overridden.chain(group.excluded_rules().iter().map(|rule| rule.name.clone())).collect(),
+        }
+    }
+}
+
+/// Counts in CloudWatch under this name, and samples of requests.
+pub(super) fn metrics(name: &str) -> Result<VisibilityConfig> {
+    let config = VisibilityConfig::builder().metric_name(name).cloud_watch_metrics_enabled(true);
+    Ok(config.sampled_requests_enabled(true).build()?)
+}

@@ -1,0 +1,78 @@
+//! What a `list` shall return, and what is known before it asks.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
+
+use super::Result;
+use crate::core::{ADDRESS, ENVIRONMENT, STACK, Tags};
+
+/// What a `list` shall return: all of one stack and environment, plus what has a wanted name without our marks.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Stack name.
+    pub stack: String,
+    /// Environment name.
+    pub environment: String,
+    /// Physical names start with this unless the user set one: `<stack>-<environment>-`.
+    pub prefix: String,
+    /// Physical names that the definition gives to resources of this type, or what it has instead, see
+    /// [`crate::core::Resource::WANTED`].
+    pub wanted: BTreeSet<String>,
+    /// Names of settings that the definition has, by address; see [`crate::core::Resource::ASKED`].
+    pub asked: BTreeMap<String, BTreeSet<String>>,
+    /// Ids of live parents, see [`crate::core::Resource::PARENT`].
+    pub parents: Vec<String>,
+    /// ARN → tags of all that carries the stack's marks, from the tagging API; `None` when that could not be asked.
+    pub index: Option<BTreeMap<String, Tags>>,
+    /// Tags that a create call carried, by physical id: no need to ask for them.
+    pub sent: BTreeMap<String, Tags>,
+    /// Ask the services for tags even where the index has them: it lags behind changes.
+    pub fresh: bool,
+    /// Physical id of the one resource that is looked for, whoever's it is. A list may return others besides.
+    pub adopt: Option<String>,
+}
+
+impl Scope {
+    /// Whether reading this one's details is worth calls: its name is wanted, has our prefix, or the index knows its ARN.
+    pub fn covers(&self, name: &str, arn: &str) -> bool {
+        if let Some(id) = &self.adopt {
+            return id == name || id == arn || ends_in(arn, id) || ends_in(id, name);
+        }
+        self.wanted.contains(name) || name.starts_with(&self.prefix) || self.index.as_ref().is_some_and(|index| index.contains_key(arn))
+    }
+    /// Its tags as they were sent or as the index has them, which saves a call per resource. `None`: ask the service.
+    pub fn tags(&self, arn: &str) -> Option<Tags> {
+        let name = || arn.rsplit([':', '/']).next().and_then(|name| self.sent.get(name));
+        let indexed = || self.index.as_ref().filter(|_| !self.fresh).and_then(|index| index.get(arn));
+        self.sent.get(arn).or_else(name).or_else(indexed).cloned()
+    }
+    /// Its tags as [`Scope::tags`] knows them, else as the service answers. `None`: it is gone.
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn tags_or(&self, arn: &str, ask: impl Future<Output = Result<Option<Tags>>>) -> Result<Option<Tags>> {
+        match self.tags(arn) {
+            Some(tags) => Ok(Some(tags)),
+            None => ask.await,
+        }
+    }
+    /// The settings to ask for by their names, of the resource with these tags.
+    pub fn asked(&self, tags: &Tags) -> impl Iterator<Item = &String> {
+        tags.get(ADDRESS).and_then(|address| self.asked.get(address)).into_iter().flatten()
+    }
+    /// Whether these tags carry this stack's marks. Whoever's it is, what is looked for is welcome.
+    pub fn owns(&self, tags: &Tags) -> bool {
+        self.adopt.is_some() || (tags.get(STACK) == Some(&self.stack) && tags.get(ENVIRONMENT) == Some(&self.environment))
+    }
+    /// IAM path of the stack: `/acme/<stack>/<environment>/`.
+    pub fn iam_path(&self) -> String {
+        format!("/acme/{}/{}/", self.stack, self.environment)
+    }
+}
+
+/// Whether the last parts of a name or ARN are these.
+fn ends_in(whole: &str, end: &str) -> bool {
+    !end.is_empty() && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with(['/', ':']))
+}

@@ -1,0 +1,155 @@
+//! Which environment is meant, and the values it gives to expressions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Options,
+    compiler::{Compiler, size},
+    diagnostic::Diagnostic,
+    nearest::{listed, nearest, suggestion},
+    source::below,
+    template::{self, is_template},
+};
+use crate::core::expression;
+
+/// Chooses the environment and sets every value; answers its name.
+pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Options) -> String {
+    let environments = c.map(document, "environments").cloned().unwrap_or_default();
+    let name = chosen(c, &environments, options);
+    let mut values: BTreeMap<String, (Value, String)> = BTreeMap::new();
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let defaults = c.map(document, "values").cloned().unwrap_or_default();
+    known.extend(defaults.keys().map(String::as_str));
+    for (key, value) in &defaults {
+        values.insert(key.clone(), (value.clone(), below("/values", key)));
+    }
+    for (environment, given) in &environments {
+        let at = below("/environments", environment);
+        match given {
+            Value::Object(map) => {
+                known.extend(map.keys().map(String::as_str));
+                if *environment == name {
+                    values.extend(map.iter().map(|(key, value)| (key.clone(), (value.clone(), below(&at, key)))));
+                }
+            }
+            Value::Null => {}
+            _ => c.problem("type", &at, format!("environment `{environment}` is no map of values"), "write `name: value` pairs below it"),
+        }
+    }
+    for (key, text) in &options.set {
+        if !known.contains(key.as_str()) {
+            let help = suggestion(key, "values", known.iter().copied());
+            c.found
+                .push(Diagnostic::new("unknown-value", format!("`--set {key}` sets a value that the definition does not have")).help(help));
+            continue;
+        }
+        let value = serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
+        values.insert(key.clone(), (value, String::new()));
+    }
+    for key in ["stack", "environment", "each"] {
+        if let Some((_, at)) = values.remove(key) {
+            c.problem_at_key("reserved", &at, format!("`{key}` is set by acme"), "give the value another name");
+        }
+    }
+    c.templates.set("environment", &Value::String(name.clone()));
+    settle(c, values);
+    name
+}
+
+fn chosen(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &Options) -> String {
+    let names = environments.keys().map(String::as_str);
+    match &options.environment {
+        Some(name) if environments.contains_key(name) => name.clone(),
+        Some(name) => {
+            let problem = Diagnostic::new("environment", format!("there is no environment `{name}`"));
+            let help = if environments.is_empty() {
+                "the definition has no `environments:`".into()
+            } else {
+                suggestion(name, "environments", names.clone())
+            };
+            let place = c.spans.keys.get("/environments").cloned();
+            c.found.push(problem.at(place).help(help));
+            // The rest is checked with the values of the one that was probably meant.
+            let first = environments.keys().next().map(String::as_str);
+            nearest(name, names).or(first).unwrap_or(name).to_owned()
+        }
+        None if environments.is_empty() => "default".into(),
+        None if environments.len() == 1 => environments.keys().next().cloned().unwrap_or_default(),
+        None => {
+            let place = c.spans.keys.get("/environments").cloned();
+            let help = format!("choose one with --env; {}", listed("environments", names.clone()));
+            c.found.push(Diagnostic::new("environment", "which environment is meant?").at(place).help(help));
+            environments.keys().next().cloned().unwrap_or_default()
+        }
+    }
+}
+
+/// Values may use each other, in any order: each is set once all that it uses are.
+fn settle(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
+    let waiting: BTreeMap<String, (Value, String)> = values
+        .into_iter()
+        .filter(|(key, (value, _))| {
+            let waits = holds_template(value);
+            if !waits {
+                c.templates.set(key, value);
+            }
+            waits
+        })
+        .collect();
+    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, (value, _)) in &waiting {
+        let mut used = BTreeSet::new();
+        expression::each_string(value, &mut |text| template::names(text, &mut used));
+        used.retain(|name| waiting.contains_key(*name));
+        for other in &used {
+            users.entry(*other).or_default().push(name);
+        }
+        needs.insert(name, used);
+    }
+    let mut ready: Vec<&str> = needs.iter().filter(|(_, used)| used.is_empty()).map(|(name, _)| *name).collect();
+    while let Some(name) = ready.pop() {
+        let (value, at) = &waiting[name];
+        let Some(value) = rendered(c, value, at) else { continue };
+        c.templates.set(name, &value);
+        for user in users.remove(name).unwrap_or_default() {
+            let left = needs.entry(user).or_default();
+            left.remove(name);
+            if left.is_empty() {
+                ready.push(user);
+            }
+        }
+    }
+    for (name, (value, at)) in waiting.iter().filter(|(name, _)| !c.templates.has(name)).collect::<Vec<_>>() {
+        match needs.get(name.as_str()).and_then(|used| used.first()) {
+            Some(other) => {
+                let message = format!("value `{name}` needs `{other}`, which can't be known before it");
+                c.problem("expression", at, message, "values may use each other, but not in a circle");
+            }
+            None => drop(c.render(value, at)),
+        }
+    }
+}
+
+fn holds_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_template(text),
+        Value::Array(list) => list.iter().any(holds_template),
+        Value::Object(map) => map.values().any(holds_template),
+        _ => false,
+    }
+}
+
+fn rendered(c: &mut Compiler<'_>, value: &Value, at: &str) -> Option<Value> {
+    Some(match value {
+        Value::String(text) if is_template(text) => {
+            let value = c.templates.render(text).ok()?;
+            c.takes(size(&value), at).then_some(value)?
+        }
+        Value::Array(list) => Value::Array(list.iter().map(|v| rendered(c, v, at)).collect::<Option<_>>()?),
+        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| Some((k.clone(), rendered(c, v, at)?))).collect::<Option<_>>()?),
+        other => other.clone(),
+    })
+}

@@ -1,0 +1,227 @@
+//! A stack definition: YAML with its places in the text, compiled into a graph of typed resources.
+//!
+//! Parsed first, evaluated after, so that every problem still points at the user's line; and all problems are reported at once.
+
+mod check;
+mod compiler;
+mod diagnostic;
+pub(crate) mod draft;
+mod environment;
+mod expanded;
+mod location;
+mod nearest;
+mod needs;
+mod parse;
+mod problems;
+pub mod sections;
+mod source;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ops::Range,
+    path::Path,
+};
+
+use serde_json::{Map, Value};
+
+pub(crate) use self::{
+    compiler::{Compiler, kind_of},
+    draft::Draft,
+    nearest::suggestion,
+    problems::typed,
+    source::below,
+    template::cidr_subnet,
+};
+pub use self::{diagnostic::Diagnostic, expanded::expanded, location::Location, source::Source};
+use crate::core::{Address, Kind, OnDelete, Tags};
+
+/// One resource of the definition, in canonical form.
+#[derive(Clone)]
+pub struct Declared {
+    /// Its address.
+    pub address: Address,
+    /// Its type.
+    pub kind: &'static Kind,
+    /// The canonical spec. References stand in strings as `${type.name.output}`.
+    pub spec: Value,
+    /// Whether its physical name is acme's choice, and nothing else in the spec repeats it.
+    pub named: bool,
+    /// Every tag it shall carry, marks included.
+    pub tags: Tags,
+    /// Addresses it needs: from references in the spec and `depends_on`.
+    pub needs: BTreeSet<Address>,
+    /// What becomes of its data; `None`: the type's default.
+    pub on_delete: Option<OnDelete>,
+    /// Where it stands: a JSON pointer into the definition.
+    pub at: String,
+}
+
+/// A compiled stack for one environment.
+#[derive(Clone)]
+pub struct Stack {
+    /// Name of the stack.
+    pub name: String,
+    /// Name of the environment; `default` when the definition has none.
+    pub environment: String,
+    /// Region it belongs to, when pinned.
+    pub region: Option<String>,
+    /// Account it belongs to, when pinned.
+    pub account: Option<String>,
+    /// Where its history and locks are kept, when it says so.
+    pub backend: Option<Location>,
+    /// Every resource by address.
+    pub resources: BTreeMap<Address, Declared>,
+    /// Values to report after apply; references stand as `${type.name.output}`.
+    pub outputs: BTreeMap<String, Value>,
+}
+
+impl Stack {
+    /// What physical names start with: `<stack>-<environment>-`, or `<stack>-` where the definition has no environments.
+    pub fn prefix(&self) -> String {
+        if self.environment == "default" { format!("{}-", self.name) } else { format!("{}-{}-", self.name, self.environment) }
+    }
+}
+
+/// What a caller chooses.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The environment; may be absent when the definition has at most one.
+    pub environment: Option<String>,
+    /// Values set for this run, as YAML scalars.
+    pub set: Vec<(String, String)>,
+}
+
+/// Keys of the top level that are no sections.
+const FRAME: &[&str] = &["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
+
+/// Compiles a definition for one environment. Makes no call and reads nothing but the text.
+///
+/// # Errors
+/// With everything that is wrong, in the order of the text.
+pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>> {
+    let (value, spans) = parse::parse(source)?;
+    let mut c = Compiler::new(source, spans);
+    let document = match value {
+        Value::Object(map) => map,
+        Value::Null => Map::new(),
+        _ => return Err(vec![Diagnostic::new("type", "a definition is a map").at(Some(0..0)).help("begin with `stack: <name>`")]),
+    };
+    let known = || FRAME.iter().chain(sections::NAMES).copied();
+    for key in document.keys().filter(|key| !known().any(|k| k == key.as_str())) {
+        let message = format!("a definition has no section `{key}`");
+        c.problem_at_key("unknown-section", &below("", key), message, nearest::suggestion(key, "sections", known()));
+    }
+
+    let name = stack_name(&mut c, &document);
+    c.templates.set("stack", &Value::String(name.clone()));
+    if let Some(region @ Value::String(text)) = document.get("region")
+        && !template::is_template(text)
+    {
+        c.templates.set("region", region);
+    }
+    let environment = environment::choose(&mut c, &document, options);
+    let region = text(&mut c, &document, "region");
+    let account = text(&mut c, &document, "account");
+    if let Some(region) = &region {
+        c.templates.set("region", &Value::String(region.clone()));
+    }
+    let region = region.and_then(|region| check::region(&mut c, region));
+    if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
+        c.problem("account", "/account", format!("`{account}` is no account id"), "an account id has 12 digits; put it in quotes");
+    }
+
+    let backend = text(&mut c, &document, "backend").and_then(|text| location(&mut c, &text));
+
+    let mut drafts = Vec::new();
+    sections::expand(
+        &mut c,
+        &document,
+        sections::Frame { stack: &name, environment: &environment, region: region.as_deref() },
+        &mut drafts,
+    );
+    let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
+    draft::single(&mut c, single, &mut drafts);
+    let mut stack = Stack { name, environment, region, account, backend, resources: BTreeMap::new(), outputs: BTreeMap::new() };
+    let mut known = draft::declare(&mut c, &document, drafts, &mut stack);
+    if let Some(outputs) = c.map(&document, "outputs") {
+        for (name, value) in outputs {
+            let at = below("/outputs", name);
+            let value = c.render(value, &at);
+            let shown = format!("output `{name}`");
+            known.references(&mut c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
+            stack.outputs.insert(name.clone(), value);
+        }
+    }
+    needs::cycles(&mut c, &stack);
+    check::across(&mut c, &stack);
+    if c.found.is_empty() { Ok(stack) } else { Err(in_order(c)) }
+}
+
+/// Where the key of what stands at a JSON pointer into a definition is.
+pub fn place(source: &Source, pointer: &str) -> Option<Range<usize>> {
+    let (_, spans) = parse::parse(source).ok()?;
+    spans.key(&source.text, pointer)
+}
+
+/// Most problems that are told at once.
+const TOLD: usize = 500;
+
+fn in_order(c: Compiler<'_>) -> Vec<Diagnostic> {
+    let follows = |problem: &Diagnostic| problem.code != "expression" && c.is_broken(problem.range.as_ref());
+    let mut told = HashSet::new();
+    let mut found: Vec<Diagnostic> = c.found.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
+    found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
+    if found.len() > TOLD {
+        let rest = found.split_off(TOLD).len();
+        found.push(Diagnostic::new("more", format!("there are {rest} more problems")).help("mend those above first"));
+    }
+    found
+}
+
+fn stack_name(c: &mut Compiler<'_>, document: &Map<String, Value>) -> String {
+    let help = "begin with a small letter; then small letters, digits and hyphens, at most 31 in all";
+    match document.get("stack") {
+        Some(Value::String(name)) => {
+            let fits = name.len() <= 31
+                && name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            if !fits {
+                c.problem("stack-name", "/stack", format!("`{name}` can't name a stack"), help);
+            }
+            name.clone()
+        }
+        Some(_) => {
+            c.problem("stack-name", "/stack", "a stack's name is a text", help);
+            "unnamed".into()
+        }
+        None => {
+            let end = c.source.text.find('\n').unwrap_or(c.source.text.len());
+            c.found.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("begin with `stack: <name>`"));
+            "unnamed".into()
+        }
+    }
+}
+
+/// A backend; folders stand beside the definition.
+fn location(c: &mut Compiler<'_>, text: &str) -> Option<Location> {
+    match text.parse::<Location>() {
+        Ok(location) => Some(location.below(Path::new(&c.source.path).parent().unwrap_or(Path::new("")))),
+        Err(message) => {
+            c.problem("backend", "/backend", message, "a backend reads like `s3`, `s3://some-bucket/prefix` or `/some/folder`");
+            None
+        }
+    }
+}
+
+fn text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str) -> Option<String> {
+    let at = below("", key);
+    let value = c.render(document.get(key)?, &at);
+    let text = compiler::scalar(&value);
+    if text.is_none() && !value.is_null() {
+        c.problem("type", &at, format!("`{key}` is {}", compiler::kind_of(&value)), format!("write one text: `{key}: …`"));
+    }
+    text
+}

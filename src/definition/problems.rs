@@ -1,0 +1,234 @@
+//! Everything that is wrong with one spec, in words a user can act on.
+
+use schemars::{JsonSchema, schema_for};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{
+    compiler::{Compiler, kind_of},
+    diagnostic::Diagnostic,
+    nearest::{nearest, suggestion},
+    source::below,
+};
+use crate::core::Problem;
+
+/// Parses until nothing new turns up: serde stops at the first error, so what is wrong is taken out and the rest tried again.
+/// Answers all problems, and the canonical form of what is right, where that is enough for one.
+pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Problem>>) -> (Option<Value>, Vec<Problem>) {
+    let mut problems = match parse(value.clone()) {
+        Ok(canonical) => return (Some(canonical), Vec::new()),
+        Err(problems) => problems,
+    };
+    let mut rest = Rest { value: value.clone(), taken: Vec::new(), shifts: Vec::new() };
+    let mut all: Vec<Problem> = Vec::new();
+    loop {
+        let mut targets = Vec::new();
+        for problem in problems {
+            let missing = problem.message.starts_with("missing field");
+            let field = missing || problem.message.starts_with("unknown field");
+            let here = match quoted(&problem.message).filter(|name| field && !ends_with(&problem.at, name)) {
+                Some(name) => below(&problem.at, name),
+                None => problem.at.clone(),
+            };
+            let there = rest.original(&here);
+            // What follows from taking something out, or is there under a mistyped name, is nobody's mistake.
+            let mistyped = |other: &Problem| missing && mistyped(other, &there);
+            let follows = all.iter().any(mistyped)
+                || rest.taken.iter().any(|taken| *taken == there || (!missing && taken.starts_with(&format!("{there}/"))));
+            targets.push(if missing { problem.at.clone() } else { here });
+            let problem = Problem { at: if missing { rest.original(&problem.at) } else { there }, ..problem };
+            if !follows && !all.contains(&problem) {
+                all.push(problem);
+            }
+        }
+        targets.sort_by(|a, b| b.cmp(a));
+        let taken = targets.iter().filter(|target| rest.take(target)).count();
+        if taken == 0 {
+            return (None, all);
+        }
+        problems = match parse(rest.value.clone()) {
+            Ok(canonical) => return (Some(canonical), all),
+            Err(problems) => problems,
+        };
+    }
+}
+
+/// Whether an unknown field is what `wanted` was meant to be.
+fn mistyped(problem: &Problem, wanted: &str) -> bool {
+    let parts = problem.at.rsplit_once('/').zip(wanted.rsplit_once('/'));
+    problem.message.starts_with("unknown field")
+        && parts.is_some_and(|((owner, name), (other, wanted))| owner == other && nearest(name, [wanted]).is_some())
+}
+
+/// A value of which parts were taken out.
+struct Rest {
+    value: Value,
+    /// Pointers into the whole value.
+    taken: Vec<String>,
+    /// Lists that lost an element, in order: pointer of the list and number of the element, both at that time.
+    shifts: Vec<(String, usize)>,
+}
+
+impl Rest {
+    /// The pointer into the whole value.
+    fn original(&self, pointer: &str) -> String {
+        let mut pointer = pointer.to_owned();
+        for (list, lost) in self.shifts.iter().rev() {
+            let Some(rest) = pointer.strip_prefix(list.as_str()).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            let (index, tail) = rest.split_once('/').map_or((rest, String::new()), |(index, tail)| (index, format!("/{tail}")));
+            if let Some(index) = index.parse::<usize>().ok().filter(|index| index >= lost) {
+                pointer = format!("{list}/{}{tail}", index + 1);
+            }
+        }
+        pointer
+    }
+    /// Takes out what is at `pointer`; answers whether something was.
+    fn take(&mut self, pointer: &str) -> bool {
+        let Some((parent, last)) = pointer.rsplit_once('/') else { return false };
+        let original = self.original(pointer);
+        let taken = match self.value.pointer_mut(parent) {
+            Some(Value::Object(map)) => map.remove(&last.replace("~1", "/").replace("~0", "~")).is_some(),
+            Some(Value::Array(list)) => match last.parse::<usize>().ok().filter(|index| *index < list.len()) {
+                Some(index) => {
+                    list.remove(index);
+                    self.shifts.push((parent.to_owned(), index));
+                    true
+                }
+                None => false,
+            },
+            _ => false,
+        };
+        if taken {
+            self.taken.push(original);
+        }
+        taken
+    }
+}
+
+/// A section's own fields, typed; everything wrong is reported below `at`, and the rest taken as it is.
+pub fn typed<T: DeserializeOwned + JsonSchema>(c: &mut Compiler<'_>, value: Value, at: &str, what: &str) -> Option<T> {
+    let parse = |value: Value| -> Result<Value, Vec<Problem>> {
+        let kept = value.clone();
+        serde_path_to_error::deserialize::<_, T>(value).map(|_| kept).map_err(|e| vec![crate::core::problem(e)])
+    };
+    let (right, problems) = parse_all(&value, parse);
+    let schema = (!problems.is_empty()).then(|| schema_for!(T).to_value());
+    for problem in problems {
+        report(c, problem, &value, what, &[], schema.as_ref(), &|pointer| format!("{at}{pointer}"));
+    }
+    serde_json::from_value(right?).ok()
+}
+
+/// Turns a problem with a spec into a diagnostic at its place.
+pub fn report(
+    c: &mut Compiler<'_>,
+    problem: Problem,
+    spec: &Value,
+    what: &str,
+    more_fields: &[&str],
+    schema: Option<&Value>,
+    place: &dyn Fn(&str) -> String,
+) {
+    let Problem { at, message, help } = problem;
+    let pointer = place(&at);
+    if !message.starts_with("missing field") && c.is_broken_below(&pointer) {
+        return;
+    }
+    let name = quoted(&message).unwrap_or_default().to_owned();
+    let found = if is_unknown(&message) {
+        let mut fields: Vec<&str> = expected(&message);
+        if at.matches('/').count() == 1 {
+            fields.extend(more_fields);
+        }
+        let owner = at.rsplit_once('/').map_or("", |(owner, _)| owner);
+        let owner =
+            if owner.is_empty() { what.to_owned() } else { format!("`{}` of {what}", owner.trim_start_matches('/').replace('/', ".")) };
+        let variant = message.starts_with("unknown variant");
+        let text = if variant { format!("`{name}` is none of the values of {owner}") } else { format!("{owner} has no field `{name}`") };
+        let label = if variant { "unknown value" } else { "unknown field" };
+        let range = if variant { c.place(&pointer) } else { c.key(&pointer) };
+        let what = if variant { "values" } else { "fields" };
+        let help = suggestion(&name, what, fields.iter().copied());
+        Diagnostic::new(if variant { "unknown-value" } else { "unknown-field" }, text).at(range).label(label).help(help)
+    } else if message.starts_with("missing field") {
+        let range = c.key(&pointer);
+        let owner = if at.is_empty() { what.to_owned() } else { format!("`{}` of {what}", at.trim_start_matches('/').replace('/', ".")) };
+        let described = schema.filter(|_| at.is_empty()).and_then(|schema| description(schema, &name));
+        let help = described.map_or_else(|| format!("add `{name}: …`"), |text| format!("add `{name}: …`: {text}"));
+        Diagnostic::new("missing-field", format!("{owner} has no `{name}`")).at(range).label(format!("`{name}` is missing")).help(help)
+    } else {
+        let field = at.trim_start_matches('/').replace('/', ".");
+        let wrong = spec.pointer(&at);
+        let (said, remedy) = match wrong_type(&message, wrong) {
+            Some((said, remedy)) => (said, remedy),
+            None => (message, None),
+        };
+        let text = if field.is_empty() { format!("{what}: {said}") } else { format!("`{field}` of {what}: {said}") };
+        // The field's own documentation says what it takes.
+        let described = schema.filter(|_| !field.contains('.')).and_then(|schema| description(schema, &field));
+        Diagnostic::new("invalid", text).at(c.place(&pointer)).maybe_help(help.or(remedy).or(described))
+    };
+    c.found.push(found);
+}
+
+/// serde's "invalid type: string \"5\", expected u32" in a user's words, with the remedy.
+fn wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
+    let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
+    let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
+    let words = match expected {
+        "a string" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        _ if number => "a number",
+        _ if expected.starts_with("a map") || expected.starts_with("struct ") => "a map of fields",
+        other => other,
+    };
+    let quoted = |text: &str| format!("\"{text}\"");
+    let remedy = match wrong {
+        Some(value @ (Value::Number(_) | Value::Bool(_))) if expected == "a string" => {
+            Some(format!("put it in quotes: {}", quoted(&value.to_string())))
+        }
+        Some(Value::String(text))
+            if (number && text.parse::<f64>().is_ok()) || (words == "true or false" && matches!(text.as_str(), "true" | "false")) =>
+        {
+            Some(format!("leave the quotes out: {text}"))
+        }
+        Some(value @ (Value::String(_) | Value::Number(_))) if words == "a list" => {
+            Some(format!("write a list: [{}]", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        }
+        _ if words == "a map of fields" => Some("write `field: value` pairs below it".into()),
+        _ if number => Some("write a whole number without quotes".into()),
+        _ => None,
+    };
+    let found = match wrong {
+        Some(Value::String(text)) => format!("the text {}", quoted(text)),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+        Some(other) => kind_of(other).to_owned(),
+        None => found.to_owned(),
+    };
+    Some((format!("expected {words}, not {found}"), remedy))
+}
+
+/// What the schema says about a field of the top level.
+fn description(schema: &Value, field: &str) -> Option<String> {
+    let text = schema.pointer(&below("/properties", field))?.get("description")?.as_str()?;
+    Some(text.replace('\n', " ").trim_end_matches('.').to_owned())
+}
+
+fn is_unknown(message: &str) -> bool {
+    message.starts_with("unknown field") || message.starts_with("unknown variant")
+}
+
+/// The first text in backticks.
+fn quoted(message: &str) -> Option<&str> {
+    message.split('`').nth(1)
+}
+
+/// Names that serde says it expected.
+fn expected(message: &str) -> Vec<&str> {
+    message.split('`').skip(3).step_by(2).collect()
+}
+
+fn ends_with(pointer: &str, name: &str) -> bool {
+    pointer.rsplit_once('/').is_some_and(|(_, last)| last == name)
+}

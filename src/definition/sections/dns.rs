@@ -1,0 +1,66 @@
+//! `dns`: hosted zones and their records.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Expansion, Fields, default};
+use crate::definition::typed;
+
+/// Zones and records.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dns {
+    /// The zone: its domain, or the fields of `dns_zone`. It is called `main`.
+    #[serde(default)]
+    pub zone: Value,
+    /// Further zones by name, each a domain or the fields of `dns_zone`. Default: none.
+    #[serde(default)]
+    pub zones: BTreeMap<String, Value>,
+    /// Records by name, with the fields of `dns_record`. The name is put in front of the zone's domain (`@`: the domain itself)
+    /// unless `domain` says otherwise; `zone` defaults to `main`; `alias: web` is short for a load balancer of the stack.
+    #[serde(default)]
+    pub records: Value,
+}
+
+pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+    let Some(dns) = typed::<Dns>(out.c, value, at, "dns") else { return };
+    let mut domains: BTreeMap<String, String> = BTreeMap::new();
+    let main = (!dns.zone.is_null()).then(|| ("main".to_owned(), dns.zone, format!("{at}/zone")));
+    let others = dns.zones.into_iter().map(|(name, zone)| {
+        let at = format!("{at}/zones/{name}");
+        (name, zone, at)
+    });
+    for (name, zone, at) in main.into_iter().chain(others.collect::<Vec<_>>()) {
+        let plain = zone.is_string();
+        let fields = match zone {
+            Value::String(domain) => Fields::from_iter([("domain".to_owned(), domain.into())]),
+            other => match out.fields(other, &at) {
+                Some(fields) => fields,
+                None => continue,
+            },
+        };
+        if let Some(domain) = fields.get("domain").and_then(Value::as_str) {
+            domains.insert(name.clone(), domain.to_owned());
+        }
+        if let Some(draft) = out.add("dns_zone", name, fields, &at).filter(|_| plain) {
+            draft.elsewhere.push(("/domain".into(), at));
+        }
+    }
+    for entry in out.entries(dns.records, &format!("{at}/records")) {
+        let mut fields = entry.fields;
+        default(&mut fields, "zone", "main");
+        if let Some(domain) = fields.get("zone").and_then(Value::as_str).and_then(|zone| domains.get(zone)) {
+            let full = if entry.name == "@" { domain.clone() } else { format!("{}.{domain}", entry.name) };
+            default(&mut fields, "domain", full);
+        }
+        if let Some(name) = fields.get("alias").and_then(Value::as_str) {
+            let output = |output: &str| format!("${{load_balancer.{name}.{output}}}");
+            let alias = json!({ "target": output("dns_name"), "zone_id": output("zone_id") });
+            fields.insert("alias".into(), alias);
+        }
+        out.add("dns_record", entry.name, fields, &entry.at);
+    }
+}

@@ -1,0 +1,357 @@
+//! `network`: a VPC with a public and a private subnet in every zone, the ways out, and security groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Expansion, Fields, default, names};
+use crate::{
+    aws,
+    core::{Cidr, OnDelete},
+    definition::{cidr_subnet, typed},
+};
+
+/// The network of a stack.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// IPv4 range of the VPC, between /16 and /28. Default: 10.0.0.0/16. Changing it replaces the VPC and all in it.
+    #[serde(default = "ten")]
+    pub cidr: Cidr,
+    /// Further IPv4 ranges of the VPC. Default: none.
+    #[serde(default)]
+    pub secondary_cidrs: BTreeSet<Cidr>,
+    /// How many availability zones, or which: letters (`[a, c]`) or names (`[eu-west-1a]`). Default: 2. Adding zones changes
+    /// nothing in the others.
+    #[serde(default = "two")]
+    pub zones: Zones,
+    /// How private subnets reach the internet: `none`, `single` (one NAT gateway, in the first zone) or `per-az`. Default: single.
+    #[serde(default)]
+    pub nat: Nat,
+    /// Prefix length of the subnets. Default: four more than the VPC's, so /20 in a /16. Changing it replaces the subnets.
+    #[serde(default)]
+    pub subnet_prefix: Option<u8>,
+    /// Gives instances in public subnets a public address. Default: false.
+    #[serde(default)]
+    pub public_ip_on_launch: bool,
+    /// Further tags of the public subnets. Default: none.
+    #[serde(default)]
+    pub public_subnet_tags: BTreeMap<String, String>,
+    /// Further tags of the private subnets, such as `karpenter.sh/discovery`. Default: none.
+    #[serde(default)]
+    pub private_subnet_tags: BTreeMap<String, String>,
+    /// Answers DNS queries with Amazon's resolver. Default: true.
+    #[serde(default = "yes")]
+    pub dns_support: bool,
+    /// Gives instances with public addresses public host names. Default: true; EKS needs it.
+    #[serde(default = "yes")]
+    pub dns_hostnames: bool,
+    /// AWS services reached without the internet: `s3` and `dynamodb` by routes, others (`ecr.api`) by addresses in the private
+    /// subnets. Default: none.
+    #[serde(default)]
+    pub endpoints: BTreeSet<String>,
+    /// Records of the VPC's traffic: `true`, to a bucket of their own, or fields: those of `flow_log`, and `keep_days` and `on_delete`
+    /// for that bucket. Default: false.
+    #[serde(default)]
+    pub flow_logs: Value,
+    /// Security groups by name, as in `resources: security_group:`. Default: none.
+    #[serde(default)]
+    pub security_groups: BTreeMap<String, Value>,
+}
+
+/// What flow logs have besides the fields of `flow_log`, all of which may stand beside these.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlowLogs {
+    /// Days after which records are deleted from the bucket of their own. Default: never.
+    #[serde(default)]
+    pub keep_days: Option<u16>,
+    /// What becomes of that bucket when it leaves the definition and holds records: `retain` or `delete`. Default: it is refused.
+    #[serde(default)]
+    pub on_delete: Option<OnDelete>,
+}
+
+/// Which availability zones.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a number of zones (`3`) or a list (`[a, b]`)")]
+pub enum Zones {
+    /// The first so many.
+    Count(u8),
+    /// These.
+    List(Vec<String>),
+}
+
+/// How private subnets reach the internet.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nat {
+    /// Not at all.
+    None,
+    /// Through one NAT gateway: cheaper, and gone with its zone.
+    #[default]
+    Single,
+    /// Through one NAT gateway per zone.
+    PerAz,
+}
+
+fn ten() -> Cidr {
+    Cidr::Range(ipnet::IpNet::V4(ipnet::Ipv4Net::new_assert([10, 0, 0, 0].into(), 16)))
+}
+fn two() -> Zones {
+    Zones::Count(2)
+}
+fn yes() -> bool {
+    true
+}
+
+/// Names of the subnets, for the sections that stand in them.
+pub(crate) struct Layout {
+    /// Public ones, by zone.
+    pub public: Vec<String>,
+    /// Private ones, by zone.
+    pub private: Vec<String>,
+    /// Ranges of the VPC.
+    pub ranges: Vec<String>,
+    /// Route tables of the private subnets: what must reach out at once waits for them.
+    pub routes: Vec<String>,
+}
+
+/// A zone with its letter, which names all that is in it.
+struct Zone {
+    letter: char,
+    name: String,
+}
+
+pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+    let Some(network) = typed::<Network>(out.c, value, at, "the network") else { return };
+    let vpc = json!({
+        "cidr": network.cidr, "secondary_cidrs": network.secondary_cidrs,
+        "dns_support": network.dns_support, "dns_hostnames": network.dns_hostnames,
+    });
+    out.make("vpc", "main", vpc, at);
+    out.make("internet_gateway", "main", json!({ "vpc": "main" }), at);
+
+    let zones = zones(out, &network, at);
+    let ranges = std::iter::once(&network.cidr).chain(&network.secondary_cidrs).map(ToString::to_string).collect();
+    let routes = zones.iter().map(|zone| format!("route_table.private-{}", zone.letter)).collect();
+    let mut layout = Layout { public: Vec::new(), private: Vec::new(), ranges, routes };
+    for zone in &zones {
+        for (tier, role) in [("public", "elb"), ("private", "internal-elb")] {
+            let public = tier == "public";
+            let Some(cidr) = range(out, &network, zone, public, at) else { continue };
+            let mut tags = if public { network.public_subnet_tags.clone() } else { network.private_subnet_tags.clone() };
+            // How load balancer controllers find the subnets they may use:
+            // <https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html>.
+            tags.entry(format!("kubernetes.io/role/{role}")).or_insert_with(|| "1".into());
+            let name = format!("{tier}-{}", zone.letter);
+            let spec = json!({
+                "vpc": "main", "cidr": cidr, "availability_zone": zone.name, "tags": tags,
+                "public_ip_on_launch": public && network.public_ip_on_launch,
+            });
+            if let Some(draft) = out.make("subnet", &name, spec, at) {
+                draft.elsewhere = vec![
+                    ("/availability_zone".into(), format!("{at}/zones")),
+                    ("/cidr".into(), format!("{at}/cidr")),
+                    ("/tags".into(), format!("{at}/{tier}_subnet_tags")),
+                ];
+            }
+            if public { layout.public.push(name) } else { layout.private.push(name) }
+        }
+    }
+    ways_out(out, &network, &zones, &layout, at);
+    endpoints(out, &network, &zones, &layout, at);
+    flow_logs(out, network.flow_logs, at);
+    out.network = Some(layout);
+    let groups = network.security_groups.into_iter().collect::<Fields>();
+    for entry in out.entries(groups.into(), &format!("{at}/security_groups")) {
+        let mut fields = entry.fields;
+        default(&mut fields, "vpc", "main");
+        out.add("security_group", entry.name, fields, &entry.at);
+    }
+}
+
+fn zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<Zone> {
+    let at = format!("{at}/zones");
+    let wanted: Vec<String> = match &network.zones {
+        Zones::Count(count @ 1..=6) => ('a'..='z').take(usize::from(*count)).map(String::from).collect(),
+        Zones::Count(count) => {
+            out.c.problem("zones", &at, format!("no region has {count} zones"), "choose 1 to 6, or list letters: `[a, b]`");
+            return Vec::new();
+        }
+        Zones::List(list) if list.is_empty() => {
+            out.c.problem("zones", &at, "a network needs a zone", "choose 1 to 6, or list letters: `[a, b]`");
+            return Vec::new();
+        }
+        Zones::List(list) => list.clone(),
+    };
+    let mut zones: Vec<Zone> = Vec::new();
+    for text in wanted {
+        let letter = text.chars().last().filter(char::is_ascii_lowercase);
+        let zone = match (letter, out.frame.region) {
+            (None, _) => {
+                out.c.problem("zones", &at, format!("`{text}` is no zone"), "write a letter such as `a`, or a name such as `eu-west-1a`");
+                continue;
+            }
+            (Some(letter), _) if text.len() > 1 => Zone { letter, name: text },
+            (Some(letter), Some(region)) => Zone { letter, name: format!("{region}{letter}") },
+            (Some(_), None) => {
+                out.c.problem(
+                    "zones",
+                    &at,
+                    "which region's zones are meant?",
+                    "add `region:` at the top, or write zones in full: `[eu-west-1a]`",
+                );
+                return zones;
+            }
+        };
+        if zones.iter().any(|other| other.letter == zone.letter) {
+            out.c.problem("zones", &at, format!("the zone `{}` is listed twice", zone.name), "list each zone once");
+            continue;
+        }
+        zones.push(zone);
+    }
+    zones
+}
+
+/// The range of a zone's subnet. Public ones are in the lower half of the VPC's range, private ones in the upper, each at the
+/// place of its zone's letter: so zones come and go without moving another's range.
+fn range(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, public: bool, at: &str) -> Option<String> {
+    let whole = network.cidr.range()?;
+    let prefix = network.subnet_prefix.unwrap_or_else(|| (whole.prefix_len() + 4).min(28));
+    let Some(newbits) = prefix.checked_sub(whole.prefix_len()).filter(|bits| *bits > 0 && prefix <= 28) else {
+        if public {
+            let message = format!("subnets of /{prefix} do not fit a network of /{}", whole.prefix_len());
+            out.c.problem("subnet-prefix", &format!("{at}/subnet_prefix"), message, format!("choose /{} to /28", whole.prefix_len() + 1));
+        }
+        return None;
+    };
+    let half = 1u64 << (newbits - 1);
+    let place = u64::from(u32::from(zone.letter) - u32::from('a'));
+    if place >= half {
+        if public {
+            let message = format!("{whole} has no room for subnets of /{prefix} in zone `{}`", zone.letter);
+            out.c.problem(
+                "subnet-prefix",
+                &format!("{at}/zones"),
+                message,
+                "take fewer zones, a wider `cidr`, or a longer `subnet_prefix`",
+            );
+        }
+        return None;
+    }
+    cidr_subnet(&whole.to_string(), newbits.into(), if public { place } else { half + place }).ok()
+}
+
+/// Gateways and routes. Private route tables are one per zone even with a single NAT gateway, so that another `nat` changes
+/// routes and gateways, and no subnet moves to another table.
+fn ways_out(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layout: &Layout, at: &str) {
+    let nat_at = format!("{at}/nat");
+    let gateways = match network.nat {
+        Nat::None => &[],
+        Nat::Single => &zones[..zones.len().min(1)],
+        Nat::PerAz => zones,
+    };
+    for zone in gateways {
+        let (letter, address) = (zone.letter.to_string(), format!("nat-{}", zone.letter));
+        out.make("elastic_ip", &address, json!({}), &nat_at);
+        // AWS refuses a public NAT gateway while its VPC has no internet gateway.
+        let spec = json!({ "subnet": format!("public-{letter}"), "elastic_ip": address, "depends_on": ["internet_gateway.main"] });
+        out.make("nat_gateway", letter, spec, &nat_at);
+    }
+    let everywhere = "0.0.0.0/0";
+    let routes = json!([{ "destination": everywhere, "gateway": "main" }]);
+    out.make("route_table", "public", json!({ "vpc": "main", "routes": routes, "subnets": layout.public }), at);
+    for zone in zones {
+        let gateway = if network.nat == Nat::PerAz { Some(zone) } else { gateways.first() };
+        let routes: Vec<Value> =
+            gateway.iter().map(|gateway| json!({ "destination": everywhere, "nat_gateway": gateway.letter.to_string() })).collect();
+        let name = format!("private-{}", zone.letter);
+        out.make("route_table", &name, json!({ "vpc": "main", "routes": routes, "subnets": [name] }), at);
+    }
+}
+
+fn endpoints(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layout: &Layout, at: &str) {
+    let at = format!("{at}/endpoints");
+    let mut interfaces = false;
+    for service in &network.endpoints {
+        let spec = if matches!(service.as_str(), "s3" | "dynamodb") {
+            let tables: Vec<String> = zones.iter().map(|zone| format!("private-{}", zone.letter)).chain(["public".to_owned()]).collect();
+            json!({ "vpc": "main", "service": service, "type": "gateway", "route_tables": tables })
+        } else {
+            interfaces = true;
+            json!({
+                "vpc": "main", "service": service, "type": "interface", "subnets": layout.private,
+                "security_groups": ["endpoints"], "private_dns": true,
+            })
+        };
+        out.make("vpc_endpoint", service.replace('.', "-"), spec, &at);
+    }
+    if interfaces {
+        let rule = json!({ "port": 443, "cidrs": layout.ranges, "description": "The network" });
+        let spec = json!({ "vpc": "main", "description": "AWS services within the network", "ingress": [rule], "egress": [] });
+        out.make("security_group", "endpoints", spec, &at);
+    }
+}
+
+fn flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+    let at = format!("{at}/flow_logs");
+    let mut fields = match value {
+        Value::Null | Value::Bool(false) => return,
+        Value::Bool(true) => Fields::new(),
+        other => match out.fields(other, &at) {
+            Some(fields) => fields,
+            None => return,
+        },
+    };
+    let own: FlowLogs = out.own(&mut fields, &at, "`flow_logs`").unwrap_or_default();
+    let given = |field: &str| fields.get(field).is_some_and(|value| !value.is_null());
+    if given("bucket") || given("log_group") {
+        let of_bucket = [("keep_days", own.keep_days.is_some()), ("on_delete", own.on_delete.is_some())];
+        for (field, _) in of_bucket.into_iter().filter(|(_, written)| *written) {
+            let message = format!("`{field}` is for a bucket of their own, and these flow logs go elsewhere");
+            out.c.problem_at_key("flow-logs", &format!("{at}/{field}"), message, "remove the line, or set it where the records go");
+        }
+    } else {
+        let name = "flow-logs";
+        let spec = json!({
+            "policy": delivery(name, out.frame.region.unwrap_or("*")),
+            "on_delete": own.on_delete,
+            "lifecycle_rules": own.keep_days.map_or(json!({}), |days| json!({ "old-records": { "expire_days": days } })),
+            "versioning": false,
+        });
+        if let Some(draft) = out.make("s3_bucket", name, spec, &at) {
+            draft.elsewhere.push(("/lifecycle_rules".into(), format!("{at}/keep_days")));
+        }
+        fields.insert("bucket".into(), name.into());
+    }
+    default(&mut fields, "vpc", "main");
+    if let Some(draft) = out.add("flow_log", "main", fields, &at) {
+        draft.more_fields = names::<FlowLogs>();
+    }
+}
+
+/// Lets AWS's log delivery write into the bucket, for this account's logs alone.
+///
+/// Source: <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
+fn delivery(bucket: &str, region: &str) -> Value {
+    let (account, partition) = ("${vpc.main.owner_id}", aws::partition(region));
+    let arn = format!("arn:{partition}:s3:::${{s3_bucket.{bucket}.name}}");
+    let source = json!({ "aws:SourceArn": format!("arn:{partition}:logs:{region}:{account}:*") });
+    let principal = json!({ "Service": "delivery.logs.amazonaws.com" });
+    json!({ "Statement": [
+        {
+            "Sid": "AWSLogDeliveryWrite", "Effect": "Allow", "Principal": principal, "Action": "s3:PutObject",
+            "Resource": format!("{arn}/*"),
+            "Condition": {
+                "StringEquals": { "aws:SourceAccount": account, "s3:x-amz-acl": "bucket-owner-full-control" },
+                "ArnLike": source,
+            },
+        },
+        {
+            "Sid": "AWSLogDeliveryAclCheck", "Effect": "Allow", "Principal": principal, "Action": "s3:GetBucketAcl", "Resource": arn,
+            "Condition": { "StringEquals": { "aws:SourceAccount": account }, "ArnLike": source },
+        },
+    ] })
+}

@@ -1,0 +1,376 @@
+//! Tera in scalars. Templates are compiled once and cached, so a `for_each` over many entries parses nothing twice.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    io,
+};
+
+use ipnet::IpNet;
+use serde_json::Value;
+use tera::{Context, ErrorKind, Kwargs, State, Tera};
+
+use super::nearest::{listed, nearest, suggestion};
+use crate::definition::sections;
+
+/// What is wrong with an expression.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// A compiled scalar.
+enum Template {
+    /// The text stands for itself, or is one reference.
+    Plain(String),
+    /// Exactly one expression: keeps the type of its value.
+    Typed(Box<Tera>),
+    /// Text with expressions.
+    Text(Box<Tera>),
+    /// It can't be compiled.
+    Wrong(Fault),
+}
+
+/// Evaluates scalars against one set of values.
+pub struct Templates {
+    base: Tera,
+    context: Context,
+    names: BTreeMap<String, ()>,
+    compiled: HashMap<String, Template>,
+}
+
+/// Whether there is anything to evaluate.
+pub fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
+/// The names that the expressions in a text use: no attributes, filters, functions or their arguments, and nothing in quotes.
+pub fn names<'a>(text: &'a str, into: &mut BTreeSet<&'a str>) {
+    let mut rest = text;
+    while let Some(start) = ["{{", "{%"].iter().filter_map(|open| rest.find(open)).min() {
+        rest = &rest[start + 2..];
+        // What stands before the next word, blanks aside.
+        let mut before = "";
+        while let Some(first) = rest.chars().next() {
+            if rest.starts_with("}}") || rest.starts_with("%}") {
+                break;
+            }
+            let of_word = |c: char| c.is_alphanumeric() || c == '_';
+            let length = match first {
+                '"' | '\'' | '`' => rest[1..].find(first).map_or(rest.len(), |end| end + 2),
+                _ if of_word(first) => rest.find(|c| !of_word(c)).unwrap_or(rest.len()),
+                '.' => rest.find(|c| c != '.').unwrap_or(rest.len()),
+                _ => first.len_utf8(),
+            };
+            let (word, after) = rest.split_at(length);
+            let next = after.trim_start();
+            let argument = next.starts_with('=') && !next.starts_with("==");
+            if of_word(first) && !first.is_numeric() && !matches!(before, "." | "|") && !next.starts_with('(') && !argument {
+                into.insert(word);
+            }
+            if !first.is_whitespace() {
+                before = word;
+            }
+            rest = after;
+        }
+    }
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        let mut base = Tera::new();
+        base.autoescape_on(Vec::<String>::new());
+        base.register_function("typed", |kwargs: Kwargs, _: &State| -> tera::TeraResult<String> {
+            let value = kwargs.must_get::<tera::Value>("value")?;
+            if value.is_undefined() {
+                return Err(tera::Error::message("the expression has no value"));
+            }
+            serde_json::to_string(&value).map_err(|e| tera::Error::message(e.to_string()))
+        });
+        base.register_function("cidrsubnet", |kwargs: Kwargs, _: &State| -> tera::TeraResult<String> {
+            let cidr = kwargs.must_get::<String>("cidr")?;
+            let (newbits, index) = (kwargs.must_get::<u64>("newbits")?, kwargs.must_get::<u64>("index")?);
+            cidr_subnet(&cidr, newbits, index).map_err(tera::Error::message)
+        });
+        Templates { base, context: Context::new(), names: BTreeMap::new(), compiled: HashMap::new() }
+    }
+}
+
+impl Templates {
+    /// Sets a value that expressions may use.
+    pub fn set(&mut self, name: &str, value: &Value) {
+        if self.names.insert(name.to_owned(), ()).is_none() {
+            // A new name may shadow what was taken for a reference.
+            self.compiled.clear();
+        }
+        self.context.insert_value(name.to_owned(), tera::Value::from_serializable(value));
+    }
+    /// Whether there is such a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+    /// Sets `each` for the entry being made.
+    pub fn each(&mut self, key: &str, value: &Value) {
+        self.names.entry("each".to_owned()).or_default();
+        self.context.insert_value("each", tera::Value::from_serializable(&serde_json::json!({ "key": key, "value": value })));
+    }
+    /// The present `each`, to be put back by [`Templates::put_each`].
+    pub fn take_each(&mut self) -> Option<tera::Value> {
+        self.names.remove("each");
+        self.context.remove("each")
+    }
+    /// Puts back what [`Templates::take_each`] took.
+    pub fn put_each(&mut self, each: Option<tera::Value>) {
+        self.take_each();
+        if let Some(each) = each {
+            self.names.entry("each".to_owned()).or_default();
+            self.context.insert_value("each", each);
+        }
+    }
+
+    /// The value of a scalar.
+    ///
+    /// # Errors
+    /// When it is no valid template or uses what is not there.
+    pub fn render(&mut self, text: &str) -> Result<Value, Fault> {
+        if !self.compiled.contains_key(text) {
+            let template = self.compile(text);
+            self.compiled.insert(text.to_owned(), template);
+        }
+        let fault = |error: &tera::Error| self.fault(error);
+        match &self.compiled[text] {
+            Template::Plain(plain) => Ok(Value::String(plain.clone())),
+            Template::Wrong(fault) => Err(fault.clone()),
+            Template::Text(tera) => limited(tera, &self.context)?.map(Value::String).map_err(|e| fault(&e)),
+            Template::Typed(tera) => {
+                // As a text, an expression without a value is an error that names what is missing.
+                let json = limited(tera, &self.context)?.map_err(|typed| fault(&self.as_text(text).err().unwrap_or(typed)))?;
+                serde_json::from_str(&json).map_err(|e| Fault { message: e.to_string(), help: None })
+            }
+        }
+    }
+    /// The value of a bare expression (`when: zones > 2`) or of a scalar with one.
+    ///
+    /// # Errors
+    /// As for [`Templates::render`].
+    pub fn expression(&mut self, text: &str) -> Result<Value, Fault> {
+        if is_template(text) { self.render(text) } else { self.render(&format!("{{{{ {text} }}}}")) }
+    }
+
+    fn as_text(&self, text: &str) -> tera::TeraResult<String> {
+        let mut tera = self.base.clone();
+        tera.add_raw_template("it", text)?;
+        tera.render("it", &self.context)
+    }
+
+    fn compile(&self, text: &str) -> Template {
+        let text = match self.with_references(text) {
+            Ok(text) => text,
+            Err(fault) => return Template::Wrong(fault),
+        };
+        if !is_template(&text) {
+            return Template::Plain(text);
+        }
+        let (content, typed) = match single(&text) {
+            Some(expression) => (format!("{{{{ typed(value=({expression})) }}}}"), true),
+            None => (text.clone(), false),
+        };
+        let mut tera = self.base.clone();
+        match tera.add_raw_template("it", &content) {
+            Ok(()) if typed => Template::Typed(Box::new(tera)),
+            Ok(()) => Template::Text(Box::new(tera)),
+            Err(error) => {
+                // The user wrote no `typed(..)`: say what is wrong with the text as it stands, where that is wrong, too.
+                let plain = self.base.clone().add_raw_template("it", &text);
+                Template::Wrong(self.fault(plain.as_ref().err().unwrap_or(&error)))
+            }
+        }
+    }
+
+    /// Writes references (`{{ vpc.main.id }}`, `{{ databases[each.key].endpoint }}`) in their canonical form.
+    fn with_references(&self, text: &str) -> Result<String, Fault> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find("{{") {
+            let Some(length) = rest[start..].find("}}") else { break };
+            let whole = &rest[start..start + length + 2];
+            let inner = whole[2..length].trim_matches('-').trim();
+            out.push_str(&rest[..start]);
+            match self.reference(inner)? {
+                Some(canonical) => out.push_str(&canonical),
+                None => out.push_str(whole),
+            }
+            rest = &rest[start + length + 2..];
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+
+    fn reference(&self, expression: &str) -> Result<Option<String>, Fault> {
+        let end = expression.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(expression.len());
+        let (head, tail) = expression.split_at(end);
+        if !tail.starts_with(['.', '[']) || self.names.contains_key(head) || !sections::is_head(head) {
+            return Ok(None);
+        }
+        let Some(path) = path(tail) else {
+            return Err(Fault {
+                message: format!("`{expression}` calculates with something that is known only after apply"),
+                help: Some("write the reference alone: `{{ type.name.output }}`".into()),
+            });
+        };
+        let parts: Vec<&str> = std::iter::once(head).chain(path.iter().map(String::as_str)).collect();
+        match sections::resolve(&parts) {
+            Some((kind, name, output)) => Ok(Some(format!("${{{kind}.{name}.{output}}}"))),
+            None => Err(Fault {
+                message: format!("`{expression}` is no reference to an output"),
+                help: Some(format!("write `{{{{ {} }}}}`", sections::shape(head))),
+            }),
+        }
+    }
+
+    fn fault(&self, error: &tera::Error) -> Fault {
+        let message = match error.kind() {
+            ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
+            other => other.to_string(),
+        };
+        // Tera adds its own drawing, or a list of what there is; ours follow.
+        let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.');
+        let name = message.split('`').nth(1).unwrap_or_default();
+        let values = self.names.keys().map(String::as_str);
+        let help = if message.contains("not defined") || message.contains("undefined") {
+            match nearest(name, values.clone().chain(sections::heads())) {
+                Some(near) if near != name => Some(format!("did you mean `{near}`?")),
+                _ if sections::is_head(name) => Some("what is known only after apply stands alone: `{{ type.name.output }}`".into()),
+                _ => Some(listed("values", values)),
+            }
+        } else if message.starts_with("Unknown filter") {
+            Some(suggestion(name, "filters", FILTERS.iter().copied()))
+        } else if message.starts_with("Unknown function") {
+            Some(suggestion(name, "functions", ["cidrsubnet", "range", "throw"]))
+        } else {
+            None
+        };
+        let mut first = message.to_owned();
+        if let Some(letter) = first.get(..1).map(str::to_lowercase) {
+            first.replace_range(..1, &letter);
+        }
+        let source = std::error::Error::source(error).map(|e| format!(": {e}")).unwrap_or_default();
+        Fault { message: format!("the expression is wrong: {first}{source}"), help }
+    }
+}
+
+/// Longest text that one expression may give, in bytes.
+const LONGEST: usize = 4 << 20;
+
+/// What a template gives; the outer error says that it is too long.
+fn limited(tera: &Tera, context: &Context) -> Result<tera::TeraResult<String>, Fault> {
+    let mut out = Limited(Vec::new());
+    let rendered = tera.render_to("it", context, &mut out);
+    if out.0.len() > LONGEST {
+        let help = "make it shorter: values that repeat each other double with every one".to_owned();
+        return Err(Fault { message: format!("the expression gives more than {} MiB", LONGEST >> 20), help: Some(help) });
+    }
+    Ok(rendered.map(|()| String::from_utf8_lossy(&out.0).into_owned()))
+}
+
+/// Takes what is written until it is too much.
+struct Limited(Vec<u8>);
+
+impl io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        if self.0.len() > LONGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Tera's filters, for messages.
+const FILTERS: &[&str] = &[
+    "abs",
+    "capitalize",
+    "default",
+    "first",
+    "float",
+    "get",
+    "group_by",
+    "int",
+    "join",
+    "keys",
+    "last",
+    "length",
+    "lower",
+    "nth",
+    "pairs",
+    "replace",
+    "reverse",
+    "round",
+    "sort",
+    "split",
+    "str",
+    "title",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+    "values",
+];
+
+/// The expression, when the text is exactly one.
+fn single(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = inner.trim_start_matches('-').trim_end_matches('-').trim();
+    (!inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%")).then_some(inner)
+}
+
+/// `.orders.endpoint` or `[each.key].endpoint` as names; `None` when anything else follows.
+fn path(mut tail: &str) -> Option<Vec<String>> {
+    let mut parts = Vec::new();
+    while !tail.is_empty() {
+        if let Some(rest) = tail.strip_prefix('.') {
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(rest.len());
+            if end == 0 {
+                return None;
+            }
+            parts.push(rest[..end].to_owned());
+            tail = &rest[end..];
+        } else {
+            let rest = tail.strip_prefix('[')?;
+            let (index, after) = rest.split_once(']')?;
+            let quoted = index.trim().strip_prefix(['"', '\'']).and_then(|t| t.strip_suffix(['"', '\'']));
+            parts.push(quoted.map_or_else(|| format!("{{{{ {} }}}}", index.trim()), str::to_owned));
+            tail = after;
+        }
+    }
+    Some(parts)
+}
+
+/// The `index`-th range of `newbits` more bits within `cidr`.
+///
+/// # Errors
+/// When it isn't a range or doesn't fit.
+pub fn cidr_subnet(cidr: &str, newbits: u64, index: u64) -> Result<String, String> {
+    let net: IpNet = cidr.parse().map_err(|_| format!("`{cidr}` is no CIDR block such as 10.0.0.0/16"))?;
+    let prefix = u64::from(net.prefix_len()).saturating_add(newbits);
+    if prefix > u64::from(net.max_prefix_len()) {
+        return Err(format!("{net} has no /{prefix} within"));
+    }
+    if newbits < 64 && index >> newbits != 0 {
+        return Err(format!("{net} has only {} ranges of /{prefix}, so there is no number {index}", 1u64 << newbits));
+    }
+    let shift = u64::from(net.max_prefix_len()) - prefix;
+    Ok(match net {
+        IpNet::V4(net) => format!(
+            "{}/{prefix}",
+            std::net::Ipv4Addr::from(u32::from(net.network()) | ((index as u32).checked_shl(shift as u32).unwrap_or(0)))
+        ),
+        IpNet::V6(net) => format!(
+            "{}/{prefix}",
+            std::net::Ipv6Addr::from(u128::from(net.network()) | u128::from(index).checked_shl(shift as u32).unwrap_or(0))
+        ),
+    })
+}

@@ -1,0 +1,105 @@
+//! The backend in a folder of this machine.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Result, Write},
+    path::PathBuf,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{Object, When, Written};
+use crate::core::file_lock;
+
+/// A folder.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(path: PathBuf) -> Folder {
+        Folder { path }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Result<Option<Object>> {
+        match fs::read(self.path.join(key)) {
+            Ok(bytes) => Ok(Some(Object { version: version(&bytes), bytes })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Compares and writes under a lock of the whole folder; the content is renamed into place, so that readers see all or nothing.
+    pub(super) fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
+        let path = self.path.join(key);
+        fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
+        let turn = self.path.join("lock");
+        // The lock ends with `held`.
+        let held = OpenOptions::new().create(true).truncate(false).write(true).open(&turn)?;
+        file_lock::take(&held, &turn, file_lock::PATIENCE)?;
+        let there = self.get(key)?;
+        let holds = match (when, &there) {
+            (When::Any, _) | (When::Absent, None) => true,
+            (When::Version(wanted), Some(there)) => *wanted == there.version,
+            (When::Absent, Some(_)) | (When::Version(_), None) => false,
+        };
+        if !holds {
+            return Ok(Written::Conflict);
+        }
+        let new = path.with_added_extension(format!("new-{}", std::process::id()));
+        let mut file = File::create(&new)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        fs::rename(&new, &path)?;
+        Ok(Written::Done(version(bytes)))
+    }
+
+    /// The first piece makes the file; nobody else may have made it.
+    pub(super) fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<Written> {
+        let path = self.path.join(key);
+        fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
+        let opened = if number == 0 {
+            OpenOptions::new().create_new(true).append(true).open(&path)
+        } else {
+            OpenOptions::new().append(true).open(&path)
+        };
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Written::Conflict),
+            Err(error) => return Err(error),
+        };
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        Ok(Written::Done(number.to_string()))
+    }
+
+    pub(super) fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.get(key)?.map(|object| object.bytes))
+    }
+
+    pub(super) fn list(&self, key: &str) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(self.path.join(key)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    pub(super) fn delete(&self, key: &str) -> Result<()> {
+        match fs::remove_file(self.path.join(key)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn version(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,244 @@
+//! The backend in an S3 bucket. S3 writes conditionally, and reads what was written last at once.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_sdk_s3::{
+    Client,
+    config::Region,
+    primitives::ByteStream,
+    types::{
+        BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, ExpirationStatus,
+        LifecycleRule, LifecycleRuleFilter, NoncurrentVersionExpiration, ObjectOwnership, PublicAccessBlockConfiguration,
+        ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+        VersioningConfiguration,
+    },
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::json;
+
+use super::{Object, When, Written};
+use crate::{
+    aws::partition,
+    core::{Error, Result, Sort, ok_or_not_found},
+};
+
+/// A bucket, or a part of one.
+#[derive(Clone, Debug)]
+pub struct S3 {
+    client: Client,
+    bucket: String,
+    /// What every key begins with: empty, or ending with a slash.
+    prefix: String,
+    /// The account that must own the bucket: names of buckets are shared with the whole world, and the usual one can be guessed.
+    owner: Option<String>,
+}
+
+/// How many pieces of a journal are read at once.
+const AT_ONCE: usize = 16;
+
+/// How often a write is tried that S3 could not decide on.
+const TRIES: u32 = 5;
+
+impl S3 {
+    pub(super) fn new(client: Client, bucket: String, prefix: String, owner: Option<String>) -> S3 {
+        S3 { client, bucket, prefix, owner }
+    }
+
+    pub(super) async fn get(&self, key: &str) -> Result<Option<Object>> {
+        let call = self.client.get_object().bucket(&self.bucket).key(self.path(key)).set_expected_bucket_owner(self.owner.clone());
+        let Some(reply) = ok_or_not_found(call.send().await).map_err(|error| self.broken(error))? else { return Ok(None) };
+        let version = reply.e_tag.ok_or_else(|| Error::missing("ETag"))?;
+        let bytes =
+            reply.body.collect().await.map_err(|error| {
+                self.broken(Error::new(Sort::Unreachable, "Unreachable", format!("reading `{key}` broke off: {error}")))
+            })?;
+        Ok(Some(Object { bytes: bytes.to_vec(), version }))
+    }
+
+    pub(super) async fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
+        let mut pause = Duration::from_millis(100);
+        for tries in 1..=TRIES {
+            let call = self.client.put_object().bucket(&self.bucket).key(self.path(key)).set_expected_bucket_owner(self.owner.clone());
+            let call = match when {
+                When::Any => call,
+                When::Absent => call.if_none_match("*"),
+                When::Version(version) => call.if_match(version),
+            };
+            match call.body(ByteStream::from(bytes.to_vec())).send().await.map_err(Error::from) {
+                Ok(reply) => return Ok(Written::Done(reply.e_tag.ok_or_else(|| Error::missing("ETag"))?)),
+                // Another write of the same key is under way, perhaps an earlier try of this one: S3 says to try again.
+                Err(error) if error.code == "ConditionalRequestConflict" => {}
+                // It failed inside S3, and may have taken effect.
+                Err(error) if error.sort == Sort::Unreachable && error.code != "Unreachable" && tries < TRIES => {}
+                Err(error) if *when != When::Any && matches!(error.code.as_str(), "PreconditionFailed" | "Http412" | "NoSuchKey") => {
+                    // When an answer is lost, the call is made again and meets what it wrote itself.
+                    return Ok(match self.get(key).await? {
+                        Some(there) if there.bytes == bytes => Written::Done(there.version),
+                        _ => Written::Conflict,
+                    });
+                }
+                Err(error) => return Err(self.broken(error)),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Ok(Written::Conflict)
+    }
+
+    /// An object cannot grow: each piece is one.
+    pub(super) async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<Written> {
+        self.put(&format!("{key}/{number:08}"), bytes, &When::Absent).await
+    }
+
+    pub(super) async fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let pieces = self.list(key).await?;
+        if pieces.is_empty() {
+            return Ok(None);
+        }
+        let pieces = stream::iter(pieces.into_iter().map(|name| format!("{key}/{name}")));
+        let pieces = pieces.map(|piece| async move { self.get(&piece).await }).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        Ok(Some(pieces.into_iter().flatten().flat_map(|piece| piece.bytes).collect()))
+    }
+
+    pub(super) async fn list(&self, key: &str) -> Result<Vec<String>> {
+        let prefix = if key.is_empty() { self.prefix.clone() } else { format!("{}/", self.path(key)) };
+        let call = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).delimiter("/");
+        let mut pages = call.set_expected_bucket_owner(self.owner.clone()).into_paginator().send();
+        let mut names = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            // Without a bucket there is nothing in it.
+            let Some(page) = ok_or_not_found(page).map_err(|error| self.broken(error))? else { break };
+            let objects = page.contents().iter().filter_map(|object| object.key());
+            let folders = page.common_prefixes().iter().filter_map(|common| common.prefix());
+            let below = objects.chain(folders).filter_map(|path| path.strip_prefix(&prefix));
+            names.extend(below.map(|name| name.trim_end_matches('/').to_owned()).filter(|name| !name.is_empty()));
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<()> {
+        let pieces = self.list(key).await?.into_iter().filter(|name| name.len() == 8 && name.bytes().all(|b| b.is_ascii_digit()));
+        for path in pieces.map(|piece| format!("{key}/{piece}")).chain([key.to_owned()]) {
+            let call = self.client.delete_object().bucket(&self.bucket).key(self.path(&path));
+            ok_or_not_found(call.set_expected_bucket_owner(self.owner.clone()).send().await).map_err(|error| self.broken(error))?;
+        }
+        Ok(())
+    }
+
+    /// The same in the region where the bucket is; `None` when there is no such bucket.
+    pub(super) async fn find(mut self) -> Result<Option<S3>> {
+        loop {
+            let call = self.client.head_bucket().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone());
+            let error = match call.send().await {
+                Ok(_) => return Ok(Some(self)),
+                Err(error) => error,
+            };
+            // The answer has no body: what it means stands in the status and the headers.
+            let header = |reply: &aws_sdk_s3::config::http::HttpResponse| reply.headers().get("x-amz-bucket-region").map(str::to_owned);
+            let answer = error.raw_response().map(|reply| (reply.status().as_u16(), header(reply)));
+            let here = self.client.config().region().map(ToString::to_string);
+            match answer {
+                Some((404, _)) => return Ok(None),
+                Some((301 | 400, Some(there))) if Some(&there) != here.as_ref() => {
+                    self.client = Client::from_conf(self.client.config().to_builder().region(Region::new(there)).build());
+                }
+                Some((403, _)) => return Err(self.broken(Error::new(Sort::Denied, "AccessDenied", "Access Denied"))),
+                _ => return Err(self.broken(error.into())),
+            }
+        }
+    }
+
+    /// Makes the bucket: only its owner may use it, and every version is kept for a while. It takes calls over TLS only, unless this
+    /// very client does without.
+    pub(super) async fn make(&self, tls: bool) -> Result<()> {
+        let region = self.client.config().region().map(ToString::to_string).unwrap_or_default();
+        let call = self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
+        // The first region has no name here.
+        let place = (region != "us-east-1").then(|| BucketLocationConstraint::from(region.as_str()));
+        let place = place.map(|place| CreateBucketConfiguration::builder().location_constraint(place).build());
+        let call = call.set_create_bucket_configuration(place);
+        match patiently(async || call.clone().send().await.map_err(Error::from)).await {
+            Ok(_) => {}
+            // Another run has just made it.
+            Err(error) if error.code == "BucketAlreadyOwnedByYou" => return Ok(()),
+            Err(error) => return Err(self.broken(error)),
+        }
+        if let Err(error) = patiently(async || self.protect(&region, tls).await).await {
+            // A bucket that is not safe would be found and used next time.
+            self.client.delete_bucket().bucket(&self.bucket).send().await.ok();
+            return Err(self.broken(error));
+        }
+        Ok(())
+    }
+
+    async fn protect(&self, region: &str, tls: bool) -> Result<()> {
+        let (client, bucket) = (&self.client, &self.bucket);
+        let blocks = PublicAccessBlockConfiguration::builder().block_public_acls(true).ignore_public_acls(true);
+        let blocks = blocks.block_public_policy(true).restrict_public_buckets(true).build();
+        client.put_public_access_block().bucket(bucket).public_access_block_configuration(blocks).send().await?;
+        let versioning = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        client.put_bucket_versioning().bucket(bucket).versioning_configuration(versioning).send().await?;
+        let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build()?;
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).build();
+        let encryption = ServerSideEncryptionConfiguration::builder().rules(rule).build()?;
+        client.put_bucket_encryption().bucket(bucket).server_side_encryption_configuration(encryption).send().await?;
+        // A lease leaves a version with every renewal.
+        let old = NoncurrentVersionExpiration::builder().noncurrent_days(30).build();
+        let rule = LifecycleRule::builder().id("old-versions").status(ExpirationStatus::Enabled).noncurrent_version_expiration(old);
+        let rule = rule.filter(LifecycleRuleFilter::builder().prefix("").build()).build()?;
+        let lifecycle = BucketLifecycleConfiguration::builder().rules(rule).build()?;
+        client.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(lifecycle).send().await?;
+        if !tls {
+            return Ok(());
+        }
+        let arn = format!("arn:{}:s3:::{bucket}", partition(region));
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Sid": "TlsOnly",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [arn, format!("{arn}/*")],
+                "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+            }],
+        });
+        client.put_bucket_policy().bucket(bucket).policy(policy.to_string()).send().await?;
+        Ok(())
+    }
+
+    fn path(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+
+    /// Says which bucket it is about, and what to do.
+    fn broken(&self, error: Error) -> Error {
+        let remedy = match error.code.as_str() {
+            "BucketAlreadyExists" => "; another account has a bucket of this name: choose one by `--backend s3://BUCKET`",
+            "NoSuchBucket" => "; it was deleted; `acme apply --backend s3` makes the usual one",
+            _ if error.sort == Sort::Denied => {
+                "; these credentials need s3:ListBucket on it, s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, and the use of \
+                 its KMS key if it has one; if it is another account's, choose one by `--backend s3://BUCKET`, or a folder by \
+                 `--backend PATH`"
+            }
+            _ => "",
+        };
+        let message = format!("the bucket `{}` of the backend: {}{remedy}", self.bucket, error.message.trim_end_matches('.'));
+        Error { message, ..error }
+    }
+}
+
+/// A bucket that is being made, by another run perhaps, is not known everywhere at once, and takes one change at a time.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>
+async fn patiently<T>(call: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let mut pause = Duration::from_millis(200);
+    for _ in 1..TRIES {
+        match call().await {
+            Err(error) if matches!(error.sort, Sort::Conflict | Sort::Gone) => {}
+            ended => return ended,
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    call().await
+}

@@ -1,0 +1,181 @@
+//! Where resources live: AWS, or the simulated cloud. The one place that knows there are two.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    aws::{Aws, types::KINDS},
+    core::{Call, Changed, Cx, ENVIRONMENT, Error, Kind, Live, Result, Retag, STACK, Scope, Service, Sort, Tags},
+    simulator::Local,
+};
+
+/// AWS or the simulated cloud.
+pub enum Cloud {
+    /// The real one, or a stand-in at another endpoint.
+    Aws(Box<Aws>),
+    /// The simulated one.
+    Local(Box<Local>),
+}
+
+/// How often the simulated cloud is asked when it throttles.
+const READS: usize = 5;
+
+impl Cloud {
+    /// The account in use.
+    ///
+    /// # Errors
+    /// When there are no valid credentials.
+    pub async fn account(&self) -> Result<String> {
+        match self {
+            Cloud::Aws(aws) => aws.account().await,
+            Cloud::Local(_) => Ok(Local::ACCOUNT.to_owned()),
+        }
+    }
+
+    /// The region in use.
+    pub fn region(&self) -> &str {
+        match self {
+            Cloud::Aws(aws) => &aws.region,
+            Cloud::Local(local) => local.region(),
+        }
+    }
+
+    /// How long what was just made may stay unseen.
+    pub fn lag(&self) -> Duration {
+        match self {
+            Cloud::Aws(aws) => aws.lag,
+            Cloud::Local(local) => local.lag(),
+        }
+    }
+
+    /// ARN → tags of what carries the stack's marks, of the services whose types have [`Kind::arn`]. The tagging API lags.
+    ///
+    /// # Errors
+    /// What the tagging API answers.
+    pub async fn index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
+        let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
+        let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
+        // A filter is a service with a type or without: `rds:db`, `s3`.
+        let types = |wanted: fn(&Kind) -> bool| -> BTreeSet<String> {
+            let kinds = KINDS.iter().filter(|kind| wanted(kind));
+            kinds.filter_map(|kind| Some(kind.arn?.trim_end_matches(['/', ':']).to_owned())).collect()
+        };
+        // What the region of global services has besides is the stack of that region.
+        let global =
+            aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| matches!(kind.service, Service::Iam | Service::Route53))));
+        let mut index = BTreeMap::new();
+        for (tagging, types) in [(&aws.tagging, types(|_| true))].into_iter().chain(global) {
+            let call = tagging.get_resources().tag_filters(filter(STACK, stack)).tag_filters(filter(ENVIRONMENT, environment));
+            let types = Some(types.into_iter().collect());
+            let mut pages = call.set_resource_type_filters(types).resources_per_page(100).into_paginator().send();
+            while let Some(page) = pages.next().await {
+                for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
+                    let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+                    index.extend(resource.resource_arn.map(|arn| (arn, tags)));
+                }
+            }
+        }
+        Ok(index)
+    }
+
+    /// See [`crate::core::Resource::list`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Live>> {
+        match self {
+            Cloud::Aws(aws) => (kind.list)(aws, scope).await,
+            Cloud::Local(local) => {
+                // As the SDK does: reads that are throttled are made again before anybody hears of it.
+                for _ in 1..READS {
+                    match local.list(kind, scope).await {
+                        Err(error) if error.sort == Sort::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
+                        ended => return ended,
+                    }
+                }
+                local.list(kind, scope).await
+            }
+        }
+    }
+
+    /// See [`crate::core::Resource::create`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn create(&self, kind: &'static Kind, call: &Call, spec: &Value) -> Result<String> {
+        match self {
+            Cloud::Aws(aws) => (kind.create)(&Cx::new(aws, call), spec).await,
+            Cloud::Local(local) => local.create(kind, call, spec).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::update`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn update(&self, kind: &'static Kind, call: &Call, id: &str, before: &Value, spec: &Value, changed: &Changed) -> Result<()> {
+        match self {
+            Cloud::Aws(aws) => (kind.update)(&Cx::new(aws, call), id, before, spec, changed).await,
+            Cloud::Local(local) => local.update(kind, id, spec, changed).await,
+        }
+    }
+
+    /// Brings the tags of a live resource from `before` to `after`.
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn retag(&self, kind: &'static Kind, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
+        match self {
+            Cloud::Aws(aws) => (kind.retag)(aws, &Retag::new(id, arn, before, after)).await,
+            Cloud::Local(local) => local.retag(kind, id, after).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::delete`].
+    ///
+    /// # Errors
+    /// What the service answers, "gone" included.
+    pub async fn delete(&self, kind: &'static Kind, call: &Call, live: &Live) -> Result<()> {
+        match self {
+            Cloud::Aws(aws) => (kind.delete)(&Cx::new(aws, call), &live.id, &live.spec).await,
+            Cloud::Local(local) => local.delete(kind, &live.id).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::contents`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn contents(&self, kind: &'static Kind, live: &Live) -> Result<Option<String>, Error> {
+        match self {
+            Cloud::Aws(aws) => (kind.contents)(aws, &live.id).await,
+            Cloud::Local(_) => Ok(None),
+        }
+    }
+
+    /// See [`crate::core::Resource::explain`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn explain(&self, kind: &'static Kind, id: &str) -> Result<Option<String>> {
+        match self {
+            Cloud::Aws(aws) => (kind.explain)(aws, id).await,
+            Cloud::Local(_) => Ok(None),
+        }
+    }
+
+    /// See [`crate::core::Resource::held_by`]. Nobody else is in the simulated cloud.
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn held_by(&self, kind: &'static Kind, live: &Live) -> Result<Option<String>> {
+        match self {
+            Cloud::Aws(aws) => (kind.held_by)(aws, live).await,
+            Cloud::Local(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Reads everything a stack owns, every type at once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::SystemTime,
+};
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use crate::{
+    aws::types::{self, KINDS},
+    core::{ADDRESS, Address, Error, Kind, Live, Result, Scope, Sort, Tags, expression},
+    definition::Stack,
+    engine::cloud::Cloud,
+};
+
+/// What is there, by name of the type.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Live resources by type.
+    pub live: BTreeMap<&'static str, Vec<Live>>,
+    /// ARN → tags as the tagging API has them; `None` when it could not be asked.
+    pub index: Option<BTreeMap<String, Tags>>,
+    /// What could not be read but does not matter to this definition.
+    pub warnings: Vec<String>,
+    /// What a journal knows of what is there.
+    pub hints: Hints,
+    /// When reading began: what was made shortly before may not be among it.
+    pub read_at: Option<SystemTime>,
+}
+
+/// What a journal knows beyond the marks. Without it the plan is the same, but for what a crash left unmarked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Addresses at which an unfinished run began to make something: an unmarked one of the wanted name is ours.
+    pub began: BTreeSet<Address>,
+    /// Of two with the same marks, the one to keep, by its physical id; and what has that id is the one meant even without marks.
+    pub ids: BTreeMap<Address, String>,
+}
+
+impl World {
+    /// Every live resource with its type.
+    pub fn iter(&self) -> impl Iterator<Item = &Live> {
+        self.live.values().flatten()
+    }
+}
+
+/// Reads all live resources of the stack's environment.
+///
+/// # Errors
+/// When a type that the definition uses, or that the index says is there, can't be read.
+pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
+    let mut world = World { hints, read_at: Some(SystemTime::now()), ..World::default() };
+    match cloud.index(&stack.name, &stack.environment).await {
+        Ok(index) => world.index = Some(index),
+        Err(error) if error.sort == Sort::Denied && error.code == "NoCredentials" => return Err(error),
+        Err(error) => world.warnings.push(format!("The tagging API could not be asked, so every type is read: {error}.")),
+    }
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
+    let local = matches!(cloud, Cloud::Local(_));
+    let wanted = |kind: &&Kind| local || declared.contains(kind.name) || world.index.as_ref().is_none_or(|index| may_exist(kind, index));
+    let wanted = KINDS.iter().filter(wanted).collect();
+    read_all(cloud, stack, wanted, world).await
+}
+
+/// Reads again what stands at the addresses of a stack, without the tagging API, which lags behind what was just done.
+///
+/// # Errors
+/// When a type can't be read.
+pub async fn discover_afresh(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
+    // Parents are read for the sake of what lies within them.
+    let parents: BTreeSet<&str> = stack.resources.values().filter_map(|d| d.kind.parent).collect();
+    let wanted = KINDS.iter().filter(|kind| declared.contains(kind.name) || parents.contains(kind.name)).collect();
+    read_all(cloud, stack, wanted, World { hints, read_at: Some(SystemTime::now()), ..World::default() }).await
+}
+
+async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static Kind>, mut world: World) -> Result<World> {
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
+    let local = matches!(cloud, Cloud::Local(_));
+    // Types within a parent are read once the parents' ids are known.
+    for nested in [false, true] {
+        let reads = wanted.iter().filter(|kind| kind.parent.is_some() == nested).map(|kind| {
+            let scope = scope(stack, kind, &world);
+            async move {
+                if kind.parent.is_some() && scope.parents.is_empty() && !local {
+                    return (*kind, Ok(Vec::new()));
+                }
+                (*kind, read(cloud, stack, kind, scope).await)
+            }
+        });
+        for (kind, found) in join_all(reads).await {
+            match found {
+                Ok(live) => drop(world.live.insert(kind.name, live)),
+                Err(error) if declared.contains(kind.name) || world.index.is_some() => return Err(with_kind(error, kind)),
+                Err(error) => world.warnings.push(format!("Type `{}` could not be read: {error}.", kind.name)),
+            }
+        }
+    }
+    Ok(world)
+}
+
+/// Looks for one resource by its physical id, whoever's it is; `world` is what the stack has, for the sake of parents.
+///
+/// # Errors
+/// When its type can't be read.
+pub async fn find(cloud: &Cloud, stack: &Stack, kind: &'static Kind, id: &str, world: &World) -> Result<Option<Live>> {
+    let scope = Scope {
+        adopt: Some(id.to_owned()),
+        wanted: [id.to_owned()].into(),
+        index: Some([(id.to_owned(), Tags::new())].into()),
+        fresh: true,
+        ..scope(stack, kind, world)
+    };
+    let found = cloud.list(kind, &scope).await.map_err(|error| with_kind(error, kind))?;
+    Ok(found.into_iter().find(|live| live.id == id))
+}
+
+/// Reads one type. The index lags behind a change of tags, so what it says is not believed when it differs from the definition.
+async fn read(cloud: &Cloud, stack: &Stack, kind: &'static Kind, mut scope: Scope) -> Result<Vec<Live>> {
+    let live = cloud.list(kind, &scope).await?;
+    let stale = scope.index.as_ref().is_some_and(|index| {
+        live.iter().any(|live| {
+            live.arn().is_some_and(|arn| index.contains_key(arn))
+                && address_of(live)
+                    .and_then(|address| stack.resources.get(&address))
+                    .is_some_and(|declared| declared.tags != visible_tags(&live.tags, &declared.tags))
+        })
+    });
+    if !stale || live.len() > 500 {
+        return Ok(live);
+    }
+    scope.fresh = true;
+    cloud.list(kind, &scope).await
+}
+
+/// The address its marks name.
+pub fn address_of(live: &Live) -> Option<Address> {
+    live.tags.get(ADDRESS).and_then(|text| Address::parse(text))
+}
+
+/// A resource's tags without those that AWS and Kubernetes put there, unless the definition names them.
+pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
+    let foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
+    live.iter().filter(|(key, _)| wanted.contains_key(*key) || !foreign(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// Tags without acme's marks.
+pub fn unmarked(tags: &Tags) -> Tags {
+    tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+/// What a `list` of this type shall return.
+pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
+    let of_kind = || stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+    let mut parents = BTreeSet::new();
+    if let Some(parent) = kind.parent {
+        parents.extend(world.live.get(parent).into_iter().flatten().map(|live| live.id.clone()));
+        for declared in of_kind() {
+            parents.extend(literal_parent(&declared.spec, parent, kind));
+        }
+    }
+    Scope {
+        stack: stack.name.clone(),
+        environment: stack.environment.clone(),
+        prefix: stack.prefix(),
+        wanted: match kind.naming.map(|_| "/name").or(kind.wanted) {
+            Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
+            None => BTreeSet::new(),
+        },
+        asked: match kind.asked {
+            Some(field) => of_kind().map(|d| (d.address.to_string(), names(d.spec.pointer(field)))).collect(),
+            None => BTreeMap::new(),
+        },
+        parents: parents.into_iter().collect(),
+        // The index lags: what a crash left just made, it may not show yet.
+        index: world.index.clone().filter(|_| !world.hints.began.iter().any(|address| address.kind == kind.name)),
+        sent: BTreeMap::new(),
+        fresh: false,
+        adopt: None,
+    }
+}
+
+fn names(settings: Option<&Value>) -> BTreeSet<String> {
+    settings.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
+}
+
+/// A parent outside the stack, which the definition names by its literal id (`zone: {id: Z123}`) or by its ARN in a plain text.
+fn literal_parent(spec: &Value, parent: &str, kind: &Kind) -> Option<String> {
+    let schema = (kind.schema)();
+    let properties = schema.as_value().get("properties")?.as_object()?;
+    let refers = |schema: &Value| schema.to_string().contains(&format!("\"x-acme-ref\":\"{parent}\""));
+    if let Some((field, _)) = properties.iter().find(|(_, schema)| refers(schema)) {
+        let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
+        return expression::references(id).is_empty().then(|| id.to_owned());
+    }
+    let pattern = types::kind(parent)?.arn?;
+    spec.as_object()?.values().filter_map(Value::as_str).find(|text| arn_matches(text, pattern)).map(str::to_owned)
+}
+
+/// Whether the index shows a resource of this type, or could not.
+fn may_exist(kind: &Kind, index: &BTreeMap<String, Tags>) -> bool {
+    match kind.arn {
+        // What the index never shows is read only inside its parents, or cheaply by path.
+        None => true,
+        Some(pattern) => index.keys().any(|arn| arn_matches(arn, pattern)),
+    }
+}
+
+/// `pattern` is `service:resource-prefix`: `ec2:subnet/` matches `arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1`.
+fn arn_matches(arn: &str, pattern: &str) -> bool {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    pattern.split_once(':').is_some_and(|(s, prefix)| s == service && resource.starts_with(prefix))
+}
+
+fn with_kind(error: Error, kind: &Kind) -> Error {
+    Error { message: format!("reading `{}`: {}", kind.name, error.message), ..error }
+}
+
+/// The type of a live resource.
+///
+/// # Errors
+/// When the record names a type this version does not know.
+pub fn kind_of(live: &Live) -> Result<&'static Kind> {
+    types::kind(&live.kind).ok_or_else(|| Error::new(Sort::Refused, "UnknownType", format!("acme has no type `{}`", live.kind)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{Options, Source, load};
+
+    #[test]
+    fn parents_outside_the_stack_are_asked_too() {
+        let text = "
+stack: shop
+dns: { records: { www: { domain: www.example.org, zone: { id: Z123 }, type: A, values: [192.0.2.1] } } }
+firewall: { web: {} }
+resources:
+  waf_association:
+    web: { web_acl: web, resource: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123' }
+";
+        let source = Source::new("stack.yaml", text);
+        let stack = load(&source, &Options::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let parents = |kind| scope(&stack, types::kind(kind).expect("a type"), &World::default()).parents;
+        assert_eq!(parents("dns_record"), ["Z123"]);
+        assert_eq!(parents("waf_association"), ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123"]);
+    }
+}

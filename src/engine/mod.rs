@@ -1,0 +1,15 @@
+//! From a definition to what is there: discover, plan, execute, remember.
+
+pub mod adopted;
+pub mod backend;
+pub mod cloud;
+pub mod discover;
+pub mod execute;
+pub mod graph;
+pub mod history;
+pub mod journal;
+pub mod permissions;
+pub mod plan;
+pub mod rehearse;
+pub mod run;
+pub mod saved;

@@ -1,0 +1,84 @@
+//! ARNs as policies name them.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    aws::partition,
+    core::{Kind, expression::references},
+    definition::{Declared, Stack},
+};
+
+/// Where ARNs are.
+pub struct Place<'a> {
+    /// The stack.
+    pub stack: &'a Stack,
+    /// Region; `*` when none is pinned or given.
+    pub region: &'a str,
+}
+
+impl Place<'_> {
+    /// The account; `*` when none is pinned. A policy of an identity reaches into its own account only, unless another one asks it in.
+    pub fn account(&self) -> &str {
+        self.stack.account.as_deref().unwrap_or("*")
+    }
+
+    /// The ARNs that a pattern of `kind` stands for, see [`super::Actions::own`].
+    pub fn arns(&self, kind: &Kind, pattern: &str) -> BTreeSet<String> {
+        self.named(kind, pattern, &self.names(kind))
+    }
+
+    /// The same for physical names of these resources alone.
+    pub fn arns_of(&self, kind: &Kind, pattern: &str, declared: &[&Declared]) -> BTreeSet<String> {
+        let names = declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(known);
+        self.named(kind, pattern, &names.collect())
+    }
+
+    fn named(&self, kind: &Kind, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
+        let (service, resource) = pattern.split_once(':').unwrap_or((pattern, "*"));
+        let (region, account) = match service {
+            "s3" | "route53" => ("", ""),
+            "iam" => ("", self.account()),
+            _ => (self.region, self.account()),
+        };
+        let resource = resource
+            .replace("{stack}", &self.stack.prefix())
+            .replace("{path}", &format!("acme/{}/{}/", self.stack.name, self.stack.environment));
+        let whole = |resource: &str| squeezed(&format!("arn:{}:{service}:{region}:{account}:{resource}", partition(self.region)));
+        if resource.contains("{name}") {
+            names.iter().map(|name| whole(&resource.replace("{name}", name))).collect()
+        } else if resource.contains("{parent}") {
+            self.parents(kind).iter().map(|name| whole(&resource.replace("{parent}", name))).collect()
+        } else {
+            [whole(&resource)].into()
+        }
+    }
+
+    /// Patterns that match the physical names of a type's resources, also of those that have just left the definition.
+    fn names(&self, kind: &Kind) -> BTreeSet<String> {
+        let prefix = format!("{}{}", kind.naming.map_or("", |naming| naming.prefix), self.stack.prefix());
+        let declared = self.stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+        let names = declared.filter_map(|declared| declared.spec.get("name")?.as_str()).map(known);
+        names.filter(|name| !name.starts_with(&prefix)).chain([format!("{prefix}*")]).collect()
+    }
+
+    fn parents(&self, kind: &Kind) -> BTreeSet<String> {
+        let Some(parent) = kind.parent.and_then(crate::aws::types::kind) else { return [String::from("*")].into() };
+        let own = format!("${{{}.", parent.name);
+        let mut of_kind = self.stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+        // One that the definition names by its id has a name that nobody here knows.
+        if of_kind.any(|declared| !declared.spec.to_string().contains(&own)) { ["*".to_owned()].into() } else { self.names(parent) }
+    }
+}
+
+/// A text with wildcards for what is known only after apply.
+fn known(text: &str) -> String {
+    references(text).iter().fold(text.to_owned(), |text, reference| text.replace(reference.text, "*"))
+}
+
+fn squeezed(pattern: &str) -> String {
+    let mut text = pattern.to_owned();
+    while text.contains("**") {
+        text = text.replace("**", "*");
+    }
+    text
+}

@@ -1,0 +1,263 @@
+//! Whether two simulated clouds hold the same: exactly, or but for the names that AWS gives to what is made anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    aws::types,
+    core::{ADDRESS, OneWay, expression},
+};
+
+/// What a simulated cloud holds: [`crate::simulator::Local::dump`].
+pub type Content = BTreeMap<String, Value>;
+
+/// How two contents compare.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Likeness {
+    /// Equal.
+    Same,
+    /// Equal, but some things were made anew and have another id.
+    Anew,
+    /// Not equal.
+    Different(Vec<Difference>),
+}
+
+/// Something that is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "difference")]
+pub enum Difference {
+    /// It is there and must not be.
+    LeftOver {
+        /// Address, or type and id.
+        resource: String,
+        /// Type and physical id.
+        id: String,
+    },
+    /// It is not there and must be.
+    Missing {
+        /// Address, or type and id.
+        resource: String,
+    },
+    /// It is there, but not as it must be.
+    Differs {
+        /// Address, or type and id.
+        resource: String,
+        /// JSON pointers.
+        at: Vec<String>,
+    },
+}
+
+/// Compares what is there with what must be.
+pub fn compare(wanted: &Content, found: &Content) -> Likeness {
+    if wanted == found {
+        return Likeness::Same;
+    }
+    let (names_wanted, names_found) = names(wanted, found);
+    let (wanted, found) = (named(wanted, &names_wanted), named(found, &names_found));
+    if wanted.iter().map(|(name, (_, value))| (name, value)).eq(found.iter().map(|(name, (_, value))| (name, value))) {
+        return Likeness::Anew;
+    }
+    let all: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
+    let differences = all.into_iter().filter_map(|resource| {
+        let resource = resource.clone();
+        match (wanted.get(&resource), found.get(&resource)) {
+            (None, Some((id, _))) => Some(Difference::LeftOver { resource, id: id.clone() }),
+            (Some(_), None) => Some(Difference::Missing { resource }),
+            (Some((_, wanted)), Some((_, found))) => {
+                let mut at = Vec::new();
+                differing(wanted, found, String::new(), &mut at);
+                (!at.is_empty()).then_some(Difference::Differs { resource, at })
+            }
+            (None, None) => None,
+        }
+    });
+    Likeness::Different(differences.collect())
+}
+
+/// What going back must leave: what was there before, and what the run made of it where AWS knows no way back.
+pub fn back(before: &Content, after: &Content, found: &Content) -> Content {
+    let mut back = before.clone();
+    for (key, value) in &mut back {
+        let kind = key.split_once('/').and_then(|(kind, _)| types::kind(kind));
+        for OneWay { field: at, .. } in kind.into_iter().flat_map(|kind| kind.one_way) {
+            let made = |content: &Content| content.get(key).and_then(|value| value["spec"].pointer(at)).cloned();
+            if let (Some(left), Some(field)) =
+                (made(found).filter(|left| made(after).as_ref() == Some(left)), value["spec"].pointer_mut(at))
+            {
+                *field = left;
+            }
+        }
+    }
+    back
+}
+
+/// A name that AWS gave → what it names.
+type Names = BTreeMap<String, String>;
+
+/// What the same thing is called in the one content and in the other, where that differs.
+fn names(one: &Content, other: &Content) -> (Names, Names) {
+    let (mut names_one, mut names_other) = (Names::new(), Names::new());
+    let (texts_one, texts_other) = (texts(one), texts(other));
+    let others = by_address(other);
+    for (address, (id, value)) in by_address(one) {
+        let Some((other_id, other_value)) = others.get(address) else { continue };
+        let mut pair = |place: &str, a: &str, b: &str| {
+            // What is still known in both means something else, or is referred to though it is gone.
+            if a != b && !texts_other.contains(a) && !texts_one.contains(b) {
+                names_one.entry(a.to_owned()).or_insert_with(|| format!("<{address}{place}>"));
+                names_other.entry(b.to_owned()).or_insert_with(|| format!("<{address}{place}>"));
+            }
+        };
+        pair("", id, other_id);
+        pairs(&value["outputs"], &other_value["outputs"], "", &mut pair);
+    }
+    (names_one, names_other)
+}
+
+fn texts(content: &Content) -> BTreeSet<&str> {
+    let mut texts = BTreeSet::new();
+    content.values().for_each(|value| {
+        expression::each_string(value, &mut |text| {
+            texts.insert(text);
+        })
+    });
+    texts
+}
+
+/// Address → id and resource, for addresses that one resource has.
+fn by_address(content: &Content) -> BTreeMap<&str, (&str, &Value)> {
+    let mut found: BTreeMap<&str, Option<(&str, &Value)>> = BTreeMap::new();
+    for (key, value) in content {
+        let (Some(address), Some((_, id))) = (value["tags"][ADDRESS].as_str(), key.split_once('/')) else { continue };
+        found.entry(address).and_modify(|known| *known = None).or_insert(Some((id, value)));
+    }
+    found.into_iter().filter_map(|(address, resource)| Some((address, resource?))).collect()
+}
+
+fn pairs(one: &Value, other: &Value, place: &str, pair: &mut impl FnMut(&str, &str, &str)) {
+    match (one, other) {
+        (Value::String(a), Value::String(b)) => pair(place, a, b),
+        (Value::Array(a), Value::Array(b)) => {
+            for (number, (a, b)) in a.iter().zip(b).enumerate() {
+                pairs(a, b, &format!("{place}/{number}"), pair);
+            }
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            // Keys may be given by AWS, too: names of records, which differ in their first label.
+            let sorted = |map: &Map<String, Value>| {
+                let mut keys: Vec<String> = map.keys().cloned().collect();
+                keys.sort_by_key(|key| key.chars().rev().collect::<String>());
+                keys
+            };
+            for (number, (key, other_key)) in sorted(a).iter().zip(sorted(b)).enumerate() {
+                let place = if *key == other_key { format!("{place}/{key}") } else { format!("{place}/{number}") };
+                pair(&format!("{place} key"), key, &other_key);
+                pairs(&a[key], &b[&other_key], &place, pair);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Address, or type and id → type and id, and the resource with every name replaced.
+fn named(content: &Content, names: &Names) -> BTreeMap<String, (String, Value)> {
+    let mut named = BTreeMap::new();
+    // A name may hold a shorter one.
+    let mut longest: Vec<(&String, &String)> = names.iter().collect();
+    longest.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+    for (key, value) in content {
+        let name = value["tags"][ADDRESS].as_str().unwrap_or(key);
+        let mut unique = name.to_owned();
+        while named.contains_key(&unique) {
+            unique.push_str(" (a second one)");
+        }
+        // Outputs are AWS's own to give; what refers to them must follow.
+        let said = json!({ "spec": value["spec"], "tags": value["tags"], "phase": value["phase"] });
+        named.insert(unique, (key.clone(), renamed(&said, names, &longest)));
+    }
+    named
+}
+
+/// Shorter names stand for something only by themselves: `10.0.0.1` is part of `10.0.0.12`.
+const DISTINCT: usize = 16;
+
+fn renamed(value: &Value, names: &Names, longest: &[(&String, &String)]) -> Value {
+    let text = |text: &str| match names.get(text) {
+        Some(name) => name.clone(),
+        None => longest
+            .iter()
+            .filter(|(old, _)| old.len() >= DISTINCT)
+            .fold(text.to_owned(), |text, (old, new)| if text.contains(old.as_str()) { text.replace(old.as_str(), new) } else { text }),
+    };
+    match value {
+        Value::String(string) => Value::String(text(string)),
+        Value::Array(list) => {
+            let mut list: Vec<Value> = list.iter().map(|value| renamed(value, names, longest)).collect();
+            // Sets of ids stand in the order of the ids.
+            list.sort_by_key(Value::to_string);
+            Value::Array(list)
+        }
+        Value::Object(map) => map.iter().map(|(key, value)| (text(key), renamed(value, names, longest))).collect(),
+        other => other.clone(),
+    }
+}
+
+fn differing(wanted: &Value, found: &Value, at: String, all: &mut Vec<String>) {
+    match (wanted, found) {
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for key in keys {
+                let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+                differing(&of(one), &of(other), format!("{at}/{key}"), all);
+            }
+        }
+        _ if wanted != found => all.push(at),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(vpc: &str, subnets: &[(&str, &str)]) -> Content {
+        let tags = |address: &str| json!({ ADDRESS: address });
+        let mut content = Content::new();
+        let arn = |id: &str| json!({ "arn": format!("arn:aws:ec2:eu-west-1:123456789012:vpc/{id}") });
+        content.insert(format!("vpc/{vpc}"), json!({ "spec": {}, "tags": tags("vpc.main"), "outputs": arn(vpc) }));
+        for (address, id) in subnets {
+            content.insert(format!("subnet/{id}"), json!({ "spec": { "vpc": { "id": vpc } }, "tags": tags(address), "outputs": {} }));
+        }
+        let of = format!("arn:aws:ec2:eu-west-1:123456789012:vpc/{vpc}/*");
+        content.insert("iam_role/r".into(), json!({ "spec": { "policy": of }, "tags": tags("iam_role.r"), "outputs": {} }));
+        content
+    }
+
+    #[test]
+    fn what_is_made_anew_has_other_names_everywhere() {
+        let one = content("vpc-00000000000000001", &[("subnet.a", "subnet-1"), ("subnet.b", "subnet-2")]);
+        assert_eq!(compare(&one, &one), Likeness::Same);
+        let anew = content("vpc-00000000000000002", &[("subnet.a", "subnet-3"), ("subnet.b", "subnet-2")]);
+        assert_eq!(compare(&one, &anew), Likeness::Anew);
+    }
+
+    #[test]
+    fn what_is_not_as_it_must_be_is_told() {
+        let one = content("vpc-00000000000000001", &[("subnet.a", "subnet-1"), ("subnet.b", "subnet-2")]);
+        let mut other = content("vpc-00000000000000002", &[("subnet.b", "subnet-2"), ("subnet.b", "subnet-3"), ("subnet.c", "subnet-4")]);
+        other.insert("iam_role/r".into(), one["iam_role/r"].clone());
+        let Likeness::Different(differences) = compare(&one, &other) else { panic!("they differ") };
+        let resource = |name: &str| name.to_owned();
+        assert_eq!(
+            differences,
+            [
+                Difference::Differs { resource: resource("iam_role.r"), at: vec!["/spec/policy".into()] },
+                Difference::Missing { resource: resource("subnet.a") },
+                Difference::LeftOver { resource: resource("subnet.b (a second one)"), id: "subnet/subnet-3".into() },
+                Difference::LeftOver { resource: resource("subnet.c"), id: "subnet/subnet-4".into() },
+            ]
+        );
+    }
+}

@@ -1,0 +1,374 @@
+//! The simulated cloud: AWS for someone without an account, for rehearsals and for tests.
+//!
+//! It knows no resource type. Ids, outputs and refusals follow from what each type says of itself ([`Kind`] and its schemas) and from the
+//! tables in here. It keeps its state in a folder, answers at once or as slowly as AWS, shows what was written at once or late, refuses
+//! what AWS refuses, and fails or dies where it is told to:
+//!
+//! `ACME_LOCAL_FAULT=refuse:7` fails the 7th mutating call of the process before it takes effect, `lost:7` after (the answer is
+//! lost), `crash-before:7` and `crash-after:7` kill the process, `throttle:3` refuses every third call as one too many,
+//! `lag:2000` lets reads lag by two seconds and `settle:0.01` makes everything take a hundredth of its usual time. Several are
+//! separated by commas. See [`Behaviour`].
+
+mod admission;
+mod behaviour;
+mod entry;
+mod made_up;
+mod rules;
+mod shape;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Value, json};
+
+pub use behaviour::{Behaviour, Crash, FAULT_VARIABLE, Faults, Settle, Struck};
+
+use self::{
+    admission::described,
+    behaviour::Calls,
+    entry::{Entry, Millis, Version, copy_at},
+    shape::{Reference, Shape},
+    store::{State, Store, key},
+};
+use crate::core::{ADDRESS, Call, Changed, Error, Kind, Live, Phase, Result, STACK, Scope, Sort, Tags, expression};
+
+/// The simulated cloud.
+pub struct Local {
+    region: String,
+    behaviour: Behaviour,
+    clock: Clock,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    calls: Calls,
+    counts: BTreeMap<(String, String), u64>,
+}
+
+/// Time of day that follows tokio's clock, so that tests with a paused one need not wait.
+struct Clock {
+    opened: Millis,
+    since: tokio::time::Instant,
+}
+
+/// When a call takes place.
+#[derive(Clone, Copy)]
+struct Time {
+    now: Millis,
+    /// What reads see is the state of this time.
+    seen: Millis,
+}
+
+impl Local {
+    /// The account everything belongs to.
+    pub const ACCOUNT: &'static str = "123456789012";
+
+    /// Opens the cloud kept in `dir`, an empty one when there is none. Adds to `behaviour` what [`FAULT_VARIABLE`] says.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written, or the variable cannot be understood.
+    pub fn open(dir: impl Into<PathBuf>, region: &str, mut behaviour: Behaviour) -> Result<Local> {
+        if let Ok(text) = std::env::var(FAULT_VARIABLE) {
+            behaviour.extend(&text)?;
+        }
+        Local::behaving(dir, region, behaviour)
+    }
+
+    /// Opens the cloud kept in `dir`, an empty one when there is none, which behaves like this whatever [`FAULT_VARIABLE`] says.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn behaving(dir: impl Into<PathBuf>, region: &str, behaviour: Behaviour) -> Result<Local> {
+        let opened = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
+        let clock = Clock { opened, since: tokio::time::Instant::now() };
+        let store = Store::open(&dir.into(), region)?;
+        let inner = Inner { store, calls: Calls::default(), counts: BTreeMap::new() };
+        Ok(Local { region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
+    }
+
+    /// The region everything is in.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// How long reads lag behind writes.
+    pub fn lag(&self) -> Duration {
+        self.behaviour.read_lag
+    }
+
+    /// See [`crate::core::Resource::list`].
+    ///
+    /// # Errors
+    /// Injected throttling, and a state that cannot be read.
+    pub async fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Live>> {
+        tokio::task::yield_now().await;
+        self.with(kind.name, "list", |inner| {
+            inner.calls.read(&self.behaviour.faults)?;
+            let _held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let state = &inner.store.state;
+            let all = state.of_kind(kind.name).chain(state.ghosts.iter().filter(|ghost| ghost.kind == kind.name));
+            Ok(all.filter_map(|entry| entry.seen(time.seen, |version| in_scope(entry, version, scope))).collect())
+        })
+        .await
+    }
+
+    /// See [`crate::core::Resource::create`].
+    ///
+    /// # Errors
+    /// What AWS would refuse, and injected faults.
+    pub async fn create(&self, kind: &'static Kind, call: &Call, spec: &Value) -> Result<String> {
+        tokio::task::yield_now().await;
+        self.with(kind.name, "create", |inner| {
+            let after = inner.calls.write(&self.behaviour.faults, || ("create", call.address.clone()))?;
+            let held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let id = match self.made_before(&inner.store.state, kind, call) {
+                Some(id) => id,
+                None => {
+                    let entry = self.born(&mut inner.store.state, time, kind, call, spec)?;
+                    self.check(&mut inner.store.state, time, kind, &entry, true)?;
+                    let id = entry.id.clone();
+                    inner.store.put(entry)?;
+                    id
+                }
+            };
+            drop(held);
+            inner.calls.end(after, id, &self.behaviour.faults)
+        })
+        .await
+    }
+
+    /// See [`crate::core::Resource::update`].
+    ///
+    /// # Errors
+    /// What AWS would refuse, and injected faults.
+    pub async fn update(&self, kind: &'static Kind, id: &str, spec: &Value, changed: &Changed) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.change(kind, "update", id, |state, time, entry| {
+            if let Some(code) = rules::busy(kind.service).filter(|_| entry.ready > time.now) {
+                return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
+            }
+            let mut version = Version { at: time.now, ..entry.latest().clone() };
+            for pointer in &changed.0 {
+                if kind.replace.iter().any(|fixed| Changed(vec![pointer.clone()]).has(fixed))
+                    && version.spec.pointer(pointer) != spec.pointer(pointer)
+                {
+                    let message = format!("{pointer} of a {} cannot be changed", kind.name.replace('_', " "));
+                    return Err(Error::new(Sort::Refused, "InvalidParameterCombination", message));
+                }
+                copy_at(&mut version.spec, spec, pointer);
+            }
+            entry.change(version, time.seen);
+            self.check(state, time, kind, entry, false)
+        })
+        .await
+    }
+
+    /// Replaces the tags of a resource.
+    ///
+    /// # Errors
+    /// When there is no such resource, and injected faults.
+    pub async fn retag(&self, kind: &'static Kind, id: &str, after: &Tags) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.change(kind, "retag", id, |_, time, entry| {
+            let version = Version { at: time.now, spec: entry.spec().clone(), tags: after.clone() };
+            entry.change(version, time.seen);
+            Ok(())
+        })
+        .await
+    }
+
+    /// See [`crate::core::Resource::delete`].
+    ///
+    /// # Errors
+    /// What AWS would refuse, and injected faults.
+    pub async fn delete(&self, kind: &'static Kind, id: &str) -> Result<()> {
+        tokio::task::yield_now().await;
+        self.change(kind, "delete", id, |state, time, entry| {
+            if entry.deleted.is_some() {
+                return Ok(());
+            }
+            let protection = kind.protection.and_then(|field| entry.spec().get(field.trim_start_matches('/')));
+            if protection == Some(&Value::Bool(true)) {
+                return Err(Error::new(Sort::Refused, "OperationNotPermitted", format!("'{id}' is protected from deletion")));
+            }
+            if let Some(code) = rules::busy(kind.service).filter(|_| entry.ready > time.now) {
+                return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
+            }
+            let users = state.users_of(entry);
+            if let Some(user) = users.first().filter(|_| kind.held) {
+                return Err(rules::in_use(kind, id, &described(state, user), users.len() - 1));
+            }
+            entry.deleted = Some((time.now, time.now + millis(self.time_to_delete(kind))));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts a resource in as it is, whatever AWS would say: for rehearsals of what is live elsewhere, and for drift in tests.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn seed(&self, live: Live) -> Result<()> {
+        self.inner(|inner| {
+            let _held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let address = live.tags.get(ADDRESS).or_else(|| live.tags.get(STACK)).unwrap_or(&live.id).clone();
+            inner.store.put(Entry {
+                made_for: format!("{} seeded {address}", live.kind),
+                kind: live.kind,
+                id: live.id,
+                nth: 0,
+                token: String::new(),
+                created: time.seen,
+                ready: time.seen,
+                deleted: None,
+                outputs: live.outputs,
+                versions: vec![Version { at: time.seen, spec: live.spec, tags: live.tags }],
+            })
+        })
+    }
+
+    /// Everything there is now, by `type/id`: spec, tags, outputs and phase. Two equal dumps are two equal clouds.
+    pub fn dump(&self) -> BTreeMap<String, Value> {
+        self.inner(|inner| {
+            // What cannot be read is as it was.
+            let _held = inner.store.hold().ok();
+            let time = self.pass(&mut inner.store.state);
+            let entries = inner.store.state.entries.iter();
+            entries
+                .filter_map(|(key, entry)| Some((key.clone(), entry.seen(time.now, |_| true)?)))
+                .map(|(key, live)| (key, json!({ "spec": live.spec, "tags": live.tags, "outputs": live.outputs, "phase": live.phase })))
+                .collect()
+        })
+    }
+
+    /// Writes a copy of everything there is into another folder.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub fn copy(&self, dir: &Path) -> Result<()> {
+        self.inner(|inner| {
+            let _held = inner.store.hold()?;
+            inner.store.copy(dir)
+        })
+    }
+
+    /// Puts in what `spec` refers to and is not here, as far as the reference itself tells of it: for rehearsals among what belongs
+    /// to others.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn seed_around(&self, kind: &Kind, spec: &Value) -> Result<()> {
+        for Reference { kind, value, .. } in Shape::of(kind).references(spec) {
+            let known = self.inner(|inner| inner.store.state.named(&kind, &value).is_some());
+            if known || !expression::references(&value).is_empty() {
+                continue;
+            }
+            let outputs = if value.starts_with("arn:") { json!({ "arn": value }) } else { json!({}) };
+            self.seed(Live { kind, id: value, tags: Tags::new(), phase: Phase::Ready, spec: json!({}), outputs })?;
+        }
+        Ok(())
+    }
+
+    /// How many mutating calls this process made: what the numbers in [`Faults`] are compared with.
+    pub fn mutating_calls(&self) -> u64 {
+        self.inner(|inner| inner.calls.mutating)
+    }
+
+    /// The mutating calls that a fault struck, in order.
+    pub fn struck(&self) -> Vec<Struck> {
+        self.inner(|inner| inner.calls.struck.clone())
+    }
+
+    /// How often this process made each call, by type and `list`, `create`, `update`, `retag` or `delete`.
+    pub fn counts(&self) -> BTreeMap<(String, String), u64> {
+        self.inner(|inner| inner.counts.clone())
+    }
+
+    fn inner<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+        act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn with<T>(&self, kind: &str, action: &str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
+        let ended = self.inner(|inner| {
+            if inner.calls.halted {
+                return None;
+            }
+            *inner.counts.entry((kind.to_owned(), action.to_owned())).or_default() += 1;
+            let ended = act(inner);
+            (!inner.calls.halted).then_some(ended)
+        });
+        match ended {
+            Some(ended) => ended,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A call that changes one resource.
+    async fn change(
+        &self,
+        kind: &'static Kind,
+        action: &'static str,
+        id: &str,
+        act: impl FnOnce(&mut State, Time, &mut Entry) -> Result<()>,
+    ) -> Result<()> {
+        self.with(kind.name, action, |inner| {
+            let key = key(kind.name, id);
+            let address = || inner.store.state.entries.get(&key).and_then(|entry| entry.latest().tags.get(ADDRESS)).unwrap_or(&key);
+            let after = inner.calls.write(&self.behaviour.faults, || (action, address().clone()))?;
+            let held = inner.store.hold()?;
+            let time = self.pass(&mut inner.store.state);
+            let known = inner.store.state.entries.get(&key).cloned();
+            let mut entry = known.ok_or_else(|| rules::missing(Sort::Gone, kind.name, Some(kind.service), id))?;
+            if entry.created > time.seen {
+                return Err(rules::missing(Sort::NotYet, kind.name, Some(kind.service), id));
+            }
+            if entry.deleted.is_some() && action != "delete" {
+                return Err(Error::new(Sort::Conflict, "IncorrectState", format!("'{id}' is being deleted")));
+            }
+            act(&mut inner.store.state, time, &mut entry)?;
+            inner.store.put(entry)?;
+            self.pass(&mut inner.store.state);
+            drop(held);
+            inner.calls.end(after, (), &self.behaviour.faults)
+        })
+        .await
+    }
+
+    /// What time it is, having let go what is gone by now.
+    fn pass(&self, state: &mut State) -> Time {
+        let now = self.clock.now().max(state.newest);
+        let time = Time { now, seen: now.saturating_sub(millis(self.behaviour.read_lag)) };
+        state.pass(time.now, time.seen);
+        time
+    }
+}
+
+impl Clock {
+    fn now(&self) -> Millis {
+        self.opened + millis(self.since.elapsed())
+    }
+}
+
+fn millis(time: Duration) -> Millis {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether a list shows it: it carries the stack's marks, has a wanted name, or is what is looked for.
+fn in_scope(entry: &Entry, version: &Version, scope: &Scope) -> bool {
+    if let Some(id) = &scope.adopt {
+        return entry.id == *id;
+    }
+    let names = [version.spec.get("name").and_then(Value::as_str), Some(entry.id.as_str()), entry.id.rsplit('/').next()];
+    scope.owns(&version.tags) || (!scope.wanted.is_empty() && names.into_iter().flatten().any(|name| scope.wanted.contains(name)))
+}
