@@ -4,7 +4,8 @@ use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
 use acme::{
     aws::{Aws, Settings},
-    engine::backend::{Backend, Choice, Consent, Lease, Location, Place, When, Written, choose},
+    definition::Location,
+    engine::backend::{Backend, Choice, Consent, Lease, Place, When, Written, choose},
 };
 use aws_sdk_s3::config::{Credentials, Region};
 use futures::{StreamExt, stream};

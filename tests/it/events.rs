@@ -78,7 +78,7 @@ fn a_plan_is_as_documented() {
 
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
-    let reference = fs::read_to_string(crate::acme::definition("reference.yaml")).unwrap();
+    let reference = fs::read_to_string(crate::acme::stack("reference.yaml")).unwrap();
     let acme = acme.with(&["--env", "production"]);
     acme.apply(&write(folder.path(), "stack.yaml", &reference));
     let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
