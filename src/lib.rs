@@ -4,6 +4,7 @@ pub mod aws;
 pub mod backend;
 pub mod cli;
 pub mod cloud;
+pub mod core;
 pub mod discover;
 pub mod docs;
 pub mod execute;

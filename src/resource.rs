@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, future::Future, time::Duration};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub use crate::core::spec::Naming;
 use crate::{
     aws::{
         Aws, Result, Scope, Service,
@@ -152,17 +153,6 @@ pub enum Phase {
     Failed(String),
     /// On its way out.
     Leaving,
-}
-
-/// Rules for a physical name.
-#[derive(Clone, Copy, Debug)]
-pub struct Naming {
-    /// Longest name the service takes, in characters.
-    pub max: usize,
-    /// Lower case only.
-    pub lower: bool,
-    /// Text every name starts with (`alias/`).
-    pub prefix: &'static str,
 }
 
 /// What deleting a resource loses.
