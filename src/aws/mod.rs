@@ -13,12 +13,13 @@ pub mod types;
 mod unanswered;
 mod words;
 
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use futures::future::BoxFuture;
 
-use crate::core::{Error, Result, Sort};
+use crate::core::{Api, Connections, Error, Result, Retag, Service, Sort};
 
 pub use batch::DnsChanges;
 pub use calls::{Calls, Count};
@@ -173,5 +174,17 @@ impl Aws {
     /// When there are no credentials or AWS refuses them.
     pub async fn account(&self) -> Result<String> {
         self.sts.get_caller_identity().send().await?.account.ok_or_else(|| Error::missing("Account"))
+    }
+}
+
+impl Api for Aws {
+    fn retag<'a>(&'a self, service: Service, change: &'a Retag<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(tags::retag(self, service, change))
+    }
+}
+
+impl Connections for Aws {
+    fn all(&self) -> Vec<&dyn Any> {
+        vec![self]
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     aws::types::{self, KINDS},
-    core::{ADDRESS, Address, ENVIRONMENT, Kind, Live, Phase, STACK, Service, Tags, UNMARKED},
+    core::{ADDRESS, Address, ENVIRONMENT, Live, Phase, ResourceType, STACK, Service, Tags, UNMARKED},
     definition::{self, Stack},
     engine::{
         adopted::adopted,
@@ -52,7 +52,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     ended
 }
 
-async fn held(arguments: &Arguments, session: Session, account: String, address: &Address, kind: &'static Kind) -> Result<u8> {
+async fn held(arguments: &Arguments, session: Session, account: String, address: &Address, kind: &'static ResourceType) -> Result<u8> {
     let (cloud, stack, global) = (&session.cloud, &session.stack, &arguments.global);
     let mut world = discover(cloud, stack, Hints::default()).await?;
     let Some(mut live) = find(cloud, stack, kind, &arguments.id, &world).await? else {
@@ -103,7 +103,7 @@ async fn held(arguments: &Arguments, session: Session, account: String, address:
 }
 
 /// An address, of a type that carries marks.
-fn addressed(text: &str) -> Result<(Address, &'static Kind)> {
+fn addressed(text: &str) -> Result<(Address, &'static ResourceType)> {
     let Some(address) = Address::parse(text) else {
         refuse!("address", "`{text}` is no address: write a type and a name, `vpc.main`");
     };
@@ -115,7 +115,7 @@ fn addressed(text: &str) -> Result<(Address, &'static Kind)> {
         refuse!("address", "`{}` can't name a resource: use letters, digits, `-`, `_` and `.`", address.name);
     }
     let thing = kind.name.replace('_', " ");
-    match (kind.taggable, kind.identity.is_empty()) {
+    match (kind.is_taggable(), kind.identity.is_empty()) {
         (true, _) => Ok((address, kind)),
         (false, false) => refuse!(
             "not-adoptable",
@@ -165,7 +165,7 @@ fn marks(stack: &Stack, address: &Address) -> Tags {
 }
 
 /// Why there is nothing to adopt.
-fn missing(kind: &Kind, id: &str, stack: &Stack) -> String {
+fn missing(kind: &ResourceType, id: &str, stack: &Stack) -> String {
     let mut text = format!("there is no {} `{id}`", kind.name.replace('_', " "));
     if let Some(parent) = kind.parent {
         let parent = parent.replace('_', " ");

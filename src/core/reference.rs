@@ -8,7 +8,7 @@ use std::{borrow::Cow, cmp::Ordering, collections::BTreeSet, fmt, marker::Phanto
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error, ser::SerializeMap};
 
-use crate::core::Resource;
+use super::Named;
 
 /// Which output of the other resource a [`Ref`] stands for.
 pub trait By: 'static {
@@ -34,14 +34,14 @@ pub struct Ref<T, B = Id>(String, PhantomData<fn() -> (T, B)>);
 /// A reference to a resource of type `T` by its ARN. A literal ARN may be written as it is.
 pub type ArnRef<T> = Ref<T, Arn>;
 
-impl<T: Resource, B: By> Ref<T, B> {
+impl<T: Named, B: By> Ref<T, B> {
     /// A reference to what has this physical id or ARN.
     pub fn to(value: impl Into<String>) -> Self {
         Ref(value.into(), PhantomData)
     }
     /// A reference to the resource of this name in the stack.
     pub fn named(name: &str) -> Self {
-        Self::to(format!("${{{}.{name}.{}}}", T::TYPE, B::OUTPUT))
+        Self::to(format!("${{{}.{name}.{}}}", T::NAME, B::OUTPUT))
     }
     /// The physical id or ARN. Specs reach the calls only after the engine resolved them.
     pub fn get(&self) -> &str {
@@ -50,7 +50,7 @@ impl<T: Resource, B: By> Ref<T, B> {
 }
 
 /// The physical ids or ARNs of references, as calls take them.
-pub fn ids<T: Resource, B: By>(refs: &BTreeSet<Ref<T, B>>) -> Vec<String> {
+pub fn ids<T: Named, B: By>(refs: &BTreeSet<Ref<T, B>>) -> Vec<String> {
     refs.iter().map(|one| one.get().to_owned()).collect()
 }
 
@@ -81,7 +81,7 @@ impl<T, B> fmt::Debug for Ref<T, B> {
     }
 }
 
-impl<T: Resource, B: By> Serialize for Ref<T, B> {
+impl<T: Named, B: By> Serialize for Ref<T, B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(1))?;
         map.serialize_entry(B::OUTPUT, &self.0)?;
@@ -89,7 +89,7 @@ impl<T: Resource, B: By> Serialize for Ref<T, B> {
     }
 }
 
-impl<'de, T: Resource, B: By> Deserialize<'de> for Ref<T, B> {
+impl<'de, T: Named, B: By> Deserialize<'de> for Ref<T, B> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged, expecting = "expected the name of a resource in this stack, or `{id: …}` / `{arn: …}`")]
@@ -99,30 +99,30 @@ impl<'de, T: Resource, B: By> Deserialize<'de> for Ref<T, B> {
         }
         match Written::deserialize(deserializer)? {
             Written::Name(text) if text.contains("${") || text.starts_with("arn:") => Ok(Self::to(text)),
-            Written::Name(name) => Ok(Self::named(name.strip_prefix(T::TYPE).and_then(|n| n.strip_prefix('.')).unwrap_or(&name))),
+            Written::Name(name) => Ok(Self::named(name.strip_prefix(T::NAME).and_then(|n| n.strip_prefix('.')).unwrap_or(&name))),
             Written::Literal(mut map) => match (map.remove(B::OUTPUT), map.is_empty()) {
                 (Some(value), true) => Ok(Self::to(value)),
-                _ => Err(D::Error::custom(format!("expected the name of a `{}` in this stack, or `{{{}: …}}`", T::TYPE, B::OUTPUT))),
+                _ => Err(D::Error::custom(format!("expected the name of a `{}` in this stack, or `{{{}: …}}`", T::NAME, B::OUTPUT))),
             },
         }
     }
 }
 
-impl<T: Resource, B: By> JsonSchema for Ref<T, B> {
+impl<T: Named, B: By> JsonSchema for Ref<T, B> {
     fn schema_name() -> Cow<'static, str> {
-        format!("{}_{}", T::TYPE, B::OUTPUT).into()
+        format!("{}_{}", T::NAME, B::OUTPUT).into()
     }
     fn inline_schema() -> bool {
         true
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": format!("Name of a `{}` in this stack, or `{{{}: …}}` for one outside it.", T::TYPE, B::OUTPUT),
+            "description": format!("Name of a `{}` in this stack, or `{{{}: …}}` for one outside it.", T::NAME, B::OUTPUT),
             "anyOf": [
                 { "type": "string" },
                 { "type": "object", "properties": { B::OUTPUT: { "type": "string" } }, "required": [B::OUTPUT], "additionalProperties": false },
             ],
-            "x-acme-ref": T::TYPE,
+            "x-acme-ref": T::NAME,
         })
     }
 }

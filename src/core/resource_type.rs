@@ -1,191 +1,275 @@
-//! The contract without its type: plain data and function pointers, so that the engine is compiled once.
+//! The contract without its type: plain data and one object of operations, so that the engine is compiled once.
 
-use std::time::Duration;
+use std::{any::Any, marker::PhantomData, ops::Deref, sync::OnceLock};
 
 use futures::future::BoxFuture;
 use schemars::{Schema, schema_for};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{
-    aws::Aws,
-    core::{Actions, Changed, Cx, Data, Error, Naming, Observed, OneWay, Phase, Problem, Resource, Result, Retag, Scope, Service, Tags},
+use super::{
+    Call, Connections, Created, Cx, Data, Deletion, Error, Existing, Live, Named, Observed, OneWay, Problem, Resource, Result, Retag,
+    Scope, Sort, TypeInfo,
+    spec::{Field, Naming},
 };
 
-/// A resource type as the engine sees it.
-pub struct Kind {
-    /// See [`Resource::TYPE`].
-    pub name: &'static str,
-    /// See [`Resource::SERVICE`].
-    pub service: Service,
-    /// See [`Resource::REPLACE`].
-    pub replace: &'static [&'static str],
-    /// See [`Resource::EXCLUSIVE`].
-    pub exclusive: &'static [&'static [&'static str]],
-    /// See [`Resource::DRAWN`].
-    pub drawn: &'static [&'static str],
-    /// See [`Resource::NAME`].
+/// A resource type as the engine sees it. Dereferences into its [`TypeInfo`].
+pub struct ResourceType {
+    pub(super) info: TypeInfo,
+    /// What it can do.
+    pub operations: Box<dyn Operations>,
+    /// JSON pointers to fields whose change needs a new resource.
+    pub replaces: Vec<&'static str>,
+    /// Unique keys, each a set of JSON pointers: two resources can't have all fields of a key in common.
+    pub unique_keys: Vec<Vec<&'static str>>,
+    /// Fields that AWS fills in when they are unset. Rollback asks for the old value and accepts any other.
+    pub assigned_by_aws: Vec<&'static str>,
+    /// Rules for the physical name, which stands in `/name`. Where the compiler chose it, a replacement gets another one, so that both can
+    /// exist side by side.
     pub naming: Option<Naming>,
-    /// See [`Resource::WANTED`].
-    pub wanted: Option<&'static str>,
-    /// See [`Resource::ASKED`].
-    pub asked: Option<&'static str>,
-    /// See [`Resource::IDENTITY`].
-    pub identity: &'static [&'static str],
-    /// See [`Resource::PARENT`].
+    /// Field whose wanted values are looked up, where a type has no name: the tag index lags.
+    pub lookup: Option<&'static str>,
+    /// Field with settings by name, of which AWS lists some only when asked by name; see [`Scope::asked`].
+    pub read_by_name: Option<&'static str>,
+    /// Fields that identify an untaggable resource within its parent.
+    pub identity: Vec<&'static str>,
+    /// The type whose ids [`Scope::parents`] holds while this one is listed. Without a parent there is nothing to list.
     pub parent: Option<&'static str>,
-    /// See [`Resource::ARN`].
-    pub arn: Option<&'static str>,
-    /// See [`Resource::ACTIONS`].
-    pub actions: Actions,
-    /// See [`Resource::TAGGABLE`].
-    pub taggable: bool,
-    /// See [`Resource::TAGS_ON_CREATE`].
-    pub tags_on_create: bool,
-    /// See [`Resource::USUAL`].
-    pub usual: Duration,
-    /// See [`Resource::DATA`].
-    pub data: Data,
-    /// See [`Resource::PROTECTION`].
-    pub protection: Option<&'static str>,
-    /// See [`Resource::AT_ONCE`].
-    pub at_once: Option<&'static str>,
-    /// See [`Resource::DISTURBS`].
-    pub disturbs: &'static [(&'static str, &'static str)],
-    /// See [`Resource::ONE_WAY`].
-    pub one_way: &'static [OneWay],
-    /// See [`Resource::HELD`].
-    pub held: bool,
+    /// The boolean field with which AWS itself refuses deletion.
+    pub protects_deletion: Option<&'static str>,
+    /// The boolean field that has AWS make changes at once; then pending changes are waited for.
+    pub apply_immediately: Option<&'static str>,
+    /// What a change in place disrupts, by field.
+    pub impact: Vec<(&'static str, &'static str)>,
+    /// Fields that AWS changes one way only.
+    pub one_way: Vec<OneWay>,
+    /// Fields that are read only where they are declared or recorded.
+    pub own_read: Vec<&'static str>,
+    /// Fields that a plan shows first.
+    pub important: Vec<&'static str>,
+    /// How ARNs begin, of a type that has not moved yet.
+    pub legacy_arn: Option<&'static str>,
     /// JSON schema of the spec.
-    pub schema: fn() -> Schema,
-    /// JSON schema of the outputs.
-    pub outputs_schema: fn() -> Schema,
-    /// Typed round trip: canonical form with every default, or all that is wrong.
-    pub parse: fn(Value) -> std::result::Result<Value, Vec<Problem>>,
-    /// See [`Resource::created`].
-    pub created: fn(&Value) -> Result<Value>,
-    /// The live spec as it compares with the wanted one, see [`Resource::align`].
-    pub align: fn(&Value, &Value) -> Value,
-    /// See [`Resource::replaces`].
-    pub replaces: fn(&Value, &Value) -> Vec<&'static str>,
-    /// See [`Resource::excludes`].
-    pub excludes: fn(&Value, &Value) -> bool,
-    /// See [`Resource::explain`].
-    pub explain: for<'a> fn(&'a Aws, &'a str) -> BoxFuture<'a, Result<Option<String>>>,
-    /// See [`Resource::held_by`].
-    pub held_by: for<'a> fn(&'a Aws, &'a Live) -> BoxFuture<'a, Result<Option<String>>>,
-    /// See [`Resource::list`].
-    pub list: for<'a> fn(&'a Aws, &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>>,
-    /// See [`Resource::create`].
-    pub create: for<'a> fn(&'a Cx<'a>, &'a Value) -> BoxFuture<'a, Result<String>>,
-    /// See [`Resource::update`].
-    pub update: for<'a> fn(&'a Cx<'a>, &'a str, &'a Value, &'a Value, &'a Changed) -> BoxFuture<'a, Result<()>>,
-    /// See [`Resource::delete`].
-    pub delete: for<'a> fn(&'a Cx<'a>, &'a str, &'a Value) -> BoxFuture<'a, Result<()>>,
-    /// See [`Resource::retag`].
-    pub retag: for<'a> fn(&'a Aws, &'a Retag<'a>) -> BoxFuture<'a, Result<()>>,
-    /// See [`Resource::contents`].
-    pub contents: for<'a> fn(&'a Aws, &'a str) -> BoxFuture<'a, Result<Option<String>>>,
+    pub(super) schema: OnceLock<Value>,
 }
 
-/// An [`Observed`] whose type the engine need not know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Live {
-    /// Name of its type.
-    pub kind: String,
-    /// Physical id.
-    pub id: String,
-    /// All tags, marks included.
-    pub tags: Tags,
-    /// Whether it can be used.
-    pub phase: Phase,
-    /// Its attributes in the spec's shape.
-    pub spec: Value,
-    /// What others may refer to.
-    pub outputs: Value,
-}
-
-impl Live {
-    /// The value of an output; `id` is the physical id.
-    pub fn output(&self, name: &str) -> Option<Value> {
-        if name == "id" {
-            return Some(Value::String(self.id.clone()));
-        }
-        self.outputs.get(name).or_else(|| self.spec.get(name)).filter(|v| !v.is_null()).cloned()
-    }
-    /// The ARN, where the type has one.
-    pub fn arn(&self) -> Option<&str> {
-        self.outputs.get("arn").and_then(Value::as_str).or_else(|| self.id.starts_with("arn:").then_some(self.id.as_str()))
+impl Deref for ResourceType {
+    type Target = TypeInfo;
+    fn deref(&self) -> &TypeInfo {
+        &self.info
     }
 }
 
-impl Kind {
-    /// Whether a replacement may have another physical name than the old one, where acme chooses it: what holds data is not made twice,
-    /// and what does not carry its marks from the first moment is found by its name.
-    pub fn gets_another_name(&self) -> bool {
-        self.naming.is_some() && self.taggable && self.tags_on_create && self.data == Data::None
-    }
-
+impl ResourceType {
     /// Erases the type `R`.
-    pub const fn of<R: Resource>() -> Kind {
-        Kind {
-            name: R::TYPE,
-            service: R::SERVICE,
-            replace: R::REPLACE,
-            exclusive: R::EXCLUSIVE,
-            drawn: R::DRAWN,
-            naming: R::NAME,
-            wanted: R::WANTED,
-            asked: R::ASKED,
-            identity: R::IDENTITY,
-            parent: R::PARENT,
-            arn: R::ARN,
-            actions: R::ACTIONS,
-            taggable: R::TAGGABLE,
-            tags_on_create: R::TAGS_ON_CREATE,
-            usual: R::USUAL,
-            data: R::DATA,
-            protection: R::PROTECTION,
-            at_once: R::AT_ONCE,
-            disturbs: R::DISTURBS,
-            one_way: R::ONE_WAY,
-            held: R::HELD,
-            schema: || schema_for!(R),
-            outputs_schema: || schema_for!(R::Outputs),
-            parse: parse::<R>,
-            created: |spec| Ok(serde_json::to_value(typed::<R>(spec)?.created())?),
-            align: |wanted, live| match (typed::<R>(wanted), typed::<R>(live)) {
-                (Ok(wanted), Ok(mut aligned)) => {
-                    wanted.align(&mut aligned);
-                    serde_json::to_value(&aligned).unwrap_or_else(|_| live.clone())
+    pub fn of<R: Resource>() -> ResourceType {
+        ResourceType::new(R::TYPE, R::FIELDS, Box::new(Erased::<R>(PhantomData)))
+    }
+
+    pub(super) fn new(info: TypeInfo, fields: &'static [Field], operations: Box<dyn Operations>) -> ResourceType {
+        let all = |fact: fn(&Field) -> bool| fields.iter().filter(|field| fact(field)).map(|field| field.pointer).collect::<Vec<_>>();
+        let one = |fact: fn(&Field) -> bool| fields.iter().find(|field| fact(field)).map(|field| field.pointer);
+        let mut keys: Vec<(&str, Vec<&'static str>)> = Vec::new();
+        for field in fields {
+            for key in field.unique.iter().chain(field.unique_by_overlap) {
+                match keys.iter_mut().find(|(name, _)| name == key) {
+                    Some((_, pointers)) => pointers.push(field.pointer),
+                    None => keys.push((key, vec![field.pointer])),
                 }
-                _ => live.clone(),
-            },
-            replaces: |wanted, live| match (typed::<R>(wanted), typed::<R>(live)) {
-                (Ok(wanted), Ok(live)) => wanted.replaces(&live),
-                _ => Vec::new(),
-            },
-            excludes: |wanted, live| match (typed::<R>(wanted), typed::<R>(live)) {
-                (Ok(wanted), Ok(live)) => wanted.excludes(&live),
-                _ => false,
-            },
-            explain: |aws, id| Box::pin(R::explain(aws, id)),
-            held_by: |aws, live| Box::pin(async move { R::held_by(aws, &live.id, &typed(&live.spec)?).await }),
-            list: |aws, scope| Box::pin(async move { R::list(aws, scope).await?.into_iter().map(erase).collect() }),
-            create: |cx, spec| Box::pin(async move { typed::<R>(spec)?.create(cx).await }),
-            update: |cx, id, before, spec, changed| {
-                Box::pin(async move { typed::<R>(spec)?.update(cx, id, &typed(before)?, changed).await })
-            },
-            delete: |cx, id, live| Box::pin(async move { R::delete(cx, id, &typed(live)?).await }),
-            retag: |aws, change| Box::pin(R::retag(aws, change)),
-            contents: |aws, id| Box::pin(R::contents(aws, id)),
+            }
+        }
+        ResourceType {
+            info,
+            operations,
+            replaces: all(|field| field.replaces),
+            unique_keys: keys.into_iter().map(|(_, pointers)| pointers).collect(),
+            assigned_by_aws: all(|field| field.assigned_by_aws),
+            naming: fields.iter().find_map(|field| field.naming),
+            lookup: one(|field| field.lookup),
+            read_by_name: one(|field| field.read_by_name),
+            identity: all(|field| field.identity),
+            parent: fields.iter().find_map(|field| field.parent),
+            protects_deletion: one(|field| field.protects_deletion),
+            apply_immediately: one(|field| field.apply_immediately),
+            impact: fields.iter().filter_map(|field| Some((field.pointer, field.impact?))).collect(),
+            one_way: fields
+                .iter()
+                .filter_map(|field| field.one_way.map(|one| OneWay { field: field.pointer, why: one.why, way: one.way }))
+                .collect(),
+            own_read: all(|field| field.own_read),
+            important: all(|field| field.important),
+            legacy_arn: None,
+            schema: OnceLock::new(),
+        }
+    }
+
+    /// Whether this ARN is of one of its resources.
+    pub fn owns_arn(&self, arn: &str) -> bool {
+        let Some(pattern) = self.legacy_arn else { return self.matches_arn(arn) };
+        let mut parts = arn.splitn(6, ':').skip(2);
+        let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+        pattern.split_once(':').is_some_and(|(s, prefix)| s == service && resource.starts_with(prefix))
+    }
+
+    /// How its resources are called in a filter of the tagging API, if they are to be found there.
+    pub fn filter(&self) -> Option<String> {
+        self.legacy_arn.map(|arn| arn.trim_end_matches(['/', ':']).to_owned()).or_else(|| self.index_filter())
+    }
+
+    /// JSON schema of the spec.
+    pub fn schema(&self) -> &Value {
+        self.schema.get_or_init(|| self.operations.schema().to_value())
+    }
+
+    /// Whether a replacement may have another physical name than the old one, where acme chooses it: what holds data is not made twice, and
+    /// what does not carry its ownership tags from the first moment is found by its name.
+    pub fn gets_another_name(&self) -> bool {
+        self.naming.is_some() && self.is_tagged_on_create() && self.data == Data::None
+    }
+}
+
+/// What the engine can do with a resource type.
+pub trait Operations: Send + Sync {
+    /// JSON schema of the spec.
+    fn schema(&self) -> Schema;
+    /// JSON schema of the outputs.
+    fn outputs_schema(&self) -> Schema;
+    /// The canonical form with every default, or all that is wrong.
+    fn parse(&self, spec: Value) -> std::result::Result<Value, Vec<Problem>>;
+    /// See [`Spec::after_create`].
+    fn after_create(&self, spec: &Value) -> Result<Value>;
+    /// The live spec as it compares with the wanted one, see [`Resource::normalize`].
+    fn normalize(&self, wanted: &Value, live: &Value) -> Value;
+    /// See [`Resource::replaces`].
+    fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str>;
+    /// See [`Resource::excludes`].
+    fn excludes(&self, wanted: &Value, live: &Value) -> bool;
+    /// See [`Resource::list`].
+    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>>;
+    /// See [`Resource::create`].
+    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, spec: &'a Value) -> BoxFuture<'a, Result<CreatedLive>>;
+    /// See [`Resource::update`]; `pointers` say what differs.
+    fn update<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a Call,
+        live: &'a Live,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::delete`].
+    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, live: &'a Live) -> BoxFuture<'a, Result<Deletion>>;
+    /// See [`Resource::retag`].
+    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a Retag<'a>) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::contents`].
+    fn contents<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
+    /// See [`Resource::explain`].
+    fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
+    /// See [`Resource::blockers`].
+    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a Live) -> BoxFuture<'a, Result<Option<String>>>;
+}
+
+/// A [`Created`] whose type the engine need not know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CreatedLive {
+    /// The physical id; the rest is read.
+    Id(String),
+    /// All of it.
+    Whole(Box<Live>),
+}
+
+impl CreatedLive {
+    /// The physical id.
+    pub fn id(&self) -> &str {
+        match self {
+            CreatedLive::Id(id) => id,
+            CreatedLive::Whole(live) => &live.id,
         }
     }
 }
 
-fn parse<R: Resource>(value: Value) -> std::result::Result<Value, Vec<Problem>> {
-    let spec: R = serde_path_to_error::deserialize(&value).map_err(|e| vec![problem(e)])?;
-    let problems = spec.check();
+struct Erased<R>(PhantomData<fn() -> R>);
+
+impl<R: Resource> Operations for Erased<R> {
+    fn schema(&self) -> Schema {
+        schema_for!(R)
+    }
+    fn outputs_schema(&self) -> Schema {
+        schema_for!(R::Outputs)
+    }
+    fn parse(&self, spec: Value) -> std::result::Result<Value, Vec<Problem>> {
+        parse(&spec, R::check)
+    }
+    fn after_create(&self, spec: &Value) -> Result<Value> {
+        Ok(serde_json::to_value(typed::<R>(spec)?.after_create())?)
+    }
+    fn normalize(&self, wanted: &Value, live: &Value) -> Value {
+        let normalized = |(wanted, mut live): (R, R)| {
+            wanted.normalize(&mut live);
+            serde_json::to_value(&live).ok()
+        };
+        both(wanted, live).and_then(normalized).unwrap_or_else(|| live.clone())
+    }
+    fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str> {
+        both::<R>(wanted, live).map(|(wanted, live)| R::pointers(&wanted.replaces(&live))).unwrap_or_default()
+    }
+    fn excludes(&self, wanted: &Value, live: &Value) -> bool {
+        both::<R>(wanted, live).is_some_and(|(wanted, live)| wanted.excludes(&live))
+    }
+    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>> {
+        Box::pin(async move { R::list(api(to)?, scope).await?.into_iter().map(erase).collect() })
+    }
+    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, spec: &'a Value) -> BoxFuture<'a, Result<CreatedLive>> {
+        Box::pin(async move {
+            Ok(match typed::<R>(spec)?.create(&Cx { api: api(to)?, call }).await? {
+                Created::Id(id) => CreatedLive::Id(id),
+                Created::Whole(observed) => CreatedLive::Whole(Box::new(erase(observed)?)),
+            })
+        })
+    }
+    fn update<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a Call,
+        live: &'a Live,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { typed::<R>(spec)?.update(&Cx { api: api(to)?, call }, &existing(live)?, R::changes(pointers)).await })
+    }
+    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, live: &'a Live) -> BoxFuture<'a, Result<Deletion>> {
+        Box::pin(async move { R::delete(&Cx { api: api(to)?, call }, &existing(live)?).await })
+    }
+    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a Retag<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { R::retag(api(to)?, change).await })
+    }
+    fn contents<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { R::contents(api(to)?, id).await })
+    }
+    fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { R::explain(api(to)?, id).await })
+    }
+    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a Live) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { R::blockers(api(to)?, &existing(live)?).await })
+    }
+}
+
+impl<R: Resource> Named for R {
+    const NAME: &'static str = R::TYPE.name;
+}
+
+/// The back end of this type.
+pub(super) fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
+    let found = to.all().into_iter().find_map(|one| one.downcast_ref::<A>());
+    found.ok_or_else(|| Error::new(Sort::Refused, "NotConnected", "there is no connection to the back end of this resource type"))
+}
+
+pub(super) fn parse<R: DeserializeOwned + serde::Serialize>(
+    value: &Value,
+    check: fn(&R) -> Vec<Problem>,
+) -> std::result::Result<Value, Vec<Problem>> {
+    let spec: R = serde_path_to_error::deserialize(value).map_err(|e| vec![problem(e)])?;
+    let problems = check(&spec);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -206,17 +290,26 @@ pub(crate) fn problem(error: serde_path_to_error::Error<serde_json::Error>) -> P
     Problem::new(pointer, error.into_inner().to_string())
 }
 
-fn typed<R: Resource>(value: &Value) -> Result<R> {
+pub(super) fn typed<R: DeserializeOwned>(value: &Value) -> Result<R> {
     R::deserialize(value).map_err(Error::from)
+}
+
+pub(super) fn both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option<(R, R)> {
+    Some((typed(wanted).ok()?, typed(live).ok()?))
 }
 
 fn erase<R: Resource>(observed: Observed<R>) -> Result<Live> {
     Ok(Live {
-        kind: R::TYPE.to_owned(),
+        kind: R::TYPE.name.to_owned(),
         id: observed.id,
         tags: observed.tags,
         phase: observed.phase,
         spec: serde_json::to_value(observed.spec)?,
         outputs: serde_json::to_value(observed.outputs)?,
+        version: observed.version,
     })
+}
+
+fn existing<R: DeserializeOwned>(live: &Live) -> Result<Existing<R>> {
+    Ok(Existing { id: live.id.clone(), spec: typed(&live.spec)?, version: live.version.clone() })
 }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     aws::types::{KINDS, kind},
     core::{
-        ADDRESS, Address, Data, ENVIRONMENT, Kind, Naming, ON_DELETE, OnDelete, STACK, Service, Tags,
+        ADDRESS, Address, Data, ENVIRONMENT, Naming, ON_DELETE, OnDelete, ResourceType, STACK, Service, Tags,
         expression::{self, Reference, has_reference},
     },
 };
@@ -25,7 +25,7 @@ use crate::{
 /// A resource as a user or a section wrote it.
 pub struct Draft {
     /// Its type.
-    pub kind: &'static Kind,
+    pub kind: &'static ResourceType,
     /// Its name in the stack.
     pub name: String,
     /// Its fields, with the envelope (`tags`, `depends_on`, `on_delete`).
@@ -149,7 +149,7 @@ fn one(
     let resolved = has_reference(&spec).then(|| expression::resolve(&spec, &|r| if itself(r) { own(r) } else { None }));
     let named = named && resolved.as_ref().is_none_or(|resolved| *resolved == spec);
     let spec = resolved.unwrap_or(spec);
-    let (parsed, found) = problems::parse_all(&spec, draft.kind.parse);
+    let (parsed, found) = problems::parse_all(&spec, |spec| draft.kind.operations.parse(spec));
     known.references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.place(pointer), &mut needs);
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.at, format!("{shown} refers to itself"), "remove the reference");
@@ -157,7 +157,7 @@ fn one(
     // A bare name takes the field's type; only what was written out can be of another.
     let spelled = has_reference(&spec);
     if spelled || !found.is_empty() {
-        let schema = &*schemas.entry(draft.kind.name).or_insert_with(|| (draft.kind.schema)().to_value());
+        let schema = &*schemas.entry(draft.kind.name).or_insert_with(|| draft.kind.schema().clone());
         if let Some(parsed) = parsed.as_ref().filter(|_| spelled) {
             known.types(c, schema, parsed, &spec, &shown, &|pointer| draft.place(pointer));
         }
@@ -247,7 +247,7 @@ pub(crate) fn physical(prefix: &str, name: &str, naming: Naming) -> String {
     format!("{}{full}", naming.prefix)
 }
 
-fn fate(c: &mut Compiler<'_>, value: &Value, kind: &Kind, at: &str, shown: &str) -> Option<OnDelete> {
+fn fate(c: &mut Compiler<'_>, value: &Value, kind: &ResourceType, at: &str, shown: &str) -> Option<OnDelete> {
     let allowed: &[&str] = match kind.data {
         Data::None => &[],
         Data::Snapshot => &["snapshot", "retain", "delete"],
@@ -307,7 +307,7 @@ fn tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
 
 fn marked(c: &mut Compiler<'_>, draft: &Draft, own: Tags, defaults: &Tags, stack: &Stack, on_delete: Option<OnDelete>, at: &str) -> Tags {
     let mut tags = Tags::new();
-    if draft.kind.taggable {
+    if draft.kind.is_taggable() {
         tags.extend(defaults.clone());
         if draft.kind.service == Service::Ec2 {
             tags.entry("Name".into()).or_insert_with(|| format!("{}{}", stack.prefix(), draft.name));

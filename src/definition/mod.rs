@@ -36,7 +36,7 @@ pub(crate) use self::{
     template::cidr_subnet,
 };
 pub use self::{diagnostic::Diagnostic, expanded::expanded, location::Location, source::Source};
-use crate::core::{Address, Kind, OnDelete, Tags};
+use crate::core::{Address, OnDelete, ResourceType, Tags};
 
 /// One resource of the definition, in canonical form.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub struct Declared {
     /// Its address.
     pub address: Address,
     /// Its type.
-    pub kind: &'static Kind,
+    pub kind: &'static ResourceType,
     /// The canonical spec. References stand in strings as `${type.name.output}`.
     pub spec: Value,
     /// Whether its physical name is acme's choice, and nothing else in the spec repeats it.

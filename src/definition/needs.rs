@@ -102,8 +102,8 @@ impl Known {
             let names = |schema: Value| -> Vec<String> {
                 schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
             };
-            let mut outputs: BTreeSet<String> = names((kind.outputs_schema)().to_value()).into_iter().collect();
-            outputs.extend(names((kind.schema)().to_value()));
+            let mut outputs: BTreeSet<String> = names(kind.operations.outputs_schema().to_value()).into_iter().collect();
+            outputs.extend(names(kind.schema().clone()));
             outputs.insert("id".into());
             outputs
         });

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     aws::types::KINDS,
-    core::{Kind, OneWay},
+    core::{OneWay, ResourceType},
     definition::sections::form::{Form, Part, SECTIONS, Section},
     report::duration,
 };
@@ -26,26 +26,26 @@ pub fn pages() -> BTreeMap<String, String> {
     pages
 }
 
-fn type_page(kind: &Kind) -> String {
+fn type_page(kind: &ResourceType) -> String {
     let schema = spec(kind);
     let mut out = format!("# {}\n\n{}\n\n", kind.name, one_line(description(&schema)));
-    let mut facts = vec![format!("It usually takes {} until it can be used.", duration(kind.usual))];
+    let mut facts = vec![format!("It usually takes {} until it can be used.", duration(kind.typical))];
     if let Some(naming) = kind.naming {
         facts.push(format!("Its physical name has at most {} characters.", naming.max));
     }
-    if kind.gets_another_name() && kind.replace != ["/name"] {
+    if kind.gets_another_name() && kind.replaces != ["/name"] {
         facts.push("Without a `name`, what replaces it gets one with a suffix, and is there before the old one goes.".into());
     }
-    if !kind.taggable {
+    if !kind.is_taggable() {
         facts.push("AWS has no tags for it.".into());
     }
-    if let Some(field) = kind.protection {
+    if let Some(field) = kind.protects_deletion {
         facts.push(format!("While `{}` is true, AWS refuses to delete it.", field.trim_start_matches('/')));
     }
-    for (field, words) in kind.disturbs {
+    for (field, words) in &kind.impact {
         facts.push(format!("Changing `{}` disturbs: {words}.", field.trim_start_matches('/')));
     }
-    for OneWay { field, why, .. } in kind.one_way {
+    for OneWay { field, why, .. } in &kind.one_way {
         facts.push(format!("A change of `{}` cannot be undone: {why}.", field.trim_start_matches('/')));
     }
     let (choices, default) = fates(kind);
@@ -58,9 +58,9 @@ fn type_page(kind: &Kind) -> String {
         push(&mut out, &format!("```yaml\n{example}```\n\n"));
     }
     push(&mut out, "## Fields\n\n");
-    table(&mut out, &fields(&schema, kind.replace), true);
+    table(&mut out, &fields(&schema, &kind.replaces), true);
     push(&mut out, "\nBesides: what may stand on [every resource](index.md#on-every-resource).\n\n## Outputs\n\n");
-    let mut outputs = plain(&(kind.outputs_schema)().to_value());
+    let mut outputs = plain(&kind.operations.outputs_schema().to_value());
     if let Some(map) = outputs.as_object_mut() {
         map.remove("required");
         if let Value::Object(fields) = map.entry("properties").or_insert_with(|| json!({})) {
@@ -167,7 +167,7 @@ fn index_page() -> String {
         push(&mut out, &format!("| [`{0}`](sections.md#{0}) | {1} |\n", section.name, cell(section.about)));
     }
     push(&mut out, "\n## Types\n\n| Type | |\n|---|---|\n");
-    for kind in KINDS {
+    for kind in KINDS.iter() {
         push(&mut out, &format!("| [`{0}`]({0}.md) | {1} |\n", kind.name, cell(description(&spec(kind)))));
     }
     push(&mut out, "\n## Codes\n\n[What every code of an error means](codes.md), as `acme explain` tells it.\n");

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::spec::{EXPRESSION, each_below, plain, with_expressions};
 use crate::{
     aws::types::KINDS,
-    core::{Data, Kind},
+    core::{Data, ResourceType},
     definition::{
         below,
         sections::form::{Form, Part, SECTIONS},
@@ -46,8 +46,8 @@ pub fn text() -> String {
 }
 
 /// A type's own schema, made plain.
-pub fn spec(kind: &Kind) -> Value {
-    plain(&(kind.schema)().to_value())
+pub fn spec(kind: &ResourceType) -> Value {
+    plain(&kind.schema().clone())
 }
 
 /// Examples of every type and section: a stack of its own, which the tests compile.
@@ -151,7 +151,7 @@ fn common() -> Map<String, Value> {
 }
 
 /// A single resource of this type.
-fn entry(kind: &Kind) -> Value {
+fn entry(kind: &ResourceType) -> Value {
     let mut schema = spec(kind);
     with_expressions(&mut schema);
     with_entries(&mut schema);
@@ -178,16 +178,16 @@ pub fn example(type_name: &str) -> Option<&'static Value> {
 }
 
 /// Fields of every resource of a type that the type itself does not have.
-fn common_fields(kind: &Kind) -> Vec<&'static str> {
+fn common_fields(kind: &ResourceType) -> Vec<&'static str> {
     let mut fields = vec!["depends_on", "for_each", "when"];
-    if kind.taggable {
+    if kind.is_taggable() {
         fields.push("tags");
     }
     fields
 }
 
 /// What may become of its data, and what does when nothing is said.
-pub fn fates(kind: &Kind) -> (&'static [&'static str], &'static str) {
+pub fn fates(kind: &ResourceType) -> (&'static [&'static str], &'static str) {
     match kind.data {
         Data::None => (&[], ""),
         Data::Snapshot => (&["snapshot", "retain", "delete"], "Default: snapshot."),
@@ -196,7 +196,7 @@ pub fn fates(kind: &Kind) -> (&'static [&'static str], &'static str) {
     }
 }
 
-fn on_delete(kind: &Kind) -> Option<Value> {
+fn on_delete(kind: &ResourceType) -> Option<Value> {
     let (fates, default) = fates(kind);
     let description = format!("What becomes of its data when it leaves the definition. {default}");
     let mut schema = json!({ "description": description, "enum": fates });
@@ -248,7 +248,7 @@ fn resources() -> Value {
 /// Fields of any resource of the stack, by address. What is a map itself is merged, so nothing in it is needed here.
 fn overrides() -> Value {
     let mut by_address = Map::new();
-    for kind in KINDS {
+    for kind in KINDS.iter() {
         let schema = entry(kind);
         let fields = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         let fields = fields.into_iter().filter(|(name, _)| !matches!(name.as_str(), "for_each" | "when")).map(|(name, field)| {
@@ -330,7 +330,7 @@ fn form(form: &Form) -> Value {
 }
 
 /// A field of a type, as it stands in a section.
-fn standing(form: &Form, kind: &Kind, name: &str, field: &Value) -> Value {
+fn standing(form: &Form, kind: &ResourceType, name: &str, field: &Value) -> Value {
     let same = json!({ "$ref": format!("#/$defs/{}/properties/{name}", kind.name) });
     if name == "subnets" && form.filled.contains(&"subnets") {
         let mut schema = tiers(Some(same));

@@ -3,22 +3,22 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    core::{Address, ENVIRONMENT, Kind, Live, STACK, Service, Tags, expression::resolve},
+    core::{Address, ENVIRONMENT, Live, ResourceType, STACK, Service, Tags, expression::resolve},
     definition::{Stack, draft::physical},
     engine::discover::{World, address_of, unmarked, visible_tags},
 };
 
 /// What stands under `resources:` for a live resource. Fields at their default are left out; what is the stack's is named.
-pub fn adopted(stack: &Stack, world: &World, kind: &Kind, address: &Address, live: &Live) -> Value {
+pub fn adopted(stack: &Stack, world: &World, kind: &ResourceType, address: &Address, live: &Live) -> Value {
     let ours = |live: &&Live| live.tags.get(STACK) == Some(&stack.name) && live.tags.get(ENVIRONMENT) == Some(&stack.environment);
     let known: Vec<(Address, &Live)> = world.iter().filter(ours).filter_map(|live| Some((address_of(live)?, live))).collect();
     let meaning = |written: &Value| {
-        let parsed = (kind.parse)(written.clone()).ok()?;
+        let parsed = kind.operations.parse(written.clone()).ok()?;
         let resolved = resolve(&parsed, &|reference| {
             let (_, live) = known.iter().find(|(address, _)| address.kind == reference.kind && address.name == reference.name)?;
             live.output(reference.output)
         });
-        (kind.parse)(resolved).ok()
+        kind.operations.parse(resolved).ok()
     };
     let mut spec = sayable(kind, &live.spec);
     // What still is not valid is shown as it is: validation tells what to do about it.
@@ -46,9 +46,9 @@ pub fn adopted(stack: &Stack, world: &World, kind: &Kind, address: &Address, liv
 }
 
 /// The spec without what AWS reports but a definition may not say: that is left to AWS.
-fn sayable(kind: &Kind, live: &Value) -> Value {
+fn sayable(kind: &ResourceType, live: &Value) -> Value {
     let mut spec = live.clone();
-    while let Err(problems) = (kind.parse)(spec.clone()) {
+    while let Err(problems) = kind.operations.parse(spec.clone()) {
         let refused = problems.iter().map(|problem| problem.at.as_str()).find(|at| spec.pointer(at).is_some_and(|value| !value.is_null()));
         let place = refused.and_then(|at| at.rsplit_once('/')).map(|(parent, key)| (parent.to_owned(), key.to_owned()));
         let Some((parent, key)) = place else { return live.clone() };

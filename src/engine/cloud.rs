@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     aws::{Aws, types::KINDS},
-    core::{Call, Changed, Cx, ENVIRONMENT, Error, Kind, Live, Result, Retag, STACK, Scope, Service, Sort, Tags},
+    core::{Call, CreatedLive, Deletion, ENVIRONMENT, Error, Live, ResourceType, Result, Retag, STACK, Scope, Service, Sort, Tags},
     simulator::Local,
 };
 
@@ -52,7 +52,7 @@ impl Cloud {
         }
     }
 
-    /// ARN → tags of what carries the stack's marks, of the services whose types have [`Kind::arn`]. The tagging API lags.
+    /// ARN → tags of what carries the stack's marks, of the services whose types have [`ResourceType::arn`]. The tagging API lags.
     ///
     /// # Errors
     /// What the tagging API answers.
@@ -60,9 +60,9 @@ impl Cloud {
         let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
         // A filter is a service with a type or without: `rds:db`, `s3`.
-        let types = |wanted: fn(&Kind) -> bool| -> BTreeSet<String> {
+        let types = |wanted: fn(&ResourceType) -> bool| -> BTreeSet<String> {
             let kinds = KINDS.iter().filter(|kind| wanted(kind));
-            kinds.filter_map(|kind| Some(kind.arn?.trim_end_matches(['/', ':']).to_owned())).collect()
+            kinds.filter_map(ResourceType::filter).collect()
         };
         // What the region of global services has besides is the stack of that region.
         let global =
@@ -86,9 +86,9 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Live>> {
+    pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<Live>> {
         match self {
-            Cloud::Aws(aws) => (kind.list)(aws, scope).await,
+            Cloud::Aws(aws) => kind.operations.list(&**aws, scope).await,
             Cloud::Local(local) => {
                 // As the SDK does: reads that are throttled are made again before anybody hears of it.
                 for _ in 1..READS {
@@ -106,10 +106,10 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn create(&self, kind: &'static Kind, call: &Call, spec: &Value) -> Result<String> {
+    pub async fn create(&self, kind: &'static ResourceType, call: &Call, spec: &Value) -> Result<CreatedLive> {
         match self {
-            Cloud::Aws(aws) => (kind.create)(&Cx::new(aws, call), spec).await,
-            Cloud::Local(local) => local.create(kind, call, spec).await,
+            Cloud::Aws(aws) => kind.operations.create(&**aws, call, spec).await,
+            Cloud::Local(local) => local.create(kind, call, spec).await.map(CreatedLive::Id),
         }
     }
 
@@ -117,10 +117,10 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn update(&self, kind: &'static Kind, call: &Call, id: &str, before: &Value, spec: &Value, changed: &Changed) -> Result<()> {
+    pub async fn update(&self, kind: &'static ResourceType, call: &Call, live: &Live, spec: &Value, pointers: &[String]) -> Result<()> {
         match self {
-            Cloud::Aws(aws) => (kind.update)(&Cx::new(aws, call), id, before, spec, changed).await,
-            Cloud::Local(local) => local.update(kind, id, spec, changed).await,
+            Cloud::Aws(aws) => kind.operations.update(&**aws, call, live, spec, pointers).await,
+            Cloud::Local(local) => local.update(kind, &live.id, spec, pointers).await,
         }
     }
 
@@ -128,9 +128,9 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn retag(&self, kind: &'static Kind, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
+    pub async fn retag(&self, kind: &'static ResourceType, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
         match self {
-            Cloud::Aws(aws) => (kind.retag)(aws, &Retag::new(id, arn, before, after)).await,
+            Cloud::Aws(aws) => kind.operations.retag(&**aws, &Retag::new(id, arn, before, after)).await,
             Cloud::Local(local) => local.retag(kind, id, after).await,
         }
     }
@@ -139,10 +139,10 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers, "gone" included.
-    pub async fn delete(&self, kind: &'static Kind, call: &Call, live: &Live) -> Result<()> {
+    pub async fn delete(&self, kind: &'static ResourceType, call: &Call, live: &Live) -> Result<Deletion> {
         match self {
-            Cloud::Aws(aws) => (kind.delete)(&Cx::new(aws, call), &live.id, &live.spec).await,
-            Cloud::Local(local) => local.delete(kind, &live.id).await,
+            Cloud::Aws(aws) => kind.operations.delete(&**aws, call, live).await,
+            Cloud::Local(local) => local.delete(kind, &live.id).await.map(|()| Deletion::Requested),
         }
     }
 
@@ -150,9 +150,9 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn contents(&self, kind: &'static Kind, live: &Live) -> Result<Option<String>, Error> {
+    pub async fn contents(&self, kind: &'static ResourceType, live: &Live) -> Result<Option<String>, Error> {
         match self {
-            Cloud::Aws(aws) => (kind.contents)(aws, &live.id).await,
+            Cloud::Aws(aws) => kind.operations.contents(&**aws, &live.id).await,
             Cloud::Local(_) => Ok(None),
         }
     }
@@ -161,20 +161,20 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn explain(&self, kind: &'static Kind, id: &str) -> Result<Option<String>> {
+    pub async fn explain(&self, kind: &'static ResourceType, id: &str) -> Result<Option<String>> {
         match self {
-            Cloud::Aws(aws) => (kind.explain)(aws, id).await,
+            Cloud::Aws(aws) => kind.operations.explain(&**aws, id).await,
             Cloud::Local(_) => Ok(None),
         }
     }
 
-    /// See [`crate::core::Resource::held_by`]. Nobody else is in the simulated cloud.
+    /// See [`crate::core::Resource::blockers`]. Nobody else is in the simulated cloud.
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn held_by(&self, kind: &'static Kind, live: &Live) -> Result<Option<String>> {
+    pub async fn blockers(&self, kind: &'static ResourceType, live: &Live) -> Result<Option<String>> {
         match self {
-            Cloud::Aws(aws) => (kind.held_by)(aws, live).await,
+            Cloud::Aws(aws) => kind.operations.blockers(&**aws, live).await,
             Cloud::Local(_) => Ok(None),
         }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     aws::types::{self, KINDS},
-    core::{ADDRESS, Address, Error, Kind, Live, Result, Scope, Sort, Tags, expression},
+    core::{ADDRESS, Address, Error, Live, ResourceType, Result, Scope, Sort, Tags, expression},
     definition::Stack,
     engine::cloud::Cloud,
 };
@@ -59,7 +59,8 @@ pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<Worl
     }
     let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
     let local = matches!(cloud, Cloud::Local(_));
-    let wanted = |kind: &&Kind| local || declared.contains(kind.name) || world.index.as_ref().is_none_or(|index| may_exist(kind, index));
+    let wanted =
+        |kind: &&ResourceType| local || declared.contains(kind.name) || world.index.as_ref().is_none_or(|index| may_exist(kind, index));
     let wanted = KINDS.iter().filter(wanted).collect();
     read_all(cloud, stack, wanted, world).await
 }
@@ -76,7 +77,7 @@ pub async fn discover_afresh(cloud: &Cloud, stack: &Stack, hints: Hints) -> Resu
     read_all(cloud, stack, wanted, World { hints, read_at: Some(SystemTime::now()), ..World::default() }).await
 }
 
-async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static Kind>, mut world: World) -> Result<World> {
+async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static ResourceType>, mut world: World) -> Result<World> {
     let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
     let local = matches!(cloud, Cloud::Local(_));
     // Types within a parent are read once the parents' ids are known.
@@ -105,7 +106,7 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static Kind>, mut 
 ///
 /// # Errors
 /// When its type can't be read.
-pub async fn find(cloud: &Cloud, stack: &Stack, kind: &'static Kind, id: &str, world: &World) -> Result<Option<Live>> {
+pub async fn find(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, id: &str, world: &World) -> Result<Option<Live>> {
     let scope = Scope {
         adopt: Some(id.to_owned()),
         wanted: [id.to_owned()].into(),
@@ -118,7 +119,7 @@ pub async fn find(cloud: &Cloud, stack: &Stack, kind: &'static Kind, id: &str, w
 }
 
 /// Reads one type. The index lags behind a change of tags, so what it says is not believed when it differs from the definition.
-async fn read(cloud: &Cloud, stack: &Stack, kind: &'static Kind, mut scope: Scope) -> Result<Vec<Live>> {
+async fn read(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mut scope: Scope) -> Result<Vec<Live>> {
     let live = cloud.list(kind, &scope).await?;
     let stale = scope.index.as_ref().is_some_and(|index| {
         live.iter().any(|live| {
@@ -152,7 +153,7 @@ pub fn unmarked(tags: &Tags) -> Tags {
 }
 
 /// What a `list` of this type shall return.
-pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
+pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
     let of_kind = || stack.resources.values().filter(|declared| declared.kind.name == kind.name);
     let mut parents = BTreeSet::new();
     if let Some(parent) = kind.parent {
@@ -165,11 +166,11 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
         stack: stack.name.clone(),
         environment: stack.environment.clone(),
         prefix: stack.prefix(),
-        wanted: match kind.naming.map(|_| "/name").or(kind.wanted) {
+        wanted: match kind.naming.map(|_| "/name").or(kind.lookup) {
             Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
             None => BTreeSet::new(),
         },
-        asked: match kind.asked {
+        asked: match kind.read_by_name {
             Some(field) => of_kind().map(|d| (d.address.to_string(), names(d.spec.pointer(field)))).collect(),
             None => BTreeMap::new(),
         },
@@ -187,35 +188,23 @@ fn names(settings: Option<&Value>) -> BTreeSet<String> {
 }
 
 /// A parent outside the stack, which the definition names by its literal id (`zone: {id: Z123}`) or by its ARN in a plain text.
-fn literal_parent(spec: &Value, parent: &str, kind: &Kind) -> Option<String> {
-    let schema = (kind.schema)();
-    let properties = schema.as_value().get("properties")?.as_object()?;
+fn literal_parent(spec: &Value, parent: &str, kind: &ResourceType) -> Option<String> {
+    let properties = kind.schema().get("properties")?.as_object()?;
     let refers = |schema: &Value| schema.to_string().contains(&format!("\"x-acme-ref\":\"{parent}\""));
     if let Some((field, _)) = properties.iter().find(|(_, schema)| refers(schema)) {
         let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
         return expression::references(id).is_empty().then(|| id.to_owned());
     }
-    let pattern = types::kind(parent)?.arn?;
-    spec.as_object()?.values().filter_map(Value::as_str).find(|text| arn_matches(text, pattern)).map(str::to_owned)
+    let parent = types::kind(parent)?;
+    spec.as_object()?.values().filter_map(Value::as_str).find(|text| parent.owns_arn(text)).map(str::to_owned)
 }
 
-/// Whether the index shows a resource of this type, or could not.
-fn may_exist(kind: &Kind, index: &BTreeMap<String, Tags>) -> bool {
-    match kind.arn {
-        // What the index never shows is read only inside its parents, or cheaply by path.
-        None => true,
-        Some(pattern) => index.keys().any(|arn| arn_matches(arn, pattern)),
-    }
+/// Whether the index shows a resource of this type, or could not: then it is read only inside its parents, or cheaply by path.
+fn may_exist(kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
+    kind.always_listed || index.keys().any(|arn| kind.owns_arn(arn))
 }
 
-/// `pattern` is `service:resource-prefix`: `ec2:subnet/` matches `arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1`.
-fn arn_matches(arn: &str, pattern: &str) -> bool {
-    let mut parts = arn.splitn(6, ':').skip(2);
-    let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
-    pattern.split_once(':').is_some_and(|(s, prefix)| s == service && resource.starts_with(prefix))
-}
-
-fn with_kind(error: Error, kind: &Kind) -> Error {
+fn with_kind(error: Error, kind: &ResourceType) -> Error {
     Error { message: format!("reading `{}`: {}", kind.name, error.message), ..error }
 }
 
@@ -223,7 +212,7 @@ fn with_kind(error: Error, kind: &Kind) -> Error {
 ///
 /// # Errors
 /// When the record names a type this version does not know.
-pub fn kind_of(live: &Live) -> Result<&'static Kind> {
+pub fn kind_of(live: &Live) -> Result<&'static ResourceType> {
     types::kind(&live.kind).ok_or_else(|| Error::new(Sort::Refused, "UnknownType", format!("acme has no type `{}`", live.kind)))
 }
 

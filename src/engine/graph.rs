@@ -81,7 +81,7 @@ impl Graph {
     pub fn new(stack: &Stack, world: Option<&World>, plan: Option<&Plan>) -> Graph {
         let mut nodes: BTreeMap<Address, Node> = BTreeMap::new();
         for declared in stack.resources.values() {
-            let node = Node { spec: Some(declared.spec.clone()), usual_seconds: declared.kind.usual.as_secs(), ..Node::default() };
+            let node = Node { spec: Some(declared.spec.clone()), usual_seconds: declared.kind.typical.as_secs(), ..Node::default() };
             nodes.insert(declared.address.clone(), node);
         }
         let live: BTreeMap<Address, &Live> =
@@ -103,7 +103,7 @@ impl Graph {
         for (address, node) in &mut nodes {
             node.address = address.to_string();
             if node.usual_seconds == 0 {
-                node.usual_seconds = types::kind(&address.kind).map_or(0, |kind| kind.usual.as_secs());
+                node.usual_seconds = types::kind(&address.kind).map_or(0, |kind| kind.typical.as_secs());
             }
         }
         let index: HashMap<&Address, usize> = nodes.keys().enumerate().map(|(i, address)| (address, i)).collect();

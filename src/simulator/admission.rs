@@ -15,12 +15,12 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{ADDRESS, Call, Error, Kind, Result, Sort},
+    core::{ADDRESS, Call, Error, ResourceType, Result, Sort},
 };
 
 impl Local {
     /// What a call with this token made, where AWS looks at tokens.
-    pub(super) fn made_before(&self, state: &State, kind: &Kind, call: &Call) -> Option<String> {
+    pub(super) fn made_before(&self, state: &State, kind: &ResourceType, call: &Call) -> Option<String> {
         if call.token.is_empty() || rules::WITHOUT_TOKEN.contains(&kind.name) {
             return None;
         }
@@ -28,8 +28,8 @@ impl Local {
         made.filter(|entry| entry.deleted.is_none()).map(|entry| entry.id.clone())
     }
 
-    pub(super) fn born(&self, state: &mut State, time: Time, kind: &'static Kind, call: &Call, spec: &Value) -> Result<Entry> {
-        let created = (kind.created)(spec)?;
+    pub(super) fn born(&self, state: &mut State, time: Time, kind: &'static ResourceType, call: &Call, spec: &Value) -> Result<Entry> {
+        let created = kind.operations.after_create(spec)?;
         let made_for = format!("{} {}/{}/{}", kind.name, call.stack, call.environment, call.address);
         let nth = state.births.get(&made_for).copied().unwrap_or(0);
         let shape = state.shape(kind.name);
@@ -47,13 +47,13 @@ impl Local {
         let outputs = shape.map_or(Value::Null, |shape| maker.outputs(&shape.outputs));
         let id = maker.id;
         let mut tags = call.tags.clone();
-        if kind.taggable && !kind.tags_on_create {
+        if kind.is_taggable() && !kind.is_tagged_on_create() {
             // A name tells whose it is; what has none carries the marks in some other way.
             tags.retain(|key, _| kind.naming.is_none() && key.starts_with("acme:"));
         }
         let usual = match self.behaviour.settle {
             Settle::AtOnce => Duration::ZERO,
-            Settle::Slowly(fraction) => kind.usual.mul_f64(fraction),
+            Settle::Slowly(fraction) => kind.typical.mul_f64(fraction),
         };
         Ok(Entry {
             kind: kind.name.to_owned(),
@@ -70,15 +70,15 @@ impl Local {
     }
 
     /// Types that are made quickly go at once.
-    pub(super) fn time_to_delete(&self, kind: &Kind) -> Duration {
+    pub(super) fn time_to_delete(&self, kind: &ResourceType) -> Duration {
         match self.behaviour.settle {
-            Settle::Slowly(fraction) if kind.usual >= Duration::from_secs(10) => kind.usual.mul_f64(fraction / 4.0),
+            Settle::Slowly(fraction) if kind.typical >= Duration::from_secs(10) => kind.typical.mul_f64(fraction / 4.0),
             _ => Duration::ZERO,
         }
     }
 
     /// Refuses what AWS refuses.
-    pub(super) fn check(&self, state: &mut State, time: Time, kind: &'static Kind, entry: &Entry, new: bool) -> Result<()> {
+    pub(super) fn check(&self, state: &mut State, time: Time, kind: &'static ResourceType, entry: &Entry, new: bool) -> Result<()> {
         let own = key(&entry.kind, &entry.id);
         if new && state.entries.contains_key(&own) {
             return Err(rules::exists(kind, &format!("A {} '{}'", kind.name.replace('_', " "), entry.id), &described(state, &own)));
@@ -100,7 +100,7 @@ impl Local {
         }
     }
 
-    fn check_references(&self, state: &mut State, time: Time, kind: &'static Kind, entry: &Entry, new: bool) -> Result<()> {
+    fn check_references(&self, state: &mut State, time: Time, kind: &'static ResourceType, entry: &Entry, new: bool) -> Result<()> {
         let Some(shape) = state.shape(kind.name) else { return Ok(()) };
         for reference in shape.references(entry.spec()) {
             let service = types::kind(&reference.kind).map(|kind| kind.service);

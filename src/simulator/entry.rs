@@ -73,6 +73,7 @@ impl Entry {
             phase,
             spec: version.spec.clone(),
             outputs: self.outputs.clone(),
+            version: None,
         })
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Local, shape::resolve};
-use crate::core::{Kind, Service};
+use crate::core::{ResourceType, Service};
 
 /// How the ids and ARNs of a type are built. In braces: a field of the spec (of a reference its id or ARN), or one of `region`,
 /// `account`, `id`, `arn`, `hex8`, `hex16`, `hex17`, `uuid`, `upper` (14 letters and digits), `path` (IAM's), `family`
@@ -52,7 +52,7 @@ const DOMAIN: &str = "simulated.example.com";
 
 /// What a resource is made up from.
 pub(super) struct Maker<'a> {
-    pub kind: &'static Kind,
+    pub kind: &'static ResourceType,
     pub region: &'a str,
     /// Stack, environment, address and the how-manieth.
     pub seed: String,

@@ -1,6 +1,6 @@
 //! The simulated cloud: AWS for someone without an account, for rehearsals and for tests.
 //!
-//! It knows no resource type. Ids, outputs and refusals follow from what each type says of itself ([`Kind`] and its schemas) and from the
+//! It knows no resource type. Ids, outputs and refusals follow from what each type says of itself ([`ResourceType`] and its schemas) and from the
 //! tables in here. It keeps its state in a folder, answers at once or as slowly as AWS, shows what was written at once or late, refuses
 //! what AWS refuses, and fails or dies where it is told to:
 //!
@@ -37,7 +37,7 @@ use self::{
     shape::{Reference, Shape},
     store::{State, Store, key},
 };
-use crate::core::{ADDRESS, Call, Changed, Error, Kind, Live, Phase, Result, STACK, Scope, Sort, Tags, expression};
+use crate::core::{ADDRESS, Call, Changed, Error, Live, Phase, ResourceType, Result, STACK, Scope, Sort, Tags, expression};
 
 /// The simulated cloud.
 pub struct Local {
@@ -108,7 +108,7 @@ impl Local {
     ///
     /// # Errors
     /// Injected throttling, and a state that cannot be read.
-    pub async fn list(&self, kind: &'static Kind, scope: &Scope) -> Result<Vec<Live>> {
+    pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<Live>> {
         tokio::task::yield_now().await;
         self.with(kind.name, "list", |inner| {
             inner.calls.read(&self.behaviour.faults)?;
@@ -125,7 +125,7 @@ impl Local {
     ///
     /// # Errors
     /// What AWS would refuse, and injected faults.
-    pub async fn create(&self, kind: &'static Kind, call: &Call, spec: &Value) -> Result<String> {
+    pub async fn create(&self, kind: &'static ResourceType, call: &Call, spec: &Value) -> Result<String> {
         tokio::task::yield_now().await;
         self.with(kind.name, "create", |inner| {
             let after = inner.calls.write(&self.behaviour.faults, || ("create", call.address.clone()))?;
@@ -151,15 +151,15 @@ impl Local {
     ///
     /// # Errors
     /// What AWS would refuse, and injected faults.
-    pub async fn update(&self, kind: &'static Kind, id: &str, spec: &Value, changed: &Changed) -> Result<()> {
+    pub async fn update(&self, kind: &'static ResourceType, id: &str, spec: &Value, pointers: &[String]) -> Result<()> {
         tokio::task::yield_now().await;
         self.change(kind, "update", id, |state, time, entry| {
             if let Some(code) = rules::busy(kind.service).filter(|_| entry.ready > time.now) {
                 return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
             }
             let mut version = Version { at: time.now, ..entry.latest().clone() };
-            for pointer in &changed.0 {
-                if kind.replace.iter().any(|fixed| Changed(vec![pointer.clone()]).has(fixed))
+            for pointer in pointers {
+                if kind.replaces.iter().any(|fixed| Changed(vec![pointer.clone()]).has(fixed))
                     && version.spec.pointer(pointer) != spec.pointer(pointer)
                 {
                     let message = format!("{pointer} of a {} cannot be changed", kind.name.replace('_', " "));
@@ -177,7 +177,7 @@ impl Local {
     ///
     /// # Errors
     /// When there is no such resource, and injected faults.
-    pub async fn retag(&self, kind: &'static Kind, id: &str, after: &Tags) -> Result<()> {
+    pub async fn retag(&self, kind: &'static ResourceType, id: &str, after: &Tags) -> Result<()> {
         tokio::task::yield_now().await;
         self.change(kind, "retag", id, |_, time, entry| {
             let version = Version { at: time.now, spec: entry.spec().clone(), tags: after.clone() };
@@ -191,13 +191,13 @@ impl Local {
     ///
     /// # Errors
     /// What AWS would refuse, and injected faults.
-    pub async fn delete(&self, kind: &'static Kind, id: &str) -> Result<()> {
+    pub async fn delete(&self, kind: &'static ResourceType, id: &str) -> Result<()> {
         tokio::task::yield_now().await;
         self.change(kind, "delete", id, |state, time, entry| {
             if entry.deleted.is_some() {
                 return Ok(());
             }
-            let protection = kind.protection.and_then(|field| entry.spec().get(field.trim_start_matches('/')));
+            let protection = kind.protects_deletion.and_then(|field| entry.spec().get(field.trim_start_matches('/')));
             if protection == Some(&Value::Bool(true)) {
                 return Err(Error::new(Sort::Refused, "OperationNotPermitted", format!("'{id}' is protected from deletion")));
             }
@@ -205,7 +205,7 @@ impl Local {
                 return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
             }
             let users = state.users_of(entry);
-            if let Some(user) = users.first().filter(|_| kind.held) {
+            if let Some(user) = users.first().filter(|_| kind.blocked_by_dependents) {
                 return Err(rules::in_use(kind, id, &described(state, user), users.len() - 1));
             }
             entry.deleted = Some((time.now, time.now + millis(self.time_to_delete(kind))));
@@ -268,14 +268,14 @@ impl Local {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn seed_around(&self, kind: &Kind, spec: &Value) -> Result<()> {
+    pub fn seed_around(&self, kind: &ResourceType, spec: &Value) -> Result<()> {
         for Reference { kind, value, .. } in Shape::of(kind).references(spec) {
             let known = self.inner(|inner| inner.store.state.named(&kind, &value).is_some());
             if known || !expression::references(&value).is_empty() {
                 continue;
             }
             let outputs = if value.starts_with("arn:") { json!({ "arn": value }) } else { json!({}) };
-            self.seed(Live { kind, id: value, tags: Tags::new(), phase: Phase::Ready, spec: json!({}), outputs })?;
+            self.seed(Live { kind, id: value, tags: Tags::new(), phase: Phase::Ready, spec: json!({}), outputs, version: None })?;
         }
         Ok(())
     }
@@ -317,7 +317,7 @@ impl Local {
     /// A call that changes one resource.
     async fn change(
         &self,
-        kind: &'static Kind,
+        kind: &'static ResourceType,
         action: &'static str,
         id: &str,
         act: impl FnOnce(&mut State, Time, &mut Entry) -> Result<()>,

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::entry::Entry;
-use crate::core::{Error, Kind, Service, Sort};
+use crate::core::{Error, ResourceType, Service, Sort};
 
 /// Types whose create call takes no idempotency token: asked twice, AWS makes two, or says that the name is taken. For all others
 /// the same token means the same resource.
@@ -60,7 +60,7 @@ const UNIQUE: &[(&str, &[&str], &str)] = &[
 ];
 
 /// What this one alone may hold.
-pub(super) fn claims(entry: &Entry, kind: Option<&Kind>) -> Vec<String> {
+pub(super) fn claims(entry: &Entry, kind: Option<&ResourceType>) -> Vec<String> {
     let mut claims = Vec::new();
     let of = |fields: &[&str]| {
         let values: Option<Vec<String>> =
@@ -162,7 +162,7 @@ pub(super) fn missing(sort: Sort, kind: &str, service: Option<Service>, id: &str
 }
 
 /// A name is taken.
-pub(super) fn exists(kind: &Kind, claim: &str, by: &str) -> Error {
+pub(super) fn exists(kind: &ResourceType, claim: &str, by: &str) -> Error {
     let unique = UNIQUE.iter().find(|(name, ..)| *name == kind.name);
     let code = unique.map_or_else(
         || match kind.service {
@@ -184,7 +184,7 @@ pub(super) fn exists(kind: &Kind, claim: &str, by: &str) -> Error {
 }
 
 /// Deleting what `user` still uses.
-pub(super) fn in_use(kind: &Kind, id: &str, user: &str, more: usize) -> Error {
+pub(super) fn in_use(kind: &ResourceType, id: &str, user: &str, more: usize) -> Error {
     let code = match kind.service {
         Service::Ec2 => "DependencyViolation",
         Service::Iam => "DeleteConflict",

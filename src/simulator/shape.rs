@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::core::Kind;
+use crate::core::ResourceType;
 
 /// The schemas of one type, read once.
 pub(super) struct Shape {
@@ -44,11 +44,11 @@ pub(super) struct Reference {
 const DEEPEST: usize = 12;
 
 impl Shape {
-    pub fn of(kind: &Kind) -> Shape {
-        let spec = Value::from((kind.schema)());
+    pub fn of(kind: &ResourceType) -> Shape {
+        let spec = kind.schema().clone();
         let mut places = Vec::new();
         find(&spec, &spec, &mut Vec::new(), 0, &mut places);
-        Shape { places, outputs: Value::from((kind.outputs_schema)()) }
+        Shape { places, outputs: Value::from(kind.operations.outputs_schema()) }
     }
 
     /// Every reference in `spec`.

@@ -30,7 +30,7 @@ fn faulty(text: &str) -> Cloud {
     with(behaviour)
 }
 
-fn kind(name: &str) -> &'static Kind {
+fn kind(name: &str) -> &'static ResourceType {
     types::kind(name).unwrap()
 }
 
@@ -56,7 +56,7 @@ impl Cloud {
             stack: "shop".into(),
             environment: "test".into(),
         };
-        let spec = (kind(name).parse)(spec).unwrap();
+        let spec = kind(name).operations.parse(spec).unwrap();
         self.local.create(kind(name), &call, &spec).await
     }
     async fn vpc(&self) -> String {
@@ -93,7 +93,7 @@ async fn a_life() {
     // What the create call cannot set stands at AWS's default until an update brings it.
     assert_eq!(live.spec["dns_hostnames"], json!(false));
     let wanted = json!({ "cidr": "10.9.0.0/16", "dns_hostnames": true, "dns_support": false });
-    cloud.local.update(kind("vpc"), &vpc, &wanted, &Changed(vec!["/dns_hostnames".into()])).await.unwrap();
+    cloud.local.update(kind("vpc"), &vpc, &wanted, &["/dns_hostnames".into()]).await.unwrap();
     let spec = &cloud.list("vpc").await[0].spec;
     assert_eq!((&spec["dns_hostnames"], &spec["dns_support"], &spec["cidr"]), (&json!(true), &json!(true), &json!("10.0.0.0/16")));
     cloud.local.retag(kind("vpc"), &vpc, &Tags::new()).await.unwrap();
@@ -109,7 +109,7 @@ async fn what_is_not_there_is_gone() {
     let cloud = cloud();
     let gone = (Sort::Gone, "InvalidVpcID.NotFound".to_owned());
     assert_eq!(refused(cloud.local.delete(kind("vpc"), "vpc-0").await), gone);
-    assert_eq!(refused(cloud.local.update(kind("vpc"), "vpc-0", &json!({}), &Changed::default()).await), gone);
+    assert_eq!(refused(cloud.local.update(kind("vpc"), "vpc-0", &json!({}), &[]).await), gone);
     assert_eq!(refused(cloud.local.retag(kind("vpc"), "vpc-0", &Tags::new()).await), gone);
 }
 
@@ -143,7 +143,7 @@ async fn a_second_range_holds_subnets() {
     let vpc = cloud.vpc().await;
     assert_eq!(refused(cloud.subnet(&vpc, "10.1.0.0/24").await).1, "InvalidSubnet.Range");
     let wanted = json!({ "secondary_cidrs": ["10.1.0.0/16"] });
-    cloud.local.update(kind("vpc"), &vpc, &wanted, &Changed(vec!["/secondary_cidrs/0".into()])).await.unwrap();
+    cloud.local.update(kind("vpc"), &vpc, &wanted, &["/secondary_cidrs/0".into()]).await.unwrap();
     cloud.subnet(&vpc, "10.1.0.0/24").await.unwrap();
 }
 
@@ -166,9 +166,9 @@ async fn a_reference_that_is_given_up_no_longer_holds() {
     let gateway = cloud.make("internet_gateway", "internet_gateway.main", json!({ "vpc": { "id": vpc } })).await.unwrap();
     // Attaching is not part of the create call.
     let (attached, detached) = (json!({ "vpc": { "id": vpc } }), json!({ "vpc": null }));
-    cloud.local.update(kind("internet_gateway"), &gateway, &attached, &Changed(vec!["/vpc/id".into()])).await.unwrap();
+    cloud.local.update(kind("internet_gateway"), &gateway, &attached, &["/vpc/id".into()]).await.unwrap();
     assert_eq!(refused(cloud.local.delete(kind("vpc"), &vpc).await).0, Sort::Conflict);
-    cloud.local.update(kind("internet_gateway"), &gateway, &detached, &Changed(vec!["/vpc".into()])).await.unwrap();
+    cloud.local.update(kind("internet_gateway"), &gateway, &detached, &["/vpc".into()]).await.unwrap();
     cloud.local.delete(kind("vpc"), &vpc).await.unwrap();
 }
 
@@ -228,12 +228,12 @@ async fn protection_and_fixed_fields_hold() {
     let subnets = subnets.map(|id| json!({ "id": id }));
     let spec = json!({ "name": "web", "type": "network", "subnets": subnets });
     let id = cloud.make("load_balancer", "load_balancer.web", spec.clone()).await.unwrap();
-    let mut wanted = (kind("load_balancer").parse)(spec).unwrap();
+    let mut wanted = kind("load_balancer").operations.parse(spec).unwrap();
     wanted["deletion_protection"] = json!(true);
-    let protect = Changed(vec!["/deletion_protection".into()]);
+    let protect = ["/deletion_protection".into()];
     cloud.local.update(kind("load_balancer"), &id, &wanted, &protect).await.unwrap();
     assert_eq!(refused(cloud.local.delete(kind("load_balancer"), &id).await), (Sort::Refused, "OperationNotPermitted".to_owned()));
-    let fixed = cloud.local.update(kind("vpc"), &vpc, &json!({ "cidr": "10.7.0.0/16" }), &Changed(vec!["/cidr".into()])).await;
+    let fixed = cloud.local.update(kind("vpc"), &vpc, &json!({ "cidr": "10.7.0.0/16" }), &["/cidr".into()]).await;
     assert_eq!(refused(fixed), (Sort::Refused, "InvalidParameterCombination".to_owned()));
 }
 
@@ -369,7 +369,7 @@ async fn reads_lag_behind() {
     wait().await;
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(false));
     let wanted = json!({ "dns_hostnames": true });
-    cloud.local.update(kind("vpc"), &vpc, &wanted, &Changed(vec!["/dns_hostnames".into()])).await.unwrap();
+    cloud.local.update(kind("vpc"), &vpc, &wanted, &["/dns_hostnames".into()]).await.unwrap();
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(false));
     wait().await;
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(true));
@@ -423,7 +423,7 @@ async fn two_thousand_are_no_burden() {
 /// Every type's outputs have the shape its schema asks for, whatever its spec.
 #[test]
 fn outputs_fit_their_schemas() {
-    for kind in types::KINDS {
+    for kind in types::KINDS.iter() {
         let spec = json!({ "name": "shop-test-x", "domain": "shop.example.com", "engine": "postgres" });
         let maker = Maker {
             kind,
@@ -436,7 +436,7 @@ fn outputs_fit_their_schemas() {
             arn: String::new(),
         };
         let maker = maker.name();
-        let schema = Value::from((kind.outputs_schema)());
+        let schema = Value::from(kind.operations.outputs_schema());
         let outputs = maker.outputs(&schema);
         assert!(fits(&schema, &schema, &outputs), "{}: {outputs} does not fit {schema}", kind.name);
         assert!(!maker.id.is_empty() && !maker.id.contains(['{', '}']), "{}: {}", kind.name, maker.id);

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use acme::{
     aws::types::kind,
-    core::{Changed, Tags},
+    core::Tags,
     simulator::{Behaviour, FAULT_VARIABLE, Local},
 };
 use regex_lite::Regex;
@@ -79,7 +79,7 @@ impl Shop {
         self.outside(|local, runtime| {
             let (id, mut spec, _) = find(local, of, name);
             *spec.pointer_mut(field).expect("a field") = value;
-            let changed = Changed(vec![field.to_owned()]);
+            let changed = [field.to_owned()];
             runtime.block_on(local.update(kind(of).expect("a type"), &id, &spec, &changed)).unwrap();
         });
     }

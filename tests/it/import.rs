@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     acme::{Acme, write},
     local::screen,
-    standin::{Kind, Standin},
+    standin::{ResourceType, Standin},
     types::{Case, Life, all},
 };
 
@@ -24,17 +24,17 @@ const EXCEPT: &[(&str, &str, &str)] = &[
 
 #[test]
 fn every_type_is_adopted_on_moto() {
-    all(Kind::Moto, adopted);
+    all(ResourceType::Moto, adopted);
 }
 
 #[test]
 fn every_type_is_adopted_on_ministack() {
-    all(Kind::Ministack, adopted);
+    all(ResourceType::Ministack, adopted);
 }
 
 /// Made, robbed of its marks, adopted: what is printed for it, written into the definition, leaves nothing to do.
 fn adopted(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
-    let taggable = KINDS.iter().any(|known| known.name == kind && known.taggable);
+    let taggable = KINDS.iter().any(|known| known.name == kind && known.is_taggable());
     let lacking = EXCEPT.iter().any(|(name, lacking, _)| *name == standin.kind.name() && *lacking == kind);
     if lacking || life.untagged.contains_key(standin.kind.name()) {
         return Ok(());
@@ -80,7 +80,7 @@ fn adopted(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
 fn seed(cloud: &Path, kind: &str, id: &str, spec: Value, tags: &[(&str, &str)]) {
     let local = Local::open(cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud");
     let tags: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let live = Live { kind: kind.into(), id: id.into(), tags, phase: Phase::Ready, spec, outputs: json!({}) };
+    let live = Live { kind: kind.into(), id: id.into(), tags, phase: Phase::Ready, spec, outputs: json!({}), version: None };
     local.seed(live).expect("it can be put there");
 }
 
@@ -177,7 +177,7 @@ fn what_is_not_free_is_not_adopted() {
 /// What carries no trace of acme at all, made by another tool.
 #[test]
 fn what_another_tool_made_is_adopted() {
-    for kind in Kind::BOTH {
+    for kind in ResourceType::BOTH {
         let standin = Standin::start(kind);
         let folder = tempfile::tempdir().unwrap();
         let acme = Acme::on(&standin.url);

@@ -67,7 +67,7 @@ impl Case {
             let (kind, id) = key.split_once('/').expect("type/id");
             let tags = serde_json::from_value(value["tags"].clone()).expect("tags");
             let (spec, outputs) = (value["spec"].clone(), value["outputs"].clone());
-            let mut live = Live { kind: kind.into(), id: id.into(), tags, phase: Phase::Ready, spec, outputs };
+            let mut live = Live { kind: kind.into(), id: id.into(), tags, phase: Phase::Ready, spec, outputs, version: None };
             if address_of(&live).is_some_and(|at| at.to_string() == address) {
                 change(&mut live);
                 cloud.seed(live).expect("it can be changed");
@@ -226,6 +226,7 @@ fn a_blocked_plan_is_not_saved() {
         phase: Phase::Ready,
         spec,
         outputs: json!({}),
+        version: None,
     };
     cloud.seed(live).unwrap();
     let out = case.path("plan.json").display().to_string();

@@ -72,24 +72,24 @@ else:
 
 /// Which stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ResourceType {
     Moto,
     Ministack,
 }
 
-impl Kind {
-    pub const BOTH: [Kind; 2] = [Kind::Moto, Kind::Ministack];
+impl ResourceType {
+    pub const BOTH: [ResourceType; 2] = [ResourceType::Moto, ResourceType::Ministack];
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Moto => "moto",
-            Kind::Ministack => "ministack",
+            ResourceType::Moto => "moto",
+            ResourceType::Ministack => "ministack",
         }
     }
 }
 
 /// A running stand-in; ends when dropped.
 pub struct Standin {
-    pub kind: Kind,
+    pub kind: ResourceType,
     pub url: String,
     server: Child,
     console: Mutex<Console>,
@@ -116,7 +116,7 @@ impl Console {
 
 impl Standin {
     /// Starts a fresh one and waits until it answers EC2, whose first call takes seconds.
-    pub fn start(kind: Kind) -> Standin {
+    pub fn start(kind: ResourceType) -> Standin {
         let turn = Turn::take();
         for _ in 0..3 {
             let folder = tempfile::tempdir().expect("a temporary folder");
@@ -163,7 +163,7 @@ impl Standin {
         self.console("load", name);
     }
     fn console(&self, command: &str, name: &str) {
-        assert_eq!(self.kind, Kind::Ministack, "only ministack's stores are known");
+        assert_eq!(self.kind, ResourceType::Ministack, "only ministack's stores are known");
         self.console.lock().expect("the console").ask(&format!("{command} {name}"));
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     acme::{Acme, Done, Plan, write},
     policy,
-    standin::{Kind, Standin},
+    standin::{ResourceType, Standin},
 };
 
 /// What `types/<type>.yaml` holds.
@@ -113,19 +113,19 @@ struct Drift {
 
 #[test]
 fn every_type_lives_on_moto() {
-    all(Kind::Moto, live);
+    all(ResourceType::Moto, live);
 }
 
 #[test]
 fn every_type_lives_on_ministack() {
-    all(Kind::Ministack, live);
+    all(ResourceType::Ministack, live);
 }
 
 /// What is not named again is what it was; what is, is as named. Ministack's restore forgets the tags.
 #[test]
 fn a_deleted_database_comes_back_from_its_final_snapshot() {
     let kind = "rds_instance";
-    let (standin, folder) = (Standin::start(Kind::Moto), tempfile::tempdir().expect("a temporary folder"));
+    let (standin, folder) = (Standin::start(ResourceType::Moto), tempfile::tempdir().expect("a temporary folder"));
     let life = &lives()[kind];
     let case = Case::new(&standin, kind, life, folder.path());
     let mut spec = life.spec.clone();
@@ -166,7 +166,7 @@ pub fn lives() -> BTreeMap<String, Life> {
 }
 
 /// Lets every type live, four at a time, and reports all that went wrong. `ACME_TYPES=vpc,subnet` picks some.
-pub fn all(kind: Kind, live: fn(&Standin, &str, &Life) -> Result<(), String>) {
+pub fn all(kind: ResourceType, live: fn(&Standin, &str, &Life) -> Result<(), String>) {
     let picked = std::env::var("ACME_TYPES").ok();
     let picked: Option<BTreeSet<&str>> = picked.as_deref().map(|text| text.split(',').collect());
     let lives = lives();
@@ -202,7 +202,7 @@ fn live(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
     let case = Case::new(standin, kind, life, folder.path());
     let mut spec = life.spec.clone();
     case.apply("creating it", &case.definition(Some(&spec)))?;
-    if KINDS.iter().any(|known| known.name == kind && known.taggable) && !life.untagged.contains_key(standin.kind.name()) {
+    if KINDS.iter().any(|known| known.name == kind && known.is_taggable()) && !life.untagged.contains_key(standin.kind.name()) {
         for tags in [json!({ "team": "web", "tier": "one" }), json!({ "team": "shop" })] {
             spec.insert("tags".into(), tags.clone());
             case.apply(&format!("tagging it {tags}"), &case.definition(Some(&spec)))?;

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, Changed, Cx, DnsName, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, STACK, Scope, Service, Sort,
-        ok_or_not_found,
+        Actions, Changed, DnsName, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase,
+        Problem, Ref, Result, STACK, Scope, Service, Sort, ok_or_not_found,
     },
 };
 

@@ -18,8 +18,8 @@ use super::dns_zone::DnsZone;
 use crate::{
     aws::{Aws, each, text, word},
     core::{
-        ADDRESS, Actions, Changed, Cx, DnsName, ENVIRONMENT, Error, Observed, Phase, Problem, Ref, Resource, Result, STACK, Scope, Service,
-        Sort, ok_or_not_found,
+        ADDRESS, Actions, Changed, DnsName, ENVIRONMENT, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource,
+        Phase, Problem, Ref, Result, STACK, Scope, Service, Sort, ok_or_not_found,
     },
 };
 

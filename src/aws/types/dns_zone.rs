@@ -11,8 +11,8 @@ use super::vpc::Vpc;
 use crate::{
     aws::{Aws, each, partition, tags},
     core::{
-        ADDRESS, Actions, Changed, Cx, DnsName, ENVIRONMENT, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Retag,
-        STACK, Scope, Service, Sort, Tags, UNMARKED, ok_or_not_found,
+        ADDRESS, Actions, Changed, DnsName, ENVIRONMENT, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed,
+        LegacyResource as Resource, On, Phase, Problem, Ref, Result, Retag, STACK, Scope, Service, Sort, Tags, UNMARKED, ok_or_not_found,
     },
 };
 

@@ -14,8 +14,8 @@ use super::kms_key::KmsKey;
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, ArnRef, Changed, Cx, Data, Error, Grant, Naming, Observed, On, OnDelete, Phase, Problem, Resource, Result, Scope, Service,
-        ok_or_not_found,
+        Actions, ArnRef, Changed, Data, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On,
+        OnDelete, Phase, Problem, Result, Scope, Service, ok_or_not_found,
     },
 };
 

@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::eks_cluster::{EksCluster, inside, of_clusters};
 use crate::{
     aws::{Aws, each, tags, text, word},
-    core::{Actions, Changed, Cx, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, ok_or_not_found},
+    core::{
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem, Ref,
+        Result, Scope, Service, ok_or_not_found,
+    },
 };
 
 /// What an IAM principal may do in a cluster. The cluster's `authentication_mode` must not be `CONFIG_MAP`.

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     aws::{Aws, each, tags, text},
     core::{
-        Actions, ArnRef, Changed, Cx, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, ok_or_not_found,
+        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
+        Ref, Result, Scope, Service, ok_or_not_found,
     },
 };
 

@@ -22,8 +22,8 @@ use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, s
 use crate::{
     aws::{Aws, each, tags, text},
     core::{
-        Actions, ArnRef, Changed, Cidr, Cx, Error, Grant, Naming, Observed, On, OneWay, Problem, Ref, Resource, Result, Scope, Service,
-        Sort, Way, ids, ok_or_not_found,
+        Actions, ArnRef, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On,
+        OneWay, Problem, Ref, Result, Scope, Service, Sort, Way, ids, ok_or_not_found,
     },
 };
 

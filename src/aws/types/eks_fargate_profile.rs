@@ -17,8 +17,8 @@ use super::{
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, ArnRef, Changed, Cx, Error, Grant, Naming, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, ids,
-        ok_or_not_found,
+        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase,
+        Problem, Ref, Result, Scope, Service, ids, ok_or_not_found,
     },
 };
 

@@ -26,8 +26,8 @@ use super::{
 use crate::{
     aws::{Aws, each, tags, text},
     core::{
-        Actions, ArnRef, Changed, Cx, Error, Grant, Naming, Observed, On, OneWay, Problem, Ref, Resource, Result, Scope, Service, Way, ids,
-        ok_or_not_found,
+        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, OneWay,
+        Problem, Ref, Result, Scope, Service, Way, ids, ok_or_not_found,
     },
 };
 

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, ArnRef, Changed, Cx, Error, Grant, Observed, On, Phase, Policy, Problem, Ref, Resource, Result, Scope, Service,
-        ok_or_not_found,
+        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Policy,
+        Problem, Ref, Result, Scope, Service, ok_or_not_found,
     },
 };
 

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, holders, interfaces, tags},
-    core::{Actions, Changed, Cx, Error, Grant, Observed, On, Phase, Resource, Result, Scope, Service, Sort},
+    core::{
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Result, Scope,
+        Service, Sort,
+    },
 };
 
 /// A public IPv4 address that stays the same whatever it is attached to.

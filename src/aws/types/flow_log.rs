@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{iam_role::IamRole, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
 use crate::{
     aws::{Aws, tags},
-    core::{Actions, ArnRef, Changed, Cx, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service},
+    core::{
+        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
+        Ref, Result, Scope, Service,
+    },
 };
 
 /// Records of the traffic of a VPC or subnet. AWS changes nothing but its tags: every other change replaces it.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, Changed, Cx, Error, Naming, Observed, Phase, Policy, Problem, Resource, Result, Retag, Scope, Service, ok_or_not_found,
+        Actions, Changed, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, Phase, Policy, Problem,
+        Result, Retag, Scope, Service, ok_or_not_found,
     },
 };
 

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, Changed, Cx, Error, Naming, Observed, Phase, Policy, Problem, Resource, Result, Retag, Scope, Service, Sort,
-        ok_or_not_found,
+        Actions, Changed, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, Phase, Policy, Problem,
+        Result, Retag, Scope, Service, Sort, ok_or_not_found,
     },
 };
 

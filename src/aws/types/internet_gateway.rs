@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::vpc::Vpc;
 use crate::{
     aws::{Aws, ec2_arn, holders, interfaces, tags},
-    core::{Actions, Changed, Cx, Error, Grant, Observed, On, Phase, Ref, Resource, Result, Scope, Service},
+    core::{
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Ref, Result,
+        Scope, Service,
+    },
 };
 
 /// The way from a VPC to the internet and back.

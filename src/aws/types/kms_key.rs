@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     aws::{Aws, each, tags, text, word},
     core::{
-        Actions, Changed, Cx, Data, Error, Grant, Naming, Observed, On, OnDelete, Phase, Policy, Problem, Resource, Result, Scope, Service,
-        Sort, ok_or_not_found,
+        Actions, Changed, Data, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, OnDelete,
+        Phase, Policy, Problem, Result, Scope, Service, Sort, ok_or_not_found,
     },
 };
 

@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     aws::{Aws, each, tags},
-    core::{Actions, ArnRef, Changed, Cx, Error, Grant, Observed, On, Phase, Problem, Resource, Result, Scope, Service, ok_or_not_found},
+    core::{
+        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
+        Result, Scope, Service, ok_or_not_found,
+    },
 };
 
 /// A port of a load balancer.

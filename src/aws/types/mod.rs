@@ -1,6 +1,8 @@
 //! Every resource type acme knows. Adding one: write its file, add its two lines here.
 
-use crate::core::Kind;
+use std::sync::LazyLock;
+
+use crate::core::ResourceType;
 
 pub mod certificate;
 pub mod dns_record;
@@ -38,47 +40,90 @@ pub mod waf_association;
 pub mod waf_ip_set;
 pub mod waf_web_acl;
 
+macro_rules! legacy {
+    ($($module:ident::$type:ident)*) => { $(impl crate::core::Named for $module::$type { const NAME: &'static str = stringify!($module); })* };
+}
+legacy! {
+    certificate::Certificate
+    dns_record::DnsRecord
+    dns_zone::DnsZone
+    ecr_repository::EcrRepository
+    eks_access_entry::EksAccessEntry
+    eks_addon::EksAddon
+    eks_cluster::EksCluster
+    eks_fargate_profile::EksFargateProfile
+    eks_node_group::EksNodeGroup
+    eks_pod_identity::EksPodIdentity
+    elastic_ip::ElasticIp
+    flow_log::FlowLog
+    iam_policy::IamPolicy
+    iam_role::IamRole
+    instance_profile::InstanceProfile
+    internet_gateway::InternetGateway
+    kms_key::KmsKey
+    listener::Listener
+    load_balancer::LoadBalancer
+    nat_gateway::NatGateway
+    oidc_provider::OidcProvider
+    rds_instance::RdsInstance
+    rds_parameter_group::RdsParameterGroup
+    rds_subnet_group::RdsSubnetGroup
+    route_table::RouteTable
+    s3_bucket::S3Bucket
+    secret::Secret
+    security_group::SecurityGroup
+    subnet::Subnet
+    target_group::TargetGroup
+    vpc::Vpc
+    vpc_endpoint::VpcEndpoint
+    waf_association::WafAssociation
+    waf_ip_set::WafIpSet
+    waf_web_acl::WafWebAcl
+}
+
 /// The registry, in alphabetical order.
-pub static KINDS: &[Kind] = &[
-    Kind::of::<certificate::Certificate>(),
-    Kind::of::<dns_record::DnsRecord>(),
-    Kind::of::<dns_zone::DnsZone>(),
-    Kind::of::<ecr_repository::EcrRepository>(),
-    Kind::of::<eks_access_entry::EksAccessEntry>(),
-    Kind::of::<eks_addon::EksAddon>(),
-    Kind::of::<eks_cluster::EksCluster>(),
-    Kind::of::<eks_fargate_profile::EksFargateProfile>(),
-    Kind::of::<eks_node_group::EksNodeGroup>(),
-    Kind::of::<eks_pod_identity::EksPodIdentity>(),
-    Kind::of::<elastic_ip::ElasticIp>(),
-    Kind::of::<flow_log::FlowLog>(),
-    Kind::of::<iam_policy::IamPolicy>(),
-    Kind::of::<iam_role::IamRole>(),
-    Kind::of::<instance_profile::InstanceProfile>(),
-    Kind::of::<internet_gateway::InternetGateway>(),
-    Kind::of::<kms_key::KmsKey>(),
-    Kind::of::<listener::Listener>(),
-    Kind::of::<load_balancer::LoadBalancer>(),
-    Kind::of::<nat_gateway::NatGateway>(),
-    Kind::of::<oidc_provider::OidcProvider>(),
-    Kind::of::<rds_instance::RdsInstance>(),
-    Kind::of::<rds_parameter_group::RdsParameterGroup>(),
-    Kind::of::<rds_subnet_group::RdsSubnetGroup>(),
-    Kind::of::<route_table::RouteTable>(),
-    Kind::of::<s3_bucket::S3Bucket>(),
-    Kind::of::<secret::Secret>(),
-    Kind::of::<security_group::SecurityGroup>(),
-    Kind::of::<subnet::Subnet>(),
-    Kind::of::<target_group::TargetGroup>(),
-    Kind::of::<vpc::Vpc>(),
-    Kind::of::<vpc_endpoint::VpcEndpoint>(),
-    Kind::of::<waf_association::WafAssociation>(),
-    Kind::of::<waf_ip_set::WafIpSet>(),
-    Kind::of::<waf_web_acl::WafWebAcl>(),
-];
+pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
+    vec![
+        ResourceType::legacy::<certificate::Certificate>(),
+        ResourceType::legacy::<dns_record::DnsRecord>(),
+        ResourceType::legacy::<dns_zone::DnsZone>(),
+        ResourceType::legacy::<ecr_repository::EcrRepository>(),
+        ResourceType::legacy::<eks_access_entry::EksAccessEntry>(),
+        ResourceType::legacy::<eks_addon::EksAddon>(),
+        ResourceType::legacy::<eks_cluster::EksCluster>(),
+        ResourceType::legacy::<eks_fargate_profile::EksFargateProfile>(),
+        ResourceType::legacy::<eks_node_group::EksNodeGroup>(),
+        ResourceType::legacy::<eks_pod_identity::EksPodIdentity>(),
+        ResourceType::legacy::<elastic_ip::ElasticIp>(),
+        ResourceType::legacy::<flow_log::FlowLog>(),
+        ResourceType::legacy::<iam_policy::IamPolicy>(),
+        ResourceType::legacy::<iam_role::IamRole>(),
+        ResourceType::legacy::<instance_profile::InstanceProfile>(),
+        ResourceType::legacy::<internet_gateway::InternetGateway>(),
+        ResourceType::legacy::<kms_key::KmsKey>(),
+        ResourceType::legacy::<listener::Listener>(),
+        ResourceType::legacy::<load_balancer::LoadBalancer>(),
+        ResourceType::legacy::<nat_gateway::NatGateway>(),
+        ResourceType::legacy::<oidc_provider::OidcProvider>(),
+        ResourceType::legacy::<rds_instance::RdsInstance>(),
+        ResourceType::legacy::<rds_parameter_group::RdsParameterGroup>(),
+        ResourceType::legacy::<rds_subnet_group::RdsSubnetGroup>(),
+        ResourceType::legacy::<route_table::RouteTable>(),
+        ResourceType::legacy::<s3_bucket::S3Bucket>(),
+        ResourceType::legacy::<secret::Secret>(),
+        ResourceType::legacy::<security_group::SecurityGroup>(),
+        ResourceType::legacy::<subnet::Subnet>(),
+        ResourceType::legacy::<target_group::TargetGroup>(),
+        ResourceType::legacy::<vpc::Vpc>(),
+        ResourceType::legacy::<vpc_endpoint::VpcEndpoint>(),
+        ResourceType::legacy::<waf_association::WafAssociation>(),
+        ResourceType::legacy::<waf_ip_set::WafIpSet>(),
+        ResourceType::legacy::<waf_web_acl::WafWebAcl>(),
+    ]
+});
 
 /// The type of this name.
-pub fn kind(name: &str) -> Option<&'static Kind> {
+pub fn kind(name: &str) -> Option<&'static ResourceType> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
@@ -89,9 +134,9 @@ mod tests {
     #[test]
     fn every_field_that_replaces_says_so() {
         let mut silent = Vec::new();
-        for kind in KINDS {
-            let schema = (kind.schema)().to_value();
-            for pointer in kind.replace {
+        for kind in KINDS.iter() {
+            let schema = kind.schema();
+            for pointer in &kind.replaces {
                 let at = pointer.replace('/', "/properties/");
                 let text = schema.pointer(&format!("{at}/description")).and_then(serde_json::Value::as_str).unwrap_or_default();
                 if !text.contains("replaces") {

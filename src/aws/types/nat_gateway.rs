@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{elastic_ip::ElasticIp, subnet::Subnet};
 use crate::{
     aws::{Aws, tags},
-    core::{Actions, Changed, Cx, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service},
+    core::{
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem, Ref,
+        Result, Scope, Service,
+    },
 };
 
 /// Lets private subnets reach out without being reachable. A public one comes after the VPC's internet gateway: the section `network` sees

@@ -7,7 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     aws::{Aws, each, tags},
-    core::{Actions, Changed, Cx, Error, Observed, Phase, Problem, Resource, Result, Retag, Scope, Service, ok_or_not_found},
+    core::{
+        Actions, Changed, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Phase, Problem, Result, Retag,
+        Scope, Service, ok_or_not_found,
+    },
 };
 
 /// Makes IAM trust the tokens of an OpenID Connect issuer, such as an EKS cluster's. An account has at most one per issuer.

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     aws::{Aws, tags},
     core::{
-        Actions, ArnRef, Changed, Cx, Data, Error, Grant, Naming, Observed, On, OnDelete, OneWay, Problem, Ref, Resource, Result, Scope,
-        Service, Way,
+        Actions, ArnRef, Changed, Data, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On,
+        OnDelete, OneWay, Problem, Ref, Result, Scope, Service, Way,
     },
 };
 

@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::rds_subnet_group::rds_tags;
 use crate::{
     aws::{Aws, each, tags},
-    core::{Actions, Changed, Cx, Error, Grant, Naming, Observed, On, Phase, Problem, Resource, Result, Scope, Service, ok_or_not_found},
+    core::{
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase, Problem,
+        Result, Scope, Service, ok_or_not_found,
+    },
 };
 
 /// Parameters in one call: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBParameterGroup.html>.

@@ -9,8 +9,8 @@ use super::subnet::Subnet;
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, Changed, Cx, Error, Grant, Naming, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, Tags, ids,
-        ok_or_not_found,
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase, Problem,
+        Ref, Result, Scope, Service, Tags, ids, ok_or_not_found,
     },
 };
 

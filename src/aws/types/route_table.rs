@@ -13,7 +13,8 @@ use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, subnet::
 use crate::{
     aws::{Aws, ec2_arn, tags},
     core::{
-        Actions, Changed, Cidr, Cx, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, ok_or_not_found,
+        Actions, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
+        Ref, Result, Scope, Service, ok_or_not_found,
     },
 };
 

@@ -18,8 +18,8 @@ pub use lifecycle::{LifecycleRule, Transition};
 use crate::{
     aws::{Aws, each, partition, tags, text, word},
     core::{
-        Actions, Changed, Cx, Data, Error, Grant, Naming, Observed, On, OnDelete, Phase, Policy, Problem, Resource, Result, Scope, Service,
-        Sort, ok_or_not_found,
+        Actions, Changed, Data, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, OnDelete,
+        Phase, Policy, Problem, Result, Scope, Service, Sort, ok_or_not_found,
     },
 };
 

@@ -11,8 +11,8 @@ use super::kms_key::KmsKey;
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, ArnRef, Changed, Cx, Data, Error, Grant, Naming, Observed, On, OnDelete, Phase, Policy, Problem, Resource, Result, STACK,
-        Scope, Service, Sort, ok_or_not_found,
+        Actions, ArnRef, Changed, Data, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On,
+        OnDelete, Phase, Policy, Problem, Result, STACK, Scope, Service, Sort, ok_or_not_found,
     },
 };
 

@@ -14,7 +14,10 @@ use rule::{keyed, open, permission, read};
 use super::vpc::Vpc;
 use crate::{
     aws::{Aws, ec2_arn, groups, holders, interfaces, tags},
-    core::{Actions, Changed, Cx, Error, Grant, Naming, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, Tags},
+    core::{
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase, Problem,
+        Ref, Result, Scope, Service, Tags,
+    },
 };
 
 /// A firewall around network interfaces: what may come in, what may go out. Answers are always let through.

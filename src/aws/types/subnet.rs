@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::vpc::Vpc;
 use crate::{
     aws::{Aws, holders, interfaces, tags},
-    core::{Actions, Changed, Cidr, Cx, Error, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service},
+    core::{
+        Actions, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
+        Ref, Result, Scope, Service,
+    },
 };
 
 /// An IP range of a VPC in one availability zone.

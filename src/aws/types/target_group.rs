@@ -13,7 +13,10 @@ pub use health::{TargetGroupHealth, Threshold};
 use super::{load_balancer::tags_of, vpc::Vpc};
 use crate::{
     aws::{Aws, each, tags},
-    core::{Actions, Changed, Cx, Error, Naming, Observed, Phase, Problem, Ref, Resource, Result, Scope, Service, ok_or_not_found},
+    core::{
+        Actions, Changed, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, Phase, Problem, Ref,
+        Result, Scope, Service, ok_or_not_found,
+    },
 };
 
 /// A target group.

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, each, ec2_arn, groups, holders, interfaces, tags},
-    core::{Actions, Changed, Cidr, Cx, Error, Grant, Observed, On, Phase, Problem, Resource, Result, Scope, Service, ok_or_not_found},
+    core::{
+        Actions, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
+        Result, Scope, Service, ok_or_not_found,
+    },
 };
 
 /// A virtual private cloud.

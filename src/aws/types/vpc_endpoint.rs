@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use crate::{
     aws::{Aws, ec2_arn, tags},
-    core::{Actions, Changed, Cx, Error, Grant, Observed, On, Phase, Policy, Problem, Ref, Resource, Result, Scope, Service},
+    core::{
+        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Policy, Problem,
+        Ref, Result, Scope, Service,
+    },
 };
 
 /// A private way from a VPC to a service, without the internet.

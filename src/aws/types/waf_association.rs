@@ -8,8 +8,8 @@ use super::waf_web_acl::WafWebAcl;
 use crate::{
     aws::{Aws, each},
     core::{
-        Actions, ArnRef, Changed, Cx, ENVIRONMENT, Error, Grant, Observed, On, Phase, Resource, Result, STACK, Scope, Service, Sort, Tags,
-        ok_or_not_found,
+        Actions, ArnRef, Changed, ENVIRONMENT, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On,
+        Phase, Result, STACK, Scope, Service, Sort, Tags, ok_or_not_found,
     },
 };
 

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::waf_web_acl::{Reach, covered, parts, tags_of};
 use crate::{
     aws::{Aws, each, tags},
-    core::{Actions, Changed, Cidr, Cx, Error, Naming, Observed, Phase, Problem, Resource, Result, Scope, Service, ok_or_not_found},
+    core::{
+        Actions, Changed, Cidr, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, Phase, Problem,
+        Result, Scope, Service, ok_or_not_found,
+    },
 };
 
 /// Addresses that rules of web firewalls refer to.

@@ -14,8 +14,8 @@ use super::waf_ip_set::WafIpSet;
 use crate::{
     aws::{Aws, each, tags},
     core::{
-        Actions, ArnRef, Changed, Cx, Error, Grant, Naming, Observed, On, Phase, Problem, Resource, Result, Scope, Service, Tags,
-        ok_or_not_found,
+        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase,
+        Problem, Result, Scope, Service, Tags, ok_or_not_found,
     },
 };
 

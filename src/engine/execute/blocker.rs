@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     aws::types,
-    core::{Error, Kind, Live, Phase},
+    core::{Error, Live, Phase, ResourceType},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -94,13 +94,13 @@ impl Blockers {
     /// What is none of the stack's and holds this one, in words; AWS's have to do where it can't be read.
     async fn outsiders(&self, live: &Live) -> Option<String> {
         let kind = types::kind(&live.kind)?;
-        self.cloud.held_by(kind, live).await.ok().flatten()
+        self.cloud.blockers(kind, live).await.ok().flatten()
     }
 }
 
 /// Whether one refers to the other, as its type can: an id that is a name may be another type's too.
 fn uses(user: &Live, used: &Live) -> bool {
-    let may = |kind: &Kind| (kind.schema)().as_value().to_string().contains(&format!("\"x-acme-ref\":\"{}\"", used.kind));
+    let may = |kind: &ResourceType| kind.schema().to_string().contains(&format!("\"x-acme-ref\":\"{}\"", used.kind));
     refers(user, used) && types::kind(&user.kind).is_some_and(may)
 }
 

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Address, Call, Error, Kind, Live, Sort, Tags, expression},
+    core::{Address, Call, Error, Live, ResourceType, Sort, Tags, expression},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -106,7 +106,7 @@ impl<'a> Crew<'a> {
     }
 
     /// The wanted spec with every reference resolved to what is there now.
-    fn spec(&self, address: &Address, kind: &Kind) -> Result<Value, Error> {
+    fn spec(&self, address: &Address, kind: &ResourceType) -> Result<Value, Error> {
         let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
         let wanted = self.plan.wanted(declared);
         if !expression::has_reference(&wanted) {
@@ -121,7 +121,7 @@ impl<'a> Crew<'a> {
             expression::each_string(&known, &mut |text| missing.extend(expression::references(text).iter().map(|r| r.text.to_owned())));
             return Err(Error::new(Sort::Refused, "NoOutput", format!("AWS gave no value for {}", missing.join(", "))));
         }
-        (kind.parse)(known).map_err(|problems| {
+        kind.operations.parse(known).map_err(|problems| {
             let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.at, p.message)).collect();
             Error::new(Sort::Refused, "Shape", text.join("; "))
         })
@@ -131,7 +131,7 @@ impl<'a> Crew<'a> {
     fn lost(&self, address: &Address, live: &Live) -> Option<String> {
         let (kind, wanted) = (types::kind(&address.kind)?, &self.stack.resources.get(address)?.spec);
         let value = |spec: &Value, at: &str| spec.pointer(at).filter(|value| !value.is_null()).cloned();
-        let words = kind.drawn.iter().filter_map(|at| {
+        let words = kind.assigned_by_aws.iter().filter_map(|at| {
             let (was, is) = (value(wanted, at)?, value(&live.spec, at)?);
             (was != is).then(|| format!("{} is {is}, no longer {was}", at.trim_start_matches('/')))
         });
@@ -218,7 +218,7 @@ fn run_id() -> String {
 fn blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers {
     let steps = plan.build.node_weights().chain(plan.clear.node_weights()).filter(|step| step.op == Op::Delete);
     let leaving: Vec<&Live> = steps.filter_map(|step| plan.changes[step.change].before.as_ref()).collect();
-    let lingers = leaving.iter().any(|live| types::kind(&live.kind).is_some_and(|kind| kind.usual >= ASYNCHRONOUS));
+    let lingers = leaving.iter().any(|live| types::kind(&live.kind).is_some_and(|kind| kind.typical >= ASYNCHRONOUS));
     Blockers::new(cloud, stack.clone(), leaving.into_iter().map(|live| live.id.clone()).collect(), lingers)
 }
 

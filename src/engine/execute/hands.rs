@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, future::Future, sync::Arc};
 use serde_json::Value;
 
 use crate::{
-    core::{Address, Call, Changed, Error, Kind, Live, Result, Sort, Tags},
+    core::{Address, Call, CreatedLive, Deletion, Error, Live, ResourceType, Result, Sort, Tags},
     engine::{
         backend::Lease,
         cloud::Cloud,
@@ -27,7 +27,7 @@ pub struct Hands {
 /// The resource that a step is about.
 pub struct About {
     pub address: Address,
-    pub kind: &'static Kind,
+    pub kind: &'static ResourceType,
     pub call: Call,
     /// The wanted spec; `null` for deletions.
     pub spec: Value,
@@ -37,14 +37,14 @@ pub struct About {
 }
 
 impl Hands {
-    pub(super) async fn create(&self, about: &About) -> Result<String> {
+    pub(super) async fn create(&self, about: &About) -> Result<CreatedLive> {
         let call = || self.cloud.create(about.kind, &about.call, &about.spec);
-        self.journaled(about, Action::Create, None, |id: &String| Some(id.clone()), call).await
+        self.journaled(about, Action::Create, None, |created: &CreatedLive| Some(created.id().to_owned()), call).await
     }
 
-    pub(super) async fn update(&self, about: &About, id: &str, from: &Value, to: &Value, changed: &Changed) -> Result<()> {
-        let call = || self.cloud.update(about.kind, &about.call, id, from, to, changed);
-        self.journaled(about, Action::Update, Some(id), |()| None, call).await
+    pub(super) async fn update(&self, about: &About, live: &Live, to: &Value, pointers: &[String]) -> Result<()> {
+        let call = || self.cloud.update(about.kind, &about.call, live, to, pointers);
+        self.journaled(about, Action::Update, Some(&live.id), |()| None, call).await
     }
 
     pub(super) async fn retag(&self, about: &About, live: (&str, Option<&str>), from: &Tags, to: &Tags, action: Action) -> Result<()> {
@@ -54,12 +54,12 @@ impl Hands {
     }
 
     /// What is gone already is deleted.
-    pub(super) async fn delete(&self, about: &About, live: &Live) -> Result<()> {
+    pub(super) async fn delete(&self, about: &About, live: &Live) -> Result<Deletion> {
         let call = || async {
             let deleted = self.cloud.delete(about.kind, &about.call, live).await;
-            deleted.or_else(|error| if error.is_gone() { Ok(()) } else { Err(error) })
+            deleted.or_else(|error| if error.is_gone() { Ok(Deletion::Requested) } else { Err(error) })
         };
-        self.journaled(about, Action::Delete, Some(&live.id), |()| None, call).await
+        self.journaled(about, Action::Delete, Some(&live.id), |_| None, call).await
     }
 
     async fn journaled<T, F: Future<Output = Result<T>>>(

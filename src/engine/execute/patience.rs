@@ -28,7 +28,7 @@ impl Job {
     /// What AWS answered last.
     pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(&self, again: Again, call: impl Fn() -> F) -> Result<T> {
         let start = Instant::now();
-        let patience = patience(self.about.kind.usual, self.of_type);
+        let patience = patience(self.about.kind.typical, self.of_type);
         let mut pause = Duration::from_millis(500);
         let mut blocked = None;
         loop {

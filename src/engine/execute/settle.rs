@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{INTERRUPTED, stop::Stop};
 use crate::{
-    core::{Error, Kind, Live, Phase, Result, Scope, Sort, Tags},
+    core::{Error, Live, Phase, ResourceType, Result, Scope, Sort, Tags},
     engine::cloud::Cloud,
 };
 
@@ -76,7 +76,7 @@ impl Settler {
         Settler { cloud, stop, pollers: BTreeMap::new() }
     }
     /// The poller of a type; `scope` is what its reads return.
-    pub fn poller(&mut self, kind: &'static Kind, scope: impl FnOnce() -> Scope) -> Poller {
+    pub fn poller(&mut self, kind: &'static ResourceType, scope: impl FnOnce() -> Scope) -> Poller {
         let (cloud, stop) = (self.cloud.clone(), self.stop.clone());
         let poller = self.pollers.entry(kind.name).or_insert_with(|| {
             let (requests, inbox) = mpsc::unbounded_channel();
@@ -120,14 +120,14 @@ const INVISIBLE: Duration = Duration::from_secs(90);
 async fn poll(
     cloud: Arc<Cloud>,
     stop: Stop,
-    kind: &'static Kind,
+    kind: &'static ResourceType,
     mut scope: Scope,
     mut inbox: mpsc::UnboundedReceiver<Request>,
     under_way: Arc<AtomicUsize>,
 ) {
     let mut waiting: Vec<Request> = Vec::new();
     let first = Duration::from_millis(20);
-    let longest = (kind.usual / 10).clamp(Duration::from_secs(1), Duration::from_secs(15));
+    let longest = (kind.typical / 10).clamp(Duration::from_secs(1), Duration::from_secs(15));
     let mut pause = first;
     let mut unread: Option<Instant> = None;
     loop {
@@ -181,7 +181,7 @@ async fn poll(
             }
         };
         unread = None;
-        let patience = (kind.usual * 10).max(Duration::from_secs(600));
+        let patience = (kind.typical * 10).max(Duration::from_secs(600));
         let mut still = Vec::new();
         for request in waiting.drain(..) {
             match answer(&request, &found, patience, cloud.lag()) {

@@ -17,7 +17,7 @@ use super::{
     stop::Stop,
 };
 use crate::{
-    core::{ADDRESS, Changed, ENVIRONMENT, Error, Live, Phase, Result, STACK, Sort, Tags},
+    core::{ADDRESS, CreatedLive, Deletion, ENVIRONMENT, Error, Live, Phase, Result, STACK, Sort, Tags},
     engine::{
         discover::{unmarked, visible_tags},
         journal::Action,
@@ -84,36 +84,63 @@ impl Job {
 
     async fn create(&mut self) -> Result<Live> {
         let kind = self.about.kind;
-        let id = match self.make().await {
+        let created = match self.make().await {
             Err(error) if self.insists() && is_lost(&error) => {
                 self.give_in(&error);
                 self.make().await?
             }
             made => made?,
         };
+        let id = created.id();
         let brought = {
             let _under_way = self.poller.under_way();
-            if kind.taggable && !kind.tags_on_create {
-                self.retag((&id, None), &Tags::new(), &self.about.call.tags, Action::Tag).await?;
+            if kind.is_taggable() && !kind.is_tagged_on_create() {
+                self.retag((id, None), &Tags::new(), &self.about.call.tags, Action::Tag).await?;
             }
-            let created = (kind.created)(&self.about.spec)?;
-            let missing = self.missing(&created);
-            if missing.is_empty() { Some(missing) } else { self.bring(&id, &created, missing).await? }
+            let left = kind.operations.after_create(&self.about.spec)?;
+            let missing = self.missing(&left);
+            if missing.is_empty() { Some(missing) } else { self.bring(&self.bare(id, left), missing).await? }
         };
+        if let CreatedLive::Whole(live) = &created
+            && brought.as_ref().is_some_and(Vec::is_empty)
+            && self.is_as_wanted(live)
+        {
+            return Ok((**live).clone());
+        }
         // AWS takes tags and resource in one call or refuses both, so they need no reading back.
-        let sent = kind.tags_on_create.then(|| self.about.call.tags.clone());
-        self.verified(&id, None, sent, brought).await
+        let sent = kind.is_tagged_on_create().then(|| self.about.call.tags.clone());
+        self.verified(created.id(), None, sent, brought).await
+    }
+
+    /// Whether the answer to the create call shows that there is nothing left to do, so that reading it again would tell nothing new.
+    fn is_as_wanted(&self, live: &Live) -> bool {
+        let kind = self.about.kind;
+        let tagged = !kind.is_taggable() || visible_tags(&live.tags, &self.about.call.tags) == self.about.call.tags;
+        live.phase == Phase::Ready && tagged && self.missing(&kind.operations.normalize(&self.about.spec, &live.spec)).is_empty()
+    }
+
+    /// What is known of a resource that has not been read yet.
+    fn bare(&self, id: &str, spec: Value) -> Live {
+        Live {
+            kind: self.about.kind.name.to_owned(),
+            id: id.to_owned(),
+            tags: Tags::new(),
+            phase: Phase::Ready,
+            spec,
+            outputs: Value::Null,
+            version: None,
+        }
     }
 
     /// Whether it is put back with a value that AWS may have given to somebody else.
     fn insists(&self) -> bool {
         let asked = |at: &&str| self.about.spec.pointer(at).is_some_and(|value| !value.is_null());
-        self.nulls == Nulls::Absent && self.about.kind.drawn.iter().any(asked)
+        self.nulls == Nulls::Absent && self.about.kind.assigned_by_aws.iter().any(asked)
     }
 
     /// From here on, what AWS draws will do.
     fn give_in(&mut self, error: &Error) {
-        for at in self.about.kind.drawn {
+        for at in &self.about.kind.assigned_by_aws {
             if let Some(value) = self.about.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
                 // Nobody listens when progress is not shown.
                 self.status.send(format!("{} {value} can't be had again, so any is taken: {error}", at.trim_start_matches('/'))).ok();
@@ -123,13 +150,13 @@ impl Job {
 
     /// Makes it. Where no answer came, or a first try failed later on, it is looked for before it is made again: there may be one. The
     /// same where an earlier run began to make it and AWS says that there is one.
-    async fn make(&self) -> Result<String> {
+    async fn make(&self) -> Result<CreatedLive> {
         let mut unanswered = self.claimed;
         let mut tries = 0;
         if self.tried
             && let Some(id) = self.made().await?
         {
-            return Ok(id);
+            return Ok(CreatedLive::Id(id));
         }
         loop {
             let made = {
@@ -137,13 +164,13 @@ impl Job {
                 self.patiently(Again::AfterAnswer, || self.called()).await
             };
             let error = match made {
-                Ok(id) => return Ok(id),
+                Ok(created) => return Ok(created),
                 Err(error) if error.sort == Sort::Unreachable || (unanswered && error.sort == Sort::Exists) => error,
                 Err(error) => return Err(error),
             };
             unanswered = true;
             if let Some(id) = self.made().await? {
-                return Ok(id);
+                return Ok(CreatedLive::Id(id));
             }
             tries += 1;
             if tries == TRIES {
@@ -153,7 +180,7 @@ impl Job {
     }
 
     /// What is somebody else's is not waited for.
-    async fn called(&self) -> Result<String> {
+    async fn called(&self) -> Result<CreatedLive> {
         self.hands.create(&self.about).await.map_err(|error| match error.sort {
             Sort::Gone | Sort::Conflict if self.insists() => Error { sort: Sort::Refused, ..error },
             _ => error,
@@ -191,9 +218,10 @@ impl Job {
     async fn update(&self, before: &Live) -> Result<Live> {
         let brought = {
             let _under_way = self.poller.under_way();
-            let aligned = (self.about.kind.align)(&self.about.spec, &before.spec);
+            let aligned = self.about.kind.operations.normalize(&self.about.spec, &before.spec);
             let missing = self.missing(&aligned);
-            let brought = if missing.is_empty() { Some(missing) } else { self.bring(&before.id, &aligned, missing).await? };
+            let brought =
+                if missing.is_empty() { Some(missing) } else { self.bring(&Live { spec: aligned, ..before.clone() }, missing).await? };
             self.tag(before).await?;
             brought
         };
@@ -201,14 +229,22 @@ impl Job {
     }
 
     async fn delete(&self, live: &Live) -> Result<()> {
+        let mut live = live.clone();
         {
             let _under_way = self.poller.under_way();
-            if let Some(pointer) = self.about.kind.protection.filter(|_| self.unprotect) {
-                self.unprotect(live, pointer).await?;
+            if let Some(pointer) = self.about.kind.protects_deletion.filter(|_| self.unprotect) {
+                self.unprotect(&live, pointer).await?;
             }
-            self.patiently(Again::Always, || self.hands.delete(&self.about, live)).await?;
+            while let Deletion::More(words) = self.patiently(Again::Always, || self.hands.delete(&self.about, &live)).await? {
+                // Nobody listens when progress is not shown.
+                self.status.send(words).ok();
+                let ready = Until::Ready(live.id.clone());
+                let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.parents.clone(), self.status.clone()).await?;
+                let Some(ready) = waited else { return Ok(()) };
+                live = ready;
+            }
         }
-        if self.about.kind.usual < ASYNCHRONOUS {
+        if self.about.kind.typical < ASYNCHRONOUS {
             return Ok(());
         }
         self.poller
@@ -223,8 +259,8 @@ impl Job {
             Some(field) if *field == Value::Bool(true) => *field = Value::Bool(false),
             _ => return Ok(()),
         }
-        let changed = Changed(vec![pointer.to_owned()]);
-        self.patiently(Again::Always, || self.hands.update(&self.about, &live.id, &live.spec, &open, &changed)).await
+        let pointers = [pointer.to_owned()];
+        self.patiently(Again::Always, || self.hands.update(&self.about, live, &open, &pointers)).await
     }
 
     /// Takes the marks off: from then on it is nobody's.
@@ -241,13 +277,13 @@ impl Job {
         let mut pause = Duration::from_millis(250);
         let mut rounds = 0;
         loop {
-            let at_once = about.kind.at_once.is_some_and(|at| about.spec.pointer(at) == Some(&Value::Bool(true)));
+            let at_once = about.kind.apply_immediately.is_some_and(|at| about.spec.pointer(at) == Some(&Value::Bool(true)));
             let ready = if at_once { Until::Quiet(id.to_owned()) } else { Until::Ready(id.to_owned()) };
             let live = self.poller.wait(ready, was.clone(), sent.clone(), self.parents.clone(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
-            let aligned = (about.kind.align)(&about.spec, &live.spec);
+            let aligned = about.kind.operations.normalize(&about.spec, &live.spec);
             let missing = self.missing(&aligned);
-            let tagged = !about.kind.taggable || visible_tags(&live.tags, &about.call.tags) == about.call.tags;
+            let tagged = !about.kind.is_taggable() || visible_tags(&live.tags, &about.call.tags) == about.call.tags;
             if missing.is_empty() && tagged {
                 return Ok(live);
             }
@@ -268,7 +304,7 @@ impl Job {
                 return Err(self.not_kept(&state.0, &live).await);
             }
             let _under_way = self.poller.under_way();
-            let answered = state.0.is_empty() || self.bring(id, &aligned, state.0.clone()).await?.is_some();
+            let answered = state.0.is_empty() || self.bring(&Live { spec: aligned, ..live.clone() }, state.0.clone()).await?.is_some();
             if !tagged {
                 self.tag(&live).await?;
             }
@@ -282,7 +318,7 @@ impl Job {
         let mut missing = diff(&self.about.spec, live, &[], self.nulls);
         if self.op == Op::Create && self.nulls == Nulls::Absent {
             // What AWS drew instead of what was lost is told, and stays.
-            missing.retain(|field| !self.about.kind.drawn.contains(&field.at.as_str()));
+            missing.retain(|field| !self.about.kind.assigned_by_aws.contains(&field.at.as_str()));
         }
         missing
     }
@@ -293,7 +329,8 @@ impl Job {
             missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
         let wanted = &self.about.call.tags;
         let has = visible_tags(&live.tags, wanted);
-        let keys: BTreeSet<&String> = if self.about.kind.taggable { has.keys().chain(wanted.keys()).collect() } else { BTreeSet::new() };
+        let keys: BTreeSet<&String> =
+            if self.about.kind.is_taggable() { has.keys().chain(wanted.keys()).collect() } else { BTreeSet::new() };
         for key in keys.into_iter().filter(|key| has.get(*key) != wanted.get(*key)) {
             let word = |tags: &Tags| tags.get(key).map_or("absent".to_owned(), |value| format!("`{value}`"));
             kept.push(format!("tag {key} is {}, wanted {}", word(&has), word(wanted)));
@@ -305,9 +342,9 @@ impl Job {
     }
 
     /// Makes the calls for what is missing, and gives that back; `None` when no answer came, so that only reading again tells.
-    async fn bring(&self, id: &str, before: &Value, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
-        let changed = Changed(missing.iter().map(|field| field.at.clone()).collect());
-        let update = || self.hands.update(&self.about, id, before, &self.about.spec, &changed);
+    async fn bring(&self, live: &Live, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
+        let pointers: Vec<String> = missing.iter().map(|field| field.at.clone()).collect();
+        let update = || self.hands.update(&self.about, live, &self.about.spec, &pointers);
         match self.patiently(Again::AfterAnswer, update).await {
             Ok(()) => Ok(Some(missing)),
             Err(error) if error.sort == Sort::Unreachable => Ok(None),
@@ -318,7 +355,7 @@ impl Job {
     async fn tag(&self, live: &Live) -> Result<()> {
         let call = &self.about.call;
         let before = visible_tags(&live.tags, &call.tags);
-        if !self.about.kind.taggable || before == call.tags {
+        if !self.about.kind.is_taggable() || before == call.tags {
             return Ok(());
         }
         // Marks of another stack are never overwritten.

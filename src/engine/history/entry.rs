@@ -256,6 +256,7 @@ fn change(call: &Call<'_>, nulls: Nulls) -> Option<Change> {
         id: id.to_owned(),
         tags: intent.tags.clone(),
         phase: crate::core::Phase::Ready,
+        version: None,
         spec: intent.expected.clone(),
         outputs: Value::Null,
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     aws::partition,
-    core::{Kind, expression::references},
+    core::{ResourceType, expression::references},
     definition::{Declared, Stack},
 };
 
@@ -23,17 +23,17 @@ impl Place<'_> {
     }
 
     /// The ARNs that a pattern of `kind` stands for, see [`super::Actions::own`].
-    pub fn arns(&self, kind: &Kind, pattern: &str) -> BTreeSet<String> {
+    pub fn arns(&self, kind: &ResourceType, pattern: &str) -> BTreeSet<String> {
         self.named(kind, pattern, &self.names(kind))
     }
 
     /// The same for physical names of these resources alone.
-    pub fn arns_of(&self, kind: &Kind, pattern: &str, declared: &[&Declared]) -> BTreeSet<String> {
+    pub fn arns_of(&self, kind: &ResourceType, pattern: &str, declared: &[&Declared]) -> BTreeSet<String> {
         let names = declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(known);
         self.named(kind, pattern, &names.collect())
     }
 
-    fn named(&self, kind: &Kind, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
+    fn named(&self, kind: &ResourceType, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
         let (service, resource) = pattern.split_once(':').unwrap_or((pattern, "*"));
         let (region, account) = match service {
             "s3" | "route53" => ("", ""),
@@ -54,14 +54,14 @@ impl Place<'_> {
     }
 
     /// Patterns that match the physical names of a type's resources, also of those that have just left the definition.
-    fn names(&self, kind: &Kind) -> BTreeSet<String> {
+    fn names(&self, kind: &ResourceType) -> BTreeSet<String> {
         let prefix = format!("{}{}", kind.naming.map_or("", |naming| naming.prefix), self.stack.prefix());
         let declared = self.stack.resources.values().filter(|declared| declared.kind.name == kind.name);
         let names = declared.filter_map(|declared| declared.spec.get("name")?.as_str()).map(known);
         names.filter(|name| !name.starts_with(&prefix)).chain([format!("{prefix}*")]).collect()
     }
 
-    fn parents(&self, kind: &Kind) -> BTreeSet<String> {
+    fn parents(&self, kind: &ResourceType) -> BTreeSet<String> {
         let Some(parent) = kind.parent.and_then(crate::aws::types::kind) else { return [String::from("*")].into() };
         let own = format!("${{{}.", parent.name);
         let mut of_kind = self.stack.resources.values().filter(|declared| declared.kind.name == kind.name);

@@ -14,7 +14,7 @@ use crate::{
         types::{self, KINDS},
     },
     core::{
-        Actions, ENVIRONMENT, Grant, Kind, On, OnDelete, STACK, Service,
+        Actions, ENVIRONMENT, Grant, On, OnDelete, ResourceType, STACK, Service,
         expression::{each_string, references},
     },
     definition::{Declared, Location, Stack},
@@ -34,11 +34,11 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<Do
     let place = Place { stack, region: region.unwrap_or("*") };
     let mut writer = Writer { place, purpose, allowed: Allowed::default() };
     writer.everything(&["sts:GetCallerIdentity", "tag:GetResources"]);
-    for kind in KINDS {
+    for kind in KINDS.iter() {
         let declared: Vec<&Declared> = stack.resources.values().filter(|declared| declared.kind.name == kind.name).collect();
         // The tagging API does not tell whether there are any of these, so they are looked for wherever they could be.
         let has = |name: &str| stack.resources.values().any(|declared| declared.kind.name == name);
-        let looked_for = kind.arn.is_none() && kind.parent.is_none_or(has);
+        let looked_for = kind.always_listed && kind.parent.is_none_or(has);
         if looked_for || !declared.is_empty() {
             writer.reads(kind, &declared);
         }
@@ -67,7 +67,7 @@ impl Writer<'_> {
         }
     }
 
-    fn reads(&mut self, kind: &Kind, declared: &[&Declared]) {
+    fn reads(&mut self, kind: &ResourceType, declared: &[&Declared]) {
         let Actions { own, list, read, more, .. } = kind.actions;
         self.everything(list);
         self.on(read, &self.place.arns(kind, own), None);
@@ -76,15 +76,15 @@ impl Writer<'_> {
         }
     }
 
-    fn changes(&mut self, kind: &Kind, declared: &[&Declared]) {
+    fn changes(&mut self, kind: &ResourceType, declared: &[&Declared]) {
         let Actions { own, create, change, more, .. } = kind.actions;
         let arns = self.place.arns(kind, own);
-        let looks_at_tags = looks_at_tags(kind.service) && kind.taggable;
+        let looks_at_tags = looks_at_tags(kind.service) && kind.is_taggable();
         let marking = looks_at_tags.then(|| self.marks("aws:RequestTag"));
         let marked = looks_at_tags.then(|| self.marks("aws:ResourceTag"));
         self.on(create, &arns, marking.as_ref());
         self.on(change, &arns, marked.as_ref());
-        if kind.taggable {
+        if kind.is_taggable() {
             let (tag, untag) = tagging(kind.service);
             self.on(tag, &arns, marked.as_ref());
             self.on(untag, &arns, marked.as_ref());
@@ -102,7 +102,7 @@ impl Writer<'_> {
         }
     }
 
-    fn grant(&mut self, kind: &Kind, declared: &[&Declared], grant: &Grant) {
+    fn grant(&mut self, kind: &ResourceType, declared: &[&Declared], grant: &Grant) {
         match grant.on {
             On::Everything => self.everything(grant.actions),
             On::Marking => {
@@ -240,7 +240,7 @@ fn arns_of(declared: &[&Declared], service: &str) -> BTreeSet<String> {
 }
 
 /// What of type `used` stands in these specs by its ARN; an id does not say of which type it is.
-fn named(declared: &[&Declared], used: &Kind) -> Named {
+fn named(declared: &[&Declared], used: &ResourceType) -> Named {
     let mut named = Named::default();
     let (service, resource) = used.actions.own.split_once(':').unwrap_or_default();
     let kind = resource.split(['/', ':', '{']).next().unwrap_or_default();

@@ -34,10 +34,10 @@ pub fn between(address: &Address, before: Option<&Live>, after: Option<&Live>, n
             Some(Change { fields: set_fields(&after.spec), id, ..bare(Action::Create, Reason::NotThere) })
         }
         (Some(before), Some(after)) => {
-            let fields = diff(&after.spec, &(kind.align)(&after.spec, &before.spec), kind.replace, nulls);
+            let fields = diff(&after.spec, &kind.operations.normalize(&after.spec, &before.spec), &kind.replaces, nulls);
             let tags = [before, after].map(|live| visible_tags(&live.tags, &Tags::new()));
             let [old, new] = tags;
-            let tags = (kind.taggable && old != new).then_some((old, new));
+            let tags = (kind.is_taggable() && old != new).then_some((old, new));
             let (action, reason) = match () {
                 () if before.id != after.id => (Action::Replace, Reason::Another { id: after.id.clone() }),
                 () if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),

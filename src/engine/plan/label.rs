@@ -104,7 +104,7 @@ fn aligned(field: &FieldDiff, wanted: &Value, then: &Live) -> Value {
     let aligned = match (types::kind(&then.kind), spec.pointer_mut(&field.at)) {
         (Some(kind), Some(place)) => {
             *place = wanted.clone();
-            (kind.align)(&spec, &then.spec)
+            kind.operations.normalize(&spec, &then.spec)
         }
         _ => then.spec.clone(),
     };
@@ -119,7 +119,7 @@ mod tests {
     use crate::core::Phase;
 
     fn live(kind: &str, spec: Value) -> Live {
-        Live { kind: kind.into(), id: format!("{kind}-1"), tags: Tags::new(), phase: Phase::Ready, spec, outputs: json!({}) }
+        Live { kind: kind.into(), id: format!("{kind}-1"), tags: Tags::new(), phase: Phase::Ready, spec, outputs: json!({}), version: None }
     }
 
     /// Who changed the one field of a database, from what was recorded, is there and is wanted.
@@ -130,7 +130,7 @@ mod tests {
             spec["subnet_group"] = json!({ "id": "group" });
             spec["security_groups"] = json!([{ "id": "sg-1" }]);
             spec[field] = value.clone();
-            (kind.parse)(spec).expect("a database")
+            kind.operations.parse(spec).expect("a database")
         };
         let (then, now) = (live("rds_instance", spec(&then)), live("rds_instance", spec(&now)));
         let address = Address::new("rds_instance", "orders");

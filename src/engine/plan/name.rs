@@ -73,7 +73,15 @@ resources:
 
     fn named(kind: &str, name: &str) -> Live {
         let spec = serde_json::json!({ "name": name });
-        Live { kind: kind.into(), id: format!("arn:{name}"), tags: Tags::new(), phase: Phase::Ready, spec, outputs: Value::Null }
+        Live {
+            kind: kind.into(),
+            id: format!("arn:{name}"),
+            tags: Tags::new(),
+            phase: Phase::Ready,
+            spec,
+            outputs: Value::Null,
+            version: None,
+        }
     }
 
     #[test]

@@ -124,7 +124,8 @@ pub fn order(stack: &Stack, changes: &mut [Change], way: Way) -> Order {
 
 /// Pairs (used, user): the used one goes before a new one is there, the user stays and refers to it, and AWS minds.
 fn holders(changes: &[Change]) -> Vec<(usize, usize)> {
-    let goes = |change: &Change| change.first == Some(First::Old) && kind(&change.address.kind).is_some_and(|kind| kind.held);
+    let goes =
+        |change: &Change| change.first == Some(First::Old) && kind(&change.address.kind).is_some_and(|kind| kind.blocked_by_dependents);
     let stays = |change: &Change| matches!(change.action, Action::None | Action::Update);
     let mut holders = Vec::new();
     for (used, gone) in changes.iter().enumerate().filter(|(_, change)| goes(change)) {

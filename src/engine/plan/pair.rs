@@ -104,7 +104,7 @@ fn distance(wanted: Option<&Declared>, live: &Live) -> usize {
             let kind = declared.kind;
             let wanted = super::name::kept(declared, live).map(|name| super::name::under(&declared.spec, &name));
             let wanted = wanted.as_ref().unwrap_or(&declared.spec);
-            let fields = super::diff(wanted, &(kind.align)(wanted, &live.spec), kind.replace, super::Nulls::LeftToAws);
+            let fields = super::diff(wanted, &kind.operations.normalize(wanted, &live.spec), &kind.replaces, super::Nulls::LeftToAws);
             fields.iter().filter(|field| !field.later).map(|field| if field.forces_replacement { 100 } else { 1 }).sum()
         })
 }
@@ -121,7 +121,7 @@ fn identified<'a>(stack: &'a Stack, known: &BTreeMap<Address, &Live>, live: &Liv
 fn moved<'a>(stack: &'a Stack, known: &BTreeMap<Address, &Live>, live: &Live) -> Option<&'a Declared> {
     let mut missing = identifiable(stack, live).filter(|declared| !known.contains_key(&declared.address)).filter(|declared| {
         let (kind, spec) = (declared.kind, resolved(declared, known));
-        super::diff(&spec, &(kind.align)(&spec, &live.spec), kind.identity, super::Nulls::LeftToAws)
+        super::diff(&spec, &kind.operations.normalize(&spec, &live.spec), &kind.identity, super::Nulls::LeftToAws)
             .iter()
             .all(|field| field.forces_replacement)
     });

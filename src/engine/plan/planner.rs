@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Action, Change, FieldDiff, First, Foreign, Goal, Nulls, Obstacle, Plan, Reason, diff, name, order, pair};
 use crate::{
     aws::types,
-    core::{Address, Changed, Data, Kind, Live, OnDelete, OneWay, Phase, Refused, expression},
+    core::{Address, Changed, Data, Live, OnDelete, OneWay, Phase, Refused, ResourceType, expression},
     definition::{Declared, Stack},
     engine::discover::{World, kind_of, visible_tags},
 };
@@ -174,14 +174,14 @@ impl<'a> Planner<'a> {
     fn compared_as(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
         let kind = declared.kind;
         let compare = |wanted: &Value| {
-            let aligned = (kind.align)(wanted, &live.spec);
-            let fields = diff(wanted, &aligned, kind.replace, self.nulls);
-            let replaces = if fields.is_empty() { Vec::new() } else { (kind.replaces)(wanted, &aligned) };
-            if replaces.is_empty() { fields } else { diff(wanted, &aligned, &[kind.replace, &replaces].concat(), self.nulls) }
+            let aligned = kind.operations.normalize(wanted, &live.spec);
+            let fields = diff(wanted, &aligned, &kind.replaces, self.nulls);
+            let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
+            if replaces.is_empty() { fields } else { diff(wanted, &aligned, &[kind.replaces.as_slice(), &replaces].concat(), self.nulls) }
         };
         let mut fields = compare(wanted);
         let before = visible_tags(&live.tags, &declared.tags);
-        let tags = (kind.taggable && before != declared.tags).then(|| (before, declared.tags.clone()));
+        let tags = (kind.is_taggable() && before != declared.tags).then(|| (before, declared.tags.clone()));
         let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.at.clone()).collect();
         let (action, reason) = match &live.phase {
             Phase::Failed(status) if kind.data == Data::None => (Action::Replace, Reason::Failed { status: status.clone() }),
@@ -213,7 +213,7 @@ impl<'a> Planner<'a> {
             change.irreversible = irreversible(kind, change.on_delete, change.first);
         } else {
             let changed = Changed(change.fields.iter().map(|field| field.at.clone()).collect());
-            let disturbs = kind.disturbs.iter().filter(|(field, _)| changed.has(field)).map(|(_, words)| *words);
+            let disturbs = kind.impact.iter().filter(|(field, _)| changed.has(field)).map(|(_, words)| *words);
             change.disturbs = unrepeated(disturbs);
             let one_way: Vec<&OneWay> = kind.one_way.iter().filter(|one_way| changed.has(one_way.field)).collect();
             change.irreversible = Some(unrepeated(one_way.iter().map(|one_way| one_way.why)).join("; ")).filter(|words| !words.is_empty());
@@ -244,8 +244,8 @@ impl<'a> Planner<'a> {
     }
 
     /// AWS's own deletion protection stops a plan before the first call.
-    fn protect(&mut self, change: &Change, kind: &Kind, live: &Live, declared: bool) {
-        let Some(pointer) = kind.protection else { return };
+    fn protect(&mut self, change: &Change, kind: &ResourceType, live: &Live, declared: bool) {
+        let Some(pointer) = kind.protects_deletion else { return };
         if live.spec.pointer(pointer) != Some(&Value::Bool(true)) {
             return;
         }
@@ -270,11 +270,11 @@ impl<'a> Planner<'a> {
             let stays = self.changes.get(&address).is_some_and(|c| matches!(c.action, Action::None | Action::Update));
             stays.then(|| self.world.live.get(&address)?.output(reference.output)).flatten()
         });
-        (declared.kind.parse)(known.clone()).unwrap_or(known)
+        declared.kind.operations.parse(known.clone()).unwrap_or(known)
     }
 }
 
-pub(super) fn change(address: Address, kind: &Kind, action: Action, reason: Reason, live: Option<&Live>) -> Change {
+pub(super) fn change(address: Address, kind: &ResourceType, action: Action, reason: Reason, live: Option<&Live>) -> Change {
     Change {
         address,
         action,
@@ -291,7 +291,7 @@ pub(super) fn change(address: Address, kind: &Kind, action: Action, reason: Reas
         section: None,
         disturbs: Vec::new(),
         irreversible: None,
-        usual_seconds: kind.usual.as_secs(),
+        usual_seconds: kind.typical.as_secs(),
     }
 }
 
@@ -301,13 +301,13 @@ pub(super) fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
 }
 
 /// Whether a new one can stand beside the old one: of all that two can't have in common something differs.
-fn stands_beside(kind: &Kind, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
+fn stands_beside(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
     let changed = Changed(fields.iter().map(|field| field.at.clone()).collect());
     let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.has(pointer);
-    let named = kind.exclusive.iter().any(|fields| fields.contains(&"/name"));
-    let name: &[&[&str]] = if kind.naming.is_some() && !named { &[&["/name"]] } else { &[] };
-    let identity: &[&[&str]] = if kind.identity.is_empty() { &[] } else { &[kind.identity] };
-    !(kind.excludes)(wanted, live) && !kind.exclusive.iter().chain(name).chain(identity).any(|fields| fields.iter().all(kept))
+    let named = kind.unique_keys.iter().any(|fields| fields.contains(&"/name"));
+    let name: &[&str] = if kind.naming.is_some() && !named { &["/name"] } else { &[] };
+    let keys = kind.unique_keys.iter().map(Vec::as_slice).chain([name, &kind.identity]).filter(|key| !key.is_empty());
+    !kind.operations.excludes(wanted, live) && !keys.into_iter().any(|fields| fields.iter().all(kept))
 }
 
 fn marked(live: &Live) -> Option<OnDelete> {
@@ -316,7 +316,7 @@ fn marked(live: &Live) -> Option<OnDelete> {
 }
 
 /// What becomes of the data: what the definition says, else what the mark says, else the type's default.
-fn on_delete(kind: &Kind, declared: Option<OnDelete>, live: &Live) -> OnDelete {
+fn on_delete(kind: &ResourceType, declared: Option<OnDelete>, live: &Live) -> OnDelete {
     declared.or_else(|| marked(live)).unwrap_or(match kind.data {
         Data::None => OnDelete::Delete,
         Data::Snapshot => OnDelete::Snapshot,
@@ -325,7 +325,7 @@ fn on_delete(kind: &Kind, declared: Option<OnDelete>, live: &Live) -> OnDelete {
 }
 
 /// What is lost, in words.
-fn irreversible(kind: &Kind, on_delete: OnDelete, first: Option<First>) -> Option<String> {
+fn irreversible(kind: &ResourceType, on_delete: OnDelete, first: Option<First>) -> Option<String> {
     match (kind.data, on_delete) {
         (Data::Snapshot, OnDelete::Snapshot) => Some("its data is kept in a final snapshot only".into()),
         (Data::Snapshot | Data::Contents, OnDelete::Delete) => Some("its data is deleted with it".into()),

@@ -98,7 +98,7 @@ fn keep_one_way(stack: &mut Stack, live: &BTreeMap<Address, &Live>) -> Vec<(Addr
     let mut kept = Vec::new();
     for declared in stack.resources.values_mut() {
         let Some(live) = live.get(&declared.address) else { continue };
-        for OneWay { field: at, why, .. } in declared.kind.one_way {
+        for OneWay { field: at, why, .. } in &declared.kind.one_way {
             let (Some(was), Some(is)) = (declared.spec.pointer_mut(at), live.spec.pointer(at)) else { continue };
             if was != is && !is.is_null() {
                 let field = at.trim_start_matches('/');
@@ -176,7 +176,7 @@ pub fn holders(definition: &Stack, targets: &BTreeMap<Address, Target>, world: &
         let needs = definition.resources.get(address).map(|declared| declared.needs.clone()).unwrap_or_default();
         // A field that can't change in place would have it replaced: it goes on with what it has.
         let mut open = live.spec.clone();
-        for at in types::kind(&live.kind).into_iter().flat_map(|kind| kind.replace) {
+        for at in types::kind(&live.kind).into_iter().flat_map(|kind| &kind.replaces) {
             open.pointer_mut(at).map(Value::take);
         }
         let mut holds = false;

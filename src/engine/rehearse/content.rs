@@ -81,7 +81,7 @@ pub fn back(before: &Content, after: &Content, found: &Content) -> Content {
     let mut back = before.clone();
     for (key, value) in &mut back {
         let kind = key.split_once('/').and_then(|(kind, _)| types::kind(kind));
-        for OneWay { field: at, .. } in kind.into_iter().flat_map(|kind| kind.one_way) {
+        for OneWay { field: at, .. } in kind.into_iter().flat_map(|kind| &kind.one_way) {
             let made = |content: &Content| content.get(key).and_then(|value| value["spec"].pointer(at)).cloned();
             if let (Some(left), Some(field)) =
                 (made(found).filter(|left| made(after).as_ref() == Some(left)), value["spec"].pointer_mut(at))

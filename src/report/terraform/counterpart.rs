@@ -13,11 +13,11 @@ use crate::{
         secret::Secret, security_group::SecurityGroup, subnet::Subnet, target_group::TargetGroup, vpc::Vpc, vpc_endpoint::VpcEndpoint,
         waf_association::WafAssociation, waf_ip_set::WafIpSet, waf_web_acl::WafWebAcl,
     },
-    core::{Address, By, Ref, Resource},
+    core::{Address, By, Named, Ref},
 };
 
 /// A resource type that Terraform has, too.
-pub trait Counterpart: Resource {
+pub trait Counterpart: Named + serde::de::DeserializeOwned {
     /// Its Terraform type.
     const TERRAFORM: &'static str;
     /// The attribute that is its ARN there, where it has one.
@@ -76,7 +76,7 @@ impl Place<'_> {
 }
 
 /// The id or ARN of an optional reference.
-pub fn target<T: Resource, B: By>(reference: Option<&Ref<T, B>>) -> Option<&str> {
+pub fn target<T: Named, B: By>(reference: Option<&Ref<T, B>>) -> Option<&str> {
     reference.map(Ref::get)
 }
 
@@ -103,7 +103,7 @@ pub struct Translation {
 impl Entry {
     const fn of<R: Counterpart>() -> Entry {
         Entry {
-            kind: R::TYPE,
+            kind: R::NAME,
             terraform: R::TERRAFORM,
             arn: R::ARN_ATTRIBUTE,
             read: |spec, at| {

@@ -47,14 +47,14 @@ pub struct Export {
 }
 
 /// A resource in Terraform.
-struct Resource {
+struct Named {
     kind: &'static str,
     name: String,
     values: Value,
 }
 
 /// What one resource of the stack is in Terraform, by address there.
-type Resources = BTreeMap<String, Resource>;
+type Resources = BTreeMap<String, Named>;
 
 /// The whole plan.
 ///
@@ -187,10 +187,10 @@ impl<'a> Translator<'a> {
         let mut translation = (entry.read)(&spec, &place)?;
         if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), types::kind(&change.address.kind)) {
             map.insert("id".into(), place.own("id").into());
-            if (kind.outputs_schema)().pointer("/properties/arn").is_some() {
+            if kind.operations.outputs_schema().pointer("/properties/arn").is_some() {
                 map.insert(entry.arn.into(), place.own("arn").into());
             }
-            if kind.taggable {
+            if kind.is_taggable() {
                 map.insert("tags".into(), json!(tags));
             }
         }
@@ -204,13 +204,13 @@ impl<'a> Translator<'a> {
     fn named(&self, change: &Change, entry: &Entry, Translation { arguments, parts }: Translation) -> Resources {
         let own = self.names.get(&change.address).cloned().unwrap_or_default();
         let mut all = Resources::new();
-        all.insert(format!("{}.{own}", entry.terraform), Resource { kind: entry.terraform, name: own.clone(), values: arguments });
+        all.insert(format!("{}.{own}", entry.terraform), Named { kind: entry.terraform, name: own.clone(), values: arguments });
         for part in parts {
             let mut name = part.key.as_deref().map_or_else(|| own.clone(), |key| format!("{own}-{}", identifier(&self.key(key))));
             while all.contains_key(&format!("{}.{name}", part.terraform)) {
                 name.push('_');
             }
-            all.insert(format!("{}.{name}", part.terraform), Resource { kind: part.terraform, name, values: part.arguments });
+            all.insert(format!("{}.{name}", part.terraform), Named { kind: part.terraform, name, values: part.arguments });
         }
         all
     }
@@ -224,7 +224,7 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn configured(&self, at: &str, resource: &Resource) -> Value {
+    fn configured(&self, at: &str, resource: &Named) -> Value {
         json!({
             "address": at,
             "mode": "managed",
@@ -261,7 +261,7 @@ fn identifier(text: &str) -> String {
 }
 
 /// A resource as it stands, before or after.
-fn standing(at: &str, resource: &Resource) -> Value {
+fn standing(at: &str, resource: &Named) -> Value {
     json!({
         "address": at,
         "mode": "managed",
@@ -273,7 +273,7 @@ fn standing(at: &str, resource: &Resource) -> Value {
     })
 }
 
-fn resource_change(change: &Change, at: &str, before: Option<&Resource>, after: Option<&Resource>) -> Option<Value> {
+fn resource_change(change: &Change, at: &str, before: Option<&Named>, after: Option<&Named>) -> Option<Value> {
     let resource = after.or(before)?;
     let actions: &[&str] = match (before, after) {
         (None, _) => &["create"],
@@ -284,7 +284,7 @@ fn resource_change(change: &Change, at: &str, before: Option<&Resource>, after: 
         (Some(before), Some(after)) if before.values == after.values => &["no-op"],
         _ => &["update"],
     };
-    let sensitive = |side: Option<&Resource>| side.map_or(Value::Bool(false), |_| Value::Object(Map::new()));
+    let sensitive = |side: Option<&Named>| side.map_or(Value::Bool(false), |_| Value::Object(Map::new()));
     Some(json!({
         "address": at,
         "mode": "managed",

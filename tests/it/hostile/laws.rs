@@ -66,7 +66,15 @@ fn begin() -> Record {
 
 fn live(name: usize) -> Live {
     let spec = json!({ "name": format!("n{name}") });
-    Live { kind: "vpc".into(), id: format!("vpc-{name}"), tags: Tags::new(), phase: Phase::Ready, spec, outputs: Value::Null }
+    Live {
+        kind: "vpc".into(),
+        id: format!("vpc-{name}"),
+        tags: Tags::new(),
+        phase: Phase::Ready,
+        spec,
+        outputs: Value::Null,
+        version: None,
+    }
 }
 
 fn intent(name: usize, action: Action) -> Record {

@@ -5,7 +5,7 @@ use aws_sdk_eks::types::{Cluster, ClusterStatus};
 use super::{EksCluster, Outputs, told};
 use crate::{
     aws::{tags, word},
-    core::{Error, Observed, Phase, Ref, Result},
+    core::{Error, LegacyObserved as Observed, Phase, Ref, Result},
 };
 
 pub(super) fn observed(cluster: Cluster) -> Result<Observed<EksCluster>> {

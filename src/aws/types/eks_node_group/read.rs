@@ -5,7 +5,7 @@ use aws_sdk_eks::types::{Nodegroup, NodegroupIssueCode, NodegroupStatus};
 use super::{EksNodeGroup, Outputs, RemoteAccess, Taint};
 use crate::{
     aws::{tags, types::eks_cluster::told, word},
-    core::{Error, Observed, Phase, Ref, Result},
+    core::{Error, LegacyObserved as Observed, Phase, Ref, Result},
 };
 
 pub(super) fn observed(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {

@@ -5,7 +5,7 @@ use aws_sdk_rds::types::DbSnapshot;
 use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
 use crate::{
     aws::{Aws, tags, text},
-    core::{Cx, Error, Resource, Result, Sort, ids},
+    core::{Error, LegacyCx as Cx, LegacyResource as Resource, Result, Sort, ids},
 };
 
 impl RdsInstance {

@@ -7,7 +7,7 @@ use aws_sdk_rds::types::{DbInstance, PendingModifiedValues};
 use super::{Outputs, RdsInstance};
 use crate::{
     aws::{tags, word},
-    core::{ArnRef, Error, Observed, Phase, Ref, Result},
+    core::{ArnRef, Error, LegacyObserved as Observed, Phase, Ref, Result},
 };
 
 pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {

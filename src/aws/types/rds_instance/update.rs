@@ -7,7 +7,7 @@ use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance};
 use super::{GP3_IOPS, GP3_MIBPS, RdsInstance};
 use crate::{
     aws::Aws,
-    core::{Changed, Cx, Error, Result, ids},
+    core::{Changed, Error, LegacyCx as Cx, Result, ids},
 };
 
 impl RdsInstance {

@@ -1,0 +1,53 @@
+//! The attributes that an item or a field brings along: what it derives, and how serde names it.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, Meta, Path, Result, Token, punctuated::Punctuated};
+
+fn list<T: syn::parse::Parse>(attribute: &Attribute) -> Result<Punctuated<T, Token![,]>> {
+    attribute.parse_args_with(Punctuated::parse_terminated)
+}
+
+fn named<'a>(attributes: &'a [Attribute], name: &'static str) -> impl Iterator<Item = &'a Attribute> {
+    attributes.iter().filter(move |attribute| attribute.path().is_ident(name))
+}
+
+/// `#[derive(…)]` with those of the traits that the attributes do not derive already.
+pub fn derive(attributes: &[Attribute], traits: &[&str]) -> Result<TokenStream> {
+    let mut derived = BTreeSet::new();
+    for attribute in named(attributes, "derive") {
+        derived.extend(list::<Path>(attribute)?.iter().filter_map(|path| Some(path.segments.last()?.ident.to_string())));
+    }
+    let missing = traits.iter().filter(|path| !derived.contains(path.rsplit("::").next().unwrap_or(path)));
+    let missing = missing.map(|path| syn::parse_str::<Path>(path)).collect::<Result<Vec<_>>>()?;
+    Ok(quote!(#[derive(#(#missing),*)]))
+}
+
+/// Takes `Default` off the derives and answers whether it was there.
+pub fn take_default(attributes: &mut [Attribute]) -> Result<bool> {
+    let mut found = false;
+    for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
+        let (default, rest): (Vec<_>, Vec<_>) = list::<Path>(attribute)?.into_iter().partition(|path| path.is_ident("Default"));
+        if !default.is_empty() {
+            found = true;
+            *attribute = syn::parse_quote!(#[derive(#(#rest),*)]);
+        }
+    }
+    Ok(found)
+}
+
+/// What the serde attributes say.
+pub fn serde(attributes: &[Attribute]) -> Result<Vec<Meta>> {
+    let mut all = Vec::new();
+    for attribute in named(attributes, "serde") {
+        all.extend(list::<Meta>(attribute)?);
+    }
+    Ok(all)
+}
+
+/// Whether one of these is said.
+pub fn says(serde: &[Meta], names: &[&str]) -> bool {
+    serde.iter().any(|meta| names.iter().any(|name| meta.path().is_ident(name)))
+}

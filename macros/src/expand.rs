@@ -1,0 +1,337 @@
+//! What `#[spec]` makes of an item.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{
+    Error, Expr, ExprLit, ExprUnary, Fields, GenericArgument, Ident, Item, ItemEnum, ItemStruct, Lit, LitStr, Meta, PathArguments, Result,
+    Type, UnOp, parse_quote,
+};
+
+use crate::{
+    attributes::{derive, says, serde, take_default},
+    facts::Facts,
+    shape::{Bounds, Parent, Value},
+};
+
+/// What every spec derives.
+const TRAITS: &[&str] = &["Clone", "Debug", "::serde::Serialize", "::serde::Deserialize", "::schemars::JsonSchema"];
+/// What enums derive besides: they are compared, and stand in sets.
+const COMPARISONS: &[&str] = &["PartialEq", "Eq", "PartialOrd", "Ord"];
+
+/// Expands the attribute.
+pub fn spec(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    if !arguments.is_empty() {
+        return Err(Error::new_spanned(arguments, "`#[spec]` takes no arguments; facts stand at the fields, in `#[field(…)]`"));
+    }
+    match syn::parse2(item)? {
+        Item::Struct(item) => structure(item),
+        Item::Enum(item) => enumeration(item),
+        other => Err(Error::new_spanned(other, "`#[spec]` is for structs with named fields, and for enums")),
+    }
+}
+
+fn enumeration(item: ItemEnum) -> Result<TokenStream> {
+    let derive = derive(&item.attrs, &[TRAITS, COMPARISONS].concat())?;
+    let named = says(&serde(&item.attrs)?, &["rename", "rename_all", "untagged", "tag"]);
+    let rename = (!named).then(|| quote!(#[serde(rename_all = "snake_case")]));
+    Ok(quote!(#derive #rename #item))
+}
+
+fn structure(mut item: ItemStruct) -> Result<TokenStream> {
+    if !item.generics.params.is_empty() {
+        return Err(Error::new_spanned(item.generics, "a spec has no type parameters"));
+    }
+    let container = serde(&item.attrs)?;
+    if says(&container, &["rename_all"]) {
+        return Err(Error::new_spanned(item.ident, "`rename_all` is not supported on a spec: rename its fields one by one"));
+    }
+    let default = take_default(&mut item.attrs)?;
+    let derive = derive(&item.attrs, TRAITS)?;
+    let deny = (!says(&container, &["deny_unknown_fields"])).then(|| quote!(#[serde(deny_unknown_fields)]));
+
+    let Fields::Named(fields) = &mut item.fields else {
+        return Err(Error::new_spanned(item.ident, "a spec has named fields"));
+    };
+    let mut keyed = Vec::new();
+    let mut unkeyed = Vec::new();
+    let mut errors: Option<Error> = None;
+    for field in &mut fields.named {
+        match SpecField::take(&item.ident, field) {
+            Ok(Some(field)) => keyed.push(field),
+            Ok(None) => unkeyed.push(field.ident.clone()),
+            Err(error) => match &mut errors {
+                Some(errors) => errors.combine(error),
+                None => errors = Some(error),
+            },
+        }
+    }
+    if let Some(errors) = errors {
+        return Err(errors);
+    }
+
+    let (name, visibility) = (&item.ident, &item.vis);
+    let changes = format_ident!("{name}Changes");
+    let about = format!("Which fields of [`{name}`] differ.");
+    let default = default.then(|| {
+        let standard = keyed.iter().map(SpecField::initializer);
+        quote! {
+            impl ::std::default::Default for #name {
+                fn default() -> Self {
+                    Self { #(#standard,)* #(#unkeyed: ::std::default::Default::default(),)* }
+                }
+            }
+        }
+    });
+    let functions: Vec<_> = keyed.iter().filter_map(SpecField::default_function).collect();
+    let functions = (!functions.is_empty()).then(|| quote!(impl #name { #(#functions)* }));
+    let entries = keyed.iter().map(SpecField::entry);
+    let after_create: Vec<_> = keyed.iter().filter_map(SpecField::after_create).collect();
+    let after_create = match after_create.as_slice() {
+        [] => quote!(::std::clone::Clone::clone(self)),
+        statements => quote!(let mut after = ::std::clone::Clone::clone(self); #(#statements)* after),
+    };
+    let idents: Vec<_> = keyed.iter().map(|field| &field.ident).collect();
+    let pointers: Vec<_> = keyed.iter().map(SpecField::pointer).collect();
+    let differs = keyed.iter().map(|field| format!("Whether `{}` differs.", field.key));
+    Ok(quote! {
+        #derive
+        #deny
+        #item
+
+        #functions
+        #default
+
+        #[doc = #about]
+        #[derive(Clone, Copy, Debug, Default)]
+        #[allow(dead_code)]
+        #visibility struct #changes { #(#[doc = #differs] pub #idents: bool,)* }
+
+        impl crate::core::spec::Spec for #name {
+            type Changes = #changes;
+            const FIELDS: &'static [crate::core::spec::Field] = &[#(#entries),*];
+            fn changes(pointers: &[::std::string::String]) -> #changes {
+                #changes { #(#idents: crate::core::spec::differs(pointers, #pointers),)* }
+            }
+            fn pointers(changes: &#changes) -> ::std::vec::Vec<&'static str> {
+                let all: &[(bool, &'static str)] = &[#((changes.#idents, #pointers)),*];
+                all.iter().filter(|(differs, _)| *differs).map(|(_, pointer)| *pointer).collect()
+            }
+            fn after_create(&self) -> Self { #after_create }
+        }
+    })
+}
+
+/// A field with a key of its own.
+struct SpecField {
+    ident: Ident,
+    ty: Type,
+    /// Its name in YAML.
+    key: String,
+    facts: Facts,
+}
+
+impl SpecField {
+    /// Takes the facts off a field and adds what serde and schemars shall know. `None` for a field without a key of its own.
+    fn take(spec: &Ident, field: &mut syn::Field) -> Result<Option<SpecField>> {
+        let facts = Facts::take(&mut field.attrs)?;
+        let serde = serde(&field.attrs)?;
+        let Some(ident) = field.ident.clone() else { return Err(Error::new_spanned(field, "a spec has named fields")) };
+        if says(&serde, &["flatten", "skip"]) {
+            return match facts {
+                None => Ok(None),
+                Some(_) => Err(Error::new_spanned(ident, "a flattened or skipped field has no key, and so no facts")),
+            };
+        }
+        let key = key(&ident, &serde)?;
+        let this = SpecField { ident, ty: field.ty.clone(), key, facts: facts.unwrap_or_default() };
+        if this.default_function().is_some() {
+            let path = format!("{spec}::{}", this.default_name());
+            field.attrs.push(parse_quote!(#[serde(default = #path)]));
+        } else if this.facts.default.is_some() || this.facts.unset.is_some() {
+            field.attrs.push(parse_quote!(#[serde(default)]));
+        }
+        let extensions = this.extensions();
+        if !extensions.is_empty() {
+            field.attrs.push(parse_quote!(#[schemars(extend(#(#extensions),*))]));
+        }
+        Ok(Some(this))
+    }
+
+    fn default_name(&self) -> Ident {
+        format_ident!("default_{}", self.ident)
+    }
+
+    /// The function that makes the default, where an expression is given.
+    fn default_function(&self) -> Option<TokenStream> {
+        let Some(Value::Given(value)) = &self.facts.default else { return None };
+        let (name, ty, value) = (self.default_name(), &self.ty, converted(value, &self.ty));
+        Some(quote!(fn #name() -> #ty { #value }))
+    }
+
+    /// The value when the user leaves it out.
+    fn default_value(&self) -> TokenStream {
+        match &self.facts.default {
+            Some(Value::Given(_)) => {
+                let name = self.default_name();
+                quote!(Self::#name())
+            }
+            _ => quote!(::std::default::Default::default()),
+        }
+    }
+
+    fn initializer(&self) -> TokenStream {
+        let (ident, value) = (&self.ident, self.default_value());
+        quote!(#ident: #value)
+    }
+
+    /// The statement that sets it to what AWS has after the create call.
+    fn after_create(&self) -> Option<TokenStream> {
+        let ident = &self.ident;
+        let value = match self.facts.after_create.as_ref()? {
+            Value::Standard => self.default_value(),
+            Value::Given(value) => converted(value, &self.ty),
+        };
+        Some(quote!(after.#ident = #value;))
+    }
+
+    /// Its JSON pointer below the spec.
+    fn pointer(&self) -> String {
+        format!("/{}", self.key.replace('~', "~0").replace('/', "~1"))
+    }
+
+    /// What the schema says of it.
+    fn extensions(&self) -> Vec<TokenStream> {
+        let facts = &self.facts;
+        let mut all = Vec::new();
+        if let Some(Bounds { min, max }) = &facts.range {
+            all.push(quote!("minimum" = #min, "maximum" = #max));
+        }
+        for (name, bounds) in [("x-acme-length", &facts.length), ("x-acme-prefix", &facts.prefix)] {
+            all.extend(bounds.as_ref().map(|Bounds { min, max }| quote!(#name = [#min, #max])));
+        }
+        if let Some(choices) = &facts.one_of {
+            let choices = &choices.0;
+            all.push(quote!("x-acme-one-of" = [#(#choices),*]));
+        }
+        if facts.replaces.is_some() {
+            all.push(quote!("x-acme-replaces" = true));
+        }
+        let texts = [
+            ("x-acme-unset", facts.unset.as_ref()),
+            ("x-acme-pattern", facts.pattern.as_ref()),
+            ("x-acme-impact", facts.impact.as_ref()),
+            ("x-acme-one-way", facts.one_way.as_ref().map(|because| &because.why)),
+            ("x-acme-risky", facts.risky.as_ref().map(|because| &because.why)),
+        ];
+        all.extend(texts.into_iter().filter_map(|(name, text)| text.map(|text| quote!(#name = #text))));
+        all
+    }
+
+    /// Its entry in `Spec::FIELDS`.
+    fn entry(&self) -> TokenStream {
+        let facts = &self.facts;
+        let mut set = Vec::new();
+        macro_rules! flags {
+            ($($fact:ident)*) => { $(if facts.$fact.is_some() { set.push(quote!($fact: true)); })* };
+        }
+        flags! {
+            replaces after_create identity assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately secret important
+            initial_only removed_later computed
+        }
+        for (fact, keys) in [(quote!(unique), &facts.unique), (quote!(unique_by_overlap), &facts.unique_by_overlap)] {
+            if !keys.is_empty() {
+                set.push(quote!(#fact: &[#(#keys),*]));
+            }
+        }
+        if let Some(parent) = &facts.parent {
+            let ty = &self.ty;
+            let parent = match parent {
+                Parent::OfField => quote!(<#ty as crate::core::Refers>::TYPE),
+                Parent::Given(ty) => quote!(<#ty as crate::core::Named>::NAME),
+            };
+            set.push(quote!(parent: ::std::option::Option::Some(#parent)));
+        }
+        if let Some(name) = &facts.name {
+            let (max, lower) = (&name.max, name.lowercase);
+            let prefix = name.prefix.as_ref().map_or_else(String::new, LitStr::value);
+            set.push(quote! {
+                naming: ::std::option::Option::Some(crate::core::spec::Naming { max: #max, lower: #lower, prefix: #prefix })
+            });
+        }
+        if let Some(impact) = &facts.impact {
+            set.push(quote!(impact: ::std::option::Option::Some(#impact)));
+        }
+        if let Some(one_way) = &facts.one_way {
+            let (way, why) = (&one_way.value, &one_way.why);
+            set.push(quote! {
+                one_way: ::std::option::Option::Some({
+                    #[allow(unused_imports)]
+                    use crate::core::spec::Way;
+                    crate::core::spec::OneWay { way: #way, why: #why }
+                })
+            });
+        }
+        if let Some(risky) = &facts.risky {
+            let (value, why) = (&risky.value, &risky.why);
+            set.push(quote! {
+                risky: ::std::option::Option::Some(crate::core::spec::Risk { value: || ::serde_json::json!(#value), why: #why })
+            });
+        }
+        let (key, pointer) = (&self.key, self.pointer());
+        let plain = quote!(crate::core::spec::Field::new(#key, #pointer));
+        if set.is_empty() { plain } else { quote!(crate::core::spec::Field { #(#set,)* ..#plain }) }
+    }
+}
+
+/// The name of a field in YAML.
+fn key(ident: &Ident, serde: &[Meta]) -> Result<String> {
+    let Some(rename) = serde.iter().find(|meta| meta.path().is_ident("rename")) else {
+        return Ok(ident.to_string().trim_start_matches("r#").to_owned());
+    };
+    match rename {
+        Meta::NameValue(syn::MetaNameValue { value: Expr::Lit(ExprLit { lit: Lit::Str(name), .. }), .. }) => Ok(name.value()),
+        _ => Err(Error::new_spanned(rename, "a field of a spec has one name, for reading and writing")),
+    }
+}
+
+/// A literal as a value of the type; any other expression as it is.
+fn converted(value: &Expr, ty: &Type) -> TokenStream {
+    match literal(value) {
+        None => quote!(#value),
+        Some(lit) => match (argument_of_option(ty), lit) {
+            (Some(inner), _) => {
+                let inner = converted(value, inner);
+                quote!(::std::option::Option::Some(#inner))
+            }
+            (None, Lit::Bool(_) | Lit::Int(_) | Lit::Float(_)) if is_primitive(ty) => quote!(#value),
+            _ => quote!(::std::convert::Into::into(#value)),
+        },
+    }
+}
+
+fn literal(value: &Expr) -> Option<&Lit> {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => literal(expr),
+        _ => None,
+    }
+}
+
+fn argument_of_option(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => match arguments.args.first()? {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether literals of numbers and booleans have this type without a conversion.
+fn is_primitive(ty: &Type) -> bool {
+    const PRIMITIVES: &[&str] =
+        &["bool", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64"];
+    matches!(ty, Type::Path(path) if path.path.get_ident().is_some_and(|ident| PRIMITIVES.iter().any(|name| ident == name)))
+}

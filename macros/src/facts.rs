@@ -1,0 +1,112 @@
+//! The facts that `#[field(…)]` can state: this list is their documentation.
+
+use syn::{Attribute, LitStr, Meta, Result, Token, punctuated::Punctuated};
+
+use crate::shape::{Because, Bounds, Choices, Flag, Name, Parent, Read, Value};
+
+/// Declares [`Facts`] and what reads one of them by its name.
+macro_rules! facts {
+    ($($(#[$doc:meta])* $fact:ident: $shape:ty,)*) => {
+        /// The facts of one field.
+        #[derive(Default)]
+        pub struct Facts { $($(#[$doc])* pub $fact: $shape,)* }
+
+        impl Facts {
+            /// The names of all facts.
+            pub const KNOWN: &[&str] = &[$(stringify!($fact)),*];
+
+            fn read(&mut self, meta: &Meta) -> Result<()> {
+                match meta.path().get_ident().map(ToString::to_string).as_deref() {
+                    $(Some(stringify!($fact)) => self.$fact.read(stringify!($fact), meta),)*
+                    _ => Err(syn::Error::new_spanned(meta.path(), format!("unknown fact; the facts are {}", Self::KNOWN.join(", ")))),
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    // What a user may write.
+
+    /// `default` or `default = 30`: the value when the user leaves the field out, `Default::default()` or the expression. Literals are converted:
+    /// `"x"` fits a `String`, and any literal fits an `Option`. The schema shows the default.
+    default: Option<Value>,
+    /// `unset = "the engine's port"`: what AWS or acme does when the user leaves the field out, for a field whose default is not a literal.
+    /// Implies `default`.
+    unset: Option<LitStr>,
+    /// `range = 0..=43200`: the limits of a number, both inclusive.
+    range: Option<Bounds>,
+    /// `length = 1..=255`: the limits for the length of a string, list, set or map, both inclusive.
+    length: Option<Bounds>,
+    /// `pattern = "[a-z-]+"`: a regular expression that the whole string matches.
+    pattern: Option<LitStr>,
+    /// `prefix = 16..=28`: the limits for the prefix length of a CIDR, both inclusive.
+    prefix: Option<Bounds>,
+    /// `one_of = ["gp3", "io2"]`: all values of a string, where an enum would say no more.
+    one_of: Option<Choices>,
+    /// `name(max = 256, lowercase, prefix = "alias/")`: the physical name. The compiler fills it in when the user leaves it out. `max` is the
+    /// longest name in characters; `lowercase` and `prefix` can be left out.
+    name: Option<Name>,
+    /// `secret`: never printed.
+    secret: Option<Flag>,
+    /// `important`: shown first in a plan.
+    important: Option<Flag>,
+    /// `computed`: AWS sets it; the user can't.
+    computed: Option<Flag>,
+
+    // How AWS creates and changes it.
+
+    /// `replaces`: a change needs a new resource.
+    replaces: Option<Flag>,
+    /// `after_create` or `after_create = "ENABLED"`: the create call can't set the field. AWS leaves it at the field's default, or at the
+    /// expression, which may use `self`; the engine calls `update` for the rest.
+    after_create: Option<Value>,
+    /// `initial_only`: used by the create call alone; a later change has no effect.
+    initial_only: Option<Flag>,
+    /// `removed_later`: what leaves this field is removed in a step of its own, after its dependents changed.
+    removed_later: Option<Flag>,
+    /// `assigned_by_aws`: AWS fills the field in when it is unset. Rollback asks for the old value and accepts any other.
+    assigned_by_aws: Option<Flag>,
+    /// `one_way(Way::Up, "AWS never shrinks storage")`: AWS changes the field one way only, and why. `Way` needs no import.
+    one_way: Option<Because>,
+    /// `impact = "restarts the instance"`: what a change in place disrupts.
+    impact: Option<LitStr>,
+    /// `risky(false, "anyone can delete it")`: a value that a plan points out, and why.
+    risky: Option<Because>,
+    /// `protects_deletion`: the `bool` with which AWS itself refuses deletion.
+    protects_deletion: Option<Flag>,
+    /// `apply_immediately`: the `bool` that has AWS make changes at once; the engine then waits for pending ones.
+    apply_immediately: Option<Flag>,
+
+    // How resources are found and told apart.
+
+    /// `unique = "range"`, repeatable: part of the unique key of this name. No two resources have all fields of a key in common, so a replacement
+    /// that keeps a key deletes the old resource first.
+    unique: Vec<LitStr>,
+    /// `unique_by_overlap = "range"`, repeatable: like `unique`, but two values are the same when their ranges overlap.
+    unique_by_overlap: Vec<LitStr>,
+    /// `identity`: identifies an untaggable resource within its parent.
+    identity: Option<Flag>,
+    /// `parent` or `parent = Vpc`: refers to the resource it lives in, whose type is that of the `Ref`, or the one given.
+    parent: Option<Parent>,
+    /// `lookup`: the tag index lags, so resources with the wanted values are looked up and their tags read.
+    lookup: Option<Flag>,
+    /// `read_by_name`: a map of which AWS lists some entries only when asked by name.
+    read_by_name: Option<Flag>,
+    /// `own_read`: costs one more read per resource, so it is read only where declared or recorded.
+    own_read: Option<Flag>,
+}
+
+impl Facts {
+    /// Takes the `#[field(…)]` attributes off a field; `None` without any.
+    pub fn take(attributes: &mut Vec<Attribute>) -> Result<Option<Facts>> {
+        let mut facts = None;
+        for attribute in attributes.extract_if(.., |attribute| attribute.path().is_ident("field")) {
+            let facts = facts.get_or_insert_with(Facts::default);
+            for meta in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
+                facts.read(&meta)?;
+            }
+        }
+        Ok(facts)
+    }
+}

@@ -1,0 +1,39 @@
+//! `#[spec]` turns a struct into the spec of a resource type: facts about a field are stated at the field, once.
+
+mod attributes;
+mod expand;
+mod facts;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use proc_macro::TokenStream;
+
+/// Makes a struct with named fields the spec of a resource type, or a part of one.
+///
+/// ```ignore
+/// /// An IP range of a VPC in one availability zone.
+/// #[spec]
+/// pub struct Subnet {
+///     /// The VPC it belongs to.
+///     #[field(replaces, unique = "range")]
+///     pub vpc: Ref<Vpc>,
+///     /// IPv4 range, inside the VPC's.
+///     #[field(replaces, unique_by_overlap = "range", prefix = 16..=28)]
+///     pub cidr: Cidr,
+///     /// Gives instances started here a public IPv4 address.
+///     #[field(default = false, after_create)]
+///     pub public_ip_on_launch: bool,
+/// }
+/// ```
+///
+/// The facts are listed and explained in `macros/src/facts.rs`. The macro derives `Clone`, `Debug`, `Serialize`, `Deserialize` and
+/// `JsonSchema`, rejects unknown keys, implements `crate::core::spec::Spec`, and declares `SubnetChanges`, a struct with one `bool` per field.
+/// `#[derive(Default)]` on a spec uses the defaults of the facts. Flattened and skipped fields have no key of their own: they take no facts.
+///
+/// On an enum it derives the same and the comparisons (`PartialEq`, `Eq`, `PartialOrd`, `Ord`), and names the variants in `snake_case` unless
+/// the enum's own serde attribute names or tags them.
+#[proc_macro_attribute]
+pub fn spec(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::spec(arguments.into(), item.into()).unwrap_or_else(|error| error.to_compile_error()).into()
+}

@@ -1,0 +1,210 @@
+//! The shapes in which facts are written.
+
+use syn::{
+    Error, Expr, ExprLit, ExprPath, ExprRange, Lit, LitInt, LitStr, Meta, RangeLimits, Result, Token, parse::Parser, punctuated::Punctuated,
+};
+
+/// A fact of one shape.
+trait Shape: Sized {
+    /// How the fact called `name` is written.
+    fn form(name: &str) -> String;
+    /// Its value; `None` when it is written otherwise.
+    fn of(meta: &Meta) -> Option<Self>;
+}
+
+/// What takes up a fact: once, or repeatedly.
+pub trait Read {
+    /// Reads one occurrence of the fact called `name`.
+    fn read(&mut self, name: &str, meta: &Meta) -> Result<()>;
+}
+
+fn parse<S: Shape>(name: &str, meta: &Meta) -> Result<S> {
+    S::of(meta).ok_or_else(|| Error::new_spanned(meta, format!("expected {}", S::form(name))))
+}
+
+impl<S: Shape> Read for Option<S> {
+    fn read(&mut self, name: &str, meta: &Meta) -> Result<()> {
+        match self.replace(parse(name, meta)?) {
+            None => Ok(()),
+            Some(_) => Err(Error::new_spanned(meta, format!("`{name}` is stated twice"))),
+        }
+    }
+}
+
+impl<S: Shape> Read for Vec<S> {
+    fn read(&mut self, name: &str, meta: &Meta) -> Result<()> {
+        self.push(parse(name, meta)?);
+        Ok(())
+    }
+}
+
+/// A fact without a value.
+pub struct Flag;
+
+impl Shape for Flag {
+    fn form(name: &str) -> String {
+        format!("`{name}`")
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        matches!(meta, Meta::Path(_)).then_some(Flag)
+    }
+}
+
+impl Shape for LitStr {
+    fn form(name: &str) -> String {
+        format!(r#"`{name} = "text"`"#)
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        text(value(meta)?)
+    }
+}
+
+/// A fact with a value or without.
+pub enum Value {
+    /// The value is `Default::default()`, or what another fact says.
+    Standard,
+    /// The value of an expression.
+    Given(Expr),
+}
+
+impl Shape for Value {
+    fn form(name: &str) -> String {
+        format!("`{name}` or `{name} = value`")
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        match meta {
+            Meta::Path(_) => Some(Value::Standard),
+            Meta::NameValue(pair) => Some(Value::Given(pair.value.clone())),
+            Meta::List(_) => None,
+        }
+    }
+}
+
+/// Inclusive limits.
+pub struct Bounds {
+    /// The smallest value.
+    pub min: Expr,
+    /// The largest value.
+    pub max: Expr,
+}
+
+impl Shape for Bounds {
+    fn form(name: &str) -> String {
+        format!("`{name} = 1..=10`")
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        match value(meta)? {
+            Expr::Range(ExprRange { start: Some(min), limits: RangeLimits::Closed(_), end: Some(max), .. }) => {
+                Some(Bounds { min: (**min).clone(), max: (**max).clone() })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A closed list of texts.
+pub struct Choices(pub Vec<LitStr>);
+
+impl Shape for Choices {
+    fn form(name: &str) -> String {
+        format!(r#"`{name} = ["a", "b"]`"#)
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        let Expr::Array(array) = value(meta)? else { return None };
+        array.elems.iter().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty()).map(Choices)
+    }
+}
+
+/// The type of the resource that a field refers to.
+pub enum Parent {
+    /// That of the field.
+    OfField,
+    /// This one.
+    Given(ExprPath),
+}
+
+impl Shape for Parent {
+    fn form(name: &str) -> String {
+        format!("`{name}` or `{name} = Type`")
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        match Value::of(meta)? {
+            Value::Standard => Some(Parent::OfField),
+            Value::Given(Expr::Path(path)) => Some(Parent::Given(path)),
+            Value::Given(_) => None,
+        }
+    }
+}
+
+/// Rules for a physical name.
+pub struct Name {
+    /// The longest name, in characters.
+    pub max: LitInt,
+    /// Whether it is in lowercase letters.
+    pub lowercase: bool,
+    /// The text with which it begins.
+    pub prefix: Option<LitStr>,
+}
+
+impl Shape for Name {
+    fn form(name: &str) -> String {
+        format!(r#"`{name}(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#)
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        let Meta::List(list) = meta else { return None };
+        let (mut max, mut lowercase, mut prefix) = (None, false, None);
+        for rule in list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()? {
+            match (rule.path().get_ident()?.to_string().as_str(), &rule) {
+                ("lowercase", Meta::Path(_)) => lowercase = true,
+                ("max", Meta::NameValue(_)) => max = Some(integer(value(&rule)?)?),
+                ("prefix", Meta::NameValue(_)) => prefix = Some(text(value(&rule)?)?),
+                _ => return None,
+            }
+        }
+        Some(Name { max: max?, lowercase, prefix })
+    }
+}
+
+/// A value and the reason that is shown with it.
+pub struct Because {
+    /// The value.
+    pub value: Expr,
+    /// The reason.
+    pub why: LitStr,
+}
+
+impl Shape for Because {
+    fn form(name: &str) -> String {
+        format!(r#"`{name}(value, "why")`"#)
+    }
+    fn of(meta: &Meta) -> Option<Self> {
+        let Meta::List(list) = meta else { return None };
+        let pair = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(list.tokens.clone()).ok()?;
+        let mut pair = pair.into_iter();
+        match (pair.next(), pair.next(), pair.next()) {
+            (Some(value), Some(why), None) => Some(Because { value, why: text(&why)? }),
+            _ => None,
+        }
+    }
+}
+
+fn value(meta: &Meta) -> Option<&Expr> {
+    match meta {
+        Meta::NameValue(pair) => Some(&pair.value),
+        _ => None,
+    }
+}
+
+fn text(value: &Expr) -> Option<LitStr> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+fn integer(value: &Expr) -> Option<LitInt> {
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => Some(number.clone()),
+        _ => None,
+    }
+}

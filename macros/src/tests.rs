@@ -1,0 +1,440 @@
+//! What the expansion says, as text. Whether it compiles and works is tested where the traits are: in `src/core/spec.rs` of acme.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{expand, facts::Facts};
+
+/// The expansion, without any whitespace.
+fn expanded(item: TokenStream) -> String {
+    compact(expand::spec(quote!(), item).expect("the expansion succeeds"))
+}
+
+/// Every error of an expansion that fails.
+fn errors(item: TokenStream) -> Vec<String> {
+    expand::spec(quote!(), item).expect_err("the expansion fails").into_iter().map(|error| error.to_string()).collect()
+}
+
+fn compact(tokens: TokenStream) -> String {
+    tokens.to_string().split_whitespace().collect()
+}
+
+fn assert_has(expansion: &str, part: TokenStream) {
+    let part = compact(part);
+    assert!(expansion.contains(&part), "{part}\nis not in\n{expansion}");
+}
+
+fn assert_lacks(expansion: &str, part: &str) {
+    assert!(!expansion.contains(part), "{part}\nis in\n{expansion}");
+}
+
+/// The expansion of a struct with one field.
+fn with_field(field: TokenStream) -> String {
+    expanded(quote!(pub struct Queue { #field }))
+}
+
+#[test]
+fn derives_the_traits_and_takes_the_facts_off() {
+    let expansion = expanded(quote! {
+        /// A queue.
+        pub struct Queue {
+            /// Its delay.
+            #[field(replaces)]
+            pub delay: i32,
+        }
+    });
+    assert_has(
+        &expansion,
+        quote! {
+            #[derive(Clone, Debug, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
+            #[serde(deny_unknown_fields)]
+            #[doc = r" A queue."]
+            pub struct Queue {
+                #[doc = r" Its delay."]
+                #[schemars(extend("x-acme-replaces" = true))]
+                pub delay: i32,
+            }
+        },
+    );
+    assert_lacks(&expansion, "#[field");
+}
+
+#[test]
+fn derives_no_trait_twice() {
+    let expansion = expanded(quote! {
+        #[derive(Debug, PartialEq, serde::Serialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Queue {}
+    });
+    assert_has(
+        &expansion,
+        quote! {
+            #[derive(Clone, ::serde::Deserialize, ::schemars::JsonSchema)]
+            #[derive(Debug, PartialEq, serde::Serialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct Queue {}
+        },
+    );
+    assert_eq!(expansion.matches("deny_unknown_fields").count(), 1);
+}
+
+#[test]
+fn refuses_an_unknown_fact_and_lists_the_known_ones() {
+    let errors = errors(quote!(
+        pub struct Queue {
+            #[field(replace)]
+            pub delay: i32,
+        }
+    ));
+    let [error] = errors.as_slice() else { panic!("{errors:?}") };
+    assert!(error.starts_with("unknown fact; the facts are default, unset, range, "), "{error}");
+    for fact in Facts::KNOWN {
+        assert!(error.contains(fact), "{fact} is not in {error}");
+    }
+}
+
+#[test]
+fn refuses_facts_of_the_wrong_shape() {
+    let cases = [
+        (quote!(replaces = true), "expected `replaces`"),
+        (quote!(default(3)), "expected `default` or `default = value`"),
+        (quote!(unset), r#"expected `unset = "text"`"#),
+        (quote!(impact = 3), r#"expected `impact = "text"`"#),
+        (quote!(unique), r#"expected `unique = "text"`"#),
+        (quote!(range = 1..5), "expected `range = 1..=10`"),
+        (quote!(range = 1..), "expected `range = 1..=10`"),
+        (quote!(length = 5), "expected `length = 1..=10`"),
+        (quote!(one_of = "a"), r#"expected `one_of = ["a", "b"]`"#),
+        (quote!(one_of = []), r#"expected `one_of = ["a", "b"]`"#),
+        (quote!(parent = "vpc"), "expected `parent` or `parent = Type`"),
+        (quote!(name(lowercase)), r#"expected `name(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#),
+        (quote!(name(max = 64, upper)), r#"expected `name(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#),
+        (quote!(one_way(Way::Up)), r#"expected `one_way(value, "why")`"#),
+        (quote!(risky(false, reason)), r#"expected `risky(value, "why")`"#),
+        (quote!(replaces, replaces), "`replaces` is stated twice"),
+    ];
+    for (fact, message) in cases {
+        assert_eq!(
+            errors(quote!(
+                pub struct Queue {
+                    #[field(#fact)]
+                    pub delay: i32,
+                }
+            )),
+            [message],
+            "{fact}"
+        );
+    }
+}
+
+#[test]
+fn reports_the_errors_of_all_fields_at_once() {
+    let errors = errors(quote! {
+        pub struct Queue {
+            #[field(range = 3)]
+            pub delay: i32,
+            #[field(secret = 1)]
+            pub key: String,
+        }
+    });
+    assert_eq!(errors, ["expected `range = 1..=10`", "expected `secret`"]);
+}
+
+#[test]
+fn refuses_items_that_are_no_specs() {
+    assert_eq!(
+        errors(quote!(
+            pub struct Queue(i32);
+        )),
+        ["a spec has named fields"]
+    );
+    assert_eq!(
+        errors(quote!(
+            pub struct Queue<T> {
+                pub value: T,
+            }
+        )),
+        ["a spec has no type parameters"]
+    );
+    assert_eq!(
+        errors(quote!(
+            fn queue() {}
+        )),
+        ["`#[spec]` is for structs with named fields, and for enums"]
+    );
+    let arguments = expand::spec(
+        quote!(queue),
+        quote!(
+            pub struct Queue {}
+        ),
+    )
+    .expect_err("the expansion fails");
+    assert!(arguments.to_string().starts_with("`#[spec]` takes no arguments"));
+    let renamed = quote! {
+        #[serde(rename_all = "kebab-case")]
+        pub struct Queue { pub delay: i32 }
+    };
+    assert_eq!(errors(renamed), ["`rename_all` is not supported on a spec: rename its fields one by one"]);
+}
+
+#[test]
+fn a_bare_default_is_that_of_the_type() {
+    let expansion = with_field(quote!(#[field(default)] pub delay: i32));
+    assert_has(&expansion, quote!(#[serde(default)] pub delay: i32));
+    assert_lacks(&expansion, "default_delay");
+    let expansion = with_field(quote!(#[field(unset = "the account's")] pub delay: Option<i32>));
+    assert_has(&expansion, quote!(#[serde(default)] #[schemars(extend("x-acme-unset" = "the account's"))]));
+}
+
+#[test]
+fn literals_are_converted_to_the_type_of_the_field() {
+    let cases = [
+        (quote!(30), quote!(u32), quote!(30)),
+        (quote!(-1), quote!(i64), quote!(-1)),
+        (quote!(true), quote!(bool), quote!(true)),
+        (quote!("a"), quote!(String), quote!(::std::convert::Into::into("a"))),
+        (quote!(30), quote!(Option<u32>), quote!(::std::option::Option::Some(30))),
+        (quote!("a"), quote!(Option<String>), quote!(::std::option::Option::Some(::std::convert::Into::into("a")))),
+        (quote!(30), quote!(Seconds), quote!(::std::convert::Into::into(30))),
+        (quote!(Mode::Active), quote!(Mode), quote!(Mode::Active)),
+        (quote!(None), quote!(Option<u32>), quote!(None)),
+    ];
+    for (value, ty, converted) in cases {
+        let expansion = with_field(quote!(#[field(default = #value)] pub delay: #ty));
+        assert_has(&expansion, quote!(#[serde(default = "Queue::default_delay")] pub delay: #ty));
+        assert_has(&expansion, quote!(impl Queue { fn default_delay() -> #ty { #converted } }));
+    }
+}
+
+#[test]
+fn after_create_takes_the_default_or_the_expression() {
+    let expansion = expanded(quote! {
+        pub struct Queue {
+            #[field(after_create)]
+            pub plain: bool,
+            #[field(default = 30, after_create)]
+            pub delay: u32,
+            #[field(after_create = "none")]
+            pub mode: Option<String>,
+            #[field(after_create = self.policy.as_ref().map(Policy::normalized))]
+            pub policy: Option<Policy>,
+            pub other: bool,
+        }
+    });
+    assert_has(
+        &expansion,
+        quote! {
+            fn after_create(&self) -> Self {
+                let mut after = ::std::clone::Clone::clone(self);
+                after.plain = ::std::default::Default::default();
+                after.delay = Self::default_delay();
+                after.mode = ::std::option::Option::Some(::std::convert::Into::into("none"));
+                after.policy = self.policy.as_ref().map(Policy::normalized);
+                after
+            }
+        },
+    );
+    assert_has(&expansion, quote!(crate::core::spec::Field { after_create: true, ..crate::core::spec::Field::new("plain", "/plain") }));
+    assert_has(
+        &with_field(quote!(pub delay: u32)),
+        quote!(
+            fn after_create(&self) -> Self {
+                ::std::clone::Clone::clone(self)
+            }
+        ),
+    );
+}
+
+#[test]
+fn unique_keys_can_be_several() {
+    let expansion = with_field(quote!(#[field(unique = "name", unique = "range", unique_by_overlap = "ports")] pub vpc: String));
+    assert_has(&expansion, quote!(unique: &["name", "range"], unique_by_overlap: &["ports"],));
+    let expansion = with_field(quote!(#[field(unique = "name")] #[field(unique = "range")] pub vpc: String));
+    assert_has(&expansion, quote!(unique: &["name", "range"],));
+}
+
+#[test]
+fn changes_have_one_bool_per_field() {
+    let expansion = expanded(quote! {
+        pub(crate) struct Queue {
+            pub delay: u32,
+            pub r#type: String,
+        }
+    });
+    assert_has(
+        &expansion,
+        quote! {
+            pub(crate) struct QueueChanges {
+                #[doc = "Whether `delay` differs."]
+                pub delay: bool,
+                #[doc = "Whether `type` differs."]
+                pub r#type: bool,
+            }
+        },
+    );
+    assert_has(
+        &expansion,
+        quote! {
+            QueueChanges {
+                delay: crate::core::spec::differs(pointers, "/delay"),
+                r#type: crate::core::spec::differs(pointers, "/type"),
+            }
+        },
+    );
+}
+
+#[test]
+fn the_key_is_the_renamed_one() {
+    let expansion = with_field(quote!(#[field(default = 1)] #[serde(rename = "a/b~c")] pub delay: u32));
+    assert_has(&expansion, quote!(crate::core::spec::Field::new("a/b~c", "/a~1b~0c")));
+    assert_has(&expansion, quote!(delay: crate::core::spec::differs(pointers, "/a~1b~0c")));
+    assert_has(&expansion, quote!(#[serde(rename = "a/b~c")] #[serde(default = "Queue::default_delay")] pub delay: u32));
+    let two = quote!(
+        pub struct Queue {
+            #[serde(rename(serialize = "a", deserialize = "b"))]
+            pub delay: u32,
+        }
+    );
+    assert_eq!(errors(two), ["a field of a spec has one name, for reading and writing"]);
+}
+
+#[test]
+fn flattened_fields_are_left_out() {
+    let expansion = with_field(quote!(#[serde(flatten)] pub rest: Rest));
+    assert_has(
+        &expansion,
+        quote!(
+            pub struct Queue {
+                #[serde(flatten)]
+                pub rest: Rest,
+            }
+        ),
+    );
+    assert_has(
+        &expansion,
+        quote!(
+            pub struct QueueChanges {}
+        ),
+    );
+    assert_has(
+        &expansion,
+        quote!(
+            const FIELDS: &'static [crate::core::spec::Field] = &[];
+        ),
+    );
+    let stated = quote!(
+        pub struct Queue {
+            #[serde(flatten)]
+            #[field(replaces)]
+            pub rest: Rest,
+        }
+    );
+    assert_eq!(errors(stated), ["a flattened or skipped field has no key, and so no facts"]);
+}
+
+#[test]
+fn facts_become_members_of_the_field() {
+    let cases = [
+        (quote!(parent), quote!(parent: ::std::option::Option::Some(<Ref<Vpc> as crate::core::Refers>::TYPE))),
+        (quote!(parent = super::Vpc), quote!(parent: ::std::option::Option::Some(<super::Vpc as crate::core::Named>::NAME))),
+        (
+            quote!(name(max = 32)),
+            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 32, lower: false, prefix: "" })),
+        ),
+        (
+            quote!(name(max = 256, lowercase, prefix = "alias/")),
+            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 256, lower: true, prefix: "alias/" })),
+        ),
+        (quote!(impact = "stops it"), quote!(impact: ::std::option::Option::Some("stops it"))),
+        (quote!(one_way(Way::Up, "it grows")), quote!(crate::core::spec::OneWay { way: Way::Up, why: "it grows" })),
+        (quote!(risky(false, "anyone can")), quote!(crate::core::spec::Risk { value: || ::serde_json::json!(false), why: "anyone can" })),
+    ];
+    for (fact, member) in cases {
+        assert_has(&with_field(quote!(#[field(#fact)] pub vpc: Ref<Vpc>)), member);
+    }
+    for flag in ["identity", "assigned_by_aws", "lookup", "read_by_name", "own_read", "protects_deletion", "apply_immediately", "secret"] {
+        let flag: TokenStream = flag.parse().expect("an identifier");
+        assert_has(&with_field(quote!(#[field(#flag)] pub vpc: String)), quote!(#flag: true, ..crate::core::spec::Field::new));
+    }
+}
+
+#[test]
+fn facts_become_extensions_of_the_schema() {
+    let cases = [
+        (quote!(range = 0..=43200), quote!("minimum" = 0, "maximum" = 43200)),
+        (quote!(length = 1..=MAX), quote!("x-acme-length" = [1, MAX])),
+        (quote!(prefix = 16..=28), quote!("x-acme-prefix" = [16, 28])),
+        (quote!(pattern = "[a-z]+"), quote!("x-acme-pattern" = "[a-z]+")),
+        (quote!(one_of = ["a", "b"]), quote!("x-acme-one-of" = ["a", "b"])),
+        (quote!(impact = "stops it"), quote!("x-acme-impact" = "stops it")),
+        (quote!(one_way(Way::Up, "it grows")), quote!("x-acme-one-way" = "it grows")),
+        (quote!(risky(false, "anyone can")), quote!("x-acme-risky" = "anyone can")),
+        (quote!(replaces, length = 1..=2), quote!("x-acme-length" = [1, 2], "x-acme-replaces" = true)),
+    ];
+    for (fact, extension) in cases {
+        assert_has(&with_field(quote!(#[field(#fact)] pub delay: u32)), quote!(#[schemars(extend(#extension))] pub delay: u32));
+    }
+}
+
+#[test]
+fn a_derived_default_uses_the_facts() {
+    let expansion = expanded(quote! {
+        #[derive(Default, PartialEq)]
+        pub struct Queue {
+            #[field(default = 30)]
+            pub delay: u32,
+            pub mode: String,
+            #[serde(flatten)]
+            pub rest: Rest,
+        }
+    });
+    assert_has(&expansion, quote!(#[derive(PartialEq)] pub struct Queue));
+    assert_has(
+        &expansion,
+        quote! {
+            Self {
+                delay: Self::default_delay(),
+                mode: ::std::default::Default::default(),
+                rest: ::std::default::Default::default(),
+            }
+        },
+    );
+}
+
+#[test]
+fn enums_are_compared_and_in_snake_case() {
+    let expansion = expanded(quote! {
+        #[derive(Copy, Default, PartialEq)]
+        pub enum Mode { #[default] Active, #[serde(rename = "off")] Passive }
+    });
+    assert_eq!(
+        expansion,
+        compact(quote! {
+            #[derive(Clone, Debug, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema, Eq, PartialOrd, Ord)]
+            #[serde(rename_all = "snake_case")]
+            #[derive(Copy, Default, PartialEq)]
+            pub enum Mode { #[default] Active, #[serde(rename = "off")] Passive }
+        })
+    );
+}
+
+#[test]
+fn enums_keep_their_own_names() {
+    for serde in [quote!(rename_all = "lowercase"), quote!(untagged), quote!(tag = "type", rename_all = "kebab-case")] {
+        let expansion = expanded(quote!(
+            #[serde(#serde)]
+            pub enum Mode {
+                Active,
+            }
+        ));
+        assert_lacks(&expansion, "snake_case");
+        assert_has(&expansion, quote!(#[serde(#serde)] pub enum Mode));
+    }
+    let expansion = expanded(quote!(
+        #[serde(deny_unknown_fields)]
+        pub enum Mode {
+            Active,
+        }
+    ));
+    assert_has(&expansion, quote!(#[serde(rename_all = "snake_case")] #[serde(deny_unknown_fields)] pub enum Mode));
+}

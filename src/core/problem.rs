@@ -1,0 +1,24 @@
+//! Problems with a spec.
+
+/// Something wrong with a spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// JSON pointer below the spec.
+    pub at: String,
+    /// What is wrong, without a final period.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem without a remedy of its own.
+    pub fn new(at: impl Into<String>, message: impl Into<String>) -> Problem {
+        Problem { at: at.into(), message: message.into(), help: None }
+    }
+    /// Adds the remedy.
+    pub fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+}

@@ -1,0 +1,399 @@
+//! Specs, and what `#[spec]` tells about their fields.
+//!
+//! The facts are explained in `macros/src/facts.rs`, for whoever writes a type. Here they are data, for the engine.
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+pub use super::Way;
+use super::{By, Ref};
+
+/// What a user writes for a resource, and the shape live state is read into. `#[spec]` implements it.
+pub trait Spec: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static {
+    /// A struct with one `bool` per field: whether it differs.
+    type Changes: Copy + Default + Send + Sync + 'static;
+    /// The facts of every field, in the order of the struct.
+    const FIELDS: &'static [Field];
+
+    /// The fields that these JSON pointers name, or into which they lead.
+    fn changes(pointers: &[String]) -> Self::Changes;
+    /// JSON pointers to the fields that differ.
+    fn pointers(changes: &Self::Changes) -> Vec<&'static str>;
+    /// The state in which the create call leaves the resource: fields it can't set have AWS's default here.
+    fn after_create(&self) -> Self;
+}
+
+/// Whether one of the pointers is `field`, or leads below it.
+pub fn differs(pointers: &[String], field: &str) -> bool {
+    pointers.iter().any(|pointer| pointer.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// The facts of a field.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Name in YAML.
+    pub name: &'static str,
+    /// JSON pointer below the spec.
+    pub pointer: &'static str,
+    /// A change needs a new resource.
+    pub replaces: bool,
+    /// The create call can't set it.
+    pub after_create: bool,
+    /// Names of the unique keys of which it is a part.
+    pub unique: &'static [&'static str],
+    /// Names of the unique keys of which it is a part, where values are the same when their ranges overlap.
+    pub unique_by_overlap: &'static [&'static str],
+    /// Identifies an untaggable resource within its parent.
+    pub identity: bool,
+    /// Name of the resource type in which the resource lives, if this field refers to it.
+    pub parent: Option<&'static str>,
+    /// Rules for the physical name, if this is it.
+    pub naming: Option<Naming>,
+    /// AWS fills it in when it is unset.
+    pub assigned_by_aws: bool,
+    /// Resources with the wanted values are looked up, because the tag index lags.
+    pub lookup: bool,
+    /// A map of which AWS lists some entries only when asked by name.
+    pub read_by_name: bool,
+    /// Costs one more read per resource, so it is read only where declared or recorded.
+    pub own_read: bool,
+    /// The `bool` with which AWS itself refuses deletion.
+    pub protects_deletion: bool,
+    /// The `bool` that has AWS make changes at once.
+    pub apply_immediately: bool,
+    /// Never printed.
+    pub secret: bool,
+    /// Shown first in a plan.
+    pub important: bool,
+    /// Used by the create call alone.
+    pub initial_only: bool,
+    /// What leaves it is removed in a step of its own.
+    pub removed_later: bool,
+    /// AWS sets it; the user can't.
+    pub computed: bool,
+    /// What a change in place disrupts.
+    pub impact: Option<&'static str>,
+    /// AWS changes it one way only.
+    pub one_way: Option<OneWay>,
+    /// A value that a plan points out.
+    pub risky: Option<Risk>,
+}
+
+impl Field {
+    /// A field without any facts.
+    pub const fn new(name: &'static str, pointer: &'static str) -> Field {
+        Field {
+            name,
+            pointer,
+            replaces: false,
+            after_create: false,
+            unique: &[],
+            unique_by_overlap: &[],
+            identity: false,
+            parent: None,
+            naming: None,
+            assigned_by_aws: false,
+            lookup: false,
+            read_by_name: false,
+            own_read: false,
+            protects_deletion: false,
+            apply_immediately: false,
+            secret: false,
+            important: false,
+            initial_only: false,
+            removed_later: false,
+            computed: false,
+            impact: None,
+            one_way: None,
+            risky: None,
+        }
+    }
+}
+
+/// Rules for a physical name.
+#[derive(Clone, Copy, Debug)]
+pub struct Naming {
+    /// Longest name the service takes, in characters.
+    pub max: usize,
+    /// Lowercase letters only.
+    pub lower: bool,
+    /// Text every name starts with (`alias/`).
+    pub prefix: &'static str,
+}
+
+/// The one way in which AWS changes a field.
+#[derive(Clone, Copy, Debug)]
+pub struct OneWay {
+    /// The way.
+    pub way: Way,
+    /// Why there is no way back.
+    pub why: &'static str,
+}
+
+/// A value that a plan points out.
+#[derive(Clone, Copy, Debug)]
+pub struct Risk {
+    /// The value.
+    pub value: fn() -> Value,
+    /// Why it is risky.
+    pub why: &'static str,
+}
+
+/// A type of field that refers to resources of one type.
+pub trait Refers {
+    /// Name of the resource type.
+    const TYPE: &'static str;
+}
+
+impl<T: Named, B: By> Refers for Ref<T, B> {
+    const TYPE: &'static str = T::NAME;
+}
+
+impl<R: Refers> Refers for Option<R> {
+    const TYPE: &'static str = R::TYPE;
+}
+
+/// A resource type with a name.
+pub trait Named {
+    /// Name in YAML.
+    const NAME: &'static str;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use acme_macros::spec;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{aws::types::vpc::Vpc, core::Cidr};
+
+    /// A machine that states every fact.
+    #[spec]
+    #[derive(Default)]
+    struct Machine {
+        /// Its name.
+        #[field(name(max = 63, lowercase, prefix = "m-"), unique = "name", replaces)]
+        name: Option<String>,
+        /// The network it stands in.
+        #[field(replaces, parent, unique = "address")]
+        vpc: Option<Ref<Vpc>>,
+        /// The network it is seen from.
+        #[field(default, parent = Vpc, identity)]
+        seen_from: String,
+        /// Its addresses.
+        #[field(default, unique_by_overlap = "address", prefix = 16..=28)]
+        addresses: BTreeSet<Cidr>,
+        /// Size of its disk, in GiB.
+        #[field(default = 20, range = 1..=16_384, one_way(Way::Up, "disks never shrink"), impact = "slows it down")]
+        #[serde(rename = "disk/gib")]
+        disk: u32,
+        /// Port.
+        #[field(unset = "the engine's port", range = 1..=65_535)]
+        port: Option<i32>,
+        /// Weight, from negative.
+        #[field(default = -1, range = -5..=5)]
+        weight: Option<i32>,
+        /// Kind of disk.
+        #[field(default = "gp3", one_of = ["gp3", "io2"], after_create)]
+        disk_type: String,
+        /// What it is for.
+        #[field(default, length = 0..=256, pattern = "[a-z ]*", after_create = format!("made as {}", self.disk_type))]
+        description: String,
+        /// How it runs.
+        #[field(default = Mode::OnDemand, after_create = Mode::Spot)]
+        mode: Mode,
+        /// Whether it can be deleted.
+        #[field(default = true, protects_deletion, risky(false, "anyone can delete it"), after_create = false)]
+        protected: bool,
+        /// Whether changes are made at once.
+        #[field(default, apply_immediately)]
+        at_once: bool,
+        /// Zone.
+        #[field(assigned_by_aws, lookup)]
+        zone: Option<String>,
+        /// Parameters.
+        #[field(default, read_by_name, own_read, removed_later)]
+        parameters: BTreeMap<String, String>,
+        /// Password.
+        #[field(secret, important, initial_only)]
+        password: String,
+        /// Serial number.
+        #[field(default, computed)]
+        r#type: String,
+        /// Its clock.
+        #[serde(flatten)]
+        clock: Clock,
+    }
+
+    /// How it keeps time.
+    #[spec]
+    #[derive(Default)]
+    pub struct Clock {
+        /// Time zone.
+        #[field(default = "UTC")]
+        pub time_zone: String,
+    }
+
+    /// How it runs.
+    #[spec]
+    #[derive(Copy, Default)]
+    enum Mode {
+        /// Until it is stopped.
+        #[default]
+        OnDemand,
+        /// Until AWS needs the place.
+        Spot,
+    }
+
+    fn field(name: &str) -> Field {
+        *Machine::FIELDS.iter().find(|field| field.name == name).expect("a field of this name")
+    }
+
+    fn fields_with(fact: fn(&Field) -> bool) -> Vec<&'static str> {
+        Machine::FIELDS.iter().filter(|field| fact(field)).map(|field| field.name).collect()
+    }
+
+    fn machine(mut written: Value) -> serde_json::Result<Machine> {
+        written["password"] = json!("secret");
+        serde_json::from_value(written)
+    }
+
+    #[test]
+    fn fields_carry_their_facts() {
+        let names: Vec<_> = Machine::FIELDS.iter().map(|field| field.name).collect();
+        let expected = [
+            "name",
+            "vpc",
+            "seen_from",
+            "addresses",
+            "disk/gib",
+            "port",
+            "weight",
+            "disk_type",
+            "description",
+            "mode",
+            "protected",
+            "at_once",
+            "zone",
+            "parameters",
+            "password",
+            "type",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(field("disk/gib").pointer, "/disk~1gib");
+
+        assert_eq!(fields_with(|field| field.replaces), ["name", "vpc"]);
+        assert_eq!(fields_with(|field| field.after_create), ["disk_type", "description", "mode", "protected"]);
+        assert_eq!(fields_with(|field| field.unique.contains(&"name")), ["name"]);
+        assert_eq!(fields_with(|field| field.unique.contains(&"address")), ["vpc"]);
+        assert_eq!(fields_with(|field| field.unique_by_overlap.contains(&"address")), ["addresses"]);
+        assert_eq!(fields_with(|field| field.identity), ["seen_from"]);
+        assert_eq!(fields_with(|field| field.parent == Some("vpc")), ["vpc", "seen_from"]);
+        assert_eq!(fields_with(|field| field.parent.is_some()), ["vpc", "seen_from"]);
+        assert_eq!(fields_with(|field| field.assigned_by_aws), ["zone"]);
+        assert_eq!(fields_with(|field| field.lookup), ["zone"]);
+        assert_eq!(fields_with(|field| field.read_by_name), ["parameters"]);
+        assert_eq!(fields_with(|field| field.own_read), ["parameters"]);
+        assert_eq!(fields_with(|field| field.removed_later), ["parameters"]);
+        assert_eq!(fields_with(|field| field.protects_deletion), ["protected"]);
+        assert_eq!(fields_with(|field| field.apply_immediately), ["at_once"]);
+        assert_eq!(fields_with(|field| field.secret), ["password"]);
+        assert_eq!(fields_with(|field| field.important), ["password"]);
+        assert_eq!(fields_with(|field| field.initial_only), ["password"]);
+        assert_eq!(fields_with(|field| field.computed), ["type"]);
+
+        assert_eq!(fields_with(|field| field.naming.is_some()), ["name"]);
+        let naming = field("name").naming.expect("rules for the name");
+        assert_eq!((naming.max, naming.lower, naming.prefix), (63, true, "m-"));
+        assert_eq!(fields_with(|field| field.impact.is_some()), ["disk/gib"]);
+        assert_eq!(field("disk/gib").impact, Some("slows it down"));
+        assert_eq!(fields_with(|field| field.one_way.is_some()), ["disk/gib"]);
+        let one_way = field("disk/gib").one_way.expect("a way");
+        assert!(matches!(one_way.way, Way::Up));
+        assert_eq!(one_way.why, "disks never shrink");
+        assert_eq!(fields_with(|field| field.risky.is_some()), ["protected"]);
+        let risky = field("protected").risky.expect("a risk");
+        assert_eq!(((risky.value)(), risky.why), (json!(false), "anyone can delete it"));
+    }
+
+    #[test]
+    fn changes_follow_the_pointers() {
+        let changes = Machine::changes(&["/disk~1gib".into(), "/parameters/max_connections".into(), "/portal".into()]);
+        assert!(changes.disk && changes.parameters);
+        assert!(!changes.port && !changes.name && !changes.r#type);
+        assert!(Machine::changes(&["/type".into()]).r#type);
+    }
+
+    #[test]
+    fn defaults_fill_in_what_is_left_out() {
+        let machine = machine(json!({})).expect("nothing else is required");
+        let expected = json!({
+            "name": null, "vpc": null, "seen_from": "", "addresses": [], "disk/gib": 20, "port": null, "weight": -1, "disk_type": "gp3",
+            "description": "", "mode": "on_demand", "protected": true, "at_once": false, "zone": null, "parameters": {}, "password": "secret",
+            "type": "", "time_zone": "UTC",
+        });
+        assert_eq!(json!(machine), expected);
+        assert_eq!(json!(Machine { password: "secret".into(), ..Machine::default() }), expected);
+    }
+
+    #[test]
+    fn unknown_keys_are_rejected() {
+        let error = machine(json!({ "prot": 1 })).expect_err("`prot` is no field");
+        assert!(error.to_string().starts_with("unknown field `prot`"), "{error}");
+        assert!(serde_json::from_value::<Clock>(json!({ "zone": 1 })).is_err());
+        assert!(serde_json::from_value::<Machine>(json!({})).is_err(), "the password is required");
+    }
+
+    #[test]
+    fn after_create_is_what_the_create_call_leaves() {
+        let wanted = machine(json!({ "disk_type": "io2", "mode": "on_demand", "disk/gib": 50, "description": "a b", "time_zone": "CET" }));
+        let wanted = wanted.expect("a machine");
+        let mut expected = json!(wanted);
+        expected["disk_type"] = json!("gp3");
+        expected["description"] = json!("made as io2");
+        expected["mode"] = json!("spot");
+        expected["protected"] = json!(false);
+        assert_eq!(json!(wanted.after_create()), expected);
+    }
+
+    #[test]
+    fn the_schema_shows_the_facts() {
+        let schema = json!(schemars::schema_for!(Machine));
+        assert_eq!(schema["description"], "A machine that states every fact.");
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(schema["required"], json!(["password"]));
+        let facts = |name: &str| {
+            let keep = |key: &str| key.starts_with("x-acme-") && key != "x-acme-ref" || matches!(key, "default" | "minimum" | "maximum");
+            let property = schema["properties"][name].as_object().expect("a property");
+            Value::Object(property.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key.clone(), value.clone())).collect())
+        };
+        let expected = json!({
+            "name": { "x-acme-replaces": true },
+            "vpc": { "x-acme-replaces": true },
+            "seen_from": { "default": "" },
+            "addresses": { "default": [], "x-acme-prefix": [16, 28] },
+            "disk/gib": {
+                "default": 20, "minimum": 1, "maximum": 16_384, "x-acme-one-way": "disks never shrink", "x-acme-impact": "slows it down",
+            },
+            "port": { "default": null, "minimum": 1, "maximum": 65_535, "x-acme-unset": "the engine's port" },
+            "weight": { "default": -1, "minimum": -5, "maximum": 5 },
+            "disk_type": { "default": "gp3", "x-acme-one-of": ["gp3", "io2"] },
+            "description": { "default": "", "x-acme-length": [0, 256], "x-acme-pattern": "[a-z ]*" },
+            "mode": { "default": "on_demand" },
+            "protected": { "default": true, "x-acme-risky": "anyone can delete it" },
+            "at_once": { "default": false },
+            "zone": {},
+            "parameters": { "default": {} },
+            "password": {},
+            "type": { "default": "" },
+            "time_zone": { "default": "UTC" },
+        });
+        let properties = schema["properties"].as_object().expect("properties");
+        let shown: Value = properties.keys().map(|name| (name.clone(), facts(name))).collect();
+        assert_eq!(shown, expected);
+        assert_eq!(schema["properties"]["port"]["type"], json!(["integer", "null"]));
+    }
+}

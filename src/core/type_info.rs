@@ -1,0 +1,223 @@
+//! What is true of a resource type as a whole, as plain data.
+
+use std::time::Duration;
+
+use super::{Actions, Service};
+
+/// The facts of a resource type. Facts about a field stand at the field, see [`super::spec::Field`].
+#[derive(Clone, Copy, Debug)]
+pub struct TypeInfo {
+    /// Name in YAML, snake_case, equal to the file's name.
+    pub name: &'static str,
+    /// The service it belongs to; decides how it is tagged and paced.
+    pub service: Service,
+    /// The pattern of its physical ids: literal text, `{field}` for a field of the spec, `{arn}`, and `{hex8}`, `{hex16}`, `{hex17}`, `{uuid}`
+    /// or `{upper}` for what AWS makes up.
+    pub id: &'static str,
+    /// The pattern of its ARNs, written as [`TypeInfo::id`], with `{region}`, `{account}` and `{id}` besides. Empty for a type without ARNs.
+    pub arn: &'static str,
+    /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because asking the service is cheaper than
+    /// paging through the index (subnets). Always so without ARNs.
+    pub always_listed: bool,
+    /// The IAM actions of its calls, for `acme policy`.
+    pub actions: Actions,
+    /// How it carries ownership tags.
+    pub tagging: Tagging,
+    /// Typical time until it is ready: orders the critical path and paces polling.
+    pub typical: Duration,
+    /// What deleting one loses, and so what `on_delete` may say.
+    pub data: Data,
+    /// Whether AWS refuses to delete one while another resource refers to it.
+    pub blocked_by_dependents: bool,
+    /// Whether repeating a create call with the same token returns the resource that the first call made, instead of a second one.
+    pub idempotent: bool,
+    /// How many of it an account may have by default in one region, and the error code of one more.
+    /// Source: <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>
+    pub quota: Option<(u64, &'static str)>,
+    /// Error codes that differ from those of its service.
+    pub codes: Codes,
+    /// In which region its resources are.
+    pub region: Region,
+    /// How long a read may not show a resource that was just created. `None`: as long as [`crate::aws`] assumes of every service.
+    pub invisible_for: Option<Duration>,
+}
+
+/// How resources of a type carry ownership tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tagging {
+    /// The create call sets them.
+    OnCreate,
+    /// The create call can't; the engine sets them right after it.
+    AfterCreate,
+    /// It has no tags: `list` reports those of its parent, or reads them from a description.
+    Untaggable,
+}
+
+/// In which region resources of a type are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// In the stack's.
+    Home,
+    /// In none: the service is global, and its index is kept in one region of the partition.
+    Global,
+}
+
+/// What deleting a resource loses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// Nothing that a new one would not have.
+    None,
+    /// A data set of which AWS can take a final snapshot: `on_delete: snapshot` (default), `retain` or `delete`.
+    Snapshot,
+    /// Contents: deletion is refused while there are any, unless `on_delete: delete`.
+    Contents,
+    /// A key or secret that AWS deletes only after a window; `on_delete: delete` takes the shortest window.
+    Window,
+}
+
+/// Error codes with which AWS answers about a type. Empty: the service's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Codes {
+    /// There is no such resource.
+    pub not_found: &'static str,
+    /// A resource with this unique key exists.
+    pub exists: &'static str,
+    /// It can't be deleted because something uses it.
+    pub in_use: &'static str,
+}
+
+impl TypeInfo {
+    /// A type of this name, with the patterns of its ids and ARNs, and the usual facts.
+    pub const fn new(name: &'static str, service: Service, id: &'static str, arn: &'static str) -> TypeInfo {
+        TypeInfo {
+            name,
+            service,
+            id,
+            arn,
+            always_listed: arn.is_empty(),
+            actions: Actions::on(""),
+            tagging: Tagging::OnCreate,
+            typical: Duration::from_secs(2),
+            data: Data::None,
+            blocked_by_dependents: true,
+            idempotent: true,
+            quota: None,
+            codes: Codes { not_found: "", exists: "", in_use: "" },
+            region: Region::Home,
+            invisible_for: None,
+        }
+    }
+    /// See [`TypeInfo::actions`].
+    pub const fn actions(self, actions: Actions) -> TypeInfo {
+        TypeInfo { actions, ..self }
+    }
+    /// See [`TypeInfo::always_listed`].
+    pub const fn always_listed(self) -> TypeInfo {
+        TypeInfo { always_listed: true, ..self }
+    }
+    /// See [`Tagging::AfterCreate`].
+    pub const fn tagged_after_create(self) -> TypeInfo {
+        TypeInfo { tagging: Tagging::AfterCreate, ..self }
+    }
+    /// See [`Tagging::Untaggable`].
+    pub const fn untaggable(self) -> TypeInfo {
+        TypeInfo { tagging: Tagging::Untaggable, ..self }
+    }
+    /// See [`TypeInfo::typical`].
+    pub const fn typical_seconds(self, seconds: u64) -> TypeInfo {
+        TypeInfo { typical: Duration::from_secs(seconds), ..self }
+    }
+    /// See [`TypeInfo::data`].
+    pub const fn data(self, data: Data) -> TypeInfo {
+        TypeInfo { data, ..self }
+    }
+    /// AWS deletes one although others refer to it, see [`TypeInfo::blocked_by_dependents`].
+    pub const fn deleted_while_in_use(self) -> TypeInfo {
+        TypeInfo { blocked_by_dependents: false, ..self }
+    }
+    /// Its create call takes no token, see [`TypeInfo::idempotent`].
+    pub const fn without_token(self) -> TypeInfo {
+        TypeInfo { idempotent: false, ..self }
+    }
+    /// See [`TypeInfo::quota`].
+    pub const fn quota(self, limit: u64, code: &'static str) -> TypeInfo {
+        TypeInfo { quota: Some((limit, code)), ..self }
+    }
+    /// See [`Codes::not_found`].
+    pub const fn not_found(self, code: &'static str) -> TypeInfo {
+        TypeInfo { codes: Codes { not_found: code, ..self.codes }, ..self }
+    }
+    /// See [`Codes::exists`].
+    pub const fn exists(self, code: &'static str) -> TypeInfo {
+        TypeInfo { codes: Codes { exists: code, ..self.codes }, ..self }
+    }
+    /// See [`Codes::in_use`].
+    pub const fn in_use(self, code: &'static str) -> TypeInfo {
+        TypeInfo { codes: Codes { in_use: code, ..self.codes }, ..self }
+    }
+    /// See [`Region::Global`].
+    pub const fn global(self) -> TypeInfo {
+        TypeInfo { region: Region::Global, ..self }
+    }
+    /// See [`TypeInfo::invisible_for`].
+    pub const fn invisible_for_seconds(self, seconds: u64) -> TypeInfo {
+        TypeInfo { invisible_for: Some(Duration::from_secs(seconds)), ..self }
+    }
+
+    /// Whether it carries tags.
+    pub fn is_taggable(&self) -> bool {
+        self.tagging != Tagging::Untaggable
+    }
+    /// Whether the create call sets the tags.
+    pub fn is_tagged_on_create(&self) -> bool {
+        self.tagging == Tagging::OnCreate
+    }
+    /// Whether this ARN is of one of its resources.
+    pub fn matches_arn(&self, arn: &str) -> bool {
+        !self.arn.is_empty() && matches(self.arn, arn)
+    }
+    /// How its resources are called in a filter of the tagging API: `rds:db`, `ec2:elastic-ip`, `s3`. `None` without ARNs, and where every list
+    /// is complete without the index.
+    pub fn index_filter(&self) -> Option<String> {
+        if self.always_listed {
+            return None;
+        }
+        let mut parts = self.arn.splitn(6, ':').skip(2);
+        let (service, resource) = (parts.next()?, parts.nth(2)?);
+        let fixed = resource.split('{').next().unwrap_or_default().trim_end_matches(['/', ':']);
+        // A filter is a service, or a service and one part of the resource.
+        let fixed = fixed.split('/').next().unwrap_or_default();
+        Some(if fixed.is_empty() { service.to_owned() } else { format!("{service}:{fixed}") })
+    }
+}
+
+/// Whether a text fits a pattern in which `{…}` stands for one part, without `/` and `:` unless it comes last.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((literal, rest)) = pattern.split_once('{') else { return pattern == text };
+    let Some(text) = text.strip_prefix(literal) else { return false };
+    let rest = rest.split_once('}').map_or("", |(_, rest)| rest);
+    if rest.is_empty() {
+        return true;
+    }
+    // A path of IAM (`{path}`) holds slashes, so every place where the rest may begin is tried.
+    text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| matches(rest, &text[at..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_of_a_service_are_told_apart() {
+        let info = |arn| TypeInfo::new("a", Service::Wafv2, "{arn}", arn);
+        let acl = info("arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}");
+        assert!(acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0123"));
+        assert!(!acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/ipset/shop/0123"));
+        assert_eq!(acl.index_filter().as_deref(), Some("wafv2"));
+        assert_eq!(info("arn:aws:rds:{region}:{account}:db:{name}").index_filter().as_deref(), Some("rds:db"));
+        assert_eq!(info("arn:aws:s3:::{name}").index_filter().as_deref(), Some("s3"));
+        assert!(info("arn:aws:iam::{account}:policy{path}{name}").matches_arn("arn:aws:iam::123456789012:policy/acme/shop/x/y"));
+        assert!(info("arn:aws:ec2:{region}:{account}:subnet/{id}").matches_arn("arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1"));
+        assert!(!info("arn:aws:ec2:{region}:{account}:subnet/{id}").matches_arn("arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1"));
+    }
+}
