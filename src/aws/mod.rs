@@ -35,6 +35,9 @@ const SIGN_IN: Duration = Duration::from_secs(50);
 /// A stand-in shows it at once, or is made to lag by a few seconds.
 const SEEN_BY_STAND_IN: Duration = Duration::from_secs(3);
 
+/// What a call to AWS needs besides the spec.
+pub type Cx<'a> = crate::core::Cx<'a, Aws>;
+
 /// How to reach AWS.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {

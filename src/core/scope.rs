@@ -5,7 +5,7 @@ use std::{
     future::Future,
 };
 
-use super::Result;
+use super::{ADDRESS, ENVIRONMENT, Result, STACK, Spec, Tags};
 use crate::core::{ADDRESS, ENVIRONMENT, STACK, Tags};
 
 /// What a `list` shall return: all of one stack and environment, plus what has a wanted name without our marks.
@@ -22,6 +22,9 @@ pub struct Scope {
     pub wanted: BTreeSet<String>,
     /// Names of settings that the definition has, by address; see [`crate::core::Resource::ASKED`].
     pub asked: BTreeMap<String, BTreeSet<String>>,
+    /// Pointers to the fields with the fact `own_read` that are worth their reads, by address: those that the definition or the record has.
+    /// `None`: read them all.
+    pub own_reads: Option<BTreeMap<String, Vec<String>>>,
     /// Ids of live parents, see [`crate::core::Resource::PARENT`].
     pub parents: Vec<String>,
     /// ARN → tags of all that carries the stack's marks, from the tagging API; `None` when that could not be asked.
@@ -61,6 +64,17 @@ impl Scope {
     /// The settings to ask for by their names, of the resource with these tags.
     pub fn asked(&self, tags: &Tags) -> impl Iterator<Item = &String> {
         tags.get(ADDRESS).and_then(|address| self.asked.get(address)).into_iter().flatten()
+    }
+    /// Which fields with the fact `own_read` to read of the resource with these tags; the others stand at their default.
+    pub fn details<S: Spec>(&self, tags: &Tags) -> S::Changes {
+        let all = || S::FIELDS.iter().filter(|field| field.own_read).map(|field| field.pointer.to_owned()).collect::<Vec<_>>();
+        match &self.own_reads {
+            Some(wanted) if self.adopt.is_none() => {
+                let wanted = tags.get(ADDRESS).and_then(|address| wanted.get(address));
+                S::changes(wanted.map(Vec::as_slice).unwrap_or_default())
+            }
+            _ => S::changes(&all()),
+        }
     }
     /// Whether these tags carry this stack's marks. Whoever's it is, what is looked for is welcome.
     pub fn owns(&self, tags: &Tags) -> bool {

@@ -174,6 +174,7 @@ pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
             Some(field) => of_kind().map(|d| (d.address.to_string(), names(d.spec.pointer(field)))).collect(),
             None => BTreeMap::new(),
         },
+        own_reads: None,
         parents: parents.into_iter().collect(),
         // The index lags: what a crash left just made, it may not show yet.
         index: world.index.clone().filter(|_| !world.hints.began.iter().any(|address| address.kind == kind.name)),

@@ -72,7 +72,6 @@ legacy! {
     s3_bucket::S3Bucket
     secret::Secret
     security_group::SecurityGroup
-    subnet::Subnet
     target_group::TargetGroup
     vpc::Vpc
     vpc_endpoint::VpcEndpoint
@@ -112,7 +111,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<s3_bucket::S3Bucket>(),
         ResourceType::legacy::<secret::Secret>(),
         ResourceType::legacy::<security_group::SecurityGroup>(),
-        ResourceType::legacy::<subnet::Subnet>(),
+        ResourceType::of::<subnet::Subnet>(),
         ResourceType::legacy::<target_group::TargetGroup>(),
         ResourceType::legacy::<vpc::Vpc>(),
         ResourceType::legacy::<vpc_endpoint::VpcEndpoint>(),

@@ -1,33 +1,35 @@
 //! `subnet`: an IP range of a VPC in one availability zone.
 
+use acme_macros::spec;
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, SubnetState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, holders, interfaces, tags},
+    aws::{Aws, Cx, holders, interfaces, tags},
     core::{
-        Actions, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
-        Ref, Result, Scope, Service,
+        Actions, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Ref, Resource, Result, Scope, Service, TypeInfo,
     },
 };
 
 /// An IP range of a VPC in one availability zone.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct Subnet {
-    /// The VPC it belongs to. Changing it replaces the subnet.
+    /// The VPC it belongs to.
+    #[field(replaces, unique = "range")]
     pub vpc: Ref<Vpc>,
-    /// IPv4 range between /16 and /28, inside the VPC's. Changing it replaces the subnet.
+    /// IPv4 range, inside the VPC's.
+    #[field(replaces, unique_by_overlap = "range", prefix = 16..=28)]
     pub cidr: Cidr,
-    /// Availability zone, such as `eu-west-1a`. Changing it replaces the subnet.
+    /// Availability zone, such as `eu-west-1a`.
+    #[field(replaces)]
     pub availability_zone: String,
-    /// Gives instances started here a public IPv4 address. Default: false.
-    #[serde(default)]
+    /// Gives instances started here a public IPv4 address.
+    #[field(default = false, after_create, important)]
     pub public_ip_on_launch: bool,
-    /// Answers DNS queries for IPv4-only hosts with synthetic IPv6 addresses. Default: false.
-    #[serde(default)]
+    /// Answers DNS queries for IPv4-only hosts with synthetic IPv6 addresses.
+    #[field(default = false, after_create)]
     pub dns64: bool,
 }
 
@@ -39,83 +41,80 @@ pub struct Outputs {
 }
 
 impl Resource for Subnet {
-    const TYPE: &'static str = "subnet";
-    const SERVICE: Service = Service::Ec2;
-    const REPLACE: &'static [&'static str] = &["/vpc", "/cidr", "/availability_zone"];
-    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/vpc", "/cidr"]];
-    const ACTIONS: Actions = Actions::on("ec2:subnet/*")
-        .list(&["ec2:DescribeSubnets"])
-        .create(&["ec2:CreateSubnet"])
-        .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
-        .more(&[Grant::change(&["ec2:CreateSubnet"], On::Used("vpc")), Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything)]);
+    const TYPE: TypeInfo = TypeInfo::new("subnet", Service::Ec2, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
+        .always_listed()
+        .without_token()
+        .quota(25_000, "SubnetLimitExceeded")
+        .actions(
+            Actions::on("ec2:subnet/*")
+                .list(&["ec2:DescribeSubnets"])
+                .create(&["ec2:CreateSubnet"])
+                .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
+                .more(&[
+                    Grant::change(&["ec2:CreateSubnet"], On::Used("vpc")),
+                    Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         let mut pages = aws.ec2.describe_subnets().set_filters(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for subnet in page?.subnets.unwrap_or_default() {
-                found.push(Observed {
-                    id: subnet.subnet_id.ok_or_else(|| Error::missing("SubnetId"))?,
-                    tags: tags::from_ec2(subnet.tags.as_deref().unwrap_or_default()),
-                    phase: match subnet.state {
-                        Some(SubnetState::Pending) => Phase::Settling("pending".into()),
-                        Some(SubnetState::FailedInsufficientCapacity) => Phase::Failed("insufficient capacity".into()),
-                        Some(SubnetState::Failed) => Phase::Failed("failed".into()),
-                        _ => Phase::Ready,
-                    },
-                    spec: Subnet {
-                        vpc: Ref::to(subnet.vpc_id.unwrap_or_default()),
-                        cidr: subnet.cidr_block.and_then(|text| text.parse().ok()).ok_or_else(|| Error::missing("CidrBlock"))?,
-                        availability_zone: subnet.availability_zone.unwrap_or_default(),
-                        public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or_default(),
-                        dns64: subnet.enable_dns64.unwrap_or_default(),
-                    },
-                    outputs: Outputs { arn: subnet.subnet_arn.unwrap_or_default() },
-                });
+                all.push(read(subnet)?);
             }
         }
-        Ok(found)
+        Ok(all)
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.ec2.create_subnet().vpc_id(self.vpc.get()).cidr_block(self.cidr.to_string());
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.ec2.create_subnet().vpc_id(self.vpc.get()).cidr_block(self.cidr.to_string());
         let call = call.availability_zone(&self.availability_zone);
-        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::Subnet)).send().await?;
-        reply.subnet.and_then(|subnet| subnet.subnet_id).ok_or_else(|| Error::missing("SubnetId"))
-    }
-
-    fn created(&self) -> Self {
-        Subnet { public_ip_on_launch: false, dns64: false, ..self.clone() }
+        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Subnet)).send().await?;
+        let subnet = reply.subnet.ok_or_else(|| Error::missing("Subnet"))?;
+        Ok(Created::Whole(read(subnet)?))
     }
 
     /// ModifySubnetAttribute takes one attribute a call.
-    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
-        let call = || cx.aws.ec2.modify_subnet_attribute().subnet_id(id);
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: SubnetChanges) -> Result<()> {
+        let call = || cx.ec2.modify_subnet_attribute().subnet_id(&live.id);
         let flag = |on| AttributeBooleanValue::builder().value(on).build();
-        if changed.has("/public_ip_on_launch") {
+        if changes.public_ip_on_launch {
             call().map_public_ip_on_launch(flag(self.public_ip_on_launch)).send().await?;
         }
-        if changed.has("/dns64") {
+        if changes.dns64 {
             call().enable_dns64(flag(self.dns64)).send().await?;
         }
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.ec2.delete_subnet().subnet_id(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        cx.ec2.delete_subnet().subnet_id(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
-    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
-        Ok(holders(interfaces(aws, &[("subnet-id", id)]).await?))
+    async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
+        Ok(holders(interfaces(aws, &[("subnet-id", &live.id)]).await?))
     }
+}
 
-    fn check(&self) -> Vec<Problem> {
-        let wrong = self.cidr.range().filter(|range| !(16..=28).contains(&range.prefix_len()));
-        wrong
-            .map(|range| Problem::new("/cidr", format!("a subnet is between /16 and /28, not /{}", range.prefix_len())))
-            .into_iter()
-            .collect()
-    }
+fn read(subnet: aws_sdk_ec2::types::Subnet) -> Result<Observed<Subnet>> {
+    let phase = match subnet.state {
+        Some(SubnetState::Pending) => Phase::Settling("pending".into()),
+        Some(SubnetState::FailedInsufficientCapacity) => Phase::Failed("insufficient capacity".into()),
+        Some(SubnetState::Failed) => Phase::Failed("failed".into()),
+        _ => Phase::Ready,
+    };
+    let spec = Subnet {
+        vpc: Ref::to(subnet.vpc_id.unwrap_or_default()),
+        cidr: subnet.cidr_block.and_then(|text| text.parse().ok()).ok_or_else(|| Error::missing("CidrBlock"))?,
+        availability_zone: subnet.availability_zone.unwrap_or_default(),
+        public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or_default(),
+        dns64: subnet.enable_dns64.unwrap_or_default(),
+    };
+    let id = subnet.subnet_id.ok_or_else(|| Error::missing("SubnetId"))?;
+    let tags = tags::from_ec2(subnet.tags.as_deref().unwrap_or_default());
+    Ok(Observed::new(id, tags, spec, Outputs { arn: subnet.subnet_arn.unwrap_or_default() }).phase(phase))
 }
