@@ -6,7 +6,6 @@ use std::{
 };
 
 use super::{ADDRESS, ENVIRONMENT, Result, STACK, Spec, Tags};
-use crate::core::{ADDRESS, ENVIRONMENT, STACK, Tags};
 
 /// What a `list` shall return: all of one stack and environment, plus what has a wanted name without our marks.
 #[derive(Clone, Debug, Default)]
