@@ -80,12 +80,12 @@ fn derives_no_trait_twice() {
 
 #[test]
 fn refuses_an_unknown_fact_and_lists_the_known_ones() {
-    let errors = errors(quote!(
+    let errors = errors(quote! {
         pub struct Queue {
             #[field(replace)]
             pub delay: i32,
         }
-    ));
+    });
     let [error] = errors.as_slice() else { panic!("{errors:?}") };
     assert!(error.starts_with("unknown fact; the facts are default, unset, range, "), "{error}");
     for fact in Facts::KNOWN {
@@ -115,12 +115,12 @@ fn refuses_facts_of_the_wrong_shape() {
     ];
     for (fact, message) in cases {
         assert_eq!(
-            errors(quote!(
+            errors(quote! {
                 pub struct Queue {
                     #[field(#fact)]
                     pub delay: i32,
                 }
-            )),
+            }),
             [message],
             "{fact}"
         );
@@ -143,30 +143,30 @@ fn reports_the_errors_of_all_fields_at_once() {
 #[test]
 fn refuses_items_that_are_no_specs() {
     assert_eq!(
-        errors(quote!(
+        errors(quote! {
             pub struct Queue(i32);
-        )),
+        }),
         ["a spec has named fields"]
     );
     assert_eq!(
-        errors(quote!(
+        errors(quote! {
             pub struct Queue<T> {
                 pub value: T,
             }
-        )),
+        }),
         ["a spec has no type parameters"]
     );
     assert_eq!(
-        errors(quote!(
+        errors(quote! {
             fn queue() {}
-        )),
+        }),
         ["`#[spec]` is for structs with named fields, and for enums"]
     );
     let arguments = expand::spec(
         quote!(queue),
-        quote!(
+        quote! {
             pub struct Queue {}
-        ),
+        },
     )
     .expect_err("the expansion fails");
     assert!(arguments.to_string().starts_with("`#[spec]` takes no arguments"));
@@ -237,11 +237,11 @@ fn after_create_takes_the_default_or_the_expression() {
     assert_has(&expansion, quote!(crate::core::spec::Field { after_create: true, ..crate::core::spec::Field::new("plain", "/plain") }));
     assert_has(
         &with_field(quote!(pub delay: u32)),
-        quote!(
+        quote! {
             fn after_create(&self) -> Self {
                 ::std::clone::Clone::clone(self)
             }
-        ),
+        },
     );
 }
 
@@ -289,12 +289,12 @@ fn the_key_is_the_renamed_one() {
     assert_has(&expansion, quote!(crate::core::spec::Field::new("a/b~c", "/a~1b~0c")));
     assert_has(&expansion, quote!(delay: crate::core::spec::differs(pointers, "/a~1b~0c")));
     assert_has(&expansion, quote!(#[serde(rename = "a/b~c")] #[serde(default = "Queue::default_delay")] pub delay: u32));
-    let two = quote!(
+    let two = quote! {
         pub struct Queue {
             #[serde(rename(serialize = "a", deserialize = "b"))]
             pub delay: u32,
         }
-    );
+    };
     assert_eq!(errors(two), ["a field of a spec has one name, for reading and writing"]);
 }
 
@@ -303,32 +303,32 @@ fn flattened_fields_are_left_out() {
     let expansion = with_field(quote!(#[serde(flatten)] pub rest: Rest));
     assert_has(
         &expansion,
-        quote!(
+        quote! {
             pub struct Queue {
                 #[serde(flatten)]
-                pub rest: Rest,
+                pub rest: Rest
             }
-        ),
+        },
     );
     assert_has(
         &expansion,
-        quote!(
+        quote! {
             pub struct QueueChanges {}
-        ),
+        },
     );
     assert_has(
         &expansion,
-        quote!(
+        quote! {
             const FIELDS: &'static [crate::core::spec::Field] = &[];
-        ),
+        },
     );
-    let stated = quote!(
+    let stated = quote! {
         pub struct Queue {
             #[serde(flatten)]
             #[field(replaces)]
             pub rest: Rest,
         }
-    );
+    };
     assert_eq!(errors(stated), ["a flattened or skipped field has no key, and so no facts"]);
 }
 
@@ -421,20 +421,20 @@ fn enums_are_compared_and_in_snake_case() {
 #[test]
 fn enums_keep_their_own_names() {
     for serde in [quote!(rename_all = "lowercase"), quote!(untagged), quote!(tag = "type", rename_all = "kebab-case")] {
-        let expansion = expanded(quote!(
+        let expansion = expanded(quote! {
             #[serde(#serde)]
             pub enum Mode {
                 Active,
             }
-        ));
+        });
         assert_lacks(&expansion, "snake_case");
         assert_has(&expansion, quote!(#[serde(#serde)] pub enum Mode));
     }
-    let expansion = expanded(quote!(
+    let expansion = expanded(quote! {
         #[serde(deny_unknown_fields)]
         pub enum Mode {
             Active,
         }
-    ));
+    });
     assert_has(&expansion, quote!(#[serde(rename_all = "snake_case")] #[serde(deny_unknown_fields)] pub enum Mode));
 }
