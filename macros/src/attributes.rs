@@ -1,4 +1,4 @@
-//! The attributes that an item or a field brings along: what it derives, and how serde names it.
+//! The attributes already on an item or a field: derives and serde's.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ fn named<'a>(attributes: &'a [Attribute], name: &'static str) -> impl Iterator<I
     attributes.iter().filter(move |attribute| attribute.path().is_ident(name))
 }
 
-/// `#[derive(…)]` with those of the traits that the attributes do not derive already.
+/// `#[derive(…)]` with the traits that the attributes do not derive yet.
 pub fn derive(attributes: &[Attribute], traits: &[&str]) -> Result<TokenStream> {
     let mut derived = BTreeSet::new();
     for attribute in named(attributes, "derive") {
@@ -25,7 +25,7 @@ pub fn derive(attributes: &[Attribute], traits: &[&str]) -> Result<TokenStream> 
     Ok(quote!(#[derive(#(#missing),*)]))
 }
 
-/// Takes `Default` off the derives and answers whether it was there.
+/// Removes `Default` from the derives and returns whether it was there.
 pub fn take_default(attributes: &mut [Attribute]) -> Result<bool> {
     let mut found = false;
     for attribute in attributes.iter_mut().filter(|attribute| attribute.path().is_ident("derive")) {
@@ -38,7 +38,7 @@ pub fn take_default(attributes: &mut [Attribute]) -> Result<bool> {
     Ok(found)
 }
 
-/// What the serde attributes say.
+/// The items of the serde attributes.
 pub fn serde(attributes: &[Attribute]) -> Result<Vec<Meta>> {
     let mut all = Vec::new();
     for attribute in named(attributes, "serde") {
@@ -47,7 +47,7 @@ pub fn serde(attributes: &[Attribute]) -> Result<Vec<Meta>> {
     Ok(all)
 }
 
-/// Whether one of these is said.
+/// Whether one of these items is among them.
 pub fn says(serde: &[Meta], names: &[&str]) -> bool {
     serde.iter().any(|meta| names.iter().any(|name| meta.path().is_ident(name)))
 }

@@ -1,4 +1,4 @@
-//! What `#[spec]` makes of an item.
+//! The expansion of `#[spec]`.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -13,15 +13,15 @@ use crate::{
     shape::{Bounds, Parent, Value},
 };
 
-/// What every spec derives.
+/// Traits derived for every spec.
 const TRAITS: &[&str] = &["Clone", "Debug", "::serde::Serialize", "::serde::Deserialize", "::schemars::JsonSchema"];
-/// What enums derive besides: they are compared, and stand in sets.
+/// Traits derived for enums as well: specs compare them and keep them in sets.
 const COMPARISONS: &[&str] = &["PartialEq", "Eq", "PartialOrd", "Ord"];
 
 /// Expands the attribute.
 pub fn spec(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !arguments.is_empty() {
-        return Err(Error::new_spanned(arguments, "`#[spec]` takes no arguments; facts stand at the fields, in `#[field(…)]`"));
+        return Err(Error::new_spanned(arguments, "`#[spec]` takes no arguments; state facts at the fields, in `#[field(…)]`"));
     }
     match syn::parse2(item)? {
         Item::Struct(item) => structure(item),
@@ -131,7 +131,7 @@ struct SpecField {
 }
 
 impl SpecField {
-    /// Takes the facts off a field and adds what serde and schemars shall know. `None` for a field without a key of its own.
+    /// Removes the facts from a field and adds the attributes for serde and schemars. `None` for a field without a key of its own.
     fn take(spec: &Ident, field: &mut syn::Field) -> Result<Option<SpecField>> {
         let facts = Facts::take(&mut field.attrs)?;
         let serde = serde(&field.attrs)?;
@@ -161,14 +161,14 @@ impl SpecField {
         format_ident!("default_{}", self.ident)
     }
 
-    /// The function that makes the default, where an expression is given.
+    /// The function that returns the default, if an expression is given.
     fn default_function(&self) -> Option<TokenStream> {
         let Some(Value::Given(value)) = &self.facts.default else { return None };
         let (name, ty, value) = (self.default_name(), &self.ty, converted(value, &self.ty));
         Some(quote!(fn #name() -> #ty { #value }))
     }
 
-    /// The value when the user leaves it out.
+    /// The value used when the user leaves the field out.
     fn default_value(&self) -> TokenStream {
         match &self.facts.default {
             Some(Value::Given(_)) => {
@@ -184,7 +184,7 @@ impl SpecField {
         quote!(#ident: #value)
     }
 
-    /// The statement that sets it to what AWS has after the create call.
+    /// The statement that sets it to its value after the create call.
     fn after_create(&self) -> Option<TokenStream> {
         let ident = &self.ident;
         let value = match self.facts.after_create.as_ref()? {
@@ -199,7 +199,7 @@ impl SpecField {
         format!("/{}", self.key.replace('~', "~0").replace('/', "~1"))
     }
 
-    /// What the schema says of it.
+    /// Its keywords in the JSON schema.
     fn extensions(&self) -> Vec<TokenStream> {
         let facts = &self.facts;
         let mut all = Vec::new();

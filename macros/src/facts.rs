@@ -4,7 +4,7 @@ use syn::{Attribute, LitStr, Meta, Result, Token, punctuated::Punctuated};
 
 use crate::shape::{Because, Bounds, Choices, Flag, Name, Parent, Read, Value};
 
-/// Declares [`Facts`] and what reads one of them by its name.
+/// Declares [`Facts`] and reads one of them by its name.
 macro_rules! facts {
     ($($(#[$doc:meta])* $fact:ident: $shape:ty,)*) => {
         /// The facts of one field.
@@ -26,12 +26,12 @@ macro_rules! facts {
 }
 
 facts! {
-    // What a user may write.
+    // The values a user may write.
 
     /// `default` or `default = 30`: the value when the user leaves the field out, `Default::default()` or the expression. Literals are converted:
     /// `"x"` fits a `String`, and any literal fits an `Option`. The schema shows the default.
     default: Option<Value>,
-    /// `unset = "the engine's port"`: what AWS or acme does when the user leaves the field out, for a field whose default is not a literal.
+    /// `unset = "the engine's port"`: the behaviour when the user leaves the field out, in words, for a field whose default is not a literal.
     /// Implies `default`.
     unset: Option<LitStr>,
     /// `range = 0..=43200`: the limits of a number, both inclusive.
@@ -54,7 +54,7 @@ facts! {
     /// `computed`: AWS sets it; the user can't.
     computed: Option<Flag>,
 
-    // How AWS creates and changes it.
+    // How AWS creates and changes the resource.
 
     /// `replaces`: a change needs a new resource.
     replaces: Option<Flag>,
@@ -63,13 +63,13 @@ facts! {
     after_create: Option<Value>,
     /// `initial_only`: used by the create call alone; a later change has no effect.
     initial_only: Option<Flag>,
-    /// `removed_later`: what leaves this field is removed in a step of its own, after its dependents changed.
+    /// `removed_later`: an entry that leaves this field is removed in a step of its own, after its dependents have changed.
     removed_later: Option<Flag>,
     /// `assigned_by_aws`: AWS fills the field in when it is unset. Rollback asks for the old value and accepts any other.
     assigned_by_aws: Option<Flag>,
     /// `one_way(Way::Up, "AWS never shrinks storage")`: AWS changes the field one way only, and why. `Way` needs no import.
     one_way: Option<Because>,
-    /// `impact = "restarts the instance"`: what a change in place disrupts.
+    /// `impact = "restarts the instance"`: the effect of a change in place on users.
     impact: Option<LitStr>,
     /// `risky(false, "anyone can delete it")`: a value that a plan points out, and why.
     risky: Option<Because>,

@@ -1,4 +1,4 @@
-//! `#[spec]` turns a struct into the spec of a resource type: facts about a field are stated at the field, once.
+//! `#[spec]` turns a struct into the spec of a resource type: each fact about a field is stated once, at the field.
 
 mod attributes;
 mod expand;

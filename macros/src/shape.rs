@@ -8,11 +8,11 @@ use syn::{
 trait Shape: Sized {
     /// How the fact called `name` is written.
     fn form(name: &str) -> String;
-    /// Its value; `None` when it is written otherwise.
+    /// Its value; `None` if it has another shape.
     fn of(meta: &Meta) -> Option<Self>;
 }
 
-/// What takes up a fact: once, or repeatedly.
+/// A place for a fact: `Option` takes it once, `Vec` repeatedly.
 pub trait Read {
     /// Reads one occurrence of the fact called `name`.
     fn read(&mut self, name: &str, meta: &Meta) -> Result<()>;
@@ -61,7 +61,7 @@ impl Shape for LitStr {
 
 /// A fact with a value or without.
 pub enum Value {
-    /// The value is `Default::default()`, or what another fact says.
+    /// No value: `Default::default()`, or the one of another fact.
     Standard,
     /// The value of an expression.
     Given(Expr),

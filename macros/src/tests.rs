@@ -1,4 +1,4 @@
-//! What the expansion says, as text. Whether it compiles and works is tested where the traits are: in `src/core/spec.rs` of acme.
+//! The tokens of the expansion, and its errors. The tests in `src/core/spec.rs` of acme compile and use it.
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -1,6 +1,6 @@
-//! Specs, and what `#[spec]` tells about their fields.
+//! Specs, and the facts that `#[spec]` states about their fields.
 //!
-//! The facts are explained in `macros/src/facts.rs`, for whoever writes a type. Here they are data, for the engine.
+//! `macros/src/facts.rs` explains the facts to authors of resource types. Here they are data for the engine.
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -9,14 +9,14 @@ use serde_json::Value;
 pub use super::Way;
 use super::{By, Ref};
 
-/// What a user writes for a resource, and the shape live state is read into. `#[spec]` implements it.
+/// The settings of a resource: users write them, and live state is read into the same shape. `#[spec]` implements it.
 pub trait Spec: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static {
     /// A struct with one `bool` per field: whether it differs.
     type Changes: Copy + Default + Send + Sync + 'static;
     /// The facts of every field, in the order of the struct.
     const FIELDS: &'static [Field];
 
-    /// The fields that these JSON pointers name, or into which they lead.
+    /// The fields at these JSON pointers, or above them.
     fn changes(pointers: &[String]) -> Self::Changes;
     /// JSON pointers to the fields that differ.
     fn pointers(changes: &Self::Changes) -> Vec<&'static str>;
@@ -24,7 +24,7 @@ pub trait Spec: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync 
     fn after_create(&self) -> Self;
 }
 
-/// Whether one of the pointers is `field`, or leads below it.
+/// Whether one of the pointers is `field`, or below it.
 pub fn differs(pointers: &[String], field: &str) -> bool {
     pointers.iter().any(|pointer| pointer.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
@@ -68,11 +68,11 @@ pub struct Field {
     pub important: bool,
     /// Used by the create call alone.
     pub initial_only: bool,
-    /// What leaves it is removed in a step of its own.
+    /// An entry that leaves it is removed in a step of its own.
     pub removed_later: bool,
     /// AWS sets it; the user can't.
     pub computed: bool,
-    /// What a change in place disrupts.
+    /// The effect of a change in place on users.
     pub impact: Option<&'static str>,
     /// AWS changes it one way only.
     pub one_way: Option<OneWay>,
@@ -177,10 +177,10 @@ mod tests {
         /// Its name.
         #[field(name(max = 63, lowercase, prefix = "m-"), unique = "name", replaces)]
         name: Option<String>,
-        /// The network it stands in.
+        /// The network it runs in.
         #[field(replaces, parent, unique = "address")]
         vpc: Option<Ref<Vpc>>,
-        /// The network it is seen from.
+        /// The network it is visible from.
         #[field(default, parent = Vpc, identity)]
         seen_from: String,
         /// Its addresses.
@@ -199,7 +199,7 @@ mod tests {
         /// Kind of disk.
         #[field(default = "gp3", one_of = ["gp3", "io2"], after_create)]
         disk_type: String,
-        /// What it is for.
+        /// Purpose.
         #[field(default, length = 0..=256, pattern = "[a-z ]*", after_create = format!("made as {}", self.disk_type))]
         description: String,
         /// How it runs.
@@ -244,7 +244,7 @@ mod tests {
         /// Until it is stopped.
         #[default]
         OnDemand,
-        /// Until AWS needs the place.
+        /// Until AWS needs the capacity.
         Spot,
     }
 
