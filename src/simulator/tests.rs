@@ -478,7 +478,7 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
 
 #[tokio::test]
 #[ignore = "prints figures"]
-async fn figures() {
+async fn exhaustive_figures() {
     for subnets in [1_000, 2_000, 10_000, 20_000] {
         let cloud = cloud();
         let begun = std::time::Instant::now();

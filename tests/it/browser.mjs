@@ -1,14 +1,15 @@
-// Opens a page in headless Chromium, uses it as people do, and prints what was seen: node browser.mjs PAGE SCREENSHOT
+// Opens a page in headless Chromium or Chrome, uses it as people do, and prints what was seen: node browser.mjs BROWSER PAGE SCREENSHOT
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
-// The packages lie in a folder of their own, not beside this file.
+// puppeteer-core is installed in the working folder, not beside this file.
 const require = createRequire(`${process.cwd()}/`);
-const load = async name => (await import(pathToFileURL(require.resolve(name)))).default;
-const [chromium, puppeteer] = [await load('@sparticuz/chromium'), await load('puppeteer-core')];
-const [page, screenshot] = process.argv.slice(2);
+const { default: puppeteer } = await import(pathToFileURL(require.resolve('puppeteer-core')));
+const [executablePath, page, screenshot] = process.argv.slice(2);
 
-const browser = await puppeteer.launch({ args: chromium.args, executablePath: await chromium.executablePath(), headless: 'shell' });
+// The sandbox needs privileges that containers lack; the page is our own.
+const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-dev-shm-usage'];
+const browser = await puppeteer.launch({ executablePath, args, headless: true, timeout: 120_000, protocolTimeout: 120_000 });
 const seen = { errors: [], requests: [] };
 try {
   const tab = await browser.newPage();

@@ -2,7 +2,7 @@
 //! afterwards is what was there before, or what was asked for, and nothing else. Through the binary, over sockets, against ministack;
 //! looked at by boto3.
 //!
-//! `ACME_BINARY=target/release/acme cargo test --test it -- --ignored exhaust --nocapture` does so at every write of the reference
+//! `ACME_BINARY=target/release/acme cargo test --test it exhaust::exhaustive -- --ignored --nocapture` does so at every write of the reference
 //! stack's first apply and of five edits, and again with every third call throttled, which takes a while; `EXHAUST=<names with commas>`
 //! picks scenarios, `EXHAUST_AT=<number>` one write. The ordinary run does it at some writes of a small stack.
 
@@ -352,23 +352,27 @@ fn a_small_stack_survives_trouble_at_some_writes() {
     all_of(&small(folder.path()), &[], (2, None), 6);
 }
 
-#[test]
-#[ignore = "takes minutes"]
-fn exhaust_the_small_stack() {
-    let folder = tempfile::tempdir().expect("a folder");
-    all_of(&small(folder.path()), &[], (4, None), 1);
-}
+mod exhaustive {
+    use super::{all_of, small, the_reference_stack};
 
-#[test]
-#[ignore = "takes many minutes"]
-fn exhaust_the_reference_stack() {
-    the_reference_stack((4, None));
-}
+    #[test]
+    #[ignore = "takes minutes"]
+    fn the_small_stack_survives_trouble_at_every_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        all_of(&small(folder.path()), &[], (4, None), 1);
+    }
 
-#[test]
-#[ignore = "takes an hour"]
-fn exhaust_the_reference_stack_throttled() {
-    the_reference_stack((4, Some(3)));
+    #[test]
+    #[ignore = "takes many minutes"]
+    fn the_reference_stack_survives_trouble_at_every_write() {
+        the_reference_stack((4, None));
+    }
+
+    #[test]
+    #[ignore = "takes an hour"]
+    fn the_throttled_reference_stack_survives_trouble_at_every_write() {
+        the_reference_stack((4, Some(3)));
+    }
 }
 
 fn the_reference_stack(workers: (usize, Option<usize>)) {

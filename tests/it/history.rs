@@ -293,6 +293,7 @@ fn the_commit_of_the_definition_is_told() {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         let who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
         let output = command.arg("-C").arg(shop.folder.path()).args(who).args(arguments).output().expect("git runs");
         assert!(output.status.success(), "{output:?}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()

@@ -23,11 +23,13 @@ const EXCEPT: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+#[ignore = "full run"]
 fn every_type_is_adopted_on_moto() {
     all(ResourceType::Moto, adopted);
 }
 
 #[test]
+#[ignore = "full run"]
 fn every_type_is_adopted_on_ministack() {
     all(ResourceType::Ministack, adopted);
 }

@@ -3,7 +3,6 @@
 
 mod acme;
 mod backend;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod browser;
 mod connection;
 mod docs;

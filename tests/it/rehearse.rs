@@ -218,10 +218,16 @@ fn a_plan_that_does_not_go_through_is_told() {
     insta::assert_snapshot!(format!("$? = {}\n{}", done.code, done.screen()));
 }
 
+mod exhaustive {
+    #[test]
+    #[ignore = "takes minutes"]
+    fn every_call_of_the_reference_stack() {
+        super::every_call_of_the_reference_stack();
+    }
+}
+
 /// Every call of the reference stack, from nothing and for edits of every sort, in every way: takes minutes.
-/// `cargo test --test it -- --ignored --nocapture every_call_of_the_reference_stack` prints the counts.
-#[test]
-#[ignore = "takes minutes"]
+/// `cargo test --test it rehearse::exhaustive -- --ignored --nocapture` prints the counts.
 fn every_call_of_the_reference_stack() {
     let folder = tempfile::tempdir().unwrap();
     let (acme, throttled) = (local(folder.path()).with(&["--jobs", "6"]), local(folder.path()).with(&["--jobs", "24"]));

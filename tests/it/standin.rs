@@ -308,7 +308,7 @@ pub fn target() -> PathBuf {
 /// Runs what installs.
 pub fn run(command: &mut Command) {
     let done = command.output();
-    let help = "these tests need Python 3.10 or newer with the venv module, PyPI, and npm where there is Node.js";
+    let help = "these tests need Python 3.10 or newer with the venv module, PyPI, and for the browser test npm";
     match done {
         Ok(done) if done.status.success() => {}
         Ok(done) => {

@@ -112,11 +112,13 @@ struct Drift {
 }
 
 #[test]
+#[ignore = "full run"]
 fn every_type_lives_on_moto() {
     all(ResourceType::Moto, live);
 }
 
 #[test]
+#[ignore = "full run"]
 fn every_type_lives_on_ministack() {
     all(ResourceType::Ministack, live);
 }

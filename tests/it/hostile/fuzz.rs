@@ -1,6 +1,6 @@
 //! Garbage, and real files that were damaged, in everything that is read. Nothing panics, nothing hangs, nothing takes the memory.
 //!
-//! `cargo test --test it hostile::fuzz -- --ignored` tries a million cases of each; `ACME_CASES` sets another number.
+//! `cargo test --test it fuzz::exhaustive -- --ignored` tries a million cases of each; `ACME_CASES` sets another number.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -301,30 +301,38 @@ fn damaged_plans_are_refused_or_read() {
 fn damaged_objects_are_refused_or_read() {
     damaged_objects(cases(500));
 }
-#[test]
-#[ignore = "hours; see the top of the file"]
-fn a_million_times_nonsense() {
-    nonsense(cases(MILLION));
-}
-#[test]
-#[ignore = "hours; see the top of the file"]
-fn a_million_damaged_definitions() {
-    damaged_definitions(cases(MILLION));
-}
-#[test]
-#[ignore = "hours; see the top of the file"]
-fn a_million_damaged_journals() {
-    damaged_journals(cases(MILLION));
-}
-#[test]
-#[ignore = "hours; see the top of the file"]
-fn a_million_damaged_plans() {
-    damaged_plans(cases(MILLION));
-}
-#[test]
-#[ignore = "hours; see the top of the file"]
-fn a_million_damaged_objects() {
-    damaged_objects(cases(MILLION));
+mod exhaustive {
+    use super::{MILLION, cases};
+
+    #[test]
+    #[ignore = "takes hours"]
+    fn nonsense_is_refused() {
+        super::nonsense(cases(MILLION));
+    }
+
+    #[test]
+    #[ignore = "takes hours"]
+    fn damaged_definitions_are_refused_or_read() {
+        super::damaged_definitions(cases(MILLION));
+    }
+
+    #[test]
+    #[ignore = "takes hours"]
+    fn damaged_journals_tell_nothing_that_was_not_written() {
+        super::damaged_journals(cases(MILLION));
+    }
+
+    #[test]
+    #[ignore = "takes hours"]
+    fn damaged_plans_are_refused_or_read() {
+        super::damaged_plans(cases(MILLION));
+    }
+
+    #[test]
+    #[ignore = "takes hours"]
+    fn damaged_objects_are_refused_or_read() {
+        super::damaged_objects(cases(MILLION));
+    }
 }
 
 /// What explodes when it is read carelessly is refused, with a place or a remedy.

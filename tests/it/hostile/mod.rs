@@ -148,8 +148,12 @@ fn copy(from: &Path, to: &Path) {
 
 /// Sends a signal by its name.
 fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().expect("kill runs");
-    assert!(sent.success(), "SIG{name} could not be sent");
+    assert!(kill(child.id(), name), "SIG{name} could not be sent");
+}
+
+/// By the shell's own `kill`: not every machine has a program of that name.
+fn kill(process: u32, signal: &str) -> bool {
+    Command::new("sh").args(["-c", &format!("kill -{signal} {process}")]).status().expect("sh runs").success()
 }
 
 /// What it said and how it ended. What does not end is a failure of its own, not one of whoever runs the tests.
@@ -160,7 +164,7 @@ fn finished(child: Child) -> Done {
     if let Ok(output) = end.recv_timeout(Duration::from_secs(240)) {
         return Done::of(output.expect("it ends"));
     }
-    let killed = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+    let killed = kill(id, "KILL");
     let said = end.recv().expect("the thread sends once").map(Done::of).map(|done| done.screen());
-    panic!("it did not end in four minutes (killed: {killed:?}): {said:?}")
+    panic!("it did not end in four minutes (killed: {killed}): {said:?}")
 }

@@ -92,11 +92,12 @@ fn two_runs_take_turns_however_they_end() {
     rounds(10);
 }
 
-/// `cargo test --test it hostile::two -- --ignored`
-#[test]
-#[ignore = "minutes"]
-fn two_runs_take_turns_a_hundred_times() {
-    rounds(100);
+mod exhaustive {
+    #[test]
+    #[ignore = "takes minutes"]
+    fn two_runs_take_turns_a_hundred_times() {
+        super::rounds(100);
+    }
 }
 
 /// A holder that stands still for longer than its lease lasts finds that another has taken over, and makes no further call.
