@@ -71,7 +71,8 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 pub fn print(plan: &Plan, output: Output, show: Show) -> Result<()> {
     match output {
         Output::Json => report::data(&format!("{}\n", serde_json::to_string_pretty(&report::json::plan(plan))?)),
-        _ => report::data(&report::plan::render(plan, show)),
+        // A reader that closed the pipe has seen enough.
+        _ => report::plan::write(&mut report::Stdout::default(), plan, show).unwrap_or_default(),
     }
     Ok(())
 }
