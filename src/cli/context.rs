@@ -14,7 +14,7 @@ use crate::{
         cloud::Cloud,
         discover::{Hints, World, discover},
         history::History,
-        plan::{Action, Goal, Obstacle, Plan, label, plan},
+        plan::{Action, Goal, Obstacle, Plan, label, labelled_by, plan},
         run::{self, Memory, Unfinished},
         saved::Saved,
     },
@@ -201,7 +201,10 @@ impl Context {
     /// Plans towards a goal, and says who made each difference where that is remembered.
     pub async fn plan_after(&self, goal: Goal, memory: &Memory) -> Result<Plan> {
         let mut plan = self.plan(goal).await?;
-        if let Some(recorded) = memory.recorded(self.session.cloud.region(), &self.account) {
+        let addresses = labelled_by(&plan);
+        if !addresses.is_empty()
+            && let Some(recorded) = memory.recorded(self.session.cloud.region(), &self.account, |address| addresses.contains(address))
+        {
             label(&mut plan, &recorded);
         }
         Ok(plan)
