@@ -1,6 +1,10 @@
 //! The contract without its type: plain data and function pointers, so that the engine is compiled once.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use schemars::{Schema, schema_for};
@@ -124,6 +128,13 @@ impl Kind {
     /// and what does not carry its marks from the first moment is found by its name.
     pub fn gets_another_name(&self) -> bool {
         self.naming.is_some() && self.taggable && self.tags_on_create && self.data == Data::None
+    }
+
+    /// JSON schema of the spec. Generating one costs as much as planning a resource, so each is kept.
+    pub fn spec_schema(&self) -> Arc<Value> {
+        static SCHEMAS: Mutex<BTreeMap<&str, Arc<Value>>> = Mutex::new(BTreeMap::new());
+        let mut schemas = SCHEMAS.lock().unwrap_or_else(PoisonError::into_inner);
+        schemas.entry(self.name).or_insert_with(|| Arc::new((self.schema)().to_value())).clone()
     }
 
     /// Erases the type `R`.

@@ -157,9 +157,8 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
     let mut parents = BTreeSet::new();
     if let Some(parent) = kind.parent {
         parents.extend(world.live.get(parent).into_iter().flatten().map(|live| live.id.clone()));
-        for declared in of_kind() {
-            parents.extend(literal_parent(&declared.spec, parent, kind));
-        }
+        let field = parent_field(kind, parent);
+        parents.extend(of_kind().filter_map(|declared| literal_parent(&declared.spec, parent, field.as_deref())));
     }
     Scope {
         stack: stack.name.clone(),
@@ -186,12 +185,17 @@ fn names(settings: Option<&Value>) -> BTreeSet<String> {
     settings.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
+/// The field of a type that refers to its parent, if there is one.
+fn parent_field(kind: &Kind, parent: &str) -> Option<String> {
+    let schema = kind.spec_schema();
+    let reference = format!("\"x-acme-ref\":\"{parent}\"");
+    let mut properties = schema.get("properties")?.as_object()?.iter();
+    properties.find(|(_, schema)| schema.to_string().contains(&reference)).map(|(field, _)| field.clone())
+}
+
 /// A parent outside the stack, which the definition names by its literal id (`zone: {id: Z123}`) or by its ARN in a plain text.
-fn literal_parent(spec: &Value, parent: &str, kind: &Kind) -> Option<String> {
-    let schema = (kind.schema)();
-    let properties = schema.as_value().get("properties")?.as_object()?;
-    let refers = |schema: &Value| schema.to_string().contains(&format!("\"x-acme-ref\":\"{parent}\""));
-    if let Some((field, _)) = properties.iter().find(|(_, schema)| refers(schema)) {
+fn literal_parent(spec: &Value, parent: &str, field: Option<&str>) -> Option<String> {
+    if let Some(field) = field {
         let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
         return expression::references(id).is_empty().then(|| id.to_owned());
     }

@@ -45,7 +45,7 @@ const DEEPEST: usize = 12;
 
 impl Shape {
     pub fn of(kind: &Kind) -> Shape {
-        let spec = Value::from((kind.schema)());
+        let spec = kind.spec_schema();
         let mut places = Vec::new();
         find(&spec, &spec, &mut Vec::new(), 0, &mut places);
         Shape { places, outputs: Value::from((kind.outputs_schema)()) }

@@ -100,7 +100,7 @@ impl Blockers {
 
 /// Whether one refers to the other, as its type can: an id that is a name may be another type's too.
 fn uses(user: &Live, used: &Live) -> bool {
-    let may = |kind: &Kind| (kind.schema)().as_value().to_string().contains(&format!("\"x-acme-ref\":\"{}\"", used.kind));
+    let may = |kind: &Kind| kind.spec_schema().to_string().contains(&format!("\"x-acme-ref\":\"{}\"", used.kind));
     refers(user, used) && types::kind(&user.kind).is_some_and(may)
 }
 
