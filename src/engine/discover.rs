@@ -220,6 +220,7 @@ pub fn scope(stack: &Stack, kind: &Kind, world: &World) -> Scope {
         sent: BTreeMap::new(),
         fresh: false,
         adopt: None,
+        ids: None,
     }
 }
 
