@@ -1,16 +1,20 @@
 //! The `acme` binary.
 
-use std::process::ExitCode;
-
 use clap::Parser;
 
-fn main() -> ExitCode {
+fn main() {
     let cli = acme::cli::Cli::parse();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(acme::cli::run(cli)),
+    let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(acme::cli::run(cli));
+            // Whatever still runs in the background is cut off by the exit; shutting the runtime down would wait for it.
+            std::mem::forget(runtime);
+            code
+        }
         Err(error) => {
             acme::report::talk(&format!("error: can't start: {error}"));
-            ExitCode::FAILURE
+            acme::cli::FAILED
         }
-    }
+    };
+    std::process::exit(code.into());
 }

@@ -17,17 +17,54 @@ const EC2_IDS: &[(&str, &str)] = &[
     ("vpce-", "vpc-endpoint-id"),
 ];
 
+/// Most values that EC2 takes for one filter (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html>).
+const EC2_VALUES: usize = 200;
+
 impl Scope {
-    /// EC2's filters for the stack's marks, or for the one that is looked for.
+    /// EC2's filters for the stack's marks, or for those that are looked or waited for.
     pub fn ec2_filters(&self) -> Vec<Filter> {
-        let filter = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
-        let by_id = self.adopt.as_ref().and_then(|id| Some((EC2_IDS.iter().find(|(start, _)| id.starts_with(start))?.1, id)));
-        match by_id {
-            Some((name, id)) => vec![filter(name, id)],
+        let filter = |name: &str| Filter::builder().name(name);
+        let ids: Vec<&String> = match (&self.adopt, &self.ids) {
+            (Some(id), _) => vec![id],
+            (None, ids) => ids.iter().flatten().collect(),
+        };
+        match filter_name(&ids) {
+            Some(name) => vec![filter(name).set_values(Some(ids.into_iter().cloned().collect())).build()],
             None => [(STACK, &self.stack), (ENVIRONMENT, &self.environment)]
                 .into_iter()
-                .map(|(key, value)| filter(&format!("tag:{key}"), value))
+                .map(|(key, value)| filter(&format!("tag:{key}")).values(value).build())
                 .collect(),
         }
+    }
+}
+
+/// The filter that takes these ids; `None` where there is none, or none for so many.
+fn filter_name(ids: &[&String]) -> Option<&'static str> {
+    let name = |id: &String| EC2_IDS.iter().find(|(start, _)| id.starts_with(start)).map(|(_, name)| *name);
+    let first = name(ids.first()?)?;
+    (ids.len() <= EC2_VALUES && ids.iter().all(|id| name(id) == Some(first))).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ec2_is_asked_by_id_where_it_can_be() {
+        let filters = |ids: Option<Vec<String>>| {
+            let scope = Scope { stack: "shop".into(), ids: ids.map(|ids| ids.into_iter().collect()), ..Scope::default() };
+            scope
+                .ec2_filters()
+                .into_iter()
+                .map(|filter| (filter.name().unwrap_or_default().to_owned(), filter.values().len()))
+                .collect::<Vec<_>>()
+        };
+        let by_tag = vec![("tag:acme:stack".to_owned(), 1), ("tag:acme:environment".to_owned(), 1)];
+        let subnets = |count: usize| (0..count).map(|number| format!("subnet-{number}")).collect::<Vec<_>>();
+        assert_eq!(filters(None), by_tag);
+        assert_eq!(filters(Some(subnets(3))), [("subnet-id".to_owned(), 3)]);
+        assert_eq!(filters(Some(subnets(201))), by_tag);
+        assert_eq!(filters(Some(vec!["subnet-1".into(), "vpce-1".into()])), by_tag);
+        assert_eq!(filters(Some(vec!["users".into()])), by_tag);
     }
 }

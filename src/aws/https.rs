@@ -1,14 +1,22 @@
 //! The HTTP client, by the variables that the AWS CLI knows: through the proxy of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, and
 //! trusting the authorities of `AWS_CA_BUNDLE` besides the system's.
 
-use std::env;
+use std::{
+    env,
+    sync::{Arc, OnceLock},
+};
 
 use aws_smithy_http_client::{
     Builder, Connector,
     proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+    orchestrator::HttpRequest,
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -16,16 +24,64 @@ use rustls::{
 
 use crate::core::{Error, Result, Sort};
 
-/// Makes it. Nothing is connected yet.
+/// Creates the client without connecting. `tls` says whether the endpoint needs TLS: certificates are read now then, and otherwise by the
+/// first request that needs them (credentials may come from an `https` address whatever the endpoint is).
 ///
 /// # Errors
 /// `CaBundle` when the file of `AWS_CA_BUNDLE` can't be read or holds no certificates.
-pub(super) fn client() -> Result<SharedHttpClient> {
-    let bundle = env::var("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty());
-    let trusted = match bundle {
-        Some(path) => TrustStore::default().with_pem_certificate(authorities(&path)?),
-        None => TrustStore::default(),
-    };
+pub(super) fn client(tls: bool) -> Result<SharedHttpClient> {
+    let clients = Clients { plain: trusting(TrustStore::empty())?, secure: OnceLock::new() };
+    if tls || has_tls_proxy() {
+        clients.secure()?;
+    }
+    Ok(SharedHttpClient::new(ByScheme(Arc::new(clients))))
+}
+
+/// A client for `http` requests, and one for all others. Reading the system's certificates takes a sixth of a small plan's time.
+#[derive(Debug)]
+struct Clients {
+    plain: SharedHttpClient,
+    secure: OnceLock<Result<SharedHttpClient>>,
+}
+
+impl Clients {
+    fn secure(&self) -> Result<&SharedHttpClient> {
+        self.secure.get_or_init(|| trusting(trusted()?)).as_ref().map_err(Clone::clone)
+    }
+
+    fn of(&self, uri: &str) -> Result<&SharedHttpClient> {
+        if uri.starts_with("http:") && !has_tls_proxy() { Ok(&self.plain) } else { self.secure() }
+    }
+}
+
+/// Chooses the client by the scheme of each request.
+#[derive(Debug)]
+struct ByScheme(Arc<Clients>);
+
+impl HttpClient for ByScheme {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let (settings, components) = (settings.clone(), components.clone());
+        SharedHttpConnector::new(SchemeConnector { clients: self.0.clone(), settings, components })
+    }
+}
+
+#[derive(Debug)]
+struct SchemeConnector {
+    clients: Arc<Clients>,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl HttpConnector for SchemeConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match self.clients.of(request.uri()) {
+            Ok(client) => client.http_connector(&self.settings, &self.components).call(request),
+            Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        }
+    }
+}
+
+fn trusting(trusted: TrustStore) -> Result<SharedHttpClient> {
     let trusting = TlsContext::builder().with_trust_store(trusted).build().map_err(|error| bad_bundle(&error))?;
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
@@ -33,6 +89,20 @@ pub(super) fn client() -> Result<SharedHttpClient> {
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trusting.clone()).build()
     }))
+}
+
+/// The system's authorities and those of `AWS_CA_BUNDLE`.
+fn trusted() -> Result<TrustStore> {
+    match env::var("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty()) {
+        Some(path) => Ok(TrustStore::default().with_pem_certificate(authorities(&path)?)),
+        None => Ok(TrustStore::default()),
+    }
+}
+
+/// Whether the environment names a proxy that is itself reached over TLS.
+fn has_tls_proxy() -> bool {
+    let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    names.iter().any(|name| env::var(name).is_ok_and(|url| url.starts_with("https:")))
 }
 
 /// The file's text. The client takes it unseen and would break off at what is no certificate, so it is looked at first.

@@ -104,7 +104,8 @@ impl Aws {
         let endpoint = settings.endpoint_url.or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()).filter(|url| !url.is_empty());
         let calls = Calls::new(endpoint.is_none());
         let lag = if endpoint.is_none() { SEEN_BY } else { SEEN_BY_STAND_IN };
-        let https = settings.http_client.map_or_else(https::client, Ok)?;
+        let tls = endpoint.as_ref().is_none_or(|url| url.starts_with("https:"));
+        let https = settings.http_client.map_or_else(|| https::client(tls), Ok)?;
         let https = calls.through(https);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https.clone())
@@ -134,7 +135,6 @@ impl Aws {
                 )
             };
         }
-        let tls = endpoint.as_ref().is_none_or(|url| url.starts_with("https:"));
         let route53: aws_sdk_route53::Client = client!(aws_sdk_route53);
         Ok(Aws {
             acm: client!(aws_sdk_acm),

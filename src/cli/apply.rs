@@ -123,6 +123,8 @@ async fn held(
             let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
             outputs::conclude(&outputs::values(&context.session.stack, &live), global)?;
         }
+        // The process is about to end: freeing a large plan piece by piece would take a tenth of its time.
+        std::mem::forget((context, memory, plan));
         return Ok(DONE);
     }
     if !plan.is_empty() && !arguments.yes && !agreed(goal, &context)? {
@@ -143,6 +145,7 @@ async fn held(
     if ended.outcome == Outcome::Done && goal == Goal::Apply {
         outputs::conclude(&outputs::values(stack, &ended.forward.live), global)?;
     }
+    std::mem::forget((context, memory, plan, ended));
     Ok(code)
 }
 

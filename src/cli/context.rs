@@ -12,15 +12,18 @@ use crate::{
     engine::{
         backend::{Backend, Choice, Consent, Place, choose},
         cloud::Cloud,
-        discover::{Hints, World, discover},
+        discover::{Hints, World, discover, discover_indexed, index},
         history::History,
-        plan::{Action, Goal, Obstacle, Plan, label, plan},
+        plan::{Action, Goal, Obstacle, Plan, label, labelled_by, plan},
         run::{self, Memory, Unfinished},
         saved::Saved,
     },
     report,
     simulator::{Behaviour, Local},
 };
+
+/// What failed when there are no valid credentials.
+const UNKNOWN_CALLER: &str = "AWS does not know who calls";
 
 /// A definition that was refused: its problems have been shown.
 #[derive(Debug, thiserror::Error)]
@@ -96,11 +99,24 @@ impl Session {
 
     /// The account the credentials belong to, which must be the pinned one.
     pub async fn account(&self) -> Result<String> {
-        let account = self.cloud.account().await.context("AWS does not know who calls")?;
-        if let Some(pinned) = self.stack.account.as_ref().filter(|pinned| **pinned != account) {
+        let account = self.cloud.account().await.context(UNKNOWN_CALLER)?;
+        self.check_account(&account)?;
+        Ok(account)
+    }
+
+    /// The same for what changes nothing: the ARNs of what the stack has name the account, which saves a call.
+    async fn account_or_ask(&self, named: Option<String>) -> Result<String> {
+        let Some(account) = named else { return self.account().await };
+        self.check_account(&account)?;
+        Ok(account)
+    }
+
+    /// Refuses another account than the pinned one.
+    fn check_account(&self, account: &str) -> Result<()> {
+        if let Some(pinned) = self.stack.account.as_ref().filter(|pinned| *pinned != account) {
             refuse!("pinned-account", "the definition is pinned to account {pinned}, but these credentials belong to {account}");
         }
-        Ok(account)
+        Ok(())
     }
 
     /// Where the runs of this stack are remembered, and what people should know about that.
@@ -170,8 +186,11 @@ impl Context {
     /// Loads, connects, and reads everything the stack owns.
     pub async fn open(target: &Target, global: &Global) -> Result<Context> {
         let session = Session::open(target, global).await?;
+        let indexed = index(&session.cloud, &session.stack).await.context(UNKNOWN_CALLER)?;
         // Who we are and what is there are asked at once: a plan's time is what users feel.
-        let (account, world) = tokio::join!(session.account(), discover(&session.cloud, &session.stack, Hints::default()));
+        let account = session.account_or_ask(indexed.account().map(str::to_owned));
+        let world = discover_indexed(&session.cloud, &session.stack, Hints::default(), indexed);
+        let (account, world) = tokio::join!(account, world);
         let (account, world) = (account?, world.context("can't read what is there")?);
         Ok(Context { session, account, world })
     }
@@ -179,12 +198,15 @@ impl Context {
     /// The same, knowing what earlier runs did where that takes no call nobody asked for.
     pub async fn remembering(target: &Target, global: &Global) -> Result<(Context, Memory)> {
         let session = Session::open(target, global).await?;
+        let indexed = index(&session.cloud, &session.stack).await.context(UNKNOWN_CALLER)?;
+        let named = indexed.account().map(str::to_owned);
         let known = async {
-            let account = session.account().await?;
+            let account = session.account_or_ask(named).await?;
             let memory = session.memory(global, &account).await;
             Ok::<_, anyhow::Error>((account, memory))
         };
-        let (known, world) = tokio::join!(known, discover(&session.cloud, &session.stack, Hints::default()));
+        let world = discover_indexed(&session.cloud, &session.stack, Hints::default(), indexed);
+        let (known, world) = tokio::join!(known, world);
         let ((account, memory), world) = (known?, world.context("can't read what is there")?);
         let world = World { hints: memory.unfinished.hints(), ..world };
         let world = settled(&session, world, &memory.unfinished).await?;
@@ -201,7 +223,10 @@ impl Context {
     /// Plans towards a goal, and says who made each difference where that is remembered.
     pub async fn plan_after(&self, goal: Goal, memory: &Memory) -> Result<Plan> {
         let mut plan = self.plan(goal).await?;
-        if let Some(recorded) = memory.recorded(self.session.cloud.region(), &self.account) {
+        let addresses = labelled_by(&plan);
+        if !addresses.is_empty()
+            && let Some(recorded) = memory.recorded(self.session.cloud.region(), &self.account, |address| addresses.contains(address))
+        {
             label(&mut plan, &recorded);
         }
         Ok(plan)

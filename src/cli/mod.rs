@@ -24,7 +24,7 @@ mod show;
 mod unlock;
 mod validate;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -220,8 +220,8 @@ impl Global {
     }
 }
 
-/// Runs one command.
-pub async fn run(cli: Cli) -> ExitCode {
+/// Runs one command; returns its exit code.
+pub async fn run(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::New(arguments) => new::run(&arguments),
         Command::Validate(target) => validate::run(&target),
@@ -245,7 +245,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Unlock(arguments) => unlock::run(&arguments).await,
     };
     match ended {
-        Ok(code) => code.into(),
+        Ok(code) => code,
         Err(error) => {
             report::talk(&format!("{} {}", report::Style::Removed.of(refusal::label(&error)), refusal::text(&error)));
             let answered = error.chain().find_map(|cause| cause.downcast_ref::<crate::core::Error>());
@@ -256,7 +256,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             if !error.is::<context::Refused>() {
                 report::github::error(None, None, &format!("{error:#}"));
             }
-            FAILED.into()
+            FAILED
         }
     }
 }

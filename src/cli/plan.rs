@@ -60,18 +60,22 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         report::talk(&format!("Saved: `acme apply {}` carries out exactly this.", out.display()));
     }
     context.session.stats(&arguments.global);
-    Ok(match plan.is_empty() {
+    let code = match plan.is_empty() {
         _ if !plan.obstacles.is_empty() => FAILED,
         false if arguments.detailed_exitcode => CHANGES,
         _ => DONE,
-    })
+    };
+    // The process is about to end: freeing a large plan piece by piece would take a tenth of its time.
+    std::mem::forget((context, memory, plan));
+    Ok(code)
 }
 
 /// Prints a plan to stdout.
 pub fn print(plan: &Plan, output: Output, show: Show) -> Result<()> {
     match output {
         Output::Json => report::data(&format!("{}\n", serde_json::to_string_pretty(&report::json::plan(plan))?)),
-        _ => report::data(&report::plan::render(plan, show)),
+        // A reader that closed the pipe has seen enough.
+        _ => report::plan::write(&mut report::Stdout::default(), plan, show).unwrap_or_default(),
     }
     Ok(())
 }

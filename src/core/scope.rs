@@ -34,14 +34,22 @@ pub struct Scope {
     pub fresh: bool,
     /// Physical id of the one resource that is looked for, whoever's it is. A list may return others besides.
     pub adopt: Option<String>,
+    /// Physical ids of the resources that are waited for; `None`: all of the stack's. A list may return others besides, but reads the
+    /// details of these only.
+    pub ids: Option<BTreeSet<String>>,
 }
 
 impl Scope {
-    /// Whether reading this one's details is worth calls: its name is wanted, has our prefix, or the index knows its ARN.
+    /// Whether reading this one's details is worth calls: it is waited for, or where all are read, [`Scope::may_own`] it.
     pub fn covers(&self, name: &str, arn: &str) -> bool {
-        if let Some(id) = &self.adopt {
-            return id == name || id == arn || ends_in(arn, id) || ends_in(id, name);
+        match (&self.adopt, &self.ids) {
+            (Some(id), _) => is_meant(id, name, arn),
+            (None, Some(ids)) => ids.iter().any(|id| is_meant(id, name, arn)),
+            (None, None) => self.may_own(name, arn),
         }
+    }
+    /// Whether the stack may own this one: its name is wanted, has our prefix, or the index knows its ARN.
+    pub fn may_own(&self, name: &str, arn: &str) -> bool {
         self.wanted.contains(name) || name.starts_with(&self.prefix) || self.index.as_ref().is_some_and(|index| index.contains_key(arn))
     }
     /// Its tags as they were sent or as the index has them, which saves a call per resource. `None`: ask the service.
@@ -85,7 +93,27 @@ impl Scope {
     }
 }
 
+/// Whether an id means the resource of this name and ARN; ids may hold the parent's name before it.
+fn is_meant(id: &str, name: &str, arn: &str) -> bool {
+    id == name || id == arn || ends_in(arn, id) || ends_in(id, name)
+}
+
 /// Whether the last parts of a name or ARN are these.
 fn ends_in(whole: &str, end: &str) -> bool {
     !end.is_empty() && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with(['/', ':']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_waited_for_are_the_only_ones_covered() {
+        let all = Scope { prefix: "shop-test-".into(), wanted: ["users".to_owned()].into(), ..Scope::default() };
+        assert!(all.covers("users", "") && all.covers("shop-test-orders", "") && !all.covers("other", ""));
+        let some = Scope { ids: Some(["main/orders".to_owned(), "arn:aws:x:::thing/users".to_owned()].into()), ..all };
+        assert!(some.covers("orders", "") && some.covers("", "arn:aws:x:::thing/users"));
+        assert!(!some.covers("users", "") && !some.covers("shop-test-orders", ""));
+        assert!(some.may_own("users", "") && some.may_own("shop-test-orders", ""));
+    }
 }

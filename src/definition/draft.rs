@@ -109,23 +109,15 @@ pub fn declare(c: &mut Compiler<'_>, document: &Map<String, Value>, mut drafts: 
         }
     }
     let mut known = Known::new(places.into_keys().collect());
-    let mut schemas: BTreeMap<&'static str, Value> = BTreeMap::new();
     for draft in drafts {
-        if let Some(declared) = one(c, draft, &defaults, stack, &mut known, &mut schemas) {
+        if let Some(declared) = one(c, draft, &defaults, stack, &mut known) {
             stack.resources.insert(declared.address.clone(), declared);
         }
     }
     known
 }
 
-fn one(
-    c: &mut Compiler<'_>,
-    mut draft: Draft,
-    defaults: &Tags,
-    stack: &Stack,
-    known: &mut Known,
-    schemas: &mut BTreeMap<&'static str, Value>,
-) -> Option<Declared> {
+fn one(c: &mut Compiler<'_>, mut draft: Draft, defaults: &Tags, stack: &Stack, known: &mut Known) -> Option<Declared> {
     let address = Address::new(draft.kind.name, &draft.name);
     let shown = format!("`{address}`");
     let own_tags = draft.spec.remove("tags");
@@ -157,7 +149,7 @@ fn one(
     // A bare name takes the field's type; only what was written out can be of another.
     let spelled = has_reference(&spec);
     if spelled || !found.is_empty() {
-        let schema = &*schemas.entry(draft.kind.name).or_insert_with(|| draft.kind.schema().clone());
+        let schema = draft.kind.schema();
         if let Some(parsed) = parsed.as_ref().filter(|_| spelled) {
             known.types(c, schema, parsed, &spec, &shown, &|pointer| draft.place(pointer));
         }

@@ -46,17 +46,59 @@ impl World {
     }
 }
 
+/// What the tagging API shows of a stack.
+#[derive(Clone, Debug)]
+pub struct Indexed {
+    /// See [`World::index`].
+    index: Option<BTreeMap<String, Tags>>,
+    /// Why it could not be asked.
+    warning: Option<String>,
+    /// When it was asked.
+    at: SystemTime,
+}
+
+impl Indexed {
+    /// The account that owns what the stack has: the index shows one account only, that of the credentials. `None` where no ARN names it.
+    pub fn account(&self) -> Option<&str> {
+        let arns = self.index.iter().flat_map(BTreeMap::keys);
+        let is_account = |part: &&str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
+        let mut accounts = arns.filter_map(|arn| arn.split(':').nth(4)).filter(is_account);
+        let first = accounts.next()?;
+        accounts.all(|account| account == first).then_some(first)
+    }
+}
+
+/// Asks the tagging API what the stack has.
+///
+/// # Errors
+/// When there are no credentials; otherwise types are read without the index.
+pub async fn index(cloud: &Cloud, stack: &Stack) -> Result<Indexed> {
+    let at = SystemTime::now();
+    match cloud.index(&stack.name, &stack.environment).await {
+        Ok(index) => Ok(Indexed { index: Some(index), warning: None, at }),
+        Err(error) if error.sort == Sort::Denied && error.code == "NoCredentials" => Err(error),
+        Err(error) => {
+            let warning = format!("The tagging API could not be asked, so every type is read: {error}.");
+            Ok(Indexed { index: None, warning: Some(warning), at })
+        }
+    }
+}
+
 /// Reads all live resources of the stack's environment.
 ///
 /// # Errors
 /// When a type that the definition uses, or that the index says is there, can't be read.
 pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
-    let mut world = World { hints, read_at: Some(SystemTime::now()), ..World::default() };
-    match cloud.index(&stack.name, &stack.environment).await {
-        Ok(index) => world.index = Some(index),
-        Err(error) if error.sort == Sort::Denied && error.code == "NoCredentials" => return Err(error),
-        Err(error) => world.warnings.push(format!("The tagging API could not be asked, so every type is read: {error}.")),
-    }
+    discover_indexed(cloud, stack, hints, index(cloud, stack).await?).await
+}
+
+/// The same, for which the tagging API was asked before.
+///
+/// # Errors
+/// As [`discover`].
+pub async fn discover_indexed(cloud: &Cloud, stack: &Stack, hints: Hints, indexed: Indexed) -> Result<World> {
+    let Indexed { index, warning, at } = indexed;
+    let world = World { index, hints, warnings: warning.into_iter().collect(), read_at: Some(at), ..World::default() };
     let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
     let local = matches!(cloud, Cloud::Local(_));
     let wanted =
@@ -158,9 +200,8 @@ pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
     let mut parents = BTreeSet::new();
     if let Some(parent) = kind.parent {
         parents.extend(world.live.get(parent).into_iter().flatten().map(|live| live.id.clone()));
-        for declared in of_kind() {
-            parents.extend(literal_parent(&declared.spec, parent, kind));
-        }
+        let field = parent_field(kind, parent);
+        parents.extend(of_kind().filter_map(|declared| literal_parent(&declared.spec, parent, field.as_deref())));
     }
     Scope {
         stack: stack.name.clone(),
@@ -181,6 +222,7 @@ pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
         sent: BTreeMap::new(),
         fresh: false,
         adopt: None,
+        ids: None,
     }
 }
 
@@ -188,11 +230,17 @@ fn names(settings: Option<&Value>) -> BTreeSet<String> {
     settings.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
+/// The field of a type that refers to its parent, if there is one.
+fn parent_field(kind: &ResourceType, parent: &str) -> Option<String> {
+    let schema = kind.schema();
+    let reference = format!("\"x-acme-ref\":\"{parent}\"");
+    let mut properties = schema.get("properties")?.as_object()?.iter();
+    properties.find(|(_, schema)| schema.to_string().contains(&reference)).map(|(field, _)| field.clone())
+}
+
 /// A parent outside the stack, which the definition names by its literal id (`zone: {id: Z123}`) or by its ARN in a plain text.
-fn literal_parent(spec: &Value, parent: &str, kind: &ResourceType) -> Option<String> {
-    let properties = kind.schema().get("properties")?.as_object()?;
-    let refers = |schema: &Value| schema.to_string().contains(&format!("\"x-acme-ref\":\"{parent}\""));
-    if let Some((field, _)) = properties.iter().find(|(_, schema)| refers(schema)) {
+fn literal_parent(spec: &Value, parent: &str, field: Option<&str>) -> Option<String> {
+    if let Some(field) = field {
         let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
         return expression::references(id).is_empty().then(|| id.to_owned());
     }
@@ -221,6 +269,21 @@ pub fn kind_of(live: &Live) -> Result<&'static ResourceType> {
 mod tests {
     use super::*;
     use crate::definition::{Options, Source, load};
+
+    #[test]
+    fn the_index_tells_the_account_when_all_agree() {
+        let account = |arns: &[&str]| {
+            let index = arns.iter().map(|arn| ((*arn).to_owned(), Tags::new())).collect();
+            let indexed = Indexed { index: Some(index), warning: None, at: SystemTime::UNIX_EPOCH };
+            indexed.account().map(str::to_owned)
+        };
+        let (bucket, zone) = ("arn:aws:s3:::uploads", "arn:aws:route53:::hostedzone/Z1");
+        let (vpc, other) = ("arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1", "arn:aws:ec2:eu-west-1:210987654321:vpc/vpc-2");
+        assert_eq!(account(&[bucket, vpc, zone]), Some("123456789012".to_owned()));
+        assert_eq!(account(&[bucket, zone]), None);
+        assert_eq!(account(&[vpc, other]), None);
+        assert_eq!(account(&[]), None);
+    }
 
     #[test]
     fn parents_outside_the_stack_are_asked_too() {

@@ -1,6 +1,7 @@
 //! The revisions of a stack: who did what when, and how it ended. A memory, not the state: without it every plan is the same.
 
 mod entry;
+mod stored;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use entry::{Counts, Entry, Failed, Told};
+pub use stored::{RevisionSummary, StoredRevision};
 
 /// The revisions of one stack and environment.
 #[derive(Clone, Debug)]
@@ -85,52 +87,29 @@ impl History {
     /// # Errors
     /// When the backend can't be read.
     pub async fn revision(&self, number: u64) -> Result<Option<Revision>> {
+        Ok(self.stored_revision(number).await?.and_then(|stored| stored.revision()))
+    }
+
+    /// The same with its resources unparsed.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn stored_revision(&self, number: u64) -> Result<Option<StoredRevision>> {
         let object = self.backend.get(&self.under(number, "revision.json")).await?;
-        Ok(object.and_then(|object| serde_json::from_slice(&object.bytes).ok()))
+        Ok(object.and_then(|object| StoredRevision::parse(object.bytes)))
     }
 
-    /// The latest run that ended, if it was not undone: where the stack stood when nobody but acme had touched it. With it the journals
-    /// of the runs since that were neither finished nor undone.
+    /// Lists the revisions and reads what is stored of the last one, once for all questions about the present.
     ///
     /// # Errors
     /// When the backend can't be read.
-    pub async fn latest(&self) -> Result<(Option<Revision>, Vec<Replay>)> {
-        let (mut before, mut since) = (u64::MAX, Vec::new());
-        for number in self.numbers().await?.into_iter().rev() {
-            if number >= before {
-                continue;
-            }
-            let revision = self.revision(number).await?;
-            if revision.as_ref().is_some_and(|revision| matches!(revision.outcome, Outcome::Done | Outcome::Kept)) {
-                return Ok((revision, since));
-            }
-            let replay = self.journal(number).await?;
-            if replay.state.phase != Phase::Ended(Outcome::RolledBack) {
-                since.push(replay);
-                continue;
-            }
-            // What it went on from was undone with it.
-            let mut undone = replay.begin.and_then(|begin| begin.continues);
-            while let Some(number) = undone.filter(|earlier| *earlier < before) {
-                before = number;
-                undone = self.journal(number).await?.begin.and_then(|begin| begin.continues);
-            }
-        }
-        Ok((None, since))
-    }
-
-    /// The unfinished run and those it went on from, in order of time; empty when the last one left nothing to do.
-    ///
-    /// # Errors
-    /// When the backend can't be read.
-    pub async fn unfinished(&self) -> Result<Vec<Replay>> {
-        let Some(last) = self.numbers().await?.last().copied() else { return Ok(Vec::new()) };
-        // What a run wrote when it was over outweighs a journal that was cut short since, and is one read.
-        if self.revision(last).await?.is_some_and(|revision| revision.outcome.is_settled()) {
-            return Ok(Vec::new());
-        }
-        let chain = self.chain(last).await?;
-        Ok(if chain.last().is_some_and(Replay::is_unfinished) { chain } else { Vec::new() })
+    pub async fn snapshot(&self) -> Result<Snapshot<'_>> {
+        let numbers = self.numbers().await?;
+        let last = match numbers.last() {
+            Some(number) => self.stored_revision(*number).await?,
+            None => None,
+        };
+        Ok(Snapshot { history: self, numbers, last })
     }
 
     /// A run and the unfinished ones it went on from, in order of time.
@@ -162,22 +141,12 @@ impl History {
                 _ => {}
             }
             let whole = replay.begin.is_some() && replay.damage.is_none();
-            let undone = self.revision(number).await?.is_some_and(|revision| revision.outcome == Outcome::RolledBack);
+            let undone = self.stored_revision(number).await?.is_some_and(|stored| stored.summary.outcome == Outcome::RolledBack);
             if !whole && !undone {
                 return Ok(LastDone::Lost(number));
             }
         }
         Ok(LastDone::None)
-    }
-
-    /// The last revision, if its journal can't be read and nothing was kept of it either: what that run did can't be told.
-    ///
-    /// # Errors
-    /// When the backend can't be read.
-    pub async fn lost(&self) -> Result<Option<u64>> {
-        let Some(last) = self.numbers().await?.last().copied() else { return Ok(None) };
-        let lost = self.revision(last).await?.is_none() && self.journal(last).await?.begin.is_none();
-        Ok(Some(last).filter(|_| lost))
     }
 
     /// A new journal, of the next revision.
@@ -196,6 +165,73 @@ impl History {
 
     fn under(&self, number: u64, name: &str) -> String {
         format!("{}/{number:06}/{name}", self.key)
+    }
+}
+
+/// A history at one moment.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    history: &'a History,
+    numbers: Vec<u64>,
+    /// What is stored of the last revision.
+    last: Option<StoredRevision>,
+}
+
+impl Snapshot<'_> {
+    /// The unfinished run and those it went on from, in order of time; empty when the last one left nothing to do.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn unfinished(&self) -> Result<Vec<Replay>> {
+        let Some(last) = self.numbers.last().copied() else { return Ok(Vec::new()) };
+        // What a run wrote when it was over outweighs a journal that was cut short since, and is one read.
+        if self.last.as_ref().is_some_and(|stored| stored.summary.outcome.is_settled()) {
+            return Ok(Vec::new());
+        }
+        let chain = self.history.chain(last).await?;
+        Ok(if chain.last().is_some_and(Replay::is_unfinished) { chain } else { Vec::new() })
+    }
+
+    /// The last revision, if its journal can't be read and nothing was kept of it either: what that run did can't be told.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn lost(&self) -> Result<Option<u64>> {
+        match self.numbers.last().copied() {
+            Some(last) if self.last.is_none() && self.history.journal(last).await?.begin.is_none() => Ok(Some(last)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The latest run that ended, if it was not undone: where the stack stood when nobody but acme had touched it. With it the journals
+    /// of the runs since that were neither finished nor undone.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn latest(self) -> Result<(Option<StoredRevision>, Vec<Replay>)> {
+        let Snapshot { history, numbers, mut last } = self;
+        let (mut before, mut since) = (u64::MAX, Vec::new());
+        for (back, number) in numbers.into_iter().rev().enumerate() {
+            if number >= before {
+                continue;
+            }
+            let stored = if back == 0 { last.take() } else { history.stored_revision(number).await? };
+            if stored.as_ref().is_some_and(|record| matches!(record.summary.outcome, Outcome::Done | Outcome::Kept)) {
+                return Ok((stored, since));
+            }
+            let replay = history.journal(number).await?;
+            if replay.state.phase != Phase::Ended(Outcome::RolledBack) {
+                since.push(replay);
+                continue;
+            }
+            // What it went on from was undone with it.
+            let mut undone = replay.begin.and_then(|begin| begin.continues);
+            while let Some(number) = undone.filter(|earlier| *earlier < before) {
+                before = number;
+                undone = history.journal(number).await?.begin.and_then(|begin| begin.continues);
+            }
+        }
+        Ok((None, since))
     }
 }
 

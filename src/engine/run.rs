@@ -16,7 +16,7 @@ use crate::{
         cloud::Cloud,
         discover::{Hints, World, address_of, discover, discover_afresh, find, kind_of},
         execute::{self, Event, Hands, Stop, Ways, execute},
-        history::{FORMAT, History, Revision, was_kept},
+        history::{FORMAT, History, Revision, Snapshot, StoredRevision, was_kept},
         journal::{Begin, Journal, Outcome, Record, Replay, Touched, touched},
         plan::{Nulls, Op, Plan, Recorded, Target, holders, loses, restore, target_stack},
     },
@@ -93,9 +93,13 @@ impl Unfinished {
     /// # Errors
     /// When the backend can't be read.
     pub async fn read(history: &History) -> Result<Unfinished> {
-        let chain = history.unfinished().await?;
+        Unfinished::of(&history.snapshot().await?).await
+    }
+
+    async fn of(snapshot: &Snapshot<'_>) -> Result<Unfinished> {
+        let chain = snapshot.unfinished().await?;
         let touched = touched(&chain);
-        let lost = if chain.is_empty() { history.lost().await? } else { None };
+        let lost = if chain.is_empty() { snapshot.lost().await? } else { None };
         Ok(Unfinished { chain, touched, lost })
     }
 
@@ -130,7 +134,7 @@ pub struct Memory {
     /// What unfinished runs left behind.
     pub unfinished: Unfinished,
     /// The latest run that ended and was not undone.
-    pub latest: Option<Revision>,
+    pub latest: Option<StoredRevision>,
     /// What runs since have touched that were neither finished nor undone.
     pub unknown: BTreeSet<Address>,
 }
@@ -141,16 +145,18 @@ impl Memory {
     /// # Errors
     /// When the backend can't be read.
     pub async fn read(history: &History) -> Result<Memory> {
-        let unfinished = Unfinished::read(history).await?;
-        let (latest, since) = history.latest().await?;
+        let snapshot = history.snapshot().await?;
+        let unfinished = Unfinished::of(&snapshot).await?;
+        let (latest, since) = snapshot.latest().await?;
         let unknown = since.iter().flat_map(|replay| touched(std::slice::from_ref(replay)).into_keys()).collect();
         Ok(Memory { unfinished, latest, unknown })
     }
 
-    /// What was left in this region and account; `None` when nothing is remembered.
-    pub fn recorded(&self, region: &str, account: &str) -> Option<Recorded> {
-        let latest = self.latest.as_ref().filter(|latest| latest.begin.region == region && latest.begin.account == account)?;
-        Some(Recorded { live: latest.live.clone(), unknown: self.unknown.clone() })
+    /// What the latest run left in this region and account at the addresses that are `wanted`; `None` when nothing is remembered.
+    pub fn recorded(&self, region: &str, account: &str, wanted: impl Fn(&Address) -> bool) -> Option<Recorded> {
+        let here = |stored: &&StoredRevision| stored.summary.begin.region == region && stored.summary.begin.account == account;
+        let live = self.latest.as_ref().filter(here)?.live(wanted)?;
+        Some(Recorded { live, unknown: self.unknown.clone() })
     }
 }
 
@@ -273,12 +279,10 @@ impl Run {
     /// What the stack consists of after a run that dealt with a part of it only: the rest is as it was recorded. Without a record only
     /// that part is known.
     async fn completed(&self, mut live: BTreeMap<Address, Live>, part: &Stack) -> BTreeMap<Address, Live> {
-        let latest = self.history.latest().await.ok().and_then(|(latest, _)| latest);
-        for (address, rest) in latest.map(|latest| latest.live).unwrap_or_default() {
-            if !part.resources.contains_key(&address) {
-                live.insert(address, rest);
-            }
-        }
+        let latest = async { self.history.snapshot().await?.latest().await };
+        let latest = latest.await.ok().and_then(|(latest, _)| latest);
+        let rest = latest.and_then(|latest| latest.live(|address| !part.resources.contains_key(address)));
+        live.extend(rest.unwrap_or_default());
         live
     }
 

@@ -27,6 +27,9 @@ pub fn error(file: Option<&str>, line: Option<usize>, message: &str) {
 
 /// Adds a plan to the summary.
 pub fn plan(plan: &Plan) {
+    if !is_here() {
+        return;
+    }
     let text = super::plan::render(plan, Show::default());
     let summary = plan.summary();
     let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
@@ -46,6 +49,9 @@ pub fn plan(plan: &Plan) {
 
 /// Adds how a run ended to the summary.
 pub fn outcome(command: &str, said: &str) {
+    if !is_here() {
+        return;
+    }
     add(&format!("### Outcome of {command}\n\n{}\n", fenced(said)));
 }
 
@@ -54,7 +60,7 @@ fn is_here() -> bool {
 }
 
 fn add(markdown: &str) {
-    let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| is_here() && !path.is_empty()) else { return };
+    let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
     let added = OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| writeln!(file, "{markdown}"));
     if let Err(error) = added {
         talk(&format!("{} the summary of this step can't be written: {error}", Style::Changed.of("warning:")));

@@ -12,21 +12,25 @@ pub mod progress;
 pub mod rehearsal;
 pub mod remedy;
 pub mod stats;
+mod stdout;
 mod style;
 pub mod terraform;
 pub mod time;
 pub mod tree;
 mod value;
 
-use std::io::{self, Write};
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
 
+pub use stdout::Stdout;
 pub use style::Style;
 pub use value::Names;
 
 /// Writes data to stdout. A closed pipe is the reader's good right.
 pub fn data(text: &str) {
-    let mut out = anstream::stdout().lock();
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    Stdout::default().write_str(text).ok();
 }
 
 /// Says something to stderr.

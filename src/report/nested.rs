@@ -13,7 +13,7 @@ use super::{
 pub const WIDTH: usize = 80;
 
 /// A named value: one line where it fits, else one for each part.
-pub fn value(out: &mut String, indent: usize, name: &str, value: &Value, names: &Names) -> fmt::Result {
+pub fn value(out: &mut dyn Write, indent: usize, name: &str, value: &Value, names: &Names) -> fmt::Result {
     for line in named(name, value, WIDTH.saturating_sub(indent), names) {
         writeln!(out, "{:indent$}{line}", "")?;
     }
@@ -22,7 +22,7 @@ pub fn value(out: &mut String, indent: usize, name: &str, value: &Value, names: 
 
 /// What differs in a named value. Lists and maps are looked into; `mark` stands behind what is said first.
 pub fn difference(
-    out: &mut String,
+    out: &mut dyn Write,
     indent: usize,
     name: &str,
     (before, after): (&Value, &Value),
@@ -56,7 +56,7 @@ pub fn difference(
 }
 
 /// What differs between two maps.
-fn entries(out: &mut String, indent: usize, before: &Map<String, Value>, after: &Map<String, Value>, names: &Names) -> fmt::Result {
+fn entries(out: &mut dyn Write, indent: usize, before: &Map<String, Value>, after: &Map<String, Value>, names: &Names) -> fmt::Result {
     let gone = before.keys().filter(|key| !after.contains_key(*key));
     for key in after.keys().chain(gone) {
         let [old, new] = [before, after].map(|map| map.get(key).unwrap_or(&Value::Null));
@@ -68,7 +68,7 @@ fn entries(out: &mut String, indent: usize, before: &Map<String, Value>, after: 
 }
 
 /// What differs between two lists: what is only in one of them, and what is much the same in both.
-fn elements(out: &mut String, indent: usize, before: &[Value], after: &[Value], names: &Names) -> fmt::Result {
+fn elements(out: &mut dyn Write, indent: usize, before: &[Value], after: &[Value], names: &Names) -> fmt::Result {
     let gone = before.iter().filter(|value| !after.contains(value));
     let mut new: Vec<&Value> = after.iter().filter(|value| !before.contains(value)).collect();
     if before.len() == after.len() && new.is_empty() {
@@ -103,7 +103,7 @@ fn own((key, value): (&String, &Value)) -> (String, Value) {
 }
 
 /// A value that comes or goes.
-fn signed(out: &mut String, indent: usize, sign: char, value: &Value, names: &Names) -> fmt::Result {
+fn signed(out: &mut dyn Write, indent: usize, sign: char, value: &Value, names: &Names) -> fmt::Result {
     let style = if sign == '-' { Style::Removed } else { Style::Added };
     let lines = lines(value, WIDTH.saturating_sub(indent + 2), names);
     for (number, line) in lines.iter().enumerate() {

@@ -37,14 +37,18 @@ const FIELD: usize = 6;
 
 /// The whole plan, readable at a glance.
 pub fn render(plan: &Plan, show: Show) -> String {
-    let names = Names::of_plan(plan);
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write_plan(&mut out, plan, show, &names);
+    let _ = write(&mut out, plan, show);
     out
 }
 
-fn write_plan(out: &mut String, plan: &Plan, show: Show, names: &Names) -> std::fmt::Result {
+/// Writes the whole plan, readable at a glance.
+///
+/// # Errors
+/// When `out` fails.
+pub fn write(out: &mut dyn Write, plan: &Plan, show: Show) -> std::fmt::Result {
+    let names = &Names::of_plan(plan);
     let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
     writeln!(out, "{}", Style::Heading.of(title))?;
     let shared = shared_tags(plan);
@@ -110,7 +114,7 @@ fn section(change: &Change) -> (usize, &str) {
 /// Heading of what no section declares.
 const UNDECLARED: &str = "no longer declared";
 
-fn write_notes(out: &mut String, plan: &Plan) -> std::fmt::Result {
+fn write_notes(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     for warning in &plan.warnings {
         writeln!(out, "{} {warning}", Style::Changed.of("Warning:"))?;
     }
@@ -125,7 +129,7 @@ fn write_notes(out: &mut String, plan: &Plan) -> std::fmt::Result {
 }
 
 /// The usual time and the road that takes it, on as many lines as it takes.
-fn write_path(out: &mut String, usual: Duration, path: &[String]) -> std::fmt::Result {
+fn write_path(out: &mut dyn Write, usual: Duration, path: &[String]) -> std::fmt::Result {
     let mut line = format!("Usual time: {}", duration(usual));
     for (number, address) in path.iter().enumerate() {
         let link = if number == 0 { ", along" } else { " →" };
@@ -152,7 +156,7 @@ pub fn changes(changes: &[Change], names: &Names) -> String {
 }
 
 /// The line between what can be undone and what cannot.
-fn write_pivot(out: &mut String, plan: &Plan) -> std::fmt::Result {
+fn write_pivot(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     let clear = plan.clear.node_count();
     if clear > 0 && plan.build.node_count() > 0 {
         let noun = if clear == 1 { "deletion begins" } else { "deletions begin" };
@@ -195,7 +199,7 @@ fn tag<'a>(tags: &'a Tags, key: &str) -> &'a str {
     tags.get(key).map_or("none", String::as_str)
 }
 
-fn write_change(out: &mut String, change: &Change, around: &Around<'_>) -> std::fmt::Result {
+fn write_change(out: &mut dyn Write, change: &Change, around: &Around<'_>) -> std::fmt::Result {
     let names = around.names;
     let (symbol, style) = match change.action {
         Action::None => (" ", Style::Faint),
@@ -287,7 +291,7 @@ fn summary(fields: &[FieldDiff], names: &Names) -> String {
     line
 }
 
-fn write_field(out: &mut String, field: &FieldDiff, action: Action, names: &Names) -> std::fmt::Result {
+fn write_field(out: &mut dyn Write, field: &FieldDiff, action: Action, names: &Names) -> std::fmt::Result {
     let name = field.at.trim_start_matches('/').replace('/', ".");
     let forces = if field.forces_replacement { Style::Removed.of("  (forces replacement)").to_string() } else { String::new() };
     let mark = format!("{forces}{}", who(field.by));

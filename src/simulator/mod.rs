@@ -115,8 +115,15 @@ impl Local {
             let _held = inner.store.hold()?;
             let time = self.pass(&mut inner.store.state);
             let state = &inner.store.state;
-            let all = state.of_kind(kind.name).chain(state.ghosts.iter().filter(|ghost| ghost.kind == kind.name));
-            Ok(all.filter_map(|entry| entry.seen(time.seen, |version| in_scope(entry, version, scope))).collect())
+            let seen = |entry: &Entry| entry.seen(time.seen, |version| in_scope(entry, version, scope));
+            let ghosts = state.ghosts.iter().filter(|ghost| ghost.kind == kind.name);
+            Ok(match &scope.ids {
+                Some(ids) => {
+                    let standing = ids.iter().filter_map(|id| state.entries.get(&key(kind.name, id)));
+                    standing.chain(ghosts.filter(|ghost| ids.contains(&ghost.id))).filter_map(seen).collect()
+                }
+                None => state.of_kind(kind.name).chain(ghosts).filter_map(seen).collect(),
+            })
         })
         .await
     }

@@ -45,9 +45,9 @@ const DEEPEST: usize = 12;
 
 impl Shape {
     pub fn of(kind: &ResourceType) -> Shape {
-        let spec = kind.schema().clone();
+        let spec = kind.schema();
         let mut places = Vec::new();
-        find(&spec, &spec, &mut Vec::new(), 0, &mut places);
+        find(spec, spec, &mut Vec::new(), 0, &mut places);
         Shape { places, outputs: Value::from(kind.operations.outputs_schema()) }
     }
 

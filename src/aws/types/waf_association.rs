@@ -95,7 +95,7 @@ impl WafAssociation {
 
 /// An association carries nothing of its own: it is the stack's when its firewall is. The address is found by the resource.
 fn marks(scope: &Scope, acl: &WebAcl) -> Tags {
-    if !scope.covers(&acl.name, &acl.arn) {
+    if !scope.may_own(&acl.name, &acl.arn) {
         return Tags::new();
     }
     [(STACK, &scope.stack), (ENVIRONMENT, &scope.environment)].into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()

@@ -139,6 +139,12 @@ impl<'a> Crew<'a> {
         Some(format!("was made anew, and AWS could not give back all it had: {words}"))
     }
 
+    /// Ids of what is there of a type.
+    fn ids_of(&self, kind: &str) -> Vec<String> {
+        let from = self.outcome.live.range(Address::new(kind, "")..);
+        from.take_while(|(address, _)| address.kind == kind).map(|(_, live)| live.id.clone()).collect()
+    }
+
     fn job(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<Job, Error> {
         let change = &self.plan.changes[step.change];
         let address = &change.address;
@@ -150,10 +156,7 @@ impl<'a> Crew<'a> {
         };
         let tags: Tags = self.stack.resources.get(address).map(|declared| declared.tags.clone()).unwrap_or_default();
         let (stack, world) = (self.stack, &self.world);
-        let parents: Vec<String> = kind
-            .parent
-            .map(|parent| self.outcome.live.iter().filter(|(a, _)| a.kind == parent).map(|(_, live)| live.id.clone()).collect())
-            .unwrap_or_default();
+        let parents = kind.parent.map(|parent| self.ids_of(parent)).unwrap_or_default();
         let poller = self.settler.poller(kind, || {
             let mut scope = discover::scope(stack, kind, world);
             let named = self.plan.names.iter().filter(|(address, _)| address.kind == kind.name);

@@ -1,15 +1,18 @@
 //! Waiting is reading again: one poller per type answers all who wait.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{INTERRUPTED, stop::Stop};
 use crate::{
@@ -33,11 +36,23 @@ pub enum Until {
     Seen(Likeness),
 }
 
+impl Until {
+    /// The id of what is waited for; `None` where it is not known.
+    fn id(&self) -> Option<&String> {
+        match self {
+            Until::Ready(id) | Until::Quiet(id) | Until::Gone(id) => Some(id),
+            Until::Seen(_) => None,
+        }
+    }
+}
+
 struct Request {
     until: Until,
     /// What it was before the call: reads that lag behind, and changes that mend it, show the same failure for a while.
     was: Option<Phase>,
     since: Instant,
+    /// When it is looked for next.
+    due: Instant,
     /// Tags that the create call carried.
     sent: Option<Tags>,
     /// Parents that may have been made since the poller began.
@@ -107,7 +122,8 @@ impl Poller {
         status: mpsc::UnboundedSender<String>,
     ) -> Result<Option<Live>> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { until, was, since: Instant::now(), sent, parents, reply, status };
+        let since = Instant::now();
+        let request = Request { until, was, since, due: since + FIRST, sent, parents, reply, status };
         let stopped = || Error::new(Sort::Refused, "Stopped", "the poller stopped");
         self.requests.send(request).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -117,6 +133,16 @@ impl Poller {
 /// How long a new resource may stay invisible before that is an error.
 const INVISIBLE: Duration = Duration::from_secs(90);
 
+/// How long after a call its result is first read.
+const FIRST: Duration = Duration::from_millis(20);
+
+/// What is due this much later is read along: one read answers all.
+const TOGETHER: Duration = Duration::from_millis(250);
+
+/// Longest time between two looks at something.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// Answers requests: sleeps until one is due, reads those that are due, and by id alone where all ids are known.
 async fn poll(
     cloud: Arc<Cloud>,
     stop: Stop,
@@ -126,18 +152,21 @@ async fn poll(
     under_way: Arc<AtomicUsize>,
 ) {
     let mut waiting: Vec<Request> = Vec::new();
-    let first = Duration::from_millis(20);
-    let longest = (kind.typical / 10).clamp(Duration::from_secs(1), Duration::from_secs(15));
-    let mut pause = first;
+    let mut parents: BTreeSet<String> = scope.parents.iter().cloned().collect();
     let mut unread: Option<Instant> = None;
+    let patience = (kind.typical * 10).max(Duration::from_secs(600));
     loop {
-        if waiting.is_empty() {
+        let Some(due) = waiting.iter().map(|request| request.due).min() else {
             let Some(request) = inbox.recv().await else { return };
             waiting.push(request);
-            pause = first;
-        }
+            continue;
+        };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(due) => {}
+            Some(request) = inbox.recv() => {
+                waiting.push(request);
+                continue;
+            }
             () = stop.asked() => {
                 let message = "not waited for any longer";
                 for request in waiting.drain(..) {
@@ -151,29 +180,31 @@ async fn poll(
         while under_way.load(Ordering::Relaxed) > 0 && held.elapsed() < Duration::from_secs(2) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let known = waiting.len();
         while let Ok(request) = inbox.try_recv() {
             waiting.push(request);
         }
-        pause = if waiting.len() > known { first } else { (pause * 2).max(Duration::from_millis(250)).min(longest) };
-        scope.parents.extend(waiting.iter_mut().flat_map(|request| std::mem::take(&mut request.parents)));
-        scope.sent.extend(waiting.iter_mut().filter_map(|request| match &request.until {
-            Until::Ready(id) | Until::Quiet(id) => Some((id.clone(), request.sent.take()?)),
-            _ => None,
-        }));
-        scope.parents.sort();
-        scope.parents.dedup();
+        let soon = Instant::now() + TOGETHER;
+        let (mut asked, later): (Vec<Request>, Vec<Request>) = waiting.into_iter().partition(|request| request.due <= soon);
+        waiting = later;
+        parents.extend(asked.iter_mut().flat_map(|request| std::mem::take(&mut request.parents)));
+        if parents.len() > scope.parents.len() {
+            scope.parents = parents.iter().cloned().collect();
+        }
+        scope.sent.extend(asked.iter_mut().filter_map(|request| Some((request.until.id()?.clone(), request.sent.take()?))));
+        scope.ids = asked.iter().map(|request| request.until.id().cloned()).collect();
         // The index shows nothing that was just made: what is looked for without its id is looked for everywhere.
-        let looked_for = waiting.iter().any(|request| matches!(request.until, Until::Seen(_)));
-        let everywhere = looked_for.then(|| Scope { index: None, ..scope.clone() });
-        let found = match cloud.list(kind, everywhere.as_ref().unwrap_or(&scope)).await {
+        let index = if scope.ids.is_none() { scope.index.take() } else { None };
+        let read = cloud.list(kind, &scope).await;
+        scope.index = index.or(scope.index);
+        let found = match read {
             Ok(found) => found.into_iter().map(|live| (live.id.clone(), live)).collect::<BTreeMap<_, _>>(),
             Err(error) => {
                 let passes = matches!(error.sort, Sort::Throttled | Sort::Unreachable | Sort::Gone | Sort::NotYet);
                 if passes && unread.get_or_insert_with(Instant::now).elapsed() < INVISIBLE {
+                    waiting.extend(asked.into_iter().map(|request| request.again(kind)));
                     continue;
                 }
-                for request in waiting.drain(..) {
+                for request in asked {
                     drop(request.reply.send(Err(error.clone())));
                 }
                 unread = None;
@@ -181,16 +212,35 @@ async fn poll(
             }
         };
         unread = None;
-        let patience = (kind.typical * 10).max(Duration::from_secs(600));
-        let mut still = Vec::new();
-        for request in waiting.drain(..) {
+        for request in asked {
             match answer(&request, &found, patience, cloud.lag()) {
                 Some(answer) => drop(request.reply.send(answer)),
-                None => still.push(request),
+                None => waiting.push(request.again(kind)),
             }
         }
-        waiting = still;
     }
+}
+
+impl Request {
+    /// The same, due again after a pause.
+    fn again(self, kind: &ResourceType) -> Request {
+        let expected = match self.until {
+            // How long a creation takes is known; of a change and a deletion it is not.
+            Until::Ready(_) | Until::Quiet(_) if self.was.is_none() => Some(kind.typical),
+            _ => None,
+        };
+        let pause = pause(kind.typical, expected, self.since.elapsed());
+        Request { due: Instant::now() + pause, ..self }
+    }
+}
+
+/// Time until the next look at something that was waited for this long: a twentieth of the time to or from the expected end, so that
+/// looks are rare at first and frequent when it is near; a tenth of the time waited where no end is expected. What is there long before
+/// its time, as on a stand-in, is noticed too: no pause is longer than the time waited so far.
+fn pause(usual: Duration, expected: Option<Duration>, waited: Duration) -> Duration {
+    let shortest = (usual / 10).clamp(Duration::from_secs(1), Duration::from_millis(2500));
+    let pause = expected.map_or(waited / 10, |expected| expected.abs_diff(waited) / 20).clamp(shortest, LONGEST);
+    pause.min(waited.max((usual / 100).clamp(Duration::from_millis(250), Duration::from_secs(1))))
 }
 
 /// What a read answers one who waits; `None`: keep waiting.
@@ -239,4 +289,39 @@ fn answer(request: &Request, found: &BTreeMap<String, Live>, patience: Duration,
 
 fn failed(status: &str) -> Error {
     Error::new(Sort::Refused, "Failed", format!("AWS reports `{status}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When a creation that usually takes so many seconds is looked at, until so many seconds have passed.
+    fn looks(usual: u64, end: u64) -> Vec<f64> {
+        let (usual, end) = (Duration::from_secs(usual), Duration::from_secs(end));
+        let mut looks = vec![FIRST];
+        while let Some(waited) = looks.last().copied().filter(|waited| *waited < end) {
+            looks.push(waited + pause(usual, Some(usual), waited));
+        }
+        looks.iter().map(Duration::as_secs_f64).collect()
+    }
+
+    #[test]
+    fn looks_are_rare_at_first_and_frequent_near_the_usual_time() {
+        let cluster = looks(540, 540);
+        let between =
+            |from: f64, to: f64| cluster.windows(2).filter(move |pair| pair[0] >= from && pair[0] < to).map(|pair| pair[1] - pair[0]);
+        assert!(cluster.len() < 60, "{cluster:?}");
+        assert!(between(60.0, 200.0).all(|pause| pause > 10.0), "{cluster:?}");
+        assert!(between(490.0, 540.0).all(|pause| pause <= 2.6), "{cluster:?}");
+        assert!(looks(540, 480).len() < 40);
+    }
+
+    #[test]
+    fn what_is_there_at_once_is_noticed_at_once() {
+        assert!(looks(2, 3).windows(2).all(|pair| pair[1] - pair[0] <= 1.0));
+        for usual in [2, 8, 90, 540] {
+            let early = looks(usual, 10);
+            assert!(early.windows(2).all(|pair| pair[1] - pair[0] <= pair[0].max(1.0)), "{early:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{History, Revision};
+use super::{History, RevisionSummary};
 use crate::{
     core::{Address, Error, Live, Result},
     engine::{
@@ -88,8 +88,8 @@ impl History {
 
     async fn entry(&self, number: u64) -> Result<Option<Entry>> {
         // One object, where a journal may be hundreds.
-        if let Some(revision) = self.revision(number).await? {
-            return Ok(Some(Entry::of_revision(&revision)));
+        if let Some(stored) = self.stored_revision(number).await? {
+            return Ok(Some(Entry::of_summary(&stored.summary)));
         }
         Ok(Entry::of_journal(&self.journal(number).await?))
     }
@@ -99,9 +99,11 @@ impl History {
     /// # Errors
     /// When the backend can't be read.
     pub async fn told(&self, number: u64) -> Result<Option<Told>> {
-        let (replay, revision) = (self.journal(number).await?, self.revision(number).await?);
-        let Some(mut entry) = revision.as_ref().map(Entry::of_revision).or_else(|| Entry::of_journal(&replay)) else { return Ok(None) };
-        let left = self.unfinished().await?;
+        let (replay, stored) = (self.journal(number).await?, self.stored_revision(number).await?);
+        let Some(mut entry) = stored.map(|stored| Entry::of_summary(&stored.summary)).or_else(|| Entry::of_journal(&replay)) else {
+            return Ok(None);
+        };
+        let left = self.snapshot().await?.unfinished().await?;
         entry.unfinished = left.iter().filter_map(|replay| replay.begin.as_ref()).any(|begin| begin.revision == number);
         let damage = replay.damage.clone();
         let mut told = Told { entry, done: Vec::new(), why: None, undone: Vec::new(), failed: Vec::new(), damage };
@@ -125,9 +127,9 @@ fn mark_unfinished(entries: &mut [(u64, Option<Entry>)]) {
 }
 
 impl Entry {
-    fn of_revision(revision: &Revision) -> Entry {
+    fn of_summary(summary: &RevisionSummary) -> Entry {
         let mut counts = Counts::default();
-        for (op, _) in &revision.done {
+        for (op, _) in &summary.done {
             match op.as_str() {
                 "create" => counts.create += 1,
                 "update" => counts.update += 1,
@@ -135,10 +137,10 @@ impl Entry {
             }
         }
         Entry {
-            begin: revision.begin.clone(),
-            began: revision.began,
-            ended: Some(revision.ended),
-            outcome: Some(revision.outcome),
+            begin: summary.begin.clone(),
+            began: summary.began,
+            ended: Some(summary.ended),
+            outcome: Some(summary.outcome),
             counts,
             unfinished: false,
         }

@@ -38,6 +38,20 @@ pub struct Recorded {
     pub unknown: BTreeSet<Address>,
 }
 
+/// Addresses whose record [`label`] looks at: what changes, and what the changes refer to.
+pub fn labelled_by(plan: &Plan) -> BTreeSet<Address> {
+    let mut addresses = BTreeSet::new();
+    for change in plan.changes.iter().filter(|change| change.action != Action::None) {
+        addresses.insert(change.address.clone());
+        for field in change.fields.iter().filter(|field| field.later) {
+            expression::each_string(&field.after, &mut |text| {
+                addresses.extend(expression::references(text).iter().map(|reference| Address::new(reference.kind, reference.name)));
+            });
+        }
+    }
+    addresses
+}
+
 /// Says of every difference in the plan who made it, where that can be told. Pure.
 pub fn label(plan: &mut Plan, recorded: &Recorded) {
     for change in &mut plan.changes {

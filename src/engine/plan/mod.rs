@@ -22,7 +22,7 @@ use crate::{
 
 pub use diff::{FieldDiff, Nulls, diff};
 pub use difference::{between, difference, drift, reversed};
-pub use label::{By, Recorded, label};
+pub use label::{By, Recorded, label, labelled_by};
 pub use order::{critical_path, longest_roads, refers};
 pub use pair::{Foreign, owner};
 pub use planner::plan;

@@ -1,0 +1,158 @@
+//! A revision as it is stored, parsed only as far as needed: its resources are most of it, and few are ever asked for.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor},
+};
+
+use super::Revision;
+use crate::{
+    core::{Address, Live},
+    engine::journal::{Begin, Outcome},
+};
+
+/// A revision whose resources are not parsed yet.
+#[derive(Clone, Debug)]
+pub struct StoredRevision {
+    /// All but the resources.
+    pub summary: RevisionSummary,
+    json: Vec<u8>,
+}
+
+/// A [`Revision`] without its resources.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct RevisionSummary {
+    /// Who ran what.
+    pub begin: Begin,
+    /// When it began, milliseconds since 1970.
+    pub began: u64,
+    /// When it ended, milliseconds since 1970.
+    pub ended: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it did, in order: an action and an address.
+    pub done: Vec<(String, Address)>,
+}
+
+impl StoredRevision {
+    /// Reads the text of a [`Revision`]; `None` when it is not one.
+    pub fn parse(json: Vec<u8>) -> Option<StoredRevision> {
+        let summary = serde_json::from_slice(&json).ok()?;
+        Some(StoredRevision { summary, json })
+    }
+
+    /// What the stack consisted of afterwards, of the addresses that are `wanted`; `None` when it can't be understood.
+    pub fn live(&self, wanted: impl Fn(&Address) -> bool) -> Option<BTreeMap<Address, Live>> {
+        serde_json::Deserializer::from_slice(&self.json).deserialize_map(Document(&wanted)).ok()
+    }
+
+    /// The whole revision; `None` when it can't be understood.
+    pub fn revision(&self) -> Option<Revision> {
+        serde_json::from_slice(&self.json).ok()
+    }
+}
+
+/// Reads the field `live` of a revision.
+struct Document<'a, F>(&'a F);
+
+impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for Document<'_, F> {
+    type Value = BTreeMap<Address, Live>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a revision")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut live = None;
+        while let Some(field) = fields.next_key::<String>()? {
+            if field == "live" {
+                live = Some(fields.next_value_seed(Resources(self.0))?);
+            } else {
+                fields.next_value::<IgnoredAny>()?;
+            }
+        }
+        live.ok_or_else(|| A::Error::missing_field("live"))
+    }
+}
+
+/// Reads the wanted entries of a map of resources.
+struct Resources<'a, F>(&'a F);
+
+impl<'de, F: Fn(&Address) -> bool> DeserializeSeed<'de> for Resources<'_, F> {
+    type Value = BTreeMap<Address, Live>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for Resources<'_, F> {
+    type Value = BTreeMap<Address, Live>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("resources by address")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut live = BTreeMap::new();
+        while let Some(address) = entries.next_key()? {
+            if (self.0)(&address) {
+                live.insert(address, entries.next_value()?);
+            } else {
+                entries.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(live)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        core::{Phase, Tags},
+        engine::history::FORMAT,
+    };
+
+    fn live(id: &str) -> Live {
+        Live {
+            kind: "vpc".into(),
+            id: id.into(),
+            tags: Tags::new(),
+            phase: Phase::Ready,
+            spec: json!({ "a": 1 }),
+            outputs: Value::Null,
+            version: None,
+        }
+    }
+
+    #[test]
+    fn only_wanted_resources_are_parsed() {
+        let (a, b) = (Address::new("vpc", "a"), Address::new("vpc", "b"));
+        let begin = json!({
+            "format": "", "revision": 7, "continues": null, "stack": "shop", "environment": "default", "region": "", "account": "",
+            "command": "apply", "actor": "", "commit": null, "definition": "",
+        });
+        let revision = Revision {
+            format: FORMAT.to_owned(),
+            begin: serde_json::from_value(begin).expect("it is one"),
+            began: 1,
+            ended: 2,
+            outcome: Outcome::Done,
+            done: vec![("create".into(), a.clone())],
+            live: [(a.clone(), live("vpc-1")), (b.clone(), live("vpc-2"))].into(),
+        };
+        let json = serde_json::to_vec(&revision).expect("it is JSON");
+        let stored = StoredRevision::parse(json.clone()).expect("it is a revision");
+        assert_eq!((stored.summary.ended, &stored.summary.done), (2, &revision.done));
+        assert_eq!(stored.live(|address| *address == b), Some([(b.clone(), live("vpc-2"))].into()));
+        assert_eq!(stored.live(|_| true).as_ref(), Some(&revision.live));
+        assert_eq!(stored.revision(), Some(revision));
+        let damaged = String::from_utf8(json).expect("it is a text").replace("vpc-2", "vpc-2\\");
+        assert!(StoredRevision::parse(damaged.into_bytes()).is_none());
+    }
+}

@@ -1,0 +1,52 @@
+//! Standard output for data.
+
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
+use anstream::{AutoStream, ColorChoice, adapter::strip_str};
+
+/// Bytes after which pending text is written: one system call for a thousand lines.
+const CHUNK: usize = 64 * 1024;
+
+/// Buffered standard output. Escape sequences are removed where colour is not wanted. Writes the rest when dropped.
+///
+/// Fails once the reader has closed the pipe, so that rendering can end early.
+#[derive(Default)]
+pub struct Stdout {
+    pending: String,
+    closed: bool,
+}
+
+impl Stdout {
+    /// Writes the first `length` bytes of the pending text.
+    fn write(&mut self, length: usize) {
+        let chunk = &self.pending[..length];
+        let written = match AutoStream::choice(&io::stdout()) {
+            // Stripping on the way to stdout would write every line by itself.
+            ColorChoice::Never => io::stdout().lock().write_all(strip_str(chunk).to_string().as_bytes()),
+            _ => anstream::stdout().lock().write_all(chunk.as_bytes()),
+        };
+        self.closed |= written.and_then(|()| io::stdout().flush()).is_err();
+        self.pending.drain(..length);
+    }
+}
+
+impl fmt::Write for Stdout {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.pending.push_str(text);
+        if self.pending.len() >= CHUNK {
+            // Whole lines, so that no escape sequence is split.
+            let length = self.pending.rfind('\n').map_or(self.pending.len(), |end| end + 1);
+            self.write(length);
+        }
+        if self.closed { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+impl Drop for Stdout {
+    fn drop(&mut self) {
+        self.write(self.pending.len());
+    }
+}
