@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{
     DONE, FAILED, Global, INTERRUPTED, LEFT, Lock, Output, Target,
-    context::{Context, Session},
+    context::{Context, Depth, Session},
     outputs, plan,
     refusal::refuse,
     saved,
@@ -108,7 +108,7 @@ async fn held(
     let memory = Memory::read(&history).await?;
     let unfinished = &memory.unfinished;
     tell_unfinished(unfinished, &arguments.target);
-    let mut context = Context::after(session, account, unfinished).await?;
+    let mut context = Context::after(session, account, &memory, Depth::Remembered).await?;
     let plan = context.plan_after(goal, &memory).await?;
     if let Some((saved, path)) = from {
         saved::same_plan(saved, path, &plan, history.numbers().await?.last().copied())?;

@@ -205,18 +205,22 @@ impl Context {
             let memory = session.memory(global, &account).await;
             Ok::<_, anyhow::Error>((account, memory))
         };
-        let world = discover_indexed(&session.cloud, &session.stack, Hints::default(), indexed);
-        let (known, world) = tokio::join!(known, world);
-        let ((account, memory), world) = (known?, world.context("can't read what is there")?);
-        let world = World { hints: memory.unfinished.hints(), ..world };
+        // What is remembered says which details are worth reading.
+        let (account, memory) = known.await?;
+        let hints = memory.hints(session.cloud.region(), &account);
+        let world = discover_indexed(&session.cloud, &session.stack, hints, indexed).await.context("can't read what is there")?;
         let world = settled(&session, world, &memory.unfinished).await?;
         Ok((Context { session, account, world }, memory))
     }
 
-    /// Reads everything the stack owns, knowing what an unfinished run left.
-    pub async fn after(session: Session, account: String, unfinished: &Unfinished) -> Result<Context> {
-        let world = discover(&session.cloud, &session.stack, unfinished.hints()).await.context("can't read what is there")?;
-        let world = settled(&session, world, unfinished).await?;
+    /// Reads everything the stack owns, knowing what earlier runs left.
+    pub async fn after(session: Session, account: String, memory: &Memory, depth: Depth) -> Result<Context> {
+        let hints = match depth {
+            Depth::Remembered => memory.hints(session.cloud.region(), &account),
+            Depth::Everything => memory.unfinished.hints(),
+        };
+        let world = discover(&session.cloud, &session.stack, hints).await.context("can't read what is there")?;
+        let world = settled(&session, world, &memory.unfinished).await?;
         Ok(Context { session, account, world })
     }
 
@@ -267,6 +271,15 @@ impl Context {
         }
         Ok(plan)
     }
+}
+
+/// Which details are read that cost a read of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Those that the definition or the record has.
+    Remembered,
+    /// All.
+    Everything,
 }
 
 /// What was read, or read again once what an unfinished run made last must be visible.

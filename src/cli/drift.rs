@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{
     CHANGES, DONE, Global, Output, Target,
-    context::{Context, Session},
+    context::{Context, Depth, Session},
 };
 use crate::{
     core::{Address, Live},
@@ -23,6 +23,9 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: Target,
+    /// Also read settings that cost a call per resource and that neither the definition nor the record has
+    #[arg(long)]
+    deep: bool,
     #[command(flatten)]
     global: Global,
 }
@@ -33,7 +36,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let account = session.account().await?;
     let backend = session.backend(global, &account, Consent::Nothing).await?.backend;
     let memory = Memory::read(&session.history(&backend)).await.context("can't read what earlier runs did")?;
-    let context = Context::after(session, account, &memory.unfinished).await?;
+    let context = Context::after(session, account, &memory, if arguments.deep { Depth::Everything } else { Depth::Remembered }).await?;
     let stack = &context.session.stack;
     let region = context.session.cloud.region();
     let recorded = memory.recorded(region, &context.account, |_| true);

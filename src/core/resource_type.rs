@@ -121,6 +121,15 @@ impl ResourceType {
         self.schema.get_or_init(|| self.operations.schema().to_value())
     }
 
+    /// Pointers to the fields with the fact `own_read` that have another value than their default in this spec.
+    pub fn own_reads(&self, spec: &Value) -> Vec<String> {
+        let differs = |pointer: &str| {
+            let default = self.schema().pointer(&format!("/properties{pointer}/default")).unwrap_or(&Value::Null);
+            spec.pointer(pointer).is_some_and(|value| !value.is_null() && value != default)
+        };
+        self.own_read.iter().filter(|pointer| differs(pointer)).map(|pointer| (*pointer).to_owned()).collect()
+    }
+
     /// Whether a replacement may have another physical name than the old one, where acme chooses it: what holds data is not made twice, and
     /// what does not carry its ownership tags from the first moment is found by its name.
     pub fn gets_another_name(&self) -> bool {

@@ -37,6 +37,9 @@ pub struct Hints {
     pub began: BTreeSet<Address>,
     /// Of two with the same marks, the one to keep, by its physical id; and what has that id is the one meant even without marks.
     pub ids: BTreeMap<Address, String>,
+    /// Fields with the fact `own_read` that the record has at other values than their default, by address. `None`: nothing reliable is
+    /// recorded, so all such fields are read.
+    pub own_reads: Option<BTreeMap<Address, Vec<String>>>,
 }
 
 impl World {
@@ -215,7 +218,7 @@ pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
             Some(field) => of_kind().map(|d| (d.address.to_string(), names(d.spec.pointer(field)))).collect(),
             None => BTreeMap::new(),
         },
-        own_reads: None,
+        own_reads: own_reads(stack, kind, world),
         parents: parents.into_iter().collect(),
         // The index lags: what a crash left just made, it may not show yet.
         index: world.index.clone().filter(|_| !world.hints.began.iter().any(|address| address.kind == kind.name)),
@@ -224,6 +227,23 @@ pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
         adopt: None,
         ids: None,
     }
+}
+
+/// Fields with the fact `own_read` that the definition or the record has, by address; see [`Scope::own_reads`].
+fn own_reads(stack: &Stack, kind: &ResourceType, world: &World) -> Option<BTreeMap<String, Vec<String>>> {
+    let recorded = world.hints.own_reads.as_ref()?;
+    if kind.own_read.is_empty() {
+        return None;
+    }
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let of_kind = stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+    for declared in of_kind {
+        all.entry(declared.address.to_string()).or_default().extend(kind.own_reads(&declared.spec));
+    }
+    for (address, pointers) in recorded.iter().filter(|(address, _)| address.kind == kind.name) {
+        all.entry(address.to_string()).or_default().extend(pointers.iter().cloned());
+    }
+    Some(all)
 }
 
 fn names(settings: Option<&Value>) -> BTreeSet<String> {

@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::{
+    aws::types,
     core::{Address, Error, Live, Result, STACK, Sort},
     definition::Stack,
     engine::{
@@ -157,6 +158,20 @@ impl Memory {
         let here = |stored: &&StoredRevision| stored.summary.begin.region == region && stored.summary.begin.account == account;
         let live = self.latest.as_ref().filter(here)?.live(wanted)?;
         Some(Recorded { live, unknown: self.unknown.clone() })
+    }
+}
+
+impl Memory {
+    /// What discovery should know on the way forward: what an unfinished run left, and which details are worth a read of their own.
+    pub fn hints(&self, region: &str, account: &str) -> Hints {
+        let has_own_reads = |address: &Address| types::kind(&address.kind).is_some_and(|kind| !kind.own_read.is_empty());
+        let reliable = self.unfinished.chain.is_empty() && self.unfinished.lost.is_none() && self.unknown.is_empty();
+        let recorded = if reliable { self.recorded(region, account, has_own_reads) } else { None };
+        let own_reads = recorded.map(|recorded| {
+            let pointers = |live: &Live| types::kind(&live.kind).map(|kind| kind.own_reads(&live.spec)).unwrap_or_default();
+            recorded.live.iter().map(|(address, live)| (address.clone(), pointers(live))).collect()
+        });
+        Hints { own_reads, ..self.unfinished.hints() }
     }
 }
 
@@ -392,7 +407,7 @@ fn target(touched: &Touched) -> Target {
 fn hints(touched: &BTreeMap<Address, Touched>) -> Hints {
     let began = touched.iter().filter(|(_, touched)| touched.created).map(|(address, _)| address.clone());
     let ids = touched.iter().filter_map(|(address, touched)| Some((address.clone(), touched.before.as_ref()?.id.clone())));
-    Hints { began: began.collect(), ids: ids.collect() }
+    Hints { began: began.collect(), ids: ids.collect(), own_reads: None }
 }
 
 /// Waits until what was made just before a crash must be visible, if any of it is not. True when reading again may show more.
