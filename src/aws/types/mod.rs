@@ -73,7 +73,6 @@ legacy! {
     secret::Secret
     security_group::SecurityGroup
     target_group::TargetGroup
-    vpc::Vpc
     vpc_endpoint::VpcEndpoint
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
@@ -113,7 +112,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::legacy::<target_group::TargetGroup>(),
-        ResourceType::legacy::<vpc::Vpc>(),
+        ResourceType::of::<vpc::Vpc>(),
         ResourceType::legacy::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::legacy::<waf_association::WafAssociation>(),
         ResourceType::legacy::<waf_ip_set::WafIpSet>(),
