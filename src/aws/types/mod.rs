@@ -54,16 +54,13 @@ legacy! {
     eks_fargate_profile::EksFargateProfile
     eks_node_group::EksNodeGroup
     eks_pod_identity::EksPodIdentity
-    elastic_ip::ElasticIp
     flow_log::FlowLog
     iam_policy::IamPolicy
     iam_role::IamRole
     instance_profile::InstanceProfile
-    internet_gateway::InternetGateway
     kms_key::KmsKey
     listener::Listener
     load_balancer::LoadBalancer
-    nat_gateway::NatGateway
     oidc_provider::OidcProvider
     rds_instance::RdsInstance
     rds_parameter_group::RdsParameterGroup
@@ -92,16 +89,16 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<eks_fargate_profile::EksFargateProfile>(),
         ResourceType::legacy::<eks_node_group::EksNodeGroup>(),
         ResourceType::legacy::<eks_pod_identity::EksPodIdentity>(),
-        ResourceType::legacy::<elastic_ip::ElasticIp>(),
+        ResourceType::of::<elastic_ip::ElasticIp>(),
         ResourceType::legacy::<flow_log::FlowLog>(),
         ResourceType::legacy::<iam_policy::IamPolicy>(),
         ResourceType::legacy::<iam_role::IamRole>(),
         ResourceType::legacy::<instance_profile::InstanceProfile>(),
-        ResourceType::legacy::<internet_gateway::InternetGateway>(),
+        ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::legacy::<kms_key::KmsKey>(),
         ResourceType::legacy::<listener::Listener>(),
         ResourceType::legacy::<load_balancer::LoadBalancer>(),
-        ResourceType::legacy::<nat_gateway::NatGateway>(),
+        ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
         ResourceType::legacy::<rds_instance::RdsInstance>(),
         ResourceType::legacy::<rds_parameter_group::RdsParameterGroup>(),
