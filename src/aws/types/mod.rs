@@ -65,10 +65,8 @@ legacy! {
     rds_instance::RdsInstance
     rds_parameter_group::RdsParameterGroup
     rds_subnet_group::RdsSubnetGroup
-    route_table::RouteTable
     s3_bucket::S3Bucket
     secret::Secret
-    security_group::SecurityGroup
     target_group::TargetGroup
     vpc_endpoint::VpcEndpoint
     waf_association::WafAssociation
@@ -103,10 +101,10 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<rds_instance::RdsInstance>(),
         ResourceType::legacy::<rds_parameter_group::RdsParameterGroup>(),
         ResourceType::legacy::<rds_subnet_group::RdsSubnetGroup>(),
-        ResourceType::legacy::<route_table::RouteTable>(),
+        ResourceType::of::<route_table::RouteTable>(),
         ResourceType::legacy::<s3_bucket::S3Bucket>(),
         ResourceType::legacy::<secret::Secret>(),
-        ResourceType::legacy::<security_group::SecurityGroup>(),
+        ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::legacy::<target_group::TargetGroup>(),
         ResourceType::of::<vpc::Vpc>(),
