@@ -95,7 +95,7 @@ impl Resource for ElasticIp {
         Ok(holders(interfaces(aws, &[("association.allocation-id", &live.id)]).await?))
     }
 
-    /// Where no address or pool is declared, any will do.
+    /// Any address fits a spec without one, and a spec without a pool means Amazon's.
     fn normalize(&self, live: &mut Self) {
         if self.address.is_none() {
             live.address = None;

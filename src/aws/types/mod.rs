@@ -54,7 +54,6 @@ legacy! {
     eks_fargate_profile::EksFargateProfile
     eks_node_group::EksNodeGroup
     eks_pod_identity::EksPodIdentity
-    flow_log::FlowLog
     iam_policy::IamPolicy
     iam_role::IamRole
     instance_profile::InstanceProfile
@@ -68,7 +67,6 @@ legacy! {
     s3_bucket::S3Bucket
     secret::Secret
     target_group::TargetGroup
-    vpc_endpoint::VpcEndpoint
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
     waf_web_acl::WafWebAcl
@@ -88,7 +86,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<eks_node_group::EksNodeGroup>(),
         ResourceType::legacy::<eks_pod_identity::EksPodIdentity>(),
         ResourceType::of::<elastic_ip::ElasticIp>(),
-        ResourceType::legacy::<flow_log::FlowLog>(),
+        ResourceType::of::<flow_log::FlowLog>(),
         ResourceType::legacy::<iam_policy::IamPolicy>(),
         ResourceType::legacy::<iam_role::IamRole>(),
         ResourceType::legacy::<instance_profile::InstanceProfile>(),
@@ -108,7 +106,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::legacy::<target_group::TargetGroup>(),
         ResourceType::of::<vpc::Vpc>(),
-        ResourceType::legacy::<vpc_endpoint::VpcEndpoint>(),
+        ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::legacy::<waf_association::WafAssociation>(),
         ResourceType::legacy::<waf_ip_set::WafIpSet>(),
         ResourceType::legacy::<waf_web_acl::WafWebAcl>(),
