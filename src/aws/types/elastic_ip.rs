@@ -1,37 +1,33 @@
 //! `elastic_ip`: a public IPv4 address that stays.
 
+use acme_macros::spec;
 use aws_sdk_ec2::types::{DomainType, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, holders, interfaces, tags},
-    core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Result, Scope,
-        Service, Sort,
-    },
+    aws::{Aws, Cx, holders, interfaces, tags},
+    core::{Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Resource, Result, Scope, Service, Sort, Tags, TypeInfo},
 };
 
 /// A public IPv4 address that stays the same whatever it is attached to.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct ElasticIp {
-    /// Pool the address comes from, such as `ipv4pool-ec2-0123` for one's own range. Default: Amazon's. Changing it replaces the
-    /// address.
-    #[serde(default)]
+    /// Pool from which the address is taken, such as `ipv4pool-ec2-0123` for a range of your own.
+    #[field(unset = "Amazon's pool", replaces)]
     pub public_ipv4_pool: Option<String>,
-    /// The zones AWS advertises the address from. Default: the region's. Changing it replaces the address.
-    #[serde(default)]
+    /// The zones from which AWS advertises the address.
+    #[field(unset = "the zones of the region", replaces)]
     pub network_border_group: Option<String>,
-    /// A certain address: one of the pool's, or one released a short time ago. Default: any. Changing it replaces the address.
-    #[serde(default)]
+    /// A certain address: one of the pool's, or one released a short time ago.
+    #[field(unset = "any address", replaces, assigned_by_aws, important)]
     pub address: Option<String>,
 }
 
-/// What AWS calls its own pool.
+/// AWS's name of its own pool.
 const AMAZON: &str = "amazon";
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// The address.
@@ -39,73 +35,68 @@ pub struct Outputs {
 }
 
 impl Resource for ElasticIp {
-    const TYPE: &'static str = "elastic_ip";
-    const SERVICE: Service = Service::Ec2;
-    const ARN: Option<&'static str> = Some("ec2:elastic-ip/");
-    const REPLACE: &'static [&'static str] = &["/public_ipv4_pool", "/network_border_group", "/address"];
-    const DRAWN: &'static [&'static str] = &["/address"];
-    const ACTIONS: Actions = Actions::on("ec2:elastic-ip/*")
-        .list(&["ec2:DescribeAddresses"])
-        .create(&["ec2:AllocateAddress"])
-        .change(&["ec2:ReleaseAddress"])
-        .more(&[Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything)]);
+    const TYPE: TypeInfo = TypeInfo::new("elastic_ip", Service::Ec2, "eipalloc-{hex17}", "arn:aws:ec2:{region}:{account}:elastic-ip/{id}")
+        .without_token()
+        .quota(50, "AddressLimitExceeded")
+        .not_found("InvalidAllocationID.NotFound")
+        .actions(
+            Actions::on("ec2:elastic-ip/*")
+                .list(&["ec2:DescribeAddresses"])
+                .create(&["ec2:AllocateAddress"])
+                .change(&["ec2:ReleaseAddress"])
+                .more(&[Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything)]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     /// DescribeAddresses has no pages.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let reply = aws.ec2.describe_addresses().set_filters(Some(scope.ec2_filters())).send().await?;
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         for address in reply.addresses.unwrap_or_default() {
             let tags = tags::from_ec2(address.tags.as_deref().unwrap_or_default());
             let Some(id) = address.allocation_id.filter(|_| scope.owns(&tags)) else { continue };
-            let public_ip = address.public_ip.unwrap_or_default();
-            found.push(Observed {
-                id,
-                tags,
-                phase: Phase::Ready,
-                spec: ElasticIp {
-                    public_ipv4_pool: address.public_ipv4_pool,
-                    network_border_group: address.network_border_group,
-                    address: Some(public_ip.clone()),
-                },
-                outputs: Outputs { public_ip },
-            });
+            all.push(observed(id, tags, address.public_ipv4_pool, address.network_border_group, address.public_ip));
         }
-        Ok(found)
+        Ok(all)
     }
 
-    /// Amazon's own pool is reported, but not taken, by its name. Of an address that is somebody else's by now AWS may say AuthFailure.
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.ec2.allocate_address().domain(DomainType::Vpc).set_address(self.address.clone());
+    /// AWS reports its own pool by a name that the call does not accept. For an address that belongs to another account by now, it may answer
+    /// AuthFailure.
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.ec2.allocate_address().domain(DomainType::Vpc).set_address(self.address.clone());
         let call = call.set_public_ipv4_pool(self.public_ipv4_pool.clone().filter(|pool| pool != AMAZON));
         let call = call.set_network_border_group(self.network_border_group.clone());
-        let call = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::ElasticIp));
-        match call.send().await.map_err(Error::from) {
-            Ok(reply) => reply.allocation_id.ok_or_else(|| Error::missing("AllocationId")),
-            Err(error) if error.code == "AuthFailure" && self.address.is_some() => Err(Error { sort: Sort::Gone, ..error }),
-            Err(error) => Err(error),
-        }
+        let call = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::ElasticIp));
+        let reply = call.send().await.map_err(Error::from).map_err(|error| match error.code.as_str() {
+            "AuthFailure" if self.address.is_some() => Error { sort: Sort::Gone, ..error },
+            _ => error,
+        })?;
+        let id = reply.allocation_id.ok_or_else(|| Error::missing("AllocationId"))?;
+        // The answer tells all but the tags, which AWS sets in the same call or refuses it.
+        let tags = cx.call.tags.clone();
+        Ok(Created::Whole(observed(id, tags, reply.public_ipv4_pool, reply.network_border_group, reply.public_ip)))
     }
 
-    async fn update(&self, _: &Cx<'_>, _: &str, _: &Self, _: &Changed) -> Result<()> {
+    async fn update(&self, _: &Cx<'_>, _: &Existing<Self>, _: ElasticIpChanges) -> Result<()> {
         Ok(())
     }
 
-    /// While a NAT gateway or load balancer holds the address, AWS says AuthFailure; lacking permission is UnauthorizedOperation.
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        let call = cx.aws.ec2.release_address().allocation_id(id).set_network_border_group(live.network_border_group.clone());
+    /// While a NAT gateway or load balancer uses the address, AWS answers AuthFailure; a missing permission is UnauthorizedOperation.
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let call = cx.ec2.release_address().allocation_id(&live.id).set_network_border_group(live.spec.network_border_group.clone());
         match call.send().await.map_err(Error::from) {
             Err(error) if error.code == "AuthFailure" => Err(Error { sort: Sort::Conflict, ..error }),
-            other => other.map(drop),
+            other => other.map(|_| Deletion::Requested),
         }
     }
 
-    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
-        Ok(holders(interfaces(aws, &[("association.allocation-id", id)]).await?))
+    async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
+        Ok(holders(interfaces(aws, &[("association.allocation-id", &live.id)]).await?))
     }
 
-    /// Any address, from whatever pool, satisfies who asks for none.
-    fn align(&self, live: &mut Self) {
+    /// Any address fits a spec without one, and a spec without a pool means Amazon's.
+    fn normalize(&self, live: &mut Self) {
         if self.address.is_none() {
             live.address = None;
         }
@@ -113,4 +104,10 @@ impl Resource for ElasticIp {
             live.public_ipv4_pool.clone_from(&self.public_ipv4_pool);
         }
     }
+}
+
+fn observed(id: String, tags: Tags, pool: Option<String>, border_group: Option<String>, address: Option<String>) -> Observed<ElasticIp> {
+    let public_ip = address.unwrap_or_default();
+    let spec = ElasticIp { public_ipv4_pool: pool, network_border_group: border_group, address: Some(public_ip.clone()) };
+    Observed::new(id, tags, spec, Outputs { public_ip })
 }

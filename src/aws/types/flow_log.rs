@@ -1,5 +1,6 @@
 //! `flow_log`: records of the traffic of a VPC or subnet.
 
+use acme_macros::spec;
 use aws_sdk_ec2::types::{
     self as ec2, DestinationFileFormat, DestinationOptionsRequest, FlowLogsResourceType, LogDestinationType, ResourceType,
 };
@@ -8,73 +9,74 @@ use serde::{Deserialize, Serialize};
 
 use super::{iam_role::IamRole, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
 use crate::{
-    aws::{Aws, tags},
+    aws::{Aws, Cx, tags},
     core::{
-        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
-        Ref, Result, Scope, Service,
+        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, TypeInfo,
     },
 };
 
 /// Records of the traffic of a VPC or subnet. AWS changes nothing but its tags: every other change replaces it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+///
+/// AWS accepts no two logs of one VPC or subnet with the same destination.
+#[spec]
 pub struct FlowLog {
-    /// The VPC whose traffic is recorded; either this or `subnet`. Changing it replaces the log.
-    #[serde(default)]
+    /// The VPC whose traffic is recorded; either this or `subnet`.
+    #[field(default, replaces, unique = "bucket of the VPC", unique = "log group of the VPC")]
     pub vpc: Option<Ref<Vpc>>,
-    /// The subnet whose traffic is recorded. Changing it replaces the log.
-    #[serde(default)]
+    /// The subnet whose traffic is recorded.
+    #[field(default, replaces, unique = "bucket of the subnet", unique = "log group of the subnet")]
     pub subnet: Option<Ref<Subnet>>,
-    /// Which traffic: `all`, `accept` (what security groups and network ACLs let through) or `reject`. Default: all. Changing it
-    /// replaces the log.
-    #[serde(default)]
+    /// Traffic to record: `all`, `accept` (allowed by security groups and network ACLs) or `reject`.
+    #[field(default, replaces, important)]
     pub traffic: Traffic,
     /// The bucket that gets the records; either this or `log_group`. Its policy must let `delivery.logs.amazonaws.com` write.
-    /// Changing it replaces the log.
-    #[serde(default)]
+    #[field(default, replaces, unique = "bucket of the VPC", unique = "bucket of the subnet")]
     pub bucket: Option<ArnRef<S3Bucket>>,
-    /// Folder in the bucket, without slashes at its ends; AWS makes `AWSLogs/…` below it. Default: none. Changing it replaces the log.
-    #[serde(default)]
+    /// Folder in the bucket, without slashes at its ends; AWS makes `AWSLogs/…` below it.
+    #[field(default, replaces)]
     pub prefix: String,
-    /// Files in the bucket: `plain-text` or `parquet`. Default: plain-text. Changing it replaces the log.
-    #[serde(default)]
+    /// Files in the bucket: `plain-text` or `parquet`.
+    #[field(default, replaces)]
     pub file_format: FileFormat,
-    /// Names folders in the bucket as Hive and Athena read them (`year=2026/month=01`). Default: false. Changing it replaces the log.
-    #[serde(default)]
+    /// Names folders in the bucket as Hive and Athena read them (`year=2026/month=01`).
+    #[field(default = false, replaces)]
     pub hive_compatible_partitions: bool,
-    /// A folder per hour instead of one per day. Default: false. Changing it replaces the log.
-    #[serde(default)]
+    /// Makes a folder per hour instead of one per day.
+    #[field(default = false, replaces)]
     pub per_hour_partition: bool,
-    /// ARN of the CloudWatch log group that gets the records. Changing it replaces the log.
-    #[serde(default)]
+    /// ARN of the CloudWatch log group that gets the records.
+    #[field(default, replaces, unique = "log group of the VPC", unique = "log group of the subnet")]
     pub log_group: Option<String>,
-    /// The role with which records are written to the log group; needed there. Changing it replaces the log.
-    #[serde(default)]
+    /// The role with which records are written to the log group; needed there.
+    #[field(default, replaces)]
     pub role: Option<ArnRef<IamRole>>,
-    /// Longest time that one record sums up, in seconds: 60 or 600. Default: 600. Changing it replaces the log.
-    #[serde(default = "ten_minutes")]
+    /// Longest time that one record covers, in seconds: 60 or 600.
+    #[field(default = TEN_MINUTES, replaces)]
     pub max_aggregation_seconds: i32,
-    /// Fields of a record in this order, such as `[srcaddr, dstaddr, action]`. Default: AWS's default format. Changing it replaces the
-    /// log.
-    #[serde(default)]
+    /// Fields of a record in this order, such as `[srcaddr, dstaddr, action]`.
+    #[field(unset = "AWS's default format", replaces)]
     pub fields: Option<Vec<String>>,
 }
 
-/// Which traffic is recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// AWS's default for the longest time that one record covers, in seconds.
+const TEN_MINUTES: i32 = 600;
+
+/// Traffic that is recorded.
+#[spec]
+#[derive(Copy, Default)]
 pub enum Traffic {
     /// All of it.
     #[default]
     All,
-    /// What was let through.
+    /// Allowed traffic.
     Accept,
-    /// What was not.
+    /// Rejected traffic.
     Reject,
 }
 
 /// Format of the files in a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[spec]
+#[derive(Copy, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileFormat {
     /// Lines of text, compressed with gzip.
@@ -84,71 +86,53 @@ pub enum FileFormat {
     Parquet,
 }
 
-fn ten_minutes() -> i32 {
-    600
-}
-
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {}
 
 impl Resource for FlowLog {
-    const TYPE: &'static str = "flow_log";
-    const SERVICE: Service = Service::Ec2;
-    const ARN: Option<&'static str> = Some("ec2:vpc-flow-log/");
-    const REPLACE: &'static [&'static str] = &[
-        "/vpc",
-        "/subnet",
-        "/traffic",
-        "/bucket",
-        "/prefix",
-        "/file_format",
-        "/hive_compatible_partitions",
-        "/per_hour_partition",
-        "/log_group",
-        "/role",
-        "/max_aggregation_seconds",
-        "/fields",
-    ];
-    /// AWS takes no two logs of one resource to the same destination (FlowLogAlreadyExists).
-    const EXCLUSIVE: &'static [&'static [&'static str]] =
-        &[&["/vpc", "/bucket"], &["/vpc", "/log_group"], &["/subnet", "/bucket"], &["/subnet", "/log_group"]];
-    const ACTIONS: Actions = Actions::on("ec2:vpc-flow-log/*")
-        .list(&["ec2:DescribeFlowLogs"])
-        .create(&["ec2:CreateFlowLogs"])
-        .change(&["ec2:DeleteFlowLogs"])
-        .more(&[
-            Grant::change(&["ec2:CreateFlowLogs"], On::Used("vpc")),
-            Grant::change(&["ec2:CreateFlowLogs"], On::Used("subnet")),
-            Grant::change(&["iam:PassRole"], On::Passed(&["vpc-flow-logs.amazonaws.com"])),
-            // Delivery into a bucket is allowed by its policy, which the service looks at and completes as the caller.
-            Grant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], On::Everything),
-            Grant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], On::Used("s3_bucket")),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("flow_log", Service::Ec2, "fl-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{id}")
+        .not_found("InvalidFlowLogId.NotFound")
+        .exists("FlowLogAlreadyExists")
+        .actions(
+            Actions::on("ec2:vpc-flow-log/*")
+                .list(&["ec2:DescribeFlowLogs"])
+                .create(&["ec2:CreateFlowLogs"])
+                .change(&["ec2:DeleteFlowLogs"])
+                .more(&[
+                    Grant::change(&["ec2:CreateFlowLogs"], On::Used("vpc")),
+                    Grant::change(&["ec2:CreateFlowLogs"], On::Used("subnet")),
+                    Grant::change(&["iam:PassRole"], On::Passed(&["vpc-flow-logs.amazonaws.com"])),
+                    // The bucket's policy allows delivery; the service reads and completes it with the caller's permissions.
+                    Grant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], On::Everything),
+                    Grant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], On::Used("s3_bucket")),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         let mut pages = aws.ec2.describe_flow_logs().set_filter(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for log in page?.flow_logs.unwrap_or_default() {
                 let tags = tags::from_ec2(log.tags.as_deref().unwrap_or_default());
                 if scope.owns(&tags) {
                     let id = log.flow_log_id.clone().ok_or_else(|| Error::missing("FlowLogId"))?;
-                    found.push(Observed { id, tags, phase: Phase::Ready, spec: FlowLog::read(log), outputs: Outputs {} });
+                    all.push(Observed::new(id, tags, FlowLog::read(log), Outputs {}));
                 }
             }
         }
-        Ok(found)
+        Ok(all)
     }
 
-    /// Success of the call says nothing: what could not be made is listed in the answer.
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+    /// The call succeeds even when nothing was created: the answer lists the failures.
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let (resource_type, resource) = match (&self.vpc, &self.subnet) {
             (Some(vpc), _) => (FlowLogsResourceType::Vpc, vpc.get()),
             (None, subnet) => (FlowLogsResourceType::Subnet, subnet.as_ref().map(Ref::get).unwrap_or_default()),
         };
-        let call = cx.aws.ec2.create_flow_logs().client_token(cx.token).resource_type(resource_type).resource_ids(resource);
+        let call = cx.ec2.create_flow_logs().client_token(&cx.call.token).resource_type(resource_type).resource_ids(resource);
         let call = call.traffic_type(match self.traffic {
             Traffic::All => ec2::TrafficType::All,
             Traffic::Accept => ec2::TrafficType::Accept,
@@ -169,18 +153,20 @@ impl Resource for FlowLog {
         };
         let call = call.set_deliver_logs_permission_arn(self.role.as_ref().map(|role| role.get().to_owned()));
         let call = call.max_aggregation_interval(self.max_aggregation_seconds).set_log_format(self.format());
-        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::VpcFlowLog)).send().await?;
-        unless(reply.unsuccessful)?;
-        reply.flow_log_ids.into_iter().flatten().next().ok_or_else(|| Error::missing("FlowLogId"))
+        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::VpcFlowLog)).send().await?;
+        ensure_none(reply.unsuccessful)?;
+        let id = reply.flow_log_ids.into_iter().flatten().next().ok_or_else(|| Error::missing("FlowLogId"))?;
+        Ok(id.into())
     }
 
     /// Only tags change.
-    async fn update(&self, _: &Cx<'_>, _: &str, _: &Self, _: &Changed) -> Result<()> {
+    async fn update(&self, _: &Cx<'_>, _: &Existing<Self>, _: FlowLogChanges) -> Result<()> {
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        unless(cx.aws.ec2.delete_flow_logs().flow_log_ids(id).send().await?.unsuccessful)
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        ensure_none(cx.ec2.delete_flow_logs().flow_log_ids(&live.id).send().await?.unsuccessful)?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -193,7 +179,7 @@ impl Resource for FlowLog {
             problems.push(problem.help("write `bucket: …` or `log_group: arn:aws:logs:…`"));
         }
         if self.log_group.is_some() && self.role.is_none() {
-            problems.push(Problem::new("", "records reach a log group by a role").help("add `role: …`"));
+            problems.push(Problem::new("", "records are written to a log group with a role").help("add `role: …`"));
         }
         let of_buckets = [
             ("/prefix", !self.prefix.is_empty()),
@@ -205,7 +191,7 @@ impl Resource for FlowLog {
             problems.push(Problem::new(at, "this is for buckets; a log group has no files").help("remove it, or write `bucket: …`"));
         }
         if self.bucket.is_some() && self.role.is_some() {
-            let problem = Problem::new("/role", "a bucket is written to without a role");
+            let problem = Problem::new("/role", "records are written to a bucket without a role");
             problems.push(problem.help("remove it: the bucket's policy decides"));
         }
         if self.prefix.starts_with('/') || self.prefix.ends_with('/') || self.prefix.split('/').any(|part| part == "AWSLogs") {
@@ -213,7 +199,7 @@ impl Resource for FlowLog {
             problems.push(problem.help("write a folder such as `vpc` or `network/vpc`"));
         }
         if ![60, 600].contains(&self.max_aggregation_seconds) {
-            problems.push(Problem::new("/max_aggregation_seconds", "records sum up 60 or 600 seconds"));
+            problems.push(Problem::new("/max_aggregation_seconds", "a record covers at most 60 or 600 seconds"));
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
             problems.push(Problem::new("/fields", "a record has at least one field").help("leave it out for AWS's default format"));
@@ -221,8 +207,8 @@ impl Resource for FlowLog {
         problems
     }
 
-    /// AWS may tell a log group by its name alone, and an ARN may end in `:*`.
-    fn align(&self, live: &mut Self) {
+    /// AWS may report a log group by its name alone, and an ARN may end in `:*`.
+    fn normalize(&self, live: &mut Self) {
         let (Some(wanted), Some(found)) = (&self.log_group, &live.log_group) else { return };
         let group = wanted.trim_end_matches(":*");
         if group == found || group.ends_with(&format!(":log-group:{found}")) {
@@ -232,8 +218,8 @@ impl Resource for FlowLog {
 }
 
 impl FlowLog {
-    /// Where the records go: an ARN, with a folder in a bucket. With the `:*` that log groups' ARNs may have, AWS takes it as part of the
-    /// name, and nothing arrives.
+    /// ARN of the destination, with the folder in a bucket. The `:*` that ARNs of log groups may end in is removed: AWS would take it as part
+    /// of the name, and no records would arrive.
     pub(crate) fn destination(&self) -> Option<String> {
         let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
         self.bucket
@@ -246,7 +232,7 @@ impl FlowLog {
         self.fields.as_deref().map(format_of)
     }
 
-    /// The log as AWS describes it: one destination and one resource, whose kinds their texts tell.
+    /// The log as AWS describes it: the texts of its destination and its resource tell their types.
     fn read(log: ec2::FlowLog) -> FlowLog {
         let resource = log.resource_id.unwrap_or_default();
         let (vpc, subnet) = if resource.starts_with("subnet-") { (None, Some(Ref::to(resource))) } else { (Some(Ref::to(resource)), None) };
@@ -272,7 +258,7 @@ impl FlowLog {
             per_hour_partition: options.as_ref().and_then(|options| options.per_hour_partition).unwrap_or_default(),
             log_group: (!to_bucket).then(|| destination.trim_end_matches(":*").to_owned()),
             role: log.deliver_logs_permission_arn.map(ArnRef::to),
-            max_aggregation_seconds: log.max_aggregation_interval.unwrap_or_else(ten_minutes),
+            max_aggregation_seconds: log.max_aggregation_interval.unwrap_or(TEN_MINUTES),
             fields: log.log_format.map(|format| fields_of(&format)),
         }
     }
@@ -287,7 +273,8 @@ fn fields_of(format: &str) -> Vec<String> {
     format.split_whitespace().map(|field| field.trim_start_matches("${").trim_end_matches('}').to_owned()).collect()
 }
 
-fn unless(unsuccessful: Option<Vec<ec2::UnsuccessfulItem>>) -> Result<()> {
+/// The first failure as an error.
+fn ensure_none(unsuccessful: Option<Vec<ec2::UnsuccessfulItem>>) -> Result<()> {
     match unsuccessful.into_iter().flatten().find_map(|item| item.error) {
         Some(error) => Err(Error::from_code(&error.code.unwrap_or_default(), error.message.unwrap_or_default())),
         None => Ok(()),
@@ -329,9 +316,9 @@ mod tests {
         assert_eq!(wanted.destination().as_deref(), arn.strip_suffix(":*"));
         let log = ec2::FlowLog::builder().resource_id("vpc-1").log_destination_type(LogDestinationType::CloudWatchLogs);
         let mut live = FlowLog::read(log.clone().log_group_name("/vpc/flows").build());
-        wanted.align(&mut live);
+        wanted.normalize(&mut live);
         let mut other = FlowLog::read(log.log_group_name("/other/vpc/flows").build());
-        wanted.align(&mut other);
+        wanted.normalize(&mut other);
         assert_eq!((live.log_group.as_deref(), other.log_group.as_deref()), (Some(arn), Some("/other/vpc/flows")));
         Ok(())
     }

@@ -1,28 +1,25 @@
 //! `internet_gateway`: the way from a VPC to the internet and back.
 
-use aws_sdk_ec2::types::{AttachmentStatus, ResourceType};
+use acme_macros::spec;
+use aws_sdk_ec2::types::{self as ec2, AttachmentStatus, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, ec2_arn, holders, interfaces, tags},
-    core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Ref, Result,
-        Scope, Service,
-    },
+    aws::{Aws, Cx, ec2_arn, holders, interfaces, tags},
+    core::{Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Ref, Resource, Result, Scope, Service, TypeInfo},
 };
 
 /// The way from a VPC to the internet and back.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct InternetGateway {
-    /// The VPC it is attached to; a VPC has one at most. Default: left as it is, which is unattached for a new gateway.
-    #[serde(default)]
+    /// The VPC it is attached to; a VPC has one gateway at most.
+    #[field(unset = "unchanged; a new gateway is unattached", after_create, unique = "vpc", important)]
     pub vpc: Option<Ref<Vpc>>,
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -30,71 +27,56 @@ pub struct Outputs {
 }
 
 impl Resource for InternetGateway {
-    const TYPE: &'static str = "internet_gateway";
-    const SERVICE: Service = Service::Ec2;
-    const ARN: Option<&'static str> = Some("ec2:internet-gateway/");
-    const ACTIONS: Actions = Actions::on("ec2:internet-gateway/*")
-        .list(&["ec2:DescribeInternetGateways"])
-        .create(&["ec2:CreateInternetGateway"])
-        .change(&["ec2:AttachInternetGateway", "ec2:DeleteInternetGateway", "ec2:DetachInternetGateway"])
-        .more(&[
-            Grant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], On::Used("vpc")),
-            Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
-        ]);
+    const TYPE: TypeInfo =
+        TypeInfo::new("internet_gateway", Service::Ec2, "igw-{hex17}", "arn:aws:ec2:{region}:{account}:internet-gateway/{id}")
+            .without_token()
+            .quota(50, "InternetGatewayLimitExceeded")
+            .exists("Resource.AlreadyAssociated")
+            .actions(
+                Actions::on("ec2:internet-gateway/*")
+                    .list(&["ec2:DescribeInternetGateways"])
+                    .create(&["ec2:CreateInternetGateway"])
+                    .change(&["ec2:AttachInternetGateway", "ec2:DeleteInternetGateway", "ec2:DetachInternetGateway"])
+                    .more(&[
+                        Grant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], On::Used("vpc")),
+                        Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
+                    ]),
+            );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         let mut pages = aws.ec2.describe_internet_gateways().set_filters(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for gateway in page?.internet_gateways.unwrap_or_default() {
-                let id = gateway.internet_gateway_id.ok_or_else(|| Error::missing("InternetGatewayId"))?;
-                let tags = tags::from_ec2(gateway.tags.as_deref().unwrap_or_default());
-                if !scope.owns(&tags) {
-                    continue;
+                let gateway = read(aws, gateway)?;
+                if scope.owns(&gateway.tags) {
+                    all.push(gateway);
                 }
-                // AWS reports "available" for an attached gateway, a value outside its own list of states.
-                let attachment = gateway.attachments.into_iter().flatten().find(|a| a.state != Some(AttachmentStatus::Detached));
-                found.push(Observed {
-                    tags,
-                    phase: match attachment.as_ref().and_then(|a| a.state.as_ref()) {
-                        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => {
-                            Phase::Settling(state.as_str().to_owned())
-                        }
-                        _ => Phase::Ready,
-                    },
-                    spec: InternetGateway { vpc: attachment.and_then(|a| a.vpc_id).map(Ref::to) },
-                    outputs: Outputs {
-                        arn: ec2_arn(&aws.region, &gateway.owner_id.unwrap_or_default(), &format!("internet-gateway/{id}")),
-                    },
-                    id,
-                });
             }
         }
-        Ok(found)
+        Ok(all)
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let tags = tags::ec2_specification(cx.tags, ResourceType::InternetGateway);
-        let reply = cx.aws.ec2.create_internet_gateway().tag_specifications(tags).send().await?;
-        reply.internet_gateway.and_then(|gateway| gateway.internet_gateway_id).ok_or_else(|| Error::missing("InternetGatewayId"))
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let tags = tags::ec2_specification(&cx.call.tags, ResourceType::InternetGateway);
+        let reply = cx.ec2.create_internet_gateway().tag_specifications(tags).send().await?;
+        let gateway = reply.internet_gateway.ok_or_else(|| Error::missing("InternetGateway"))?;
+        Ok(Created::Whole(read(cx.api, gateway)?))
     }
 
-    fn created(&self) -> Self {
-        InternetGateway { vpc: None }
-    }
-
-    /// A gateway is attached to one VPC at most, so the old one goes first.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        if !changed.has("/vpc") {
+    /// A gateway is attached to one VPC at most, so it is detached from the old one first.
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: InternetGatewayChanges) -> Result<()> {
+        if !changes.vpc {
             return Ok(());
         }
-        if let Some(vpc) = &before.vpc {
-            detach(cx, id, vpc).await?;
+        if let Some(vpc) = &live.spec.vpc {
+            detach(cx, &live.id, vpc).await?;
         }
         if let Some(vpc) = &self.vpc {
-            let attached = cx.aws.ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(vpc.get()).send().await;
-            // An answer that was lost and asked for again: the message names the VPC it is attached to.
+            let attached = cx.ec2.attach_internet_gateway().internet_gateway_id(&live.id).vpc_id(vpc.get()).send().await;
+            // A repeated call whose first answer was lost: the message names the VPC it is attached to.
             match attached.map_err(Error::from) {
                 Err(error) if error.code == "Resource.AlreadyAssociated" && error.message.contains(vpc.get()) => {}
                 other => drop(other?),
@@ -103,25 +85,39 @@ impl Resource for InternetGateway {
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        if let Some(vpc) = &live.vpc {
-            detach(cx, id, vpc).await?;
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        if let Some(vpc) = &live.spec.vpc {
+            detach(cx, &live.id, vpc).await?;
         }
-        cx.aws.ec2.delete_internet_gateway().internet_gateway_id(id).send().await?;
-        Ok(())
+        cx.ec2.delete_internet_gateway().internet_gateway_id(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
-    /// It is not detached while something in the VPC has a public address.
-    async fn held_by(aws: &Aws, _: &str, live: &Self) -> Result<Option<String>> {
-        let Some(vpc) = &live.vpc else { return Ok(None) };
+    /// AWS does not detach it while a network interface of the VPC has a public address.
+    async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
+        let Some(vpc) = &live.spec.vpc else { return Ok(None) };
         let filters = [("vpc-id", vpc.get()), ("association.public-ip", "*")];
         Ok(holders(interfaces(aws, &filters).await?))
     }
 }
 
-/// "Not attached" is what was asked for: an earlier try may have got this far.
+fn read(aws: &Aws, gateway: ec2::InternetGateway) -> Result<Observed<InternetGateway>> {
+    // AWS reports "available" for an attached gateway, a value outside its own list of states.
+    let attachment = gateway.attachments.into_iter().flatten().find(|a| a.state != Some(AttachmentStatus::Detached));
+    let phase = match attachment.as_ref().and_then(|a| a.state.as_ref()) {
+        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => Phase::Settling(state.as_str().to_owned()),
+        _ => Phase::Ready,
+    };
+    let spec = InternetGateway { vpc: attachment.and_then(|a| a.vpc_id).map(Ref::to) };
+    let id = gateway.internet_gateway_id.ok_or_else(|| Error::missing("InternetGatewayId"))?;
+    let tags = tags::from_ec2(gateway.tags.as_deref().unwrap_or_default());
+    let arn = ec2_arn(&aws.region, &gateway.owner_id.unwrap_or_default(), &format!("internet-gateway/{id}"));
+    Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
+}
+
+/// Detaches it. "Not attached" counts as success: an earlier try may have got this far.
 async fn detach(cx: &Cx<'_>, id: &str, vpc: &Ref<Vpc>) -> Result<()> {
-    let detached = cx.aws.ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc.get()).send().await;
+    let detached = cx.ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc.get()).send().await;
     match detached.map_err(Error::from) {
         Err(error) if error.code == "Gateway.NotAttached" || error.code == "InvalidVpcID.NotFound" => Ok(()),
         other => other.map(drop),

@@ -54,27 +54,19 @@ legacy! {
     eks_fargate_profile::EksFargateProfile
     eks_node_group::EksNodeGroup
     eks_pod_identity::EksPodIdentity
-    elastic_ip::ElasticIp
-    flow_log::FlowLog
     iam_policy::IamPolicy
     iam_role::IamRole
     instance_profile::InstanceProfile
-    internet_gateway::InternetGateway
     kms_key::KmsKey
     listener::Listener
     load_balancer::LoadBalancer
-    nat_gateway::NatGateway
     oidc_provider::OidcProvider
     rds_instance::RdsInstance
     rds_parameter_group::RdsParameterGroup
     rds_subnet_group::RdsSubnetGroup
-    route_table::RouteTable
     s3_bucket::S3Bucket
     secret::Secret
-    security_group::SecurityGroup
     target_group::TargetGroup
-    vpc::Vpc
-    vpc_endpoint::VpcEndpoint
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
     waf_web_acl::WafWebAcl
@@ -93,28 +85,28 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<eks_fargate_profile::EksFargateProfile>(),
         ResourceType::legacy::<eks_node_group::EksNodeGroup>(),
         ResourceType::legacy::<eks_pod_identity::EksPodIdentity>(),
-        ResourceType::legacy::<elastic_ip::ElasticIp>(),
-        ResourceType::legacy::<flow_log::FlowLog>(),
+        ResourceType::of::<elastic_ip::ElasticIp>(),
+        ResourceType::of::<flow_log::FlowLog>(),
         ResourceType::legacy::<iam_policy::IamPolicy>(),
         ResourceType::legacy::<iam_role::IamRole>(),
         ResourceType::legacy::<instance_profile::InstanceProfile>(),
-        ResourceType::legacy::<internet_gateway::InternetGateway>(),
+        ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::legacy::<kms_key::KmsKey>(),
         ResourceType::legacy::<listener::Listener>(),
         ResourceType::legacy::<load_balancer::LoadBalancer>(),
-        ResourceType::legacy::<nat_gateway::NatGateway>(),
+        ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
         ResourceType::legacy::<rds_instance::RdsInstance>(),
         ResourceType::legacy::<rds_parameter_group::RdsParameterGroup>(),
         ResourceType::legacy::<rds_subnet_group::RdsSubnetGroup>(),
-        ResourceType::legacy::<route_table::RouteTable>(),
+        ResourceType::of::<route_table::RouteTable>(),
         ResourceType::legacy::<s3_bucket::S3Bucket>(),
         ResourceType::legacy::<secret::Secret>(),
-        ResourceType::legacy::<security_group::SecurityGroup>(),
+        ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::legacy::<target_group::TargetGroup>(),
-        ResourceType::legacy::<vpc::Vpc>(),
-        ResourceType::legacy::<vpc_endpoint::VpcEndpoint>(),
+        ResourceType::of::<vpc::Vpc>(),
+        ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::legacy::<waf_association::WafAssociation>(),
         ResourceType::legacy::<waf_ip_set::WafIpSet>(),
         ResourceType::legacy::<waf_web_acl::WafWebAcl>(),

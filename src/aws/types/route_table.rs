@@ -1,71 +1,72 @@
-//! `route_table`: where the traffic of subnets goes, with the routes and the subnets inside.
+//! `route_table`: routes for the traffic of subnets, with the subnets that use them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
-use aws_sdk_ec2::types::{Filter, ResourceType, RouteOrigin, RouteTableAssociation, RouteTableAssociationStateCode};
+use acme_macros::spec;
+use aws_sdk_ec2::types::{self as ec2, Filter, ResourceType, RouteOrigin, RouteTableAssociation, RouteTableAssociationStateCode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, subnet::Subnet, vpc::Vpc, vpc_endpoint::VpcEndpoint};
 use crate::{
-    aws::{Aws, ec2_arn, tags},
+    aws::{Aws, Cx, ec2_arn, tags},
     core::{
-        Actions, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
-        Ref, Result, Scope, Service, ok_or_not_found,
+        Actions, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service,
+        TypeInfo, ok_or_not_found,
     },
 };
 
-/// Where the traffic of subnets goes.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Routes for the traffic of subnets.
+#[spec]
 pub struct RouteTable {
-    /// The VPC it belongs to. Changing it replaces the table.
+    /// The VPC it belongs to.
+    #[field(replaces)]
     pub vpc: Ref<Vpc>,
-    /// Routes, one for a destination. The VPC's own range, propagated routes and those of gateway endpoints are AWS's and not
-    /// written here. Default: none.
-    #[serde(default)]
+    /// Routes, one for a destination. Leave out the routes that AWS adds itself: the VPC's own range, propagated routes and those of gateway
+    /// endpoints.
+    #[field(default, after_create, important, impact = "connections over a route that changes break off")]
     pub routes: BTreeSet<Route>,
-    /// Subnets that use this table; a subnet uses one table, the VPC's main table when none names it. Default: none.
-    #[serde(default)]
+    /// Subnets that use this table. A subnet uses one table: the VPC's main table when none names it.
+    #[field(default, after_create)]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Virtual private gateways (`vgw-…`) that write the routes they learn into this table. Default: none.
-    #[serde(default)]
+    /// Virtual private gateways (`vgw-…`) that write the routes they learn into this table.
+    #[field(default, after_create)]
     pub propagating_gateways: BTreeSet<String>,
 }
 
 /// One route: a destination and exactly one target.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
     /// An IPv4 or IPv6 range, or a prefix list (`pl-…`).
     pub destination: Destination,
     /// An internet gateway, or `{id: vgw-…}` for a virtual private gateway.
-    #[serde(default)]
+    #[field(default)]
     pub gateway: Option<Ref<InternetGateway>>,
     /// A NAT gateway.
-    #[serde(default)]
+    #[field(default)]
     pub nat_gateway: Option<Ref<NatGateway>>,
     /// A Gateway Load Balancer endpoint.
-    #[serde(default)]
+    #[field(default)]
     pub vpc_endpoint: Option<Ref<VpcEndpoint>>,
     /// Id of a transit gateway.
-    #[serde(default)]
+    #[field(default)]
     pub transit_gateway: Option<String>,
     /// Id of a VPC peering connection.
-    #[serde(default)]
+    #[field(default)]
     pub vpc_peering: Option<String>,
     /// Id of a network interface.
-    #[serde(default)]
+    #[field(default)]
     pub network_interface: Option<String>,
     /// Id of an egress-only internet gateway, for IPv6.
-    #[serde(default)]
+    #[field(default)]
     pub egress_only: Option<String>,
 }
 
-/// Where a route leads.
+/// Destination of a route.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
@@ -96,18 +97,18 @@ impl fmt::Display for Destination {
     }
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
 }
 
-/// CreateRoute and ReplaceRoute take the same parameters; the macro spares writing them twice.
-macro_rules! aimed {
+/// CreateRoute and ReplaceRoute take the same parameters; the macro saves writing them twice.
+macro_rules! with_route {
     ($call:expr, $route:expr) => {{
         let route = $route;
-        let call = destined!($call, &route.destination);
+        let call = with_destination!($call, &route.destination);
         call.set_gateway_id(route.gateway.as_ref().map(|r| r.get().to_owned()))
             .set_nat_gateway_id(route.nat_gateway.as_ref().map(|r| r.get().to_owned()))
             .set_vpc_endpoint_id(route.vpc_endpoint.as_ref().map(|r| r.get().to_owned()))
@@ -117,7 +118,7 @@ macro_rules! aimed {
             .set_egress_only_internet_gateway_id(route.egress_only.clone())
     }};
 }
-macro_rules! destined {
+macro_rules! with_destination {
     ($call:expr, $destination:expr) => {
         match $destination {
             Destination::PrefixList(id) => $call.destination_prefix_list_id(id),
@@ -128,89 +129,72 @@ macro_rules! destined {
 }
 
 impl Resource for RouteTable {
-    const TYPE: &'static str = "route_table";
-    const SERVICE: Service = Service::Ec2;
-    const ARN: Option<&'static str> = Some("ec2:route-table/");
-    const REPLACE: &'static [&'static str] = &["/vpc"];
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/routes", "connections over a route that changes break off")];
-    const ACTIONS: Actions = Actions::on("ec2:route-table/*")
-        .list(&["ec2:DescribeRouteTables"])
-        .create(&["ec2:CreateRouteTable"])
-        .change(&[
-            "ec2:AssociateRouteTable",
-            "ec2:CreateRoute",
-            "ec2:DeleteRoute",
-            "ec2:DeleteRouteTable",
-            "ec2:DisableVgwRoutePropagation",
-            "ec2:DisassociateRouteTable",
-            "ec2:EnableVgwRoutePropagation",
-            "ec2:ReplaceRoute",
-            "ec2:ReplaceRouteTableAssociation",
-        ])
-        .more(&[
-            Grant::change(&["ec2:CreateRouteTable"], On::Used("vpc")),
-            Grant::change(
-                &["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:ReplaceRouteTableAssociation"],
-                On::Used("subnet"),
-            ),
-            Grant::change(&["ec2:DisableVgwRoutePropagation", "ec2:EnableVgwRoutePropagation"], On::Arn("ec2:vpn-gateway/*")),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("route_table", Service::Ec2, "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}")
+        .actions(
+            Actions::on("ec2:route-table/*")
+                .list(&["ec2:DescribeRouteTables"])
+                .create(&["ec2:CreateRouteTable"])
+                .change(&[
+                    "ec2:AssociateRouteTable",
+                    "ec2:CreateRoute",
+                    "ec2:DeleteRoute",
+                    "ec2:DeleteRouteTable",
+                    "ec2:DisableVgwRoutePropagation",
+                    "ec2:DisassociateRouteTable",
+                    "ec2:EnableVgwRoutePropagation",
+                    "ec2:ReplaceRoute",
+                    "ec2:ReplaceRouteTableAssociation",
+                ])
+                .more(&[
+                    Grant::change(&["ec2:CreateRouteTable"], On::Used("vpc")),
+                    Grant::change(
+                        &["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:ReplaceRouteTableAssociation"],
+                        On::Used("subnet"),
+                    ),
+                    Grant::change(&["ec2:DisableVgwRoutePropagation", "ec2:EnableVgwRoutePropagation"], On::Arn("ec2:vpn-gateway/*")),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         let mut pages = aws.ec2.describe_route_tables().set_filters(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for table in page?.route_tables.unwrap_or_default() {
-                let tags = tags::from_ec2(table.tags.as_deref().unwrap_or_default());
-                if !scope.owns(&tags) {
-                    continue;
+                let table = read(aws, table)?;
+                if scope.owns(&table.tags) {
+                    all.push(table);
                 }
-                let id = table.route_table_id.ok_or_else(|| Error::missing("RouteTableId"))?;
-                let associations = table.associations.unwrap_or_default();
-                found.push(Observed {
-                    tags,
-                    phase: phase(&associations),
-                    spec: RouteTable {
-                        vpc: Ref::to(table.vpc_id.unwrap_or_default()),
-                        routes: table.routes.unwrap_or_default().into_iter().filter_map(route).collect(),
-                        subnets: associations.into_iter().filter(standing).filter_map(|a| a.subnet_id).map(Ref::to).collect(),
-                        propagating_gateways: table.propagating_vgws.into_iter().flatten().filter_map(|vgw| vgw.gateway_id).collect(),
-                    },
-                    outputs: Outputs { arn: ec2_arn(&aws.region, &table.owner_id.unwrap_or_default(), &format!("route-table/{id}")) },
-                    id,
-                });
             }
         }
-        Ok(found)
+        Ok(all)
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.ec2.create_route_table().client_token(cx.token).vpc_id(self.vpc.get());
-        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::RouteTable)).send().await?;
-        reply.route_table.and_then(|table| table.route_table_id).ok_or_else(|| Error::missing("RouteTableId"))
-    }
-
-    fn created(&self) -> Self {
-        RouteTable { routes: BTreeSet::new(), subnets: BTreeSet::new(), propagating_gateways: BTreeSet::new(), vpc: self.vpc.clone() }
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.ec2.create_route_table().client_token(&cx.call.token).vpc_id(self.vpc.get());
+        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::RouteTable)).send().await?;
+        let table = reply.route_table.ok_or_else(|| Error::missing("RouteTable"))?;
+        Ok(Created::Whole(read(cx.api, table)?))
     }
 
     /// Routes come before subnets, so that no subnet uses a table that lacks its routes.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let ec2 = &cx.aws.ec2;
-        if changed.has("/routes") {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RouteTableChanges) -> Result<()> {
+        let Existing { id, spec: before, .. } = live;
+        let ec2 = &cx.ec2;
+        if changes.routes {
             let old: BTreeMap<_, _> = before.routes.iter().map(|route| (&route.destination, route)).collect();
             let new: BTreeSet<_> = self.routes.iter().map(|route| &route.destination).collect();
             for route in &self.routes {
                 match old.get(&route.destination) {
                     None => add(cx, id, route).await?,
-                    Some(old) if *old != route => drop(aimed!(ec2.replace_route().route_table_id(id), route).send().await?),
+                    Some(old) if *old != route => drop(with_route!(ec2.replace_route().route_table_id(id), route).send().await?),
                     Some(_) => {}
                 }
             }
             for destination in old.into_keys().filter(|destination| !new.contains(destination)) {
-                // A route also leaves with what it leads to.
-                let call = destined!(ec2.delete_route().route_table_id(id), destination);
+                // AWS may have deleted it together with the route's target.
+                let call = with_destination!(ec2.delete_route().route_table_id(id), destination);
                 ok_or_not_found(call.send().await)?;
             }
         }
@@ -226,10 +210,10 @@ impl Resource for RouteTable {
         disassociate(cx, id, &before.subnets.difference(&self.subnets).collect()).await
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        disassociate(cx, id, &live.subnets.iter().collect()).await?;
-        cx.aws.ec2.delete_route_table().route_table_id(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        disassociate(cx, &live.id, &live.spec.subnets.iter().collect()).await?;
+        cx.ec2.delete_route_table().route_table_id(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -252,9 +236,24 @@ impl Resource for RouteTable {
     }
 }
 
-/// A route a user could have written; `None` for those AWS makes: the local ones, those a virtual private gateway propagates, those of
+fn read(aws: &Aws, table: ec2::RouteTable) -> Result<Observed<RouteTable>> {
+    let associations = table.associations.unwrap_or_default();
+    let phase = phase(&associations);
+    let spec = RouteTable {
+        vpc: Ref::to(table.vpc_id.unwrap_or_default()),
+        routes: table.routes.unwrap_or_default().into_iter().filter_map(route).collect(),
+        subnets: associations.into_iter().filter(in_place).filter_map(|a| a.subnet_id).map(Ref::to).collect(),
+        propagating_gateways: table.propagating_vgws.into_iter().flatten().filter_map(|vgw| vgw.gateway_id).collect(),
+    };
+    let id = table.route_table_id.ok_or_else(|| Error::missing("RouteTableId"))?;
+    let tags = tags::from_ec2(table.tags.as_deref().unwrap_or_default());
+    let arn = ec2_arn(&aws.region, &table.owner_id.unwrap_or_default(), &format!("route-table/{id}"));
+    Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
+}
+
+/// A route that a user could have written. `None` for those that AWS adds: local ones, those that a virtual private gateway propagates, those of
 /// gateway endpoints (<https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html>).
-fn route(route: aws_sdk_ec2::types::Route) -> Option<Route> {
+fn route(route: ec2::Route) -> Option<Route> {
     let endpoint = route.gateway_id.as_ref().is_some_and(|id| id.starts_with("vpce-"));
     let made_by_aws = !matches!(route.origin, None | Some(RouteOrigin::CreateRoute)) || route.gateway_id.as_deref() == Some("local");
     if made_by_aws || (endpoint && route.destination_prefix_list_id.is_some()) {
@@ -273,10 +272,10 @@ fn route(route: aws_sdk_ec2::types::Route) -> Option<Route> {
     })
 }
 
-/// The same route may be there from an earlier try, of which something after it failed.
+/// Creates a route. The same route may exist already, from an earlier try that failed at a later call.
 async fn add(cx: &Cx<'_>, id: &str, wanted: &Route) -> Result<()> {
-    let ec2 = &cx.aws.ec2;
-    let answer = aimed!(ec2.create_route().route_table_id(id), wanted).send().await.map_err(Error::from);
+    let ec2 = &cx.ec2;
+    let answer = with_route!(ec2.create_route().route_table_id(id), wanted).send().await.map_err(Error::from);
     let error = match answer {
         Err(error) if error.code == "RouteAlreadyExists" => error,
         other => return other.map(drop),
@@ -291,7 +290,7 @@ fn code(association: &RouteTableAssociation) -> Option<&RouteTableAssociationSta
 }
 
 /// Whether this association is in place, or will be.
-fn standing(association: &RouteTableAssociation) -> bool {
+fn in_place(association: &RouteTableAssociation) -> bool {
     use RouteTableAssociationStateCode::{Disassociated, Disassociating, Failed};
     !matches!(code(association), Some(Disassociated | Disassociating | Failed))
 }
@@ -302,9 +301,9 @@ fn phase(associations: &[RouteTableAssociation]) -> Phase {
     moving.map_or(Phase::Ready, |code| Phase::Settling(code.as_str().to_owned()))
 }
 
-/// A subnet that still uses another table moves in one step, without falling back to the main table in between.
+/// Has a subnet use the table. One that still uses another table moves in one step, without using the main table in between.
 async fn associate(cx: &Cx<'_>, id: &str, subnet: &Ref<Subnet>) -> Result<()> {
-    let ec2 = &cx.aws.ec2;
+    let ec2 = &cx.ec2;
     let answer = ec2.associate_route_table().route_table_id(id).subnet_id(subnet.get()).send().await.map_err(Error::from);
     let error = match answer {
         Err(error) if error.code == "Resource.AlreadyAssociated" => error,
@@ -312,7 +311,7 @@ async fn associate(cx: &Cx<'_>, id: &str, subnet: &Ref<Subnet>) -> Result<()> {
     };
     let filter = Filter::builder().name("association.subnet-id").values(subnet.get()).build();
     let tables = ec2.describe_route_tables().filters(filter).send().await?.route_tables.unwrap_or_default();
-    let mut associations = tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(standing);
+    let mut associations = tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(in_place);
     let Some(other) = associations.find(|a| a.subnet_id.as_deref() == Some(subnet.get())) else { return Err(error) };
     if other.route_table_id.as_deref() != Some(id) {
         let call = ec2.replace_route_table_association().route_table_id(id);
@@ -321,15 +320,15 @@ async fn associate(cx: &Cx<'_>, id: &str, subnet: &Ref<Subnet>) -> Result<()> {
     Ok(())
 }
 
-/// An association that is gone was moved to another table meanwhile.
+/// Has subnets use the table no longer. An association that is gone was moved to another table meanwhile.
 async fn disassociate(cx: &Cx<'_>, id: &str, subnets: &BTreeSet<&Ref<Subnet>>) -> Result<()> {
     if subnets.is_empty() {
         return Ok(());
     }
-    let tables = cx.aws.ec2.describe_route_tables().route_table_ids(id).send().await?.route_tables.unwrap_or_default();
-    for association in tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(standing) {
+    let tables = cx.ec2.describe_route_tables().route_table_ids(id).send().await?.route_tables.unwrap_or_default();
+    for association in tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(in_place) {
         if association.subnet_id.as_deref().is_some_and(|subnet| subnets.iter().any(|s| s.get() == subnet)) {
-            let call = cx.aws.ec2.disassociate_route_table().set_association_id(association.route_table_association_id);
+            let call = cx.ec2.disassociate_route_table().set_association_id(association.route_table_association_id);
             ok_or_not_found(call.send().await)?;
         }
     }

@@ -4,54 +4,51 @@ mod rule;
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::ResourceType;
+use acme_macros::spec;
+use aws_sdk_ec2::types::{self as ec2, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use rule::{Rule, WrittenRule};
-use rule::{keyed, open, permission, read};
+use rule::{keyed, open, permission};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, ec2_arn, groups, holders, interfaces, tags},
-    core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase, Problem,
-        Ref, Result, Scope, Service, Tags,
-    },
+    aws::{Aws, Cx, ec2_arn, groups, holders, interfaces, tags},
+    core::{Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, TypeInfo},
 };
 
-/// A firewall around network interfaces: what may come in, what may go out. Answers are always let through.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A firewall around network interfaces. Replies to allowed traffic are always allowed.
+#[spec]
 pub struct SecurityGroup {
-    /// Name, unique in the VPC. Default: made from stack, environment and name. Changing it replaces the group.
-    #[serde(default)]
+    /// Name, unique in the VPC.
+    #[field(name(max = 255), replaces, unique = "name")]
     pub name: Option<String>,
-    /// What it is for. Default: `Managed by acme`. Changing it replaces the group.
-    #[serde(default = "managed")]
+    /// Its purpose.
+    // Characters: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
+    #[field(default = "Managed by acme", replaces, length = 0..=255, pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*")]
     pub description: String,
-    /// The VPC it belongs to. Changing it replaces the group.
+    /// The VPC it belongs to.
+    #[field(replaces, unique = "name")]
     pub vpc: Ref<Vpc>,
-    /// What may come in. Default: nothing.
-    #[serde(default, deserialize_with = "rule::rules")]
+    /// Incoming traffic that it allows.
+    #[field(default, after_create, important)]
+    #[serde(deserialize_with = "rule::rules")]
     #[schemars(with = "Vec<WrittenRule>")]
     pub ingress: BTreeSet<Rule>,
-    /// What may go out. Default: everything, to any IPv4 address.
-    #[serde(default = "everything", deserialize_with = "rule::rules")]
+    /// Outgoing traffic that it allows.
+    #[field(default = everything(), unset = "everything, to any IPv4 address", after_create, important)]
+    #[serde(deserialize_with = "rule::rules")]
     #[schemars(with = "Vec<WrittenRule>")]
     pub egress: BTreeSet<Rule>,
 }
 
-fn managed() -> String {
-    "Managed by acme".to_owned()
-}
-
-/// The rule every group is born with: <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>.
+/// The rule that every new group has: <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>.
 fn everything() -> BTreeSet<Rule> {
     open("0.0.0.0/0").into_iter().collect()
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -63,8 +60,8 @@ pub struct Outputs {
 const DUPLICATE: &str = "InvalidPermission.Duplicate";
 const NOT_FOUND: &str = "InvalidPermission.NotFound";
 
-/// Whether it was done; not where AWS answers with this code.
-fn unless<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bool> {
+/// Whether the call succeeded: `false` when AWS answers with this code.
+fn done_unless<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bool> {
     match answer.map_err(Into::into) {
         Ok(_) => Ok(true),
         Err(error) if error.code == code => Ok(false),
@@ -72,18 +69,19 @@ fn unless<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bool> {
     }
 }
 
-/// Brings one direction's rules from `$before` to `$after`: at most three calls, additions before removals so that no traffic is cut off.
-macro_rules! bring {
+/// Changes the rules of one direction from `$before` to `$after`: usually three calls at most, additions before removals so that no traffic is
+/// cut off.
+macro_rules! change_rules {
     ($cx:expr, $id:expr, $before:expr, $after:expr, $authorize:ident, $describe:ident, $revoke:ident) => {{
-        let (ec2, id, old, new) = (&$cx.aws.ec2, $id, keyed($before), keyed($after));
+        let (ec2, id, old, new) = (&$cx.ec2, $id, keyed($before), keyed($after));
         let permissions = |rules: &mut dyn Iterator<Item = &Rule>| rules.map(|rule| permission(rule, id)).collect::<Vec<_>>();
         let added = permissions(&mut new.iter().filter(|(key, _)| !old.contains_key(key)).map(|(_, rule)| *rule));
         if !added.is_empty() {
             let answer = ec2.$authorize().group_id(id).set_ip_permissions(Some(added.clone())).send().await;
-            // One rule that is there already makes AWS refuse them all: a lost answer, or the `::/0` of an IPv6 VPC.
-            if !unless(DUPLICATE, answer)? {
+            // AWS refuses all rules when one exists already, from a call whose answer was lost or as the `::/0` of an IPv6 VPC.
+            if !done_unless(DUPLICATE, answer)? {
                 for one in added {
-                    unless(DUPLICATE, ec2.$authorize().group_id(id).ip_permissions(one).send().await)?;
+                    done_unless(DUPLICATE, ec2.$authorize().group_id(id).ip_permissions(one).send().await)?;
                 }
             }
         }
@@ -95,10 +93,10 @@ macro_rules! bring {
         let removed = permissions(&mut old.keys().filter(|key| !new.contains_key(key)));
         if !removed.is_empty() {
             let answer = ec2.$revoke().group_id(id).set_ip_permissions(Some(removed.clone())).send().await;
-            // One rule that is gone already makes AWS revoke none: an earlier try, of which something after it failed.
-            if !unless(NOT_FOUND, answer)? {
+            // AWS revokes no rule when one is gone already, after an earlier try that failed at a later call.
+            if !done_unless(NOT_FOUND, answer)? {
                 for one in removed {
-                    unless(NOT_FOUND, ec2.$revoke().group_id(id).ip_permissions(one).send().await)?;
+                    done_unless(NOT_FOUND, ec2.$revoke().group_id(id).ip_permissions(one).send().await)?;
                 }
             }
         }
@@ -106,57 +104,63 @@ macro_rules! bring {
 }
 
 impl Resource for SecurityGroup {
-    const TYPE: &'static str = "security_group";
-    const SERVICE: Service = Service::Ec2;
-    const REPLACE: &'static [&'static str] = &["/name", "/description", "/vpc"];
-    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/vpc", "/name"]];
-    const NAME: Option<Naming> = Some(Naming { max: 255, lower: false, prefix: "" });
-    const ACTIONS: Actions = Actions::on("ec2:security-group/*")
-        .list(&["ec2:DescribeSecurityGroups"])
-        .create(&["ec2:CreateSecurityGroup"])
-        .change(&[
-            "ec2:AuthorizeSecurityGroupEgress",
-            "ec2:AuthorizeSecurityGroupIngress",
-            "ec2:DeleteSecurityGroup",
-            "ec2:RevokeSecurityGroupEgress",
-            "ec2:RevokeSecurityGroupIngress",
-            "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
-            "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
-        ])
-        .more(&[
-            Grant::change(&["ec2:CreateSecurityGroup"], On::Used("vpc")),
-            Grant::change(&["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"], On::Arn("ec2:security-group-rule/*")),
-            Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
-        ]);
+    const TYPE: TypeInfo =
+        TypeInfo::new("security_group", Service::Ec2, "sg-{hex17}", "arn:aws:ec2:{region}:{account}:security-group/{id}")
+            .always_listed()
+            .without_token()
+            .quota(25_000, "SecurityGroupLimitExceeded")
+            .not_found("InvalidGroup.NotFound")
+            .exists("InvalidGroup.Duplicate")
+            .actions(
+                Actions::on("ec2:security-group/*")
+                    .list(&["ec2:DescribeSecurityGroups"])
+                    .create(&["ec2:CreateSecurityGroup"])
+                    .change(&[
+                        "ec2:AuthorizeSecurityGroupEgress",
+                        "ec2:AuthorizeSecurityGroupIngress",
+                        "ec2:DeleteSecurityGroup",
+                        "ec2:RevokeSecurityGroupEgress",
+                        "ec2:RevokeSecurityGroupIngress",
+                        "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
+                        "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
+                    ])
+                    .more(&[
+                        Grant::change(&["ec2:CreateSecurityGroup"], On::Used("vpc")),
+                        Grant::change(
+                            &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"],
+                            On::Arn("ec2:security-group-rule/*"),
+                        ),
+                        Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
+                    ]),
+            );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut found = Vec::new();
+        let mut all = Vec::new();
         let mut pages = aws.ec2.describe_security_groups().set_filters(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for group in page?.security_groups.unwrap_or_default() {
-                let tags = tags::from_ec2(group.tags.as_deref().unwrap_or_default());
-                if scope.owns(&tags) {
-                    found.push(observed(aws, group, tags)?);
+                let group = read(aws, group)?;
+                if scope.owns(&group.tags) {
+                    all.push(group);
                 }
             }
         }
-        Ok(found)
+        Ok(all)
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.ec2.create_security_group().set_group_name(self.name.clone()).description(&self.description);
-        let call = call.vpc_id(self.vpc.get()).tag_specifications(tags::ec2_specification(cx.tags, ResourceType::SecurityGroup));
-        call.send().await?.group_id.ok_or_else(|| Error::missing("GroupId"))
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.ec2.create_security_group().set_group_name(self.name.clone()).description(&self.description);
+        let call = call.vpc_id(self.vpc.get()).tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::SecurityGroup));
+        let id = call.send().await?.group_id.ok_or_else(|| Error::missing("GroupId"))?;
+        Ok(id.into())
     }
 
-    fn created(&self) -> Self {
-        SecurityGroup { ingress: BTreeSet::new(), egress: everything(), ..self.clone() }
-    }
-
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        if changed.has("/ingress") {
-            bring!(
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: SecurityGroupChanges) -> Result<()> {
+        let Existing { id, spec: before, .. } = live;
+        if changes.ingress {
+            change_rules!(
                 cx,
                 id,
                 &before.ingress,
@@ -166,8 +170,8 @@ impl Resource for SecurityGroup {
                 revoke_security_group_ingress
             );
         }
-        if changed.has("/egress") {
-            bring!(
+        if changes.egress {
+            change_rules!(
                 cx,
                 id,
                 &before.egress,
@@ -180,13 +184,14 @@ impl Resource for SecurityGroup {
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.ec2.delete_security_group().group_id(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        cx.ec2.delete_security_group().group_id(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
-    /// Network interfaces carry it, and rules of other groups name it.
-    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
+    /// Network interfaces that use it, and groups whose rules name it.
+    async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
+        let id = live.id.as_str();
         let mut all = interfaces(aws, &[("group-id", id)]).await?;
         for direction in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
             all.extend(groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);
@@ -199,37 +204,30 @@ impl Resource for SecurityGroup {
         if self.name.as_ref().is_some_and(|name| name.starts_with("sg-")) {
             problems.push(Problem::new("/name", "the name of a security group cannot start with `sg-`"));
         }
-        problems.extend(rule::check_description("/description", &self.description));
         problems.extend(rule::check("/ingress", &self.ingress));
         problems.extend(rule::check("/egress", &self.egress));
         problems
     }
 
-    /// A group born in a VPC with an IPv6 range may also send everything to `::/0`, which nobody wrote.
-    fn align(&self, live: &mut Self) {
+    /// A group created in a VPC with an IPv6 range also gets a rule that allows everything to `::/0`.
+    fn normalize(&self, live: &mut Self) {
         if self.egress == everything() {
             live.egress.retain(|rule| Some(rule) != open("::/0").as_ref());
         }
     }
 }
 
-fn observed(aws: &Aws, group: aws_sdk_ec2::types::SecurityGroup, tags: Tags) -> Result<Observed<SecurityGroup>> {
+fn read(aws: &Aws, group: ec2::SecurityGroup) -> Result<Observed<SecurityGroup>> {
     let id = group.group_id.ok_or_else(|| Error::missing("GroupId"))?;
     let (name, owner) = (group.group_name.unwrap_or_default(), group.owner_id.unwrap_or_default());
-    Ok(Observed {
-        tags,
-        phase: Phase::Ready,
-        spec: SecurityGroup {
-            name: Some(name.clone()),
-            description: group.description.unwrap_or_default(),
-            vpc: Ref::to(group.vpc_id.unwrap_or_default()),
-            ingress: group.ip_permissions.into_iter().flatten().flat_map(|p| read(p, &id)).collect(),
-            egress: group.ip_permissions_egress.into_iter().flatten().flat_map(|p| read(p, &id)).collect(),
-        },
-        outputs: Outputs {
-            arn: group.security_group_arn.unwrap_or_else(|| ec2_arn(&aws.region, &owner, &format!("security-group/{id}"))),
-            name,
-        },
-        id,
-    })
+    let spec = SecurityGroup {
+        name: Some(name.clone()),
+        description: group.description.unwrap_or_default(),
+        vpc: Ref::to(group.vpc_id.unwrap_or_default()),
+        ingress: group.ip_permissions.into_iter().flatten().flat_map(|p| rule::read(p, &id)).collect(),
+        egress: group.ip_permissions_egress.into_iter().flatten().flat_map(|p| rule::read(p, &id)).collect(),
+    };
+    let tags = tags::from_ec2(group.tags.as_deref().unwrap_or_default());
+    let arn = group.security_group_arn.unwrap_or_else(|| ec2_arn(&aws.region, &owner, &format!("security-group/{id}")));
+    Ok(Observed::new(id, tags, spec, Outputs { arn, name }))
 }

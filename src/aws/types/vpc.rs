@@ -1,46 +1,44 @@
-//! `vpc`: a private network, the place everything else of a stack lives in.
+//! `vpc`: a private network, in which everything else of a stack lives.
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, Filter, ResourceType, Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockStateCode, VpcState,
+    self as ec2, AttributeBooleanValue, Filter, ResourceType, Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockStateCode,
+    VpcState,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, each, ec2_arn, groups, holders, interfaces, tags},
+    aws::{Aws, Cx, each, ec2_arn, groups, holders, interfaces, tags},
     core::{
-        Actions, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
-        Result, Scope, Service, ok_or_not_found,
+        Actions, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Resource, Result, Scope, Service, TypeInfo,
+        ok_or_not_found,
     },
 };
 
 /// A virtual private cloud.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct Vpc {
-    /// IPv4 range, between /16 and /28. Changing it replaces the VPC.
+    /// IPv4 range.
+    #[field(replaces, prefix = 16..=28)]
     pub cidr: Cidr,
-    /// Further IPv4 ranges. Default: none.
-    #[serde(default)]
+    /// Further IPv4 ranges.
+    #[field(default, after_create, removed_later)]
     pub secondary_cidrs: BTreeSet<Cidr>,
-    /// Answers DNS queries with Amazon's resolver. Default: true.
-    #[serde(default = "yes")]
+    /// Answers DNS queries with Amazon's resolver.
+    #[field(default = true, after_create)]
     pub dns_support: bool,
-    /// Gives instances with public addresses public host names. Default: true; EKS needs it.
-    #[serde(default = "yes")]
+    /// Gives instances with public addresses public host names. EKS needs it.
+    #[field(default = true, after_create = false)]
     pub dns_hostnames: bool,
-    /// Runs instances on dedicated hardware. Default: false. Changing it replaces the VPC.
-    #[serde(default)]
+    /// Runs instances on dedicated hardware.
+    #[field(default = false, replaces, important, risky(true, "dedicated hardware costs a fee per hour, and more for every instance"))]
     pub dedicated: bool,
 }
 
-fn yes() -> bool {
-    true
-}
-
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -50,83 +48,60 @@ pub struct Outputs {
 }
 
 impl Resource for Vpc {
-    const TYPE: &'static str = "vpc";
-    const SERVICE: Service = Service::Ec2;
-    const REPLACE: &'static [&'static str] = &["/cidr", "/dedicated"];
-    const ACTIONS: Actions = Actions::on("ec2:vpc/*")
-        .list(&["ec2:DescribeVpcs"])
-        .create(&["ec2:CreateVpc"])
-        .change(&["ec2:AssociateVpcCidrBlock", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:ModifyVpcAttribute"])
-        .more(&[
-            Grant::read(&["ec2:DescribeVpcAttribute"], On::Arn("ec2:vpc/*")),
-            Grant::change(&["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"], On::Everything),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("vpc", Service::Ec2, "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}")
+        .always_listed()
+        .without_token()
+        .quota(50, "VpcLimitExceeded")
+        .actions(
+            Actions::on("ec2:vpc/*")
+                .list(&["ec2:DescribeVpcs"])
+                .create(&["ec2:CreateVpc"])
+                .change(&["ec2:AssociateVpcCidrBlock", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:ModifyVpcAttribute"])
+                .more(&[
+                    Grant::read(&["ec2:DescribeVpcAttribute"], On::Arn("ec2:vpc/*")),
+                    Grant::change(&["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"], On::Everything),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let pages = aws.ec2.describe_vpcs().set_filters(Some(scope.ec2_filters())).into_paginator().send();
-        let vpcs: Vec<_> = pages.try_collect().await?;
-        each(vpcs.into_iter().flat_map(|page| page.vpcs.unwrap_or_default()), |vpc| async move {
-            let id = vpc.vpc_id.clone().ok_or_else(|| Error::missing("VpcId"))?;
-            let attribute = |name| aws.ec2.describe_vpc_attribute().vpc_id(&id).attribute(name).send();
-            let (support, hostnames) =
-                tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
-            let cidr: Cidr = parsed(vpc.cidr_block.as_deref())?;
-            let ranges = vpc.cidr_block_association_set();
-            let secondary_cidrs = ranges.iter().filter(|a| standing(a)).map(|a| parsed(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
-            let phase = phase(vpc.state.as_ref(), ranges);
-            let owner_id = vpc.owner_id.unwrap_or_default();
-            Ok(Some(Observed {
-                tags: tags::from_ec2(vpc.tags.as_deref().unwrap_or_default()),
-                phase,
-                spec: Vpc {
-                    secondary_cidrs: secondary_cidrs.into_iter().filter(|c| *c != cidr).collect(),
-                    cidr,
-                    dns_support: support.enable_dns_support.and_then(|a| a.value).unwrap_or_default(),
-                    dns_hostnames: hostnames.enable_dns_hostnames.and_then(|a| a.value).unwrap_or_default(),
-                    dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
-                },
-                outputs: Outputs { arn: ec2_arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id },
-                id,
-            }))
-        })
-        .await
+        let vpcs = aws.ec2.describe_vpcs().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
+        each(vpcs.try_collect().await?, |vpc| async move { read(aws, vpc).await.map(Some) }).await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.ec2.create_vpc().cidr_block(self.cidr.to_string());
+    /// The answer does not tell the DNS settings, and the VPC is pending.
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.ec2.create_vpc().cidr_block(self.cidr.to_string());
         let call = if self.dedicated { call.instance_tenancy(Tenancy::Dedicated) } else { call };
-        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::Vpc)).send().await?;
-        reply.vpc.and_then(|vpc| vpc.vpc_id).ok_or_else(|| Error::missing("VpcId"))
-    }
-
-    /// AWS's defaults: <https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html>.
-    fn created(&self) -> Self {
-        Vpc { dns_support: true, dns_hostnames: false, secondary_cidrs: BTreeSet::new(), ..self.clone() }
+        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Vpc)).send().await?;
+        let id = reply.vpc.and_then(|vpc| vpc.vpc_id).ok_or_else(|| Error::missing("VpcId"))?;
+        Ok(id.into())
     }
 
     /// ModifyVpcAttribute takes one attribute a call; host names need DNS support first.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let call = || cx.aws.ec2.modify_vpc_attribute().vpc_id(id);
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: VpcChanges) -> Result<()> {
+        let (id, before) = (&live.id, &live.spec.secondary_cidrs);
+        let call = || cx.ec2.modify_vpc_attribute().vpc_id(id);
         let flag = |on| AttributeBooleanValue::builder().value(on).build();
-        if changed.has("/dns_support") && self.dns_support {
+        if changes.dns_support && self.dns_support {
             call().enable_dns_support(flag(true)).send().await?;
         }
-        if changed.has("/dns_hostnames") {
+        if changes.dns_hostnames {
             call().enable_dns_hostnames(flag(self.dns_hostnames)).send().await?;
         }
-        if changed.has("/dns_support") && !self.dns_support {
+        if changes.dns_support && !self.dns_support {
             call().enable_dns_support(flag(false)).send().await?;
         }
-        for cidr in self.secondary_cidrs.difference(&before.secondary_cidrs) {
-            cx.aws.ec2.associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.to_string()).send().await?;
+        for cidr in self.secondary_cidrs.difference(before) {
+            cx.ec2.associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.to_string()).send().await?;
         }
-        if before.secondary_cidrs.difference(&self.secondary_cidrs).next().is_some() {
-            let vpcs = cx.aws.ec2.describe_vpcs().vpc_ids(id).send().await?.vpcs.unwrap_or_default();
-            for association in vpcs.iter().flat_map(|vpc| vpc.cidr_block_association_set()).filter(|a| standing(a)) {
+        if before.difference(&self.secondary_cidrs).next().is_some() {
+            let vpcs = cx.ec2.describe_vpcs().vpc_ids(id).send().await?.vpcs.unwrap_or_default();
+            for association in vpcs.iter().flat_map(|vpc| vpc.cidr_block_association_set()).filter(|a| in_place(a)) {
                 let cidr: Cidr = parsed(association.cidr_block())?;
-                if before.secondary_cidrs.contains(&cidr) && !self.secondary_cidrs.contains(&cidr) {
-                    let call = cx.aws.ec2.disassociate_vpc_cidr_block().set_association_id(association.association_id.clone());
+                if before.contains(&cidr) && !self.secondary_cidrs.contains(&cidr) {
+                    let call = cx.ec2.disassociate_vpc_cidr_block().set_association_id(association.association_id.clone());
                     ok_or_not_found(call.send().await)?;
                 }
             }
@@ -134,15 +109,16 @@ impl Resource for Vpc {
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.ec2.delete_vpc().vpc_id(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        cx.ec2.delete_vpc().vpc_id(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
-    /// Besides network interfaces, what somebody else made in it. Controllers of a cluster leave security groups.
-    async fn held_by(aws: &Aws, id: &str, _: &Self) -> Result<Option<String>> {
+    /// Network interfaces, security groups (controllers of a cluster leave some) and subnets.
+    async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
+        let id = live.id.as_str();
         let mut all = interfaces(aws, &[("vpc-id", id)]).await?;
-        // AWS's own group of the VPC goes with it.
+        // AWS deletes the default group together with the VPC.
         all.extend(groups(aws, &[("vpc-id", id)], |group| group.group_name() != Some("default")).await?);
         let filter = Filter::builder().name("vpc-id").values(id).build();
         let subnets = aws.ec2.describe_subnets().filters(filter).into_paginator().items().send().try_collect().await?;
@@ -151,23 +127,40 @@ impl Resource for Vpc {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if let Some(range) = self.cidr.range().filter(|range| !(16..=28).contains(&range.prefix_len())) {
-            problems.push(Problem::new("/cidr", format!("a VPC is between /16 and /28, not /{}", range.prefix_len())));
-        }
-        if self.dns_hostnames && !self.dns_support {
-            problems.push(Problem::new("/dns_hostnames", "public host names need `dns_support: true`"));
-        }
-        problems
+        let wrong = self.dns_hostnames && !self.dns_support;
+        wrong.then(|| Problem::new("/dns_hostnames", "public host names need `dns_support: true`")).into_iter().collect()
     }
+}
+
+async fn read(aws: &Aws, vpc: ec2::Vpc) -> Result<Observed<Vpc>> {
+    let id = vpc.vpc_id.clone().ok_or_else(|| Error::missing("VpcId"))?;
+    let attribute = |name| aws.ec2.describe_vpc_attribute().vpc_id(&id).attribute(name).send();
+    let (support, hostnames) =
+        tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
+    let cidr = parsed(vpc.cidr_block.as_deref())?;
+    let ranges = vpc.cidr_block_association_set();
+    let mut secondary_cidrs = ranges.iter().filter(|a| in_place(a)).map(|a| parsed(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
+    secondary_cidrs.remove(&cidr);
+    let phase = phase(vpc.state.as_ref(), ranges);
+    let spec = Vpc {
+        cidr,
+        secondary_cidrs,
+        dns_support: support.enable_dns_support.and_then(|a| a.value).unwrap_or_default(),
+        dns_hostnames: hostnames.enable_dns_hostnames.and_then(|a| a.value).unwrap_or_default(),
+        dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
+    };
+    let tags = tags::from_ec2(vpc.tags.as_deref().unwrap_or_default());
+    let owner_id = vpc.owner_id.unwrap_or_default();
+    let outputs = Outputs { arn: ec2_arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id };
+    Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }
 
 fn code(association: &VpcCidrBlockAssociation) -> Option<&VpcCidrBlockStateCode> {
     association.cidr_block_state.as_ref().and_then(|state| state.state.as_ref())
 }
 
-/// Whether this range is the VPC's, or will be. One that was taken off stays visible for half an hour and longer.
-fn standing(association: &VpcCidrBlockAssociation) -> bool {
+/// Whether this range is the VPC's, or will be. A disassociated one stays visible for half an hour and longer.
+fn in_place(association: &VpcCidrBlockAssociation) -> bool {
     use VpcCidrBlockStateCode::{Disassociated, Disassociating, Failed, Failing};
     !matches!(code(association), Some(Disassociated | Disassociating | Failed | Failing))
 }

@@ -1,59 +1,60 @@
 //! `vpc_endpoint`: a private way from a VPC to a service.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{DnsOptionsSpecification, DnsRecordIpType, IpAddressType, ResourceType, VpcEndpointType};
+use acme_macros::spec;
+use aws_sdk_ec2::types::{self as ec2, DnsOptionsSpecification, DnsRecordIpType, IpAddressType, ResourceType, VpcEndpointType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use crate::{
-    aws::{Aws, ec2_arn, tags},
+    aws::{Aws, Cx, ec2_arn, tags},
     core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Policy, Problem,
-        Ref, Result, Scope, Service,
+        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Policy, Problem, Ref, Resource, Result, Scope, Service,
+        Tags, TypeInfo,
     },
 };
 
 /// A private way from a VPC to a service, without the internet.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct VpcEndpoint {
-    /// The VPC it belongs to. Changing it replaces the endpoint.
+    /// The VPC it belongs to.
+    #[field(replaces)]
     pub vpc: Ref<Vpc>,
-    /// The service: short for one of AWS in the region (`s3`, `ecr.api`), or its full name (`com.amazonaws.vpce.…`). Changing it
-    /// replaces the endpoint.
+    /// The service: short for one of AWS in the region (`s3`, `ecr.api`), or its full name (`com.amazonaws.vpce.…`).
+    #[field(replaces)]
     pub service: String,
     /// How it is reached: `gateway` by routes (S3 and DynamoDB only), `interface` by addresses in subnets, `gateway_load_balancer`
-    /// as the target of routes. Default: gateway. Changing it replaces the endpoint.
-    #[serde(default)]
+    /// as the target of routes.
+    #[field(default, replaces)]
     pub r#type: Type,
-    /// Gateway: the route tables that get its routes. Default: none.
-    #[serde(default)]
+    /// Gateway: the route tables that get its routes.
+    #[field(default)]
     pub route_tables: BTreeSet<Ref<RouteTable>>,
-    /// Others: the subnets it has an address in, one an availability zone. Default: none.
-    #[serde(default)]
+    /// Others: the subnets it has an address in, one per availability zone. Each costs a fee per hour.
+    #[field(default, important, impact = "connections through a removed subnet break off")]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Interface: the groups around its addresses. Default: the VPC's default group.
-    #[serde(default)]
+    /// Interface: the groups around its addresses.
+    #[field(unset = "the VPC's default group", important)]
     pub security_groups: Option<BTreeSet<Ref<SecurityGroup>>>,
-    /// Interface: the service's usual name leads here. Default: AWS's choice. Needs DNS support and host names of the VPC.
-    #[serde(default)]
+    /// Interface: the service's usual name resolves to its addresses. Needs DNS support and host names of the VPC.
+    #[field(unset = "AWS's choice", impact = "names of the service resolve to other addresses")]
     pub private_dns: Option<bool>,
-    /// Who may do what through it. Default: full access.
-    #[serde(default)]
+    /// IAM policy for requests through it.
+    #[field(unset = "full access", important)]
     pub policy: Option<Policy>,
-    /// Kinds of its addresses: `ipv4`, `dualstack`, `ipv6`. Default: AWS's choice.
-    #[serde(default)]
+    /// IP versions of its addresses: `ipv4`, `dualstack`, `ipv6`.
+    #[field(unset = "AWS's choice")]
     pub ip_address_type: Option<AddressType>,
-    /// Kinds of DNS records: `ipv4`, `dualstack`, `ipv6`, `service-defined`. Default: AWS's choice.
-    #[serde(default)]
+    /// IP versions of its DNS records: `ipv4`, `dualstack`, `ipv6`, `service-defined`.
+    #[field(unset = "AWS's choice")]
     pub dns_record_ip_type: Option<AddressType>,
 }
 
 /// How an endpoint is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[spec]
+#[derive(Copy, Default)]
 pub enum Type {
     /// By routes.
     #[default]
@@ -64,8 +65,9 @@ pub enum Type {
     GatewayLoadBalancer,
 }
 
-/// Kinds of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// IP versions.
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "kebab-case")]
 pub enum AddressType {
     /// IPv4.
@@ -92,7 +94,7 @@ impl AddressType {
     }
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -106,88 +108,43 @@ pub struct Outputs {
 }
 
 impl Resource for VpcEndpoint {
-    const TYPE: &'static str = "vpc_endpoint";
-    const SERVICE: Service = Service::Ec2;
-    const ARN: Option<&'static str> = Some("ec2:vpc-endpoint/");
-    const REPLACE: &'static [&'static str] = &["/vpc", "/service", "/type"];
-    const USUAL: Duration = Duration::from_secs(60);
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[
-        ("/subnets", "connections through a subnet that is left out break off"),
-        ("/private_dns", "names of the service resolve to other addresses"),
-    ];
-    const ACTIONS: Actions = Actions::on("ec2:vpc-endpoint/*")
-        .list(&["ec2:DescribeVpcEndpoints"])
-        .create(&["ec2:CreateVpcEndpoint"])
-        .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
-        .more(&[
-            Grant::change(&["ec2:CreateVpcEndpoint"], On::Used("vpc")),
-            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("route_table")),
-            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("security_group")),
-            Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("subnet")),
-            // An endpoint with private DNS names gets a zone of its own.
-            Grant::change(&["route53:AssociateVPCWithHostedZone"], On::Arn("route53:hostedzone/*")),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("vpc_endpoint", Service::Ec2, "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}")
+        .typical_seconds(60)
+        .not_found("InvalidVpcEndpointId.NotFound")
+        .actions(
+            Actions::on("ec2:vpc-endpoint/*")
+                .list(&["ec2:DescribeVpcEndpoints"])
+                .create(&["ec2:CreateVpcEndpoint"])
+                .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
+                .more(&[
+                    Grant::change(&["ec2:CreateVpcEndpoint"], On::Used("vpc")),
+                    Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("route_table")),
+                    Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("security_group")),
+                    Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("subnet")),
+                    // An endpoint with private DNS names gets a zone of its own.
+                    Grant::change(&["route53:AssociateVPCWithHostedZone"], On::Arn("route53:hostedzone/*")),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut found = Vec::new();
-        let prefix = prefix(&aws.region);
+        let mut all = Vec::new();
         let mut pages = aws.ec2.describe_vpc_endpoints().set_filters(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for endpoint in page?.vpc_endpoints.unwrap_or_default() {
                 let tags = tags::from_ec2(endpoint.tags.as_deref().unwrap_or_default());
-                // AWS writes the states in camel case, the SDK's list has them in Pascal case.
-                let state = endpoint.state.as_ref().map(|state| state.as_str().to_lowercase()).unwrap_or_default();
-                if !scope.owns(&tags) || state == "deleted" {
-                    continue;
+                if scope.owns(&tags) && state(&endpoint) != "deleted" {
+                    all.push(read(aws, endpoint, tags)?);
                 }
-                let id = endpoint.vpc_endpoint_id.ok_or_else(|| Error::missing("VpcEndpointId"))?;
-                let reason = endpoint.last_error.and_then(|error| error.message).or(endpoint.failure_reason);
-                let service = endpoint.service_name.unwrap_or_default();
-                let dns = endpoint.dns_entries.into_iter().flatten().next();
-                found.push(Observed {
-                    tags,
-                    phase: match state.as_str() {
-                        "pending" | "pendingacceptance" => Phase::Settling(state),
-                        "deleting" => Phase::Leaving,
-                        "failed" | "rejected" | "expired" => Phase::Failed(reason.unwrap_or(state)),
-                        _ => Phase::Ready,
-                    },
-                    spec: VpcEndpoint {
-                        vpc: Ref::to(endpoint.vpc_id.unwrap_or_default()),
-                        service: service.strip_prefix(&prefix).unwrap_or(&service).to_owned(),
-                        r#type: match endpoint.vpc_endpoint_type {
-                            Some(VpcEndpointType::Interface) => Type::Interface,
-                            Some(VpcEndpointType::GatewayLoadBalancer) => Type::GatewayLoadBalancer,
-                            _ => Type::Gateway,
-                        },
-                        route_tables: endpoint.route_table_ids.into_iter().flatten().map(Ref::to).collect(),
-                        subnets: endpoint.subnet_ids.into_iter().flatten().map(Ref::to).collect(),
-                        security_groups: Some(endpoint.groups.into_iter().flatten().filter_map(|g| g.group_id).map(Ref::to).collect()),
-                        private_dns: Some(endpoint.private_dns_enabled.unwrap_or_default()),
-                        policy: endpoint.policy_document.filter(|text| !text.is_empty()).map(|text| Policy::parse(&text)).transpose()?,
-                        ip_address_type: endpoint.ip_address_type.and_then(|t| AddressType::read(t.as_str())),
-                        dns_record_ip_type: endpoint
-                            .dns_options
-                            .and_then(|options| options.dns_record_ip_type)
-                            .and_then(|t| AddressType::read(t.as_str())),
-                    },
-                    outputs: Outputs {
-                        arn: ec2_arn(&aws.region, &endpoint.owner_id.unwrap_or_default(), &format!("vpc-endpoint/{id}")),
-                        hosted_zone_id: dns.as_ref().and_then(|entry| entry.hosted_zone_id.clone()),
-                        dns_name: dns.and_then(|entry| entry.dns_name),
-                        network_interface_ids: endpoint.network_interface_ids.into_iter().flatten().collect(),
-                    },
-                    id,
-                });
             }
         }
-        Ok(found)
+        Ok(all)
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let service = self.full_service(&cx.aws.region);
-        let call = cx.aws.ec2.create_vpc_endpoint().client_token(cx.token).vpc_id(self.vpc.get()).service_name(service);
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let service = self.full_service(&cx.region);
+        let call = cx.ec2.create_vpc_endpoint().client_token(&cx.call.token).vpc_id(self.vpc.get()).service_name(service);
         let call = call.vpc_endpoint_type(match self.r#type {
             Type::Gateway => VpcEndpointType::Gateway,
             Type::Interface => VpcEndpointType::Interface,
@@ -201,51 +158,54 @@ impl Resource for VpcEndpoint {
             .set_policy_document(self.policy.as_ref().map(Policy::to_json))
             .set_ip_address_type(self.ip_address_type.map(|t| IpAddressType::from(t.as_str())))
             .set_dns_options(self.dns_options());
-        let reply = call.tag_specifications(tags::ec2_specification(cx.tags, ResourceType::VpcEndpoint)).send().await?;
-        reply.vpc_endpoint.and_then(|endpoint| endpoint.vpc_endpoint_id).ok_or_else(|| Error::missing("VpcEndpointId"))
+        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::VpcEndpoint)).send().await?;
+        let endpoint = reply.vpc_endpoint.ok_or_else(|| Error::missing("VpcEndpoint"))?;
+        let tags = tags::from_ec2(endpoint.tags.as_deref().unwrap_or_default());
+        Ok(Created::Whole(read(cx.api, endpoint, tags)?))
     }
 
     /// One call, which takes lists of additions and removals.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let mut call = cx.aws.ec2.modify_vpc_endpoint().vpc_endpoint_id(id);
-        if changed.has("/route_tables") {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: VpcEndpointChanges) -> Result<()> {
+        let before = &live.spec;
+        let mut call = cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);
+        if changes.route_tables {
             call = call
                 .set_add_route_table_ids(some(self.route_tables.difference(&before.route_tables).map(Ref::get)))
                 .set_remove_route_table_ids(some(before.route_tables.difference(&self.route_tables).map(Ref::get)));
         }
-        if changed.has("/subnets") {
+        if changes.subnets {
             call = call
                 .set_add_subnet_ids(some(self.subnets.difference(&before.subnets).map(Ref::get)))
                 .set_remove_subnet_ids(some(before.subnets.difference(&self.subnets).map(Ref::get)));
         }
-        if let Some(groups) = self.security_groups.as_ref().filter(|_| changed.has("/security_groups")) {
+        if let Some(groups) = self.security_groups.as_ref().filter(|_| changes.security_groups) {
             let old = before.security_groups.clone().unwrap_or_default();
             call = call
                 .set_add_security_group_ids(some(groups.difference(&old).map(Ref::get)))
                 .set_remove_security_group_ids(some(old.difference(groups).map(Ref::get)));
         }
-        if changed.has("/private_dns") {
+        if changes.private_dns {
             call = call.set_private_dns_enabled(self.private_dns);
         }
-        if changed.has("/policy") {
+        if changes.policy {
             call = call.set_policy_document(self.policy.as_ref().map(Policy::to_json));
         }
-        if changed.has("/ip_address_type") {
+        if changes.ip_address_type {
             call = call.set_ip_address_type(self.ip_address_type.map(|t| IpAddressType::from(t.as_str())));
         }
-        if changed.has("/dns_record_ip_type") {
+        if changes.dns_record_ip_type {
             call = call.set_dns_options(self.dns_options());
         }
         call.send().await?;
         Ok(())
     }
 
-    /// Success of the call says nothing: what could not be deleted is listed in the answer.
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        let reply = cx.aws.ec2.delete_vpc_endpoints().vpc_endpoint_ids(id).send().await?;
+    /// The call succeeds even when nothing was deleted: the answer lists the failures.
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let reply = cx.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&live.id).send().await?;
         match reply.unsuccessful.into_iter().flatten().find_map(|item| item.error) {
             Some(error) => Err(Error::from_code(&error.code.unwrap_or_default(), error.message.unwrap_or_default())),
-            None => Ok(()),
+            None => Ok(Deletion::Requested),
         }
     }
 
@@ -277,7 +237,7 @@ impl Resource for VpcEndpoint {
     }
 
     /// The full name of a service that has a short one means the same.
-    fn align(&self, live: &mut Self) {
+    fn normalize(&self, live: &mut Self) {
         if is_full(&self.service) && !is_full(&live.service) && self.service.ends_with(&format!(".{}", live.service)) {
             live.service.clone_from(&self.service);
         }
@@ -296,7 +256,50 @@ impl VpcEndpoint {
     }
 }
 
-/// What the names of AWS's services in a region start with.
+fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<VpcEndpoint>> {
+    let state = state(&endpoint);
+    let reason = endpoint.last_error.and_then(|error| error.message).or(endpoint.failure_reason);
+    let phase = match state.as_str() {
+        "pending" | "pendingacceptance" => Phase::Settling(state),
+        "deleting" => Phase::Leaving,
+        "failed" | "rejected" | "expired" => Phase::Failed(reason.unwrap_or(state)),
+        _ => Phase::Ready,
+    };
+    let service = endpoint.service_name.unwrap_or_default();
+    let dns_record_ip_type = endpoint.dns_options.and_then(|options| options.dns_record_ip_type);
+    let spec = VpcEndpoint {
+        vpc: Ref::to(endpoint.vpc_id.unwrap_or_default()),
+        service: service.strip_prefix(&prefix(&aws.region)).unwrap_or(&service).to_owned(),
+        r#type: match endpoint.vpc_endpoint_type {
+            Some(VpcEndpointType::Interface) => Type::Interface,
+            Some(VpcEndpointType::GatewayLoadBalancer) => Type::GatewayLoadBalancer,
+            _ => Type::Gateway,
+        },
+        route_tables: endpoint.route_table_ids.into_iter().flatten().map(Ref::to).collect(),
+        subnets: endpoint.subnet_ids.into_iter().flatten().map(Ref::to).collect(),
+        security_groups: Some(endpoint.groups.into_iter().flatten().filter_map(|g| g.group_id).map(Ref::to).collect()),
+        private_dns: Some(endpoint.private_dns_enabled.unwrap_or_default()),
+        policy: endpoint.policy_document.filter(|text| !text.is_empty()).map(|text| Policy::parse(&text)).transpose()?,
+        ip_address_type: endpoint.ip_address_type.and_then(|t| AddressType::read(t.as_str())),
+        dns_record_ip_type: dns_record_ip_type.and_then(|t| AddressType::read(t.as_str())),
+    };
+    let id = endpoint.vpc_endpoint_id.ok_or_else(|| Error::missing("VpcEndpointId"))?;
+    let dns = endpoint.dns_entries.into_iter().flatten().next();
+    let outputs = Outputs {
+        arn: ec2_arn(&aws.region, &endpoint.owner_id.unwrap_or_default(), &format!("vpc-endpoint/{id}")),
+        hosted_zone_id: dns.as_ref().and_then(|entry| entry.hosted_zone_id.clone()),
+        dns_name: dns.and_then(|entry| entry.dns_name),
+        network_interface_ids: endpoint.network_interface_ids.into_iter().flatten().collect(),
+    };
+    Ok(Observed::new(id, tags, spec, outputs).phase(phase))
+}
+
+/// The state in lowercase: AWS answers in camel case, the SDK lists Pascal case.
+fn state(endpoint: &ec2::VpcEndpoint) -> String {
+    endpoint.state.as_ref().map(|state| state.as_str().to_lowercase()).unwrap_or_default()
+}
+
+/// The beginning of the names of AWS's services in a region.
 fn prefix(region: &str) -> String {
     format!("com.amazonaws.{region}.")
 }

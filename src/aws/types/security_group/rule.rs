@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use acme_macros::spec;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, UserIdGroupPair};
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::SecurityGroup;
@@ -24,49 +24,49 @@ pub struct Rule {
 }
 
 /// A rule as it may be written; several sources stand for several rules. For `egress`, read "destination" for "source".
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct WrittenRule {
-    /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or a protocol number. Default: tcp.
-    #[serde(default)]
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or a protocol number.
+    #[field(unset = "tcp")]
     protocol: Option<Protocol>,
     /// The only port; short for equal `from_port` and `to_port`.
-    #[serde(default)]
+    #[field(default)]
     port: Option<i32>,
     /// First port; for ICMP the type, -1 for all (the default there).
-    #[serde(default)]
+    #[field(default)]
     from_port: Option<i32>,
     /// Last port; for ICMP the code, -1 for all (the default there).
-    #[serde(default)]
+    #[field(default)]
     to_port: Option<i32>,
     /// Source: an IPv4 or IPv6 range.
-    #[serde(default)]
+    #[field(default)]
     cidr: Option<Cidr>,
     /// Sources: several ranges.
-    #[serde(default)]
+    #[field(default)]
     cidrs: Vec<Cidr>,
-    /// Source: what is in another group.
-    #[serde(default)]
+    /// Source: the members of another group.
+    #[field(default)]
     security_group: Option<Ref<SecurityGroup>>,
-    /// Sources: what is in several other groups.
-    #[serde(default)]
+    /// Sources: the members of several other groups.
+    #[field(default)]
     security_groups: Vec<Ref<SecurityGroup>>,
-    /// Source: what is in this group itself. Default: false.
-    #[serde(default, rename = "self")]
+    /// Source: the members of this group itself.
+    #[field(default = false)]
+    #[serde(rename = "self")]
     itself: bool,
     /// Source: a prefix list (`pl-…`).
-    #[serde(default)]
+    #[field(default)]
     prefix_list: Option<String>,
     /// Sources: several prefix lists.
-    #[serde(default)]
+    #[field(default)]
     prefix_lists: Vec<String>,
-    /// What it is for. Default: empty.
-    #[serde(default)]
+    /// Its purpose.
+    #[field(unset = "empty", length = 0..=255, pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*")]
     description: Option<String>,
 }
 
 /// A protocol's name or number.
-#[derive(Deserialize, JsonSchema)]
+#[spec]
 #[serde(untagged)]
 enum Protocol {
     /// Its number.
@@ -98,7 +98,7 @@ impl TryFrom<WrittenRule> for Split {
                 return Err(format!("a rule for {protocol} needs `port`, or `from_port` and `to_port` (0 and 65535 for all)"));
             }
             ("icmp" | "icmpv6", (from, to)) => (from.or(Some(-1)), to.or(Some(-1))),
-            // AWS takes no notice of ports with other protocols.
+            // AWS ignores ports with other protocols.
             (_, (None | Some(-1), None | Some(-1)) | (Some(0), Some(0 | 65535))) => (None, None),
             _ => return Err(format!("the protocol `{protocol}` has no ports")),
         };
@@ -191,7 +191,7 @@ pub(super) fn permission(rule: &Rule, id: &str) -> IpPermission {
     .build()
 }
 
-/// What makes a rule the same to AWS: all but its description.
+/// The rule as AWS compares it: without its description.
 fn plain(rule: &Rule) -> Rule {
     Rule { description: String::new(), ..rule.clone() }
 }
@@ -200,12 +200,11 @@ pub(super) fn keyed(rules: &BTreeSet<Rule>) -> BTreeMap<Rule, &Rule> {
     rules.iter().map(|rule| (plain(rule), rule)).collect()
 }
 
-/// What is wrong with the rules of one direction.
+/// Problems of the rules of one direction.
 pub(super) fn check(at: &str, rules: &BTreeSet<Rule>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
     for rule in rules {
-        problems.extend(check_description(at, &rule.description));
         if !seen.insert(plain(rule)) {
             let what = "two rules differ in nothing but their description";
             problems.push(Problem::new(at, what).help("keep one of them; AWS refuses the second"));
@@ -221,13 +220,6 @@ pub(super) fn check(at: &str, rules: &BTreeSet<Rule>) -> Vec<Problem> {
         }
     }
     problems
-}
-
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
-pub(super) fn check_description(at: &str, text: &str) -> Option<Problem> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
-    let wrong = text.chars().count() > 255 || !text.chars().all(fine);
-    wrong.then(|| Problem::new(at, "a description has at most 255 letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"))
 }
 
 #[cfg(test)]
