@@ -47,7 +47,6 @@ legacy! {
     certificate::Certificate
     dns_record::DnsRecord
     dns_zone::DnsZone
-    ecr_repository::EcrRepository
     eks_access_entry::EksAccessEntry
     eks_addon::EksAddon
     eks_cluster::EksCluster
@@ -86,7 +85,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<certificate::Certificate>(),
         ResourceType::legacy::<dns_record::DnsRecord>(),
         ResourceType::legacy::<dns_zone::DnsZone>(),
-        ResourceType::legacy::<ecr_repository::EcrRepository>(),
+        ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::legacy::<eks_access_entry::EksAccessEntry>(),
         ResourceType::legacy::<eks_addon::EksAddon>(),
         ResourceType::legacy::<eks_cluster::EksCluster>(),
