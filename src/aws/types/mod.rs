@@ -66,7 +66,6 @@ legacy! {
     oidc_provider::OidcProvider
     rds_instance::RdsInstance
     rds_parameter_group::RdsParameterGroup
-    rds_subnet_group::RdsSubnetGroup
     route_table::RouteTable
     s3_bucket::S3Bucket
     secret::Secret
@@ -105,7 +104,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
         ResourceType::legacy::<rds_instance::RdsInstance>(),
         ResourceType::legacy::<rds_parameter_group::RdsParameterGroup>(),
-        ResourceType::legacy::<rds_subnet_group::RdsSubnetGroup>(),
+        ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
         ResourceType::legacy::<route_table::RouteTable>(),
         ResourceType::legacy::<s3_bucket::S3Bucket>(),
         ResourceType::legacy::<secret::Secret>(),
