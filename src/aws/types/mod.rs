@@ -65,7 +65,6 @@ legacy! {
     nat_gateway::NatGateway
     oidc_provider::OidcProvider
     rds_instance::RdsInstance
-    rds_parameter_group::RdsParameterGroup
     route_table::RouteTable
     s3_bucket::S3Bucket
     secret::Secret
@@ -103,7 +102,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<nat_gateway::NatGateway>(),
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
         ResourceType::legacy::<rds_instance::RdsInstance>(),
-        ResourceType::legacy::<rds_parameter_group::RdsParameterGroup>(),
+        ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
         ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
         ResourceType::legacy::<route_table::RouteTable>(),
         ResourceType::legacy::<s3_bucket::S3Bucket>(),
