@@ -64,7 +64,6 @@ legacy! {
     load_balancer::LoadBalancer
     nat_gateway::NatGateway
     oidc_provider::OidcProvider
-    rds_instance::RdsInstance
     route_table::RouteTable
     s3_bucket::S3Bucket
     secret::Secret
@@ -101,7 +100,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<load_balancer::LoadBalancer>(),
         ResourceType::legacy::<nat_gateway::NatGateway>(),
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
-        ResourceType::legacy::<rds_instance::RdsInstance>(),
+        ResourceType::of::<rds_instance::RdsInstance>(),
         ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
         ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
         ResourceType::legacy::<route_table::RouteTable>(),
