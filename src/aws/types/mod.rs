@@ -65,7 +65,6 @@ legacy! {
     nat_gateway::NatGateway
     oidc_provider::OidcProvider
     route_table::RouteTable
-    s3_bucket::S3Bucket
     secret::Secret
     security_group::SecurityGroup
     target_group::TargetGroup
@@ -104,7 +103,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
         ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
         ResourceType::legacy::<route_table::RouteTable>(),
-        ResourceType::legacy::<s3_bucket::S3Bucket>(),
+        ResourceType::of::<s3_bucket::S3Bucket>(),
         ResourceType::legacy::<secret::Secret>(),
         ResourceType::legacy::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),
