@@ -47,7 +47,6 @@ legacy! {
     certificate::Certificate
     dns_record::DnsRecord
     dns_zone::DnsZone
-    ecr_repository::EcrRepository
     eks_access_entry::EksAccessEntry
     eks_addon::EksAddon
     eks_cluster::EksCluster
@@ -61,10 +60,6 @@ legacy! {
     listener::Listener
     load_balancer::LoadBalancer
     oidc_provider::OidcProvider
-    rds_instance::RdsInstance
-    rds_parameter_group::RdsParameterGroup
-    rds_subnet_group::RdsSubnetGroup
-    s3_bucket::S3Bucket
     secret::Secret
     target_group::TargetGroup
     waf_association::WafAssociation
@@ -78,7 +73,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<certificate::Certificate>(),
         ResourceType::legacy::<dns_record::DnsRecord>(),
         ResourceType::legacy::<dns_zone::DnsZone>(),
-        ResourceType::legacy::<ecr_repository::EcrRepository>(),
+        ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::legacy::<eks_access_entry::EksAccessEntry>(),
         ResourceType::legacy::<eks_addon::EksAddon>(),
         ResourceType::legacy::<eks_cluster::EksCluster>(),
@@ -96,11 +91,11 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
-        ResourceType::legacy::<rds_instance::RdsInstance>(),
-        ResourceType::legacy::<rds_parameter_group::RdsParameterGroup>(),
-        ResourceType::legacy::<rds_subnet_group::RdsSubnetGroup>(),
+        ResourceType::of::<rds_instance::RdsInstance>(),
+        ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
+        ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
         ResourceType::of::<route_table::RouteTable>(),
-        ResourceType::legacy::<s3_bucket::S3Bucket>(),
+        ResourceType::of::<s3_bucket::S3Bucket>(),
         ResourceType::legacy::<secret::Secret>(),
         ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),

@@ -5,8 +5,9 @@ mod engine;
 mod read;
 mod update;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use aws_sdk_rds::types::DbInstance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,142 +16,150 @@ pub use engine::Engine;
 use read::observed;
 
 use super::{
-    iam_role::IamRole, kms_key::KmsKey, rds_parameter_group::RdsParameterGroup, rds_subnet_group::RdsSubnetGroup,
+    iam_role::IamRole,
+    kms_key::KmsKey,
+    rds_parameter_group::RdsParameterGroup,
+    rds_subnet_group::{NETWORK_READS, RdsSubnetGroup},
     security_group::SecurityGroup,
 };
 use crate::{
-    aws::{Aws, tags},
+    aws::{Aws, Cx, tags},
     core::{
-        Actions, ArnRef, Changed, Data, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On,
-        OnDelete, OneWay, Problem, Ref, Result, Scope, Service, Way,
+        Actions, ArnRef, Created, Data, Deletion, Error, Existing, Grant, Observed, On, OnDelete, Problem, Ref, Resource, Result, Scope,
+        Service, TypeInfo,
     },
 };
 
-/// A PostgreSQL, MySQL or MariaDB database. RDS makes the master password and keeps it in Secrets Manager: there is no field for it.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+// Impacts: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.Settings.html and
+// https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
+
+/// A PostgreSQL, MySQL or MariaDB database. RDS generates the master password and keeps it in Secrets Manager: there is no field for it.
+#[spec]
 pub struct RdsInstance {
-    /// Identifier in lower case, unique in account and region. Default: `<stack>-<environment>-<name>`. Changing it replaces the
-    /// database.
-    #[serde(default)]
+    /// Identifier in lowercase letters, digits and single hyphens that starts with a letter; unique in account and region.
+    #[field(name(max = 63, lowercase), pattern = "[a-z](-?[a-z0-9])*", replaces)]
     pub name: Option<String>,
-    /// Changing it replaces the database.
+    /// Database engine.
+    #[field(replaces)]
     pub engine: Engine,
-    /// Version, as exact as wanted: `16` is satisfied by any 16.x. A newer minor version satisfies it too while
-    /// `auto_minor_version_upgrade` is on.
+    /// Engine version, as exact as needed: `16` accepts any 16.x. While `auto_minor_version_upgrade` is on, a newer minor version is accepted,
+    /// too.
+    #[field(one_way(Way::Up, "AWS takes no engine version back"), impact = "the database is down while its engine is upgraded")]
     pub version: String,
-    /// Machine, such as `db.t4g.medium`.
+    /// Instance class, such as `db.t4g.medium`.
+    #[field(important, impact = "the database restarts; with multi_az it fails over")]
     pub class: String,
-    /// Storage in GiB. It cannot shrink.
+    /// Storage in GiB.
+    #[field(
+        one_way(Way::UpByTenth, "storage does not shrink"),
+        impact = "its storage is slower for hours, and can't be changed again for six"
+    )]
     pub storage_gib: i32,
-    /// Storage in GiB up to which RDS grows it by itself; 0 for never. Default: left as it is, at first never.
-    #[serde(default)]
+    /// Storage in GiB up to which RDS grows it automatically; 0 for never.
+    #[field(unset = "left as it is, at first never")]
     pub max_storage_gib: Option<i32>,
-    /// `gp3`, `gp2`, `io1`, `io2` or `standard`. Default: gp3.
-    #[serde(default = "gp3")]
+    /// Storage type.
+    #[field(
+        default = "gp3",
+        one_of = ["gp3", "gp2", "io1", "io2", "standard"],
+        impact = "its storage is slower for hours, and can't be changed again for six"
+    )]
     pub storage_type: String,
-    /// Input and output operations a second, for `io1`, `io2`, and `gp3` of 400 GiB or more. Default: what the storage includes.
-    #[serde(default)]
+    /// Input and output operations per second, for `io1`, `io2`, and `gp3` of 400 GiB or more.
+    #[field(
+        unset = "the performance included in the storage",
+        impact = "its storage is slower for hours, and can't be changed again for six"
+    )]
     pub iops: Option<i32>,
-    /// Throughput in MiB a second, for `gp3` of 400 GiB or more. Default: what the storage includes.
-    #[serde(default)]
+    /// Throughput in MiB per second, for `gp3` of 400 GiB or more.
+    #[field(unset = "the performance included in the storage")]
     pub throughput_mibps: Option<i32>,
-    /// Keeps a standby in another availability zone. Default: false.
-    #[serde(default)]
+    /// Keeps a standby in another availability zone.
+    #[field(default = false, impact = "writes are slower while the standby is filled")]
     pub multi_az: bool,
-    /// Database made at the start. Default: none. Changing it replaces the database.
-    #[serde(default)]
+    /// Name of a database that is created with the instance.
+    #[field(unset = "no database is created", replaces)]
     pub database_name: Option<String>,
-    /// Master user. Default: `postgres` for PostgreSQL, else `admin`. Changing it replaces the database.
-    #[serde(default)]
+    /// Master user.
+    #[field(unset = "`postgres` for PostgreSQL, else `admin`", replaces)]
     pub username: Option<String>,
-    /// The key that encrypts the master user's secret. Default: `aws/secretsmanager`. RDS refuses to change it.
-    #[serde(default)]
+    /// The key that encrypts the master user's secret. RDS refuses to change it.
+    #[field(unset = "`aws/secretsmanager`")]
     pub master_password_key: Option<ArnRef<KmsKey>>,
-    /// Snapshot it is made from: a name or an ARN. It is read only when the database is made: naming another one, or none, later on
-    /// changes nothing, and so never costs data. What the snapshot has stays: databases, users, encryption and its key; but RDS makes a
-    /// new master password. Default: none, it is made empty.
-    #[serde(default)]
+    /// Snapshot to create the database from: a name or an ARN. It is used only on creation: changing or removing it later changes nothing, and
+    /// so never costs data. The database keeps the snapshot's databases, users, encryption and key; but RDS generates a new master password.
+    #[field(unset = "created empty", impact = "RDS replaces a master password that it does not manage yet")]
     pub snapshot: Option<String>,
-    /// Port. Default: the engine's.
-    #[serde(default)]
+    /// Port.
+    #[field(unset = "the engine's port", impact = "the database restarts")]
     pub port: Option<i32>,
     /// The subnets it lives in.
+    #[field(impact = "the database is down while it moves")]
     pub subnet_group: Ref<RdsSubnetGroup>,
-    /// Firewalls around it.
+    /// Security groups of its network interface.
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
-    /// Settings of the engine. Default: AWS's own group for the version.
-    #[serde(default)]
+    /// Settings of the engine.
+    #[field(unset = "AWS's own group for the version", impact = "its parameters take effect with the next restart only")]
     pub parameter_group: Option<Ref<RdsParameterGroup>>,
-    /// Encrypts its storage, backups and logs. Default: true. Changing it replaces the database.
-    #[serde(default = "yes")]
+    /// Encrypts its storage, backups and logs.
+    #[field(default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
     pub encrypted: bool,
-    /// The key that encrypts it. Default: `aws/rds`. Changing it replaces the database.
-    #[serde(default)]
+    /// The key that encrypts it.
+    #[field(unset = "`aws/rds`", replaces)]
     pub kms_key: Option<ArnRef<KmsKey>>,
-    /// Days that automatic backups are kept, at most 35; 0 for no backups. Default: 7.
-    #[serde(default = "week")]
+    /// Days that automatic backups are kept; 0 for no backups.
+    #[field(default = 7, range = 0..=35, risky(0, "there are no automatic backups"))]
     pub backup_retention_days: i32,
-    /// Time of day in UTC for backups, such as `02:00-03:00`. Default: chosen by AWS.
-    #[serde(default)]
+    /// Time of day in UTC for backups, such as `02:00-03:00`.
+    #[field(unset = "chosen by AWS")]
     pub backup_window: Option<String>,
-    /// Time of the week in UTC for maintenance, such as `sun:04:00-sun:05:00`. Default: chosen by AWS.
-    #[serde(default)]
+    /// Time of the week in UTC for maintenance, such as `sun:04:00-sun:05:00`.
+    #[field(unset = "chosen by AWS")]
     pub maintenance_window: Option<String>,
-    /// Gives it a public address. Default: false.
-    #[serde(default)]
+    /// Gives it a public address.
+    #[field(default = false, important, risky(true, "the database has a public address"))]
     pub publicly_accessible: bool,
-    /// Has AWS refuse to delete it. Default: true.
-    #[serde(default = "yes")]
+    /// Makes AWS refuse to delete it.
+    #[field(default = true, protects_deletion, important, risky(false, "nothing prevents its deletion"))]
     pub deletion_protection: bool,
-    /// Collects Performance Insights. Default: false.
-    #[serde(default)]
+    /// Collects Performance Insights.
+    #[field(default = false)]
     pub performance_insights: bool,
-    /// Days that Performance Insights are kept: 7, a multiple of 31, or 731. Default: 7.
-    #[serde(default)]
+    /// Days that Performance Insights are kept: 7, a multiple of 31, or 731.
+    #[field(unset = "7")]
     pub performance_insights_retention_days: Option<i32>,
-    /// Seconds between measurements of the operating system: 1, 5, 10, 15, 30 or 60; 0 for none. Default: 0.
-    #[serde(default)]
+    /// Seconds between measurements of the operating system: 1, 5, 10, 15, 30 or 60; 0 for none.
+    #[field(default = 0)]
     pub monitoring_interval_seconds: i32,
-    /// Role with which RDS writes those measurements. Default: none; needed when there are any.
-    #[serde(default)]
+    /// Role with which RDS writes those measurements; required if there are any.
+    #[field(unset = "none")]
     pub monitoring_role: Option<ArnRef<IamRole>>,
-    /// Logs sent to CloudWatch, such as `postgresql`, `upgrade`, `slowquery`. Default: none.
-    #[serde(default)]
+    /// Logs sent to CloudWatch, such as `postgresql`, `upgrade`, `slowquery`.
+    #[field(default)]
     pub log_exports: BTreeSet<String>,
-    /// Installs new minor versions in the maintenance window. Default: true.
-    #[serde(default = "yes")]
+    /// Installs new minor versions in the maintenance window.
+    #[field(default = true)]
     pub auto_minor_version_upgrade: bool,
-    /// Allows a change of `version` to another major version. Default: false.
-    #[serde(default)]
+    /// Allows a change of `version` to another major version.
+    #[field(default = false)]
     pub allow_major_version_upgrade: bool,
-    /// Authority of the server's certificate, such as `rds-ca-rsa2048-g1`. Default: chosen by AWS.
-    #[serde(default)]
+    /// Authority of the server's certificate, such as `rds-ca-rsa2048-g1`.
+    #[field(unset = "chosen by AWS")]
     pub ca_certificate: Option<String>,
-    /// Gives snapshots the tags of the database. Default: true.
-    #[serde(default = "yes")]
+    /// Copies the database's tags to its snapshots.
+    #[field(default = true)]
     pub copy_tags_to_snapshot: bool,
-    /// Lets IAM identities log in. Default: false.
-    #[serde(default)]
+    /// Lets IAM identities log in.
+    #[field(default = false)]
     pub iam_authentication: bool,
-    /// Makes changes at once; if not, those that disturb wait for the maintenance window. Default: true.
-    #[serde(default = "yes")]
+    /// Applies changes at once; otherwise disruptive ones wait for the maintenance window.
+    #[field(default = true, apply_immediately)]
     pub apply_immediately: bool,
 }
 
-fn yes() -> bool {
-    true
-}
-fn week() -> i32 {
-    7
-}
-fn gp3() -> String {
-    "gp3".to_owned()
-}
-
-/// What gp3 storage of 400 GiB and more has at least: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage>.
+/// IOPS included in gp3 storage of 400 GiB or more: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage>.
 const GP3_IOPS: i32 = 12_000;
-/// The same in MiB a second.
+/// Throughput in MiB per second included in such storage.
 const GP3_MIBPS: i32 = 500;
 
 /// What others may refer to.
@@ -164,78 +173,50 @@ pub struct Outputs {
     pub port: Option<i32>,
     /// The secret that holds the master user's name and password.
     pub master_secret_arn: Option<String>,
-    /// What IAM policies call the database: `db-ABCDEFGHIJKL`.
+    /// Its identifier in IAM policies: `db-ABCDEFGHIJKL`.
     pub resource_id: Option<String>,
-    /// The exact version that runs.
+    /// The exact engine version.
     pub engine_version: Option<String>,
     /// Hosted zone of the endpoint, for alias records.
     pub hosted_zone_id: Option<String>,
 }
 
-/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html>
-const SLOWER: &str = "its storage is slower for hours, and can't be changed again for six";
-
-/// What is asked of its groups, too.
+/// Actions that RDS checks for the database's groups as well.
 const PLACED: &[&str] = &["rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"];
 
 impl Resource for RdsInstance {
-    const TYPE: &'static str = "rds_instance";
-    const SERVICE: Service = Service::Rds;
-    const REPLACE: &'static [&'static str] = &["/name", "/engine", "/database_name", "/username", "/encrypted", "/kms_key"];
-    const NAME: Option<Naming> = Some(Naming { max: 63, lower: true, prefix: "" });
-    const ARN: Option<&'static str> = Some("rds:db:");
-    const USUAL: Duration = Duration::from_secs(480);
-    const DATA: Data = Data::Snapshot;
-    const PROTECTION: Option<&'static str> = Some("/deletion_protection");
-    const AT_ONCE: Option<&'static str> = Some("/apply_immediately");
-    // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.Settings.html
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[
-        ("/class", "the database restarts; with multi_az it fails over"),
-        ("/version", "the database is down while its engine is upgraded"),
-        ("/port", "the database restarts"),
-        ("/parameter_group", "its parameters take effect with the next restart only"),
-        ("/subnet_group", "the database is down while it moves"),
-        ("/storage_gib", SLOWER),
-        ("/storage_type", SLOWER),
-        ("/iops", SLOWER),
-        ("/multi_az", "writes are slower while the standby is filled"),
-        ("/snapshot", "a master password that RDS does not keep yet is replaced by one that it does"),
-    ];
-    const ONE_WAY: &'static [OneWay] = &[
-        OneWay { field: "/version", why: "AWS takes no engine version back", way: Way::Up },
-        OneWay { field: "/storage_gib", why: "storage does not shrink", way: Way::UpByTenth },
-    ];
-    const ACTIONS: Actions = Actions::on("rds:db:{name}")
-        .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
-        .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
-        .more(&[
-            Grant::read(&["rds:DescribeDBInstances"], On::Arn("rds:db:*")),
-            Grant::change(PLACED, On::Arn("rds:og:*")),
-            Grant::change(PLACED, On::Arn("rds:pg:*")),
-            Grant::change(PLACED, On::Arn("rds:subgrp:*")),
-            // The snapshot it is made from.
-            Grant::change(&["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"], On::Arn("rds:snapshot:*")),
-            // The final snapshot.
-            Grant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], On::Arn("rds:snapshot:{name}*")),
-            Grant::change(&["iam:PassRole"], On::Passed(&["monitoring.rds.amazonaws.com"])),
-            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("rds.amazonaws.com")),
-            // The master password that RDS makes.
-            Grant::change(&["secretsmanager:CreateSecret", "secretsmanager:TagResource"], On::Arn("secretsmanager:secret:rds!db-*")),
-            Grant::change(&["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], On::Used("kms_key")),
-            // RDS looks at the network with the caller's permissions.
-            Grant::change(
-                &[
-                    "ec2:DescribeAccountAttributes",
-                    "ec2:DescribeAvailabilityZones",
-                    "ec2:DescribeInternetGateways",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcAttribute",
-                    "ec2:DescribeVpcs",
-                ],
-                On::Everything,
-            ),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("rds_instance", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:db:{name}")
+        .typical_seconds(480)
+        .data(Data::Snapshot)
+        .without_token()
+        .quota(400, "InstanceQuotaExceeded")
+        .not_found("DBInstanceNotFound")
+        .exists("DBInstanceAlreadyExists")
+        .actions(
+            Actions::on("rds:db:{name}")
+                .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
+                .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
+                .more(&[
+                    Grant::read(&["rds:DescribeDBInstances"], On::Arn("rds:db:*")),
+                    Grant::change(PLACED, On::Arn("rds:og:*")),
+                    Grant::change(PLACED, On::Arn("rds:pg:*")),
+                    Grant::change(PLACED, On::Arn("rds:subgrp:*")),
+                    // The snapshot it is created from.
+                    Grant::change(&["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"], On::Arn("rds:snapshot:*")),
+                    // The final snapshot.
+                    Grant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], On::Arn("rds:snapshot:{name}*")),
+                    Grant::change(&["iam:PassRole"], On::Passed(&["monitoring.rds.amazonaws.com"])),
+                    Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("rds.amazonaws.com")),
+                    // The master password that RDS generates.
+                    Grant::change(
+                        &["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
+                        On::Arn("secretsmanager:secret:rds!db-*"),
+                    ),
+                    Grant::change(&["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], On::Used("kms_key")),
+                    Grant::change(NETWORK_READS, On::Everything),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     /// The description holds everything, tags included.
@@ -247,34 +228,37 @@ impl Resource for RdsInstance {
         instances.into_iter().filter(covered).map(observed).collect()
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        match &self.snapshot {
-            Some(snapshot) => self.restore(cx, snapshot).await,
-            None => self.make(cx).await,
-        }
+    /// The answer lacks endpoint and secret, so it is read again in any case.
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let id = match &self.snapshot {
+            Some(snapshot) => self.restore(cx, snapshot).await?,
+            None => self.create_empty(cx).await?,
+        };
+        Ok(id.into())
     }
 
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        self.modify(cx, id, before, changed).await
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsInstanceChanges) -> Result<()> {
+        self.modify(cx, live, changes).await
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        let call = || cx.aws.rds.delete_db_instance().db_instance_identifier(id);
-        if cx.on_delete != OnDelete::Snapshot {
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let id = &live.id;
+        let call = || cx.rds.delete_db_instance().db_instance_identifier(id);
+        if cx.call.on_delete != OnDelete::Snapshot {
             call().skip_final_snapshot(true).delete_automated_backups(true).send().await?;
-            return Ok(());
+            return Ok(Deletion::Requested);
         }
         let into = |snapshot: String| call().skip_final_snapshot(false).final_db_snapshot_identifier(snapshot).send();
         match into(format!("{id}-final")).await.map_err(Error::from) {
             // An earlier database of this name left its snapshot.
             Err(error) if error.code == "DBSnapshotAlreadyExists" => {
-                let token: Vec<char> = cx.token.chars().filter(char::is_ascii_alphanumeric).collect();
+                let token: Vec<char> = cx.call.token.chars().filter(char::is_ascii_alphanumeric).collect();
                 let suffix: String = token[token.len().saturating_sub(8)..].iter().collect();
                 into(format!("{id}-final-{suffix}")).await?;
             }
             answer => drop(answer?),
         }
-        Ok(())
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -283,16 +267,13 @@ impl Resource for RdsInstance {
         if self.security_groups.is_empty() {
             wrong("/security_groups", "a database needs a security group".into());
         }
-        if !(0..=35).contains(&self.backup_retention_days) {
-            wrong("/backup_retention_days", format!("backups are kept between 0 and 35 days, not {}", self.backup_retention_days));
-        }
         if self.max_storage_gib.is_some_and(|gib| gib != 0 && gib <= self.storage_gib) {
             wrong("/max_storage_gib", format!("must be more than `storage_gib: {}`, or 0", self.storage_gib));
         }
         // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
         for (at, set) in [("/iops", self.iops.is_some()), ("/throughput_mibps", self.throughput_mibps.is_some())] {
             if set && self.storage_type == "gp3" && self.storage_gib < 400 {
-                wrong(at, "gp3 storage below 400 GiB has a fixed performance (3000 IOPS, 125 MiB a second)".into());
+                wrong(at, "gp3 storage below 400 GiB has a fixed performance (3000 IOPS, 125 MiB per second)".into());
             }
         }
         if matches!(self.storage_type.as_str(), "io1" | "io2") && self.iops.is_none() {
@@ -307,38 +288,29 @@ impl Resource for RdsInstance {
         if self.kms_key.is_some() && !self.encrypted {
             wrong("/kms_key", "a key needs `encrypted: true`".into());
         }
-        let fits = |name: &str| {
-            name.starts_with(|c: char| c.is_ascii_lowercase())
-                && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-                && !name.contains("--")
-                && !name.ends_with('-')
-        };
-        if self.name.as_deref().is_some_and(|name| !name.contains("${") && !fits(name)) {
-            wrong("/name", "an identifier starts with a letter and has lower-case letters, digits and single hyphens".into());
-        }
         for (field, set) in [("database_name", self.database_name.is_some()), ("username", self.username.is_some())] {
             if set && self.snapshot.is_some() {
-                let problem = Problem::new(format!("/{field}"), "a database made from a snapshot has what the snapshot has");
+                let problem = Problem::new(format!("/{field}"), "a database created from a snapshot keeps that of the snapshot");
                 problems.push(problem.help(format!("remove `{field}`")));
             }
         }
         problems
     }
 
-    fn align(&self, live: &mut Self) {
+    fn normalize(&self, live: &mut Self) {
         if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, &live.version) {
             live.version.clone_from(&self.version);
         }
-        // Storage that grew by itself is as wanted.
+        // Storage that RDS grew is as wanted.
         if (self.grows() || live.grows()) && live.storage_gib > self.storage_gib {
             live.storage_gib = self.storage_gib;
         }
-        // RDS does not tell what a database was made from (the simulated cloud does), and it does not matter any more. But one whose
-        // password RDS does not keep is not yet what was asked for.
+        // RDS does not report the snapshot that a database was created from (the simulator does), and it has no effect any more. But while RDS
+        // does not manage the password, the database is not yet as requested.
         if live.snapshot.is_some() || live.master_password_key.is_some() {
             live.snapshot.clone_from(&self.snapshot);
         }
-        // RDS answers in lower case.
+        // RDS answers in lowercase letters.
         let same = |ours: &Option<String>, theirs: &Option<String>| {
             ours.as_ref().zip(theirs.as_ref()).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
         };

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_rds::types::{ApplyMethod, Filter, Parameter};
+use acme_macros::spec;
+use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup, Filter, Parameter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rds_subnet_group::rds_tags;
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags},
     core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase, Problem,
-        Result, Scope, Service, ok_or_not_found,
+        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Resource, Result, Scope, Service, Tags, TypeInfo,
+        ok_or_not_found,
     },
 };
 
@@ -19,29 +20,26 @@ use crate::{
 const BATCH: usize = 20;
 
 /// Settings of a database engine.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct RdsParameterGroup {
-    /// Name in lower case, unique in account and region. Default: `<stack>-<environment>-<name>`. Changing it replaces the group.
-    #[serde(default)]
+    /// Name in lowercase letters, unique in account and region.
+    #[field(name(max = 255, lowercase), replaces)]
     pub name: Option<String>,
-    /// Engine and major version, such as `postgres16` or `mysql8.0`. Changing it replaces the group.
+    /// Engine and major version, such as `postgres16` or `mysql8.0`.
+    #[field(replaces, important)]
     pub family: String,
-    /// What it is for. Default: `Managed by acme`. Changing it replaces the group.
-    #[serde(default = "managed")]
+    /// Description.
+    #[field(default = "Managed by acme", replaces)]
     pub description: String,
-    /// Settings of the engine, by name. Dynamic ones apply at once, static ones when the database is next rebooted. One that is no longer
-    /// given goes back to the engine's default. Default: none.
-    #[serde(default, deserialize_with = "texts")]
+    /// Settings of the engine, by name. Dynamic ones are applied at once, static ones when the database is next restarted. Removing one resets
+    /// it to the engine's default.
+    #[field(default, after_create, read_by_name, impact = "static parameters take effect with the next restart only")]
+    #[serde(deserialize_with = "texts")]
     #[schemars(with = "BTreeMap<String, Written>")]
     pub parameters: BTreeMap<String, String>,
 }
 
-fn managed() -> String {
-    "Managed by acme".to_owned()
-}
-
-/// A value as people write it; RDS knows only text, and `1` and `0` for on and off.
+/// A value as users write it; RDS takes only text, and `1` and `0` for on and off.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
@@ -70,74 +68,61 @@ pub struct Outputs {
 }
 
 impl Resource for RdsParameterGroup {
-    const TYPE: &'static str = "rds_parameter_group";
-    const SERVICE: Service = Service::Rds;
-    const REPLACE: &'static [&'static str] = &["/name", "/family", "/description"];
-    const NAME: Option<Naming> = Some(Naming { max: 255, lower: true, prefix: "" });
-    const ARN: Option<&'static str> = Some("rds:pg:");
-    const ASKED: Option<&'static str> = Some("/parameters");
-    const DISTURBS: &'static [(&'static str, &'static str)] =
-        &[("/parameters", "static parameters take effect with the next restart only")];
-    const ACTIONS: Actions = Actions::on("rds:pg:{name}")
-        .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
-        .create(&["rds:CreateDBParameterGroup"])
-        .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
-        .more(&[Grant::read(&["rds:DescribeDBParameterGroups"], On::Arn("rds:pg:*"))]);
+    const TYPE: TypeInfo = TypeInfo::new("rds_parameter_group", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:pg:{name}")
+        .without_token()
+        .not_found("DBParameterGroupNotFound")
+        .exists("DBParameterGroupAlreadyExists")
+        .in_use("InvalidDBParameterGroupState")
+        .actions(
+            Actions::on("rds:pg:{name}")
+                .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
+                .create(&["rds:CreateDBParameterGroup"])
+                .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
+                .more(&[Grant::read(&["rds:DescribeDBParameterGroups"], On::Arn("rds:pg:*"))]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
-    /// RDS counts a setting at the engine's own default as nobody's, whoever set it: such a one is read by its name.
+    /// RDS does not count a setting at the engine's own default as the user's, whoever set it: such a setting is read by its name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let groups: Vec<_> = aws.rds.describe_db_parameter_groups().max_records(100).into_paginator().items().send().try_collect().await?;
         let groups = groups.into_iter().filter(|group| {
             scope.covers(group.db_parameter_group_name().unwrap_or_default(), group.db_parameter_group_arn().unwrap_or_default())
         });
         each(groups, |group| async move {
-            let name = group.db_parameter_group_name.ok_or_else(|| Error::missing("DBParameterGroupName"))?;
-            let arn = group.db_parameter_group_arn.ok_or_else(|| Error::missing("DBParameterGroupArn"))?;
-            let call = aws.rds.describe_db_parameters().db_parameter_group_name(&name).source("user").max_records(100);
+            let name = group.db_parameter_group_name().unwrap_or_default();
+            let arn = group.db_parameter_group_arn().unwrap_or_default();
+            let call = aws.rds.describe_db_parameters().db_parameter_group_name(name).source("user").max_records(100);
             let read = async { ok_or_not_found(call.into_paginator().items().send().try_collect().await) };
-            let (tags, parameters): (_, Option<Vec<Parameter>>) = tokio::try_join!(rds_tags(aws, scope, &name, &arn), read)?;
+            let (tags, parameters): (_, Option<Vec<Parameter>>) = tokio::try_join!(rds_tags(aws, scope, name, arn), read)?;
             let (Some(tags), Some(parameters)) = (tags, parameters) else {
                 return Ok(None);
             };
             let by_user = parameters.into_iter().filter(|parameter| parameter.source().is_none_or(|source| source == "user"));
             let mut parameters: BTreeMap<String, String> = by_user.filter_map(named).collect();
             let at_default: Vec<String> = scope.asked(&tags).filter(|name| !parameters.contains_key(*name)).cloned().collect();
-            parameters.extend(described(aws, &name, at_default).await?.into_iter().filter_map(named));
-            Ok(Some(Observed {
-                tags,
-                phase: Phase::Ready,
-                spec: RdsParameterGroup {
-                    name: Some(name.clone()),
-                    family: group.db_parameter_group_family.unwrap_or_default(),
-                    description: group.description.unwrap_or_default(),
-                    parameters,
-                },
-                outputs: Outputs { arn },
-                id: name,
-            }))
+            parameters.extend(described(aws, name, at_default).await?.into_iter().filter_map(named));
+            observed(group, tags, parameters).map(Some)
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.rds.create_db_parameter_group().set_db_parameter_group_name(self.name.clone());
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.rds.create_db_parameter_group().set_db_parameter_group_name(self.name.clone());
         let call = call.db_parameter_group_family(&self.family).description(&self.description);
-        let reply = call.set_tags(Some(tags::rds(cx.tags))).send().await?;
-        reply.db_parameter_group.and_then(|group| group.db_parameter_group_name).ok_or_else(|| Error::missing("DBParameterGroupName"))
+        let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
+        let group = reply.db_parameter_group.ok_or_else(|| Error::missing("DBParameterGroup"))?;
+        Ok(Created::Whole(observed(group, cx.call.tags.clone(), BTreeMap::new())?))
     }
 
-    fn created(&self) -> Self {
-        RdsParameterGroup { parameters: BTreeMap::new(), ..self.clone() }
-    }
-
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        if !changed.has("/parameters") {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsParameterGroupChanges) -> Result<()> {
+        if !changes.parameters {
             return Ok(());
         }
-        let set: Vec<_> = self.parameters.iter().filter(|(name, value)| before.parameters.get(*name) != Some(value)).collect();
-        let reset: Vec<_> = before.parameters.keys().filter(|name| !self.parameters.contains_key(*name)).collect();
-        let dynamic = dynamic(cx.aws, id, set.iter().map(|(name, _)| *name).chain(reset.iter().copied())).await?;
+        let (id, before) = (&live.id, &live.spec.parameters);
+        let set: Vec<_> = self.parameters.iter().filter(|(name, value)| before.get(*name) != Some(value)).collect();
+        let reset: Vec<_> = before.keys().filter(|name| !self.parameters.contains_key(*name)).collect();
+        let dynamic = dynamic(cx.api, id, set.iter().map(|(name, _)| *name).chain(reset.iter().copied())).await?;
         let parameter = |name: &String| {
             // AWS refuses to apply a static parameter at once, and takes the later method for any.
             let method = if dynamic.contains(name) { ApplyMethod::Immediate } else { ApplyMethod::PendingReboot };
@@ -145,43 +130,58 @@ impl Resource for RdsParameterGroup {
         };
         for batch in set.chunks(BATCH) {
             let parameters = batch.iter().map(|(name, value)| parameter(name).parameter_value(*value).build()).collect();
-            cx.aws.rds.modify_db_parameter_group().db_parameter_group_name(id).set_parameters(Some(parameters)).send().await?;
+            cx.rds.modify_db_parameter_group().db_parameter_group_name(id).set_parameters(Some(parameters)).send().await?;
         }
         for batch in reset.chunks(BATCH) {
             let parameters = batch.iter().map(|name| parameter(name).build()).collect();
-            let call = cx.aws.rds.reset_db_parameter_group().db_parameter_group_name(id).reset_all_parameters(false);
+            let call = cx.rds.reset_db_parameter_group().db_parameter_group_name(id).reset_all_parameters(false);
             call.set_parameters(Some(parameters)).send().await?;
         }
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.rds.delete_db_parameter_group().db_parameter_group_name(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        cx.rds.delete_db_parameter_group().db_parameter_group_name(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_deref().is_some_and(|name| name.starts_with("default.")) {
-            problems.push(Problem::new("/name", "`default.` is the beginning of AWS's own groups"));
+            problems.push(Problem::new("/name", "names of AWS's own groups begin with `default.`"));
         }
         for name in self.parameters.keys().filter(|name| name.chars().any(char::is_uppercase)) {
             problems.push(
-                Problem::new(format!("/parameters/{}", name.replace('~', "~0").replace('/', "~1")), "RDS reports names in lower case")
-                    .help(format!("write `{}`", name.to_lowercase())),
+                Problem::new(
+                    format!("/parameters/{}", name.replace('~', "~0").replace('/', "~1")),
+                    "RDS reports names in lowercase letters",
+                )
+                .help(format!("write `{}`", name.to_lowercase())),
             );
         }
         problems
     }
 }
 
-/// Which of these parameters the engine takes over without a reboot.
+fn observed(group: DbParameterGroup, tags: Tags, parameters: BTreeMap<String, String>) -> Result<Observed<RdsParameterGroup>> {
+    let name = group.db_parameter_group_name.ok_or_else(|| Error::missing("DBParameterGroupName"))?;
+    let spec = RdsParameterGroup {
+        name: Some(name.clone()),
+        family: group.db_parameter_group_family.unwrap_or_default(),
+        description: group.description.unwrap_or_default(),
+        parameters,
+    };
+    let arn = group.db_parameter_group_arn.ok_or_else(|| Error::missing("DBParameterGroupArn"))?;
+    Ok(Observed::new(name, tags, spec, Outputs { arn }))
+}
+
+/// The names of those parameters that the engine applies without a restart.
 async fn dynamic<'a>(aws: &Aws, id: &str, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<String>> {
     let parameters = described(aws, id, names.cloned().collect()).await?;
     Ok(parameters.into_iter().filter(|p| p.apply_type() == Some("dynamic")).filter_map(|p| p.parameter_name).collect())
 }
 
-/// Parameters with these names, whoever set them; none of a group that is gone.
+/// Parameters with these names, whoever set them; none if the group was deleted.
 async fn described(aws: &Aws, id: &str, names: Vec<String>) -> Result<Vec<Parameter>> {
     if names.is_empty() {
         return Ok(Vec::new());
@@ -191,7 +191,7 @@ async fn described(aws: &Aws, id: &str, names: Vec<String>) -> Result<Vec<Parame
     Ok(ok_or_not_found(call.into_paginator().items().send().try_collect().await)?.unwrap_or_default())
 }
 
-/// Name and value; of a parameter without a value the engine decides.
+/// Name and value; the engine chooses the value of a parameter without one.
 fn named(parameter: Parameter) -> Option<(String, String)> {
     Some((parameter.parameter_name?, parameter.parameter_value?))
 }

@@ -2,34 +2,32 @@
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
+use aws_sdk_rds::types::DbSubnetGroup;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::subnet::Subnet;
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags},
     core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase, Problem,
-        Ref, Result, Scope, Service, Tags, ids, ok_or_not_found,
+        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, Tags, TypeInfo,
+        ids, ok_or_not_found,
     },
 };
 
 /// The subnets a database may live in.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct RdsSubnetGroup {
-    /// Name in lower case, unique in account and region. Default: `<stack>-<environment>-<name>`. Changing it replaces the group.
-    #[serde(default)]
+    /// Name in lowercase letters, unique in account and region.
+    #[field(name(max = 255, lowercase), replaces)]
     pub name: Option<String>,
-    /// What it is for. Default: `Managed by acme`.
-    #[serde(default = "managed")]
+    /// Description.
+    #[field(default = "Managed by acme")]
     pub description: String,
     /// Its subnets, in at least two availability zones.
+    #[field(important)]
     pub subnets: BTreeSet<Ref<Subnet>>,
-}
-
-fn managed() -> String {
-    "Managed by acme".to_owned()
 }
 
 /// What others may refer to.
@@ -42,31 +40,22 @@ pub struct Outputs {
 }
 
 impl Resource for RdsSubnetGroup {
-    const TYPE: &'static str = "rds_subnet_group";
-    const SERVICE: Service = Service::Rds;
-    const REPLACE: &'static [&'static str] = &["/name"];
-    const NAME: Option<Naming> = Some(Naming { max: 255, lower: true, prefix: "" });
-    const ARN: Option<&'static str> = Some("rds:subgrp:");
-    const ACTIONS: Actions = Actions::on("rds:subgrp:{name}")
-        .read(&["rds:ListTagsForResource"])
-        .create(&["rds:CreateDBSubnetGroup"])
-        .change(&["rds:DeleteDBSubnetGroup", "rds:ModifyDBSubnetGroup"])
-        .more(&[
-            Grant::read(&["rds:DescribeDBSubnetGroups"], On::Arn("rds:subgrp:*")),
-            // RDS looks at the network with the caller's permissions.
-            Grant::change(
-                &[
-                    "ec2:DescribeAccountAttributes",
-                    "ec2:DescribeAvailabilityZones",
-                    "ec2:DescribeInternetGateways",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcAttribute",
-                    "ec2:DescribeVpcs",
-                ],
-                On::Everything,
-            ),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("rds_subnet_group", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:subgrp:{name}")
+        .without_token()
+        .not_found("DBSubnetGroupNotFoundFault")
+        .exists("DBSubnetGroupAlreadyExists")
+        .in_use("InvalidDBSubnetGroupStateFault")
+        .actions(
+            Actions::on("rds:subgrp:{name}")
+                .read(&["rds:ListTagsForResource"])
+                .create(&["rds:CreateDBSubnetGroup"])
+                .change(&["rds:DeleteDBSubnetGroup", "rds:ModifyDBSubnetGroup"])
+                .more(&[
+                    Grant::read(&["rds:DescribeDBSubnetGroups"], On::Arn("rds:subgrp:*")),
+                    Grant::change(NETWORK_READS, On::Everything),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -75,44 +64,33 @@ impl Resource for RdsSubnetGroup {
             scope.covers(group.db_subnet_group_name().unwrap_or_default(), group.db_subnet_group_arn().unwrap_or_default())
         });
         each(groups, |group| async move {
-            let name = group.db_subnet_group_name.ok_or_else(|| Error::missing("DBSubnetGroupName"))?;
-            let arn = group.db_subnet_group_arn.ok_or_else(|| Error::missing("DBSubnetGroupArn"))?;
-            let Some(tags) = rds_tags(aws, scope, &name, &arn).await? else { return Ok(None) };
-            let subnets = group.subnets.unwrap_or_default();
-            Ok(Some(Observed {
-                tags,
-                phase: Phase::Ready,
-                spec: RdsSubnetGroup {
-                    name: Some(name.clone()),
-                    description: group.db_subnet_group_description.unwrap_or_default(),
-                    subnets: subnets.into_iter().filter_map(|subnet| subnet.subnet_identifier).map(Ref::to).collect(),
-                },
-                outputs: Outputs { arn, vpc_id: group.vpc_id.unwrap_or_default() },
-                id: name,
-            }))
+            let name = group.db_subnet_group_name().unwrap_or_default();
+            let tags = rds_tags(aws, scope, name, group.db_subnet_group_arn().unwrap_or_default()).await?;
+            tags.map(|tags| observed(group, tags)).transpose()
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.rds.create_db_subnet_group().set_db_subnet_group_name(self.name.clone());
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.rds.create_db_subnet_group().set_db_subnet_group_name(self.name.clone());
         let call = call.db_subnet_group_description(&self.description).set_subnet_ids(Some(ids(&self.subnets)));
-        let reply = call.set_tags(Some(tags::rds(cx.tags))).send().await?;
-        reply.db_subnet_group.and_then(|group| group.db_subnet_group_name).ok_or_else(|| Error::missing("DBSubnetGroupName"))
+        let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
+        let group = reply.db_subnet_group.ok_or_else(|| Error::missing("DBSubnetGroup"))?;
+        Ok(Created::Whole(observed(group, cx.call.tags.clone())?))
     }
 
-    /// The subnets are required in every call, and replace those the group has.
-    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
-        if changed.any(&["/subnets", "/description"]) {
-            let call = cx.aws.rds.modify_db_subnet_group().db_subnet_group_name(id).db_subnet_group_description(&self.description);
+    /// Every call requires the subnets, and replaces those of the group.
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsSubnetGroupChanges) -> Result<()> {
+        if changes.subnets || changes.description {
+            let call = cx.rds.modify_db_subnet_group().db_subnet_group_name(&live.id).db_subnet_group_description(&self.description);
             call.set_subnet_ids(Some(ids(&self.subnets))).send().await?;
         }
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.rds.delete_db_subnet_group().db_subnet_group_name(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        cx.rds.delete_db_subnet_group().db_subnet_group_name(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -130,7 +108,30 @@ impl Resource for RdsSubnetGroup {
     }
 }
 
-/// The tags of a group, for which the descriptions have no room. `None`: it is gone, or neither the stack's nor of a wanted name.
+/// RDS reads the network with the caller's permissions.
+pub(super) const NETWORK_READS: &[&str] = &[
+    "ec2:DescribeAccountAttributes",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcs",
+];
+
+fn observed(group: DbSubnetGroup, tags: Tags) -> Result<Observed<RdsSubnetGroup>> {
+    let name = group.db_subnet_group_name.ok_or_else(|| Error::missing("DBSubnetGroupName"))?;
+    let subnets = group.subnets.unwrap_or_default();
+    let spec = RdsSubnetGroup {
+        name: Some(name.clone()),
+        description: group.db_subnet_group_description.unwrap_or_default(),
+        subnets: subnets.into_iter().filter_map(|subnet| subnet.subnet_identifier).map(Ref::to).collect(),
+    };
+    let arn = group.db_subnet_group_arn.ok_or_else(|| Error::missing("DBSubnetGroupArn"))?;
+    Ok(Observed::new(name, tags, spec, Outputs { arn, vpc_id: group.vpc_id.unwrap_or_default() }))
+}
+
+/// The tags of a group, for which descriptions have no room. `None`: it was deleted, or is neither the stack's nor of a wanted name.
 pub(super) async fn rds_tags(aws: &Aws, scope: &Scope, name: &str, arn: &str) -> Result<Option<Tags>> {
     let ask = async {
         let reply = ok_or_not_found(aws.rds.list_tags_for_resource().resource_name(arn).send().await)?;

@@ -1,18 +1,18 @@
-//! How a database is made: empty, or from a snapshot.
+//! Creates a database, empty or from a snapshot.
 
 use aws_sdk_rds::types::DbSnapshot;
 
 use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
 use crate::{
-    aws::{Aws, tags, text},
-    core::{Error, LegacyCx as Cx, LegacyResource as Resource, Result, Sort, ids},
+    aws::{Aws, Cx, tags, text},
+    core::{Error, OneWay, Result, Sort, Way, ids},
 };
 
 impl RdsInstance {
-    /// Makes an empty one.
-    pub(super) async fn make(&self, cx: &Cx<'_>) -> Result<String> {
+    /// Creates an empty database.
+    pub(super) async fn create_empty(&self, cx: &Cx<'_>) -> Result<String> {
         let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
-        let call = cx.aws.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(cx.tags)));
+        let call = cx.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(&cx.call.tags)));
         let call = call.engine(text(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
         let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
         let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
@@ -35,20 +35,21 @@ impl RdsInstance {
         reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
     }
 
-    /// Makes one from a snapshot. What this call does not take (version, largest storage, maintenance window, insights, monitoring, and
-    /// for these engines who keeps the password) RDS takes only of a database that is available, which is when reading shows it missing.
+    /// Creates a database from a snapshot. RDS takes other settings (version, largest storage, maintenance window, insights, monitoring, and for
+    /// these engines the management of the password) only once the database is available; reading shows then that they are missing.
     pub(super) async fn restore(&self, cx: &Cx<'_>, name: &str) -> Result<String> {
-        let snapshot = find(cx.aws, name).await?;
+        let snapshot = find(cx.api, name).await?;
         if let Some(wrong) = self.contradicts(&snapshot) {
             return Err(Error::new(Sort::Refused, "SnapshotDiffers", wrong));
         }
-        let call = cx.aws.rds.restore_db_instance_from_db_snapshot().db_snapshot_identifier(name);
-        let call = call.set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(cx.tags)));
+        let call = cx.rds.restore_db_instance_from_db_snapshot().db_snapshot_identifier(name);
+        let call = call.set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(&cx.call.tags)));
         let call = call.engine(text(&self.engine)).db_instance_class(&self.class);
-        // Storage that grew by itself keeps its size.
+        // Storage that RDS grew keeps its size.
         let size = snapshot.allocated_storage().unwrap_or_default();
         let call = call.allocated_storage(self.storage_gib.max(size)).storage_type(&self.storage_type);
-        // The snapshot's performance is what is not named, and too little for storage that grows beyond the threshold.
+        // Unless the call names its performance, the database gets the snapshot's, which is too little for storage that grows beyond the
+        // threshold.
         let kept = snapshot.storage_type() == Some(&self.storage_type) && takes_iops(&self.storage_type, size);
         let least = self.storage_type == "gp3" && self.takes_iops() && !kept;
         let call = call.set_iops(self.iops.or(least.then_some(GP3_IOPS)));
@@ -67,34 +68,32 @@ impl RdsInstance {
         reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
     }
 
-    /// What can't come of this snapshot, before minutes are spent on finding out.
+    /// Why this snapshot can't become the requested database; without this check RDS would refuse it only after minutes.
     fn contradicts(&self, snapshot: &DbSnapshot) -> Option<String> {
-        const COPY: &str = "`aws rds copy-db-snapshot --kms-key-id` makes a copy with another key, to be named here";
+        const COPY: &str = "`aws rds copy-db-snapshot --kms-key-id` makes a copy with another key, to be used here";
         let key = self.kms_key.as_ref().map(|key| key.get()).filter(|key| key.contains(":key/"));
         match (snapshot.encrypted(), snapshot.kms_key_id()) {
             (Some(false), _) if self.encrypted => {
-                return Some(format!("the snapshot is not encrypted: take `encrypted: false`, or encrypt a copy of it; {COPY}"));
+                return Some(format!("the snapshot is not encrypted: set `encrypted: false`, or encrypt a copy of it; {COPY}"));
             }
             (Some(true), _) if !self.encrypted => {
-                return Some("the snapshot is encrypted, and so is what is made from it: take `encrypted: true`".to_owned());
+                return Some("the snapshot is encrypted, and so is a database created from it: set `encrypted: true`".to_owned());
             }
             (_, Some(theirs)) if key.is_some_and(|key| key != theirs) => {
-                return Some(format!("the snapshot is encrypted with {theirs}, and so is what is made from it; {COPY}"));
+                return Some(format!("the snapshot is encrypted with {theirs}, and so is a database created from it; {COPY}"));
             }
             _ => {}
         }
         let size = snapshot.allocated_storage().unwrap_or_default();
         if size > self.storage_gib && !self.grows() {
-            return Some(format!("the snapshot has {size} GiB of storage, which does not shrink: take `storage_gib: {size}`"));
+            return Some(format!("the snapshot has {size} GiB of storage, which does not shrink: set `storage_gib: {size}`"));
         }
         let version = snapshot.engine_version().filter(|_| snapshot.engine() == Some(&text(&self.engine)))?;
         if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, version) {
             return None;
         }
-        let back = Self::ONE_WAY
-            .iter()
-            .any(|way| way.field == "/version" && way.refuses(&version.into(), &self.version.as_str().into()).is_some());
-        if back {
+        let upgrade = OneWay { field: "/version", why: "", way: Way::Up };
+        if upgrade.refuses(&version.into(), &self.version.as_str().into()).is_some() {
             return Some(format!("the snapshot is of version {version}, and AWS takes no engine version back"));
         }
         let major = !self.engine.same_major(&self.version, version);
@@ -112,7 +111,7 @@ impl RdsInstance {
 /// The snapshot of this name or ARN.
 async fn find(aws: &Aws, name: &str) -> Result<DbSnapshot> {
     let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name);
-    // RDS finds those it took itself only when told so, and those of other accounts only by their ARN.
+    // RDS finds its automated snapshots only when asked for them, and those of other accounts only by ARN.
     let own = name.rsplit_once(":snapshot:").map_or(name, |(_, own)| own);
     let call = match ["rds:", "awsbackup:"].iter().find(|prefix| own.starts_with(**prefix)) {
         Some(&"rds:") => call.snapshot_type("automated"),
@@ -120,7 +119,7 @@ async fn find(aws: &Aws, name: &str) -> Result<DbSnapshot> {
         None => call.include_shared(true).include_public(true),
     };
     let found = call.send().await.map_err(Error::from).map_err(|error| match error.sort {
-        // It was there before this run, or it won't come.
+        // It existed before this run, or never will.
         Sort::Gone => Error { sort: Sort::Refused, ..error },
         _ => error,
     })?;

@@ -1,11 +1,10 @@
-//! What runs a database, and how it counts its versions.
+//! Database engines and their versions.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use acme_macros::spec;
 
-/// What runs the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// Database engine.
+#[spec]
+#[derive(Copy)]
 pub enum Engine {
     /// PostgreSQL.
     Postgres,
@@ -16,7 +15,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// How many numbers an exact version has: 16.4, but 8.0.40.
+    /// Count of numbers in an exact version: 16.4, but 8.0.40.
     fn version_parts(self) -> usize {
         if self == Engine::Postgres { 2 } else { 3 }
     }
@@ -24,7 +23,7 @@ impl Engine {
     pub(super) fn same_major(self, one: &str, other: &str) -> bool {
         one.split('.').zip(other.split('.')).take(self.version_parts() - 1).all(|(one, other)| one == other)
     }
-    /// Whether a database of version `live` is what `version` asks for; with `newer_minor` a newer minor version is, too.
+    /// Whether a database of version `live` satisfies `version`; with `newer_minor` a newer minor version does, too.
     pub(super) fn satisfies(self, version: &str, newer_minor: bool, live: &str) -> bool {
         // `11.22-rds.20240509` is 11.22 in extended support.
         if live.strip_prefix(version).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-'])) {

@@ -1,4 +1,4 @@
-//! A database as RDS describes it, in the shape a user would write.
+//! Reads the description of a database.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use aws_sdk_rds::types::{DbInstance, PendingModifiedValues};
 use super::{Outputs, RdsInstance};
 use crate::{
     aws::{tags, word},
-    core::{ArnRef, Error, LegacyObserved as Observed, Phase, Ref, Result},
+    core::{ArnRef, Error, Observed, Phase, Ref, Result},
 };
 
 pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
     let tags = tags::from_rds(db.tag_list());
-    // What waits for the maintenance window is already on its way; reading its values as they will be keeps a second plan empty.
+    // Changes that wait for the maintenance window count as applied, so that a second plan shows no changes.
     let pending = db.pending_modified_values;
     let pending = pending.as_ref();
     let endpoint = db.endpoint.as_ref();
@@ -23,73 +23,68 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         log_exports.extend(logs.log_types_to_enable().iter().cloned());
         log_exports.retain(|log| !logs.log_types_to_disable().contains(log));
     }
-    Ok(Observed {
-        id: db.db_instance_identifier.clone().ok_or_else(|| Error::missing("DBInstanceIdentifier"))?,
-        tags,
-        phase: match phase(db.db_instance_status.as_deref().unwrap_or_default()) {
-            Phase::Ready if pending.is_some_and(|pending| !is_empty(pending)) => Phase::Pending("changes pending".to_owned()),
-            phase => phase,
-        },
-        spec: RdsInstance {
-            name: db.db_instance_identifier,
-            engine: word(db.engine.as_deref().unwrap_or_default())?,
-            version: pending.and_then(|p| p.engine_version.clone()).or_else(|| db.engine_version.clone()).unwrap_or_default(),
-            class: pending.and_then(|p| p.db_instance_class.clone()).or(db.db_instance_class).unwrap_or_default(),
-            storage_gib: pending.and_then(|p| p.allocated_storage).or(db.allocated_storage).unwrap_or_default(),
-            // Absent, or equal to the size, when storage does not grow by itself.
-            max_storage_gib: Some(db.max_allocated_storage.filter(|max| Some(*max) > db.allocated_storage).unwrap_or_default()),
-            storage_type: pending.and_then(|p| p.storage_type.clone()).or(db.storage_type).unwrap_or_default(),
-            iops: pending.and_then(|p| p.iops).or(db.iops),
-            throughput_mibps: pending.and_then(|p| p.storage_throughput).or(db.storage_throughput),
-            multi_az: pending.and_then(|p| p.multi_az).or(db.multi_az).unwrap_or_default(),
-            database_name: db.db_name,
-            username: db.master_username,
-            master_password_key: db.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
-            snapshot: None,
-            port: pending.and_then(|p| p.port).or(port),
-            subnet_group: Ref::to(
-                pending
-                    .and_then(|p| p.db_subnet_group_name.clone())
-                    .or_else(|| db.db_subnet_group?.db_subnet_group_name)
-                    .unwrap_or_default(),
-            ),
-            security_groups: groups.filter_map(|group| group.vpc_security_group_id).map(Ref::to).collect(),
-            parameter_group: db.db_parameter_groups.unwrap_or_default().into_iter().find_map(|g| g.db_parameter_group_name).map(Ref::to),
-            encrypted: db.storage_encrypted.unwrap_or_default(),
-            kms_key: db.kms_key_id.map(ArnRef::to),
-            backup_retention_days: pending.and_then(|p| p.backup_retention_period).or(db.backup_retention_period).unwrap_or_default(),
-            backup_window: db.preferred_backup_window,
-            maintenance_window: db.preferred_maintenance_window,
-            publicly_accessible: db.publicly_accessible.unwrap_or_default(),
-            deletion_protection: db.deletion_protection.unwrap_or_default(),
-            performance_insights: db.performance_insights_enabled.unwrap_or_default(),
-            performance_insights_retention_days: db.performance_insights_retention_period,
-            monitoring_interval_seconds: db.monitoring_interval.unwrap_or_default(),
-            monitoring_role: db.monitoring_role_arn.map(ArnRef::to),
-            log_exports,
-            auto_minor_version_upgrade: db.auto_minor_version_upgrade.unwrap_or_default(),
-            allow_major_version_upgrade: false,
-            ca_certificate: pending.and_then(|p| p.ca_certificate_identifier.clone()).or(db.ca_certificate_identifier),
-            copy_tags_to_snapshot: db.copy_tags_to_snapshot.unwrap_or_default(),
-            iam_authentication: pending
-                .and_then(|p| p.iam_database_authentication_enabled)
-                .or(db.iam_database_authentication_enabled)
-                .unwrap_or_default(),
-            apply_immediately: true,
-        },
-        outputs: Outputs {
-            arn: db.db_instance_arn.unwrap_or_default(),
-            endpoint: endpoint.and_then(|endpoint| endpoint.address.clone()),
-            port,
-            master_secret_arn: db.master_user_secret.and_then(|secret| secret.secret_arn),
-            resource_id: db.dbi_resource_id,
-            engine_version: db.engine_version,
-            hosted_zone_id: db.endpoint.and_then(|endpoint| endpoint.hosted_zone_id),
-        },
-    })
+    let id = db.db_instance_identifier.clone().ok_or_else(|| Error::missing("DBInstanceIdentifier"))?;
+    let phase = match phase(db.db_instance_status.as_deref().unwrap_or_default()) {
+        Phase::Ready if pending.is_some_and(|pending| !is_empty(pending)) => Phase::Pending("changes pending".to_owned()),
+        phase => phase,
+    };
+    let spec = RdsInstance {
+        name: db.db_instance_identifier,
+        engine: word(db.engine.as_deref().unwrap_or_default())?,
+        version: pending.and_then(|p| p.engine_version.clone()).or_else(|| db.engine_version.clone()).unwrap_or_default(),
+        class: pending.and_then(|p| p.db_instance_class.clone()).or(db.db_instance_class).unwrap_or_default(),
+        storage_gib: pending.and_then(|p| p.allocated_storage).or(db.allocated_storage).unwrap_or_default(),
+        // Absent, or equal to the size, when storage does not grow by itself.
+        max_storage_gib: Some(db.max_allocated_storage.filter(|max| Some(*max) > db.allocated_storage).unwrap_or_default()),
+        storage_type: pending.and_then(|p| p.storage_type.clone()).or(db.storage_type).unwrap_or_default(),
+        iops: pending.and_then(|p| p.iops).or(db.iops),
+        throughput_mibps: pending.and_then(|p| p.storage_throughput).or(db.storage_throughput),
+        multi_az: pending.and_then(|p| p.multi_az).or(db.multi_az).unwrap_or_default(),
+        database_name: db.db_name,
+        username: db.master_username,
+        master_password_key: db.master_user_secret.as_ref().and_then(|secret| secret.kms_key_id.clone()).map(ArnRef::to),
+        snapshot: None,
+        port: pending.and_then(|p| p.port).or(port),
+        subnet_group: Ref::to(
+            pending.and_then(|p| p.db_subnet_group_name.clone()).or_else(|| db.db_subnet_group?.db_subnet_group_name).unwrap_or_default(),
+        ),
+        security_groups: groups.filter_map(|group| group.vpc_security_group_id).map(Ref::to).collect(),
+        parameter_group: db.db_parameter_groups.unwrap_or_default().into_iter().find_map(|g| g.db_parameter_group_name).map(Ref::to),
+        encrypted: db.storage_encrypted.unwrap_or_default(),
+        kms_key: db.kms_key_id.map(ArnRef::to),
+        backup_retention_days: pending.and_then(|p| p.backup_retention_period).or(db.backup_retention_period).unwrap_or_default(),
+        backup_window: db.preferred_backup_window,
+        maintenance_window: db.preferred_maintenance_window,
+        publicly_accessible: db.publicly_accessible.unwrap_or_default(),
+        deletion_protection: db.deletion_protection.unwrap_or_default(),
+        performance_insights: db.performance_insights_enabled.unwrap_or_default(),
+        performance_insights_retention_days: db.performance_insights_retention_period,
+        monitoring_interval_seconds: db.monitoring_interval.unwrap_or_default(),
+        monitoring_role: db.monitoring_role_arn.map(ArnRef::to),
+        log_exports,
+        auto_minor_version_upgrade: db.auto_minor_version_upgrade.unwrap_or_default(),
+        allow_major_version_upgrade: false,
+        ca_certificate: pending.and_then(|p| p.ca_certificate_identifier.clone()).or(db.ca_certificate_identifier),
+        copy_tags_to_snapshot: db.copy_tags_to_snapshot.unwrap_or_default(),
+        iam_authentication: pending
+            .and_then(|p| p.iam_database_authentication_enabled)
+            .or(db.iam_database_authentication_enabled)
+            .unwrap_or_default(),
+        apply_immediately: true,
+    };
+    let outputs = Outputs {
+        arn: db.db_instance_arn.unwrap_or_default(),
+        endpoint: endpoint.and_then(|endpoint| endpoint.address.clone()),
+        port,
+        master_secret_arn: db.master_user_secret.and_then(|secret| secret.secret_arn),
+        resource_id: db.dbi_resource_id,
+        engine_version: db.engine_version,
+        hosted_zone_id: db.endpoint.and_then(|endpoint| endpoint.hosted_zone_id),
+    };
+    Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }
 
-/// RDS reports an empty structure where nothing is pending, and of what is read here something where anything is.
+/// RDS reports an empty structure where nothing is pending.
 fn is_empty(pending: &PendingModifiedValues) -> bool {
     *pending == PendingModifiedValues::builder().build()
 }
@@ -97,7 +92,7 @@ fn is_empty(pending: &PendingModifiedValues) -> bool {
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>.
 fn phase(status: &str) -> Phase {
     match status {
-        // Usable while storage is rearranged, which takes hours. A stopped one is as its owner left it.
+        // Storage is rearranged for hours, while the database can be used. A stopped database was stopped deliberately.
         "available" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" | "stopped" => Phase::Ready,
         "deleting" | "delete-precheck" => Phase::Leaving,
         "failed" | "storage-full" | "insufficient-capacity" | "restore-error" => Phase::Failed(status.into()),

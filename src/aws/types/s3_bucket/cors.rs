@@ -1,30 +1,29 @@
-//! Which web pages may use a bucket.
+//! Access to a bucket by web pages.
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use aws_sdk_s3::types as s3;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::set;
 use crate::core::Result;
 
 /// Web pages that may use the bucket from a browser.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(PartialEq, Eq)]
 pub struct CorsRule {
-    /// Where the pages come from, such as `https://shop.example.com`.
+    /// Origins of the pages, such as `https://shop.example.com`.
     pub allowed_origins: BTreeSet<String>,
     /// `GET`, `HEAD`, `PUT`, `POST`, `DELETE`.
     pub allowed_methods: BTreeSet<String>,
-    /// Headers that requests may have. Default: none.
-    #[serde(default)]
+    /// Headers that requests may have.
+    #[field(default)]
     pub allowed_headers: BTreeSet<String>,
-    /// Headers of answers that pages may see. Default: none.
-    #[serde(default)]
+    /// Response headers that pages may read.
+    #[field(default)]
     pub expose_headers: BTreeSet<String>,
-    /// Seconds for which browsers remember this. Default: 0.
-    #[serde(default)]
+    /// Seconds for which browsers cache this rule.
+    #[field(default = 0)]
     pub max_age_seconds: i32,
 }
 

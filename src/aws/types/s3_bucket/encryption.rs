@@ -1,26 +1,24 @@
-//! How a bucket encrypts.
+//! Encryption of a bucket.
 
+use acme_macros::spec;
 use aws_sdk_s3::types::{ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{text, types::kms_key::KmsKey, word},
     core::{ArnRef, Problem, Result},
 };
 
-/// How new objects are encrypted.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Encryption of new objects.
+#[spec]
 pub struct Encryption {
-    /// Default: `aws:kms` with a `kms_key`, else AES256.
-    #[serde(default)]
+    /// Algorithm.
+    #[field(unset = "`aws:kms` with a `kms_key`, else AES256")]
     pub algorithm: Option<Algorithm>,
-    /// The key. Default: `aws/s3`, for `aws:kms`.
-    #[serde(default)]
+    /// The key.
+    #[field(unset = "`aws/s3`, for `aws:kms`")]
     pub kms_key: Option<ArnRef<KmsKey>>,
-    /// Asks KMS once for many objects, which costs less. Default: true; without meaning for AES256.
-    #[serde(default = "super::yes")]
+    /// Asks KMS once for many objects, which costs less. It has no effect with AES256.
+    #[field(default = true)]
     pub bucket_key: bool,
 }
 
@@ -30,16 +28,17 @@ impl Default for Encryption {
     }
 }
 
-/// How objects are encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Encryption algorithm.
+#[spec]
+#[derive(Copy)]
 pub enum Algorithm {
-    /// A key that S3 keeps.
+    /// A key that S3 manages.
     #[serde(rename = "AES256")]
     Aes256,
     /// A key in KMS.
     #[serde(rename = "aws:kms")]
     Kms,
-    /// A key in KMS, two layers.
+    /// A key in KMS, in two layers.
     #[serde(rename = "aws:kms:dsse")]
     KmsDsse,
 }
@@ -55,13 +54,13 @@ impl Encryption {
         }
         problems
     }
-    /// Without a key in KMS a bucket key means nothing.
-    pub(super) fn align(&self, live: &mut Encryption) {
+    /// A bucket key has no effect without a key in KMS.
+    pub(super) fn normalize(&self, live: &mut Encryption) {
         if self.algorithm() == Algorithm::Aes256 && live.algorithm() == Algorithm::Aes256 {
             live.bucket_key = self.bucket_key;
         }
     }
-    /// The algorithm, with what a key implies.
+    /// The algorithm, also where a key implies it.
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(if self.kms_key.is_some() { Algorithm::Kms } else { Algorithm::Aes256 })
     }

@@ -1,10 +1,9 @@
-//! What becomes of a bucket's objects with time.
+//! Lifecycle rules of a bucket.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use acme_macros::spec;
 use aws_sdk_s3::types::{self as s3, ExpirationStatus};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::set;
 use crate::{
@@ -12,67 +11,68 @@ use crate::{
     core::{Problem, Result},
 };
 
-/// What becomes of objects with time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A rule that expires or moves objects with time.
+#[spec]
+#[derive(PartialEq, Eq)]
 pub struct LifecycleRule {
-    /// Default: true.
-    #[serde(default = "super::yes")]
+    /// Whether the rule applies.
+    #[field(default = true)]
     pub enabled: bool,
-    /// Objects whose names begin so. Default: all.
-    #[serde(default)]
+    /// Beginning of the names of the objects it applies to; empty for all.
+    #[field(default)]
     pub prefix: String,
-    /// Objects with all these tags. Default: all.
-    #[serde(default)]
+    /// Tags of the objects it applies to; they have all of them.
+    #[field(default)]
     pub tags: BTreeMap<String, String>,
-    /// Objects of more bytes. Default: 0.
-    #[serde(default)]
+    /// Applies to objects of more bytes.
+    #[field(default = 0)]
     pub larger_than_bytes: i64,
-    /// Objects of less bytes; 0 for any. Default: 0.
-    #[serde(default)]
+    /// Applies to objects of fewer bytes; 0 for any.
+    #[field(default = 0)]
     pub smaller_than_bytes: i64,
-    /// Days after which objects expire; 0 for never. Default: 0.
-    #[serde(default)]
+    /// Days after which objects expire; 0 for never.
+    #[field(default = 0)]
     pub expire_days: i32,
-    /// Removes delete markers that hide nothing. Default: false.
-    #[serde(default)]
+    /// Removes delete markers that hide nothing.
+    #[field(default = false)]
     pub expire_delete_markers: bool,
-    /// Days after which old versions are deleted; 0 for never. Default: 0.
-    #[serde(default)]
+    /// Days after which old versions are deleted; 0 for never.
+    #[field(default = 0)]
     pub noncurrent_expire_days: i32,
-    /// Old versions kept beyond that age, the newest. Default: 0.
-    #[serde(default)]
+    /// Number of old versions kept beyond that age, newest first.
+    #[field(default = 0)]
     pub noncurrent_keep: i32,
-    /// Days after which unfinished uploads are given up; 0 for never. Default: 0.
-    #[serde(default)]
+    /// Days after which unfinished uploads are aborted; 0 for never.
+    #[field(default = 0)]
     pub abort_multipart_days: i32,
-    /// Moves objects to other storage. Default: never.
-    #[serde(default)]
+    /// Moves objects to other storage.
+    #[field(default)]
     pub transitions: BTreeSet<Transition>,
-    /// Moves old versions to other storage. Default: never.
-    #[serde(default)]
+    /// Moves old versions to other storage.
+    #[field(default)]
     pub noncurrent_transitions: BTreeSet<Transition>,
 }
 
 /// A move to other storage.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Transition {
     /// Age in days.
     pub days: i32,
-    /// `STANDARD_IA`, `ONEZONE_IA`, `INTELLIGENT_TIERING`, `GLACIER_IR`, `GLACIER` or `DEEP_ARCHIVE`.
+    /// Storage class.
+    #[field(one_of = ["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"])]
     pub storage_class: String,
 }
 
 impl LifecycleRule {
-    /// What is wrong with the rule of this name.
+    /// A problem of the rule, which has this name.
     pub(super) fn check(&self, id: &str) -> Option<Problem> {
         let at = format!("/lifecycle_rules/{}", id.replace('~', "~0").replace('/', "~1"));
         if !self.acts() {
             Some(Problem::new(at, "the rule does nothing").help("add `expire_days` or another action"))
         } else if self.expire_delete_markers && self.expire_days > 0 {
             let problem = Problem::new(format!("{at}/expire_delete_markers"), "S3 takes either this or `expire_days`");
-            Some(problem.help("`expire_days` removes such markers by itself"))
+            Some(problem.help("`expire_days` removes such markers, too"))
         } else if self.noncurrent_keep > 0 && self.noncurrent_expire_days == 0 {
             Some(Problem::new(format!("{at}/noncurrent_keep"), "needs `noncurrent_expire_days`"))
         } else {
@@ -129,7 +129,7 @@ impl LifecycleRule {
     }
     pub(super) fn read(rule: &s3::LifecycleRule) -> LifecycleRule {
         let (filter, and) = (rule.filter(), rule.filter().and_then(|filter| filter.and()));
-        // Rules of before 2016 have their prefix outside the filter.
+        // Rules made before 2016 have their prefix outside the filter.
         #[allow(deprecated)]
         let prefix = filter.and_then(|f| f.prefix()).or(and.and_then(|and| and.prefix())).or(rule.prefix());
         let tags = filter.and_then(|f| f.tag()).map(std::slice::from_ref).or(and.map(|and| and.tags())).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is in a bucket.
+//! Contents of a bucket.
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
@@ -7,13 +7,13 @@ use crate::{
     core::{Error, Result, ok_or_not_found},
 };
 
-/// How many objects there are, in words; `None`: none.
+/// Count of objects in words; `None` for an empty bucket.
 pub(super) async fn count(aws: &Aws, bucket: &str) -> Result<Option<String>> {
     let Some(page) = ok_or_not_found(aws.s3.list_object_versions().bucket(bucket).send().await)? else { return Ok(None) };
-    // Old versions and what delete markers hide are data too.
+    // Old versions and objects hidden by delete markers are data, too.
     Ok(match (page.versions().len(), page.is_truncated == Some(true)) {
         (count, true) => Some(format!("more than {} objects", count.max(1))),
-        // S3 does not delete a bucket that holds no more than delete markers either.
+        // S3 does not delete a bucket that holds only delete markers, either.
         (0, false) => Some(page.delete_markers().len()).filter(|n| *n > 0).map(|n| format!("{n} delete markers")),
         (1, false) => Some("1 object".into()),
         (count, false) => Some(format!("{count} objects")),

@@ -1,0 +1,89 @@
+//! Reads a bucket, each part with a call of its own.
+
+use std::future::Future;
+
+use aws_sdk_s3::types::{self as s3, BucketVersioningStatus};
+
+use super::{CorsRule, Encryption, LifecycleRule, Outputs, Ownership, S3Bucket, no_policy};
+use crate::{
+    aws::{Aws, partition, tags, word},
+    core::{Error, Observed, Policy, Result, Scope, Sort, ok_or_not_found},
+};
+
+/// The ARN of a bucket.
+pub(super) fn arn(aws: &Aws, name: &str) -> String {
+    format!("arn:{}:s3:::{name}", partition(&aws.region))
+}
+
+/// Reads one bucket. S3 answers "not found" for settings that were never made. `None`: it was deleted, or is neither the stack's nor of a wanted
+/// name.
+pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Option<Observed<S3Bucket>>> {
+    let (client, bucket, arn) = (&aws.s3, name.as_str(), arn(aws, &name));
+    let ask_versioning = || async { ok_or_not_found(client.get_bucket_versioning().bucket(bucket).send().await) };
+    // Where only the name is known, one call shows whether there is such a bucket.
+    let known = scope.index.as_ref().is_none_or(|index| index.contains_key(&arn));
+    let first = if known { None } else { Some(ask_versioning().await.map_err(|error| elsewhere(bucket, error))?) };
+    if let Some(None) = first {
+        return Ok(None);
+    }
+    let ask_tags = async {
+        let reply = ok_or_not_found(client.get_bucket_tagging().bucket(bucket).send().await)?;
+        Ok(reply.map(|reply| tags::from_s3(reply.tag_set())))
+    };
+    let tags = scope.tags_or(&arn, ask_tags).await?.unwrap_or_default();
+    if !scope.owns(&tags) && !scope.wanted.contains(bucket) {
+        return Ok(None);
+    }
+    let wanted = scope.details::<S3Bucket>(&tags);
+    let (versioning, encryption, blocks, ownership, lifecycle, policy, cors) = tokio::try_join!(
+        async {
+            match first {
+                Some(answer) => Ok(answer),
+                None => ask_versioning().await,
+            }
+        },
+        async { ok_or_not_found(client.get_bucket_encryption().bucket(bucket).send().await) },
+        async { ok_or_not_found(client.get_public_access_block().bucket(bucket).send().await) },
+        async { ok_or_not_found(client.get_bucket_ownership_controls().bucket(bucket).send().await) },
+        only_if(wanted.lifecycle_rules, async { ok_or_not_found(client.get_bucket_lifecycle_configuration().bucket(bucket).send().await) }),
+        only_if(wanted.policy, async { ok_or_not_found(client.get_bucket_policy().bucket(bucket).send().await) }),
+        only_if(wanted.cors, async { ok_or_not_found(client.get_bucket_cors().bucket(bucket).send().await) }),
+    )?;
+    // S3 always answers about versioning, unless the bucket was deleted after it was listed.
+    let Some(versioning) = versioning else { return Ok(None) };
+    let encryption = encryption.and_then(|reply| reply.server_side_encryption_configuration);
+    let blocks = blocks.and_then(|reply| reply.public_access_block_configuration);
+    let all_blocked = |b: s3::PublicAccessBlockConfiguration| {
+        [b.block_public_acls, b.ignore_public_acls, b.block_public_policy, b.restrict_public_buckets].iter().all(|on| *on == Some(true))
+    };
+    let ownership = ownership.and_then(|reply| reply.ownership_controls).and_then(|controls| controls.rules.into_iter().next());
+    let rules = lifecycle.and_then(|reply| reply.rules).unwrap_or_default();
+    let policy = policy.and_then(|reply| reply.policy).map(|text| Policy::parse(&text)).transpose()?;
+    let spec = S3Bucket {
+        name: Some(name.clone()),
+        versioning: versioning.status == Some(BucketVersioningStatus::Enabled),
+        encryption: encryption.map(|encryption| Encryption::read(encryption.rules())).unwrap_or_default(),
+        block_public_access: blocks.is_some_and(all_blocked),
+        // Without ownership controls, which are newer than S3, objects belong to their writers.
+        object_ownership: ownership.and_then(|rule| word(rule.object_ownership.as_str()).ok()).unwrap_or(Ownership::ObjectWriter),
+        lifecycle_rules: rules.iter().map(|rule| (rule.id().unwrap_or_default().to_owned(), LifecycleRule::read(rule))).collect(),
+        cors: cors.and_then(|reply| reply.cors_rules).unwrap_or_default().iter().map(CorsRule::read).collect(),
+        policy: wanted.policy.then(|| policy.unwrap_or_else(no_policy)),
+    };
+    let outputs = Outputs { arn, regional_domain_name: format!("{name}.s3.{}.amazonaws.com", aws.region) };
+    Ok(Some(Observed::new(name, tags, spec, outputs)))
+}
+
+async fn only_if<T>(wanted: bool, read: impl Future<Output = Result<Option<T>>>) -> Result<Option<T>> {
+    if wanted { read.await } else { Ok(None) }
+}
+
+/// Bucket names are global, so a bucket of a wanted name may belong to anyone.
+fn elsewhere(bucket: &str, error: Error) -> Error {
+    if error.sort != Sort::Denied && error.code != "PermanentRedirect" {
+        return error;
+    }
+    let message =
+        format!("there is a bucket `{bucket}`, of another account or region unless calls for it are not allowed: {}", error.message);
+    Error { message, ..error }
+}
