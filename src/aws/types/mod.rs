@@ -62,7 +62,6 @@ legacy! {
     internet_gateway::InternetGateway
     kms_key::KmsKey
     listener::Listener
-    load_balancer::LoadBalancer
     nat_gateway::NatGateway
     oidc_provider::OidcProvider
     rds_instance::RdsInstance
@@ -101,7 +100,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<internet_gateway::InternetGateway>(),
         ResourceType::legacy::<kms_key::KmsKey>(),
         ResourceType::legacy::<listener::Listener>(),
-        ResourceType::legacy::<load_balancer::LoadBalancer>(),
+        ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::legacy::<nat_gateway::NatGateway>(),
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
         ResourceType::legacy::<rds_instance::RdsInstance>(),
