@@ -58,7 +58,6 @@ legacy! {
     instance_profile::InstanceProfile
     kms_key::KmsKey
     listener::Listener
-    load_balancer::LoadBalancer
     oidc_provider::OidcProvider
     secret::Secret
     target_group::TargetGroup
@@ -88,7 +87,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::legacy::<kms_key::KmsKey>(),
         ResourceType::legacy::<listener::Listener>(),
-        ResourceType::legacy::<load_balancer::LoadBalancer>(),
+        ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::legacy::<oidc_provider::OidcProvider>(),
         ResourceType::of::<rds_instance::RdsInstance>(),

@@ -1,15 +1,18 @@
-//! What is set by ModifyLoadBalancerAttributes.
+//! Settings that ModifyLoadBalancerAttributes changes.
 
+use std::collections::BTreeMap;
+
+use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use super::{LoadBalancer, LoadBalancerType, yes};
-use crate::{aws, core::Changed};
+use super::{LoadBalancer, LoadBalancerChanges, LoadBalancerType};
+use crate::{aws::word, core::Problem};
 
-/// What happens to requests that may desynchronise load balancer and targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// Treatment of requests that may desynchronize load balancer and targets.
+#[spec]
+#[derive(Copy)]
 #[allow(missing_docs)]
 pub enum DesyncMitigationMode {
     Monitor,
@@ -17,9 +20,9 @@ pub enum DesyncMitigationMode {
     Strictest,
 }
 
-/// What happens to the `X-Forwarded-For` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// Treatment of the `X-Forwarded-For` header.
+#[spec]
+#[derive(Copy)]
 #[allow(missing_docs)]
 pub enum XffHeaderProcessing {
     Append,
@@ -27,9 +30,9 @@ pub enum XffHeaderProcessing {
     Remove,
 }
 
-/// Which zones the DNS name leads clients to: their own always, mostly, or any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// Zones to which the DNS name resolves: the client's own always, mostly, or any.
+#[spec]
+#[derive(Copy)]
 #[allow(missing_docs)]
 pub enum ClientRoutingPolicy {
     AvailabilityZoneAffinity,
@@ -38,58 +41,148 @@ pub enum ClientRoutingPolicy {
 }
 
 /// Logs in S3.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct Logs {
-    /// Writes them. Default: true.
-    #[serde(default = "yes")]
+    /// Writes them.
+    #[field(default = true)]
     pub enabled: bool,
-    /// Bucket in the same region, with a policy that lets Elastic Load Balancing write. Default: none.
-    #[serde(default)]
+    /// Bucket in the same region, with a policy that lets Elastic Load Balancing write. Required where they are enabled.
+    #[field(default)]
     pub bucket: String,
-    /// Start of the objects' keys. Default: none.
-    #[serde(default)]
+    /// Prefix of the objects' keys.
+    #[field(default)]
     pub prefix: String,
 }
 
-impl LoadBalancer {
-    /// The attributes that changed.
-    pub(super) fn attributes(&self, changed: &Changed) -> Vec<LoadBalancerAttribute> {
-        let text = |value: Option<u32>| value.map(|n| n.to_string());
-        let flag = |value: Option<bool>| value.map(|b| b.to_string());
-        let (access, connections) = (self.access_logs.as_ref(), self.connection_logs.as_ref());
-        let bucket = |logs: Option<&Logs>| logs.map(|logs| logs.bucket.clone()).filter(|bucket| !bucket.is_empty());
-        let prefix = |logs: Option<&Logs>| logs.filter(|logs| !logs.bucket.is_empty()).map(|logs| logs.prefix.clone());
-        [
-            ("/deletion_protection", "deletion_protection.enabled", flag(Some(self.deletion_protection))),
-            ("/idle_timeout_seconds", "idle_timeout.timeout_seconds", text(self.idle_timeout_seconds)),
-            ("/client_keep_alive_seconds", "client_keep_alive.seconds", text(self.client_keep_alive_seconds)),
-            ("/http2", "routing.http2.enabled", flag(self.http2)),
-            // Fixed, and refused, for application load balancers.
-            (
-                "/cross_zone",
-                "load_balancing.cross_zone.enabled",
-                flag(self.cross_zone.filter(|_| self.kind != LoadBalancerType::Application)),
-            ),
-            ("/drop_invalid_headers", "routing.http.drop_invalid_header_fields.enabled", flag(self.drop_invalid_headers)),
-            ("/preserve_host_header", "routing.http.preserve_host_header.enabled", flag(self.preserve_host_header)),
-            ("/desync_mitigation_mode", "routing.http.desync_mitigation_mode", self.desync_mitigation_mode.as_ref().map(aws::text)),
-            ("/xff_header_processing", "routing.http.xff_header_processing.mode", self.xff_header_processing.as_ref().map(aws::text)),
-            ("/xff_client_port", "routing.http.xff_client_port.enabled", flag(self.xff_client_port)),
-            ("/tls_headers", "routing.http.x_amzn_tls_version_and_cipher_suite.enabled", flag(self.tls_headers)),
-            ("/waf_fail_open", "waf.fail_open.enabled", flag(self.waf_fail_open)),
-            ("/client_routing_policy", "dns_record.client_routing_policy", self.client_routing_policy.as_ref().map(aws::text)),
-            ("/zonal_shift", "zonal_shift.config.enabled", flag(self.zonal_shift)),
-            ("/access_logs", "access_logs.s3.enabled", flag(access.map(|logs| logs.enabled))),
-            ("/access_logs", "access_logs.s3.prefix", prefix(access)),
-            ("/access_logs", "access_logs.s3.bucket", bucket(access)),
-            ("/connection_logs", "connection_logs.s3.enabled", flag(connections.map(|logs| logs.enabled))),
-            ("/connection_logs", "connection_logs.s3.prefix", prefix(connections)),
-            ("/connection_logs", "connection_logs.s3.bucket", bucket(connections)),
-        ]
-        .into_iter()
-        .filter(|(at, ..)| changed.has(at))
-        .filter_map(|(_, key, value)| Some(LoadBalancerAttribute::builder().key(key).value(value?).build()))
-        .collect()
+/// Declares the attributes whose values AWS writes as the spec does: the field, and the attribute's key.
+macro_rules! attributes_as_written {
+    ($spec:ident, $changes:ident, $($field:ident: $key:literal,)*) => {
+        impl $spec {
+            fn read_as_written(&mut self, attributes: &BTreeMap<String, String>) {
+                $(self.$field = attributes.get($key).and_then(|text| from_attribute(text));)*
+            }
+            /// Whether each differs, its key, and its value.
+            fn as_written(&self, changes: &$changes) -> Vec<(bool, &'static str, Option<String>)> {
+                vec![$((changes.$field, $key, self.$field.as_ref().map(to_attribute))),*]
+            }
+        }
+    };
+}
+pub(in crate::aws::types) use attributes_as_written;
+
+attributes_as_written! {
+    LoadBalancer, LoadBalancerChanges,
+    idle_timeout_seconds: "idle_timeout.timeout_seconds",
+    client_keep_alive_seconds: "client_keep_alive.seconds",
+    http2: "routing.http2.enabled",
+    drop_invalid_headers: "routing.http.drop_invalid_header_fields.enabled",
+    preserve_host_header: "routing.http.preserve_host_header.enabled",
+    desync_mitigation_mode: "routing.http.desync_mitigation_mode",
+    xff_header_processing: "routing.http.xff_header_processing.mode",
+    xff_client_port: "routing.http.xff_client_port.enabled",
+    tls_headers: "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+    waf_fail_open: "waf.fail_open.enabled",
+    client_routing_policy: "dns_record.client_routing_policy",
+    zonal_shift: "zonal_shift.config.enabled",
+}
+
+const APPLICATION_ONLY: &[&str] = &[
+    "idle_timeout_seconds",
+    "client_keep_alive_seconds",
+    "http2",
+    "drop_invalid_headers",
+    "preserve_host_header",
+    "desync_mitigation_mode",
+    "xff_header_processing",
+    "xff_client_port",
+    "tls_headers",
+    "waf_fail_open",
+    "connection_logs",
+];
+const NETWORK_ONLY: &[&str] = &["client_routing_policy", "enforce_security_groups_on_private_link"];
+
+/// The value of an attribute: a boolean, number or word. `None` where it is empty or unknown.
+pub(in crate::aws::types) fn from_attribute<T: DeserializeOwned>(text: &str) -> Option<T> {
+    let text = Some(text).filter(|text| !text.is_empty())?;
+    serde_json::from_str(text).or_else(|_| word(text)).ok()
+}
+
+/// The text of an attribute.
+pub(in crate::aws::types) fn to_attribute<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => text,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
     }
+}
+
+impl LoadBalancer {
+    pub(super) fn read_attributes(&mut self, attributes: &BTreeMap<String, String>) {
+        self.read_as_written(attributes);
+        let flag = |key: &str| attributes.get(key).map(|value| value == "true");
+        let text = |key: &str| attributes.get(key).cloned().unwrap_or_default();
+        let logs = |kind: &str| {
+            flag(&format!("{kind}.s3.enabled")).map(|enabled| Logs {
+                enabled,
+                bucket: text(&format!("{kind}.s3.bucket")),
+                prefix: text(&format!("{kind}.s3.prefix")),
+            })
+        };
+        self.deletion_protection = flag("deletion_protection.enabled").unwrap_or_default();
+        // Always on for application load balancers, even if the attribute says otherwise.
+        self.cross_zone = flag("load_balancing.cross_zone.enabled").map(|on| on || self.kind == LoadBalancerType::Application);
+        self.access_logs = logs("access_logs");
+        self.connection_logs = logs("connection_logs");
+    }
+
+    /// The attributes that differ.
+    pub(super) fn attributes(&self, changes: &LoadBalancerChanges) -> Vec<LoadBalancerAttribute> {
+        let mut all: Vec<(bool, String, Option<String>)> =
+            self.as_written(changes).into_iter().map(|(differs, key, value)| (differs, key.to_owned(), value)).collect();
+        // AWS refuses it for application load balancers.
+        let cross_zone = self.cross_zone.filter(|_| self.kind != LoadBalancerType::Application);
+        all.push((changes.deletion_protection, "deletion_protection.enabled".into(), Some(self.deletion_protection.to_string())));
+        all.push((changes.cross_zone, "load_balancing.cross_zone.enabled".into(), cross_zone.map(|on| on.to_string())));
+        let logs =
+            [(changes.access_logs, "access_logs", &self.access_logs), (changes.connection_logs, "connection_logs", &self.connection_logs)];
+        for (differs, kind, logs) in logs {
+            let stored = logs.as_ref().filter(|logs| !logs.bucket.is_empty());
+            all.push((differs, format!("{kind}.s3.enabled"), logs.as_ref().map(|logs| logs.enabled.to_string())));
+            all.push((differs, format!("{kind}.s3.prefix"), stored.map(|logs| logs.prefix.clone())));
+            all.push((differs, format!("{kind}.s3.bucket"), stored.map(|logs| logs.bucket.clone())));
+        }
+        let differing = all.into_iter().filter(|(differs, ..)| *differs);
+        differing.filter_map(|(_, key, value)| Some(LoadBalancerAttribute::builder().key(key).value(value?).build())).collect()
+    }
+}
+
+/// Rules for attributes.
+pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let written = serde_json::to_value(balancer).unwrap_or_default();
+    let set = |fields: &'static [&'static str]| fields.iter().filter(|field| !written[**field].is_null());
+    if balancer.kind != LoadBalancerType::Application {
+        let only = set(APPLICATION_ONLY);
+        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only an application load balancer has this")));
+    }
+    if balancer.kind != LoadBalancerType::Network {
+        let only = set(NETWORK_ONLY);
+        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only a network load balancer has this")));
+    }
+    if balancer.enforce_security_groups_on_private_link.is_some() && balancer.security_groups.is_empty() {
+        let problem = Problem::new("/enforce_security_groups_on_private_link", "there is no security group to enforce");
+        problems.push(problem.help("give the load balancer `security_groups`, or leave this out"));
+    }
+    if balancer.kind == LoadBalancerType::Gateway && balancer.zonal_shift.is_some() {
+        problems.push(Problem::new("/zonal_shift", "a gateway load balancer takes no part in zonal shifts"));
+    }
+    if balancer.kind == LoadBalancerType::Application && balancer.cross_zone == Some(false) {
+        problems.push(Problem::new("/cross_zone", "an application load balancer always balances across zones"));
+    }
+    for (at, logs) in [("/access_logs/bucket", &balancer.access_logs), ("/connection_logs/bucket", &balancer.connection_logs)] {
+        if logs.as_ref().is_some_and(|logs| logs.enabled && logs.bucket.is_empty()) {
+            problems.push(Problem::new(at, "logs need a bucket"));
+        }
+    }
+    problems
 }

@@ -5,9 +5,8 @@ use std::{
     net::Ipv6Addr,
 };
 
+use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{AvailabilityZone, SubnetMapping as SdkMapping};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{AddressType, LoadBalancer, LoadBalancerType};
 use crate::{
@@ -15,33 +14,30 @@ use crate::{
     core::{Problem, Ref},
 };
 
-/// A subnet of a network load balancer, and the addresses it has there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A subnet of a network load balancer, and the addresses it has there. Changing an address replaces the load balancer.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubnetMapping {
     /// The subnet, one per availability zone.
     pub subnet: Ref<Subnet>,
-    /// Public address of a load balancer that is not internal. Default: one that AWS draws. Changing it replaces the
-    /// load balancer.
-    #[serde(default)]
+    /// Public address of a load balancer that is not internal.
+    #[field(unset = "an address that AWS assigns")]
     pub elastic_ip: Option<Ref<ElasticIp>>,
-    /// Private IPv4 address of an internal load balancer, one of the subnet's. Default: one that AWS draws. Changing it
-    /// replaces the load balancer.
-    #[serde(default)]
+    /// Private IPv4 address of an internal load balancer, in the subnet's range.
+    #[field(unset = "an address that AWS assigns")]
     pub private_ip: Option<String>,
-    /// IPv6 address of a dual-stack load balancer, one of the subnet's. Default: one that AWS draws. Changing it replaces
-    /// the load balancer.
-    #[serde(default)]
+    /// IPv6 address of a dual-stack load balancer, in the subnet's range.
+    #[field(unset = "an address that AWS assigns")]
     pub ipv6_address: Option<Ipv6Addr>,
 }
 
 impl SubnetMapping {
-    /// A subnet where AWS draws the addresses.
+    /// A subnet where AWS assigns the addresses.
     pub(super) fn plain(subnet: Ref<Subnet>) -> SubnetMapping {
         SubnetMapping { subnet, elastic_ip: None, private_ip: None, ipv6_address: None }
     }
 
-    /// Of a zone that tells addresses: those AWS draws itself it mostly leaves out.
+    /// The mapping of a zone. AWS mostly leaves out addresses that it assigned itself.
     pub(super) fn read(zone: AvailabilityZone) -> Option<SubnetMapping> {
         let mut mapping = SubnetMapping::plain(Ref::to(zone.subnet_id?));
         for address in zone.load_balancer_addresses.unwrap_or_default() {
@@ -61,12 +57,12 @@ impl SubnetMapping {
             .build()
     }
 
-    /// Whether an address is asked for.
+    /// Whether an address is requested.
     pub(super) fn is_fixed(&self) -> bool {
         self.elastic_ip.is_some() || self.private_ip.is_some() || self.ipv6_address.is_some()
     }
 
-    /// Whether an address is asked for that the other has not.
+    /// Whether an address is requested that `live` does not have.
     fn differs(&self, live: &SubnetMapping) -> bool {
         fn other<T: PartialEq>(wanted: &Option<T>, live: &Option<T>) -> bool {
             wanted.is_some() && wanted != live
@@ -76,8 +72,8 @@ impl SubnetMapping {
             || other(&self.ipv6_address, &live.ipv6_address)
     }
 
-    /// Whether both can't have what they ask for.
-    fn clashes(&self, live: &SubnetMapping) -> bool {
+    /// Whether both request the same address.
+    fn shares_an_address(&self, live: &SubnetMapping) -> bool {
         fn same<T: PartialEq>(wanted: &Option<T>, live: &Option<T>) -> bool {
             wanted.is_some() && wanted == live
         }
@@ -86,10 +82,10 @@ impl SubnetMapping {
     }
 }
 
-/// Whether the subnets of a load balancer, and its addresses there, can't become those of `wanted`. AWS adds subnets; it removes them from a network
-/// load balancer, too, but neither changes an address where it stands, nor takes another subnet of the same zone in the same step.
+/// Whether the subnets of `live`, and its addresses there, can't be changed to those of `wanted`. AWS adds subnets to any load balancer and
+/// removes them from a network load balancer, but it neither changes an address in place nor exchanges the subnet of a zone in one call.
 /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/availability-zones.html>
-pub(super) fn stands(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
+pub(super) fn need_replacement(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
     let (new, old) = (wanted.mappings(), live.mappings());
     let [new_subnets, old_subnets] = [&new, &old].map(|mappings| mappings.iter().map(|mapping| &mapping.subnet).collect::<BTreeSet<_>>());
     let removes = !old_subnets.is_subset(&new_subnets);
@@ -104,13 +100,13 @@ pub(super) fn stands(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
     }
 }
 
-/// Whether two load balancers ask for the same address.
-pub(super) fn clash(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
+/// Whether two load balancers request the same address.
+pub(super) fn share_an_address(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
     let live = live.mappings();
-    wanted.mappings().iter().any(|mapping| live.iter().any(|live| mapping.clashes(live)))
+    wanted.mappings().iter().any(|mapping| live.iter().any(|live| mapping.shares_an_address(live)))
 }
 
-/// What is wrong with the subnets of a load balancer.
+/// Rules for the subnets of a load balancer.
 pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(mappings) = &balancer.subnet_mappings else { return problems };
@@ -119,7 +115,7 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
         problems.push(problem.help("name each subnet in `subnet_mappings`, with or without an address"));
     }
     if balancer.kind != LoadBalancerType::Network {
-        let problem = Problem::new("/subnet_mappings", "only a network load balancer has addresses that are chosen");
+        let problem = Problem::new("/subnet_mappings", "only a network load balancer has fixed addresses");
         problems.push(problem.help("list the subnets in `subnets`, or set `type: network`"));
     }
     let mut subnets = BTreeSet::new();
@@ -128,13 +124,13 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
             problems.push(Problem::new(format!("/subnet_mappings/{at}/{field}"), message).help(help));
         };
         if !subnets.insert(&mapping.subnet) {
-            wrong("subnet", "this subnet is there twice", "give each subnet one mapping, with all its addresses");
+            wrong("subnet", "this subnet is listed twice", "give each subnet one mapping, with all its addresses");
         }
         if balancer.internal && mapping.elastic_ip.is_some() {
             wrong("elastic_ip", "an internal load balancer has no public addresses", "give it a `private_ip`, or set `internal: false`");
         }
         if !balancer.internal && mapping.private_ip.is_some() {
-            wrong("private_ip", "only an internal load balancer has a private address of one's choice", "set `internal: true`");
+            wrong("private_ip", "only an internal load balancer has a fixed private address", "set `internal: true`");
         }
         if mapping.ipv6_address.is_some() && balancer.ip_address_type == AddressType::Ipv4 {
             wrong("ipv6_address", "a load balancer of the kind `ipv4` has no IPv6 address", "set `ip_address_type: dualstack`");
