@@ -1,27 +1,28 @@
 //! `iam_policy`: a managed policy that several roles may share.
 
+use acme_macros::spec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags},
     core::{
-        Actions, Changed, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, Phase, Policy, Problem,
-        Result, Retag, Scope, Service, ok_or_not_found,
+        Actions, Created, Deletion, Error, Existing, Observed, Policy, Problem, Resource, Result, Retag, Scope, Service, TypeInfo,
+        ok_or_not_found,
     },
 };
 
-/// A managed policy that several roles may share. It lies under the path `/acme/<stack>/<environment>/`, which marks it as the stack's.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A managed policy that several roles may share. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path.
+#[spec]
 pub struct IamPolicy {
-    /// Name, unique in the account, at most 128 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the policy.
-    #[serde(default)]
+    /// Name, unique in the account.
+    #[field(name(max = 128), replaces)]
     pub name: Option<String>,
-    /// What it allows and denies.
+    /// Permissions that it allows and denies.
+    #[field(important)]
     pub document: Policy,
-    /// What it is for. Default: empty. Changing it replaces the policy.
-    #[serde(default)]
+    /// Description.
+    #[field(default, replaces)]
     pub description: String,
 }
 
@@ -30,69 +31,73 @@ pub struct IamPolicy {
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// AWS's own id, `ANPA…`, never used twice.
+    /// Unique id, `ANPA…`, never reused.
     pub unique_id: String,
 }
 
-/// A policy keeps at most five versions, the one in force among them.
+/// Most versions that a policy keeps, the default version included.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html>
-const VERSIONS: usize = 5;
+const MAX_VERSIONS: usize = 5;
 
 impl Resource for IamPolicy {
-    const TYPE: &'static str = "iam_policy";
-    const SERVICE: Service = Service::Iam;
-    const ARN: Option<&'static str> = Some("iam:policy/");
-    const REPLACE: &'static [&'static str] = &["/name", "/description"];
-    const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
-    const ACTIONS: Actions = Actions::on("iam:policy/{path}*")
-        .list(&["iam:ListPolicies"])
-        .read(&["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"])
-        .change(&[
-            "iam:CreatePolicy",
-            "iam:CreatePolicyVersion",
-            "iam:DeletePolicy",
-            "iam:DeletePolicyVersion",
-            "iam:TagPolicy",
-            "iam:UntagPolicy",
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("iam_policy", Service::Iam, "{arn}", "arn:aws:iam::{account}:policy{path}{name}")
+        .global()
+        .without_token()
+        .quota(5_000, "LimitExceeded")
+        .actions(
+            Actions::on("iam:policy/{path}*")
+                .list(&["iam:ListPolicies"])
+                .read(&["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"])
+                .change(&[
+                    "iam:CreatePolicy",
+                    "iam:CreatePolicyVersion",
+                    "iam:DeletePolicy",
+                    "iam:DeletePolicyVersion",
+                    "iam:TagPolicy",
+                    "iam:UntagPolicy",
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
-    /// A policy of a wanted name outside the path is left out: the path is part of the ARN, so both can exist.
+    /// A policy with a wanted name outside the path is left out: the path is part of the ARN, so both can exist.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_policies().scope(aws_sdk_iam::types::PolicyScopeType::Local).path_prefix(scope.iam_path());
         let policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
         each(policies, |policy| async move { ok_or_not_found(read(aws, policy).await) }).await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.iam.create_policy().set_policy_name(self.name.clone()).path(format!("/acme/{}/{}/", cx.stack, cx.environment));
-        let call = call.policy_document(self.document.to_json()).set_tags(Some(tags::iam(cx.tags)));
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.iam.create_policy().set_policy_name(self.name.clone());
+        let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment));
+        let call = call.policy_document(self.document.to_json()).set_tags(Some(tags::iam(&cx.call.tags)));
         let reply = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty())).send().await?;
-        reply.policy.and_then(|policy| policy.arn).ok_or_else(|| Error::missing("Arn"))
+        reply.policy.and_then(|policy| policy.arn).map(Created::Id).ok_or_else(|| Error::missing("Arn"))
     }
 
-    /// A full history loses its oldest version first, or AWS refuses the new one.
-    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
-        if changed.has("/document") {
-            let mut spare = others(cx.aws, id).await?;
+    /// A policy with the most versions first loses its oldest one: otherwise AWS rejects the new one.
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: IamPolicyChanges) -> Result<()> {
+        let id = &live.id;
+        if changes.document {
+            let mut spare = other_versions(cx, id).await?;
             spare.sort_by_key(|version| version.trim_start_matches('v').parse::<u32>().unwrap_or_default());
-            if let Some(oldest) = spare.first().filter(|_| spare.len() + 1 >= VERSIONS) {
-                ok_or_not_found(cx.aws.iam.delete_policy_version().policy_arn(id).version_id(oldest).send().await)?;
+            if let Some(oldest) = spare.first().filter(|_| spare.len() + 1 >= MAX_VERSIONS) {
+                ok_or_not_found(cx.iam.delete_policy_version().policy_arn(id).version_id(oldest).send().await)?;
             }
-            let document = self.document.to_json();
-            cx.aws.iam.create_policy_version().policy_arn(id).policy_document(document).set_as_default(true).send().await?;
+            cx.iam.create_policy_version().policy_arn(id).policy_document(self.document.to_json()).set_as_default(true).send().await?;
         }
         Ok(())
     }
 
-    /// DeletePolicy wants all other versions gone.
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        for version in others(cx.aws, id).await? {
-            ok_or_not_found(cx.aws.iam.delete_policy_version().policy_arn(id).version_id(version).send().await)?;
+    /// DeletePolicy requires that all other versions are deleted.
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let id = &live.id;
+        for version in other_versions(cx, id).await? {
+            ok_or_not_found(cx.iam.delete_policy_version().policy_arn(id).version_id(version).send().await)?;
         }
-        cx.aws.iam.delete_policy().policy_arn(id).send().await?;
-        Ok(())
+        cx.iam.delete_policy().policy_arn(id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
@@ -111,13 +116,13 @@ impl Resource for IamPolicy {
     }
 }
 
-/// Ids of the versions that are not in force.
-async fn others(aws: &Aws, arn: &str) -> Result<Vec<String>> {
+/// Ids of the versions that are not the default.
+async fn other_versions(aws: &Aws, arn: &str) -> Result<Vec<String>> {
     let versions: Vec<_> = aws.iam.list_policy_versions().policy_arn(arn).into_paginator().items().send().try_collect().await?;
     Ok(versions.into_iter().filter(|version| !version.is_default_version).filter_map(|version| version.version_id).collect())
 }
 
-/// One policy. ListPolicies leaves description and tags out.
+/// Reads one policy. ListPolicies leaves out description and tags.
 async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<IamPolicy>> {
     let id = listed.arn.ok_or_else(|| Error::missing("Arn"))?;
     let policy = async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing("Policy")) };
@@ -127,11 +132,7 @@ async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<
         Ok::<_, Error>(Policy::parse(&document)?)
     };
     let (policy, document) = tokio::try_join!(policy, document)?;
-    Ok(Observed {
-        tags: tags::from_iam(policy.tags()),
-        phase: Phase::Ready,
-        spec: IamPolicy { name: policy.policy_name, document, description: policy.description.unwrap_or_default() },
-        outputs: Outputs { arn: id.clone(), unique_id: policy.policy_id.unwrap_or_default() },
-        id,
-    })
+    let tags = tags::from_iam(policy.tags());
+    let spec = IamPolicy { name: policy.policy_name, document, description: policy.description.unwrap_or_default() };
+    Ok(Observed::new(id.clone(), tags, spec, Outputs { arn: id, unique_id: policy.policy_id.unwrap_or_default() }))
 }

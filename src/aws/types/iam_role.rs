@@ -1,56 +1,51 @@
 //! `iam_role`: an identity that services, nodes and pods assume.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_iam::types::{EntityType, Role, RoleDetail};
+use acme_macros::spec;
+use aws_sdk_iam::types::{AttachedPermissionsBoundary, EntityType, Role, RoleDetail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags},
     core::{
-        Actions, Changed, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, Phase, Policy, Problem,
-        Result, Retag, Scope, Service, Sort, ok_or_not_found,
+        Actions, Created, Deletion, Error, Existing, Observed, Policy, Problem, Resource, Result, Retag, Scope, Service, Sort, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
-/// An identity that services, nodes and pods assume. It lies under the path `/acme/<stack>/<environment>/`, which marks it as the stack's.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// An identity that services, nodes and pods assume. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path.
+#[spec]
 pub struct IamRole {
-    /// Name, unique in the account, at most 64 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the role.
-    #[serde(default)]
+    /// Name, unique in the account.
+    #[field(name(max = 64), replaces)]
     pub name: Option<String>,
-    /// Who may assume the role: a policy document, or `{services: [ec2.amazonaws.com]}` for AWS services.
+    /// Principals that may assume the role: a policy document, or `{services: [ec2.amazonaws.com]}` for AWS services.
+    #[field(important)]
     #[serde(deserialize_with = "trust")]
     pub trust: Policy,
-    /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for the stack's own), or names of AWS's with their path
-    /// (`AmazonEKSClusterPolicy`, `service-role/AmazonEBSCSIDriverPolicy`). Others are detached. Default: none.
-    #[serde(default, deserialize_with = "arns")]
+    /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for one of the stack), or names of AWS managed policies with their path
+    /// (`AmazonEKSClusterPolicy`, `service-role/AmazonEBSCSIDriverPolicy`). All others are detached.
+    #[field(default, after_create, important)]
+    #[serde(deserialize_with = "arns")]
     pub policies: BTreeSet<String>,
-    /// Policies that belong to this role alone, by name. Others are removed. Default: none.
-    #[serde(default)]
+    /// Policies of this role alone, by name. All others are deleted.
+    #[field(default, after_create, important)]
     pub inline_policies: BTreeMap<String, Policy>,
-    /// What it is for. Default: empty.
-    #[serde(default)]
+    /// Description.
+    #[field(default)]
     pub description: String,
-    /// Longest session, 3600 to 43200 seconds. Default: 3600.
-    #[serde(default = "hour")]
+    /// Longest duration of a session, in seconds.
+    #[field(default = 3600, range = 3600..=43_200)]
     pub max_session_seconds: i32,
-    /// ARN of the policy that bounds what the role may ever do; `""` for none. Default: left as it is.
-    #[serde(default)]
+    /// ARN of the policy that limits the permissions of the role; `""` for none.
+    #[field(unset = "the role keeps its boundary")]
     pub permissions_boundary: Option<String>,
 }
 
-fn hour() -> i32 {
-    3600
-}
-
-/// A policy document or the services that may assume the role.
+/// Reads a policy document, or the services that may assume the role.
 ///
 /// Pod identity tags its sessions: <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html>.
 fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
@@ -69,7 +64,7 @@ fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error>
     Ok(Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Action": actions, "Principal": { "Service": services } }] })))
 }
 
-/// Names of AWS's own policies become ARNs.
+/// Turns names of AWS managed policies into ARNs.
 fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
     let whole = |text: String| match text.starts_with("arn:") || text.contains("${") {
         true => text,
@@ -83,81 +78,82 @@ fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, 
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// AWS's own id, `AROA…`, never used twice.
+    /// Unique id, `AROA…`, never reused.
     pub unique_id: String,
 }
 
 impl Resource for IamRole {
-    const TYPE: &'static str = "iam_role";
-    const SERVICE: Service = Service::Iam;
-    const REPLACE: &'static [&'static str] = &["/name"];
-    const NAME: Option<Naming> = Some(Naming { max: 64, lower: false, prefix: "" });
-    /// Until other services accept a new role.
-    const USUAL: Duration = Duration::from_secs(8);
-    const ACTIONS: Actions = Actions::on("iam:role/{path}*")
-        .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
-        .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
-        .change(&[
-            "iam:AttachRolePolicy",
-            "iam:CreateRole",
-            "iam:DeleteRole",
-            "iam:DeleteRolePermissionsBoundary",
-            "iam:DeleteRolePolicy",
-            "iam:DetachRolePolicy",
-            "iam:PutRolePermissionsBoundary",
-            "iam:PutRolePolicy",
-            "iam:TagRole",
-            "iam:UntagRole",
-            "iam:UpdateAssumeRolePolicy",
-            "iam:UpdateRole",
-        ]);
+    /// The typical time is that until other services accept a new role. The tagging API does not show roles.
+    const TYPE: TypeInfo = TypeInfo::new("iam_role", Service::Iam, "{name}", "arn:aws:iam::{account}:role{path}{name}")
+        .global()
+        .always_listed()
+        .typical_seconds(8)
+        .without_token()
+        .quota(5_000, "LimitExceeded")
+        .actions(
+            Actions::on("iam:role/{path}*")
+                .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
+                .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
+                .change(&[
+                    "iam:AttachRolePolicy",
+                    "iam:CreateRole",
+                    "iam:DeleteRole",
+                    "iam:DeleteRolePermissionsBoundary",
+                    "iam:DeleteRolePolicy",
+                    "iam:DetachRolePolicy",
+                    "iam:PutRolePermissionsBoundary",
+                    "iam:PutRolePolicy",
+                    "iam:TagRole",
+                    "iam:UntagRole",
+                    "iam:UpdateAssumeRolePolicy",
+                    "iam:UpdateRole",
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
-    /// A role of a wanted name outside the path is left out: CreateRole refuses it as existing.
+    /// A role with a wanted name outside the path is left out: CreateRole rejects the name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
-        // From two roles on the bulk form is cheaper; it may be refused to narrow permissions.
+        // From two roles on the bulk form is cheaper; narrow permissions may not allow it.
         let mut details = if roles.len() > 1 { details(aws).await? } else { BTreeMap::new() };
         let (detailed, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| details.contains_key(&role.role_name));
         let mut found = Vec::new();
         for role in detailed {
             if let Some(detail) = details.remove(&role.role_name) {
-                found.push(observed(role, detail)?);
+                found.push(from_bulk(role, detail)?);
             }
         }
         found.extend(each(others, |role| async move { ok_or_not_found(read(aws, &role.role_name).await) }).await?);
         Ok(found)
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.iam.create_role().set_role_name(self.name.clone()).path(format!("/acme/{}/{}/", cx.stack, cx.environment));
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.iam.create_role().set_role_name(self.name.clone());
+        let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment));
         let call = call.assume_role_policy_document(self.trust.to_json()).max_session_duration(self.max_session_seconds);
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let call = call.set_permissions_boundary(self.permissions_boundary.clone().filter(|arn| !arn.is_empty()));
-        let reply = call.set_tags(Some(tags::iam(cx.tags))).send().await?;
-        reply.role.map(|role| role.role_name).ok_or_else(|| Error::missing("Role"))
+        let reply = call.set_tags(Some(tags::iam(&cx.call.tags))).send().await?;
+        reply.role.map(|role| role.role_name.into()).ok_or_else(|| Error::missing("Role"))
     }
 
-    fn created(&self) -> Self {
-        IamRole { policies: BTreeSet::new(), inline_policies: BTreeMap::new(), ..self.clone() }
-    }
-
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let iam = &cx.aws.iam;
-        if changed.has("/trust") {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: IamRoleChanges) -> Result<()> {
+        let (iam, id, before) = (&cx.iam, live.id.as_str(), &live.spec);
+        if changes.trust {
             iam.update_assume_role_policy().role_name(id).policy_document(self.trust.to_json()).send().await?;
         }
-        // UpdateRole puts a duration it is not given back to an hour.
-        if changed.any(&["/description", "/max_session_seconds"]) {
+        // UpdateRole without a duration resets it to an hour.
+        if changes.description || changes.max_session_seconds {
             iam.update_role().role_name(id).description(&self.description).max_session_duration(self.max_session_seconds).send().await?;
         }
-        if changed.has("/permissions_boundary") {
+        if changes.permissions_boundary {
             match self.permissions_boundary.as_deref().filter(|arn| !arn.is_empty()) {
                 Some(arn) => drop(iam.put_role_permissions_boundary().role_name(id).permissions_boundary(arn).send().await?),
                 None => drop(iam.delete_role_permissions_boundary().role_name(id).send().await?),
             }
         }
-        if changed.has("/policies") {
+        if changes.policies {
             for arn in self.policies.difference(&before.policies) {
                 iam.attach_role_policy().role_name(id).policy_arn(arn).send().await?;
             }
@@ -165,7 +161,7 @@ impl Resource for IamRole {
                 ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
             }
         }
-        if changed.has("/inline_policies") {
+        if changes.inline_policies {
             for (name, policy) in self.inline_policies.iter().filter(|(name, policy)| before.inline_policies.get(*name) != Some(policy)) {
                 iam.put_role_policy().role_name(id).policy_name(name).policy_document(policy.to_json()).send().await?;
             }
@@ -176,17 +172,17 @@ impl Resource for IamRole {
         Ok(())
     }
 
-    /// A role goes only without policies: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html>.
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        let iam = &cx.aws.iam;
-        for arn in &live.policies {
+    /// A role with policies can't be deleted: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html>.
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let (iam, id) = (&cx.iam, live.id.as_str());
+        for arn in &live.spec.policies {
             ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
         }
-        for name in live.inline_policies.keys() {
+        for name in live.spec.inline_policies.keys() {
             ok_or_not_found(iam.delete_role_policy().role_name(id).policy_name(name).send().await)?;
         }
         iam.delete_role().role_name(id).send().await?;
-        Ok(())
+        Ok(Deletion::Requested)
     }
 
     async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
@@ -200,19 +196,14 @@ impl Resource for IamRole {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if !(3600..=43200).contains(&self.max_session_seconds) {
-            problems.push(Problem::new("/max_session_seconds", "a session lasts at most 3600 to 43200 seconds (12 hours)"));
-        }
-        if self.trust.value().get("Statement").is_none() {
-            let problem = Problem::new("/trust", "this says nobody who may assume the role");
-            problems.push(problem.help("write a policy document with `Statement`, or `{services: [ec2.amazonaws.com]}`"));
-        }
-        problems
+        let empty = self.trust.value().get("Statement").is_none();
+        let problem = Problem::new("/trust", "no principal may assume this role");
+        let help = "write a policy document with `Statement`, or `{services: [ec2.amazonaws.com]}`";
+        empty.then(|| problem.help(help)).into_iter().collect()
     }
 }
 
-/// One role. ListRoles leaves tags and boundary out, and the tagging API knows no roles, so GetRole is needed for each.
+/// Reads one role. ListRoles leaves out tags and boundary, and the tagging API does not show roles, so each needs a GetRole.
 async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
     let role = async { aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing("Role")) };
     let attached = async {
@@ -229,24 +220,11 @@ async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
         Ok::<_, Error>(inline)
     };
     let (role, policies, inline_policies) = tokio::try_join!(role, attached, inline)?;
-    Ok(Observed {
-        id: role.role_name.clone(),
-        tags: tags::from_iam(role.tags()),
-        phase: Phase::Ready,
-        spec: IamRole {
-            name: Some(role.role_name),
-            trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
-            policies,
-            inline_policies,
-            description: role.description.unwrap_or_default(),
-            max_session_seconds: role.max_session_duration.unwrap_or_else(hour),
-            permissions_boundary: Some(role.permissions_boundary.and_then(|b| b.permissions_boundary_arn).unwrap_or_default()),
-        },
-        outputs: Outputs { arn: role.arn, unique_id: role.role_id },
-    })
+    let (tags, boundary) = (tags::from_iam(role.tags()), role.permissions_boundary.clone());
+    observed(role, tags, policies, inline_policies, boundary)
 }
 
-/// Policies and tags of every role of the account, by name; nothing when the caller may not ask.
+/// Policies and tags of every role of the account, by name. Empty when access is denied.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>
 async fn details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
@@ -266,30 +244,36 @@ async fn details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
     Ok(details)
 }
 
-/// A role from ListRoles, which has description and duration, and from the bulk read, which has all else.
-fn observed(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>> {
+/// A role from ListRoles, which has description and duration, and from the bulk read, which has the rest.
+fn from_bulk(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>> {
     let mut inline_policies = BTreeMap::new();
     for policy in detail.role_policy_list.unwrap_or_default() {
         if let (Some(name), Some(document)) = (policy.policy_name, policy.policy_document) {
             inline_policies.insert(name, Policy::parse(&document)?);
         }
     }
-    let boundary = detail.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn);
-    Ok(Observed {
-        id: role.role_name.clone(),
-        tags: tags::from_iam(detail.tags.as_deref().unwrap_or_default()),
-        phase: Phase::Ready,
-        spec: IamRole {
-            name: Some(role.role_name),
-            trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
-            policies: detail.attached_managed_policies.into_iter().flatten().filter_map(|policy| policy.policy_arn).collect(),
-            inline_policies,
-            description: role.description.unwrap_or_default(),
-            max_session_seconds: role.max_session_duration.unwrap_or_else(hour),
-            permissions_boundary: Some(boundary.unwrap_or_default()),
-        },
-        outputs: Outputs { arn: role.arn, unique_id: role.role_id },
-    })
+    let tags = tags::from_iam(detail.tags.as_deref().unwrap_or_default());
+    let policies = detail.attached_managed_policies.into_iter().flatten().filter_map(|policy| policy.policy_arn).collect();
+    observed(role, tags, policies, inline_policies, detail.permissions_boundary)
+}
+
+fn observed(
+    role: Role,
+    tags: Tags,
+    policies: BTreeSet<String>,
+    inline_policies: BTreeMap<String, Policy>,
+    boundary: Option<AttachedPermissionsBoundary>,
+) -> Result<Observed<IamRole>> {
+    let spec = IamRole {
+        name: Some(role.role_name.clone()),
+        trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
+        policies,
+        inline_policies,
+        description: role.description.unwrap_or_default(),
+        max_session_seconds: role.max_session_duration.unwrap_or(3600),
+        permissions_boundary: Some(boundary.and_then(|boundary| boundary.permissions_boundary_arn).unwrap_or_default()),
+    };
+    Ok(Observed::new(role.role_name, tags, spec, Outputs { arn: role.arn, unique_id: role.role_id }))
 }
 
 #[cfg(test)]

@@ -1,28 +1,26 @@
-//! `instance_profile`: what hands a role to EC2 instances.
+//! `instance_profile`: passes a role to EC2 instances.
 
-use std::time::Duration;
-
+use acme_macros::spec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::iam_role::IamRole;
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags},
     core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase, Problem,
-        Ref, Result, Retag, Scope, Service, ok_or_not_found,
+        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Retag, Scope, Service, TypeInfo,
+        ok_or_not_found,
     },
 };
 
-/// What hands a role to EC2 instances. It lies under the path `/acme/<stack>/<environment>/`, which marks it as the stack's.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Passes a role to EC2 instances. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path.
+#[spec]
 pub struct InstanceProfile {
-    /// Name, unique in the account, at most 128 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the profile.
-    #[serde(default)]
+    /// Name, unique in the account.
+    #[field(name(max = 128), replaces)]
     pub name: Option<String>,
-    /// The role its instances get. Required.
-    #[serde(default)]
+    /// The role that instances get. Required.
+    #[field(after_create, important)]
     pub role: Option<Ref<IamRole>>,
 }
 
@@ -31,33 +29,34 @@ pub struct InstanceProfile {
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// AWS's own id, `AIPA…`, never used twice.
+    /// Unique id, `AIPA…`, never reused.
     pub unique_id: String,
 }
 
 impl Resource for InstanceProfile {
-    const TYPE: &'static str = "instance_profile";
-    const SERVICE: Service = Service::Iam;
-    const ARN: Option<&'static str> = Some("iam:instance-profile/");
-    const REPLACE: &'static [&'static str] = &["/name"];
-    const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
-    /// Until EC2 accepts a new profile.
-    const USUAL: Duration = Duration::from_secs(8);
-    const ACTIONS: Actions = Actions::on("iam:instance-profile/{path}*")
-        .list(&["iam:ListInstanceProfiles"])
-        .read(&["iam:GetInstanceProfile"])
-        .change(&[
-            "iam:AddRoleToInstanceProfile",
-            "iam:CreateInstanceProfile",
-            "iam:DeleteInstanceProfile",
-            "iam:RemoveRoleFromInstanceProfile",
-            "iam:TagInstanceProfile",
-            "iam:UntagInstanceProfile",
-        ])
-        .more(&[Grant::change(&["iam:PassRole"], On::Passed(&["ec2.amazonaws.com"]))]);
+    /// The typical time is that until EC2 accepts a new profile.
+    const TYPE: TypeInfo = TypeInfo::new("instance_profile", Service::Iam, "{name}", "arn:aws:iam::{account}:instance-profile{path}{name}")
+        .global()
+        .typical_seconds(8)
+        .without_token()
+        .actions(
+            Actions::on("iam:instance-profile/{path}*")
+                .list(&["iam:ListInstanceProfiles"])
+                .read(&["iam:GetInstanceProfile"])
+                .change(&[
+                    "iam:AddRoleToInstanceProfile",
+                    "iam:CreateInstanceProfile",
+                    "iam:DeleteInstanceProfile",
+                    "iam:RemoveRoleFromInstanceProfile",
+                    "iam:TagInstanceProfile",
+                    "iam:UntagInstanceProfile",
+                ])
+                .more(&[Grant::change(&["iam:PassRole"], On::Passed(&["ec2.amazonaws.com"]))]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
-    /// A profile of a wanted name outside the path is left out: CreateInstanceProfile refuses it as existing.
+    /// A profile with a wanted name outside the path is left out: CreateInstanceProfile rejects the name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_instance_profiles().path_prefix(scope.iam_path());
         let profiles: Vec<_> = call.into_paginator().items().send().try_collect().await?;
@@ -68,53 +67,37 @@ impl Resource for InstanceProfile {
                 Ok(reply.map(|reply| tags::from_iam(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())))
             };
             let Some(tags) = scope.tags_or(&profile.arn, ask).await? else { return Ok(None) };
-            Ok(Some(Observed {
-                id: profile.instance_profile_name.clone(),
-                tags,
-                phase: Phase::Ready,
-                spec: InstanceProfile {
-                    name: Some(profile.instance_profile_name),
-                    role: profile.roles.into_iter().next().map(|role| Ref::to(role.role_name)),
-                },
-                outputs: Outputs { arn: profile.arn, unique_id: profile.instance_profile_id },
-            }))
+            let role = profile.roles.into_iter().next().map(|role| Ref::to(role.role_name));
+            let spec = InstanceProfile { name: Some(profile.instance_profile_name.clone()), role };
+            let outputs = Outputs { arn: profile.arn, unique_id: profile.instance_profile_id };
+            Ok(Some(Observed::new(profile.instance_profile_name, tags, spec, outputs)))
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.iam.create_instance_profile().set_instance_profile_name(self.name.clone());
-        let call = call.path(format!("/acme/{}/{}/", cx.stack, cx.environment)).set_tags(Some(tags::iam(cx.tags)));
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.iam.create_instance_profile().set_instance_profile_name(self.name.clone());
+        let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment)).set_tags(Some(tags::iam(&cx.call.tags)));
         let profile = call.send().await?.instance_profile;
-        profile.map(|profile| profile.instance_profile_name).ok_or_else(|| Error::missing("InstanceProfile"))
+        profile.map(|profile| profile.instance_profile_name.into()).ok_or_else(|| Error::missing("InstanceProfile"))
     }
 
-    fn created(&self) -> Self {
-        InstanceProfile { role: None, ..self.clone() }
-    }
-
-    /// A profile holds one role, so the old one leaves before the new one comes:
+    /// A profile holds one role, so the old one is removed first:
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html>.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        if changed.has("/role") {
-            if let Some(role) = &before.role {
-                let call = cx.aws.iam.remove_role_from_instance_profile().instance_profile_name(id).role_name(role.get());
-                ok_or_not_found(call.send().await)?;
-            }
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: InstanceProfileChanges) -> Result<()> {
+        if changes.role {
+            remove_role(cx, live).await?;
             if let Some(role) = &self.role {
-                cx.aws.iam.add_role_to_instance_profile().instance_profile_name(id).role_name(role.get()).send().await?;
+                cx.iam.add_role_to_instance_profile().instance_profile_name(&live.id).role_name(role.get()).send().await?;
             }
         }
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        if let Some(role) = &live.role {
-            let call = cx.aws.iam.remove_role_from_instance_profile().instance_profile_name(id).role_name(role.get());
-            ok_or_not_found(call.send().await)?;
-        }
-        cx.aws.iam.delete_instance_profile().instance_profile_name(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        remove_role(cx, live).await?;
+        cx.iam.delete_instance_profile().instance_profile_name(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
@@ -131,4 +114,12 @@ impl Resource for InstanceProfile {
         let missing = self.role.is_none().then(|| Problem::new("/role", "an instance profile needs a role").help("add `role: <iam_role>`"));
         missing.into_iter().collect()
     }
+}
+
+async fn remove_role(aws: &Aws, live: &Existing<InstanceProfile>) -> Result<()> {
+    if let Some(role) = &live.spec.role {
+        let call = aws.iam.remove_role_from_instance_profile().instance_profile_name(&live.id).role_name(role.get());
+        ok_or_not_found(call.send().await)?;
+    }
+    Ok(())
 }

@@ -53,12 +53,8 @@ legacy! {
     eks_fargate_profile::EksFargateProfile
     eks_node_group::EksNodeGroup
     eks_pod_identity::EksPodIdentity
-    iam_policy::IamPolicy
-    iam_role::IamRole
-    instance_profile::InstanceProfile
     kms_key::KmsKey
     listener::Listener
-    oidc_provider::OidcProvider
     secret::Secret
     target_group::TargetGroup
     waf_association::WafAssociation
@@ -81,15 +77,15 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<eks_pod_identity::EksPodIdentity>(),
         ResourceType::of::<elastic_ip::ElasticIp>(),
         ResourceType::of::<flow_log::FlowLog>(),
-        ResourceType::legacy::<iam_policy::IamPolicy>(),
-        ResourceType::legacy::<iam_role::IamRole>(),
-        ResourceType::legacy::<instance_profile::InstanceProfile>(),
+        ResourceType::of::<iam_policy::IamPolicy>(),
+        ResourceType::of::<iam_role::IamRole>(),
+        ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::legacy::<kms_key::KmsKey>(),
         ResourceType::legacy::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
-        ResourceType::legacy::<oidc_provider::OidcProvider>(),
+        ResourceType::of::<oidc_provider::OidcProvider>(),
         ResourceType::of::<rds_instance::RdsInstance>(),
         ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
         ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),

@@ -2,38 +2,33 @@
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    aws::{Aws, each, tags},
-    core::{
-        Actions, Changed, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Phase, Problem, Result, Retag,
-        Scope, Service, ok_or_not_found,
-    },
+    aws::{Aws, Cx, each, tags},
+    core::{Actions, Created, Deletion, Error, Existing, Observed, Resource, Result, Retag, Scope, Service, TypeInfo, ok_or_not_found},
 };
 
 /// Makes IAM trust the tokens of an OpenID Connect issuer, such as an EKS cluster's. An account has at most one per issuer.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct OidcProvider {
-    /// The issuer's URL, `https://…`, in the issuer's own spelling. Changing it replaces the provider.
+    /// The issuer's URL, `https://…`, in the issuer's own spelling.
+    #[field(replaces, unique = "issuer", pattern = "https://.+")]
     pub url: String,
-    /// Audiences whose tokens are accepted. Default: `[sts.amazonaws.com]`.
-    #[serde(default = "sts")]
+    /// Audiences whose tokens are accepted.
+    #[field(default = BTreeSet::from(["sts.amazonaws.com".to_owned()]), important)]
     pub client_ids: BTreeSet<String>,
-    /// SHA-1 fingerprints of the issuer's certificate, 40 hexadecimal digits each, at most 5. Default: AWS finds it.
-    #[serde(default, deserialize_with = "lower")]
+    /// SHA-1 fingerprints of the issuer's certificate: 40 hexadecimal digits each, without colons.
+    #[field(unset = "AWS finds them", length = 1..=5, pattern = "[0-9a-fA-F]{40}")]
+    #[serde(deserialize_with = "lowercase")]
     pub thumbprints: Option<BTreeSet<String>>,
 }
 
-fn sts() -> BTreeSet<String> {
-    BTreeSet::from(["sts.amazonaws.com".to_owned()])
-}
-
-fn lower<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeSet<String>>, D::Error> {
-    let lowered = |text: String| if text.contains("${") { text } else { text.to_lowercase() };
-    Ok(Option::<BTreeSet<String>>::deserialize(deserializer)?.map(|set| set.into_iter().map(lowered).collect()))
+fn lowercase<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeSet<String>>, D::Error> {
+    let lowercase = |text: String| if text.contains("${") { text } else { text.to_lowercase() };
+    Ok(Option::<BTreeSet<String>>::deserialize(deserializer)?.map(|set| set.into_iter().map(lowercase).collect()))
 }
 
 /// What others may refer to.
@@ -41,28 +36,29 @@ fn lower<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeSet<S
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// The URL without `https://`: what condition keys of trust policies start with (`<issuer>:sub`).
+    /// The URL without `https://`, the prefix of condition keys in trust policies (`<issuer>:sub`).
     pub issuer: String,
 }
 
 impl Resource for OidcProvider {
-    const TYPE: &'static str = "oidc_provider";
-    const SERVICE: Service = Service::Iam;
-    const ARN: Option<&'static str> = Some("iam:oidc-provider/");
-    const REPLACE: &'static [&'static str] = &["/url"];
-    const ACTIONS: Actions =
-        Actions::on("iam:oidc-provider/*").list(&["iam:ListOpenIDConnectProviders"]).read(&["iam:GetOpenIDConnectProvider"]).change(&[
-            "iam:AddClientIDToOpenIDConnectProvider",
-            "iam:CreateOpenIDConnectProvider",
-            "iam:DeleteOpenIDConnectProvider",
-            "iam:RemoveClientIDFromOpenIDConnectProvider",
-            "iam:TagOpenIDConnectProvider",
-            "iam:UntagOpenIDConnectProvider",
-            "iam:UpdateOpenIDConnectProviderThumbprint",
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("oidc_provider", Service::Iam, "{arn}", "arn:aws:iam::{account}:oidc-provider/{url}")
+        .global()
+        .without_token()
+        .actions(
+            Actions::on("iam:oidc-provider/*").list(&["iam:ListOpenIDConnectProviders"]).read(&["iam:GetOpenIDConnectProvider"]).change(&[
+                "iam:AddClientIDToOpenIDConnectProvider",
+                "iam:CreateOpenIDConnectProvider",
+                "iam:DeleteOpenIDConnectProvider",
+                "iam:RemoveClientIDFromOpenIDConnectProvider",
+                "iam:TagOpenIDConnectProvider",
+                "iam:UntagOpenIDConnectProvider",
+                "iam:UpdateOpenIDConnectProviderThumbprint",
+            ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
-    /// The listing says nothing but ARNs and cannot be filtered, so each is read; an account has a handful.
+    /// The list has only ARNs and no filter, so each provider is read; an account has few.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let reply = aws.iam.list_open_id_connect_providers().send().await?;
         let arns = reply.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|provider| provider.arn);
@@ -75,32 +71,27 @@ impl Resource for OidcProvider {
             }
             let issuer = issuer(provider.url.as_deref().ok_or_else(|| Error::missing("Url"))?).to_owned();
             let thumbprints = provider.thumbprint_list.unwrap_or_default();
-            Ok(Some(Observed {
-                tags,
-                phase: Phase::Ready,
-                spec: OidcProvider {
-                    url: format!("https://{issuer}"),
-                    client_ids: provider.client_id_list.unwrap_or_default().into_iter().collect(),
-                    thumbprints: Some(thumbprints.iter().map(|text| text.to_lowercase()).collect()),
-                },
-                outputs: Outputs { arn: id.clone(), issuer },
-                id,
-            }))
+            let spec = OidcProvider {
+                url: format!("https://{issuer}"),
+                client_ids: provider.client_id_list.unwrap_or_default().into_iter().collect(),
+                thumbprints: Some(thumbprints.iter().map(|text| text.to_lowercase()).collect()),
+            };
+            Ok(Some(Observed::new(id.clone(), tags, spec, Outputs { arn: id, issuer })))
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.iam.create_open_id_connect_provider().url(format!("https://{}", issuer(&self.url)));
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.iam.create_open_id_connect_provider().url(format!("https://{}", issuer(&self.url)));
         let call = call.set_client_id_list(Some(self.client_ids.iter().cloned().collect()));
         let call = call.set_thumbprint_list(self.thumbprints.as_ref().map(|set| set.iter().cloned().collect()));
-        let reply = call.set_tags(Some(tags::iam(cx.tags))).send().await?;
-        reply.open_id_connect_provider_arn.ok_or_else(|| Error::missing("OpenIDConnectProviderArn"))
+        let reply = call.set_tags(Some(tags::iam(&cx.call.tags))).send().await?;
+        reply.open_id_connect_provider_arn.map(Created::Id).ok_or_else(|| Error::missing("OpenIDConnectProviderArn"))
     }
 
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let iam = &cx.aws.iam;
-        if changed.has("/client_ids") {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: OidcProviderChanges) -> Result<()> {
+        let (iam, id, before) = (&cx.iam, live.id.as_str(), &live.spec);
+        if changes.client_ids {
             for client in self.client_ids.difference(&before.client_ids) {
                 iam.add_client_id_to_open_id_connect_provider().open_id_connect_provider_arn(id).client_id(client).send().await?;
             }
@@ -108,58 +99,32 @@ impl Resource for OidcProvider {
                 iam.remove_client_id_from_open_id_connect_provider().open_id_connect_provider_arn(id).client_id(client).send().await?;
             }
         }
-        if let Some(thumbprints) = self.thumbprints.as_ref().filter(|_| changed.has("/thumbprints")) {
+        if let Some(thumbprints) = self.thumbprints.as_ref().filter(|_| changes.thumbprints) {
             let list = Some(thumbprints.iter().cloned().collect());
             iam.update_open_id_connect_provider_thumbprint().open_id_connect_provider_arn(id).set_thumbprint_list(list).send().await?;
         }
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.iam.delete_open_id_connect_provider().open_id_connect_provider_arn(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        cx.iam.delete_open_id_connect_provider().open_id_connect_provider_arn(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
         if !change.set.is_empty() {
-            aws.iam
-                .tag_open_id_connect_provider()
-                .open_id_connect_provider_arn(change.arn)
-                .set_tags(Some(tags::iam(&change.set)))
-                .send()
-                .await?;
+            let call = aws.iam.tag_open_id_connect_provider().open_id_connect_provider_arn(change.arn);
+            call.set_tags(Some(tags::iam(&change.set))).send().await?;
         }
         if !change.remove.is_empty() {
-            aws.iam
-                .untag_open_id_connect_provider()
-                .open_id_connect_provider_arn(change.arn)
-                .set_tag_keys(Some(change.remove.clone()))
-                .send()
-                .await?;
+            let call = aws.iam.untag_open_id_connect_provider().open_id_connect_provider_arn(change.arn);
+            call.set_tag_keys(Some(change.remove.clone())).send().await?;
         }
         Ok(())
     }
 
-    fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if !self.url.starts_with("https://") && !self.url.contains("${") {
-            problems.push(Problem::new("/url", "an issuer's URL starts with https://"));
-        }
-        if self.thumbprints.as_ref().is_some_and(BTreeSet::is_empty) {
-            problems.push(Problem::new("/thumbprints", "an issuer has a fingerprint").help("leave `thumbprints` out, and AWS finds it"));
-        }
-        let thumbprints = self.thumbprints.iter().flatten();
-        for (index, text) in thumbprints.enumerate().filter(|(_, text)| !text.contains("${")) {
-            if text.len() != 40 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                problems
-                    .push(Problem::new(format!("/thumbprints/{index}"), "a SHA-1 fingerprint has 40 hexadecimal digits, without colons"));
-            }
-        }
-        problems
-    }
-
-    /// AWS answers the URL without `https://`, and takes two that differ in case only for the same.
-    fn align(&self, live: &mut Self) {
+    /// AWS reports the URL without `https://`, and ignores case when it compares two.
+    fn normalize(&self, live: &mut Self) {
         if issuer(&self.url).eq_ignore_ascii_case(issuer(&live.url)) {
             live.url = self.url.clone();
         }
@@ -177,11 +142,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_fingerprint_is_said_by_leaving_the_field_out() -> serde_json::Result<()> {
-        for (thumbprints, problems) in [(json!(null), 0), (json!(["9E99A48A9960B14926BB7F3B02E22DA2B0AB7280"]), 0), (json!([]), 1)] {
-            let provider: OidcProvider = serde_json::from_value(json!({ "url": "https://example.com", "thumbprints": thumbprints }))?;
-            assert_eq!(provider.check().len(), problems, "{thumbprints}");
-        }
+    fn fingerprints_become_lowercase() -> serde_json::Result<()> {
+        let written = json!(["9E99A48A9960B14926BB7F3B02E22DA2B0AB7280", "${x.y.z}"]);
+        let provider: OidcProvider = serde_json::from_value(json!({ "url": "https://example.com", "thumbprints": written }))?;
+        let expected = ["${x.y.z}", "9e99a48a9960b14926bb7f3b02e22da2b0ab7280"].map(str::to_owned);
+        assert_eq!(provider.thumbprints, Some(BTreeSet::from(expected)));
         Ok(())
     }
 }
