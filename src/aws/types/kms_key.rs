@@ -2,56 +2,58 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use acme_macros::spec;
 use aws_sdk_kms::types::{KeyMetadata, KeyState, OriginType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, each, tags, text, word},
+    aws::{Aws, Cx, each, tags, text, word},
     core::{
-        Actions, Changed, Data, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, OnDelete,
-        Phase, Policy, Problem, Result, Scope, Service, Sort, ok_or_not_found,
+        Actions, Created, Data, Deletion, Error, Existing, Grant, Observed, On, OnDelete, Phase, Policy, Problem, Resource, Result, Scope,
+        Service, Sort, TypeInfo, ok_or_not_found,
     },
 };
 
 /// An encryption key with its alias.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct KmsKey {
-    /// Alias, `alias/…`, unique in account and region. Default: `alias/<stack>-<environment>-<name>`.
-    #[serde(default)]
+    /// Alias, `alias/…`, unique in account and region.
+    #[field(name(max = 256, prefix = "alias/"), after_create, pattern = "alias/[A-Za-z0-9/_-]+")]
     pub name: Option<String>,
-    /// What it is for. Default: empty.
-    #[serde(default)]
+    /// Description.
+    #[field(default)]
     pub description: String,
-    /// What it can be used for. Default: `ENCRYPT_DECRYPT`. Changing it replaces the key.
-    #[serde(default)]
+    /// Operations that the key is for.
+    #[field(default, replaces)]
     pub key_usage: KeyUsage,
-    /// Kind of key material. Default: `SYMMETRIC_DEFAULT`. Changing it replaces the key.
-    #[serde(default)]
+    /// Type of key material.
+    #[field(default, replaces)]
     pub key_spec: KeySpec,
-    /// Whether replicas can be made in other regions. Default: false. Changing it replaces the key.
-    #[serde(default)]
+    /// Allows replicas in other regions.
+    #[field(default = false, replaces)]
     pub multi_region: bool,
-    /// Whether it can be used now. Default: true.
-    #[serde(default = "yes")]
+    /// Allows use of the key.
+    #[field(default = true, after_create, important, impact = "data encrypted with the key can't be read while it is disabled")]
+    #[field(risky(false, "data encrypted with the key can't be read"))]
     pub enabled: bool,
-    /// Renews the key material regularly; old data stays readable. Default: true. Only symmetric encryption keys can: others need false.
-    #[serde(default = "yes")]
+    /// Renews the key material regularly; old data stays readable. Only symmetric encryption keys rotate: others need `false`.
+    #[field(default = true, after_create = false)]
     pub rotation: bool,
-    /// Days between two rotations, 90 to 2560. Default: 365.
-    #[serde(default = "year")]
+    /// Days between two rotations.
+    #[field(default = ROTATION_PERIOD, after_create, range = 90..=2560)]
     pub rotation_period_days: i32,
-    /// Who may use and administer the key. Default: what the key has; on a new key, all that the account's IAM policies allow.
-    #[serde(default)]
+    /// Key policy: principals that may use and administer the key.
+    #[field(unset = "the key keeps its policy; that of a new key leaves access to the account's IAM policies", own_read, important)]
     pub policy: Option<Policy>,
-    /// Days during which a deletion can be called off, 7 to 30. Default: 30, which also holds for keys that left the definition.
-    #[serde(default = "month")]
+    /// Days during which a deletion can be cancelled. A key that was removed from the definition gets the default.
+    #[field(default = WINDOW, range = 7..=30, important)]
     pub deletion_window_days: i32,
 }
 
-/// What a key can be used for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Operations that a key is for.
+#[spec]
+#[derive(Copy, Default)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum KeyUsage {
     /// Encryption.
@@ -67,9 +69,10 @@ pub enum KeyUsage {
     EncapsulateDecapsulate,
 }
 
-/// Kind of key material. In the definition it is spelt as in AWS: `RSA_2048`.
+/// Type of key material. In the definition it is spelled as in AWS: `RSA_2048`.
 #[allow(missing_docs, non_camel_case_types)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[spec]
+#[derive(Copy, Default)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum KeySpec {
     #[default]
@@ -95,16 +98,6 @@ pub enum KeySpec {
     Sm2,
 }
 
-fn yes() -> bool {
-    true
-}
-fn year() -> i32 {
-    365
-}
-fn month() -> i32 {
-    30
-}
-
 /// What others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
@@ -114,35 +107,38 @@ pub struct Outputs {
     pub alias: Option<String>,
 }
 
+/// Days between two rotations, unless set otherwise.
+const ROTATION_PERIOD: i32 = 365;
+/// Days until AWS deletes a key, unless set otherwise.
+const WINDOW: i32 = 30;
 /// The shortest window AWS takes: <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>.
 const SHORTEST_WINDOW: i32 = 7;
 
 impl Resource for KmsKey {
-    const TYPE: &'static str = "kms_key";
-    const SERVICE: Service = Service::Kms;
-    const REPLACE: &'static [&'static str] = &["/key_usage", "/key_spec", "/multi_region"];
-    const NAME: Option<Naming> = Some(Naming { max: 256, lower: false, prefix: "alias/" });
-    const ARN: Option<&'static str> = Some("kms:key/");
-    const DATA: Data = Data::Window;
-    const HELD: bool = false;
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/enabled", "while it is disabled, what it encrypted can't be read")];
-    const ACTIONS: Actions = Actions::on("kms:key/*")
-        .list(&["kms:ListAliases", "kms:ListKeys"])
-        .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])
-        .change(&["kms:DisableKey", "kms:DisableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
-        .more(&[
-            Grant::change(&["kms:CreateKey"], On::Marking),
-            // Tags decide up to five minutes after they were set, and these may follow a creation at once.
-            Grant::change(
-                &["kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:EnableKeyRotation", "kms:UpdateKeyDescription"],
-                On::Arn("kms:key/*"),
-            ),
-            Grant::change(&["kms:CreateAlias", "kms:DeleteAlias"], On::Arn("kms:{name}")),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("kms_key", Service::Kms, "{uuid}", "arn:aws:kms:{region}:{account}:key/{id}")
+        .data(Data::Window)
+        .deleted_while_in_use()
+        .without_token()
+        .actions(
+            Actions::on("kms:key/*")
+                .list(&["kms:ListAliases", "kms:ListKeys"])
+                .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])
+                .change(&["kms:DisableKey", "kms:DisableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
+                .more(&[
+                    Grant::change(&["kms:CreateKey"], On::Marking),
+                    // Tags decide up to five minutes after they were set, and these calls may follow a creation at once.
+                    Grant::change(
+                        &["kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:EnableKeyRotation", "kms:UpdateKeyDescription"],
+                        On::Arn("kms:key/*"),
+                    ),
+                    Grant::change(&["kms:CreateAlias", "kms:DeleteAlias"], On::Arn("kms:{name}")),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
-    /// Found by alias, and by the index of tags, which alone knows a key whose alias was not made yet. Without the index,
-    /// keys that have no alias are asked for their tags.
+    /// Finds keys by alias, and by the tag index, which alone knows a key whose alias was not created yet. Without the index, the tags of all
+    /// keys without an alias are read.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let listed: Vec<_> = aws.kms.list_aliases().limit(100).into_paginator().items().send().try_collect().await?;
         let mut aliases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -169,7 +165,7 @@ impl Resource for KmsKey {
             let (names, unknown) = (aliases.get(&id).cloned().unwrap_or_default(), unknown.contains(&id));
             async move {
                 match ok_or_not_found(read(aws, scope, &id, names).await) {
-                    // Its policy keeps others away, so it is somebody else's.
+                    // Its policy denies access, so it belongs to another principal.
                     Err(error) if unknown && error.code == "AccessDeniedException" => Ok(None),
                     answer => Ok(answer?.flatten()),
                 }
@@ -178,36 +174,32 @@ impl Resource for KmsKey {
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.kms.create_key().key_usage(text(&self.key_usage).as_str().into()).key_spec(text(&self.key_spec).as_str().into());
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.kms.create_key().key_usage(text(&self.key_usage).as_str().into()).key_spec(text(&self.key_spec).as_str().into());
         let call = call.multi_region(self.multi_region).set_policy(self.policy.as_ref().map(Policy::to_json));
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
-        let reply = call.set_tags(Some(tags::kms(cx.tags))).send().await?;
-        reply.key_metadata.map(|key| key.key_id).ok_or_else(|| Error::missing("KeyId"))
+        let reply = call.set_tags(Some(tags::kms(&cx.call.tags))).send().await?;
+        reply.key_metadata.map(|key| key.key_id.into()).ok_or_else(|| Error::missing("KeyId"))
     }
 
-    fn created(&self) -> Self {
-        KmsKey { name: None, enabled: true, rotation: false, rotation_period_days: year(), ..self.clone() }
-    }
-
-    /// A disabled key refuses all other changes, so it is enabled first and disabled last.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let kms = &cx.aws.kms;
-        if changed.has("/enabled") && self.enabled {
+    /// A disabled key rejects all other changes, so it is enabled first and disabled last.
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: KmsKeyChanges) -> Result<()> {
+        let (kms, id, before) = (&cx.kms, live.id.as_str(), &live.spec);
+        if changes.enabled && self.enabled {
             kms.enable_key().key_id(id).send().await?;
         }
-        if changed.has("/name") {
+        if changes.name {
             if let Some(alias) = &self.name {
-                give_alias(cx.aws, alias, id).await?;
+                create_alias(cx, alias, id).await?;
             }
             if let Some(alias) = &before.name {
                 ok_or_not_found(kms.delete_alias().alias_name(alias).send().await)?;
             }
         }
-        if changed.has("/description") {
+        if changes.description {
             kms.update_key_description().key_id(id).description(&self.description).send().await?;
         }
-        if changed.any(&["/rotation", "/rotation_period_days"]) {
+        if changes.rotation || changes.rotation_period_days {
             let answer = if self.rotation {
                 let call = kms.enable_key_rotation().key_id(id).rotation_period_in_days(self.rotation_period_days);
                 call.send().await.map(drop).map_err(Error::from)
@@ -216,58 +208,49 @@ impl Resource for KmsKey {
             } else {
                 Ok(())
             };
-            answer.map_err(|error| match error.code == "DisabledException" && changed.has("/enabled") {
-                // It was enabled just before, which is not seen everywhere yet.
+            answer.map_err(|error| match error.code == "DisabledException" && changes.enabled {
+                // It was enabled just before, which is not visible everywhere yet.
                 true => Error { sort: Sort::NotYet, ..error },
                 false => error,
             })?;
         }
-        if let Some(policy) = self.policy.as_ref().filter(|_| changed.has("/policy")) {
+        if let Some(policy) = self.policy.as_ref().filter(|_| changes.policy) {
             kms.put_key_policy().key_id(id).policy_name("default").policy(policy.to_json()).send().await?;
         }
-        if changed.has("/enabled") && !self.enabled {
+        if changes.enabled && !self.enabled {
             kms.disable_key().key_id(id).send().await?;
         }
         Ok(())
     }
 
-    /// The alias goes first: it would keep its name taken until the window is over.
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        if let Some(alias) = &live.name {
-            ok_or_not_found(cx.aws.kms.delete_alias().alias_name(alias).send().await)?;
+    /// Deletes the alias first: until the window is over, nobody else could have its name.
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        if let Some(alias) = &live.spec.name {
+            ok_or_not_found(cx.kms.delete_alias().alias_name(alias).send().await)?;
         }
-        let window = if cx.on_delete == OnDelete::Delete { SHORTEST_WINDOW } else { live.deletion_window_days };
-        match cx.aws.kms.schedule_key_deletion().key_id(id).pending_window_in_days(window).send().await.map_err(Error::from) {
-            // A first try was served, though its answer did not come.
-            Err(error) if error.code == "KMSInvalidStateException" && error.message.contains("pending deletion") => Ok(()),
-            answer => answer.map(drop),
+        let window = if cx.call.on_delete == OnDelete::Delete { SHORTEST_WINDOW } else { live.spec.deletion_window_days };
+        match cx.kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(window).send().await.map_err(Error::from) {
+            // A first try succeeded, but its answer was lost.
+            Err(error) if error.code == "KMSInvalidStateException" && error.message.contains("pending deletion") => {}
+            answer => drop(answer?),
         }
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let Some(name) = self.name.as_ref().filter(|name| !name.contains("${")) {
-            if !name.starts_with("alias/") {
-                problems.push(Problem::new("/name", "a key's name is an alias").help(format!("write `alias/{name}`")));
-            } else if name.starts_with("alias/aws/") {
-                problems.push(Problem::new("/name", "`alias/aws/` is reserved for AWS"));
-            }
+        if self.name.as_ref().is_some_and(|name| name.starts_with("alias/aws/")) {
+            problems.push(Problem::new("/name", "`alias/aws/` is reserved for AWS"));
         }
         if self.rotation && self.key_spec != KeySpec::SymmetricDefault {
             let problem = Problem::new("/rotation", format!("AWS does not rotate {} keys", text(&self.key_spec)));
             problems.push(problem.help("write `rotation: false`"));
         }
-        if !(90..=2560).contains(&self.rotation_period_days) {
-            problems.push(Problem::new("/rotation_period_days", "a rotation period has 90 to 2560 days"));
-        }
-        if !(SHORTEST_WINDOW..=30).contains(&self.deletion_window_days) {
-            problems.push(Problem::new("/deletion_window_days", "the window has 7 to 30 days"));
-        }
         problems
     }
 
-    /// The window is no attribute of a key, and a key that is not rotated has no period.
-    fn align(&self, live: &mut Self) {
+    /// AWS reports no window before a deletion, and no period for a key that does not rotate.
+    fn normalize(&self, live: &mut Self) {
         live.deletion_window_days = self.deletion_window_days;
         if !self.rotation && !live.rotation {
             live.rotation_period_days = self.rotation_period_days;
@@ -275,8 +258,9 @@ impl Resource for KmsKey {
     }
 }
 
-/// Gives the key its alias. It has it already where only what comes after that is tried again: KMS does not show a new key everywhere.
-async fn give_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
+/// Creates the alias of a key. The key has it already where an update is retried because a later call failed: a new key is not visible
+/// everywhere at once.
+async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
     match aws.kms.create_alias().alias_name(alias).target_key_id(id).send().await.map_err(Error::from) {
         Err(error) if error.sort == Sort::Exists => {
             let named = aws.kms.describe_key().key_id(alias).send().await?.key_metadata;
@@ -286,7 +270,7 @@ async fn give_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
     }
 }
 
-/// One key, unless it is on its way out or of no concern.
+/// Reads one key. `None`: it is being deleted, or has neither a wanted alias nor the ownership tags.
 async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> Result<Option<Observed<KmsKey>>> {
     let key: KeyMetadata = aws.kms.describe_key().key_id(id).send().await?.key_metadata.ok_or_else(|| Error::missing("KeyMetadata"))?;
     if matches!(key.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) {
@@ -306,43 +290,42 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
     let rotates = key_spec == KeySpec::SymmetricDefault && matches!(key.origin, None | Some(OriginType::AwsKms));
     let rotation = async {
         if !rotates {
-            return Ok::<_, Error>((false, year()));
+            return Ok::<_, Error>((false, ROTATION_PERIOD));
         }
         let status = aws.kms.get_key_rotation_status().key_id(id).send().await?;
-        Ok((status.key_rotation_enabled, status.rotation_period_in_days.unwrap_or_else(year)))
+        Ok((status.key_rotation_enabled, status.rotation_period_in_days.unwrap_or(ROTATION_PERIOD)))
     };
+    let details = scope.details::<KmsKey>(&tags);
     let policy = async {
+        if !details.policy {
+            return Ok(None);
+        }
         let policy = aws.kms.get_key_policy().key_id(id).policy_name("default").send().await?.policy;
         Ok::<_, Error>(policy.as_deref().map(Policy::parse).transpose()?)
     };
     let ((rotation, rotation_period_days), policy) = tokio::try_join!(rotation, policy)?;
     let alias = wanted.or_else(|| aliases.first()).cloned();
-    let enabled = key.key_state.as_ref() != Some(&KeyState::Disabled);
-    Ok(Some(Observed {
-        id: key.key_id,
-        tags,
-        phase: match key.key_state {
-            Some(state @ (KeyState::Creating | KeyState::Updating)) => Phase::Settling(state.as_str().to_owned()),
-            Some(state @ (KeyState::Unavailable | KeyState::PendingImport)) => Phase::Failed(state.as_str().to_owned()),
-            _ => Phase::Ready,
-        },
-        spec: KmsKey {
-            name: alias.clone(),
-            description: key.description.unwrap_or_default(),
-            key_usage: word(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
-            key_spec,
-            multi_region: key.multi_region.unwrap_or_default(),
-            enabled,
-            rotation,
-            rotation_period_days,
-            policy,
-            deletion_window_days: month(),
-        },
-        outputs: Outputs { arn, alias },
-    }))
+    let phase = match &key.key_state {
+        Some(state @ (KeyState::Creating | KeyState::Updating)) => Phase::Settling(state.as_str().to_owned()),
+        Some(state @ (KeyState::Unavailable | KeyState::PendingImport)) => Phase::Failed(state.as_str().to_owned()),
+        _ => Phase::Ready,
+    };
+    let spec = KmsKey {
+        name: alias.clone(),
+        description: key.description.unwrap_or_default(),
+        key_usage: word(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
+        key_spec,
+        multi_region: key.multi_region.unwrap_or_default(),
+        enabled: key.key_state != Some(KeyState::Disabled),
+        rotation,
+        rotation_period_days,
+        policy,
+        deletion_window_days: WINDOW,
+    };
+    Ok(Some(Observed::new(key.key_id, tags, spec, Outputs { arn, alias }).phase(phase)))
 }
 
-/// The id in a key's ARN, when it is a key of this region.
+/// The id in the ARN of a key of this region.
 fn key_id<'a>(arn: &'a str, region: &str) -> Option<&'a str> {
     let (_, rest) = arn.split_once(":kms:")?;
     rest.strip_prefix(region)?.split_once(":key/").map(|(_, id)| id)
@@ -353,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spec_and_usage_of_aws_is_spelt_as_there() {
+    fn specs_and_usages_are_spelled_as_in_aws() {
         for name in aws_sdk_kms::types::KeySpec::values() {
             assert!(word::<KeySpec>(name).is_ok_and(|spec| text(&spec) == *name), "{name}");
         }

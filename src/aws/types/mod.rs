@@ -53,9 +53,7 @@ legacy! {
     eks_fargate_profile::EksFargateProfile
     eks_node_group::EksNodeGroup
     eks_pod_identity::EksPodIdentity
-    kms_key::KmsKey
     listener::Listener
-    secret::Secret
     target_group::TargetGroup
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
@@ -81,7 +79,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<iam_role::IamRole>(),
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
-        ResourceType::legacy::<kms_key::KmsKey>(),
+        ResourceType::of::<kms_key::KmsKey>(),
         ResourceType::legacy::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
@@ -91,7 +89,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
         ResourceType::of::<route_table::RouteTable>(),
         ResourceType::of::<s3_bucket::S3Bucket>(),
-        ResourceType::legacy::<secret::Secret>(),
+        ResourceType::of::<secret::Secret>(),
         ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::legacy::<target_group::TargetGroup>(),
