@@ -71,7 +71,6 @@ legacy! {
     s3_bucket::S3Bucket
     secret::Secret
     security_group::SecurityGroup
-    target_group::TargetGroup
     vpc::Vpc
     vpc_endpoint::VpcEndpoint
     waf_association::WafAssociation
@@ -111,7 +110,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<secret::Secret>(),
         ResourceType::legacy::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),
-        ResourceType::legacy::<target_group::TargetGroup>(),
+        ResourceType::of::<target_group::TargetGroup>(),
         ResourceType::legacy::<vpc::Vpc>(),
         ResourceType::legacy::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::legacy::<waf_association::WafAssociation>(),
