@@ -125,7 +125,7 @@ impl Resource for Listener {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<String> {
         let call = cx.aws.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(tags::elbv2(cx.tags)));
-        let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.and_then(Protocol::to_sdk));
+        let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.map(Protocol::to_sdk));
         let call = call.set_certificates(self.certificates()).set_ssl_policy(self.new_ssl_policy());
         let call =
             call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy])).set_default_actions(Some(self.default_action.to_sdk()));
@@ -149,7 +149,7 @@ impl Resource for Listener {
         }
         if changed.any(&["/port", "/protocol", "/certificate", "/ssl_policy", "/alpn", "/default_action"]) {
             let call = elb.modify_listener().listener_arn(id).set_port(self.port.map(Into::into));
-            let call = call.set_protocol(self.protocol.and_then(Protocol::to_sdk)).set_certificates(self.certificates());
+            let call = call.set_protocol(self.protocol.map(Protocol::to_sdk)).set_certificates(self.certificates());
             let policy = if before.ssl_policy.is_none() { self.new_ssl_policy() } else { self.ssl_policy.clone() };
             let call = call.set_ssl_policy(policy).set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
             call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;

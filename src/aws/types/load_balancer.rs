@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use attributes::{ClientRoutingPolicy, DesyncMitigationMode, Logs, XffHeaderProcessing};
+pub(super) use attributes::{attributes_as_written, from_attribute, to_attribute};
 pub use subnet_mapping::SubnetMapping;
 
 use super::{security_group::SecurityGroup, subnet::Subnet};

@@ -54,7 +54,6 @@ legacy! {
     eks_node_group::EksNodeGroup
     eks_pod_identity::EksPodIdentity
     listener::Listener
-    target_group::TargetGroup
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
     waf_web_acl::WafWebAcl
@@ -92,7 +91,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<secret::Secret>(),
         ResourceType::of::<security_group::SecurityGroup>(),
         ResourceType::of::<subnet::Subnet>(),
-        ResourceType::legacy::<target_group::TargetGroup>(),
+        ResourceType::of::<target_group::TargetGroup>(),
         ResourceType::of::<vpc::Vpc>(),
         ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::legacy::<waf_association::WafAssociation>(),

@@ -1,33 +1,66 @@
-//! How many targets have to be healthy.
+//! The health of targets: how it is checked, and how many must be healthy.
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use acme_macros::spec;
 
+use super::Protocol;
 use crate::core::Problem;
 
-/// How many targets of a zone have to be healthy, and what happens when fewer are.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Check of the health of targets.
+#[spec]
+#[derive(Default)]
+pub struct HealthCheck {
+    /// Checks the targets.
+    #[field(unset = "AWS's default: true, false for `lambda`")]
+    pub enabled: Option<bool>,
+    /// Path of the request.
+    #[field(unset = "AWS's default, `/`")]
+    pub path: Option<String>,
+    /// Port, or `traffic-port`.
+    #[field(unset = "AWS's default, traffic-port")]
+    pub port: Option<String>,
+    /// `HTTP`, `HTTPS` or `TCP`.
+    #[field(unset = "AWS's default: HTTP for application, TCP for network load balancers")]
+    pub protocol: Option<Protocol>,
+    /// Time between two checks, in seconds.
+    #[field(unset = "AWS's default, 30", range = 5..=300)]
+    pub interval_seconds: Option<i32>,
+    /// Time after which a missing answer is a failure, in seconds.
+    #[field(unset = "AWS's default, 5 to 30", range = 2..=120)]
+    pub timeout_seconds: Option<i32>,
+    /// Successes in a row that make a target healthy.
+    #[field(unset = "AWS's default, 5", range = 2..=10)]
+    pub healthy_threshold: Option<i32>,
+    /// Failures in a row that make a target unhealthy.
+    #[field(unset = "AWS's default, 2", range = 2..=10)]
+    pub unhealthy_threshold: Option<i32>,
+    /// Status codes that are a success, such as `200-299` or `200,204`.
+    #[field(unset = "AWS's default, 200, for GRPC 12")]
+    pub matcher: Option<String>,
+}
+
+/// Number of targets of a zone that must be healthy, and the reaction when fewer are.
+#[spec]
+#[derive(Default)]
 pub struct TargetGroupHealth {
-    /// Below it the load balancer's DNS name leads to other zones. AWS's default: 1 target.
-    #[serde(default)]
+    /// Below it the load balancer's DNS name resolves to other zones only.
+    #[field(unset = "AWS's default, one target")]
     pub dns_failover: Threshold,
-    /// Below it requests go to unhealthy targets, too. AWS's default: 1 target.
-    #[serde(default)]
+    /// Below it unhealthy targets get requests, too.
+    #[field(unset = "AWS's default, one target")]
     pub unhealthy_state_routing: Threshold,
 }
 
-/// How many targets have to be healthy: by number, by share, or both.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A number of healthy targets, a share of them, or both.
+#[spec]
+#[derive(Default)]
 pub struct Threshold {
-    /// Their number; 0 where it does not matter, which `unhealthy_state_routing` does not know. AWS's default: 1.
-    #[serde(default)]
+    /// Number of targets; 0 turns it off, which `unhealthy_state_routing` does not allow.
+    #[field(unset = "AWS's default, 1")]
     pub minimum_count: Option<u32>,
-    /// Their share in percent; 0 where it does not matter. AWS's default: 0.
-    #[serde(default)]
+    /// Share of the targets, in percent; 0 turns it off.
+    #[field(unset = "AWS's default, 0", range = 0..=100)]
     pub minimum_percentage: Option<u32>,
 }
 
@@ -38,7 +71,7 @@ const KEYS: [&str; 4] = [
     "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
 ];
 
-/// What AWS says for 0.
+/// AWS's word for 0.
 const OFF: &str = "off";
 
 impl TargetGroupHealth {
@@ -62,15 +95,8 @@ impl TargetGroupHealth {
 
     pub(super) fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        for (at, threshold) in [("dns_failover", &self.dns_failover), ("unhealthy_state_routing", &self.unhealthy_state_routing)] {
-            if threshold.minimum_percentage.is_some_and(|share| share > 100) {
-                problems
-                    .push(Problem::new(format!("/target_group_health/{at}/minimum_percentage"), "a share is between 0 and 100 percent"));
-            }
-        }
         if self.unhealthy_state_routing.minimum_count == Some(0) {
-            let problem =
-                Problem::new("/target_group_health/unhealthy_state_routing/minimum_count", "at least one target has to be healthy");
+            let problem = Problem::new("/target_group_health/unhealthy_state_routing/minimum_count", "at least one target must be healthy");
             problems.push(problem.help("leave it out, or set 1"));
         }
         problems
