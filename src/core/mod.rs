@@ -8,6 +8,7 @@ mod cidr;
 mod dns_name;
 mod error;
 pub mod expression;
+pub(crate) mod facts;
 pub mod file_lock;
 mod legacy;
 mod live;

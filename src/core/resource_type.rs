@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{
     Call, Connections, Created, Cx, Data, Deletion, Error, Existing, Live, Named, Observed, OneWay, Problem, Resource, Result, Retag,
     Scope, Sort, TypeInfo,
-    spec::{Field, Naming},
+    facts::Rules,
+    spec::{Field, Naming, Risk},
 };
 
 /// A resource type as the engine sees it. Dereferences into its [`TypeInfo`].
@@ -47,10 +48,13 @@ pub struct ResourceType {
     pub own_read: Vec<&'static str>,
     /// Fields that a plan shows first.
     pub important: Vec<&'static str>,
+    /// Values that a plan points out, by field.
+    pub risky: Vec<(&'static str, Risk)>,
     /// How ARNs begin, of a type that has not moved yet.
     pub legacy_arn: Option<&'static str>,
     /// JSON schema of the spec.
     pub(super) schema: OnceLock<Value>,
+    pub(super) rules: OnceLock<Rules>,
 }
 
 impl Deref for ResourceType {
@@ -98,8 +102,10 @@ impl ResourceType {
                 .collect(),
             own_read: all(|field| field.own_read),
             important: all(|field| field.important),
+            risky: fields.iter().filter_map(|field| Some((field.pointer, field.risky?))).collect(),
             legacy_arn: None,
             schema: OnceLock::new(),
+            rules: OnceLock::new(),
         }
     }
 
@@ -128,6 +134,11 @@ impl ResourceType {
             spec.pointer(pointer).is_some_and(|value| !value.is_null() && value != default)
         };
         self.own_read.iter().filter(|pointer| differs(pointer)).map(|pointer| (*pointer).to_owned()).collect()
+    }
+
+    /// The problems that the facts of its fields tell about a canonical spec: limits, lengths, patterns and closed lists.
+    pub fn check(&self, spec: &Value) -> Vec<Problem> {
+        self.rules.get_or_init(|| Rules::of(self.schema())).check(spec)
     }
 
     /// Whether a replacement may have another physical name than the old one, where acme chooses it: what holds data is not made twice, and

@@ -141,7 +141,8 @@ fn one(c: &mut Compiler<'_>, mut draft: Draft, defaults: &Tags, stack: &Stack, k
     let resolved = has_reference(&spec).then(|| expression::resolve(&spec, &|r| if itself(r) { own(r) } else { None }));
     let named = named && resolved.as_ref().is_none_or(|resolved| *resolved == spec);
     let spec = resolved.unwrap_or(spec);
-    let (parsed, found) = problems::parse_all(&spec, |spec| draft.kind.operations.parse(spec));
+    let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.kind.operations.parse(spec));
+    problems::add_facts(draft.kind, parsed.as_ref(), &spec, &mut found);
     known.references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.place(pointer), &mut needs);
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.at, format!("{shown} refers to itself"), "remove the reference");

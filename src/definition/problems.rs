@@ -10,7 +10,7 @@ use super::{
     nearest::{nearest, suggestion},
     source::below,
 };
-use crate::core::Problem;
+use crate::core::{Problem, ResourceType};
 
 /// Parses until nothing new turns up: serde stops at the first error, so what is wrong is taken out and the rest tried again.
 /// Answers all problems, and the canonical form of what is right, where that is enough for one.
@@ -50,6 +50,52 @@ pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Probl
             Ok(canonical) => return (Some(canonical), all),
             Err(problems) => problems,
         };
+    }
+}
+
+/// Adds what the facts of its fields say about a spec. The canonical form is judged, and what was written where there is none; problems
+/// point into what was written.
+pub fn add_facts(kind: &ResourceType, canonical: Option<&Value>, written: &Value, problems: &mut Vec<Problem>) {
+    for problem in kind.check(canonical.unwrap_or(written)) {
+        let at = canonical.map_or_else(|| problem.at.clone(), |canonical| original(&problem.at, canonical, written));
+        if !problems.iter().any(|other| other.at == at) {
+            problems.push(Problem { at, ..problem });
+        }
+    }
+}
+
+/// The pointer into what was written for one into the canonical form, where sets are sorted and short forms written out.
+fn original(at: &str, mut canonical: &Value, mut written: &Value) -> String {
+    let mut pointer = String::new();
+    for segment in at.split('/').skip(1) {
+        let key = segment.replace("~1", "/").replace("~0", "~");
+        let (value, place) = match (canonical, written) {
+            (Value::Array(values), Value::Array(list)) => {
+                let Some((index, value)) = key.parse().ok().and_then(|index: usize| Some((index, values.get(index)?))) else { break };
+                let same = list.iter().position(|one| is_short_for(one, value));
+                let same = same.or(Some(index).filter(|index| *index < list.len() && !value.is_string()));
+                let Some(place) = same else { break };
+                (value, place.to_string())
+            }
+            (Value::Object(fields), Value::Object(_)) => {
+                let Some(value) = fields.get(&key) else { break };
+                (value, key)
+            }
+            _ => break,
+        };
+        pointer = below(&pointer, &place);
+        canonical = value;
+        let Some(next) = written.pointer(&below("", &place)) else { break };
+        written = next;
+    }
+    pointer
+}
+
+/// Whether a written value means this canonical one, as far as it says anything.
+fn is_short_for(written: &Value, canonical: &Value) -> bool {
+    match (written, canonical) {
+        (Value::Object(written), Value::Object(canonical)) => written.iter().all(|(key, value)| canonical.get(key) == Some(value)),
+        _ => written == canonical,
     }
 }
 
@@ -163,10 +209,14 @@ pub fn report(
             Some((said, remedy)) => (said, remedy),
             None => (message, None),
         };
-        let text = if field.is_empty() { format!("{what}: {said}") } else { format!("`{field}` of {what}: {said}") };
+        let colon = if said.starts_with("must ") { "" } else { ":" };
+        let text = if field.is_empty() { format!("{what}{colon} {said}") } else { format!("`{field}` of {what}{colon} {said}") };
+        let values = said.strip_prefix("must be one of ").zip(wrong.and_then(Value::as_str));
+        let meant = values.and_then(|(values, wrong)| nearest(wrong, values.split('`').skip(1).step_by(2)));
+        let meant = meant.map(|value| format!("did you mean `{value}`?"));
         // The field's own documentation says what it takes.
         let described = schema.filter(|_| !field.contains('.')).and_then(|schema| description(schema, &field));
-        Diagnostic::new("invalid", text).at(c.place(&pointer)).maybe_help(help.or(remedy).or(described))
+        Diagnostic::new("invalid", text).at(c.place(&pointer)).maybe_help(meant.or(help).or(remedy).or(described))
     };
     c.found.push(found);
 }
@@ -231,4 +281,33 @@ fn expected(message: &str) -> Vec<&str> {
 
 fn ends_with(pointer: &str, name: &str) -> bool {
     pointer.rsplit_once('/').is_some_and(|(_, last)| last == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_canonical_form_is_found_in_what_was_written() {
+        let written = json!({ "cidrs": ["b", "a"], "rules": [{ "port": 2 }, { "port": 1 }], "vpc": "main", "one": 5, "a/b": [7] });
+        let canonical = json!({
+            "cidrs": ["a", "b"], "rules": [{ "port": 1, "kind": "x" }, { "port": 2, "kind": "x" }], "vpc": { "id": "${vpc.main.id}" },
+            "one": [{ "port": 5 }], "a/b": [7], "left_out": 3,
+        });
+        let cases = [
+            ("/cidrs/0", "/cidrs/1"),
+            ("/rules/0/port", "/rules/1/port"),
+            ("/rules/1/kind", "/rules/0/kind"),
+            ("/vpc/id", "/vpc"),
+            ("/one/0/port", "/one"),
+            ("/a~1b/0", "/a~1b/0"),
+            ("/left_out", "/left_out"),
+            ("", ""),
+        ];
+        for (at, expected) in cases {
+            assert_eq!(original(at, &canonical, &written), expected, "{at}");
+        }
+    }
 }

@@ -331,3 +331,31 @@ fn a_definition_may_say_where_its_history_is_kept() {
     assert_eq!(kept("/var/history").as_deref(), Ok("/var/history"));
     insta::assert_snapshot!(refused("stack: shop\nbackend: gs://bucket\n", &Options::default()));
 }
+
+#[test]
+fn values_keep_to_the_limits_of_their_fields() {
+    let text = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/8 } }
+  subnet:
+    a: { vpc: main, availability_zone: eu-west-1a, cidr: 10.0.0.0/8 }
+    b: { vpc: main, availability_zone: eu-west-1a, cidr: '{{ vpc.main.cidr }}' }
+    c: { availability_zone: eu-west-1a, cidr: 10.1.0.0/29, dns64: 5 }
+";
+    let source = Source::new("stack.yaml", text);
+    let problems = load(&source, &Options::default()).err().expect("two ranges are of a wrong size");
+    let of_subnets = |problem: &&Diagnostic| problem.message.contains("prefix length") && problem.message.contains("`subnet.");
+    let sizes: Vec<_> = problems.iter().filter(of_subnets).collect();
+    let said: Vec<_> = sizes.iter().map(|problem| (problem.line(&source), problem.message.as_str())).collect();
+    let expected = [
+        (Some(7), "`cidr` of `subnet.a`: the prefix length must be between /16 and /28, not /8"),
+        (Some(9), "`cidr` of `subnet.c`: the prefix length must be between /16 and /28, not /29"),
+    ];
+    assert_eq!(said, expected);
+    assert!(sizes.iter().all(|problem| problem.help.as_deref().is_some_and(|help| help.starts_with("IPv4 range"))));
+    // The other problems of the third subnet are told in the same run.
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert!(messages.contains(&"`subnet.c` has no `vpc`") && messages.contains(&"`dns64` of `subnet.c`: expected true or false, not 5"));
+}

@@ -48,7 +48,11 @@ pub fn adopted(stack: &Stack, world: &World, kind: &ResourceType, address: &Addr
 /// The spec without what AWS reports but a definition may not say: that is left to AWS.
 fn sayable(kind: &ResourceType, live: &Value) -> Value {
     let mut spec = live.clone();
-    while let Err(problems) = kind.operations.parse(spec.clone()) {
+    loop {
+        let problems = kind.operations.parse(spec.clone()).map_or_else(|problems| problems, |spec| kind.check(&spec));
+        if problems.is_empty() {
+            return spec;
+        }
         let refused = problems.iter().map(|problem| problem.at.as_str()).find(|at| spec.pointer(at).is_some_and(|value| !value.is_null()));
         let place = refused.and_then(|at| at.rsplit_once('/')).map(|(parent, key)| (parent.to_owned(), key.to_owned()));
         let Some((parent, key)) = place else { return live.clone() };
@@ -57,7 +61,6 @@ fn sayable(kind: &ResourceType, live: &Value) -> Value {
             return live.clone();
         }
     }
-    spec
 }
 
 /// Takes out every field without which the whole means the same.
