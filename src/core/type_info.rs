@@ -174,7 +174,11 @@ impl TypeInfo {
     }
     /// Whether this ARN is of one of its resources.
     pub fn matches_arn(&self, arn: &str) -> bool {
-        !self.arn.is_empty() && matches(self.arn, arn)
+        // Partitions differ: `arn:aws:`, `arn:aws-cn:`, `arn:aws-us-gov:`.
+        fn service_on(arn: &str) -> Option<&str> {
+            arn.splitn(3, ':').nth(2)
+        }
+        service_on(self.arn).zip(service_on(arn)).is_some_and(|(pattern, arn)| matches(pattern, arn))
     }
     /// How its resources are called in a filter of the tagging API: `rds:db`, `ec2:elastic-ip`, `s3`. `None` without ARNs, and where every list
     /// is complete without the index.
@@ -219,5 +223,6 @@ mod tests {
         assert!(info("arn:aws:iam::{account}:policy{path}{name}").matches_arn("arn:aws:iam::123456789012:policy/acme/shop/x/y"));
         assert!(info("arn:aws:ec2:{region}:{account}:subnet/{id}").matches_arn("arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1"));
         assert!(!info("arn:aws:ec2:{region}:{account}:subnet/{id}").matches_arn("arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1"));
+        assert!(info("arn:aws:kms:{region}:{account}:key/{id}").matches_arn("arn:aws-cn:kms:cn-north-1:123456789012:key/0123"));
     }
 }
