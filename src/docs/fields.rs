@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::spec::unit;
+use super::{
+    facts::{Facts, facts},
+    spec::unit,
+};
 
 /// One field, with its path below the schema's owner: `ingress[].port`.
 pub struct Field {
@@ -56,40 +59,12 @@ fn below(field: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut 
 }
 
 fn row(path: &str, name: &str, field: &Value, required: bool, replaces: bool) -> Field {
-    let text = field.get("description").and_then(Value::as_str).unwrap_or_default().replace('\n', " ");
-    let (mut default, mut change, mut about) = (None, None, Vec::new());
-    for sentence in sentences(&text) {
-        if let Some(value) = sentence.strip_prefix("Default: ") {
-            default = Some(value.trim_end_matches('.').to_owned());
-        } else if let Some(what) = sentence.strip_prefix("Changing it ").or_else(|| sentence.strip_prefix("Changing them ")) {
-            change = Some(what.trim_end_matches('.').to_owned());
-        } else {
-            about.push(sentence);
-        }
-    }
-    let stated = field.get("default").filter(|value| !value.is_null()).map(|value| format!("`{value}`"));
-    let default = if required { "required".to_owned() } else { default.or(stated).unwrap_or_else(|| "none".to_owned()) };
-    let change = change.unwrap_or_else(|| if replaces { "replaces" } else { "in place" }.to_owned());
-    let meanings = meanings(field);
-    let about =
-        about.into_iter().map(str::to_owned).chain((!meanings.is_empty()).then(|| meanings.join(" "))).collect::<Vec<_>>().join(" ");
-    let unit = unit(name).map(|unit| format!(", {unit}")).unwrap_or_default();
-    Field { path: path.to_owned(), holds: format!("{}{unit}", holds(field)), default, change, about }
-}
-
-/// Sentences of a text: they end with a full stop before a capital letter.
-fn sentences(text: &str) -> Vec<&str> {
-    let mut all = Vec::new();
-    let mut start = 0;
-    for (at, _) in text.match_indices(". ") {
-        if text[at + 2..].starts_with(|c: char| c.is_uppercase()) && text[start..at].matches('`').count().is_multiple_of(2) {
-            all.push(text[start..=at].trim());
-            start = at + 2;
-        }
-    }
-    all.push(text[start..].trim());
-    all.retain(|sentence| !sentence.is_empty());
-    all
+    let Facts { default, limits, change, about } = facts(field);
+    let default = if required { "required".to_owned() } else { default.unwrap_or_else(|| "none".to_owned()) };
+    let change = change.unwrap_or_else(|| if replaces { "by replacement" } else { "in place" }.to_owned());
+    let about = about.into_iter().chain(meanings(field)).collect::<Vec<_>>().join(" ");
+    let holds = std::iter::once(holds(field)).chain(unit(name).map(str::to_owned)).chain(limits).collect::<Vec<_>>().join(", ");
+    Field { path: path.to_owned(), holds, default, change, about }
 }
 
 /// The alternatives of a value that have a description of their own.
@@ -169,8 +144,8 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "b | list of fields | required | replaces | ",
-                "b[].c | `x`, `y` | none | replaces | ",
+                "b | list of fields | required | by replacement | ",
+                "b[].c | `x`, `y` | none | by replacement | ",
                 "a_seconds | integer, seconds | 5 | replaces the thing | Time, such as `1. Two`.",
             ]
         );

@@ -3,7 +3,9 @@
 //! Everything here is made from the types themselves and is pure; nothing is written by hand that a type can tell.
 
 pub mod codes;
+mod facts;
 mod fields;
+mod prose;
 pub mod reference;
 pub mod schema;
 mod spec;

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::{
     codes,
     fields::{Field, fields},
+    prose,
     schema::{EXAMPLES_TEXT, definition, fates, spec},
     spec::plain,
 };
 use crate::{
     aws::types::KINDS,
-    core::{OneWay, ResourceType},
+    core::ResourceType,
     definition::sections::form::{Form, Part, SECTIONS, Section},
     report::duration,
 };
@@ -42,11 +43,9 @@ fn type_page(kind: &ResourceType) -> String {
     if let Some(field) = kind.protects_deletion {
         facts.push(format!("While `{}` is true, AWS refuses to delete it.", field.trim_start_matches('/')));
     }
-    for (field, words) in &kind.impact {
-        facts.push(format!("Changing `{}` disturbs: {words}.", field.trim_start_matches('/')));
-    }
-    for OneWay { field, why, .. } in &kind.one_way {
-        facts.push(format!("A change of `{}` cannot be undone: {why}.", field.trim_start_matches('/')));
+    facts.extend(prose::facts(kind));
+    for (field, risk) in &kind.risky {
+        facts.push(format!("A plan points out `{}: {}`: {}.", field.trim_start_matches('/'), (risk.value)(), risk.why));
     }
     let (choices, default) = fates(kind);
     if !choices.is_empty() {

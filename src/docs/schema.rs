@@ -7,7 +7,10 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::spec::{EXPRESSION, each_below, plain, with_expressions};
+use super::{
+    facts,
+    spec::{EXPRESSION, each_below, plain, with_expressions},
+};
 use crate::{
     aws::types::KINDS,
     core::{Data, ResourceType},
@@ -153,6 +156,14 @@ fn common() -> Map<String, Value> {
 /// A single resource of this type.
 fn entry(kind: &ResourceType) -> Value {
     let mut schema = spec(kind);
+    facts::describe(&mut schema);
+    // The compiler completes the name: what is written is not what is checked.
+    if kind.naming.is_some_and(|naming| !naming.prefix.is_empty())
+        && let Some(name) = schema.pointer_mut("/properties/name").and_then(Value::as_object_mut)
+    {
+        name.retain(|key, _| !matches!(key.as_str(), "x-acme-length" | "x-acme-pattern"));
+    }
+    facts::with_limits(&mut schema);
     with_expressions(&mut schema);
     with_entries(&mut schema);
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::facts::with_choices;
+
 /// A schema without references into `$defs`, without `null` wrapped around objects, and with units.
 pub fn plain(schema: &Value) -> Value {
     let defs = schema.get("$defs").cloned().unwrap_or_default();
@@ -99,6 +101,7 @@ pub fn unit(field: &str) -> Option<&'static str> {
 fn annotate(schema: &mut Value) {
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, field) in fields.iter_mut() {
+            with_choices(field);
             let Some(field) = field.as_object_mut() else { continue };
             field.extend(unit(name).map(|unit| ("x-unit".to_owned(), unit.into())));
             match field.remove("default") {

@@ -6,8 +6,8 @@ use std::{env, fs::OpenOptions, io::Write};
 
 use anstream::adapter::strip_str;
 
-use super::{Style, plan::Show, talk};
-use crate::engine::plan::Plan;
+use super::{Style, plan::Show, talk, value::Names};
+use crate::engine::plan::{Change, Plan};
 
 /// A summary has room for 1 MiB from each step.
 const ROOM: usize = 900 * 1024;
@@ -44,7 +44,18 @@ pub fn plan(plan: &Plan) {
         LONG.. => format!("<details><summary>The whole plan</summary>\n\n{text}\n\n</details>"),
         _ => text,
     };
-    add(&format!("### Plan of {} ({})\n\n**{counts}; {} unchanged.**\n\n{text}\n", plan.stack, plan.environment, summary.unchanged));
+    let head = format!("### Plan of {} ({})\n\n**{counts}; {} unchanged.**", plan.stack, plan.environment, summary.unchanged);
+    add(&format!("{head}\n\n{}{text}\n", risks(&plan.changes, &Names::of_plan(plan))));
+}
+
+/// The risky values as a list, which stays visible above a folded plan.
+fn risks(changes: &[Change], names: &Names) -> String {
+    let of = |change: &Change| {
+        let risks = super::plan::risks(change, names).into_iter();
+        risks.map(|(value, why)| format!("- `{}` {value} ({why})\n", change.address)).collect::<Vec<_>>()
+    };
+    let lines: String = changes.iter().flat_map(of).collect();
+    if lines.is_empty() { lines } else { format!("Risky:\n\n{lines}\n") }
 }
 
 /// Adds how a run ended to the summary.
@@ -87,4 +98,28 @@ fn data(text: &str) -> String {
 
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        core::{Address, Live, Phase, Tags},
+        engine::plan::difference,
+    };
+
+    #[test]
+    fn risky_values_are_a_list() {
+        let spec = json!({ "vpc": { "id": "vpc-1" }, "public_ip_on_launch": true });
+        let (tags, outputs) = (Tags::new(), json!({}));
+        let live = Live { kind: "subnet".into(), id: "subnet-1".into(), tags, phase: Phase::Ready, spec, outputs, version: None };
+        let mut changes = difference(&BTreeMap::new(), &BTreeMap::from([(Address::new("subnet", "a"), live)]));
+        assert_eq!(risks(&changes, &Names::of([])), "");
+        changes[0].fields[0].risk = Some("anyone can reach it");
+        assert_eq!(risks(&changes, &Names::of([])), "Risky:\n\n- `subnet.a` public_ip_on_launch true (anyone can reach it)\n\n");
+    }
 }

@@ -10,6 +10,7 @@ use super::{
     value::{Names, is_none},
 };
 use crate::{
+    aws::types,
     core::Tags,
     definition::sections,
     engine::plan::{Action, By, Change, FieldDiff, First, Plan, Reason, critical_path},
@@ -221,15 +222,17 @@ fn write_change(out: &mut dyn Write, change: &Change, around: &Around<'_>) -> st
     writeln!(out, "  {} {}{gap}{}", style.of(symbol), style.of(&address), Style::Faint.of(why))?;
     match change.action {
         Action::Create if !around.show.all => {
-            let summary = summary(&change.fields, names);
+            let summary = summary(change, names);
             if !summary.is_empty() {
                 writeln!(out, "      {}", Style::Faint.of(summary))?;
             }
+            write_risks(out, change, names)?;
         }
         Action::Create | Action::Update | Action::Replace => {
             for field in &change.fields {
                 write_field(out, field, change.action, names)?;
             }
+            write_risks(out, change, names)?;
             for words in &change.disturbs {
                 writeln!(out, "      {} {words}", Style::Changed.of("disturbs:"))?;
             }
@@ -279,9 +282,9 @@ fn why(change: &Change, headed: bool) -> String {
 }
 
 /// The few fields that tell one resource from another, on one line of at most 80 columns.
-fn summary(fields: &[FieldDiff], names: &Names) -> String {
+fn summary(change: &Change, names: &Names) -> String {
     let mut line = String::new();
-    for field in fields.iter().filter(|f| !matches!(f.after, Value::Bool(_) | Value::Null) && f.at != "/name") {
+    for field in change.fields.iter().filter(|field| field.at != "/name" && tells(change, field)) {
         let text = format!("{} {}", field.at.trim_start_matches('/'), names.show(&field.after));
         if text.ends_with(" none") || line.chars().count() + text.chars().count() > 70 {
             continue;
@@ -289,6 +292,31 @@ fn summary(fields: &[FieldDiff], names: &Names) -> String {
         line = if line.is_empty() { text } else { format!("{line}, {text}") };
     }
     line
+}
+
+/// Whether a field tells one resource from another. Of switches only those do that are important and not at their default; a risky value is
+/// pointed out on a line of its own.
+fn tells(change: &Change, field: &FieldDiff) -> bool {
+    match field.after {
+        Value::Null => false,
+        Value::Bool(_) if !field.important || field.risk.is_some() => false,
+        Value::Bool(_) => {
+            let schema = types::kind(&change.address.kind).map(|kind| kind.schema());
+            let default = schema.and_then(|schema| schema.pointer(&format!("/properties{}/default", field.at)));
+            default != Some(&field.after)
+        }
+        _ => true,
+    }
+}
+
+/// The risky values of a change: what is risky, and why.
+pub fn risks(change: &Change, names: &Names) -> Vec<(String, &'static str)> {
+    let risk = |field: &FieldDiff| Some((format!("{} {}", field.at.trim_start_matches('/'), names.show(&field.after)), field.risk?));
+    change.fields.iter().filter_map(risk).collect()
+}
+
+fn write_risks(out: &mut dyn Write, change: &Change, names: &Names) -> std::fmt::Result {
+    risks(change, names).into_iter().try_for_each(|(value, why)| writeln!(out, "      {} {value} ({why})", Style::Removed.of("risky:")))
 }
 
 fn write_field(out: &mut dyn Write, field: &FieldDiff, action: Action, names: &Names) -> std::fmt::Result {
@@ -310,4 +338,83 @@ fn who(by: Option<By>) -> String {
         Some(By::Aws) => "  (AWS's default)",
     };
     Style::Changed.of(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        core::{Address, Live, Phase},
+        engine::plan::difference,
+    };
+
+    fn subnets(spec: Value) -> BTreeMap<Address, Live> {
+        let live = Live {
+            kind: "subnet".into(),
+            id: "subnet-1".into(),
+            tags: Tags::new(),
+            phase: Phase::Ready,
+            spec,
+            outputs: json!({}),
+            version: None,
+        };
+        BTreeMap::from([(Address::new("subnet", "a"), live)])
+    }
+
+    fn spec(is_public: bool) -> Value {
+        json!({
+            "vpc": { "id": "vpc-1" }, "cidr": "10.0.0.0/24", "availability_zone": "eu-west-1a", "dns64": true,
+            "public_ip_on_launch": is_public,
+        })
+    }
+
+    fn shown(changes: &[Change], show: Show) -> String {
+        let mut out = String::new();
+        let names = Names::of([]);
+        let around = Around { show, shared: Vec::new(), headed: false, names: &names };
+        changes.iter().for_each(|change| write_change(&mut out, change, &around).expect("writing to a string"));
+        anstream::adapter::strip_str(&out).to_string()
+    }
+
+    fn with_risk(mut changes: Vec<Change>) -> Vec<Change> {
+        let fields = changes.iter_mut().flat_map(|change| &mut change.fields);
+        fields.filter(|field| field.at == "/public_ip_on_launch").for_each(|field| field.risk = Some("anyone can reach it"));
+        changes
+    }
+
+    #[test]
+    fn what_is_created_shows_its_important_fields_first() {
+        let created = |is_public| difference(&BTreeMap::new(), &subnets(spec(is_public)));
+        assert_eq!(
+            shown(&created(true), Show::default()),
+            "  + subnet.a\n      public_ip_on_launch true, availability_zone eu-west-1a, cidr 10.0.0.0/24\n"
+        );
+        // At its default it is not worth a word.
+        assert_eq!(
+            shown(&created(false), Show::default()),
+            "  + subnet.a\n      availability_zone eu-west-1a, cidr 10.0.0.0/24, vpc vpc-1\n"
+        );
+        assert_eq!(
+            shown(&created(false), Show { all: true }),
+            "  + subnet.a\n      public_ip_on_launch: false\n      availability_zone: eu-west-1a\n      cidr: 10.0.0.0/24\n      dns64: true\n      \
+             vpc: vpc-1\n"
+        );
+    }
+
+    #[test]
+    fn risky_values_are_pointed_out_with_their_reason() {
+        assert_eq!(
+            shown(&with_risk(difference(&BTreeMap::new(), &subnets(spec(true)))), Show::default()),
+            "  + subnet.a\n      availability_zone eu-west-1a, cidr 10.0.0.0/24, vpc vpc-1\n      \
+             risky: public_ip_on_launch true (anyone can reach it)\n"
+        );
+        assert_eq!(
+            shown(&with_risk(difference(&subnets(spec(false)), &subnets(spec(true)))), Show::default()),
+            "  ~ subnet.a  in place\n      public_ip_on_launch: false → true\n      risky: public_ip_on_launch true (anyone can reach it)\n"
+        );
+    }
 }

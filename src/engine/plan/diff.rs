@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::By;
-use crate::core::expression::has_reference;
+use crate::core::{ResourceType, expression::has_reference, spec::Risk};
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +19,12 @@ pub struct FieldDiff {
     pub later: bool,
     /// Whether this change needs a new resource.
     pub forces_replacement: bool,
+    /// Whether it is of those that a plan shows first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub important: bool,
+    /// Why the wanted value is risky, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub risk: Option<&'static str>,
     /// Who changed it, as far as [`super::label`] can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<By>,
@@ -42,6 +48,17 @@ pub fn diff(wanted: &Value, live: &Value, replace: &[&str], nulls: Nulls) -> Vec
         field.forces_replacement = replace.iter().any(|pointer| within(&field.at, pointer) || within(pointer, &field.at));
     }
     found
+}
+
+/// Marks the fields that a plan shows first, and the wanted values that it points out.
+pub(super) fn point_out(kind: &ResourceType, fields: &mut [FieldDiff]) {
+    for field in fields {
+        field.important = kind.important.iter().any(|pointer| within(&field.at, pointer));
+        let risky = |(pointer, risk): &&(&str, Risk)| {
+            within(pointer, &field.at) && field.after.pointer(&pointer[field.at.len()..]) == Some(&(risk.value)())
+        };
+        field.risk = kind.risky.iter().find(risky).map(|(_, risk)| risk.why);
+    }
 }
 
 fn within(inner: &str, outer: &str) -> bool {
@@ -77,6 +94,8 @@ fn field(at: &str, before: &Value, after: &Value) -> FieldDiff {
         after: after.clone(),
         later: has_reference(after),
         forces_replacement: false,
+        important: false,
+        risk: None,
         by: None,
     }
 }
@@ -102,6 +121,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::aws::types::subnet::Subnet;
 
     fn pointers(wanted: Value, live: Value) -> Vec<String> {
         diff(&wanted, &live, &[], Nulls::LeftToAws).into_iter().map(|field| field.at).collect()
@@ -132,6 +152,23 @@ mod tests {
     fn a_field_below_an_immutable_one_forces_replacement() {
         let fields = diff(&json!({ "vpc": { "id": "${vpc.main.id}" } }), &json!({ "vpc": { "id": "vpc-1" } }), &["/vpc"], Nulls::LeftToAws);
         assert!(fields[0].forces_replacement && fields[0].later);
+    }
+
+    #[test]
+    fn a_risky_value_is_pointed_out_where_it_is_wanted() {
+        let mut kind = ResourceType::of::<Subnet>();
+        kind.risky = vec![("/public_ip_on_launch", Risk { value: || json!(true), why: "anyone can reach it" })];
+        kind.important = vec!["/public_ip_on_launch"];
+        let marked = |wanted: bool, live: bool| {
+            let spec = |on: bool| json!({ "dns64": on, "public_ip_on_launch": on });
+            let mut fields = diff(&spec(wanted), &spec(live), &[], Nulls::LeftToAws);
+            point_out(&kind, &mut fields);
+            fields.into_iter().map(|field| (field.at, field.important, field.risk)).collect::<Vec<_>>()
+        };
+        let (dns64, public) = ("/dns64".to_owned(), "/public_ip_on_launch".to_owned());
+        assert_eq!(marked(true, false), [(dns64.clone(), false, None), (public.clone(), true, Some("anyone can reach it"))]);
+        assert_eq!(marked(false, true), [(dns64, false, None), (public, true, None)]);
+        assert!(marked(true, true).is_empty());
     }
 
     proptest::proptest! {

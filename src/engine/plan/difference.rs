@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Change, Nulls, Plan, Reason, Recorded, Target, diff, pair,
+    Action, Change, Nulls, Plan, Reason, Recorded, Target, diff,
+    diff::point_out,
+    pair,
     planner::{change, set_fields},
     target_stack,
 };
@@ -31,10 +33,11 @@ pub fn between(address: &Address, before: Option<&Live>, after: Option<&Live>, n
         (Some(_), None) => Some(bare(Action::Delete, Reason::Gone)),
         (None, Some(after)) => {
             let id = Some(after.id.clone()).filter(|id| !id.is_empty());
-            Some(Change { fields: set_fields(&after.spec), id, ..bare(Action::Create, Reason::NotThere) })
+            Some(Change { fields: set_fields(kind, &after.spec), id, ..bare(Action::Create, Reason::NotThere) })
         }
         (Some(before), Some(after)) => {
-            let fields = diff(&after.spec, &kind.operations.normalize(&after.spec, &before.spec), &kind.replaces, nulls);
+            let mut fields = diff(&after.spec, &kind.operations.normalize(&after.spec, &before.spec), &kind.replaces, nulls);
+            point_out(kind, &mut fields);
             let tags = [before, after].map(|live| visible_tags(&live.tags, &Tags::new()));
             let [old, new] = tags;
             let tags = (kind.is_taggable() && old != new).then_some((old, new));
@@ -74,7 +77,8 @@ pub fn reversed(plan: Plan) -> Vec<Change> {
             match change.action {
                 Action::Create => (change.action, change.reason, change.fields) = (Action::Delete, Reason::Gone, Vec::new()),
                 Action::Delete | Action::Forget => {
-                    let fields = change.before.as_ref().map(|live| set_fields(&live.spec)).unwrap_or_default();
+                    let fields = change.before.as_ref().and_then(|live| Some(set_fields(types::kind(&live.kind)?, &live.spec)));
+                    let fields = fields.unwrap_or_default();
                     (change.action, change.reason, change.fields) = (Action::Create, Reason::NotThere, fields);
                 }
                 Action::None | Action::Update | Action::Replace => {
@@ -83,6 +87,7 @@ pub fn reversed(plan: Plan) -> Vec<Change> {
                     for field in &mut change.fields {
                         std::mem::swap(&mut field.before, &mut field.after);
                         field.forces_replacement = false;
+                        field.risk = None;
                     }
                     change.tags = change.tags.map(|(before, after)| (after, before));
                 }

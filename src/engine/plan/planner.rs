@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Action, Change, FieldDiff, First, Foreign, Goal, Nulls, Obstacle, Plan, Reason, diff, name, order, pair};
+use super::{Action, Change, FieldDiff, First, Foreign, Goal, Nulls, Obstacle, Plan, Reason, diff, diff::point_out, name, order, pair};
 use crate::{
     aws::types,
     core::{Address, Changed, Data, Live, OnDelete, OneWay, Phase, Refused, ResourceType, expression},
@@ -155,7 +155,7 @@ impl<'a> Planner<'a> {
         let wanted = self.resolved(declared);
         let change = match self.world.live.get(&declared.address) {
             None => Change {
-                fields: set_fields(&wanted),
+                fields: set_fields(declared.kind, &wanted),
                 ..change(declared.address.clone(), declared.kind, Action::Create, Reason::NotThere, None)
             },
             Some(live) => self.compared(declared, &wanted, live),
@@ -205,6 +205,7 @@ impl<'a> Planner<'a> {
                 self.names.insert(declared.address.clone(), name);
             }
         }
+        point_out(kind, &mut fields);
         let mut change = Change { fields, tags, ..change(declared.address.clone(), kind, action, reason, Some(live)) };
         change.on_delete = on_delete(kind, declared.on_delete, live);
         if action == Action::Replace {
@@ -295,9 +296,12 @@ pub(super) fn change(address: Address, kind: &ResourceType, action: Action, reas
     }
 }
 
-/// Every field that a create sets.
-pub(super) fn set_fields(wanted: &Value) -> Vec<FieldDiff> {
-    diff(wanted, &Value::Object(serde_json::Map::new()), &[], Nulls::LeftToAws)
+/// Every field that a create sets, the important ones first.
+pub(super) fn set_fields(kind: &ResourceType, wanted: &Value) -> Vec<FieldDiff> {
+    let mut fields = diff(wanted, &Value::Object(serde_json::Map::new()), &[], Nulls::LeftToAws);
+    point_out(kind, &mut fields);
+    fields.sort_by_key(|field| !field.important);
+    fields
 }
 
 /// Whether a new one can stand beside the old one: of all that two can't have in common something differs.

@@ -1,0 +1,173 @@
+//! The facts of every type fit together.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    core::facts::{Rules, whole},
+    definition::{Options, Source, load},
+    docs::schema::{EXAMPLES_TEXT, spec},
+};
+
+/// The schema at a pointer into a spec, from one without references.
+fn field<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(schema, |schema, key| {
+        let key = key.replace("~1", "/").replace("~0", "~");
+        schema.get("properties").and_then(|fields| fields.get(&key)).or_else(|| schema.get("additionalProperties"))
+    })
+}
+
+/// Calls `act` with the path and the schema of every field, at all depths of a schema with `$defs`.
+fn each_field(schema: &Value, path: &str, act: &mut impl FnMut(&str, &Value)) {
+    let Some(map) = schema.as_object() else { return };
+    for (key, value) in map {
+        match (key.as_str(), value) {
+            ("properties" | "$defs", Value::Object(fields)) => {
+                for (name, field) in fields {
+                    let path = format!("{path}/{name}");
+                    if key == "properties" {
+                        act(&path, field);
+                    }
+                    each_field(field, &path, act);
+                }
+            }
+            ("anyOf" | "oneOf", Value::Array(branches)) => branches.iter().for_each(|branch| each_field(branch, path, act)),
+            ("items" | "additionalProperties", value) => each_field(value, path, act),
+            _ => {}
+        }
+    }
+}
+
+/// A spec of every type, in canonical form.
+fn examples() -> BTreeMap<&'static str, Value> {
+    let stack = load(&Source::new("examples.yaml", EXAMPLES_TEXT), &Options::default()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    stack.resources.into_values().map(|declared| (declared.kind.name, declared.spec)).collect()
+}
+
+#[track_caller]
+fn assert_none(found: Vec<String>) {
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_fact_is_about_a_field() {
+    let mut wrong = Vec::new();
+    for kind in KINDS.iter() {
+        let schema = spec(kind);
+        let lists = [&kind.replaces, &kind.assigned_by_aws, &kind.identity, &kind.own_read, &kind.important];
+        let single = [kind.lookup, kind.read_by_name, kind.protects_deletion, kind.apply_immediately, kind.naming.map(|_| "/name")];
+        let pointers = lists.into_iter().chain(&kind.unique_keys).flatten().copied();
+        let pointers = pointers.chain(single.into_iter().flatten());
+        let pointers = pointers.chain(kind.impact.iter().map(|(field, _)| *field)).chain(kind.risky.iter().map(|(field, _)| *field));
+        for pointer in pointers.chain(kind.one_way.iter().map(|one_way| one_way.field)) {
+            if field(&schema, pointer).is_none() {
+                wrong.push(format!("{}{pointer}", kind.name));
+            }
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn switches_are_booleans() {
+    let mut wrong = Vec::new();
+    for kind in KINDS.iter() {
+        let schema = spec(kind);
+        for pointer in [kind.protects_deletion, kind.apply_immediately].into_iter().flatten() {
+            let types = field(&schema, pointer).map(|field| field["type"].clone()).unwrap_or_default();
+            if types != "boolean" && types != json!(["boolean", "null"]) {
+                wrong.push(format!("{}{pointer}: {types}", kind.name));
+            }
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn defaults_are_values_of_their_fields() {
+    let examples = examples();
+    let mut wrong = Vec::new();
+    for kind in KINDS.iter() {
+        let example = &examples[kind.name];
+        let fields = kind.schema()["properties"].as_object().into_iter().flatten();
+        for (name, default) in fields.filter_map(|(name, field)| Some((name, field.get("default")?))) {
+            let mut spec = example.clone();
+            spec[name] = default.clone();
+            if let Err(error) = kind.operations.after_create(&spec) {
+                wrong.push(format!("{}/{name}: {default}: {error}", kind.name));
+            }
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn defaults_and_risky_values_are_within_their_limits() {
+    let mut wrong = Vec::new();
+    for kind in KINDS.iter() {
+        let schema = kind.schema();
+        let definitions = schema.get("$defs").cloned().unwrap_or_default();
+        let mut judge = |path: &str, field: &Value, value: &Value| {
+            let mut whole = field.as_object().cloned().unwrap_or_default();
+            whole.insert("$defs".into(), definitions.clone());
+            let problems = Rules::of(&Value::Object(whole)).check(value);
+            wrong.extend(problems.into_iter().map(|problem| format!("{}{path}{}: {value} {}", kind.name, problem.at, problem.message)));
+        };
+        each_field(schema, "", &mut |path, field| {
+            // An empty default stands for "none".
+            if let Some(default) = field.get("default").filter(|default| ![json!(""), json!([]), json!({})].contains(default)) {
+                judge(path, field, default);
+            }
+        });
+        for (pointer, risk) in &kind.risky {
+            let schema = spec(kind);
+            if let Some(field) = field(&schema, pointer) {
+                judge(pointer, field, &(risk.value)());
+            }
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn limits_can_be_kept() {
+    let mut wrong = Vec::new();
+    for kind in KINDS.iter() {
+        each_field(kind.schema(), "", &mut |path, field| {
+            if let Some(pattern) = field.get("x-acme-pattern").and_then(Value::as_str)
+                && let Err(error) = whole(pattern)
+            {
+                wrong.push(format!("{}{path}: {error}", kind.name));
+            }
+            for key in ["x-acme-length", "x-acme-prefix"] {
+                let bounds: Vec<u64> = field.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect();
+                if field.get(key).is_some() && (bounds.len() != 2 || bounds[0] > bounds[1]) {
+                    wrong.push(format!("{}{path}: {key} {}", kind.name, field[key]));
+                }
+            }
+            if let (Some(min), Some(max)) = (field["minimum"].as_f64(), field["maximum"].as_f64())
+                && min > max
+            {
+                wrong.push(format!("{}{path}: {min} to {max}", kind.name));
+            }
+        });
+    }
+    assert_none(wrong);
+}
+
+/// What is read only where it is declared stands at its default elsewhere.
+#[test]
+fn fields_with_a_read_of_their_own_have_a_default() {
+    let mut wrong = Vec::new();
+    for kind in KINDS.iter() {
+        let schema = kind.schema();
+        let without = kind.own_read.iter().filter(|pointer| {
+            let field = schema.pointer(&format!("/properties{pointer}"));
+            field.is_none_or(|field| field.get("default").is_none())
+        });
+        wrong.extend(without.map(|pointer| format!("{}{pointer}", kind.name)));
+    }
+    assert_none(wrong);
+}

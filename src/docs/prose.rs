@@ -1,0 +1,60 @@
+//! Facts in the prose of doc comments ("Default: 5. Changing it replaces the thing."), of types and sections that do not state them at the
+//! field. This module and its uses go when all of them do.
+
+use serde_json::Value;
+
+use crate::core::{OneWay, ResourceType};
+
+/// What the prose of a field says.
+pub struct Prose {
+    /// Its default.
+    pub default: Option<String>,
+    /// The effect of a change.
+    pub change: Option<String>,
+    /// Everything else, by sentence.
+    pub about: Vec<String>,
+}
+
+/// Takes prose apart.
+pub fn read(text: &str) -> Prose {
+    let mut prose = Prose { default: None, change: None, about: Vec::new() };
+    for sentence in sentences(text) {
+        if let Some(value) = sentence.strip_prefix("Default: ") {
+            prose.default = Some(value.trim_end_matches('.').to_owned());
+        } else if let Some(what) = sentence.strip_prefix("Changing it ").or_else(|| sentence.strip_prefix("Changing them ")) {
+            prose.change = Some(what.trim_end_matches('.').to_owned());
+        } else {
+            prose.about.push(sentence.to_owned());
+        }
+    }
+    prose
+}
+
+/// What the constants of a type say that its schema does not.
+pub fn facts(kind: &ResourceType) -> Vec<String> {
+    let states = |pointer: &str, fact: &str| {
+        let field = kind.schema().get("properties").and_then(|fields| fields.get(pointer.trim_start_matches('/')));
+        field.and_then(|field| field.get(fact)).is_some_and(Value::is_string)
+    };
+    let impact = kind.impact.iter().filter(|(field, _)| !states(field, "x-acme-impact"));
+    let impact = impact.map(|(field, words)| format!("Changing `{}` disturbs: {words}.", field.trim_start_matches('/')));
+    let one_way = kind.one_way.iter().filter(|one| !states(one.field, "x-acme-one-way"));
+    let one_way =
+        one_way.map(|OneWay { field, why, .. }| format!("A change of `{}` cannot be undone: {why}.", field.trim_start_matches('/')));
+    impact.chain(one_way).collect()
+}
+
+/// Sentences of a text: they end with a full stop before a capital letter.
+fn sentences(text: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut start = 0;
+    for (at, _) in text.match_indices(". ") {
+        if text[at + 2..].starts_with(|c: char| c.is_uppercase()) && text[start..at].matches('`').count().is_multiple_of(2) {
+            all.push(text[start..=at].trim());
+            start = at + 2;
+        }
+    }
+    all.push(text[start..].trim());
+    all.retain(|sentence| !sentence.is_empty());
+    all
+}
