@@ -1,49 +1,51 @@
-//! `eks_access_entry`: what an IAM principal may do in a cluster.
+//! `eks_access_entry`: permissions of an IAM principal in a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use acme_macros::spec;
 use aws_sdk_eks::types::{AccessEntry, AccessScope as SdkScope, AccessScopeType, AssociatedAccessPolicy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::eks_cluster::{EksCluster, inside, of_clusters};
+use super::eks_cluster::{EksCluster, list_in_clusters, split_id};
 use crate::{
-    aws::{Aws, each, tags, text, word},
+    aws::{Aws, Cx, each, tags, text, word},
     core::{
-        Actions, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem, Ref,
-        Result, Scope, Service, ok_or_not_found,
+        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, TypeInfo,
+        ok_or_not_found,
     },
 };
 
-/// What an IAM principal may do in a cluster. The cluster's `authentication_mode` must not be `CONFIG_MAP`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Permissions of an IAM principal in a cluster. The cluster's `authentication_mode` must not be `CONFIG_MAP`.
+#[spec]
 pub struct EksAccessEntry {
-    /// The cluster. Changing it replaces the entry.
+    /// The cluster.
+    #[field(replaces, parent, unique = "principal")]
     pub cluster: Ref<EksCluster>,
-    /// ARN of a role or user, such as `{{ iam_role.deployer.arn }}`. Changing it replaces the entry.
+    /// ARN of a role or user, such as `{{ iam_role.deployer.arn }}`.
+    #[field(replaces, unique = "principal")]
     pub principal_arn: String,
-    /// What the principal is; nodes of managed node groups and Fargate get their entries from EKS. Default: `STANDARD`. Changing it
-    /// replaces the entry.
-    #[serde(default, rename = "type")]
+    /// Type of the principal. EKS creates the entries for nodes of managed node groups and for Fargate.
+    #[field(default = AccessEntryType::Standard, replaces)]
+    #[serde(rename = "type")]
     pub kind: AccessEntryType,
-    /// Kubernetes groups that role bindings in the cluster name. Default: none.
-    #[serde(default)]
+    /// Kubernetes groups that role bindings in the cluster name.
+    #[field(default, important)]
     pub kubernetes_groups: BTreeSet<String>,
-    /// Kubernetes user name. Default: AWS makes one of the ARN.
-    #[serde(default)]
+    /// Kubernetes user name.
+    #[field(unset = "a name that AWS derives from the ARN")]
     pub username: Option<String>,
-    /// EKS access policies. Default: none.
-    #[serde(default)]
+    /// EKS access policies.
+    #[field(default, important, after_create)]
     pub policies: BTreeSet<AccessPolicy>,
 }
 
-/// What the principal is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Type of a principal.
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AccessEntryType {
     /// A person or a program.
-    #[default]
     Standard,
     /// Nodes of EKS Auto Mode.
     Ec2,
@@ -59,29 +61,29 @@ pub enum AccessEntryType {
     HyperpodLinux,
 }
 
-/// An EKS access policy and where it holds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// An EKS access policy and its scope.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct AccessPolicy {
     /// Name or ARN, such as `AmazonEKSClusterAdminPolicy`.
+    #[field(risky("AmazonEKSClusterAdminPolicy", "the principal can do everything within the scope"))]
     #[serde(deserialize_with = "name_of_policy")]
     pub policy: String,
-    /// Where it holds. Default: `cluster`.
-    #[serde(default)]
+    /// Scope of the policy.
+    #[field(default = AccessScope::Cluster)]
     pub scope: AccessScope,
-    /// Kubernetes namespaces it holds in, for `scope: namespace`; `*` stands for any text. Default: none.
-    #[serde(default)]
+    /// Kubernetes namespaces, for `scope: namespace`; `*` matches any text.
+    #[field(default)]
     pub namespaces: BTreeSet<String>,
 }
 
-/// Where an access policy holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+/// Scope of an access policy.
+#[spec]
+#[derive(Copy)]
 pub enum AccessScope {
-    /// In the whole cluster.
-    #[default]
+    /// The whole cluster.
     Cluster,
-    /// In some namespaces.
+    /// Some namespaces.
     Namespace,
 }
 
@@ -94,7 +96,7 @@ fn name_of_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
     String::deserialize(deserializer).map(|policy| short(&policy).to_owned())
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -102,28 +104,32 @@ pub struct Outputs {
 }
 
 impl Resource for EksAccessEntry {
-    const TYPE: &'static str = "eks_access_entry";
-    const SERVICE: Service = Service::Eks;
-    const ARN: Option<&'static str> = Some("eks:access-entry/");
-    const REPLACE: &'static [&'static str] = &["/cluster", "/principal_arn", "/type"];
-    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/cluster", "/principal_arn"]];
-    const PARENT: Option<&'static str> = Some("eks_cluster");
-    const ACTIONS: Actions = Actions::on("eks:access-entry/{parent}/*")
-        .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])
-        .change(&["eks:AssociateAccessPolicy", "eks:DeleteAccessEntry", "eks:DisassociateAccessPolicy", "eks:UpdateAccessEntry"])
-        .more(&[
-            Grant::read(&["eks:ListAccessEntries"], On::Arn("eks:cluster/{parent}")),
-            Grant::change(&["eks:CreateAccessEntry"], On::Used("eks_cluster")),
-        ]);
+    // The ARN has the principal's type (`role` or `user`), account and name.
+    const TYPE: TypeInfo = TypeInfo::new(
+        "eks_access_entry",
+        Service::Eks,
+        "{cluster}/{principal_arn}",
+        "arn:aws:eks:{region}:{account}:access-entry/{cluster}/{hex8}/{account}/{hex8}/{uuid}",
+    )
+    .actions(
+        Actions::on("eks:access-entry/{parent}/*")
+            .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])
+            .change(&["eks:AssociateAccessPolicy", "eks:DeleteAccessEntry", "eks:DisassociateAccessPolicy", "eks:UpdateAccessEntry"])
+            .more(&[
+                Grant::read(&["eks:ListAccessEntries"], On::Arn("eks:cluster/{parent}")),
+                Grant::change(&["eks:CreateAccessEntry"], On::Used("eks_cluster")),
+            ]),
+    );
+    type Api = Aws;
     type Outputs = Outputs;
 
-    /// Tags come only with the details. Entries EKS made for node roles and the cluster's creator carry no marks and are left out.
+    /// Only the details have the tags. Entries that EKS created, for node roles and the cluster's creator, have no ownership tags.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| {
             let pages = aws.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send();
             async { none_in_config_map(pages.try_collect().await) }
         };
-        each(of_clusters(scope, list).await?, |(cluster, principal)| async move {
+        each(list_in_clusters(scope, list).await?, |(cluster, principal)| async move {
             let reply = ok_or_not_found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
             let entry = reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&tags::from_map(entry.tags.as_ref())));
             let Some(entry) = entry else { return Ok(None) };
@@ -134,40 +140,37 @@ impl Resource for EksAccessEntry {
             } else {
                 Vec::new()
             };
-            observed(cluster, principal, entry, policies).map(Some)
+            read(cluster, principal, entry, policies).map(Some)
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        cx.aws
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let reply = cx
             .eks
             .create_access_entry()
             .cluster_name(self.cluster.get())
             .principal_arn(&self.principal_arn)
-            .client_request_token(cx.token)
+            .client_request_token(&cx.call.token)
             .r#type(text(&self.kind))
             .set_kubernetes_groups((!self.kubernetes_groups.is_empty()).then(|| self.kubernetes_groups.iter().cloned().collect()))
             .set_username(self.username.clone())
-            .set_tags(Some(tags::map(cx.tags)))
+            .set_tags(Some(tags::map(&cx.call.tags)))
             .send()
             .await?;
-        Ok(format!("{}/{}", self.cluster.get(), self.principal_arn))
+        let entry = reply.access_entry.ok_or_else(|| Error::missing("accessEntry"))?;
+        Ok(Created::Whole(read(self.cluster.get().to_owned(), self.principal_arn.clone(), entry, Vec::new())?))
     }
 
-    fn created(&self) -> Self {
-        EksAccessEntry { policies: BTreeSet::new(), ..self.clone() }
-    }
-
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let (cluster, principal) = inside(id)?;
-        let eks = &cx.aws.eks;
-        if changed.any(&["/kubernetes_groups", "/username"]) {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksAccessEntryChanges) -> Result<()> {
+        let (cluster, principal) = split_id(&live.id)?;
+        let (eks, before) = (&cx.eks, &live.spec);
+        if changes.kubernetes_groups || changes.username {
             let groups = self.kubernetes_groups.iter().cloned().collect();
             let call = eks.update_access_entry().cluster_name(cluster).principal_arn(principal).set_kubernetes_groups(Some(groups));
             call.set_username(self.username.clone()).send().await?;
         }
-        // Associating a policy anew changes where it holds.
+        // Associating a policy again changes its scope.
         for policy in self.policies.difference(&before.policies) {
             let scope = SdkScope::builder().r#type(text(&policy.scope).as_str().into());
             let namespaces = (!policy.namespaces.is_empty()).then(|| policy.namespaces.iter().cloned().collect());
@@ -181,10 +184,10 @@ impl Resource for EksAccessEntry {
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        let (cluster, principal) = inside(id)?;
-        cx.aws.eks.delete_access_entry().cluster_name(cluster).principal_arn(principal).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let (cluster, principal) = split_id(&live.id)?;
+        cx.eks.delete_access_entry().cluster_name(cluster).principal_arn(principal).send().await?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -192,27 +195,26 @@ impl Resource for EksAccessEntry {
         if self.kind != AccessEntryType::Standard && !self.kubernetes_groups.is_empty() {
             problems.push(Problem::new("/type", "only `STANDARD` entries can have `kubernetes_groups`"));
         }
-        // Nodes of EKS Auto Mode get what they may do from `AmazonEKSAutoNodePolicy`.
+        // Nodes of EKS Auto Mode get their permissions from `AmazonEKSAutoNodePolicy`.
         if !matches!(self.kind, AccessEntryType::Standard | AccessEntryType::Ec2) && !self.policies.is_empty() {
             problems.push(Problem::new("/type", "only `STANDARD` and `EC2` entries can have `policies`"));
         }
         let mut seen = BTreeMap::new();
         for (index, policy) in self.policies.iter().enumerate() {
             if (policy.scope == AccessScope::Namespace) == policy.namespaces.is_empty() {
-                let problem =
-                    Problem::new(format!("/policies/{index}/namespaces"), "namespaces go with `scope: namespace`, and with no other");
-                problems.push(problem);
+                let message = "`scope: namespace` needs namespaces, and no other scope takes any";
+                problems.push(Problem::new(format!("/policies/{index}/namespaces"), message));
             }
             if seen.insert(&policy.policy, index).is_some() {
                 let message = format!("`{}` is associated twice", policy.policy);
-                problems.push(Problem::new(format!("/policies/{index}"), message).help("name all its namespaces in one place"));
+                problems.push(Problem::new(format!("/policies/{index}"), message).help("list all its namespaces in one entry"));
             }
         }
         problems
     }
 }
 
-/// A cluster that keeps permissions in a config map has no entries, and refuses to list them.
+/// A cluster whose permissions are in a config map has no entries, and refuses to list them.
 fn none_in_config_map<E: Into<Error>>(listed: Result<Vec<String>, E>) -> Result<Vec<String>> {
     match listed.map_err(Into::into) {
         Err(error) if error.code == "InvalidRequestException" && error.message.contains("authentication mode") => Ok(Vec::new()),
@@ -225,12 +227,7 @@ pub(crate) fn arn(principal: &str, policy: &str) -> String {
     format!("arn:{}:eks::aws:cluster-access-policy/{policy}", principal.split(':').nth(1).unwrap_or("aws"))
 }
 
-fn observed(
-    cluster: String,
-    principal: String,
-    entry: AccessEntry,
-    policies: Vec<AssociatedAccessPolicy>,
-) -> Result<Observed<EksAccessEntry>> {
+fn read(cluster: String, principal: String, entry: AccessEntry, policies: Vec<AssociatedAccessPolicy>) -> Result<Observed<EksAccessEntry>> {
     let policies = policies.into_iter().map(|policy| {
         let scope = policy.access_scope.as_ref();
         AccessPolicy {
@@ -242,18 +239,15 @@ fn observed(
             namespaces: scope.and_then(|scope| scope.namespaces.clone()).unwrap_or_default().into_iter().collect(),
         }
     });
-    Ok(Observed {
-        id: format!("{cluster}/{principal}"),
-        tags: tags::from_map(entry.tags.as_ref()),
-        phase: Phase::Ready,
-        spec: EksAccessEntry {
-            cluster: Ref::to(cluster),
-            principal_arn: principal,
-            kind: entry.r#type.map(|kind| word(&kind)).transpose()?.unwrap_or_default(),
-            kubernetes_groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
-            username: entry.username,
-            policies: policies.collect(),
-        },
-        outputs: Outputs { arn: entry.access_entry_arn.ok_or_else(|| Error::missing("accessEntryArn"))? },
-    })
+    let id = format!("{cluster}/{principal}");
+    let spec = EksAccessEntry {
+        cluster: Ref::to(cluster),
+        principal_arn: principal,
+        kind: entry.r#type.map(|kind| word(&kind)).transpose()?.unwrap_or(AccessEntryType::Standard),
+        kubernetes_groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
+        username: entry.username,
+        policies: policies.collect(),
+    };
+    let outputs = Outputs { arn: entry.access_entry_arn.ok_or_else(|| Error::missing("accessEntryArn"))? };
+    Ok(Observed::new(id, tags::from_map(entry.tags.as_ref()), spec, outputs))
 }

@@ -1,13 +1,11 @@
 //! `eks_cluster`: a Kubernetes control plane.
 
-mod inside;
+mod children;
 mod read;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
+use acme_macros::spec;
 use aws_sdk_eks::types::{
     ClusterStatus, CreateAccessConfigRequest, EncryptionConfig, KubernetesNetworkConfigRequest, LogSetup, Logging, Provider,
     UpdateAccessConfigRequest, UpgradePolicyRequest, VpcConfigRequest, ZonalShiftConfigRequest,
@@ -15,80 +13,95 @@ use aws_sdk_eks::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use inside::{covers, failed_update, inside, of_clusters, told};
-use read::observed;
+pub(super) use children::{covers, failed_update, list_in_clusters, split_id, with_reasons};
+use read::read;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, each, tags, text},
+    aws::{Aws, Cx, each, tags, text},
     core::{
-        Actions, ArnRef, Changed, Cidr, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On,
-        OneWay, Problem, Ref, Result, Scope, Service, Sort, Way, ids, ok_or_not_found,
+        Actions, ArnRef, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service,
+        Sort, TypeInfo, ids, ok_or_not_found,
     },
 };
 
 /// A Kubernetes control plane.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct EksCluster {
-    /// Name, at most 100 letters, digits, `-` and `_`. Default: `<stack>-<environment>-<name>`. Changing it replaces the cluster.
-    #[serde(default)]
+    /// Name of letters, digits, `-` and `_`.
+    #[field(name(max = 100), replaces, pattern = "[0-9A-Za-z][0-9A-Za-z_-]*")]
     pub name: Option<String>,
-    /// Kubernetes minor version in quotes, such as `"1.34"`; it goes up one minor version at a time. Default: AWS's newest default at
-    /// creation, then left alone.
-    #[serde(default)]
+    /// Kubernetes minor version in quotes, such as `"1.34"`. AWS upgrades it by one minor version at a time.
+    // https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
+    #[field(
+        unset = "AWS's default when the cluster is created; acme does not change it afterwards",
+        pattern = "1[.][0-9]+",
+        impact = "its API may answer slowly for minutes; nodes and add-ons keep their versions",
+        one_way(Way::OneMinor, "AWS rolls a Kubernetes version back by one only, and only within a week")
+    )]
     pub version: Option<String>,
-    /// The role the control plane acts with; it needs `AmazonEKSClusterPolicy`. Changing it replaces the cluster.
+    /// The role of the control plane; it needs `AmazonEKSClusterPolicy`.
+    #[field(replaces)]
     pub role: ArnRef<IamRole>,
-    /// Subnets for the control plane's network interfaces, in at least two availability zones. New ones must be in the same zones.
+    /// Subnets of the control plane's network interfaces, in at least two availability zones. New subnets must be in the same zones.
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Security groups of the control plane's network interfaces, besides the one EKS makes. Default: none.
-    #[serde(default)]
+    /// Security groups of the control plane's network interfaces, besides the one that EKS creates.
+    #[field(default)]
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
-    /// Makes the Kubernetes API reachable from the internet, see `public_access_cidrs`. Default: true.
-    #[serde(default = "yes")]
+    /// Makes the Kubernetes API reachable from the internet, see `public_access_cidrs`.
+    #[field(
+        default = true,
+        important,
+        risky(true, "its API is reachable from the internet"),
+        impact = "clients may no longer reach its API"
+    )]
     pub endpoint_public: bool,
-    /// Makes the Kubernetes API reachable inside the VPC, so that nodes do not leave it. Default: true.
-    #[serde(default = "yes")]
+    /// Makes the Kubernetes API reachable inside the VPC, so that the traffic of nodes does not leave it.
+    #[field(default = true, impact = "clients may no longer reach its API")]
     pub endpoint_private: bool,
-    /// Ranges that may reach the public endpoint. Default: `0.0.0.0/0`; without meaning unless `endpoint_public`.
-    #[serde(default = "everywhere")]
+    /// Ranges that may reach the public endpoint. Without effect unless `endpoint_public`.
+    #[field(default = everywhere(), important, impact = "clients may no longer reach its API")]
     pub public_access_cidrs: BTreeSet<Cidr>,
-    /// Control plane logs sent to CloudWatch. Default: none.
-    #[serde(default)]
+    /// Control plane logs that are sent to CloudWatch.
+    #[field(default)]
     pub log_types: BTreeSet<LogType>,
-    /// Encrypts Kubernetes secrets with this key. Default: an AWS owned key. It can be added later, but AWS neither changes nor removes it.
-    #[serde(default)]
+    /// The key that encrypts Kubernetes secrets. It can be added later.
+    #[field(unset = "a key that AWS owns", one_way(Way::Once, "AWS neither ends the encryption of secrets nor changes its key"))]
     pub secrets_key: Option<ArnRef<KmsKey>>,
-    /// Where Kubernetes permissions of IAM principals are kept; AWS only lets it go from `CONFIG_MAP` over `API_AND_CONFIG_MAP` to `API`.
-    /// Default: `API_AND_CONFIG_MAP`, which access entries need at least.
-    #[serde(default = "both_modes")]
+    /// Source of the Kubernetes permissions of IAM principals. Access entries need at least `API_AND_CONFIG_MAP`.
+    // An `Option` although there is a default: older clusters report no mode, and that is not a difference.
+    // https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
+    #[field(
+        default = Some(AuthenticationMode::ApiAndConfigMap),
+        one_way(Way::Through(&["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]), "AWS switches to access entries, but not back")
+    )]
     pub authentication_mode: Option<AuthenticationMode>,
-    /// Makes whoever creates the cluster its administrator. Default: AWS's, true. Has effect only at creation.
-    #[serde(default)]
+    /// Makes the principal that creates the cluster its administrator.
+    #[field(unset = "AWS's default, true", initial_only)]
     pub bootstrap_cluster_creator_admin_permissions: Option<bool>,
-    /// Installs the network add-ons (`vpc-cni`, `coredns`, `kube-proxy`) unmanaged. Default: true. Has effect only at creation.
-    #[serde(default = "yes")]
+    /// Installs the network add-ons (`vpc-cni`, `coredns`, `kube-proxy`) unmanaged.
+    #[field(default = true, initial_only)]
     pub bootstrap_self_managed_addons: bool,
-    /// Range of service addresses, between /24 and /12. Default: AWS chooses. Changing it replaces the cluster.
-    #[serde(default)]
+    /// Range of service addresses.
+    #[field(unset = "AWS's choice", replaces, prefix = 12..=24)]
     pub service_ipv4_cidr: Option<Cidr>,
-    /// Addresses of pods and services. Default: AWS's, `ipv4`. Changing it replaces the cluster.
-    #[serde(default)]
+    /// Addresses of pods and services.
+    #[field(unset = "AWS's default, ipv4", replaces)]
     pub ip_family: Option<IpFamily>,
-    /// Whether AWS refuses to delete the cluster. Default: true.
-    #[serde(default = "yes")]
+    /// AWS refuses to delete it.
+    #[field(default = true, protects_deletion, risky(false, "AWS does not protect it from deletion"))]
     pub deletion_protection: bool,
-    /// What happens at the end of a version's standard support: `STANDARD` upgrades by itself, `EXTENDED` (AWS's default) costs more.
-    #[serde(default)]
+    /// Support after the end of a version's standard support.
+    #[field(unset = "AWS's default, EXTENDED", important)]
     pub support_type: Option<SupportType>,
-    /// Lets traffic be shifted away from an impaired availability zone. Default: AWS's, false.
-    #[serde(default)]
+    /// Takes part in zonal shifts, which move traffic away from an impaired availability zone.
+    #[field(unset = "AWS's default, false")]
     pub zonal_shift: Option<bool>,
 }
 
 /// A control plane log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub enum LogType {
@@ -99,8 +112,9 @@ pub enum LogType {
     Scheduler,
 }
 
-/// Where Kubernetes permissions of IAM principals are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Source of the Kubernetes permissions of IAM principals.
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AuthenticationMode {
     /// Access entries.
@@ -112,7 +126,8 @@ pub enum AuthenticationMode {
 }
 
 /// Addresses of pods and services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum IpFamily {
@@ -120,28 +135,22 @@ pub enum IpFamily {
     Ipv6,
 }
 
-/// What happens at the end of standard support.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Support after the end of a version's standard support.
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SupportType {
-    /// The cluster is upgraded.
+    /// None: AWS upgrades the cluster.
     Standard,
-    /// The version stays, at a higher price.
+    /// The cluster keeps its version, at a higher price.
     Extended,
 }
 
-fn yes() -> bool {
-    true
-}
 fn everywhere() -> BTreeSet<Cidr> {
     "0.0.0.0/0".parse().into_iter().collect()
 }
-/// An `Option` although there is a default: older clusters report no mode, and that is not a difference.
-fn both_modes() -> Option<AuthenticationMode> {
-    Some(AuthenticationMode::ApiAndConfigMap)
-}
 
-/// What others may refer to. All but the ARN is known only once the cluster is active.
+/// Attributes that others may refer to. All but the ARN are known only once the cluster is active.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -154,7 +163,7 @@ pub struct Outputs {
     pub version: Option<String>,
     /// Version of EKS's own parts, such as `eks.4`.
     pub platform_version: Option<String>,
-    /// The security group EKS made for control plane and nodes.
+    /// The security group that EKS created for control plane and nodes.
     pub security_group_id: Option<String>,
     /// The VPC of the subnets.
     pub vpc_id: Option<String>,
@@ -162,56 +171,36 @@ pub struct Outputs {
     pub oidc_issuer: Option<String>,
 }
 
-/// Services that EKS hands roles to: itself, nodes, and the agents of Fargate and pod identity.
+/// Services to which EKS passes roles: itself, nodes, and the agents of Fargate and pod identity.
 pub(super) const PASSED_TO: &[&str] =
     &["ec2.amazonaws.com", "eks.amazonaws.com", "eks-fargate-pods.amazonaws.com", "pods.eks.amazonaws.com"];
 
-const ELSEWHERE: &str = "its API is reached from elsewhere than before";
-
 impl Resource for EksCluster {
-    const TYPE: &'static str = "eks_cluster";
-    const SERVICE: Service = Service::Eks;
-    const ARN: Option<&'static str> = Some("eks:cluster/");
-    const REPLACE: &'static [&'static str] = &["/name", "/role", "/service_ipv4_cidr", "/ip_family"];
-    const NAME: Option<Naming> = Some(Naming { max: 100, lower: false, prefix: "" });
-    const USUAL: Duration = Duration::from_secs(540);
-    const PROTECTION: Option<&'static str> = Some("/deletion_protection");
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[
-        ("/version", "its API may answer slowly for minutes; nodes and add-ons keep their versions"),
-        ("/endpoint_public", ELSEWHERE),
-        ("/endpoint_private", ELSEWHERE),
-        ("/public_access_cidrs", ELSEWHERE),
-    ];
-    // https://docs.aws.amazon.com/eks/latest/userguide/update-cluster.html
-    const ONE_WAY: &'static [OneWay] = &[
-        // https://docs.aws.amazon.com/eks/latest/userguide/rollback-cluster.html
-        OneWay { field: "/version", why: "AWS takes a Kubernetes version back by one only, for a week", way: Way::OneMinor },
-        OneWay { field: "/secrets_key", why: "AWS does not end the encryption of secrets, nor change its key", way: Way::Once },
-        OneWay {
-            field: "/authentication_mode",
-            why: "AWS goes on to access entries, not back",
-            way: Way::Through(&["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]),
-        },
-    ];
-    const ACTIONS: Actions = Actions::on("eks:cluster/{name}")
-        .list(&["eks:ListClusters"])
-        .read(&["eks:DescribeCluster"])
-        .change(&[
-            "eks:AssociateEncryptionConfig",
-            "eks:DeleteCluster",
-            "eks:DescribeUpdate",
-            "eks:ListUpdates",
-            "eks:UpdateClusterConfig",
-            "eks:UpdateClusterVersion",
-        ])
-        .more(&[
-            Grant::change(&["eks:CreateCluster"], On::Marking),
-            Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
-            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks.amazonaws.com")),
-            Grant::change(&["kms:CreateGrant", "kms:DescribeKey"], On::Used("kms_key")),
-            // EKS looks at the network with the caller's permissions.
-            Grant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], On::Everything),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("eks_cluster", Service::Eks, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
+        .typical_seconds(540)
+        .quota(100, "ResourceLimitExceededException")
+        .actions(
+            Actions::on("eks:cluster/{name}")
+                .list(&["eks:ListClusters"])
+                .read(&["eks:DescribeCluster"])
+                .change(&[
+                    "eks:AssociateEncryptionConfig",
+                    "eks:DeleteCluster",
+                    "eks:DescribeUpdate",
+                    "eks:ListUpdates",
+                    "eks:UpdateClusterConfig",
+                    "eks:UpdateClusterVersion",
+                ])
+                .more(&[
+                    Grant::change(&["eks:CreateCluster"], On::Marking),
+                    Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
+                    Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks.amazonaws.com")),
+                    Grant::change(&["kms:CreateGrant", "kms:DescribeKey"], On::Used("kms_key")),
+                    // EKS reads the network with the caller's permissions.
+                    Grant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], On::Everything),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     /// The index names the stack's clusters, so that ListClusters, which has no filter, is not needed.
@@ -219,14 +208,14 @@ impl Resource for EksCluster {
         let describe = |names: BTreeSet<String>| {
             each(names, |name| async move {
                 let reply = ok_or_not_found(aws.eks.describe_cluster().name(name).send().await)?;
-                reply.and_then(|reply| reply.cluster).map(observed).transpose()
+                reply.and_then(|reply| reply.cluster).map(read).transpose()
             })
         };
         let mut names = scope.wanted.clone();
         let indexed = scope.index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
         names.extend(indexed.filter_map(|arn| arn.split_once(":cluster/")).map(|(_, name)| name.to_owned()));
         let mut clusters = describe(names).await?;
-        // What replaced one has another name than is wanted, and the index lags.
+        // A replacement has another name than the wanted one, and the index lags.
         let missing = scope.wanted.iter().any(|name| !clusters.iter().any(|cluster: &Observed<Self>| cluster.id == *name));
         if scope.index.is_none() || missing {
             let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
@@ -237,7 +226,7 @@ impl Resource for EksCluster {
         Ok(clusters)
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let network = (self.service_ipv4_cidr.is_some() || self.ip_family.is_some()).then(|| {
             KubernetesNetworkConfigRequest::builder()
                 .set_service_ipv4_cidr(self.service_ipv4_cidr.as_ref().map(ToString::to_string))
@@ -251,11 +240,10 @@ impl Resource for EksCluster {
                 .build()
         });
         let reply = cx
-            .aws
             .eks
             .create_cluster()
             .set_name(self.name.clone())
-            .client_request_token(cx.token)
+            .client_request_token(&cx.call.token)
             .set_version(self.version.clone())
             .role_arn(self.role.get())
             .resources_vpc_config(
@@ -269,58 +257,62 @@ impl Resource for EksCluster {
             .deletion_protection(self.deletion_protection)
             .set_upgrade_policy(self.upgrade_policy())
             .set_zonal_shift_config(self.zonal_shift_config())
-            .set_tags(Some(tags::map(cx.tags)))
+            .set_tags(Some(tags::map(&cx.call.tags)))
             .send()
             .await?;
-        reply.cluster.and_then(|cluster| cluster.name).ok_or_else(|| Error::missing("name"))
+        let name = reply.cluster.and_then(|cluster| cluster.name).ok_or_else(|| Error::missing("name"))?;
+        Ok(name.into())
     }
 
     /// A cluster takes one kind of change per call ("Only one type of update can be allowed"; subnets and endpoints are two kinds) and one
-    /// call at a time. So this makes the first change that is needed; the engine comes back for the rest when the cluster is active again.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let call = || cx.aws.eks.update_cluster_config().name(id);
-        if changed.has("/deletion_protection") {
-            let answer = there(call().deletion_protection(self.deletion_protection).send().await);
-            if answer.is_err() && !self.deletion_protection && never_active(cx.aws, id).await? {
+    /// call at a time. So this makes the first change that is needed; the engine returns for the rest when the cluster is active again.
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksClusterChanges) -> Result<()> {
+        let (id, before) = (&live.id, &live.spec);
+        let call = || cx.eks.update_cluster_config().name(id);
+        if changes.deletion_protection {
+            let answer = ok_if_made(call().deletion_protection(self.deletion_protection).send().await);
+            if answer.is_err() && !self.deletion_protection && never_active(cx.api, id).await? {
                 return Ok(());
             }
             answer?;
-        } else if changed.any(&["/subnets", "/security_groups"]) {
+        } else if changes.subnets || changes.security_groups {
             let both = VpcConfigRequest::builder()
                 .set_subnet_ids(Some(ids(&self.subnets)))
                 .set_security_group_ids(Some(ids(&self.security_groups)));
-            there(call().resources_vpc_config(both.build()).send().await)?;
-        } else if changed.any(&["/endpoint_public", "/endpoint_private", "/public_access_cidrs"]) {
-            there(call().resources_vpc_config(self.endpoints().build()).send().await)?;
-        } else if let (true, Some(mode)) = (changed.has("/authentication_mode"), self.authentication_mode) {
-            // No step may be left out: https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
+            ok_if_made(call().resources_vpc_config(both.build()).send().await)?;
+        } else if changes.endpoint_public || changes.endpoint_private || changes.public_access_cidrs {
+            ok_if_made(call().resources_vpc_config(self.endpoints().build()).send().await)?;
+        } else if let (true, Some(mode)) = (changes.authentication_mode, self.authentication_mode) {
+            // AWS refuses to skip a step.
             let next = match before.authentication_mode {
                 Some(AuthenticationMode::ConfigMap) => AuthenticationMode::ApiAndConfigMap,
                 _ => mode,
             };
             let access = UpdateAccessConfigRequest::builder().authentication_mode(text(&next).as_str().into()).build();
-            there(call().access_config(access).send().await)?;
-        } else if changed.has("/log_types") {
-            there(call().logging(self.logging(&before.log_types)).send().await)?;
-        } else if changed.has("/support_type") {
-            there(call().set_upgrade_policy(self.upgrade_policy()).send().await)?;
-        } else if changed.has("/zonal_shift") {
-            there(call().set_zonal_shift_config(self.zonal_shift_config()).send().await)?;
-        } else if let (true, Some(key)) = (changed.has("/secrets_key"), &self.secrets_key) {
-            cx.aws.eks.associate_encryption_config().cluster_name(id).encryption_config(encryption(key)).send().await?;
-        } else if changed.has("/version") {
-            cx.aws.eks.update_cluster_version().name(id).set_version(self.version.clone()).send().await?;
+            ok_if_made(call().access_config(access).send().await)?;
+        } else if changes.log_types {
+            ok_if_made(call().logging(self.logging(&before.log_types)).send().await)?;
+        } else if changes.support_type {
+            ok_if_made(call().set_upgrade_policy(self.upgrade_policy()).send().await)?;
+        } else if changes.zonal_shift {
+            ok_if_made(call().set_zonal_shift_config(self.zonal_shift_config()).send().await)?;
+        } else if let (true, Some(key)) = (changes.secrets_key, &self.secrets_key) {
+            cx.eks.associate_encryption_config().cluster_name(id).encryption_config(encryption(key)).send().await?;
+        } else if changes.version {
+            cx.eks.update_cluster_version().name(id).set_version(self.version.clone()).send().await?;
         }
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        let answer = cx.aws.eks.delete_cluster().name(id).send().await.map_err(Error::from);
-        answer.map(drop).map_err(|error| match error.code == "InvalidRequestException" && live.deletion_protection {
-            // Its protection was lifted just before, which takes effect a moment later.
-            true => Error { sort: Sort::Conflict, ..error },
-            false => error,
-        })
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        match cx.eks.delete_cluster().name(&live.id).send().await.map_err(Error::from) {
+            Ok(_) => Ok(Deletion::Requested),
+            // Its protection was just turned off, which takes effect a moment later.
+            Err(error) if error.code == "InvalidRequestException" && live.spec.deletion_protection => {
+                Err(Error { sort: Sort::Conflict, ..error })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {
@@ -329,15 +321,11 @@ impl Resource for EksCluster {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let minor = |version: &str| version.split_once('.').is_some_and(|(a, b)| a == "1" && b.parse::<u8>().is_ok());
-        if let Some(version) = self.version.as_deref().filter(|version| !version.contains("${") && !minor(version)) {
-            problems.push(Problem::new("/version", format!("`{version}` is no Kubernetes minor version")).help("write it like \"1.34\""));
-        }
         if self.subnets.len() < 2 {
             problems.push(Problem::new("/subnets", "a cluster needs subnets in at least two availability zones"));
         }
         if !self.endpoint_public && !self.endpoint_private {
-            problems.push(Problem::new("/endpoint_private", "with both endpoints off nothing reaches the Kubernetes API"));
+            problems.push(Problem::new("/endpoint_private", "with both endpoints off, nothing can reach the Kubernetes API"));
         }
         if self.endpoint_public && self.public_access_cidrs.is_empty() {
             let problem = Problem::new("/public_access_cidrs", "a public endpoint needs a range that may reach it");
@@ -346,7 +334,7 @@ impl Resource for EksCluster {
         problems
     }
 
-    fn align(&self, live: &mut Self) {
+    fn normalize(&self, live: &mut Self) {
         // AWS ignores the ranges of a closed endpoint, and opens dual-stack endpoints to `::/0` besides `0.0.0.0/0`.
         let dual: BTreeSet<Cidr> = ["0.0.0.0/0", "::/0"].iter().filter_map(|range| range.parse().ok()).collect();
         if !self.endpoint_public && !live.endpoint_public || self.public_access_cidrs == everywhere() && live.public_access_cidrs == dual {
@@ -367,7 +355,7 @@ impl EksCluster {
             .endpoint_private_access(self.endpoint_private)
             .set_public_access_cidrs(self.endpoint_public.then_some(ranges))
     }
-    /// Logs on, and those of `before` that are no longer wanted off.
+    /// Turns the wanted logs on, and those of `before` that are no longer wanted off.
     fn logging(&self, before: &BTreeSet<LogType>) -> Logging {
         let setup = |types: Vec<LogType>, enabled| {
             let types = types.iter().map(|log| text(log).as_str().into()).collect::<Vec<_>>();
@@ -385,24 +373,24 @@ impl EksCluster {
     }
 }
 
-/// What is encrypted need no longer be said, but clusters of old versions take no key without it.
+/// `resources` is deprecated, but clusters of old versions take no key without it.
 #[allow(deprecated)]
 fn encryption(key: &ArnRef<KmsKey>) -> EncryptionConfig {
     EncryptionConfig::builder().resources("secrets").provider(Provider::builder().key_arn(key.get()).build()).build()
 }
 
-/// What a change is refused with that changes nothing: of endpoints, of logs.
-const SAME: &[&str] = &["already at the desired configuration", "No changes needed"];
+/// Messages with which AWS refuses a change of endpoints or logs that changes nothing.
+const UNCHANGED: &[&str] = &["already at the desired configuration", "No changes needed"];
 
-/// A second try of a change that a first has made is refused.
-fn there<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
+/// AWS refuses to repeat a change that an earlier attempt made.
+fn ok_if_made<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
     match answer.map_err(Into::into) {
-        Err(error) if SAME.iter().any(|text| error.message.contains(text)) => Ok(()),
+        Err(error) if UNCHANGED.iter().any(|text| error.message.contains(text)) => Ok(()),
         answer => answer.map(drop),
     }
 }
 
-/// Whether it is not a cluster yet, or won't ever be: AWS changes nothing of it, and deletes it even where it is protected.
+/// Whether the cluster has never been active. AWS does not change such a cluster, and deletes it even if it is protected.
 ///
 /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html>
 async fn never_active(aws: &Aws, id: &str) -> Result<bool> {

@@ -49,12 +49,6 @@ legacy! {
     certificate::Certificate
     dns_record::DnsRecord
     dns_zone::DnsZone
-    eks_access_entry::EksAccessEntry
-    eks_addon::EksAddon
-    eks_cluster::EksCluster
-    eks_fargate_profile::EksFargateProfile
-    eks_node_group::EksNodeGroup
-    eks_pod_identity::EksPodIdentity
     listener::Listener
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
@@ -68,12 +62,12 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<dns_record::DnsRecord>(),
         ResourceType::legacy::<dns_zone::DnsZone>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
-        ResourceType::legacy::<eks_access_entry::EksAccessEntry>(),
-        ResourceType::legacy::<eks_addon::EksAddon>(),
-        ResourceType::legacy::<eks_cluster::EksCluster>(),
-        ResourceType::legacy::<eks_fargate_profile::EksFargateProfile>(),
-        ResourceType::legacy::<eks_node_group::EksNodeGroup>(),
-        ResourceType::legacy::<eks_pod_identity::EksPodIdentity>(),
+        ResourceType::of::<eks_access_entry::EksAccessEntry>(),
+        ResourceType::of::<eks_addon::EksAddon>(),
+        ResourceType::of::<eks_cluster::EksCluster>(),
+        ResourceType::of::<eks_fargate_profile::EksFargateProfile>(),
+        ResourceType::of::<eks_node_group::EksNodeGroup>(),
+        ResourceType::of::<eks_pod_identity::EksPodIdentity>(),
         ResourceType::of::<elastic_ip::ElasticIp>(),
         ResourceType::of::<flow_log::FlowLog>(),
         ResourceType::of::<iam_policy::IamPolicy>(),

@@ -2,66 +2,58 @@
 
 use aws_sdk_eks::types::{Cluster, ClusterStatus};
 
-use super::{EksCluster, Outputs, told};
+use super::{EksCluster, Outputs, with_reasons};
 use crate::{
     aws::{tags, word},
-    core::{Error, LegacyObserved as Observed, Phase, Ref, Result},
+    core::{Error, Observed, Phase, Ref, Result},
 };
 
-pub(super) fn observed(cluster: Cluster) -> Result<Observed<EksCluster>> {
+pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
     let name = cluster.name.ok_or_else(|| Error::missing("name"))?;
     let vpc = cluster.resources_vpc_config.ok_or_else(|| Error::missing("resourcesVpcConfig"))?;
     let network = cluster.kubernetes_network_config;
     let status = cluster.status.ok_or_else(|| Error::missing("status"))?;
     let issues = cluster.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || {
-        told(
-            status.as_str(),
-            issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message(), issue.resource_ids())),
-        )
+    let status_text = || with_reasons(status.as_str(), &issues);
+    let phase = match status {
+        ClusterStatus::Active => Phase::Ready,
+        ClusterStatus::Failed => Phase::Failed(status_text()),
+        ClusterStatus::Deleting => Phase::Leaving,
+        _ => Phase::Settling(status_text()),
     };
     let setups = cluster.logging.and_then(|logging| logging.cluster_logging).unwrap_or_default();
     let logs = setups.iter().filter(|setup| setup.enabled == Some(true)).flat_map(|setup| setup.types());
     let key = cluster.encryption_config.unwrap_or_default().into_iter().next().and_then(|config| config.provider?.key_arn);
-    Ok(Observed {
-        tags: tags::from_map(cluster.tags.as_ref()),
-        phase: match status {
-            ClusterStatus::Active => Phase::Ready,
-            ClusterStatus::Failed => Phase::Failed(told()),
-            ClusterStatus::Deleting => Phase::Leaving,
-            _ => Phase::Settling(told()),
-        },
-        spec: EksCluster {
-            name: Some(name.clone()),
-            version: cluster.version.clone(),
-            role: Ref::to(cluster.role_arn.unwrap_or_default()),
-            subnets: vpc.subnet_ids.into_iter().flatten().map(Ref::to).collect(),
-            security_groups: vpc.security_group_ids.into_iter().flatten().map(Ref::to).collect(),
-            endpoint_public: vpc.endpoint_public_access,
-            endpoint_private: vpc.endpoint_private_access,
-            public_access_cidrs: vpc.public_access_cidrs.unwrap_or_default().iter().filter_map(|range| range.parse().ok()).collect(),
-            log_types: logs.map(|log| word(log.as_str())).collect::<Result<_>>()?,
-            secrets_key: key.map(Ref::to),
-            authentication_mode: cluster.access_config.and_then(|a| a.authentication_mode).map(|mode| word(mode.as_str())).transpose()?,
-            bootstrap_cluster_creator_admin_permissions: None,
-            bootstrap_self_managed_addons: true,
-            service_ipv4_cidr: network.as_ref().and_then(|network| network.service_ipv4_cidr()?.parse().ok()),
-            ip_family: network.and_then(|network| network.ip_family).map(|family| word(family.as_str())).transpose()?,
-            // Clusters older than the feature have none.
-            deletion_protection: cluster.deletion_protection.unwrap_or_default(),
-            support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| word(s.as_str())).transpose()?,
-            zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
-        },
-        outputs: Outputs {
-            arn: cluster.arn.unwrap_or_default(),
-            endpoint: cluster.endpoint,
-            certificate_authority: cluster.certificate_authority.and_then(|authority| authority.data),
-            version: cluster.version,
-            platform_version: cluster.platform_version,
-            security_group_id: vpc.cluster_security_group_id,
-            vpc_id: vpc.vpc_id,
-            oidc_issuer: cluster.identity.and_then(|identity| identity.oidc?.issuer),
-        },
-        id: name,
-    })
+    let spec = EksCluster {
+        name: Some(name.clone()),
+        version: cluster.version.clone(),
+        role: Ref::to(cluster.role_arn.unwrap_or_default()),
+        subnets: vpc.subnet_ids.into_iter().flatten().map(Ref::to).collect(),
+        security_groups: vpc.security_group_ids.into_iter().flatten().map(Ref::to).collect(),
+        endpoint_public: vpc.endpoint_public_access,
+        endpoint_private: vpc.endpoint_private_access,
+        public_access_cidrs: vpc.public_access_cidrs.unwrap_or_default().iter().filter_map(|range| range.parse().ok()).collect(),
+        log_types: logs.map(|log| word(log.as_str())).collect::<Result<_>>()?,
+        secrets_key: key.map(Ref::to),
+        authentication_mode: cluster.access_config.and_then(|a| a.authentication_mode).map(|mode| word(mode.as_str())).transpose()?,
+        bootstrap_cluster_creator_admin_permissions: None,
+        bootstrap_self_managed_addons: true,
+        service_ipv4_cidr: network.as_ref().and_then(|network| network.service_ipv4_cidr()?.parse().ok()),
+        ip_family: network.and_then(|network| network.ip_family).map(|family| word(family.as_str())).transpose()?,
+        // Clusters older than the feature report none.
+        deletion_protection: cluster.deletion_protection.unwrap_or_default(),
+        support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| word(s.as_str())).transpose()?,
+        zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
+    };
+    let outputs = Outputs {
+        arn: cluster.arn.unwrap_or_default(),
+        endpoint: cluster.endpoint,
+        certificate_authority: cluster.certificate_authority.and_then(|authority| authority.data),
+        version: cluster.version,
+        platform_version: cluster.platform_version,
+        security_group_id: vpc.cluster_security_group_id,
+        vpc_id: vpc.vpc_id,
+        oidc_issuer: cluster.identity.and_then(|identity| identity.oidc?.issuer),
+    };
+    Ok(Observed::new(name, tags::from_map(cluster.tags.as_ref()), spec, outputs).phase(phase))
 }

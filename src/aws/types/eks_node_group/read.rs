@@ -2,76 +2,68 @@
 
 use aws_sdk_eks::types::{Nodegroup, NodegroupIssueCode, NodegroupStatus};
 
-use super::{EksNodeGroup, Outputs, RemoteAccess, Taint};
+use super::{CapacityType, EksNodeGroup, Outputs, RemoteAccess, Taint};
 use crate::{
-    aws::{tags, types::eks_cluster::told, word},
-    core::{Error, LegacyObserved as Observed, Phase, Ref, Result},
+    aws::{tags, types::eks_cluster::with_reasons, word},
+    core::{Error, Observed, Phase, Ref, Result},
 };
 
-pub(super) fn observed(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
+pub(super) fn read(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
     let cluster = group.cluster_name.ok_or_else(|| Error::missing("clusterName"))?;
     let name = group.nodegroup_name.ok_or_else(|| Error::missing("nodegroupName"))?;
     let status = group.status.ok_or_else(|| Error::missing("status"))?;
     let issues = group.health.and_then(|health| health.issues).unwrap_or_default();
-    let told = || {
-        told(
-            status.as_str(),
-            issues.iter().map(|issue| (issue.code.as_ref().map(|code| code.as_str()), issue.message(), issue.resource_ids())),
-        )
+    let status_text = || with_reasons(status.as_str(), &issues);
+    let phase = match status {
+        NodegroupStatus::Active => Phase::Ready,
+        NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed => Phase::Failed(status_text()),
+        NodegroupStatus::Deleting => Phase::Leaving,
+        NodegroupStatus::Degraded if issues.iter().filter_map(|issue| issue.code.as_ref()).any(needs_a_fix) => {
+            Phase::Degraded(status_text())
+        }
+        _ => Phase::Settling(status_text()),
     };
-    let scaling = group.scaling_config;
-    let pace = group.update_config;
-    Ok(Observed {
-        id: format!("{cluster}/{name}"),
-        tags: tags::from_map(group.tags.as_ref()),
-        phase: match status {
-            NodegroupStatus::Active => Phase::Ready,
-            NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed => Phase::Failed(told()),
-            NodegroupStatus::Deleting => Phase::Leaving,
-            NodegroupStatus::Degraded if issues.iter().filter_map(|issue| issue.code.as_ref()).any(stays) => Phase::Degraded(told()),
-            _ => Phase::Settling(told()),
-        },
-        spec: EksNodeGroup {
-            cluster: Ref::to(cluster),
-            name: Some(name),
-            role: Ref::to(group.node_role.unwrap_or_default()),
-            subnets: group.subnets.into_iter().flatten().map(Ref::to).collect(),
-            instance_types: group.instance_types,
-            capacity_type: group.capacity_type.map(|capacity| word(capacity.as_str())).transpose()?.unwrap_or_default(),
-            ami_type: group.ami_type.map(|ami| ami.as_str().to_owned()),
-            disk_gib: group.disk_size,
-            min: scaling.as_ref().and_then(|scaling| scaling.min_size).unwrap_or_default(),
-            max: scaling.as_ref().and_then(|scaling| scaling.max_size).unwrap_or_default(),
-            desired: scaling.and_then(|scaling| scaling.desired_size),
-            labels: group.labels.unwrap_or_default().into_iter().collect(),
-            taints: group.taints.unwrap_or_default().into_iter().map(Taint::read).collect::<Result<_>>()?,
-            version: group.version,
-            release_version: group.release_version,
-            force_update: false,
-            max_unavailable: pace.as_ref().and_then(|pace| pace.max_unavailable),
-            max_unavailable_percentage: pace.and_then(|pace| pace.max_unavailable_percentage),
-            node_repair: group.node_repair_config.and_then(|repair| repair.enabled),
-            launch_template: group.launch_template.as_ref().and_then(|template| template.id.clone()),
-            launch_template_version: group.launch_template.and_then(|template| template.version),
-            remote_access: group.remote_access.map(|remote| RemoteAccess {
-                ec2_ssh_key: remote.ec2_ssh_key.unwrap_or_default(),
-                source_security_groups: remote.source_security_groups.into_iter().flatten().map(Ref::to).collect(),
-            }),
-        },
-        outputs: Outputs {
-            arn: group.nodegroup_arn.unwrap_or_default(),
-            autoscaling_groups: {
-                let groups = group.resources.and_then(|resources| resources.auto_scaling_groups).unwrap_or_default();
-                groups.into_iter().filter_map(|group| group.name).collect()
-            },
-        },
-    })
+    let id = format!("{cluster}/{name}");
+    let (scaling, pace, template) = (group.scaling_config, group.update_config, group.launch_template);
+    let spec = EksNodeGroup {
+        cluster: Ref::to(cluster),
+        name: Some(name),
+        role: Ref::to(group.node_role.unwrap_or_default()),
+        subnets: group.subnets.into_iter().flatten().map(Ref::to).collect(),
+        instance_types: group.instance_types,
+        capacity_type: group.capacity_type.map_or(Ok(CapacityType::OnDemand), |capacity| word(capacity.as_str()))?,
+        ami_type: group.ami_type.map(|ami| ami.as_str().to_owned()),
+        disk_gib: group.disk_size,
+        min: scaling.as_ref().and_then(|scaling| scaling.min_size).unwrap_or_default(),
+        max: scaling.as_ref().and_then(|scaling| scaling.max_size).unwrap_or_default(),
+        desired: scaling.and_then(|scaling| scaling.desired_size),
+        labels: group.labels.unwrap_or_default().into_iter().collect(),
+        taints: group.taints.unwrap_or_default().into_iter().map(Taint::read).collect::<Result<_>>()?,
+        version: group.version,
+        release_version: group.release_version,
+        force_update: false,
+        max_unavailable: pace.as_ref().and_then(|pace| pace.max_unavailable),
+        max_unavailable_percentage: pace.and_then(|pace| pace.max_unavailable_percentage),
+        node_repair: group.node_repair_config.and_then(|repair| repair.enabled),
+        launch_template: template.as_ref().and_then(|template| template.id.clone()),
+        launch_template_version: template.and_then(|template| template.version),
+        remote_access: group.remote_access.map(|remote| RemoteAccess {
+            ec2_ssh_key: remote.ec2_ssh_key.unwrap_or_default(),
+            source_security_groups: remote.source_security_groups.into_iter().flatten().map(Ref::to).collect(),
+        }),
+    };
+    let groups = group.resources.and_then(|resources| resources.auto_scaling_groups).unwrap_or_default();
+    let outputs = Outputs {
+        arn: group.nodegroup_arn.unwrap_or_default(),
+        autoscaling_groups: groups.into_iter().filter_map(|group| group.name).collect(),
+    };
+    Ok(Observed::new(id, tags::from_map(group.tags.as_ref()), spec, outputs).phase(phase))
 }
 
-/// Whether what is wrong stays until somebody mends it; capacity, limits and what is unreachable may come by themselves.
+/// Whether the problem stays until someone fixes it; lack of capacity, limits and unreachable nodes may pass by themselves.
 ///
 /// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_Issue.html>.
-fn stays(code: &NodegroupIssueCode) -> bool {
+fn needs_a_fix(code: &NodegroupIssueCode) -> bool {
     use NodegroupIssueCode as Code;
     matches!(
         code,

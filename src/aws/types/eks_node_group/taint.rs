@@ -1,10 +1,9 @@
-//! What keeps pods off nodes.
+//! Taints, which keep pods off nodes.
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use aws_sdk_eks::types::{Taint as SdkTaint, UpdateTaintsPayload};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{text, word},
@@ -12,27 +11,28 @@ use crate::{
 };
 
 /// A taint: pods that do not tolerate it stay away.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Taint {
     /// Key.
     pub key: String,
-    /// Value. Default: empty.
-    #[serde(default)]
+    /// Value.
+    #[field(default)]
     pub value: String,
-    /// What it does.
+    /// Effect on pods.
     pub effect: TaintEffect,
 }
 
-/// What a taint does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+/// Effect of a taint on pods that do not tolerate it.
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaintEffect {
-    /// No new pods.
+    /// New pods are kept away.
     NoSchedule,
-    /// No pods at all.
+    /// New pods are kept away, running ones are evicted.
     NoExecute,
-    /// New pods only when there is no other place.
+    /// New pods are placed on other nodes if possible.
     PreferNoSchedule,
 }
 
