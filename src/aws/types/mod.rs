@@ -55,7 +55,6 @@ legacy! {
     eks_fargate_profile::EksFargateProfile
     eks_node_group::EksNodeGroup
     eks_pod_identity::EksPodIdentity
-    listener::Listener
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
     waf_web_acl::WafWebAcl
@@ -81,7 +80,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::of::<kms_key::KmsKey>(),
-        ResourceType::legacy::<listener::Listener>(),
+        ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::of::<oidc_provider::OidcProvider>(),
