@@ -1,4 +1,4 @@
-//! `listener`: a port of a load balancer, and the rules by which its requests find a target group.
+//! `listener`: a port of a load balancer, and the rules that route its requests to target groups.
 
 mod action;
 mod authenticate;
@@ -7,7 +7,8 @@ mod rule;
 
 use std::collections::BTreeSet;
 
-use aws_sdk_elasticloadbalancingv2::types::{Certificate as SdkCertificate, Listener as SdkListener, Rule as SdkRule};
+use acme_macros::spec;
+use aws_sdk_elasticloadbalancingv2::types::{Certificate as SdkCertificate, Listener as SdkListener, ProtocolEnum};
 use futures::try_join;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,42 +23,39 @@ use super::{
     target_group::Protocol,
 };
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags},
     core::{
-        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase, Problem,
-        Result, Scope, Service, ok_or_not_found,
+        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Resource, Result, Scope, Service, TypeInfo,
+        ok_or_not_found,
     },
 };
 
 /// A port of a load balancer.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct Listener {
-    /// The load balancer it belongs to. Changing it replaces the listener.
+    /// The load balancer it belongs to.
+    #[field(replaces, parent, unique = "port")]
     pub load_balancer: ArnRef<LoadBalancer>,
     /// Port; none for a gateway load balancer.
-    #[serde(default)]
+    #[field(range = 1..=65_535, unique = "port", important, impact = "clients of the old port get no answer")]
     pub port: Option<u16>,
     /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP` or `TCP_UDP`; none for a gateway load balancer.
-    #[serde(default)]
+    #[field(important)]
     pub protocol: Option<Protocol>,
-    /// Certificate of an HTTPS or TLS listener: the one for clients that ask for no name, or for one that no other has.
-    #[serde(default)]
+    /// Default certificate of an HTTPS or TLS listener, for clients that send no name or one that no other certificate has.
     pub certificate: Option<ArnRef<Certificate>>,
-    /// Further certificates of an HTTPS or TLS listener: a client gets the one for the name it asks for (SNI). Default: none.
-    #[serde(default)]
+    /// Further certificates of an HTTPS or TLS listener: a client gets the one for the name it sends (SNI).
+    #[field(default, after_create, own_read)]
     pub additional_certificates: BTreeSet<ArnRef<Certificate>>,
-    /// Which TLS versions and ciphers an HTTPS or TLS listener takes. Default when it is made:
-    /// `ELBSecurityPolicy-TLS13-1-2-2021-06`.
-    #[serde(default)]
+    /// Policy for the TLS versions and ciphers of an HTTPS or TLS listener.
+    #[field(unset = "`ELBSecurityPolicy-TLS13-1-2-2021-06` when it is created", important)]
     pub ssl_policy: Option<String>,
     /// ALPN policy of a TLS listener, such as `HTTP2Preferred`.
-    #[serde(default)]
     pub alpn: Option<String>,
-    /// What happens to a request that no rule takes.
+    /// Action for requests that match no rule.
     pub default_action: Action,
-    /// Rules of an application load balancer, by priority. Default: none.
-    #[serde(default)]
+    /// Rules of an application load balancer, by priority.
+    #[field(default, after_create, own_read)]
     pub rules: BTreeSet<Rule>,
 }
 
@@ -69,37 +67,41 @@ pub struct Outputs {
 }
 
 impl Resource for Listener {
-    const TYPE: &'static str = "listener";
-    const SERVICE: Service = Service::Elbv2;
-    const REPLACE: &'static [&'static str] = &["/load_balancer"];
-    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/load_balancer", "/port"]];
-    const PARENT: Option<&'static str> = Some("load_balancer");
-    const ARN: Option<&'static str> = Some("elasticloadbalancing:listener/");
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[("/port", "who uses the old port is no longer answered")];
-    const ACTIONS: Actions = Actions::on("elasticloadbalancing:listener/*/{parent}/*")
-        .list(&[
-            "elasticloadbalancing:DescribeListenerCertificates",
-            "elasticloadbalancing:DescribeListeners",
-            "elasticloadbalancing:DescribeRules",
-            "elasticloadbalancing:DescribeTags",
-        ])
-        .change(&[
-            "elasticloadbalancing:AddListenerCertificates",
-            "elasticloadbalancing:CreateRule",
-            "elasticloadbalancing:DeleteListener",
-            "elasticloadbalancing:ModifyListener",
-            "elasticloadbalancing:RemoveListenerCertificates",
-        ])
-        .more(&[
-            Grant::change(&["elasticloadbalancing:CreateListener"], On::Used("load_balancer")),
-            // The service looks at the client of a user pool with the caller's permissions.
-            Grant::change(&["cognito-idp:DescribeUserPoolClient"], On::Named("cognito-idp")),
-            // Rules carry no marks.
-            Grant::change(
-                &["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"],
-                On::Arn("elasticloadbalancing:listener-rule/*/{parent}/*"),
-            ),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new(
+        "listener",
+        Service::Elbv2,
+        "{arn}",
+        "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family}/{hex8}/{hex16}/{hex16}",
+    )
+    .not_found("ListenerNotFound")
+    .exists("DuplicateListener")
+    .actions(
+        Actions::on("elasticloadbalancing:listener/*/{parent}/*")
+            .list(&[
+                "elasticloadbalancing:DescribeListenerCertificates",
+                "elasticloadbalancing:DescribeListeners",
+                "elasticloadbalancing:DescribeRules",
+                "elasticloadbalancing:DescribeTags",
+            ])
+            .change(&[
+                "elasticloadbalancing:AddListenerCertificates",
+                "elasticloadbalancing:CreateRule",
+                "elasticloadbalancing:DeleteListener",
+                "elasticloadbalancing:ModifyListener",
+                "elasticloadbalancing:RemoveListenerCertificates",
+            ])
+            .more(&[
+                Grant::change(&["elasticloadbalancing:CreateListener"], On::Used("load_balancer")),
+                // The service reads the client of a user pool with the caller's permissions.
+                Grant::change(&["cognito-idp:DescribeUserPoolClient"], On::Named("cognito-idp")),
+                // Rules carry no ownership tags.
+                Grant::change(
+                    &["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"],
+                    On::Arn("elasticloadbalancing:listener-rule/*/{parent}/*"),
+                ),
+            ]),
+    );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -115,57 +117,57 @@ impl Resource for Listener {
             Some((arn, tags, listener))
         });
         each(own, |(arn, tags, listener)| async move {
-            let parts = try_join!(rule::read_all(aws, &arn), certificate_list::read_all(aws, &arn, listener.protocol.as_ref()));
-            let Some((rules, certificates)) = ok_or_not_found(parts)? else { return Ok(None) };
-            let spec = Listener { additional_certificates: certificates, ..Listener::read(listener, &rules) };
-            Ok(Some(Observed { id: arn.clone(), tags, phase: Phase::Ready, spec, outputs: Outputs { arn } }))
+            let details = scope.details::<Self>(&tags);
+            let rules = async { if details.rules { rule::read_all(aws, &arn).await } else { Ok(Vec::new()) } };
+            let certificates = async {
+                let may_have = details.additional_certificates && is_secure(listener.protocol.as_ref());
+                if may_have { certificate_list::read_all(aws, &arn).await } else { Ok(BTreeSet::new()) }
+            };
+            let Some((rules, additional_certificates)) = ok_or_not_found(try_join!(rules, certificates))? else { return Ok(None) };
+            let rules = rules.iter().filter_map(Rule::read).collect();
+            Ok(Some(Observed::new(arn.clone(), tags, Listener { additional_certificates, rules, ..read(listener) }, Outputs { arn })))
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(tags::elbv2(cx.tags)));
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(tags::elbv2(&cx.call.tags)));
         let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.map(Protocol::to_sdk));
         let call = call.set_certificates(self.certificates()).set_ssl_policy(self.new_ssl_policy());
-        let call =
-            call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy])).set_default_actions(Some(self.default_action.to_sdk()));
-        let made = call.send().await?.listeners.unwrap_or_default().into_iter().next();
-        made.and_then(|listener| listener.listener_arn).ok_or_else(|| Error::missing("ListenerArn"))
+        let call = call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
+        let reply = call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;
+        let listener = reply.listeners.unwrap_or_default().into_iter().next().ok_or_else(|| Error::missing("Listeners"))?;
+        let arn = listener.listener_arn.clone().ok_or_else(|| Error::missing("ListenerArn"))?;
+        Ok(Created::Whole(Observed::new(arn.clone(), cx.call.tags.clone(), read(listener), Outputs { arn })))
     }
 
-    /// Rules are made, and certificates added, by calls of their own.
-    fn created(&self) -> Self {
-        Listener { additional_certificates: BTreeSet::new(), rules: BTreeSet::new(), ..self.clone() }
-    }
-
-    /// What is not given stays as it is. A listener that was not secure has no policy to stay.
-    async fn update(&self, cx: &Cx<'_>, id: &str, before: &Self, changed: &Changed) -> Result<()> {
-        let elb = &cx.aws.elbv2;
-        let (old, new) = (&before.additional_certificates, &self.additional_certificates);
-        let certificates = changed.has("/additional_certificates");
-        if certificates && !self.is_secure() {
-            // While it still is: others have no list of certificates.
-            certificate_list::update(cx.aws, id, old, new).await?;
+    /// ModifyListener keeps settings that are left out. A listener that was not secure has no TLS policy to keep.
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: ListenerChanges) -> Result<()> {
+        let (id, old, new) = (&live.id, &live.spec.additional_certificates, &self.additional_certificates);
+        // Only a secure listener has a list of certificates: it is emptied before the listener stops being one.
+        if changes.additional_certificates && !self.is_secure() {
+            certificate_list::update(cx.api, id, old, new).await?;
         }
-        if changed.any(&["/port", "/protocol", "/certificate", "/ssl_policy", "/alpn", "/default_action"]) {
-            let call = elb.modify_listener().listener_arn(id).set_port(self.port.map(Into::into));
+        let ListenerChanges { port, protocol, certificate, ssl_policy, alpn, default_action, .. } = changes;
+        if port || protocol || certificate || ssl_policy || alpn || default_action {
+            let call = cx.elbv2.modify_listener().listener_arn(id).set_port(self.port.map(Into::into));
             let call = call.set_protocol(self.protocol.map(Protocol::to_sdk)).set_certificates(self.certificates());
-            let policy = if before.ssl_policy.is_none() { self.new_ssl_policy() } else { self.ssl_policy.clone() };
+            let policy = if live.spec.ssl_policy.is_none() { self.new_ssl_policy() } else { self.ssl_policy.clone() };
             let call = call.set_ssl_policy(policy).set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
             call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;
         }
-        if certificates && self.is_secure() {
-            certificate_list::update(cx.aws, id, old, new).await?;
+        if changes.additional_certificates && self.is_secure() {
+            certificate_list::update(cx.api, id, old, new).await?;
         }
-        if changed.has("/rules") {
-            rule::update(cx.aws, id, &before.rules, &self.rules).await?;
+        if changes.rules {
+            rule::update(cx.api, id, &live.spec.rules, &self.rules).await?;
         }
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        cx.aws.elbv2.delete_listener().listener_arn(id).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        cx.elbv2.delete_listener().listener_arn(&live.id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -174,20 +176,20 @@ impl Resource for Listener {
             problems.push(Problem::new("/port", "a listener has a port and a protocol, or neither for a gateway load balancer"));
         }
         if self.is_secure() != self.certificate.is_some() {
-            problems.push(Problem::new("/certificate", "a listener has a certificate if, and only if, it speaks HTTPS or TLS"));
+            problems.push(Problem::new("/certificate", "a listener has a certificate if, and only if, its protocol is HTTPS or TLS"));
         }
         if !self.is_secure() && !self.additional_certificates.is_empty() {
-            let problem = Problem::new("/additional_certificates", "only a listener that speaks HTTPS or TLS has certificates");
+            let problem = Problem::new("/additional_certificates", "only a listener whose protocol is HTTPS or TLS has certificates");
             problems.push(problem.help("set `protocol` to HTTPS or TLS, with a `certificate`, or leave them out"));
         }
         let rules = self.rules.iter().enumerate().map(|(at, rule)| (format!("/rules/{at}/action"), &rule.action));
         let all = rules.chain([("/default_action".to_owned(), &self.default_action)]);
-        for (at, _) in all.filter(|(_, action)| action.authenticates() && self.protocol != Some(Protocol::Https)) {
-            let problem = Problem::new(format!("{at}/authenticate_cognito"), "users sign in at a listener that speaks HTTPS");
+        for (at, _) in all.filter(|(_, action)| matches!(action, Action::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https))
+        {
+            let problem = Problem::new(format!("{at}/authenticate_cognito"), "users can sign in at HTTPS listeners only");
             problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
         }
         problems.extend(rule::check(&self.rules));
-        problems.extend(self.default_action.check("/default_action"));
         problems
     }
 }
@@ -197,7 +199,7 @@ impl Listener {
         matches!(self.protocol, Some(Protocol::Https | Protocol::Tls))
     }
 
-    /// The policy it begins with: AWS's own default admits older versions of TLS.
+    /// The TLS policy of a new listener: AWS's own default allows older versions of TLS.
     fn new_ssl_policy(&self) -> Option<String> {
         self.ssl_policy.clone().or_else(|| self.is_secure().then(|| "ELBSecurityPolicy-TLS13-1-2-2021-06".to_owned()))
     }
@@ -205,18 +207,24 @@ impl Listener {
     fn certificates(&self) -> Option<Vec<SdkCertificate>> {
         self.certificate.as_ref().map(|certificate| vec![SdkCertificate::builder().certificate_arn(certificate.get()).build()])
     }
+}
 
-    fn read(listener: SdkListener, rules: &[SdkRule]) -> Listener {
-        Listener {
-            load_balancer: ArnRef::to(listener.load_balancer_arn.unwrap_or_default()),
-            port: listener.port.and_then(|port| port.try_into().ok()),
-            protocol: listener.protocol.as_ref().and_then(Protocol::from_sdk),
-            additional_certificates: BTreeSet::new(),
-            certificate: listener.certificates.unwrap_or_default().into_iter().find_map(|c| c.certificate_arn).map(ArnRef::to),
-            ssl_policy: listener.ssl_policy,
-            alpn: listener.alpn_policy.unwrap_or_default().into_iter().next(),
-            default_action: Action::read(listener.default_actions.as_deref().unwrap_or_default()),
-            rules: rules.iter().filter_map(Rule::read).collect(),
-        }
+/// Whether a listener of this protocol has certificates.
+fn is_secure(protocol: Option<&ProtocolEnum>) -> bool {
+    matches!(protocol, Some(ProtocolEnum::Https | ProtocolEnum::Tls))
+}
+
+/// A listener without its rules and additional certificates.
+fn read(listener: SdkListener) -> Listener {
+    Listener {
+        load_balancer: ArnRef::to(listener.load_balancer_arn.unwrap_or_default()),
+        port: listener.port.and_then(|port| port.try_into().ok()),
+        protocol: listener.protocol.as_ref().and_then(Protocol::from_sdk),
+        certificate: listener.certificates.unwrap_or_default().into_iter().find_map(|c| c.certificate_arn).map(ArnRef::to),
+        additional_certificates: BTreeSet::new(),
+        ssl_policy: listener.ssl_policy,
+        alpn: listener.alpn_policy.unwrap_or_default().into_iter().next(),
+        default_action: Action::read(listener.default_actions.as_deref().unwrap_or_default()),
+        rules: BTreeSet::new(),
     }
 }

@@ -49,7 +49,6 @@ legacy! {
     certificate::Certificate
     dns_record::DnsRecord
     dns_zone::DnsZone
-    listener::Listener
     waf_association::WafAssociation
     waf_ip_set::WafIpSet
     waf_web_acl::WafWebAcl
@@ -75,7 +74,7 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::of::<kms_key::KmsKey>(),
-        ResourceType::legacy::<listener::Listener>(),
+        ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
         ResourceType::of::<oidc_provider::OidcProvider>(),

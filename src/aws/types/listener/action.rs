@@ -1,126 +1,96 @@
-//! What happens to a request.
+//! Actions for requests.
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{
     Action as SdkAction, ActionTypeEnum, FixedResponseActionConfig, ForwardActionConfig, RedirectActionConfig,
     RedirectActionStatusCodeEnum, TargetGroupStickinessConfig, TargetGroupTuple,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::authenticate::{AuthenticateCognito, Then};
-use crate::{
-    aws::types::target_group::TargetGroup,
-    core::{ArnRef, Problem},
-};
+use crate::{aws::types::target_group::TargetGroup, core::ArnRef};
 
-/// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+/// Action for a request.
+#[spec]
 pub enum Action {
-    /// Goes to targets.
+    /// Forwards it to targets.
     Forward(Forward),
-    /// Is answered with another address.
+    /// Redirects it to another address.
     Redirect(Redirect),
-    /// Is answered at once.
+    /// Answers it with a fixed response.
     FixedResponse(FixedResponse),
-    /// Has to come from a user of a Cognito user pool, and goes on then.
+    /// Requires that a user of a Cognito user pool is signed in, and then applies another action.
     AuthenticateCognito(AuthenticateCognito),
 }
 
-/// Goes to targets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Forwards requests to targets.
+#[spec]
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Forward {
-    /// Target groups that share the requests; at most five.
+    /// Target groups that share the requests.
+    #[field(length = 1..=5)]
     pub target_groups: BTreeSet<Share>,
-    /// How long a client stays with its target group, in seconds. Default: 0, not at all.
-    #[serde(default)]
+    /// Time for which a client stays with its target group, in seconds; 0 turns it off.
+    #[field(default = 0, range = 0..=604_800)]
     pub stickiness_seconds: u32,
 }
 
 /// A target group's share of the requests.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share {
     /// The target group.
     pub target_group: ArnRef<TargetGroup>,
-    /// Its share, 0 to 999. Default: 1.
-    #[serde(default = "one")]
+    /// Its weight among the target groups.
+    #[field(default = 1, range = 0..=999)]
     pub weight: u16,
 }
 
-/// Is answered with another address. What is not given stays as in the request.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+/// Redirects requests to another address. By default each part stays as in the request.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Redirect {
-    /// `HTTP` or `HTTPS`. Default: `#{protocol}`, the request's.
+    /// Protocol.
+    #[field(default = "#{protocol}", one_of = ["HTTP", "HTTPS", "#{protocol}"])]
     pub protocol: String,
-    /// Port. Default: `#{port}`.
+    /// Port.
+    #[field(default = "#{port}")]
     pub port: String,
-    /// Host. Default: `#{host}`.
+    /// Host.
+    #[field(default = "#{host}", length = 1..=128)]
     pub host: String,
-    /// Path. Default: `/#{path}`.
+    /// Path.
+    #[field(default = "/#{path}", length = 1..=128)]
     pub path: String,
-    /// Query. Default: `#{query}`.
+    /// Query.
+    #[field(default = "#{query}", length = 0..=128)]
     pub query: String,
-    /// 301 (for good) or 302. Default: 301.
+    /// Status code, 301 (permanent) or 302 (temporary).
+    #[field(default = 301, range = 301..=302)]
     pub status_code: u16,
 }
 
-impl Default for Redirect {
-    fn default() -> Redirect {
-        let same = |text: &str| text.to_owned();
-        Redirect {
-            protocol: same("#{protocol}"),
-            port: same("#{port}"),
-            host: same("#{host}"),
-            path: same("/#{path}"),
-            query: same("#{query}"),
-            status_code: 301,
-        }
-    }
-}
-
-/// Is answered at once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Answers requests with a fixed response.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct FixedResponse {
     /// Status code, 2xx, 4xx or 5xx.
+    #[field(range = 200..=599)]
     pub status_code: u16,
-    /// `text/plain`, `text/css`, `text/html`, `application/javascript` or `application/json`. AWS's default: text/plain.
-    #[serde(default)]
+    /// Media type of the body.
+    #[field(
+        unset = "AWS's default, text/plain",
+        one_of = ["text/plain", "text/css", "text/html", "application/javascript", "application/json"]
+    )]
     pub content_type: Option<String>,
-    /// Body, at most 1024 characters. Default: empty.
-    #[serde(default)]
+    /// Body.
+    #[field(default, length = 0..=1024)]
     pub body: String,
 }
 
-fn one() -> u16 {
-    1
-}
-
 impl Action {
-    pub(super) fn check(&self, at: &str) -> Vec<Problem> {
-        match self {
-            Action::AuthenticateCognito(authenticate) => authenticate.check(&format!("{at}/authenticate_cognito")),
-            Action::Forward(forward) if forward.target_groups.is_empty() => {
-                vec![Problem::new(format!("{at}/forward/target_groups"), "a forward needs a target group")]
-            }
-            Action::Redirect(redirect) if ![301, 302].contains(&redirect.status_code) => {
-                vec![Problem::new(format!("{at}/redirect/status_code"), "a redirect is a 301 or a 302")]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Whether users have to sign in.
-    pub(super) fn authenticates(&self) -> bool {
-        matches!(self, Action::AuthenticateCognito(_))
-    }
-
-    /// As AWS takes it. Where there are several actions, it wants to be told their order.
+    /// The actions as AWS takes them: several carry their order.
     pub(super) fn to_sdk(&self) -> Vec<SdkAction> {
         let Action::AuthenticateCognito(authenticate) = self else { return vec![self.single()] };
         let mut actions = vec![authenticate.to_sdk(), Action::from(&authenticate.then).single()];
@@ -137,7 +107,7 @@ impl Action {
             Action::Forward(Forward { target_groups, stickiness_seconds }) => {
                 let action = SdkAction::builder().r#type(ActionTypeEnum::Forward);
                 let plain = target_groups.len() == 1 && *stickiness_seconds == 0;
-                if let Some(only) = target_groups.first().filter(|only| plain && only.weight == one()) {
+                if let Some(only) = target_groups.first().filter(|only| plain && only.weight == 1) {
                     return action.target_group_arn(only.target_group.get()).build();
                 }
                 let shares = target_groups.iter().map(|share| {
@@ -166,8 +136,8 @@ impl Action {
         }
     }
 
-    /// Other actions in a row (authentication by OpenID Connect before another) are not ours to write: they read as a forward to nothing,
-    /// so that they show as a difference.
+    /// Other sequences (authentication by OpenID Connect before another action) can't be declared: they read as a forward without target
+    /// groups, so that they show as a difference.
     pub(super) fn read(actions: &[SdkAction]) -> Action {
         let mut actions: Vec<&SdkAction> = actions.iter().collect();
         actions.sort_by_key(|action| action.order);
@@ -204,7 +174,7 @@ impl Action {
         }
         let share = |arn: &str, weight: Option<i32>| Share {
             target_group: ArnRef::to(arn),
-            weight: weight.and_then(|weight| weight.try_into().ok()).unwrap_or_else(one),
+            weight: weight.and_then(|weight| weight.try_into().ok()).unwrap_or(1),
         };
         let forward = action.forward_config.as_ref();
         let groups = forward.map(|forward| forward.target_groups()).unwrap_or_default();

@@ -1,70 +1,66 @@
-//! Signing in before a request goes on.
+//! Sign-in of users before a request is forwarded.
 
 use std::collections::{BTreeMap, HashMap};
 
+use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{
     Action as SdkAction, ActionTypeEnum, AuthenticateCognitoActionConditionalBehaviorEnum as Behaviour, AuthenticateCognitoActionConfig,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::action::{Action, FixedResponse, Forward, Redirect};
-use crate::{
-    aws::{text, word},
-    core::Problem,
-};
+use crate::aws::{text, word};
 
-/// Has to come from a user of a Cognito user pool: who is not signed in is led to the pool's page. Only for HTTPS listeners.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Requires that a user of a Cognito user pool is signed in; others are sent to the pool's sign-in page. HTTPS listeners only.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuthenticateCognito {
-    /// ARN of the user pool.
+    /// ARN of the user pool, `arn:aws:cognito-idp:<region>:<account>:userpool/<id>`.
+    #[field(pattern = "arn:.+")]
     pub user_pool: String,
     /// Id of the user pool's client for the load balancer, which has a secret and the code grant.
     pub client_id: String,
-    /// The user pool's domain: its prefix, or its whole name when it is one's own.
+    /// The user pool's domain: its prefix, or the full name of a custom domain.
     pub domain: String,
-    /// What is asked of the user pool, separated by spaces. Default: openid.
-    #[serde(default = "openid")]
+    /// Scopes requested of the user pool, separated by spaces.
+    #[field(default = "openid")]
     pub scope: String,
-    /// Name of the cookie that keeps the session. Default: AWSELBAuthSessionCookie.
-    #[serde(default = "session_cookie")]
+    /// Name of the cookie that keeps the session.
+    #[field(default = "AWSELBAuthSessionCookie")]
     pub session_cookie: String,
-    /// Longest time a session lasts, in seconds, 1 to 604800. Default: 604800.
-    #[serde(default = "week")]
+    /// Longest time a session lasts, in seconds.
+    #[field(default = 604_800, range = 1..=604_800)]
     pub session_timeout_seconds: u32,
-    /// What happens to a request of nobody who is signed in. Default: authenticate.
-    #[serde(default)]
+    /// Treatment of a request without a signed-in user.
+    #[field(default = OnUnauthenticatedRequest::Authenticate, risky(OnUnauthenticatedRequest::Allow, "requests pass without a signed-in user"))]
     pub on_unauthenticated_request: OnUnauthenticatedRequest,
-    /// Further parameters of the request to sign in, at most ten. Default: none.
-    #[serde(default)]
+    /// Further parameters of the sign-in request.
+    #[field(default, length = 0..=10)]
     pub extra_params: BTreeMap<String, String>,
-    /// What happens to the request then.
+    /// Action for requests of signed-in users.
     pub then: Then,
 }
 
-/// What happens to a request of nobody who is signed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// Treatment of a request without a signed-in user.
+#[spec]
+#[derive(Copy, Default)]
 pub enum OnUnauthenticatedRequest {
-    /// It is led to where one signs in.
+    /// Sends the client to the sign-in page.
     #[default]
     Authenticate,
-    /// It goes on.
+    /// Lets the request pass.
     Allow,
-    /// It is answered with a 401.
+    /// Answers with a 401.
     Deny,
 }
 
-/// What happens to a request that may go on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+/// Action for a request of a signed-in user.
+#[spec]
 pub enum Then {
-    /// Goes to targets.
+    /// Forwards it to targets.
     Forward(Forward),
-    /// Is answered with another address.
+    /// Redirects it to another address.
     Redirect(Redirect),
-    /// Is answered at once.
+    /// Answers it with a fixed response.
     FixedResponse(FixedResponse),
 }
 
@@ -78,35 +74,8 @@ impl From<&Then> for Action {
     }
 }
 
-fn openid() -> String {
-    "openid".to_owned()
-}
-
-fn session_cookie() -> String {
-    "AWSELBAuthSessionCookie".to_owned()
-}
-
-fn week() -> u32 {
-    7 * 24 * 3600
-}
-
 impl AuthenticateCognito {
-    pub(super) fn check(&self, at: &str) -> Vec<Problem> {
-        let mut problems = Action::from(&self.then).check(&format!("{at}/then"));
-        if !self.user_pool.starts_with("arn:") && !self.user_pool.contains("${") {
-            let problem = Problem::new(format!("{at}/user_pool"), "a user pool is given by its ARN");
-            problems.push(problem.help("write it as `arn:aws:cognito-idp:<region>:<account>:userpool/<id>`"));
-        }
-        if !(1..=week()).contains(&self.session_timeout_seconds) {
-            problems.push(Problem::new(format!("{at}/session_timeout_seconds"), "a session lasts 1 to 604800 seconds"));
-        }
-        if self.extra_params.len() > 10 {
-            problems.push(Problem::new(format!("{at}/extra_params"), "there are at most ten further parameters"));
-        }
-        problems
-    }
-
-    /// The first of the two actions that this is.
+    /// The first of its two actions in AWS.
     pub(super) fn to_sdk(&self) -> SdkAction {
         let extra: HashMap<_, _> = self.extra_params.clone().into_iter().collect();
         let config = AuthenticateCognitoActionConfig::builder()
@@ -127,9 +96,12 @@ impl AuthenticateCognito {
             user_pool: config.user_pool_arn.unwrap_or_default(),
             client_id: config.user_pool_client_id.unwrap_or_default(),
             domain: config.user_pool_domain.unwrap_or_default(),
-            scope: config.scope.unwrap_or_else(openid),
-            session_cookie: config.session_cookie_name.unwrap_or_else(session_cookie),
-            session_timeout_seconds: config.session_timeout.and_then(|seconds| seconds.try_into().ok()).unwrap_or_else(week),
+            scope: config.scope.unwrap_or_else(Self::default_scope),
+            session_cookie: config.session_cookie_name.unwrap_or_else(Self::default_session_cookie),
+            session_timeout_seconds: config
+                .session_timeout
+                .and_then(|seconds| seconds.try_into().ok())
+                .unwrap_or_else(Self::default_session_timeout_seconds),
             on_unauthenticated_request: config
                 .on_unauthenticated_request
                 .and_then(|behaviour| word(behaviour.as_str()).ok())

@@ -2,25 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_elasticloadbalancingv2::types::{Certificate as SdkCertificate, ProtocolEnum};
+use aws_sdk_elasticloadbalancingv2::types::Certificate as SdkCertificate;
 
 use crate::{
     aws::{Aws, types::certificate::Certificate},
     core::{ArnRef, Result},
 };
 
-/// Reads them where there can be any. The default one is listed, too: once more if it is among them.
-pub(super) async fn read_all(aws: &Aws, listener: &str, protocol: Option<&ProtocolEnum>) -> Result<BTreeSet<ArnRef<Certificate>>> {
-    if !matches!(protocol, Some(ProtocolEnum::Https | ProtocolEnum::Tls)) {
-        return Ok(BTreeSet::new());
-    }
+/// Reads those of a secure listener. AWS lists the default one, too, and a second time if it is also among the others.
+pub(super) async fn read_all(aws: &Aws, listener: &str) -> Result<BTreeSet<ArnRef<Certificate>>> {
     let pages = aws.elbv2.describe_listener_certificates().listener_arn(listener).into_paginator();
     let all: Vec<SdkCertificate> = pages.items().send().try_collect().await?;
     let further = all.into_iter().filter(|certificate| certificate.is_default != Some(true));
     Ok(further.filter_map(|certificate| certificate.certificate_arn).map(ArnRef::to).collect())
 }
 
-/// Brings them from `before` to `after`, one a call. New ones come first, so that a name which both have is served throughout.
+/// Changes them from `before` to `after`, one per call. New ones are added first, so that a name in both sets is always served.
 pub(super) async fn update(
     aws: &Aws,
     listener: &str,

@@ -1,13 +1,12 @@
-//! The rules by which a listener's requests find their targets.
+//! The rules that route a listener's requests to their targets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{
     HostHeaderConditionConfig, HttpHeaderConditionConfig, HttpRequestMethodConditionConfig, PathPatternConditionConfig,
     QueryStringConditionConfig, QueryStringKeyValuePair, Rule as SdkRule, RuleCondition, SourceIpConditionConfig,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::Action;
 use crate::{
@@ -15,40 +14,41 @@ use crate::{
     core::{Error, Problem, Result, ok_or_not_found},
 };
 
-/// A rule: the request that meets every condition gets the action.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A rule: a request that meets every condition gets the action.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
-    /// Place among the rules, 1 (first) to 50000.
+    /// Order among the rules; AWS tries the lowest first.
+    #[field(range = 1..=50_000)]
     pub priority: u32,
-    /// Host names, with `*` and `?`. Default: any.
-    #[serde(default)]
+    /// Host names, with `*` and `?`.
+    #[field(unset = "any host")]
     pub hosts: BTreeSet<String>,
-    /// Paths, with `*` and `?`. Default: any.
-    #[serde(default)]
+    /// Paths, with `*` and `?`.
+    #[field(unset = "any path")]
     pub paths: BTreeSet<String>,
-    /// HTTP header → its values, with `*` and `?`. Default: any.
-    #[serde(default)]
+    /// HTTP header → its values, with `*` and `?`.
+    #[field(unset = "any headers")]
     pub headers: BTreeMap<String, BTreeSet<String>>,
-    /// HTTP methods. Default: any.
-    #[serde(default)]
+    /// HTTP methods.
+    #[field(unset = "any method")]
     pub methods: BTreeSet<String>,
-    /// Query parameters, one of which must match. Default: any.
-    #[serde(default)]
+    /// Query parameters, one of which must match.
+    #[field(unset = "any query")]
     pub query: BTreeSet<Query>,
-    /// Client addresses in CIDR notation. Default: any.
-    #[serde(default)]
+    /// Client addresses in CIDR notation.
+    #[field(unset = "any client")]
     pub source_ips: BTreeSet<String>,
-    /// What happens to the request.
+    /// Action for the request.
     pub action: Action,
 }
 
 /// A query parameter.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Query {
-    /// Its name. Default: empty, any name.
-    #[serde(default)]
+    /// Its name.
+    #[field(unset = "any name")]
     pub key: String,
     /// Its value, with `*` and `?`.
     pub value: String,
@@ -125,12 +125,12 @@ impl Rule {
     }
 }
 
-/// The rules of a listener but the default one, whose priority is no number.
+/// Reads the rules of a listener. The default one is among them, with a priority that is no number.
 pub(super) async fn read_all(aws: &Aws, listener: &str) -> Result<Vec<SdkRule>> {
     Ok(aws.elbv2.describe_rules().listener_arn(listener).into_paginator().items().send().try_collect().await?)
 }
 
-/// Brings a listener's rules from `before` to `after`; the priority says which is which.
+/// Changes a listener's rules from `before` to `after`; a rule is identified by its priority.
 pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, after: &BTreeSet<Rule>) -> Result<()> {
     let mut old: BTreeMap<u32, &Rule> = before.iter().map(|rule| (rule.priority, rule)).collect();
     let mut modified = Vec::new();
@@ -142,7 +142,7 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
                 let call = aws.elbv2.create_rule().listener_arn(listener).priority(rule.priority.try_into().unwrap_or(i32::MAX));
                 match call.set_conditions(Some(rule.conditions())).set_actions(Some(rule.action.to_sdk())).send().await.map_err(Error::from)
                 {
-                    // Of an earlier try, of which something after it failed.
+                    // An earlier attempt created it before a later call failed.
                     Err(error) if error.code == "PriorityInUse" => modified.push(rule),
                     other => drop(other?),
                 }
@@ -164,7 +164,7 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
     Ok(())
 }
 
-/// What is wrong with a listener's rules.
+/// Rules between fields of a listener's rules.
 pub(super) fn check(rules: &BTreeSet<Rule>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut priorities = BTreeSet::new();
@@ -172,13 +172,9 @@ pub(super) fn check(rules: &BTreeSet<Rule>) -> Vec<Problem> {
         if !priorities.insert(rule.priority) {
             problems.push(Problem::new(format!("/rules/{at}/priority"), format!("two rules have priority {}", rule.priority)));
         }
-        if !(1..=50_000).contains(&rule.priority) {
-            problems.push(Problem::new(format!("/rules/{at}/priority"), "a priority is between 1 and 50000"));
-        }
         if rule.conditions().is_empty() {
             problems.push(Problem::new(format!("/rules/{at}"), "a rule needs a condition, such as `paths`"));
         }
-        problems.extend(rule.action.check(&format!("/rules/{at}/action")));
     }
     problems
 }
