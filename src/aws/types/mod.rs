@@ -44,9 +44,6 @@ macro_rules! legacy {
     ($($module:ident::$type:ident)*) => { $(impl crate::core::Named for $module::$type { const NAME: &'static str = stringify!($module); })* };
 }
 legacy! {
-    certificate::Certificate
-    dns_record::DnsRecord
-    dns_zone::DnsZone
     ecr_repository::EcrRepository
     eks_access_entry::EksAccessEntry
     eks_addon::EksAddon
@@ -83,9 +80,9 @@ legacy! {
 /// The registry, in alphabetical order.
 pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
-        ResourceType::legacy::<certificate::Certificate>(),
-        ResourceType::legacy::<dns_record::DnsRecord>(),
-        ResourceType::legacy::<dns_zone::DnsZone>(),
+        ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<dns_record::DnsRecord>(),
+        ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::legacy::<ecr_repository::EcrRepository>(),
         ResourceType::legacy::<eks_access_entry::EksAccessEntry>(),
         ResourceType::legacy::<eks_addon::EksAddon>(),
