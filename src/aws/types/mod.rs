@@ -72,9 +72,6 @@ legacy! {
     target_group::TargetGroup
     vpc::Vpc
     vpc_endpoint::VpcEndpoint
-    waf_association::WafAssociation
-    waf_ip_set::WafIpSet
-    waf_web_acl::WafWebAcl
 }
 
 /// The registry, in alphabetical order.
@@ -112,9 +109,9 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::legacy::<target_group::TargetGroup>(),
         ResourceType::legacy::<vpc::Vpc>(),
         ResourceType::legacy::<vpc_endpoint::VpcEndpoint>(),
-        ResourceType::legacy::<waf_association::WafAssociation>(),
-        ResourceType::legacy::<waf_ip_set::WafIpSet>(),
-        ResourceType::legacy::<waf_web_acl::WafWebAcl>(),
+        ResourceType::of::<waf_association::WafAssociation>(),
+        ResourceType::of::<waf_ip_set::WafIpSet>(),
+        ResourceType::of::<waf_web_acl::WafWebAcl>(),
     ]
 });
 
