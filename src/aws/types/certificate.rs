@@ -1,13 +1,14 @@
 //! `certificate`: a public TLS certificate of Certificate Manager, validated by DNS.
 //!
-//! AWS does not keep which zone we proved the domain in. A certificate that waits for validation reads as one without `zone`, so
-//! that the next apply puts the records again; an issued one reads as `validated`, which equals every zone.
+//! AWS does not record the zone of the validation records. A certificate that is pending validation is read without `zone`, so that the
+//! next apply creates the records again; an issued one is read with the zone `validated`, which equals every zone.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
 };
 
+use acme_macros::spec;
 use aws_sdk_acm::types::{
     CertificateDetail, CertificateExport, CertificateOptions, CertificateStatus, CertificateSummary, Filters, KeyAlgorithm,
     ValidationMethod,
@@ -17,39 +18,40 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    dns_record::{at, change, mark},
-    dns_zone::{DnsZone, short},
+    dns_record::{at, change, ownership_record},
+    dns_zone::{DnsZone, short_token},
 };
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags, text, word},
     core::{
-        Actions, Changed, DnsName, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, On, Phase,
-        Problem, Ref, Result, STACK, Scope, Service, Sort, ok_or_not_found,
+        Actions, Created, Deletion, DnsName, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, STACK, Scope,
+        Service, Sort, TypeInfo, ok_or_not_found,
     },
 };
 
 /// A public TLS certificate, validated by DNS.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct Certificate {
-    /// Its main domain name, such as `shop.example.com` or `*.shop.example.com`. Changing it replaces the certificate.
+    /// Its main domain name, such as `shop.example.com` or `*.shop.example.com`. A longer name can be an alternative one.
+    #[field(replaces, lookup, length = 1..=64, important)]
     pub domain: DnsName,
-    /// Further domain names. Default: none. Changing them replaces the certificate.
-    #[serde(default)]
+    /// Further domain names.
+    #[field(default, replaces)]
     pub alternative_names: BTreeSet<DnsName>,
-    /// The zone that gets the validation records, for all of the names. Without it, someone else puts them.
-    #[serde(default)]
+    /// The zone in which acme creates the validation records, for all of the names.
+    #[field(unset = "the validation records are created outside acme", after_create)]
     pub zone: Option<Ref<DnsZone>>,
-    /// Kind of key. Default: `RSA_2048`. Changing it replaces the certificate.
-    #[serde(default)]
+    /// Algorithm of its key.
+    #[field(default = Algorithm::Rsa2048, replaces)]
     pub key_algorithm: Algorithm,
-    /// May be exported with its private key, which AWS charges for. Default: false. Changing it replaces the certificate.
-    #[serde(default)]
+    /// Can be exported with its private key, which AWS charges for.
+    #[field(default = false, replaces, important, risky(true, "its private key can be exported"))]
     pub exportable: bool,
 }
 
-/// Kind of key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Algorithm of a key.
+#[spec]
+#[derive(Copy, Default)]
 #[allow(missing_docs)]
 pub enum Algorithm {
     #[default]
@@ -61,7 +63,7 @@ pub enum Algorithm {
     EcSecp384r1,
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -74,100 +76,89 @@ pub struct Outputs {
 const VALIDATED: &str = "validated";
 
 impl Resource for Certificate {
-    const TYPE: &'static str = "certificate";
-    const SERVICE: Service = Service::Acm;
-    const WANTED: Option<&'static str> = Some("/domain");
-    const REPLACE: &'static [&'static str] = &["/domain", "/alternative_names", "/key_algorithm", "/exportable"];
-    const ARN: Option<&'static str> = Some("acm:certificate/");
-    const USUAL: Duration = Duration::from_secs(120);
-    const ACTIONS: Actions = Actions::on("acm:certificate/*")
-        .list(&["acm:ListCertificates"])
-        .read(&["acm:DescribeCertificate", "acm:ListTagsForCertificate"])
-        .change(&["acm:DeleteCertificate"])
-        .more(&[
-            Grant::change(&["acm:RequestCertificate"], On::Marking),
-            Grant::change(&["route53:ListHostedZones"], On::Everything),
-            Grant::change(&["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"], On::Arn("route53:hostedzone/*")),
-        ]);
+    const TYPE: TypeInfo = TypeInfo::new("certificate", Service::Acm, "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}")
+        .typical_seconds(120)
+        .actions(
+            Actions::on("acm:certificate/*")
+                .list(&["acm:ListCertificates"])
+                .read(&["acm:DescribeCertificate", "acm:ListTagsForCertificate"])
+                .change(&["acm:DeleteCertificate"])
+                .more(&[
+                    Grant::change(&["acm:RequestCertificate"], On::Marking),
+                    Grant::change(&["route53:ListHostedZones"], On::Everything),
+                    Grant::change(&["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"], On::Arn("route53:hostedzone/*")),
+                ]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        // The index lags behind changes: what is younger than an hour or has a wanted domain is asked.
+        // The index lags, so the tags of a certificate that is younger than an hour or has a wanted domain are read.
         let young = |summary: &CertificateSummary| {
             let age = summary.created_at.and_then(|at| SystemTime::try_from(at).ok()).and_then(|at| at.elapsed().ok());
             age.is_none_or(|age| age < Duration::from_secs(3600))
         };
         let own = summaries(aws).await?.into_iter().filter_map(|summary| {
             let arn = summary.certificate_arn.clone()?;
-            let asked = scope.index.is_none() || scope.covers(summary.domain_name().unwrap_or_default(), &arn) || young(&summary);
-            asked.then_some(arn)
+            let may_own = scope.index.is_none() || scope.covers(summary.domain_name().unwrap_or_default(), &arn) || young(&summary);
+            may_own.then_some(arn)
         });
         each(own, |arn| async move {
-            let ask = async {
+            let read = async {
                 let reply = ok_or_not_found(aws.acm.list_tags_for_certificate().certificate_arn(&arn).send().await)?;
                 Ok(reply.map(|reply| tags::from_acm(reply.tags())))
             };
-            let Some(tags) = scope.tags_or(&arn, ask).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
+            let Some(tags) = scope.tags_or(&arn, read).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
             let Some(detail) = detail(aws, &arn).await? else { return Ok(None) };
             let phase = phase(&detail);
-            Ok(Some(Observed {
-                tags,
-                spec: Certificate::read(&detail, &phase),
-                phase,
-                outputs: Outputs { arn: arn.clone(), validation_records: validation_records(&detail) },
-                id: arn,
-            }))
+            let spec = Certificate::read(&detail, &phase);
+            let outputs = Outputs { arn: arn.clone(), validation_records: validation_records(&detail) };
+            Ok(Some(Observed::new(arn, tags, spec, outputs).phase(phase)))
         })
         .await
     }
 
-    /// With the same token AWS answers with the same certificate for an hour.
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let call = cx.aws.acm.request_certificate().domain_name(self.domain.as_str()).validation_method(ValidationMethod::Dns);
+    /// AWS answers the same token with the same certificate for an hour.
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let call = cx.acm.request_certificate().domain_name(self.domain.as_str()).validation_method(ValidationMethod::Dns);
         let names: Vec<_> = self.alternative_names.iter().map(ToString::to_string).collect();
-        let call = call.set_subject_alternative_names((!names.is_empty()).then_some(names)).idempotency_token(short(cx.token));
-        let call = call.key_algorithm(match self.key_algorithm {
-            Algorithm::Rsa2048 => KeyAlgorithm::Rsa2048,
-            Algorithm::EcPrime256v1 => KeyAlgorithm::EcPrime256v1,
-            Algorithm::EcSecp384r1 => KeyAlgorithm::EcSecp384r1,
-        });
+        let call = call.set_subject_alternative_names((!names.is_empty()).then_some(names)).idempotency_token(short_token(&cx.call.token));
         let export = self.exportable.then(|| CertificateOptions::builder().export(CertificateExport::Enabled).build());
-        let reply = call.set_options(export).set_tags(Some(tags::acm(cx.tags))).send().await?;
-        reply.certificate_arn.ok_or_else(|| Error::missing("CertificateArn"))
+        let call = call.key_algorithm(text(&self.key_algorithm).as_str().into()).set_options(export);
+        let reply = call.set_tags(Some(tags::acm(&cx.call.tags))).send().await?;
+        Ok(reply.certificate_arn.ok_or_else(|| Error::missing("CertificateArn"))?.into())
     }
 
-    fn created(&self) -> Self {
-        Certificate { zone: None, ..self.clone() }
-    }
-
-    /// Puts the validation records. AWS renews with them, so they stay. Certificates of the same name share one, in all regions of
-    /// the account: a mark per certificate beside it says who still needs it.
+    /// Creates the validation records. AWS needs them for every renewal, so they stay. Certificates of the same name share one record, in
+    /// all regions of the account: an ownership record per certificate beside it says that this certificate still needs it.
     /// <https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html>
-    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, changed: &Changed) -> Result<()> {
-        let (true, Some(zone)) = (changed.has("/zone"), &self.zone) else { return Ok(()) };
-        let detail = detail(cx.aws, id).await?.ok_or_else(|| Error::new(Sort::NotYet, "NoCertificate", "AWS does not show it yet"))?;
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: CertificateChanges) -> Result<()> {
+        let (true, Some(zone)) = (changes.zone, &self.zone) else { return Ok(()) };
+        let id = live.id.as_str();
+        let detail = detail(cx, id).await?.ok_or_else(|| Error::new(Sort::NotYet, "NoCertificate", "AWS does not show it yet"))?;
         if matches!(phase(&detail), Phase::Failed(_)) {
-            // There will be no records; why is told by the read that follows.
+            // There will be no records; the read that follows reports the reason.
             return Ok(());
         }
         let options = detail.domain_validation_options();
         if options.is_empty() || options.iter().any(|option| option.resource_record.is_none()) {
-            return Err(Error::new(Sort::NotYet, "NoValidationRecord", "AWS has not said yet which records prove the ownership"));
+            return Err(Error::new(Sort::NotYet, "NoValidationRecord", "AWS does not show the validation records yet"));
         }
         let mut changes = Vec::new();
         for (name, value) in validation_records(&detail) {
             let record = ResourceRecord::builder().value(value).build()?;
             let set = ResourceRecordSet::builder().name(&name).r#type(RrType::Cname).ttl(300).resource_records(record).build()?;
-            let text = format!("{STACK}={},certificate={id}", cx.stack);
+            let text = format!("{STACK}={},certificate={id}", cx.call.stack);
             changes.push(change(ChangeAction::Upsert, set)?);
-            changes.push(change(ChangeAction::Upsert, mark(&mark_name(&name), uuid(id), &text)?)?);
+            changes.push(change(ChangeAction::Upsert, ownership_record(&ownership_name(&name), uuid(id), &text)?)?);
         }
-        cx.aws.dns_changes.submit(zone.get(), changes).await
+        cx.dns_changes.submit(zone.get(), changes).await
     }
 
-    /// Takes the validation records that carry no other certificate's mark along.
-    async fn delete(cx: &Cx<'_>, id: &str, _: &Self) -> Result<()> {
-        let Some(detail) = detail(cx.aws, id).await? else {
+    /// Also deletes the validation records that no other certificate needs.
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let id = live.id.as_str();
+        let Some(detail) = detail(cx, id).await? else {
             return Err(Error::new(Sort::Gone, "NoCertificate", "there is no such certificate"));
         };
         if let Some(user) = detail.in_use_by().first() {
@@ -176,42 +167,37 @@ impl Resource for Certificate {
         let records = validation_records(&detail);
         let zones: Vec<HostedZone> = match records.is_empty() {
             true => Vec::new(),
-            false => cx.aws.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?,
+            false => cx.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?,
         };
         for zone in zones.iter().filter(|zone| zone.config().is_none_or(|config| !config.private_zone)) {
             let domain = format!(".{}", DnsName::new(&zone.name));
             let mut changes = Vec::new();
             for name in records.keys().filter(|name| name.ends_with(&domain)) {
-                let marks = at(cx.aws, &zone.id, &mark_name(name), &RrType::Txt).await?;
-                let (ours, others): (Vec<_>, Vec<_>) = marks.into_iter().partition(|set| set.set_identifier() == Some(uuid(id)));
+                let owners = at(cx, &zone.id, &ownership_name(name), &RrType::Txt).await?;
+                let (ours, others): (Vec<_>, Vec<_>) = owners.into_iter().partition(|set| set.set_identifier() == Some(uuid(id)));
                 let record = match !ours.is_empty() && others.is_empty() {
-                    true => at(cx.aws, &zone.id, name, &RrType::Cname).await?,
+                    true => at(cx, &zone.id, name, &RrType::Cname).await?,
                     false => Vec::new(),
                 };
                 let sets = record.into_iter().chain(ours).map(|set| change(ChangeAction::Delete, set));
                 changes.extend(sets.collect::<Result<Vec<_>>>()?);
             }
             if !changes.is_empty() {
-                ok_or_not_found(cx.aws.dns_changes.submit(zone.id.trim_start_matches("/hostedzone/"), changes).await)?;
+                ok_or_not_found(cx.dns_changes.submit(zone.id.trim_start_matches("/hostedzone/"), changes).await)?;
             }
         }
-        cx.aws.acm.delete_certificate().certificate_arn(id).send().await?;
-        Ok(())
+        cx.acm.delete_certificate().certificate_arn(id).send().await?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.domain.as_str().len() > 64 && !self.domain.as_str().contains("${") {
-            let problem = Problem::new("/domain", "the main domain name has at most 64 characters");
-            problems.push(problem.help("make a shorter one the main name and this one an alternative"));
+        match self.alternative_names.contains(&self.domain) {
+            true => vec![Problem::new("/alternative_names", "the main domain name need not be repeated")],
+            false => Vec::new(),
         }
-        if self.alternative_names.contains(&self.domain) {
-            problems.push(Problem::new("/alternative_names", "the main domain name need not be repeated"));
-        }
-        problems
     }
 
-    fn align(&self, live: &mut Self) {
+    fn normalize(&self, live: &mut Self) {
         if live.zone.as_ref().is_some_and(|zone| zone.get() == VALIDATED) {
             live.zone = self.zone.clone();
         }
@@ -225,12 +211,8 @@ impl Certificate {
             alternative_names: detail.subject_alternative_names().iter().map(|n| DnsName::new(n)).filter(|n| *n != domain).collect(),
             domain,
             zone: (!matches!(phase, Phase::Settling(_))).then(|| Ref::to(VALIDATED)),
-            // What is asked for as EC_prime256v1 is described as EC-prime256v1.
-            key_algorithm: match detail.key_algorithm.as_ref().map(|name| name.as_str().replace('-', "_")).as_deref() {
-                Some("EC_prime256v1") => Algorithm::EcPrime256v1,
-                Some("EC_secp384r1") => Algorithm::EcSecp384r1,
-                _ => Algorithm::Rsa2048,
-            },
+            // AWS takes EC_prime256v1 and reports EC-prime256v1.
+            key_algorithm: detail.key_algorithm.as_ref().and_then(|name| word(&name.as_str().replace('-', "_")).ok()).unwrap_or_default(),
             exportable: detail.options().and_then(|options| options.export.as_ref()) == Some(&CertificateExport::Enabled),
         }
     }
@@ -249,8 +231,8 @@ fn phase(detail: &CertificateDetail) -> Phase {
 
 /// Every certificate of the region; without the filter AWS leaves out all but RSA keys of up to 2048 bits.
 async fn summaries(aws: &Aws) -> Result<Vec<CertificateSummary>> {
-    let kinds = KeyAlgorithm::values().iter().map(|name| KeyAlgorithm::from(*name)).collect();
-    let filters = Filters::builder().set_key_types(Some(kinds)).build();
+    let algorithms = KeyAlgorithm::values().iter().map(|name| KeyAlgorithm::from(*name)).collect();
+    let filters = Filters::builder().set_key_types(Some(algorithms)).build();
     Ok(aws.acm.list_certificates().includes(filters).into_paginator().items().send().try_collect().await?)
 }
 
@@ -264,7 +246,7 @@ fn validation_records(detail: &CertificateDetail) -> BTreeMap<String, String> {
     records.map(|record| (DnsName::new(&record.name).to_string(), DnsName::new(&record.value).to_string())).collect()
 }
 
-fn mark_name(record: &str) -> String {
+fn ownership_name(record: &str) -> String {
     format!("_acme-certificate.{record}")
 }
 

@@ -1,71 +1,76 @@
-//! `dns_record`: a record set of a hosted zone. It has no tags; like external-dns we put a TXT record beside it that says whose
-//! it is, in the same change batch, so that neither exists without the other.
+//! `dns_record`: a record set of a hosted zone. It has no tags; like external-dns, acme puts a TXT record with the ownership tags beside
+//! it, in the same change batch, so that neither exists without the other.
 
-mod mark;
+mod ownership;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use acme_macros::spec;
 use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ResourceRecord, ResourceRecordSet, ResourceRecordSetRegion, RrType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use mark::mark;
-use mark::{mark_name, marked};
+pub(super) use ownership::ownership_record;
+use ownership::{ownership_name, ownership_tags};
 pub use value::RecordType;
 
 use super::dns_zone::DnsZone;
 use crate::{
-    aws::{Aws, each, text, word},
+    aws::{Aws, Cx, each, text, word},
     core::{
-        ADDRESS, Actions, Changed, DnsName, ENVIRONMENT, Error, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource,
-        Phase, Problem, Ref, Result, STACK, Scope, Service, Sort, ok_or_not_found,
+        ADDRESS, Actions, Created, Deletion, DnsName, ENVIRONMENT, Error, Existing, Observed, Problem, Ref, Resource, Result, STACK, Scope,
+        Service, Sort, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
+const DEFAULT_TTL: u32 = 300;
+
 /// A record set of a hosted zone.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct DnsRecord {
-    /// The zone it belongs to. Changing it replaces the record.
+    /// The zone it belongs to.
+    #[field(parent, replaces, unique = "domain")]
     pub zone: Ref<DnsZone>,
-    /// Full domain name, such as `www.shop.example.com` or `*.shop.example.com`. Changing it replaces the record.
+    /// Full domain name, such as `www.shop.example.com` or `*.shop.example.com`.
+    #[field(replaces, unique = "domain")]
     pub domain: DnsName,
-    /// Record type. Changing it replaces the record.
+    /// Record type.
+    #[field(replaces)]
     #[serde(rename = "type")]
     pub kind: RecordType,
-    /// How long resolvers may keep it, in seconds. Default: 300. An alias has its target's.
-    #[serde(default = "five_minutes")]
+    /// Time for which resolvers may keep the answer, in seconds. An alias has its target's.
+    #[field(default = DEFAULT_TTL)]
     pub ttl_seconds: u32,
-    /// Values; TXT as plain text, MX and SRV with their numbers first (`10 mail.example.com`). Default: none, for an alias.
-    #[serde(default)]
+    /// Values; TXT as plain text, MX and SRV with their numbers first (`10 mail.example.com`). An alias has none.
+    #[field(default, important, impact = "resolvers give the old answer until its time to live is over")]
     pub values: BTreeSet<String>,
     /// An AWS resource that answers instead of `values`.
-    #[serde(default)]
+    #[field(default, important, impact = "resolvers give the old answer for up to a minute")]
     pub alias: Option<Alias>,
     /// Tells several records of the same domain and type apart; needs one of `weight`, `failover`, `region` or `multivalue`.
-    /// Default: none. Changing it replaces the record.
-    #[serde(default)]
+    #[field(default, replaces)]
     pub set_identifier: String,
-    /// Share of the answers among records of the same domain and type, 0 to 255.
-    #[serde(default)]
+    /// Share of the answers among records of the same domain and type.
+    #[field(default, range = 0..=255)]
     pub weight: Option<u8>,
     /// Role in a failover pair.
-    #[serde(default)]
+    #[field(default)]
     pub failover: Option<Failover>,
     /// AWS region of the target; the record with the lowest latency answers.
-    #[serde(default)]
+    #[field(default)]
     pub region: Option<String>,
-    /// Answers with up to eight healthy records of the same domain and type. Default: false.
-    #[serde(default)]
+    /// Answers with up to eight healthy records of the same domain and type.
+    #[field(default = false)]
     pub multivalue: bool,
-    /// Id of the health check without whose success it does not answer. Default: none.
-    #[serde(default)]
+    /// Id of a health check. While it fails, the record does not answer.
+    #[field(default)]
     pub health_check: String,
 }
 
 /// Role in a failover pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Failover {
     /// Answers while it is healthy.
@@ -75,42 +80,30 @@ pub enum Failover {
 }
 
 /// An AWS resource that answers.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct Alias {
     /// Its DNS name, such as `{{ load_balancer.web.dns_name }}`.
     pub target: DnsName,
     /// Its hosted zone id, such as `{{ load_balancer.web.zone_id }}`.
     pub zone_id: String,
-    /// Answers only while the target is healthy. Default: false.
-    #[serde(default)]
+    /// Answers only while the target is healthy.
+    #[field(default = false)]
     pub evaluate_health: bool,
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// The domain name, as text.
     pub fqdn: String,
 }
 
-const fn five_minutes() -> u32 {
-    300
-}
-
 impl Resource for DnsRecord {
-    const TYPE: &'static str = "dns_record";
-    const SERVICE: Service = Service::Route53;
-    const REPLACE: &'static [&'static str] = &["/zone", "/domain", "/type", "/set_identifier"];
-    const EXCLUSIVE: &'static [&'static [&'static str]] = &[&["/zone", "/domain"]];
-    const PARENT: Option<&'static str> = Some("dns_zone");
-    const TAGGABLE: bool = false;
-    const DISTURBS: &'static [(&'static str, &'static str)] = &[
-        ("/values", "resolvers give the old answer until its time to live is over"),
-        ("/alias", "resolvers give the old answer for up to a minute"),
-    ];
-    const ACTIONS: Actions =
-        Actions::on("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]);
+    const TYPE: TypeInfo =
+        TypeInfo::new("dns_record", Service::Route53, "{zone}/{domain}/{type}/{set_identifier}", "").untaggable().global().actions(
+            Actions::on("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]),
+        );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -118,48 +111,50 @@ impl Resource for DnsRecord {
         Ok(zones.into_iter().flatten().collect())
     }
 
-    /// CREATE, not UPSERT: AWS refuses when someone else's record has the name. The mark is an UPSERT, because it may have
-    /// outlived a record that was deleted by hand.
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
-        let (zone, mark) = (self.zone.get(), self.mark(cx)?);
-        let changes = vec![change(ChangeAction::Create, self.record_set()?)?, change(ChangeAction::Upsert, mark.clone())?];
-        match cx.aws.dns_changes.submit(zone, changes).await {
-            // An earlier try whose answer was lost: what exists is ours.
+    /// CREATE, not UPSERT: AWS refuses when there is a record of this name. The ownership record is an UPSERT, because it may have
+    /// outlived a record that was deleted by hand. AWS applies a batch whole or not at all and fills in nothing, so there is nothing to
+    /// read.
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        let (zone, ownership) = (self.zone.get(), self.ownership(cx)?);
+        let changes = vec![change(ChangeAction::Create, self.record_set()?)?, change(ChangeAction::Upsert, ownership.clone())?];
+        match cx.dns_changes.submit(zone, changes).await {
+            // An earlier attempt whose answer was lost may have created it.
             Err(error) if error.sort == Sort::Exists => {
-                let ours = at(cx.aws, zone, &mark.name, &RrType::Txt)
-                    .await?
-                    .into_iter()
-                    .any(|set| set.set_identifier == mark.set_identifier && set.resource_records == mark.resource_records);
-                if ours { Ok(self.id()) } else { Err(error) }
+                let sets = at(cx, zone, &ownership.name, &RrType::Txt).await?;
+                let same = |set: &ResourceRecordSet| {
+                    set.set_identifier == ownership.set_identifier && set.resource_records == ownership.resource_records
+                };
+                if sets.iter().any(same) { Ok(self.id().into()) } else { Err(error) }
             }
-            answer => answer.map(|()| self.id()),
+            answer => answer.map(|()| Created::Whole(observed(self.clone(), ownership_tags(&ownership)))),
         }
     }
 
-    async fn update(&self, cx: &Cx<'_>, _: &str, _: &Self, _: &Changed) -> Result<()> {
-        let sets = [self.record_set()?, self.mark(cx)?];
+    async fn update(&self, cx: &Cx<'_>, _: &Existing<Self>, _: DnsRecordChanges) -> Result<()> {
+        let sets = [self.record_set()?, self.ownership(cx)?];
         let changes = sets.into_iter().map(|set| change(ChangeAction::Upsert, set)).collect::<Result<_>>()?;
-        cx.aws.dns_changes.submit(self.zone.get(), changes).await
+        cx.dns_changes.submit(self.zone.get(), changes).await
     }
 
-    /// DELETE must repeat the record set exactly as AWS has it. What was listed says it; only when AWS disagrees is it read anew.
-    async fn delete(cx: &Cx<'_>, _: &str, live: &Self) -> Result<()> {
-        let sets = [live.record_set()?, live.mark(cx)?];
-        let changes = sets.into_iter().map(|set| change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
-        match cx.aws.dns_changes.submit(live.zone.get(), changes).await {
-            Err(error) if error.is_gone() => {}
-            answer => return answer,
-        }
+    /// DELETE must repeat the record set exactly as AWS has it. The list has it; it is read again only when AWS disagrees.
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let live = &live.spec;
         let zone = live.zone.get();
-        let (kind, mark) = (RrType::from(text(&live.kind).as_str()), mark_name(&live.domain, live.kind));
-        let (sets, marks) = tokio::try_join!(at(cx.aws, zone, live.domain.as_str(), &kind), at(cx.aws, zone, &mark, &RrType::Txt))?;
+        let sets = [live.record_set()?, live.ownership(cx)?];
+        let changes = sets.into_iter().map(|set| change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
+        match cx.dns_changes.submit(zone, changes).await {
+            Err(error) if error.is_gone() => {}
+            answer => return answer.map(|()| Deletion::Requested),
+        }
+        let (kind, ownership) = (RrType::from(text(&live.kind).as_str()), ownership_name(&live.domain, live.kind));
+        let (sets, owners) = tokio::try_join!(at(cx, zone, live.domain.as_str(), &kind), at(cx, zone, &ownership, &RrType::Txt))?;
         let same = |set: &ResourceRecordSet| set.set_identifier().unwrap_or_default() == live.set_identifier;
-        let sets = sets.into_iter().chain(marks).filter(same);
+        let sets = sets.into_iter().chain(owners).filter(same);
         let changes: Vec<_> = sets.map(|set| change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
         if changes.is_empty() {
             return Err(Error::new(Sort::Gone, "NoSuchRecord", format!("there is no record {}", live.domain)));
         }
-        cx.aws.dns_changes.submit(zone, changes).await
+        cx.dns_changes.submit(zone, changes).await.map(|()| Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -167,14 +162,14 @@ impl Resource for DnsRecord {
         if self.alias.is_some() != self.values.is_empty() {
             problems.push(Problem::new("/values", "a record has either `values` or an `alias`"));
         }
-        if self.alias.is_some() && self.ttl_seconds != five_minutes() {
+        if self.alias.is_some() && self.ttl_seconds != DEFAULT_TTL {
             problems.push(Problem::new("/ttl_seconds", "an alias has the time to live of its target").help("remove `ttl_seconds`"));
         }
         if self.kind == RecordType::Cname && self.values.len() > 1 {
             problems.push(Problem::new("/values", "a CNAME has one value"));
         }
         for value in self.values.iter().filter(|value| !value.contains("${") && !self.kind.takes(value)) {
-            problems.push(Problem::new("/values", format!("`{value}` is no value of type {}", text(&self.kind))));
+            problems.push(Problem::new("/values", format!("`{value}` is not a valid {} value", text(&self.kind))));
         }
         let routings = [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue];
         let count = routings.into_iter().filter(|set| *set).count();
@@ -185,9 +180,9 @@ impl Resource for DnsRecord {
         problems
     }
 
-    /// AWS keeps values as they were written: quoted or not, with a final dot or without, and with `dualstack.` before an alias
-    /// that the console made.
-    fn align(&self, live: &mut Self) {
+    /// AWS keeps values as they were written: quoted or not, with a final dot or without, and with `dualstack.` before an alias that was
+    /// created in the console.
+    fn normalize(&self, live: &mut Self) {
         let plain = |values: &BTreeSet<String>| values.iter().map(|value| self.kind.plain(value)).collect::<BTreeSet<_>>();
         if plain(&self.values) == plain(&live.values) {
             live.values = self.values.clone();
@@ -223,9 +218,9 @@ impl DnsRecord {
         Ok(set.build()?)
     }
 
-    fn mark(&self, cx: &Cx<'_>) -> Result<ResourceRecordSet> {
-        let says = format!("{STACK}={},{ENVIRONMENT}={},{ADDRESS}={}", cx.stack, cx.environment, cx.address);
-        mark(&mark_name(&self.domain, self.kind), &self.set_identifier, &says)
+    fn ownership(&self, cx: &Cx<'_>) -> Result<ResourceRecordSet> {
+        let text = format!("{STACK}={},{ENVIRONMENT}={},{ADDRESS}={}", cx.call.stack, cx.call.environment, cx.call.address);
+        ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &text)
     }
 
     fn read(zone: &str, set: ResourceRecordSet) -> Option<DnsRecord> {
@@ -234,7 +229,7 @@ impl DnsRecord {
             zone: Ref::to(zone),
             domain: DnsName::new(&set.name),
             kind,
-            ttl_seconds: set.ttl.filter(|_| set.alias_target.is_none()).and_then(|ttl| ttl.try_into().ok()).unwrap_or(five_minutes()),
+            ttl_seconds: set.ttl.filter(|_| set.alias_target.is_none()).and_then(|ttl| ttl.try_into().ok()).unwrap_or(DEFAULT_TTL),
             values: set.resource_records.unwrap_or_default().iter().map(|record| kind.read(&record.value)).collect(),
             alias: set.alias_target.map(|alias| Alias {
                 target: DnsName::new(&alias.dns_name),
@@ -251,19 +246,23 @@ impl DnsRecord {
     }
 }
 
-/// The stack's records of one zone: those with its mark.
+fn observed(spec: DnsRecord, tags: Tags) -> Observed<DnsRecord> {
+    let outputs = Outputs { fqdn: spec.domain.to_string() };
+    Observed::new(spec.id(), tags, spec, outputs)
+}
+
+/// The stack's records of one zone: those with an ownership record.
 async fn of_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Option<Vec<Observed<DnsRecord>>>> {
     let Some(sets) = ok_or_not_found(every(aws, &zone).await)? else { return Ok(None) };
-    let (marks, sets): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| set.r#type == RrType::Txt && set.name.starts_with("_acme-"));
+    let (owners, sets): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| set.r#type == RrType::Txt && set.name.starts_with("_acme-"));
     let key = |name: &str, set: &ResourceRecordSet| (name.to_owned(), set.set_identifier().unwrap_or_default().to_owned());
-    let marks: BTreeMap<_, _> = marks.iter().map(|set| (key(DnsName::new(&set.name).as_str(), set), marked(set))).collect();
-    let observed = sets.into_iter().filter_map(|set| {
+    let owners: BTreeMap<_, _> = owners.iter().map(|set| (key(DnsName::new(&set.name).as_str(), set), ownership_tags(set))).collect();
+    let own = sets.into_iter().filter_map(|set| {
         let kind = word(set.r#type.as_str()).ok()?;
-        let tags = marks.get(&key(&mark_name(&DnsName::new(&set.name), kind), &set)).filter(|tags| scope.owns(tags))?.clone();
-        let spec = DnsRecord::read(&zone, set)?;
-        Some(Observed { id: spec.id(), tags, phase: Phase::Ready, outputs: Outputs { fqdn: spec.domain.to_string() }, spec })
+        let tags = owners.get(&key(&ownership_name(&DnsName::new(&set.name), kind), &set)).filter(|tags| scope.owns(tags))?.clone();
+        Some(observed(DnsRecord::read(&zone, set)?, tags))
     });
-    Ok(Some(observed.collect()))
+    Ok(Some(own.collect()))
 }
 
 /// Every record set of a zone, all pages.

@@ -42,24 +42,12 @@ pub mod waf_association;
 pub mod waf_ip_set;
 pub mod waf_web_acl;
 
-macro_rules! legacy {
-    ($($module:ident::$type:ident)*) => { $(impl crate::core::Named for $module::$type { const NAME: &'static str = stringify!($module); })* };
-}
-legacy! {
-    certificate::Certificate
-    dns_record::DnsRecord
-    dns_zone::DnsZone
-    waf_association::WafAssociation
-    waf_ip_set::WafIpSet
-    waf_web_acl::WafWebAcl
-}
-
 /// The registry, in alphabetical order.
 pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
-        ResourceType::legacy::<certificate::Certificate>(),
-        ResourceType::legacy::<dns_record::DnsRecord>(),
-        ResourceType::legacy::<dns_zone::DnsZone>(),
+        ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<dns_record::DnsRecord>(),
+        ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),
         ResourceType::of::<eks_addon::EksAddon>(),
@@ -89,9 +77,9 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<target_group::TargetGroup>(),
         ResourceType::of::<vpc::Vpc>(),
         ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
-        ResourceType::legacy::<waf_association::WafAssociation>(),
-        ResourceType::legacy::<waf_ip_set::WafIpSet>(),
-        ResourceType::legacy::<waf_web_acl::WafWebAcl>(),
+        ResourceType::of::<waf_association::WafAssociation>(),
+        ResourceType::of::<waf_ip_set::WafIpSet>(),
+        ResourceType::of::<waf_web_acl::WafWebAcl>(),
     ]
 });
 

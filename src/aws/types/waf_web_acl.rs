@@ -4,6 +4,7 @@ mod rule;
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use aws_sdk_wafv2::types::{AllowAction, BlockAction, DefaultAction, Rule, Scope as WafScope, WebAcl};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,46 +13,45 @@ use self::rule::metrics;
 pub use self::rule::{ManagedRules, RateLimit};
 use super::waf_ip_set::WafIpSet;
 use crate::{
-    aws::{Aws, each, tags},
+    aws::{Aws, Cx, each, tags},
     core::{
-        Actions, ArnRef, Changed, Error, Grant, LegacyCx as Cx, LegacyObserved as Observed, LegacyResource as Resource, Naming, On, Phase,
-        Problem, Result, Scope, Service, Tags, ok_or_not_found,
+        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Resource, Result, Scope, Service, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
 /// A web firewall.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
 pub struct WafWebAcl {
-    /// Physical name, at most 128 characters. Default: `<stack>-<environment>-<name>`. Changing it replaces the firewall.
-    #[serde(default)]
+    /// Physical name.
+    #[field(name(max = 128), replaces)]
     pub name: Option<String>,
-    /// `regional`, or `cloudfront` in a stack of region us-east-1. Default: regional. Changing it replaces the firewall.
-    #[serde(default)]
+    /// `regional`, or `cloudfront` in a stack of region us-east-1.
+    #[field(default = Reach::Regional, replaces)]
     pub scope: Reach,
-    /// What happens to a request that no rule takes: `allow` or `block`. Default: allow.
-    #[serde(default)]
+    /// Action for a request that matches no rule.
+    #[field(default = Verdict::Allow, important)]
     pub default_action: Verdict,
     /// Description.
-    #[serde(default)]
+    #[field(default)]
     pub description: Option<String>,
-    /// Sets of addresses that are let through, asked before all other rules. Default: none.
-    #[serde(default)]
+    /// Sets of addresses whose requests are allowed, before all other rules.
+    #[field(default)]
     pub allow: BTreeSet<ArnRef<WafIpSet>>,
-    /// Sets of addresses that are kept out, asked after `allow`. Default: none.
-    #[serde(default)]
+    /// Sets of addresses whose requests are blocked, after `allow`.
+    #[field(default)]
     pub block: BTreeSet<ArnRef<WafIpSet>>,
-    /// Groups of rules kept by AWS or another vendor, asked in this order. Default: none.
-    #[serde(default)]
+    /// Groups of rules kept by AWS or another vendor, evaluated in this order.
+    #[field(default, important)]
     pub managed_rules: Vec<ManagedRules>,
-    /// Limit of requests from one address, asked before the groups of rules. Default: none.
-    #[serde(default)]
+    /// Limit of requests from one address, evaluated before the groups of rules.
+    #[field(unset = "no limit", important)]
     pub rate_limit: RateLimit,
 }
 
-/// What a firewall can protect.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// Resources that a firewall can protect.
+#[spec]
+#[derive(Copy, Default)]
 pub enum Reach {
     /// Load balancers, APIs and user pools of the region.
     #[default]
@@ -60,9 +60,9 @@ pub enum Reach {
     Cloudfront,
 }
 
-/// What happens to a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+/// Action for a request.
+#[spec]
+#[derive(Copy, Default)]
 #[allow(missing_docs)]
 pub enum Verdict {
     #[default]
@@ -70,7 +70,7 @@ pub enum Verdict {
     Block,
 }
 
-/// What others may refer to.
+/// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -80,20 +80,21 @@ pub struct Outputs {
 }
 
 impl Resource for WafWebAcl {
-    const TYPE: &'static str = "waf_web_acl";
-    const SERVICE: Service = Service::Wafv2;
-    const REPLACE: &'static [&'static str] = &["/name", "/scope"];
-    const NAME: Option<Naming> = Some(Naming { max: 128, lower: false, prefix: "" });
-    const ARN: Option<&'static str> = Some("wafv2:");
-    const ACTIONS: Actions = Actions::on("wafv2:*/webacl/{name}/*")
-        .list(&["wafv2:ListWebACLs"])
-        .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
-        .create(&["wafv2:CreateWebACL"])
-        .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
-        .more(&[
-            Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Arn("wafv2:*/managedruleset/*")),
-            Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Used("waf_ip_set")),
-        ]);
+    const TYPE: TypeInfo =
+        TypeInfo::new("waf_web_acl", Service::Wafv2, "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}")
+            .without_token()
+            .actions(
+                Actions::on("wafv2:*/webacl/{name}/*")
+                    .list(&["wafv2:ListWebACLs"])
+                    .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
+                    .create(&["wafv2:CreateWebACL"])
+                    .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
+                    .more(&[
+                        Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Arn("wafv2:*/managedruleset/*")),
+                        Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Used("waf_ip_set")),
+                    ]),
+            );
+    type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -103,31 +104,27 @@ impl Resource for WafWebAcl {
             Ok((acls.filter_map(|acl| Some((acl.name?, acl.arn?))).collect(), page.next_marker))
         };
         each(covered(aws, scope, "webacl", page).await?, |arn| async move {
-            let Some((acl, _)) = ok_or_not_found(get(aws, &arn).await)? else { return Ok(None) };
+            let Some((acl, lock)) = ok_or_not_found(get(aws, &arn).await)? else { return Ok(None) };
             let Some(tags) = tags_of(aws, scope, &arn).await? else { return Ok(None) };
-            Ok(Some(Observed {
-                tags,
-                phase: Phase::Ready,
-                spec: WafWebAcl::read(&acl, &arn),
-                outputs: Outputs { arn: arn.clone(), capacity: acl.capacity },
-                id: arn,
-            }))
+            let spec = WafWebAcl::read(&acl, &arn);
+            let outputs = Outputs { arn: arn.clone(), capacity: acl.capacity };
+            Ok(Some(Observed::new(arn, tags, spec, outputs).version(lock)))
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx<'_>) -> Result<String> {
+    async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let name = self.name.clone().unwrap_or_default();
-        let call = cx.aws.wafv2.create_web_acl().name(&name).scope(self.scope.to_sdk()).default_action(self.default_action());
+        let call = cx.wafv2.create_web_acl().name(&name).scope(self.scope.to_sdk()).default_action(self.default_action());
         let call = call.set_description(self.description.clone()).visibility_config(metrics(&name)?).set_rules(Some(self.rules()?));
-        let reply = call.set_tags(Some(tags::wafv2(cx.tags))).send().await?;
-        reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing("ARN"))
+        let reply = call.set_tags(Some(tags::wafv2(&cx.call.tags))).send().await?;
+        Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing("ARN"))?.into())
     }
 
-    /// UpdateWebACL replaces the whole, so what is not ours to set is sent back as it is.
-    async fn update(&self, cx: &Cx<'_>, id: &str, _: &Self, _: &Changed) -> Result<()> {
-        let (acl, lock) = get(cx.aws, id).await?;
-        let call = cx.aws.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
+    /// UpdateWebACL replaces the whole firewall, so settings that acme does not manage are read and sent back.
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafWebAclChanges) -> Result<()> {
+        let (acl, lock) = get(cx, &live.id).await?;
+        let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
         let call = call.default_action(self.default_action()).set_description(self.description.clone().or(acl.description));
         let call = call.visibility_config(metrics(&acl.name)?).set_rules(Some(self.rules()?));
         call.set_custom_response_bodies(acl.custom_response_bodies)
@@ -143,10 +140,12 @@ impl Resource for WafWebAcl {
         Ok(())
     }
 
-    async fn delete(cx: &Cx<'_>, id: &str, live: &Self) -> Result<()> {
-        let (acl, lock) = get(cx.aws, id).await?;
-        cx.aws.wafv2.delete_web_acl().name(&acl.name).id(&acl.id).scope(live.scope.to_sdk()).set_lock_token(lock).send().await?;
-        Ok(())
+    async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        let (scope, name, id) = parts(&live.id);
+        let call = cx.wafv2.delete_web_acl().name(name).id(id).scope(scope);
+        let read = async { Ok(get(cx, &live.id).await?.1) };
+        with_lock(live, read, |lock| call.clone().set_lock_token(lock).send()).await?;
+        Ok(Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -218,7 +217,7 @@ impl Reach {
     }
 }
 
-/// Reads a firewall, with the lock token that the next change needs.
+/// A firewall, with the lock token that the next change needs.
 async fn get(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
     let (scope, name, id) = parts(arn);
     let reply = aws.wafv2.get_web_acl().name(name).id(id).scope(scope).send().await?;
@@ -232,16 +231,37 @@ pub(super) fn parts(arn: &str) -> (WafScope, &str, &str) {
     (if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional }, name, id)
 }
 
-/// ARNs of what the stack may own, of one sort (`webacl`). `page` gives names and ARNs and the next page's marker.
-pub(super) async fn covered<F>(aws: &Aws, scope: &Scope, sort: &str, page: impl Fn(WafScope, Option<String>) -> F) -> Result<Vec<String>>
+/// Makes a change with the lock token from the list. Where there is none, or a change since then has made it stale (perhaps an earlier
+/// attempt whose answer was lost), reads a new one.
+pub(super) async fn with_lock<R, F, T, E>(
+    live: &Existing<R>,
+    read: impl Future<Output = Result<Option<String>>>,
+    change: impl Fn(Option<String>) -> F,
+) -> Result<()>
+where
+    F: Future<Output = std::result::Result<T, E>>,
+    Error: From<E>,
+{
+    if let Some(lock) = &live.version {
+        match change(Some(lock.clone())).await.map_err(Error::from) {
+            Err(error) if error.code == "WAFOptimisticLockException" => {}
+            answer => return answer.map(drop),
+        }
+    }
+    change(read.await?).await?;
+    Ok(())
+}
+
+/// ARNs of the resources of one kind (`webacl`) that the stack may own. `page` returns names and ARNs, and the marker of the next page.
+pub(super) async fn covered<F>(aws: &Aws, scope: &Scope, kind: &str, page: impl Fn(WafScope, Option<String>) -> F) -> Result<Vec<String>>
 where
     F: Future<Output = Result<(Vec<(String, String)>, Option<String>)>>,
 {
     let mut own: Vec<String> = Vec::new();
     for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
-        // What CloudFront uses lives in us-east-1; asking is spared when all that is wanted was found before.
+        // Resources for CloudFront are in us-east-1. They are not listed when all wanted names were found before.
         let known = scope.wanted.iter().all(|name| own.iter().any(|arn| arn.contains(&format!("/{name}/"))));
-        let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{sort}/"))));
+        let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{kind}/"))));
         if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
             continue;
         }
@@ -258,13 +278,13 @@ where
     Ok(own)
 }
 
-/// Its tags; `None` when it is gone.
+/// Its tags; `None` when it does not exist.
 pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
-    let ask = async {
+    let read = async {
         let reply = ok_or_not_found(aws.wafv2.list_tags_for_resource().resource_arn(arn).limit(100).send().await)?;
         Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
     };
-    scope.tags_or(arn, ask).await
+    scope.tags_or(arn, read).await
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! Types of records, and how each writes its values.
+//! Record types, and the forms of their values.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use acme_macros::spec;
 
 use crate::core::DnsName;
 
 /// Record type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[spec]
+#[derive(Copy)]
 #[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs)]
 pub enum RecordType {
@@ -42,7 +42,7 @@ impl RecordType {
     pub(super) fn read(self, value: &str) -> String {
         if self == RecordType::Txt && is_quoted(value) { unquoted(value) } else { value.to_owned() }
     }
-    /// A value in the form that is equal for all that means the same.
+    /// A value in canonical form: values that mean the same are equal in it.
     pub(super) fn plain(self, value: &str) -> String {
         match self {
             RecordType::Txt => self.read(value),

@@ -1,67 +1,56 @@
-//! The rules of a firewall: sets of addresses, a rate limit, groups that somebody else keeps.
+//! The rules of a firewall: sets of addresses, a rate limit, groups kept by AWS or another vendor.
 
 use std::collections::BTreeSet;
 
+use acme_macros::spec;
 use aws_sdk_wafv2::types::{
     AllowAction, BlockAction, CountAction, IpSetReferenceStatement, ManagedRuleGroupStatement, NoneAction, OverrideAction,
     RateBasedStatement, RateBasedStatementAggregateKeyType, Rule, RuleAction, RuleActionOverride, Statement, VisibilityConfig,
     builders::RuleBuilder,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use super::{super::waf_ip_set::WafIpSet, Verdict};
 use crate::core::{ArnRef, Result};
 
 /// A group of rules kept by AWS or another vendor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(PartialEq)]
 pub struct ManagedRules {
     /// Name of the group, such as `AWSManagedRulesCommonRuleSet`. Short names of AWS's: `common`, `admin-protection`,
     /// `known-bad-inputs`, `sqli`, `linux`, `unix`, `windows`, `php`, `wordpress`, `ip-reputation`, `anonymous-ip`, `bot-control`.
     #[serde(deserialize_with = "short_name")]
     pub name: String,
-    /// Vendor. Default: AWS.
-    #[serde(default = "aws_vendor")]
+    /// Vendor.
+    #[field(default = "AWS")]
     pub vendor: String,
-    /// Version. AWS's default: the vendor's default, as it moves on.
-    #[serde(default)]
+    /// Version.
+    #[field(unset = "the vendor's default version, as it changes")]
     pub version: Option<String>,
-    /// Counts what the group would block, and blocks nothing. Default: false.
-    #[serde(default)]
+    /// Counts requests that the group would block, and lets them pass.
+    #[field(default = false, risky(true, "it blocks nothing"))]
     pub count: bool,
-    /// Rules of the group that only count. Default: none.
-    #[serde(default)]
+    /// Rules of the group that only count.
+    #[field(default)]
     pub count_rules: BTreeSet<String>,
 }
 
 /// Limit of requests from one address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[spec]
+#[derive(Default, PartialEq)]
 pub struct RateLimit {
-    /// Requests in the window, 10 to 2,000,000,000. 0: no limit.
+    /// Requests in the window, at least 10. 0: no limit.
+    #[field(range = 0..=2_000_000_000)]
     pub requests: u32,
-    /// The window, in seconds: 60, 120, 300 or 600. Default: 300.
-    #[serde(default = "five_minutes")]
+    /// The window, in seconds: 60, 120, 300 or 600.
+    #[field(default = DEFAULT_WINDOW)]
     pub window_seconds: u32,
-    /// Counts what it would block, and blocks nothing. Default: false.
-    #[serde(default)]
+    /// Counts requests over the limit, and lets them pass.
+    #[field(default = false, risky(true, "it blocks nothing"))]
     pub count: bool,
 }
 
-impl Default for RateLimit {
-    fn default() -> RateLimit {
-        RateLimit { requests: 0, window_seconds: five_minutes(), count: false }
-    }
-}
-
-fn aws_vendor() -> String {
-    "AWS".to_owned()
-}
-
-const fn five_minutes() -> u32 {
-    300
-}
+const DEFAULT_WINDOW: u32 = 300;
 
 /// <https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html>
 const GROUPS: &[(&str, &str)] = &[
@@ -88,7 +77,7 @@ fn short_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result
 }
 
 const RATE_LIMIT: &str = "rate-limit";
-/// Vendor of what reads as a rule but is none of ours, so that it shows as a difference.
+/// Vendor of a rule that acme did not write, so that it shows as a difference.
 const FOREIGN: &str = "custom rule";
 
 impl Verdict {
@@ -104,7 +93,7 @@ impl Verdict {
         Ok(rule.action(action.build()).visibility_config(metrics(&name)?).name(name))
     }
 
-    /// The set that a rule lets through or keeps out. A rule that looks at forwarded addresses is none of ours.
+    /// The set that a rule allows or blocks. acme writes no rule about forwarded addresses.
     pub(super) fn read(rule: &Rule) -> Option<(Verdict, ArnRef<WafIpSet>)> {
         let set = rule.statement()?.ip_set_reference_statement().filter(|set| set.ip_set_forwarded_ip_config.is_none())?;
         let action = rule.action()?;
@@ -135,7 +124,7 @@ impl RateLimit {
         Some(RateLimit {
             requests: limit.limit.try_into().ok()?,
             // Stand-ins leave the default out, which then reads as 0.
-            window_seconds: limit.evaluation_window_sec.try_into().ok().filter(|seconds| *seconds > 0).unwrap_or(five_minutes()),
+            window_seconds: limit.evaluation_window_sec.try_into().ok().filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_WINDOW),
             count: rule.action().is_some_and(|action| action.count.is_some()),
         })
     }

@@ -1,0 +1,42 @@
+//! The TXT record beside a record that holds its ownership tags.
+
+use aws_sdk_route53::types::{ResourceRecordSet, RrType};
+
+use super::{
+    DEFAULT_TTL, RecordType, records,
+    value::{quoted, unquoted},
+};
+use crate::{
+    aws::text,
+    core::{DnsName, Result, Tags},
+};
+
+/// A TXT record that says to whom another record belongs. Its set identifier tells ownership records of one name apart; any routing
+/// policy would do.
+pub(in crate::aws::types) fn ownership_record(name: &str, identifier: &str, text: &str) -> Result<ResourceRecordSet> {
+    let set = ResourceRecordSet::builder().name(name).r#type(RrType::Txt).ttl(DEFAULT_TTL.into());
+    let set = if identifier.is_empty() { set } else { set.set_identifier(identifier).weight(0) };
+    Ok(set.set_resource_records(Some(records([quoted(text)])?)).build()?)
+}
+
+/// Name of a record's ownership record. Only the first label can be a wildcard.
+pub(super) fn ownership_name(domain: &DnsName, kind: RecordType) -> String {
+    let domain = domain.as_str().strip_prefix("*.").map_or_else(|| domain.to_string(), |rest| format!("_wildcard.{rest}"));
+    format!("_acme-{}.{domain}", text(&kind).to_lowercase())
+}
+
+/// The tags in an ownership record.
+pub(super) fn ownership_tags(set: &ResourceRecordSet) -> Tags {
+    let text = set.resource_records().first().map(|record| unquoted(&record.value)).unwrap_or_default();
+    text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_has_an_ownership_record() {
+        assert_eq!(ownership_name(&DnsName::new("\\052.example.com."), RecordType::Aaaa), "_acme-aaaa._wildcard.example.com");
+    }
+}
