@@ -16,7 +16,7 @@ use super::{
 
 /// A resource type as the engine sees it. Dereferences into its [`TypeInfo`].
 pub struct ResourceType {
-    pub(super) info: TypeInfo,
+    info: TypeInfo,
     /// What it can do.
     pub operations: Box<dyn Operations>,
     /// JSON pointers to fields whose change needs a new resource.
@@ -50,10 +50,8 @@ pub struct ResourceType {
     pub important: Vec<&'static str>,
     /// Values that a plan points out, by field.
     pub risky: Vec<(&'static str, Risk)>,
-    /// How ARNs begin, of a type that has not moved yet.
-    pub legacy_arn: Option<&'static str>,
     /// JSON schema of the spec.
-    pub(super) schema: OnceLock<Value>,
+    schema: OnceLock<Value>,
     pub(super) rules: OnceLock<Rules>,
 }
 
@@ -70,7 +68,7 @@ impl ResourceType {
         ResourceType::new(R::TYPE, R::FIELDS, Box::new(Erased::<R>(PhantomData)))
     }
 
-    pub(super) fn new(info: TypeInfo, fields: &'static [Field], operations: Box<dyn Operations>) -> ResourceType {
+    fn new(info: TypeInfo, fields: &'static [Field], operations: Box<dyn Operations>) -> ResourceType {
         let all = |fact: fn(&Field) -> bool| fields.iter().filter(|field| fact(field)).map(|field| field.pointer).collect::<Vec<_>>();
         let one = |fact: fn(&Field) -> bool| fields.iter().find(|field| fact(field)).map(|field| field.pointer);
         let mut keys: Vec<(&str, Vec<&'static str>)> = Vec::new();
@@ -103,23 +101,9 @@ impl ResourceType {
             own_read: all(|field| field.own_read),
             important: all(|field| field.important),
             risky: fields.iter().filter_map(|field| Some((field.pointer, field.risky?))).collect(),
-            legacy_arn: None,
             schema: OnceLock::new(),
             rules: OnceLock::new(),
         }
-    }
-
-    /// Whether this ARN is of one of its resources.
-    pub fn owns_arn(&self, arn: &str) -> bool {
-        let Some(pattern) = self.legacy_arn else { return self.matches_arn(arn) };
-        let mut parts = arn.splitn(6, ':').skip(2);
-        let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
-        pattern.split_once(':').is_some_and(|(s, prefix)| s == service && resource.starts_with(prefix))
-    }
-
-    /// How its resources are called in a filter of the tagging API, if they are to be found there.
-    pub fn filter(&self) -> Option<String> {
-        self.legacy_arn.map(|arn| arn.trim_end_matches(['/', ':']).to_owned()).or_else(|| self.index_filter())
     }
 
     /// JSON schema of the spec.
@@ -279,15 +263,12 @@ impl<R: Resource> Named for R {
 }
 
 /// The back end of this type.
-pub(super) fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
+fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
     let found = to.all().into_iter().find_map(|one| one.downcast_ref::<A>());
     found.ok_or_else(|| Error::new(Sort::Refused, "NotConnected", "there is no connection to the back end of this resource type"))
 }
 
-pub(super) fn parse<R: DeserializeOwned + serde::Serialize>(
-    value: &Value,
-    check: fn(&R) -> Vec<Problem>,
-) -> std::result::Result<Value, Vec<Problem>> {
+fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) -> Vec<Problem>) -> std::result::Result<Value, Vec<Problem>> {
     let spec: R = serde_path_to_error::deserialize(value).map_err(|e| vec![problem(e)])?;
     let problems = check(&spec);
     if !problems.is_empty() {
@@ -310,11 +291,11 @@ pub(crate) fn problem(error: serde_path_to_error::Error<serde_json::Error>) -> P
     Problem::new(pointer, error.into_inner().to_string())
 }
 
-pub(super) fn typed<R: DeserializeOwned>(value: &Value) -> Result<R> {
+fn typed<R: DeserializeOwned>(value: &Value) -> Result<R> {
     R::deserialize(value).map_err(Error::from)
 }
 
-pub(super) fn both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option<(R, R)> {
+fn both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option<(R, R)> {
     Some((typed(wanted).ok()?, typed(live).ok()?))
 }
 

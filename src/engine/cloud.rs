@@ -62,7 +62,7 @@ impl Cloud {
         // A filter is a service with a type or without: `rds:db`, `s3`.
         let types = |wanted: fn(&ResourceType) -> bool| -> BTreeSet<String> {
             let kinds = KINDS.iter().filter(|kind| wanted(kind));
-            kinds.filter_map(ResourceType::filter).collect()
+            kinds.filter_map(|kind| kind.index_filter()).collect()
         };
         // What the region of global services has besides is the stack of that region.
         let global =

@@ -265,12 +265,12 @@ fn literal_parent(spec: &Value, parent: &str, field: Option<&str>) -> Option<Str
         return expression::references(id).is_empty().then(|| id.to_owned());
     }
     let parent = types::kind(parent)?;
-    spec.as_object()?.values().filter_map(Value::as_str).find(|text| parent.owns_arn(text)).map(str::to_owned)
+    spec.as_object()?.values().filter_map(Value::as_str).find(|text| parent.matches_arn(text)).map(str::to_owned)
 }
 
 /// Whether the index shows a resource of this type, or could not: then it is read only inside its parents, or cheaply by path.
 fn may_exist(kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
-    kind.always_listed || index.keys().any(|arn| kind.owns_arn(arn))
+    kind.always_listed || index.keys().any(|arn| kind.matches_arn(arn))
 }
 
 fn with_kind(error: Error, kind: &ResourceType) -> Error {

@@ -90,9 +90,9 @@ impl Local {
         }
         self.check_references(state, time, kind, entry, new)?;
         check_range(state, entry, &own)?;
-        let quota = rules::QUOTAS.iter().find(|(name, ..)| new && *name == kind.name);
-        match quota {
-            Some((_, most, code)) if state.totals.get(kind.name).is_some_and(|total| total >= most) => {
+
+        match kind.quota.filter(|_| new) {
+            Some((most, code)) if state.totals.get(kind.name).is_some_and(|total| *total >= most) => {
                 let message = format!("The maximum number of {most} of {} has been reached", kind.name.replace('_', " "));
                 Err(Error::new(Sort::Refused, code, message))
             }

@@ -6,47 +6,6 @@ use sha2::{Digest, Sha256};
 use super::{Local, shape::resolve};
 use crate::core::{ResourceType, Service};
 
-/// How the ids and ARNs of a type are built. In braces: a field of the spec (of a reference its id or ARN), or one of `region`,
-/// `account`, `id`, `arn`, `hex8`, `hex16`, `hex17`, `uuid`, `upper` (14 letters and digits), `path` (IAM's), `family`
-/// (`app` or `net`), `reach` (`regional` or `global`).
-///
-/// Source: <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
-const PATTERNS: &[(&str, &str, &str)] = &[
-    ("certificate", "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}"),
-    ("dns_record", "{zone}/{domain}/{type}/{set_identifier}", ""),
-    ("dns_zone", "Z{upper}", "arn:aws:route53:::hostedzone/{id}"),
-    ("ecr_repository", "{name}", "arn:aws:ecr:{region}:{account}:repository/{name}"),
-    ("eks_access_entry", "{cluster}/{principal_arn}", "arn:aws:eks:{region}:{account}:access-entry/{cluster}/role/{account}/{hex8}/{uuid}"),
-    ("eks_addon", "{cluster}/{addon}", "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}"),
-    ("eks_cluster", "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}"),
-    ("eks_fargate_profile", "{cluster}/{name}", "arn:aws:eks:{region}:{account}:fargateprofile/{cluster}/{name}/{uuid}"),
-    ("eks_node_group", "{cluster}/{name}", "arn:aws:eks:{region}:{account}:nodegroup/{cluster}/{name}/{uuid}"),
-    ("eks_pod_identity", "{cluster}/a-{hex17}", "arn:aws:eks:{region}:{account}:podidentityassociation/{id}"),
-    ("elastic_ip", "eipalloc-{hex17}", "arn:aws:ec2:{region}:{account}:elastic-ip/{id}"),
-    ("iam_policy", "{arn}", "arn:aws:iam::{account}:policy{path}{name}"),
-    ("iam_role", "{name}", "arn:aws:iam::{account}:role{path}{name}"),
-    ("instance_profile", "{name}", "arn:aws:iam::{account}:instance-profile{path}{name}"),
-    ("internet_gateway", "igw-{hex17}", "arn:aws:ec2:{region}:{account}:internet-gateway/{id}"),
-    ("kms_key", "{uuid}", "arn:aws:kms:{region}:{account}:key/{id}"),
-    ("listener", "{arn}", "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family}/{hex8}/{hex16}/{hex16}"),
-    ("load_balancer", "{arn}", "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{family}/{name}/{hex16}"),
-    ("nat_gateway", "nat-{hex17}", "arn:aws:ec2:{region}:{account}:natgateway/{id}"),
-    ("oidc_provider", "{arn}", "arn:aws:iam::{account}:oidc-provider/{url}"),
-    ("rds_instance", "{name}", "arn:aws:rds:{region}:{account}:db:{name}"),
-    ("rds_parameter_group", "{name}", "arn:aws:rds:{region}:{account}:pg:{name}"),
-    ("rds_subnet_group", "{name}", "arn:aws:rds:{region}:{account}:subgrp:{name}"),
-    ("route_table", "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}"),
-    ("s3_bucket", "{name}", "arn:aws:s3:::{name}"),
-    ("secret", "{arn}", "arn:aws:secretsmanager:{region}:{account}:secret:{name}-{hex8}"),
-    ("security_group", "sg-{hex17}", "arn:aws:ec2:{region}:{account}:security-group/{id}"),
-    ("subnet", "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}"),
-    ("target_group", "{arn}", "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{hex16}"),
-    ("vpc", "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}"),
-    ("vpc_endpoint", "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}"),
-    ("waf_association", "{resource}", ""),
-    ("waf_web_acl", "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}"),
-];
-
 /// Where made-up names end; nothing answers there.
 const DOMAIN: &str = "simulated.example.com";
 
@@ -68,25 +27,13 @@ pub(super) struct Maker<'a> {
 impl Maker<'_> {
     /// Makes up id and ARN.
     pub fn name(mut self) -> Self {
-        let by_identity = || self.kind.identity.iter().map(|field| format!("{{{}}}", field.trim_start_matches('/')));
-        let pattern = PATTERNS.iter().find(|(kind, ..)| *kind == self.kind.name);
-        let (id, arn) = match pattern {
-            Some((_, id, arn)) => ((*id).to_owned(), (*arn).to_owned()),
-            None => {
-                let id = match self.kind.naming {
-                    Some(_) => "{name}".to_owned(),
-                    None if !self.kind.identity.is_empty() => by_identity().collect::<Vec<_>>().join("/"),
-                    None => format!("{}-{{hex17}}", self.kind.name.replace('_', "-")),
-                };
-                (id, format!("arn:aws:{}:{{region}}:{{account}}:{}/{{id}}", service(self.kind.service), self.kind.name.replace('_', "-")))
-            }
-        };
+        let (id, arn) = (self.kind.id, self.kind.arn);
         if id == "{arn}" {
-            self.arn = self.fill(&arn);
+            self.arn = self.fill(arn);
             self.id = self.arn.clone();
         } else {
-            self.id = self.fill(&id);
-            self.arn = self.fill(&arn);
+            self.id = self.fill(id);
+            self.arn = self.fill(arn);
         }
         self
     }

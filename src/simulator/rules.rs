@@ -8,47 +8,6 @@ use serde_json::Value;
 use super::entry::Entry;
 use crate::core::{Error, ResourceType, Service, Sort};
 
-/// Types whose create call takes no idempotency token: asked twice, AWS makes two, or says that the name is taken. For all others
-/// the same token means the same resource.
-pub(super) const WITHOUT_TOKEN: &[&str] = &[
-    "dns_zone",
-    "ecr_repository",
-    "elastic_ip",
-    "iam_policy",
-    "iam_role",
-    "instance_profile",
-    "internet_gateway",
-    "kms_key",
-    "oidc_provider",
-    "rds_instance",
-    "rds_parameter_group",
-    "rds_subnet_group",
-    "s3_bucket",
-    "security_group",
-    "subnet",
-    "vpc",
-    "waf_web_acl",
-];
-
-/// Most of a type in the account and region, and what AWS says beyond. Several times AWS's own defaults (in brackets), since one
-/// folder may hold many stacks: enough to catch a loop, never in the way of a plan that AWS would raise a quota for.
-pub(super) const QUOTAS: &[(&str, u64, &str)] = &[
-    ("dns_zone", 5_000, "TooManyHostedZones"),                // 500
-    ("ecr_repository", 100_000, "LimitExceededException"),    // 100,000
-    ("eks_cluster", 100, "ResourceLimitExceededException"),   // 100
-    ("elastic_ip", 50, "AddressLimitExceeded"),               // 5
-    ("iam_policy", 5_000, "LimitExceeded"),                   // 1,500
-    ("iam_role", 5_000, "LimitExceeded"),                     // 1,000
-    ("internet_gateway", 50, "InternetGatewayLimitExceeded"), // 5
-    ("load_balancer", 500, "TooManyLoadBalancers"),           // 50
-    ("nat_gateway", 50, "NatGatewayLimitExceeded"),           // 5 per zone
-    ("rds_instance", 400, "InstanceQuotaExceeded"),           // 40
-    ("s3_bucket", 10_000, "TooManyBuckets"),                  // 10,000
-    ("security_group", 25_000, "SecurityGroupLimitExceeded"), // 2,500
-    ("subnet", 25_000, "SubnetLimitExceeded"),                // 200 per VPC
-    ("vpc", 50, "VpcLimitExceeded"),                          // 5
-];
-
 /// Fields that together may occur once, beyond a name within its type, and what AWS says to the second.
 const UNIQUE: &[(&str, &[&str], &str)] = &[
     ("eks_pod_identity", &["cluster", "namespace", "service_account"], "ResourceInUseException"),

@@ -240,11 +240,11 @@ async fn protection_and_fixed_fields_hold() {
 #[tokio::test]
 async fn quotas_end_it() {
     let cloud = cloud();
-    let (_, most, code) = rules::QUOTAS.iter().find(|(name, ..)| *name == "elastic_ip").unwrap();
-    for n in 0..*most {
+    let (most, code) = kind("elastic_ip").quota.unwrap();
+    for n in 0..most {
         cloud.make("elastic_ip", &format!("elastic_ip.{n}"), json!({})).await.unwrap();
     }
-    assert_eq!(refused(cloud.make("elastic_ip", "elastic_ip.more", json!({})).await), (Sort::Refused, (*code).to_owned()));
+    assert_eq!(refused(cloud.make("elastic_ip", "elastic_ip.more", json!({})).await), (Sort::Refused, code.to_owned()));
 }
 
 #[tokio::test]
