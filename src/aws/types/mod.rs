@@ -34,6 +34,56 @@ pub mod secret;
 pub mod security_group;
 pub mod subnet;
 pub mod target_group;
-
 #[cfg(test)]
 mod tests;
+pub mod vpc;
+pub mod vpc_endpoint;
+pub mod waf_association;
+pub mod waf_ip_set;
+pub mod waf_web_acl;
+
+/// The registry, in alphabetical order.
+pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
+    vec![
+        ResourceType::of::<certificate::Certificate>(),
+        ResourceType::of::<dns_record::DnsRecord>(),
+        ResourceType::of::<dns_zone::DnsZone>(),
+        ResourceType::of::<ecr_repository::EcrRepository>(),
+        ResourceType::of::<eks_access_entry::EksAccessEntry>(),
+        ResourceType::of::<eks_addon::EksAddon>(),
+        ResourceType::of::<eks_cluster::EksCluster>(),
+        ResourceType::of::<eks_fargate_profile::EksFargateProfile>(),
+        ResourceType::of::<eks_node_group::EksNodeGroup>(),
+        ResourceType::of::<eks_pod_identity::EksPodIdentity>(),
+        ResourceType::of::<elastic_ip::ElasticIp>(),
+        ResourceType::of::<flow_log::FlowLog>(),
+        ResourceType::of::<iam_policy::IamPolicy>(),
+        ResourceType::of::<iam_role::IamRole>(),
+        ResourceType::of::<instance_profile::InstanceProfile>(),
+        ResourceType::of::<internet_gateway::InternetGateway>(),
+        ResourceType::of::<kms_key::KmsKey>(),
+        ResourceType::of::<listener::Listener>(),
+        ResourceType::of::<load_balancer::LoadBalancer>(),
+        ResourceType::of::<nat_gateway::NatGateway>(),
+        ResourceType::of::<oidc_provider::OidcProvider>(),
+        ResourceType::of::<rds_instance::RdsInstance>(),
+        ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
+        ResourceType::of::<rds_subnet_group::RdsSubnetGroup>(),
+        ResourceType::of::<route_table::RouteTable>(),
+        ResourceType::of::<s3_bucket::S3Bucket>(),
+        ResourceType::of::<secret::Secret>(),
+        ResourceType::of::<security_group::SecurityGroup>(),
+        ResourceType::of::<subnet::Subnet>(),
+        ResourceType::of::<target_group::TargetGroup>(),
+        ResourceType::of::<vpc::Vpc>(),
+        ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
+        ResourceType::of::<waf_association::WafAssociation>(),
+        ResourceType::of::<waf_ip_set::WafIpSet>(),
+        ResourceType::of::<waf_web_acl::WafWebAcl>(),
+    ]
+});
+
+/// The type of this name.
+pub fn kind(name: &str) -> Option<&'static ResourceType> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
