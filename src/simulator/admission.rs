@@ -21,7 +21,7 @@ use crate::{
 impl Local {
     /// What a call with this token made, where AWS looks at tokens.
     pub(super) fn made_before(&self, state: &State, kind: &ResourceType, call: &Call) -> Option<String> {
-        if call.token.is_empty() || rules::WITHOUT_TOKEN.contains(&kind.name) {
+        if call.token.is_empty() || !kind.idempotent {
             return None;
         }
         let made = state.tokens.get(&format!("{} {}", kind.name, call.token)).and_then(|key| state.entries.get(key));
