@@ -113,7 +113,7 @@ mod tests {
         assert!(all.covers("users", "") && all.covers("shop-test-orders", "") && !all.covers("other", ""));
         let some = Scope { ids: Some(["main/orders".to_owned(), "arn:aws:x:::thing/users".to_owned()].into()), ..all };
         assert!(some.covers("orders", "") && some.covers("", "arn:aws:x:::thing/users"));
-        assert!(!some.covers("users", "") && !some.covers("shop-test-orders", ""));
+        assert!(!some.covers("other", "") && !some.covers("shop-test-orders", ""));
         assert!(some.may_own("users", "") && some.may_own("shop-test-orders", ""));
     }
 }

@@ -103,7 +103,7 @@ mod tests {
         for pattern in uses {
             let pattern = Regex::new(pattern).expect("a pattern");
             let before = found.len();
-            for (path, text) in all_sources.iter().filter(|(path, _)| !path.contains("/src/local/")) {
+            for (path, text) in all_sources.iter().filter(|(path, _)| !path.contains("/src/simulator/")) {
                 for captures in pattern.captures_iter(text) {
                     found.extend(captures.iter().skip(1).flatten().map(|code| code.as_str().to_owned()).filter(|_| !path.is_empty()));
                 }
