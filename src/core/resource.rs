@@ -127,6 +127,13 @@ pub enum Created<R: Resource> {
     Whole(Observed<R>),
 }
 
+impl<R: Resource> Created<R> {
+    /// All of it where the answer can be read, else the id: the resource exists either way and must not be lost.
+    pub fn answered(id: String, read: Result<Observed<R>>) -> Created<R> {
+        read.map_or(Created::Id(id), Created::Whole)
+    }
+}
+
 impl<R: Resource> From<String> for Created<R> {
     fn from(id: String) -> Created<R> {
         Created::Id(id)

@@ -103,7 +103,8 @@ impl Resource for EcrRepository {
         let call = call.encryption_configuration(encryption.build()?);
         let reply = call.image_scanning_configuration(self.scanning()).send().await?;
         let repository = reply.repository.ok_or_else(|| Error::missing("repository"))?;
-        Ok(Created::Whole(observed(repository, cx.call.tags.clone(), LifecyclePolicy::default())?))
+        let id = repository.repository_name.clone().ok_or_else(|| Error::missing("repositoryName"))?;
+        Ok(Created::answered(id, observed(repository, cx.call.tags.clone(), LifecyclePolicy::default())))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EcrRepositoryChanges) -> Result<()> {

@@ -159,7 +159,9 @@ impl Resource for EksAccessEntry {
             .send()
             .await?;
         let entry = reply.access_entry.ok_or_else(|| Error::missing("accessEntry"))?;
-        Ok(Created::Whole(read(self.cluster.get().to_owned(), self.principal_arn.clone(), entry, Vec::new())?))
+        let (cluster, principal) = (self.cluster.get().to_owned(), self.principal_arn.clone());
+        let id = format!("{cluster}/{principal}");
+        Ok(Created::answered(id, read(cluster, principal, entry, Vec::new())))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksAccessEntryChanges) -> Result<()> {

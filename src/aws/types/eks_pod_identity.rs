@@ -104,7 +104,9 @@ impl Resource for EksPodIdentity {
             .set_tags(Some(tags::map(&cx.call.tags)))
             .send()
             .await?;
-        Ok(Created::Whole(read(reply.association.ok_or_else(|| Error::missing("association"))?)?))
+        let association = reply.association.ok_or_else(|| Error::missing("association"))?;
+        let id = format!("{}/{}", self.cluster.get(), association.association_id().ok_or_else(|| Error::missing("associationId"))?);
+        Ok(Created::answered(id, read(association)))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksPodIdentityChanges) -> Result<()> {

@@ -63,7 +63,8 @@ impl Resource for InternetGateway {
         let tags = tags::ec2_specification(&cx.call.tags, ResourceType::InternetGateway);
         let reply = cx.ec2.create_internet_gateway().tag_specifications(tags).send().await?;
         let gateway = reply.internet_gateway.ok_or_else(|| Error::missing("InternetGateway"))?;
-        Ok(Created::Whole(read(cx.api, gateway)?))
+        let id = gateway.internet_gateway_id.clone().ok_or_else(|| Error::missing("InternetGatewayId"))?;
+        Ok(Created::answered(id, read(cx.api, gateway)))
     }
 
     /// A gateway is attached to one VPC at most, so it is detached from the old one first.

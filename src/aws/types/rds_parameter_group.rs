@@ -112,7 +112,8 @@ impl Resource for RdsParameterGroup {
         let call = call.db_parameter_group_family(&self.family).description(&self.description);
         let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
         let group = reply.db_parameter_group.ok_or_else(|| Error::missing("DBParameterGroup"))?;
-        Ok(Created::Whole(observed(group, cx.call.tags.clone(), BTreeMap::new())?))
+        let id = group.db_parameter_group_name.clone().ok_or_else(|| Error::missing("DBParameterGroupName"))?;
+        Ok(Created::answered(id, observed(group, cx.call.tags.clone(), BTreeMap::new())))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsParameterGroupChanges) -> Result<()> {

@@ -76,7 +76,8 @@ impl Resource for RdsSubnetGroup {
         let call = call.db_subnet_group_description(&self.description).set_subnet_ids(Some(ids(&self.subnets)));
         let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
         let group = reply.db_subnet_group.ok_or_else(|| Error::missing("DBSubnetGroup"))?;
-        Ok(Created::Whole(observed(group, cx.call.tags.clone())?))
+        let id = group.db_subnet_group_name.clone().ok_or_else(|| Error::missing("DBSubnetGroupName"))?;
+        Ok(Created::answered(id, observed(group, cx.call.tags.clone())))
     }
 
     /// Every call requires the subnets, and replaces those of the group.

@@ -175,7 +175,8 @@ impl Resource for RouteTable {
         let call = cx.ec2.create_route_table().client_token(&cx.call.token).vpc_id(self.vpc.get());
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::RouteTable)).send().await?;
         let table = reply.route_table.ok_or_else(|| Error::missing("RouteTable"))?;
-        Ok(Created::Whole(read(cx.api, table)?))
+        let id = table.route_table_id.clone().ok_or_else(|| Error::missing("RouteTableId"))?;
+        Ok(Created::answered(id, read(cx.api, table)))
     }
 
     /// Routes come before subnets, so that no subnet uses a table that lacks its routes.

@@ -74,7 +74,8 @@ impl Resource for Subnet {
         let call = call.availability_zone(&self.availability_zone);
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Subnet)).send().await?;
         let subnet = reply.subnet.ok_or_else(|| Error::missing("Subnet"))?;
-        Ok(Created::Whole(read(subnet)?))
+        let id = subnet.subnet_id.clone().ok_or_else(|| Error::missing("SubnetId"))?;
+        Ok(Created::answered(id, read(subnet)))
     }
 
     /// ModifySubnetAttribute takes one attribute a call.

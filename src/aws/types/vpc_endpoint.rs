@@ -161,7 +161,8 @@ impl Resource for VpcEndpoint {
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::VpcEndpoint)).send().await?;
         let endpoint = reply.vpc_endpoint.ok_or_else(|| Error::missing("VpcEndpoint"))?;
         let tags = tags::from_ec2(endpoint.tags.as_deref().unwrap_or_default());
-        Ok(Created::Whole(read(cx.api, endpoint, tags)?))
+        let id = endpoint.vpc_endpoint_id.clone().ok_or_else(|| Error::missing("VpcEndpointId"))?;
+        Ok(Created::answered(id, read(cx.api, endpoint, tags)))
     }
 
     /// One call, which takes lists of additions and removals.

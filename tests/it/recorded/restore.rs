@@ -103,10 +103,10 @@ fn what_can_not_come_of_a_snapshot_is_told_before_anything_is_made() {
     let newer = |from: &str| from.replace("16.4", "17.2");
     let key = "kms_key: { arn: \"arn:aws:kms:us-east-1:123456789012:key/3\" }";
     for (from, more, told) in [
-        (snapshot(plain), "", "the snapshot is not encrypted: take `encrypted: false`"),
-        (snapshot(str::to_owned), "encrypted: false", "take `encrypted: true`"),
+        (snapshot(plain), "", "the snapshot is not encrypted: set `encrypted: false`"),
+        (snapshot(str::to_owned), "encrypted: false", "set `encrypted: true`"),
         (snapshot(str::to_owned), key, "the snapshot is encrypted with arn:aws:kms:us-east-1:123456789012:key/1"),
-        (snapshot(bigger), "", "take `storage_gib: 80`"),
+        (snapshot(bigger), "", "set `storage_gib: 80`"),
         (snapshot(older), "", "`allow_major_version_upgrade: true` has it upgraded to 16"),
         (snapshot(newer), "allow_major_version_upgrade: true", "AWS takes no engine version back"),
     ] {
