@@ -13,15 +13,15 @@ use serde_json::json;
 
 use crate::{
     acme::{Acme, write},
-    standin::{ResourceType, Standin},
+    standin::{Standin, StandinKind},
     wire::{Response, Server, header},
 };
 
 /// The account that a stand-in plays.
-fn account(kind: ResourceType) -> &'static str {
+fn account(kind: StandinKind) -> &'static str {
     match kind {
-        ResourceType::Moto => "123456789012",
-        ResourceType::Ministack => "000000000000",
+        StandinKind::Moto => "123456789012",
+        StandinKind::Ministack => "000000000000",
     }
 }
 
@@ -37,7 +37,7 @@ async fn aws(endpoint: &str) -> Aws {
     Aws { s3: aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build()), ..aws }
 }
 
-async fn chosen(aws: &Aws, kind: ResourceType, location: &str, consent: Consent<'_>) -> acme::core::Result<Choice> {
+async fn chosen(aws: &Aws, kind: StandinKind, location: &str, consent: Consent<'_>) -> acme::core::Result<Choice> {
     let location: Location = location.parse().expect("a location");
     choose(Some(&location), None, Place::Aws { aws, account: account(kind) }, consent).await
 }
@@ -94,12 +94,12 @@ fn a_folder_keeps_what_it_is_given() {
     run(keeps(&Backend::folder(folder.path())));
 }
 
-fn a_bucket(kind: ResourceType) {
+fn a_bucket(kind: StandinKind) {
     let standin = Standin::start(kind);
     let usual = format!("acme-{}-us-east-1", account(kind));
     run(async {
         // moto takes the bucket's policy to refuse TLS too.
-        let aws = Aws { tls: kind == ResourceType::Ministack, ..aws(&standin.url).await };
+        let aws = Aws { tls: kind == StandinKind::Ministack, ..aws(&standin.url).await };
         let empty = chosen(&aws, kind, "s3", Consent::Nothing).await.expect("nothing has to be there to read").backend;
         assert_eq!((text(&empty, "key").await, empty.list("").await.expect("a list"), empty.read("key").await.expect("nothing")), {
             (None, Vec::new(), None)
@@ -137,7 +137,7 @@ fn a_bucket(kind: ResourceType) {
         done(part.append("journal", 0, b"a\n").await);
         done(part.append("journal", 0, b"a\n").await);
     });
-    let tls = kind == ResourceType::Ministack;
+    let tls = kind == StandinKind::Ministack;
     let made = standin.boto(&format!(
         "s3 = client('s3')
 for bucket in ['{usual}', 'some-bucket']:
@@ -164,20 +164,20 @@ for bucket in ['{usual}', 'some-bucket']:
 
 #[test]
 fn a_bucket_keeps_what_it_is_given_on_moto() {
-    a_bucket(ResourceType::Moto);
+    a_bucket(StandinKind::Moto);
 }
 
 #[test]
 fn a_bucket_keeps_what_it_is_given_on_ministack() {
-    a_bucket(ResourceType::Ministack);
+    a_bucket(StandinKind::Ministack);
 }
 
 #[test]
 fn a_journal_of_more_than_one_page_is_read_whole() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     run(async {
         let aws = aws(&standin.url).await;
-        let backend = chosen(&aws, ResourceType::Ministack, "s3", Consent::IfNamed).await.expect("it is made").backend;
+        let backend = chosen(&aws, StandinKind::Ministack, "s3", Consent::IfNamed).await.expect("it is made").backend;
         let append = async |n: u64| done(backend.append("journal", n, format!("{n}\n").as_bytes()).await);
         assert_eq!(stream::iter((0..1005).map(append)).buffer_unordered(16).count().await, 1005);
         let expected: String = (0..1005).map(|n| format!("{n}\n")).collect();
@@ -206,7 +206,7 @@ fn a_write_that_s3_cannot_decide_on_is_tried_again() {
     let busy = ("PUT", 409, "ConditionalRequestConflict");
     let server = answering(&[("HEAD", 200, ""), busy, busy, ("PUT", 200, "")]);
     run(async {
-        let backend = chosen(&aws(&server.url).await, ResourceType::Moto, "s3", Consent::Nothing).await.expect("it is there").backend;
+        let backend = chosen(&aws(&server.url).await, StandinKind::Moto, "s3", Consent::Nothing).await.expect("it is there").backend;
         assert_eq!(done(backend.put("key", b"text", &When::Absent).await), "\"0123\"");
     });
 }
@@ -216,7 +216,7 @@ fn a_write_that_failed_inside_s3_is_tried_again() {
     let failed = ("PUT", 500, "InternalError");
     let server = answering(&[("HEAD", 200, ""), failed, failed, ("PUT", 200, "")]);
     run(async {
-        let backend = chosen(&aws(&server.url).await, ResourceType::Moto, "s3", Consent::Nothing).await.expect("it is there").backend;
+        let backend = chosen(&aws(&server.url).await, StandinKind::Moto, "s3", Consent::Nothing).await.expect("it is there").backend;
         assert_eq!(done(backend.put("key", b"text", &When::Absent).await), "\"0123\"");
     });
 }
@@ -228,7 +228,7 @@ fn a_bucket_that_is_being_made_is_waited_for() {
     let (busy, unseen) = (("PUT", 409, "OperationAborted"), ("PUT", 404, "NoSuchBucket"));
     let server = answering(&[("HEAD", 404, ""), busy, done, done, unseen, done, done, done, done]);
     run(async {
-        let choice = chosen(&aws(&server.url).await, ResourceType::Moto, "s3", Consent::IfNamed).await.expect("it is made");
+        let choice = chosen(&aws(&server.url).await, StandinKind::Moto, "s3", Consent::IfNamed).await.expect("it is made");
         assert_eq!(choice.note.as_deref(), Some("Made the bucket acme-123456789012-us-east-1 for history and locks."));
     });
 }
@@ -238,7 +238,7 @@ fn a_bucket_of_another_region_is_followed() {
     let server = answering(&[("HEAD", 301, ""), ("HEAD", 301, ""), ("PUT", 301, "")]);
     run(async {
         let backend =
-            chosen(&aws(&server.url).await, ResourceType::Moto, "s3://some-bucket", Consent::Nothing).await.expect("it is there").backend;
+            chosen(&aws(&server.url).await, StandinKind::Moto, "s3://some-bucket", Consent::Nothing).await.expect("it is there").backend;
         done(backend.put("key", b"text", &When::Absent).await);
     });
 }
@@ -247,13 +247,13 @@ fn a_bucket_of_another_region_is_followed() {
 fn a_refused_bucket_is_named_with_a_remedy() {
     let server = answering(&[("HEAD", 200, ""), ("GET", 403, "AccessDenied"), ("PUT", 404, "NoSuchBucket")]);
     run(async {
-        let backend = chosen(&aws(&server.url).await, ResourceType::Moto, "s3", Consent::Nothing).await.expect("it is there").backend;
+        let backend = chosen(&aws(&server.url).await, StandinKind::Moto, "s3", Consent::Nothing).await.expect("it is there").backend;
         let denied = backend.get("key").await.expect_err("refused").to_string();
         let gone = backend.put("key", b"text", &When::Absent).await.expect_err("refused").to_string();
         insta::assert_snapshot!(format!("{denied}\n{gone}"));
     });
     let server = answering(&[("HEAD", 403, "")]);
-    let refused = run(async { chosen(&aws(&server.url).await, ResourceType::Moto, "s3", Consent::IfNamed).await.expect_err("refused") });
+    let refused = run(async { chosen(&aws(&server.url).await, StandinKind::Moto, "s3", Consent::IfNamed).await.expect_err("refused") });
     assert!(refused.to_string().starts_with("AccessDenied: the bucket `acme-123456789012-us-east-1` of the backend"), "{refused}");
 }
 
@@ -293,7 +293,7 @@ fn unlock_frees_a_stack_of_the_simulated_cloud() {
     unlocks(&Acme::local(&folder.path().join("sim")), folder.path(), &["--backend", &other]);
 }
 
-fn unlock_on(kind: ResourceType) {
+fn unlock_on(kind: StandinKind) {
     let standin = Standin::start(kind);
     let folder = tempfile::tempdir().expect("a folder");
     left_behind(&run(async { chosen(&aws(&standin.url).await, kind, "s3", Consent::IfNamed).await.expect("it is made").backend }));
@@ -311,12 +311,12 @@ fn unlock_on(kind: ResourceType) {
 /// A run that this machine remembers as unfinished was gone on with elsewhere: what it says is no longer true.
 #[test]
 fn records_of_this_machine_are_not_believed_once_a_bucket_is_in_use() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let folder = tempfile::tempdir().expect("a folder");
     let stack = write(folder.path(), "stack.yaml", "stack: shop\nregion: us-east-1\nresources: { elastic_ip: { nat: {} } }\n");
     let acme = Acme::on(&standin.url);
     acme.apply(&stack);
-    let revision = acme.state().join(format!("acme/{}-us-east-1/shop/default/revisions/000001", account(ResourceType::Ministack)));
+    let revision = acme.state().join(format!("acme/{}-us-east-1/shop/default/revisions/000001", account(StandinKind::Ministack)));
     fs::remove_file(revision.join("revision.json")).expect("it is there");
     let journal = fs::read_to_string(revision.join("journal")).expect("a journal");
     let end = journal.trim_end().rfind('\n').expect("several lines") + 1;
@@ -330,12 +330,12 @@ fn records_of_this_machine_are_not_believed_once_a_bucket_is_in_use() {
 
 #[test]
 fn unlock_frees_a_stack_on_moto() {
-    unlock_on(ResourceType::Moto);
+    unlock_on(StandinKind::Moto);
 }
 
 #[test]
 fn unlock_frees_a_stack_on_ministack() {
-    unlock_on(ResourceType::Ministack);
+    unlock_on(StandinKind::Ministack);
 }
 
 #[test]

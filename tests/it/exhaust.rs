@@ -22,7 +22,7 @@ use crate::{
     acme::{Acme, Done, stack, write},
     flow::Edited,
     proxy::{Faults, Kill, Proxy, Trouble},
-    standin::{ResourceType, Standin, Witness},
+    standin::{Standin, StandinKind, Witness},
 };
 
 /// A run that is disturbed: from one definition, or from nothing, to another.
@@ -83,7 +83,7 @@ struct Place {
 
 impl Place {
     fn start(throttle: Option<usize>) -> Place {
-        let standin = Standin::start(ResourceType::Ministack);
+        let standin = Standin::start(StandinKind::Ministack);
         let mut witness = Witness::start(&standin.url, include_str!("exhaust/content.py"));
         // A first look has services make what every account holds.
         assert_eq!(witness.look(), json!({}), "a fresh account holds something");

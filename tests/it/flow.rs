@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     acme::{Acme, stack, write},
     proxy::{Calls, Faults, Proxy},
-    standin::{ResourceType, Standin},
+    standin::{Standin, StandinKind},
 };
 
 /// The most calls, and of those writes, that may reach the endpoint.
@@ -57,7 +57,7 @@ fn edit(acme: &Acme, stack: &mut Edited, what: &str, change: impl FnOnce(&mut Ed
     acme.settled(&path);
 }
 
-fn reference_flow(kind: ResourceType) {
+fn reference_flow(kind: StandinKind) {
     let standin = Standin::start(kind);
     let proxy = Proxy::start(&standin.url, Faults::default());
     let acme = Acme::on(&proxy.url).with(&["--env", "production"]);
@@ -82,7 +82,7 @@ fn reference_flow(kind: ResourceType) {
     assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "{:#}", plan.0);
 }
 
-fn every_edit(kind: ResourceType, acme: &Acme, stack: &mut Edited) {
+fn every_edit(kind: StandinKind, acme: &Acme, stack: &mut Edited) {
     let nat = |s: &mut Edited| s.set("/environments/production/nat", json!("single"));
     let expected = [
         "delete elastic_ip.nat-b",
@@ -93,7 +93,7 @@ fn every_edit(kind: ResourceType, acme: &Acme, stack: &mut Edited) {
         "update route_table.private-c",
     ];
     edit(acme, stack, "one NAT gateway instead of three", nat, &expected);
-    if kind == ResourceType::Moto {
+    if kind == StandinKind::Moto {
         let logs = |s: &mut Edited| s.set("/cluster/log_types", json!(["api", "audit"]));
         edit(acme, stack, "the cluster's log types", logs, &["update eks_cluster.main"]);
     }
@@ -109,17 +109,17 @@ fn every_edit(kind: ResourceType, acme: &Acme, stack: &mut Edited) {
 
 #[test]
 fn the_reference_stack_on_moto() {
-    reference_flow(ResourceType::Moto);
+    reference_flow(StandinKind::Moto);
 }
 
 #[test]
 fn the_reference_stack_on_ministack() {
-    reference_flow(ResourceType::Ministack);
+    reference_flow(StandinKind::Ministack);
 }
 
 #[test]
 fn the_reference_stack_with_addons_on_ministack() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let acme = Acme::on(&standin.url).with(&["--env", "production", "--set", "addons=true"]);
     let reference = stack("reference.yaml");
     acme.apply(&reference);
@@ -130,7 +130,7 @@ fn the_reference_stack_with_addons_on_ministack() {
 
 #[test]
 fn a_thousand_subnets_are_planned_in_twenty_calls() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults::default());
     let acme = Acme::on(&proxy.url).with(&["--set", "n=1000"]);
     let scale = stack("scale.yaml");
@@ -142,21 +142,21 @@ fn a_thousand_subnets_are_planned_in_twenty_calls() {
 
 #[test]
 fn every_third_call_is_throttled() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults { throttle_every: Some(3), ..Faults::default() });
     through(&standin, &proxy);
 }
 
 #[test]
 fn every_third_call_is_not_answered_if_it_reads() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults { broken_read_every: Some(3), ..Faults::default() });
     through(&standin, &proxy);
 }
 
 #[test]
 fn reads_lag_behind_writes() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let lag = [("ec2", Duration::from_secs(2)), ("iam", Duration::from_secs(8))].into();
     let proxy = Proxy::start(&standin.url, Faults { lag, ..Faults::default() });
     through(&standin, &proxy);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::{
     proxy::{Faults, Proxy},
-    standin::{ResourceType, Standin, boto},
+    standin::{Standin, StandinKind, boto},
 };
 
 #[test]
 fn the_proxy_names_counts_and_refuses_calls() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults { throttle_every: Some(3), ..Faults::default() });
     boto(
         &proxy.url,
@@ -41,7 +41,7 @@ client('eks').list_clusters()
 
 #[test]
 fn a_lagging_service_does_not_know_what_was_just_made() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let lag = [("ec2", Duration::from_secs(6)), ("iam", Duration::from_secs(6))].into();
     let proxy = Proxy::start(&standin.url, Faults { lag, ..Faults::default() });
     let said = boto(
@@ -73,7 +73,7 @@ out['later'] = [len(ids()), code(ec2.create_subnet, VpcId=vpc, CidrBlock='10.7.0
 
 #[test]
 fn a_fresh_stand_in_holds_nothing() {
-    for kind in ResourceType::BOTH {
+    for kind in StandinKind::BOTH {
         assert_eq!(Standin::start(kind).everything(), serde_json::json!({}), "{kind:?}");
     }
 }

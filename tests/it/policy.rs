@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     acme::{Acme, stack, write},
-    standin::{ResourceType, Standin, venv},
+    standin::{Standin, StandinKind, venv},
 };
 
 /// The documents that `acme policy` prints for a definition.
@@ -79,7 +79,7 @@ fn iam_name(service: &str, action: &str) -> String {
 
 #[test]
 fn every_call_for_the_reference_stack_is_allowed() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let acme = Acme::on(&standin.url).with(&["--env", "production", "--backend", "s3"]);
     let reference = stack("reference.yaml");
     let policy = |purpose| actions(&documents(&acme.bare(&["--env", "production"]), &reference, purpose));

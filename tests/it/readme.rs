@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     acme::{Acme, Done, binary},
-    standin::{self, ResourceType, Standin},
+    standin::{self, Standin, StandinKind},
 };
 
 fn readme() -> String {
@@ -54,7 +54,7 @@ fn runnable(command: &str, endpoint: &str) -> Option<String> {
 /// What goes to AWS goes to ministack, which `AWS_ENDPOINT_URL` names.
 #[test]
 fn its_commands_run_in_their_order() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let folder = copy();
     let path: Vec<PathBuf> =
         [folder.path().join("bin")].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())).collect();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     acme::{Acme, Done, stack, write},
     flow::Edited,
-    standin::{ResourceType, Standin},
+    standin::{Standin, StandinKind},
 };
 
 /// A rehearsal of what stands in a definition; every case must end as it must.
@@ -111,7 +111,7 @@ fn the_deletion_of_everything() {
 #[test]
 fn what_is_live_on_an_endpoint() {
     let folder = tempfile::tempdir().unwrap();
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let acme = Acme::on(&standin.url).with(&["--env", "staging"]);
     let definition = std::fs::read_to_string(stack("quickstart.yaml")).unwrap().replace("region: eu-west-1", "region: us-east-1");
     let path = write(folder.path(), "stack.yaml", &definition);

@@ -53,6 +53,12 @@ threading.Thread(target=watch, daemon=True).start()
 which, port = sys.argv[1:3]
 sys.argv = [which]
 if which == 'moto':
+    # DescribeVpcEndpoints takes this filter at AWS; moto answers with status 500.
+    from moto.ec2.models.vpcs import VPCEndPoint
+    value_of = VPCEndPoint.get_filter_value
+    def filter_value(endpoint, name, method=None):
+        return endpoint.id if name == 'vpc-endpoint-id' else value_of(endpoint, name, method)
+    VPCEndPoint.get_filter_value = filter_value
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:
@@ -72,24 +78,24 @@ else:
 
 /// Which stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResourceType {
+pub enum StandinKind {
     Moto,
     Ministack,
 }
 
-impl ResourceType {
-    pub const BOTH: [ResourceType; 2] = [ResourceType::Moto, ResourceType::Ministack];
+impl StandinKind {
+    pub const BOTH: [StandinKind; 2] = [StandinKind::Moto, StandinKind::Ministack];
     pub fn name(self) -> &'static str {
         match self {
-            ResourceType::Moto => "moto",
-            ResourceType::Ministack => "ministack",
+            StandinKind::Moto => "moto",
+            StandinKind::Ministack => "ministack",
         }
     }
 }
 
 /// A running stand-in; ends when dropped.
 pub struct Standin {
-    pub kind: ResourceType,
+    pub kind: StandinKind,
     pub url: String,
     server: Child,
     console: Mutex<Console>,
@@ -116,7 +122,7 @@ impl Console {
 
 impl Standin {
     /// Starts a fresh one and waits until it answers EC2, whose first call takes seconds.
-    pub fn start(kind: ResourceType) -> Standin {
+    pub fn start(kind: StandinKind) -> Standin {
         let turn = Turn::take();
         for _ in 0..3 {
             let folder = tempfile::tempdir().expect("a temporary folder");
@@ -163,7 +169,7 @@ impl Standin {
         self.console("load", name);
     }
     fn console(&self, command: &str, name: &str) {
-        assert_eq!(self.kind, ResourceType::Ministack, "only ministack's stores are known");
+        assert_eq!(self.kind, StandinKind::Ministack, "only ministack's stores are known");
         self.console.lock().expect("the console").ask(&format!("{command} {name}"));
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     acme::{Acme, Done, Plan, write},
     policy,
-    standin::{ResourceType, Standin},
+    standin::{Standin, StandinKind},
 };
 
 /// What `types/<type>.yaml` holds.
@@ -114,20 +114,20 @@ struct Drift {
 #[test]
 #[ignore = "full run"]
 fn every_type_lives_on_moto() {
-    all(ResourceType::Moto, live);
+    all(StandinKind::Moto, live);
 }
 
 #[test]
 #[ignore = "full run"]
 fn every_type_lives_on_ministack() {
-    all(ResourceType::Ministack, live);
+    all(StandinKind::Ministack, live);
 }
 
 /// What is not named again is what it was; what is, is as named. Ministack's restore forgets the tags.
 #[test]
 fn a_deleted_database_comes_back_from_its_final_snapshot() {
     let kind = "rds_instance";
-    let (standin, folder) = (Standin::start(ResourceType::Moto), tempfile::tempdir().expect("a temporary folder"));
+    let (standin, folder) = (Standin::start(StandinKind::Moto), tempfile::tempdir().expect("a temporary folder"));
     let life = &lives()[kind];
     let case = Case::new(&standin, kind, life, folder.path());
     let mut spec = life.spec.clone();
@@ -168,7 +168,7 @@ pub fn lives() -> BTreeMap<String, Life> {
 }
 
 /// Lets every type live, four at a time, and reports all that went wrong. `ACME_TYPES=vpc,subnet` picks some.
-pub fn all(kind: ResourceType, live: fn(&Standin, &str, &Life) -> Result<(), String>) {
+pub fn all(kind: StandinKind, live: fn(&Standin, &str, &Life) -> Result<(), String>) {
     let picked = std::env::var("ACME_TYPES").ok();
     let picked: Option<BTreeSet<&str>> = picked.as_deref().map(|text| text.split(',').collect());
     let lives = lives();

@@ -5,11 +5,11 @@ use serde_json::json;
 use crate::{
     acme::{Acme, stack},
     proxy::{Faults, Proxy},
-    standin::{ResourceType, Standin},
+    standin::{Standin, StandinKind},
 };
 
 /// From the k-th call on every call is refused; then the credentials are renewed.
-fn expires(kind: ResourceType, k: &[usize]) {
+fn expires(kind: StandinKind, k: &[usize]) {
     let standin = Standin::start(kind);
     let reference = stack("reference.yaml");
     for (round, k) in k.iter().enumerate() {
@@ -40,12 +40,12 @@ fn expires(kind: ResourceType, k: &[usize]) {
 
 #[test]
 fn a_run_whose_credentials_expire_goes_on_or_back_when_they_are_renewed() {
-    expires(ResourceType::Ministack, &[70, 70, 110, 110]);
+    expires(StandinKind::Ministack, &[70, 70, 110, 110]);
 }
 
 #[test]
 fn a_run_whose_credentials_expire_before_its_first_change_did_nothing() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults { expire_from: Some(5), ..Faults::default() });
     let done = Acme::on(&proxy.url).with(&["--env", "production"]).run("apply", &stack("reference.yaml"), &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.screen());

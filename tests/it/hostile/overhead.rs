@@ -7,7 +7,7 @@ use acme::engine::journal::replay;
 use crate::{
     acme::{Acme, stack},
     proxy::{Calls, Faults, Proxy},
-    standin::{ResourceType, Standin},
+    standin::{Standin, StandinKind},
 };
 
 fn of_s3(calls: &Calls) -> usize {
@@ -25,7 +25,7 @@ fn run(proxy: &Proxy, scale: &Path, backend: &str) -> (Calls, Calls) {
 
 #[test]
 fn a_folder_costs_no_call_and_a_bucket_one_for_each_piece() {
-    let standin = Standin::start(ResourceType::Ministack);
+    let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults::default());
     let folder = tempfile::tempdir().expect("a folder");
     let scale = stack("scale.yaml");

@@ -6,7 +6,7 @@ use super::finished;
 use crate::{
     acme::{Acme, Done, write},
     proxy::{Faults, Proxy},
-    standin::{ResourceType, Standin, boto},
+    standin::{Standin, StandinKind, boto},
 };
 
 const KEY: &str = "PLANTED-secret-access-key";
@@ -75,7 +75,7 @@ fn run(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> Done {
     done
 }
 
-fn nowhere(kind: ResourceType, backend: &str) {
+fn nowhere(kind: StandinKind, backend: &str) {
     let standin = Standin::start(kind);
     let folder = tempfile::tempdir().expect("a folder");
     let stack = write(folder.path(), "stack.yaml", STACK);
@@ -143,12 +143,12 @@ for bucket in [b['Name'] for b in s3.list_buckets()['Buckets']]:
 
 #[test]
 fn secrets_show_nowhere_with_a_folder() {
-    nowhere(ResourceType::Ministack, "");
+    nowhere(StandinKind::Ministack, "");
 }
 
 #[test]
 fn secrets_show_nowhere_with_a_bucket() {
-    nowhere(ResourceType::Ministack, "s3");
+    nowhere(StandinKind::Ministack, "s3");
 }
 
 /// What can't be reached is said without the password that is part of its address.
