@@ -83,14 +83,13 @@ impl Local {
         if new && state.entries.contains_key(&own) {
             return Err(rules::exists(kind, &format!("A {} '{}'", kind.name.replace('_', " "), entry.id), &described(state, &own)));
         }
+        check_range(state, entry, &own)?;
         for claim in rules::claims(entry, Some(kind)) {
             if let Some(holder) = state.claims.get(&claim).filter(|holder| **holder != own) {
                 return Err(rules::exists(kind, &format!("'{claim}'"), &described(state, holder)));
             }
         }
         self.check_references(state, time, kind, entry, new)?;
-        check_range(state, entry, &own)?;
-
         match kind.quota.filter(|_| new) {
             Some((most, code)) if state.totals.get(kind.name).is_some_and(|total| *total >= most) => {
                 let message = format!("The maximum number of {most} of {} has been reached", kind.name.replace('_', " "));
@@ -103,9 +102,8 @@ impl Local {
     fn check_references(&self, state: &mut State, time: Time, kind: &'static ResourceType, entry: &Entry, new: bool) -> Result<()> {
         let Some(shape) = state.shape(kind.name) else { return Ok(()) };
         for reference in shape.references(entry.spec()) {
-            let service = types::kind(&reference.kind).map(|kind| kind.service);
             let missing = |sort| {
-                let mut error = rules::missing(sort, &reference.kind, service, &reference.value);
+                let mut error = rules::missing(sort, &reference.kind, &reference.value);
                 error.message.push_str(&format!(" (`{}` of the {})", reference.field, kind.name.replace('_', " ")));
                 error
             };

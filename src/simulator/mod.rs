@@ -336,9 +336,9 @@ impl Local {
             let held = inner.store.hold()?;
             let time = self.pass(&mut inner.store.state);
             let known = inner.store.state.entries.get(&key).cloned();
-            let mut entry = known.ok_or_else(|| rules::missing(Sort::Gone, kind.name, Some(kind.service), id))?;
+            let mut entry = known.ok_or_else(|| rules::missing(Sort::Gone, kind.name, id))?;
             if entry.created > time.seen {
-                return Err(rules::missing(Sort::NotYet, kind.name, Some(kind.service), id));
+                return Err(rules::missing(Sort::NotYet, kind.name, id));
             }
             if entry.deleted.is_some() && action != "delete" {
                 return Err(Error::new(Sort::Conflict, "IncorrectState", format!("'{id}' is being deleted")));

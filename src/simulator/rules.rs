@@ -6,39 +6,28 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use super::entry::Entry;
-use crate::core::{Error, ResourceType, Service, Sort};
+use crate::{
+    aws::types,
+    core::{Error, ResourceType, Service, Sort},
+};
 
-/// Fields that together may occur once, beyond a name within its type, and what AWS says to the second.
-const UNIQUE: &[(&str, &[&str], &str)] = &[
-    ("eks_pod_identity", &["cluster", "namespace", "service_account"], "ResourceInUseException"),
-    ("internet_gateway", &["vpc"], "Resource.AlreadyAssociated"),
-    ("listener", &["load_balancer", "port"], "DuplicateListener"),
-    ("nat_gateway", &["elastic_ip"], "Resource.AlreadyAssociated"),
-    ("security_group", &["vpc", "name"], "InvalidGroup.Duplicate"),
-    ("waf_association", &["resource"], "WAFDuplicateItemException"),
-];
-
-/// What this one alone may hold.
+/// What this one alone may hold: its identity, or its unique keys and its name.
 pub(super) fn claims(entry: &Entry, kind: Option<&ResourceType>) -> Vec<String> {
     let mut claims = Vec::new();
-    let of = |fields: &[&str]| {
-        let values: Option<Vec<String>> =
-            fields.iter().map(|field| entry.spec().pointer(field).or_else(|| entry.spec().get(field))).map(text).collect();
-        values.map(|values| format!("{} {}", entry.kind, values.join(" ")))
-    };
-    let unique = UNIQUE.iter().find(|(kind, ..)| *kind == entry.kind);
-    match (unique, kind) {
-        (Some((_, fields, _)), _) => claims.extend(of(fields)),
-        (None, Some(kind)) if kind.naming.is_some() && kind.parent.is_none() => claims.extend(of(&["name"])),
-        (None, Some(kind)) if !kind.identity.is_empty() => {
-            // A field of the identity may be left out (the set identifier of a record), the others count then.
-            let values = kind.identity.iter().map(|field| text(entry.spec().pointer(field).or_else(|| entry.spec().get(field))));
-            let values: Vec<String> = values.map(Option::unwrap_or_default).collect();
-            let parents = entry.spec().as_object().into_iter().flatten().filter(|(_, value)| value.get("id").is_some());
-            let parents: Vec<String> = parents.filter_map(|(_, value)| text(Some(value))).collect();
-            claims.push(format!("{} {} in {}", entry.kind, values.join(" "), parents.join(" ")));
+    let value = |pointer: &str| text(entry.spec().pointer(pointer));
+    if let Some(kind) = kind.filter(|kind| !kind.identity.is_empty()) {
+        // A field of the identity may be left out (the set identifier of a record), the others count then.
+        let values: Vec<String> = kind.identity.iter().map(|pointer| value(pointer).unwrap_or_default()).collect();
+        let parents = entry.spec().as_object().into_iter().flatten().filter(|(_, value)| value.get("id").is_some());
+        let parents: Vec<String> = parents.filter_map(|(_, value)| text(Some(value))).collect();
+        claims.push(format!("{} {} in {}", entry.kind, values.join(" "), parents.join(" ")));
+    } else if let Some(kind) = kind {
+        let named = kind.naming.is_some() && kind.parent.is_none() && !kind.unique_keys.iter().any(|key| key.contains(&"/name"));
+        let name: &[&str] = if named { &["/name"] } else { &[] };
+        for key in kind.unique_keys.iter().map(Vec::as_slice).chain([name]).filter(|key| !key.is_empty()) {
+            let values: Option<Vec<String>> = key.iter().map(|pointer| value(pointer)).collect();
+            claims.extend(values.map(|values| format!("{} {} {}", entry.kind, key.join(" "), values.join(" "))));
         }
-        _ => {}
     }
     // The caller reference of a zone may never come twice.
     if entry.kind == "dns_zone" && !entry.token.is_empty() {
@@ -81,30 +70,22 @@ pub(super) fn bounds(net: IpNet) -> ((bool, u128), (bool, u128)) {
     (number(net.network()), number(net.broadcast()))
 }
 
+/// A type's own code, or that of its service.
+fn code(own: &str, of_service: impl FnOnce() -> String) -> String {
+    if own.is_empty() { of_service() } else { own.to_owned() }
+}
+
 /// What each service says when there is no such thing.
 fn not_found_code(kind: &str, service: Option<Service>) -> String {
-    let code = match kind {
-        "dns_zone" => "NoSuchHostedZone",
-        "elastic_ip" => "InvalidAllocationID.NotFound",
-        "listener" => "ListenerNotFound",
-        "load_balancer" => "LoadBalancerNotFound",
-        "nat_gateway" => "NatGatewayNotFound",
-        "rds_instance" => "DBInstanceNotFound",
-        "rds_parameter_group" => "DBParameterGroupNotFound",
-        "rds_subnet_group" => "DBSubnetGroupNotFoundFault",
-        "security_group" => "InvalidGroup.NotFound",
-        "target_group" => "TargetGroupNotFound",
-        "vpc_endpoint" => "InvalidVpcEndpointId.NotFound",
-        _ => match service {
-            None | Some(Service::Ec2) => return format!("Invalid{}ID.NotFound", camel(kind)),
-            Some(Service::Iam) => "NoSuchEntity",
-            Some(Service::Ecr) => "RepositoryNotFoundException",
-            Some(Service::S3) => "NoSuchBucket",
-            Some(Service::Kms | Service::Route53) => "NotFoundException",
-            Some(Service::Wafv2) => "WAFNonexistentItemException",
-            Some(Service::Rds) => "DBResourceNotFoundFault",
-            Some(Service::Elbv2 | Service::Eks | Service::SecretsManager | Service::Acm) => "ResourceNotFoundException",
-        },
+    let code = match service {
+        None | Some(Service::Ec2) => return format!("Invalid{}ID.NotFound", camel(kind)),
+        Some(Service::Iam) => "NoSuchEntity",
+        Some(Service::Ecr) => "RepositoryNotFoundException",
+        Some(Service::S3) => "NoSuchBucket",
+        Some(Service::Kms | Service::Route53) => "NotFoundException",
+        Some(Service::Wafv2) => "WAFNonexistentItemException",
+        Some(Service::Rds) => "DBResourceNotFoundFault",
+        Some(Service::Elbv2 | Service::Eks | Service::SecretsManager | Service::Acm) => "ResourceNotFoundException",
     };
     code.to_owned()
 }
@@ -115,48 +96,47 @@ fn camel(kind: &str) -> String {
     words.collect()
 }
 
-/// There is no such thing, or `sort` says that it is not visible yet.
-pub(super) fn missing(sort: Sort, kind: &str, service: Option<Service>, id: &str) -> Error {
-    Error::new(sort, &not_found_code(kind, service), format!("The {} '{id}' does not exist", kind.replace('_', " ")))
+/// There is no such thing, or `sort` says that it is not visible yet. `kind` may be of a type that does not exist.
+pub(super) fn missing(sort: Sort, kind: &str, id: &str) -> Error {
+    let known = types::kind(kind);
+    let code = code(known.map_or("", |known| known.codes.not_found), || not_found_code(kind, known.map(|known| known.service)));
+    Error::new(sort, &code, format!("The {} '{id}' does not exist", kind.replace('_', " ")))
 }
 
 /// A name is taken.
 pub(super) fn exists(kind: &ResourceType, claim: &str, by: &str) -> Error {
-    let unique = UNIQUE.iter().find(|(name, ..)| *name == kind.name);
-    let code = unique.map_or_else(
-        || match kind.service {
-            Service::Ec2 => format!("Invalid{}.Duplicate", camel(kind.name)),
-            Service::Iam => "EntityAlreadyExists".to_owned(),
-            Service::Rds => format!("{}AlreadyExists", camel(kind.name).replace("Rds", "DB")),
-            Service::Ecr => "RepositoryAlreadyExistsException".to_owned(),
-            Service::S3 => "BucketAlreadyOwnedByYou".to_owned(),
-            Service::Kms => "AlreadyExistsException".to_owned(),
-            Service::SecretsManager => "ResourceExistsException".to_owned(),
-            Service::Route53 => "HostedZoneAlreadyExists".to_owned(),
-            Service::Elbv2 => format!("Duplicate{}Name", camel(kind.name)),
-            Service::Wafv2 => "WAFDuplicateItemException".to_owned(),
-            Service::Eks | Service::Acm => "ResourceInUseException".to_owned(),
-        },
-        |(_, _, code)| (*code).to_owned(),
-    );
+    let code = code(kind.codes.exists, || match kind.service {
+        Service::Ec2 => format!("Invalid{}.Duplicate", camel(kind.name)),
+        Service::Iam => "EntityAlreadyExists".to_owned(),
+        Service::Rds => format!("{}AlreadyExists", camel(kind.name).replace("Rds", "DB")),
+        Service::Ecr => "RepositoryAlreadyExistsException".to_owned(),
+        Service::S3 => "BucketAlreadyOwnedByYou".to_owned(),
+        Service::Kms => "AlreadyExistsException".to_owned(),
+        Service::SecretsManager => "ResourceExistsException".to_owned(),
+        Service::Route53 => "HostedZoneAlreadyExists".to_owned(),
+        Service::Elbv2 => format!("Duplicate{}Name", camel(kind.name)),
+        Service::Wafv2 => "WAFDuplicateItemException".to_owned(),
+        Service::Eks | Service::Acm => "ResourceInUseException".to_owned(),
+    });
     Error::new(Sort::Exists, &code, format!("{claim} already exists: {by}"))
 }
 
 /// Deleting what `user` still uses.
 pub(super) fn in_use(kind: &ResourceType, id: &str, user: &str, more: usize) -> Error {
-    let code = match kind.service {
-        Service::Ec2 => "DependencyViolation",
-        Service::Iam => "DeleteConflict",
-        Service::Rds if kind.name == "rds_subnet_group" => "InvalidDBSubnetGroupStateFault",
-        Service::Rds => "InvalidDBParameterGroupState",
-        Service::Route53 => "HostedZoneNotEmpty",
-        Service::Wafv2 => "WAFAssociatedItemException",
-        _ => "ResourceInUseException",
-    };
+    let code = code(kind.codes.in_use, || {
+        let code = match kind.service {
+            Service::Ec2 => "DependencyViolation",
+            Service::Iam => "DeleteConflict",
+            Service::Route53 => "HostedZoneNotEmpty",
+            Service::Wafv2 => "WAFAssociatedItemException",
+            _ => "ResourceInUseException",
+        };
+        code.to_owned()
+    });
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Error::new(
         Sort::Conflict,
-        code,
+        &code,
         format!("The {} '{id}' has dependencies and cannot be deleted: {user}{more}", kind.name.replace('_', " ")),
     )
 }
