@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     aws::types::KINDS,
-    core::ResourceType,
+    core::{ResourceType, duration},
     definition::sections::form::{Form, Part, SECTIONS, Section},
-    report::duration,
 };
 
 /// Every page by its file name.

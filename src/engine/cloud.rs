@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     aws::{Aws, types::KINDS},
-    core::{Call, CreatedLive, Deletion, ENVIRONMENT, Error, Live, ResourceType, Result, Retag, STACK, Scope, Service, Sort, Tags},
+    core::{Call, CreatedLive, Deletion, ENVIRONMENT, Error, Live, Region, ResourceType, Result, Retag, STACK, Scope, Sort, Tags},
     simulator::Local,
 };
 
@@ -52,7 +52,7 @@ impl Cloud {
         }
     }
 
-    /// ARN → tags of what carries the stack's marks, of the services whose types have [`ResourceType::arn`]. The tagging API lags.
+    /// ARN → tags of what carries the stack's marks, of the types that have a [`crate::core::TypeInfo::index_filter`]. The tagging API lags.
     ///
     /// # Errors
     /// What the tagging API answers.
@@ -65,8 +65,7 @@ impl Cloud {
             kinds.filter_map(|kind| kind.index_filter()).collect()
         };
         // What the region of global services has besides is the stack of that region.
-        let global =
-            aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| matches!(kind.service, Service::Iam | Service::Route53))));
+        let global = aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| kind.region == Region::Global)));
         let mut index = BTreeMap::new();
         for (tagging, types) in [(&aws.tagging, types(|_| true))].into_iter().chain(global) {
             let call = tagging.get_resources().tag_filters(filter(STACK, stack)).tag_filters(filter(ENVIRONMENT, environment));

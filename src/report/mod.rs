@@ -24,6 +24,7 @@ use std::{
     io::{self, Write},
 };
 
+pub use crate::core::{duration, took};
 pub use stdout::Stdout;
 pub use style::Style;
 pub use value::Names;
@@ -58,23 +59,4 @@ pub fn ask(question: &str) -> io::Result<String> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer.trim().to_owned())
-}
-
-/// A duration as people say it: `45 s`, `3 min`, `1 h 05 min`.
-pub fn duration(time: std::time::Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds.div_ceil(60)),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
-    }
-}
-
-/// How long something took: `3.2 s`, `3 min 20 s`, `1 h 05 min`.
-pub fn took(time: std::time::Duration) -> String {
-    match time.as_secs() {
-        0..60 => format!("{:.1} s", time.as_secs_f64()),
-        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        _ => duration(time),
-    }
 }
