@@ -64,10 +64,10 @@ fn reference_flow(kind: StandinKind) {
     let reference = stack("reference.yaml");
 
     acme.apply(&reference);
-    at_most("apply from nothing", &proxy.take(), 170, 90);
+    at_most("apply from nothing", &proxy.take(), 156, 80);
     let done = acme.run("plan", &reference, &["--detailed-exitcode"]);
     assert_eq!(done.code, 0, "{}", done.screen());
-    at_most("plan with nothing to do", &proxy.take(), 60, 0);
+    at_most("plan with nothing to do", &proxy.take(), 56, 0);
 
     every_edit(kind, &acme, &mut Edited::of(&reference));
 
@@ -76,7 +76,7 @@ fn reference_flow(kind: StandinKind) {
     acme.settled(&reference);
     proxy.take();
     acme.destroy(&reference);
-    at_most("destroy", &proxy.take(), 130, 65);
+    at_most("destroy", &proxy.take(), 128, 60);
     assert_eq!(standin.everything(), json!({}), "something is left");
     let plan = acme.plan(&reference);
     assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "{:#}", plan.0);
