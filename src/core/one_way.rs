@@ -41,13 +41,13 @@ pub enum Refused {
     TooLittle(u64),
 }
 
-impl OneWay {
+impl Way {
     /// Whether AWS would refuse this change, as far as the values tell.
-    pub fn refuses(&self, from: &Value, to: &Value) -> Option<Refused> {
+    pub fn refuses(self, from: &Value, to: &Value) -> Option<Refused> {
         if from.is_null() || to.is_null() || from == to {
             return None;
         }
-        let back = match self.way {
+        let back = match self {
             // What is still to be made is another one.
             Way::Once => true,
             Way::Through(values) => {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_goes_back_is_refused_and_nothing_else() {
-        let refused = |way, from: &Value, to: &Value| OneWay { field: "/x", why: "no", way }.refuses(from, to);
+        let refused = |way: Way, from: &Value, to: &Value| way.refuses(from, to);
         let modes = Way::Through(&["a", "b", "c"]);
         for (way, from, to) in [
             (Way::Up, json!(100), json!(20)),

@@ -88,7 +88,7 @@ fn no_way_back(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
     let (field, address) = (one_way.field.trim_start_matches('/'), &change.address);
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let (from, to) = (plain(before), plain(after));
-    let (message, help) = match one_way.refuses(before, after)? {
+    let (message, help) = match one_way.way.refuses(before, after)? {
         Refused::Back => (
             format!("`{address}` can't go from {field} {from} to {to}: {}", one_way.why),
             format!("leave `{field}` at {from}, or declare a new resource beside it"),

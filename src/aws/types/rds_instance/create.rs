@@ -5,7 +5,7 @@ use aws_sdk_rds::types::DbSnapshot;
 use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
 use crate::{
     aws::{Aws, Cx, tags, text},
-    core::{Error, OneWay, Result, Sort, Way, ids},
+    core::{Error, Result, Sort, Way, ids},
 };
 
 impl RdsInstance {
@@ -92,8 +92,7 @@ impl RdsInstance {
         if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, version) {
             return None;
         }
-        let upgrade = OneWay { field: "/version", why: "", way: Way::Up };
-        if upgrade.refuses(&version.into(), &self.version.as_str().into()).is_some() {
+        if Way::Up.refuses(&version.into(), &self.version.as_str().into()).is_some() {
             return Some(format!("the snapshot is of version {version}, and AWS takes no engine version back"));
         }
         let major = !self.engine.same_major(&self.version, version);

@@ -20,7 +20,9 @@ impl RdsInstance {
             };
         }
         let (id, before) = (live.id.as_str(), &live.spec);
-        if Self::pointers(&changes).iter().all(|at| matches!(*at, "/apply_immediately" | "/allow_major_version_upgrade")) {
+        // These say how to make a change, and are none by themselves.
+        let lasting = RdsInstanceChanges { apply_immediately: false, allow_major_version_upgrade: false, ..changes };
+        if Self::pointers(&lasting).is_empty() {
             return Ok(());
         }
         let storage = changes.storage_gib || changes.storage_type || changes.iops || changes.throughput_mibps;
