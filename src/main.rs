@@ -12,7 +12,7 @@ fn main() {
             code
         }
         Err(error) => {
-            acme::report::talk(&format!("error: can't start: {error}"));
+            acme::report::eprint(&format!("error: can't start: {error}"));
             acme::cli::FAILED
         }
     };

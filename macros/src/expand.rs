@@ -8,9 +8,9 @@ use syn::{
 };
 
 use crate::{
-    attributes::{derive, says, serde, take_default},
+    attributes::{contains_any, derive_missing, serde_items, take_default},
     facts::Facts,
-    shape::{Bounds, Parent, Value},
+    shape::{Bounds, FactValue, Parent},
 };
 
 /// Traits derived for every spec.
@@ -24,30 +24,30 @@ pub fn spec(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
         return Err(Error::new_spanned(arguments, "`#[spec]` takes no arguments; state facts at the fields, in `#[field(…)]`"));
     }
     match syn::parse2(item)? {
-        Item::Struct(item) => structure(item),
-        Item::Enum(item) => enumeration(item),
+        Item::Struct(item) => expand_struct(item),
+        Item::Enum(item) => expand_enum(item),
         other => Err(Error::new_spanned(other, "`#[spec]` is for structs with named fields, and for enums")),
     }
 }
 
-fn enumeration(item: ItemEnum) -> Result<TokenStream> {
-    let derive = derive(&item.attrs, &[TRAITS, COMPARISONS].concat())?;
-    let named = says(&serde(&item.attrs)?, &["rename", "rename_all", "untagged", "tag"]);
+fn expand_enum(item: ItemEnum) -> Result<TokenStream> {
+    let derive = derive_missing(&item.attrs, &[TRAITS, COMPARISONS].concat())?;
+    let named = contains_any(&serde_items(&item.attrs)?, &["rename", "rename_all", "untagged", "tag"]);
     let rename = (!named).then(|| quote!(#[serde(rename_all = "snake_case")]));
     Ok(quote!(#derive #rename #item))
 }
 
-fn structure(mut item: ItemStruct) -> Result<TokenStream> {
+fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
     if !item.generics.params.is_empty() {
         return Err(Error::new_spanned(item.generics, "a spec has no type parameters"));
     }
-    let container = serde(&item.attrs)?;
-    if says(&container, &["rename_all"]) {
+    let container = serde_items(&item.attrs)?;
+    if contains_any(&container, &["rename_all"]) {
         return Err(Error::new_spanned(item.ident, "`rename_all` is not supported on a spec: rename its fields one by one"));
     }
     let default = take_default(&mut item.attrs)?;
-    let derive = derive(&item.attrs, TRAITS)?;
-    let deny = (!says(&container, &["deny_unknown_fields"])).then(|| quote!(#[serde(deny_unknown_fields)]));
+    let derive = derive_missing(&item.attrs, TRAITS)?;
+    let deny = (!contains_any(&container, &["deny_unknown_fields"])).then(|| quote!(#[serde(deny_unknown_fields)]));
 
     let Fields::Named(fields) = &mut item.fields else {
         return Err(Error::new_spanned(item.ident, "a spec has named fields"));
@@ -84,7 +84,7 @@ fn structure(mut item: ItemStruct) -> Result<TokenStream> {
     });
     let functions: Vec<_> = keyed.iter().filter_map(SpecField::default_function).collect();
     let functions = (!functions.is_empty()).then(|| quote!(impl #name { #(#functions)* }));
-    let entries = keyed.iter().map(SpecField::entry);
+    let entries = keyed.iter().map(SpecField::field_constructor);
     let after_create: Vec<_> = keyed.iter().filter_map(SpecField::after_create).collect();
     let after_create = match after_create.as_slice() {
         [] => quote!(::std::clone::Clone::clone(self)),
@@ -134,15 +134,15 @@ impl SpecField {
     /// Removes the facts from a field and adds the attributes for serde and schemars. `None` for a field without a key of its own.
     fn take(spec: &Ident, field: &mut syn::Field) -> Result<Option<SpecField>> {
         let facts = Facts::take(&mut field.attrs)?;
-        let serde = serde(&field.attrs)?;
+        let serde = serde_items(&field.attrs)?;
         let Some(ident) = field.ident.clone() else { return Err(Error::new_spanned(field, "a spec has named fields")) };
-        if says(&serde, &["flatten", "skip"]) {
+        if contains_any(&serde, &["flatten", "skip"]) {
             return match facts {
                 None => Ok(None),
                 Some(_) => Err(Error::new_spanned(ident, "a flattened or skipped field has no key, and so no facts")),
             };
         }
-        let key = key(&ident, &serde)?;
+        let key = yaml_name(&ident, &serde)?;
         let this = SpecField { ident, ty: field.ty.clone(), key, facts: facts.unwrap_or_default() };
         if this.default_function().is_some() {
             let path = format!("{spec}::{}", this.default_name());
@@ -150,7 +150,7 @@ impl SpecField {
         } else if this.facts.default.is_some() || this.facts.unset.is_some() {
             field.attrs.push(parse_quote!(#[serde(default)]));
         }
-        let extensions = this.extensions();
+        let extensions = this.schema_extensions();
         if !extensions.is_empty() {
             field.attrs.push(parse_quote!(#[schemars(extend(#(#extensions),*))]));
         }
@@ -163,15 +163,15 @@ impl SpecField {
 
     /// The function that returns the default, if an expression is given.
     fn default_function(&self) -> Option<TokenStream> {
-        let Some(Value::Given(value)) = &self.facts.default else { return None };
-        let (name, ty, value) = (self.default_name(), &self.ty, converted(value, &self.ty));
+        let Some(FactValue::Given(value)) = &self.facts.default else { return None };
+        let (name, ty, value) = (self.default_name(), &self.ty, convert_literal(value, &self.ty));
         Some(quote!(fn #name() -> #ty { #value }))
     }
 
     /// The value used when the user leaves the field out.
     fn default_value(&self) -> TokenStream {
         match &self.facts.default {
-            Some(Value::Given(_)) => {
+            Some(FactValue::Given(_)) => {
                 let name = self.default_name();
                 quote!(Self::#name())
             }
@@ -188,8 +188,8 @@ impl SpecField {
     fn after_create(&self) -> Option<TokenStream> {
         let ident = &self.ident;
         let value = match self.facts.after_create.as_ref()? {
-            Value::Standard => self.default_value(),
-            Value::Given(value) => converted(value, &self.ty),
+            FactValue::Implied => self.default_value(),
+            FactValue::Given(value) => convert_literal(value, &self.ty),
         };
         Some(quote!(after.#ident = #value;))
     }
@@ -200,7 +200,7 @@ impl SpecField {
     }
 
     /// Its keywords in the JSON schema.
-    fn extensions(&self) -> Vec<TokenStream> {
+    fn schema_extensions(&self) -> Vec<TokenStream> {
         let facts = &self.facts;
         let mut all = Vec::new();
         if let Some(Bounds { min, max }) = &facts.range {
@@ -220,15 +220,15 @@ impl SpecField {
             ("x-acme-unset", facts.unset.as_ref()),
             ("x-acme-pattern", facts.pattern.as_ref()),
             ("x-acme-impact", facts.impact.as_ref()),
-            ("x-acme-one-way", facts.one_way.as_ref().map(|because| &because.why)),
-            ("x-acme-risky", facts.risky.as_ref().map(|because| &because.why)),
+            ("x-acme-one-way", facts.one_way.as_ref().map(|because| &because.reason)),
+            ("x-acme-risky", facts.risky.as_ref().map(|because| &because.reason)),
         ];
         all.extend(texts.into_iter().filter_map(|(name, text)| text.map(|text| quote!(#name = #text))));
         all
     }
 
     /// Its entry in `Spec::FIELDS`.
-    fn entry(&self) -> TokenStream {
+    fn field_constructor(&self) -> TokenStream {
         let facts = &self.facts;
         let mut set = Vec::new();
         macro_rules! flags {
@@ -246,35 +246,35 @@ impl SpecField {
         if let Some(parent) = &facts.parent {
             let ty = &self.ty;
             let parent = match parent {
-                Parent::OfField => quote!(<#ty as crate::core::Refers>::TYPE),
+                Parent::OfField => quote!(<#ty as crate::core::ReferencesType>::TYPE),
                 Parent::Given(ty) => quote!(<#ty as crate::core::Named>::NAME),
             };
             set.push(quote!(parent: ::std::option::Option::Some(#parent)));
         }
         if let Some(name) = &facts.name {
-            let (max, lower) = (&name.max, name.lowercase);
+            let (max, lowercase) = (&name.max, name.lowercase);
             let prefix = name.prefix.as_ref().map_or_else(String::new, LitStr::value);
             set.push(quote! {
-                naming: ::std::option::Option::Some(crate::core::spec::Naming { max: #max, lower: #lower, prefix: #prefix })
+                naming: ::std::option::Option::Some(crate::core::spec::Naming { max: #max, lowercase: #lowercase, prefix: #prefix })
             });
         }
         if let Some(impact) = &facts.impact {
             set.push(quote!(impact: ::std::option::Option::Some(#impact)));
         }
         if let Some(one_way) = &facts.one_way {
-            let (way, why) = (&one_way.value, &one_way.why);
+            let (direction, reason) = (&one_way.value, &one_way.reason);
             set.push(quote! {
                 one_way: ::std::option::Option::Some({
                     #[allow(unused_imports)]
-                    use crate::core::spec::Way;
-                    crate::core::spec::OneWay { way: #way, why: #why }
+                    use crate::core::spec::Direction;
+                    crate::core::spec::OneWayFact { direction: #direction, reason: #reason }
                 })
             });
         }
         if let Some(risky) = &facts.risky {
-            let (value, why) = (&risky.value, &risky.why);
+            let (value, reason) = (&risky.value, &risky.reason);
             set.push(quote! {
-                risky: ::std::option::Option::Some(crate::core::spec::Risk { value: || ::serde_json::json!(#value), why: #why })
+                risky: ::std::option::Option::Some(crate::core::spec::Risk { value: || ::serde_json::json!(#value), reason: #reason })
             });
         }
         let (key, pointer) = (&self.key, self.pointer());
@@ -284,7 +284,7 @@ impl SpecField {
 }
 
 /// The name of a field in YAML.
-fn key(ident: &Ident, serde: &[Meta]) -> Result<String> {
+fn yaml_name(ident: &Ident, serde: &[Meta]) -> Result<String> {
     let Some(rename) = serde.iter().find(|meta| meta.path().is_ident("rename")) else {
         return Ok(ident.to_string().trim_start_matches("r#").to_owned());
     };
@@ -295,12 +295,12 @@ fn key(ident: &Ident, serde: &[Meta]) -> Result<String> {
 }
 
 /// A literal as a value of the type; any other expression as it is.
-fn converted(value: &Expr, ty: &Type) -> TokenStream {
+fn convert_literal(value: &Expr, ty: &Type) -> TokenStream {
     match literal(value) {
         None => quote!(#value),
         Some(lit) => match (argument_of_option(ty), lit) {
             (Some(inner), _) => {
-                let inner = converted(value, inner);
+                let inner = convert_literal(value, inner);
                 quote!(::std::option::Option::Some(#inner))
             }
             (None, Lit::Bool(_) | Lit::Int(_) | Lit::Float(_)) if is_primitive(ty) => quote!(#value),

@@ -2,7 +2,7 @@
 
 use syn::{Attribute, LitStr, Meta, Result, Token, punctuated::Punctuated};
 
-use crate::shape::{Because, Bounds, Choices, Flag, Name, Parent, Read, Value};
+use crate::shape::{Bounds, Choices, FactSlot, FactValue, Flag, Name, Parent, WithReason};
 
 /// Declares [`Facts`] and reads one of them by its name.
 macro_rules! facts {
@@ -30,7 +30,7 @@ facts! {
 
     /// `default` or `default = 30`: the value when the user leaves the field out, `Default::default()` or the expression. Literals are converted:
     /// `"x"` fits a `String`, and any literal fits an `Option`. The schema shows the default.
-    default: Option<Value>,
+    default: Option<FactValue>,
     /// `unset = "the engine's port"`: the behaviour when the user leaves the field out, in words, for a field whose default is not a literal.
     /// Implies `default`.
     unset: Option<LitStr>,
@@ -60,19 +60,19 @@ facts! {
     replaces: Option<Flag>,
     /// `after_create` or `after_create = "ENABLED"`: the create call can't set the field. AWS leaves it at the field's default, or at the
     /// expression, which may use `self`; the engine calls `update` for the rest.
-    after_create: Option<Value>,
+    after_create: Option<FactValue>,
     /// `initial_only`: used by the create call alone; a later change has no effect.
     initial_only: Option<Flag>,
     /// `removed_later`: an entry that leaves this field is removed in a step of its own, after its dependents have changed.
     removed_later: Option<Flag>,
     /// `assigned_by_aws`: AWS fills the field in when it is unset. Rollback asks for the old value and accepts any other.
     assigned_by_aws: Option<Flag>,
-    /// `one_way(Way::Up, "AWS never shrinks storage")`: AWS changes the field one way only, and why. `Way` needs no import.
-    one_way: Option<Because>,
+    /// `one_way(Direction::Increase, "AWS never shrinks storage")`: AWS changes the field one way only, and why. `Direction` needs no import.
+    one_way: Option<WithReason>,
     /// `impact = "restarts the instance"`: the effect of a change in place on users.
     impact: Option<LitStr>,
     /// `risky(false, "anyone can delete it")`: a value that a plan points out, and why.
-    risky: Option<Because>,
+    risky: Option<WithReason>,
     /// `protects_deletion`: the `bool` with which AWS itself refuses deletion.
     protects_deletion: Option<Flag>,
     /// `apply_immediately`: the `bool` that has AWS make changes at once; the engine then waits for pending ones.

@@ -7,22 +7,22 @@ use syn::{
 /// A fact of one shape.
 trait Shape: Sized {
     /// How the fact called `name` is written.
-    fn form(name: &str) -> String;
+    fn syntax(name: &str) -> String;
     /// Its value; `None` if it has another shape.
-    fn of(meta: &Meta) -> Option<Self>;
+    fn from_meta(meta: &Meta) -> Option<Self>;
 }
 
 /// A place for a fact: `Option` takes it once, `Vec` repeatedly.
-pub trait Read {
+pub trait FactSlot {
     /// Reads one occurrence of the fact called `name`.
     fn read(&mut self, name: &str, meta: &Meta) -> Result<()>;
 }
 
 fn parse<S: Shape>(name: &str, meta: &Meta) -> Result<S> {
-    S::of(meta).ok_or_else(|| Error::new_spanned(meta, format!("expected {}", S::form(name))))
+    S::from_meta(meta).ok_or_else(|| Error::new_spanned(meta, format!("expected {}", S::syntax(name))))
 }
 
-impl<S: Shape> Read for Option<S> {
+impl<S: Shape> FactSlot for Option<S> {
     fn read(&mut self, name: &str, meta: &Meta) -> Result<()> {
         match self.replace(parse(name, meta)?) {
             None => Ok(()),
@@ -31,7 +31,7 @@ impl<S: Shape> Read for Option<S> {
     }
 }
 
-impl<S: Shape> Read for Vec<S> {
+impl<S: Shape> FactSlot for Vec<S> {
     fn read(&mut self, name: &str, meta: &Meta) -> Result<()> {
         self.push(parse(name, meta)?);
         Ok(())
@@ -42,39 +42,39 @@ impl<S: Shape> Read for Vec<S> {
 pub struct Flag;
 
 impl Shape for Flag {
-    fn form(name: &str) -> String {
+    fn syntax(name: &str) -> String {
         format!("`{name}`")
     }
-    fn of(meta: &Meta) -> Option<Self> {
+    fn from_meta(meta: &Meta) -> Option<Self> {
         matches!(meta, Meta::Path(_)).then_some(Flag)
     }
 }
 
 impl Shape for LitStr {
-    fn form(name: &str) -> String {
+    fn syntax(name: &str) -> String {
         format!(r#"`{name} = "text"`"#)
     }
-    fn of(meta: &Meta) -> Option<Self> {
+    fn from_meta(meta: &Meta) -> Option<Self> {
         text(value(meta)?)
     }
 }
 
 /// A fact with a value or without.
-pub enum Value {
+pub enum FactValue {
     /// No value: `Default::default()`, or the one of another fact.
-    Standard,
+    Implied,
     /// The value of an expression.
     Given(Expr),
 }
 
-impl Shape for Value {
-    fn form(name: &str) -> String {
+impl Shape for FactValue {
+    fn syntax(name: &str) -> String {
         format!("`{name}` or `{name} = value`")
     }
-    fn of(meta: &Meta) -> Option<Self> {
+    fn from_meta(meta: &Meta) -> Option<Self> {
         match meta {
-            Meta::Path(_) => Some(Value::Standard),
-            Meta::NameValue(pair) => Some(Value::Given(pair.value.clone())),
+            Meta::Path(_) => Some(FactValue::Implied),
+            Meta::NameValue(pair) => Some(FactValue::Given(pair.value.clone())),
             Meta::List(_) => None,
         }
     }
@@ -89,10 +89,10 @@ pub struct Bounds {
 }
 
 impl Shape for Bounds {
-    fn form(name: &str) -> String {
+    fn syntax(name: &str) -> String {
         format!("`{name} = 1..=10`")
     }
-    fn of(meta: &Meta) -> Option<Self> {
+    fn from_meta(meta: &Meta) -> Option<Self> {
         match value(meta)? {
             Expr::Range(ExprRange { start: Some(min), limits: RangeLimits::Closed(_), end: Some(max), .. }) => {
                 Some(Bounds { min: (**min).clone(), max: (**max).clone() })
@@ -106,10 +106,10 @@ impl Shape for Bounds {
 pub struct Choices(pub Vec<LitStr>);
 
 impl Shape for Choices {
-    fn form(name: &str) -> String {
+    fn syntax(name: &str) -> String {
         format!(r#"`{name} = ["a", "b"]`"#)
     }
-    fn of(meta: &Meta) -> Option<Self> {
+    fn from_meta(meta: &Meta) -> Option<Self> {
         let Expr::Array(array) = value(meta)? else { return None };
         array.elems.iter().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty()).map(Choices)
     }
@@ -124,14 +124,14 @@ pub enum Parent {
 }
 
 impl Shape for Parent {
-    fn form(name: &str) -> String {
+    fn syntax(name: &str) -> String {
         format!("`{name}` or `{name} = Type`")
     }
-    fn of(meta: &Meta) -> Option<Self> {
-        match Value::of(meta)? {
-            Value::Standard => Some(Parent::OfField),
-            Value::Given(Expr::Path(path)) => Some(Parent::Given(path)),
-            Value::Given(_) => None,
+    fn from_meta(meta: &Meta) -> Option<Self> {
+        match FactValue::from_meta(meta)? {
+            FactValue::Implied => Some(Parent::OfField),
+            FactValue::Given(Expr::Path(path)) => Some(Parent::Given(path)),
+            FactValue::Given(_) => None,
         }
     }
 }
@@ -147,10 +147,10 @@ pub struct Name {
 }
 
 impl Shape for Name {
-    fn form(name: &str) -> String {
+    fn syntax(name: &str) -> String {
         format!(r#"`{name}(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#)
     }
-    fn of(meta: &Meta) -> Option<Self> {
+    fn from_meta(meta: &Meta) -> Option<Self> {
         let Meta::List(list) = meta else { return None };
         let (mut max, mut lowercase, mut prefix) = (None, false, None);
         for rule in list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()? {
@@ -166,23 +166,23 @@ impl Shape for Name {
 }
 
 /// A value and the reason that is shown with it.
-pub struct Because {
+pub struct WithReason {
     /// The value.
     pub value: Expr,
     /// The reason.
-    pub why: LitStr,
+    pub reason: LitStr,
 }
 
-impl Shape for Because {
-    fn form(name: &str) -> String {
+impl Shape for WithReason {
+    fn syntax(name: &str) -> String {
         format!(r#"`{name}(value, "why")`"#)
     }
-    fn of(meta: &Meta) -> Option<Self> {
+    fn from_meta(meta: &Meta) -> Option<Self> {
         let Meta::List(list) = meta else { return None };
         let pair = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(list.tokens.clone()).ok()?;
         let mut pair = pair.into_iter();
         match (pair.next(), pair.next(), pair.next()) {
-            (Some(value), Some(why), None) => Some(Because { value, why: text(&why)? }),
+            (Some(value), Some(why), None) => Some(WithReason { value, reason: text(&why)? }),
             _ => None,
         }
     }

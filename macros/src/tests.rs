@@ -109,7 +109,7 @@ fn refuses_facts_of_the_wrong_shape() {
         (quote!(parent = "vpc"), "expected `parent` or `parent = Type`"),
         (quote!(name(lowercase)), r#"expected `name(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#),
         (quote!(name(max = 64, upper)), r#"expected `name(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#),
-        (quote!(one_way(Way::Up)), r#"expected `one_way(value, "why")`"#),
+        (quote!(one_way(Direction::Increase)), r#"expected `one_way(value, "why")`"#),
         (quote!(risky(false, reason)), r#"expected `risky(value, "why")`"#),
         (quote!(replaces, replaces), "`replaces` is stated twice"),
     ];
@@ -178,7 +178,7 @@ fn refuses_items_that_are_no_specs() {
 }
 
 #[test]
-fn a_bare_default_is_that_of_the_type() {
+fn uses_the_default_of_the_type_for_a_bare_default() {
     let expansion = with_field(quote!(#[field(default)] pub delay: i32));
     assert_has(&expansion, quote!(#[serde(default)] pub delay: i32));
     assert_lacks(&expansion, "default_delay");
@@ -246,7 +246,7 @@ fn after_create_takes_the_default_or_the_expression() {
 }
 
 #[test]
-fn unique_keys_can_be_several() {
+fn takes_several_unique_keys() {
     let expansion = with_field(quote!(#[field(unique = "name", unique = "range", unique_by_overlap = "ports")] pub vpc: String));
     assert_has(&expansion, quote!(unique: &["name", "range"], unique_by_overlap: &["ports"],));
     let expansion = with_field(quote!(#[field(unique = "name")] #[field(unique = "range")] pub vpc: String));
@@ -284,7 +284,7 @@ fn changes_have_one_bool_per_field() {
 }
 
 #[test]
-fn the_key_is_the_renamed_one() {
+fn uses_the_renamed_key() {
     let expansion = with_field(quote!(#[field(default = 1)] #[serde(rename = "a/b~c")] pub delay: u32));
     assert_has(&expansion, quote!(crate::core::spec::Field::new("a/b~c", "/a~1b~0c")));
     assert_has(&expansion, quote!(delay: crate::core::spec::differs(pointers, "/a~1b~0c")));
@@ -335,19 +335,25 @@ fn flattened_fields_are_left_out() {
 #[test]
 fn facts_become_members_of_the_field() {
     let cases = [
-        (quote!(parent), quote!(parent: ::std::option::Option::Some(<Ref<Vpc> as crate::core::Refers>::TYPE))),
+        (quote!(parent), quote!(parent: ::std::option::Option::Some(<Ref<Vpc> as crate::core::ReferencesType>::TYPE))),
         (quote!(parent = super::Vpc), quote!(parent: ::std::option::Option::Some(<super::Vpc as crate::core::Named>::NAME))),
         (
             quote!(name(max = 32)),
-            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 32, lower: false, prefix: "" })),
+            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 32, lowercase: false, prefix: "" })),
         ),
         (
             quote!(name(max = 256, lowercase, prefix = "alias/")),
-            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 256, lower: true, prefix: "alias/" })),
+            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 256, lowercase: true, prefix: "alias/" })),
         ),
         (quote!(impact = "stops it"), quote!(impact: ::std::option::Option::Some("stops it"))),
-        (quote!(one_way(Way::Up, "it grows")), quote!(crate::core::spec::OneWay { way: Way::Up, why: "it grows" })),
-        (quote!(risky(false, "anyone can")), quote!(crate::core::spec::Risk { value: || ::serde_json::json!(false), why: "anyone can" })),
+        (
+            quote!(one_way(Direction::Increase, "it grows")),
+            quote!(crate::core::spec::OneWayFact { direction: Direction::Increase, reason: "it grows" }),
+        ),
+        (
+            quote!(risky(false, "anyone can")),
+            quote!(crate::core::spec::Risk { value: || ::serde_json::json!(false), reason: "anyone can" }),
+        ),
     ];
     for (fact, member) in cases {
         assert_has(&with_field(quote!(#[field(#fact)] pub vpc: Ref<Vpc>)), member);
@@ -367,7 +373,7 @@ fn facts_become_extensions_of_the_schema() {
         (quote!(pattern = "[a-z]+"), quote!("x-acme-pattern" = "[a-z]+")),
         (quote!(one_of = ["a", "b"]), quote!("x-acme-one-of" = ["a", "b"])),
         (quote!(impact = "stops it"), quote!("x-acme-impact" = "stops it")),
-        (quote!(one_way(Way::Up, "it grows")), quote!("x-acme-one-way" = "it grows")),
+        (quote!(one_way(Direction::Increase, "it grows")), quote!("x-acme-one-way" = "it grows")),
         (quote!(risky(false, "anyone can")), quote!("x-acme-risky" = "anyone can")),
         (quote!(replaces, length = 1..=2), quote!("x-acme-length" = [1, 2], "x-acme-replaces" = true)),
     ];

@@ -2,10 +2,10 @@
 
 use aws_sdk_ec2::types::Filter;
 
-use crate::core::{ENVIRONMENT, STACK, Scope};
+use crate::core::{ENVIRONMENT_TAG, STACK_TAG, Scope};
 
 /// EC2's filters by id, by how ids begin.
-const EC2_IDS: &[(&str, &str)] = &[
+const ID_FILTERS: &[(&str, &str)] = &[
     ("eipalloc-", "allocation-id"),
     ("fl-", "flow-log-id"),
     ("igw-", "internet-gateway-id"),
@@ -18,7 +18,7 @@ const EC2_IDS: &[(&str, &str)] = &[
 ];
 
 /// Most values that EC2 takes for one filter (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html>).
-const EC2_VALUES: usize = 200;
+const MAX_FILTER_VALUES: usize = 200;
 
 impl Scope {
     /// EC2's filters for the stack's marks, or for those that are looked or waited for.
@@ -30,7 +30,7 @@ impl Scope {
         };
         match filter_name(&ids) {
             Some(name) => vec![filter(name).set_values(Some(ids.into_iter().cloned().collect())).build()],
-            None => [(STACK, &self.stack), (ENVIRONMENT, &self.environment)]
+            None => [(STACK_TAG, &self.stack), (ENVIRONMENT_TAG, &self.environment)]
                 .into_iter()
                 .map(|(key, value)| filter(&format!("tag:{key}")).values(value).build())
                 .collect(),
@@ -40,9 +40,9 @@ impl Scope {
 
 /// The filter that takes these ids; `None` where there is none, or none for so many.
 fn filter_name(ids: &[&String]) -> Option<&'static str> {
-    let name = |id: &String| EC2_IDS.iter().find(|(start, _)| id.starts_with(start)).map(|(_, name)| *name);
+    let name = |id: &String| ID_FILTERS.iter().find(|(start, _)| id.starts_with(start)).map(|(_, name)| *name);
     let first = name(ids.first()?)?;
-    (ids.len() <= EC2_VALUES && ids.iter().all(|id| name(id) == Some(first))).then_some(first)
+    (ids.len() <= MAX_FILTER_VALUES && ids.iter().all(|id| name(id) == Some(first))).then_some(first)
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ec2_is_asked_by_id_where_it_can_be() {
+    fn filters_by_id_where_possible() {
         let filters = |ids: Option<Vec<String>>| {
             let scope = Scope { stack: "shop".into(), ids: ids.map(|ids| ids.into_iter().collect()), ..Scope::default() };
             scope

@@ -3,19 +3,19 @@
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
-use crate::core::{Error, Sort};
+use crate::core::{Error, ErrorKind};
 
 impl Error {
     /// What AWS says of one part within an answer that is a success as a whole (`Unsuccessful`).
     pub fn from_code(code: &str, message: impl Into<String>) -> Error {
         let message = message.into();
         let status = code.strip_prefix("Http").and_then(|status| status.parse().ok()).unwrap_or(400);
-        Error::new(sort(status, code, &message), code, message)
+        Error::new(classify(status, code, &message), code, message)
     }
 }
 
 /// Codes whose message decides: what looks refused is only not visible yet.
-const NOT_YET: &[(&str, &str)] = &[
+const NOT_YET_VISIBLE: &[(&str, &str)] = &[
     ("InvalidParameterException", "could not be assumed"),
     // EKS about roles (`roleArn, arn:…, does not exist`) and subnets.
     ("InvalidParameterException", "does not exist"),
@@ -49,25 +49,25 @@ const NOT_YET: &[(&str, &str)] = &[
 ];
 
 /// Words with which `OperationNotPermitted` speaks of something that passes; mostly it means protection from deletion.
-const PASSING: &[&str] = &["ela-attach", "in use", "in progress"];
+const TRANSIENT: &[&str] = &["ela-attach", "in use", "in progress"];
 
-fn sort(status: u16, code: &str, message: &str) -> Sort {
-    if NOT_YET.iter().any(|(c, text)| *c == code && message.contains(text)) {
-        return Sort::NotYet;
+fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
+    if NOT_YET_VISIBLE.iter().any(|(c, text)| *c == code && message.contains(text)) {
+        return ErrorKind::NotYetVisible;
     }
     // EKS has one code for "in use" and "exists", and none for "busy".
     if code == "ResourceInUseException" && ["already exists", "already in use on this cluster"].iter().any(|text| message.contains(text)) {
-        return Sort::Exists;
+        return ErrorKind::AlreadyExists;
     }
     if code == "InvalidRequestException" && message.contains("not in ACTIVE status") {
-        return Sort::Conflict;
+        return ErrorKind::Conflict;
     }
     // What EKS sometimes says instead of ResourceNotFoundException.
     if code == "ClientException" && message.contains("No cluster found") {
-        return Sort::Gone;
+        return ErrorKind::NotFound;
     }
-    if code == "OperationNotPermitted" && PASSING.iter().any(|text| message.contains(text)) {
-        return Sort::Conflict;
+    if code == "OperationNotPermitted" && TRANSIENT.iter().any(|text| message.contains(text)) {
+        return ErrorKind::Conflict;
     }
     match code {
         "Throttling"
@@ -82,7 +82,7 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
         | "EC2ThrottledException"
         | "PriorRequestNotComplete"
         | "LimitExceededException.Rate"
-        | "WAFLimitsExceededException.Rate" => Sort::Throttled,
+        | "WAFLimitsExceededException.Rate" => ErrorKind::Throttled,
         "DependencyViolation"
         | "ResourceInUseException"
         | "ResourceInUse"
@@ -111,7 +111,7 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
         | "InvalidIPAddress.InUse"
         | "Resource.AlreadyAssociated"
         | "HostedZoneNotEmpty"
-        | "BucketNotEmpty" => Sort::Conflict,
+        | "BucketNotEmpty" => ErrorKind::Conflict,
         "ExpiredToken"
         | "ExpiredTokenException"
         | "RequestExpired"
@@ -122,23 +122,23 @@ fn sort(status: u16, code: &str, message: &str) -> Sort {
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "SignatureDoesNotMatch"
-        | "OptInRequired" => Sort::Denied,
+        | "OptInRequired" => ErrorKind::AccessDenied,
         "DBInstanceNotFoundFault"
         | "NotFound"
         | "404"
         | "NoSuchLifecycleConfiguration"
-        | "ServerSideEncryptionConfigurationNotFoundError" => Sort::Gone,
-        _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => Sort::Gone,
-        "ResourceExistsException" => Sort::Exists,
-        _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => Sort::Exists,
+        | "ServerSideEncryptionConfigurationNotFoundError" => ErrorKind::NotFound,
+        _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => ErrorKind::NotFound,
+        "ResourceExistsException" => ErrorKind::AlreadyExists,
+        _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => ErrorKind::AlreadyExists,
         // Every service has its own names for its own failures.
-        _ if status >= 500 => Sort::Unreachable,
-        _ => Sort::Refused,
+        _ if status >= 500 => ErrorKind::Unavailable,
+        _ => ErrorKind::Rejected,
     }
 }
 
 /// An error and what caused it, in words; those that say nothing are left out.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
     let causes: Vec<String> = causes.filter(|cause| !["dispatch failure", "io error", "other"].contains(&cause.as_str())).collect();
     let text = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
@@ -154,8 +154,9 @@ where
         let SdkError::ServiceError(service) = &error else {
             let text = DisplayErrorContext(&error).to_string();
             let no_credentials = text.contains("credentials");
-            let (sort, code) = if no_credentials { (Sort::Denied, "NoCredentials") } else { (Sort::Unreachable, "Unreachable") };
-            return Error::new(sort, code, causes(&error));
+            let (sort, code) =
+                if no_credentials { (ErrorKind::AccessDenied, "NoCredentials") } else { (ErrorKind::Unavailable, "Unreachable") };
+            return Error::new(sort, code, describe_causes(&error));
         };
         let meta = service.err().meta();
         // Some answers carry their meaning in the status alone.
@@ -163,17 +164,17 @@ where
         let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
         let message = match (meta.message(), meta.code()) {
             (Some(message), _) => message.to_owned(),
-            (None, Some(_)) => causes(service.err()),
+            (None, Some(_)) => describe_causes(service.err()),
             (None, None) => format!("the answer has status {status} and gives no reason"),
         };
         let request_id = meta.extra("aws_request_id").map(Into::into);
-        Error { sort: sort(status, &code, &message), request_id, code, message }
+        Error { kind: classify(status, &code, &message), request_id, code, message }
     }
 }
 
 impl From<aws_smithy_types::error::operation::BuildError> for Error {
     fn from(error: aws_smithy_types::error::operation::BuildError) -> Error {
-        Error::new(Sort::Refused, "Request", error.to_string())
+        Error::new(ErrorKind::Rejected, "Request", error.to_string())
     }
 }
 
@@ -182,53 +183,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_protected_is_not_waited_for() {
-        let sort = |message: &str| Error::from_code("OperationNotPermitted", message).sort;
-        assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), Sort::Refused);
-        assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), Sort::Conflict);
+    fn does_not_wait_for_deletion_protection() {
+        let sort = |message: &str| Error::from_code("OperationNotPermitted", message).kind;
+        assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), ErrorKind::Rejected);
+        assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), ErrorKind::Conflict);
     }
 
     #[test]
-    fn a_part_of_an_answer_is_sorted_like_an_answer() {
+    fn classifies_codes_within_an_answer() {
         let sorts = ["InvalidFlowLogId.NotFound", "InvalidState", "DependencyViolation", "UnauthorizedOperation", "InvalidParameter"];
-        let sorts = sorts.map(|code| Error::from_code(code, "").sort);
-        assert_eq!(sorts, [Sort::Gone, Sort::Conflict, Sort::Conflict, Sort::Denied, Sort::Refused]);
+        let sorts = sorts.map(|code| Error::from_code(code, "").kind);
+        assert_eq!(sorts, [ErrorKind::NotFound, ErrorKind::Conflict, ErrorKind::Conflict, ErrorKind::AccessDenied, ErrorKind::Rejected]);
     }
 
     #[test]
-    fn what_aws_answers_is_sorted() {
+    fn classifies_aws_errors() {
         for (status, code, message, expected) in [
-            (400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/a, does not exist", Sort::NotYet),
-            (400, "InvalidParameterException", "The subnet ID 'subnet-1' does not exist", Sort::NotYet),
-            (400, "InvalidParameterException", "unsupported Kubernetes version", Sort::Refused),
-            (400, "InvalidRequestException", "Cluster 'shop-main' is not in ACTIVE status", Sort::Conflict),
-            (409, "ResourceInUseException", "Cannot LoggingUpdate because cluster a currently has update b in progress", Sort::Conflict),
-            (409, "ResourceInUseException", "NodeGroup already exists with name a and cluster name b", Sort::Exists),
-            (404, "ResourceNotFoundException", "No cluster found for name: a.", Sort::Gone),
-            (400, "ClientException", "No cluster found for name: a.", Sort::Gone),
-            (400, "ClientException", "An error occurred", Sort::Refused),
-            (503, "ServiceUnavailableException", "Updates in the cell are disabled", Sort::Unreachable),
-            (500, "ServerException", "", Sort::Unreachable),
-            (503, "RequestLimitExceeded", "Request limit exceeded.", Sort::Throttled),
-            (400, "DBInstanceAlreadyExists", "", Sort::Exists),
-            (404, "DBInstanceNotFound", "", Sort::Gone),
-            (400, "InvalidDBInstanceState", "Database instance is not in available state.", Sort::Conflict),
-            (400, "WAFNonexistentItemException", "", Sort::Gone),
-            (400, "InvalidGroup.InUse", "There are active instances using security group 'sg-1'", Sort::Conflict),
-            (400, "InvalidCidrBlock.InUse", "The vpc vpc-1 currently has a subnet within CIDR block 10.1.0.0/16", Sort::Conflict),
-            (400, "AccessDeniedException", "", Sort::Denied),
-            (400, "ConflictException", "You are trying to update a resource that is already being created or updated.", Sort::Conflict),
-            (400, "Gateway.NotAttached", "Network vpc-1 is not attached to any internet gateway", Sort::NotYet),
-            (400, "InvalidSubnet", "VPC vpc-1 has no internet gateway", Sort::NotYet),
-            (400, "InvalidSubnet", "At least two subnets in two different zones must be specified", Sort::Refused),
+            (400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/a, does not exist", ErrorKind::NotYetVisible),
+            (400, "InvalidParameterException", "The subnet ID 'subnet-1' does not exist", ErrorKind::NotYetVisible),
+            (400, "InvalidParameterException", "unsupported Kubernetes version", ErrorKind::Rejected),
+            (400, "InvalidRequestException", "Cluster 'shop-main' is not in ACTIVE status", ErrorKind::Conflict),
+            (
+                409,
+                "ResourceInUseException",
+                "Cannot LoggingUpdate because cluster a currently has update b in progress",
+                ErrorKind::Conflict,
+            ),
+            (409, "ResourceInUseException", "NodeGroup already exists with name a and cluster name b", ErrorKind::AlreadyExists),
+            (404, "ResourceNotFoundException", "No cluster found for name: a.", ErrorKind::NotFound),
+            (400, "ClientException", "No cluster found for name: a.", ErrorKind::NotFound),
+            (400, "ClientException", "An error occurred", ErrorKind::Rejected),
+            (503, "ServiceUnavailableException", "Updates in the cell are disabled", ErrorKind::Unavailable),
+            (500, "ServerException", "", ErrorKind::Unavailable),
+            (503, "RequestLimitExceeded", "Request limit exceeded.", ErrorKind::Throttled),
+            (400, "DBInstanceAlreadyExists", "", ErrorKind::AlreadyExists),
+            (404, "DBInstanceNotFound", "", ErrorKind::NotFound),
+            (400, "InvalidDBInstanceState", "Database instance is not in available state.", ErrorKind::Conflict),
+            (400, "WAFNonexistentItemException", "", ErrorKind::NotFound),
+            (400, "InvalidGroup.InUse", "There are active instances using security group 'sg-1'", ErrorKind::Conflict),
+            (400, "InvalidCidrBlock.InUse", "The vpc vpc-1 currently has a subnet within CIDR block 10.1.0.0/16", ErrorKind::Conflict),
+            (400, "AccessDeniedException", "", ErrorKind::AccessDenied),
+            (
+                400,
+                "ConflictException",
+                "You are trying to update a resource that is already being created or updated.",
+                ErrorKind::Conflict,
+            ),
+            (400, "Gateway.NotAttached", "Network vpc-1 is not attached to any internet gateway", ErrorKind::NotYetVisible),
+            (400, "InvalidSubnet", "VPC vpc-1 has no internet gateway", ErrorKind::NotYetVisible),
+            (400, "InvalidSubnet", "At least two subnets in two different zones must be specified", ErrorKind::Rejected),
             (
                 400,
                 "InvalidRequestException",
                 "You can't create this secret because a secret with this name is already scheduled for deletion.",
-                Sort::NotYet,
+                ErrorKind::NotYetVisible,
             ),
         ] {
-            assert_eq!(sort(status, code, message), expected, "{status} {code}: {message}");
+            assert_eq!(classify(status, code, message), expected, "{status} {code}: {message}");
         }
     }
 }

@@ -22,7 +22,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use crate::core::{Error, Result, Sort};
+use crate::core::{Error, ErrorKind, Result};
 
 /// Creates the client without connecting. `tls` says whether the endpoint needs TLS: certificates are read now then, and otherwise by the
 /// first request that needs them (credentials may come from an `https` address whatever the endpoint is).
@@ -30,11 +30,11 @@ use crate::core::{Error, Result, Sort};
 /// # Errors
 /// `CaBundle` when the file of `AWS_CA_BUNDLE` can't be read or holds no certificates.
 pub(super) fn client(tls: bool) -> Result<SharedHttpClient> {
-    let clients = Clients { plain: trusting(TrustStore::empty())?, secure: OnceLock::new() };
+    let clients = Clients { plain: client_trusting(TrustStore::empty())?, secure: OnceLock::new() };
     if tls || has_tls_proxy() {
         clients.secure()?;
     }
-    Ok(SharedHttpClient::new(ByScheme(Arc::new(clients))))
+    Ok(SharedHttpClient::new(SchemeClient(Arc::new(clients))))
 }
 
 /// A client for `http` requests, and one for all others. Reading the system's certificates takes a sixth of a small plan's time.
@@ -46,19 +46,19 @@ struct Clients {
 
 impl Clients {
     fn secure(&self) -> Result<&SharedHttpClient> {
-        self.secure.get_or_init(|| trusting(trusted()?)).as_ref().map_err(Clone::clone)
+        self.secure.get_or_init(|| client_trusting(trust_store()?)).as_ref().map_err(Clone::clone)
     }
 
-    fn of(&self, uri: &str) -> Result<&SharedHttpClient> {
+    fn for_uri(&self, uri: &str) -> Result<&SharedHttpClient> {
         if uri.starts_with("http:") && !has_tls_proxy() { Ok(&self.plain) } else { self.secure() }
     }
 }
 
 /// Chooses the client by the scheme of each request.
 #[derive(Debug)]
-struct ByScheme(Arc<Clients>);
+struct SchemeClient(Arc<Clients>);
 
-impl HttpClient for ByScheme {
+impl HttpClient for SchemeClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let (settings, components) = (settings.clone(), components.clone());
         SharedHttpConnector::new(SchemeConnector { clients: self.0.clone(), settings, components })
@@ -74,15 +74,15 @@ struct SchemeConnector {
 
 impl HttpConnector for SchemeConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.clients.of(request.uri()) {
+        match self.clients.for_uri(request.uri()) {
             Ok(client) => client.http_connector(&self.settings, &self.components).call(request),
             Err(error) => HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
         }
     }
 }
 
-fn trusting(trusted: TrustStore) -> Result<SharedHttpClient> {
-    let trusting = TlsContext::builder().with_trust_store(trusted).build().map_err(|error| bad_bundle(&error))?;
+fn client_trusting(trusted: TrustStore) -> Result<SharedHttpClient> {
+    let trusting = TlsContext::builder().with_trust_store(trusted).build().map_err(|error| ca_bundle_error(&error))?;
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
@@ -92,9 +92,9 @@ fn trusting(trusted: TrustStore) -> Result<SharedHttpClient> {
 }
 
 /// The system's authorities and those of `AWS_CA_BUNDLE`.
-fn trusted() -> Result<TrustStore> {
+fn trust_store() -> Result<TrustStore> {
     match env::var("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty()) {
-        Some(path) => Ok(TrustStore::default().with_pem_certificate(authorities(&path)?)),
+        Some(path) => Ok(TrustStore::default().with_pem_certificate(read_ca_bundle(&path)?)),
         None => Ok(TrustStore::default()),
     }
 }
@@ -106,19 +106,19 @@ fn has_tls_proxy() -> bool {
 }
 
 /// The file's text. The client takes it unseen and would break off at what is no certificate, so it is looked at first.
-fn authorities(path: &str) -> Result<Vec<u8>> {
-    let text = std::fs::read(path).map_err(|error| bad_bundle(&format!("`{path}`: {error}")))?;
+fn read_ca_bundle(path: &str) -> Result<Vec<u8>> {
+    let text = std::fs::read(path).map_err(|error| ca_bundle_error(&format!("`{path}`: {error}")))?;
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
         let added = certificate.map_err(|error| error.to_string()).and_then(|der| store.add(der).map_err(|error| error.to_string()));
-        added.map_err(|error| bad_bundle(&format!("`{path}`: {error}")))?;
+        added.map_err(|error| ca_bundle_error(&format!("`{path}`: {error}")))?;
     }
     if store.is_empty() {
-        return Err(bad_bundle(&format!("`{path}` holds no certificate")));
+        return Err(ca_bundle_error(&format!("`{path}` holds no certificate")));
     }
     Ok(text)
 }
 
-fn bad_bundle(error: &dyn std::fmt::Display) -> Error {
-    Error::new(Sort::Refused, "CaBundle", format!("can't use the certificates of AWS_CA_BUNDLE: {error}"))
+fn ca_bundle_error(error: &dyn std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Rejected, "CaBundle", format!("can't use the certificates of AWS_CA_BUNDLE: {error}"))
 }

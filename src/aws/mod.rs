@@ -1,17 +1,17 @@
 //! All that touches the AWS SDK outside the resource files: clients, errors, marks, tags, pace.
 
-mod batch;
-mod calls;
+mod call_pacer;
+mod concurrent;
+mod custom_endpoint;
+mod dns_changes;
+mod ec2_blockers;
 mod ec2_filters;
 mod error;
-mod holder;
 mod https;
-mod read;
-mod stand_in;
+mod spelling;
 pub mod tags;
 pub mod types;
-mod unanswered;
-mod words;
+mod unanswered_calls;
 
 use std::{any::Any, time::Duration};
 
@@ -19,21 +19,21 @@ use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryC
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
-use crate::core::{Api, Connections, Error, Result, Retag, Service, Sort};
+use crate::core::{Api, Connections, Error, ErrorKind, Result, Service, TagChange};
 
-pub use batch::DnsChanges;
-pub use calls::{Calls, Count};
-pub use holder::{groups, holders, interfaces};
-pub use read::each;
-pub use words::{ec2_arn, partition, text, word};
+pub use call_pacer::{CallCount, CallPacer};
+pub use concurrent::for_each_concurrent;
+pub use dns_changes::DnsChanges;
+pub use ec2_blockers::{join_blockers, network_interfaces, security_groups};
+pub use spelling::{ec2_arn, from_aws, partition, to_aws};
 
 /// EC2 and IAM show what was made within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
-const SEEN_BY: Duration = Duration::from_secs(15);
+const VISIBILITY_DELAY: Duration = Duration::from_secs(15);
 /// A program that gives credentials may ask for a second factor; the SDK alone would wait five seconds. A call as a whole has a minute.
-const SIGN_IN: Duration = Duration::from_secs(50);
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(50);
 /// A stand-in shows it at once, or is made to lag by a few seconds.
-const SEEN_BY_STAND_IN: Duration = Duration::from_secs(3);
+const CUSTOM_ENDPOINT_VISIBILITY_DELAY: Duration = Duration::from_secs(3);
 
 /// What a call to AWS needs besides the spec.
 pub type Cx<'a> = crate::core::Cx<'a, Aws>;
@@ -56,11 +56,11 @@ pub struct Aws {
     /// Region of every call.
     pub region: String,
     /// How long what was just made may stay unseen by reads.
-    pub lag: Duration,
+    pub visibility_delay: Duration,
     /// Whether calls go over TLS; at another endpoint perhaps not.
     pub tls: bool,
     /// Counts of the calls made.
-    pub calls: Calls,
+    pub calls: CallPacer,
     /// Certificates.
     pub acm: aws_sdk_acm::Client,
     /// Network.
@@ -102,14 +102,14 @@ impl Aws {
     /// When no region is known.
     pub async fn connect(settings: Settings) -> Result<Aws> {
         let endpoint = settings.endpoint_url.or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()).filter(|url| !url.is_empty());
-        let calls = Calls::new(endpoint.is_none());
-        let lag = if endpoint.is_none() { SEEN_BY } else { SEEN_BY_STAND_IN };
+        let calls = CallPacer::new(endpoint.is_none());
+        let lag = if endpoint.is_none() { VISIBILITY_DELAY } else { CUSTOM_ENDPOINT_VISIBILITY_DELAY };
         let tls = endpoint.as_ref().is_none_or(|url| url.starts_with("https:"));
         let https = settings.http_client.map_or_else(|| https::client(tls), Ok)?;
-        let https = calls.through(https);
+        let https = calls.wrap(https);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https.clone())
-            .identity_cache(IdentityCache::lazy().load_timeout(SIGN_IN).build())
+            .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build())
             .retry_config(RetryConfig::standard().with_max_attempts(10).with_initial_backoff(Duration::from_millis(200)))
             .timeout_config(
                 TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(Duration::from_secs(60)).build(),
@@ -124,14 +124,16 @@ impl Aws {
             loader = loader.endpoint_url(url);
         }
         let config = loader.load().await;
-        let region = config
-            .region()
-            .map(ToString::to_string)
-            .ok_or_else(|| Error::new(Sort::Refused, "NoRegion", "no region is set: add `region:` to the definition, or pass --region"))?;
+        let region = config.region().map(ToString::to_string).ok_or_else(|| {
+            Error::new(ErrorKind::Rejected, "NoRegion", "no region is set: add `region:` to the definition, or pass --region")
+        })?;
         macro_rules! client {
             ($sdk:ident) => {
                 $sdk::Client::from_conf(
-                    $sdk::config::Builder::from(&config).interceptor(calls.clone()).interceptor(unanswered::Unanswered).build(),
+                    $sdk::config::Builder::from(&config)
+                        .interceptor(calls.clone())
+                        .interceptor(unanswered_calls::StopUnansweredRetries)
+                        .build(),
                 )
             };
         }
@@ -148,25 +150,27 @@ impl Aws {
             dns_changes: DnsChanges::new(route53.clone()),
             route53,
             s3: {
-                let config = aws_sdk_s3::config::Builder::from(&config).interceptor(calls.clone()).interceptor(unanswered::Unanswered);
+                let config = aws_sdk_s3::config::Builder::from(&config)
+                    .interceptor(calls.clone())
+                    .interceptor(unanswered_calls::StopUnansweredRetries);
                 aws_sdk_s3::Client::from_conf(match endpoint {
                     // Stand-ins do not serve buckets as host names.
-                    Some(_) => config.force_path_style(true).http_client(stand_in::mended(https)).build(),
+                    Some(_) => config.force_path_style(true).http_client(custom_endpoint::with_fixed_answers(https)).build(),
                     None => config.build(),
                 })
             },
             secretsmanager: client!(aws_sdk_secretsmanager),
             sts: client!(aws_sdk_sts),
-            tagging_global: (region != words::global_region(&region)).then(|| {
+            tagging_global: (region != spelling::global_region(&region)).then(|| {
                 let config =
-                    aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new(words::global_region(&region)));
+                    aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new(spelling::global_region(&region)));
                 aws_sdk_resourcegroupstagging::Client::from_conf(config.interceptor(calls.clone()).build())
             }),
             tagging: client!(aws_sdk_resourcegroupstagging),
             wafv2: client!(aws_sdk_wafv2),
             tls,
             region,
-            lag,
+            visibility_delay: lag,
             calls,
         })
     }
@@ -176,18 +180,18 @@ impl Aws {
     /// # Errors
     /// When there are no credentials or AWS refuses them.
     pub async fn account(&self) -> Result<String> {
-        self.sts.get_caller_identity().send().await?.account.ok_or_else(|| Error::missing("Account"))
+        self.sts.get_caller_identity().send().await?.account.ok_or_else(|| Error::missing_field("Account"))
     }
 }
 
 impl Api for Aws {
-    fn retag<'a>(&'a self, service: Service, change: &'a Retag<'a>) -> BoxFuture<'a, Result<()>> {
+    fn retag<'a>(&'a self, service: Service, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(tags::retag(self, service, change))
     }
 }
 
 impl Connections for Aws {
-    fn all(&self) -> Vec<&dyn Any> {
+    fn backends(&self) -> Vec<&dyn Any> {
         vec![self]
     }
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use crate::{
     aws::Aws,
-    core::{Error, Result, Retag, Service, Sort, Tags},
+    core::{Error, ErrorKind, Result, Service, TagChange, Tags},
 };
 
 /// Writes the two directions for one service: ours → the SDK's list, the SDK's list → ours.
-macro_rules! shapes {
+macro_rules! tag_conversions {
     ($($service:literal, $to:ident, $from:ident, $tag:ty, $key:ident, $value:ident, |$build:ident| $built:expr, |$text:ident| $plain:expr;)*) => {$(
         #[doc = concat!("Our tags in the shape of ", $service, ".")]
         pub fn $to(tags: &Tags) -> Vec<$tag> {
@@ -21,7 +21,7 @@ macro_rules! shapes {
     )*};
 }
 
-shapes! {
+tag_conversions! {
     "EC2", ec2, from_ec2, aws_sdk_ec2::types::Tag, key, value, |t| Some(t), |s| s;
     "RDS", rds, from_rds, aws_sdk_rds::types::Tag, key, value, |t| Some(t), |s| s;
     "Secrets Manager", secretsmanager, from_secretsmanager, aws_sdk_secretsmanager::types::Tag, key, value, |t| Some(t), |s| s;
@@ -56,7 +56,7 @@ pub fn ec2_specification(tags: &Tags, of: aws_sdk_ec2::types::ResourceType) -> a
 }
 
 /// Tags in the shape of EKS: a map.
-pub fn map(tags: &Tags) -> HashMap<String, String> {
+pub fn to_map(tags: &Tags) -> HashMap<String, String> {
     tags.clone().into_iter().collect()
 }
 
@@ -65,7 +65,7 @@ pub fn from_map(tags: Option<&HashMap<String, String>>) -> Tags {
     tags.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-async fn put_s3(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {
+async fn put_bucket_tags(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {
     let tagging = aws_sdk_s3::types::Tagging::builder().set_tag_set(Some(s3(tags))).build()?;
     aws.s3.put_bucket_tagging().bucket(bucket).tagging(tagging).send().await?;
     Ok(())
@@ -75,11 +75,11 @@ async fn put_s3(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {
 ///
 /// # Errors
 /// What the service answers.
-pub async fn retag(aws: &Aws, service: Service, change: &Retag<'_>) -> Result<()> {
-    let Retag { id, arn, set, remove, after } = change;
+pub async fn retag(aws: &Aws, service: Service, change: &TagChange<'_>) -> Result<()> {
+    let TagChange { id, arn, set, remove, after } = change;
     let (id, arn) = (*id, *arn);
     /// One call to set and one to remove, each only when there is something to do.
-    macro_rules! both {
+    macro_rules! set_and_remove {
         ($set:expr, $remove:expr) => {{
             if !set.is_empty() {
                 $set.send().await?;
@@ -91,41 +91,44 @@ pub async fn retag(aws: &Aws, service: Service, change: &Retag<'_>) -> Result<()
     }
     let removed = || Some(remove.clone());
     match service {
-        Service::Ec2 => both!(
+        Service::Ec2 => set_and_remove!(
             aws.ec2.create_tags().resources(id).set_tags(Some(ec2(set))),
             aws.ec2
                 .delete_tags()
                 .resources(id)
                 .set_tags(Some(remove.iter().map(|key| aws_sdk_ec2::types::Tag::builder().key(key).build()).collect()))
         ),
-        Service::Eks => both!(
-            aws.eks.tag_resource().resource_arn(arn).set_tags(Some(map(set))),
+        Service::Eks => set_and_remove!(
+            aws.eks.tag_resource().resource_arn(arn).set_tags(Some(to_map(set))),
             aws.eks.untag_resource().resource_arn(arn).set_tag_keys(removed())
         ),
-        Service::Rds => both!(
+        Service::Rds => set_and_remove!(
             aws.rds.add_tags_to_resource().resource_name(arn).set_tags(Some(rds(set))),
             aws.rds.remove_tags_from_resource().resource_name(arn).set_tag_keys(removed())
         ),
-        Service::Ecr => both!(
+        Service::Ecr => set_and_remove!(
             aws.ecr.tag_resource().resource_arn(arn).set_tags(Some(ecr(set))),
             aws.ecr.untag_resource().resource_arn(arn).set_tag_keys(removed())
         ),
         Service::Kms => {
-            both!(aws.kms.tag_resource().key_id(id).set_tags(Some(kms(set))), aws.kms.untag_resource().key_id(id).set_tag_keys(removed()))
+            set_and_remove!(
+                aws.kms.tag_resource().key_id(id).set_tags(Some(kms(set))),
+                aws.kms.untag_resource().key_id(id).set_tag_keys(removed())
+            )
         }
-        Service::SecretsManager => both!(
+        Service::SecretsManager => set_and_remove!(
             aws.secretsmanager.tag_resource().secret_id(arn).set_tags(Some(secretsmanager(set))),
             aws.secretsmanager.untag_resource().secret_id(arn).set_tag_keys(removed())
         ),
-        Service::Elbv2 => both!(
+        Service::Elbv2 => set_and_remove!(
             aws.elbv2.add_tags().resource_arns(arn).set_tags(Some(elbv2(set))),
             aws.elbv2.remove_tags().resource_arns(arn).set_tag_keys(removed())
         ),
-        Service::Wafv2 => both!(
+        Service::Wafv2 => set_and_remove!(
             aws.wafv2.tag_resource().resource_arn(arn).set_tags(Some(wafv2(set))),
             aws.wafv2.untag_resource().resource_arn(arn).set_tag_keys(removed())
         ),
-        Service::Acm => both!(
+        Service::Acm => set_and_remove!(
             aws.acm.add_tags_to_certificate().certificate_arn(arn).set_tags(Some(acm(set))),
             aws.acm
                 .remove_tags_from_certificate()
@@ -143,17 +146,17 @@ pub async fn retag(aws: &Aws, service: Service, change: &Retag<'_>) -> Result<()
             }
         }
         // S3 has no call for single tags: the whole set is put.
-        Service::S3 => match put_s3(aws, id, after).await {
+        Service::S3 => match put_bucket_tags(aws, id, after).await {
             // AWS's own are among them, as CloudFormation sets them.
             Err(error) if error.code == "InvalidTag" && error.message.to_lowercase().contains("system tags") => {
                 let there = from_s3(aws.s3.get_bucket_tagging().bucket(id).send().await?.tag_set());
                 let own = there.into_iter().filter(|(key, _)| key.starts_with("aws:"));
-                put_s3(aws, id, &own.chain((*after).clone()).collect()).await?;
+                put_bucket_tags(aws, id, &own.chain((*after).clone()).collect()).await?;
             }
             put => put?,
         },
         Service::Iam => {
-            return Err(Error::new(Sort::Refused, "Tags", "each type of IAM has calls of its own for tags: see `Resource::retag`"));
+            return Err(Error::new(ErrorKind::Rejected, "Tags", "each type of IAM has calls of its own for tags: see `Resource::retag`"));
         }
     }
     Ok(())

@@ -12,29 +12,29 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, Global, INTERRUPTED, LEFT, Lock, Output, Target,
-    context::{Context, Depth, Session},
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments,
+    context::{Context, DiscoveryDepth, Session},
     outputs, plan,
     refusal::refuse,
     saved,
 };
 use crate::{
     engine::{
-        backend::{Backend, Consent, Lease},
-        execute::{self, Stop},
+        backend::{Backend, BucketCreation, Lease},
+        execute::{self, StopSignal},
         history::History,
-        journal::{Begin, FORMAT, Outcome, Replay},
-        plan::{Goal, Nulls, Plan},
-        run::{Ended, Forward, Memory, Run, Unfinished},
-        saved::{Saved, sha256},
+        journal::{FORMAT, Replay, RunInfo, RunOutcome},
+        plan::{Goal, NullMeans, Plan},
+        run::{ApplyRequest, Run, RunHistory, RunResult, UnfinishedRuns},
+        saved_plan::{SavedPlan, sha256},
     },
-    report::{self, Style, outcome::Telling, plan::Show, progress},
+    report::{self, Style, outcome::OutcomeReport, plan::RenderOptions, progress},
 };
 
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// Never ask; without it and without a terminal, refuse.
     #[arg(short, long)]
     yes: bool,
@@ -42,62 +42,62 @@ pub struct Arguments {
     #[arg(long)]
     no_rollback: bool,
     #[command(flatten)]
-    lock: Lock,
+    lock: LockArguments,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
-    match saved::open(&arguments.target)? {
+    match saved::read(&arguments.target)? {
         Some(saved) if goal == Goal::Apply => {
-            saved::same_definition(&saved, &arguments.target.file)?;
+            saved::check_definition(&saved, &arguments.target.file)?;
             let mut arguments = arguments.clone();
-            let path = std::mem::replace(&mut arguments.target, saved::target(&saved)).file;
+            let path = std::mem::replace(&mut arguments.target, saved::stack_arguments(&saved)).file;
             // What was saved was looked at.
             arguments.yes = true;
             arguments.global.region.get_or_insert_with(|| saved.region.clone());
-            carry_out(&arguments, saved.goal, Some((&saved, &path))).await
+            run_goal(&arguments, saved.goal, Some((&saved, &path))).await
         }
-        _ => carry_out(arguments, goal, None).await,
+        _ => run_goal(arguments, goal, None).await,
     }
 }
 
 /// A plan that was saved, and where.
-type From<'a> = Option<(&'a Saved, &'a Path)>;
+type SavedPlanFile<'a> = Option<(&'a SavedPlan, &'a Path)>;
 
-async fn carry_out(arguments: &Arguments, goal: Goal, from: From<'_>) -> Result<u8> {
+async fn run_goal(arguments: &Arguments, goal: Goal, from: SavedPlanFile<'_>) -> Result<u8> {
     let global = &arguments.global;
     let session = Session::open(&arguments.target, global).await?;
     let account = session.account().await?;
-    let backend = remembered(&session, global, &account, arguments.yes).await?;
-    let lease = Arc::new(arguments.lock.take(&backend, &session.stack, goal.command()).await?);
-    let ended = held(arguments, goal, from, session, account, &backend, lease.clone()).await;
-    released(&lease).await;
+    let backend = open_backend(&session, global, &account, arguments.yes).await?;
+    let lease = Arc::new(arguments.lock.acquire(&backend, &session.stack, goal.command()).await?);
+    let ended = run_with_lease(arguments, goal, from, session, account, &backend, lease.clone()).await;
+    release_lease(&lease).await;
     ended
 }
 
 /// The backend of a run that changes something. Asks whether to make a bucket when there is a terminal to ask on.
-pub async fn remembered(session: &Session, global: &Global, account: &str, yes: bool) -> Result<Backend> {
+pub async fn open_backend(session: &Session, global: &GlobalArguments, account: &str, yes: bool) -> Result<Backend> {
     let ask = |question: &str| report::confirm(question);
     let may_ask = !yes && std::io::stdin().is_terminal();
-    let choice = session.backend(global, account, if may_ask { Consent::Ask(&ask) } else { Consent::IfNamed }).await?;
+    let choice = session.backend(global, account, if may_ask { BucketCreation::Ask(&ask) } else { BucketCreation::IfRequested }).await?;
     if let Some(note) = choice.note.filter(|_| !global.quiet) {
-        report::talk(&note);
+        report::eprint(&note);
     }
     Ok(choice.backend)
 }
 
 /// Gives the lease back. Where that fails it expires by itself.
-pub async fn released(lease: &Lease) {
+pub async fn release_lease(lease: &Lease) {
     if let Err(error) = lease.release().await {
-        report::talk(&format!("{} {error}", Style::Changed.of("warning:")));
+        report::eprint(&format!("{} {error}", Style::Changed.paint("warning:")));
     }
 }
 
-async fn held(
+async fn run_with_lease(
     arguments: &Arguments,
     goal: Goal,
-    from: From<'_>,
+    from: SavedPlanFile<'_>,
     session: Session,
     account: String,
     backend: &Backend,
@@ -105,45 +105,52 @@ async fn held(
 ) -> Result<u8> {
     let global = &arguments.global;
     let history = session.history(backend);
-    let memory = Memory::read(&history).await?;
+    let memory = RunHistory::read(&history).await?;
     let unfinished = &memory.unfinished;
-    tell_unfinished(unfinished, &arguments.target);
-    let mut context = Context::after(session, account, &memory, Depth::Remembered).await?;
-    let plan = context.plan_after(goal, &memory).await?;
+    warn_unfinished(unfinished, &arguments.target);
+    let mut context = Context::with_history(session, account, &memory, DiscoveryDepth::Recorded).await?;
+    let plan = context.plan_with_history(goal, &memory).await?;
     if let Some((saved, path)) = from {
-        saved::same_plan(saved, path, &plan, history.numbers().await?.last().copied())?;
+        saved::check_plan(saved, path, &plan, history.revision_numbers().await?.last().copied())?;
     }
-    show(&plan, &context.session, global)?;
-    if plan.is_empty() && unfinished.chain.is_empty() {
-        let said = format!("{} nothing to do.", Style::Added.of("Done:"));
-        report::talk(&said);
-        report::github::outcome(goal.command(), &said);
-        context.session.stats(global);
+    show_plan(&plan, &context.session, global)?;
+    if plan.is_empty() && unfinished.journals.is_empty() {
+        let text = format!("{} nothing to do.", Style::Added.paint("Done:"));
+        report::eprint(&text);
+        report::github::summarize_outcome(goal.command(), &text);
+        context.session.print_stats(global);
         if goal == Goal::Apply {
             let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
-            outputs::conclude(&outputs::values(&context.session.stack, &live), global)?;
+            outputs::print_with_title(&outputs::resolve_outputs(&context.session.stack, &live), global)?;
         }
         // The process is about to end: freeing a large plan piece by piece would take a tenth of its time.
         std::mem::forget((context, memory, plan));
         return Ok(DONE);
     }
-    if !plan.is_empty() && !arguments.yes && !agreed(goal, &context)? {
-        report::talk("Nothing was done.");
+    if !plan.is_empty() && !arguments.yes && !confirm_goal(goal, &context)? {
+        report::eprint("Nothing was done.");
         return Ok(FAILED);
     }
-    let world = std::mem::take(&mut context.world);
-    let (events, shown) = progress::show(mode(global));
+    let world = std::mem::take(&mut context.live_state);
+    let (events, progress_task) = progress::spawn(progress_mode(global));
     let who = (arguments.target.clone(), context.account.clone(), Some(lease));
     let run = context.session.run(goal.command(), who, history, events)?;
     let begun = Instant::now();
     let stack = &context.session.stack;
-    let way = Forward { stack, plan: &plan, world, nulls: Nulls::LeftToAws, whole: true, roll_back: !arguments.no_rollback };
-    let ended = run.apply(way, unfinished).await?;
-    shown.await?;
-    let code = tell(&ended, goal.command(), &context.session, begun.elapsed());
-    context.session.stats(global);
-    if ended.outcome == Outcome::Done && goal == Goal::Apply {
-        outputs::conclude(&outputs::values(stack, &ended.forward.live), global)?;
+    let options = ApplyRequest {
+        stack,
+        plan: &plan,
+        live_state: world,
+        null_means: NullMeans::Unmanaged,
+        covers_whole_stack: true,
+        roll_back_on_failure: !arguments.no_rollback,
+    };
+    let ended = run.apply(options, unfinished).await?;
+    progress_task.await?;
+    let code = report_outcome(&ended, goal.command(), &context.session, begun.elapsed());
+    context.session.print_stats(global);
+    if ended.outcome == RunOutcome::Done && goal == Goal::Apply {
+        outputs::print_with_title(&outputs::resolve_outputs(stack, &ended.execution.live), global)?;
     }
     std::mem::forget((context, memory, plan, ended));
     Ok(code)
@@ -153,15 +160,15 @@ async fn held(
 ///
 /// # Errors
 /// When it is blocked: then nothing may be done.
-pub fn show(plan: &Plan, session: &Session, global: &Global) -> Result<()> {
-    report::github::plan(plan);
+pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Result<()> {
+    report::github::summarize_plan(plan);
     session.annotate_obstacles(plan);
     let blocked = !plan.obstacles.is_empty();
-    let quiet = global.output == Output::Json || global.quiet;
+    let quiet = global.output == OutputFormat::Json || global.quiet;
     match global.output {
         // One document is one line, as the events are.
-        Output::Json if blocked => report::data(&format!("{}\n", report::json::plan(plan))),
-        _ if blocked || !quiet => plan::print(plan, global.output, Show::default())?,
+        OutputFormat::Json if blocked => report::print(&format!("{}\n", report::json::plan(plan))),
+        _ if blocked || !quiet => plan::print(plan, global.output, RenderOptions::default())?,
         _ => {}
     }
     if blocked {
@@ -171,40 +178,40 @@ pub fn show(plan: &Plan, session: &Session, global: &Global) -> Result<()> {
 }
 
 /// How a run's events are shown.
-pub fn mode(global: &Global) -> progress::Mode {
+pub fn progress_mode(global: &GlobalArguments) -> progress::Mode {
     match global.output {
         _ if global.quiet => progress::Mode::Quiet,
-        Output::Json => progress::Mode::Json,
+        OutputFormat::Json => progress::Mode::Json,
         _ => progress::Mode::Text,
     }
 }
 
 /// Where the journals of unfinished runs can't be believed.
-pub fn damages(unfinished: &Unfinished) -> Vec<String> {
-    let what = |replay: &Replay| match (&replay.damage, &replay.begin) {
+pub fn journal_damages(unfinished: &UnfinishedRuns) -> Vec<String> {
+    let what = |replay: &Replay| match (&replay.damage, &replay.run) {
         (Some(damage), _) => Some(damage.to_string()),
         (None, None) => Some("the journal of an unfinished run is gone".to_owned()),
         (None, Some(_)) => None,
     };
-    unfinished.chain.iter().filter_map(what).collect()
+    unfinished.journals.iter().filter_map(what).collect()
 }
 
 /// Says that the last run did not finish.
-pub fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
-    let warning = Style::Changed.of("warning:");
-    if let Some(number) = unfinished.lost {
-        report::talk(&format!(
+pub fn warn_unfinished(unfinished: &UnfinishedRuns, target: &StackArguments) {
+    let warning = Style::Changed.paint("warning:");
+    if let Some(number) = unfinished.unreadable_revision {
+        report::eprint(&format!(
             "{warning} the journal of revision {number}, the last run, can't be read. What it did is told from the marks on what is there."
         ));
     }
-    for damage in damages(unfinished) {
-        report::talk(&format!(
+    for damage in journal_damages(unfinished) {
+        report::eprint(&format!(
             "{warning} {damage}. What it says before that is believed; the rest is told from the marks on what is there."
         ));
     }
-    let Some(last) = unfinished.chain.last() else { return };
-    if let Some(begin) = &last.begin {
-        report::talk(&format!(
+    let Some(last) = unfinished.journals.last() else { return };
+    if let Some(begin) = &last.run {
+        report::eprint(&format!(
             "The last run (revision {}, {} by {}) did not finish.\n  This goes on from there; `{}` goes back instead.",
             begin.revision,
             begin.command,
@@ -215,9 +222,9 @@ pub fn tell_unfinished(unfinished: &Unfinished, target: &Target) {
 }
 
 /// Asks on a terminal; without one, refuses.
-fn agreed(goal: Goal, context: &Context) -> Result<bool> {
+fn confirm_goal(goal: Goal, context: &Context) -> Result<bool> {
     let stack = &context.session.stack;
-    super::agreed(&match goal {
+    super::confirm(&match goal {
         Goal::Apply => format!("Apply this to {} ({})?", stack.name, stack.environment),
         Goal::Destroy => format!("Delete all of {} ({})?", stack.name, stack.environment),
     })
@@ -228,7 +235,7 @@ impl Session {
     pub fn run(
         &self,
         command: &str,
-        (target, account, lease): (Target, String, Option<Arc<Lease>>),
+        (target, account, lease): (StackArguments, String, Option<Arc<Lease>>),
         history: History,
         events: mpsc::UnboundedSender<execute::Event>,
     ) -> Result<Run> {
@@ -236,9 +243,9 @@ impl Session {
             cloud: self.cloud.clone(),
             history,
             lease,
-            stop: on_interrupt(events.downgrade()),
+            stop: stop_on_interrupt(events.downgrade()),
             events,
-            begin: Begin {
+            info: RunInfo {
                 format: FORMAT.to_owned(),
                 revision: 0,
                 continues: None,
@@ -248,7 +255,7 @@ impl Session {
                 account,
                 command: command.to_owned(),
                 actor: super::actor::name(),
-                commit: super::actor::commit(&target.file),
+                commit: super::actor::git_commit(&target.file),
                 definition: sha256(self.text.as_bytes()),
             },
         })
@@ -256,23 +263,23 @@ impl Session {
 }
 
 /// Asked once the user or CI wants to stop. A second time ends the process at once.
-fn on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> Stop {
-    let (asked, stop) = Stop::new();
+fn stop_on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> StopSignal {
+    let (request, stop) = StopSignal::new();
     tokio::spawn(async move {
-        signal().await;
+        wait_for_signal().await;
         // Nothing is left to stop when nobody sends events any more.
         if let Some(events) = events.upgrade() {
-            events.send(execute::Event::Stopping).ok();
+            events.send(execute::Event::StopRequested).ok();
         }
-        asked.send_replace(true);
-        signal().await;
-        report::talk("\nStopped at once: the next `acme apply` goes on from here, `acme rollback` goes back.");
+        request.send_replace(true);
+        wait_for_signal().await;
+        report::eprint("\nStopped at once: the next `acme apply` goes on from here, `acme rollback` goes back.");
         std::process::exit(i32::from(INTERRUPTED));
     });
     stop
 }
 
-async fn signal() {
+async fn wait_for_signal() {
     let ctrl_c = tokio::signal::ctrl_c();
     #[cfg(unix)]
     if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
@@ -286,31 +293,34 @@ async fn signal() {
 }
 
 /// Says how a run ended, and what to do where it did not end well.
-pub fn tell(ended: &Ended, command: &str, session: &Session, took: Duration) -> u8 {
+pub fn report_outcome(ended: &RunResult, command: &str, session: &Session, took: Duration) -> u8 {
     let source = session.source();
-    let telling = Telling {
+    let outcome_report = OutcomeReport {
         command,
-        line: &|command| command_line(command, &session.target),
+        command_line: &|command| command_line(command, &session.target),
         source: &source,
-        place: &|address| session.place(&source, address),
-        took,
+        locate: &|address| session.locate(&source, address),
+        elapsed: took,
     };
-    let said = telling.render(ended);
-    report::talk(&said);
-    report::github::outcome(command, &said);
-    for failure in &ended.forward.failed {
-        session.annotate(&failure.address, &format!("{} {} failed: {}", progress::doing(failure.op), failure.address, failure.error));
+    let text = outcome_report.render(ended);
+    report::eprint(&text);
+    report::github::summarize_outcome(command, &text);
+    for failure in &ended.execution.failed {
+        session.annotate(
+            &failure.address,
+            &format!("{} {} failed: {}", progress::present_participle(failure.op), failure.address, failure.error),
+        );
     }
     match ended.outcome {
-        _ if ended.is_well(command) => DONE,
-        Outcome::RolledBack | Outcome::Kept if ended.interrupted => INTERRUPTED,
-        Outcome::RolledBack => FAILED,
-        Outcome::Kept | Outcome::Stuck | Outcome::Done => LEFT,
+        _ if ended.succeeded(command) => DONE,
+        RunOutcome::RolledBack | RunOutcome::Kept if ended.interrupted => INTERRUPTED,
+        RunOutcome::RolledBack => FAILED,
+        RunOutcome::Kept | RunOutcome::Stuck | RunOutcome::Done => INCOMPLETE,
     }
 }
 
 /// How to call a command on the same stack.
-pub fn command_line(command: &str, target: &Target) -> String {
+pub fn command_line(command: &str, target: &StackArguments) -> String {
     let env = target.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
     format!("acme {command} {}{env}", target.file.display())
 }

@@ -4,48 +4,48 @@ use std::{ops::Range, path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::{Global, Target, apply::command_line, refusal::refuse};
+use super::{GlobalArguments, StackArguments, apply::command_line, refusal::refuse};
 use crate::{
     aws::{Aws, Settings},
-    core::{Address, Data, OnDelete},
-    definition::{self, Diagnostic, Options, Source, Stack},
+    core::{Address, DataProtection, OnDelete},
+    definition::{self, Diagnostic, LoadOptions, Source, Stack},
     engine::{
-        backend::{Backend, Choice, Consent, Place, choose},
+        backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
         cloud::Cloud,
-        discover::{Hints, World, discover, discover_indexed, index},
+        discover::{Hints, LiveState, discover, discover_with_index, query_tag_index},
         history::History,
-        plan::{Action, Goal, Obstacle, Plan, label, labelled_by, plan},
-        run::{self, Memory, Unfinished},
-        saved::Saved,
+        plan::{Action, Goal, Obstacle, Plan, attribute_changes, plan, recorded_addresses},
+        run::{self, RunHistory, UnfinishedRuns},
+        saved_plan::SavedPlan,
     },
     report,
-    simulator::{Behaviour, Local},
+    simulator::{Behaviour, Simulator},
 };
 
 /// What failed when there are no valid credentials.
-const UNKNOWN_CALLER: &str = "AWS does not know who calls";
+const AUTHENTICATION_FAILED: &str = "AWS does not know who calls";
 
 /// A definition that was refused: its problems have been shown.
 #[derive(Debug, thiserror::Error)]
 #[error("the definition has {0}; `acme explain CODE` tells more")]
-pub struct Refused(String);
+pub struct InvalidDefinition(String);
 
 /// Loads a definition and its text; shows every problem it has.
-pub fn load(target: &Target) -> Result<(Stack, String)> {
+pub fn load(target: &StackArguments) -> Result<(Stack, String)> {
     let path = target.file.display().to_string();
     let text = std::fs::read_to_string(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
-    if Saved::is(&text) {
+    if SavedPlan::is_saved_plan(&text) {
         refuse!("saved-plan", "`{path}` is a saved plan, no definition: `acme apply {path}` carries it out");
     }
-    let options = Options { environment: target.env.clone(), set: target.set.clone() };
+    let options = LoadOptions { environment: target.env.clone(), set: target.set.clone() };
     let refused = |source: &Source, problems: &[Diagnostic]| {
         for problem in problems {
-            report::talk(&problem.render(source, true));
+            report::eprint(&problem.render(source, true));
             let help = problem.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
-            report::github::error(Some(&source.path), problem.line(source), &format!("{}{help}", problem.message));
+            report::github::annotate_error(Some(&source.path), problem.line(source), &format!("{}{help}", problem.message));
         }
         let count = problems.len();
-        Refused(if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") })
+        InvalidDefinition(if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") })
     };
     let source = Source::new(&path, text);
     let stack = definition::load(&source, &options).map_err(|problems| refused(&source, &problems))?;
@@ -54,25 +54,25 @@ pub fn load(target: &Target) -> Result<(Stack, String)> {
 
 /// A stack and the cloud it lives in.
 pub struct Session {
-    pub target: Target,
+    pub target: StackArguments,
     pub text: String,
     pub stack: Stack,
     pub cloud: Arc<Cloud>,
-    begun: Instant,
+    started: Instant,
 }
 
 /// A stack, the cloud it lives in, and what is there.
 pub struct Context {
     pub session: Session,
     pub account: String,
-    pub world: World,
+    pub live_state: LiveState,
 }
 
 impl Session {
     /// Loads the definition and connects; makes no call.
-    pub async fn open(target: &Target, global: &Global) -> Result<Session> {
+    pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
         let begun = Instant::now();
-        global.use_color();
+        global.apply_color_choice();
         let (stack, text) = load(target)?;
         if let (Some(pinned), Some(asked)) = (&stack.region, &global.region)
             && pinned != asked
@@ -86,26 +86,26 @@ impl Session {
         let cloud = match &global.local {
             Some(dir) => {
                 let region = region.as_deref().unwrap_or("us-east-1");
-                let local = Local::open(dir, region, Behaviour::default()).context("can't open the simulated cloud")?;
-                Cloud::Local(Box::new(local))
+                let local = Simulator::open(dir, region, Behaviour::default()).context("can't open the simulated cloud")?;
+                Cloud::Simulated(Box::new(local))
             }
             None => {
                 let (profile, endpoint_url) = (global.profile.clone(), global.endpoint_url.clone());
                 Cloud::Aws(Box::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
             }
         };
-        Ok(Session { target: target.clone(), text, stack, cloud: Arc::new(cloud), begun })
+        Ok(Session { target: target.clone(), text, stack, cloud: Arc::new(cloud), started: begun })
     }
 
     /// The account the credentials belong to, which must be the pinned one.
     pub async fn account(&self) -> Result<String> {
-        let account = self.cloud.account().await.context(UNKNOWN_CALLER)?;
+        let account = self.cloud.account().await.context(AUTHENTICATION_FAILED)?;
         self.check_account(&account)?;
         Ok(account)
     }
 
     /// The same for what changes nothing: the ARNs of what the stack has name the account, which saves a call.
-    async fn account_or_ask(&self, named: Option<String>) -> Result<String> {
+    async fn account_or_query(&self, named: Option<String>) -> Result<String> {
         let Some(account) = named else { return self.account().await };
         self.check_account(&account)?;
         Ok(account)
@@ -120,21 +120,23 @@ impl Session {
     }
 
     /// Where the runs of this stack are remembered, and what people should know about that.
-    pub async fn backend(&self, global: &Global, account: &str, consent: Consent<'_>) -> Result<Choice> {
+    pub async fn backend(&self, global: &GlobalArguments, account: &str, consent: BucketCreation<'_>) -> Result<SelectedBackend> {
         let place = match (&*self.cloud, &global.local) {
-            (Cloud::Aws(aws), _) => Place::Aws { aws, account },
-            (Cloud::Local(_), folder) => Place::Local(folder.as_deref().unwrap_or(Path::new("."))),
+            (Cloud::Aws(aws), _) => CloudLocation::Aws { aws, account },
+            (Cloud::Simulated(_), folder) => CloudLocation::Simulated(folder.as_deref().unwrap_or(Path::new("."))),
         };
-        Ok(choose(global.backend.as_ref(), self.stack.backend.as_ref(), place, consent).await?)
+        Ok(select_backend(global.backend.as_ref(), self.stack.backend.as_ref(), place, consent).await?)
     }
 
     /// What is remembered of this stack, as far as no call to AWS is needed that nobody asked for. No plan depends on it, so what
     /// can't be read is only said.
-    pub async fn memory(&self, global: &Global, account: &str) -> Memory {
-        let read = async { Ok(Memory::read(&self.history(&self.backend(global, account, Consent::NoLook).await?.backend)).await?) };
+    pub async fn run_history(&self, global: &GlobalArguments, account: &str) -> RunHistory {
+        let read = async {
+            Ok(RunHistory::read(&self.history(&self.backend(global, account, BucketCreation::NeverSkipLookup).await?.backend)).await?)
+        };
         read.await.unwrap_or_else(|error: anyhow::Error| {
-            report::talk(&format!("{} what earlier runs did can't be read: {error:#}", report::Style::Changed.of("warning:")));
-            Memory::default()
+            report::eprint(&format!("{} what earlier runs did can't be read: {error:#}", report::Style::Changed.paint("warning:")));
+            RunHistory::default()
         })
     }
 
@@ -149,15 +151,15 @@ impl Session {
     }
 
     /// Where the definition has what an address stands for.
-    pub fn place(&self, source: &Source, address: &Address) -> Option<Range<usize>> {
-        definition::place(source, &self.stack.resources.get(address)?.at)
+    pub fn locate(&self, source: &Source, address: &Address) -> Option<Range<usize>> {
+        definition::key_range(source, &self.stack.resources.get(address)?.pointer)
     }
 
     /// An error as an annotation in GitHub Actions, where the definition has what it is about.
     pub fn annotate(&self, address: &Address, message: &str) {
         let source = self.source();
-        let line = self.place(&source, address).map(|range| source.line(range.start));
-        report::github::error(line.map(|_| source.path.as_str()), line, message);
+        let line = self.locate(&source, address).map(|range| source.line(range.start));
+        report::github::annotate_error(line.map(|_| source.path.as_str()), line, message);
     }
 
     /// What blocks a plan, as annotations.
@@ -168,82 +170,82 @@ impl Session {
     }
 
     /// Tells the calls made, when asked to.
-    pub fn stats(&self, global: &Global) {
+    pub fn print_stats(&self, global: &GlobalArguments) {
         if !global.stats {
             return;
         }
         let counts = match &*self.cloud {
             Cloud::Aws(aws) => aws.calls.counts(),
-            Cloud::Local(local) => {
-                local.counts().into_iter().map(|(name, calls)| (name, crate::aws::Count { calls, retries: 0 })).collect()
+            Cloud::Simulated(local) => {
+                local.counts().into_iter().map(|(name, calls)| (name, crate::aws::CallCount { calls, retries: 0 })).collect()
             }
         };
-        report::talk(&report::stats::render(&counts, self.begun.elapsed()));
+        report::eprint(&report::stats::render(&counts, self.started.elapsed()));
     }
 }
 
 impl Context {
     /// Loads, connects, and reads everything the stack owns.
-    pub async fn open(target: &Target, global: &Global) -> Result<Context> {
+    pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<Context> {
         let session = Session::open(target, global).await?;
-        let indexed = index(&session.cloud, &session.stack).await.context(UNKNOWN_CALLER)?;
+        let indexed = query_tag_index(&session.cloud, &session.stack).await.context(AUTHENTICATION_FAILED)?;
         // Who we are and what is there are asked at once: a plan's time is what users feel.
-        let account = session.account_or_ask(indexed.account().map(str::to_owned));
-        let world = discover_indexed(&session.cloud, &session.stack, Hints::default(), indexed);
+        let account = session.account_or_query(indexed.account().map(str::to_owned));
+        let world = discover_with_index(&session.cloud, &session.stack, Hints::default(), indexed);
         let (account, world) = tokio::join!(account, world);
         let (account, world) = (account?, world.context("can't read what is there")?);
-        Ok(Context { session, account, world })
+        Ok(Context { session, account, live_state: world })
     }
 
     /// The same, knowing what earlier runs did where that takes no call nobody asked for.
-    pub async fn remembering(target: &Target, global: &Global) -> Result<(Context, Memory)> {
+    pub async fn open_with_history(target: &StackArguments, global: &GlobalArguments) -> Result<(Context, RunHistory)> {
         let session = Session::open(target, global).await?;
-        let indexed = index(&session.cloud, &session.stack).await.context(UNKNOWN_CALLER)?;
+        let indexed = query_tag_index(&session.cloud, &session.stack).await.context(AUTHENTICATION_FAILED)?;
         let named = indexed.account().map(str::to_owned);
         let known = async {
-            let account = session.account_or_ask(named).await?;
-            let memory = session.memory(global, &account).await;
+            let account = session.account_or_query(named).await?;
+            let memory = session.run_history(global, &account).await;
             Ok::<_, anyhow::Error>((account, memory))
         };
         // What is remembered says which details are worth reading.
         let (account, memory) = known.await?;
         let hints = memory.hints(session.cloud.region(), &account);
-        let world = discover_indexed(&session.cloud, &session.stack, hints, indexed).await.context("can't read what is there")?;
-        let world = settled(&session, world, &memory.unfinished).await?;
-        Ok((Context { session, account, world }, memory))
+        let world = discover_with_index(&session.cloud, &session.stack, hints, indexed).await.context("can't read what is there")?;
+        let world = rediscover_once_visible(&session, world, &memory.unfinished).await?;
+        Ok((Context { session, account, live_state: world }, memory))
     }
 
     /// Reads everything the stack owns, knowing what earlier runs left.
-    pub async fn after(session: Session, account: String, memory: &Memory, depth: Depth) -> Result<Context> {
+    pub async fn with_history(session: Session, account: String, memory: &RunHistory, depth: DiscoveryDepth) -> Result<Context> {
         let hints = match depth {
-            Depth::Remembered => memory.hints(session.cloud.region(), &account),
-            Depth::Everything => memory.unfinished.hints(),
+            DiscoveryDepth::Recorded => memory.hints(session.cloud.region(), &account),
+            DiscoveryDepth::Full => memory.unfinished.hints(),
         };
         let world = discover(&session.cloud, &session.stack, hints).await.context("can't read what is there")?;
-        let world = settled(&session, world, &memory.unfinished).await?;
-        Ok(Context { session, account, world })
+        let world = rediscover_once_visible(&session, world, &memory.unfinished).await?;
+        Ok(Context { session, account, live_state: world })
     }
 
     /// Plans towards a goal, and says who made each difference where that is remembered.
-    pub async fn plan_after(&self, goal: Goal, memory: &Memory) -> Result<Plan> {
+    pub async fn plan_with_history(&self, goal: Goal, memory: &RunHistory) -> Result<Plan> {
         let mut plan = self.plan(goal).await?;
-        let addresses = labelled_by(&plan);
+        let addresses = recorded_addresses(&plan);
         if !addresses.is_empty()
-            && let Some(recorded) = memory.recorded(self.session.cloud.region(), &self.account, |address| addresses.contains(address))
+            && let Some(recorded) = memory.recorded_state(self.session.cloud.region(), &self.account, |address| addresses.contains(address))
         {
-            label(&mut plan, &recorded);
+            attribute_changes(&mut plan, &recorded);
         }
         Ok(plan)
     }
 
     /// Plans towards a goal, and asks what deletions would lose.
     pub async fn plan(&self, goal: Goal) -> Result<Plan> {
-        let mut plan = plan(&self.session.stack, &self.world, goal, self.session.cloud.region(), &self.account);
+        let mut plan = plan(&self.session.stack, &self.live_state, goal, self.session.cloud.region(), &self.account);
         let mut obstacles = Vec::new();
         for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
             let Some(live) = &change.before else { continue };
-            let kind = crate::engine::discover::kind_of(live)?;
-            if kind.data != Data::Contents || change.on_delete == OnDelete::Delete {
+            let kind = crate::engine::discover::resource_type_of(live)?;
+            if kind.data_protection != DataProtection::Contents || change.on_delete == OnDelete::Delete {
                 continue;
             }
             if let Some(contents) = self.session.cloud.contents(kind, live).await? {
@@ -252,7 +254,7 @@ impl Context {
                     address: change.address.clone(),
                     message: format!("`{}` ({}) holds {contents}", change.address, live.id),
                     help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
-                    place: None,
+                    location: None,
                     adoptable: None,
                 });
             }
@@ -266,8 +268,8 @@ impl Context {
         plan.obstacles.extend(obstacles);
         let source = self.session.source();
         for obstacle in &mut plan.obstacles {
-            let range = self.session.place(&source, &obstacle.address);
-            obstacle.place = range.map(|range| format!("{}:{}", source.path, source.line(range.start)));
+            let range = self.session.locate(&source, &obstacle.address);
+            obstacle.location = range.map(|range| format!("{}:{}", source.path, source.line(range.start)));
         }
         Ok(plan)
     }
@@ -275,15 +277,15 @@ impl Context {
 
 /// Which details are read that cost a read of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
+pub enum DiscoveryDepth {
     /// Those that the definition or the record has.
-    Remembered,
+    Recorded,
     /// All.
-    Everything,
+    Full,
 }
 
 /// What was read, or read again once what an unfinished run made last must be visible.
-async fn settled(session: &Session, world: World, unfinished: &Unfinished) -> Result<World> {
+async fn rediscover_once_visible(session: &Session, world: LiveState, unfinished: &UnfinishedRuns) -> Result<LiveState> {
     if !run::wait_until_visible(&session.cloud, &world, &unfinished.touched).await {
         return Ok(world);
     }

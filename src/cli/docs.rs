@@ -14,10 +14,10 @@ pub fn run(out: &Path) -> Result<u8> {
     let folder = out.join("reference");
     fs::create_dir_all(&folder).with_context(|| format!("can't make the folder `{}`", folder.display()))?;
     let pages = reference::pages().into_iter().map(|(name, text)| (folder.join(name), text));
-    let all: Vec<_> = pages.chain([(out.join("schema.json"), schema::text())]).collect();
+    let all: Vec<_> = pages.chain([(out.join("schema.json"), schema::definition_json())]).collect();
     for (path, text) in &all {
         fs::write(path, text).with_context(|| format!("can't write `{}`", path.display()))?;
     }
-    report::talk(&format!("{} files written to {}.", all.len(), out.display()));
+    report::eprint(&format!("{} files written to {}.", all.len(), out.display()));
     Ok(DONE)
 }

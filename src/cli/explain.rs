@@ -5,9 +5,9 @@ use crate::{definition::suggestion, docs::codes, report};
 
 pub fn run(code: &str) -> anyhow::Result<u8> {
     let Some(text) = codes::explain(code) else {
-        let help = suggestion(code, "codes", codes::all().map(|(code, _)| code).collect::<Vec<_>>());
+        let help = suggestion(code, "codes", codes::all_codes().map(|(code, _)| code).collect::<Vec<_>>());
         refuse!("unknown-code", "there is no code `{code}`\n  help: {help}");
     };
-    report::data(&text);
+    report::print(&text);
     Ok(DONE)
 }

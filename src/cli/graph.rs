@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{DONE, Global, Target, context};
+use super::{DONE, GlobalArguments, StackArguments, context};
 use crate::{
     engine::{graph::Graph, plan::Goal},
     report,
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// What to draw it as.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long)]
     live: bool,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 /// A way to draw.
@@ -44,13 +44,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let graph = if arguments.plan || arguments.live {
         let context = context::Context::open(&arguments.target, &arguments.global).await?;
         let plan = if arguments.plan { Some(context.plan(Goal::Apply).await?) } else { None };
-        let graph = Graph::new(&context.session.stack, Some(&context.world), plan.as_ref());
-        context.session.stats(&arguments.global);
+        let graph = Graph::new(&context.session.stack, Some(&context.live_state), plan.as_ref());
+        context.session.print_stats(&arguments.global);
         graph
     } else {
         Graph::new(&context::load(&arguments.target)?.0, None, None)
     };
-    report::data(&match arguments.format {
+    report::print(&match arguments.format {
         Format::Mermaid => report::graph::mermaid(&graph),
         Format::Dot => report::graph::dot(&graph),
         Format::Html => report::graph::html(&graph),

@@ -4,20 +4,20 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::{DONE, Global, Output, Target, apply::command_line, context::Session, refusal::refuse};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, apply::command_line, context::Session, refusal::refuse};
 use crate::{
     engine::{
-        backend::Consent,
+        backend::BucketCreation,
         history::{History, Revision},
-        plan::difference,
+        plan::diff_states,
     },
-    report::{self, Names},
+    report::{self, AddressNames},
 };
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// One revision to see all of, or two to compare; without any, all are listed.
     #[arg(value_name = "REVISION", num_args = 0..=2)]
     revisions: Vec<u64>,
@@ -25,64 +25,64 @@ pub struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let session = Session::open(&arguments.target, &arguments.global).await?;
     let account = session.account().await?;
-    let backend = session.backend(&arguments.global, &account, Consent::Nothing).await?.backend;
+    let backend = session.backend(&arguments.global, &account, BucketCreation::Never).await?.backend;
     let history = session.history(&backend);
     let (text, json) = match arguments.revisions[..] {
-        [] => list(arguments, &session, &history).await?,
-        [number] => one(&history, number).await?,
-        [from, to, ..] => between(&history, from, to).await?,
+        [] => list_revisions(arguments, &session, &history).await?,
+        [number] => show_revision(&history, number).await?,
+        [from, to, ..] => compare_revisions(&history, from, to).await?,
     };
-    report::data(&match arguments.global.output {
-        Output::Json => format!("{}\n", serde_json::to_string_pretty(&json)?),
+    report::print(&match arguments.global.output {
+        OutputFormat::Json => format!("{}\n", serde_json::to_string_pretty(&json)?),
         _ => text,
     });
-    session.stats(&arguments.global);
+    session.print_stats(&arguments.global);
     Ok(DONE)
 }
 
-async fn list(arguments: &Arguments, session: &Session, history: &History) -> Result<(String, Value)> {
+async fn list_revisions(arguments: &Arguments, session: &Session, history: &History) -> Result<(String, Value)> {
     let (name, environment) = (&session.stack.name, &session.stack.environment);
-    let (entries, earlier) = history.entries(arguments.limit).await?;
+    let (entries, earlier) = history.recent_runs(arguments.limit).await?;
     if entries.is_empty() && earlier == 0 {
-        report::talk(&format!("No run of {name} ({environment}) is recorded."));
+        report::eprint(&format!("No run of {name} ({environment}) is recorded."));
     }
     if earlier > 0 {
-        report::talk(&format!("There are {earlier} earlier ones: `--limit` shows more."));
+        report::eprint(&format!("There are {earlier} earlier ones: `--limit` shows more."));
     }
     if entries.iter().any(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.unfinished)) {
         let [again, undo] = ["apply", "rollback"].map(|command| command_line(command, &arguments.target));
-        report::talk(&format!("! did not finish: `{again}` goes on from there, `{undo}` goes back."));
+        report::eprint(&format!("! did not finish: `{again}` goes on from there, `{undo}` goes back."));
     }
-    Ok((report::history::list(&entries), report::json::history(name, environment, &entries)))
+    Ok((report::history::render_list(&entries), report::json::history(name, environment, &entries)))
 }
 
-async fn one(history: &History, number: u64) -> Result<(String, Value)> {
-    let Some(told) = history.told(number).await? else { refuse!("no-revision", "{}", unknown(number)) };
-    Ok((report::history::one(&told), report::json::told(&told)))
+async fn show_revision(history: &History, number: u64) -> Result<(String, Value)> {
+    let Some(details) = history.run_details(number).await? else { refuse!("no-revision", "{}", unknown_revision_message(number)) };
+    Ok((report::history::render_run(&details), report::json::run_details(&details)))
 }
 
-async fn between(history: &History, from: u64, to: u64) -> Result<(String, Value)> {
-    let (from, to) = (ended(history, from).await?, ended(history, to).await?);
-    let changes = difference(&from.live, &to.live);
-    let (earlier, later) = (from.begin.revision, to.begin.revision);
-    let title = format!("{} ({}): from revision {earlier} to {later}", to.begin.stack, to.begin.environment);
-    let names = Names::of(from.live.iter().chain(&to.live));
-    let text = report::history::difference(&title, &changes, &names, "Nothing differs.");
-    Ok((text, report::json::between(&from, &to, &changes)))
+async fn compare_revisions(history: &History, from: u64, to: u64) -> Result<(String, Value)> {
+    let (from, to) = (finished_revision(history, from).await?, finished_revision(history, to).await?);
+    let changes = diff_states(&from.live, &to.live);
+    let (earlier, later) = (from.run.revision, to.run.revision);
+    let title = format!("{} ({}): from revision {earlier} to {later}", to.run.stack, to.run.environment);
+    let names = AddressNames::of(from.live.iter().chain(&to.live));
+    let text = report::history::render_difference(&title, &changes, &names, "Nothing differs.");
+    Ok((text, report::json::comparison(&from, &to, &changes)))
 }
 
-async fn ended(history: &History, number: u64) -> Result<Revision> {
+async fn finished_revision(history: &History, number: u64) -> Result<Revision> {
     if let Some(revision) = history.revision(number).await? {
         return Ok(revision);
     }
-    if history.journal(number).await?.begin.is_none() {
-        refuse!("no-revision", "{}", unknown(number));
+    if history.journal(number).await?.run.is_none() {
+        refuse!("no-revision", "{}", unknown_revision_message(number));
     }
     refuse!(
         "no-revision",
@@ -90,6 +90,6 @@ async fn ended(history: &History, number: u64) -> Result<Revision> {
     );
 }
 
-fn unknown(number: u64) -> String {
+fn unknown_revision_message(number: u64) -> String {
     format!("there is no record of revision {number}: `acme history` lists those there are")
 }

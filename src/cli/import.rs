@@ -7,28 +7,28 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    DONE, Global, Lock, Output, Target,
-    apply::{command_line, released, remembered},
+    DONE, GlobalArguments, LockArguments, OutputFormat, StackArguments,
+    apply::{command_line, open_backend, release_lease},
     context::{Context, Session},
     plan,
     refusal::refuse,
 };
 use crate::{
-    aws::types::{self, KINDS},
-    core::{ADDRESS, Address, ENVIRONMENT, Live, Phase, ResourceType, STACK, Service, Tags, UNMARKED},
+    aws::types::{self, RESOURCE_TYPES},
+    core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, ResourceType, STACK_TAG, Service, Tags, UNTAGGED},
     definition::{self, Stack},
     engine::{
-        adopted::adopted,
-        discover::{Hints, address_of, discover, find, visible_tags},
+        discover::{Hints, address_of, discover, find_by_id, visible_tags},
+        generate_config::generate_config,
         plan::{Goal, owner},
     },
-    report::{self, Style, plan::Show},
+    report::{self, Style, plan::RenderOptions},
 };
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// Address it gets in the stack: `vpc.main`.
     #[arg(value_name = "TYPE.NAME")]
     address: String,
@@ -36,56 +36,64 @@ pub struct Arguments {
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
-    lock: Lock,
+    lock: LockArguments,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let session = Session::open(&arguments.target, &arguments.global).await?;
-    let (address, kind) = addressed(&arguments.address)?;
+    let (address, kind) = parse_address(&arguments.address)?;
     let account = session.account().await?;
-    let backend = remembered(&session, &arguments.global, &account, false).await?;
-    let lease = arguments.lock.take(&backend, &session.stack, "import").await?;
-    let ended = held(arguments, session, account, &address, kind).await;
-    released(&lease).await;
+    let backend = open_backend(&session, &arguments.global, &account, false).await?;
+    let lease = arguments.lock.acquire(&backend, &session.stack, "import").await?;
+    let ended = run_with_lease(arguments, session, account, &address, kind).await;
+    release_lease(&lease).await;
     ended
 }
 
-async fn held(arguments: &Arguments, session: Session, account: String, address: &Address, kind: &'static ResourceType) -> Result<u8> {
+async fn run_with_lease(
+    arguments: &Arguments,
+    session: Session,
+    account: String,
+    address: &Address,
+    kind: &'static ResourceType,
+) -> Result<u8> {
     let (cloud, stack, global) = (&session.cloud, &session.stack, &arguments.global);
     let mut world = discover(cloud, stack, Hints::default()).await?;
-    let Some(mut live) = find(cloud, stack, kind, &arguments.id, &world).await? else {
-        refuse!("not-found", "{}", missing(kind, &arguments.id, stack));
+    let Some(mut live) = find_by_id(cloud, stack, kind, &arguments.id, &world).await? else {
+        refuse!("not-found", "{}", not_found_message(kind, &arguments.id, stack));
     };
-    if !ours(stack, &live, address)? {
-        let holds = |other: &&Live| other.id != live.id && owner(&other.tags) == own(stack) && address_of(other).as_ref() == Some(address);
-        if let Some(other) = world.iter().find(holds) {
+    if !is_already_adopted(stack, &live, address)? {
+        let occupies_address = |other: &&LiveResource| {
+            other.id != live.id && owner(&other.tags) == stack_owner(stack) && address_of(other).as_ref() == Some(address)
+        };
+        if let Some(other) = world.iter().find(occupies_address) {
             refuse!("adopted", "`{address}` is `{}` already: give `{}` another address", other.id, live.id);
         }
         let before = visible_tags(&live.tags, &Tags::new());
         let mut after = before.clone();
-        after.extend(marks(stack, address));
-        after.remove(UNMARKED);
+        after.extend(ownership_tags(stack, address));
+        after.remove(UNTAGGED);
         cloud.retag(kind, &live.id, live.arn(), &before, &after).await?;
-        live.tags.remove(UNMARKED);
-        live.tags.extend(marks(stack, address));
-        report::talk(&format!("{} `{}` is `{address}` of {} now.", Style::Added.of("Done:"), live.id, stack.name));
+        live.tags.remove(UNTAGGED);
+        live.tags.extend(ownership_tags(stack, address));
+        report::eprint(&format!("{} `{}` is `{address}` of {} now.", Style::Added.paint("Done:"), live.id, stack.name));
     } else if !global.quiet {
-        report::talk(&format!("`{}` is `{address}` of {} already.", live.id, stack.name));
+        report::eprint(&format!("`{}` is `{address}` of {} already.", live.id, stack.name));
     }
     let of_kind = world.live.entry(kind.name).or_default();
     of_kind.retain(|other| other.id != live.id);
     of_kind.push(live.clone());
-    let context = Context { session, account, world };
+    let context = Context { session, account, live_state: world };
     let stack = &context.session.stack;
     if stack.resources.contains_key(address) {
         let plan = context.plan(Goal::Apply).await?;
-        plan::print(&plan, global.output, Show::default())?;
+        plan::print(&plan, global.output, RenderOptions::default())?;
     } else {
-        let resources = adopted(stack, &context.world, kind, address, &live);
-        report::data(&match global.output {
-            Output::Json => format!(
+        let resources = generate_config(stack, &context.live_state, kind, address, &live);
+        report::print(&match global.output {
+            OutputFormat::Json => format!(
                 "{}\n",
                 serde_json::to_string_pretty(
                     &json!({ "format": "acme-import/1", "address": address, "id": live.id, "resources": resources })
@@ -93,23 +101,23 @@ async fn held(arguments: &Arguments, session: Session, account: String, address:
             ),
             _ => serde_yaml::to_string(&json!({ "resources": resources }))?,
         });
-        report::talk(&format!(
+        report::eprint(&format!(
             "  help: the definition does not have `{address}`: add what is printed above, or the next `{}` deletes it.",
             command_line("apply", &arguments.target)
         ));
     }
-    context.session.stats(global);
+    context.session.print_stats(global);
     Ok(DONE)
 }
 
 /// An address, of a type that carries marks.
-fn addressed(text: &str) -> Result<(Address, &'static ResourceType)> {
+fn parse_address(text: &str) -> Result<(Address, &'static ResourceType)> {
     let Some(address) = Address::parse(text) else {
         refuse!("address", "`{text}` is no address: write a type and a name, `vpc.main`");
     };
-    let Some(kind) = types::kind(&address.kind) else {
-        let help = definition::suggestion(&address.kind, "types", KINDS.iter().map(|kind| kind.name));
-        refuse!("unknown-type", "there is no resource type `{}`: {help}", address.kind);
+    let Some(kind) = types::resource_type(&address.type_name) else {
+        let help = definition::suggestion(&address.type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
+        refuse!("unknown-type", "there is no resource type `{}`: {help}", address.type_name);
     };
     if !address.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) {
         refuse!("address", "`{}` can't name a resource: use letters, digits, `-`, `_` and `.`", address.name);
@@ -135,16 +143,16 @@ fn addressed(text: &str) -> Result<(Address, &'static ResourceType)> {
 ///
 /// # Errors
 /// When it is at another one, or another stack's.
-fn ours(stack: &Stack, live: &Live, address: &Address) -> Result<bool> {
-    if live.phase == Phase::Leaving {
+fn is_already_adopted(stack: &Stack, live: &LiveResource, address: &Address) -> Result<bool> {
+    if live.phase == Phase::Deleting {
         refuse!("not-adoptable", "`{}` is being deleted", live.id);
     }
     let Some(owner) = owner(&live.tags) else { return Ok(false) };
     let at = address_of(live);
     let shown = at.as_ref().map(|at| format!(", as `{at}`")).unwrap_or_default();
-    match Some(&owner) == own(stack).as_ref() {
+    match Some(&owner) == stack_owner(stack).as_ref() {
         // What a list told from something else than tags is still to be written.
-        true if at.as_ref() == Some(address) => Ok(!live.tags.contains_key(UNMARKED)),
+        true if at.as_ref() == Some(address) => Ok(!live.tags.contains_key(UNTAGGED)),
         true if at.is_none() => Ok(false),
         true => refuse!("adopted", "`{}` is this stack's already{shown}", live.id),
         false => {
@@ -154,18 +162,18 @@ fn ours(stack: &Stack, live: &Live, address: &Address) -> Result<bool> {
 }
 
 /// The stack as [`owner`] names it.
-fn own(stack: &Stack) -> Option<String> {
-    owner(&marks(stack, &Address::new("", "")))
+fn stack_owner(stack: &Stack) -> Option<String> {
+    owner(&ownership_tags(stack, &Address::new("", "")))
 }
 
-fn marks(stack: &Stack, address: &Address) -> Tags {
-    [(STACK, stack.name.clone()), (ENVIRONMENT, stack.environment.clone()), (ADDRESS, address.to_string())]
+fn ownership_tags(stack: &Stack, address: &Address) -> Tags {
+    [(STACK_TAG, stack.name.clone()), (ENVIRONMENT_TAG, stack.environment.clone()), (ADDRESS_TAG, address.to_string())]
         .map(|(key, value)| (key.to_owned(), value))
         .into()
 }
 
 /// Why there is nothing to adopt.
-fn missing(kind: &ResourceType, id: &str, stack: &Stack) -> String {
+fn not_found_message(kind: &ResourceType, id: &str, stack: &Stack) -> String {
     let mut text = format!("there is no {} `{id}`", kind.name.replace('_', " "));
     if let Some(parent) = kind.parent {
         let parent = parent.replace('_', " ");

@@ -13,20 +13,20 @@ use crate::{
 
 /// How to meet another run.
 #[derive(Clone, Debug, Args)]
-pub struct Lock {
+pub struct LockArguments {
     /// How long to wait while another run changes the stack.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_timeout: u64,
 }
 
-impl Lock {
+impl LockArguments {
     /// Takes the stack's lease; says for whom it waits.
     ///
     /// # Errors
     /// `Locked` when another run still holds it when the time is over; when the backend cannot be used.
-    pub async fn take(&self, backend: &Backend, stack: &Stack, command: &str) -> Result<Lease> {
+    pub async fn acquire(&self, backend: &Backend, stack: &Stack, command: &str) -> Result<Lease> {
         let wait = Duration::from_secs(self.lock_timeout);
-        let waiting = |holder: &_| report::talk(&format!("Waiting for {holder}."));
+        let waiting = |holder: &_| report::eprint(&format!("Waiting for {holder}."));
         Lease::acquire(backend, &stack.name, &stack.environment, command, wait, waiting).await
     }
 }

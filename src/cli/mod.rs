@@ -28,8 +28,8 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{definition::Location, report};
-pub use lock::Lock;
+use crate::{definition::BackendLocation, report};
+pub use lock::LockArguments;
 use refusal::refuse;
 
 /// Exit code: done, or nothing to do.
@@ -39,7 +39,7 @@ pub const FAILED: u8 = 1;
 /// Exit code: `plan --detailed-exitcode` or `drift` found changes.
 pub const CHANGES: u8 = 2;
 /// Exit code: failed, and something is left half done.
-pub const LEFT: u8 = 3;
+pub const INCOMPLETE: u8 = 3;
 /// Exit code: interrupted.
 pub const INTERRUPTED: u8 = 130;
 
@@ -64,7 +64,7 @@ enum Command {
     /// Write a first definition.
     New(new::Arguments),
     /// Check a definition without any call.
-    Validate(Target),
+    Validate(StackArguments),
     /// Show what apply would do.
     Plan(plan::Arguments),
     /// Make AWS what the definition says, or carry out a plan saved by `plan --out`.
@@ -125,7 +125,7 @@ enum Command {
 
 /// Which stack.
 #[derive(Clone, Debug, Args)]
-pub struct Target {
+pub struct StackArguments {
     /// The stack definition.
     #[arg(value_name = "STACK.yaml")]
     pub file: PathBuf,
@@ -133,14 +133,14 @@ pub struct Target {
     #[arg(short, long, value_name = "NAME")]
     pub env: Option<String>,
     /// A value for expressions in the definition; may be given more than once. Saved plans and shells keep it: no place for secrets.
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
     pub set: Vec<(String, String)>,
 }
 
 /// Where the stack is, and how to talk about it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub struct GlobalArguments {
     /// Use the simulated cloud, kept in DIR, instead of AWS.
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".acme")]
     pub local: Option<PathBuf>,
@@ -155,10 +155,10 @@ pub struct Global {
     pub profile: Option<String>,
     /// Where history and locks are kept: a folder, `s3` for the usual bucket of account and region, or `s3://BUCKET/PREFIX`.
     #[arg(long, value_name = "PLACE", env = "ACME_BACKEND", hide_env_values = true)]
-    pub backend: Option<Location>,
+    pub backend: Option<BackendLocation>,
     /// Text for people, or JSON for programs: `text` or `json`.
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM", hide_possible_values = true)]
-    pub output: Output,
+    pub output: OutputFormat,
     /// Colour: `auto` (on a terminal, unless `NO_COLOR` is set), `always` or `never`.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     pub color: Color,
@@ -172,7 +172,7 @@ pub struct Global {
 
 /// Form of what goes to stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputFormat {
     /// For people.
     #[default]
     Text,
@@ -196,22 +196,22 @@ pub enum Color {
 }
 
 /// Asks on a terminal; without one, refuses.
-fn agreed(question: &str) -> anyhow::Result<bool> {
+fn confirm(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
         refuse!("no-terminal", "there is no terminal to ask on: pass --yes to go ahead without a question");
     }
     Ok(report::confirm(question)?)
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+fn parse_key_value(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))
 }
 
-impl Global {
-    fn use_color(&self) {
+impl GlobalArguments {
+    fn apply_color_choice(&self) {
         match self.color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -247,14 +247,14 @@ pub async fn run(cli: Cli) -> u8 {
     match ended {
         Ok(code) => code,
         Err(error) => {
-            report::talk(&format!("{} {}", report::Style::Removed.of(refusal::label(&error)), refusal::text(&error)));
+            report::eprint(&format!("{} {}", report::Style::Removed.paint(refusal::label(&error)), refusal::message(&error)));
             let answered = error.chain().find_map(|cause| cause.downcast_ref::<crate::core::Error>());
-            if let Some(help) = answered.and_then(report::remedy::general) {
-                report::talk(&format!("  help: {help}"));
+            if let Some(help) = answered.and_then(report::remedy::general_remedy) {
+                report::eprint(&format!("  help: {help}"));
             }
             // The problems of a definition stand at its lines already.
-            if !error.is::<context::Refused>() {
-                report::github::error(None, None, &format!("{error:#}"));
+            if !error.is::<context::InvalidDefinition>() {
+                report::github::annotate_error(None, None, &format!("{error:#}"));
             }
             FAILED
         }

@@ -6,9 +6,9 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::{DONE, Global, Output, Target, context::Context, refusal::refuse};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, context::Context, refusal::refuse};
 use crate::{
-    core::{Address, Live, expression},
+    core::{Address, LiveResource, expression},
     definition::Stack,
     engine::discover::address_of,
     report,
@@ -17,26 +17,26 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// Only this one, without its name.
     #[arg(long, value_name = "OUTPUT")]
     name: Option<String>,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let context = Context::open(&arguments.target, &arguments.global).await?;
-    let live = context.world.iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
-    let values = values(&context.session.stack, &live);
-    context.session.stats(&arguments.global);
+    let live = context.live_state.iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
+    let values = resolve_outputs(&context.session.stack, &live);
+    context.session.print_stats(&arguments.global);
     let Some(name) = &arguments.name else {
         print(&values, arguments.global.output)?;
         return Ok(DONE);
     };
     match values.get(name) {
-        Some(Value::String(text)) if arguments.global.output != Output::Json => report::data(&format!("{text}\n")),
-        Some(value) => report::data(&format!("{value}\n")),
+        Some(Value::String(text)) if arguments.global.output != OutputFormat::Json => report::print(&format!("{text}\n")),
+        Some(value) => report::print(&format!("{value}\n")),
         None => {
             let names: Vec<&str> = values.keys().map(String::as_str).collect();
             refuse!("unknown-output", "there is no output `{name}`; there are: {}", names.join(", "));
@@ -46,30 +46,30 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 }
 
 /// The outputs with every reference resolved; `null` where what they name is not there.
-pub fn values(stack: &Stack, live: &BTreeMap<Address, Live>) -> BTreeMap<String, Value> {
-    let known = |value: &Value| {
-        expression::resolve(value, &|reference| live.get(&Address::new(reference.kind, reference.name))?.output(reference.output))
+pub fn resolve_outputs(stack: &Stack, live: &BTreeMap<Address, LiveResource>) -> BTreeMap<String, Value> {
+    let resolve_known = |value: &Value| {
+        expression::resolve(value, &|reference| live.get(&Address::new(reference.type_name, reference.name))?.output(reference.output))
     };
-    let settled = |value: Value| if expression::has_reference(&value) { Value::Null } else { value };
-    stack.outputs.iter().map(|(name, value)| (name.clone(), settled(known(value)))).collect()
+    let null_if_unresolved = |value: Value| if expression::has_reference(&value) { Value::Null } else { value };
+    stack.outputs.iter().map(|(name, value)| (name.clone(), null_if_unresolved(resolve_known(value)))).collect()
 }
 
 /// Prints outputs to stdout at the end of a run, below a title for people.
-pub fn conclude(values: &BTreeMap<String, Value>, global: &Global) -> Result<()> {
-    if global.output == Output::Text && !global.quiet && !values.is_empty() {
-        report::talk("Outputs:");
+pub fn print_with_title(values: &BTreeMap<String, Value>, global: &GlobalArguments) -> Result<()> {
+    if global.output == OutputFormat::Text && !global.quiet && !values.is_empty() {
+        report::eprint("Outputs:");
     }
     print(values, global.output)
 }
 
 /// Prints outputs to stdout.
-pub fn print(values: &BTreeMap<String, Value>, output: Output) -> Result<()> {
+pub fn print(values: &BTreeMap<String, Value>, output: OutputFormat) -> Result<()> {
     match output {
-        Output::Json => report::data(&format!("{}\n", serde_json::json!({ "format": "acme-outputs/1", "outputs": values }))),
+        OutputFormat::Json => report::print(&format!("{}\n", serde_json::json!({ "format": "acme-outputs/1", "outputs": values }))),
         _ => {
             for (name, value) in values {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                report::data(&format!("{name} = {text}\n"));
+                report::print(&format!("{name} = {text}\n"));
             }
         }
     }

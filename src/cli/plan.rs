@@ -8,21 +8,23 @@ use clap::{
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 
-use super::{CHANGES, DONE, FAILED, Global, Output, Target, apply::tell_unfinished, context::Context, refusal::refuse, saved};
+use super::{
+    CHANGES, DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, apply::warn_unfinished, context::Context, refusal::refuse, saved,
+};
 use crate::{
     definition::Stack,
     engine::{
-        backend::Consent,
+        backend::BucketCreation,
         plan::{Goal, Plan},
     },
-    report::{self, plan::Show},
+    report::{self, plan::RenderOptions},
 };
 
 #[derive(Debug, Args)]
-#[command(mut_arg("output", |output| output.value_parser(outputs()).help(OUTPUT)))]
+#[command(mut_arg("output", |output| output.value_parser(output_parser()).help(OUTPUT_HELP)))]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// Plan the deletion of everything.
     #[arg(long)]
     destroy: bool,
@@ -36,30 +38,30 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let (context, memory) = Context::remembering(&arguments.target, &arguments.global).await?;
-    tell_unfinished(&memory.unfinished, &arguments.target);
+    let (context, memory) = Context::open_with_history(&arguments.target, &arguments.global).await?;
+    warn_unfinished(&memory.unfinished, &arguments.target);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    let plan = context.plan_after(goal, &memory).await?;
+    let plan = context.plan_with_history(goal, &memory).await?;
     match arguments.global.output {
-        Output::Terraform => print_terraform(&plan, &context.session.stack)?,
-        output => print(&plan, output, Show { all: arguments.all })?,
+        OutputFormat::Terraform => print_terraform(&plan, &context.session.stack)?,
+        output => print(&plan, output, RenderOptions { all: arguments.all })?,
     }
-    report::github::plan(&plan);
+    report::github::summarize_plan(&plan);
     context.session.annotate_obstacles(&plan);
     if let Some(out) = &arguments.out {
         if !plan.obstacles.is_empty() {
             refuse!("blocked", "the plan was not saved: it is blocked, see above");
         }
-        let backend = context.session.backend(&arguments.global, &context.account, Consent::Nothing).await?.backend;
-        let revision = context.session.history(&backend).numbers().await?.last().copied();
+        let backend = context.session.backend(&arguments.global, &context.account, BucketCreation::Never).await?.backend;
+        let revision = context.session.history(&backend).revision_numbers().await?.last().copied();
         saved::write(out, &plan, goal, &context.session, revision)?;
-        report::talk(&format!("Saved: `acme apply {}` carries out exactly this.", out.display()));
+        report::eprint(&format!("Saved: `acme apply {}` carries out exactly this.", out.display()));
     }
-    context.session.stats(&arguments.global);
+    context.session.print_stats(&arguments.global);
     let code = match plan.is_empty() {
         _ if !plan.obstacles.is_empty() => FAILED,
         false if arguments.detailed_exitcode => CHANGES,
@@ -71,9 +73,9 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 }
 
 /// Prints a plan to stdout.
-pub fn print(plan: &Plan, output: Output, show: Show) -> Result<()> {
+pub fn print(plan: &Plan, output: OutputFormat, show: RenderOptions) -> Result<()> {
     match output {
-        Output::Json => report::data(&format!("{}\n", serde_json::to_string_pretty(&report::json::plan(plan))?)),
+        OutputFormat::Json => report::print(&format!("{}\n", serde_json::to_string_pretty(&report::json::plan(plan))?)),
         // A reader that closed the pipe has seen enough.
         _ => report::plan::write(&mut report::Stdout::default(), plan, show).unwrap_or_default(),
     }
@@ -82,24 +84,24 @@ pub fn print(plan: &Plan, output: Output, show: Show) -> Result<()> {
 
 /// Prints a plan in Terraform's form to stdout, and to stderr what that form has no place for.
 fn print_terraform(plan: &Plan, stack: &Stack) -> Result<()> {
-    let report::terraform::Export { document, left_out } = report::terraform::plan(plan, stack)?;
-    report::data(&format!("{}\n", serde_json::to_string_pretty(&document)?));
-    let notes = report::plan::notes(plan);
+    let report::terraform::Export { document, unsupported: left_out } = report::terraform::plan(plan, stack)?;
+    report::print(&format!("{}\n", serde_json::to_string_pretty(&document)?));
+    let notes = report::plan::render_notes(plan);
     if !notes.is_empty() {
-        report::talk(notes.trim_end());
+        report::eprint(notes.trim_end());
     }
     if !left_out.is_empty() {
         let list: Vec<String> = left_out.iter().map(ToString::to_string).collect();
-        report::talk(&format!("{} left out, as Terraform has no such type: {}.", list.len(), list.join(", ")));
+        report::eprint(&format!("{} left out, as Terraform has no such type: {}.", list.len(), list.join(", ")));
     }
     Ok(())
 }
 
-const OUTPUT: &str = "Text for people, JSON for programs, or Terraform's form for Checkov and its like: `text`, `json` or `terraform`";
+const OUTPUT_HELP: &str = "Text for people, JSON for programs, or Terraform's form for Checkov and its like: `text`, `json` or `terraform`";
 
 /// What every command prints, and what only a plan can be.
-fn outputs() -> impl TypedValueParser<Value = Output> {
+fn output_parser() -> impl TypedValueParser<Value = OutputFormat> {
     let terraform = PossibleValue::new("terraform").help("For Checkov, conftest, Infracost: as `terraform show -json` prints a plan");
-    let all = Output::value_variants().iter().filter_map(Output::to_possible_value).chain([terraform]);
-    PossibleValuesParser::new(all).map(|name| Output::from_str(&name, false).unwrap_or(Output::Terraform))
+    let all = OutputFormat::value_variants().iter().filter_map(OutputFormat::to_possible_value).chain([terraform]);
+    PossibleValuesParser::new(all).map(|name| OutputFormat::from_str(&name, false).unwrap_or(OutputFormat::Terraform))
 }

@@ -6,19 +6,19 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{DONE, Target, context};
+use super::{DONE, StackArguments, context};
 use crate::{
-    engine::permissions::{Document, Purpose, policies},
+    engine::permissions::{PolicyDocument, Purpose, policies},
     report,
 };
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// What for; both, as lists, when absent.
     #[arg(long = "for", value_enum, value_name = "COMMAND")]
-    purpose: Option<For>,
+    purpose: Option<PurposeArgument>,
     /// As `iam_policy` resources of a definition, for the stack that makes the roles.
     #[arg(long)]
     resources: bool,
@@ -28,7 +28,7 @@ pub struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum For {
+enum PurposeArgument {
     /// Reading.
     Plan,
     /// Reading and changing: apply, destroy, rollback.
@@ -40,26 +40,26 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let region = stack.region.as_deref().or(arguments.region.as_deref());
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],
-        None => vec![For::Plan, For::Apply],
+        None => vec![PurposeArgument::Plan, PurposeArgument::Apply],
     };
     let policies = purposes.iter().map(|purpose| match purpose {
-        For::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
-        For::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
+        PurposeArgument::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
+        PurposeArgument::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
     });
-    let policies: BTreeMap<&str, Vec<Document>> = policies.collect();
+    let policies: BTreeMap<&str, Vec<PolicyDocument>> = policies.collect();
     if arguments.resources {
         let numbered = policies.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
         let named: BTreeMap<String, Value> =
             numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
-        report::data(&serde_yaml::to_string(&json!({ "iam_policy": named }))?);
+        report::print(&serde_yaml::to_string(&json!({ "iam_policy": named }))?);
         return Ok(DONE);
     }
     if arguments.purpose.is_none() {
-        report::data(&format!("{}\n", serde_json::to_string_pretty(&policies)?));
+        report::print(&format!("{}\n", serde_json::to_string_pretty(&policies)?));
         return Ok(DONE);
     }
     for document in policies.values().flatten() {
-        report::data(&format!("{}\n", serde_json::to_string_pretty(document)?));
+        report::print(&format!("{}\n", serde_json::to_string_pretty(document)?));
     }
     Ok(DONE)
 }

@@ -21,7 +21,7 @@ macro_rules! refuse {
 pub(super) use refuse;
 
 /// The code of what a command ended with: a refusal's, AWS's, or `file` where the system says no.
-fn code(error: &anyhow::Error) -> Option<&str> {
+fn error_code(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|cause| {
         let refused = || Some(cause.downcast_ref::<Refusal>()?.code);
         let answered = || Some(cause.downcast_ref::<Error>()?.code.as_str());
@@ -31,14 +31,14 @@ fn code(error: &anyhow::Error) -> Option<&str> {
 
 /// `error:`, or `error[code]:` where there is a code.
 pub fn label(error: &anyhow::Error) -> String {
-    code(error).map_or_else(|| "error:".to_owned(), |code| format!("error[{code}]:"))
+    error_code(error).map_or_else(|| "error:".to_owned(), |code| format!("error[{code}]:"))
 }
 
 /// What went wrong, without the code.
-pub fn text(error: &anyhow::Error) -> String {
-    let told = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Error>() {
-        Some(answer) => answer.without_code(),
+pub fn message(error: &anyhow::Error) -> String {
+    let describe = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Error>() {
+        Some(answer) => answer.message_with_request_id(),
         None => cause.to_string(),
     };
-    error.chain().map(told).collect::<Vec<_>>().join(": ")
+    error.chain().map(describe).collect::<Vec<_>>().join(": ")
 }

@@ -11,14 +11,14 @@ use std::{
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{DONE, Global, INTERRUPTED, LEFT, Output, Target, apply, context::Context, refusal::refuse};
+use super::{DONE, GlobalArguments, INCOMPLETE, INTERRUPTED, OutputFormat, StackArguments, apply, context::Context, refusal::refuse};
 use crate::{
     engine::{
-        backend::Consent,
+        backend::BucketCreation,
         cloud::Cloud,
         plan::Goal,
-        rehearse::{Fault, Rehearsal, Report, Seed},
-        run::Unfinished,
+        rehearse::{Fault, Rehearsal, RehearsalReport, Seed},
+        run::UnfinishedRuns,
     },
     report::{self, Style},
 };
@@ -26,13 +26,13 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// Rehearse the deletion of everything.
     #[arg(long)]
     destroy: bool,
     /// What goes wrong with each call.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Mode::Refuse, Mode::Lost, Mode::Crash, Mode::Stuck])]
-    modes: Vec<Mode>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [FaultMode::Refuse, FaultMode::Lost, FaultMode::Crash, FaultMode::Stuck])]
+    modes: Vec<FaultMode>,
     /// How many cases run at once [default: one per processor].
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -40,12 +40,12 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     throttle: Option<u64>,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
+enum FaultMode {
     /// The call is refused.
     Refuse,
     /// The call takes effect, but its answer is lost.
@@ -56,13 +56,13 @@ enum Mode {
     Stuck,
 }
 
-impl Mode {
+impl FaultMode {
     fn faults(self) -> &'static [Fault] {
         match self {
-            Mode::Refuse => &[Fault::Refused],
-            Mode::Lost => &[Fault::Lost],
-            Mode::Crash => &[Fault::CrashedBefore, Fault::CrashedAfter],
-            Mode::Stuck => &[Fault::Stuck],
+            FaultMode::Refuse => &[Fault::Rejected],
+            FaultMode::Lost => &[Fault::ResponseLost],
+            FaultMode::Crash => &[Fault::CrashedBefore, Fault::CrashedAfter],
+            FaultMode::Stuck => &[Fault::Stuck],
         }
     }
 }
@@ -70,8 +70,8 @@ impl Mode {
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
     let context = Context::open(&arguments.target, global).await?;
-    let backend = context.session.backend(global, &context.account, Consent::Nothing).await?.backend;
-    if !Unfinished::read(&context.session.history(&backend)).await?.chain.is_empty() {
+    let backend = context.session.backend(global, &context.account, BucketCreation::Never).await?.backend;
+    if !UnfinishedRuns::read(&context.session.history(&backend)).await?.journals.is_empty() {
         refuse!(
             "unfinished-run",
             "the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes then"
@@ -79,40 +79,40 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     }
     let plan = context.plan(if arguments.destroy { Goal::Destroy } else { Goal::Apply }).await?;
     if !plan.obstacles.is_empty() {
-        apply::show(&plan, &context.session, global)?;
+        apply::show_plan(&plan, &context.session, global)?;
     }
     let faults: Vec<Fault> = arguments.modes.iter().flat_map(|mode| mode.faults()).copied().collect();
     let seed = match &*context.session.cloud {
-        Cloud::Local(local) => Seed::Local(local),
-        Cloud::Aws(_) => Seed::World(&context.world),
+        Cloud::Simulated(local) => Seed::Simulated(local),
+        Cloud::Aws(_) => Seed::LiveState(&context.live_state),
     };
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
     let rehearsal = Rehearsal::new(context.session.stack.clone(), goal, &plan, seed, arguments.throttle)?;
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let (report, interrupted) = rehearsed(rehearsal, faults, jobs).await?;
+    let (report, interrupted) = run_rehearsal(rehearsal, faults, jobs).await?;
     match global.output {
-        Output::Json => {
-            report::data(&format!("{}\n", serde_json::to_string_pretty(&report::rehearsal::json(&plan, &report))?));
+        OutputFormat::Json => {
+            report::print(&format!("{}\n", serde_json::to_string_pretty(&report::rehearsal::json(&plan, &report))?));
         }
-        _ => report::data(&report::rehearsal::render(&plan, &report)),
+        _ => report::print(&report::rehearsal::render(&plan, &report)),
     }
-    context.session.stats(global);
+    context.session.print_stats(global);
     Ok(match report.failures.is_empty() {
         _ if interrupted => INTERRUPTED,
         true => DONE,
-        false => LEFT,
+        false => INCOMPLETE,
     })
 }
 
 /// Runs it beside the runtime, as it has runtimes of its own. Stops where the user asks to: then the report is of a part.
-async fn rehearsed(rehearsal: Rehearsal, faults: Vec<Fault>, jobs: NonZeroUsize) -> Result<(Report, bool)> {
+async fn run_rehearsal(rehearsal: Rehearsal, faults: Vec<Fault>, jobs: NonZeroUsize) -> Result<(RehearsalReport, bool)> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let mut running = tokio::task::spawn_blocking(move || rehearsal.run(&faults, jobs, &stopped));
     let report = tokio::select! {
         report = &mut running => report??,
         _ = tokio::signal::ctrl_c() => {
-            report::talk(&format!("{} this is of what was rehearsed so far.", Style::Changed.of("Stopped:")));
+            report::eprint(&format!("{} this is of what was rehearsed so far.", Style::Changed.paint("Stopped:")));
             stop.store(true, Ordering::Relaxed);
             running.await??
         }

@@ -8,18 +8,18 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Target, actor, apply::command_line, context::Session, refusal::refuse};
+use super::{StackArguments, actor, apply::command_line, context::Session, refusal::refuse};
 use crate::engine::{
     plan::{Goal, Plan},
-    saved::{Definition, Saved, sha256},
+    saved_plan::{DefinitionSource, SavedPlan, sha256},
 };
 
 /// Reads the saved plan that `target` names; `None` when it names a definition.
-pub fn open(target: &Target) -> Result<Option<Saved>> {
+pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
     let file = target.file.display();
     let by_name = target.file.extension().is_some_and(|extension| extension == "acmeplan");
     let text = match fs::read_to_string(&target.file) {
-        Ok(text) if by_name || Saved::is(&text) => text,
+        Ok(text) if by_name || SavedPlan::is_saved_plan(&text) => text,
         Err(error) if by_name => return Err(error).with_context(|| format!("can't read the saved plan `{file}`")),
         // Whoever reads the definition says what is wrong with it.
         _ => return Ok(None),
@@ -27,7 +27,7 @@ pub fn open(target: &Target) -> Result<Option<Saved>> {
     if target.env.is_some() || !target.set.is_empty() {
         refuse!("saved-plan", "`{file}` is a saved plan, which names its environment and values: leave out --env and --set");
     }
-    match Saved::parse(&text) {
+    match SavedPlan::parse(&text) {
         Ok(saved) => Ok(Some(saved)),
         Err(unfit) => {
             refuse!("unfit-plan", "can't carry out the saved plan `{file}`: {unfit}\n  help: plan again, with `acme plan … --out {file}`")
@@ -36,14 +36,14 @@ pub fn open(target: &Target) -> Result<Option<Saved>> {
 }
 
 /// The definition of a saved plan.
-pub fn target(saved: &Saved) -> Target {
-    let Definition { file, env, set, .. } = &saved.definition;
-    Target { file: PathBuf::from(file), env: env.clone(), set: set.clone() }
+pub fn stack_arguments(saved: &SavedPlan) -> StackArguments {
+    let DefinitionSource { file, env, set, .. } = &saved.definition;
+    StackArguments { file: PathBuf::from(file), env: env.clone(), set: set.clone() }
 }
 
 /// Refuses when the definition is not the text that was planned.
-pub fn same_definition(saved: &Saved, path: &Path) -> Result<()> {
-    let target = target(saved);
+pub fn check_definition(saved: &SavedPlan, path: &Path) -> Result<()> {
+    let target = stack_arguments(saved);
     let text = fs::read(&target.file).with_context(|| format!("can't read the definition `{}`", target.file.display()))?;
     if sha256(&text) != saved.definition.sha256 {
         let then = saved.definition.commit.as_ref().map(|commit| format!(" (at commit {commit})")).unwrap_or_default();
@@ -51,14 +51,14 @@ pub fn same_definition(saved: &Saved, path: &Path) -> Result<()> {
             "stale-plan",
             "nothing was done: `{}` is not what it was when the plan was made{then}\n  help: {}",
             target.file.display(),
-            again(saved, path)
+            replan_hint(saved, path)
         );
     }
     Ok(())
 }
 
 /// Refuses when what would be done now is not what was planned.
-pub fn same_plan(saved: &Saved, path: &Path, plan: &Plan, revision: Option<u64>) -> Result<()> {
+pub fn check_plan(saved: &SavedPlan, path: &Path, plan: &Plan, revision: Option<u64>) -> Result<()> {
     let mut differences = saved.differences(plan);
     if differences.is_empty() {
         return Ok(());
@@ -73,29 +73,29 @@ pub fn same_plan(saved: &Saved, path: &Path, plan: &Plan, revision: Option<u64>)
         "nothing was done: the plan in `{}` no longer fits what is there\n  {}\n  help: {}",
         path.display(),
         differences.join("\n  "),
-        again(saved, path)
+        replan_hint(saved, path)
     );
 }
 
 /// Writes a plan to a file that only its owner may read.
 pub fn write(path: &Path, plan: &Plan, goal: Goal, session: &Session, revision: Option<u64>) -> Result<()> {
     let target = &session.target;
-    let definition = Definition {
+    let definition = DefinitionSource {
         file: target.file.display().to_string(),
         sha256: sha256(session.text.as_bytes()),
-        commit: actor::commit(&target.file),
+        commit: actor::git_commit(&target.file),
         env: target.env.clone(),
         set: target.set.clone(),
     };
-    let saved = Saved::new(plan, &session.stack, goal, definition, revision)?;
+    let saved = SavedPlan::new(plan, &session.stack, goal, definition, revision)?;
     let text = format!("{}\n", serde_json::to_string_pretty(&saved)?);
-    replace(path, &text).with_context(|| format!("can't write the plan to `{}`", path.display()))
+    overwrite_plan(path, &text).with_context(|| format!("can't write the plan to `{}`", path.display()))
 }
 
 /// Puts a new plan in the place of an old one, but of nothing else.
-fn replace(path: &Path, text: &str) -> Result<()> {
+fn overwrite_plan(path: &Path, text: &str) -> Result<()> {
     match fs::read_to_string(path) {
-        Ok(old) if Saved::is(&old) || old.is_empty() => fs::remove_file(path)?,
+        Ok(old) if SavedPlan::is_saved_plan(&old) || old.is_empty() => fs::remove_file(path)?,
         Ok(_) => refuse!("not-a-plan", "that file is there and is no saved plan"),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
@@ -109,7 +109,7 @@ fn replace(path: &Path, text: &str) -> Result<()> {
     Ok(file.sync_all()?)
 }
 
-fn again(saved: &Saved, path: &Path) -> String {
+fn replan_hint(saved: &SavedPlan, path: &Path) -> String {
     let destroy = if saved.goal == Goal::Destroy { " --destroy" } else { "" };
-    format!("plan again, with `{}{destroy} --out {}`", command_line("plan", &target(saved)), path.display())
+    format!("plan again, with `{}{destroy} --out {}`", command_line("plan", &stack_arguments(saved)), path.display())
 }

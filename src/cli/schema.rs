@@ -4,6 +4,6 @@ use super::DONE;
 use crate::{docs::schema, report};
 
 pub fn run() -> u8 {
-    report::data(&schema::text());
+    report::print(&schema::definition_json());
     DONE
 }

@@ -12,7 +12,7 @@ use crate::report;
 pub fn completions(shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "acme", &mut script);
-    report::data(&String::from_utf8(script)?);
+    report::print(&String::from_utf8(script)?);
     Ok(DONE)
 }
 
@@ -25,12 +25,12 @@ pub fn man(out: Option<&Path>) -> Result<u8> {
                 clap_mangen::generate_to(Cli::command(), folder)
             };
             write().with_context(|| format!("can't write to the folder `{}`", folder.display()))?;
-            report::talk(&format!("Pages written to {}.", folder.display()));
+            report::eprint(&format!("Pages written to {}.", folder.display()));
         }
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            report::data(&String::from_utf8(page)?);
+            report::print(&String::from_utf8(page)?);
         }
     }
     Ok(DONE)

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::{DONE, Global, Output, Target, context};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, context};
 use crate::{
-    core::{Address, Live},
+    core::{Address, LiveResource},
     definition,
     engine::discover::address_of,
     report,
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    target: StackArguments,
     /// The single resources that the definition stands for, as YAML (default).
     #[arg(long, conflicts_with = "live")]
     expanded: bool,
@@ -23,28 +23,28 @@ pub struct Arguments {
     #[arg(long)]
     live: bool,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArguments,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !arguments.live {
-        report::data(&definition::expanded(&context::load(&arguments.target)?.0));
+        report::print(&definition::expanded_yaml(&context::load(&arguments.target)?.0));
         return Ok(DONE);
     }
     let context = context::Context::open(&arguments.target, &arguments.global).await?;
-    let mut live: Vec<_> = context.world.iter().collect();
+    let mut live: Vec<_> = context.live_state.iter().collect();
     live.sort_by_key(|live| (address_of(live), live.id.clone()));
-    if arguments.global.output == Output::Json {
-        report::data(&format!("{}\n", serde_json::to_string_pretty(&json!({ "format": "acme-show/1", "resources": live }))?));
+    if arguments.global.output == OutputFormat::Json {
+        report::print(&format!("{}\n", serde_json::to_string_pretty(&json!({ "format": "acme-show/2", "resources": live }))?));
     } else {
-        let live = context.world.iter().map(|live| (shown(live), live)).collect();
-        report::data(&report::tree::render(&context.session.stack, &live));
+        let live = context.live_state.iter().map(|live| (display_address(live), live)).collect();
+        report::print(&report::tree::render(&context.session.stack, &live));
     }
-    context.session.stats(&arguments.global);
+    context.session.print_stats(&arguments.global);
     Ok(DONE)
 }
 
 /// Where it stands; what has lost its address stands under its id.
-fn shown(live: &Live) -> Address {
-    address_of(live).unwrap_or_else(|| Address::new(&live.kind, live.id.as_str()))
+fn display_address(live: &LiveResource) -> Address {
+    address_of(live).unwrap_or_else(|| Address::new(&live.type_name, live.id.as_str()))
 }

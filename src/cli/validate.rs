@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 
-use super::{DONE, Target, context};
+use super::{DONE, StackArguments, context};
 use crate::report;
 
-pub fn run(target: &Target) -> Result<u8> {
+pub fn run(target: &StackArguments) -> Result<u8> {
     let (stack, _) = context::load(target)?;
-    report::talk(&format!("{} is valid: {} resources in environment {}.", stack.name, stack.resources.len(), stack.environment));
+    report::eprint(&format!("{} is valid: {} resources in environment {}.", stack.name, stack.resources.len(), stack.environment));
     Ok(DONE)
 }

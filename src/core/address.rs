@@ -8,15 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     /// Name of the type.
-    pub kind: String,
+    pub type_name: String,
     /// Name in the definition, with the key of its `for_each` entry.
     pub name: String,
 }
 
 impl Address {
     /// The address of `name` of type `kind`.
-    pub fn new(kind: &str, name: impl Into<String>) -> Address {
-        Address { kind: kind.to_owned(), name: name.into() }
+    pub fn new(type_name: &str, name: impl Into<String>) -> Address {
+        Address { type_name: type_name.to_owned(), name: name.into() }
     }
     /// Reads `type.name`.
     pub fn parse(text: &str) -> Option<Address> {
@@ -26,7 +26,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.kind, self.name)
+        write!(f, "{}.{}", self.type_name, self.name)
     }
 }
 impl Serialize for Address {

@@ -12,7 +12,7 @@ pub enum Cidr {
     /// A known range.
     Range(IpNet),
     /// A reference, known after apply.
-    Later(String),
+    Reference(String),
 }
 
 impl Cidr {
@@ -20,7 +20,7 @@ impl Cidr {
     pub fn range(&self) -> Option<IpNet> {
         match self {
             Cidr::Range(net) => Some(*net),
-            Cidr::Later(_) => None,
+            Cidr::Reference(_) => None,
         }
     }
     /// Whether this is an IPv6 range.
@@ -33,7 +33,7 @@ impl FromStr for Cidr {
     type Err = String;
     fn from_str(text: &str) -> Result<Cidr, String> {
         if text.contains("${") {
-            return Ok(Cidr::Later(text.to_owned()));
+            return Ok(Cidr::Reference(text.to_owned()));
         }
         text.parse::<IpNet>().map(|net| Cidr::Range(net.trunc())).map_err(|_| format!("`{text}` is no CIDR block such as 10.0.0.0/16"))
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cidr::Range(net) => net.fmt(f),
-            Cidr::Later(text) => text.fmt(f),
+            Cidr::Reference(text) => text.fmt(f),
         }
     }
 }

@@ -12,7 +12,7 @@ pub struct DnsName(String);
 impl DnsName {
     /// Makes the canonical form. References (`${…}`) keep their case.
     pub fn new(text: &str) -> DnsName {
-        let text = unescaped(text.trim_end_matches('.'));
+        let text = unescape(text.trim_end_matches('.'));
         DnsName(if text.contains("${") { text } else { text.to_lowercase() })
     }
     /// The name.
@@ -22,7 +22,7 @@ impl DnsName {
 }
 /// Route 53 answers with `\` and three octal digits for all but letters, digits, hyphens, underscores and the dots between labels,
 /// however it was written. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>
-fn unescaped(text: &str) -> String {
+fn unescape(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_as_people_write_them() {
+    fn unescapes_names_from_route_53() {
         for (answered, plain) in [
             ("\\052.Example.com.", "*.example.com"),
             ("0\\05726.2.0.192.in-addr.arpa.", "0/26.2.0.192.in-addr.arpa"),

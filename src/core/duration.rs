@@ -1,7 +1,7 @@
 //! Durations in words.
 
 /// A duration as people say it: `45 s`, `3 min`, `1 h 05 min`.
-pub fn duration(time: std::time::Duration) -> String {
+pub fn format_duration(time: std::time::Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -11,10 +11,10 @@ pub fn duration(time: std::time::Duration) -> String {
 }
 
 /// How long something took: `3.2 s`, `3 min 20 s`, `1 h 05 min`.
-pub fn took(time: std::time::Duration) -> String {
+pub fn format_elapsed(time: std::time::Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{:.1} s", time.as_secs_f64()),
         seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        _ => duration(time),
+        _ => format_duration(time),
     }
 }

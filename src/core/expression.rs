@@ -8,7 +8,7 @@ pub struct Reference<'a> {
     /// The whole text, `${subnet.a.id}`.
     pub text: &'a str,
     /// Name of the type.
-    pub kind: &'a str,
+    pub type_name: &'a str,
     /// Name of the resource; may hold dots.
     pub name: &'a str,
     /// Name of the output.
@@ -27,7 +27,7 @@ pub fn references(text: &str) -> Vec<Reference<'_>> {
             && let Some((kind, tail)) = inner.split_once('.')
             && let Some((name, output)) = tail.rsplit_once('.')
         {
-            found.push(Reference { text: whole, kind, name, output });
+            found.push(Reference { text: whole, type_name: kind, name, output });
         }
         rest = &rest[start + length + 1..];
     }
@@ -35,13 +35,13 @@ pub fn references(text: &str) -> Vec<Reference<'_>> {
 }
 
 /// Calls `act` for every string below `value`, keys included: an IAM condition names an issuer in a key.
-pub fn each_string<'a>(value: &'a Value, act: &mut impl FnMut(&'a str)) {
+pub fn for_each_string<'a>(value: &'a Value, act: &mut impl FnMut(&'a str)) {
     match value {
         Value::String(text) => act(text),
-        Value::Array(list) => list.iter().for_each(|v| each_string(v, act)),
+        Value::Array(list) => list.iter().for_each(|v| for_each_string(v, act)),
         Value::Object(map) => map.iter().for_each(|(key, value)| {
             act(key);
-            each_string(value, act);
+            for_each_string(value, act);
         }),
         _ => {}
     }
@@ -50,7 +50,7 @@ pub fn each_string<'a>(value: &'a Value, act: &mut impl FnMut(&'a str)) {
 /// Whether any string below `value` holds a reference.
 pub fn has_reference(value: &Value) -> bool {
     let mut found = false;
-    each_string(value, &mut |text| found |= text.contains("${") && !references(text).is_empty());
+    for_each_string(value, &mut |text| found |= text.contains("${") && !references(text).is_empty());
     found
 }
 
@@ -60,15 +60,15 @@ pub fn resolve(value: &Value, lookup: &impl Fn(&Reference<'_>) -> Option<Value>)
         Value::String(text) => match references(text).as_slice() {
             [] => value.clone(),
             [one] if one.text == text => lookup(one).unwrap_or_else(|| value.clone()),
-            found => Value::String(replaced(text, found, lookup)),
+            found => Value::String(substitute(text, found, lookup)),
         },
         Value::Array(list) => list.iter().map(|v| resolve(v, lookup)).collect(),
-        Value::Object(map) => map.iter().map(|(key, value)| (replaced(key, &references(key), lookup), resolve(value, lookup))).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (substitute(key, &references(key), lookup), resolve(value, lookup))).collect(),
         other => other.clone(),
     }
 }
 
-fn replaced(text: &str, found: &[Reference<'_>], lookup: &impl Fn(&Reference<'_>) -> Option<Value>) -> String {
+fn substitute(text: &str, found: &[Reference<'_>], lookup: &impl Fn(&Reference<'_>) -> Option<Value>) -> String {
     let mut out = text.to_owned();
     for reference in found {
         match lookup(reference) {

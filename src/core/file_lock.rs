@@ -9,29 +9,29 @@ use std::{
 };
 
 /// A turn takes milliseconds; who has not ended it by then stands still, and would be waited for without end.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Takes the lock of `file`, which is at `path`; it ends with the file or by `unlock`.
 ///
 /// # Errors
 /// Says that another process holds the lock when it is still held after `patience`.
-pub fn take(file: &File, path: &Path, patience: Duration) -> Result<()> {
+pub fn lock(file: &File, path: &Path, timeout: Duration) -> Result<()> {
     let begin = Instant::now();
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if begin.elapsed() < patience => sleep(Duration::from_millis(2)),
-            Err(TryLockError::WouldBlock) => return Err(Error::new(ErrorKind::TimedOut, held(path, patience))),
+            Err(TryLockError::WouldBlock) if begin.elapsed() < timeout => sleep(Duration::from_millis(2)),
+            Err(TryLockError::WouldBlock) => return Err(Error::new(ErrorKind::TimedOut, timeout_message(path, timeout))),
         }
     }
 }
 
-fn held(path: &Path, patience: Duration) -> String {
+fn timeout_message(path: &Path, timeout: Duration) -> String {
     format!(
         "another process has held {} for {} s and may have been stopped (Ctrl-Z): continue it (`fg`) or end it",
         path.display(),
-        patience.as_secs()
+        timeout.as_secs()
     )
 }
 
@@ -40,16 +40,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_stands_still_is_not_waited_for_without_end() {
+    fn times_out_while_another_process_holds_the_lock() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("lock");
         let open = || File::options().create(true).append(true).open(&path).expect("a file");
         let (first, second) = (open(), open());
-        take(&first, &path, Duration::ZERO).expect("it is free");
-        let refused = take(&second, &path, Duration::from_millis(50)).expect_err("it is held");
+        lock(&first, &path, Duration::ZERO).expect("it is free");
+        let refused = lock(&second, &path, Duration::from_millis(50)).expect_err("it is held");
         assert_eq!(refused.kind(), ErrorKind::TimedOut);
         assert!(refused.to_string().contains(&path.display().to_string()), "{refused}");
         drop(first);
-        take(&second, &path, Duration::ZERO).expect("it is free again");
+        lock(&second, &path, Duration::ZERO).expect("it is free again");
     }
 }

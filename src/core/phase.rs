@@ -9,13 +9,13 @@ pub enum Phase {
     /// It can be used.
     Ready,
     /// It can be used; changes that AWS has accepted are not applied yet.
-    Pending(String),
+    PendingChanges(String),
     /// Not ready yet, in AWS's own words.
-    Settling(String),
+    Progressing(String),
     /// It is there but does not work, and won't until someone fixes what is wrong, in AWS's own words.
     Degraded(String),
     /// It will not become ready, in AWS's own words.
     Failed(String),
     /// Being deleted.
-    Leaving,
+    Deleting,
 }

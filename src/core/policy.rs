@@ -61,7 +61,7 @@ fn canonical_statement(statement: Value) -> Value {
         let value = match key.as_str() {
             "Action" | "NotAction" | "Resource" | "NotResource" => sorted_list(value),
             "Principal" | "NotPrincipal" => match value {
-                Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, sorted_list(accounts(v)))).collect()),
+                Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, sorted_list(canonical_principals(v)))).collect()),
                 Value::String(star) => json!({ "AWS": [star] }),
                 other => other,
             },
@@ -85,13 +85,13 @@ fn canonical_statement(statement: Value) -> Value {
 }
 
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>
-fn accounts(principals: Value) -> Value {
+fn canonical_principals(principals: Value) -> Value {
     match principals {
         Value::String(text) => {
             let account = text.split_once(":iam::").and_then(|(_, rest)| rest.strip_suffix(":root"));
             account.map(Value::from).unwrap_or(Value::String(text))
         }
-        Value::Array(list) => list.into_iter().map(accounts).collect(),
+        Value::Array(list) => list.into_iter().map(canonical_principals).collect(),
         other => other,
     }
 }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn account_and_its_root_are_the_same_principal() {
+    fn treats_an_account_and_its_root_as_the_same_principal() {
         let with = |principals: Value| Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Principal": { "AWS": principals } }] }));
         let wanted = with(json!(["123456789012", "arn:aws:iam::1:role/a"]));
         assert_eq!(with(json!(["arn:aws:iam::1:role/a", "arn:aws:iam::123456789012:root"])), wanted);

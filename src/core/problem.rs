@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// JSON pointer below the spec.
-    pub at: String,
+    pub pointer: String,
     /// What is wrong, without a final period.
     pub message: String,
     /// What to do about it.
@@ -13,8 +13,8 @@ pub struct Problem {
 
 impl Problem {
     /// A problem without a remedy of its own.
-    pub fn new(at: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { at: at.into(), message: message.into(), help: None }
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Problem {
+        Problem { pointer: pointer.into(), message: message.into(), help: None }
     }
     /// Adds the remedy.
     pub fn help(mut self, help: impl Into<String>) -> Problem {

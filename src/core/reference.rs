@@ -11,20 +11,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error, ser::Se
 use super::Named;
 
 /// Which output of the other resource a [`Ref`] stands for.
-pub trait By: 'static {
+pub trait ReferencedOutput: 'static {
     /// Name of the output.
     const OUTPUT: &'static str;
 }
 
 /// The physical id.
 pub struct Id;
-impl By for Id {
+impl ReferencedOutput for Id {
     const OUTPUT: &'static str = "id";
 }
 
 /// The ARN.
 pub struct Arn;
-impl By for Arn {
+impl ReferencedOutput for Arn {
     const OUTPUT: &'static str = "arn";
 }
 
@@ -34,7 +34,7 @@ pub struct Ref<T, B = Id>(String, PhantomData<fn() -> (T, B)>);
 /// A reference to a resource of type `T` by its ARN. A literal ARN may be written as it is.
 pub type ArnRef<T> = Ref<T, Arn>;
 
-impl<T: Named, B: By> Ref<T, B> {
+impl<T: Named, B: ReferencedOutput> Ref<T, B> {
     /// A reference to what has this physical id or ARN.
     pub fn to(value: impl Into<String>) -> Self {
         Ref(value.into(), PhantomData)
@@ -50,7 +50,7 @@ impl<T: Named, B: By> Ref<T, B> {
 }
 
 /// The physical ids or ARNs of references, as calls take them.
-pub fn ids<T: Named, B: By>(refs: &BTreeSet<Ref<T, B>>) -> Vec<String> {
+pub fn referenced_ids<T: Named, B: ReferencedOutput>(refs: &BTreeSet<Ref<T, B>>) -> Vec<String> {
     refs.iter().map(|one| one.get().to_owned()).collect()
 }
 
@@ -81,7 +81,7 @@ impl<T, B> fmt::Debug for Ref<T, B> {
     }
 }
 
-impl<T: Named, B: By> Serialize for Ref<T, B> {
+impl<T: Named, B: ReferencedOutput> Serialize for Ref<T, B> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(1))?;
         map.serialize_entry(B::OUTPUT, &self.0)?;
@@ -89,18 +89,18 @@ impl<T: Named, B: By> Serialize for Ref<T, B> {
     }
 }
 
-impl<'de, T: Named, B: By> Deserialize<'de> for Ref<T, B> {
+impl<'de, T: Named, B: ReferencedOutput> Deserialize<'de> for Ref<T, B> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged, expecting = "expected the name of a resource in this stack, or `{id: …}` / `{arn: …}`")]
-        enum Written {
+        enum ReferenceSyntax {
             Name(String),
             Literal(std::collections::BTreeMap<String, String>),
         }
-        match Written::deserialize(deserializer)? {
-            Written::Name(text) if text.contains("${") || text.starts_with("arn:") => Ok(Self::to(text)),
-            Written::Name(name) => Ok(Self::named(name.strip_prefix(T::NAME).and_then(|n| n.strip_prefix('.')).unwrap_or(&name))),
-            Written::Literal(mut map) => match (map.remove(B::OUTPUT), map.is_empty()) {
+        match ReferenceSyntax::deserialize(deserializer)? {
+            ReferenceSyntax::Name(text) if text.contains("${") || text.starts_with("arn:") => Ok(Self::to(text)),
+            ReferenceSyntax::Name(name) => Ok(Self::named(name.strip_prefix(T::NAME).and_then(|n| n.strip_prefix('.')).unwrap_or(&name))),
+            ReferenceSyntax::Literal(mut map) => match (map.remove(B::OUTPUT), map.is_empty()) {
                 (Some(value), true) => Ok(Self::to(value)),
                 _ => Err(D::Error::custom(format!("expected the name of a `{}` in this stack, or `{{{}: …}}`", T::NAME, B::OUTPUT))),
             },
@@ -108,7 +108,7 @@ impl<'de, T: Named, B: By> Deserialize<'de> for Ref<T, B> {
     }
 }
 
-impl<T: Named, B: By> JsonSchema for Ref<T, B> {
+impl<T: Named, B: ReferencedOutput> JsonSchema for Ref<T, B> {
     fn schema_name() -> Cow<'static, str> {
         format!("{}_{}", T::NAME, B::OUTPUT).into()
     }

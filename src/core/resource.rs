@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Call, Phase, Problem, Result, Retag, Scope, Service, Spec, Tags, TypeInfo};
+use super::{CallContext, Phase, Problem, Result, Scope, Service, Spec, TagChange, Tags, TypeInfo};
 
 /// A resource type. The implementing struct *is* what a user writes, and the shape live state is read into; what is true of a field is said
 /// at the field, by [`macro@acme_macros::spec`].
@@ -43,11 +43,11 @@ pub trait Resource: Spec {
         Self::Changes::default()
     }
     /// Whether a new one can't exist beside `live`, where unique keys can't tell: a replacement then deletes the old one first.
-    fn excludes(&self, _live: &Self) -> bool {
+    fn conflicts_with(&self, _live: &Self) -> bool {
         false
     }
     /// Changes its tags. Written only where the service has no calls that serve all its types.
-    fn retag<'a>(api: &'a Self::Api, change: &'a Retag<'a>) -> impl Future<Output = Result<()>> + Send + 'a {
+    fn retag<'a>(api: &'a Self::Api, change: &'a TagChange<'a>) -> impl Future<Output = Result<()>> + Send + 'a {
         api.retag(Self::TYPE.service, change)
     }
     /// What is inside that deletion would lose ("3 images"); `None` when empty. Asked only of types with [`super::Data::Contents`] that are
@@ -69,13 +69,13 @@ pub trait Resource: Spec {
 /// A back end: the clients of AWS, or those of a cluster.
 pub trait Api: Any + Send + Sync {
     /// Changes tags with the calls that serve all types of a service.
-    fn retag<'a>(&'a self, service: Service, change: &'a Retag<'a>) -> BoxFuture<'a, Result<()>>;
+    fn retag<'a>(&'a self, service: Service, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>>;
 }
 
 /// All back ends that a run is connected to.
 pub trait Connections: Send + Sync {
     /// Them, each as its own type.
-    fn all(&self) -> Vec<&dyn Any>;
+    fn backends(&self) -> Vec<&dyn Any>;
 }
 
 /// A resource as the back end reports it, in the shape a user would write.
@@ -124,13 +124,13 @@ pub enum Created<R: Resource> {
     /// The physical id; the rest is read.
     Id(String),
     /// All of it: reading it again would tell nothing new.
-    Whole(Observed<R>),
+    Complete(Observed<R>),
 }
 
 impl<R: Resource> Created<R> {
     /// All of it where the answer can be read, else the id: the resource exists either way and must not be lost.
-    pub fn answered(id: String, read: Result<Observed<R>>) -> Created<R> {
-        read.map_or(Created::Id(id), Created::Whole)
+    pub fn from_answer(id: String, read: Result<Observed<R>>) -> Created<R> {
+        read.map_or(Created::Id(id), Created::Complete)
     }
 }
 
@@ -146,7 +146,7 @@ pub enum Deletion {
     /// It is on its way; the engine waits until it is gone.
     Requested,
     /// This was the first half ("disabled"): once the resource is ready again, `delete` is called for the next.
-    More(String),
+    NeedsAnotherCall(String),
 }
 
 /// What a call needs besides the spec: the back end, into which it dereferences, and the facts of the call.
@@ -154,7 +154,7 @@ pub struct Cx<'a, A> {
     /// The back end.
     pub api: &'a A,
     /// Address, tags, token and the like.
-    pub call: &'a Call,
+    pub call: &'a CallContext,
 }
 
 impl<A> Deref for Cx<'_, A> {

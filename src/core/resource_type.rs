@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Call, Connections, Created, Cx, Data, Deletion, Error, Existing, Live, Named, Observed, OneWay, Problem, Resource, Result, Retag,
-    Scope, Sort, TypeInfo,
-    facts::Rules,
+    CallContext, Connections, Created, Cx, DataProtection, Deletion, Error, ErrorKind, Existing, LiveResource, Named, Observed, OneWay,
+    Problem, Resource, Result, Scope, TagChange, TypeInfo,
+    rules::Rules,
     spec::{Field, Naming, Risk},
 };
 
@@ -65,7 +65,7 @@ impl Deref for ResourceType {
 impl ResourceType {
     /// Erases the type `R`.
     pub fn of<R: Resource>() -> ResourceType {
-        ResourceType::new(R::TYPE, R::FIELDS, Box::new(Erased::<R>(PhantomData)))
+        ResourceType::new(R::TYPE, R::FIELDS, Box::new(TypedOperations::<R>(PhantomData)))
     }
 
     fn new(info: TypeInfo, fields: &'static [Field], operations: Box<dyn Operations>) -> ResourceType {
@@ -96,7 +96,7 @@ impl ResourceType {
             impact: fields.iter().filter_map(|field| Some((field.pointer, field.impact?))).collect(),
             one_way: fields
                 .iter()
-                .filter_map(|field| field.one_way.map(|one| OneWay { field: field.pointer, why: one.why, way: one.way }))
+                .filter_map(|field| field.one_way.map(|one| OneWay { field: field.pointer, reason: one.reason, direction: one.direction }))
                 .collect(),
             own_read: all(|field| field.own_read),
             important: all(|field| field.important),
@@ -127,8 +127,8 @@ impl ResourceType {
 
     /// Whether a replacement may have another physical name than the old one, where acme chooses it: what holds data is not made twice, and
     /// what does not carry its ownership tags from the first moment is found by its name.
-    pub fn gets_another_name(&self) -> bool {
-        self.naming.is_some() && self.is_tagged_on_create() && self.data == Data::None
+    pub fn renames_on_replace(&self) -> bool {
+        self.naming.is_some() && self.is_tagged_on_create() && self.data_protection == DataProtection::None
     }
 }
 
@@ -147,54 +147,54 @@ pub trait Operations: Send + Sync {
     /// See [`Resource::replaces`].
     fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str>;
     /// See [`Resource::excludes`].
-    fn excludes(&self, wanted: &Value, live: &Value) -> bool;
+    fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool;
     /// See [`Resource::list`].
-    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>>;
+    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>>;
     /// See [`Resource::create`].
-    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, spec: &'a Value) -> BoxFuture<'a, Result<CreatedLive>>;
+    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, spec: &'a Value) -> BoxFuture<'a, Result<CreatedResource>>;
     /// See [`Resource::update`]; `pointers` say what differs.
     fn update<'a>(
         &'a self,
         to: &'a dyn Connections,
-        call: &'a Call,
-        live: &'a Live,
+        call: &'a CallContext,
+        live: &'a LiveResource,
         spec: &'a Value,
         pointers: &'a [String],
     ) -> BoxFuture<'a, Result<()>>;
     /// See [`Resource::delete`].
-    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, live: &'a Live) -> BoxFuture<'a, Result<Deletion>>;
+    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, live: &'a LiveResource) -> BoxFuture<'a, Result<Deletion>>;
     /// See [`Resource::retag`].
-    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a Retag<'a>) -> BoxFuture<'a, Result<()>>;
+    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>>;
     /// See [`Resource::contents`].
     fn contents<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
     /// See [`Resource::explain`].
     fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
     /// See [`Resource::blockers`].
-    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a Live) -> BoxFuture<'a, Result<Option<String>>>;
+    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
 }
 
 /// A [`Created`] whose type the engine need not know.
 #[derive(Clone, Debug, PartialEq)]
-pub enum CreatedLive {
+pub enum CreatedResource {
     /// The physical id; the rest is read.
     Id(String),
     /// All of it.
-    Whole(Box<Live>),
+    Complete(Box<LiveResource>),
 }
 
-impl CreatedLive {
+impl CreatedResource {
     /// The physical id.
     pub fn id(&self) -> &str {
         match self {
-            CreatedLive::Id(id) => id,
-            CreatedLive::Whole(live) => &live.id,
+            CreatedResource::Id(id) => id,
+            CreatedResource::Complete(live) => &live.id,
         }
     }
 }
 
-struct Erased<R>(PhantomData<fn() -> R>);
+struct TypedOperations<R>(PhantomData<fn() -> R>);
 
-impl<R: Resource> Operations for Erased<R> {
+impl<R: Resource> Operations for TypedOperations<R> {
     fn schema(&self) -> Schema {
         schema_for!(R)
     }
@@ -205,46 +205,48 @@ impl<R: Resource> Operations for Erased<R> {
         parse(&spec, R::check)
     }
     fn after_create(&self, spec: &Value) -> Result<Value> {
-        Ok(serde_json::to_value(typed::<R>(spec)?.after_create())?)
+        Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.after_create())?)
     }
     fn normalize(&self, wanted: &Value, live: &Value) -> Value {
         let normalized = |(wanted, mut live): (R, R)| {
             wanted.normalize(&mut live);
             serde_json::to_value(&live).ok()
         };
-        both(wanted, live).and_then(normalized).unwrap_or_else(|| live.clone())
+        deserialize_both(wanted, live).and_then(normalized).unwrap_or_else(|| live.clone())
     }
     fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str> {
-        both::<R>(wanted, live).map(|(wanted, live)| R::pointers(&wanted.replaces(&live))).unwrap_or_default()
+        deserialize_both::<R>(wanted, live).map(|(wanted, live)| R::pointers(&wanted.replaces(&live))).unwrap_or_default()
     }
-    fn excludes(&self, wanted: &Value, live: &Value) -> bool {
-        both::<R>(wanted, live).is_some_and(|(wanted, live)| wanted.excludes(&live))
+    fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool {
+        deserialize_both::<R>(wanted, live).is_some_and(|(wanted, live)| wanted.conflicts_with(&live))
     }
-    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<Live>>> {
-        Box::pin(async move { R::list(api(to)?, scope).await?.into_iter().map(erase).collect() })
+    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>> {
+        Box::pin(async move { R::list(api(to)?, scope).await?.into_iter().map(to_live_resource).collect() })
     }
-    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, spec: &'a Value) -> BoxFuture<'a, Result<CreatedLive>> {
+    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, spec: &'a Value) -> BoxFuture<'a, Result<CreatedResource>> {
         Box::pin(async move {
-            Ok(match typed::<R>(spec)?.create(&Cx { api: api(to)?, call }).await? {
-                Created::Id(id) => CreatedLive::Id(id),
-                Created::Whole(observed) => CreatedLive::Whole(Box::new(erase(observed)?)),
+            Ok(match deserialize_spec::<R>(spec)?.create(&Cx { api: api(to)?, call }).await? {
+                Created::Id(id) => CreatedResource::Id(id),
+                Created::Complete(observed) => CreatedResource::Complete(Box::new(to_live_resource(observed)?)),
             })
         })
     }
     fn update<'a>(
         &'a self,
         to: &'a dyn Connections,
-        call: &'a Call,
-        live: &'a Live,
+        call: &'a CallContext,
+        live: &'a LiveResource,
         spec: &'a Value,
         pointers: &'a [String],
     ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move { typed::<R>(spec)?.update(&Cx { api: api(to)?, call }, &existing(live)?, R::changes(pointers)).await })
+        Box::pin(async move {
+            deserialize_spec::<R>(spec)?.update(&Cx { api: api(to)?, call }, &to_existing(live)?, R::changes(pointers)).await
+        })
     }
-    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a Call, live: &'a Live) -> BoxFuture<'a, Result<Deletion>> {
-        Box::pin(async move { R::delete(&Cx { api: api(to)?, call }, &existing(live)?).await })
+    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, live: &'a LiveResource) -> BoxFuture<'a, Result<Deletion>> {
+        Box::pin(async move { R::delete(&Cx { api: api(to)?, call }, &to_existing(live)?).await })
     }
-    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a Retag<'a>) -> BoxFuture<'a, Result<()>> {
+    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move { R::retag(api(to)?, change).await })
     }
     fn contents<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
@@ -253,8 +255,8 @@ impl<R: Resource> Operations for Erased<R> {
     fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
         Box::pin(async move { R::explain(api(to)?, id).await })
     }
-    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a Live) -> BoxFuture<'a, Result<Option<String>>> {
-        Box::pin(async move { R::blockers(api(to)?, &existing(live)?).await })
+    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { R::blockers(api(to)?, &to_existing(live)?).await })
     }
 }
 
@@ -264,12 +266,12 @@ impl<R: Resource> Named for R {
 
 /// The back end of this type.
 fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
-    let found = to.all().into_iter().find_map(|one| one.downcast_ref::<A>());
-    found.ok_or_else(|| Error::new(Sort::Refused, "NotConnected", "there is no connection to the back end of this resource type"))
+    let found = to.backends().into_iter().find_map(|one| one.downcast_ref::<A>());
+    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotConnected", "there is no connection to the back end of this resource type"))
 }
 
 fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) -> Vec<Problem>) -> std::result::Result<Value, Vec<Problem>> {
-    let spec: R = serde_path_to_error::deserialize(value).map_err(|e| vec![problem(e)])?;
+    let spec: R = serde_path_to_error::deserialize(value).map_err(|e| vec![problem_from_serde(e)])?;
     let problems = check(&spec);
     if !problems.is_empty() {
         return Err(problems);
@@ -278,7 +280,7 @@ fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) ->
 }
 
 /// What serde says is wrong, with a JSON pointer to it.
-pub(crate) fn problem(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+pub(crate) fn problem_from_serde(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let pointer: String = error
         .path()
         .iter()
@@ -291,17 +293,17 @@ pub(crate) fn problem(error: serde_path_to_error::Error<serde_json::Error>) -> P
     Problem::new(pointer, error.into_inner().to_string())
 }
 
-fn typed<R: DeserializeOwned>(value: &Value) -> Result<R> {
+fn deserialize_spec<R: DeserializeOwned>(value: &Value) -> Result<R> {
     R::deserialize(value).map_err(Error::from)
 }
 
-fn both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option<(R, R)> {
-    Some((typed(wanted).ok()?, typed(live).ok()?))
+fn deserialize_both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option<(R, R)> {
+    Some((deserialize_spec(wanted).ok()?, deserialize_spec(live).ok()?))
 }
 
-fn erase<R: Resource>(observed: Observed<R>) -> Result<Live> {
-    Ok(Live {
-        kind: R::TYPE.name.to_owned(),
+fn to_live_resource<R: Resource>(observed: Observed<R>) -> Result<LiveResource> {
+    Ok(LiveResource {
+        type_name: R::TYPE.name.to_owned(),
         id: observed.id,
         tags: observed.tags,
         phase: observed.phase,
@@ -311,6 +313,6 @@ fn erase<R: Resource>(observed: Observed<R>) -> Result<Live> {
     })
 }
 
-fn existing<R: DeserializeOwned>(live: &Live) -> Result<Existing<R>> {
-    Ok(Existing { id: live.id.clone(), spec: typed(&live.spec)?, version: live.version.clone() })
+fn to_existing<R: DeserializeOwned>(live: &LiveResource) -> Result<Existing<R>> {
+    Ok(Existing { id: live.id.clone(), spec: deserialize_spec(&live.spec)?, version: live.version.clone() })
 }

@@ -5,7 +5,7 @@ use std::{
     future::Future,
 };
 
-use super::{ADDRESS, ENVIRONMENT, Result, STACK, Spec, Tags};
+use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Result, STACK_TAG, Spec, Tags};
 
 /// What a `list` shall return: all of one stack and environment, plus what has a wanted name without our marks.
 #[derive(Clone, Debug, Default)]
@@ -18,20 +18,20 @@ pub struct Scope {
     pub prefix: String,
     /// Physical names that the definition gives to resources of this type, or what it has instead, see
     /// [`crate::core::Resource::WANTED`].
-    pub wanted: BTreeSet<String>,
+    pub lookup: BTreeSet<String>,
     /// Names of settings that the definition has, by address; see [`crate::core::Resource::ASKED`].
-    pub asked: BTreeMap<String, BTreeSet<String>>,
+    pub read_by_name: BTreeMap<String, BTreeSet<String>>,
     /// Pointers to the fields with the fact `own_read` that are worth their reads, by address: those that the definition or the record has.
     /// `None`: read them all.
     pub own_reads: Option<BTreeMap<String, Vec<String>>>,
     /// Ids of live parents, see [`crate::core::Resource::PARENT`].
-    pub parents: Vec<String>,
+    pub parent_ids: Vec<String>,
     /// ARN → tags of all that carries the stack's marks, from the tagging API; `None` when that could not be asked.
-    pub index: Option<BTreeMap<String, Tags>>,
+    pub tag_index: Option<BTreeMap<String, Tags>>,
     /// Tags that a create call carried, by physical id: no need to ask for them.
-    pub sent: BTreeMap<String, Tags>,
+    pub tags_on_create: BTreeMap<String, Tags>,
     /// Ask the services for tags even where the index has them: it lags behind changes.
-    pub fresh: bool,
+    pub bypass_tag_index: bool,
     /// Physical id of the one resource that is looked for, whoever's it is. A list may return others besides.
     pub adopt: Option<String>,
     /// Physical ids of the resources that are waited for; `None`: all of the stack's. A list may return others besides, but reads the
@@ -43,41 +43,41 @@ impl Scope {
     /// Whether reading this one's details is worth calls: it is waited for, or where all are read, [`Scope::may_own`] it.
     pub fn covers(&self, name: &str, arn: &str) -> bool {
         match (&self.adopt, &self.ids) {
-            (Some(id), _) => is_meant(id, name, arn),
-            (None, Some(ids)) => ids.iter().any(|id| is_meant(id, name, arn)),
+            (Some(id), _) => id_matches(id, name, arn),
+            (None, Some(ids)) => ids.iter().any(|id| id_matches(id, name, arn)),
             (None, None) => self.may_own(name, arn),
         }
     }
     /// Whether the stack may own this one: its name is wanted, has our prefix, or the index knows its ARN.
     pub fn may_own(&self, name: &str, arn: &str) -> bool {
-        self.wanted.contains(name) || name.starts_with(&self.prefix) || self.index.as_ref().is_some_and(|index| index.contains_key(arn))
+        self.lookup.contains(name) || name.starts_with(&self.prefix) || self.tag_index.as_ref().is_some_and(|index| index.contains_key(arn))
     }
     /// Its tags as they were sent or as the index has them, which saves a call per resource. `None`: ask the service.
     pub fn tags(&self, arn: &str) -> Option<Tags> {
-        let name = || arn.rsplit([':', '/']).next().and_then(|name| self.sent.get(name));
-        let indexed = || self.index.as_ref().filter(|_| !self.fresh).and_then(|index| index.get(arn));
-        self.sent.get(arn).or_else(name).or_else(indexed).cloned()
+        let name = || arn.rsplit([':', '/']).next().and_then(|name| self.tags_on_create.get(name));
+        let indexed = || self.tag_index.as_ref().filter(|_| !self.bypass_tag_index).and_then(|index| index.get(arn));
+        self.tags_on_create.get(arn).or_else(name).or_else(indexed).cloned()
     }
     /// Its tags as [`Scope::tags`] knows them, else as the service answers. `None`: it is gone.
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn tags_or(&self, arn: &str, ask: impl Future<Output = Result<Option<Tags>>>) -> Result<Option<Tags>> {
+    pub async fn tags_or_fetch(&self, arn: &str, ask: impl Future<Output = Result<Option<Tags>>>) -> Result<Option<Tags>> {
         match self.tags(arn) {
             Some(tags) => Ok(Some(tags)),
             None => ask.await,
         }
     }
     /// The settings to ask for by their names, of the resource with these tags.
-    pub fn asked(&self, tags: &Tags) -> impl Iterator<Item = &String> {
-        tags.get(ADDRESS).and_then(|address| self.asked.get(address)).into_iter().flatten()
+    pub fn read_by_name(&self, tags: &Tags) -> impl Iterator<Item = &String> {
+        tags.get(ADDRESS_TAG).and_then(|address| self.read_by_name.get(address)).into_iter().flatten()
     }
     /// Which fields with the fact `own_read` to read of the resource with these tags; the others stand at their default.
-    pub fn details<S: Spec>(&self, tags: &Tags) -> S::Changes {
+    pub fn own_reads_to_make<S: Spec>(&self, tags: &Tags) -> S::Changes {
         let all = || S::FIELDS.iter().filter(|field| field.own_read).map(|field| field.pointer.to_owned()).collect::<Vec<_>>();
         match &self.own_reads {
             Some(wanted) if self.adopt.is_none() => {
-                let wanted = tags.get(ADDRESS).and_then(|address| wanted.get(address));
+                let wanted = tags.get(ADDRESS_TAG).and_then(|address| wanted.get(address));
                 S::changes(wanted.map(Vec::as_slice).unwrap_or_default())
             }
             _ => S::changes(&all()),
@@ -85,7 +85,7 @@ impl Scope {
     }
     /// Whether these tags carry this stack's marks. Whoever's it is, what is looked for is welcome.
     pub fn owns(&self, tags: &Tags) -> bool {
-        self.adopt.is_some() || (tags.get(STACK) == Some(&self.stack) && tags.get(ENVIRONMENT) == Some(&self.environment))
+        self.adopt.is_some() || (tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment))
     }
     /// IAM path of the stack: `/acme/<stack>/<environment>/`.
     pub fn iam_path(&self) -> String {
@@ -94,12 +94,12 @@ impl Scope {
 }
 
 /// Whether an id means the resource of this name and ARN; ids may hold the parent's name before it.
-fn is_meant(id: &str, name: &str, arn: &str) -> bool {
-    id == name || id == arn || ends_in(arn, id) || ends_in(id, name)
+fn id_matches(id: &str, name: &str, arn: &str) -> bool {
+    id == name || id == arn || has_last_parts(arn, id) || has_last_parts(id, name)
 }
 
 /// Whether the last parts of a name or ARN are these.
-fn ends_in(whole: &str, end: &str) -> bool {
+fn has_last_parts(whole: &str, end: &str) -> bool {
     !end.is_empty() && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with(['/', ':']))
 }
 
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_waited_for_are_the_only_ones_covered() {
-        let all = Scope { prefix: "shop-test-".into(), wanted: ["users".to_owned()].into(), ..Scope::default() };
+    fn covers_only_the_given_ids() {
+        let all = Scope { prefix: "shop-test-".into(), lookup: ["users".to_owned()].into(), ..Scope::default() };
         assert!(all.covers("users", "") && all.covers("shop-test-orders", "") && !all.covers("other", ""));
         let some = Scope { ids: Some(["main/orders".to_owned(), "arn:aws:x:::thing/users".to_owned()].into()), ..all };
         assert!(some.covers("orders", "") && some.covers("", "arn:aws:x:::thing/users"));

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-pub use super::Way;
-use super::{By, Ref};
+pub use super::Direction;
+use super::{Ref, ReferencedOutput};
 
 /// The settings of a resource: users write them, and live state is read into the same shape. `#[spec]` implements it.
 pub trait Spec: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static {
@@ -75,7 +75,7 @@ pub struct Field {
     /// The effect of a change in place on users.
     pub impact: Option<&'static str>,
     /// AWS changes it one way only.
-    pub one_way: Option<OneWay>,
+    pub one_way: Option<OneWayFact>,
     /// A value that a plan points out.
     pub risky: Option<Risk>,
 }
@@ -117,18 +117,18 @@ pub struct Naming {
     /// Longest name the service takes, in characters.
     pub max: usize,
     /// Lowercase letters only.
-    pub lower: bool,
+    pub lowercase: bool,
     /// Text every name starts with (`alias/`).
     pub prefix: &'static str,
 }
 
 /// The one way in which AWS changes a field.
 #[derive(Clone, Copy, Debug)]
-pub struct OneWay {
+pub struct OneWayFact {
     /// The way.
-    pub way: Way,
+    pub direction: Direction,
     /// Why there is no way back.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 /// A value that a plan points out.
@@ -137,20 +137,20 @@ pub struct Risk {
     /// The value.
     pub value: fn() -> Value,
     /// Why it is risky.
-    pub why: &'static str,
+    pub reason: &'static str,
 }
 
 /// A type of field that refers to resources of one type.
-pub trait Refers {
+pub trait ReferencesType {
     /// Name of the resource type.
     const TYPE: &'static str;
 }
 
-impl<T: Named, B: By> Refers for Ref<T, B> {
+impl<T: Named, B: ReferencedOutput> ReferencesType for Ref<T, B> {
     const TYPE: &'static str = T::NAME;
 }
 
-impl<R: Refers> Refers for Option<R> {
+impl<R: ReferencesType> ReferencesType for Option<R> {
     const TYPE: &'static str = R::TYPE;
 }
 
@@ -187,7 +187,7 @@ mod tests {
         #[field(default, unique_by_overlap = "address", prefix = 16..=28)]
         addresses: BTreeSet<Cidr>,
         /// Size of its disk, in GiB.
-        #[field(default = 20, range = 1..=16_384, one_way(Way::Up, "disks never shrink"), impact = "slows it down")]
+        #[field(default = 20, range = 1..=16_384, one_way(Direction::Increase, "disks never shrink"), impact = "slows it down")]
         #[serde(rename = "disk/gib")]
         disk: u32,
         /// Port.
@@ -307,20 +307,20 @@ mod tests {
 
         assert_eq!(fields_with(|field| field.naming.is_some()), ["name"]);
         let naming = field("name").naming.expect("rules for the name");
-        assert_eq!((naming.max, naming.lower, naming.prefix), (63, true, "m-"));
+        assert_eq!((naming.max, naming.lowercase, naming.prefix), (63, true, "m-"));
         assert_eq!(fields_with(|field| field.impact.is_some()), ["disk/gib"]);
         assert_eq!(field("disk/gib").impact, Some("slows it down"));
         assert_eq!(fields_with(|field| field.one_way.is_some()), ["disk/gib"]);
         let one_way = field("disk/gib").one_way.expect("a way");
-        assert!(matches!(one_way.way, Way::Up));
-        assert_eq!(one_way.why, "disks never shrink");
+        assert!(matches!(one_way.direction, Direction::Increase));
+        assert_eq!(one_way.reason, "disks never shrink");
         assert_eq!(fields_with(|field| field.risky.is_some()), ["protected"]);
         let risky = field("protected").risky.expect("a risk");
-        assert_eq!(((risky.value)(), risky.why), (json!(false), "anyone can delete it"));
+        assert_eq!(((risky.value)(), risky.reason), (json!(false), "anyone can delete it"));
     }
 
     #[test]
-    fn changes_follow_the_pointers() {
+    fn marks_fields_at_or_above_the_changed_pointers() {
         let changes = Machine::changes(&["/disk~1gib".into(), "/parameters/max_connections".into(), "/portal".into()]);
         assert!(changes.disk && changes.parameters);
         assert!(!changes.port && !changes.name && !changes.r#type);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_fill_in_what_is_left_out() {
+    fn fills_in_defaults() {
         let machine = machine(json!({})).expect("nothing else is required");
         let expected = json!({
             "name": null, "vpc": null, "seen_from": "", "addresses": [], "disk/gib": 20, "port": null, "weight": -1, "disk_type": "gp3",
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_are_rejected() {
+    fn rejects_unknown_keys() {
         let error = machine(json!({ "prot": 1 })).expect_err("`prot` is no field");
         assert!(error.to_string().starts_with("unknown field `prot`"), "{error}");
         assert!(serde_json::from_value::<Clock>(json!({ "zone": 1 })).is_err());
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn after_create_is_what_the_create_call_leaves() {
+    fn after_create_resets_fields_the_create_call_cannot_set() {
         let wanted = machine(json!({ "disk_type": "io2", "mode": "on_demand", "disk/gib": 50, "description": "a b", "time_zone": "CET" }));
         let wanted = wanted.expect("a machine");
         let mut expected = json!(wanted);

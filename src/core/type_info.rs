@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Actions, Service};
+use super::{IamActions, Service};
 
 /// The facts of a resource type. Facts about a field stand at the field, see [`super::spec::Field`].
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +20,13 @@ pub struct TypeInfo {
     /// paging through the index (subnets). Always so without ARNs.
     pub always_listed: bool,
     /// The IAM actions of its calls, for `acme policy`.
-    pub actions: Actions,
+    pub iam_actions: IamActions,
     /// How it carries ownership tags.
     pub tagging: Tagging,
     /// Typical time until it is ready: orders the critical path and paces polling.
-    pub typical: Duration,
+    pub typical_duration: Duration,
     /// What deleting one loses, and so what `on_delete` may say.
-    pub data: Data,
+    pub data_protection: DataProtection,
     /// Whether AWS refuses to delete one while another resource refers to it.
     pub blocked_by_dependents: bool,
     /// Whether repeating a create call with the same token returns the resource that the first call made, instead of a second one.
@@ -35,11 +35,11 @@ pub struct TypeInfo {
     /// Source: <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>
     pub quota: Option<(u64, &'static str)>,
     /// Error codes that differ from those of its service.
-    pub codes: Codes,
+    pub error_codes: ErrorCodes,
     /// In which region its resources are.
-    pub region: Region,
+    pub region: RegionScope,
     /// How long a read may not show a resource that was just created. `None`: as long as [`crate::aws`] assumes of every service.
-    pub invisible_for: Option<Duration>,
+    pub visibility_delay: Option<Duration>,
 }
 
 /// How resources of a type carry ownership tags.
@@ -55,16 +55,16 @@ pub enum Tagging {
 
 /// In which region resources of a type are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Region {
+pub enum RegionScope {
     /// In the stack's.
-    Home,
+    Regional,
     /// In none: the service is global, and its index is kept in one region of the partition.
     Global,
 }
 
 /// What deleting a resource loses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Data {
+pub enum DataProtection {
     /// Nothing that a new one would not have.
     None,
     /// A data set of which AWS can take a final snapshot: `on_delete: snapshot` (default), `retain` or `delete`.
@@ -72,16 +72,16 @@ pub enum Data {
     /// Contents: deletion is refused while there are any, unless `on_delete: delete`.
     Contents,
     /// A key or secret that AWS deletes only after a window; `on_delete: delete` takes the shortest window.
-    Window,
+    RecoveryWindow,
 }
 
 /// Error codes with which AWS answers about a type. Empty: the service's.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Codes {
+pub struct ErrorCodes {
     /// There is no such resource.
     pub not_found: &'static str,
     /// A resource with this unique key exists.
-    pub exists: &'static str,
+    pub already_exists: &'static str,
     /// It can't be deleted because something uses it.
     pub in_use: &'static str,
 }
@@ -95,21 +95,21 @@ impl TypeInfo {
             id,
             arn,
             always_listed: arn.is_empty(),
-            actions: Actions::on(""),
+            iam_actions: IamActions::new(""),
             tagging: Tagging::OnCreate,
-            typical: Duration::from_secs(2),
-            data: Data::None,
+            typical_duration: Duration::from_secs(2),
+            data_protection: DataProtection::None,
             blocked_by_dependents: true,
             idempotent: true,
             quota: None,
-            codes: Codes { not_found: "", exists: "", in_use: "" },
-            region: Region::Home,
-            invisible_for: None,
+            error_codes: ErrorCodes { not_found: "", already_exists: "", in_use: "" },
+            region: RegionScope::Regional,
+            visibility_delay: None,
         }
     }
     /// See [`TypeInfo::actions`].
-    pub const fn actions(self, actions: Actions) -> TypeInfo {
-        TypeInfo { actions, ..self }
+    pub const fn iam_actions(self, actions: IamActions) -> TypeInfo {
+        TypeInfo { iam_actions: actions, ..self }
     }
     /// See [`TypeInfo::always_listed`].
     pub const fn always_listed(self) -> TypeInfo {
@@ -125,14 +125,14 @@ impl TypeInfo {
     }
     /// See [`TypeInfo::typical`].
     pub const fn typical_seconds(self, seconds: u64) -> TypeInfo {
-        TypeInfo { typical: Duration::from_secs(seconds), ..self }
+        TypeInfo { typical_duration: Duration::from_secs(seconds), ..self }
     }
     /// See [`TypeInfo::data`].
-    pub const fn data(self, data: Data) -> TypeInfo {
-        TypeInfo { data, ..self }
+    pub const fn data_protection(self, data: DataProtection) -> TypeInfo {
+        TypeInfo { data_protection: data, ..self }
     }
     /// AWS deletes one although others refer to it, see [`TypeInfo::blocked_by_dependents`].
-    pub const fn deleted_while_in_use(self) -> TypeInfo {
+    pub const fn deletable_while_in_use(self) -> TypeInfo {
         TypeInfo { blocked_by_dependents: false, ..self }
     }
     /// Its create call takes no token, see [`TypeInfo::idempotent`].
@@ -145,23 +145,23 @@ impl TypeInfo {
     }
     /// See [`Codes::not_found`].
     pub const fn not_found(self, code: &'static str) -> TypeInfo {
-        TypeInfo { codes: Codes { not_found: code, ..self.codes }, ..self }
+        TypeInfo { error_codes: ErrorCodes { not_found: code, ..self.error_codes }, ..self }
     }
     /// See [`Codes::exists`].
-    pub const fn exists(self, code: &'static str) -> TypeInfo {
-        TypeInfo { codes: Codes { exists: code, ..self.codes }, ..self }
+    pub const fn already_exists(self, code: &'static str) -> TypeInfo {
+        TypeInfo { error_codes: ErrorCodes { already_exists: code, ..self.error_codes }, ..self }
     }
     /// See [`Codes::in_use`].
     pub const fn in_use(self, code: &'static str) -> TypeInfo {
-        TypeInfo { codes: Codes { in_use: code, ..self.codes }, ..self }
+        TypeInfo { error_codes: ErrorCodes { in_use: code, ..self.error_codes }, ..self }
     }
     /// See [`Region::Global`].
     pub const fn global(self) -> TypeInfo {
-        TypeInfo { region: Region::Global, ..self }
+        TypeInfo { region: RegionScope::Global, ..self }
     }
     /// See [`TypeInfo::invisible_for`].
-    pub const fn invisible_for_seconds(self, seconds: u64) -> TypeInfo {
-        TypeInfo { invisible_for: Some(Duration::from_secs(seconds)), ..self }
+    pub const fn visibility_delay_seconds(self, seconds: u64) -> TypeInfo {
+        TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
     }
 
     /// Whether it carries tags.
@@ -175,10 +175,10 @@ impl TypeInfo {
     /// Whether this ARN is of one of its resources.
     pub fn matches_arn(&self, arn: &str) -> bool {
         // Partitions differ: `arn:aws:`, `arn:aws-cn:`, `arn:aws-us-gov:`.
-        fn service_on(arn: &str) -> Option<&str> {
+        fn after_partition(arn: &str) -> Option<&str> {
             arn.splitn(3, ':').nth(2)
         }
-        service_on(self.arn).zip(service_on(arn)).is_some_and(|(pattern, arn)| matches(pattern, arn))
+        after_partition(self.arn).zip(after_partition(arn)).is_some_and(|(pattern, arn)| matches_pattern(pattern, arn))
     }
     /// How its resources are called in a filter of the tagging API: `rds:db`, `ec2:elastic-ip`, `s3`. `None` without ARNs, and where every list
     /// is complete without the index.
@@ -196,7 +196,7 @@ impl TypeInfo {
 }
 
 /// Whether a text fits a pattern in which `{…}` stands for one part, without `/` and `:` unless it comes last.
-fn matches(pattern: &str, text: &str) -> bool {
+fn matches_pattern(pattern: &str, text: &str) -> bool {
     let Some((literal, rest)) = pattern.split_once('{') else { return pattern == text };
     let Some(text) = text.strip_prefix(literal) else { return false };
     let rest = rest.split_once('}').map_or("", |(_, rest)| rest);
@@ -204,7 +204,7 @@ fn matches(pattern: &str, text: &str) -> bool {
         return true;
     }
     // A path of IAM (`{path}`) holds slashes, so every place where the rest may begin is tried.
-    text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| matches(rest, &text[at..]))
+    text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| matches_pattern(rest, &text[at..]))
 }
 
 #[cfg(test)]
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arns_of_a_service_are_told_apart() {
+    fn matches_only_arns_of_its_own_type() {
         let info = |arn| TypeInfo::new("a", Service::Wafv2, "{arn}", arn);
         let acl = info("arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}");
         assert!(acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0123"));

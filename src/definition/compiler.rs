@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{
     diagnostic::Diagnostic,
-    source::{Source, Spans, below},
-    template::{Fault, Templates, is_template},
+    source::{Source, Spans, child_pointer},
+    template::{ExpressionError, Templates, is_template},
 };
 
 /// The state of compiling one definition.
@@ -19,92 +19,105 @@ pub struct Compiler<'a> {
     /// Its expressions and their values.
     pub templates: Templates,
     /// What is wrong so far.
-    pub found: Vec<Diagnostic>,
+    pub problems: Vec<Diagnostic>,
     /// Places whose expression failed: what follows from that is not reported again.
-    broken: BTreeSet<(usize, usize)>,
-    broken_at: BTreeSet<String>,
+    broken_ranges: BTreeSet<(usize, usize)>,
+    broken_pointers: BTreeSet<String>,
     /// What is left of [`ROOM`].
-    room: usize,
+    memory_left: usize,
 }
 
 /// Most entries one `for_each` may make; a range over a mistyped number shall not eat the memory.
-const MOST: i128 = 100_000;
+const MAX_FOR_EACH_ENTRIES: i128 = 100_000;
 
 /// Most bytes, roughly, that all evaluated values may take together.
-const ROOM: usize = 1 << 28;
+const MEMORY_LIMIT: usize = 1 << 28;
 
 /// What a value takes besides its text, roughly.
-const NODE: usize = 32;
+const NODE_BYTES: usize = 32;
 
 /// What an entry of a `for_each` takes, with its name and its place.
-const ENTRY: usize = 256;
+const ENTRY_BYTES: usize = 256;
 
 impl<'a> Compiler<'a> {
     /// Begins with the parsed text.
     pub fn new(source: &'a Source, spans: Spans) -> Compiler<'a> {
         let (broken, broken_at) = (BTreeSet::new(), BTreeSet::new());
-        Compiler { source, spans, templates: Templates::default(), found: Vec::new(), broken, broken_at, room: ROOM }
+        Compiler {
+            source,
+            spans,
+            templates: Templates::default(),
+            problems: Vec::new(),
+            broken_ranges: broken,
+            broken_pointers: broken_at,
+            memory_left: MEMORY_LIMIT,
+        }
     }
     /// The best place for `pointer`.
-    pub fn place(&self, pointer: &str) -> Option<Range<usize>> {
-        self.spans.place(&self.source.text, pointer)
+    pub fn value_range(&self, pointer: &str) -> Option<Range<usize>> {
+        self.spans.value_range(&self.source.text, pointer)
     }
     /// The key at `pointer`.
-    pub fn key(&self, pointer: &str) -> Option<Range<usize>> {
-        self.spans.key(&self.source.text, pointer)
+    pub fn key_range(&self, pointer: &str) -> Option<Range<usize>> {
+        self.spans.key_range(&self.source.text, pointer)
     }
     /// Reports a problem with a value.
     pub fn problem(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
-        let place = self.place(pointer);
-        self.found.push(Diagnostic::new(code, message).at(place).help(help));
+        let place = self.value_range(pointer);
+        self.problems.push(Diagnostic::new(code, message).at(place).help(help));
     }
     /// Reports a problem with a key.
     pub fn problem_at_key(&mut self, code: &'static str, pointer: &str, message: impl Into<String>, help: impl Into<String>) {
-        let place = self.key(pointer);
-        self.found.push(Diagnostic::new(code, message).at(place).help(help));
+        let place = self.key_range(pointer);
+        self.problems.push(Diagnostic::new(code, message).at(place).help(help));
     }
     /// The map at a key of the top level, when it is there; anything else there is a problem.
-    pub fn map<'d>(&mut self, document: &'d Map<String, Value>, key: &str) -> Option<&'d Map<String, Value>> {
+    pub fn top_level_map<'d>(&mut self, document: &'d Map<String, Value>, key: &str) -> Option<&'d Map<String, Value>> {
         match document.get(key) {
             None | Some(Value::Null) => None,
             Some(Value::Object(map)) => Some(map),
             Some(_) => {
-                self.problem("type", &below("", key), format!("`{key}` is no map"), format!("write `name: …` pairs below `{key}:`"));
+                self.problem(
+                    "type",
+                    &child_pointer("", key),
+                    format!("`{key}` is no map"),
+                    format!("write `name: …` pairs below `{key}:`"),
+                );
                 None
             }
         }
     }
     /// Whether an expression at or above this place failed, so that the rest can't be judged.
     pub fn is_broken(&self, range: Option<&Range<usize>>) -> bool {
-        range.is_some_and(|range| self.broken.contains(&(range.start, range.end)))
+        range.is_some_and(|range| self.broken_ranges.contains(&(range.start, range.end)))
     }
     /// Whether an expression at or below this pointer failed.
     pub fn is_broken_below(&self, pointer: &str) -> bool {
         let origin = self.spans.origin(pointer);
-        self.broken_at.range(origin.to_string()..).next().is_some_and(|at| at.starts_with(&*origin))
+        self.broken_pointers.range(origin.to_string()..).next().is_some_and(|at| at.starts_with(&*origin))
     }
 
     /// Evaluates every scalar below `value`; `for_each` and `when` are left alone.
     pub fn render(&mut self, value: &Value, at: &str) -> Value {
-        let mut path = Path { source: at.to_owned(), out: at.to_owned() };
+        let mut path = WalkPath { source: at.to_owned(), out: at.to_owned() };
         self.walk(value, &mut path, false)
     }
     /// Evaluates every scalar below `value` and makes the entries of `for_each` and `when`.
     pub fn expand(&mut self, value: &Value, at: &str) -> Value {
-        let mut path = Path { source: at.to_owned(), out: at.to_owned() };
+        let mut path = WalkPath { source: at.to_owned(), out: at.to_owned() };
         self.walk(value, &mut path, true)
     }
 
-    fn walk(&mut self, value: &Value, path: &mut Path, entries: bool) -> Value {
-        if !self.takes(NODE, &path.source) {
+    fn walk(&mut self, value: &Value, path: &mut WalkPath, entries: bool) -> Value {
+        if !self.reserve_memory(NODE_BYTES, &path.source) {
             return Value::Null;
         }
         match value {
             Value::String(text) if is_template(text) => match self.templates.render(text) {
-                Ok(value) if self.takes(size(&value), &path.source) => value,
+                Ok(value) if self.reserve_memory(estimated_size(&value), &path.source) => value,
                 Ok(_) => Value::Null,
                 Err(fault) => {
-                    self.fault(fault, &path.source);
+                    self.report_expression_error(fault, &path.source);
                     value.clone()
                 }
             },
@@ -112,9 +125,9 @@ impl<'a> Compiler<'a> {
                 let mut out = Vec::with_capacity(list.len());
                 for (index, item) in list.iter().enumerate() {
                     let before = path.push(&index.to_string());
-                    if entries && let Some(map) = item.as_object().filter(|map| is_entry(map)) {
+                    if entries && let Some(map) = item.as_object().filter(|map| is_conditional_or_repeated(map)) {
                         path.out.truncate(before.1);
-                        self.entries(map, "", path, &mut |c, _, body, path| {
+                        self.expand_entries(map, "", path, &mut |c, _, body, path| {
                             let at = format!("{}/{}", path.out, out.len());
                             c.spans.origins.insert(at, path.source.clone());
                             out.push(body);
@@ -136,45 +149,51 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whether there is room for so many more bytes; says once that there is not.
-    pub fn takes(&mut self, bytes: usize, at: &str) -> bool {
-        if self.room >= bytes {
-            self.room -= bytes;
+    pub fn reserve_memory(&mut self, bytes: usize, at: &str) -> bool {
+        if self.memory_left >= bytes {
+            self.memory_left -= bytes;
             return true;
         }
-        if self.room > 0 {
-            self.room = 0;
+        if self.memory_left > 0 {
+            self.memory_left = 0;
             let message = "the values made up to here take more than 256 MiB";
             self.problem("too-large", at, message, "make fewer entries with `for_each`, or smaller values");
         }
         false
     }
 
-    fn walk_map(&mut self, map: &Map<String, Value>, path: &mut Path, entries: bool, keep: impl Fn(&str) -> bool) -> Map<String, Value> {
+    fn walk_map(
+        &mut self,
+        map: &Map<String, Value>,
+        path: &mut WalkPath,
+        entries: bool,
+        keep: impl Fn(&str) -> bool,
+    ) -> Map<String, Value> {
         let mut out = Map::new();
         for (key, item) in map.iter().filter(|(key, _)| keep(key)) {
             let before = path.push(key);
-            if entries && let Some(entry) = item.as_object().filter(|map| is_entry(map)) {
+            if entries && let Some(entry) = item.as_object().filter(|map| is_conditional_or_repeated(map)) {
                 path.out.truncate(before.1);
-                self.entries(entry, key, path, &mut |c, name, body, path| {
+                self.expand_entries(entry, key, path, &mut |c, name, body, path| {
                     if name != *key {
-                        c.spans.origins.insert(below(&path.out, &name), path.source.clone());
+                        c.spans.origins.insert(child_pointer(&path.out, &name), path.source.clone());
                     }
-                    c.add(&mut out, name, body, path);
+                    c.insert_entry(&mut out, name, body, path);
                 });
             } else {
-                let name = if is_template(key) { self.name(key, &path.source) } else { key.clone() };
+                let name = if is_template(key) { self.render_name(key, &path.source) } else { key.clone() };
                 if name != *key {
-                    self.spans.origins.insert(below(&path.out[..before.1], &name), path.source.clone());
+                    self.spans.origins.insert(child_pointer(&path.out[..before.1], &name), path.source.clone());
                 }
                 let item = self.walk(item, path, entries);
-                self.add(&mut out, name, item, path);
+                self.insert_entry(&mut out, name, item, path);
             }
             path.pop(before);
         }
         out
     }
 
-    fn add(&mut self, map: &mut Map<String, Value>, name: String, body: Value, path: &Path) {
+    fn insert_entry(&mut self, map: &mut Map<String, Value>, name: String, body: Value, path: &WalkPath) {
         if map.contains_key(&name) {
             let help = "make the names differ; `{{ each.key }}` may stand in them";
             self.problem_at_key("duplicate", &path.source, format!("`{name}` is made twice"), help);
@@ -183,52 +202,58 @@ impl<'a> Compiler<'a> {
     }
 
     /// Makes the entries of one `for_each` or `when`. `path.out` stands at the parent meanwhile.
-    fn entries(&mut self, entry: &Map<String, Value>, key: &str, path: &mut Path, add: &mut dyn FnMut(&mut Self, String, Value, &Path)) {
+    fn expand_entries(
+        &mut self,
+        entry: &Map<String, Value>,
+        key: &str,
+        path: &mut WalkPath,
+        add: &mut dyn FnMut(&mut Self, String, Value, &WalkPath),
+    ) {
         let at = path.source.clone();
         let Some(over) = entry.get("for_each") else {
-            if self.when(entry, &at) {
-                let name = if is_template(key) { self.name(key, &at) } else { key.to_owned() };
-                let body = self.body(entry, &name, path);
+            if self.evaluate_when(entry, &at) {
+                let name = if is_template(key) { self.render_name(key, &at) } else { key.to_owned() };
+                let body = self.expand_body(entry, &name, path);
                 add(self, name, body, path);
             }
             return;
         };
         let outer = self.templates.take_each();
-        self.templates.put_each(outer.clone());
-        for (each, value) in self.over(over, &below(&at, "for_each")) {
-            if !self.takes(ENTRY, &at) {
+        self.templates.restore_each(outer.clone());
+        for (each, value) in self.for_each_items(over, &child_pointer(&at, "for_each")) {
+            if !self.reserve_memory(ENTRY_BYTES, &at) {
                 break;
             }
-            self.templates.each(&each, &value);
-            if self.when(entry, &at) {
+            self.templates.set_each(&each, &value);
+            if self.evaluate_when(entry, &at) {
                 let name = if key.contains("each.") {
-                    self.name(key, &at)
+                    self.render_name(key, &at)
                 } else {
-                    format!("{}-{each}", if is_template(key) { self.name(key, &at) } else { key.to_owned() })
+                    format!("{}-{each}", if is_template(key) { self.render_name(key, &at) } else { key.to_owned() })
                 };
-                let body = self.body(entry, &name, path);
+                let body = self.expand_body(entry, &name, path);
                 add(self, name, body, path);
             }
         }
-        self.templates.put_each(outer);
+        self.templates.restore_each(outer);
     }
 
-    fn body(&mut self, entry: &Map<String, Value>, name: &str, path: &mut Path) -> Value {
+    fn expand_body(&mut self, entry: &Map<String, Value>, name: &str, path: &mut WalkPath) -> Value {
         let out = path.out.len();
-        path.out = below(&path.out, name);
+        path.out = child_pointer(&path.out, name);
         let body = self.walk_map(entry, path, true, |key| !matches!(key, "for_each" | "when"));
         path.out.truncate(out);
         body.into()
     }
 
-    fn when(&mut self, entry: &Map<String, Value>, at: &str) -> bool {
-        let at = below(at, "when");
+    fn evaluate_when(&mut self, entry: &Map<String, Value>, at: &str) -> bool {
+        let at = child_pointer(at, "when");
         let value = match entry.get("when") {
             None | Some(Value::Bool(true)) => return true,
             Some(Value::String(text)) => match self.templates.expression(text) {
                 Ok(value) => value,
                 Err(fault) => {
-                    self.fault(fault, &at);
+                    self.report_expression_error(fault, &at);
                     return true;
                 }
             },
@@ -237,18 +262,18 @@ impl<'a> Compiler<'a> {
         match value {
             Value::Bool(on) => on,
             other => {
-                self.problem("when", &at, format!("`when` is {}, not true or false", kind_of(&other)), "compare: `when: zones > 2`");
+                self.problem("when", &at, format!("`when` is {}, not true or false", describe_type(&other)), "compare: `when: zones > 2`");
                 true
             }
         }
     }
 
     /// Keys and values of a `for_each`.
-    fn over(&mut self, over: &Value, at: &str) -> Vec<(String, Value)> {
+    fn for_each_items(&mut self, over: &Value, at: &str) -> Vec<(String, Value)> {
         let help = "give a list, a map, a number (`3`: 0, 1, 2) or a range `{from: 1, to: 3}`";
-        let failed = self.found.len();
+        let failed = self.problems.len();
         let over = self.render(over, at);
-        if self.found.len() != failed {
+        if self.problems.len() != failed {
             return Vec::new();
         }
         let range = match &over {
@@ -258,8 +283,13 @@ impl<'a> Compiler<'a> {
         };
         if let Some((from, to)) = range {
             let count = i128::from(to) - i128::from(from) + 1;
-            if count > MOST {
-                self.problem("for-each", at, format!("{count} entries are more than one `for_each` may make"), format!("at most {MOST}"));
+            if count > MAX_FOR_EACH_ENTRIES {
+                self.problem(
+                    "for-each",
+                    at,
+                    format!("{count} entries are more than one `for_each` may make"),
+                    format!("at most {MAX_FOR_EACH_ENTRIES}"),
+                );
                 return Vec::new();
             }
             return (from..=to).map(|i| (i.to_string(), i.into())).collect();
@@ -273,8 +303,8 @@ impl<'a> Compiler<'a> {
             Value::Array(list) => {
                 let mut entries: Vec<(String, Value)> = Vec::with_capacity(list.len());
                 for (index, item) in list.into_iter().enumerate() {
-                    let named = |item: &Value| item.get("key").or_else(|| item.get("name")).and_then(scalar);
-                    match scalar(&item).or_else(|| named(&item)) {
+                    let named = |item: &Value| item.get("key").or_else(|| item.get("name")).and_then(scalar_text);
+                    match scalar_text(&item).or_else(|| named(&item)) {
                         Some(key) => entries.push((key, item)),
                         None => {
                             self.problem(
@@ -289,38 +319,38 @@ impl<'a> Compiler<'a> {
                 entries
             }
             other => {
-                self.problem("for-each", at, format!("`for_each` is {}", kind_of(&other)), help);
+                self.problem("for-each", at, format!("`for_each` is {}", describe_type(&other)), help);
                 Vec::new()
             }
         }
     }
 
-    fn name(&mut self, key: &str, at: &str) -> String {
+    fn render_name(&mut self, key: &str, at: &str) -> String {
         match self.templates.render(key) {
-            Ok(value) => scalar(&value).unwrap_or_else(|| key.to_owned()),
+            Ok(value) => scalar_text(&value).unwrap_or_else(|| key.to_owned()),
             Err(fault) => {
-                let place = self.key(at);
-                self.found.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
+                let place = self.key_range(at);
+                self.problems.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
                 key.to_owned()
             }
         }
     }
 
-    fn fault(&mut self, fault: Fault, at: &str) {
-        let place = self.place(at);
-        self.broken.extend(place.iter().map(|range| (range.start, range.end)));
-        self.broken_at.insert(at.to_owned());
-        self.found.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
+    fn report_expression_error(&mut self, fault: ExpressionError, at: &str) {
+        let place = self.value_range(at);
+        self.broken_ranges.extend(place.iter().map(|range| (range.start, range.end)));
+        self.broken_pointers.insert(at.to_owned());
+        self.problems.push(Diagnostic::new("expression", fault.message).at(place).maybe_help(fault.help));
     }
 }
 
 /// Where a walk is, in the user's text and in what is made of it.
-struct Path {
+struct WalkPath {
     source: String,
     out: String,
 }
 
-impl Path {
+impl WalkPath {
     fn push(&mut self, segment: &str) -> (usize, usize) {
         let before = (self.source.len(), self.out.len());
         for path in [&mut self.source, &mut self.out] {
@@ -339,22 +369,22 @@ impl Path {
     }
 }
 
-fn is_entry(map: &Map<String, Value>) -> bool {
+fn is_conditional_or_repeated(map: &Map<String, Value>) -> bool {
     map.contains_key("for_each") || map.contains_key("when")
 }
 
 /// What a value takes, in bytes, roughly.
-pub fn size(value: &Value) -> usize {
+pub fn estimated_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
         Value::String(text) => text.len(),
-        Value::Array(list) => list.iter().map(|value| NODE + size(value)).sum(),
-        Value::Object(map) => map.iter().map(|(key, value)| NODE + key.len() + size(value)).sum(),
+        Value::Array(list) => list.iter().map(|value| NODE_BYTES + estimated_size(value)).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| NODE_BYTES + key.len() + estimated_size(value)).sum(),
     }
 }
 
 /// A scalar as text.
-pub fn scalar(value: &Value) -> Option<String> {
+pub fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -364,7 +394,7 @@ pub fn scalar(value: &Value) -> Option<String> {
 }
 
 /// What a value is, in words.
-pub fn kind_of(value: &Value) -> &'static str {
+pub fn describe_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "empty",
         Value::Bool(_) => "true or false",

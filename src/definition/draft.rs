@@ -6,18 +6,18 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Declared, Stack,
-    compiler::{Compiler, kind_of, scalar},
+    DesiredResource, Stack,
+    compiler::{Compiler, describe_type, scalar_text},
+    dependencies::KnownResources,
     diagnostic::Diagnostic,
     nearest::suggestion,
-    needs::Known,
     problems,
-    source::below,
+    source::child_pointer,
 };
 use crate::{
-    aws::types::{KINDS, kind},
+    aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS, Address, Data, ENVIRONMENT, Naming, ON_DELETE, OnDelete, ResourceType, STACK, Service, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, Naming, ON_DELETE_TAG, OnDelete, ResourceType, STACK_TAG, Service, Tags,
         expression::{self, Reference, has_reference},
     },
 };
@@ -25,54 +25,67 @@ use crate::{
 /// A resource as a user or a section wrote it.
 pub struct Draft {
     /// Its type.
-    pub kind: &'static ResourceType,
+    pub resource_type: &'static ResourceType,
     /// Its name in the stack.
     pub name: String,
     /// Its fields, with the envelope (`tags`, `depends_on`, `on_delete`).
     pub spec: Map<String, Value>,
     /// Where it stands: a JSON pointer into the expanded definition.
-    pub at: String,
+    pub pointer: String,
     /// Spec pointers whose value comes from another place than below `at`.
-    pub elsewhere: Vec<(String, String)>,
+    pub pointer_overrides: Vec<(String, String)>,
     /// Fields that may stand there besides the type's own, for messages.
-    pub more_fields: Vec<String>,
+    pub extra_fields: Vec<String>,
 }
 
 impl Draft {
     /// The pointer into the definition for one into the spec.
-    fn place(&self, pointer: &str) -> String {
-        let other = self.elsewhere.iter().find_map(|(prefix, at)| pointer.strip_prefix(prefix.as_str()).map(|rest| format!("{at}{rest}")));
-        other.unwrap_or_else(|| format!("{}{pointer}", self.at))
+    fn definition_pointer(&self, pointer: &str) -> String {
+        let other =
+            self.pointer_overrides.iter().find_map(|(prefix, at)| pointer.strip_prefix(prefix.as_str()).map(|rest| format!("{at}{rest}")));
+        other.unwrap_or_else(|| format!("{}{pointer}", self.pointer))
     }
 }
 
 /// The resources of `resources:`, by type and name.
-pub fn single(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
+pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
     let types = match resources {
         Value::Object(types) => types,
         Value::Null => return,
         _ => return c.problem("type", "/resources", "`resources` is no map", "write types below it, and names below each type"),
     };
     for (type_name, entries) in types {
-        let at = below("/resources", &type_name);
-        let Some(kind) = kind(&type_name) else {
-            let help = suggestion(&type_name, "types", KINDS.iter().map(|kind| kind.name));
+        let at = child_pointer("/resources", &type_name);
+        let Some(kind) = resource_type(&type_name) else {
+            let help = suggestion(&type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
             c.problem_at_key("unknown-type", &at, format!("there is no resource type `{type_name}`"), help);
             continue;
         };
         match entries {
             Value::Object(entries) => {
                 for (name, spec) in entries {
-                    let at = below(&at, &name);
+                    let at = child_pointer(&at, &name);
                     match spec {
-                        Value::Object(spec) => drafts.push(Draft { kind, name, spec, at, elsewhere: Vec::new(), more_fields: Vec::new() }),
-                        Value::Null => {
-                            drafts.push(Draft { kind, name, spec: Map::new(), at, elsewhere: Vec::new(), more_fields: Vec::new() })
-                        }
+                        Value::Object(spec) => drafts.push(Draft {
+                            resource_type: kind,
+                            name,
+                            spec,
+                            pointer: at,
+                            pointer_overrides: Vec::new(),
+                            extra_fields: Vec::new(),
+                        }),
+                        Value::Null => drafts.push(Draft {
+                            resource_type: kind,
+                            name,
+                            spec: Map::new(),
+                            pointer: at,
+                            pointer_overrides: Vec::new(),
+                            extra_fields: Vec::new(),
+                        }),
                         other => c.problem(
                             "type",
                             &at,
-                            format!("`{type_name}.{name}` is {}", kind_of(&other)),
+                            format!("`{type_name}.{name}` is {}", describe_type(&other)),
                             "write its fields below its name",
                         ),
                     }
@@ -82,7 +95,7 @@ pub fn single(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
             other => c.problem(
                 "type",
                 &at,
-                format!("`{type_name}` is {}", kind_of(&other)),
+                format!("`{type_name}` is {}", describe_type(&other)),
                 "write names below the type, and fields below each name",
             ),
         }
@@ -90,91 +103,112 @@ pub fn single(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
 }
 
 /// Brings every draft to canonical form.
-pub fn declare(c: &mut Compiler<'_>, document: &Map<String, Value>, mut drafts: Vec<Draft>, stack: &mut Stack) -> Known {
+pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut drafts: Vec<Draft>, stack: &mut Stack) -> KnownResources {
     let overrides = document.get("overrides").map(|value| c.render(value, "/overrides")).unwrap_or_default();
-    override_all(c, overrides, &mut drafts);
+    apply_overrides(c, overrides, &mut drafts);
     let defaults = document.get("tags").map(|value| c.render(value, "/tags")).unwrap_or_default();
-    let defaults = tags(c, Some(defaults), "/tags");
+    let defaults = parse_tags(c, Some(defaults), "/tags");
 
     let mut places: BTreeMap<Address, String> = BTreeMap::new();
     for draft in &drafts {
-        let address = Address::new(draft.kind.name, &draft.name);
+        let address = Address::new(draft.resource_type.name, &draft.name);
         if !draft.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) || draft.name.is_empty() {
-            c.problem_at_key("name", &draft.at, format!("`{}` can't name a resource", draft.name), "use letters, digits, `-`, `_` and `.`");
+            c.problem_at_key(
+                "name",
+                &draft.pointer,
+                format!("`{}` can't name a resource", draft.name),
+                "use letters, digits, `-`, `_` and `.`",
+            );
         }
-        if let Some(other) = places.insert(address, draft.at.clone()) {
-            let line = c.place(&other).map(|range| c.source.text[..range.start].matches('\n').count() + 1).unwrap_or_default();
-            let message = format!("`{}.{}` is defined twice", draft.kind.name, draft.name);
-            c.problem_at_key("duplicate", &draft.at, message, format!("the other one is at line {line}: rename or remove one"));
+        if let Some(other) = places.insert(address, draft.pointer.clone()) {
+            let line = c.value_range(&other).map(|range| c.source.text[..range.start].matches('\n').count() + 1).unwrap_or_default();
+            let message = format!("`{}.{}` is defined twice", draft.resource_type.name, draft.name);
+            c.problem_at_key("duplicate", &draft.pointer, message, format!("the other one is at line {line}: rename or remove one"));
         }
     }
-    let mut known = Known::new(places.into_keys().collect());
+    let mut known = KnownResources::new(places.into_keys().collect());
     for draft in drafts {
-        if let Some(declared) = one(c, draft, &defaults, stack, &mut known) {
+        if let Some(declared) = compile_draft(c, draft, &defaults, stack, &mut known) {
             stack.resources.insert(declared.address.clone(), declared);
         }
     }
     known
 }
 
-fn one(c: &mut Compiler<'_>, mut draft: Draft, defaults: &Tags, stack: &Stack, known: &mut Known) -> Option<Declared> {
-    let address = Address::new(draft.kind.name, &draft.name);
+fn compile_draft(
+    c: &mut Compiler<'_>,
+    mut draft: Draft,
+    defaults: &Tags,
+    stack: &Stack,
+    known: &mut KnownResources,
+) -> Option<DesiredResource> {
+    let address = Address::new(draft.resource_type.name, &draft.name);
     let shown = format!("`{address}`");
     let own_tags = draft.spec.remove("tags");
     let depends_on = draft.spec.remove("depends_on");
     let on_delete = draft.spec.remove("on_delete").filter(|value| !value.is_null());
-    let named = draft.kind.naming.is_some_and(|naming| name(&mut draft, naming, stack));
+    let named = draft.resource_type.naming.is_some_and(|naming| set_physical_name(&mut draft, naming, stack));
 
-    let on_delete_at = draft.place("/on_delete");
-    let on_delete = on_delete.and_then(|value| fate(c, &value, draft.kind, &on_delete_at, &shown));
-    let tags_at = draft.place("/tags");
-    let own_tags = tags(c, own_tags, &tags_at);
-    let tags = marked(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
+    let on_delete_at = draft.definition_pointer("/on_delete");
+    let on_delete = on_delete.and_then(|value| parse_on_delete(c, &value, draft.resource_type, &on_delete_at, &shown));
+    let tags_at = draft.definition_pointer("/tags");
+    let own_tags = parse_tags(c, own_tags, &tags_at);
+    let tags = with_ownership_tags(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
     let mut needs = BTreeSet::new();
-    let depends_at = draft.place("/depends_on");
-    known.depends_on(c, depends_on, &depends_at, &mut needs);
+    let depends_at = draft.definition_pointer("/depends_on");
+    known.add_depends_on(c, depends_on, &depends_at, &mut needs);
 
     let spec = Value::Object(std::mem::take(&mut draft.spec));
     // What it says of itself is known at once: the policy of a bucket names the bucket.
-    let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar(v).is_some()).cloned();
-    let itself = |reference: &Reference<'_>| reference.kind == address.kind && reference.name == address.name;
+    let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar_text(v).is_some()).cloned();
+    let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
     let resolved = has_reference(&spec).then(|| expression::resolve(&spec, &|r| if itself(r) { own(r) } else { None }));
     let named = named && resolved.as_ref().is_none_or(|resolved| *resolved == spec);
     let spec = resolved.unwrap_or(spec);
-    let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.kind.operations.parse(spec));
-    problems::add_facts(draft.kind, parsed.as_ref(), &spec, &mut found);
-    known.references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.place(pointer), &mut needs);
+    let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.resource_type.operations.parse(spec));
+    problems::add_rule_violations(draft.resource_type, parsed.as_ref(), &spec, &mut found);
+    known.add_references(c, parsed.as_ref().unwrap_or(&spec), &spec, &shown, &|pointer| draft.definition_pointer(pointer), &mut needs);
     needs.remove(&address).then(|| {
-        c.problem_at_key("cycle", &draft.at, format!("{shown} refers to itself"), "remove the reference");
+        c.problem_at_key("cycle", &draft.pointer, format!("{shown} refers to itself"), "remove the reference");
     });
     // A bare name takes the field's type; only what was written out can be of another.
     let spelled = has_reference(&spec);
     if spelled || !found.is_empty() {
-        let schema = draft.kind.schema();
+        let schema = draft.resource_type.schema();
         if let Some(parsed) = parsed.as_ref().filter(|_| spelled) {
-            known.types(c, schema, parsed, &spec, &shown, &|pointer| draft.place(pointer));
+            known.check_types(c, schema, parsed, &spec, &shown, &|pointer| draft.definition_pointer(pointer));
         }
         let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete"];
-        more.extend(draft.more_fields.iter().map(String::as_str));
+        more.extend(draft.extra_fields.iter().map(String::as_str));
         for problem in found {
-            problems::report(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.place(pointer));
+            problems::report_problem(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.definition_pointer(pointer));
         }
     }
     // What is right of a wrong resource still tells about others: its range, its name, its references.
-    let at = c.spans.origin(&draft.at).into_owned();
-    Some(Declared { address, kind: draft.kind, spec: parsed?, named, tags, needs, on_delete, at })
+    let at = c.spans.origin(&draft.pointer).into_owned();
+    Some(DesiredResource {
+        address,
+        resource_type: draft.resource_type,
+        spec: parsed?,
+        has_generated_name: named,
+        tags,
+        depends_on: needs,
+        on_delete,
+        pointer: at,
+    })
 }
 
 /// Deep-merges `overrides`; null removes.
-fn override_all(c: &mut Compiler<'_>, overrides: Value, drafts: &mut [Draft]) {
+fn apply_overrides(c: &mut Compiler<'_>, overrides: Value, drafts: &mut [Draft]) {
     let overrides = match overrides {
         Value::Object(overrides) => overrides,
         Value::Null => return,
         _ => return c.problem("type", "/overrides", "`overrides` is no map", "write addresses below it: `vpc.main: {…}`"),
     };
-    let index: BTreeMap<String, usize> = drafts.iter().enumerate().map(|(i, d)| (format!("{}.{}", d.kind.name, d.name), i)).collect();
+    let index: BTreeMap<String, usize> =
+        drafts.iter().enumerate().map(|(i, d)| (format!("{}.{}", d.resource_type.name, d.name), i)).collect();
     for (address, fields) in overrides {
-        let at = below("/overrides", &address);
+        let at = child_pointer("/overrides", &address);
         let Some(&draft) = index.get(&address) else {
             let help = suggestion(&address, "addresses", index.keys().map(String::as_str));
             c.problem_at_key("unknown-address", &at, format!("there is no `{address}` to override"), help);
@@ -184,13 +218,13 @@ fn override_all(c: &mut Compiler<'_>, overrides: Value, drafts: &mut [Draft]) {
             c.problem(
                 "type",
                 &at,
-                format!("the override of `{address}` is {}", kind_of(&fields)),
+                format!("the override of `{address}` is {}", describe_type(&fields)),
                 "write the fields to change below the address",
             );
             continue;
         };
         for (field, value) in fields {
-            drafts[draft].elsewhere.insert(0, (below("", &field), below(&at, &field)));
+            drafts[draft].pointer_overrides.insert(0, (child_pointer("", &field), child_pointer(&at, &field)));
             merge(&mut drafts[draft].spec, field, value);
         }
     }
@@ -209,10 +243,10 @@ fn merge(into: &mut Map<String, Value>, field: String, value: Value) {
 }
 
 /// Gives it a physical name, or puts the prefix in front of the user's. Tells whether it gave one.
-fn name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
+fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
     match draft.spec.get("name") {
         None | Some(Value::Null) => {
-            let name = physical(&stack.prefix(), &draft.name, naming);
+            let name = physical_name(&stack.prefix(), &draft.name, naming);
             draft.spec.insert("name".into(), name.into());
             return true;
         }
@@ -226,9 +260,9 @@ fn name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
 }
 
 /// `<stack>-<environment>-<name>` within the service's rules; what is cut is told apart by a hash of the whole.
-pub(crate) fn physical(prefix: &str, name: &str, naming: Naming) -> String {
+pub(crate) fn physical_name(prefix: &str, name: &str, naming: Naming) -> String {
     let mut full: String = format!("{prefix}{name}").chars().map(|c| if matches!(c, '.' | '*' | '@') { '-' } else { c }).collect();
-    if naming.lower {
+    if naming.lowercase {
         full = full.to_lowercase();
     }
     let room = naming.max.saturating_sub(naming.prefix.len());
@@ -240,11 +274,11 @@ pub(crate) fn physical(prefix: &str, name: &str, naming: Naming) -> String {
     format!("{}{full}", naming.prefix)
 }
 
-fn fate(c: &mut Compiler<'_>, value: &Value, kind: &ResourceType, at: &str, shown: &str) -> Option<OnDelete> {
-    let allowed: &[&str] = match kind.data {
-        Data::None => &[],
-        Data::Snapshot => &["snapshot", "retain", "delete"],
-        Data::Contents | Data::Window => &["retain", "delete"],
+fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &ResourceType, at: &str, shown: &str) -> Option<OnDelete> {
+    let allowed: &[&str] = match resource_type.data_protection {
+        DataProtection::None => &[],
+        DataProtection::Snapshot => &["snapshot", "retain", "delete"],
+        DataProtection::Contents | DataProtection::RecoveryWindow => &["retain", "delete"],
     };
     if allowed.is_empty() {
         c.problem_at_key("on-delete", at, format!("{shown} holds no data, so `on_delete` has no meaning"), "remove the line");
@@ -252,7 +286,7 @@ fn fate(c: &mut Compiler<'_>, value: &Value, kind: &ResourceType, at: &str, show
     }
     let text = value.as_str().unwrap_or_default();
     if !allowed.contains(&text) {
-        let written = scalar(value).unwrap_or_default();
+        let written = scalar_text(value).unwrap_or_default();
         c.problem("on-delete", at, format!("`on_delete` of {shown} can't be `{written}`"), format!("values: {}", allowed.join(", ")));
         return None;
     }
@@ -260,18 +294,23 @@ fn fate(c: &mut Compiler<'_>, value: &Value, kind: &ResourceType, at: &str, show
 }
 
 /// Tags as texts. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
-fn tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
+fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
     let map = match value {
         None | Some(Value::Null) => return Tags::new(),
         Some(Value::Object(map)) => map,
         Some(other) => {
-            c.problem("tags", at, format!("tags are `key: value` pairs, not {}", kind_of(&other)), "write `tags: { team: platform }`");
+            c.problem(
+                "tags",
+                at,
+                format!("tags are `key: value` pairs, not {}", describe_type(&other)),
+                "write `tags: { team: platform }`",
+            );
             return Tags::new();
         }
     };
     let mut tags = Tags::new();
     for (key, value) in map {
-        let here = below(at, &key);
+        let here = child_pointer(at, &key);
         let lower = key.to_lowercase();
         let wrong = if lower.starts_with("aws:") {
             Some(("AWS keeps the prefix `aws:` for itself".to_owned(), "give the tag another key"))
@@ -286,45 +325,53 @@ fn tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
             c.problem_at_key("tags", &here, message, help);
             continue;
         }
-        match scalar(&value) {
+        match scalar_text(&value) {
             Some(text) if text.chars().count() > 256 => {
                 let message = format!("a tag's value has at most 256 characters, this one {}", text.chars().count());
                 c.problem("tags", &here, message, "shorten the value");
             }
             Some(text) => drop(tags.insert(key, text)),
-            None => c.problem("tags", &here, format!("tag `{key}` is {}", kind_of(&value)), "give it one text"),
+            None => c.problem("tags", &here, format!("tag `{key}` is {}", describe_type(&value)), "give it one text"),
         }
     }
     tags
 }
 
-fn marked(c: &mut Compiler<'_>, draft: &Draft, own: Tags, defaults: &Tags, stack: &Stack, on_delete: Option<OnDelete>, at: &str) -> Tags {
+fn with_ownership_tags(
+    c: &mut Compiler<'_>,
+    draft: &Draft,
+    own: Tags,
+    defaults: &Tags,
+    stack: &Stack,
+    on_delete: Option<OnDelete>,
+    at: &str,
+) -> Tags {
     let mut tags = Tags::new();
-    if draft.kind.is_taggable() {
+    if draft.resource_type.is_taggable() {
         tags.extend(defaults.clone());
-        if draft.kind.service == Service::Ec2 {
+        if draft.resource_type.service == Service::Ec2 {
             tags.entry("Name".into()).or_insert_with(|| format!("{}{}", stack.prefix(), draft.name));
         }
         tags.extend(own);
     } else if !own.is_empty() {
-        let message = format!("AWS has no tags for a {}", draft.kind.name.replace('_', " "));
+        let message = format!("AWS has no tags for a {}", draft.resource_type.name.replace('_', " "));
         c.problem_at_key("tags", at, message, "remove `tags`");
     }
-    tags.insert(STACK.into(), stack.name.clone());
-    tags.insert(ENVIRONMENT.into(), stack.environment.clone());
-    tags.insert(ADDRESS.into(), format!("{}.{}", draft.kind.name, draft.name));
+    tags.insert(STACK_TAG.into(), stack.name.clone());
+    tags.insert(ENVIRONMENT_TAG.into(), stack.environment.clone());
+    tags.insert(ADDRESS_TAG.into(), format!("{}.{}", draft.resource_type.name, draft.name));
     if let Some(fate) = on_delete {
         let text = match fate {
             OnDelete::Snapshot => "snapshot",
             OnDelete::Retain => "retain",
             OnDelete::Delete => "delete",
         };
-        tags.insert(ON_DELETE.into(), text.into());
+        tags.insert(ON_DELETE_TAG.into(), text.into());
     }
     if tags.len() > 50 {
-        let place = c.key(at);
+        let place = c.key_range(at);
         let problem = Diagnostic::new("tags", format!("{} tags are more than the 50 that AWS takes", tags.len()));
-        c.found.push(problem.at(place).help("acme's own marks are among them: leave room for four"));
+        c.problems.push(problem.at(place).help("acme's own marks are among them: leave room for four"));
     }
     tags
 }
@@ -334,11 +381,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_are_cut_and_told_apart() {
-        let naming = Naming { max: 32, lower: true, prefix: "" };
-        let one = physical("shop-production-", "a-very-long-service-name.One", naming);
-        let two = physical("shop-production-", "a-very-long-service-name.two", naming);
+    fn shortens_long_names_and_keeps_them_unique() {
+        let naming = Naming { max: 32, lowercase: true, prefix: "" };
+        let one = physical_name("shop-production-", "a-very-long-service-name.One", naming);
+        let two = physical_name("shop-production-", "a-very-long-service-name.two", naming);
         assert!(one.len() <= 32 && two.len() <= 32 && one != two);
-        assert_eq!(physical("shop-", "web.Api", naming), "shop-web-api");
+        assert_eq!(physical_name("shop-", "web.Api", naming), "shop-web-api");
     }
 }

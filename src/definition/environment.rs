@@ -5,33 +5,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::{
-    Options,
-    compiler::{Compiler, size},
+    LoadOptions,
+    compiler::{Compiler, estimated_size},
     diagnostic::Diagnostic,
-    nearest::{listed, nearest, suggestion},
-    source::below,
+    nearest::{list_names, nearest, suggestion},
+    source::child_pointer,
     template::{self, is_template},
 };
 use crate::core::expression;
 
 /// Chooses the environment and sets every value; answers its name.
-pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Options) -> String {
-    let environments = c.map(document, "environments").cloned().unwrap_or_default();
-    let name = chosen(c, &environments, options);
+pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &LoadOptions) -> String {
+    let environments = c.top_level_map(document, "environments").cloned().unwrap_or_default();
+    let name = chosen_name(c, &environments, options);
     let mut values: BTreeMap<String, (Value, String)> = BTreeMap::new();
     let mut known: BTreeSet<&str> = BTreeSet::new();
-    let defaults = c.map(document, "values").cloned().unwrap_or_default();
+    let defaults = c.top_level_map(document, "values").cloned().unwrap_or_default();
     known.extend(defaults.keys().map(String::as_str));
     for (key, value) in &defaults {
-        values.insert(key.clone(), (value.clone(), below("/values", key)));
+        values.insert(key.clone(), (value.clone(), child_pointer("/values", key)));
     }
     for (environment, given) in &environments {
-        let at = below("/environments", environment);
+        let at = child_pointer("/environments", environment);
         match given {
             Value::Object(map) => {
                 known.extend(map.keys().map(String::as_str));
                 if *environment == name {
-                    values.extend(map.iter().map(|(key, value)| (key.clone(), (value.clone(), below(&at, key)))));
+                    values.extend(map.iter().map(|(key, value)| (key.clone(), (value.clone(), child_pointer(&at, key)))));
                 }
             }
             Value::Null => {}
@@ -41,7 +41,7 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Opt
     for (key, text) in &options.set {
         if !known.contains(key.as_str()) {
             let help = suggestion(key, "values", known.iter().copied());
-            c.found
+            c.problems
                 .push(Diagnostic::new("unknown-value", format!("`--set {key}` sets a value that the definition does not have")).help(help));
             continue;
         }
@@ -54,11 +54,11 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Opt
         }
     }
     c.templates.set("environment", &Value::String(name.clone()));
-    settle(c, values);
+    resolve_values(c, values);
     name
 }
 
-fn chosen(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &Options) -> String {
+fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &LoadOptions) -> String {
     let names = environments.keys().map(String::as_str);
     match &options.environment {
         Some(name) if environments.contains_key(name) => name.clone(),
@@ -70,7 +70,7 @@ fn chosen(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &Opt
                 suggestion(name, "environments", names.clone())
             };
             let place = c.spans.keys.get("/environments").cloned();
-            c.found.push(problem.at(place).help(help));
+            c.problems.push(problem.at(place).help(help));
             // The rest is checked with the values of the one that was probably meant.
             let first = environments.keys().next().map(String::as_str);
             nearest(name, names).or(first).unwrap_or(name).to_owned()
@@ -79,16 +79,16 @@ fn chosen(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &Opt
         None if environments.len() == 1 => environments.keys().next().cloned().unwrap_or_default(),
         None => {
             let place = c.spans.keys.get("/environments").cloned();
-            let help = format!("choose one with --env; {}", listed("environments", names.clone()));
-            c.found.push(Diagnostic::new("environment", "which environment is meant?").at(place).help(help));
+            let help = format!("choose one with --env; {}", list_names("environments", names.clone()));
+            c.problems.push(Diagnostic::new("environment", "which environment is meant?").at(place).help(help));
             environments.keys().next().cloned().unwrap_or_default()
         }
     }
 }
 
 /// Values may use each other, in any order: each is set once all that it uses are.
-fn settle(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
-    let waiting: BTreeMap<String, (Value, String)> = values
+fn resolve_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
+    let unresolved: BTreeMap<String, (Value, String)> = values
         .into_iter()
         .filter(|(key, (value, _))| {
             let waits = holds_template(value);
@@ -98,32 +98,32 @@ fn settle(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
             waits
         })
         .collect();
-    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (name, (value, _)) in &waiting {
+    let mut dependencies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut dependents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, (value, _)) in &unresolved {
         let mut used = BTreeSet::new();
-        expression::each_string(value, &mut |text| template::names(text, &mut used));
-        used.retain(|name| waiting.contains_key(*name));
+        expression::for_each_string(value, &mut |text| template::collect_names(text, &mut used));
+        used.retain(|name| unresolved.contains_key(*name));
         for other in &used {
-            users.entry(*other).or_default().push(name);
+            dependents.entry(*other).or_default().push(name);
         }
-        needs.insert(name, used);
+        dependencies.insert(name, used);
     }
-    let mut ready: Vec<&str> = needs.iter().filter(|(_, used)| used.is_empty()).map(|(name, _)| *name).collect();
+    let mut ready: Vec<&str> = dependencies.iter().filter(|(_, used)| used.is_empty()).map(|(name, _)| *name).collect();
     while let Some(name) = ready.pop() {
-        let (value, at) = &waiting[name];
-        let Some(value) = rendered(c, value, at) else { continue };
+        let (value, at) = &unresolved[name];
+        let Some(value) = try_render(c, value, at) else { continue };
         c.templates.set(name, &value);
-        for user in users.remove(name).unwrap_or_default() {
-            let left = needs.entry(user).or_default();
+        for user in dependents.remove(name).unwrap_or_default() {
+            let left = dependencies.entry(user).or_default();
             left.remove(name);
             if left.is_empty() {
                 ready.push(user);
             }
         }
     }
-    for (name, (value, at)) in waiting.iter().filter(|(name, _)| !c.templates.has(name)).collect::<Vec<_>>() {
-        match needs.get(name.as_str()).and_then(|used| used.first()) {
+    for (name, (value, at)) in unresolved.iter().filter(|(name, _)| !c.templates.has(name)).collect::<Vec<_>>() {
+        match dependencies.get(name.as_str()).and_then(|used| used.first()) {
             Some(other) => {
                 let message = format!("value `{name}` needs `{other}`, which can't be known before it");
                 c.problem("expression", at, message, "values may use each other, but not in a circle");
@@ -142,14 +142,14 @@ fn holds_template(value: &Value) -> bool {
     }
 }
 
-fn rendered(c: &mut Compiler<'_>, value: &Value, at: &str) -> Option<Value> {
+fn try_render(c: &mut Compiler<'_>, value: &Value, at: &str) -> Option<Value> {
     Some(match value {
         Value::String(text) if is_template(text) => {
             let value = c.templates.render(text).ok()?;
-            c.takes(size(&value), at).then_some(value)?
+            c.reserve_memory(estimated_size(&value), at).then_some(value)?
         }
-        Value::Array(list) => Value::Array(list.iter().map(|v| rendered(c, v, at)).collect::<Option<_>>()?),
-        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| Some((k.clone(), rendered(c, v, at)?))).collect::<Option<_>>()?),
+        Value::Array(list) => Value::Array(list.iter().map(|v| try_render(c, v, at)).collect::<Option<_>>()?),
+        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| Some((k.clone(), try_render(c, v, at)?))).collect::<Option<_>>()?),
         other => other.clone(),
     })
 }

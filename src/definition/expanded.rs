@@ -2,19 +2,19 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Declared, Stack};
+use super::{DesiredResource, Stack};
 use crate::core::{
-    ADDRESS, Address, ENVIRONMENT, ON_DELETE, STACK,
-    expression::{each_string, references, resolve},
+    ADDRESS_TAG, Address, ENVIRONMENT_TAG, ON_DELETE_TAG, STACK_TAG,
+    expression::{for_each_string, references, resolve},
 };
 
 /// YAML of the whole stack with every resource under `resources:`.
-pub fn expanded(stack: &Stack) -> String {
+pub fn expanded_yaml(stack: &Stack) -> String {
     let mut types: Map<String, Value> = Map::new();
     for (address, declared) in &stack.resources {
-        let entries = types.entry(address.kind.clone()).or_insert_with(|| json!({}));
+        let entries = types.entry(address.type_name.clone()).or_insert_with(|| json!({}));
         if let Some(entries) = entries.as_object_mut() {
-            entries.insert(address.name.clone(), written(declared));
+            entries.insert(address.name.clone(), resource_yaml(declared));
         }
     }
     let mut document = String::new();
@@ -22,7 +22,7 @@ pub fn expanded(stack: &Stack) -> String {
     add(json!({ "stack": stack.name }));
     // Wherever this is written to, a folder stays where it is.
     let here = std::env::current_dir().unwrap_or_default();
-    let backend = stack.backend.clone().map(|backend| backend.below(&here).to_string());
+    let backend = stack.backend.clone().map(|backend| backend.relative_to(&here).to_string());
     for (key, value) in [("region", &stack.region), ("account", &stack.account), ("backend", &backend)] {
         if let Some(value) = value {
             add(json!({ key: value }));
@@ -33,21 +33,22 @@ pub fn expanded(stack: &Stack) -> String {
     }
     add(json!({ "resources": types }));
     if !stack.outputs.is_empty() {
-        let outputs: Map<String, Value> = stack.outputs.iter().map(|(name, value)| (name.clone(), expressions(value))).collect();
+        let outputs: Map<String, Value> =
+            stack.outputs.iter().map(|(name, value)| (name.clone(), references_as_expressions(value))).collect();
         add(json!({ "outputs": outputs }));
     }
     document
 }
 
-fn written(declared: &Declared) -> Value {
+fn resource_yaml(declared: &DesiredResource) -> Value {
     let mut fields = match without_nulls(&declared.spec) {
-        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, short(&value))).collect::<Map<_, _>>(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, shorten_references(&value))).collect::<Map<_, _>>(),
         _ => Map::new(),
     };
     let tags: Map<String, Value> = declared
         .tags
         .iter()
-        .filter(|(key, _)| ![STACK, ENVIRONMENT, ADDRESS, ON_DELETE].contains(&key.as_str()))
+        .filter(|(key, _)| ![STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG, ON_DELETE_TAG].contains(&key.as_str()))
         .map(|(k, v)| (k.clone(), v.clone().into()))
         .collect();
     if !tags.is_empty() {
@@ -57,8 +58,8 @@ fn written(declared: &Declared) -> Value {
         fields.insert("on_delete".into(), json!(fate));
     }
     let mut known = Vec::new();
-    each_string(&declared.spec, &mut |text| known.extend(references(text).into_iter().map(|r| Address::new(r.kind, r.name))));
-    let more: Vec<String> = declared.needs.iter().filter(|need| !known.contains(need)).map(ToString::to_string).collect();
+    for_each_string(&declared.spec, &mut |text| known.extend(references(text).into_iter().map(|r| Address::new(r.type_name, r.name))));
+    let more: Vec<String> = declared.depends_on.iter().filter(|need| !known.contains(need)).map(ToString::to_string).collect();
     if !more.is_empty() {
         fields.insert("depends_on".into(), more.into());
     }
@@ -76,23 +77,23 @@ fn without_nulls(value: &Value) -> Value {
 }
 
 /// `{"id": "${vpc.main.id}"}` → `vpc.main`, other references → expressions.
-fn short(value: &Value) -> Value {
+fn shorten_references(value: &Value) -> Value {
     match value {
         Value::Object(map) if map.len() == 1 => {
             let one = ["id", "arn"].iter().find_map(|key| map.get(*key).and_then(Value::as_str).map(|text| (*key, text)));
             match one.and_then(|(key, text)| {
-                references(text).first().filter(|r| r.text == text && r.output == key).map(|r| format!("{}.{}", r.kind, r.name))
+                references(text).first().filter(|r| r.text == text && r.output == key).map(|r| format!("{}.{}", r.type_name, r.name))
             }) {
                 Some(address) => address.into(),
-                None => map.iter().map(|(k, v)| (k.clone(), short(v))).collect::<Map<_, _>>().into(),
+                None => map.iter().map(|(k, v)| (k.clone(), shorten_references(v))).collect::<Map<_, _>>().into(),
             }
         }
-        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), short(v))).collect::<Map<_, _>>().into(),
-        Value::Array(list) => list.iter().map(short).collect(),
-        other => expressions(other),
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), shorten_references(v))).collect::<Map<_, _>>().into(),
+        Value::Array(list) => list.iter().map(shorten_references).collect(),
+        other => references_as_expressions(other),
     }
 }
 
-fn expressions(value: &Value) -> Value {
-    resolve(value, &|reference| Some(format!("{{{{ {}.{}.{} }}}}", reference.kind, reference.name, reference.output).into()))
+fn references_as_expressions(value: &Value) -> Value {
+    resolve(value, &|reference| Some(format!("{{{{ {}.{}.{} }}}}", reference.type_name, reference.name, reference.output).into()))
 }

@@ -2,15 +2,15 @@
 //!
 //! Parsed first, evaluated after, so that every problem still points at the user's line; and all problems are reported at once.
 
-mod check;
+mod backend_location;
 mod compiler;
+mod cross_checks;
+mod dependencies;
 mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
-mod location;
 mod nearest;
-mod needs;
 mod parse;
 mod problems;
 pub mod sections;
@@ -27,36 +27,36 @@ use std::{
 
 use serde_json::{Map, Value};
 
+pub use self::{backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, source::Source};
 pub(crate) use self::{
-    compiler::{Compiler, kind_of},
+    compiler::{Compiler, describe_type},
     draft::Draft,
     nearest::suggestion,
-    problems::typed,
-    source::below,
+    problems::parse_section,
+    source::child_pointer,
     template::cidr_subnet,
 };
-pub use self::{diagnostic::Diagnostic, expanded::expanded, location::Location, source::Source};
 use crate::core::{Address, OnDelete, ResourceType, Tags};
 
 /// One resource of the definition, in canonical form.
 #[derive(Clone)]
-pub struct Declared {
+pub struct DesiredResource {
     /// Its address.
     pub address: Address,
     /// Its type.
-    pub kind: &'static ResourceType,
+    pub resource_type: &'static ResourceType,
     /// The canonical spec. References stand in strings as `${type.name.output}`.
     pub spec: Value,
     /// Whether its physical name is acme's choice, and nothing else in the spec repeats it.
-    pub named: bool,
+    pub has_generated_name: bool,
     /// Every tag it shall carry, marks included.
     pub tags: Tags,
     /// Addresses it needs: from references in the spec and `depends_on`.
-    pub needs: BTreeSet<Address>,
+    pub depends_on: BTreeSet<Address>,
     /// What becomes of its data; `None`: the type's default.
     pub on_delete: Option<OnDelete>,
     /// Where it stands: a JSON pointer into the definition.
-    pub at: String,
+    pub pointer: String,
 }
 
 /// A compiled stack for one environment.
@@ -71,9 +71,9 @@ pub struct Stack {
     /// Account it belongs to, when pinned.
     pub account: Option<String>,
     /// Where its history and locks are kept, when it says so.
-    pub backend: Option<Location>,
+    pub backend: Option<BackendLocation>,
     /// Every resource by address.
-    pub resources: BTreeMap<Address, Declared>,
+    pub resources: BTreeMap<Address, DesiredResource>,
     /// Values to report after apply; references stand as `${type.name.output}`.
     pub outputs: BTreeMap<String, Value>,
 }
@@ -87,7 +87,7 @@ impl Stack {
 
 /// What a caller chooses.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct LoadOptions {
     /// The environment; may be absent when the definition has at most one.
     pub environment: Option<String>,
     /// Values set for this run, as YAML scalars.
@@ -95,13 +95,14 @@ pub struct Options {
 }
 
 /// Keys of the top level that are no sections.
-const FRAME: &[&str] = &["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
+const TOP_LEVEL_KEYS: &[&str] =
+    &["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
 
 /// Compiles a definition for one environment. Makes no call and reads nothing but the text.
 ///
 /// # Errors
 /// With everything that is wrong, in the order of the text.
-pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>> {
+pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnostic>> {
     let (value, spans) = parse::parse(source)?;
     let mut c = Compiler::new(source, spans);
     let document = match value {
@@ -109,10 +110,10 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
         Value::Null => Map::new(),
         _ => return Err(vec![Diagnostic::new("type", "a definition is a map").at(Some(0..0)).help("begin with `stack: <name>`")]),
     };
-    let known = || FRAME.iter().chain(sections::NAMES).copied();
+    let known = || TOP_LEVEL_KEYS.iter().chain(sections::SECTION_NAMES).copied();
     for key in document.keys().filter(|key| !known().any(|k| k == key.as_str())) {
         let message = format!("a definition has no section `{key}`");
-        c.problem_at_key("unknown-section", &below("", key), message, nearest::suggestion(key, "sections", known()));
+        c.problem_at_key("unknown-section", &child_pointer("", key), message, nearest::suggestion(key, "sections", known()));
     }
 
     let name = stack_name(&mut c, &document);
@@ -123,59 +124,59 @@ pub fn load(source: &Source, options: &Options) -> Result<Stack, Vec<Diagnostic>
         c.templates.set("region", region);
     }
     let environment = environment::choose(&mut c, &document, options);
-    let region = text(&mut c, &document, "region");
-    let account = text(&mut c, &document, "account");
+    let region = top_level_text(&mut c, &document, "region");
+    let account = top_level_text(&mut c, &document, "account");
     if let Some(region) = &region {
         c.templates.set("region", &Value::String(region.clone()));
     }
-    let region = region.and_then(|region| check::region(&mut c, region));
+    let region = region.and_then(|region| cross_checks::check_region(&mut c, region));
     if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
         c.problem("account", "/account", format!("`{account}` is no account id"), "an account id has 12 digits; put it in quotes");
     }
 
-    let backend = text(&mut c, &document, "backend").and_then(|text| location(&mut c, &text));
+    let backend = top_level_text(&mut c, &document, "backend").and_then(|text| parse_backend(&mut c, &text));
 
     let mut drafts = Vec::new();
     sections::expand(
         &mut c,
         &document,
-        sections::Frame { stack: &name, environment: &environment, region: region.as_deref() },
+        sections::StackContext { stack: &name, environment: &environment, region: region.as_deref() },
         &mut drafts,
     );
     let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
-    draft::single(&mut c, single, &mut drafts);
+    draft::add_single_resources(&mut c, single, &mut drafts);
     let mut stack = Stack { name, environment, region, account, backend, resources: BTreeMap::new(), outputs: BTreeMap::new() };
-    let mut known = draft::declare(&mut c, &document, drafts, &mut stack);
-    if let Some(outputs) = c.map(&document, "outputs") {
+    let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
+    if let Some(outputs) = c.top_level_map(&document, "outputs") {
         for (name, value) in outputs {
-            let at = below("/outputs", name);
+            let at = child_pointer("/outputs", name);
             let value = c.render(value, &at);
             let shown = format!("output `{name}`");
-            known.references(&mut c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
+            known.add_references(&mut c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
             stack.outputs.insert(name.clone(), value);
         }
     }
-    needs::cycles(&mut c, &stack);
-    check::across(&mut c, &stack);
-    if c.found.is_empty() { Ok(stack) } else { Err(in_order(c)) }
+    dependencies::report_cycles(&mut c, &stack);
+    cross_checks::check_all(&mut c, &stack);
+    if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }
 
 /// Where the key of what stands at a JSON pointer into a definition is.
-pub fn place(source: &Source, pointer: &str) -> Option<Range<usize>> {
+pub fn key_range(source: &Source, pointer: &str) -> Option<Range<usize>> {
     let (_, spans) = parse::parse(source).ok()?;
-    spans.key(&source.text, pointer)
+    spans.key_range(&source.text, pointer)
 }
 
 /// Most problems that are told at once.
-const TOLD: usize = 500;
+const MAX_PROBLEMS: usize = 500;
 
-fn in_order(c: Compiler<'_>) -> Vec<Diagnostic> {
+fn sorted_problems(c: Compiler<'_>) -> Vec<Diagnostic> {
     let follows = |problem: &Diagnostic| problem.code != "expression" && c.is_broken(problem.range.as_ref());
     let mut told = HashSet::new();
-    let mut found: Vec<Diagnostic> = c.found.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
+    let mut found: Vec<Diagnostic> = c.problems.iter().filter(|problem| !follows(problem) && told.insert(*problem)).cloned().collect();
     found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
-    if found.len() > TOLD {
-        let rest = found.split_off(TOLD).len();
+    if found.len() > MAX_PROBLEMS {
+        let rest = found.split_off(MAX_PROBLEMS).len();
         found.push(Diagnostic::new("more", format!("there are {rest} more problems")).help("mend those above first"));
     }
     found
@@ -199,16 +200,16 @@ fn stack_name(c: &mut Compiler<'_>, document: &Map<String, Value>) -> String {
         }
         None => {
             let end = c.source.text.find('\n').unwrap_or(c.source.text.len());
-            c.found.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("begin with `stack: <name>`"));
+            c.problems.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("begin with `stack: <name>`"));
             "unnamed".into()
         }
     }
 }
 
 /// A backend; folders stand beside the definition.
-fn location(c: &mut Compiler<'_>, text: &str) -> Option<Location> {
-    match text.parse::<Location>() {
-        Ok(location) => Some(location.below(Path::new(&c.source.path).parent().unwrap_or(Path::new("")))),
+fn parse_backend(c: &mut Compiler<'_>, text: &str) -> Option<BackendLocation> {
+    match text.parse::<BackendLocation>() {
+        Ok(location) => Some(location.relative_to(Path::new(&c.source.path).parent().unwrap_or(Path::new("")))),
         Err(message) => {
             c.problem("backend", "/backend", message, "a backend reads like `s3`, `s3://some-bucket/prefix` or `/some/folder`");
             None
@@ -216,12 +217,12 @@ fn location(c: &mut Compiler<'_>, text: &str) -> Option<Location> {
     }
 }
 
-fn text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str) -> Option<String> {
-    let at = below("", key);
+fn top_level_text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str) -> Option<String> {
+    let at = child_pointer("", key);
     let value = c.render(document.get(key)?, &at);
-    let text = compiler::scalar(&value);
+    let text = compiler::scalar_text(&value);
     if text.is_none() && !value.is_null() {
-        c.problem("type", &at, format!("`{key}` is {}", compiler::kind_of(&value)), format!("write one text: `{key}: …`"));
+        c.problem("type", &at, format!("`{key}` is {}", compiler::describe_type(&value)), format!("write one text: `{key}: …`"));
     }
     text
 }

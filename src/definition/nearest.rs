@@ -16,11 +16,11 @@ pub fn suggestion<'a>(wanted: &str, what: &str, names: impl IntoIterator<Item = 
     if let Some(name) = nearest(wanted, names.clone()) {
         return format!("did you mean `{name}`?");
     }
-    listed(what, names)
+    list_names(what, names)
 }
 
 /// `fields: a, b, c`, cut when there are many.
-pub fn listed<'a>(what: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn list_names<'a>(what: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match names.len() {
         0 => format!("there are no {what}"),

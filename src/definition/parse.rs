@@ -8,46 +8,47 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     diagnostic::Diagnostic,
-    source::{Source, Spans, below},
+    source::{Source, Spans, child_pointer},
 };
 
 /// Deepest nesting of maps and lists.
-const DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Most nodes, roughly, that all aliases (`*name`) together may stand for.
-const REPLAYED: usize = 100_000;
+const MAX_ALIAS_NODES: usize = 100_000;
 
 /// Reads the text; duplicate keys and syntax errors are diagnostics.
 pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
     // Far beyond what people write, and little enough that no file takes the stack, the memory or minutes.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: DEPTH,
-            flow_nesting_limit: DEPTH,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
             max_events: 20_000_000,
             max_nodes: 10_000_000,
             enforce_alias_anchor_ratio: false,
         },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
         with_snippet: false,
     };
-    let node: Node = serde_saphyr::from_str_with_options(&source.text, options).map_err(|error| vec![refused(source, &error)])?;
+    let node: SpannedValue =
+        serde_saphyr::from_str_with_options(&source.text, options).map_err(|error| vec![syntax_error(source, &error)])?;
     let mut spans = Spans::default();
-    for (pointer, part, range) in node.places {
+    for (pointer, part, range) in node.spans {
         match part {
-            Part::Key => spans.keys.insert(pointer, range),
-            Part::Value => spans.values.insert(pointer, range),
+            SpanKind::Key => spans.keys.insert(pointer, range),
+            SpanKind::Value => spans.values.insert(pointer, range),
         };
     }
     Ok((node.value, spans))
 }
 
-fn refused(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
+fn syntax_error(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     let message = error.without_snippet().to_string();
     let message = message.split(" at line ").next().unwrap_or_default().trim();
     // The rest of that message is for whoever calls the parser.
     let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-    let start = error.location().map(|at| bytes(&at).start).unwrap_or_default().min(source.text.len());
+    let start = error.location().map(|at| byte_range(&at).start).unwrap_or_default().min(source.text.len());
     let length = source.text.get(start..).map_or(0, |rest| rest.find(['\n', '\r', ':']).unwrap_or(rest.len()));
     let lower = message.to_lowercase();
     let help = if lower.contains("duplicate") {
@@ -62,24 +63,24 @@ fn refused(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     Diagnostic::new("syntax", format!("this is not valid YAML: {message}")).at(Some(start..start + length)).help(help)
 }
 
-enum Part {
+enum SpanKind {
     Key,
     Value,
 }
 
 /// A value with the places of all that is below it.
-struct Node {
+struct SpannedValue {
     value: Value,
-    places: Vec<(String, Part, Range<usize>)>,
+    spans: Vec<(String, SpanKind, Range<usize>)>,
 }
 
-impl Node {
-    fn leaf(value: Value) -> Node {
-        Node { value, places: Vec::new() }
+impl SpannedValue {
+    fn leaf(value: Value) -> SpannedValue {
+        SpannedValue { value, spans: Vec::new() }
     }
 }
 
-fn bytes(location: &Location) -> Range<usize> {
+fn byte_range(location: &Location) -> Range<usize> {
     let span = location.span();
     let (start, length) = match (span.byte_offset(), span.byte_len()) {
         (Some(start), Some(length)) => (start as usize, length as usize),
@@ -88,59 +89,59 @@ fn bytes(location: &Location) -> Range<usize> {
     start..start + length
 }
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for SpannedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Any)
+        deserializer.deserialize_any(SpannedValueVisitor)
     }
 }
 
-struct Any;
+struct SpannedValueVisitor;
 
-macro_rules! leaves {
+macro_rules! visit_scalars {
     ($($visit:ident: $from:ty),*) => {
-        $(fn $visit<E>(self, value: $from) -> Result<Node, E> { Ok(Node::leaf(value.into())) })*
+        $(fn $visit<E>(self, value: $from) -> Result<SpannedValue, E> { Ok(SpannedValue::leaf(value.into())) })*
     };
 }
 
-impl<'de> Visitor<'de> for Any {
-    type Value = Node;
+impl<'de> Visitor<'de> for SpannedValueVisitor {
+    type Value = SpannedValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any YAML value")
     }
 
-    leaves!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str, visit_string: String);
+    visit_scalars!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str, visit_string: String);
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::leaf(Value::Null))
+    fn visit_unit<E>(self) -> Result<SpannedValue, E> {
+        Ok(SpannedValue::leaf(Value::Null))
     }
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::leaf(Value::Null))
+    fn visit_none<E>(self) -> Result<SpannedValue, E> {
+        Ok(SpannedValue::leaf(Value::Null))
     }
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        Node::deserialize(deserializer)
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<SpannedValue, D::Error> {
+        SpannedValue::deserialize(deserializer)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<SpannedValue, A::Error> {
         let (mut list, mut places) = (Vec::new(), Vec::new());
-        while let Some(item) = access.next_element::<Spanned<Node>>()? {
+        while let Some(item) = access.next_element::<Spanned<SpannedValue>>()? {
             let at = format!("/{}", list.len());
-            places.push((at.clone(), Part::Value, bytes(&item.referenced)));
-            places.extend(item.value.places.into_iter().map(|(rest, part, range)| (format!("{at}{rest}"), part, range)));
+            places.push((at.clone(), SpanKind::Value, byte_range(&item.referenced)));
+            places.extend(item.value.spans.into_iter().map(|(rest, part, range)| (format!("{at}{rest}"), part, range)));
             list.push(item.value.value);
         }
-        Ok(Node { value: list.into(), places })
+        Ok(SpannedValue { value: list.into(), spans: places })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<SpannedValue, A::Error> {
         let (mut map, mut places) = (Map::new(), Vec::new());
-        while let Some((key, item)) = access.next_entry::<Spanned<String>, Spanned<Node>>()? {
-            let at = below("", &key.value);
-            places.push((at.clone(), Part::Key, bytes(&key.referenced)));
-            places.push((at.clone(), Part::Value, bytes(&item.referenced)));
-            places.extend(item.value.places.into_iter().map(|(rest, part, range)| (format!("{at}{rest}"), part, range)));
+        while let Some((key, item)) = access.next_entry::<Spanned<String>, Spanned<SpannedValue>>()? {
+            let at = child_pointer("", &key.value);
+            places.push((at.clone(), SpanKind::Key, byte_range(&key.referenced)));
+            places.push((at.clone(), SpanKind::Value, byte_range(&item.referenced)));
+            places.extend(item.value.spans.into_iter().map(|(rest, part, range)| (format!("{at}{rest}"), part, range)));
             map.insert(key.value, item.value.value);
         }
-        Ok(Node { value: map.into(), places })
+        Ok(SpannedValue { value: map.into(), spans: places })
     }
 }

@@ -5,10 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    compiler::{Compiler, kind_of},
+    compiler::{Compiler, describe_type},
     diagnostic::Diagnostic,
     nearest::{nearest, suggestion},
-    source::below,
+    source::child_pointer,
 };
 use crate::core::{Problem, ResourceType};
 
@@ -19,30 +19,30 @@ pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Probl
         Ok(canonical) => return (Some(canonical), Vec::new()),
         Err(problems) => problems,
     };
-    let mut rest = Rest { value: value.clone(), taken: Vec::new(), shifts: Vec::new() };
+    let mut rest = PrunedValue { value: value.clone(), removed: Vec::new(), shifts: Vec::new() };
     let mut all: Vec<Problem> = Vec::new();
     loop {
         let mut targets = Vec::new();
         for problem in problems {
             let missing = problem.message.starts_with("missing field");
             let field = missing || problem.message.starts_with("unknown field");
-            let here = match quoted(&problem.message).filter(|name| field && !ends_with(&problem.at, name)) {
-                Some(name) => below(&problem.at, name),
-                None => problem.at.clone(),
+            let here = match first_quoted(&problem.message).filter(|name| field && !ends_with(&problem.pointer, name)) {
+                Some(name) => child_pointer(&problem.pointer, name),
+                None => problem.pointer.clone(),
             };
-            let there = rest.original(&here);
+            let there = rest.original_pointer(&here);
             // What follows from taking something out, or is there under a mistyped name, is nobody's mistake.
-            let mistyped = |other: &Problem| missing && mistyped(other, &there);
+            let mistyped = |other: &Problem| missing && is_misspelling_of(other, &there);
             let follows = all.iter().any(mistyped)
-                || rest.taken.iter().any(|taken| *taken == there || (!missing && taken.starts_with(&format!("{there}/"))));
-            targets.push(if missing { problem.at.clone() } else { here });
-            let problem = Problem { at: if missing { rest.original(&problem.at) } else { there }, ..problem };
+                || rest.removed.iter().any(|taken| *taken == there || (!missing && taken.starts_with(&format!("{there}/"))));
+            targets.push(if missing { problem.pointer.clone() } else { here });
+            let problem = Problem { pointer: if missing { rest.original_pointer(&problem.pointer) } else { there }, ..problem };
             if !follows && !all.contains(&problem) {
                 all.push(problem);
             }
         }
         targets.sort_by(|a, b| b.cmp(a));
-        let taken = targets.iter().filter(|target| rest.take(target)).count();
+        let taken = targets.iter().filter(|target| rest.remove(target)).count();
         if taken == 0 {
             return (None, all);
         }
@@ -55,17 +55,17 @@ pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Probl
 
 /// Adds what the facts of its fields say about a spec. The canonical form is judged, and what was written where there is none; problems
 /// point into what was written.
-pub fn add_facts(kind: &ResourceType, canonical: Option<&Value>, written: &Value, problems: &mut Vec<Problem>) {
-    for problem in kind.check(canonical.unwrap_or(written)) {
-        let at = canonical.map_or_else(|| problem.at.clone(), |canonical| original(&problem.at, canonical, written));
-        if !problems.iter().any(|other| other.at == at) {
-            problems.push(Problem { at, ..problem });
+pub fn add_rule_violations(resource_type: &ResourceType, canonical: Option<&Value>, written: &Value, problems: &mut Vec<Problem>) {
+    for problem in resource_type.check(canonical.unwrap_or(written)) {
+        let at = canonical.map_or_else(|| problem.pointer.clone(), |canonical| written_pointer(&problem.pointer, canonical, written));
+        if !problems.iter().any(|other| other.pointer == at) {
+            problems.push(Problem { pointer: at, ..problem });
         }
     }
 }
 
 /// The pointer into what was written for one into the canonical form, where sets are sorted and short forms written out.
-fn original(at: &str, mut canonical: &Value, mut written: &Value) -> String {
+fn written_pointer(at: &str, mut canonical: &Value, mut written: &Value) -> String {
     let mut pointer = String::new();
     for segment in at.split('/').skip(1) {
         let key = segment.replace("~1", "/").replace("~0", "~");
@@ -83,9 +83,9 @@ fn original(at: &str, mut canonical: &Value, mut written: &Value) -> String {
             }
             _ => break,
         };
-        pointer = below(&pointer, &place);
+        pointer = child_pointer(&pointer, &place);
         canonical = value;
-        let Some(next) = written.pointer(&below("", &place)) else { break };
+        let Some(next) = written.pointer(&child_pointer("", &place)) else { break };
         written = next;
     }
     pointer
@@ -100,24 +100,24 @@ fn is_short_for(written: &Value, canonical: &Value) -> bool {
 }
 
 /// Whether an unknown field is what `wanted` was meant to be.
-fn mistyped(problem: &Problem, wanted: &str) -> bool {
-    let parts = problem.at.rsplit_once('/').zip(wanted.rsplit_once('/'));
+fn is_misspelling_of(problem: &Problem, wanted: &str) -> bool {
+    let parts = problem.pointer.rsplit_once('/').zip(wanted.rsplit_once('/'));
     problem.message.starts_with("unknown field")
         && parts.is_some_and(|((owner, name), (other, wanted))| owner == other && nearest(name, [wanted]).is_some())
 }
 
 /// A value of which parts were taken out.
-struct Rest {
+struct PrunedValue {
     value: Value,
     /// Pointers into the whole value.
-    taken: Vec<String>,
+    removed: Vec<String>,
     /// Lists that lost an element, in order: pointer of the list and number of the element, both at that time.
     shifts: Vec<(String, usize)>,
 }
 
-impl Rest {
+impl PrunedValue {
     /// The pointer into the whole value.
-    fn original(&self, pointer: &str) -> String {
+    fn original_pointer(&self, pointer: &str) -> String {
         let mut pointer = pointer.to_owned();
         for (list, lost) in self.shifts.iter().rev() {
             let Some(rest) = pointer.strip_prefix(list.as_str()).and_then(|rest| rest.strip_prefix('/')) else { continue };
@@ -129,9 +129,9 @@ impl Rest {
         pointer
     }
     /// Takes out what is at `pointer`; answers whether something was.
-    fn take(&mut self, pointer: &str) -> bool {
+    fn remove(&mut self, pointer: &str) -> bool {
         let Some((parent, last)) = pointer.rsplit_once('/') else { return false };
-        let original = self.original(pointer);
+        let original = self.original_pointer(pointer);
         let taken = match self.value.pointer_mut(parent) {
             Some(Value::Object(map)) => map.remove(&last.replace("~1", "/").replace("~0", "~")).is_some(),
             Some(Value::Array(list)) => match last.parse::<usize>().ok().filter(|index| *index < list.len()) {
@@ -145,28 +145,28 @@ impl Rest {
             _ => false,
         };
         if taken {
-            self.taken.push(original);
+            self.removed.push(original);
         }
         taken
     }
 }
 
 /// A section's own fields, typed; everything wrong is reported below `at`, and the rest taken as it is.
-pub fn typed<T: DeserializeOwned + JsonSchema>(c: &mut Compiler<'_>, value: Value, at: &str, what: &str) -> Option<T> {
+pub fn parse_section<T: DeserializeOwned + JsonSchema>(c: &mut Compiler<'_>, value: Value, at: &str, what: &str) -> Option<T> {
     let parse = |value: Value| -> Result<Value, Vec<Problem>> {
         let kept = value.clone();
-        serde_path_to_error::deserialize::<_, T>(value).map(|_| kept).map_err(|e| vec![crate::core::problem(e)])
+        serde_path_to_error::deserialize::<_, T>(value).map(|_| kept).map_err(|e| vec![crate::core::problem_from_serde(e)])
     };
     let (right, problems) = parse_all(&value, parse);
     let schema = (!problems.is_empty()).then(|| schema_for!(T).to_value());
     for problem in problems {
-        report(c, problem, &value, what, &[], schema.as_ref(), &|pointer| format!("{at}{pointer}"));
+        report_problem(c, problem, &value, what, &[], schema.as_ref(), &|pointer| format!("{at}{pointer}"));
     }
     serde_json::from_value(right?).ok()
 }
 
 /// Turns a problem with a spec into a diagnostic at its place.
-pub fn report(
+pub fn report_problem(
     c: &mut Compiler<'_>,
     problem: Problem,
     spec: &Value,
@@ -175,14 +175,14 @@ pub fn report(
     schema: Option<&Value>,
     place: &dyn Fn(&str) -> String,
 ) {
-    let Problem { at, message, help } = problem;
+    let Problem { pointer: at, message, help } = problem;
     let pointer = place(&at);
     if !message.starts_with("missing field") && c.is_broken_below(&pointer) {
         return;
     }
-    let name = quoted(&message).unwrap_or_default().to_owned();
+    let name = first_quoted(&message).unwrap_or_default().to_owned();
     let found = if is_unknown(&message) {
-        let mut fields: Vec<&str> = expected(&message);
+        let mut fields: Vec<&str> = expected_names(&message);
         if at.matches('/').count() == 1 {
             fields.extend(more_fields);
         }
@@ -192,12 +192,12 @@ pub fn report(
         let variant = message.starts_with("unknown variant");
         let text = if variant { format!("`{name}` is none of the values of {owner}") } else { format!("{owner} has no field `{name}`") };
         let label = if variant { "unknown value" } else { "unknown field" };
-        let range = if variant { c.place(&pointer) } else { c.key(&pointer) };
+        let range = if variant { c.value_range(&pointer) } else { c.key_range(&pointer) };
         let what = if variant { "values" } else { "fields" };
         let help = suggestion(&name, what, fields.iter().copied());
         Diagnostic::new(if variant { "unknown-value" } else { "unknown-field" }, text).at(range).label(label).help(help)
     } else if message.starts_with("missing field") {
-        let range = c.key(&pointer);
+        let range = c.key_range(&pointer);
         let owner = if at.is_empty() { what.to_owned() } else { format!("`{}` of {what}", at.trim_start_matches('/').replace('/', ".")) };
         let described = schema.filter(|_| at.is_empty()).and_then(|schema| description(schema, &name));
         let help = described.map_or_else(|| format!("add `{name}: …`"), |text| format!("add `{name}: …`: {text}"));
@@ -205,7 +205,7 @@ pub fn report(
     } else {
         let field = at.trim_start_matches('/').replace('/', ".");
         let wrong = spec.pointer(&at);
-        let (said, remedy) = match wrong_type(&message, wrong) {
+        let (said, remedy) = match describe_wrong_type(&message, wrong) {
             Some((said, remedy)) => (said, remedy),
             None => (message, None),
         };
@@ -216,13 +216,13 @@ pub fn report(
         let meant = meant.map(|value| format!("did you mean `{value}`?"));
         // The field's own documentation says what it takes.
         let described = schema.filter(|_| !field.contains('.')).and_then(|schema| description(schema, &field));
-        Diagnostic::new("invalid", text).at(c.place(&pointer)).maybe_help(meant.or(help).or(remedy).or(described))
+        Diagnostic::new("invalid", text).at(c.value_range(&pointer)).maybe_help(meant.or(help).or(remedy).or(described))
     };
-    c.found.push(found);
+    c.problems.push(found);
 }
 
 /// serde's "invalid type: string \"5\", expected u32" in a user's words, with the remedy.
-fn wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
+fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
     let words = match expected {
@@ -253,7 +253,7 @@ fn wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, Option<St
     let found = match wrong {
         Some(Value::String(text)) => format!("the text {}", quoted(text)),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
-        Some(other) => kind_of(other).to_owned(),
+        Some(other) => describe_type(other).to_owned(),
         None => found.to_owned(),
     };
     Some((format!("expected {words}, not {found}"), remedy))
@@ -261,7 +261,7 @@ fn wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, Option<St
 
 /// What the schema says about a field of the top level.
 fn description(schema: &Value, field: &str) -> Option<String> {
-    let text = schema.pointer(&below("/properties", field))?.get("description")?.as_str()?;
+    let text = schema.pointer(&child_pointer("/properties", field))?.get("description")?.as_str()?;
     Some(text.replace('\n', " ").trim_end_matches('.').to_owned())
 }
 
@@ -270,12 +270,12 @@ fn is_unknown(message: &str) -> bool {
 }
 
 /// The first text in backticks.
-fn quoted(message: &str) -> Option<&str> {
+fn first_quoted(message: &str) -> Option<&str> {
     message.split('`').nth(1)
 }
 
 /// Names that serde says it expected.
-fn expected(message: &str) -> Vec<&str> {
+fn expected_names(message: &str) -> Vec<&str> {
     message.split('`').skip(3).step_by(2).collect()
 }
 
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_the_canonical_form_is_found_in_what_was_written() {
+    fn maps_canonical_pointers_to_the_written_spec() {
         let written = json!({ "cidrs": ["b", "a"], "rules": [{ "port": 2 }, { "port": 1 }], "vpc": "main", "one": 5, "a/b": [7] });
         let canonical = json!({
             "cidrs": ["a", "b"], "rules": [{ "port": 1, "kind": "x" }, { "port": 2, "kind": "x" }], "vpc": { "id": "${vpc.main.id}" },
@@ -307,7 +307,7 @@ mod tests {
             ("", ""),
         ];
         for (at, expected) in cases {
-            assert_eq!(original(at, &canonical, &written), expected, "{at}");
+            assert_eq!(written_pointer(at, &canonical, &written), expected, "{at}");
         }
     }
 }

@@ -58,7 +58,7 @@ impl Spans {
         }
     }
     /// The best place to point at: the scalar itself, the key of a block, or the nearest thing around what is not there.
-    pub fn place(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
+    pub fn value_range(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
         let origin = self.origin(pointer);
         let mut at: &str = &origin;
         let mut exact = true;
@@ -75,8 +75,8 @@ impl Spans {
         None
     }
     /// The key at `pointer`, or the best place around it.
-    pub fn key(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
-        self.keys.get(&*self.origin(pointer)).cloned().or_else(|| self.place(text, pointer))
+    pub fn key_range(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
+        self.keys.get(&*self.origin(pointer)).cloned().or_else(|| self.value_range(text, pointer))
     }
     /// Whether the user's text has something at `pointer`.
     pub fn has(&self, pointer: &str) -> bool {
@@ -90,7 +90,7 @@ fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
 }
 
 /// A JSON pointer with one more segment.
-pub fn below(pointer: &str, segment: &str) -> String {
+pub fn child_pointer(pointer: &str, segment: &str) -> String {
     if segment.contains(['~', '/']) {
         return format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"));
     }

@@ -9,12 +9,12 @@ use ipnet::IpNet;
 use serde_json::Value;
 use tera::{Context, ErrorKind, Kwargs, State, Tera};
 
-use super::nearest::{listed, nearest, suggestion};
+use super::nearest::{list_names, nearest, suggestion};
 use crate::definition::sections;
 
 /// What is wrong with an expression.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct ExpressionError {
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -26,18 +26,18 @@ enum Template {
     /// The text stands for itself, or is one reference.
     Plain(String),
     /// Exactly one expression: keeps the type of its value.
-    Typed(Box<Tera>),
+    Expression(Box<Tera>),
     /// Text with expressions.
     Text(Box<Tera>),
     /// It can't be compiled.
-    Wrong(Fault),
+    Invalid(ExpressionError),
 }
 
 /// Evaluates scalars against one set of values.
 pub struct Templates {
     base: Tera,
     context: Context,
-    names: BTreeMap<String, ()>,
+    known_names: BTreeMap<String, ()>,
     compiled: HashMap<String, Template>,
 }
 
@@ -47,7 +47,7 @@ pub fn is_template(text: &str) -> bool {
 }
 
 /// The names that the expressions in a text use: no attributes, filters, functions or their arguments, and nothing in quotes.
-pub fn names<'a>(text: &'a str, into: &mut BTreeSet<&'a str>) {
+pub fn collect_names<'a>(text: &'a str, into: &mut BTreeSet<&'a str>) {
     let mut rest = text;
     while let Some(start) = ["{{", "{%"].iter().filter_map(|open| rest.find(open)).min() {
         rest = &rest[start + 2..];
@@ -94,14 +94,14 @@ impl Default for Templates {
             let (newbits, index) = (kwargs.must_get::<u64>("newbits")?, kwargs.must_get::<u64>("index")?);
             cidr_subnet(&cidr, newbits, index).map_err(tera::Error::message)
         });
-        Templates { base, context: Context::new(), names: BTreeMap::new(), compiled: HashMap::new() }
+        Templates { base, context: Context::new(), known_names: BTreeMap::new(), compiled: HashMap::new() }
     }
 }
 
 impl Templates {
     /// Sets a value that expressions may use.
     pub fn set(&mut self, name: &str, value: &Value) {
-        if self.names.insert(name.to_owned(), ()).is_none() {
+        if self.known_names.insert(name.to_owned(), ()).is_none() {
             // A new name may shadow what was taken for a reference.
             self.compiled.clear();
         }
@@ -109,23 +109,23 @@ impl Templates {
     }
     /// Whether there is such a value.
     pub fn has(&self, name: &str) -> bool {
-        self.names.contains_key(name)
+        self.known_names.contains_key(name)
     }
     /// Sets `each` for the entry being made.
-    pub fn each(&mut self, key: &str, value: &Value) {
-        self.names.entry("each".to_owned()).or_default();
+    pub fn set_each(&mut self, key: &str, value: &Value) {
+        self.known_names.entry("each".to_owned()).or_default();
         self.context.insert_value("each", tera::Value::from_serializable(&serde_json::json!({ "key": key, "value": value })));
     }
     /// The present `each`, to be put back by [`Templates::put_each`].
     pub fn take_each(&mut self) -> Option<tera::Value> {
-        self.names.remove("each");
+        self.known_names.remove("each");
         self.context.remove("each")
     }
     /// Puts back what [`Templates::take_each`] took.
-    pub fn put_each(&mut self, each: Option<tera::Value>) {
+    pub fn restore_each(&mut self, each: Option<tera::Value>) {
         self.take_each();
         if let Some(each) = each {
-            self.names.entry("each".to_owned()).or_default();
+            self.known_names.entry("each".to_owned()).or_default();
             self.context.insert_value("each", each);
         }
     }
@@ -134,20 +134,21 @@ impl Templates {
     ///
     /// # Errors
     /// When it is no valid template or uses what is not there.
-    pub fn render(&mut self, text: &str) -> Result<Value, Fault> {
+    pub fn render(&mut self, text: &str) -> Result<Value, ExpressionError> {
         if !self.compiled.contains_key(text) {
             let template = self.compile(text);
             self.compiled.insert(text.to_owned(), template);
         }
-        let fault = |error: &tera::Error| self.fault(error);
+        let fault = |error: &tera::Error| self.to_expression_error(error);
         match &self.compiled[text] {
             Template::Plain(plain) => Ok(Value::String(plain.clone())),
-            Template::Wrong(fault) => Err(fault.clone()),
-            Template::Text(tera) => limited(tera, &self.context)?.map(Value::String).map_err(|e| fault(&e)),
-            Template::Typed(tera) => {
+            Template::Invalid(fault) => Err(fault.clone()),
+            Template::Text(tera) => render_limited(tera, &self.context)?.map(Value::String).map_err(|e| fault(&e)),
+            Template::Expression(tera) => {
                 // As a text, an expression without a value is an error that names what is missing.
-                let json = limited(tera, &self.context)?.map_err(|typed| fault(&self.as_text(text).err().unwrap_or(typed)))?;
-                serde_json::from_str(&json).map_err(|e| Fault { message: e.to_string(), help: None })
+                let json =
+                    render_limited(tera, &self.context)?.map_err(|typed| fault(&self.render_as_text(text).err().unwrap_or(typed)))?;
+                serde_json::from_str(&json).map_err(|e| ExpressionError { message: e.to_string(), help: None })
             }
         }
     }
@@ -155,42 +156,42 @@ impl Templates {
     ///
     /// # Errors
     /// As for [`Templates::render`].
-    pub fn expression(&mut self, text: &str) -> Result<Value, Fault> {
+    pub fn expression(&mut self, text: &str) -> Result<Value, ExpressionError> {
         if is_template(text) { self.render(text) } else { self.render(&format!("{{{{ {text} }}}}")) }
     }
 
-    fn as_text(&self, text: &str) -> tera::TeraResult<String> {
+    fn render_as_text(&self, text: &str) -> tera::TeraResult<String> {
         let mut tera = self.base.clone();
         tera.add_raw_template("it", text)?;
         tera.render("it", &self.context)
     }
 
     fn compile(&self, text: &str) -> Template {
-        let text = match self.with_references(text) {
+        let text = match self.canonicalize_references(text) {
             Ok(text) => text,
-            Err(fault) => return Template::Wrong(fault),
+            Err(fault) => return Template::Invalid(fault),
         };
         if !is_template(&text) {
             return Template::Plain(text);
         }
-        let (content, typed) = match single(&text) {
+        let (content, typed) = match sole_expression(&text) {
             Some(expression) => (format!("{{{{ typed(value=({expression})) }}}}"), true),
             None => (text.clone(), false),
         };
         let mut tera = self.base.clone();
         match tera.add_raw_template("it", &content) {
-            Ok(()) if typed => Template::Typed(Box::new(tera)),
+            Ok(()) if typed => Template::Expression(Box::new(tera)),
             Ok(()) => Template::Text(Box::new(tera)),
             Err(error) => {
                 // The user wrote no `typed(..)`: say what is wrong with the text as it stands, where that is wrong, too.
                 let plain = self.base.clone().add_raw_template("it", &text);
-                Template::Wrong(self.fault(plain.as_ref().err().unwrap_or(&error)))
+                Template::Invalid(self.to_expression_error(plain.as_ref().err().unwrap_or(&error)))
             }
         }
     }
 
     /// Writes references (`{{ vpc.main.id }}`, `{{ databases[each.key].endpoint }}`) in their canonical form.
-    fn with_references(&self, text: &str) -> Result<String, Fault> {
+    fn canonicalize_references(&self, text: &str) -> Result<String, ExpressionError> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(start) = rest.find("{{") {
@@ -198,7 +199,7 @@ impl Templates {
             let whole = &rest[start..start + length + 2];
             let inner = whole[2..length].trim_matches('-').trim();
             out.push_str(&rest[..start]);
-            match self.reference(inner)? {
+            match self.parse_reference(inner)? {
                 Some(canonical) => out.push_str(&canonical),
                 None => out.push_str(whole),
             }
@@ -208,29 +209,29 @@ impl Templates {
         Ok(out)
     }
 
-    fn reference(&self, expression: &str) -> Result<Option<String>, Fault> {
+    fn parse_reference(&self, expression: &str) -> Result<Option<String>, ExpressionError> {
         let end = expression.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(expression.len());
         let (head, tail) = expression.split_at(end);
-        if !tail.starts_with(['.', '[']) || self.names.contains_key(head) || !sections::is_head(head) {
+        if !tail.starts_with(['.', '[']) || self.known_names.contains_key(head) || !sections::starts_reference(head) {
             return Ok(None);
         }
-        let Some(path) = path(tail) else {
-            return Err(Fault {
+        let Some(path) = parse_path(tail) else {
+            return Err(ExpressionError {
                 message: format!("`{expression}` calculates with something that is known only after apply"),
                 help: Some("write the reference alone: `{{ type.name.output }}`".into()),
             });
         };
         let parts: Vec<&str> = std::iter::once(head).chain(path.iter().map(String::as_str)).collect();
-        match sections::resolve(&parts) {
+        match sections::resolve_reference(&parts) {
             Some((kind, name, output)) => Ok(Some(format!("${{{kind}.{name}.{output}}}"))),
-            None => Err(Fault {
+            None => Err(ExpressionError {
                 message: format!("`{expression}` is no reference to an output"),
-                help: Some(format!("write `{{{{ {} }}}}`", sections::shape(head))),
+                help: Some(format!("write `{{{{ {} }}}}`", sections::reference_syntax(head))),
             }),
         }
     }
 
-    fn fault(&self, error: &tera::Error) -> Fault {
+    fn to_expression_error(&self, error: &tera::Error) -> ExpressionError {
         let message = match error.kind() {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
             other => other.to_string(),
@@ -239,12 +240,14 @@ impl Templates {
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.');
         let name = message.split('`').nth(1).unwrap_or_default();
-        let values = self.names.keys().map(String::as_str);
+        let values = self.known_names.keys().map(String::as_str);
         let help = if message.contains("not defined") || message.contains("undefined") {
-            match nearest(name, values.clone().chain(sections::heads())) {
+            match nearest(name, values.clone().chain(sections::reference_heads())) {
                 Some(near) if near != name => Some(format!("did you mean `{near}`?")),
-                _ if sections::is_head(name) => Some("what is known only after apply stands alone: `{{ type.name.output }}`".into()),
-                _ => Some(listed("values", values)),
+                _ if sections::starts_reference(name) => {
+                    Some("what is known only after apply stands alone: `{{ type.name.output }}`".into())
+                }
+                _ => Some(list_names("values", values)),
             }
         } else if message.starts_with("Unknown filter") {
             Some(suggestion(name, "filters", FILTERS.iter().copied()))
@@ -258,31 +261,34 @@ impl Templates {
             first.replace_range(..1, &letter);
         }
         let source = std::error::Error::source(error).map(|e| format!(": {e}")).unwrap_or_default();
-        Fault { message: format!("the expression is wrong: {first}{source}"), help }
+        ExpressionError { message: format!("the expression is wrong: {first}{source}"), help }
     }
 }
 
 /// Longest text that one expression may give, in bytes.
-const LONGEST: usize = 4 << 20;
+const MAX_OUTPUT_BYTES: usize = 4 << 20;
 
 /// What a template gives; the outer error says that it is too long.
-fn limited(tera: &Tera, context: &Context) -> Result<tera::TeraResult<String>, Fault> {
-    let mut out = Limited(Vec::new());
+fn render_limited(tera: &Tera, context: &Context) -> Result<tera::TeraResult<String>, ExpressionError> {
+    let mut out = LimitedWriter(Vec::new());
     let rendered = tera.render_to("it", context, &mut out);
-    if out.0.len() > LONGEST {
+    if out.0.len() > MAX_OUTPUT_BYTES {
         let help = "make it shorter: values that repeat each other double with every one".to_owned();
-        return Err(Fault { message: format!("the expression gives more than {} MiB", LONGEST >> 20), help: Some(help) });
+        return Err(ExpressionError {
+            message: format!("the expression gives more than {} MiB", MAX_OUTPUT_BYTES >> 20),
+            help: Some(help),
+        });
     }
     Ok(rendered.map(|()| String::from_utf8_lossy(&out.0).into_owned()))
 }
 
 /// Takes what is written until it is too much.
-struct Limited(Vec<u8>);
+struct LimitedWriter(Vec<u8>);
 
-impl io::Write for Limited {
+impl io::Write for LimitedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.extend_from_slice(bytes);
-        if self.0.len() > LONGEST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
+        if self.0.len() > MAX_OUTPUT_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
@@ -321,14 +327,14 @@ const FILTERS: &[&str] = &[
 ];
 
 /// The expression, when the text is exactly one.
-fn single(text: &str) -> Option<&str> {
+fn sole_expression(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     let inner = inner.trim_start_matches('-').trim_end_matches('-').trim();
     (!inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%")).then_some(inner)
 }
 
 /// `.orders.endpoint` or `[each.key].endpoint` as names; `None` when anything else follows.
-fn path(mut tail: &str) -> Option<Vec<String>> {
+fn parse_path(mut tail: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     while !tail.is_empty() {
         if let Some(rest) = tail.strip_prefix('.') {

@@ -2,28 +2,28 @@
 
 use super::*;
 
-fn options(environment: Option<&str>, set: &[(&str, &str)]) -> Options {
-    Options {
+fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
+    LoadOptions {
         environment: environment.map(str::to_owned),
         set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
     }
 }
 
 /// Every problem as a user sees it.
-fn said(source: &Source, problems: &[Diagnostic]) -> String {
+fn rendered(source: &Source, problems: &[Diagnostic]) -> String {
     problems.iter().map(|problem| problem.render(source, false)).collect::<Vec<_>>().join("\n\n")
 }
 
 #[track_caller]
-fn compiled(text: &str, options: &Options) -> Stack {
+fn compile(text: &str, options: &LoadOptions) -> Stack {
     let source = Source::new("stack.yaml", text);
-    load(&source, options).unwrap_or_else(|problems| panic!("{}", said(&source, &problems)))
+    load(&source, options).unwrap_or_else(|problems| panic!("{}", rendered(&source, &problems)))
 }
 
 #[track_caller]
-fn refused(text: &str, options: &Options) -> String {
+fn compile_problems(text: &str, options: &LoadOptions) -> String {
     let source = Source::new("stack.yaml", text);
-    said(&source, &load(&source, options).err().expect("the definition has a mistake"))
+    rendered(&source, &load(&source, options).err().expect("the definition has a mistake"))
 }
 
 fn addresses(stack: &Stack) -> Vec<String> {
@@ -36,10 +36,10 @@ fn spec<'a>(stack: &'a Stack, address: &str) -> &'a Value {
 }
 
 #[test]
-fn every_mistake_is_reported_in_one_run() {
+fn reports_every_mistake_in_one_run() {
     let text = include_str!("../../tests/fixtures/mistakes.yaml");
     let source = Source::new("mistakes.yaml", text);
-    let problems = load(&source, &Options::default()).err().expect("there are mistakes");
+    let problems = load(&source, &LoadOptions::default()).err().expect("there are mistakes");
     let kinds: BTreeSet<&str> = problems.iter().map(|problem| &*problem.code).collect();
     assert!(problems.len() >= 30, "{} problems", problems.len());
     assert!(kinds.len() >= 18, "{kinds:?}");
@@ -47,11 +47,11 @@ fn every_mistake_is_reported_in_one_run() {
         assert!(problem.range.as_ref().is_some_and(|range| !range.is_empty()), "without a place: {}", problem.message);
         assert!(problem.help.is_some(), "without a remedy: {}", problem.message);
     }
-    insta::assert_snapshot!(said(&source, &problems));
+    insta::assert_snapshot!(rendered(&source, &problems));
 }
 
 #[test]
-fn the_stacks_of_the_repository_compile_in_every_environment() {
+fn compiles_the_repository_stacks_in_every_environment() {
     let stacks = [
         ("quickstart", include_str!("../../stacks/quickstart.yaml"), vec![(Some("staging"), 17), (Some("production"), 26)]),
         ("reference", include_str!("../../stacks/reference.yaml"), vec![(Some("staging"), 41), (Some("production"), 45)]),
@@ -59,21 +59,21 @@ fn the_stacks_of_the_repository_compile_in_every_environment() {
     ];
     for (name, text, environments) in stacks {
         for (environment, count) in environments {
-            let stack = compiled(text, &options(environment, &[]));
+            let stack = compile(text, &options(environment, &[]));
             assert_eq!(stack.resources.len(), count, "{name} {environment:?}: {:#?}", addresses(&stack));
         }
     }
 }
 
 #[test]
-fn what_is_expanded_compiles_to_the_same_resources() {
+fn expanded_yaml_compiles_to_the_same_resources() {
     for text in [include_str!("../../stacks/quickstart.yaml"), include_str!("../../stacks/reference.yaml")] {
-        let stack = compiled(text, &options(Some("production"), &[]));
-        let again = compiled(&expanded(&stack), &Options::default());
+        let stack = compile(text, &options(Some("production"), &[]));
+        let again = compile(&expanded_yaml(&stack), &LoadOptions::default());
         assert_eq!(addresses(&stack), addresses(&again));
         for (address, declared) in &stack.resources {
             let other = &again.resources[address];
-            assert_eq!((&declared.spec, &declared.tags, &declared.needs), (&other.spec, &other.tags, &other.needs), "{address}");
+            assert_eq!((&declared.spec, &declared.tags, &declared.depends_on), (&other.spec, &other.tags, &other.depends_on), "{address}");
         }
         assert_eq!(stack.outputs, again.outputs);
     }
@@ -82,8 +82,8 @@ fn what_is_expanded_compiles_to_the_same_resources() {
 #[test]
 fn nat_changes_gateways_and_routes_only() {
     let text = include_str!("../../stacks/reference.yaml");
-    let many = compiled(text, &options(Some("production"), &[]));
-    let one = compiled(text, &options(Some("production"), &[("nat", "single")]));
+    let many = compile(text, &options(Some("production"), &[]));
+    let one = compile(text, &options(Some("production"), &[("nat", "single")]));
     let changed: Vec<String> = many
         .resources
         .iter()
@@ -96,7 +96,7 @@ fn nat_changes_gateways_and_routes_only() {
 }
 
 #[test]
-fn entries_of_a_list_keep_their_identity() {
+fn list_entries_keep_their_identity() {
     let text = "
 stack: shop
 values: { names: [api, web] }
@@ -105,17 +105,17 @@ registries:
   '{{ each.key }}-{{ environment }}': { for_each: { old: 1, new: 2 }, keep_last: '{{ each.value }}', when: each.value > 1 }
   number: { for_each: { from: 1, to: 2 } }
 ";
-    let stack = compiled(text, &Options::default());
+    let stack = compile(text, &LoadOptions::default());
     let names = ["image-api", "image-web", "new-default", "number-1", "number-2"].map(|name| format!("ecr_repository.{name}"));
     assert_eq!(addresses(&stack), names);
     assert_eq!(spec(&stack, "ecr_repository.new-default")["keep_last"], 2);
-    assert_eq!(stack.resources.values().map(|d| d.at.as_str()).collect::<BTreeSet<_>>().len(), 3);
-    let less = compiled(&text.replace("[api, web]", "[web]"), &Options::default());
+    assert_eq!(stack.resources.values().map(|d| d.pointer.as_str()).collect::<BTreeSet<_>>().len(), 3);
+    let less = compile(&text.replace("[api, web]", "[web]"), &LoadOptions::default());
     assert_eq!(spec(&stack, "ecr_repository.image-web"), spec(&less, "ecr_repository.image-web"));
 }
 
 #[test]
-fn references_become_edges_and_keep_their_form() {
+fn turns_references_into_dependencies() {
     let text = "
 stack: shop
 region: eu-west-1
@@ -130,17 +130,17 @@ resources:
 outputs:
   subnets: ['{{ subnet.private-a.id }}']
 ";
-    let stack = compiled(text, &Options::default());
+    let stack = compile(text, &LoadOptions::default());
     let role = &stack.resources[&Address::new("iam_role", "api")];
     assert_eq!(role.spec["description"], "bucket ${s3_bucket.files.arn} in eu-west-1");
-    assert_eq!(role.needs, BTreeSet::from([Address::new("s3_bucket", "files"), Address::new("vpc", "main")]));
+    assert_eq!(role.depends_on, BTreeSet::from([Address::new("s3_bucket", "files"), Address::new("vpc", "main")]));
     assert_eq!(stack.outputs["subnets"][0], "${subnet.private-a.id}");
     assert_eq!(spec(&stack, "subnet.private-a")["cidr"], "10.0.128.0/20");
 }
 
 /// Every name is part of another, or stands where it is none.
 #[test]
-fn values_use_each_other_by_whole_names() {
+fn matches_whole_names_between_values() {
     let text = "
 stack: shop
 values:
@@ -152,18 +152,18 @@ values:
   end: '{{ a }}/16'
 resources: { vpc: { main: { cidr: '{{ end }}' } } }
 ";
-    assert_eq!(spec(&compiled(text, &Options::default()), "vpc.main")["cidr"], "10.19.0.0/16");
+    assert_eq!(spec(&compile(text, &LoadOptions::default()), "vpc.main")["cidr"], "10.19.0.0/16");
 }
 
 #[test]
-fn long_chains_of_values_are_known_at_once() {
+fn resolves_long_chains_of_values() {
     let chain: String = (1..3000).map(|n| format!("  v{n}: '{{{{ v{} }}}}'\n", n - 1)).collect();
     let text = format!("stack: shop\nvalues:\n  v0: 10.0.0.0/16\n{chain}resources: {{ vpc: {{ main: {{ cidr: '{{{{ v2999 }}}}' }} }} }}\n");
-    assert_eq!(spec(&compiled(&text, &Options::default()), "vpc.main")["cidr"], "10.0.0.0/16");
+    assert_eq!(spec(&compile(&text, &LoadOptions::default()), "vpc.main")["cidr"], "10.0.0.0/16");
 }
 
 #[test]
-fn values_use_each_other_and_keep_their_types() {
+fn values_refer_to_each_other_and_keep_their_types() {
     let text = "
 stack: shop
 environments:
@@ -172,19 +172,19 @@ values: { base: 3 }
 keys:
   main: { rotation: '{{ big }}', rotation_period_days: '{{ size * 100 }}', description: '{{ size }} of {{ environment }}' }
 ";
-    let stack = compiled(text, &Options::default());
+    let stack = compile(text, &LoadOptions::default());
     let key = spec(&stack, "kms_key.main");
     assert_eq!(
         (&key["rotation"], &key["rotation_period_days"], &key["description"]),
         (&true.into(), &600.into(), &"6 of production".into())
     );
     assert_eq!(key["name"], "alias/shop-production-main");
-    let set = compiled(text, &options(None, &[("base", "1")]));
+    let set = compile(text, &options(None, &[("base", "1")]));
     assert_eq!(spec(&set, "kms_key.main")["rotation"], false);
 }
 
 #[test]
-fn sections_make_what_they_need() {
+fn sections_create_the_resources_they_need() {
     let text = "
 stack: shop
 region: eu-west-1
@@ -216,11 +216,11 @@ load_balancers:
       other: { port: 81, protocol: HTTP, forward: app }
 firewall: { web: { rate_limit: 500, managed_rules: [common], associate: [web] } }
 ";
-    let stack = compiled(text, &Options::default());
+    let stack = compile(text, &LoadOptions::default());
     let needs: Vec<String> = stack
         .resources
         .values()
-        .map(|d| format!("{} → {}", d.address, d.needs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
+        .map(|d| format!("{} → {}", d.address, d.depends_on.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")))
         .collect();
     insta::assert_snapshot!(needs.join("\n"));
     assert_eq!(spec(&stack, "rds_parameter_group.b")["family"], "mysql8.0");
@@ -229,12 +229,12 @@ firewall: { web: { rate_limit: 500, managed_rules: [common], associate: [web] } 
 }
 
 #[test]
-fn flow_logs_go_to_a_bucket_of_their_own_or_where_they_are_sent() {
+fn sends_flow_logs_to_their_own_bucket_or_the_given_one() {
     let text = "stack: shop\nregion: eu-west-1\nnetwork: { zones: 1, nat: none, flow_logs: LOGS }\n";
-    let with = |logs: &str| compiled(&text.replace("LOGS", logs), &Options::default());
+    let with = |logs: &str| compile(&text.replace("LOGS", logs), &LoadOptions::default());
     let of = |stack: &Stack| {
         let types = ["flow_log", "s3_bucket"];
-        let made = stack.resources.keys().filter(|address| types.contains(&address.kind.as_str()));
+        let made = stack.resources.keys().filter(|address| types.contains(&address.type_name.as_str()));
         made.map(ToString::to_string).collect::<Vec<_>>()
     };
     assert!(of(&with("false")).is_empty());
@@ -256,28 +256,28 @@ fn flow_logs_go_to_a_bucket_of_their_own_or_where_they_are_sent() {
 
     let given = with("{ bucket: 'arn:aws:s3:::logs', traffic: accept }");
     assert_eq!(of(&given), ["flow_log.main"]);
-    let said = refused(&text.replace("LOGS", "{ bucket: 'arn:aws:s3:::logs', keep_days: 30 }"), &Options::default());
+    let said = compile_problems(&text.replace("LOGS", "{ bucket: 'arn:aws:s3:::logs', keep_days: 30 }"), &LoadOptions::default());
     assert!(said.contains("`keep_days` is for a bucket of their own"), "{said}");
-    let said = refused(&text.replace("LOGS", "{ trafic: all }"), &Options::default());
+    let said = compile_problems(&text.replace("LOGS", "{ trafic: all }"), &LoadOptions::default());
     assert!(said.contains("did you mean `traffic`?"), "{said}");
 }
 
 #[test]
-fn a_resource_may_name_itself_where_its_name_is_known() {
+fn resolves_references_to_the_resources_own_name() {
     let text = "
 stack: shop
 storage:
   files: { policy: { Statement: [{ Effect: Deny, Principal: '*', Action: 's3:*', Resource: 'arn:aws:s3:::{{ storage.files.FIELD }}/*' }] } }
 ";
-    let stack = compiled(&text.replace("FIELD", "name"), &Options::default());
+    let stack = compile(&text.replace("FIELD", "name"), &LoadOptions::default());
     assert_eq!(spec(&stack, "s3_bucket.files")["policy"]["Statement"][0]["Resource"][0], "arn:aws:s3:::shop-files/*");
-    assert!(stack.resources[&Address::new("s3_bucket", "files")].needs.is_empty());
-    let said = refused(&text.replace("FIELD", "arn"), &Options::default());
+    assert!(stack.resources[&Address::new("s3_bucket", "files")].depends_on.is_empty());
+    let said = compile_problems(&text.replace("FIELD", "arn"), &LoadOptions::default());
     assert!(said.contains("refers to itself"), "{said}");
 }
 
 #[test]
-fn overrides_change_what_sections_made() {
+fn overrides_change_section_resources() {
     let text = "
 stack: shop
 region: eu-west-1
@@ -285,55 +285,55 @@ network: { zones: 1, nat: none }
 overrides:
   subnet.public-a: { public_ip_on_launch: true, tags: { kubernetes.io/role/elb: null, tier: edge } }
 ";
-    let stack = compiled(text, &Options::default());
+    let stack = compile(text, &LoadOptions::default());
     let subnet = &stack.resources[&Address::new("subnet", "public-a")];
     assert_eq!(subnet.spec["public_ip_on_launch"], true);
     assert_eq!(
         subnet.tags.keys().map(String::as_str).collect::<Vec<_>>(),
         ["Name", "acme:address", "acme:environment", "acme:stack", "tier"]
     );
-    let wrong = refused(&text.replace("public_ip_on_launch: true", "public_ip_on_launch: 7"), &Options::default());
+    let wrong = compile_problems(&text.replace("public_ip_on_launch: true", "public_ip_on_launch: 7"), &LoadOptions::default());
     assert!(wrong.contains("stack.yaml:6:43") && wrong.contains("expected true or false, not 7"), "{wrong}");
 }
 
 #[test]
-fn mistakes_of_the_frame() {
+fn reports_mistakes_in_top_level_keys() {
     let environments = "stack: shop\nenvironments: { staging: { n: 1 }, production: { n: 2 } }\n";
     let said = [
-        refused("stack: shop\nkeys:\n  a: {}\n  a: {}\n", &Options::default()),
-        refused("stack: shop\nkeys: {\n", &Options::default()),
-        refused("stack: shop\nkeys:\n\ta: {}\n", &Options::default()),
-        refused("keys: {}\n", &Options::default()),
-        refused("- a\n", &Options::default()),
-        refused(environments, &Options::default()),
-        refused(environments, &options(Some("prod"), &[("m", "1")])),
-        refused("stack: shop\n", &options(Some("prod"), &[])),
-        refused("stack: shop\ncluster: { version: \"1.34\" }\n", &Options::default()),
-        refused("stack: shop\nnetwork: {}\n", &Options::default()),
-        refused("stack: shop\nvalues: { a: '{{ b }}', b: '{{ a }}' }\n", &Options::default()),
-        refused("stack: shop\nregistries: { a-1: {}, a: { for_each: 2 } }\n", &Options::default()),
-        refused("stack: shop\nresources: { kms_key: { a: {} } }\nkeys: { a: {} }\n", &Options::default()),
-        refused(
+        compile_problems("stack: shop\nkeys:\n  a: {}\n  a: {}\n", &LoadOptions::default()),
+        compile_problems("stack: shop\nkeys: {\n", &LoadOptions::default()),
+        compile_problems("stack: shop\nkeys:\n\ta: {}\n", &LoadOptions::default()),
+        compile_problems("keys: {}\n", &LoadOptions::default()),
+        compile_problems("- a\n", &LoadOptions::default()),
+        compile_problems(environments, &LoadOptions::default()),
+        compile_problems(environments, &options(Some("prod"), &[("m", "1")])),
+        compile_problems("stack: shop\n", &options(Some("prod"), &[])),
+        compile_problems("stack: shop\ncluster: { version: \"1.34\" }\n", &LoadOptions::default()),
+        compile_problems("stack: shop\nnetwork: {}\n", &LoadOptions::default()),
+        compile_problems("stack: shop\nvalues: { a: '{{ b }}', b: '{{ a }}' }\n", &LoadOptions::default()),
+        compile_problems("stack: shop\nregistries: { a-1: {}, a: { for_each: 2 } }\n", &LoadOptions::default()),
+        compile_problems("stack: shop\nresources: { kms_key: { a: {} } }\nkeys: { a: {} }\n", &LoadOptions::default()),
+        compile_problems(
             "stack: shop\nkeys: { a: { description: '{{ keys.b.arn | upper }}' }, b: { description: '{{ keys.b }}' } }\n",
-            &Options::default(),
+            &LoadOptions::default(),
         ),
     ];
     insta::assert_snapshot!(said.join("\n━━\n"));
 }
 
 #[test]
-fn a_definition_may_say_where_its_history_is_kept() {
+fn reads_the_backend_of_a_definition() {
     let source = |text: &str| Source::new("stacks/shop.yaml", format!("stack: shop\nbackend: {text}\n"));
-    let kept = |text| load(&source(text), &Options::default()).map(|stack| stack.backend.expect("a backend").to_string());
+    let kept = |text| load(&source(text), &LoadOptions::default()).map(|stack| stack.backend.expect("a backend").to_string());
     assert_eq!(kept("s3").as_deref(), Ok("s3"));
     assert_eq!(kept("s3://some-bucket/a/").as_deref(), Ok("s3://some-bucket/a"));
     assert_eq!(kept("history").as_deref(), Ok("stacks/history"), "beside the definition");
     assert_eq!(kept("/var/history").as_deref(), Ok("/var/history"));
-    insta::assert_snapshot!(refused("stack: shop\nbackend: gs://bucket\n", &Options::default()));
+    insta::assert_snapshot!(compile_problems("stack: shop\nbackend: gs://bucket\n", &LoadOptions::default()));
 }
 
 #[test]
-fn values_keep_to_the_limits_of_their_fields() {
+fn rejects_values_beyond_the_limits_of_their_fields() {
     let text = "
 stack: shop
 region: eu-west-1
@@ -345,7 +345,7 @@ resources:
     c: { availability_zone: eu-west-1a, cidr: 10.1.0.0/29, dns64: 5 }
 ";
     let source = Source::new("stack.yaml", text);
-    let problems = load(&source, &Options::default()).err().expect("two ranges are of a wrong size");
+    let problems = load(&source, &LoadOptions::default()).err().expect("two ranges are of a wrong size");
     let of_subnets = |problem: &&Diagnostic| problem.message.contains("prefix length") && problem.message.contains("`subnet.");
     let sizes: Vec<_> = problems.iter().filter(of_subnets).collect();
     let said: Vec<_> = sizes.iter().map(|problem| (problem.line(&source), problem.message.as_str())).collect();

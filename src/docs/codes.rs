@@ -1,15 +1,15 @@
 //! What every code means: of a problem, of a refusal, of the end of a run, of an error. One table, `codes.md`.
 
 use crate::{
-    core::{Error, Sort},
-    engine::journal::Outcome,
+    core::{Error, ErrorKind},
+    engine::journal::RunOutcome,
 };
 
-const TEXT: &str = include_str!("codes.md");
+const CODES_MD: &str = include_str!("codes.md");
 
 /// Codes and what they mean, in the order of the table.
-pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TEXT.split("\n## ").skip(1).filter_map(|part| {
+pub fn all_codes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CODES_MD.split("\n## ").skip(1).filter_map(|part| {
         let (code, text) = part.split_once('\n')?;
         // What introduces the next group belongs to nobody.
         Some((code.trim(), text.split("\n# ").next().unwrap_or(text).trim()))
@@ -19,43 +19,44 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// What a code means. One that only AWS uses is explained by how it is sorted.
 pub fn explain(code: &str) -> Option<String> {
     // `Unreachable` is an error, `unreachable` a sort.
-    let found = |code: &str| all().find(|(name, _)| *name == code).or_else(|| all().find(|(name, _)| name.eq_ignore_ascii_case(code)));
+    let found =
+        |code: &str| all_codes().find(|(name, _)| *name == code).or_else(|| all_codes().find(|(name, _)| name.eq_ignore_ascii_case(code)));
     let known = |code: &str| found(code).map(|(name, text)| format!("{name}\n\n{text}\n"));
     let of_aws = || {
-        let sort = Error::from_code(code, "").sort;
-        let text = known(of_sort(sort)).filter(|_| sort != Sort::Refused)?;
+        let sort = Error::from_code(code, "").kind;
+        let text = known(error_kind_code(sort)).filter(|_| sort != ErrorKind::Rejected)?;
         Some(format!("`{code}` is a code of AWS, sorted as\n\n{text}"))
     };
     known(code).or_else(of_aws)
 }
 
 /// The code of a sort.
-pub fn of_sort(sort: Sort) -> &'static str {
-    match sort {
-        Sort::Gone => "gone",
-        Sort::NotYet => "not-yet",
-        Sort::Throttled => "throttled",
-        Sort::Conflict => "conflict",
-        Sort::Exists => "exists",
-        Sort::Denied => "denied",
-        Sort::Unreachable => "unreachable",
-        Sort::Refused => "refused",
+pub fn error_kind_code(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "gone",
+        ErrorKind::NotYetVisible => "not-yet",
+        ErrorKind::Throttled => "throttled",
+        ErrorKind::Conflict => "conflict",
+        ErrorKind::AlreadyExists => "exists",
+        ErrorKind::AccessDenied => "denied",
+        ErrorKind::Unavailable => "unreachable",
+        ErrorKind::Rejected => "refused",
     }
 }
 
 /// The code of a run's end.
-pub fn of_outcome(outcome: Outcome) -> &'static str {
+pub fn outcome_code(outcome: RunOutcome) -> &'static str {
     match outcome {
-        Outcome::Done => "done",
-        Outcome::RolledBack => "rolled-back",
-        Outcome::Kept => "kept",
-        Outcome::Stuck => "stuck",
+        RunOutcome::Done => "done",
+        RunOutcome::RolledBack => "rolled-back",
+        RunOutcome::Kept => "kept",
+        RunOutcome::Stuck => "stuck",
     }
 }
 
 /// The table as a page of the reference.
 pub fn page() -> String {
-    let text: String = TEXT
+    let text: String = CODES_MD
         .lines()
         .map(|line| match line.strip_prefix('#') {
             Some(_) => format!("#{line}\n"),
@@ -73,11 +74,11 @@ mod tests {
 
     use super::*;
 
-    fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
+    fn read_sources(folder: &Path, into: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).expect("the sources").flatten() {
             let path = entry.path();
             if path.is_dir() {
-                sources(&path, into);
+                read_sources(&path, into);
             } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
                 let text = fs::read_to_string(&path).expect("a source");
                 let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
@@ -88,9 +89,9 @@ mod tests {
 
     /// The simulated cloud answers with AWS's codes, which are AWS's to explain.
     #[test]
-    fn every_code_of_the_source_is_explained() {
+    fn explains_every_code_in_the_source() {
         let mut all_sources = Vec::new();
-        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all_sources);
+        read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all_sources);
         let uses = [
             r#"Diagnostic::new\(\s*(?:if \w+ \{ )?"([\w-]+)"(?: \} else \{ "([\w-]+)")?"#,
             r#"\bproblem(?:_at_key)?\(\s*"([\w-]+)""#,
@@ -112,23 +113,32 @@ mod tests {
         }
         let bare: Vec<&String> = all_sources.iter().filter(|(_, text)| text.contains("bail!(")).map(|(path, _)| path).collect();
         assert!(bare.is_empty(), "a refusal has a code: `refuse!` instead of `bail!` in {bare:?}");
-        let explained: BTreeSet<&str> = all().map(|(code, _)| code).collect();
-        let of_aws = |code: &str| Error::from_code(code, "").sort != Sort::Refused;
+        let explained: BTreeSet<&str> = all_codes().map(|(code, _)| code).collect();
+        let of_aws = |code: &str| Error::from_code(code, "").kind != ErrorKind::Rejected;
         let missing: Vec<&String> = found.iter().filter(|code| !explained.contains(code.as_str()) && !of_aws(code)).collect();
         assert!(missing.is_empty(), "add these to src/docs/codes.md: {missing:?}");
-        let sorts =
-            [Sort::Gone, Sort::NotYet, Sort::Throttled, Sort::Conflict, Sort::Exists, Sort::Denied, Sort::Unreachable, Sort::Refused];
-        let outcomes = [Outcome::Done, Outcome::RolledBack, Outcome::Kept, Outcome::Stuck];
-        let others = sorts.map(of_sort).into_iter().chain(outcomes.map(of_outcome)).chain(["NoCredentials", "LocalState", "file"]);
+        let sorts = [
+            ErrorKind::NotFound,
+            ErrorKind::NotYetVisible,
+            ErrorKind::Throttled,
+            ErrorKind::Conflict,
+            ErrorKind::AlreadyExists,
+            ErrorKind::AccessDenied,
+            ErrorKind::Unavailable,
+            ErrorKind::Rejected,
+        ];
+        let outcomes = [RunOutcome::Done, RunOutcome::RolledBack, RunOutcome::Kept, RunOutcome::Stuck];
+        let others =
+            sorts.map(error_kind_code).into_iter().chain(outcomes.map(outcome_code)).chain(["NoCredentials", "LocalState", "file"]);
         let known: BTreeSet<&str> = found.iter().map(String::as_str).chain(others).collect();
         let unused: Vec<_> = explained.iter().filter(|code| !known.contains(*code)).collect();
         assert!(unused.is_empty(), "no source has these: {unused:?}");
-        let mute: Vec<&str> = all().filter(|(_, text)| text.len() < 60).map(|(code, _)| code).collect();
+        let mute: Vec<&str> = all_codes().filter(|(_, text)| text.len() < 60).map(|(code, _)| code).collect();
         assert!(mute.is_empty(), "these say too little: {mute:?}");
     }
 
     #[test]
-    fn a_code_of_aws_is_explained_by_its_sort() {
+    fn explains_an_aws_code_by_its_error_kind() {
         assert!(explain("DependencyViolation").is_some_and(|text| text.contains("conflict")));
         assert!(explain("LOCKED").is_some_and(|text| text.starts_with("Locked")));
         assert_eq!(explain("no-such-code"), None);

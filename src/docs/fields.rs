@@ -3,32 +3,32 @@
 use serde_json::Value;
 
 use super::{
-    facts::{Facts, facts},
-    spec::unit,
+    field_facts::{FieldFacts, field_facts},
+    plain_schema::unit,
 };
 
 /// One field, with its path below the schema's owner: `ingress[].port`.
-pub struct Field {
+pub struct FieldRow {
     /// Path.
     pub path: String,
     /// What it holds, in words.
-    pub holds: String,
+    pub value_type: String,
     /// What it is when absent; `required` when it may not be.
     pub default: String,
     /// What a change of it does.
     pub change: String,
     /// What it is.
-    pub about: String,
+    pub description: String,
 }
 
 /// Every field of a plain schema, at all depths; `replace` holds pointers of those whose change needs a new resource.
-pub fn fields(schema: &Value, replace: &[&str]) -> Vec<Field> {
+pub fn field_rows(schema: &Value, replace: &[&str]) -> Vec<FieldRow> {
     let mut rows = Vec::new();
     collect(schema, "", "", replace, &mut rows);
     rows
 }
 
-fn collect(schema: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut Vec<Field>) {
+fn collect(schema: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut Vec<FieldRow>) {
     let required = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let (needed, others): (Vec<_>, Vec<_>) = properties.partition(|(name, _)| required(name));
@@ -37,38 +37,39 @@ fn collect(schema: &Value, path: &str, pointer: &str, replace: &[&str], rows: &m
         let pointer = format!("{pointer}/{name}");
         let replaces = replace.iter().any(|one| pointer == *one || pointer.starts_with(&format!("{one}/")));
         rows.push(row(&path, name, field, required(name), replaces));
-        below(field, &path, &pointer, replace, rows);
+        collect_nested(field, &path, &pointer, replace, rows);
     }
 }
 
 /// Fields of what stands in a field: of itself, of its items, of its alternatives.
-fn below(field: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut Vec<Field>) {
+fn collect_nested(field: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut Vec<FieldRow>) {
     if field.get("x-acme-ref").is_some() {
         return;
     }
     collect(field, path, pointer, replace, rows);
     if let Some(items) = field.get("items") {
-        below(items, &format!("{path}[]"), pointer, replace, rows);
+        collect_nested(items, &format!("{path}[]"), pointer, replace, rows);
     }
     if let Some(entries) = field.get("additionalProperties").filter(|entries| entries.is_object()) {
-        below(entries, &format!("{path}.<name>"), pointer, replace, rows);
+        collect_nested(entries, &format!("{path}.<name>"), pointer, replace, rows);
     }
     for branch in ["anyOf", "oneOf"].iter().filter_map(|key| field.get(key)?.as_array()).flatten() {
-        below(branch, path, pointer, replace, rows);
+        collect_nested(branch, path, pointer, replace, rows);
     }
 }
 
-fn row(path: &str, name: &str, field: &Value, required: bool, replaces: bool) -> Field {
-    let Facts { default, limits, change, about } = facts(field);
+fn row(path: &str, name: &str, field: &Value, required: bool, replaces: bool) -> FieldRow {
+    let FieldFacts { default, limits, change, description: about } = field_facts(field);
     let default = if required { "required".to_owned() } else { default.unwrap_or_else(|| "none".to_owned()) };
     let change = change.unwrap_or_else(|| if replaces { "by replacement" } else { "in place" }.to_owned());
-    let about = about.into_iter().chain(meanings(field)).collect::<Vec<_>>().join(" ");
-    let holds = std::iter::once(holds(field)).chain(unit(name).map(str::to_owned)).chain(limits).collect::<Vec<_>>().join(", ");
-    Field { path: path.to_owned(), holds, default, change, about }
+    let about = about.into_iter().chain(variant_descriptions(field)).collect::<Vec<_>>().join(" ");
+    let holds =
+        std::iter::once(describe_value_type(field)).chain(unit(name).map(str::to_owned)).chain(limits).collect::<Vec<_>>().join(", ");
+    FieldRow { path: path.to_owned(), value_type: holds, default, change, description: about }
 }
 
 /// The alternatives of a value that have a description of their own.
-fn meanings(field: &Value) -> Vec<String> {
+fn variant_descriptions(field: &Value) -> Vec<String> {
     let branches = ["anyOf", "oneOf"].iter().filter_map(|key| field.get(key)?.as_array()).flatten();
     branches
         .filter_map(|branch| Some(format!("`{}`: {}", branch.get("const")?.as_str()?, branch.get("description")?.as_str()?)))
@@ -77,7 +78,7 @@ fn meanings(field: &Value) -> Vec<String> {
 }
 
 /// What a schema takes, in words.
-pub fn holds(schema: &Value) -> String {
+pub fn describe_value_type(schema: &Value) -> String {
     if let Some(kind) = schema.get("x-acme-ref").and_then(Value::as_str) {
         return format!("a [`{kind}`]({kind}.md)");
     }
@@ -90,7 +91,7 @@ pub fn holds(schema: &Value) -> String {
     }
     for key in ["anyOf", "oneOf"] {
         if let Some(branches) = schema.get(key).and_then(Value::as_array) {
-            let mut all: Vec<String> = branches.iter().filter(|branch| branch["type"] != "null").map(holds).collect();
+            let mut all: Vec<String> = branches.iter().filter(|branch| branch["type"] != "null").map(describe_value_type).collect();
             all.dedup();
             let values = all.iter().all(|one| one.starts_with('`'));
             return all.join(if values { ", " } else { " or " });
@@ -105,12 +106,12 @@ pub fn holds(schema: &Value) -> String {
         .into_iter()
         .filter(|one| *one != "null")
         .map(|one| match (one, schema.get("items"), schema.get("additionalProperties")) {
-            ("array", Some(items), _) => match holds(items) {
+            ("array", Some(items), _) => match describe_value_type(items) {
                 several if several.contains(" or ") => "list".to_owned(),
                 one => format!("list of {one}"),
             },
             ("array", None, _) => "list".to_owned(),
-            ("object", _, Some(entries)) if entries.is_object() => match holds(entries) {
+            ("object", _, Some(entries)) if entries.is_object() => match describe_value_type(entries) {
                 several if several.contains(" or ") => "map".to_owned(),
                 one => format!("map of {one}"),
             },
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_taken_apart_into_columns() {
+    fn splits_a_field_into_columns() {
         let schema = json!({
             "required": ["b"],
             "properties": {
@@ -137,9 +138,9 @@ mod tests {
                 "b": { "type": "array", "items": { "type": "object", "properties": { "c": { "enum": ["x", "y"] } } } },
             },
         });
-        let rows: Vec<String> = fields(&schema, &["/b"])
+        let rows: Vec<String> = field_rows(&schema, &["/b"])
             .iter()
-            .map(|f| format!("{} | {} | {} | {} | {}", f.path, f.holds, f.default, f.change, f.about))
+            .map(|f| format!("{} | {} | {} | {} | {}", f.path, f.value_type, f.default, f.change, f.description))
             .collect();
         assert_eq!(
             rows,

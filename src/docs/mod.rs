@@ -3,9 +3,9 @@
 //! Everything here is made from the types themselves and is pure; nothing is written by hand that a type can tell.
 
 pub mod codes;
-mod facts;
+mod field_facts;
 mod fields;
+mod plain_schema;
 mod prose;
 pub mod reference;
 pub mod schema;
-mod spec;

@@ -12,35 +12,35 @@ pub struct Prose {
     /// The effect of a change.
     pub change: Option<String>,
     /// Everything else, by sentence.
-    pub about: Vec<String>,
+    pub description: Vec<String>,
 }
 
 /// Takes prose apart.
-pub fn read(text: &str) -> Prose {
-    let mut prose = Prose { default: None, change: None, about: Vec::new() };
+pub fn parse(text: &str) -> Prose {
+    let mut prose = Prose { default: None, change: None, description: Vec::new() };
     for sentence in sentences(text) {
         if let Some(value) = sentence.strip_prefix("Default: ") {
             prose.default = Some(value.trim_end_matches('.').to_owned());
         } else if let Some(what) = sentence.strip_prefix("Changing it ").or_else(|| sentence.strip_prefix("Changing them ")) {
             prose.change = Some(what.trim_end_matches('.').to_owned());
         } else {
-            prose.about.push(sentence.to_owned());
+            prose.description.push(sentence.to_owned());
         }
     }
     prose
 }
 
 /// What the constants of a type say that its schema does not.
-pub fn facts(kind: &ResourceType) -> Vec<String> {
+pub fn type_facts(resource_type: &ResourceType) -> Vec<String> {
     let states = |pointer: &str, fact: &str| {
-        let field = kind.schema().get("properties").and_then(|fields| fields.get(pointer.trim_start_matches('/')));
+        let field = resource_type.schema().get("properties").and_then(|fields| fields.get(pointer.trim_start_matches('/')));
         field.and_then(|field| field.get(fact)).is_some_and(Value::is_string)
     };
-    let impact = kind.impact.iter().filter(|(field, _)| !states(field, "x-acme-impact"));
+    let impact = resource_type.impact.iter().filter(|(field, _)| !states(field, "x-acme-impact"));
     let impact = impact.map(|(field, words)| format!("Changing `{}` disturbs: {words}.", field.trim_start_matches('/')));
-    let one_way = kind.one_way.iter().filter(|one| !states(one.field, "x-acme-one-way"));
-    let one_way =
-        one_way.map(|OneWay { field, why, .. }| format!("A change of `{}` cannot be undone: {why}.", field.trim_start_matches('/')));
+    let one_way = resource_type.one_way.iter().filter(|one| !states(one.field, "x-acme-one-way"));
+    let one_way = one_way
+        .map(|OneWay { field, reason: why, .. }| format!("A change of `{}` cannot be undone: {why}.", field.trim_start_matches('/')));
     impact.chain(one_way).collect()
 }
 

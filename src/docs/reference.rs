@@ -6,59 +6,59 @@ use serde_json::{Value, json};
 
 use super::{
     codes,
-    fields::{Field, fields},
+    fields::{FieldRow, field_rows},
+    plain_schema::simplify_schema,
     prose,
-    schema::{EXAMPLES_TEXT, definition, fates, spec},
-    spec::plain,
+    schema::{EXAMPLES_TEXT, definition, on_delete_choices, type_schema},
 };
 use crate::{
-    aws::types::KINDS,
-    core::{ResourceType, duration},
-    definition::sections::form::{Form, Part, SECTIONS, Section},
+    aws::types::RESOURCE_TYPES,
+    core::{ResourceType, format_duration},
+    definition::sections::section_schema::{FieldSet, SECTIONS, Section, SectionBody},
 };
 
 /// Every page by its file name.
 pub fn pages() -> BTreeMap<String, String> {
-    let mut pages: BTreeMap<String, String> = KINDS.iter().map(|kind| (format!("{}.md", kind.name), type_page(kind))).collect();
+    let mut pages: BTreeMap<String, String> = RESOURCE_TYPES.iter().map(|kind| (format!("{}.md", kind.name), type_page(kind))).collect();
     pages.insert("sections.md".into(), sections_page());
     pages.insert("codes.md".into(), codes::page());
     pages.insert("index.md".into(), index_page());
     pages
 }
 
-fn type_page(kind: &ResourceType) -> String {
-    let schema = spec(kind);
-    let mut out = format!("# {}\n\n{}\n\n", kind.name, one_line(description(&schema)));
-    let mut facts = vec![format!("It usually takes {} until it can be used.", duration(kind.typical))];
-    if let Some(naming) = kind.naming {
+fn type_page(resource_type: &ResourceType) -> String {
+    let schema = type_schema(resource_type);
+    let mut out = format!("# {}\n\n{}\n\n", resource_type.name, one_line(description(&schema)));
+    let mut facts = vec![format!("It usually takes {} until it can be used.", format_duration(resource_type.typical_duration))];
+    if let Some(naming) = resource_type.naming {
         facts.push(format!("Its physical name has at most {} characters.", naming.max));
     }
-    if kind.gets_another_name() && kind.replaces != ["/name"] {
+    if resource_type.renames_on_replace() && resource_type.replaces != ["/name"] {
         facts.push("Without a `name`, what replaces it gets one with a suffix, and is there before the old one goes.".into());
     }
-    if !kind.is_taggable() {
+    if !resource_type.is_taggable() {
         facts.push("AWS has no tags for it.".into());
     }
-    if let Some(field) = kind.protects_deletion {
+    if let Some(field) = resource_type.protects_deletion {
         facts.push(format!("While `{}` is true, AWS refuses to delete it.", field.trim_start_matches('/')));
     }
-    facts.extend(prose::facts(kind));
-    for (field, risk) in &kind.risky {
-        facts.push(format!("A plan points out `{}: {}`: {}.", field.trim_start_matches('/'), (risk.value)(), risk.why));
+    facts.extend(prose::type_facts(resource_type));
+    for (field, risk) in &resource_type.risky {
+        facts.push(format!("A plan points out `{}: {}`: {}.", field.trim_start_matches('/'), (risk.value)(), risk.reason));
     }
-    let (choices, default) = fates(kind);
+    let (choices, default) = on_delete_choices(resource_type);
     if !choices.is_empty() {
         let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
         facts.push(format!("It holds data: `on_delete` may be {}. {default}", choices.join(", ")));
     }
     push(&mut out, &format!("{}\n\n", facts.join(" ")));
-    if let Some(example) = type_example(kind.name) {
+    if let Some(example) = type_example(resource_type.name) {
         push(&mut out, &format!("```yaml\n{example}```\n\n"));
     }
     push(&mut out, "## Fields\n\n");
-    table(&mut out, &fields(&schema, &kind.replaces), true);
+    write_table(&mut out, &field_rows(&schema, &resource_type.replaces), true);
     push(&mut out, "\nBesides: what may stand on [every resource](index.md#on-every-resource).\n\n## Outputs\n\n");
-    let mut outputs = plain(&kind.operations.outputs_schema().to_value());
+    let mut outputs = simplify_schema(&resource_type.operations.outputs_schema().to_value());
     if let Some(map) = outputs.as_object_mut() {
         map.remove("required");
         if let Value::Object(fields) = map.entry("properties").or_insert_with(|| json!({})) {
@@ -67,10 +67,13 @@ fn type_page(kind: &ResourceType) -> String {
     }
     push(
         &mut out,
-        &format!("`{{{{ {}.<name>.<output> }}}}`; fields may be read in the same way.\n\n| Output | Type | |\n|---|---|---|\n", kind.name),
+        &format!(
+            "`{{{{ {}.<name>.<output> }}}}`; fields may be read in the same way.\n\n| Output | Type | |\n|---|---|---|\n",
+            resource_type.name
+        ),
     );
-    for field in fields(&outputs, &[]).iter().filter(|field| !field.path.contains(['.', '['])) {
-        push(&mut out, &format!("| `{}` | {} | {} |\n", field.path, cell(&field.holds), cell(&field.about)));
+    for field in field_rows(&outputs, &[]).iter().filter(|field| !field.path.contains(['.', '['])) {
+        push(&mut out, &format!("| `{}` | {} | {} |\n", field.path, escape_cell(&field.value_type), escape_cell(&field.description)));
     }
     out
 }
@@ -87,25 +90,25 @@ fn sections_page() -> String {
 }
 
 fn section_text(out: &mut String, section: &Section) {
-    push(out, &format!("\n## {}\n\n{}\n\n", section.name, one_line(section.about)));
-    if let Some(example) = top_level(section.name) {
+    push(out, &format!("\n## {}\n\n{}\n\n", section.name, one_line(section.description)));
+    if let Some(example) = section_example(section.name) {
         push(out, &format!("```yaml\n{example}```\n\n"));
     }
-    part_text(out, section.name, &section.part);
+    body_text(out, section.name, &section.body);
 }
 
-fn part_text(out: &mut String, path: &str, part: &Part) {
+fn body_text(out: &mut String, path: &str, part: &SectionBody) {
     let (form, path) = match part {
-        Part::One(form) => (form, path.to_owned()),
-        Part::Entries(form) => (form, format!("{path}.<name>")),
+        SectionBody::Fields(form) => (form, path.to_owned()),
+        SectionBody::Entries(form) => (form, format!("{path}.<name>")),
     };
-    let own = form.own.map(|own| {
-        let mut own = plain(&own().to_value());
-        for (field, part) in form.parts {
+    let own = form.own_schema.map(|own| {
+        let mut own = simplify_schema(&own().to_value());
+        for (field, part) in form.nested {
             let fields = json!({ "type": "object", "properties": {} });
             let held = match part {
-                Part::One(_) => fields,
-                Part::Entries(_) => json!({ "type": "object", "additionalProperties": fields }),
+                SectionBody::Fields(_) => fields,
+                SectionBody::Entries(_) => json!({ "type": "object", "additionalProperties": fields }),
             };
             if let (Some(Value::Object(field)), Value::Object(held)) = (own.pointer_mut(&format!("/properties/{field}")), held) {
                 field.extend(held);
@@ -113,29 +116,29 @@ fn part_text(out: &mut String, path: &str, part: &Part) {
         }
         own
     });
-    match (&form.kind, &own) {
+    match (&form.type_name, &own) {
         (Some(kind), Some(_)) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md), and these:\n\n")),
         (Some(kind), None) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md).")),
         (None, _) => push(out, &format!("`{path}`:\n\n")),
     }
     if let Some(own) = &own {
-        table(out, &fields(own, &[]), false);
+        write_table(out, &field_rows(own, &[]), false);
         push(out, "\n");
     } else {
         push(out, "\n\n");
     }
     filled_text(out, &path, form);
-    for (field, inner) in form.parts {
-        part_text(out, &format!("{path}.{field}"), inner);
+    for (field, inner) in form.nested {
+        body_text(out, &format!("{path}.{field}"), inner);
     }
 }
 
-fn filled_text(out: &mut String, path: &str, form: &Form) {
-    if form.kind.is_none() || form.filled.is_empty() {
+fn filled_text(out: &mut String, path: &str, form: &FieldSet) {
+    if form.type_name.is_none() || form.filled_in.is_empty() {
         return;
     }
-    let filled: Vec<String> = form.filled.iter().map(|field| format!("`{field}`")).collect();
-    let tiers = if form.filled.contains(&"subnets") { "; `subnets` may be `private` or `public`" } else { "" };
+    let filled: Vec<String> = form.filled_in.iter().map(|field| format!("`{field}`")).collect();
+    let tiers = if form.filled_in.contains(&"subnets") { "; `subnets` may be `private` or `public`" } else { "" };
     push(out, &format!("Where they are absent in `{path}`, the section fills in {}{tiers}.\n\n", filled.join(", ")));
 }
 
@@ -150,37 +153,46 @@ fn index_page() -> String {
     let frame = |names: &[&str], from: &Value| {
         let chosen = from.as_object().into_iter().flatten().filter(|(name, _)| names.contains(&name.as_str()));
         let chosen: serde_json::Map<String, Value> = chosen.map(|(name, field)| (name.clone(), field.clone())).collect();
-        let rows = fields(&json!({ "properties": chosen, "required": ["stack"] }), &[]);
+        let rows = field_rows(&json!({ "properties": chosen, "required": ["stack"] }), &[]);
         rows.into_iter().filter(|row| !row.path.contains(['.', '['])).collect::<Vec<_>>()
     };
     let names = ["stack", "region", "account", "backend", "environments", "values", "resources", "overrides", "outputs"];
-    table(&mut out, &frame(&names, &schema["properties"]), false);
+    write_table(&mut out, &frame(&names, &schema["properties"]), false);
     push(&mut out, "\n`tags`, as on every resource, are those that all of them get.\n\n## On every resource\n\n");
-    table(&mut out, &frame(&["tags", "depends_on", "for_each", "when"], &schema["$defs"]), false);
+    write_table(&mut out, &frame(&["tags", "depends_on", "for_each", "when"], &schema["$defs"]), false);
     push(
         &mut out,
         "\nWhat holds data has `on_delete`, too: `snapshot`, `retain` or `delete`; its page says which.\n\n## Sections\n\n| Section | |\n|---|---|\n",
     );
     for section in SECTIONS {
-        push(&mut out, &format!("| [`{0}`](sections.md#{0}) | {1} |\n", section.name, cell(section.about)));
+        push(&mut out, &format!("| [`{0}`](sections.md#{0}) | {1} |\n", section.name, escape_cell(section.description)));
     }
     push(&mut out, "\n## Types\n\n| Type | |\n|---|---|\n");
-    for kind in KINDS.iter() {
-        push(&mut out, &format!("| [`{0}`]({0}.md) | {1} |\n", kind.name, cell(description(&spec(kind)))));
+    for kind in RESOURCE_TYPES.iter() {
+        push(&mut out, &format!("| [`{0}`]({0}.md) | {1} |\n", kind.name, escape_cell(description(&type_schema(kind)))));
     }
     push(&mut out, "\n## Codes\n\n[What every code of an error means](codes.md), as `acme explain` tells it.\n");
     out
 }
 
-fn table(out: &mut String, rows: &[Field], with_change: bool) {
+fn write_table(out: &mut String, rows: &[FieldRow], with_change: bool) {
     if rows.is_empty() {
         return push(out, "None.\n");
     }
     let (head, line) = if with_change { (" A change is made |", "---|") } else { ("", "") };
     push(out, &format!("| Field | Type | Default |{head} |\n|---|---|---|{line}---|\n"));
     for row in rows {
-        let change = if with_change { format!(" {} |", cell(&row.change)) } else { String::new() };
-        push(out, &format!("| `{}` | {} | {} |{change} {} |\n", row.path, cell(&row.holds), cell(&row.default), cell(&row.about)));
+        let change = if with_change { format!(" {} |", escape_cell(&row.change)) } else { String::new() };
+        push(
+            out,
+            &format!(
+                "| `{}` | {} | {} |{change} {} |\n",
+                row.path,
+                escape_cell(&row.value_type),
+                escape_cell(&row.default),
+                escape_cell(&row.description)
+            ),
+        );
     }
 }
 
@@ -197,23 +209,23 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn cell(text: &str) -> String {
+fn escape_cell(text: &str) -> String {
     one_line(text).replace('|', "\\|")
 }
 
 /// A section of the examples, as it is written there.
-fn top_level(name: &str) -> Option<String> {
-    block(EXAMPLES_TEXT, &format!("{name}:"))
+fn section_example(name: &str) -> Option<String> {
+    yaml_block(EXAMPLES_TEXT, &format!("{name}:"))
 }
 
 /// A type of the examples, below `resources:`.
 fn type_example(name: &str) -> Option<String> {
-    let resources = top_level("resources")?;
-    Some(format!("resources:\n{}", block(&resources, &format!("  {name}:"))?))
+    let resources = section_example("resources")?;
+    Some(format!("resources:\n{}", yaml_block(&resources, &format!("  {name}:"))?))
 }
 
 /// The line that reads `head`, and all lines below it that are indented further.
-fn block(text: &str, head: &str) -> Option<String> {
+fn yaml_block(text: &str, head: &str) -> Option<String> {
     let depth = |line: &str| line.len() - line.trim_start().len();
     let mut lines = text.lines().skip_while(|line| *line != head);
     let first = lines.next()?;

@@ -8,30 +8,30 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value, json};
 
 use super::{
-    facts,
-    spec::{EXPRESSION, each_below, plain, with_expressions},
+    field_facts,
+    plain_schema::{EXPRESSION_PATTERN, allow_expressions, for_each_subschema, simplify_schema},
 };
 use crate::{
-    aws::types::KINDS,
-    core::{Data, ResourceType},
+    aws::types::RESOURCE_TYPES,
+    core::{DataProtection, ResourceType},
     definition::{
-        below,
-        sections::form::{Form, Part, SECTIONS},
+        child_pointer,
+        sections::section_schema::{FieldSet, SECTIONS, SectionBody},
     },
 };
 
 /// JSON Schema (2020-12) of a definition.
 pub fn definition() -> Value {
-    let mut properties = frame();
+    let mut properties = top_level_fields();
     for section in SECTIONS {
-        let mut schema = part(&section.part);
-        describe(&mut schema, section.about);
+        let mut schema = body_schema(&section.body);
+        set_description(&mut schema, section.description);
         properties.insert(section.name.into(), schema);
     }
-    properties.insert("resources".into(), resources());
-    properties.insert("overrides".into(), overrides());
-    let mut defs: Map<String, Value> = KINDS.iter().map(|kind| (kind.name.to_owned(), entry(kind))).collect();
-    defs.extend(common());
+    properties.insert("resources".into(), resources_schema());
+    properties.insert("overrides".into(), overrides_schema());
+    let mut defs: Map<String, Value> = RESOURCE_TYPES.iter().map(|kind| (kind.name.to_owned(), resource_schema(kind))).collect();
+    defs.extend(common_definitions());
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "acme stack definition",
@@ -44,13 +44,13 @@ pub fn definition() -> Value {
 }
 
 /// The schema as it is written to a file.
-pub fn text() -> String {
+pub fn definition_json() -> String {
     format!("{:#}\n", definition())
 }
 
 /// A type's own schema, made plain.
-pub fn spec(kind: &ResourceType) -> Value {
-    plain(&kind.schema().clone())
+pub fn type_schema(resource_type: &ResourceType) -> Value {
+    simplify_schema(&resource_type.schema().clone())
 }
 
 /// Examples of every type and section: a stack of its own, which the tests compile.
@@ -62,22 +62,22 @@ pub fn examples() -> &'static Value {
 /// The text of [`examples`].
 pub const EXAMPLES_TEXT: &str = include_str!("examples.yaml");
 
-fn object(value: Value) -> Map<String, Value> {
+fn into_map(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
     }
 }
 
-fn describe(schema: &mut Value, text: &str) {
+fn set_description(schema: &mut Value, text: &str) {
     if let Some(map) = schema.as_object_mut() {
         map.insert("description".into(), text.into());
     }
 }
 
 /// What frames the sections.
-fn frame() -> Map<String, Value> {
-    let either = |pattern: &str| format!("{pattern}|{EXPRESSION}");
+fn top_level_fields() -> Map<String, Value> {
+    let either = |pattern: &str| format!("{pattern}|{EXPRESSION_PATTERN}");
     let values = json!({
         "type": ["object", "null"],
         // Not `false`: validators tell the place of what is below a schema, not of what has none.
@@ -115,33 +115,33 @@ fn frame() -> Map<String, Value> {
             "type": ["object", "null"], "examples": [{ "endpoint": "{{ databases.orders.endpoint }}" }],
         },
     });
-    let mut frame = object(frame);
+    let mut frame = into_map(frame);
     if let Some(schema) = frame.get_mut("values").and_then(Value::as_object_mut) {
-        schema.extend(object(values));
+        schema.extend(into_map(values));
     }
     frame
 }
 
 /// What may stand on any resource, and on any entry.
-fn common() -> Map<String, Value> {
+fn common_definitions() -> Map<String, Value> {
     let common = json!({
         "tags": {
             "description": "Tags, besides those of the stack. Default: none.",
-            "type": ["object", "null", "string"], "pattern": EXPRESSION,
+            "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
             "patternProperties": { "^([Aa][Ww][Ss]|[Aa][Cc][Mm][Ee]):": { "not": {} } },
             "additionalProperties": { "type": ["string", "number", "boolean"] },
             "examples": [{ "team": "platform" }],
         },
         "depends_on": {
             "description": "Addresses of resources that must be there first, where no reference says so. Default: none.",
-            "type": ["array", "string", "null"], "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION}"),
-            "items": { "type": "string", "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION}") },
+            "type": ["array", "string", "null"], "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION_PATTERN}"),
+            "items": { "type": "string", "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION_PATTERN}") },
             "examples": [["vpc.main"]],
         },
         "for_each": {
             "description": "Makes one of these for each entry of a list or map, for each of so many numbers (`3`: 0, 1, 2), or of a range \
                             (`{from: 1, to: 3}`). `each.key` and `each.value` tell them apart.",
-            "type": ["array", "object", "integer", "string"], "pattern": EXPRESSION, "minimum": 0,
+            "type": ["array", "object", "integer", "string"], "pattern": EXPRESSION_PATTERN, "minimum": 0,
             "items": { "type": ["string", "number", "boolean", "object"] },
             "examples": [["api", "web"]],
         },
@@ -150,33 +150,33 @@ fn common() -> Map<String, Value> {
             "type": ["boolean", "string", "null"], "examples": ["environment == 'production'"],
         },
     });
-    object(common)
+    into_map(common)
 }
 
 /// A single resource of this type.
-fn entry(kind: &ResourceType) -> Value {
-    let mut schema = spec(kind);
-    facts::describe(&mut schema);
+fn resource_schema(resource_type: &ResourceType) -> Value {
+    let mut schema = type_schema(resource_type);
+    field_facts::add_descriptions(&mut schema);
     // The compiler completes the name: what is written is not what is checked.
-    if kind.naming.is_some_and(|naming| !naming.prefix.is_empty())
+    if resource_type.naming.is_some_and(|naming| !naming.prefix.is_empty())
         && let Some(name) = schema.pointer_mut("/properties/name").and_then(Value::as_object_mut)
     {
         name.retain(|key, _| !matches!(key.as_str(), "x-acme-length" | "x-acme-pattern"));
     }
-    facts::with_limits(&mut schema);
-    with_expressions(&mut schema);
-    with_entries(&mut schema);
+    field_facts::apply_limits(&mut schema);
+    allow_expressions(&mut schema);
+    allow_for_each_in_entries(&mut schema);
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        for name in common_fields(kind) {
+        for name in common_fields(resource_type) {
             fields.insert(name.into(), json!({ "$ref": format!("#/$defs/{name}") }));
         }
-        fields.extend(on_delete(kind).map(|schema| ("on_delete".to_owned(), schema)));
+        fields.extend(on_delete_schema(resource_type).map(|schema| ("on_delete".to_owned(), schema)));
     }
     if let Some(map) = schema.as_object_mut() {
         let nothing_needed = map.get("required").and_then(Value::as_array).is_none_or(Vec::is_empty);
         map.insert("type".into(), if nothing_needed { json!(["object", "null", "string"]) } else { json!(["object", "string"]) });
-        map.insert("pattern".into(), EXPRESSION.into());
-        if let Some(example) = example(kind.name) {
+        map.insert("pattern".into(), EXPRESSION_PATTERN.into());
+        if let Some(example) = example(resource_type.name) {
             map.insert("examples".into(), json!([example]));
         }
     }
@@ -185,49 +185,51 @@ fn entry(kind: &ResourceType) -> Value {
 
 /// The example of a type.
 pub fn example(type_name: &str) -> Option<&'static Value> {
-    examples().pointer(&below("/resources", type_name))?.as_object()?.values().next()
+    examples().pointer(&child_pointer("/resources", type_name))?.as_object()?.values().next()
 }
 
 /// Fields of every resource of a type that the type itself does not have.
-fn common_fields(kind: &ResourceType) -> Vec<&'static str> {
+fn common_fields(resource_type: &ResourceType) -> Vec<&'static str> {
     let mut fields = vec!["depends_on", "for_each", "when"];
-    if kind.is_taggable() {
+    if resource_type.is_taggable() {
         fields.push("tags");
     }
     fields
 }
 
 /// What may become of its data, and what does when nothing is said.
-pub fn fates(kind: &ResourceType) -> (&'static [&'static str], &'static str) {
-    match kind.data {
-        Data::None => (&[], ""),
-        Data::Snapshot => (&["snapshot", "retain", "delete"], "Default: snapshot."),
-        Data::Contents => (&["retain", "delete"], "Default: deletion is refused while it holds anything."),
-        Data::Window => (&["retain", "delete"], "Default: it is deleted after the longest recovery window; `delete` takes the shortest."),
-    }
-}
-
-fn on_delete(kind: &ResourceType) -> Option<Value> {
-    let (fates, default) = fates(kind);
-    let description = format!("What becomes of its data when it leaves the definition. {default}");
-    let mut schema = json!({ "description": description, "enum": fates });
-    with_expressions(&mut schema);
-    (!fates.is_empty()).then_some(schema)
-}
-
-/// `for_each` and `when` on everything that is an entry of a list or map.
-fn with_entries(schema: &mut Value) {
-    each_below(schema, &mut with_entries);
-    for key in ["items", "additionalProperties"] {
-        if let Some(item) = schema.get_mut(key) {
-            as_entry(item);
+pub fn on_delete_choices(resource_type: &ResourceType) -> (&'static [&'static str], &'static str) {
+    match resource_type.data_protection {
+        DataProtection::None => (&[], ""),
+        DataProtection::Snapshot => (&["snapshot", "retain", "delete"], "Default: snapshot."),
+        DataProtection::Contents => (&["retain", "delete"], "Default: deletion is refused while it holds anything."),
+        DataProtection::RecoveryWindow => {
+            (&["retain", "delete"], "Default: it is deleted after the longest recovery window; `delete` takes the shortest.")
         }
     }
 }
 
-fn as_entry(schema: &mut Value) {
+fn on_delete_schema(resource_type: &ResourceType) -> Option<Value> {
+    let (fates, default) = on_delete_choices(resource_type);
+    let description = format!("What becomes of its data when it leaves the definition. {default}");
+    let mut schema = json!({ "description": description, "enum": fates });
+    allow_expressions(&mut schema);
+    (!fates.is_empty()).then_some(schema)
+}
+
+/// `for_each` and `when` on everything that is an entry of a list or map.
+fn allow_for_each_in_entries(schema: &mut Value) {
+    for_each_subschema(schema, &mut allow_for_each_in_entries);
+    for key in ["items", "additionalProperties"] {
+        if let Some(item) = schema.get_mut(key) {
+            allow_for_each(item);
+        }
+    }
+}
+
+fn allow_for_each(schema: &mut Value) {
     if let Some(branches) = schema.get_mut("anyOf").and_then(Value::as_array_mut) {
-        branches.iter_mut().for_each(as_entry);
+        branches.iter_mut().for_each(allow_for_each);
     }
     if schema.get("additionalProperties") == Some(&Value::Bool(false))
         && let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut)
@@ -238,12 +240,12 @@ fn as_entry(schema: &mut Value) {
     }
 }
 
-fn resources() -> Value {
-    let types: Map<String, Value> = KINDS
+fn resources_schema() -> Value {
+    let types: Map<String, Value> = RESOURCE_TYPES
         .iter()
         .map(|kind| {
             let entries = json!({
-                "description": spec(kind).get("description"),
+                "description": type_schema(kind).get("description"),
                 "type": ["object", "null"],
                 "additionalProperties": { "$ref": format!("#/$defs/{}", kind.name) },
             });
@@ -257,10 +259,10 @@ fn resources() -> Value {
 }
 
 /// Fields of any resource of the stack, by address. What is a map itself is merged, so nothing in it is needed here.
-fn overrides() -> Value {
+fn overrides_schema() -> Value {
     let mut by_address = Map::new();
-    for kind in KINDS.iter() {
-        let schema = entry(kind);
+    for kind in RESOURCE_TYPES.iter() {
+        let schema = resource_schema(kind);
         let fields = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         let fields = fields.into_iter().filter(|(name, _)| !matches!(name.as_str(), "for_each" | "when")).map(|(name, field)| {
             let same = json!({ "anyOf": [{ "$ref": format!("#/$defs/{}/properties/{name}", kind.name) }, { "type": "null" }] });
@@ -278,14 +280,15 @@ fn overrides() -> Value {
     })
 }
 
-fn part(part: &Part) -> Value {
+fn body_schema(part: &SectionBody) -> Value {
     match part {
-        Part::One(one) => form(one),
-        Part::Entries(each) => {
-            let mut schema = form(each);
+        SectionBody::Fields(one) => field_set_schema(one),
+        SectionBody::Entries(each) => {
+            let mut schema = field_set_schema(each);
             let named = schema.get("required").is_none();
-            as_entry(&mut schema);
-            let mut entries = json!({ "type": ["object", "null", "string"], "pattern": EXPRESSION, "additionalProperties": schema });
+            allow_for_each(&mut schema);
+            let mut entries =
+                json!({ "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN, "additionalProperties": schema });
             if named && let Some(map) = entries.as_object_mut() {
                 // A list of names is short for entries without fields.
                 map.insert("type".into(), json!(["object", "array", "null", "string"]));
@@ -296,42 +299,42 @@ fn part(part: &Part) -> Value {
     }
 }
 
-fn form(form: &Form) -> Value {
+fn field_set_schema(form: &FieldSet) -> Value {
     let mut fields = Map::new();
     let mut required: Vec<Value> = Vec::new();
-    if let Some(kind) = form.kind.and_then(crate::aws::types::kind) {
-        let whole = entry(kind);
+    if let Some(kind) = form.type_name.and_then(crate::aws::types::resource_type) {
+        let whole = resource_schema(kind);
         let of_type = whole.get("properties").and_then(Value::as_object).into_iter().flatten();
         for (name, field) in of_type.filter(|(name, _)| !matches!(name.as_str(), "for_each" | "when")) {
-            fields.insert(name.clone(), standing(form, kind, name, field));
+            fields.insert(name.clone(), section_field_schema(form, kind, name, field));
         }
         let needed = whole.get("required").and_then(Value::as_array).into_iter().flatten();
-        required.extend(needed.filter(|name| !form.filled.iter().any(|filled| *name == filled)).cloned());
+        required.extend(needed.filter(|name| !form.filled_in.iter().any(|filled| *name == filled)).cloned());
     }
-    if let Some(own) = form.own {
-        let mut own = plain(&own().to_value());
-        with_expressions(&mut own);
-        with_entries(&mut own);
+    if let Some(own) = form.own_schema {
+        let mut own = simplify_schema(&own().to_value());
+        allow_expressions(&mut own);
+        allow_for_each_in_entries(&mut own);
         let of_section = own.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         for (name, field) in of_section {
-            let mut schema = match form.parts.iter().find(|(part, _)| *part == name) {
-                Some((_, inner)) => part(inner),
-                None if name == "subnets" => tiers(None),
+            let mut schema = match form.nested.iter().find(|(part, _)| *part == name) {
+                Some((_, inner)) => body_schema(inner),
+                None if name == "subnets" => subnets_schema(None),
                 None => field.clone(),
             };
             if let Some(text) = field.get("description").and_then(Value::as_str) {
-                describe(&mut schema, text);
+                set_description(&mut schema, text);
             }
             fields.insert(name, schema);
         }
     }
     let mut types = vec!["object", "string"];
-    types.extend(form.short_self.filter(|short| *short != "string"));
+    types.extend(form.short_form.filter(|short| *short != "string"));
     types.extend(required.is_empty().then_some("null"));
     let mut schema = json!({ "type": types, "properties": fields, "additionalProperties": false });
     if let Some(map) = schema.as_object_mut() {
-        if form.short_self != Some("string") {
-            map.insert("pattern".into(), EXPRESSION.into());
+        if form.short_form != Some("string") {
+            map.insert("pattern".into(), EXPRESSION_PATTERN.into());
         }
         if !required.is_empty() {
             map.insert("required".into(), required.into());
@@ -341,39 +344,39 @@ fn form(form: &Form) -> Value {
 }
 
 /// A field of a type, as it stands in a section.
-fn standing(form: &Form, kind: &ResourceType, name: &str, field: &Value) -> Value {
-    let same = json!({ "$ref": format!("#/$defs/{}/properties/{name}", kind.name) });
-    if name == "subnets" && form.filled.contains(&"subnets") {
-        let mut schema = tiers(Some(same));
-        describe(&mut schema, field.get("description").and_then(Value::as_str).unwrap_or_default());
+fn section_field_schema(form: &FieldSet, resource_type: &ResourceType, name: &str, field: &Value) -> Value {
+    let same = json!({ "$ref": format!("#/$defs/{}/properties/{name}", resource_type.name) });
+    if name == "subnets" && form.filled_in.contains(&"subnets") {
+        let mut schema = subnets_schema(Some(same));
+        set_description(&mut schema, field.get("description").and_then(Value::as_str).unwrap_or_default());
         return schema;
     }
-    let Some((_, short)) = form.short.iter().find(|(short, _)| *short == name) else { return same };
+    let Some((_, short)) = form.short_forms.iter().find(|(short, _)| *short == name) else { return same };
     let mut schema = field.clone();
     let target = if schema.get("items").is_some() { schema.get_mut("items") } else { Some(&mut schema) };
     if let Some(target) = target.and_then(Value::as_object_mut) {
-        also(target, short);
+        allow_type(target, short);
     }
     schema
 }
 
 /// Lets a value of another type stand there, too.
-fn also(schema: &mut Map<String, Value>, kind: &str) {
+fn allow_type(schema: &mut Map<String, Value>, type_name: &str) {
     if let Some(types) = schema.get_mut("type") {
         let mut all = types.as_array().cloned().unwrap_or_else(|| vec![types.clone()]);
-        if !all.iter().any(|one| one == kind) {
-            all.push(kind.into());
+        if !all.iter().any(|one| one == type_name) {
+            all.push(type_name.into());
         }
         *types = all.into();
     }
-    if kind == "string" {
+    if type_name == "string" {
         // Not only expressions.
         schema.remove("pattern");
     }
 }
 
 /// Subnets as a section takes them.
-fn tiers(same: Option<Value>) -> Value {
+fn subnets_schema(same: Option<Value>) -> Value {
     let mut ways = vec![json!({ "enum": ["private", "public"] })];
     ways.push(same.unwrap_or_else(|| json!({ "$ref": "#/$defs/rds_subnet_group/properties/subnets" })));
     json!({ "anyOf": ways })

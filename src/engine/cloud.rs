@@ -8,9 +8,12 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, types::KINDS},
-    core::{Call, CreatedLive, Deletion, ENVIRONMENT, Error, Live, Region, ResourceType, Result, Retag, STACK, Scope, Sort, Tags},
-    simulator::Local,
+    aws::{Aws, types::RESOURCE_TYPES},
+    core::{
+        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, RegionScope, ResourceType, Result,
+        STACK_TAG, Scope, TagChange, Tags,
+    },
+    simulator::Simulator,
 };
 
 /// AWS or the simulated cloud.
@@ -18,11 +21,11 @@ pub enum Cloud {
     /// The real one, or a stand-in at another endpoint.
     Aws(Box<Aws>),
     /// The simulated one.
-    Local(Box<Local>),
+    Simulated(Box<Simulator>),
 }
 
 /// How often the simulated cloud is asked when it throttles.
-const READS: usize = 5;
+const MAX_READ_ATTEMPTS: usize = 5;
 
 impl Cloud {
     /// The account in use.
@@ -32,7 +35,7 @@ impl Cloud {
     pub async fn account(&self) -> Result<String> {
         match self {
             Cloud::Aws(aws) => aws.account().await,
-            Cloud::Local(_) => Ok(Local::ACCOUNT.to_owned()),
+            Cloud::Simulated(_) => Ok(Simulator::ACCOUNT.to_owned()),
         }
     }
 
@@ -40,15 +43,15 @@ impl Cloud {
     pub fn region(&self) -> &str {
         match self {
             Cloud::Aws(aws) => &aws.region,
-            Cloud::Local(local) => local.region(),
+            Cloud::Simulated(local) => local.region(),
         }
     }
 
     /// How long what was just made may stay unseen.
-    pub fn lag(&self) -> Duration {
+    pub fn visibility_delay(&self) -> Duration {
         match self {
-            Cloud::Aws(aws) => aws.lag,
-            Cloud::Local(local) => local.lag(),
+            Cloud::Aws(aws) => aws.visibility_delay,
+            Cloud::Simulated(local) => local.read_lag(),
         }
     }
 
@@ -56,19 +59,19 @@ impl Cloud {
     ///
     /// # Errors
     /// What the tagging API answers.
-    pub async fn index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
+    pub async fn tag_index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
         let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
         // A filter is a service with a type or without: `rds:db`, `s3`.
         let types = |wanted: fn(&ResourceType) -> bool| -> BTreeSet<String> {
-            let kinds = KINDS.iter().filter(|kind| wanted(kind));
+            let kinds = RESOURCE_TYPES.iter().filter(|kind| wanted(kind));
             kinds.filter_map(|kind| kind.index_filter()).collect()
         };
         // What the region of global services has besides is the stack of that region.
-        let global = aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| kind.region == Region::Global)));
+        let global = aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| kind.region == RegionScope::Global)));
         let mut index = BTreeMap::new();
         for (tagging, types) in [(&aws.tagging, types(|_| true))].into_iter().chain(global) {
-            let call = tagging.get_resources().tag_filters(filter(STACK, stack)).tag_filters(filter(ENVIRONMENT, environment));
+            let call = tagging.get_resources().tag_filters(filter(STACK_TAG, stack)).tag_filters(filter(ENVIRONMENT_TAG, environment));
             let types = Some(types.into_iter().collect());
             let mut pages = call.set_resource_type_filters(types).resources_per_page(100).into_paginator().send();
             while let Some(page) = pages.next().await {
@@ -85,14 +88,14 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<Live>> {
+    pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<LiveResource>> {
         match self {
             Cloud::Aws(aws) => kind.operations.list(&**aws, scope).await,
-            Cloud::Local(local) => {
+            Cloud::Simulated(local) => {
                 // As the SDK does: reads that are throttled are made again before anybody hears of it.
-                for _ in 1..READS {
+                for _ in 1..MAX_READ_ATTEMPTS {
                     match local.list(kind, scope).await {
-                        Err(error) if error.sort == Sort::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
+                        Err(error) if error.kind == ErrorKind::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
                         ended => return ended,
                     }
                 }
@@ -105,10 +108,10 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn create(&self, kind: &'static ResourceType, call: &Call, spec: &Value) -> Result<CreatedLive> {
+    pub async fn create(&self, kind: &'static ResourceType, call: &CallContext, spec: &Value) -> Result<CreatedResource> {
         match self {
             Cloud::Aws(aws) => kind.operations.create(&**aws, call, spec).await,
-            Cloud::Local(local) => local.create(kind, call, spec).await.map(CreatedLive::Id),
+            Cloud::Simulated(local) => local.create(kind, call, spec).await.map(CreatedResource::Id),
         }
     }
 
@@ -116,10 +119,17 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn update(&self, kind: &'static ResourceType, call: &Call, live: &Live, spec: &Value, pointers: &[String]) -> Result<()> {
+    pub async fn update(
+        &self,
+        kind: &'static ResourceType,
+        call: &CallContext,
+        live: &LiveResource,
+        spec: &Value,
+        pointers: &[String],
+    ) -> Result<()> {
         match self {
             Cloud::Aws(aws) => kind.operations.update(&**aws, call, live, spec, pointers).await,
-            Cloud::Local(local) => local.update(kind, &live.id, spec, pointers).await,
+            Cloud::Simulated(local) => local.update(kind, &live.id, spec, pointers).await,
         }
     }
 
@@ -129,8 +139,8 @@ impl Cloud {
     /// What the service answers.
     pub async fn retag(&self, kind: &'static ResourceType, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
         match self {
-            Cloud::Aws(aws) => kind.operations.retag(&**aws, &Retag::new(id, arn, before, after)).await,
-            Cloud::Local(local) => local.retag(kind, id, after).await,
+            Cloud::Aws(aws) => kind.operations.retag(&**aws, &TagChange::new(id, arn, before, after)).await,
+            Cloud::Simulated(local) => local.retag(kind, id, after).await,
         }
     }
 
@@ -138,10 +148,10 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers, "gone" included.
-    pub async fn delete(&self, kind: &'static ResourceType, call: &Call, live: &Live) -> Result<Deletion> {
+    pub async fn delete(&self, kind: &'static ResourceType, call: &CallContext, live: &LiveResource) -> Result<Deletion> {
         match self {
             Cloud::Aws(aws) => kind.operations.delete(&**aws, call, live).await,
-            Cloud::Local(local) => local.delete(kind, &live.id).await.map(|()| Deletion::Requested),
+            Cloud::Simulated(local) => local.delete(kind, &live.id).await.map(|()| Deletion::Requested),
         }
     }
 
@@ -149,10 +159,10 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn contents(&self, kind: &'static ResourceType, live: &Live) -> Result<Option<String>, Error> {
+    pub async fn contents(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<String>, Error> {
         match self {
             Cloud::Aws(aws) => kind.operations.contents(&**aws, &live.id).await,
-            Cloud::Local(_) => Ok(None),
+            Cloud::Simulated(_) => Ok(None),
         }
     }
 
@@ -163,7 +173,7 @@ impl Cloud {
     pub async fn explain(&self, kind: &'static ResourceType, id: &str) -> Result<Option<String>> {
         match self {
             Cloud::Aws(aws) => kind.operations.explain(&**aws, id).await,
-            Cloud::Local(_) => Ok(None),
+            Cloud::Simulated(_) => Ok(None),
         }
     }
 
@@ -171,10 +181,10 @@ impl Cloud {
     ///
     /// # Errors
     /// What the service answers.
-    pub async fn blockers(&self, kind: &'static ResourceType, live: &Live) -> Result<Option<String>> {
+    pub async fn blockers(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<String>> {
         match self {
             Cloud::Aws(aws) => kind.operations.blockers(&**aws, live).await,
-            Cloud::Local(_) => Ok(None),
+            Cloud::Simulated(_) => Ok(None),
         }
     }
 }

@@ -9,17 +9,17 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use crate::{
-    aws::types::{self, KINDS},
-    core::{ADDRESS, Address, Error, Live, ResourceType, Result, Scope, Sort, Tags, expression},
+    aws::types::{self, RESOURCE_TYPES},
+    core::{ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, ResourceType, Result, Scope, Tags, expression},
     definition::Stack,
     engine::cloud::Cloud,
 };
 
 /// What is there, by name of the type.
 #[derive(Clone, Debug, Default)]
-pub struct World {
+pub struct LiveState {
     /// Live resources by type.
-    pub live: BTreeMap<&'static str, Vec<Live>>,
+    pub live: BTreeMap<&'static str, Vec<LiveResource>>,
     /// ARN → tags as the tagging API has them; `None` when it could not be asked.
     pub index: Option<BTreeMap<String, Tags>>,
     /// What could not be read but does not matter to this definition.
@@ -34,33 +34,33 @@ pub struct World {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
     /// Addresses at which an unfinished run began to make something: an unmarked one of the wanted name is ours.
-    pub began: BTreeSet<Address>,
+    pub started_creates: BTreeSet<Address>,
     /// Of two with the same marks, the one to keep, by its physical id; and what has that id is the one meant even without marks.
-    pub ids: BTreeMap<Address, String>,
+    pub known_ids: BTreeMap<Address, String>,
     /// Fields with the fact `own_read` that the record has at other values than their default, by address. `None`: nothing reliable is
     /// recorded, so all such fields are read.
     pub own_reads: Option<BTreeMap<Address, Vec<String>>>,
 }
 
-impl World {
+impl LiveState {
     /// Every live resource with its type.
-    pub fn iter(&self) -> impl Iterator<Item = &Live> {
+    pub fn iter(&self) -> impl Iterator<Item = &LiveResource> {
         self.live.values().flatten()
     }
 }
 
 /// What the tagging API shows of a stack.
 #[derive(Clone, Debug)]
-pub struct Indexed {
+pub struct TagIndex {
     /// See [`World::index`].
     index: Option<BTreeMap<String, Tags>>,
     /// Why it could not be asked.
     warning: Option<String>,
     /// When it was asked.
-    at: SystemTime,
+    queried_at: SystemTime,
 }
 
-impl Indexed {
+impl TagIndex {
     /// The account that owns what the stack has: the index shows one account only, that of the credentials. `None` where no ARN names it.
     pub fn account(&self) -> Option<&str> {
         let arns = self.index.iter().flat_map(BTreeMap::keys);
@@ -75,14 +75,14 @@ impl Indexed {
 ///
 /// # Errors
 /// When there are no credentials; otherwise types are read without the index.
-pub async fn index(cloud: &Cloud, stack: &Stack) -> Result<Indexed> {
-    let at = SystemTime::now();
-    match cloud.index(&stack.name, &stack.environment).await {
-        Ok(index) => Ok(Indexed { index: Some(index), warning: None, at }),
-        Err(error) if error.sort == Sort::Denied && error.code == "NoCredentials" => Err(error),
+pub async fn query_tag_index(cloud: &Cloud, stack: &Stack) -> Result<TagIndex> {
+    let queried_at = SystemTime::now();
+    match cloud.tag_index(&stack.name, &stack.environment).await {
+        Ok(index) => Ok(TagIndex { index: Some(index), warning: None, queried_at }),
+        Err(error) if error.kind == ErrorKind::AccessDenied && error.code == "NoCredentials" => Err(error),
         Err(error) => {
             let warning = format!("The tagging API could not be asked, so every type is read: {error}.");
-            Ok(Indexed { index: None, warning: Some(warning), at })
+            Ok(TagIndex { index: None, warning: Some(warning), queried_at })
         }
     }
 }
@@ -91,82 +91,89 @@ pub async fn index(cloud: &Cloud, stack: &Stack) -> Result<Indexed> {
 ///
 /// # Errors
 /// When a type that the definition uses, or that the index says is there, can't be read.
-pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
-    discover_indexed(cloud, stack, hints, index(cloud, stack).await?).await
+pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<LiveState> {
+    discover_with_index(cloud, stack, hints, query_tag_index(cloud, stack).await?).await
 }
 
 /// The same, for which the tagging API was asked before.
 ///
 /// # Errors
 /// As [`discover`].
-pub async fn discover_indexed(cloud: &Cloud, stack: &Stack, hints: Hints, indexed: Indexed) -> Result<World> {
-    let Indexed { index, warning, at } = indexed;
-    let world = World { index, hints, warnings: warning.into_iter().collect(), read_at: Some(at), ..World::default() };
-    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
-    let local = matches!(cloud, Cloud::Local(_));
-    let wanted =
-        |kind: &&ResourceType| local || declared.contains(kind.name) || world.index.as_ref().is_none_or(|index| may_exist(kind, index));
-    let wanted = KINDS.iter().filter(wanted).collect();
-    read_all(cloud, stack, wanted, world).await
+pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag_index: TagIndex) -> Result<LiveState> {
+    let TagIndex { index, warning, queried_at } = tag_index;
+    let live_state = LiveState { index, hints, warnings: warning.into_iter().collect(), read_at: Some(queried_at), ..LiveState::default() };
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
+    let local = matches!(cloud, Cloud::Simulated(_));
+    let wanted = |kind: &&ResourceType| {
+        local || declared.contains(kind.name) || live_state.index.as_ref().is_none_or(|index| may_exist(kind, index))
+    };
+    let wanted = RESOURCE_TYPES.iter().filter(wanted).collect();
+    read_all(cloud, stack, wanted, live_state).await
 }
 
 /// Reads again what stands at the addresses of a stack, without the tagging API, which lags behind what was just done.
 ///
 /// # Errors
 /// When a type can't be read.
-pub async fn discover_afresh(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<World> {
-    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
+pub async fn discover_without_index(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<LiveState> {
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
     // Parents are read for the sake of what lies within them.
-    let parents: BTreeSet<&str> = stack.resources.values().filter_map(|d| d.kind.parent).collect();
-    let wanted = KINDS.iter().filter(|kind| declared.contains(kind.name) || parents.contains(kind.name)).collect();
-    read_all(cloud, stack, wanted, World { hints, read_at: Some(SystemTime::now()), ..World::default() }).await
+    let parents: BTreeSet<&str> = stack.resources.values().filter_map(|d| d.resource_type.parent).collect();
+    let wanted = RESOURCE_TYPES.iter().filter(|kind| declared.contains(kind.name) || parents.contains(kind.name)).collect();
+    read_all(cloud, stack, wanted, LiveState { hints, read_at: Some(SystemTime::now()), ..LiveState::default() }).await
 }
 
-async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static ResourceType>, mut world: World) -> Result<World> {
-    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.kind.name).collect();
-    let local = matches!(cloud, Cloud::Local(_));
+async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static ResourceType>, mut live_state: LiveState) -> Result<LiveState> {
+    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
+    let local = matches!(cloud, Cloud::Simulated(_));
     // Types within a parent are read once the parents' ids are known.
     for nested in [false, true] {
         let reads = wanted.iter().filter(|kind| kind.parent.is_some() == nested).map(|kind| {
-            let scope = scope(stack, kind, &world);
+            let scope = scope(stack, kind, &live_state);
             async move {
-                if kind.parent.is_some() && scope.parents.is_empty() && !local {
+                if kind.parent.is_some() && scope.parent_ids.is_empty() && !local {
                     return (*kind, Ok(Vec::new()));
                 }
-                (*kind, read(cloud, stack, kind, scope).await)
+                (*kind, read_type(cloud, stack, kind, scope).await)
             }
         });
         for (kind, found) in join_all(reads).await {
             match found {
-                Ok(live) => drop(world.live.insert(kind.name, live)),
-                Err(error) if declared.contains(kind.name) || world.index.is_some() => return Err(with_kind(error, kind)),
-                Err(error) => world.warnings.push(format!("Type `{}` could not be read: {error}.", kind.name)),
+                Ok(live) => drop(live_state.live.insert(kind.name, live)),
+                Err(error) if declared.contains(kind.name) || live_state.index.is_some() => return Err(with_type_context(error, kind)),
+                Err(error) => live_state.warnings.push(format!("Type `{}` could not be read: {error}.", kind.name)),
             }
         }
     }
-    Ok(world)
+    Ok(live_state)
 }
 
 /// Looks for one resource by its physical id, whoever's it is; `world` is what the stack has, for the sake of parents.
 ///
 /// # Errors
 /// When its type can't be read.
-pub async fn find(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, id: &str, world: &World) -> Result<Option<Live>> {
+pub async fn find_by_id(
+    cloud: &Cloud,
+    stack: &Stack,
+    kind: &'static ResourceType,
+    id: &str,
+    live_state: &LiveState,
+) -> Result<Option<LiveResource>> {
     let scope = Scope {
         adopt: Some(id.to_owned()),
-        wanted: [id.to_owned()].into(),
-        index: Some([(id.to_owned(), Tags::new())].into()),
-        fresh: true,
-        ..scope(stack, kind, world)
+        lookup: [id.to_owned()].into(),
+        tag_index: Some([(id.to_owned(), Tags::new())].into()),
+        bypass_tag_index: true,
+        ..scope(stack, kind, live_state)
     };
-    let found = cloud.list(kind, &scope).await.map_err(|error| with_kind(error, kind))?;
+    let found = cloud.list(kind, &scope).await.map_err(|error| with_type_context(error, kind))?;
     Ok(found.into_iter().find(|live| live.id == id))
 }
 
 /// Reads one type. The index lags behind a change of tags, so what it says is not believed when it differs from the definition.
-async fn read(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mut scope: Scope) -> Result<Vec<Live>> {
+async fn read_type(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mut scope: Scope) -> Result<Vec<LiveResource>> {
     let live = cloud.list(kind, &scope).await?;
-    let stale = scope.index.as_ref().is_some_and(|index| {
+    let stale = scope.tag_index.as_ref().is_some_and(|index| {
         live.iter().any(|live| {
             live.arn().is_some_and(|arn| index.contains_key(arn))
                 && address_of(live)
@@ -177,32 +184,32 @@ async fn read(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mut sco
     if !stale || live.len() > 500 {
         return Ok(live);
     }
-    scope.fresh = true;
+    scope.bypass_tag_index = true;
     cloud.list(kind, &scope).await
 }
 
 /// The address its marks name.
-pub fn address_of(live: &Live) -> Option<Address> {
-    live.tags.get(ADDRESS).and_then(|text| Address::parse(text))
+pub fn address_of(live: &LiveResource) -> Option<Address> {
+    live.tags.get(ADDRESS_TAG).and_then(|text| Address::parse(text))
 }
 
 /// A resource's tags without those that AWS and Kubernetes put there, unless the definition names them.
 pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
-    let foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
-    live.iter().filter(|(key, _)| wanted.contains_key(*key) || !foreign(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    let is_foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
+    live.iter().filter(|(key, _)| wanted.contains_key(*key) || !is_foreign(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 /// Tags without acme's marks.
-pub fn unmarked(tags: &Tags) -> Tags {
+pub fn without_ownership_tags(tags: &Tags) -> Tags {
     tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 /// What a `list` of this type shall return.
-pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
-    let of_kind = || stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+pub fn scope(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Scope {
+    let of_kind = || stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
     let mut parents = BTreeSet::new();
     if let Some(parent) = kind.parent {
-        parents.extend(world.live.get(parent).into_iter().flatten().map(|live| live.id.clone()));
+        parents.extend(live_state.live.get(parent).into_iter().flatten().map(|live| live.id.clone()));
         let field = parent_field(kind, parent);
         parents.extend(of_kind().filter_map(|declared| literal_parent(&declared.spec, parent, field.as_deref())));
     }
@@ -210,43 +217,46 @@ pub fn scope(stack: &Stack, kind: &ResourceType, world: &World) -> Scope {
         stack: stack.name.clone(),
         environment: stack.environment.clone(),
         prefix: stack.prefix(),
-        wanted: match kind.naming.map(|_| "/name").or(kind.lookup) {
+        lookup: match kind.naming.map(|_| "/name").or(kind.lookup) {
             Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
             None => BTreeSet::new(),
         },
-        asked: match kind.read_by_name {
-            Some(field) => of_kind().map(|d| (d.address.to_string(), names(d.spec.pointer(field)))).collect(),
+        read_by_name: match kind.read_by_name {
+            Some(field) => of_kind().map(|d| (d.address.to_string(), object_keys(d.spec.pointer(field)))).collect(),
             None => BTreeMap::new(),
         },
-        own_reads: own_reads(stack, kind, world),
-        parents: parents.into_iter().collect(),
+        own_reads: own_reads(stack, kind, live_state),
+        parent_ids: parents.into_iter().collect(),
         // The index lags: what a crash left just made, it may not show yet.
-        index: world.index.clone().filter(|_| !world.hints.began.iter().any(|address| address.kind == kind.name)),
-        sent: BTreeMap::new(),
-        fresh: false,
+        tag_index: live_state
+            .index
+            .clone()
+            .filter(|_| !live_state.hints.started_creates.iter().any(|address| address.type_name == kind.name)),
+        tags_on_create: BTreeMap::new(),
+        bypass_tag_index: false,
         adopt: None,
         ids: None,
     }
 }
 
 /// Fields with the fact `own_read` that the definition or the record has, by address; see [`Scope::own_reads`].
-fn own_reads(stack: &Stack, kind: &ResourceType, world: &World) -> Option<BTreeMap<String, Vec<String>>> {
-    let recorded = world.hints.own_reads.as_ref()?;
+fn own_reads(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Option<BTreeMap<String, Vec<String>>> {
+    let recorded = live_state.hints.own_reads.as_ref()?;
     if kind.own_read.is_empty() {
         return None;
     }
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let of_kind = stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+    let of_kind = stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
     for declared in of_kind {
         all.entry(declared.address.to_string()).or_default().extend(kind.own_reads(&declared.spec));
     }
-    for (address, pointers) in recorded.iter().filter(|(address, _)| address.kind == kind.name) {
+    for (address, pointers) in recorded.iter().filter(|(address, _)| address.type_name == kind.name) {
         all.entry(address.to_string()).or_default().extend(pointers.iter().cloned());
     }
     Some(all)
 }
 
-fn names(settings: Option<&Value>) -> BTreeSet<String> {
+fn object_keys(settings: Option<&Value>) -> BTreeSet<String> {
     settings.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
@@ -264,7 +274,7 @@ fn literal_parent(spec: &Value, parent: &str, field: Option<&str>) -> Option<Str
         let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
         return expression::references(id).is_empty().then(|| id.to_owned());
     }
-    let parent = types::kind(parent)?;
+    let parent = types::resource_type(parent)?;
     spec.as_object()?.values().filter_map(Value::as_str).find(|text| parent.matches_arn(text)).map(str::to_owned)
 }
 
@@ -273,7 +283,7 @@ fn may_exist(kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
     kind.always_listed || index.keys().any(|arn| kind.matches_arn(arn))
 }
 
-fn with_kind(error: Error, kind: &ResourceType) -> Error {
+fn with_type_context(error: Error, kind: &ResourceType) -> Error {
     Error { message: format!("reading `{}`: {}", kind.name, error.message), ..error }
 }
 
@@ -281,20 +291,21 @@ fn with_kind(error: Error, kind: &ResourceType) -> Error {
 ///
 /// # Errors
 /// When the record names a type this version does not know.
-pub fn kind_of(live: &Live) -> Result<&'static ResourceType> {
-    types::kind(&live.kind).ok_or_else(|| Error::new(Sort::Refused, "UnknownType", format!("acme has no type `{}`", live.kind)))
+pub fn resource_type_of(live: &LiveResource) -> Result<&'static ResourceType> {
+    types::resource_type(&live.type_name)
+        .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", live.type_name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::{Options, Source, load};
+    use crate::definition::{LoadOptions, Source, load};
 
     #[test]
-    fn the_index_tells_the_account_when_all_agree() {
+    fn reads_the_account_from_the_index_when_all_arns_agree() {
         let account = |arns: &[&str]| {
             let index = arns.iter().map(|arn| ((*arn).to_owned(), Tags::new())).collect();
-            let indexed = Indexed { index: Some(index), warning: None, at: SystemTime::UNIX_EPOCH };
+            let indexed = TagIndex { index: Some(index), warning: None, queried_at: SystemTime::UNIX_EPOCH };
             indexed.account().map(str::to_owned)
         };
         let (bucket, zone) = ("arn:aws:s3:::uploads", "arn:aws:route53:::hostedzone/Z1");
@@ -306,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_outside_the_stack_are_asked_too() {
+    fn lists_parents_outside_the_stack() {
         let text = "
 stack: shop
 dns: { records: { www: { domain: www.example.org, zone: { id: Z123 }, type: A, values: [192.0.2.1] } } }
@@ -316,8 +327,8 @@ resources:
     web: { web_acl: web, resource: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123' }
 ";
         let source = Source::new("stack.yaml", text);
-        let stack = load(&source, &Options::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let parents = |kind| scope(&stack, types::kind(kind).expect("a type"), &World::default()).parents;
+        let stack = load(&source, &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let parents = |kind| scope(&stack, types::resource_type(kind).expect("a type"), &LiveState::default()).parent_ids;
         assert_eq!(parents("dns_record"), ["Z123"]);
         assert_eq!(parents("waf_association"), ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123"]);
     }

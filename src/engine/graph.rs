@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use crate::{
     aws::types,
-    core::{Address, Live, Phase, expression::each_string},
+    core::{Address, LiveResource, Phase, expression::for_each_string},
     definition::Stack,
     engine::{
-        discover::{World, address_of},
+        discover::{LiveState, address_of},
         plan::{Action, FieldDiff, Plan, critical_path},
     },
 };
@@ -35,7 +35,7 @@ pub struct Graph {
     /// Who stands on whom.
     pub edges: Vec<Edge>,
     /// Usual time of the longest road.
-    pub usual_seconds: u64,
+    pub estimated_seconds: u64,
 }
 
 /// A resource.
@@ -52,7 +52,7 @@ pub struct Node {
     /// AWS's words for what is not ready.
     pub phase: Option<String>,
     /// Usual time until it can be used.
-    pub usual_seconds: u64,
+    pub estimated_seconds: u64,
     /// Whether it lies on the longest road.
     pub critical: bool,
     /// What the definition says.
@@ -67,9 +67,9 @@ pub struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Edge {
     /// What is needed.
-    pub needed: usize,
+    pub dependency: usize,
     /// What needs it.
-    pub user: usize,
+    pub dependent: usize,
     /// Whether it lies on the longest road.
     pub critical: bool,
     /// Whether other edges say the same already.
@@ -78,18 +78,22 @@ pub struct Edge {
 
 impl Graph {
     /// The graph of a definition, with what is there and what a plan would do, as far as that is known.
-    pub fn new(stack: &Stack, world: Option<&World>, plan: Option<&Plan>) -> Graph {
+    pub fn new(stack: &Stack, live_state: Option<&LiveState>, plan: Option<&Plan>) -> Graph {
         let mut nodes: BTreeMap<Address, Node> = BTreeMap::new();
         for declared in stack.resources.values() {
-            let node = Node { spec: Some(declared.spec.clone()), usual_seconds: declared.kind.typical.as_secs(), ..Node::default() };
+            let node = Node {
+                spec: Some(declared.spec.clone()),
+                estimated_seconds: declared.resource_type.typical_duration.as_secs(),
+                ..Node::default()
+            };
             nodes.insert(declared.address.clone(), node);
         }
-        let live: BTreeMap<Address, &Live> =
-            world.into_iter().flat_map(World::iter).filter_map(|live| Some((address_of(live)?, live))).collect();
+        let live: BTreeMap<Address, &LiveResource> =
+            live_state.into_iter().flat_map(LiveState::iter).filter_map(|live| Some((address_of(live)?, live))).collect();
         for (address, live) in &live {
             let node = nodes.entry(address.clone()).or_default();
             node.id = Some(live.id.clone());
-            node.phase = in_words(&live.phase);
+            node.phase = status_text(&live.phase);
             node.live = Some(live.spec.clone());
             node.outputs = Some(live.outputs.clone());
         }
@@ -97,28 +101,31 @@ impl Graph {
             let node = nodes.entry(change.address.clone()).or_default();
             node.action = Some(change.action);
             node.fields.clone_from(&change.fields);
-            node.usual_seconds = change.usual_seconds;
+            node.estimated_seconds = change.estimated_seconds;
             node.id = node.id.take().or_else(|| change.id.clone());
         }
         for (address, node) in &mut nodes {
             node.address = address.to_string();
-            if node.usual_seconds == 0 {
-                node.usual_seconds = types::kind(&address.kind).map_or(0, |kind| kind.typical.as_secs());
+            if node.estimated_seconds == 0 {
+                node.estimated_seconds = types::resource_type(&address.type_name).map_or(0, |kind| kind.typical_duration.as_secs());
             }
         }
         let index: HashMap<&Address, usize> = nodes.keys().enumerate().map(|(i, address)| (address, i)).collect();
-        let pairs = needs(stack, &live).into_iter().filter_map(|(needed, user)| Some((*index.get(&needed)?, *index.get(&user)?)));
+        let pairs = dependencies(stack, &live)
+            .into_iter()
+            .filter_map(|(dependency, dependent)| Some((*index.get(&dependency)?, *index.get(&dependent)?)));
         let pairs: BTreeSet<(usize, usize)> = pairs.collect();
-        let edges = pairs.into_iter().map(|(needed, user)| Edge { needed, user, critical: false, implied: false }).collect();
+        let edges =
+            pairs.into_iter().map(|(dependency, dependent)| Edge { dependency, dependent, critical: false, implied: false }).collect();
         let mut graph = Graph {
             stack: stack.name.clone(),
             environment: stack.environment.clone(),
             nodes: nodes.into_values().collect(),
             edges,
-            usual_seconds: 0,
+            estimated_seconds: 0,
         };
-        graph.reduce();
-        graph.mark_longest_road(plan);
+        graph.mark_implied_edges();
+        graph.mark_critical_path(plan);
         graph
     }
 
@@ -127,71 +134,73 @@ impl Graph {
         let mut graph = DiGraph::new();
         let nodes: Vec<NodeIndex> = (0..self.nodes.len()).map(|node| graph.add_node(node)).collect();
         for edge in &self.edges {
-            graph.add_edge(nodes[edge.needed], nodes[edge.user], ());
+            graph.add_edge(nodes[edge.dependency], nodes[edge.dependent], ());
         }
         graph
     }
 
     /// Marks edges that a longer road implies. Groups that name each other have no order: then every edge is drawn.
-    fn reduce(&mut self) {
+    fn mark_implied_edges(&mut self) {
         let graph = self.as_petgraph();
         let Ok(order) = toposort(&graph, None) else { return };
-        let (sorted, place) = tred::dag_to_toposorted_adjacency_list::<_, u32>(&graph, &order);
+        let (sorted, position) = tred::dag_to_toposorted_adjacency_list::<_, u32>(&graph, &order);
         let (reduced, _) = tred::dag_transitive_reduction_closure(&sorted);
         let kept: BTreeSet<(u32, u32)> =
             (&reduced).node_identifiers().flat_map(|node| (&reduced).neighbors(node).map(move |next| (node, next))).collect();
         for edge in graph.edge_references() {
-            let pair = (place[edge.source().index()], place[edge.target().index()]);
+            let pair = (position[edge.source().index()], position[edge.target().index()]);
             self.edges[edge.id().index()].implied = !kept.contains(&pair);
         }
     }
 
     /// The road that takes longest: of a plan, or of making all of it.
-    fn mark_longest_road(&mut self, plan: Option<&Plan>) {
-        let road: Vec<usize> = match plan {
+    fn mark_critical_path(&mut self, plan: Option<&Plan>) {
+        let path: Vec<usize> = match plan {
             Some(plan) => {
-                let steps = critical_path(&plan.build, |step| plan.usual(step));
-                let addresses = steps.iter().map(|step| plan.changes[plan.build[*step].change].address.to_string());
-                let places: HashMap<&str, usize> = self.nodes.iter().enumerate().map(|(i, node)| (node.address.as_str(), i)).collect();
-                addresses.filter_map(|address| places.get(address.as_str()).copied()).collect()
+                let steps = critical_path(&plan.apply, |step| plan.estimate(step));
+                let addresses = steps.iter().map(|step| plan.changes[plan.apply[*step].change].address.to_string());
+                let positions: HashMap<&str, usize> = self.nodes.iter().enumerate().map(|(i, node)| (node.address.as_str(), i)).collect();
+                addresses.filter_map(|address| positions.get(address.as_str()).copied()).collect()
             }
             None => {
                 let graph = self.as_petgraph();
                 if toposort(&graph, None).is_err() {
                     return;
                 }
-                let usual = |node: &usize| Duration::from_secs(self.nodes[*node].usual_seconds);
-                critical_path(&graph, usual).into_iter().map(|node| graph[node]).collect()
+                let estimate = |node: &usize| Duration::from_secs(self.nodes[*node].estimated_seconds);
+                critical_path(&graph, estimate).into_iter().map(|node| graph[node]).collect()
             }
         };
-        for node in &road {
+        for node in &path {
             self.nodes[*node].critical = true;
         }
-        let steps: BTreeSet<(usize, usize)> = road.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        let steps: BTreeSet<(usize, usize)> = path.windows(2).map(|pair| (pair[0], pair[1])).collect();
         for edge in &mut self.edges {
-            edge.critical = steps.contains(&(edge.needed, edge.user));
+            edge.critical = steps.contains(&(edge.dependency, edge.dependent));
         }
-        self.usual_seconds = match plan {
-            Some(plan) => plan.usual_time().as_secs(),
-            None => road.iter().map(|node| self.nodes[*node].usual_seconds).sum(),
+        self.estimated_seconds = match plan {
+            Some(plan) => plan.estimated_time().as_secs(),
+            None => path.iter().map(|node| self.nodes[*node].estimated_seconds).sum(),
         };
     }
 }
 
 /// AWS's words for what can't be used (yet).
-pub fn in_words(phase: &Phase) -> Option<String> {
+pub fn status_text(phase: &Phase) -> Option<String> {
     match phase {
         Phase::Ready => None,
-        Phase::Pending(status) | Phase::Settling(status) | Phase::Degraded(status) | Phase::Failed(status) => Some(status.clone()),
-        Phase::Leaving => Some("deleting".to_owned()),
+        Phase::PendingChanges(status) | Phase::Progressing(status) | Phase::Degraded(status) | Phase::Failed(status) => {
+            Some(status.clone())
+        }
+        Phase::Deleting => Some("deleting".to_owned()),
     }
 }
 
 /// Pairs (needed, user): what the definition says, and what the live resources name by id or ARN.
-pub fn needs(stack: &Stack, live: &BTreeMap<Address, &Live>) -> BTreeSet<(Address, Address)> {
+pub fn dependencies(stack: &Stack, live: &BTreeMap<Address, &LiveResource>) -> BTreeSet<(Address, Address)> {
     let declared = stack.resources.values();
     let mut pairs: BTreeSet<(Address, Address)> =
-        declared.flat_map(|declared| declared.needs.iter().map(|need| (need.clone(), declared.address.clone()))).collect();
+        declared.flat_map(|declared| declared.depends_on.iter().map(|need| (need.clone(), declared.address.clone()))).collect();
     // Names are unique within a type only: what two share stands for neither.
     let mut by_id: HashMap<&str, Option<&Address>> = HashMap::new();
     for (address, live) in live {
@@ -199,10 +208,10 @@ pub fn needs(stack: &Stack, live: &BTreeMap<Address, &Live>) -> BTreeSet<(Addres
             by_id.entry(id).and_modify(|known| *known = known.filter(|known| *known == address)).or_insert(Some(address));
         }
     }
-    for (user, live) in live.iter().filter(|(address, _)| !stack.resources.contains_key(address)) {
-        each_string(&live.spec, &mut |text| {
-            if let Some(needed) = by_id.get(text).copied().flatten().filter(|needed| *needed != user) {
-                pairs.insert((needed.clone(), user.clone()));
+    for (dependent, live) in live.iter().filter(|(address, _)| !stack.resources.contains_key(address)) {
+        for_each_string(&live.spec, &mut |text| {
+            if let Some(dependency) = by_id.get(text).copied().flatten().filter(|needed| *needed != dependent) {
+                pairs.insert((dependency.clone(), dependent.clone()));
             }
         });
     }

@@ -1,6 +1,6 @@
 //! The revisions of a stack: who did what when, and how it ended. A memory, not the state: without it every plan is the same.
 
-mod entry;
+mod run_summary;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::{Address, Live, Result},
+    core::{Address, LiveResource, Result},
     engine::{
-        backend::{Backend, When},
-        journal::{Begin, Journal, Outcome, Phase, Replay, replay},
+        backend::{Backend, WriteCondition},
+        journal::{Journal, Replay, RunInfo, RunOutcome, RunPhase, replay},
     },
 };
 
-pub use entry::{Counts, Entry, Failed, Told};
+pub use run_summary::{ChangeCounts, FailedCall, RunDetails, RunSummary};
 pub use stored::{RevisionSummary, StoredRevision};
 
 /// The revisions of one stack and environment.
@@ -31,32 +31,32 @@ pub struct Revision {
     /// Name and version of the format, [`FORMAT`].
     pub format: String,
     /// Who ran what.
-    pub begin: Begin,
+    pub run: RunInfo,
     /// When it began, milliseconds since 1970.
-    pub began: u64,
+    pub started_at: u64,
     /// When it ended, milliseconds since 1970.
-    pub ended: u64,
+    pub ended_at: u64,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// What it did, in order: an action and an address.
     pub done: Vec<(String, Address)>,
     /// What the stack consisted of afterwards.
-    pub live: BTreeMap<Address, Live>,
+    pub live: BTreeMap<Address, LiveResource>,
 }
 
 /// The last run that can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastDone {
+pub enum LastCompletedRun {
     /// There is none.
     None,
     /// It ended well, under this number.
     Run(u64),
     /// What the run of this number did can't be read any more, so that nothing from before it can be undone by itself.
-    Lost(u64),
+    Unreadable(u64),
 }
 
 /// Name and version of the format of a [`Revision`].
-pub const FORMAT: &str = "acme-revision/1";
+pub const FORMAT: &str = "acme-revision/2";
 
 impl History {
     /// The history of a stack's environment.
@@ -68,7 +68,7 @@ impl History {
     ///
     /// # Errors
     /// When the backend can't be read.
-    pub async fn numbers(&self) -> Result<Vec<u64>> {
+    pub async fn revision_numbers(&self) -> Result<Vec<u64>> {
         let mut numbers: Vec<u64> = self.backend.list(&self.key).await?.iter().filter_map(|name| name.parse().ok()).collect();
         numbers.sort_unstable();
         Ok(numbers)
@@ -79,7 +79,7 @@ impl History {
     /// # Errors
     /// When the backend can't be read; a damaged journal is no error.
     pub async fn journal(&self, number: u64) -> Result<Replay> {
-        Ok(replay(&self.backend.read(&self.under(number, "journal")).await?.unwrap_or_default()))
+        Ok(replay(&self.backend.read_appended(&self.object_key(number, "journal")).await?.unwrap_or_default()))
     }
 
     /// What was kept of a revision when it ended; `None` when it did not end, or what was kept can't be understood.
@@ -95,7 +95,7 @@ impl History {
     /// # Errors
     /// When the backend can't be read.
     pub async fn stored_revision(&self, number: u64) -> Result<Option<StoredRevision>> {
-        let object = self.backend.get(&self.under(number, "revision.json")).await?;
+        let object = self.backend.get(&self.object_key(number, "revision.json")).await?;
         Ok(object.and_then(|object| StoredRevision::parse(object.bytes)))
     }
 
@@ -104,7 +104,7 @@ impl History {
     /// # Errors
     /// When the backend can't be read.
     pub async fn snapshot(&self) -> Result<Snapshot<'_>> {
-        let numbers = self.numbers().await?;
+        let numbers = self.revision_numbers().await?;
         let last = match numbers.last() {
             Some(number) => self.stored_revision(*number).await?,
             None => None,
@@ -121,7 +121,7 @@ impl History {
         let mut number = Some(number);
         while let Some(n) = number {
             let replay = self.journal(n).await?;
-            number = replay.begin.as_ref().and_then(|begin| begin.continues).filter(|earlier| *earlier < n);
+            number = replay.run.as_ref().and_then(|begin| begin.continues).filter(|earlier| *earlier < n);
             chain.push(replay);
         }
         chain.reverse();
@@ -132,38 +132,38 @@ impl History {
     ///
     /// # Errors
     /// When the backend can't be read.
-    pub async fn last_done(&self) -> Result<LastDone> {
-        for number in self.numbers().await?.into_iter().rev() {
+    pub async fn last_completed_run(&self) -> Result<LastCompletedRun> {
+        for number in self.revision_numbers().await?.into_iter().rev() {
             let replay = self.journal(number).await?;
             match replay.state.phase {
-                Phase::Ended(Outcome::Done) => return Ok(LastDone::Run(number)),
-                Phase::Ended(Outcome::RolledBack) => continue,
+                RunPhase::Ended(RunOutcome::Done) => return Ok(LastCompletedRun::Run(number)),
+                RunPhase::Ended(RunOutcome::RolledBack) => continue,
                 _ => {}
             }
-            let whole = replay.begin.is_some() && replay.damage.is_none();
-            let undone = self.stored_revision(number).await?.is_some_and(|stored| stored.summary.outcome == Outcome::RolledBack);
-            if !whole && !undone {
-                return Ok(LastDone::Lost(number));
+            let readable = replay.run.is_some() && replay.damage.is_none();
+            let undone = self.stored_revision(number).await?.is_some_and(|stored| stored.summary.outcome == RunOutcome::RolledBack);
+            if !readable && !undone {
+                return Ok(LastCompletedRun::Unreadable(number));
             }
         }
-        Ok(LastDone::None)
+        Ok(LastCompletedRun::None)
     }
 
     /// A new journal, of the next revision.
-    pub fn begin(&self, number: u64) -> Journal {
-        Journal::new(self.backend.clone(), self.under(number, "journal"))
+    pub fn start_journal(&self, number: u64) -> Journal {
+        Journal::new(self.backend.clone(), self.object_key(number, "journal"))
     }
 
     /// Keeps what is to be remembered of a run that is over.
     ///
     /// # Errors
     /// When the backend can't be written.
-    pub async fn keep(&self, revision: &Revision) -> Result<()> {
+    pub async fn save(&self, revision: &Revision) -> Result<()> {
         let text = serde_json::to_vec(revision)?;
-        self.backend.put(&self.under(revision.begin.revision, "revision.json"), &text, &When::Any).await.map(|_| ())
+        self.backend.put(&self.object_key(revision.run.revision, "revision.json"), &text, &WriteCondition::Always).await.map(|_| ())
     }
 
-    fn under(&self, number: u64, name: &str) -> String {
+    fn object_key(&self, number: u64, name: &str) -> String {
         format!("{}/{number:06}/{name}", self.key)
     }
 }
@@ -185,7 +185,7 @@ impl Snapshot<'_> {
     pub async fn unfinished(&self) -> Result<Vec<Replay>> {
         let Some(last) = self.numbers.last().copied() else { return Ok(Vec::new()) };
         // What a run wrote when it was over outweighs a journal that was cut short since, and is one read.
-        if self.last.as_ref().is_some_and(|stored| stored.summary.outcome.is_settled()) {
+        if self.last.as_ref().is_some_and(|stored| stored.summary.outcome.is_final()) {
             return Ok(Vec::new());
         }
         let chain = self.history.chain(last).await?;
@@ -196,9 +196,9 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// When the backend can't be read.
-    pub async fn lost(&self) -> Result<Option<u64>> {
+    pub async fn unreadable_revision(&self) -> Result<Option<u64>> {
         match self.numbers.last().copied() {
-            Some(last) if self.last.is_none() && self.history.journal(last).await?.begin.is_none() => Ok(Some(last)),
+            Some(last) if self.last.is_none() && self.history.journal(last).await?.run.is_none() => Ok(Some(last)),
             _ => Ok(None),
         }
     }
@@ -210,25 +210,25 @@ impl Snapshot<'_> {
     /// When the backend can't be read.
     pub async fn latest(self) -> Result<(Option<StoredRevision>, Vec<Replay>)> {
         let Snapshot { history, numbers, mut last } = self;
-        let (mut before, mut since) = (u64::MAX, Vec::new());
+        let (mut undone_from, mut since) = (u64::MAX, Vec::new());
         for (back, number) in numbers.into_iter().rev().enumerate() {
-            if number >= before {
+            if number >= undone_from {
                 continue;
             }
             let stored = if back == 0 { last.take() } else { history.stored_revision(number).await? };
-            if stored.as_ref().is_some_and(|record| matches!(record.summary.outcome, Outcome::Done | Outcome::Kept)) {
+            if stored.as_ref().is_some_and(|record| matches!(record.summary.outcome, RunOutcome::Done | RunOutcome::Kept)) {
                 return Ok((stored, since));
             }
             let replay = history.journal(number).await?;
-            if replay.state.phase != Phase::Ended(Outcome::RolledBack) {
+            if replay.state.phase != RunPhase::Ended(RunOutcome::RolledBack) {
                 since.push(replay);
                 continue;
             }
             // What it went on from was undone with it.
-            let mut undone = replay.begin.and_then(|begin| begin.continues);
-            while let Some(number) = undone.filter(|earlier| *earlier < before) {
-                before = number;
-                undone = history.journal(number).await?.begin.and_then(|begin| begin.continues);
+            let mut undone = replay.run.and_then(|begin| begin.continues);
+            while let Some(number) = undone.filter(|earlier| *earlier < undone_from) {
+                undone_from = number;
+                undone = history.journal(number).await?.run.and_then(|begin| begin.continues);
             }
         }
         Ok((None, since))
@@ -237,5 +237,5 @@ impl Snapshot<'_> {
 
 /// Whether a run was left standing on purpose: what it did is the new starting point.
 pub fn was_kept(replay: &Replay) -> bool {
-    replay.state.phase == Phase::Ended(Outcome::Kept)
+    replay.state.phase == RunPhase::Ended(RunOutcome::Kept)
 }

@@ -1,10 +1,10 @@
 //! From a definition to what is there: discover, plan, execute, remember.
 
-pub mod adopted;
 pub mod backend;
 pub mod cloud;
 pub mod discover;
 pub mod execute;
+pub mod generate_config;
 pub mod graph;
 pub mod history;
 pub mod journal;
@@ -12,4 +12,4 @@ pub mod permissions;
 pub mod plan;
 pub mod rehearse;
 pub mod run;
-pub mod saved;
+pub mod saved_plan;

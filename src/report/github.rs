@@ -6,31 +6,31 @@ use std::{env, fs::OpenOptions, io::Write};
 
 use anstream::adapter::strip_str;
 
-use super::{Style, plan::Show, talk, value::Names};
+use super::{Style, eprint, plan::RenderOptions, value::AddressNames};
 use crate::engine::plan::{Change, Plan};
 
 /// A summary has room for 1 MiB from each step.
-const ROOM: usize = 900 * 1024;
+const MAX_SUMMARY_BYTES: usize = 900 * 1024;
 /// Plans of more lines are folded.
-const LONG: usize = 40;
+const FOLD_ABOVE_LINES: usize = 40;
 
 /// An error as an annotation, at a line of a file or at none. Nothing elsewhere than in GitHub Actions.
-pub fn error(file: Option<&str>, line: Option<usize>, message: &str) {
-    if !is_here() {
+pub fn annotate_error(file: Option<&str>, line: Option<usize>, message: &str) {
+    if !is_github_actions() {
         return;
     }
-    let file = file.map(|file| format!("file={}", property(file)));
+    let file = file.map(|file| format!("file={}", escape_property(file)));
     let place: Vec<String> = file.into_iter().chain(line.map(|line| format!("line={line}"))).collect();
     let place = if place.is_empty() { String::new() } else { format!(" {}", place.join(",")) };
-    talk(&format!("::error{place}::{}", data(&strip_str(message).to_string())));
+    eprint(&format!("::error{place}::{}", escape_data(&strip_str(message).to_string())));
 }
 
 /// Adds a plan to the summary.
-pub fn plan(plan: &Plan) {
-    if !is_here() {
+pub fn summarize_plan(plan: &Plan) {
+    if !is_github_actions() {
         return;
     }
-    let text = super::plan::render(plan, Show::default());
+    let text = super::plan::render(plan, RenderOptions::default());
     let summary = plan.summary();
     let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
     let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
@@ -39,17 +39,17 @@ pub fn plan(plan: &Plan) {
         0 => counts.join(", "),
         _ => "Blocked".to_owned(),
     };
-    let text = fenced(&text);
+    let text = code_block(&text);
     let text = match text.lines().count() {
-        LONG.. => format!("<details><summary>The whole plan</summary>\n\n{text}\n\n</details>"),
+        FOLD_ABOVE_LINES.. => format!("<details><summary>The whole plan</summary>\n\n{text}\n\n</details>"),
         _ => text,
     };
     let head = format!("### Plan of {} ({})\n\n**{counts}; {} unchanged.**", plan.stack, plan.environment, summary.unchanged);
-    add(&format!("{head}\n\n{}{text}\n", risks(&plan.changes, &Names::of_plan(plan))));
+    append_to_summary(&format!("{head}\n\n{}{text}\n", risk_list(&plan.changes, &AddressNames::from_plan(plan))));
 }
 
 /// The risky values as a list, which stays visible above a folded plan.
-fn risks(changes: &[Change], names: &Names) -> String {
+fn risk_list(changes: &[Change], names: &AddressNames) -> String {
     let of = |change: &Change| {
         let risks = super::plan::risks(change, names).into_iter();
         risks.map(|(value, why)| format!("- `{}` {value} ({why})\n", change.address)).collect::<Vec<_>>()
@@ -59,30 +59,30 @@ fn risks(changes: &[Change], names: &Names) -> String {
 }
 
 /// Adds how a run ended to the summary.
-pub fn outcome(command: &str, said: &str) {
-    if !is_here() {
+pub fn summarize_outcome(command: &str, text: &str) {
+    if !is_github_actions() {
         return;
     }
-    add(&format!("### Outcome of {command}\n\n{}\n", fenced(said)));
+    append_to_summary(&format!("### Outcome of {command}\n\n{}\n", code_block(text)));
 }
 
-fn is_here() -> bool {
+fn is_github_actions() -> bool {
     env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
-fn add(markdown: &str) {
+fn append_to_summary(markdown: &str) {
     let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
     let added = OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| writeln!(file, "{markdown}"));
     if let Err(error) = added {
-        talk(&format!("{} the summary of this step can't be written: {error}", Style::Changed.of("warning:")));
+        eprint(&format!("{} the summary of this step can't be written: {error}", Style::Changed.paint("warning:")));
     }
 }
 
 /// A block of plain text that nothing in it can end.
-fn fenced(text: &str) -> String {
+fn code_block(text: &str) -> String {
     let mut text = strip_str(text).to_string();
-    if text.len() > ROOM {
-        text.truncate(text.floor_char_boundary(ROOM));
+    if text.len() > MAX_SUMMARY_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_SUMMARY_BYTES));
         text += "\n… the rest stands in the log";
     }
     let mut fence = "```".to_owned();
@@ -92,12 +92,12 @@ fn fenced(text: &str) -> String {
     format!("{fence}text\n{}\n{fence}", text.trim_end())
 }
 
-fn data(text: &str) -> String {
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -108,18 +108,19 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::{Address, Live, Phase, Tags},
-        engine::plan::difference,
+        core::{Address, LiveResource, Phase, Tags},
+        engine::plan::diff_states,
     };
 
     #[test]
-    fn risky_values_are_a_list() {
+    fn lists_risky_values() {
         let spec = json!({ "vpc": { "id": "vpc-1" }, "public_ip_on_launch": true });
         let (tags, outputs) = (Tags::new(), json!({}));
-        let live = Live { kind: "subnet".into(), id: "subnet-1".into(), tags, phase: Phase::Ready, spec, outputs, version: None };
-        let mut changes = difference(&BTreeMap::new(), &BTreeMap::from([(Address::new("subnet", "a"), live)]));
-        assert_eq!(risks(&changes, &Names::of([])), "");
+        let live =
+            LiveResource { type_name: "subnet".into(), id: "subnet-1".into(), tags, phase: Phase::Ready, spec, outputs, version: None };
+        let mut changes = diff_states(&BTreeMap::new(), &BTreeMap::from([(Address::new("subnet", "a"), live)]));
+        assert_eq!(risk_list(&changes, &AddressNames::of([])), "");
         changes[0].fields[0].risk = Some("anyone can reach it");
-        assert_eq!(risks(&changes, &Names::of([])), "Risky:\n\n- `subnet.a` public_ip_on_launch true (anyone can reach it)\n\n");
+        assert_eq!(risk_list(&changes, &AddressNames::of([])), "Risky:\n\n- `subnet.a` public_ip_on_launch true (anyone can reach it)\n\n");
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::json;
 
-use super::duration;
+use super::format_duration;
 use crate::engine::{
     graph::{Edge, Graph, Node},
     plan::Action,
@@ -12,29 +12,29 @@ use crate::engine::{
 
 /// Mermaid, as Markdown pages draw it.
 pub fn mermaid(graph: &Graph) -> String {
-    let mut out = format!("---\ntitle: {}\n---\nflowchart LR\n", title(graph));
+    let mut out = format!("---\ntitle: {}\n---\nflowchart LR\n", graph_title(graph));
     let mut classes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (number, node) in graph.nodes.iter().enumerate() {
-        let label: Vec<String> = label(node).iter().map(|line| line.replace('"', "#quot;").replace('<', "#lt;")).collect();
-        line(&mut out, &format!("  n{number}[\"{}\"]", label.join("<br/>")));
-        for class in [class(node), node.critical.then_some("critical")].into_iter().flatten() {
+        let label: Vec<String> = node_label(node).iter().map(|line| line.replace('"', "#quot;").replace('<', "#lt;")).collect();
+        push_line(&mut out, &format!("  n{number}[\"{}\"]", label.join("<br/>")));
+        for class in [action_class(node), node.critical.then_some("critical")].into_iter().flatten() {
             classes.entry(class).or_default().push(format!("n{number}"));
         }
     }
     let mut critical = Vec::new();
-    for (number, edge) in drawn(graph).enumerate() {
-        line(&mut out, &format!("  n{} --> n{}", edge.needed, edge.user));
+    for (number, edge) in visible_edges(graph).enumerate() {
+        push_line(&mut out, &format!("  n{} --> n{}", edge.dependency, edge.dependent));
         critical.extend(edge.critical.then(|| number.to_string()));
     }
     for (class, nodes) in classes {
         let style = match class {
             "critical" => "stroke:#b45309,stroke-width:3px".to_owned(),
-            other => format!("fill:{}", fill(other)),
+            other => format!("fill:{}", fill_color(other)),
         };
-        line(&mut out, &format!("  classDef {class} {style}\n  class {} {class}", nodes.join(",")));
+        push_line(&mut out, &format!("  classDef {class} {style}\n  class {} {class}", nodes.join(",")));
     }
     if !critical.is_empty() {
-        line(&mut out, &format!("  linkStyle {} stroke:#b45309,stroke-width:3px", critical.join(",")));
+        push_line(&mut out, &format!("  linkStyle {} stroke:#b45309,stroke-width:3px", critical.join(",")));
     }
     out
 }
@@ -44,33 +44,36 @@ pub fn dot(graph: &Graph) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let mut out = format!(
         "digraph {} {{\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", fillcolor=\"#ffffff\", fontname=\"sans-serif\"];\n",
-        quoted(&title(graph))
+        quoted(&graph_title(graph))
     );
     for node in &graph.nodes {
         // A line break is a backslash and an n in DOT.
-        let label = label(node).iter().map(|line| quoted(line).trim_matches('"').to_owned()).collect::<Vec<_>>().join("\\n");
+        let label = node_label(node).iter().map(|line| quoted(line).trim_matches('"').to_owned()).collect::<Vec<_>>().join("\\n");
         let mut look = format!("label=\"{label}\"");
-        if let Some(class) = class(node) {
-            let _ = write!(look, ", fillcolor=\"{}\"", fill(class));
+        if let Some(class) = action_class(node) {
+            let _ = write!(look, ", fillcolor=\"{}\"", fill_color(class));
         }
         if node.critical {
             look.push_str(", color=\"#b45309\", penwidth=3");
         }
-        line(&mut out, &format!("  {} [{look}];", quoted(&node.address)));
+        push_line(&mut out, &format!("  {} [{look}];", quoted(&node.address)));
     }
-    for edge in drawn(graph) {
+    for edge in visible_edges(graph) {
         let look = if edge.critical { " [color=\"#b45309\", penwidth=3]" } else { "" };
-        line(&mut out, &format!("  {} -> {}{look};", quoted(&graph.nodes[edge.needed].address), quoted(&graph.nodes[edge.user].address)));
+        push_line(
+            &mut out,
+            &format!("  {} -> {}{look};", quoted(&graph.nodes[edge.dependency].address), quoted(&graph.nodes[edge.dependent].address)),
+        );
     }
     out.push_str("}\n");
     out
 }
 
-/// JSON, format `acme-graph/1`.
+/// JSON, format `acme-graph/2`.
 pub fn json(graph: &Graph) -> String {
     let mut whole = json!(graph);
     if let Some(map) = whole.as_object_mut() {
-        map.insert("format".into(), "acme-graph/1".into());
+        map.insert("format".into(), "acme-graph/2".into());
     }
     format!("{whole:#}\n")
 }
@@ -79,27 +82,27 @@ pub fn json(graph: &Graph) -> String {
 pub fn html(graph: &Graph) -> String {
     // Within a script element only `</script` and `<!--` mean anything.
     let data = json!(graph).to_string().replace('<', "\\u003c");
-    let title = title(graph).replace('&', "&amp;").replace('<', "&lt;");
+    let title = graph_title(graph).replace('&', "&amp;").replace('<', "&lt;");
     include_str!("graph.html").replacen("TITLE", &title, 2).replacen("DATA", &data, 1)
 }
 
-fn title(graph: &Graph) -> String {
-    let time = duration(std::time::Duration::from_secs(graph.usual_seconds));
+fn graph_title(graph: &Graph) -> String {
+    let time = format_duration(std::time::Duration::from_secs(graph.estimated_seconds));
     format!("{} ({}), usually {time}", graph.stack, graph.environment)
 }
 
 /// Edges that no other ones imply, and the longest road.
-fn drawn(graph: &Graph) -> impl Iterator<Item = &Edge> {
+fn visible_edges(graph: &Graph) -> impl Iterator<Item = &Edge> {
     graph.edges.iter().filter(|edge| !edge.implied || edge.critical)
 }
 
-fn label(node: &Node) -> Vec<String> {
+fn node_label(node: &Node) -> Vec<String> {
     let id = node.id.as_deref().map(|id| id.rsplit('/').next().unwrap_or(id).to_owned());
     [Some(node.address.clone()), id, node.phase.clone()].into_iter().flatten().collect()
 }
 
 /// What happens to it, where something does.
-fn class(node: &Node) -> Option<&'static str> {
+fn action_class(node: &Node) -> Option<&'static str> {
     match node.action? {
         Action::None => None,
         Action::Create => Some("create"),
@@ -110,7 +113,7 @@ fn class(node: &Node) -> Option<&'static str> {
     }
 }
 
-fn fill(class: &str) -> &'static str {
+fn fill_color(class: &str) -> &'static str {
     match class {
         "create" => "#bbf7d0",
         "update" => "#fef08a",
@@ -120,7 +123,7 @@ fn fill(class: &str) -> &'static str {
     }
 }
 
-fn line(out: &mut String, text: &str) {
+fn push_line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
 }

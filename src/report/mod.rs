@@ -4,11 +4,11 @@ pub mod github;
 pub mod graph;
 pub mod history;
 pub mod json;
-mod live;
-mod nested;
+mod layout;
 pub mod outcome;
 pub mod plan;
 pub mod progress;
+mod progress_view;
 pub mod rehearsal;
 pub mod remedy;
 pub mod stats;
@@ -24,18 +24,18 @@ use std::{
     io::{self, Write},
 };
 
-pub use crate::core::{duration, took};
+pub use crate::core::{format_duration, format_elapsed};
 pub use stdout::Stdout;
 pub use style::Style;
-pub use value::Names;
+pub use value::AddressNames;
 
 /// Writes data to stdout. A closed pipe is the reader's good right.
-pub fn data(text: &str) {
+pub fn print(text: &str) {
     Stdout::default().write_str(text).ok();
 }
 
 /// Says something to stderr.
-pub fn talk(text: &str) {
+pub fn eprint(text: &str) {
     let mut out = anstream::stderr().lock();
     drop(writeln!(out, "{text}"));
 }

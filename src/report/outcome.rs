@@ -4,96 +4,97 @@ use std::ops::Range;
 
 use super::{
     Style,
-    progress::{doing, done},
+    progress::{past_tense, present_participle},
     remedy::remedy,
 };
 use crate::{
     core::Address,
     definition::{Diagnostic, Source},
     engine::{
-        execute::{self, Failure},
+        execute::{self, StepFailure},
         journal,
         plan::Op,
-        run::{Back, Ended},
+        run::{RollbackOutcome, RunResult},
     },
 };
 
 /// What is needed to tell the end of a run.
-pub struct Telling<'a> {
+pub struct OutcomeReport<'a> {
     /// `apply`, `destroy` or `rollback`.
     pub command: &'a str,
     /// The command line of a command on the same stack.
-    pub line: &'a dyn Fn(&str) -> String,
+    pub command_line: &'a dyn Fn(&str) -> String,
     /// The definition.
     pub source: &'a Source,
     /// Where the definition has what an address stands for.
-    pub place: &'a dyn Fn(&Address) -> Option<Range<usize>>,
+    pub locate: &'a dyn Fn(&Address) -> Option<Range<usize>>,
     /// How long it took.
-    pub took: std::time::Duration,
+    pub elapsed: std::time::Duration,
 }
 
-impl Telling<'_> {
+impl OutcomeReport<'_> {
     /// Says how a run ended, and what to do where it did not end well.
-    pub fn render(&self, ended: &Ended) -> String {
-        let forward = &ended.forward;
-        let mut said = lost(ended);
-        if ended.is_well(self.command) {
-            let what = counts(forward, &["created", "changed", "deleted", "given up"]);
+    pub fn render(&self, ended: &RunResult) -> String {
+        let forward = &ended.execution;
+        let mut paragraphs = unrestored_warnings(ended);
+        if ended.succeeded(self.command) {
+            let what = format_counts(forward, &["created", "changed", "deleted", "given up"]);
             let what = if what.is_empty() { "nothing to do".to_owned() } else { what };
-            said.push(format!("{} {what} in {}.", Style::Added.of("Done:"), super::took(self.took)));
-            return said.join("\n");
+            paragraphs.push(format!("{} {what} in {}.", Style::Added.paint("Done:"), super::format_elapsed(self.elapsed)));
+            return paragraphs.join("\n");
         }
-        self.failures(&mut said, forward);
-        let again = (self.line)(self.command);
-        let undo = (self.line)("rollback");
-        match (ended.outcome, &ended.back) {
-            (journal::Outcome::RolledBack, back) => said.push(rolled_back(back.as_ref())),
-            (journal::Outcome::Kept, _) => {
-                listed(&mut said, "Done, and kept:", &forward.done, done);
-                listed(&mut said, "Begun, and kept as far as it got:", &forward.cut, doing);
-                listed(&mut said, "Not begun:", &forward.left, doing);
-                said.push(format!("  help: `{again}` goes on from here,\n        `{undo}` undoes it"));
+        self.push_failures(&mut paragraphs, forward);
+        let again = (self.command_line)(self.command);
+        let undo = (self.command_line)("rollback");
+        match (ended.outcome, &ended.rollback) {
+            (journal::RunOutcome::RolledBack, back) => paragraphs.push(rollback_summary(back.as_ref())),
+            (journal::RunOutcome::Kept, _) => {
+                push_steps(&mut paragraphs, "Done, and kept:", &forward.completed, past_tense);
+                push_steps(&mut paragraphs, "Begun, and kept as far as it got:", &forward.interrupted_steps, present_participle);
+                push_steps(&mut paragraphs, "Not begun:", &forward.not_started, present_participle);
+                paragraphs.push(format!("  help: `{again}` goes on from here,\n        `{undo}` undoes it"));
             }
-            (_, Some(Back::Tried(back))) => {
-                said.push(format!("{} not everything could be put back", Style::Removed.of("stuck:")));
-                self.failures(&mut said, back);
+            (_, Some(RollbackOutcome::Attempted(back))) => {
+                paragraphs.push(format!("{} not everything could be put back", Style::Removed.paint("stuck:")));
+                self.push_failures(&mut paragraphs, back);
                 let failed: Vec<_> = back.failed.iter().map(|failure| (failure.address.clone(), failure.op)).collect();
-                listed(&mut said, "Still to be undone:", &[failed, back.left.clone()].concat(), doing);
-                said.push(format!("  help: mend the cause; `{undo}` goes on going back,\n        `{again}` goes forward"));
+                push_steps(&mut paragraphs, "Still to be undone:", &[failed, back.not_started.clone()].concat(), present_participle);
+                paragraphs.push(format!("  help: mend the cause; `{undo}` goes on going back,\n        `{again}` goes forward"));
             }
-            (_, Some(Back::Failed(error))) => {
-                said.push(format!("{} it could not be undone: {error}", Style::Removed.of("stuck:")));
-                listed(&mut said, "Done so far:", &forward.done, done);
-                said.push(format!("  help: mend the cause; `{undo}` goes back,\n        `{again}` goes forward"));
+            (_, Some(RollbackOutcome::Failed(error))) => {
+                paragraphs.push(format!("{} it could not be undone: {error}", Style::Removed.paint("stuck:")));
+                push_steps(&mut paragraphs, "Done so far:", &forward.completed, past_tense);
+                paragraphs.push(format!("  help: mend the cause; `{undo}` goes back,\n        `{again}` goes forward"));
             }
             (_, None) => {
-                let expired = forward.failed.iter().any(|failure| failure.error.is_expired());
-                let why = match forward.past_pivot {
+                let expired = forward.failed.iter().any(|failure| failure.error.is_credential_error());
+                let why = match forward.past_commit_point {
                     _ if expired => "without valid credentials nothing can be done, or undone",
                     true => "past the pivot: all that is new is there, not all that is old is gone",
                     false => "it could not go on",
                 };
-                said.push(format!("{} {why}", Style::Removed.of("stuck:")));
-                listed(&mut said, "Done so far:", &forward.done, done);
-                listed(&mut said, "Not begun:", &forward.left, doing);
+                paragraphs.push(format!("{} {why}", Style::Removed.paint("stuck:")));
+                push_steps(&mut paragraphs, "Done so far:", &forward.completed, past_tense);
+                push_steps(&mut paragraphs, "Not begun:", &forward.not_started, present_participle);
                 let cause = if expired { "renew the credentials" } else { "mend the cause" };
                 let back = if self.command == "rollback" { String::new() } else { format!(",\n        `{undo}` goes back") };
-                said.push(format!("  help: {cause}; `{again}` goes on from here{back}"));
+                paragraphs.push(format!("  help: {cause}; `{again}` goes on from here{back}"));
             }
         }
-        said.join("\n")
+        paragraphs.join("\n")
     }
 
     /// Each failure at its line. Those that failed alike are told once.
-    fn failures(&self, said: &mut Vec<String>, outcome: &execute::Outcome) {
-        let alike = |a: &Failure, b: &Failure| a.op == b.op && a.address.kind == b.address.kind && a.error.code == b.error.code;
+    fn push_failures(&self, paragraphs: &mut Vec<String>, outcome: &execute::ExecuteOutcome) {
+        let alike =
+            |a: &StepFailure, b: &StepFailure| a.op == b.op && a.address.type_name == b.address.type_name && a.error.code == b.error.code;
         for (number, failure) in outcome.failed.iter().enumerate() {
             if outcome.failed[..number].iter().any(|told| alike(told, failure)) {
                 continue;
             }
             let error = &failure.error;
-            let message = format!("{} {} failed: {}", doing(failure.op), failure.address, error.message.trim_end_matches('.'));
-            let mut diagnostic = Diagnostic::new(error.code.clone(), message).at((self.place)(&failure.address));
+            let message = format!("{} {} failed: {}", present_participle(failure.op), failure.address, error.message.trim_end_matches('.'));
+            let mut diagnostic = Diagnostic::new(error.code.clone(), message).at((self.locate)(&failure.address));
             if let Some(request) = &error.request_id {
                 diagnostic = diagnostic.note(format!("AWS's request {request}"));
             }
@@ -105,36 +106,36 @@ impl Telling<'_> {
                 let shown = others.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
                 diagnostic = diagnostic.note(format!("the same for {shown}{more}"));
             }
-            said.push(diagnostic.maybe_help(remedy(error, &failure.address, self.line)).render(self.source, true));
+            paragraphs.push(diagnostic.maybe_help(remedy(error, &failure.address, self.command_line)).render(self.source, true));
         }
     }
 }
 
-impl Ended {
+impl RunResult {
     /// Whether it ended as `command` wanted. The rollback of a finished run that failed was itself put back.
-    pub fn is_well(&self, command: &str) -> bool {
-        let went_back = command == "rollback" && self.outcome == journal::Outcome::RolledBack && self.back.is_none();
-        self.outcome == journal::Outcome::Done || went_back
+    pub fn succeeded(&self, command: &str) -> bool {
+        let went_back = command == "rollback" && self.outcome == journal::RunOutcome::RolledBack && self.rollback.is_none();
+        self.outcome == journal::RunOutcome::Done || went_back
     }
 }
 
 /// What AWS could not give back.
-fn lost(ended: &Ended) -> Vec<String> {
-    let back = match &ended.back {
-        Some(Back::Tried(back)) => back.lost.as_slice(),
+fn unrestored_warnings(ended: &RunResult) -> Vec<String> {
+    let back = match &ended.rollback {
+        Some(RollbackOutcome::Attempted(back)) => back.not_restored.as_slice(),
         _ => &[],
     };
-    let warning = |(address, lost): &(Address, String)| format!("{} {address} {lost}.", Style::Changed.of("warning:"));
-    ended.forward.lost.iter().chain(back).map(warning).collect()
+    let warning = |(address, lost): &(Address, String)| format!("{} {address} {lost}.", Style::Changed.paint("warning:"));
+    ended.execution.not_restored.iter().chain(back).map(warning).collect()
 }
 
 /// What was put back, and what only as a new one.
-fn rolled_back(back: Option<&Back>) -> String {
-    let Some(Back::Tried(tried)) = back else { return "Everything is as it was before.".to_owned() };
-    let what = counts(tried, &["made again", "changed back", "deleted again", "given up again"]);
-    let what = if what.is_empty() { String::new() } else { format!("{} {what}.\n", Style::Changed.of("Rolled back:")) };
-    let everything = if tried.lost.is_empty() { "Everything" } else { "Everything else" };
-    let anew: Vec<String> = back.map(Back::made_anew).unwrap_or_default().iter().map(ToString::to_string).collect();
+fn rollback_summary(back: Option<&RollbackOutcome>) -> String {
+    let Some(RollbackOutcome::Attempted(tried)) = back else { return "Everything is as it was before.".to_owned() };
+    let what = format_counts(tried, &["made again", "changed back", "deleted again", "given up again"]);
+    let what = if what.is_empty() { String::new() } else { format!("{} {what}.\n", Style::Changed.paint("Rolled back:")) };
+    let everything = if tried.not_restored.is_empty() { "Everything" } else { "Everything else" };
+    let anew: Vec<String> = back.map(RollbackOutcome::recreated).unwrap_or_default().iter().map(ToString::to_string).collect();
     if anew.is_empty() {
         return format!("{what}{everything} is as it was before.");
     }
@@ -142,23 +143,23 @@ fn rolled_back(back: Option<&Back>) -> String {
 }
 
 /// How many of each op ended well, in these words for create, update, delete and forget.
-fn counts(outcome: &execute::Outcome, words: &[&str; 4]) -> String {
+fn format_counts(outcome: &execute::ExecuteOutcome, words: &[&str; 4]) -> String {
     let ops = [Op::Create, Op::Update, Op::Delete, Op::Forget];
-    let count = |op| outcome.done.iter().filter(|(_, done)| *done == op).count();
+    let count = |op| outcome.completed.iter().filter(|(_, done)| *done == op).count();
     let counts = ops.into_iter().zip(words).map(|(op, word)| (count(op), word)).filter(|(n, _)| *n > 0);
     counts.map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Steps that are listed before the rest is only counted.
-const LISTED: usize = 20;
+const MAX_LISTED_STEPS: usize = 20;
 
-fn listed(said: &mut Vec<String>, title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {
+fn push_steps(paragraphs: &mut Vec<String>, title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {
     if steps.is_empty() {
         return;
     }
-    let mut text: Vec<String> = steps.iter().take(LISTED).map(|(address, op)| format!("  {} {address}", word(*op))).collect();
-    if steps.len() > LISTED {
-        text.push(format!("  and {} more", steps.len() - LISTED));
+    let mut text: Vec<String> = steps.iter().take(MAX_LISTED_STEPS).map(|(address, op)| format!("  {} {address}", word(*op))).collect();
+    if steps.len() > MAX_LISTED_STEPS {
+        text.push(format!("  and {} more", steps.len() - MAX_LISTED_STEPS));
     }
-    said.push(format!("{title}\n{}", text.join("\n")));
+    paragraphs.push(format!("{title}\n{}", text.join("\n")));
 }

@@ -5,42 +5,42 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use serde_json::Value;
 
 use super::{
-    Style, duration,
-    nested::{self, WIDTH},
-    value::{Names, is_none},
+    Style, format_duration,
+    layout::{self, WIDTH},
+    value::{AddressNames, is_empty_value},
 };
 use crate::{
     aws::types,
     core::Tags,
     definition::sections,
-    engine::plan::{Action, By, Change, FieldDiff, First, Plan, Reason, critical_path},
+    engine::plan::{Action, Change, ChangedBy, FieldDiff, Plan, Reason, ReplacementOrder, critical_path},
 };
 
 /// What to show.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Show {
+pub struct RenderOptions {
     /// Unchanged resources, and every field of what is made.
     pub all: bool,
 }
 
 /// What stands around a change on the screen.
-struct Around<'a> {
-    show: Show,
+struct RenderContext<'a> {
+    options: RenderOptions,
     /// Tags that were told of before all changes.
-    shared: TagChanges<'a>,
+    shared_tags: TagChanges<'a>,
     /// The heading above says that these are no longer declared.
-    headed: bool,
-    names: &'a Names,
+    in_undeclared_section: bool,
+    names: &'a AddressNames,
 }
 
 /// Columns before a field.
-const FIELD: usize = 6;
+const FIELD_INDENT: usize = 6;
 
 /// The whole plan, readable at a glance.
-pub fn render(plan: &Plan, show: Show) -> String {
+pub fn render(plan: &Plan, options: RenderOptions) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
-    let _ = write(&mut out, plan, show);
+    let _ = write(&mut out, plan, options);
     out
 }
 
@@ -48,28 +48,29 @@ pub fn render(plan: &Plan, show: Show) -> String {
 ///
 /// # Errors
 /// When `out` fails.
-pub fn write(out: &mut dyn Write, plan: &Plan, show: Show) -> std::fmt::Result {
-    let names = &Names::of_plan(plan);
+pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
+    let names = &AddressNames::from_plan(plan);
     let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);
-    writeln!(out, "{}", Style::Heading.of(title))?;
+    writeln!(out, "{}", Style::Heading.paint(title))?;
     let shared = shared_tags(plan);
     if let Some((tags, count)) = &shared {
-        writeln!(out, "  {} {}", Style::Changed.of("~"), Style::Changed.of(format!("tags of {count} resources")))?;
+        writeln!(out, "  {} {}", Style::Changed.paint("~"), Style::Changed.paint(format!("tags of {count} resources")))?;
         for (key, old, new) in tags {
             writeln!(out, "      {key}: {old} → {new}")?;
         }
     }
-    let mut around = Around { show, shared: shared.map(|(tags, _)| tags).unwrap_or_default(), headed: false, names };
+    let mut around =
+        RenderContext { options, shared_tags: shared.map(|(tags, _)| tags).unwrap_or_default(), in_undeclared_section: false, names };
     let mut sections: BTreeMap<usize, (&str, Vec<&Change>)> = BTreeMap::new();
-    for change in plan.changes.iter().filter(|change| show.all || change.action != Action::None) {
+    for change in plan.changes.iter().filter(|change| options.all || change.action != Action::None) {
         let (place, name) = section(change);
         sections.entry(place).or_insert((name, Vec::new())).1.push(change);
     }
     let several = sections.len() > 1;
     for (name, changes) in sections.into_values() {
         if several {
-            writeln!(out, " {}", Style::Heading.of(name))?;
-            around.headed = name == UNDECLARED;
+            writeln!(out, " {}", Style::Heading.paint(name))?;
+            around.in_undeclared_section = name == UNDECLARED;
         }
         for change in changes {
             write_change(out, change, &around)?;
@@ -84,18 +85,18 @@ pub fn write(out: &mut dyn Write, plan: &Plan, show: Show) -> std::fmt::Result {
         let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
         let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
         writeln!(out, "Plan: {}; {} unchanged.", counts.join(", "), summary.unchanged)?;
-        let half = if plan.build.node_count() > 0 { &plan.build } else { &plan.clear };
-        let path = critical_path(half, |step| plan.usual(step));
+        let half = if plan.apply.node_count() > 0 { &plan.apply } else { &plan.clean_up };
+        let path = critical_path(half, |step| plan.estimate(step));
         let mut path: Vec<String> = path.iter().map(|node| plan.changes[half[*node].change].address.to_string()).collect();
         path.dedup();
-        write_path(out, plan.usual_time(), &path)?;
-        write_pivot(out, plan)?;
+        write_critical_path(out, plan.estimated_time(), &path)?;
+        write_commit_point(out, plan)?;
     }
     write_notes(out, plan)
 }
 
 /// What the reader should know, and what stands in the way.
-pub fn notes(plan: &Plan) -> String {
+pub fn render_notes(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = write_notes(&mut out, plan);
@@ -104,11 +105,11 @@ pub fn notes(plan: &Plan) -> String {
 
 /// The section that a change stands under, and its place among the sections.
 fn section(change: &Change) -> (usize, &str) {
-    let place = change.section.as_deref().and_then(|section| sections::NAMES.iter().position(|name| *name == section));
+    let place = change.section.as_deref().and_then(|section| sections::SECTION_NAMES.iter().position(|name| *name == section));
     match (place, change.section.as_deref()) {
         (Some(place), Some(section)) => (place, section),
-        (_, Some(_)) => (sections::NAMES.len(), "resources"),
-        (_, None) => (sections::NAMES.len() + 1, UNDECLARED),
+        (_, Some(_)) => (sections::SECTION_NAMES.len(), "resources"),
+        (_, None) => (sections::SECTION_NAMES.len() + 1, UNDECLARED),
     }
 }
 
@@ -117,11 +118,11 @@ const UNDECLARED: &str = "no longer declared";
 
 fn write_notes(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     for warning in &plan.warnings {
-        writeln!(out, "{} {warning}", Style::Changed.of("Warning:"))?;
+        writeln!(out, "{} {warning}", Style::Changed.paint("Warning:"))?;
     }
     for obstacle in &plan.obstacles {
-        writeln!(out, "{} {}.", Style::Removed.of(format!("Blocked[{}]:", obstacle.code)), obstacle.message)?;
-        if let Some(place) = &obstacle.place {
+        writeln!(out, "{} {}.", Style::Removed.paint(format!("Blocked[{}]:", obstacle.code)), obstacle.message)?;
+        if let Some(place) = &obstacle.location {
             writeln!(out, "  --> {place}")?;
         }
         writeln!(out, "  help: {}", obstacle.help)?;
@@ -130,8 +131,8 @@ fn write_notes(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
 }
 
 /// The usual time and the road that takes it, on as many lines as it takes.
-fn write_path(out: &mut dyn Write, usual: Duration, path: &[String]) -> std::fmt::Result {
-    let mut line = format!("Usual time: {}", duration(usual));
+fn write_critical_path(out: &mut dyn Write, usual: Duration, path: &[String]) -> std::fmt::Result {
+    let mut line = format!("Usual time: {}", format_duration(usual));
     for (number, address) in path.iter().enumerate() {
         let link = if number == 0 { ", along" } else { " →" };
         // One column is for what follows it.
@@ -146,9 +147,9 @@ fn write_path(out: &mut dyn Write, usual: Duration, path: &[String]) -> std::fmt
 }
 
 /// Changes alone, whatever they come from.
-pub fn changes(changes: &[Change], names: &Names) -> String {
+pub fn render_changes(changes: &[Change], names: &AddressNames) -> String {
     let mut out = String::new();
-    let around = Around { show: Show::default(), shared: Vec::new(), headed: false, names };
+    let around = RenderContext { options: RenderOptions::default(), shared_tags: Vec::new(), in_undeclared_section: false, names };
     for change in changes {
         // Writing to a string cannot fail.
         let _ = write_change(&mut out, change, &around);
@@ -157,15 +158,15 @@ pub fn changes(changes: &[Change], names: &Names) -> String {
 }
 
 /// The line between what can be undone and what cannot.
-fn write_pivot(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
-    let clear = plan.clear.node_count();
-    if clear > 0 && plan.build.node_count() > 0 {
+fn write_commit_point(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
+    let clear = plan.clean_up.node_count();
+    if clear > 0 && plan.apply.node_count() > 0 {
         let noun = if clear == 1 { "deletion begins" } else { "deletions begin" };
         writeln!(out, "Pivot: {clear} {noun} only after everything above is made and verified.")?;
     }
     let mut irreversible = plan.changes.iter().filter(|change| change.action != Action::None && change.irreversible.is_some()).peekable();
     if irreversible.peek().is_some() {
-        writeln!(out, "{}", Style::Removed.of("Cannot be undone:"))?;
+        writeln!(out, "{}", Style::Removed.paint("Cannot be undone:"))?;
     }
     for change in irreversible {
         writeln!(out, "  {}: {}", change.address, change.irreversible.as_deref().unwrap_or_default())?;
@@ -177,31 +178,31 @@ fn write_pivot(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
 type TagChanges<'a> = Vec<(&'a str, &'a str, &'a str)>;
 
 /// So many resources whose tags change alike are told of once.
-const ALIKE: usize = 3;
+const MIN_SHARED_TAG_CHANGES: usize = 3;
 
 /// How the tags of most resources change, and of how many: a tag of the stack is one on each.
 fn shared_tags(plan: &Plan) -> Option<(TagChanges<'_>, usize)> {
     let mut counts: BTreeMap<TagChanges<'_>, usize> = BTreeMap::new();
-    for change in plan.changes.iter().filter(|change| change.tags_by.values().all(|by| *by == By::You)) {
+    for change in plan.changes.iter().filter(|change| change.tags_changed_by.values().all(|by| *by == ChangedBy::You)) {
         *counts.entry(tag_changes(change)).or_default() += 1;
     }
     counts.remove(&Vec::new());
-    counts.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count >= ALIKE)
+    counts.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count >= MIN_SHARED_TAG_CHANGES)
 }
 
 fn tag_changes(change: &Change) -> TagChanges<'_> {
     let Some((before, after)) = &change.tags else { return Vec::new() };
     let gone = before.keys().filter(|key| !after.contains_key(*key));
     let differ = after.keys().chain(gone).filter(|key| before.get(*key) != after.get(*key));
-    differ.map(|key| (key.as_str(), tag(before, key), tag(after, key))).collect()
+    differ.map(|key| (key.as_str(), tag_or_none(before, key), tag_or_none(after, key))).collect()
 }
 
-fn tag<'a>(tags: &'a Tags, key: &str) -> &'a str {
+fn tag_or_none<'a>(tags: &'a Tags, key: &str) -> &'a str {
     tags.get(key).map_or("none", String::as_str)
 }
 
-fn write_change(out: &mut dyn Write, change: &Change, around: &Around<'_>) -> std::fmt::Result {
-    let names = around.names;
+fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_>) -> std::fmt::Result {
+    let names = context.names;
     let (symbol, style) = match change.action {
         Action::None => (" ", Style::Faint),
         Action::Create => ("+", Style::Added),
@@ -212,19 +213,23 @@ fn write_change(out: &mut dyn Write, change: &Change, around: &Around<'_>) -> st
     };
     let address = change.address.to_string();
     let tags = tag_changes(change);
-    let is_shared = !tags.is_empty() && tags == around.shared;
-    let why = if is_shared && change.fields.is_empty() { "tags, as above".to_owned() } else { why(change, around.headed) };
+    let is_shared = !tags.is_empty() && tags == context.shared_tags;
+    let why = if is_shared && change.fields.is_empty() {
+        "tags, as above".to_owned()
+    } else {
+        change_reason(change, context.in_undeclared_section)
+    };
     let gap = match address.chars().count() + why.chars().count() + 6 {
         _ if why.is_empty() => "",
         ..=WIDTH => "  ",
         _ => "\n      ",
     };
-    writeln!(out, "  {} {}{gap}{}", style.of(symbol), style.of(&address), Style::Faint.of(why))?;
+    writeln!(out, "  {} {}{gap}{}", style.paint(symbol), style.paint(&address), Style::Faint.paint(why))?;
     match change.action {
-        Action::Create if !around.show.all => {
-            let summary = summary(change, names);
+        Action::Create if !context.options.all => {
+            let summary = create_summary(change, names);
             if !summary.is_empty() {
-                writeln!(out, "      {}", Style::Faint.of(summary))?;
+                writeln!(out, "      {}", Style::Faint.paint(summary))?;
             }
             write_risks(out, change, names)?;
         }
@@ -233,15 +238,15 @@ fn write_change(out: &mut dyn Write, change: &Change, around: &Around<'_>) -> st
                 write_field(out, field, change.action, names)?;
             }
             write_risks(out, change, names)?;
-            for words in &change.disturbs {
-                writeln!(out, "      {} {words}", Style::Changed.of("disturbs:"))?;
+            for words in &change.impact {
+                writeln!(out, "      {} {words}", Style::Changed.paint("disturbs:"))?;
             }
             match is_shared {
                 true if change.fields.is_empty() => {}
                 true => writeln!(out, "      tags, as above")?,
                 false => {
                     for (key, old, new) in tags {
-                        writeln!(out, "      tag {key}: {old} → {new}{}", who(change.tags_by.get(key).copied()))?;
+                        writeln!(out, "      tag {key}: {old} → {new}{}", changed_by(change.tags_changed_by.get(key).copied()))?;
                     }
                 }
             }
@@ -252,40 +257,40 @@ fn write_change(out: &mut dyn Write, change: &Change, around: &Around<'_>) -> st
 }
 
 /// `headed` says that the heading above says that it is no longer declared.
-fn why(change: &Change, headed: bool) -> String {
-    let order = match change.first {
-        Some(First::Old) if change.action == Action::Replace => ", the old one goes first",
-        Some(First::New) => ", the new one comes first",
+fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
+    let order = match change.replacement_order {
+        Some(ReplacementOrder::DestroyBeforeCreate) if change.action == Action::Replace => ", the old one goes first",
+        Some(ReplacementOrder::CreateBeforeDestroy) => ", the new one comes first",
         _ => "",
     };
     match &change.reason {
-        Reason::NotThere if change.by == Some(By::Outside) => "deleted outside".to_owned(),
-        Reason::AsDeclared | Reason::NotThere => String::new(),
+        Reason::DoesNotExist if change.changed_by == Some(ChangedBy::Outside) => "deleted outside".to_owned(),
+        Reason::UpToDate | Reason::DoesNotExist => String::new(),
         Reason::Differs => "in place".to_owned(),
-        Reason::CannotChange { fields } => {
+        Reason::ImmutableFields { fields } => {
             let fields: Vec<&str> = fields.iter().map(|f| f.trim_start_matches('/').split('/').next().unwrap_or_default()).collect();
             format!("replaced: {} can't change in place{order}", fields.join(", "))
         }
         Reason::Failed { status } => format!("replaced: AWS reports `{status}`{order}"),
-        Reason::NotDeclared if headed && change.action == Action::Forget => "stays in AWS".to_owned(),
-        Reason::NotDeclared if change.action == Action::Forget => "no longer declared; stays in AWS".to_owned(),
-        Reason::NotDeclared if change.by == Some(By::Outside) => "not declared, made outside".to_owned(),
-        Reason::NotDeclared if headed => String::new(),
-        Reason::NotDeclared => UNDECLARED.to_owned(),
+        Reason::NotInDefinition if in_undeclared_section && change.action == Action::Forget => "stays in AWS".to_owned(),
+        Reason::NotInDefinition if change.action == Action::Forget => "no longer declared; stays in AWS".to_owned(),
+        Reason::NotInDefinition if change.changed_by == Some(ChangedBy::Outside) => "not declared, made outside".to_owned(),
+        Reason::NotInDefinition if in_undeclared_section => String::new(),
+        Reason::NotInDefinition => UNDECLARED.to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
-        Reason::Undone => "made by what is undone".to_owned(),
-        Reason::Gone => "gone".to_owned(),
-        Reason::Another { id } => format!("another one stands there ({id})"),
+        Reason::RolledBack => "made by what is undone".to_owned(),
+        Reason::NoLongerExists => "gone".to_owned(),
+        Reason::IdChanged { id } => format!("another one stands there ({id})"),
         Reason::LeftOver => format!("left over from an interrupted run ({})", change.id.as_deref().unwrap_or_default()),
     }
 }
 
 /// The few fields that tell one resource from another, on one line of at most 80 columns.
-fn summary(change: &Change, names: &Names) -> String {
+fn create_summary(change: &Change, names: &AddressNames) -> String {
     let mut line = String::new();
-    for field in change.fields.iter().filter(|field| field.at != "/name" && tells(change, field)) {
-        let text = format!("{} {}", field.at.trim_start_matches('/'), names.show(&field.after));
+    for field in change.fields.iter().filter(|field| field.pointer != "/name" && is_distinguishing(change, field)) {
+        let text = format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after));
         if text.ends_with(" none") || line.chars().count() + text.chars().count() > 70 {
             continue;
         }
@@ -296,13 +301,13 @@ fn summary(change: &Change, names: &Names) -> String {
 
 /// Whether a field tells one resource from another. Of switches only those do that are important and not at their default; a risky value is
 /// pointed out on a line of its own.
-fn tells(change: &Change, field: &FieldDiff) -> bool {
+fn is_distinguishing(change: &Change, field: &FieldDiff) -> bool {
     match field.after {
         Value::Null => false,
         Value::Bool(_) if !field.important || field.risk.is_some() => false,
         Value::Bool(_) => {
-            let schema = types::kind(&change.address.kind).map(|kind| kind.schema());
-            let default = schema.and_then(|schema| schema.pointer(&format!("/properties{}/default", field.at)));
+            let schema = types::resource_type(&change.address.type_name).map(|kind| kind.schema());
+            let default = schema.and_then(|schema| schema.pointer(&format!("/properties{}/default", field.pointer)));
             default != Some(&field.after)
         }
         _ => true,
@@ -310,34 +315,34 @@ fn tells(change: &Change, field: &FieldDiff) -> bool {
 }
 
 /// The risky values of a change: what is risky, and why.
-pub fn risks(change: &Change, names: &Names) -> Vec<(String, &'static str)> {
-    let risk = |field: &FieldDiff| Some((format!("{} {}", field.at.trim_start_matches('/'), names.show(&field.after)), field.risk?));
+pub fn risks(change: &Change, names: &AddressNames) -> Vec<(String, &'static str)> {
+    let risk = |field: &FieldDiff| Some((format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after)), field.risk?));
     change.fields.iter().filter_map(risk).collect()
 }
 
-fn write_risks(out: &mut dyn Write, change: &Change, names: &Names) -> std::fmt::Result {
-    risks(change, names).into_iter().try_for_each(|(value, why)| writeln!(out, "      {} {value} ({why})", Style::Removed.of("risky:")))
+fn write_risks(out: &mut dyn Write, change: &Change, names: &AddressNames) -> std::fmt::Result {
+    risks(change, names).into_iter().try_for_each(|(value, why)| writeln!(out, "      {} {value} ({why})", Style::Removed.paint("risky:")))
 }
 
-fn write_field(out: &mut dyn Write, field: &FieldDiff, action: Action, names: &Names) -> std::fmt::Result {
-    let name = field.at.trim_start_matches('/').replace('/', ".");
-    let forces = if field.forces_replacement { Style::Removed.of("  (forces replacement)").to_string() } else { String::new() };
-    let mark = format!("{forces}{}", who(field.by));
+fn write_field(out: &mut dyn Write, field: &FieldDiff, action: Action, names: &AddressNames) -> std::fmt::Result {
+    let name = field.pointer.trim_start_matches('/').replace('/', ".");
+    let forces = if field.forces_replacement { Style::Removed.paint("  (forces replacement)").to_string() } else { String::new() };
+    let mark = format!("{forces}{}", changed_by(field.changed_by));
     if action != Action::Create {
-        return nested::difference(out, FIELD, &name, (&field.before, &field.after), &mark, names);
+        return layout::write_difference(out, FIELD_INDENT, &name, (&field.before, &field.after), &mark, names);
     }
-    if is_none(&field.after) { Ok(()) } else { nested::value(out, FIELD, &name, &field.after, names) }
+    if is_empty_value(&field.after) { Ok(()) } else { layout::write_value(out, FIELD_INDENT, &name, &field.after, names) }
 }
 
 /// Who changed it, where that is not the reader.
-fn who(by: Option<By>) -> String {
+fn changed_by(by: Option<ChangedBy>) -> String {
     let text = match by {
-        None | Some(By::You) => return String::new(),
-        Some(By::Outside) => "  (changed outside)",
-        Some(By::Both) => "  (changed by you, and outside)",
-        Some(By::Aws) => "  (AWS's default)",
+        None | Some(ChangedBy::You) => return String::new(),
+        Some(ChangedBy::Outside) => "  (changed outside)",
+        Some(ChangedBy::Both) => "  (changed by you, and outside)",
+        Some(ChangedBy::Aws) => "  (AWS's default)",
     };
-    Style::Changed.of(text).to_string()
+    Style::Changed.paint(text).to_string()
 }
 
 #[cfg(test)]
@@ -348,13 +353,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::{Address, Live, Phase},
-        engine::plan::difference,
+        core::{Address, LiveResource, Phase},
+        engine::plan::diff_states,
     };
 
-    fn subnets(spec: Value) -> BTreeMap<Address, Live> {
-        let live = Live {
-            kind: "subnet".into(),
+    fn live_subnet(spec: Value) -> BTreeMap<Address, LiveResource> {
+        let live = LiveResource {
+            type_name: "subnet".into(),
             id: "subnet-1".into(),
             tags: Tags::new(),
             phase: Phase::Ready,
@@ -372,48 +377,48 @@ mod tests {
         })
     }
 
-    fn shown(changes: &[Change], show: Show) -> String {
+    fn rendered(changes: &[Change], show: RenderOptions) -> String {
         let mut out = String::new();
-        let names = Names::of([]);
-        let around = Around { show, shared: Vec::new(), headed: false, names: &names };
+        let names = AddressNames::of([]);
+        let around = RenderContext { options: show, shared_tags: Vec::new(), in_undeclared_section: false, names: &names };
         changes.iter().for_each(|change| write_change(&mut out, change, &around).expect("writing to a string"));
         anstream::adapter::strip_str(&out).to_string()
     }
 
     fn with_risk(mut changes: Vec<Change>) -> Vec<Change> {
         let fields = changes.iter_mut().flat_map(|change| &mut change.fields);
-        fields.filter(|field| field.at == "/public_ip_on_launch").for_each(|field| field.risk = Some("anyone can reach it"));
+        fields.filter(|field| field.pointer == "/public_ip_on_launch").for_each(|field| field.risk = Some("anyone can reach it"));
         changes
     }
 
     #[test]
-    fn what_is_created_shows_its_important_fields_first() {
-        let created = |is_public| difference(&BTreeMap::new(), &subnets(spec(is_public)));
+    fn shows_important_fields_of_created_resources_first() {
+        let created = |is_public| diff_states(&BTreeMap::new(), &live_subnet(spec(is_public)));
         assert_eq!(
-            shown(&created(true), Show::default()),
+            rendered(&created(true), RenderOptions::default()),
             "  + subnet.a\n      public_ip_on_launch true, availability_zone eu-west-1a, cidr 10.0.0.0/24\n"
         );
         // At its default it is not worth a word.
         assert_eq!(
-            shown(&created(false), Show::default()),
+            rendered(&created(false), RenderOptions::default()),
             "  + subnet.a\n      availability_zone eu-west-1a, cidr 10.0.0.0/24, vpc vpc-1\n"
         );
         assert_eq!(
-            shown(&created(false), Show { all: true }),
+            rendered(&created(false), RenderOptions { all: true }),
             "  + subnet.a\n      public_ip_on_launch: false\n      availability_zone: eu-west-1a\n      cidr: 10.0.0.0/24\n      dns64: true\n      \
              vpc: vpc-1\n"
         );
     }
 
     #[test]
-    fn risky_values_are_pointed_out_with_their_reason() {
+    fn flags_risky_values_with_their_reason() {
         assert_eq!(
-            shown(&with_risk(difference(&BTreeMap::new(), &subnets(spec(true)))), Show::default()),
+            rendered(&with_risk(diff_states(&BTreeMap::new(), &live_subnet(spec(true)))), RenderOptions::default()),
             "  + subnet.a\n      availability_zone eu-west-1a, cidr 10.0.0.0/24, vpc vpc-1\n      \
              risky: public_ip_on_launch true (anyone can reach it)\n"
         );
         assert_eq!(
-            shown(&with_risk(difference(&subnets(spec(false)), &subnets(spec(true)))), Show::default()),
+            rendered(&with_risk(diff_states(&live_subnet(spec(false)), &live_subnet(spec(true)))), RenderOptions::default()),
             "  ~ subnet.a  in place\n      public_ip_on_launch: false → true\n      risky: public_ip_on_launch true (anyone can reach it)\n"
         );
     }

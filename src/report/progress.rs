@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Style, live::State, nested::WIDTH, talk, tree::fitted};
+use super::{Style, eprint, layout::WIDTH, progress_view::ProgressView, tree::truncate_start};
 use crate::engine::{execute::Event, plan::Op};
 
 /// How events are shown.
@@ -27,57 +27,57 @@ pub enum Mode {
 }
 
 /// Shows events until their sender is dropped.
-pub fn show(mode: Mode) -> (mpsc::UnboundedSender<Event>, JoinHandle<()>) {
-    let (events, mut heard) = mpsc::unbounded_channel();
-    let shown = tokio::spawn(async move {
-        if mode == Mode::Text && is_lively() {
-            return live(heard).await;
+pub fn spawn(mode: Mode) -> (mpsc::UnboundedSender<Event>, JoinHandle<()>) {
+    let (events, mut receiver) = mpsc::unbounded_channel();
+    let task = tokio::spawn(async move {
+        if mode == Mode::Text && is_interactive() {
+            return run_live_view(receiver).await;
         }
-        while let Some(event) = heard.recv().await {
+        while let Some(event) = receiver.recv().await {
             match mode {
-                Mode::Text => drop(line(&event).or_else(|| passing(&event)).map(|text| talk(&text))),
+                Mode::Text => drop(event_line(&event).or_else(|| transient_line(&event)).map(|text| eprint(&text))),
                 Mode::Json => {
                     if let Ok(text) = serde_json::to_string(&event) {
-                        super::data(&format!("{text}\n"));
+                        super::print(&format!("{text}\n"));
                     }
                 }
-                Mode::Quiet => drop(urgent(&event).map(|text| talk(&text))),
+                Mode::Quiet => drop(urgent_line(&event).map(|text| eprint(&text))),
             }
         }
     });
-    (events, shown)
+    (events, task)
 }
 
 /// Whether somebody looks at a terminal that can move its cursor.
-fn is_lively() -> bool {
+fn is_interactive() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     io::stderr().is_terminal() && !dumb && !set("CI")
 }
 
 /// How often the live view is drawn when nothing happens.
-const REDRAW: Duration = Duration::from_millis(100);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 /// Most events that are taken in before it is drawn.
-const AT_ONCE: usize = 100;
+const EVENT_BATCH: usize = 100;
 
 /// Lines of what ended scroll away above; below stands what goes on.
-async fn live(mut heard: UnboundedReceiver<Event>) {
+async fn run_live_view(mut receiver: UnboundedReceiver<Event>) {
     let plain = anstream::AutoStream::choice(&io::stderr()) == anstream::ColorChoice::Never;
     let text = |text: String| if plain { anstream::adapter::strip_str(&text).to_string() } else { text };
     let mut screen = Screen { terminal: Term::buffered_stderr(), rows: 0 };
-    let mut state = State::default();
+    let mut state = ProgressView::default();
     let begun = Instant::now();
-    let mut ticks = tokio::time::interval(REDRAW);
+    let mut ticks = tokio::time::interval(REDRAW_INTERVAL);
     let mut events = Vec::new();
     loop {
         let open = tokio::select! {
-            heard = heard.recv_many(&mut events, AT_ONCE) => heard > 0,
+            heard = receiver.recv_many(&mut events, EVENT_BATCH) => heard > 0,
             _ = ticks.tick() => true,
         };
-        events.iter().for_each(|event| state.hear(event, begun.elapsed()));
-        let lines = events.drain(..).filter_map(|event| line(&event)).map(text).collect();
+        events.iter().for_each(|event| state.update(event, begun.elapsed()));
+        let lines = events.drain(..).filter_map(|event| event_line(&event)).map(text).collect();
         let (height, width) = screen.terminal.size();
-        let rows = if open { state.frame(begun.elapsed(), width.into(), height.into()) } else { Vec::new() };
+        let rows = if open { state.render(begun.elapsed(), width.into(), height.into()) } else { Vec::new() };
         // Who closed the terminal sees nothing, and the run goes on.
         screen.draw(lines, rows.into_iter().map(text).collect()).ok();
         if !open {
@@ -105,48 +105,56 @@ impl Screen {
 }
 
 /// What stays on the screen.
-fn line(event: &Event) -> Option<String> {
+fn event_line(event: &Event) -> Option<String> {
     match event {
-        Event::Done { address, op, id, milliseconds } => {
-            let (word, took) = (done(*op), super::took(Duration::from_millis(*milliseconds)));
+        Event::StepDone { address, op, id, milliseconds } => {
+            let (word, took) = (past_tense(*op), super::format_elapsed(Duration::from_millis(*milliseconds)));
             let room = WIDTH.saturating_sub(format!("  {word} {address}  {took}").chars().count());
-            let id = id.as_deref().map(|id| format!(" {}", fitted(short(id), room))).unwrap_or_default();
-            Some(format!("  {} {address}{id} {}", Style::Added.of(word), Style::Faint.of(took)))
+            let id = id.as_deref().map(|id| format!(" {}", truncate_start(short_id(id), room))).unwrap_or_default();
+            Some(format!("  {} {address}{id} {}", Style::Added.paint(word), Style::Faint.paint(took)))
         }
-        Event::Failed { address, op, code, message, .. } => {
-            Some(format!("  {} {address} failed: {code}: {message}", Style::Removed.of(doing(*op))))
+        Event::StepFailed { address, op, code, message, .. } => {
+            Some(format!("  {} {address} failed: {code}: {message}", Style::Removed.paint(present_participle(*op))))
         }
-        Event::Cut { address, op } => Some(format!("  {} {address}: not waited for any longer", Style::Changed.of(doing(*op)))),
-        Event::RollingBack { why } => Some(format!("{} {why}", Style::Changed.of("Rolling back:"))),
-        Event::Stopping | Event::Unrecorded { .. } => urgent(event),
-        Event::Began { .. } | Event::Planned { .. } | Event::Started { .. } | Event::Settling { .. } | Event::Ended { .. } => None,
+        Event::StepInterrupted { address, op } => {
+            Some(format!("  {} {address}: not waited for any longer", Style::Changed.paint(present_participle(*op))))
+        }
+        Event::RollingBack { reason: why } => Some(format!("{} {why}", Style::Changed.paint("Rolling back:"))),
+        Event::StopRequested | Event::RunNotRecorded { .. } => urgent_line(event),
+        Event::RunStarted { .. }
+        | Event::Planned { .. }
+        | Event::StepStarted { .. }
+        | Event::StepWaiting { .. }
+        | Event::RunEnded { .. } => None,
     }
 }
 
 /// What only matters while it lasts.
-fn passing(event: &Event) -> Option<String> {
+fn transient_line(event: &Event) -> Option<String> {
     let text = match event {
-        Event::Started { address, op, usual_seconds } if *usual_seconds >= 20 => {
-            let usual = super::duration(Duration::from_secs(*usual_seconds));
-            format!("  {} {address} (usually {usual})", doing(*op))
+        Event::StepStarted { address, op, estimated_seconds: usual_seconds } if *usual_seconds >= 20 => {
+            let usual = super::format_duration(Duration::from_secs(*usual_seconds));
+            format!("  {} {address} (usually {usual})", present_participle(*op))
         }
-        Event::Settling { address, status, .. } => format!("  {address}: {status}"),
+        Event::StepWaiting { address, status, .. } => format!("  {address}: {status}"),
         _ => return None,
     };
-    Some(Style::Faint.of(text).to_string())
+    Some(Style::Faint.paint(text).to_string())
 }
 
 /// What is said even to those who want to hear nothing but the result.
-fn urgent(event: &Event) -> Option<String> {
+fn urgent_line(event: &Event) -> Option<String> {
     match event {
-        Event::Stopping => Some("Stopping: the calls that are out are finished first. Once more stops at once.".to_owned()),
-        Event::Unrecorded { message } => Some(format!("{} this run could not be recorded: {message}", Style::Changed.of("warning:"))),
+        Event::StopRequested => Some("Stopping: the calls that are out are finished first. Once more stops at once.".to_owned()),
+        Event::RunNotRecorded { message } => {
+            Some(format!("{} this run could not be recorded: {message}", Style::Changed.paint("warning:")))
+        }
         _ => None,
     }
 }
 
 /// An id; of an ARN what names the resource.
-fn short(id: &str) -> &str {
+fn short_id(id: &str) -> &str {
     id.strip_prefix("arn:").and_then(|arn| arn.splitn(5, ':').nth(4)).unwrap_or(id)
 }
 
@@ -161,7 +169,7 @@ pub fn imperative(op: Op) -> &'static str {
 }
 
 /// What is being done.
-pub fn doing(op: Op) -> &'static str {
+pub fn present_participle(op: Op) -> &'static str {
     match op {
         Op::Create => "creating",
         Op::Update => "changing",
@@ -171,7 +179,7 @@ pub fn doing(op: Op) -> &'static str {
 }
 
 /// What was done.
-pub fn done(op: Op) -> &'static str {
+pub fn past_tense(op: Op) -> &'static str {
     match op {
         Op::Create => "created",
         Op::Update => "changed",

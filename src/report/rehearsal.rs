@@ -1,4 +1,4 @@
-//! What a rehearsal found, as text and as JSON, format `acme-rehearsal/1`.
+//! What a rehearsal found, as text and as JSON, format `acme-rehearsal/2`.
 
 use std::fmt::{self, Write};
 
@@ -7,55 +7,55 @@ use serde_json::{Value, json};
 use super::Style;
 use crate::engine::{
     plan::{Action, Plan},
-    rehearse::{Difference, Failure, Fault, Report, Tally, Then},
+    rehearse::{CaseFailure, Difference, Fault, Recovery, RehearsalReport, Tally},
 };
 
 /// Failures shown as text; JSON has them all.
-const SHOWN: usize = 12;
+const MAX_SHOWN_FAILURES: usize = 12;
 
 /// The whole report, readable in 80 columns.
-pub fn render(plan: &Plan, report: &Report) -> String {
+pub fn render(plan: &Plan, report: &RehearsalReport) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = write_report(&mut out, plan, report);
     out
 }
 
-fn write_report(out: &mut String, plan: &Plan, report: &Report) -> fmt::Result {
+fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt::Result {
     let calls =
         if report.calls == 1 { "1 call that changes something".into() } else { format!("{} calls that change something", report.calls) };
     let title = format!("{} ({}) in {}: {calls}", plan.stack, plan.environment, plan.region);
-    writeln!(out, "{}", Style::Heading.of(title))?;
+    writeln!(out, "{}", Style::Heading.paint(title))?;
     writeln!(out, "  {:<46} Ends as it must", "What goes wrong, and what is done then")?;
     for tally in &report.tallies {
         let (all, passed) = (tally.cases, tally.passed());
         let style = if passed == all { Style::Added } else { Style::Removed };
-        let what = what(tally.fault, tally.then);
-        writeln!(out, "  {what:<46} {}  {}", style.of(format!("{passed:>4} of {all:<4}")), Style::Faint.of(ends(tally)))?;
+        let what = describe_case(tally.fault, tally.recovery);
+        writeln!(out, "  {what:<46} {}  {}", style.paint(format!("{passed:>4} of {all:<4}")), Style::Faint.paint(outcome_counts(tally)))?;
     }
-    let anew: usize = report.tallies.iter().map(|tally| tally.anew).sum();
+    let anew: usize = report.tallies.iter().map(|tally| tally.recreated).sum();
     if anew > 0 {
         writeln!(out, "In {anew} of them something was made anew: all is there, under another id.")?;
     }
     let irreversible: Vec<_> = irreversible(plan).collect();
     if !irreversible.is_empty() {
-        writeln!(out, "{}", Style::Removed.of("Cannot be undone:"))?;
+        writeln!(out, "{}", Style::Removed.paint("Cannot be undone:"))?;
     }
     for (address, what) in irreversible {
         writeln!(out, "  {address}: {what}")?;
     }
-    for failure in report.failures.iter().take(SHOWN) {
+    for failure in report.failures.iter().take(MAX_SHOWN_FAILURES) {
         write_failure(out, failure)?;
     }
-    if let Some(more) = report.failures.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = report.failures.len().checked_sub(MAX_SHOWN_FAILURES).filter(|more| *more > 0) {
         writeln!(out, "and {more} more; `-o json` lists all of them.")?;
     }
     Ok(())
 }
 
 /// Where the cases of one row ended, in words that fit beside it.
-fn ends(tally: &Tally) -> String {
-    match (tally.forward, tally.back) {
+fn outcome_counts(tally: &Tally) -> String {
+    match (tally.completed, tally.rolled_back) {
         (0, 0) => String::new(),
         (_, 0) => "went on".to_owned(),
         (0, _) => "back".to_owned(),
@@ -63,43 +63,43 @@ fn ends(tally: &Tally) -> String {
     }
 }
 
-fn what(fault: Fault, then: Option<Then>) -> String {
+fn describe_case(fault: Fault, then: Option<Recovery>) -> String {
     let fault = match fault {
-        Fault::Nothing => "nothing",
-        Fault::Refused => "the call is refused",
-        Fault::Lost => "its answer is lost",
+        Fault::None => "nothing",
+        Fault::Rejected => "the call is refused",
+        Fault::ResponseLost => "its answer is lost",
         Fault::CrashedBefore => "acme dies before it",
         Fault::CrashedAfter => "acme dies after it",
         Fault::Stuck => "refused, and so is the way back",
     };
     match then {
         None => fault.to_owned(),
-        Some(Then::Apply) => format!("{fault}; `apply`"),
-        Some(Then::Rollback) => format!("{fault}; `rollback`"),
+        Some(Recovery::Apply) => format!("{fault}; `apply`"),
+        Some(Recovery::Rollback) => format!("{fault}; `rollback`"),
     }
 }
 
-fn write_failure(out: &mut String, failure: &Failure) -> fmt::Result {
-    let what = what(failure.fault, failure.then);
+fn write_failure(out: &mut String, failure: &CaseFailure) -> fmt::Result {
+    let what = describe_case(failure.fault, failure.recovery);
     match (failure.action, &failure.address) {
         (Some(action), Some(address)) => {
-            writeln!(out, "{} {action} {address} (call {}): {what}", Style::Removed.of("Failed:"), failure.call)?;
+            writeln!(out, "{} {action} {address} (call {}): {what}", Style::Removed.paint("Failed:"), failure.call)?;
         }
-        _ if failure.fault == Fault::Nothing => writeln!(out, "{} with nothing going wrong", Style::Removed.of("Failed:"))?,
-        _ => writeln!(out, "{} call {}, never made: {what}", Style::Removed.of("Failed:"), failure.call)?,
+        _ if failure.fault == Fault::None => writeln!(out, "{} with nothing going wrong", Style::Removed.paint("Failed:"))?,
+        _ => writeln!(out, "{} call {}, never made: {what}", Style::Removed.paint("Failed:"), failure.call)?,
     }
-    writeln!(out, "  {}", failure.why)?;
-    for left in failure.left.iter().take(SHOWN) {
+    writeln!(out, "  {}", failure.reason)?;
+    for left in failure.differences.iter().take(MAX_SHOWN_FAILURES) {
         match left {
             Difference::LeftOver { resource, id } => writeln!(out, "  left over: {resource} ({id})")?,
             Difference::Missing { resource } => writeln!(out, "  missing: {resource}")?,
-            Difference::Differs { resource, at } => {
+            Difference::Differs { resource, pointers: at } => {
                 let fields: Vec<String> = at.iter().map(|at| at.trim_start_matches('/').replace('/', ".")).collect();
                 writeln!(out, "  differs: {resource}, in {}", fields.join(", "))?;
             }
         }
     }
-    if let Some(more) = failure.left.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+    if let Some(more) = failure.differences.len().checked_sub(MAX_SHOWN_FAILURES).filter(|more| *more > 0) {
         writeln!(out, "  and {more} more")?;
     }
     Ok(())
@@ -112,20 +112,20 @@ fn irreversible(plan: &Plan) -> impl Iterator<Item = (String, &str)> {
 }
 
 /// The whole report.
-pub fn json(plan: &Plan, report: &Report) -> Value {
+pub fn json(plan: &Plan, report: &RehearsalReport) -> Value {
     let mode = |tally: &Tally| {
         json!({
             "fault": tally.fault,
-            "then": tally.then,
+            "then": tally.recovery,
             "cases": tally.cases,
             "passed": tally.passed(),
-            "forward": tally.forward,
-            "back": tally.back,
-            "anew": tally.anew,
+            "forward": tally.completed,
+            "back": tally.rolled_back,
+            "anew": tally.recreated,
         })
     };
     json!({
-        "format": "acme-rehearsal/1",
+        "format": "acme-rehearsal/2",
         "stack": plan.stack,
         "environment": plan.environment,
         "region": plan.region,

@@ -1,7 +1,7 @@
 //! What to do about an error, in one line.
 
 use crate::{
-    core::{Address, Error, Sort},
+    core::{Address, Error, ErrorKind},
     docs::codes,
 };
 
@@ -19,32 +19,34 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
         "Failed" => format!("AWS's console says more: look for the events of `{address}`"),
         "NotKept" => "set it to what AWS shows, or find out who else changes it".to_owned(),
         "TimedOut" => format!("see in AWS's console what it waits for; the next `{}` goes on waiting", command("apply")),
-        code if error.is_expired() || is_quota(code) => return general(error),
-        _ => match error.sort {
-            Sort::Denied => format!("allow it: `{}` prints what this stack needs", command("policy")),
-            Sort::Exists => format!("give `{address}` another name, or adopt what is there: `{} {address} ID`", command("import")),
-            Sort::Conflict => "remove what uses it, or wait until that is done, then try again".to_owned(),
-            Sort::NotYet => "see whether its role has the trust and the permissions that AWS misses".to_owned(),
-            Sort::Gone => format!("it was deleted meanwhile: `{}` shows what is there now", command("plan")),
-            Sort::Throttled | Sort::Unreachable | Sort::Refused => return general(error),
+        code if error.is_credential_error() || is_quota(code) => return general_remedy(error),
+        _ => match error.kind {
+            ErrorKind::AccessDenied => format!("allow it: `{}` prints what this stack needs", command("policy")),
+            ErrorKind::AlreadyExists => {
+                format!("give `{address}` another name, or adopt what is there: `{} {address} ID`", command("import"))
+            }
+            ErrorKind::Conflict => "remove what uses it, or wait until that is done, then try again".to_owned(),
+            ErrorKind::NotYetVisible => "see whether its role has the trust and the permissions that AWS misses".to_owned(),
+            ErrorKind::NotFound => format!("it was deleted meanwhile: `{}` shows what is there now", command("plan")),
+            ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Rejected => return general_remedy(error),
         },
     };
     Some(text)
 }
 
 /// What to do about an error whatever was asked.
-pub fn general(error: &Error) -> Option<String> {
+pub fn general_remedy(error: &Error) -> Option<String> {
     let code = error.code.as_str();
-    let text = match error.sort {
+    let text = match error.kind {
         _ if code == "NoCredentials" => {
             "sign in with `aws login`, `aws sso login` or `aws configure`, or name a profile by `--profile`".to_owned()
         }
-        _ if error.is_expired() => "renew the credentials".to_owned(),
+        _ if error.is_credential_error() => "renew the credentials".to_owned(),
         _ if is_quota(code) => "ask AWS for a higher quota (Service Quotas), or do with fewer".to_owned(),
-        Sort::Denied => "allow it: `acme policy STACK.yaml` prints what a stack needs".to_owned(),
-        Sort::Throttled => "others use up the account's rate of calls: try again later".to_owned(),
-        Sort::Unreachable => "see to network, proxy and endpoint, then try again".to_owned(),
-        _ if codes::all().any(|(known, _)| known == code) => format!("`acme explain {code}` tells more"),
+        ErrorKind::AccessDenied => "allow it: `acme policy STACK.yaml` prints what a stack needs".to_owned(),
+        ErrorKind::Throttled => "others use up the account's rate of calls: try again later".to_owned(),
+        ErrorKind::Unavailable => "see to network, proxy and endpoint, then try again".to_owned(),
+        _ if codes::all_codes().any(|(known, _)| known == code) => format!("`acme explain {code}` tells more"),
         _ => return None,
     };
     Some(text)

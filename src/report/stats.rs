@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
-use crate::aws::Count;
+use crate::aws::CallCount;
 
 /// A table of calls, the most frequent first, and the total.
-pub fn render(counts: &BTreeMap<(String, String), Count>, took: Duration) -> String {
+pub fn render(counts: &BTreeMap<(String, String), CallCount>, took: Duration) -> String {
     let mut rows: Vec<_> = counts.iter().collect();
     rows.sort_by_key(|(name, count)| (std::cmp::Reverse(count.calls), *name));
     let (calls, retries) = counts.values().fold((0, 0), |(c, r), count| (c + count.calls, r + count.retries));

@@ -8,7 +8,7 @@ use std::{
 use anstream::{AutoStream, ColorChoice, adapter::strip_str};
 
 /// Bytes after which pending text is written: one system call for a thousand lines.
-const CHUNK: usize = 64 * 1024;
+const FLUSH_THRESHOLD: usize = 64 * 1024;
 
 /// Buffered standard output. Escape sequences are removed where colour is not wanted. Writes the rest when dropped.
 ///
@@ -21,7 +21,7 @@ pub struct Stdout {
 
 impl Stdout {
     /// Writes the first `length` bytes of the pending text.
-    fn write(&mut self, length: usize) {
+    fn write_pending(&mut self, length: usize) {
         let chunk = &self.pending[..length];
         let written = match AutoStream::choice(&io::stdout()) {
             // Stripping on the way to stdout would write every line by itself.
@@ -36,10 +36,10 @@ impl Stdout {
 impl fmt::Write for Stdout {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.pending.push_str(text);
-        if self.pending.len() >= CHUNK {
+        if self.pending.len() >= FLUSH_THRESHOLD {
             // Whole lines, so that no escape sequence is split.
             let length = self.pending.rfind('\n').map_or(self.pending.len(), |end| end + 1);
-            self.write(length);
+            self.write_pending(length);
         }
         if self.closed { Err(fmt::Error) } else { Ok(()) }
     }
@@ -47,6 +47,6 @@ impl fmt::Write for Stdout {
 
 impl Drop for Stdout {
     fn drop(&mut self) {
-        self.write(self.pending.len());
+        self.write_pending(self.pending.len());
     }
 }

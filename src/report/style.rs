@@ -21,7 +21,7 @@ pub enum Style {
 
 impl Style {
     /// The text in this style.
-    pub fn of<T: Display>(self, text: T) -> impl Display {
+    pub fn paint<T: Display>(self, text: T) -> impl Display {
         let style = match self {
             Style::Added => AnsiColor::Green.on_default(),
             Style::Changed => AnsiColor::Yellow.on_default(),

@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_rfc_3339() {
+    fn formats_times_as_rfc_3339() {
         assert_eq!(utc(0), "1970-01-01T00:00:00Z");
         assert_eq!(utc(1_786_692_605_000), "2026-08-14T07:30:05Z");
         assert_eq!(utc(u64::MAX), Timestamp::MAX.round(Unit::Second).unwrap_or(Timestamp::MAX).to_string());

@@ -5,32 +5,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Style;
 use crate::{
     aws::types,
-    core::{Address, Live},
+    core::{Address, LiveResource},
     definition::Stack,
-    engine::graph::{in_words, needs},
+    engine::graph::{dependencies, status_text},
 };
 
 /// Widest line.
 const WIDTH: usize = 80;
 
 /// Live resources with their ids, and what AWS says of those that are not ready.
-pub fn render(stack: &Stack, live: &BTreeMap<Address, &Live>) -> String {
-    let mut needed: BTreeMap<&Address, BTreeSet<&Address>> = BTreeMap::new();
-    let pairs = needs(stack, live);
+pub fn render(stack: &Stack, live: &BTreeMap<Address, &LiveResource>) -> String {
+    let mut depends_on: BTreeMap<&Address, BTreeSet<&Address>> = BTreeMap::new();
+    let pairs = dependencies(stack, live);
     for (need, user) in pairs.iter().filter(|(need, user)| live.contains_key(need) && live.contains_key(user)) {
-        needed.entry(user).or_default().insert(need);
+        depends_on.entry(user).or_default().insert(need);
     }
     let mut depths = BTreeMap::new();
     for address in live.keys() {
-        depth(address, &needed, &mut depths, &mut BTreeSet::new());
+        depth(address, &depends_on, &mut depths, &mut BTreeSet::new());
     }
     let mut below: BTreeMap<Option<&Address>, Vec<&Address>> = BTreeMap::new();
     for address in live.keys() {
-        below.entry(owner(address, &needed, &depths)).or_default().push(address);
+        below.entry(display_parent(address, &depends_on, &depths)).or_default().push(address);
     }
     let mut out = String::new();
     for root in below.get(&None).into_iter().flatten() {
-        branch(root, "", "", live, &below, &mut out);
+        render_branch(root, "", "", live, &below, &mut out);
     }
     out
 }
@@ -38,56 +38,57 @@ pub fn render(stack: &Stack, live: &BTreeMap<Address, &Live>) -> String {
 /// How far it stands from what needs nothing. What needs itself in a circle is as deep as the rest of its needs.
 fn depth<'a>(
     address: &'a Address,
-    needed: &BTreeMap<&'a Address, BTreeSet<&'a Address>>,
+    dependencies: &BTreeMap<&'a Address, BTreeSet<&'a Address>>,
     known: &mut BTreeMap<&'a Address, usize>,
-    within: &mut BTreeSet<&'a Address>,
+    visiting: &mut BTreeSet<&'a Address>,
 ) -> usize {
     if let Some(depth) = known.get(address) {
         return *depth;
     }
-    if !within.insert(address) {
+    if !visiting.insert(address) {
         return 0;
     }
-    let deepest = needed.get(address).into_iter().flatten().map(|need| depth(need, needed, known, within) + 1).max().unwrap_or(0);
-    within.remove(address);
+    let deepest =
+        dependencies.get(address).into_iter().flatten().map(|need| depth(need, dependencies, known, visiting) + 1).max().unwrap_or(0);
+    visiting.remove(address);
     known.insert(address, deepest);
     deepest
 }
 
 /// Where other resources stand, the innermost first: what merely lets them in or pays for them is no place.
-const PLACES: &[&str] = &["rds_subnet_group", "subnet", "vpc"];
+const CONTAINER_TYPES: &[&str] = &["rds_subnet_group", "subnet", "vpc"];
 
 /// What it is shown below: its parent, else its place in the network, else of all it needs the one that stands farthest out.
-fn owner<'a>(
+fn display_parent<'a>(
     address: &Address,
-    needed: &BTreeMap<&'a Address, BTreeSet<&'a Address>>,
+    dependencies: &BTreeMap<&'a Address, BTreeSet<&'a Address>>,
     depths: &BTreeMap<&'a Address, usize>,
 ) -> Option<&'a Address> {
     let depth = |address: &Address| depths.get(address).copied().unwrap_or_default();
-    let parent = types::kind(&address.kind).and_then(|kind| kind.parent);
-    let place = |need: &Address| PLACES.iter().rev().position(|place| *place == need.kind);
+    let parent = types::resource_type(&address.type_name).and_then(|kind| kind.parent);
+    let place = |need: &Address| CONTAINER_TYPES.iter().rev().position(|place| *place == need.type_name);
     // Only upwards, so that a circle of live resources does not hide itself.
-    let above = needed.get(address).into_iter().flatten().copied().filter(|need| depth(need) < depth(address));
-    above.max_by_key(|need| (parent == Some(need.kind.as_str()), place(need), depth(need), std::cmp::Reverse(*need)))
+    let above = dependencies.get(address).into_iter().flatten().copied().filter(|need| depth(need) < depth(address));
+    above.max_by_key(|need| (parent == Some(need.type_name.as_str()), place(need), depth(need), std::cmp::Reverse(*need)))
 }
 
-fn branch(
+fn render_branch(
     address: &Address,
     indent: &str,
     tick: &str,
-    live: &BTreeMap<Address, &Live>,
+    live: &BTreeMap<Address, &LiveResource>,
     below: &BTreeMap<Option<&Address>, Vec<&Address>>,
     out: &mut String,
 ) {
     let Some(one) = live.get(address) else { return };
-    let phase = in_words(&one.phase).map(|status| format!("  {status}")).unwrap_or_default();
+    let phase = status_text(&one.phase).map(|status| format!("  {status}")).unwrap_or_default();
     let used = format!("{indent}{tick}{address}{phase}").chars().count() + 2;
-    let id = fitted(&one.id, WIDTH.saturating_sub(used));
+    let id = truncate_start(&one.id, WIDTH.saturating_sub(used));
     out.push_str(&format!(
         "{}{address}  {}{}\n",
-        Style::Faint.of(format!("{indent}{tick}")),
-        Style::Faint.of(id),
-        Style::Changed.of(phase)
+        Style::Faint.paint(format!("{indent}{tick}")),
+        Style::Faint.paint(id),
+        Style::Changed.paint(phase)
     ));
     let deeper = match tick {
         "" => indent.to_owned(),
@@ -97,12 +98,12 @@ fn branch(
     let children = below.get(&Some(address)).map(Vec::as_slice).unwrap_or_default();
     for (number, child) in children.iter().enumerate() {
         let tick = if number + 1 == children.len() { "└─ " } else { "├─ " };
-        branch(child, &deeper, tick, live, below, out);
+        render_branch(child, &deeper, tick, live, below, out);
     }
 }
 
 /// An id in so many columns: of a long one the end tells more than the beginning.
-pub(super) fn fitted(id: &str, room: usize) -> String {
+pub(super) fn truncate_start(id: &str, room: usize) -> String {
     let length = id.chars().count();
     if length <= room {
         return id.to_owned();
@@ -116,9 +117,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_ids_keep_their_end() {
-        assert_eq!(fitted("arn:aws:iam::123456789012:role/shop", 10), "…role/shop");
-        assert_eq!(fitted("vpc-0123", 8), "vpc-0123");
-        assert_eq!(fitted("vpc-0123", 0), "…3");
+    fn long_ids_are_truncated_at_the_start() {
+        assert_eq!(truncate_start("arn:aws:iam::123456789012:role/shop", 10), "…role/shop");
+        assert_eq!(truncate_start("vpc-0123", 8), "vpc-0123");
+        assert_eq!(truncate_start("vpc-0123", 0), "…3");
     }
 }

@@ -6,22 +6,22 @@ use serde_json::Value;
 
 use crate::{
     core::{
-        Address, Live,
+        Address, LiveResource,
         expression::{self, Reference},
     },
     engine::plan::{Action, Plan},
 };
 
 /// Physical id or ARN → address, for what the plan knows.
-pub struct Names {
-    known: HashMap<String, String>,
+pub struct AddressNames {
+    addresses: HashMap<String, String>,
     /// What gets a successor, so that a reference to it means the new one.
     replaced: HashSet<String>,
 }
 
-impl Names {
+impl AddressNames {
     /// Of these resources.
-    pub fn of<'a>(live: impl IntoIterator<Item = (&'a Address, &'a Live)>) -> Names {
+    pub fn of<'a>(live: impl IntoIterator<Item = (&'a Address, &'a LiveResource)>) -> AddressNames {
         let mut names = HashMap::new();
         for (address, live) in live {
             for id in [Some(live.id.as_str()), live.arn()].into_iter().flatten() {
@@ -33,30 +33,30 @@ impl Names {
             }
         }
         names.retain(|_, address| !address.is_empty());
-        Names { known: names, replaced: HashSet::new() }
+        AddressNames { addresses: names, replaced: HashSet::new() }
     }
 
     /// Of all that a plan is about.
-    pub fn of_plan(plan: &Plan) -> Names {
+    pub fn from_plan(plan: &Plan) -> AddressNames {
         let replaced = plan.changes.iter().filter(|change| change.action == Action::Replace).map(|change| change.address.to_string());
         let live = plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?)));
-        Names { replaced: replaced.collect(), ..Names::of(live) }
+        AddressNames { replaced: replaced.collect(), ..AddressNames::of(live) }
     }
 
     /// One line.
-    pub fn show(&self, value: &Value) -> String {
+    pub fn format(&self, value: &Value) -> String {
         match value {
             Value::Null => "none".to_owned(),
             Value::String(text) if text.is_empty() => "none".to_owned(),
-            Value::String(text) => self.text(text),
+            Value::String(text) => self.format_text(text),
             Value::Array(list) if list.is_empty() => "none".to_owned(),
-            Value::Array(list) => format!("[{}]", list.iter().map(|v| self.show(v)).collect::<Vec<_>>().join(", ")),
+            Value::Array(list) => format!("[{}]", list.iter().map(|v| self.format(v)).collect::<Vec<_>>().join(", ")),
             Value::Object(map) => match map.iter().next() {
-                Some((key, Value::String(text))) if map.len() == 1 && (key == "id" || key == "arn") => self.text(text),
+                Some((key, Value::String(text))) if map.len() == 1 && (key == "id" || key == "arn") => self.format_text(text),
                 None => "none".to_owned(),
                 _ => {
                     let fields: Vec<String> =
-                        map.iter().filter(|(_, v)| !is_none(v)).map(|(k, v)| format!("{k}: {}", self.show(v))).collect();
+                        map.iter().filter(|(_, v)| !is_empty_value(v)).map(|(k, v)| format!("{k}: {}", self.format(v))).collect();
                     format!("{{{}}}", fields.join(", "))
                 }
             },
@@ -64,12 +64,12 @@ impl Names {
         }
     }
 
-    fn text(&self, text: &str) -> String {
-        if let Some(address) = self.known.get(text) {
+    fn format_text(&self, text: &str) -> String {
+        if let Some(address) = self.addresses.get(text) {
             return address.clone();
         }
         let shown = |r: &Reference<'_>| {
-            let address = format!("{}.{}", r.kind, r.name);
+            let address = format!("{}.{}", r.type_name, r.name);
             let new = if self.replaced.contains(&address) { "the new " } else { "" };
             match r.output {
                 "id" | "arn" => format!("{new}{address}"),
@@ -85,7 +85,7 @@ impl Names {
 }
 
 /// Whether a value says nothing.
-pub fn is_none(value: &Value) -> bool {
+pub fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

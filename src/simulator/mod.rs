@@ -9,15 +9,15 @@
 //! `lag:2000` lets reads lag by two seconds and `settle:0.01` makes everything take a hundredth of its usual time. Several are
 //! separated by commas. See [`Behaviour`].
 
-mod admission;
-mod behaviour;
-mod entry;
-mod made_up;
-mod rules;
-mod shape;
+mod constraints;
+mod ids;
+mod resource;
+mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod timing;
+mod validation;
 
 use std::{
     collections::BTreeMap,
@@ -28,19 +28,22 @@ use std::{
 
 use serde_json::{Value, json};
 
-pub use behaviour::{Behaviour, Crash, FAULT_VARIABLE, Faults, Settle, Struck};
+pub use timing::{Behaviour, CrashMode, FAULT_VARIABLE, FaultHit, Faults, Timing};
 
 use self::{
-    admission::described,
-    behaviour::Calls,
-    entry::{Entry, Millis, Version, copy_at},
-    shape::{Reference, Shape},
-    store::{State, Store, key},
+    resource::{Millis, SimulatedResource, Version, copy_at},
+    schema::{Reference, TypeSchema},
+    store::{CloudState, Store, resource_key},
+    timing::CallCounter,
+    validation::describe,
 };
-use crate::core::{ADDRESS, Call, Changed, Error, Live, Phase, ResourceType, Result, STACK, Scope, Sort, Tags, expression};
+use crate::core::{
+    ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, Phase, ResourceType, Result, STACK_TAG, Scope, Tags,
+    expression,
+};
 
 /// The simulated cloud.
-pub struct Local {
+pub struct Simulator {
     region: String,
     behaviour: Behaviour,
     clock: Clock,
@@ -49,25 +52,25 @@ pub struct Local {
 
 struct Inner {
     store: Store,
-    calls: Calls,
+    calls: CallCounter,
     counts: BTreeMap<(String, String), u64>,
 }
 
 /// Time of day that follows tokio's clock, so that tests with a paused one need not wait.
 struct Clock {
-    opened: Millis,
-    since: tokio::time::Instant,
+    opened_at: Millis,
+    started: tokio::time::Instant,
 }
 
 /// When a call takes place.
 #[derive(Clone, Copy)]
-struct Time {
+struct CallTime {
     now: Millis,
     /// What reads see is the state of this time.
-    seen: Millis,
+    visible_until: Millis,
 }
 
-impl Local {
+impl Simulator {
     /// The account everything belongs to.
     pub const ACCOUNT: &'static str = "123456789012";
 
@@ -75,23 +78,23 @@ impl Local {
     ///
     /// # Errors
     /// When the folder cannot be read or written, or the variable cannot be understood.
-    pub fn open(dir: impl Into<PathBuf>, region: &str, mut behaviour: Behaviour) -> Result<Local> {
+    pub fn open(dir: impl Into<PathBuf>, region: &str, mut behaviour: Behaviour) -> Result<Simulator> {
         if let Ok(text) = std::env::var(FAULT_VARIABLE) {
             behaviour.extend(&text)?;
         }
-        Local::behaving(dir, region, behaviour)
+        Simulator::with_behaviour(dir, region, behaviour)
     }
 
     /// Opens the cloud kept in `dir`, an empty one when there is none, which behaves like this whatever [`FAULT_VARIABLE`] says.
     ///
     /// # Errors
     /// When the folder cannot be read or written.
-    pub fn behaving(dir: impl Into<PathBuf>, region: &str, behaviour: Behaviour) -> Result<Local> {
+    pub fn with_behaviour(dir: impl Into<PathBuf>, region: &str, behaviour: Behaviour) -> Result<Simulator> {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
-        let clock = Clock { opened, since: tokio::time::Instant::now() };
+        let clock = Clock { opened_at: opened, started: tokio::time::Instant::now() };
         let store = Store::open(&dir.into(), region)?;
-        let inner = Inner { store, calls: Calls::default(), counts: BTreeMap::new() };
-        Ok(Local { region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
+        let inner = Inner { store, calls: CallCounter::default(), counts: BTreeMap::new() };
+        Ok(Simulator { region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
     }
 
     /// The region everything is in.
@@ -100,7 +103,7 @@ impl Local {
     }
 
     /// How long reads lag behind writes.
-    pub fn lag(&self) -> Duration {
+    pub fn read_lag(&self) -> Duration {
         self.behaviour.read_lag
     }
 
@@ -108,21 +111,21 @@ impl Local {
     ///
     /// # Errors
     /// Injected throttling, and a state that cannot be read.
-    pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<Live>> {
+    pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<LiveResource>> {
         tokio::task::yield_now().await;
-        self.with(kind.name, "list", |inner| {
-            inner.calls.read(&self.behaviour.faults)?;
-            let _held = inner.store.hold()?;
-            let time = self.pass(&mut inner.store.state);
+        self.call(kind.name, "list", |inner| {
+            inner.calls.count_read(&self.behaviour.faults)?;
+            let _held = inner.store.lock()?;
+            let time = self.advance(&mut inner.store.state);
             let state = &inner.store.state;
-            let seen = |entry: &Entry| entry.seen(time.seen, |version| in_scope(entry, version, scope));
-            let ghosts = state.ghosts.iter().filter(|ghost| ghost.kind == kind.name);
+            let seen = |entry: &SimulatedResource| entry.view_at(time.visible_until, |version| in_scope(entry, version, scope));
+            let ghosts = state.visible_deleted.iter().filter(|ghost| ghost.type_name == kind.name);
             Ok(match &scope.ids {
                 Some(ids) => {
-                    let standing = ids.iter().filter_map(|id| state.entries.get(&key(kind.name, id)));
+                    let standing = ids.iter().filter_map(|id| state.resources.get(&resource_key(kind.name, id)));
                     standing.chain(ghosts.filter(|ghost| ids.contains(&ghost.id))).filter_map(seen).collect()
                 }
-                None => state.of_kind(kind.name).chain(ghosts).filter_map(seen).collect(),
+                None => state.of_type(kind.name).chain(ghosts).filter_map(seen).collect(),
             })
         })
         .await
@@ -132,24 +135,24 @@ impl Local {
     ///
     /// # Errors
     /// What AWS would refuse, and injected faults.
-    pub async fn create(&self, kind: &'static ResourceType, call: &Call, spec: &Value) -> Result<String> {
+    pub async fn create(&self, kind: &'static ResourceType, call: &CallContext, spec: &Value) -> Result<String> {
         tokio::task::yield_now().await;
-        self.with(kind.name, "create", |inner| {
-            let after = inner.calls.write(&self.behaviour.faults, || ("create", call.address.clone()))?;
-            let held = inner.store.hold()?;
-            let time = self.pass(&mut inner.store.state);
-            let id = match self.made_before(&inner.store.state, kind, call) {
+        self.call(kind.name, "create", |inner| {
+            let after = inner.calls.count_write(&self.behaviour.faults, || ("create", call.address.clone()))?;
+            let held = inner.store.lock()?;
+            let time = self.advance(&mut inner.store.state);
+            let id = match self.created_by_token(&inner.store.state, kind, call) {
                 Some(id) => id,
                 None => {
-                    let entry = self.born(&mut inner.store.state, time, kind, call, spec)?;
-                    self.check(&mut inner.store.state, time, kind, &entry, true)?;
+                    let entry = self.build_resource(&mut inner.store.state, time, kind, call, spec)?;
+                    self.validate(&mut inner.store.state, time, kind, &entry, true)?;
                     let id = entry.id.clone();
-                    inner.store.put(entry)?;
+                    inner.store.write(entry)?;
                     id
                 }
             };
             drop(held);
-            inner.calls.end(after, id, &self.behaviour.faults)
+            inner.calls.finish(after, id, &self.behaviour.faults)
         })
         .await
     }
@@ -160,22 +163,22 @@ impl Local {
     /// What AWS would refuse, and injected faults.
     pub async fn update(&self, kind: &'static ResourceType, id: &str, spec: &Value, pointers: &[String]) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change(kind, "update", id, |state, time, entry| {
-            if let Some(code) = rules::busy(kind.service).filter(|_| entry.ready > time.now) {
-                return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
+        self.change_resource(kind, "update", id, |state, time, entry| {
+            if let Some(code) = constraints::busy_code(kind.service).filter(|_| entry.ready_at > time.now) {
+                return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
-            let mut version = Version { at: time.now, ..entry.latest().clone() };
+            let mut version = Version { written_at: time.now, ..entry.latest().clone() };
             for pointer in pointers {
-                if kind.replaces.iter().any(|fixed| Changed(vec![pointer.clone()]).has(fixed))
+                if kind.replaces.iter().any(|fixed| ChangedFields(vec![pointer.clone()]).contains(fixed))
                     && version.spec.pointer(pointer) != spec.pointer(pointer)
                 {
                     let message = format!("{pointer} of a {} cannot be changed", kind.name.replace('_', " "));
-                    return Err(Error::new(Sort::Refused, "InvalidParameterCombination", message));
+                    return Err(Error::new(ErrorKind::Rejected, "InvalidParameterCombination", message));
                 }
                 copy_at(&mut version.spec, spec, pointer);
             }
-            entry.change(version, time.seen);
-            self.check(state, time, kind, entry, false)
+            entry.push_version(version, time.visible_until);
+            self.validate(state, time, kind, entry, false)
         })
         .await
     }
@@ -186,9 +189,9 @@ impl Local {
     /// When there is no such resource, and injected faults.
     pub async fn retag(&self, kind: &'static ResourceType, id: &str, after: &Tags) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change(kind, "retag", id, |_, time, entry| {
-            let version = Version { at: time.now, spec: entry.spec().clone(), tags: after.clone() };
-            entry.change(version, time.seen);
+        self.change_resource(kind, "retag", id, |_, time, entry| {
+            let version = Version { written_at: time.now, spec: entry.spec().clone(), tags: after.clone() };
+            entry.push_version(version, time.visible_until);
             Ok(())
         })
         .await
@@ -200,22 +203,22 @@ impl Local {
     /// What AWS would refuse, and injected faults.
     pub async fn delete(&self, kind: &'static ResourceType, id: &str) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change(kind, "delete", id, |state, time, entry| {
-            if entry.deleted.is_some() {
+        self.change_resource(kind, "delete", id, |state, time, entry| {
+            if entry.deletion.is_some() {
                 return Ok(());
             }
             let protection = kind.protects_deletion.and_then(|field| entry.spec().get(field.trim_start_matches('/')));
             if protection == Some(&Value::Bool(true)) {
-                return Err(Error::new(Sort::Refused, "OperationNotPermitted", format!("'{id}' is protected from deletion")));
+                return Err(Error::new(ErrorKind::Rejected, "OperationNotPermitted", format!("'{id}' is protected from deletion")));
             }
-            if let Some(code) = rules::busy(kind.service).filter(|_| entry.ready > time.now) {
-                return Err(Error::new(Sort::Conflict, code, format!("'{id}' is still being created")));
+            if let Some(code) = constraints::busy_code(kind.service).filter(|_| entry.ready_at > time.now) {
+                return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
-            let users = state.users_of(entry);
+            let users = state.dependents_of(entry);
             if let Some(user) = users.first().filter(|_| kind.blocked_by_dependents) {
-                return Err(rules::in_use(kind, id, &described(state, user), users.len() - 1));
+                return Err(constraints::in_use(kind, id, &describe(state, user), users.len() - 1));
             }
-            entry.deleted = Some((time.now, time.now + millis(self.time_to_delete(kind))));
+            entry.deletion = Some((time.now, time.now + millis(self.deletion_duration(kind))));
             Ok(())
         })
         .await
@@ -225,35 +228,35 @@ impl Local {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn seed(&self, live: Live) -> Result<()> {
-        self.inner(|inner| {
-            let _held = inner.store.hold()?;
-            let time = self.pass(&mut inner.store.state);
-            let address = live.tags.get(ADDRESS).or_else(|| live.tags.get(STACK)).unwrap_or(&live.id).clone();
-            inner.store.put(Entry {
-                made_for: format!("{} seeded {address}", live.kind),
-                kind: live.kind,
+    pub fn seed(&self, live: LiveResource) -> Result<()> {
+        self.with_inner(|inner| {
+            let _held = inner.store.lock()?;
+            let time = self.advance(&mut inner.store.state);
+            let address = live.tags.get(ADDRESS_TAG).or_else(|| live.tags.get(STACK_TAG)).unwrap_or(&live.id).clone();
+            inner.store.write(SimulatedResource {
+                created_for: format!("{} seeded {address}", live.type_name),
+                type_name: live.type_name,
                 id: live.id,
-                nth: 0,
+                ordinal: 0,
                 token: String::new(),
-                created: time.seen,
-                ready: time.seen,
-                deleted: None,
+                created_at: time.visible_until,
+                ready_at: time.visible_until,
+                deletion: None,
                 outputs: live.outputs,
-                versions: vec![Version { at: time.seen, spec: live.spec, tags: live.tags }],
+                versions: vec![Version { written_at: time.visible_until, spec: live.spec, tags: live.tags }],
             })
         })
     }
 
     /// Everything there is now, by `type/id`: spec, tags, outputs and phase. Two equal dumps are two equal clouds.
     pub fn dump(&self) -> BTreeMap<String, Value> {
-        self.inner(|inner| {
+        self.with_inner(|inner| {
             // What cannot be read is as it was.
-            let _held = inner.store.hold().ok();
-            let time = self.pass(&mut inner.store.state);
-            let entries = inner.store.state.entries.iter();
+            let _held = inner.store.lock().ok();
+            let time = self.advance(&mut inner.store.state);
+            let entries = inner.store.state.resources.iter();
             entries
-                .filter_map(|(key, entry)| Some((key.clone(), entry.seen(time.now, |_| true)?)))
+                .filter_map(|(key, entry)| Some((key.clone(), entry.view_at(time.now, |_| true)?)))
                 .map(|(key, live)| (key, json!({ "spec": live.spec, "tags": live.tags, "outputs": live.outputs, "phase": live.phase })))
                 .collect()
         })
@@ -264,8 +267,8 @@ impl Local {
     /// # Errors
     /// When the state cannot be read or written.
     pub fn copy(&self, dir: &Path) -> Result<()> {
-        self.inner(|inner| {
-            let _held = inner.store.hold()?;
+        self.with_inner(|inner| {
+            let _held = inner.store.lock()?;
             inner.store.copy(dir)
         })
     }
@@ -275,39 +278,47 @@ impl Local {
     ///
     /// # Errors
     /// When the state cannot be written.
-    pub fn seed_around(&self, kind: &ResourceType, spec: &Value) -> Result<()> {
-        for Reference { kind, value, .. } in Shape::of(kind).references(spec) {
-            let known = self.inner(|inner| inner.store.state.named(&kind, &value).is_some());
+    pub fn seed_references(&self, kind: &ResourceType, spec: &Value) -> Result<()> {
+        for Reference { type_name: kind, value, .. } in TypeSchema::of(kind).references(spec) {
+            let known = self.with_inner(|inner| inner.store.state.find(&kind, &value).is_some());
             if known || !expression::references(&value).is_empty() {
                 continue;
             }
             let outputs = if value.starts_with("arn:") { json!({ "arn": value }) } else { json!({}) };
-            self.seed(Live { kind, id: value, tags: Tags::new(), phase: Phase::Ready, spec: json!({}), outputs, version: None })?;
+            self.seed(LiveResource {
+                type_name: kind,
+                id: value,
+                tags: Tags::new(),
+                phase: Phase::Ready,
+                spec: json!({}),
+                outputs,
+                version: None,
+            })?;
         }
         Ok(())
     }
 
     /// How many mutating calls this process made: what the numbers in [`Faults`] are compared with.
     pub fn mutating_calls(&self) -> u64 {
-        self.inner(|inner| inner.calls.mutating)
+        self.with_inner(|inner| inner.calls.mutating)
     }
 
     /// The mutating calls that a fault struck, in order.
-    pub fn struck(&self) -> Vec<Struck> {
-        self.inner(|inner| inner.calls.struck.clone())
+    pub fn fault_hits(&self) -> Vec<FaultHit> {
+        self.with_inner(|inner| inner.calls.fault_hits.clone())
     }
 
     /// How often this process made each call, by type and `list`, `create`, `update`, `retag` or `delete`.
     pub fn counts(&self) -> BTreeMap<(String, String), u64> {
-        self.inner(|inner| inner.counts.clone())
+        self.with_inner(|inner| inner.counts.clone())
     }
 
-    fn inner<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
+    fn with_inner<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {
         act(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn with<T>(&self, kind: &str, action: &str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
-        let ended = self.inner(|inner| {
+    async fn call<T>(&self, kind: &str, action: &str, act: impl FnOnce(&mut Inner) -> Result<T>) -> Result<T> {
+        let ended = self.with_inner(|inner| {
             if inner.calls.halted {
                 return None;
             }
@@ -322,48 +333,48 @@ impl Local {
     }
 
     /// A call that changes one resource.
-    async fn change(
+    async fn change_resource(
         &self,
         kind: &'static ResourceType,
         action: &'static str,
         id: &str,
-        act: impl FnOnce(&mut State, Time, &mut Entry) -> Result<()>,
+        act: impl FnOnce(&mut CloudState, CallTime, &mut SimulatedResource) -> Result<()>,
     ) -> Result<()> {
-        self.with(kind.name, action, |inner| {
-            let key = key(kind.name, id);
-            let address = || inner.store.state.entries.get(&key).and_then(|entry| entry.latest().tags.get(ADDRESS)).unwrap_or(&key);
-            let after = inner.calls.write(&self.behaviour.faults, || (action, address().clone()))?;
-            let held = inner.store.hold()?;
-            let time = self.pass(&mut inner.store.state);
-            let known = inner.store.state.entries.get(&key).cloned();
-            let mut entry = known.ok_or_else(|| rules::missing(Sort::Gone, kind.name, id))?;
-            if entry.created > time.seen {
-                return Err(rules::missing(Sort::NotYet, kind.name, id));
+        self.call(kind.name, action, |inner| {
+            let key = resource_key(kind.name, id);
+            let address = || inner.store.state.resources.get(&key).and_then(|entry| entry.latest().tags.get(ADDRESS_TAG)).unwrap_or(&key);
+            let after = inner.calls.count_write(&self.behaviour.faults, || (action, address().clone()))?;
+            let held = inner.store.lock()?;
+            let time = self.advance(&mut inner.store.state);
+            let known = inner.store.state.resources.get(&key).cloned();
+            let mut entry = known.ok_or_else(|| constraints::not_found(ErrorKind::NotFound, kind.name, id))?;
+            if entry.created_at > time.visible_until {
+                return Err(constraints::not_found(ErrorKind::NotYetVisible, kind.name, id));
             }
-            if entry.deleted.is_some() && action != "delete" {
-                return Err(Error::new(Sort::Conflict, "IncorrectState", format!("'{id}' is being deleted")));
+            if entry.deletion.is_some() && action != "delete" {
+                return Err(Error::new(ErrorKind::Conflict, "IncorrectState", format!("'{id}' is being deleted")));
             }
             act(&mut inner.store.state, time, &mut entry)?;
-            inner.store.put(entry)?;
-            self.pass(&mut inner.store.state);
+            inner.store.write(entry)?;
+            self.advance(&mut inner.store.state);
             drop(held);
-            inner.calls.end(after, (), &self.behaviour.faults)
+            inner.calls.finish(after, (), &self.behaviour.faults)
         })
         .await
     }
 
     /// What time it is, having let go what is gone by now.
-    fn pass(&self, state: &mut State) -> Time {
-        let now = self.clock.now().max(state.newest);
-        let time = Time { now, seen: now.saturating_sub(millis(self.behaviour.read_lag)) };
-        state.pass(time.now, time.seen);
+    fn advance(&self, state: &mut CloudState) -> CallTime {
+        let now = self.clock.now().max(state.latest_time);
+        let time = CallTime { now, visible_until: now.saturating_sub(millis(self.behaviour.read_lag)) };
+        state.expire(time.now, time.visible_until);
         time
     }
 }
 
 impl Clock {
     fn now(&self) -> Millis {
-        self.opened + millis(self.since.elapsed())
+        self.opened_at + millis(self.started.elapsed())
     }
 }
 
@@ -372,10 +383,10 @@ fn millis(time: Duration) -> Millis {
 }
 
 /// Whether a list shows it: it carries the stack's marks, has a wanted name, or is what is looked for.
-fn in_scope(entry: &Entry, version: &Version, scope: &Scope) -> bool {
+fn in_scope(entry: &SimulatedResource, version: &Version, scope: &Scope) -> bool {
     if let Some(id) = &scope.adopt {
         return entry.id == *id;
     }
     let names = [version.spec.get("name").and_then(Value::as_str), Some(entry.id.as_str()), entry.id.rsplit('/').next()];
-    scope.owns(&version.tags) || (!scope.wanted.is_empty() && names.into_iter().flatten().any(|name| scope.wanted.contains(name)))
+    scope.owns(&version.tags) || (!scope.lookup.is_empty() && names.into_iter().flatten().any(|name| scope.lookup.contains(name)))
 }

@@ -18,12 +18,12 @@ use crate::standin;
 pub struct Acme {
     arguments: Vec<String>,
     /// Where it remembers its runs: never the developer's own folder.
-    state: Arc<tempfile::TempDir>,
+    state_dir: Arc<tempfile::TempDir>,
 }
 
 /// What a command answered.
 #[derive(Debug)]
-pub struct Done {
+pub struct CommandOutput {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
@@ -31,7 +31,7 @@ pub struct Done {
 
 impl Acme {
     /// Against an endpoint, in the region of the stand-ins' clients.
-    pub fn on(endpoint: &str) -> Acme {
+    pub fn at_endpoint(endpoint: &str) -> Acme {
         Acme::new(["--endpoint-url", endpoint, "--region", "us-east-1"].map(str::to_owned).into())
     }
     /// Against the simulated cloud in a folder.
@@ -39,41 +39,41 @@ impl Acme {
         Acme::new(vec![format!("--local={}", folder.display())])
     }
     fn new(arguments: Vec<String>) -> Acme {
-        Acme { arguments, state: Arc::new(tempfile::tempdir().expect("a folder")) }
+        Acme { arguments, state_dir: Arc::new(tempfile::tempdir().expect("a folder")) }
     }
     /// With further arguments on every command.
-    pub fn with(&self, arguments: &[&str]) -> Acme {
+    pub fn with_args(&self, arguments: &[&str]) -> Acme {
         let mut all = self.arguments.clone();
         all.extend(arguments.iter().map(|&a| a.to_owned()));
-        Acme { arguments: all, state: self.state.clone() }
+        Acme { arguments: all, state_dir: self.state_dir.clone() }
     }
 
     /// The same at another endpoint.
-    pub fn at(&self, endpoint: &str) -> Acme {
+    pub fn with_endpoint(&self, endpoint: &str) -> Acme {
         let mut arguments = self.arguments.clone();
         arguments[1] = endpoint.to_owned();
-        Acme { arguments, state: self.state.clone() }
+        Acme { arguments, state_dir: self.state_dir.clone() }
     }
     /// One that remembers what this one remembers now, and from now on for itself.
-    pub fn twin(&self) -> Acme {
+    pub fn with_copied_state(&self) -> Acme {
         let twin = Acme::new(self.arguments.clone());
-        copy(self.state.path(), twin.state.path()).expect("its memory can be copied");
+        copy_dir(self.state_dir.path(), twin.state_dir.path()).expect("its memory can be copied");
         twin
     }
     /// Without a cloud, for commands that need none.
-    pub fn plain() -> Acme {
+    pub fn without_cloud() -> Acme {
         Acme::new(Vec::new())
     }
     /// The same with other arguments on every command.
-    pub fn bare(&self, arguments: &[&str]) -> Acme {
+    pub fn with_only_args(&self, arguments: &[&str]) -> Acme {
         Acme { arguments: arguments.iter().map(|&a| a.to_owned()).collect(), ..self.clone() }
     }
 
     /// A command on a stack, not yet run.
     pub fn command(&self, command: &str, stack: &Path, more: &[&str]) -> std::process::Command {
-        let mut whole = standin::with_credentials(std::process::Command::new(binary()));
+        let mut whole = standin::with_test_credentials(std::process::Command::new(binary()));
         whole
-            .env("XDG_STATE_HOME", self.state.path())
+            .env("XDG_STATE_HOME", self.state_dir.path())
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("ACME_BACKEND")
@@ -90,55 +90,55 @@ impl Acme {
     }
 
     /// Runs a command on a stack; there is no terminal.
-    pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> Done {
-        self.run_with(&[], command, stack, more)
+    pub fn run(&self, command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
+        self.run_with_env(&[], command, stack, more)
     }
 
     /// The same, with variables in its environment.
-    pub fn run_with(&self, variables: &[(&str, &str)], command: &str, stack: &Path, more: &[&str]) -> Done {
+    pub fn run_with_env(&self, variables: &[(&str, &str)], command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
         let mut inner = self.command(command, stack, more);
         inner.envs(variables.iter().copied());
-        Done::of(Command::from_std(inner).timeout(Duration::from_secs(300)).output().expect("acme runs"))
+        CommandOutput::from_output(Command::from_std(inner).timeout(Duration::from_secs(300)).output().expect("acme runs"))
     }
 
     /// Where it remembers its runs when no backend is named.
-    pub fn state(&self) -> &Path {
-        self.state.path()
+    pub fn state_dir(&self) -> &Path {
+        self.state_dir.path()
     }
 
     pub fn apply(&self, stack: &Path) {
-        self.run("apply", stack, &["--yes"]).ok();
+        self.run("apply", stack, &["--yes"]).assert_success();
     }
     pub fn destroy(&self, stack: &Path) {
-        self.run("destroy", stack, &["--yes"]).ok();
+        self.run("destroy", stack, &["--yes"]).assert_success();
     }
     pub fn plan(&self, stack: &Path) -> Plan {
-        let done = self.run("plan", stack, &["-o", "json"]).ok();
+        let done = self.run("plan", stack, &["-o", "json"]).assert_success();
         Plan(serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("the plan is no JSON ({error}):\n{}", done.stdout)))
     }
     /// Nothing is left to do, by exit code.
-    pub fn settled(&self, stack: &Path) {
+    pub fn assert_no_changes(&self, stack: &Path) {
         let done = self.run("plan", stack, &["--detailed-exitcode"]);
         assert_eq!(done.code, 0, "the second plan is not empty:\n{}{}", done.stdout, done.stderr);
     }
 }
 
-impl Done {
+impl CommandOutput {
     /// `code` is -1 where a signal ended it.
-    pub fn of(output: Output) -> Done {
-        Done {
+    pub fn from_output(output: Output) -> CommandOutput {
+        CommandOutput {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
     /// The command succeeded.
-    pub fn ok(self) -> Done {
+    pub fn assert_success(self) -> CommandOutput {
         assert_eq!(self.code, 0, "acme failed:\n{}{}", self.stdout, self.stderr);
         self
     }
     /// All that was on the screen.
-    pub fn screen(&self) -> String {
+    pub fn combined_output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
@@ -157,20 +157,20 @@ impl Plan {
         all
     }
     /// JSON pointers of the fields that differ in one resource.
-    pub fn fields(&self, address: &str) -> BTreeSet<String> {
+    pub fn changed_fields(&self, address: &str) -> BTreeSet<String> {
         let changes = self.0["changes"].as_array().expect("a list of changes");
         let fields = changes.iter().filter(|c| c["address"] == address).filter_map(|c| c["fields"].as_array()).flatten();
         fields.filter_map(|field| field["at"].as_str()).map(str::to_owned).collect()
     }
 }
 
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
+            copy_dir(&entry.path(), &target)?;
         } else {
             std::fs::copy(entry.path(), target)?;
         }
@@ -184,12 +184,12 @@ pub fn binary() -> std::ffi::OsString {
 }
 
 /// The repository's own stacks.
-pub fn stack(name: &str) -> PathBuf {
+pub fn repository_stack(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks").join(name)
 }
 
 /// Writes a definition into a folder.
-pub fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+pub fn write_file(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).expect("the definition can be written");
     path

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    acme::{Acme, stack, write},
+    acme::{Acme, repository_stack, write_file},
     standin,
 };
 
@@ -20,7 +20,7 @@ const DRIVER: &str = "puppeteer-core@24.43.1";
 const BROWSERS: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /// `CHROME_PATH`, or the first browser in `PATH`.
-fn browser() -> Option<PathBuf> {
+fn find_browser() -> Option<PathBuf> {
     if let Some(path) = env::var_os("CHROME_PATH").filter(|path| !path.is_empty()) {
         return Some(path.into());
     }
@@ -29,21 +29,23 @@ fn browser() -> Option<PathBuf> {
 }
 
 /// The browser and the folder of its driver, or what is missing.
-fn tools() -> Result<(PathBuf, PathBuf), &'static str> {
-    let browser = browser().ok_or("no Chromium or Chrome: install one, or name it in CHROME_PATH")?;
+fn find_tools() -> Result<(PathBuf, PathBuf), &'static str> {
+    let browser = find_browser().ok_or("no Chromium or Chrome: install one, or name it in CHROME_PATH")?;
     let works = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success());
     if !works("node", &["-e", "process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)"]) || !works("npm", &["--version"]) {
         return Err("no Node.js 20 or newer with npm");
     }
-    let driver = standin::installed("browser", &[DRIVER], |folder| {
+    let driver = standin::ensure_installed("browser", &[DRIVER], |folder| {
         fs::create_dir_all(folder).expect("a folder");
-        standin::run(Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder).arg(DRIVER));
+        standin::run_installer(
+            Command::new("npm").args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder).arg(DRIVER),
+        );
     });
     Ok((browser, driver))
 }
 
 /// What was seen on a page.
-fn open((browser, driver): &(PathBuf, PathBuf), page: &Path, screenshot: &Path) -> Value {
+fn inspect_page((browser, driver): &(PathBuf, PathBuf), page: &Path, screenshot: &Path) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/browser.mjs");
     let done = Command::new("node").arg(script).args([browser, page, screenshot]).current_dir(driver).output().expect("node runs");
     assert!(done.status.success(), "{}: {}", browser.display(), String::from_utf8_lossy(&done.stderr));
@@ -51,14 +53,14 @@ fn open((browser, driver): &(PathBuf, PathBuf), page: &Path, screenshot: &Path) 
 }
 
 /// Left, top, right, bottom of every box.
-fn boxes(seen: &Value) -> Vec<[f64; 4]> {
+fn bounding_boxes(seen: &Value) -> Vec<[f64; 4]> {
     let side = |one: &Value, side: &str| one[side].as_f64().expect("a number");
     seen.as_array().expect("boxes").iter().map(|one| ["left", "top", "right", "bottom"].map(|name| side(one, name))).collect()
 }
 
 #[test]
-fn the_page_works_in_a_browser() {
-    let tools = match tools() {
+fn graph_page_works_in_a_browser() {
+    let tools = match find_tools() {
         Ok(tools) => tools,
         Err(missing) => {
             assert!(env::var_os("CI").is_none_or(|value| value.is_empty()), "CI needs the browser test: {missing}");
@@ -68,17 +70,17 @@ fn the_page_works_in_a_browser() {
         }
     };
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "production"]);
-    let text = fs::read_to_string(stack("reference.yaml")).unwrap().replace("Signs the sessions of the shop", "</script><b>&");
-    let html = acme.run("graph", &write(folder.path(), "stack.yaml", &text), &["--format", "html", "--plan"]).ok().stdout;
-    let page = write(folder.path(), "graph.html", &html);
-    let screenshot = standin::target().join("graph.png");
-    let seen = open(&tools, &page, &screenshot);
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
+    let text = fs::read_to_string(repository_stack("reference.yaml")).unwrap().replace("Signs the sessions of the shop", "</script><b>&");
+    let html = acme.run("graph", &write_file(folder.path(), "stack.yaml", &text), &["--format", "html", "--plan"]).assert_success().stdout;
+    let page = write_file(folder.path(), "graph.html", &html);
+    let screenshot = standin::target_dir().join("graph.png");
+    let seen = inspect_page(&tools, &page, &screenshot);
 
     assert_eq!(seen["errors"], Value::Array(Vec::new()));
     assert_eq!(seen["requests"].as_array().unwrap().len(), 1, "the page itself, and nothing else: {:#}", seen["requests"]);
 
-    let drawn = boxes(&seen["boxes"]);
+    let drawn = bounding_boxes(&seen["boxes"]);
     assert_eq!(drawn.len(), 45);
     let header = seen["header"].as_f64().unwrap();
     let (width, height) = (seen["size"]["width"].as_f64().unwrap(), seen["size"]["height"].as_f64().unwrap());
@@ -108,8 +110,8 @@ fn the_page_works_in_a_browser() {
     assert_eq!(seen["entered"]["bold"], 0);
 
     assert_eq!(seen["found"], serde_json::json!(["nat_gateway.a", "nat_gateway.b", "nat_gateway.c"]));
-    let closer = boxes(&seen["closer"]);
+    let closer = bounding_boxes(&seen["closer"]);
     assert!(closer[0][2] - closer[0][0] > drawn[0][2] - drawn[0][0]);
-    assert_eq!(boxes(&seen["fitted"]), drawn);
+    assert_eq!(bounding_boxes(&seen["fitted"]), drawn);
     assert!(fs::metadata(&screenshot).unwrap().len() > 10_000, "the screenshot is empty");
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    acme::{Acme, Done, write},
+    acme::{Acme, CommandOutput, write_file},
     standin::python,
     wire::{Request, Response, Server, header, query_error},
 };
@@ -18,81 +18,81 @@ const STACK: &str = "stack: shop\nregion: us-east-1\nresources:\n  vpc: { main: 
 const PASSWORD: &str = "PLANTED-proxy-password";
 
 /// An endpoint that denies everything, and what it was asked.
-struct Denier {
+struct DenyingEndpoint {
     server: Server,
-    asked: Arc<Mutex<Vec<Request>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
 }
 
-impl Denier {
-    fn start() -> Denier {
+impl DenyingEndpoint {
+    fn start() -> DenyingEndpoint {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let all = asked.clone();
         let answer = move |request: &Request| -> std::io::Result<Response> {
             all.lock().expect("the requests").push(request.clone());
             Ok(query_error(403, "AccessDenied", "not you"))
         };
-        Denier { server: Server::start(answer), asked }
+        DenyingEndpoint { server: Server::start(answer), requests: asked }
     }
     fn headers(&self, name: &str) -> Vec<String> {
-        let asked = self.asked.lock().expect("the requests");
+        let asked = self.requests.lock().expect("the requests");
         asked.iter().map(|request| header(&request.headers, name).unwrap_or_default().to_owned()).collect()
     }
 }
 
-fn plan(folder: &Path, endpoint: &str, variables: &[(&str, &str)]) -> Done {
-    let stack = write(folder, "stack.yaml", STACK);
-    Acme::plain().bare(&["--endpoint-url", endpoint]).run_with(variables, "plan", &stack, &[])
+fn plan(folder: &Path, endpoint: &str, variables: &[(&str, &str)]) -> CommandOutput {
+    let stack = write_file(folder, "stack.yaml", STACK);
+    Acme::without_cloud().with_only_args(&["--endpoint-url", endpoint]).run_with_env(variables, "plan", &stack, &[])
 }
 
 #[test]
-fn a_proxy_is_gone_through_unless_the_endpoint_is_excepted() {
-    let (folder, proxy) = (tempfile::tempdir().expect("a folder"), Denier::start());
+fn uses_the_proxy_unless_no_proxy_lists_the_endpoint() {
+    let (folder, proxy) = (tempfile::tempdir().expect("a folder"), DenyingEndpoint::start());
     let address = proxy.server.url.replace("http://", &format!("http://someone:{PASSWORD}@"));
     let done = plan(folder.path(), "http://aws.example.com", &[("HTTP_PROXY", &address)]);
-    assert!(done.stderr.contains("error[AccessDenied]"), "{}", done.screen());
+    assert!(done.stderr.contains("error[AccessDenied]"), "{}", done.combined_output());
     let hosts = proxy.headers("host");
     assert!(!hosts.is_empty() && hosts.iter().all(|host| host == "aws.example.com"), "{hosts:?}");
     assert!(proxy.headers("proxy-authorization").iter().all(|sent| sent.starts_with("Basic ")), "the proxy is not told who asks");
 
     let asked = hosts.len();
-    let endpoint = Denier::start();
+    let endpoint = DenyingEndpoint::start();
     let variables = [("HTTP_PROXY", address.as_str()), ("NO_PROXY", "127.0.0.1")];
     assert!(plan(folder.path(), &endpoint.server.url, &variables).stderr.contains("error[AccessDenied]"));
     assert_eq!(proxy.headers("host").len(), asked, "the proxy was asked for what is excepted");
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_told_without_its_password() {
+fn hides_the_password_of_an_unreachable_proxy() {
     let folder = tempfile::tempdir().expect("a folder");
     let address = format!("http://someone:{PASSWORD}@127.0.0.1:1");
     for endpoint in ["http://aws.example.com", "https://aws.example.com"] {
         let done = plan(folder.path(), endpoint, &[("HTTP_PROXY", &address), ("HTTPS_PROXY", &address)]);
-        assert!(done.stderr.contains("error[Unreachable]"), "{}", done.screen());
-        assert!(!done.screen().contains(PASSWORD), "{}", done.screen());
+        assert!(done.stderr.contains("error[Unreachable]"), "{}", done.combined_output());
+        assert!(!done.combined_output().contains(PASSWORD), "{}", done.combined_output());
     }
 }
 
 #[test]
-fn credentials_come_from_a_program_where_the_profile_says_so() {
-    let (folder, endpoint) = (tempfile::tempdir().expect("a folder"), Denier::start());
-    let given = write(
+fn takes_credentials_from_the_credential_process_of_the_profile() {
+    let (folder, endpoint) = (tempfile::tempdir().expect("a folder"), DenyingEndpoint::start());
+    let given = write_file(
         folder.path(),
         "credentials.json",
         r#"{ "Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "PLANTED", "SessionToken": "token-of-the-program" }"#,
     );
     // Who is asked for a second factor takes a while.
     let profile = format!("[profile shop]\ncredential_process = sleep 6 && cat {}\n", given.display());
-    let config = write(folder.path(), "config", &profile).display().to_string();
+    let config = write_file(folder.path(), "config", &profile).display().to_string();
     let variables =
         [("AWS_CONFIG_FILE", config.as_str()), ("AWS_PROFILE", "shop"), ("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     let done = plan(folder.path(), &endpoint.server.url, &variables);
-    assert!(done.stderr.contains("error[AccessDenied]"), "{}", done.screen());
+    assert!(done.stderr.contains("error[AccessDenied]"), "{}", done.combined_output());
     assert!(endpoint.headers("authorization").iter().all(|signed| signed.contains("Credential=AKIAIOSFODNN7EXAMPLE/")));
     assert!(endpoint.headers("x-amz-security-token").iter().all(|token| token == "token-of-the-program"));
 }
 
 /// Answers everything over TLS with a status of 403; its authority's certificate goes to a file.
-const TLS: &str = "
+const TLS_SERVER_SCRIPT: &str = "
 import datetime, http.server, ipaddress, ssl, sys
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -133,22 +133,23 @@ print(server.server_address[1], flush=True)
 server.serve_forever()
 ";
 
-struct Tls {
+struct TlsEndpoint {
     process: Child,
     url: String,
-    authority: PathBuf,
+    ca_certificate: PathBuf,
 }
 
-impl Tls {
-    fn start(folder: &Path) -> Tls {
-        let mut process = Command::new(python()).args(["-c", TLS]).arg(folder).stdout(Stdio::piped()).spawn().expect("python starts");
+impl TlsEndpoint {
+    fn start(folder: &Path) -> TlsEndpoint {
+        let mut process =
+            Command::new(python()).args(["-c", TLS_SERVER_SCRIPT]).arg(folder).stdout(Stdio::piped()).spawn().expect("python starts");
         let mut port = String::new();
         BufReader::new(process.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
-        Tls { process, url: format!("https://127.0.0.1:{}", port.trim()), authority: folder.join("authority.pem") }
+        TlsEndpoint { process, url: format!("https://127.0.0.1:{}", port.trim()), ca_certificate: folder.join("authority.pem") }
     }
 }
 
-impl Drop for Tls {
+impl Drop for TlsEndpoint {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -156,22 +157,22 @@ impl Drop for Tls {
 }
 
 #[test]
-fn the_authorities_of_a_bundle_are_trusted_too() {
+fn trusts_the_certificates_of_a_ca_bundle() {
     let folder = tempfile::tempdir().expect("a folder");
-    let endpoint = Tls::start(folder.path());
+    let endpoint = TlsEndpoint::start(folder.path());
     let stranger = plan(folder.path(), &endpoint.url, &[]);
-    assert!(stranger.stderr.contains("error[Unreachable]") && stranger.stderr.contains("UnknownIssuer"), "{}", stranger.screen());
-    let bundle = endpoint.authority.display().to_string();
+    assert!(stranger.stderr.contains("error[Unreachable]") && stranger.stderr.contains("UnknownIssuer"), "{}", stranger.combined_output());
+    let bundle = endpoint.ca_certificate.display().to_string();
     let known = plan(folder.path(), &endpoint.url, &[("AWS_CA_BUNDLE", &bundle)]);
-    assert!(known.stderr.contains("error[AccessDenied]"), "{}", known.screen());
+    assert!(known.stderr.contains("error[AccessDenied]"), "{}", known.combined_output());
 
-    let broken = fs::read_to_string(&endpoint.authority).expect("the certificate").replace("MII", "XII");
+    let broken = fs::read_to_string(&endpoint.ca_certificate).expect("the certificate").replace("MII", "XII");
     for (text, why) in [("nothing", "holds no certificate"), (broken.as_str(), "")] {
-        let bundle = write(folder.path(), "bundle.pem", text).display().to_string();
+        let bundle = write_file(folder.path(), "bundle.pem", text).display().to_string();
         let done = plan(folder.path(), &endpoint.url, &[("AWS_CA_BUNDLE", &bundle)]);
-        assert_eq!(done.code, 1, "{}", done.screen());
-        assert!(done.stderr.contains("error[CaBundle]") && done.stderr.contains(why), "{}", done.screen());
+        assert_eq!(done.code, 1, "{}", done.combined_output());
+        assert!(done.stderr.contains("error[CaBundle]") && done.stderr.contains(why), "{}", done.combined_output());
     }
     let done = plan(folder.path(), &endpoint.url, &[("AWS_CA_BUNDLE", "/nowhere/bundle.pem")]);
-    assert!(done.stderr.contains("error[CaBundle]") && done.stderr.contains("/nowhere/bundle.pem"), "{}", done.screen());
+    assert!(done.stderr.contains("error[CaBundle]") && done.stderr.contains("/nowhere/bundle.pem"), "{}", done.combined_output());
 }

@@ -3,26 +3,26 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command, process::Stdio};
 
 use acme::{
-    definition::{Options, Source, load},
+    definition::{LoadOptions, Source, load},
     docs::{reference, schema},
 };
 use serde_json::{Value, json};
 
 use crate::{acme::binary, standin::python};
 
-fn file(name: &str) -> String {
+fn read_file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn acme(arguments: &[&str]) -> (i32, String, String) {
+fn run_acme(arguments: &[&str]) -> (i32, String, String) {
     let done = Command::new(binary()).args(arguments).env("NO_COLOR", "1").output().expect("acme runs");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (done.status.code().unwrap_or(-1), text(done.stdout), text(done.stderr))
 }
 
 /// Places of all that Python's `jsonschema` finds wrong in each instance; it is there with moto.
-fn judged(instances: &BTreeMap<String, Value>) -> BTreeMap<String, Vec<(String, String)>> {
+fn schema_violations(instances: &BTreeMap<String, Value>) -> BTreeMap<String, Vec<(String, String)>> {
     const SCRIPT: &str = "
 import json, sys
 from jsonschema import Draft202012Validator as Validator
@@ -42,7 +42,7 @@ print(json.dumps({name: found(instance) for name, instance in given['instances']
 }
 
 #[test]
-fn every_stack_of_the_repository_is_valid_and_names_the_schema() {
+fn every_stack_in_the_repository_is_valid_and_names_the_schema() {
     let mut instances = BTreeMap::from([("the examples".to_owned(), schema::examples().clone())]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks");
     for entry in fs::read_dir(folder).expect("the stacks").flatten() {
@@ -52,20 +52,20 @@ fn every_stack_of_the_repository_is_valid_and_names_the_schema() {
         instances.insert(name, serde_yaml::from_str(&text).expect("YAML"));
     }
     // What acme prints is a definition, too.
-    let (code, expanded, _) = acme(&["show", "stacks/reference.yaml", "--env", "production"]);
+    let (code, expanded, _) = run_acme(&["show", "stacks/reference.yaml", "--env", "production"]);
     assert_eq!(code, 0);
     instances.insert("the expanded reference stack".into(), serde_yaml::from_str(&expanded).expect("YAML"));
     assert!(instances.len() >= 5);
-    let wrong: Vec<_> = judged(&instances).into_iter().filter(|(_, found)| !found.is_empty()).collect();
+    let wrong: Vec<_> = schema_violations(&instances).into_iter().filter(|(_, found)| !found.is_empty()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
-fn what_is_broken_is_found_at_its_place() {
-    let cases: BTreeMap<String, Value> = serde_yaml::from_str(&file("tests/fixtures/broken.yaml")).expect("YAML");
+fn schema_reports_each_mistake_at_its_location() {
+    let cases: BTreeMap<String, Value> = serde_yaml::from_str(&read_file("tests/fixtures/broken.yaml")).expect("YAML");
     assert!(cases.len() >= 30, "{}", cases.len());
     let mut elsewhere = Vec::new();
-    for (place, found) in judged(&cases) {
+    for (place, found) in schema_violations(&cases) {
         // What is unknown is found at its owner.
         let owner = |at: &str| place == "/netwrk" && at == "/";
         if !found.iter().any(|(at, _)| *at == place || owner(at)) || found.len() != 1 {
@@ -77,30 +77,32 @@ fn what_is_broken_is_found_at_its_place() {
 
 /// The compiler and the schema agree: what the schema refuses does not compile.
 #[test]
-fn what_the_schema_refuses_does_not_compile() {
-    let cases: BTreeMap<String, Value> = serde_yaml::from_str(&file("tests/fixtures/broken.yaml")).expect("YAML");
+fn definitions_the_schema_rejects_do_not_compile() {
+    let cases: BTreeMap<String, Value> = serde_yaml::from_str(&read_file("tests/fixtures/broken.yaml")).expect("YAML");
     let compiles = |definition: &Value| {
         let source = Source::new("stack.yaml", serde_yaml::to_string(definition).expect("YAML"));
-        load(&source, &Options::default()).is_ok()
+        load(&source, &LoadOptions::default()).is_ok()
     };
     let taken: Vec<&String> = cases.iter().filter(|(_, definition)| compiles(definition)).map(|(place, _)| place).collect();
     assert!(taken.is_empty(), "{taken:?}");
 }
 
 #[test]
-fn the_examples_compile_and_show_every_type_and_section() {
+fn examples_compile_and_cover_every_type_and_section() {
     let source = Source::new("examples.yaml", schema::EXAMPLES_TEXT);
-    if let Err(problems) = load(&source, &Options::default()) {
+    if let Err(problems) = load(&source, &LoadOptions::default()) {
         panic!("{}", problems.iter().map(|problem| problem.render(&source, false)).collect::<Vec<_>>().join("\n"));
     }
-    let without: Vec<&str> = acme::aws::types::KINDS.iter().map(|kind| kind.name).filter(|name| schema::example(name).is_none()).collect();
+    let without: Vec<&str> =
+        acme::aws::types::RESOURCE_TYPES.iter().map(|kind| kind.name).filter(|name| schema::example(name).is_none()).collect();
     assert!(without.is_empty(), "add these to src/docs/examples.yaml: {without:?}");
-    let without: Vec<&&str> = acme::definition::sections::NAMES.iter().filter(|name| schema::examples().get(**name).is_none()).collect();
+    let without: Vec<&&str> =
+        acme::definition::sections::SECTION_NAMES.iter().filter(|name| schema::examples().get(**name).is_none()).collect();
     assert!(without.is_empty(), "add these to src/docs/examples.yaml: {without:?}");
 }
 
 #[test]
-fn every_field_is_described() {
+fn every_field_has_a_description() {
     let schema = schema::definition();
     let types = schema["$defs"].as_object().expect("types");
     let fields = types.iter().flat_map(|(kind, schema)| {
@@ -113,9 +115,9 @@ fn every_field_is_described() {
 }
 
 #[test]
-fn the_documents_are_up_to_date() {
+fn generated_docs_are_up_to_date() {
     let help = "run `cargo run -- docs` and commit what it writes";
-    assert!(file("docs/schema.json") == schema::text(), "docs/schema.json is stale: {help}");
+    assert!(read_file("docs/schema.json") == schema::definition_json(), "docs/schema.json is stale: {help}");
     let pages = reference::pages();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
     let mut there: Vec<String> =
@@ -123,30 +125,30 @@ fn the_documents_are_up_to_date() {
     there.sort();
     assert_eq!(there, pages.keys().cloned().collect::<Vec<_>>(), "left: docs/reference, right: what there should be; {help}");
     for (name, text) in pages {
-        assert!(file(&format!("docs/reference/{name}")) == text, "docs/reference/{name} is stale: {help}");
+        assert!(read_file(&format!("docs/reference/{name}")) == text, "docs/reference/{name} is stale: {help}");
     }
 }
 
 #[test]
-fn docs_are_written_where_one_wants_them() {
+fn docs_command_writes_to_the_given_folder() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("made");
-    let (code, _, said) = acme(&["docs", "--out", &out.display().to_string()]);
+    let (code, _, said) = run_acme(&["docs", "--out", &out.display().to_string()]);
     assert_eq!(code, 0, "{said}");
     let page = fs::read_to_string(out.join("reference/nat_gateway.md")).unwrap();
     insta::assert_snapshot!("reference_page", page);
-    let (code, printed, _) = acme(&["schema"]);
+    let (code, printed, _) = run_acme(&["schema"]);
     assert!(code == 0 && printed == fs::read_to_string(out.join("schema.json")).unwrap());
 }
 
 #[test]
-fn codes_are_explained() {
+fn explain_describes_error_codes() {
     let shown =
         [vec!["explain", "unknown-field"], vec!["explain", "DependencyViolation"], vec!["explain", "unknow-field"], vec!["explain", "zzz"]];
     let shown: Vec<String> = shown
         .iter()
         .map(|arguments| {
-            let (code, out, said) = acme(arguments);
+            let (code, out, said) = run_acme(arguments);
             format!("$ acme {}\n{out}{said}$? = {code}\n", arguments.join(" "))
         })
         .collect();
@@ -154,22 +156,22 @@ fn codes_are_explained() {
 }
 
 #[test]
-fn shells_and_man_know_every_command() {
+fn completions_and_man_pages_cover_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let (code, script, said) = acme(&["completions", shell]);
+        let (code, script, said) = run_acme(&["completions", shell]);
         assert!(code == 0 && script.contains("rollback") && script.contains("explain"), "{shell}: {said}");
     }
     // The script is one that the shell takes.
-    let (_, script, _) = acme(&["completions", "bash"]);
+    let (_, script, _) = run_acme(&["completions", "bash"]);
     let checked = Command::new("bash").args(["-c", &format!("{script}\ncomplete -p acme")]).output();
     if let Ok(checked) = checked {
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     }
     let folder = tempfile::tempdir().unwrap();
-    let (code, ..) = acme(&["man", "--out", &folder.path().display().to_string()]);
+    let (code, ..) = run_acme(&["man", "--out", &folder.path().display().to_string()]);
     assert_eq!(code, 0);
     let page = fs::read_to_string(folder.path().join("acme-plan.1")).unwrap();
     assert!(page.contains(".TH") && page.contains("detailed"), "{page}");
-    let (code, page, _) = acme(&["man"]);
+    let (code, page, _) = run_acme(&["man"]);
     assert!(code == 0 && page.contains("acme"), "{page}");
 }

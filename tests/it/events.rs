@@ -9,7 +9,7 @@ use std::{
 use regex_lite::Regex;
 use serde_json::Value;
 
-use crate::acme::{Acme, Done, write};
+use crate::acme::{Acme, CommandOutput, write_file};
 
 const STACK: &str = "
 stack: small
@@ -21,7 +21,7 @@ outputs: { subnet: '{{ subnet.a.id }}' }
 ";
 
 /// The events by name, with their fields, as documented.
-fn documented() -> BTreeMap<String, BTreeSet<String>> {
+fn documented_events() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).unwrap();
     let row = Regex::new(r"(?m)^\| `(\w+)` \| ([^|]*) \|").unwrap();
     let name = Regex::new(r"`(\w+)`").unwrap();
@@ -29,34 +29,34 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
     row.captures_iter(&text).map(|row| (row[1].to_owned(), fields(&row[2]))).collect()
 }
 
-fn lines(done: &Done) -> Vec<Value> {
+fn json_lines(done: &CommandOutput) -> Vec<Value> {
     done.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON on every line")).collect()
 }
 
-fn names(lines: &[Value]) -> Vec<&str> {
+fn event_names(lines: &[Value]) -> Vec<&str> {
     lines.iter().filter_map(|line| line["event"].as_str()).collect()
 }
 
 #[test]
-fn events_are_as_documented() {
+fn events_match_the_documentation() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--yes", "-o", "json"]);
-    let path = write(folder.path(), "small.yaml", STACK);
-    let failed = acme.run_with(&[("ACME_LOCAL_FAULT", "refuse:2,settle:0.01")], "apply", &path, &[]);
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--yes", "-o", "json"]);
+    let path = write_file(folder.path(), "small.yaml", STACK);
+    let failed = acme.run_with_env(&[("ACME_LOCAL_FAULT", "refuse:2,settle:0.01")], "apply", &path, &[]);
     let (applied, again, destroyed) = (acme.run("apply", &path, &[]), acme.run("apply", &path, &[]), acme.run("destroy", &path, &[]));
 
-    let documented = documented();
-    let runs = [&failed, &applied, &again, &destroyed].map(lines);
+    let documented = documented_events();
+    let runs = [&failed, &applied, &again, &destroyed].map(json_lines);
     for line in runs.iter().flatten().filter(|line| line["format"] != "acme-outputs/1") {
         let mut fields: BTreeSet<String> = line.as_object().unwrap().keys().cloned().collect();
         fields.remove("event");
         assert_eq!(documented.get(line["event"].as_str().unwrap()), Some(&fields), "{line}");
     }
-    let [failed, applied, again, destroyed] = runs.each_ref().map(|lines| names(lines));
+    let [failed, applied, again, destroyed] = runs.each_ref().map(|lines| event_names(lines));
     for (event, count) in [("began", 1), ("planned", 2), ("failed", 1), ("rolling_back", 1), ("ended", 1)] {
         assert_eq!(failed.iter().filter(|name| **name == event).count(), count, "{event} in {failed:?}");
     }
-    assert_eq!((runs[0][0]["format"].as_str(), runs[0].last().unwrap()["outcome"].as_str()), (Some("acme-events/1"), Some("rolled_back")));
+    assert_eq!((runs[0][0]["format"].as_str(), runs[0].last().unwrap()["outcome"].as_str()), (Some("acme-events/2"), Some("rolled_back")));
     assert_eq!(applied, ["began", "planned", "started", "done", "started", "done", "ended"]);
     assert_eq!(runs[1].last().unwrap()["format"], "acme-outputs/1");
     assert!(again.is_empty() && runs[2].len() == 1, "only outputs where there is nothing to do: {:?}", runs[2]);
@@ -64,7 +64,7 @@ fn events_are_as_documented() {
 }
 
 #[test]
-fn a_plan_is_as_documented() {
+fn json_plan_matches_the_documentation() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).unwrap();
     let (_, text) = text.split_once("## A plan").unwrap();
     let (plan, change) = text.split_once("## Events").unwrap().0.split_once("| Field of a change |").unwrap();
@@ -78,22 +78,22 @@ fn a_plan_is_as_documented() {
 
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
-    let reference = fs::read_to_string(crate::acme::stack("reference.yaml")).unwrap();
-    let acme = acme.with(&["--env", "production"]);
-    acme.apply(&write(folder.path(), "stack.yaml", &reference));
+    let reference = fs::read_to_string(crate::acme::repository_stack("reference.yaml")).unwrap();
+    let acme = acme.with_args(&["--env", "production"]);
+    acme.apply(&write_file(folder.path(), "stack.yaml", &reference));
     let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
     let edited = edited.replace("nat: per-az", "nat: single").replace("team: platform", "team: shop").replace(", stock, user]", "]");
-    let plan_now = acme.plan(&write(folder.path(), "stack.yaml", &edited)).0;
+    let plan_now = acme.plan(&write_file(folder.path(), "stack.yaml", &edited)).0;
     assert_eq!(keys(&plan_now), first(plan));
     let seen: BTreeSet<String> = plan_now["changes"].as_array().unwrap().iter().flat_map(keys).collect();
     assert_eq!(seen, first(change));
 }
 
 #[test]
-fn what_a_step_waits_for_is_an_index() {
+fn steps_refer_to_their_dependencies_by_index() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--yes", "-o", "json"]);
-    let run = lines(&acme.run("apply", &write(folder.path(), "small.yaml", STACK), &[]).ok());
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--yes", "-o", "json"]);
+    let run = json_lines(&acme.run("apply", &write_file(folder.path(), "small.yaml", STACK), &[]).assert_success());
     let steps = run[1]["build"].as_array().unwrap();
     let at = |address: &str| steps.iter().position(|step| step["address"] == address).unwrap();
     assert_eq!(steps[at("subnet.a")]["after"], serde_json::json!([at("vpc.main")]));

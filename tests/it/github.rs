@@ -4,19 +4,19 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::acme::{Acme, Done, stack, write};
+use crate::acme::{Acme, CommandOutput, repository_stack, write_file};
 
 /// Runs a command as a step of a job; what it answered, and the step's summary.
-fn step(acme: &Acme, folder: &Path, command: &str, definition: &Path, more: &[&str]) -> (Done, String) {
+fn run_step(acme: &Acme, folder: &Path, command: &str, definition: &Path, more: &[&str]) -> (CommandOutput, String) {
     let summary = folder.join("summary.md");
     fs::write(&summary, "").unwrap();
     let mut process = acme.command(command, definition, more);
     let process = process.current_dir(folder).env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
-    let done = Done::of(process.env_remove("NO_COLOR").output().expect("acme runs"));
+    let done = CommandOutput::from_output(process.env_remove("NO_COLOR").output().expect("acme runs"));
     (done, fs::read_to_string(summary).unwrap())
 }
 
-fn annotations(done: &Done) -> Vec<&str> {
+fn annotations(done: &CommandOutput) -> Vec<&str> {
     done.stderr.lines().filter(|line| line.starts_with("::")).collect()
 }
 
@@ -29,28 +29,28 @@ resources:
 ";
 
 #[test]
-fn mistakes_are_annotations_at_their_lines() {
+fn annotates_mistakes_at_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
-    write(folder.path(), "a,b.yaml", &STACK.replace("cidr: 10.0.0.0/16", "cidr: 10.0.0.0/99, flavour: 100%"));
-    let (done, _) = step(&acme, folder.path(), "plan", Path::new("a,b.yaml"), &["--color", "always"]);
+    write_file(folder.path(), "a,b.yaml", &STACK.replace("cidr: 10.0.0.0/16", "cidr: 10.0.0.0/99, flavour: 100%"));
+    let (done, _) = run_step(&acme, folder.path(), "plan", Path::new("a,b.yaml"), &["--color", "always"]);
     assert_eq!(done.code, 1);
     insta::assert_snapshot!(annotations(&done).join("\n"));
-    let nowhere = step(&acme, folder.path(), "plan", Path::new("none.yaml"), &[]).0;
+    let nowhere = run_step(&acme, folder.path(), "plan", Path::new("none.yaml"), &[]).0;
     assert_eq!(annotations(&nowhere).len(), 1, "{}", nowhere.stderr);
 }
 
 #[test]
-fn what_fails_or_blocks_is_an_annotation_at_its_line() {
+fn annotates_failures_and_blockers_at_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let addresses = "stack: many\nregion: eu-west-1\nresources:\n  elastic_ip:\n    a: { for_each: 60 }\n";
-    write(folder.path(), "many.yaml", addresses);
-    let (done, summary) = step(&acme, folder.path(), "apply", Path::new("many.yaml"), &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
-    let said = annotations(&done);
-    assert!(!said.is_empty(), "{}", done.stderr);
-    for line in said {
+    write_file(folder.path(), "many.yaml", addresses);
+    let (done, summary) = run_step(&acme, folder.path(), "apply", Path::new("many.yaml"), &["--yes"]);
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    let lines = annotations(&done);
+    assert!(!lines.is_empty(), "{}", done.stderr);
+    for line in lines {
         assert!(
             line.starts_with("::error file=many.yaml,line=5::creating elastic_ip.a-") && line.contains("AddressLimitExceeded"),
             "{line}"
@@ -60,48 +60,51 @@ fn what_fails_or_blocks_is_an_annotation_at_its_line() {
 
     let role = |stack: &str| {
         let text = "region: eu-west-1\nresources:\n  iam_role:\n    app: { name: shared, trust: { services: [ec2.amazonaws.com] } }\n";
-        write(folder.path(), &format!("{stack}.yaml"), &format!("stack: {stack}\n{text}"))
+        write_file(folder.path(), &format!("{stack}.yaml"), &format!("stack: {stack}\n{text}"))
     };
     acme.apply(&role("one"));
     role("two");
-    let (done, summary) = step(&acme, folder.path(), "plan", Path::new("two.yaml"), &[]);
+    let (done, summary) = run_step(&acme, folder.path(), "plan", Path::new("two.yaml"), &[]);
     assert_eq!(done.code, 1);
     insta::assert_snapshot!(annotations(&done).join("\n"));
     assert!(summary.contains("**Blocked; 0 unchanged.**"), "{summary}");
 }
 
 #[test]
-fn the_summary_has_the_plan_and_the_outcome() {
+fn step_summary_shows_the_plan_and_the_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
-    let definition = write(folder.path(), "stack.yaml", STACK);
-    let (_, planned) = step(&acme, folder.path(), "plan", &definition, &["--color", "always"]);
+    let definition = write_file(folder.path(), "stack.yaml", STACK);
+    let (_, planned) = run_step(&acme, folder.path(), "plan", &definition, &["--color", "always"]);
     insta::assert_snapshot!(planned);
-    let (done, applied) = step(&acme, folder.path(), "apply", &definition, &["--yes", "--color", "always"]);
+    let (done, applied) = run_step(&acme, folder.path(), "apply", &definition, &["--yes", "--color", "always"]);
     assert_eq!((done.code, annotations(&done)), (0, Vec::new()));
     assert!(applied.starts_with(&planned) && applied.contains("### Outcome of apply\n\n```text\nDone: 1 created in "), "{applied}");
     assert!(!format!("{planned}{applied}").contains('\u{1b}'), "colour: {planned:?}");
-    let (_, again) = step(&acme, folder.path(), "apply", &definition, &["--yes"]);
+    let (_, again) = run_step(&acme, folder.path(), "apply", &definition, &["--yes"]);
     assert!(again.contains("**Nothing to do; 1 unchanged.**") && again.contains("Done: nothing to do."), "{again}");
 
-    let long = step(&acme, folder.path(), "plan", &stack("quickstart.yaml"), &["--env", "production"]).1;
+    let long = run_step(&acme, folder.path(), "plan", &repository_stack("quickstart.yaml"), &["--env", "production"]).1;
     assert!(long.contains("<details><summary>The whole plan</summary>\n\n```text\n"), "{long}");
     assert!(long.trim_end().ends_with("```\n\n</details>"), "{long}");
 
     // Elsewhere nothing is written, whatever stands in the other variable.
-    let summary = write(folder.path(), "elsewhere.md", "");
+    let summary = write_file(folder.path(), "elsewhere.md", "");
     let mut process = acme.command("plan", &definition, &[]);
-    assert_eq!(Done::of(process.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap()).ok().code, 0);
+    assert_eq!(CommandOutput::from_output(process.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap()).assert_success().code, 0);
     assert_eq!(fs::read_to_string(summary).unwrap(), "");
 }
 
 /// The policies in the template are those of the quickstart, and the template is a definition that can be planned.
 #[test]
-fn the_roles_of_the_template_may_do_what_the_quickstart_needs() {
+fn template_roles_allow_what_the_quickstart_needs() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/github/bootstrap.yaml");
     let text = fs::read_to_string(&template).unwrap();
     let definition: Value = serde_yaml::from_str(&text).unwrap();
-    let printed = Acme::plain().run("policy", &stack("quickstart.yaml"), &["--env", "production", "--resources"]).ok().stdout;
+    let printed = Acme::without_cloud()
+        .run("policy", &repository_stack("quickstart.yaml"), &["--env", "production", "--resources"])
+        .assert_success()
+        .stdout;
     let printed: Value = serde_yaml::from_str(&printed).unwrap();
     assert_eq!(
         definition["resources"]["iam_policy"], printed["iam_policy"],
@@ -120,7 +123,7 @@ fn the_roles_of_the_template_may_do_what_the_quickstart_needs() {
 }
 
 /// A release as `install.sh` finds it.
-fn release(folder: &Path) {
+fn write_release(folder: &Path) {
     let at = folder.join("download/v1.2.3");
     fs::create_dir_all(&at).unwrap();
     let script = r#"
@@ -131,18 +134,18 @@ fn release(folder: &Path) {
     assert!(Command::new("sh").args(["-euc", script]).current_dir(at).status().unwrap().success());
 }
 
-fn install(folder: &Path) -> Done {
+fn install(folder: &Path) -> CommandOutput {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
     let mut process = Command::new("sh");
     let process = process.arg(script).args(["--version", "1.2.3", "--from", &format!("file://{}", folder.display()), "--to"]);
-    Done::of(process.arg(folder.join("bin")).env_remove("GITHUB_PATH").output().expect("sh runs"))
+    CommandOutput::from_output(process.arg(folder.join("bin")).env_remove("GITHUB_PATH").output().expect("sh runs"))
 }
 
 #[test]
-fn a_release_is_installed_once_its_checksum_is_right() {
+fn installs_a_release_only_if_its_checksum_matches() {
     let folder = tempfile::tempdir().unwrap();
-    release(folder.path());
-    let installed = install(folder.path()).ok();
+    write_release(folder.path());
+    let installed = install(folder.path()).assert_success();
     assert!(installed.stdout.contains("Installed acme 1.2.3 into"), "{}", installed.stdout);
     fs::remove_dir_all(folder.path().join("bin")).unwrap();
     for file in

@@ -5,24 +5,27 @@ use std::{fs, path::Path, process::Command};
 use serde_json::Value;
 
 use crate::{
-    acme::{Acme, stack, write},
-    local::screen,
+    acme::{Acme, repository_stack, write_file},
+    simulated_cloud::redacted_output,
 };
 
 #[test]
-fn the_quickstart_is_drawn() {
+fn draws_the_quickstart() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "staging"]);
-    let quickstart = stack("quickstart.yaml");
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "staging"]);
+    let quickstart = repository_stack("quickstart.yaml");
     for format in ["mermaid", "dot"] {
-        insta::assert_snapshot!(format!("quickstart_{format}"), acme.run("graph", &quickstart, &["--format", format]).ok().stdout);
+        insta::assert_snapshot!(
+            format!("quickstart_{format}"),
+            acme.run("graph", &quickstart, &["--format", format]).assert_success().stdout
+        );
     }
     // A drawing of the definition needs no cloud.
     assert!(!folder.path().join("cloud").exists());
 }
 
 #[test]
-fn a_plan_and_what_is_there_are_drawn() {
+fn draws_planned_changes_and_live_resources() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let text = "
@@ -33,11 +36,11 @@ resources:
   security_group: { web: { vpc: main }, old: { vpc: main } }
   subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a } }
 ";
-    acme.apply(&write(folder.path(), "stack.yaml", text));
+    acme.apply(&write_file(folder.path(), "stack.yaml", text));
     let text = text.replace(", old: { vpc: main }", ", new: { vpc: main }").replace("10.0.0.0/24", "10.0.1.0/24");
-    let changed = write(folder.path(), "stack.yaml", &text);
-    let graph: Value = serde_json::from_str(&acme.run("graph", &changed, &["--plan", "--format", "json"]).ok().stdout).unwrap();
-    assert_eq!(graph["format"], "acme-graph/1");
+    let changed = write_file(folder.path(), "stack.yaml", &text);
+    let graph: Value = serde_json::from_str(&acme.run("graph", &changed, &["--plan", "--format", "json"]).assert_success().stdout).unwrap();
+    assert_eq!(graph["format"], "acme-graph/2");
     let nodes = graph["nodes"].as_array().unwrap();
     let shown: Vec<String> =
         nodes.iter().map(|node| format!("{} {}", node["address"].as_str().unwrap(), node["action"].as_str().unwrap())).collect();
@@ -49,17 +52,17 @@ resources:
     let edges: Vec<(u64, u64)> =
         graph["edges"].as_array().unwrap().iter().map(|e| (e["needed"].as_u64().unwrap(), e["user"].as_u64().unwrap())).collect();
     assert_eq!(edges, [(4, 0), (4, 1), (4, 2), (4, 3)], "also of what left the definition");
-    let shown = acme.run("graph", &changed, &["--plan", "--format", "mermaid"]).ok();
-    insta::assert_snapshot!("plan_mermaid", screen(&shown, folder.path()));
+    let shown = acme.run("graph", &changed, &["--plan", "--format", "mermaid"]).assert_success();
+    insta::assert_snapshot!("plan_mermaid", redacted_output(&shown, folder.path()));
 }
 
 /// The page is one file that asks nobody for anything, and its script is one that parses.
 #[test]
-fn the_page_stands_alone() {
+fn html_page_is_self_contained() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "production"]);
-    let text = fs::read_to_string(stack("reference.yaml")).unwrap().replace("Signs the sessions of the shop", "</script><b>&");
-    let page = acme.run("graph", &write(folder.path(), "stack.yaml", &text), &["--format", "html"]).ok().stdout;
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
+    let text = fs::read_to_string(repository_stack("reference.yaml")).unwrap().replace("Signs the sessions of the shop", "</script><b>&");
+    let page = acme.run("graph", &write_file(folder.path(), "stack.yaml", &text), &["--format", "html"]).assert_success().stdout;
     for foreign in ["src=", "href=", "@import", "url(", "fetch("] {
         assert!(!page.contains(foreign), "{foreign}");
     }
@@ -68,20 +71,20 @@ fn the_page_stands_alone() {
     let data: Value = serde_json::from_str(between("id=\"data\">")).unwrap();
     assert_eq!(data["nodes"].as_array().unwrap().len(), 45);
     assert!(data["nodes"].as_array().unwrap().iter().any(|node| node["critical"] == true));
-    let script = write(folder.path(), "page.mjs", between("<script type=\"module\">"));
+    let script = write_file(folder.path(), "page.mjs", between("<script type=\"module\">"));
     if let Ok(checked) = Command::new("node").arg("--check").arg(script).output() {
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     }
 }
 
 #[test]
-fn what_is_there_is_a_tree() {
+fn shows_live_resources_as_a_tree() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "staging"]);
-    let text = fs::read_to_string(stack("reference.yaml")).unwrap();
-    let reference = write(folder.path(), "stack.yaml", &text);
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "staging"]);
+    let text = fs::read_to_string(repository_stack("reference.yaml")).unwrap();
+    let reference = write_file(folder.path(), "stack.yaml", &text);
     acme.apply(&reference);
-    let shown = acme.run("show", &reference, &["--live"]).ok();
+    let shown = acme.run("show", &reference, &["--live"]).assert_success();
     let wide: Vec<&str> = shown.stdout.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(wide.is_empty(), "{wide:#?}");
     assert_eq!(shown.stdout.lines().count(), 41, "every resource once");
@@ -89,5 +92,5 @@ fn what_is_there_is_a_tree() {
     let tree: Vec<&str> = shown.stdout.lines().map(|line| line.rsplit_once("  ").map_or(line, |(address, _)| address)).collect();
     insta::assert_snapshot!("live_tree", tree.join("\n"));
     let nothing = Path::new(env!("CARGO_MANIFEST_DIR")).join("stacks/quickstart.yaml");
-    assert_eq!(acme.run("show", &nothing, &["--live"]).ok().stdout, "");
+    assert_eq!(acme.run("show", &nothing, &["--live"]).assert_success().stdout, "");
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::{
     proxy::{Faults, Proxy},
-    standin::{Standin, StandinKind, boto},
+    standin::{Standin, StandinKind, run_boto3},
 };
 
 #[test]
-fn the_proxy_names_counts_and_refuses_calls() {
+fn proxy_names_counts_and_throttles_calls() {
     let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults { throttle_every: Some(3), ..Faults::default() });
-    boto(
+    run_boto3(
         &proxy.url,
         "
 client('ec2').create_vpc(CidrBlock='10.0.0.0/16')
@@ -28,7 +28,7 @@ client('wafv2').list_web_acls(Scope='REGIONAL')
 client('eks').list_clusters()
 ",
     );
-    let calls = proxy.take();
+    let calls = proxy.take_calls();
     let names: Vec<String> = calls
         .0
         .iter()
@@ -40,11 +40,11 @@ client('eks').list_clusters()
 }
 
 #[test]
-fn a_lagging_service_does_not_know_what_was_just_made() {
+fn lagging_service_does_not_show_new_resources() {
     let standin = Standin::start(StandinKind::Ministack);
     let lag = [("ec2", Duration::from_secs(6)), ("iam", Duration::from_secs(6))].into();
-    let proxy = Proxy::start(&standin.url, Faults { lag, ..Faults::default() });
-    let said = boto(
+    let proxy = Proxy::start(&standin.url, Faults { read_lag: lag, ..Faults::default() });
+    let observed = run_boto3(
         &proxy.url,
         r#"
 import time
@@ -68,12 +68,12 @@ out['later'] = [len(ids()), code(ec2.create_subnet, VpcId=vpc, CidrBlock='10.7.0
                 code(eks.create_cluster, **cluster)]
 "#,
     );
-    insta::assert_snapshot!(said.to_string());
+    insta::assert_snapshot!(observed.to_string());
 }
 
 #[test]
-fn a_fresh_stand_in_holds_nothing() {
+fn fresh_stand_in_is_empty() {
     for kind in StandinKind::BOTH {
-        assert_eq!(Standin::start(kind).everything(), serde_json::json!({}), "{kind:?}");
+        assert_eq!(Standin::start(kind).all_resources(), serde_json::json!({}), "{kind:?}");
     }
 }

@@ -3,17 +3,17 @@
 use std::{path::PathBuf, process::Command};
 
 use acme::{
-    aws::types::kind,
+    aws::types::resource_type,
     core::Tags,
-    simulator::{Behaviour, FAULT_VARIABLE, Local},
+    simulator::{Behaviour, FAULT_VARIABLE, Simulator},
 };
 use regex_lite::Regex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    acme::{Acme, Done, binary, write},
-    local,
+    acme::{Acme, CommandOutput, binary, write_file},
+    simulated_cloud,
 };
 
 const STACK: &str = "
@@ -36,7 +36,7 @@ struct Shop {
 
 impl Shop {
     /// With the stack applied.
-    fn open() -> Shop {
+    fn applied() -> Shop {
         let folder = tempfile::tempdir().unwrap();
         let shop = Shop { acme: Acme::local(&folder.path().join("cloud")), folder };
         shop.apply(STACK);
@@ -46,64 +46,64 @@ impl Shop {
         self.folder.path().join("stack.yaml")
     }
     fn write(&self, text: &str) {
-        write(self.folder.path(), "stack.yaml", text);
+        write_file(self.folder.path(), "stack.yaml", text);
     }
     fn apply(&self, text: &str) {
         self.write(text);
         self.acme.apply(&self.stack());
     }
     /// Applies with faults of the simulated cloud; says how that ended.
-    fn faulty(&self, fault: &str, text: &str) -> Option<i32> {
+    fn apply_with_fault(&self, fault: &str, text: &str) -> Option<i32> {
         self.write(text);
         let local = format!("--local={}", self.folder.path().join("cloud").display());
         let mut command = Command::new(binary());
         let command = command.arg("apply").arg(self.stack()).args([local.as_str(), "--yes"]).env(FAULT_VARIABLE, fault);
         command.output().expect("acme runs").status.code()
     }
-    fn run(&self, command: &str, more: &[&str]) -> Done {
+    fn run(&self, command: &str, more: &[&str]) -> CommandOutput {
         self.acme.run(command, &self.stack(), more)
     }
     fn json(&self, command: &str, more: &[&str]) -> Value {
         serde_json::from_str(&self.run(command, &[&["-o", "json"], more].concat()).stdout).expect("JSON")
     }
     /// A screen without what differs from run to run and from machine to machine.
-    fn screen(&self, done: &Done) -> String {
-        plain(&local::screen(done, self.folder.path()))
+    fn redacted_output(&self, done: &CommandOutput) -> String {
+        redact(&simulated_cloud::redacted_output(done, self.folder.path()))
     }
-    fn forget_all_runs(&self) {
+    fn delete_history(&self) {
         std::fs::remove_dir_all(self.folder.path().join("cloud/backend")).unwrap();
     }
 
     /// Somebody else changes a field of the one resource of a type, or of that with this name.
-    fn change(&self, of: &str, name: &str, field: &str, value: Value) {
-        self.outside(|local, runtime| {
-            let (id, mut spec, _) = find(local, of, name);
+    fn change_field(&self, of: &str, name: &str, field: &str, value: Value) {
+        self.change_outside_acme(|local, runtime| {
+            let (id, mut spec, _) = find_resource(local, of, name);
             *spec.pointer_mut(field).expect("a field") = value;
             let changed = [field.to_owned()];
-            runtime.block_on(local.update(kind(of).expect("a type"), &id, &spec, &changed)).unwrap();
+            runtime.block_on(local.update(resource_type(of).expect("a type"), &id, &spec, &changed)).unwrap();
         });
     }
     fn retag(&self, of: &str, name: &str, key: &str, value: &str) {
-        self.outside(|local, runtime| {
-            let (id, _, mut tags) = find(local, of, name);
+        self.change_outside_acme(|local, runtime| {
+            let (id, _, mut tags) = find_resource(local, of, name);
             tags.insert(key.to_owned(), value.to_owned());
-            runtime.block_on(local.retag(kind(of).expect("a type"), &id, &tags)).unwrap();
+            runtime.block_on(local.retag(resource_type(of).expect("a type"), &id, &tags)).unwrap();
         });
     }
     fn delete(&self, of: &str, name: &str) {
-        self.outside(|local, runtime| {
-            let (id, ..) = find(local, of, name);
-            runtime.block_on(local.delete(kind(of).expect("a type"), &id)).unwrap();
+        self.change_outside_acme(|local, runtime| {
+            let (id, ..) = find_resource(local, of, name);
+            runtime.block_on(local.delete(resource_type(of).expect("a type"), &id)).unwrap();
         });
     }
-    fn outside(&self, act: impl FnOnce(&Local, &tokio::runtime::Runtime)) {
-        let local = Local::open(self.folder.path().join("cloud"), "eu-west-1", Behaviour::default()).unwrap();
+    fn change_outside_acme(&self, act: impl FnOnce(&Simulator, &tokio::runtime::Runtime)) {
+        let local = Simulator::open(self.folder.path().join("cloud"), "eu-west-1", Behaviour::default()).unwrap();
         act(&local, &tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
     }
 }
 
 /// Id, spec and tags of the resource at an address.
-fn find(local: &Local, of: &str, name: &str) -> (String, Value, Tags) {
+fn find_resource(local: &Simulator, of: &str, name: &str) -> (String, Value, Tags) {
     let address = format!("{of}.{name}");
     let dump = local.dump();
     let (key, live) = dump.iter().find(|(_, live)| live["tags"]["acme:address"] == address.as_str()).expect("it is there");
@@ -111,7 +111,7 @@ fn find(local: &Local, of: &str, name: &str) -> (String, Value, Tags) {
     (id, live["spec"].clone(), serde_json::from_value(live["tags"].clone()).unwrap())
 }
 
-fn plain(text: &str) -> String {
+fn redact(text: &str) -> String {
     let mut text = text.to_owned();
     for (pattern, instead) in [
         (r"\d{4}-\d\d-\d\d \d\d:\d\d", "DATE"),
@@ -125,7 +125,7 @@ fn plain(text: &str) -> String {
 }
 
 /// A document without what says who changed what.
-pub fn without_by(mut plan: Value) -> Value {
+pub fn without_authors(mut plan: Value) -> Value {
     for change in plan["changes"].as_array_mut().expect("changes") {
         let change = change.as_object_mut().expect("a change");
         change.remove("by");
@@ -138,59 +138,59 @@ pub fn without_by(mut plan: Value) -> Value {
 }
 
 #[test]
-fn every_run_is_listed_told_and_compared() {
-    let shop = Shop::open();
+fn history_lists_shows_and_compares_runs() {
+    let shop = Shop::applied();
     let second = STACK.replace("port: 443", "port: 8443").replace(", web: {} }", " }");
     shop.apply(&second);
     let third = second
         .replace("vpc: { main: { cidr: 10.0.0.0/16 } }", "vpc: { main: { cidr: 10.0.0.0/16 }, other: { cidr: 10.1.0.0/16 } }")
         .replace("  security_group:\n", "  security_group:\n    other: { vpc: other }\n");
-    assert_eq!(shop.faulty("refuse:2", &third), Some(1), "refused, and rolled back");
-    assert_ne!(shop.faulty("crash-after:1", &third), Some(0), "killed");
+    assert_eq!(shop.apply_with_fault("refuse:2", &third), Some(1), "refused, and rolled back");
+    assert_ne!(shop.apply_with_fault("crash-after:1", &third), Some(0), "killed");
 
-    let list = shop.run("history", &[]).ok();
-    insta::assert_snapshot!("history_list", shop.screen(&list));
+    let list = shop.run("history", &[]).assert_success();
+    insta::assert_snapshot!("history_list", shop.redacted_output(&list));
     assert!(list.stdout.lines().all(|line| line.chars().count() <= 80), "{}", list.stdout);
-    insta::assert_snapshot!("history_latest_two", shop.screen(&shop.run("history", &["--limit", "2"]).ok()));
-    insta::assert_snapshot!("history_of_a_run", shop.screen(&shop.run("history", &["2"]).ok()));
-    insta::assert_snapshot!("history_of_a_run_rolled_back", shop.screen(&shop.run("history", &["3"]).ok()));
-    insta::assert_snapshot!("history_of_a_run_without_end", shop.screen(&shop.run("history", &["4"]).ok()));
-    insta::assert_snapshot!("history_between_two_runs", shop.screen(&shop.run("history", &["1", "2"]).ok()));
+    insta::assert_snapshot!("history_latest_two", shop.redacted_output(&shop.run("history", &["--limit", "2"]).assert_success()));
+    insta::assert_snapshot!("history_of_a_run", shop.redacted_output(&shop.run("history", &["2"]).assert_success()));
+    insta::assert_snapshot!("history_of_a_run_rolled_back", shop.redacted_output(&shop.run("history", &["3"]).assert_success()));
+    insta::assert_snapshot!("history_of_a_run_without_end", shop.redacted_output(&shop.run("history", &["4"]).assert_success()));
+    insta::assert_snapshot!("history_between_two_runs", shop.redacted_output(&shop.run("history", &["1", "2"]).assert_success()));
     let json = shop.json("history", &[]);
-    insta::assert_snapshot!("history_as_json", plain(&serde_json::to_string_pretty(&json).unwrap()));
-    let told = shop.json("history", &["3"]);
-    assert_eq!(told["format"], "acme-history/1");
-    assert_eq!((&told["revision"]["outcome"], &told["failed"][0]["action"]), (&json!("rolled_back"), &json!("update")));
-    assert_eq!(told["rolled_back"].as_array().map(Vec::len), told["changes"].as_array().map(Vec::len));
+    insta::assert_snapshot!("history_as_json", redact(&serde_json::to_string_pretty(&json).unwrap()));
+    let revision = shop.json("history", &["3"]);
+    assert_eq!(revision["format"], "acme-history/2");
+    assert_eq!((&revision["revision"]["outcome"], &revision["failed"][0]["action"]), (&json!("rolled_back"), &json!("update")));
+    assert_eq!(revision["rolled_back"].as_array().map(Vec::len), revision["changes"].as_array().map(Vec::len));
     let between = shop.json("history", &["1", "2"]);
     assert_eq!((&between["from"], &between["to"]), (&json!(1), &json!(2)));
     assert_eq!(between["summary"], json!({ "create": 0, "update": 1, "replace": 0, "delete": 1 }));
 
     let unknown = [shop.run("history", &["9"]), shop.run("history", &["1", "9"]), shop.run("history", &["1", "4"])];
     assert!(unknown.iter().all(|done| done.code == 1));
-    insta::assert_snapshot!("history_of_nothing", unknown.map(|done| shop.screen(&done)).join("\n━━\n"));
+    insta::assert_snapshot!("history_of_nothing", unknown.map(|done| shop.redacted_output(&done)).join("\n━━\n"));
 }
 
 #[test]
-fn a_stack_without_runs_has_no_history() {
+fn stack_without_runs_has_no_history() {
     let folder = tempfile::tempdir().unwrap();
-    let stack = write(folder.path(), "stack.yaml", STACK);
-    let done = Acme::local(&folder.path().join("cloud")).run("history", &stack, &[]).ok();
-    assert_eq!(done.screen(), "No run of shop (default) is recorded.\n");
+    let stack = write_file(folder.path(), "stack.yaml", STACK);
+    let done = Acme::local(&folder.path().join("cloud")).run("history", &stack, &[]).assert_success();
+    assert_eq!(done.combined_output(), "No run of shop (default) is recorded.\n");
 }
 
 #[test]
-fn a_plan_says_who_changed_what_and_is_the_same_without_a_record() {
-    let shop = Shop::open();
+fn plan_names_who_changed_what_and_does_not_depend_on_history() {
+    let shop = Shop::applied();
     let rule = |port: u16| json!([{ "cidr": "0.0.0.0/0", "description": null, "from_port": port, "protocol": "tcp", "self": false, "to_port": port }]);
-    shop.change("security_group", "web", "/ingress", rule(22));
-    shop.change("ecr_repository", "api", "/keep_last", json!(50));
-    shop.change("ecr_repository", "api", "/scan_on_push", json!(false));
+    shop.change_field("security_group", "web", "/ingress", rule(22));
+    shop.change_field("ecr_repository", "api", "/keep_last", json!(50));
+    shop.change_field("ecr_repository", "api", "/scan_on_push", json!(false));
     shop.retag("vpc", "main", "owner", "someone");
     shop.delete("elastic_ip", "office");
     shop.write(&STACK.replace("keep_last: 5", "keep_last: 10").replace("web: {} }", "web: { immutable_tags: false } }"));
 
-    insta::assert_snapshot!("plan_with_labels", shop.screen(&shop.run("plan", &[]).ok()));
+    insta::assert_snapshot!("plan_with_labels", shop.redacted_output(&shop.run("plan", &[]).assert_success()));
     let known = shop.acme.plan(&shop.stack()).0;
     let by: Vec<String> = known["changes"]
         .as_array()
@@ -206,32 +206,32 @@ fn a_plan_says_who_changed_what_and_is_the_same_without_a_record() {
         .collect();
     insta::assert_snapshot!("plan_with_labels_as_json", by.join("\n"));
 
-    shop.forget_all_runs();
+    shop.delete_history();
     let forgotten = shop.acme.plan(&shop.stack()).0;
-    assert_eq!(without_by(known.clone()), forgotten, "a record changed a plan");
+    assert_eq!(without_authors(known.clone()), forgotten, "a record changed a plan");
     assert_ne!(known, forgotten, "nothing was labelled");
 }
 
 #[test]
-fn what_an_unfinished_run_touched_is_not_labelled_and_a_plan_says_that_there_is_one() {
-    let shop = Shop::open();
+fn plan_reports_an_unfinished_run_and_does_not_label_its_changes() {
+    let shop = Shop::applied();
     let edited = STACK.replace("team: platform", "team: core");
-    assert_ne!(shop.faulty("crash-after:3", &edited), Some(0), "killed");
+    assert_ne!(shop.apply_with_fault("crash-after:3", &edited), Some(0), "killed");
     shop.delete("elastic_ip", "office");
-    let plan = shop.run("plan", &[]).ok();
-    let told = "The last run (revision 2, apply by USER@HOST) did not finish.\n  This goes on from there; `acme rollback FOLDER/stack.yaml` goes back instead.";
-    assert!(shop.screen(&plan).contains(told), "{}", shop.screen(&plan));
+    let plan = shop.run("plan", &[]).assert_success();
+    let expected = "The last run (revision 2, apply by USER@HOST) did not finish.\n  This goes on from there; `acme rollback FOLDER/stack.yaml` goes back instead.";
+    assert!(shop.redacted_output(&plan).contains(expected), "{}", shop.redacted_output(&plan));
     assert!(!plan.stdout.contains("changed outside"), "{}", plan.stdout);
 }
 
 #[test]
-fn drift_is_what_others_changed() {
-    let shop = Shop::open();
+fn drift_shows_changes_made_outside_acme() {
+    let shop = Shop::applied();
     let none = shop.run("drift", &[]);
     assert_eq!(none.code, 0);
-    insta::assert_snapshot!("drift_none", shop.screen(&none));
+    insta::assert_snapshot!("drift_none", shop.redacted_output(&none));
 
-    shop.change("ecr_repository", "api", "/keep_last", json!(50));
+    shop.change_field("ecr_repository", "api", "/keep_last", json!(50));
     shop.retag("vpc", "main", "team", "other");
     shop.retag("vpc", "main", "owner", "someone");
     shop.delete("elastic_ip", "office");
@@ -239,57 +239,57 @@ fn drift_is_what_others_changed() {
     shop.write(&STACK.replace("443", "8443").replace(", web: {} }", ", new: {} }"));
     let some = shop.run("drift", &[]);
     assert_eq!(some.code, 2);
-    insta::assert_snapshot!("drift_since_a_run", shop.screen(&some));
+    insta::assert_snapshot!("drift_since_a_run", shop.redacted_output(&some));
     let json = shop.json("drift", &[]);
-    assert_eq!((&json["format"], &json["since"]), (&json!("acme-drift/1"), &json!(1)));
+    assert_eq!((&json["format"], &json["since"]), (&json!("acme-drift/2"), &json!(1)));
     assert_eq!(json["summary"], json!({ "create": 0, "update": 2, "replace": 0, "delete": 1 }));
     let fields = &json["changes"][0]["fields"][0];
     assert_eq!((&fields["at"], &fields["before"], &fields["after"]), (&json!("/keep_last"), &json!(5), &json!(50)));
 
-    shop.forget_all_runs();
+    shop.delete_history();
     let without = shop.run("drift", &[]);
     assert_eq!(without.code, 2);
-    insta::assert_snapshot!("drift_from_the_definition", shop.screen(&without));
+    insta::assert_snapshot!("drift_from_the_definition", shop.redacted_output(&without));
     assert_eq!(shop.json("drift", &[])["since"], Value::Null);
 }
 
 #[test]
-fn drift_leaves_out_what_an_unfinished_run_touched() {
-    let shop = Shop::open();
+fn drift_skips_resources_of_an_unfinished_run() {
+    let shop = Shop::applied();
     let edited = STACK.replace("keep_last: 5", "keep_last: 6");
-    assert_ne!(shop.faulty("crash-after:1", &edited), Some(0), "killed");
-    shop.change("ecr_repository", "api", "/keep_last", json!(50));
+    assert_ne!(shop.apply_with_fault("crash-after:1", &edited), Some(0), "killed");
+    shop.change_field("ecr_repository", "api", "/keep_last", json!(50));
     shop.delete("security_group", "web");
     let drift = shop.run("drift", &[]);
-    assert!(drift.stderr.contains("A run did not finish: what it touched is left out."), "{}", drift.screen());
+    assert!(drift.stderr.contains("A run did not finish: what it touched is left out."), "{}", drift.combined_output());
     let json = shop.json("drift", &[]);
     let gone: Vec<&Value> = json["changes"].as_array().expect("changes").iter().map(|change| &change["address"]).collect();
     assert_eq!((drift.code, gone), (2, vec![&json!("security_group.web")]), "{json:#}");
 }
 
 #[test]
-fn a_rollback_records_the_whole_stack() {
-    let shop = Shop::open();
+fn rollback_records_the_whole_stack() {
+    let shop = Shop::applied();
     shop.apply(&STACK.replace("port: 443", "port: 8443"));
-    shop.run("rollback", &["--yes"]).ok();
-    let between = shop.run("history", &["1", "3"]).ok();
+    shop.run("rollback", &["--yes"]).assert_success();
+    let between = shop.run("history", &["1", "3"]).assert_success();
     assert!(between.stdout.ends_with("Nothing differs.\n"), "{}", between.stdout);
     let drift = shop.run("drift", &[]);
-    assert_eq!(drift.code, 0, "{}", drift.screen());
+    assert_eq!(drift.code, 0, "{}", drift.combined_output());
     // Once more, from an edit that did not finish.
     let edited = STACK.replace("team: platform", "team: core");
-    assert_ne!(shop.faulty("crash-after:2", &edited), Some(0), "killed");
-    shop.run("rollback", &["--yes"]).ok();
-    let between = shop.run("history", &["3", "5"]).ok();
+    assert_ne!(shop.apply_with_fault("crash-after:2", &edited), Some(0), "killed");
+    shop.run("rollback", &["--yes"]).assert_success();
+    let between = shop.run("history", &["3", "5"]).assert_success();
     assert!(between.stdout.ends_with("Nothing differs.\n"), "{}", between.stdout);
     let drift = shop.run("drift", &[]);
-    assert_eq!(drift.code, 0, "{}", drift.screen());
+    assert_eq!(drift.code, 0, "{}", drift.combined_output());
     assert_eq!(shop.json("plan", &[])["changes"][0]["tags_by"], json!({ "team": "you" }));
 }
 
 #[test]
-fn the_commit_of_the_definition_is_told() {
-    let shop = Shop::open();
+fn history_shows_the_commit_of_the_definition() {
+    let shop = Shop::applied();
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         let who = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
@@ -303,5 +303,5 @@ fn the_commit_of_the_definition_is_told() {
     let commit = git(&["rev-parse", "HEAD"]);
     shop.apply(&STACK.replace("port: 443", "port: 8443"));
     assert_eq!(shop.json("history", &["2"])["revision"]["commit"], json!(commit));
-    assert!(shop.run("history", &["2"]).ok().stdout.contains(&format!("Commit      {commit}\n")));
+    assert!(shop.run("history", &["2"]).assert_success().stdout.contains(&format!("Commit      {commit}\n")));
 }

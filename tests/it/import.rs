@@ -3,60 +3,60 @@
 use std::path::Path;
 
 use acme::{
-    aws::types::KINDS,
-    core::{Live, Phase, Tags},
-    simulator::{Behaviour, Local},
+    aws::types::RESOURCE_TYPES,
+    core::{LiveResource, Phase, Tags},
+    simulator::{Behaviour, Simulator},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    acme::{Acme, write},
-    local::screen,
+    acme::{Acme, write_file},
+    resource_lifecycle::{Lifecycle, LifecycleCase, for_every_type},
+    simulated_cloud::redacted_output,
     standin::{Standin, StandinKind},
-    types::{Case, Life, all},
 };
 
 /// What a stand-in lacks for a type to be adopted: stand-in, type, reason.
-const EXCEPT: &[(&str, &str, &str)] = &[("ministack", "nat_gateway", "it does not report a gateway's address")];
+const UNSUPPORTED: &[(&str, &str, &str)] = &[("ministack", "nat_gateway", "it does not report a gateway's address")];
 
 #[test]
 #[ignore = "full run"]
-fn every_type_is_adopted_on_moto() {
-    all(StandinKind::Moto, adopted);
+fn imports_every_type_on_moto() {
+    for_every_type(StandinKind::Moto, check_import);
 }
 
 #[test]
 #[ignore = "full run"]
-fn every_type_is_adopted_on_ministack() {
-    all(StandinKind::Ministack, adopted);
+fn imports_every_type_on_ministack() {
+    for_every_type(StandinKind::Ministack, check_import);
 }
 
 /// Made, robbed of its marks, adopted: what is printed for it, written into the definition, leaves nothing to do.
-fn adopted(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
-    let taggable = KINDS.iter().any(|known| known.name == kind && known.is_taggable());
-    let lacking = EXCEPT.iter().any(|(name, lacking, _)| *name == standin.kind.name() && *lacking == kind);
+fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), String> {
+    let taggable = RESOURCE_TYPES.iter().any(|known| known.name == kind && known.is_taggable());
+    let lacking = UNSUPPORTED.iter().any(|(name, lacking, _)| *name == standin.kind.name() && *lacking == kind);
     if lacking || life.untagged.contains_key(standin.kind.name()) {
         return Ok(());
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let case = Case::new(standin, kind, life, folder.path());
+    let case = LifecycleCase::new(standin, kind, life, folder.path());
     let address = format!("{kind}.it");
     let definition = case.definition(Some(&life.spec));
     if !taggable {
         let refused = case.acme.run("import", &definition, &[&address, "id"]);
-        let told = refused.code == 1 && refused.stderr.contains("declare it");
-        return if told { Ok(()) } else { Err(format!("it carries no marks, yet: {}", refused.screen())) };
+        let explained = refused.code == 1 && refused.stderr.contains("declare it");
+        return if explained { Ok(()) } else { Err(format!("it carries no marks, yet: {}", refused.combined_output())) };
     }
     case.apply("creating it", &definition)?;
-    let shown = case.done("looking", case.acme.run("show", &definition, &["--live", "-o", "json"]))?;
+    let shown = case.expect_success("looking", case.acme.run("show", &definition, &["--live", "-o", "json"]))?;
     let shown: Value = serde_json::from_str(&shown.stdout).map_err(|error| error.to_string())?;
     let all = shown["resources"].as_array().cloned().unwrap_or_default();
     let it = all.iter().find(|live| live["tags"]["acme:address"] == address).ok_or_else(|| format!("it is not shown: {shown:#}"))?;
     let id = it["id"].as_str().unwrap_or_default();
     let arn = it["outputs"]["arn"].as_str().unwrap_or(id);
-    standin.boto(&format!("kind, id, arn = {kind:?}, {id:?}, {arn:?}\n{}", include_str!("unmark.py")));
+    standin.run_boto3(&format!("kind, id, arn = {kind:?}, {id:?}, {arn:?}\n{}", include_str!("unmark.py")));
 
-    let printed = case.done("adopting it", case.acme.run("import", &case.definition(None), &[&address, id]))?;
+    let printed = case.expect_success("adopting it", case.acme.run("import", &case.definition(None), &[&address, id]))?;
     let printed: Value = serde_yaml::from_str(&printed.stdout).map_err(|error| format!("{error}:\n{}", printed.stdout))?;
     let written = printed["resources"][kind]["it"].as_object().ok_or_else(|| format!("it is not printed: {printed:#}"))?;
     let definition = case.definition(Some(written));
@@ -64,34 +64,34 @@ fn adopted(standin: &Standin, kind: &str, life: &Life) -> Result<(), String> {
     if !plan.changes().is_empty() {
         return Err(format!("what was printed is not what is there:\n{printed:#}\n{:#}", plan.0["changes"]));
     }
-    let again = case.done("adopting it twice", case.acme.run("import", &definition, &[&address, id]))?;
+    let again = case.expect_success("adopting it twice", case.acme.run("import", &definition, &[&address, id]))?;
     if !again.stderr.contains("already") {
-        return Err(format!("it was adopted twice: {}", again.screen()));
+        return Err(format!("it was adopted twice: {}", again.combined_output()));
     }
     // What becomes of its data is the definition's to say, not what is there.
     let mut written = written.clone();
     written.extend(life.spec.get("on_delete").map(|fate| ("on_delete".to_owned(), fate.clone())));
     let definition = case.definition(Some(&written));
-    case.done("destroying", case.acme.run("destroy", &definition, &["--yes"])).map(|_| ())
+    case.expect_success("destroying", case.acme.run("destroy", &definition, &["--yes"])).map(|_| ())
 }
 
 /// Puts something into the simulated cloud that nobody made.
-fn seed(cloud: &Path, kind: &str, id: &str, spec: Value, tags: &[(&str, &str)]) {
-    let local = Local::open(cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud");
+fn seed_resource(cloud: &Path, kind: &str, id: &str, spec: Value, tags: &[(&str, &str)]) {
+    let local = Simulator::open(cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud");
     let tags: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let live = Live { kind: kind.into(), id: id.into(), tags, phase: Phase::Ready, spec, outputs: json!({}), version: None };
+    let live = LiveResource { type_name: kind.into(), id: id.into(), tags, phase: Phase::Ready, spec, outputs: json!({}), version: None };
     local.seed(live).expect("it can be put there");
 }
 
-fn vpc(cidr: &str) -> Value {
+fn vpc_spec(cidr: &str) -> Value {
     json!({ "cidr": cidr, "secondary_cidrs": [], "dns_support": true, "dns_hostnames": false, "dedicated": false })
 }
 
-fn subnet(vpc: &str) -> Value {
+fn subnet_spec(vpc: &str) -> Value {
     json!({ "vpc": { "id": vpc }, "cidr": "10.0.1.0/24", "availability_zone": "eu-west-1a", "public_ip_on_launch": false, "dns64": false })
 }
 
-fn repository(name: &str) -> Value {
+fn repository_spec(name: &str) -> Value {
     json!({
         "name": name, "immutable_tags": true, "tag_exceptions": [], "scan_on_push": true, "kms_key": null, "keep_last": 0,
         "lifecycle_policy": {},
@@ -99,16 +99,16 @@ fn repository(name: &str) -> Value {
 }
 
 #[test]
-fn what_exists_is_adopted_and_printed() {
+fn imports_existing_resources_and_prints_their_definitions() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = folder.path().join("cloud");
     let acme = Acme::local(&cloud);
-    seed(&cloud, "vpc", "vpc-0a", vpc("10.0.0.0/16"), &[("team", "web")]);
-    seed(&cloud, "subnet", "subnet-0a", subnet("vpc-0a"), &[("Name", "shop-a")]);
-    seed(&cloud, "ecr_repository", "users", repository("users"), &[]);
+    seed_resource(&cloud, "vpc", "vpc-0a", vpc_spec("10.0.0.0/16"), &[("team", "web")]);
+    seed_resource(&cloud, "subnet", "subnet-0a", subnet_spec("vpc-0a"), &[("Name", "shop-a")]);
+    seed_resource(&cloud, "ecr_repository", "users", repository_spec("users"), &[]);
     let text = "stack: shop\nregion: eu-west-1\nresources:\n  ecr_repository: { users: { name: users } }\n";
-    let stack = write(folder.path(), "stack.yaml", text);
-    let shown = |command: &str, more: &[&str]| screen(&acme.run(command, &stack, more), folder.path());
+    let stack = write_file(folder.path(), "stack.yaml", text);
+    let shown = |command: &str, more: &[&str]| redacted_output(&acme.run(command, &stack, more), folder.path());
     let screens = [
         shown("plan", &[]),
         shown("import", &["ecr_repository.users", "users"]),
@@ -121,32 +121,32 @@ fn what_exists_is_adopted_and_printed() {
 
     // The definition's tags come with the next apply, and nothing else does.
     let whole = format!("{text}  vpc: {{ main: {{ cidr: 10.0.0.0/16, dns_hostnames: false, tags: {{ team: shop }} }} }}\n");
-    let whole = write(
+    let whole = write_file(
         folder.path(),
         "stack.yaml",
         &format!("{whole}  subnet: {{ a: {{ vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1a }} }}\n"),
     );
     assert_eq!(acme.plan(&whole).changes(), ["update vpc.main"]);
-    assert!(acme.plan(&whole).fields("vpc.main").is_empty());
+    assert!(acme.plan(&whole).changed_fields("vpc.main").is_empty());
     acme.apply(&whole);
-    acme.settled(&whole);
+    acme.assert_no_changes(&whole);
 }
 
 #[test]
-fn what_is_not_free_is_not_adopted() {
+fn rejects_imports_that_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = folder.path().join("cloud");
     let acme = Acme::local(&cloud);
     let others = [("acme:stack", "other"), ("acme:environment", "production"), ("acme:address", "vpc.net")];
-    seed(&cloud, "vpc", "vpc-0a", vpc("10.0.0.0/16"), &others);
-    seed(&cloud, "vpc", "vpc-0b", vpc("10.1.0.0/16"), &[]);
-    seed(&cloud, "vpc", "vpc-0c", vpc("10.2.0.0/16"), &[]);
-    seed(&cloud, "ecr_repository", "users", repository("users"), &others);
+    seed_resource(&cloud, "vpc", "vpc-0a", vpc_spec("10.0.0.0/16"), &others);
+    seed_resource(&cloud, "vpc", "vpc-0b", vpc_spec("10.1.0.0/16"), &[]);
+    seed_resource(&cloud, "vpc", "vpc-0c", vpc_spec("10.2.0.0/16"), &[]);
+    seed_resource(&cloud, "ecr_repository", "users", repository_spec("users"), &others);
     let text = "stack: shop\nregion: eu-west-1\nresources:\n  ecr_repository: { users: { name: users } }\n";
-    let stack = write(folder.path(), "stack.yaml", text);
+    let stack = write_file(folder.path(), "stack.yaml", text);
     let run = |more: &[&str]| acme.run("import", &stack, more);
-    run(&["vpc.main", "vpc-0b"]).ok();
-    let local = || Local::open(&cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud").dump();
+    run(&["vpc.main", "vpc-0b"]).assert_success();
+    let local = || Simulator::open(&cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud").dump();
     let before = local();
     let screens: Vec<String> = [
         run(&["vpc.other", "vpc-0a"]),
@@ -165,8 +165,8 @@ fn what_is_not_free_is_not_adopted() {
     ]
     .iter()
     .map(|done| {
-        assert_eq!(done.code, 1, "{}", done.screen());
-        screen(done, folder.path())
+        assert_eq!(done.code, 1, "{}", done.combined_output());
+        redacted_output(done, folder.path())
     })
     .collect();
     assert_eq!(local(), before);
@@ -175,12 +175,12 @@ fn what_is_not_free_is_not_adopted() {
 
 /// What carries no trace of acme at all, made by another tool.
 #[test]
-fn what_another_tool_made_is_adopted() {
+fn imports_resources_made_by_another_tool() {
     for kind in StandinKind::BOTH {
         let standin = Standin::start(kind);
         let folder = tempfile::tempdir().unwrap();
-        let acme = Acme::on(&standin.url);
-        let made = standin.boto(
+        let acme = Acme::at_endpoint(&standin.url);
+        let made = standin.run_boto3(
             "
 zone = client('route53').create_hosted_zone(Name='shop.example.com', CallerReference='by-hand')['HostedZone']['Id']
 out['zone'] = zone.split('/')[-1]
@@ -190,18 +190,18 @@ client('s3').create_bucket(Bucket='made-by-hand')
 client('iam').create_role(RoleName='by-hand', AssumeRolePolicyDocument='{\"Version\":\"2012-10-17\",\"Statement\":[]}')
 ",
         );
-        let stack = write(folder.path(), "stack.yaml", "stack: shop\nregion: us-east-1\n");
+        let stack = write_file(folder.path(), "stack.yaml", "stack: shop\nregion: us-east-1\n");
         let mut resources = serde_json::Map::new();
         for (address, id) in [("dns_zone.main", &made["zone"]), ("kms_key.main", &made["key"]), ("s3_bucket.main", &json!("made-by-hand"))]
         {
-            let done = acme.run("import", &stack, &[address, id.as_str().expect("an id")]).ok();
+            let done = acme.run("import", &stack, &[address, id.as_str().expect("an id")]).assert_success();
             let printed: Value = serde_yaml::from_str(&done.stdout).expect("YAML");
             resources.extend(printed["resources"].as_object().expect("a map").clone());
         }
         let definition = json!({ "stack": "shop", "region": "us-east-1", "resources": resources });
-        let whole = write(folder.path(), "stack.yaml", &serde_yaml::to_string(&definition).expect("YAML"));
-        acme.settled(&whole);
+        let whole = write_file(folder.path(), "stack.yaml", &serde_yaml::to_string(&definition).expect("YAML"));
+        acme.assert_no_changes(&whole);
         let refused = acme.run("import", &whole, &["iam_role.main", "by-hand"]);
-        assert!(refused.code == 1 && refused.stderr.contains("/acme/shop/default/"), "{kind:?}: {}", refused.screen());
+        assert!(refused.code == 1 && refused.stderr.contains("/acme/shop/default/"), "{kind:?}: {}", refused.combined_output());
     }
 }

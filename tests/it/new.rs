@@ -3,25 +3,25 @@
 use std::{path::Path, process::Command};
 
 use crate::{
-    acme::{Acme, Done, binary},
+    acme::{Acme, CommandOutput, binary},
     standin,
 };
 
-fn new(folder: &Path, arguments: &[&str]) -> Done {
-    let mut process = standin::with_credentials(Command::new(binary()));
-    Done::of(process.arg("new").args(arguments).current_dir(folder).env("NO_COLOR", "1").output().expect("acme runs"))
+fn run_new(folder: &Path, arguments: &[&str]) -> CommandOutput {
+    let mut process = standin::with_test_credentials(Command::new(binary()));
+    CommandOutput::from_output(process.arg("new").args(arguments).current_dir(folder).env("NO_COLOR", "1").output().expect("acme runs"))
 }
 
 #[test]
-fn every_part_can_be_planned() {
+fn every_template_part_can_be_planned() {
     let parts = ["network", "cluster", "database", "registry", "bucket", "secret", "dns", "load-balancer", "firewall"];
     for with in parts.map(str::to_owned).into_iter().chain([parts.join(",")]) {
         let folder = tempfile::tempdir().unwrap();
-        new(folder.path(), &["shop", "--region", "eu-west-1", "--with", &with]).ok();
+        run_new(folder.path(), &["shop", "--region", "eu-west-1", "--with", &with]).assert_success();
         let definition = folder.path().join("shop.yaml");
         let acme = Acme::local(&folder.path().join("cloud"));
         for environment in ["staging", "production"] {
-            let plan = acme.with(&["--env", environment]).plan(&definition);
+            let plan = acme.with_args(&["--env", environment]).plan(&definition);
             assert!(!plan.changes().is_empty(), "{with}: nothing to make");
         }
     }
@@ -29,9 +29,9 @@ fn every_part_can_be_planned() {
 
 /// Editors read it from there: a release publishes it under that name.
 #[test]
-fn the_first_line_names_the_schema_of_this_version() {
+fn first_line_names_the_schema_of_this_version() {
     let folder = tempfile::tempdir().unwrap();
-    new(folder.path(), &["shop"]).ok();
+    run_new(folder.path(), &["shop"]).assert_success();
     let text = std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap();
     let (repository, version) = (env!("CARGO_PKG_REPOSITORY"), env!("CARGO_PKG_VERSION"));
     let schema = format!("# yaml-language-server: $schema={repository}/releases/download/v{version}/schema.json");
@@ -42,27 +42,28 @@ fn the_first_line_names_the_schema_of_this_version() {
 }
 
 #[test]
-fn what_is_written_reads_well() {
+fn writes_a_commented_definition() {
     let folder = tempfile::tempdir().unwrap();
-    let done = new(folder.path(), &["--name", "shop", "--region", "eu-west-1", "--with", "database,dns", "--out", "first.yaml"]).ok();
+    let done = run_new(folder.path(), &["--name", "shop", "--region", "eu-west-1", "--with", "database,dns", "--out", "first.yaml"])
+        .assert_success();
     let text = std::fs::read_to_string(folder.path().join("first.yaml")).unwrap();
     insta::assert_snapshot!(format!("{}{}", done.stderr, text.replace(concat!("/v", env!("CARGO_PKG_VERSION"), "/"), "/vVERSION/")));
 }
 
 #[test]
-fn nothing_is_overwritten_and_nothing_wrong_is_written() {
+fn refuses_to_overwrite_files_and_rejects_invalid_arguments() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("shop.yaml"), "mine").unwrap();
-    let said: Vec<String> = [
-        new(folder.path(), &["shop"]),
-        new(folder.path(), &["Shop"]),
-        new(folder.path(), &["shop", "--region", "mars-1", "--out", "other.yaml"]),
-        new(folder.path(), &[]),
+    let outputs: Vec<String> = [
+        run_new(folder.path(), &["shop"]),
+        run_new(folder.path(), &["Shop"]),
+        run_new(folder.path(), &["shop", "--region", "mars-1", "--out", "other.yaml"]),
+        run_new(folder.path(), &[]),
     ]
     .into_iter()
     .map(|done| format!("$? = {}\n{}", done.code, done.stderr))
     .collect();
-    insta::assert_snapshot!(said.join("\n"));
+    insta::assert_snapshot!(outputs.join("\n"));
     assert_eq!(std::fs::read_to_string(folder.path().join("shop.yaml")).unwrap(), "mine");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

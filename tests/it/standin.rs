@@ -98,18 +98,18 @@ pub struct Standin {
     pub kind: StandinKind,
     pub url: String,
     server: Child,
-    console: Mutex<Console>,
+    control: Mutex<LineChannel>,
     _folder: tempfile::TempDir,
-    _turn: Turn,
+    _slot: StartSlot,
 }
 
 /// A process that answers each line with a line.
-struct Console(ChildStdin, BufReader<ChildStdout>);
+struct LineChannel(ChildStdin, BufReader<ChildStdout>);
 
-impl Console {
-    fn of(child: &mut Child) -> Console {
+impl LineChannel {
+    fn attach(child: &mut Child) -> LineChannel {
         let (stdin, stdout) = (child.stdin.take().expect("a pipe in"), child.stdout.take().expect("a pipe out"));
-        Console(stdin, BufReader::new(stdout))
+        LineChannel(stdin, BufReader::new(stdout))
     }
     fn ask(&mut self, line: &str) -> String {
         writeln!(self.0, "{line}").expect("it listens");
@@ -123,12 +123,12 @@ impl Console {
 impl Standin {
     /// Starts a fresh one and waits until it answers EC2, whose first call takes seconds.
     pub fn start(kind: StandinKind) -> Standin {
-        let turn = Turn::take();
+        let turn = StartSlot::acquire();
         for _ in 0..3 {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
             let log = File::create(folder.path().join("log")).expect("a log file");
-            let mut server = with_credentials(Command::new(python()))
+            let mut server = with_test_credentials(Command::new(python()))
                 .args(["-c", LAUNCHER, kind.name(), &port.to_string()])
                 .current_dir(folder.path())
                 // Everything in memory; no listeners besides the endpoint, no container engine.
@@ -142,9 +142,9 @@ impl Standin {
                 .stderr(log)
                 .spawn()
                 .expect("python starts");
-            let console = Mutex::new(Console::of(&mut server));
-            if answers(&mut server, port) {
-                return Standin { kind, url: format!("http://127.0.0.1:{port}"), server, console, _folder: folder, _turn: turn };
+            let console = Mutex::new(LineChannel::attach(&mut server));
+            if wait_until_ready(&mut server, port) {
+                return Standin { kind, url: format!("http://127.0.0.1:{port}"), server, control: console, _folder: folder, _slot: turn };
             }
             let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
             eprintln!("{} did not start on port {port}:\n{log}", kind.name());
@@ -156,26 +156,26 @@ impl Standin {
 
     /// Runs Python with boto3 against this endpoint, around acme's back. `client(service)` makes a client; what the script
     /// puts into `out` comes back.
-    pub fn boto(&self, script: &str) -> Value {
-        boto(&self.url, script)
+    pub fn run_boto3(&self, script: &str) -> Value {
+        run_boto3(&self.url, script)
     }
 
     /// Remembers what ministack holds now.
     pub fn save(&self, name: &str) {
-        self.console("save", name);
+        self.send_control_command("save", name);
     }
     /// Makes ministack hold what it held when that was saved. Nothing may be under way.
     pub fn load(&self, name: &str) {
-        self.console("load", name);
+        self.send_control_command("load", name);
     }
-    fn console(&self, command: &str, name: &str) {
+    fn send_control_command(&self, command: &str, name: &str) {
         assert_eq!(self.kind, StandinKind::Ministack, "only ministack's stores are known");
-        self.console.lock().expect("the console").ask(&format!("{command} {name}"));
+        self.control.lock().expect("the console").ask(&format!("{command} {name}"));
     }
 
     /// Everything that exists here and was not there from the beginning, by service; empty lists left out.
-    pub fn everything(&self) -> Value {
-        self.boto(include_str!("everything.py"))
+    pub fn all_resources(&self) -> Value {
+        self.run_boto3(include_str!("everything.py"))
     }
 }
 
@@ -186,14 +186,14 @@ impl Drop for Standin {
     }
 }
 
-pub fn boto(url: &str, script: &str) -> Value {
-    let whole = format!("{}\n{script}\nprint(json.dumps(out, default=str))\n", prelude(url));
-    let done = with_credentials(Command::new(python())).args(["-c", &whole]).output().expect("python runs");
+pub fn run_boto3(url: &str, script: &str) -> Value {
+    let whole = format!("{}\n{script}\nprint(json.dumps(out, default=str))\n", python_prelude(url));
+    let done = with_test_credentials(Command::new(python())).args(["-c", &whole]).output().expect("python runs");
     assert!(done.status.success(), "boto3 script failed:\n{script}\n{}", String::from_utf8_lossy(&done.stderr));
     serde_json::from_slice(&done.stdout).expect("the script prints JSON")
 }
 
-fn prelude(url: &str) -> String {
+fn python_prelude(url: &str) -> String {
     format!(
         "import boto3, functools, json, sys\nfrom botocore.config import Config\nout = {{}}\n@functools.cache\n\
          def client(service):\n    return boto3.client(service, endpoint_url='{url}', region_name='us-east-1', \
@@ -202,31 +202,31 @@ fn prelude(url: &str) -> String {
 }
 
 /// Runs one script again and again, in one process: importing boto3 takes longer than the script.
-pub struct Witness {
+pub struct ScriptRunner {
     python: Child,
-    console: Console,
+    console: LineChannel,
 }
 
-impl Witness {
-    pub fn start(url: &str, script: &str) -> Witness {
+impl ScriptRunner {
+    pub fn start(url: &str, script: &str) -> ScriptRunner {
         let text = serde_json::to_string(script).expect("a text is JSON, and Python");
         let whole = format!(
             "{}\nsource = compile({text}, 'script', 'exec')\nfor _ in sys.stdin:\n    scope = {{**globals(), 'out': {{}}}}\n    \
              exec(source, scope)\n    print(json.dumps(scope['out'], default=str), flush=True)\n",
-            prelude(url)
+            python_prelude(url)
         );
-        let mut command = with_credentials(Command::new(python()));
+        let mut command = with_test_credentials(Command::new(python()));
         let mut python = command.args(["-c", &whole]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python starts");
-        let console = Console::of(&mut python);
-        Witness { python, console }
+        let console = LineChannel::attach(&mut python);
+        ScriptRunner { python, console }
     }
     /// What the script puts into `out` now.
-    pub fn look(&mut self) -> Value {
+    pub fn run_script(&mut self) -> Value {
         serde_json::from_str(&self.console.ask("look")).expect("the script prints JSON")
     }
 }
 
-impl Drop for Witness {
+impl Drop for ScriptRunner {
     fn drop(&mut self) {
         let _ = self.python.kill();
         let _ = self.python.wait();
@@ -234,7 +234,7 @@ impl Drop for Witness {
 }
 
 /// Credentials the stand-ins take, and none of the developer's own configuration.
-pub fn with_credentials(mut command: Command) -> Command {
+pub fn with_test_credentials(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_") || name.to_lowercase().ends_with("_proxy")) {
         command.env_remove(name);
     }
@@ -248,7 +248,7 @@ pub fn with_credentials(mut command: Command) -> Command {
     command
 }
 
-fn answers(server: &mut Child, port: u16) -> bool {
+fn wait_until_ready(server: &mut Child, port: u16) -> bool {
     let until = Instant::now() + Duration::from_secs(90);
     let body = "Action=DescribeVpcs&Version=2016-11-15";
     let request = format!(
@@ -275,23 +275,23 @@ fn answers(server: &mut Child, port: u16) -> bool {
 /// The Python that has the stand-ins.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| venv("standins", REQUIREMENTS))
+    PYTHON.get_or_init(|| ensure_venv("standins", REQUIREMENTS))
 }
 
 /// The Python of a virtual environment under `target/` with these packages.
-pub fn venv(name: &str, requirements: &[&str]) -> PathBuf {
-    let venv = installed(name, requirements, |venv| {
-        run(Command::new("python3").args(["-m", "venv"]).arg(venv));
+pub fn ensure_venv(name: &str, requirements: &[&str]) -> PathBuf {
+    let venv = ensure_installed(name, requirements, |venv| {
+        run_installer(Command::new("python3").args(["-m", "venv"]).arg(venv));
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-        run(Command::new(venv.join("bin/python")).args(pip).args(requirements));
+        run_installer(Command::new(venv.join("bin/python")).args(pip).args(requirements));
     });
     venv.join("bin/python")
 }
 
 /// A folder under `target/` into which these packages were installed. Made once for all runs; a file lock keeps two test runs from
 /// making it at once.
-pub fn installed(name: &str, requirements: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
-    let target = target();
+pub fn ensure_installed(name: &str, requirements: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
+    let target = target_dir();
     fs::create_dir_all(&target).expect("the target folder can be made");
     let lock = File::create(target.join(format!("{name}.lock"))).expect("a lock file");
     lock.lock().expect("the lock can be taken");
@@ -307,12 +307,12 @@ pub fn installed(name: &str, requirements: &[&str], install: impl FnOnce(&Path))
 }
 
 /// Where builds, and what tests install, are kept.
-pub fn target() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned()
 }
 
 /// Runs what installs.
-pub fn run(command: &mut Command) {
+pub fn run_installer(command: &mut Command) {
     let done = command.output();
     let help = "these tests need Python 3.10 or newer with the venv module, PyPI, and for the browser test npm";
     match done {
@@ -325,18 +325,18 @@ pub fn run(command: &mut Command) {
 }
 
 /// At most four servers at once: moto takes 450 MB.
-struct Turn;
+struct StartSlot;
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 
-impl Turn {
-    fn take() -> Turn {
+impl StartSlot {
+    fn acquire() -> StartSlot {
         while RUNNING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < 4).then_some(n + 1)).is_err() {
             std::thread::sleep(Duration::from_millis(50));
         }
-        Turn
+        StartSlot
     }
 }
-impl Drop for Turn {
+impl Drop for StartSlot {
     fn drop(&mut self) {
         RUNNING.fetch_sub(1, Ordering::SeqCst);
     }

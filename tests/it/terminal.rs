@@ -5,7 +5,7 @@ use std::{num::NonZero, path::Path, process::Command};
 use regex_lite::Regex;
 
 use crate::{
-    acme::{Acme, Done, write},
+    acme::{Acme, CommandOutput, write_file},
     standin::python,
 };
 
@@ -24,11 +24,11 @@ const ROWS: u16 = 40;
 const COLUMNS: u16 = 80;
 
 /// What went to a terminal, byte by byte.
-struct Shown(Done);
+struct TerminalOutput(CommandOutput);
 
-impl Shown {
+impl TerminalOutput {
     /// Runs a command on a terminal; with a `text`, Ctrl-C is typed as soon as that is shown.
-    fn of(command: &Command, text: &str) -> Shown {
+    fn run(command: &Command, text: &str) -> TerminalOutput {
         let mut typed = Command::new(python());
         typed.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/terminal.py"));
         typed.args([&COLUMNS.to_string(), &ROWS.to_string(), text]).arg(command.get_program()).args(command.get_args());
@@ -38,11 +38,11 @@ impl Shown {
                 None => typed.env_remove(name),
             };
         }
-        Shown(Done::of(typed.output().expect("python runs")))
+        TerminalOutput(CommandOutput::from_output(typed.output().expect("python runs")))
     }
 
     /// What stands there in the end, without what differs from run to run.
-    fn screen(&self) -> String {
+    fn final_screen(&self) -> String {
         let [rows, columns] = [ROWS, COLUMNS].map(|n| NonZero::new(n).unwrap());
         let mut terminal = vt100::Parser::new(rows, columns, 0);
         terminal.process(self.0.stdout.as_bytes());
@@ -53,45 +53,45 @@ impl Shown {
     }
 }
 
-fn apply(folder: &Path) -> Command {
+fn apply_command(folder: &Path) -> Command {
     let acme = Acme::local(&folder.join("cloud"));
-    let mut command = acme.command("apply", &write(folder, "small.yaml", CHAIN), &["--yes"]);
+    let mut command = acme.command("apply", &write_file(folder, "small.yaml", CHAIN), &["--yes"]);
     command.env("TERM", "xterm").env_remove("CI").env("ACME_LOCAL_FAULT", "settle:0.01");
     command
 }
 
 #[test]
-fn the_view_goes_and_the_summary_stays() {
+fn live_view_disappears_and_the_summary_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let shown = Shown::of(&apply(folder.path()), "");
-    assert_eq!(shown.0.code, 0, "{}", shown.0.screen());
+    let shown = TerminalOutput::run(&apply_command(folder.path()), "");
+    assert_eq!(shown.0.code, 0, "{}", shown.0.combined_output());
     for part in
         ["Applying small (default): ", "along subnet.a → ", "waiting for elastic_ip.nat", "creating  nat_gateway.nat", "usually 2 min"]
     {
         assert!(shown.0.stdout.contains(part), "`{part}` was never shown:\n{}", shown.0.stdout);
     }
     assert!(!shown.0.stdout.contains("\x1b[32m"), "NO_COLOR is heeded");
-    insta::assert_snapshot!(shown.screen());
+    insta::assert_snapshot!(shown.final_screen());
 }
 
 #[test]
-fn an_interrupt_leaves_a_clean_screen() {
+fn interrupt_leaves_a_clean_screen() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = apply(folder.path());
+    let mut command = apply_command(folder.path());
     command.env_remove("NO_COLOR").env("ACME_LOCAL_FAULT", "settle:0.1");
-    let shown = Shown::of(&command, "creating  nat_gateway.nat");
-    assert_eq!(shown.0.code, 130, "{}", shown.0.screen());
+    let shown = TerminalOutput::run(&command, "creating  nat_gateway.nat");
+    assert_eq!(shown.0.code, 130, "{}", shown.0.combined_output());
     assert!(shown.0.stdout.contains("\x1b[32m"), "colours are shown");
-    insta::assert_snapshot!(shown.screen());
+    insta::assert_snapshot!(shown.final_screen());
 }
 
 #[test]
-fn a_terminal_that_can_t_move_its_cursor_gets_lines() {
+fn prints_lines_on_a_terminal_without_cursor_movement() {
     for (name, value) in [("TERM", "dumb"), ("CI", "true")] {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = apply(folder.path());
-        let shown = Shown::of(command.env(name, value), "");
-        assert_eq!(shown.0.code, 0, "{}", shown.0.screen());
+        let mut command = apply_command(folder.path());
+        let shown = TerminalOutput::run(command.env(name, value), "");
+        assert_eq!(shown.0.code, 0, "{}", shown.0.combined_output());
         assert!(!shown.0.stdout.contains('\x1b'), "{:?}", shown.0.stdout);
         assert!(shown.0.stdout.contains("creating nat_gateway.nat (usually 2 min)"), "{}", shown.0.stdout);
     }

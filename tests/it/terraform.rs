@@ -12,8 +12,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    acme::{Acme, write},
-    standin, types,
+    acme::{Acme, write_file},
+    resource_lifecycle, standin,
 };
 
 const CHECKOV: &str = "checkov==3.3.30";
@@ -22,14 +22,14 @@ const CHECKOV: &str = "checkov==3.3.30";
 /// has besides.
 const SCHEMA: &str = include_str!("../fixtures/terraform-aws.json");
 
-fn plan(acme: &Acme, definition: &Path) -> Value {
-    let done = acme.run("plan", definition, &["-o", "terraform"]).ok();
+fn terraform_plan(acme: &Acme, definition: &Path) -> Value {
+    let done = acme.run("plan", definition, &["-o", "terraform"]).assert_success();
     assert_eq!(done.stderr, "", "every type has a counterpart, and nothing is in the way");
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("the plan is no JSON ({error}):\n{}", done.stdout))
 }
 
 /// Every change by its address.
-fn changes(plan: &Value) -> BTreeMap<&str, &Value> {
+fn changes_by_address(plan: &Value) -> BTreeMap<&str, &Value> {
     let all = plan["resource_changes"].as_array().expect("a list of changes").iter();
     let by_address: BTreeMap<&str, &Value> =
         all.clone().map(|one| (one["address"].as_str().expect("an address"), &one["change"])).collect();
@@ -37,12 +37,12 @@ fn changes(plan: &Value) -> BTreeMap<&str, &Value> {
     by_address
 }
 
-fn actions<'a>(changes: &BTreeMap<&'a str, &Value>) -> Vec<(&'a str, Value)> {
+fn actions_by_address<'a>(changes: &BTreeMap<&'a str, &Value>) -> Vec<(&'a str, Value)> {
     changes.iter().map(|(address, change)| (*address, change["actions"].clone())).collect()
 }
 
 /// What does not fit a type of Terraform's. `true` in place of anything means that it is not known, where `unknown` is asked for.
-fn misfits(at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut Vec<String>) {
+fn collect_type_mismatches(at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut Vec<String>) {
     let plain = |name: &str| match name {
         "string" => value.is_string(),
         "number" => value.is_number(),
@@ -54,12 +54,14 @@ fn misfits(at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut V
         (_, Value::Bool(true)) if unknown => {}
         (Value::String(name), _) if plain(name) && !unknown => {}
         (Value::Array(kind), _) => match (kind[0].as_str().expect("a collection"), value) {
-            ("list" | "set", Value::Array(list)) => list.iter().for_each(|one| misfits(at, one, &kind[1], unknown, found)),
-            ("map", Value::Object(map)) => map.iter().for_each(|(key, one)| misfits(&format!("{at}.{key}"), one, &kind[1], unknown, found)),
+            ("list" | "set", Value::Array(list)) => list.iter().for_each(|one| collect_type_mismatches(at, one, &kind[1], unknown, found)),
+            ("map", Value::Object(map)) => {
+                map.iter().for_each(|(key, one)| collect_type_mismatches(&format!("{at}.{key}"), one, &kind[1], unknown, found))
+            }
             ("object", Value::Object(map)) => {
                 for (key, one) in map {
                     match kind[1].get(key) {
-                        Some(wanted) => misfits(&format!("{at}.{key}"), one, wanted, unknown, found),
+                        Some(wanted) => collect_type_mismatches(&format!("{at}.{key}"), one, wanted, unknown, found),
                         None => found.push(format!("{at}.{key} is no argument")),
                     }
                 }
@@ -72,26 +74,26 @@ fn misfits(at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut V
 
 /// A plan for each type's life: what would be made at first, and what each of its edits would change.
 #[test]
-fn every_argument_is_one_of_the_providers() {
+fn every_argument_exists_in_the_provider_schema() {
     let schema: BTreeMap<String, Value> = serde_json::from_str(SCHEMA).unwrap();
-    let lives = types::lives();
+    let lives = resource_lifecycle::lifecycles();
     let (left, wrong, silent) = (Mutex::new(lives.iter().collect::<Vec<_>>()), Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
-    let one = |kind: &str, life: &types::Life| {
+    let one = |kind: &str, life: &resource_lifecycle::Lifecycle| {
         let folder = tempfile::tempdir().unwrap();
         let acme = Acme::local(&folder.path().join("cloud"));
         for (number, spec) in life.specs().iter().enumerate() {
-            let definition = write(folder.path(), "stack.yaml", &life.definition(kind, Some(spec)));
-            let plan = plan(&acme, &definition);
+            let definition = write_file(folder.path(), "stack.yaml", &life.definition(kind, Some(spec)));
+            let plan = terraform_plan(&acme, &definition);
             for change in plan["resource_changes"].as_array().unwrap() {
                 let mut found = Vec::new();
                 let terraform = change["type"].as_str().unwrap();
                 let wanted = json!(["object", schema.get(terraform).unwrap_or_else(|| panic!("there is no {terraform}"))]);
                 for (side, unknown) in [("before", false), ("after", false), ("after_unknown", true)] {
-                    misfits(terraform, &change["change"][side], &wanted, unknown, &mut found);
+                    collect_type_mismatches(terraform, &change["change"][side], &wanted, unknown, &mut found);
                 }
                 wrong.lock().unwrap().extend(found);
             }
-            let nothing = changes(&plan).values().all(|change| change["actions"] == json!(["no-op"]));
+            let nothing = changes_by_address(&plan).values().all(|change| change["actions"] == json!(["no-op"]));
             if nothing && !acme.plan(&definition).changes().is_empty() {
                 silent.lock().unwrap().insert(format!("{kind} {number}"));
             }
@@ -116,7 +118,7 @@ fn every_argument_is_one_of_the_providers() {
 }
 
 #[test]
-fn actions_are_terraforms() {
+fn maps_changes_to_terraform_actions() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let text = "
@@ -129,12 +131,12 @@ resources:
   security_group: { web: { vpc: main }, old: { vpc: main } }
   s3_bucket: { kept: { on_delete: retain }, files: {} }
 ";
-    acme.apply(&write(folder.path(), "stack.yaml", text));
+    acme.apply(&write_file(folder.path(), "stack.yaml", text));
     let text = text.replace(", old: { vpc: main }", "").replace("10.0.0.0/24", "10.0.1.0/24").replace("kept: { on_delete: retain }, ", "");
     let text = text.replace("files: {}", "files: { versioning: false, policy: { Statement: [{ Effect: Allow, Principal: '*', Action: 's3:GetObject', Resource: 'arn:aws:s3:::small-files/*' }] } }");
-    let plan = plan(&acme, &write(folder.path(), "stack.yaml", &text));
-    let changes = changes(&plan);
-    let all = actions(&changes);
+    let plan = terraform_plan(&acme, &write_file(folder.path(), "stack.yaml", &text));
+    let changes = changes_by_address(&plan);
+    let all = actions_by_address(&changes);
     let named = |name: &str| all.iter().filter(|(address, _)| address.ends_with(name)).cloned().collect::<Vec<_>>();
     assert_eq!(named(".main"), [("aws_vpc.main", json!(["no-op"]))]);
     assert_eq!(named(".old"), [("aws_security_group.old", json!(["delete"]))]);
@@ -174,18 +176,18 @@ resources:
 }
 
 #[test]
-fn only_a_plan_can_be_terraforms() {
+fn terraform_output_is_only_for_plans() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
-    let definition = write(folder.path(), "stack.yaml", "stack: small\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n");
+    let definition = write_file(folder.path(), "stack.yaml", "stack: small\nresources: { vpc: { main: { cidr: 10.0.0.0/16 } } }\n");
     let refused = acme.run("apply", &definition, &["-o", "terraform", "--yes"]);
-    assert!(refused.code != 0 && refused.stderr.contains("[possible values: text, json]"), "{}", refused.screen());
+    assert!(refused.code != 0 && refused.stderr.contains("[possible values: text, json]"), "{}", refused.combined_output());
     assert!(!folder.path().join("cloud").exists());
 }
 
 /// What stands in the way of a plan has no place in Terraform's form, but is said.
 #[test]
-fn obstacles_are_said_beside_it() {
+fn reports_blockers_on_stderr() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
     let text = "
@@ -198,19 +200,19 @@ resources:
     b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: us-east-1b }
   load_balancer: { web: { type: network, internal: true, subnets: [a, b] } }
 ";
-    let definition = write(folder.path(), "stack.yaml", text);
+    let definition = write_file(folder.path(), "stack.yaml", text);
     acme.apply(&definition);
     let done = acme.run("plan", &definition, &["--destroy", "-o", "terraform"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
     assert!(done.stderr.contains("Blocked[protected]"), "{}", done.stderr);
     let plan: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(plan["errored"], true);
 }
 
 /// Rules that Checkov sees broken and kept, by resource.
-fn checked(folder: &Path, plan: &Value) -> [BTreeMap<String, BTreeSet<String>>; 2] {
-    let file = write(folder, "plan.json", &plan.to_string());
-    let python = standin::venv("checkov", &[CHECKOV]);
+fn run_checkov(folder: &Path, plan: &Value) -> [BTreeMap<String, BTreeSet<String>>; 2] {
+    let file = write_file(folder, "plan.json", &plan.to_string());
+    let python = standin::ensure_venv("checkov", &[CHECKOV]);
     let mut command = Command::new(python.with_file_name("checkov"));
     let done = command.args(["--skip-download", "-o", "json", "-f"]).arg(file).current_dir(folder).output().expect("checkov runs");
     let report: Value = serde_json::from_slice(&done.stdout)
@@ -227,7 +229,7 @@ fn checked(folder: &Path, plan: &Value) -> [BTreeMap<String, BTreeSet<String>>; 
 }
 
 #[test]
-fn checkov_sees_what_is_open_to_the_world() {
+fn checkov_finds_resources_open_to_the_world() {
     const WORLD: [&str; 4] = ["CKV_AWS_53", "CKV_AWS_54", "CKV_AWS_55", "CKV_AWS_56"];
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
@@ -245,11 +247,11 @@ resources:
       { vpc: main, description: No hole, egress: [], ingress: [{ port: 443, cidr: 10.0.0.0/16, description: Inside }] }
   s3_bucket: { public: { block_public_access: false }, private: {} }
 ";
-    let definition = write(folder.path(), "stack.yaml", text);
+    let definition = write_file(folder.path(), "stack.yaml", text);
     let set = |rules: &[&str]| rules.iter().map(|&rule| rule.to_owned()).collect::<BTreeSet<_>>();
     let (block, group) = ("aws_s3_bucket_public_access_block.public", "aws_security_group.shell");
 
-    let [failed, passed] = checked(folder.path(), &plan(&acme, &definition));
+    let [failed, passed] = run_checkov(folder.path(), &terraform_plan(&acme, &definition));
     assert_eq!((failed.get(block), failed.get(group)), (Some(&set(&WORLD)), Some(&set(&["CKV_AWS_24"]))), "{failed:#?}");
     // By the references of the configuration Checkov knows which block is whose.
     assert!(failed["aws_s3_bucket.public"].contains("CKV2_AWS_6") && passed["aws_s3_bucket.private"].contains("CKV2_AWS_6"));
@@ -261,9 +263,9 @@ resources:
     acme.apply(&definition);
     let mended = text.replace("block_public_access: false", "block_public_access: true").replace("0.0.0.0/0", "10.0.0.0/8");
     fs::write(&definition, mended).unwrap();
-    let plan = plan(&acme, &definition);
-    assert_eq!([block, group].map(|address| changes(&plan)[address]["actions"].clone()), [json!(["update"]), json!(["update"])]);
-    let [failed, passed] = checked(folder.path(), &plan);
+    let plan = terraform_plan(&acme, &definition);
+    assert_eq!([block, group].map(|address| changes_by_address(&plan)[address]["actions"].clone()), [json!(["update"]), json!(["update"])]);
+    let [failed, passed] = run_checkov(folder.path(), &plan);
     assert_eq!((failed.get(block), failed.get(group)), (None, None), "{failed:#?}");
     assert!(passed[block].is_superset(&set(&WORLD)) && passed[group].contains("CKV_AWS_24"), "{passed:#?}");
     assert!(passed["aws_s3_bucket.public"].contains("CKV2_AWS_6"));

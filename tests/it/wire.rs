@@ -30,7 +30,7 @@ pub struct Response {
 }
 
 /// Answers a request; [`ErrorKind::ConnectionAborted`] closes the connection without an answer.
-type Answer = dyn Fn(&Request) -> Result<Response> + Send + Sync;
+type Handler = dyn Fn(&Request) -> Result<Response> + Send + Sync;
 
 /// A server on a free port; ends when dropped.
 pub struct Server {
@@ -52,7 +52,7 @@ impl Server {
                 let answer = answer.clone();
                 thread::spawn(move || {
                     // A client that hangs up is no failure.
-                    let _ = serve(&*answer, stream);
+                    let _ = serve_connection(&*answer, stream);
                 });
             }
         });
@@ -68,7 +68,7 @@ impl Drop for Server {
 }
 
 /// Which service and action a request is.
-pub fn name(request: &Request) -> (String, String) {
+pub fn service_and_action(request: &Request) -> (String, String) {
     let scope = header(&request.headers, "authorization").and_then(|a| a.split("Credential=").nth(1)).unwrap_or_default();
     let service = scope.split('/').nth(3).unwrap_or("unsigned").to_owned();
     if let Some(target) = header(&request.headers, "x-amz-target") {
@@ -93,7 +93,7 @@ pub fn name(request: &Request) -> (String, String) {
     (service, format!("{} {path}{query}", request.method))
 }
 
-pub fn writes(request: &Request, action: &str) -> bool {
+pub fn is_write(request: &Request, action: &str) -> bool {
     // Route 53 asks for the tags of several things by POST.
     if action == "POST /tags/-" {
         return false;
@@ -147,10 +147,10 @@ pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str
 /// The parameters of a form body.
 pub fn form(body: &[u8]) -> Vec<(String, String)> {
     let text = std::str::from_utf8(body).unwrap_or_default();
-    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (decoded(key), decoded(value))).collect()
+    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (percent_decode(key), percent_decode(value))).collect()
 }
 
-fn decoded(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&first, tail)) = rest.split_first() {
         let hex =
@@ -162,16 +162,16 @@ fn decoded(text: &str) -> String {
 }
 
 /// Serves one client connection until it closes.
-fn serve(answer: &Answer, stream: TcpStream) -> Result<()> {
+fn serve_connection(answer: &Handler, stream: TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
     loop {
-        let Some((start, headers)) = head(&mut reader)? else { return Ok(()) };
+        let Some((start, headers)) = read_head(&mut reader)? else { return Ok(()) };
         if header(&headers, "expect").is_some() {
             writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        let body = body(&mut reader, &headers, false)?;
+        let body = read_body(&mut reader, &headers, false)?;
         let mut words = start.split(' ').map(str::to_owned);
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let request = Request { method, path, headers, body };
@@ -214,15 +214,15 @@ pub fn send(upstream: &str, request: &Request) -> Result<Response> {
     bytes.extend(&request.body);
     (&stream).write_all(&bytes)?;
     let mut reader = BufReader::new(stream);
-    let (start, headers) = head(&mut reader)?.ok_or_else(|| std::io::Error::other("the stand-in hung up"))?;
+    let (start, headers) = read_head(&mut reader)?.ok_or_else(|| std::io::Error::other("the stand-in hung up"))?;
     let status = start.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(502);
     let bodyless = request.method == "HEAD" || status == 204 || status == 304;
-    let body = if bodyless { Vec::new() } else { body(&mut reader, &headers, true)? };
+    let body = if bodyless { Vec::new() } else { read_body(&mut reader, &headers, true)? };
     Ok(Response { status, headers, body })
 }
 
 /// First line and headers, `None` at the end of the connection.
-fn head(reader: &mut impl BufRead) -> Result<Option<(String, Headers)>> {
+fn read_head(reader: &mut impl BufRead) -> Result<Option<(String, Headers)>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -238,7 +238,7 @@ fn head(reader: &mut impl BufRead) -> Result<Option<(String, Headers)>> {
     }
 }
 
-fn body(reader: &mut impl BufRead, headers: &[(String, String)], until_end: bool) -> Result<Vec<u8>> {
+fn read_body(reader: &mut impl BufRead, headers: &[(String, String)], until_end: bool) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     if header(headers, "transfer-encoding").is_some_and(|coding| coding.contains("chunked")) {
         let mut line = String::new();

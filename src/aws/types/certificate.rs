@@ -18,14 +18,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    dns_record::{at, change, ownership_record},
+    dns_record::{ownership_record, record_sets_at, to_change},
     dns_zone::{DnsZone, short_token},
 };
 use crate::{
-    aws::{Aws, Cx, each, tags, text, word},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
     core::{
-        Actions, Created, Deletion, DnsName, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, STACK, Scope,
-        Service, Sort, TypeInfo, ok_or_not_found,
+        Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
+        Result, STACK_TAG, Scope, Service, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -78,15 +78,18 @@ const VALIDATED: &str = "validated";
 impl Resource for Certificate {
     const TYPE: TypeInfo = TypeInfo::new("certificate", Service::Acm, "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}")
         .typical_seconds(120)
-        .actions(
-            Actions::on("acm:certificate/*")
+        .iam_actions(
+            IamActions::new("acm:certificate/*")
                 .list(&["acm:ListCertificates"])
                 .read(&["acm:DescribeCertificate", "acm:ListTagsForCertificate"])
                 .change(&["acm:DeleteCertificate"])
-                .more(&[
-                    Grant::change(&["acm:RequestCertificate"], On::Marking),
-                    Grant::change(&["route53:ListHostedZones"], On::Everything),
-                    Grant::change(&["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"], On::Arn("route53:hostedzone/*")),
+                .grants(&[
+                    IamGrant::change(&["acm:RequestCertificate"], GrantTarget::TagOnCreate),
+                    IamGrant::change(&["route53:ListHostedZones"], GrantTarget::AllResources),
+                    IamGrant::change(
+                        &["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"],
+                        GrantTarget::Arn("route53:hostedzone/*"),
+                    ),
                 ]),
         );
     type Api = Aws;
@@ -98,18 +101,18 @@ impl Resource for Certificate {
             let age = summary.created_at.and_then(|at| SystemTime::try_from(at).ok()).and_then(|at| at.elapsed().ok());
             age.is_none_or(|age| age < Duration::from_secs(3600))
         };
-        let own = summaries(aws).await?.into_iter().filter_map(|summary| {
+        let own = list_summaries(aws).await?.into_iter().filter_map(|summary| {
             let arn = summary.certificate_arn.clone()?;
-            let may_own = scope.index.is_none() || scope.covers(summary.domain_name().unwrap_or_default(), &arn) || young(&summary);
+            let may_own = scope.tag_index.is_none() || scope.covers(summary.domain_name().unwrap_or_default(), &arn) || young(&summary);
             may_own.then_some(arn)
         });
-        each(own, |arn| async move {
+        for_each_concurrent(own, |arn| async move {
             let read = async {
                 let reply = ok_or_not_found(aws.acm.list_tags_for_certificate().certificate_arn(&arn).send().await)?;
                 Ok(reply.map(|reply| tags::from_acm(reply.tags())))
             };
-            let Some(tags) = scope.tags_or(&arn, read).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
-            let Some(detail) = detail(aws, &arn).await? else { return Ok(None) };
+            let Some(tags) = scope.tags_or_fetch(&arn, read).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
+            let Some(detail) = read_detail(aws, &arn).await? else { return Ok(None) };
             let phase = phase(&detail);
             let spec = Certificate::read(&detail, &phase);
             let outputs = Outputs { arn: arn.clone(), validation_records: validation_records(&detail) };
@@ -124,9 +127,9 @@ impl Resource for Certificate {
         let names: Vec<_> = self.alternative_names.iter().map(ToString::to_string).collect();
         let call = call.set_subject_alternative_names((!names.is_empty()).then_some(names)).idempotency_token(short_token(&cx.call.token));
         let export = self.exportable.then(|| CertificateOptions::builder().export(CertificateExport::Enabled).build());
-        let call = call.key_algorithm(text(&self.key_algorithm).as_str().into()).set_options(export);
+        let call = call.key_algorithm(to_aws(&self.key_algorithm).as_str().into()).set_options(export);
         let reply = call.set_tags(Some(tags::acm(&cx.call.tags))).send().await?;
-        Ok(reply.certificate_arn.ok_or_else(|| Error::missing("CertificateArn"))?.into())
+        Ok(reply.certificate_arn.ok_or_else(|| Error::missing_field("CertificateArn"))?.into())
     }
 
     /// Creates the validation records. AWS needs them for every renewal, so they stay. Certificates of the same name share one record, in
@@ -135,22 +138,23 @@ impl Resource for Certificate {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: CertificateChanges) -> Result<()> {
         let (true, Some(zone)) = (changes.zone, &self.zone) else { return Ok(()) };
         let id = live.id.as_str();
-        let detail = detail(cx, id).await?.ok_or_else(|| Error::new(Sort::NotYet, "NoCertificate", "AWS does not show it yet"))?;
+        let detail =
+            read_detail(cx, id).await?.ok_or_else(|| Error::new(ErrorKind::NotYetVisible, "NoCertificate", "AWS does not show it yet"))?;
         if matches!(phase(&detail), Phase::Failed(_)) {
             // There will be no records; the read that follows reports the reason.
             return Ok(());
         }
         let options = detail.domain_validation_options();
         if options.is_empty() || options.iter().any(|option| option.resource_record.is_none()) {
-            return Err(Error::new(Sort::NotYet, "NoValidationRecord", "AWS does not show the validation records yet"));
+            return Err(Error::new(ErrorKind::NotYetVisible, "NoValidationRecord", "AWS does not show the validation records yet"));
         }
         let mut changes = Vec::new();
         for (name, value) in validation_records(&detail) {
             let record = ResourceRecord::builder().value(value).build()?;
             let set = ResourceRecordSet::builder().name(&name).r#type(RrType::Cname).ttl(300).resource_records(record).build()?;
-            let text = format!("{STACK}={},certificate={id}", cx.call.stack);
-            changes.push(change(ChangeAction::Upsert, set)?);
-            changes.push(change(ChangeAction::Upsert, ownership_record(&ownership_name(&name), uuid(id), &text)?)?);
+            let text = format!("{STACK_TAG}={},certificate={id}", cx.call.stack);
+            changes.push(to_change(ChangeAction::Upsert, set)?);
+            changes.push(to_change(ChangeAction::Upsert, ownership_record(&ownership_name(&name), uuid(id), &text)?)?);
         }
         cx.dns_changes.submit(zone.get(), changes).await
     }
@@ -158,11 +162,11 @@ impl Resource for Certificate {
     /// Also deletes the validation records that no other certificate needs.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let id = live.id.as_str();
-        let Some(detail) = detail(cx, id).await? else {
-            return Err(Error::new(Sort::Gone, "NoCertificate", "there is no such certificate"));
+        let Some(detail) = read_detail(cx, id).await? else {
+            return Err(Error::new(ErrorKind::NotFound, "NoCertificate", "there is no such certificate"));
         };
         if let Some(user) = detail.in_use_by().first() {
-            return Err(Error::new(Sort::Conflict, "ResourceInUseException", format!("the certificate is in use by {user}")));
+            return Err(Error::new(ErrorKind::Conflict, "ResourceInUseException", format!("the certificate is in use by {user}")));
         }
         let records = validation_records(&detail);
         let zones: Vec<HostedZone> = match records.is_empty() {
@@ -173,13 +177,13 @@ impl Resource for Certificate {
             let domain = format!(".{}", DnsName::new(&zone.name));
             let mut changes = Vec::new();
             for name in records.keys().filter(|name| name.ends_with(&domain)) {
-                let owners = at(cx, &zone.id, &ownership_name(name), &RrType::Txt).await?;
+                let owners = record_sets_at(cx, &zone.id, &ownership_name(name), &RrType::Txt).await?;
                 let (ours, others): (Vec<_>, Vec<_>) = owners.into_iter().partition(|set| set.set_identifier() == Some(uuid(id)));
                 let record = match !ours.is_empty() && others.is_empty() {
-                    true => at(cx, &zone.id, name, &RrType::Cname).await?,
+                    true => record_sets_at(cx, &zone.id, name, &RrType::Cname).await?,
                     false => Vec::new(),
                 };
-                let sets = record.into_iter().chain(ours).map(|set| change(ChangeAction::Delete, set));
+                let sets = record.into_iter().chain(ours).map(|set| to_change(ChangeAction::Delete, set));
                 changes.extend(sets.collect::<Result<Vec<_>>>()?);
             }
             if !changes.is_empty() {
@@ -210,9 +214,13 @@ impl Certificate {
         Certificate {
             alternative_names: detail.subject_alternative_names().iter().map(|n| DnsName::new(n)).filter(|n| *n != domain).collect(),
             domain,
-            zone: (!matches!(phase, Phase::Settling(_))).then(|| Ref::to(VALIDATED)),
+            zone: (!matches!(phase, Phase::Progressing(_))).then(|| Ref::to(VALIDATED)),
             // AWS takes EC_prime256v1 and reports EC-prime256v1.
-            key_algorithm: detail.key_algorithm.as_ref().and_then(|name| word(&name.as_str().replace('-', "_")).ok()).unwrap_or_default(),
+            key_algorithm: detail
+                .key_algorithm
+                .as_ref()
+                .and_then(|name| from_aws(&name.as_str().replace('-', "_")).ok())
+                .unwrap_or_default(),
             exportable: detail.options().and_then(|options| options.export.as_ref()) == Some(&CertificateExport::Enabled),
         }
     }
@@ -220,7 +228,7 @@ impl Certificate {
 
 fn phase(detail: &CertificateDetail) -> Phase {
     match &detail.status {
-        Some(CertificateStatus::PendingValidation) => Phase::Settling("pending validation".into()),
+        Some(CertificateStatus::PendingValidation) => Phase::Progressing("pending validation".into()),
         Some(CertificateStatus::Issued | CertificateStatus::Inactive) | None => Phase::Ready,
         Some(other) => {
             let reason = detail.failure_reason.as_ref().map(|reason| format!(": {}", reason.as_str())).unwrap_or_default();
@@ -230,13 +238,13 @@ fn phase(detail: &CertificateDetail) -> Phase {
 }
 
 /// Every certificate of the region; without the filter AWS leaves out all but RSA keys of up to 2048 bits.
-async fn summaries(aws: &Aws) -> Result<Vec<CertificateSummary>> {
+async fn list_summaries(aws: &Aws) -> Result<Vec<CertificateSummary>> {
     let algorithms = KeyAlgorithm::values().iter().map(|name| KeyAlgorithm::from(*name)).collect();
     let filters = Filters::builder().set_key_types(Some(algorithms)).build();
     Ok(aws.acm.list_certificates().includes(filters).into_paginator().items().send().try_collect().await?)
 }
 
-async fn detail(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
+async fn read_detail(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
     Ok(ok_or_not_found(aws.acm.describe_certificate().certificate_arn(arn).send().await)?.and_then(|reply| reply.certificate))
 }
 

@@ -17,10 +17,10 @@ pub use value::RecordType;
 
 use super::dns_zone::DnsZone;
 use crate::{
-    aws::{Aws, Cx, each, text, word},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, to_aws},
     core::{
-        ADDRESS, Actions, Created, Deletion, DnsName, ENVIRONMENT, Error, Existing, Observed, Problem, Ref, Resource, Result, STACK, Scope,
-        Service, Sort, Tags, TypeInfo, ok_or_not_found,
+        ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, IamActions, Observed, Problem, Ref, Resource,
+        Result, STACK_TAG, Scope, Service, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -100,14 +100,14 @@ pub struct Outputs {
 
 impl Resource for DnsRecord {
     const TYPE: TypeInfo =
-        TypeInfo::new("dns_record", Service::Route53, "{zone}/{domain}/{type}/{set_identifier}", "").untaggable().global().actions(
-            Actions::on("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]),
+        TypeInfo::new("dns_record", Service::Route53, "{zone}/{domain}/{type}/{set_identifier}", "").untaggable().global().iam_actions(
+            IamActions::new("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]),
         );
     type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let zones = each(scope.parents.clone(), |zone| of_zone(aws, scope, zone)).await?;
+        let zones = for_each_concurrent(scope.parent_ids.clone(), |zone| list_zone(aws, scope, zone)).await?;
         Ok(zones.into_iter().flatten().collect())
     }
 
@@ -116,23 +116,23 @@ impl Resource for DnsRecord {
     /// read.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let (zone, ownership) = (self.zone.get(), self.ownership(cx)?);
-        let changes = vec![change(ChangeAction::Create, self.record_set()?)?, change(ChangeAction::Upsert, ownership.clone())?];
+        let changes = vec![to_change(ChangeAction::Create, self.record_set()?)?, to_change(ChangeAction::Upsert, ownership.clone())?];
         match cx.dns_changes.submit(zone, changes).await {
             // An earlier attempt whose answer was lost may have created it.
-            Err(error) if error.sort == Sort::Exists => {
-                let sets = at(cx, zone, &ownership.name, &RrType::Txt).await?;
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                let sets = record_sets_at(cx, zone, &ownership.name, &RrType::Txt).await?;
                 let same = |set: &ResourceRecordSet| {
                     set.set_identifier == ownership.set_identifier && set.resource_records == ownership.resource_records
                 };
                 if sets.iter().any(same) { Ok(self.id().into()) } else { Err(error) }
             }
-            answer => answer.map(|()| Created::Whole(observed(self.clone(), ownership_tags(&ownership)))),
+            answer => answer.map(|()| Created::Complete(observed(self.clone(), ownership_tags(&ownership)))),
         }
     }
 
     async fn update(&self, cx: &Cx<'_>, _: &Existing<Self>, _: DnsRecordChanges) -> Result<()> {
         let sets = [self.record_set()?, self.ownership(cx)?];
-        let changes = sets.into_iter().map(|set| change(ChangeAction::Upsert, set)).collect::<Result<_>>()?;
+        let changes = sets.into_iter().map(|set| to_change(ChangeAction::Upsert, set)).collect::<Result<_>>()?;
         cx.dns_changes.submit(self.zone.get(), changes).await
     }
 
@@ -141,18 +141,19 @@ impl Resource for DnsRecord {
         let live = &live.spec;
         let zone = live.zone.get();
         let sets = [live.record_set()?, live.ownership(cx)?];
-        let changes = sets.into_iter().map(|set| change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
+        let changes = sets.into_iter().map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
         match cx.dns_changes.submit(zone, changes).await {
-            Err(error) if error.is_gone() => {}
+            Err(error) if error.is_not_found() => {}
             answer => return answer.map(|()| Deletion::Requested),
         }
-        let (kind, ownership) = (RrType::from(text(&live.kind).as_str()), ownership_name(&live.domain, live.kind));
-        let (sets, owners) = tokio::try_join!(at(cx, zone, live.domain.as_str(), &kind), at(cx, zone, &ownership, &RrType::Txt))?;
+        let (kind, ownership) = (RrType::from(to_aws(&live.kind).as_str()), ownership_name(&live.domain, live.kind));
+        let (sets, owners) =
+            tokio::try_join!(record_sets_at(cx, zone, live.domain.as_str(), &kind), record_sets_at(cx, zone, &ownership, &RrType::Txt))?;
         let same = |set: &ResourceRecordSet| set.set_identifier().unwrap_or_default() == live.set_identifier;
         let sets = sets.into_iter().chain(owners).filter(same);
-        let changes: Vec<_> = sets.map(|set| change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
+        let changes: Vec<_> = sets.map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
         if changes.is_empty() {
-            return Err(Error::new(Sort::Gone, "NoSuchRecord", format!("there is no record {}", live.domain)));
+            return Err(Error::new(ErrorKind::NotFound, "NoSuchRecord", format!("there is no record {}", live.domain)));
         }
         cx.dns_changes.submit(zone, changes).await.map(|()| Deletion::Requested)
     }
@@ -168,8 +169,8 @@ impl Resource for DnsRecord {
         if self.kind == RecordType::Cname && self.values.len() > 1 {
             problems.push(Problem::new("/values", "a CNAME has one value"));
         }
-        for value in self.values.iter().filter(|value| !value.contains("${") && !self.kind.takes(value)) {
-            problems.push(Problem::new("/values", format!("`{value}` is not a valid {} value", text(&self.kind))));
+        for value in self.values.iter().filter(|value| !value.contains("${") && !self.kind.accepts(value)) {
+            problems.push(Problem::new("/values", format!("`{value}` is not a valid {} value", to_aws(&self.kind))));
         }
         let routings = [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue];
         let count = routings.into_iter().filter(|set| *set).count();
@@ -183,7 +184,7 @@ impl Resource for DnsRecord {
     /// AWS keeps values as they were written: quoted or not, with a final dot or without, and with `dualstack.` before an alias that was
     /// created in the console.
     fn normalize(&self, live: &mut Self) {
-        let plain = |values: &BTreeSet<String>| values.iter().map(|value| self.kind.plain(value)).collect::<BTreeSet<_>>();
+        let plain = |values: &BTreeSet<String>| values.iter().map(|value| self.kind.normalize(value)).collect::<BTreeSet<_>>();
         if plain(&self.values) == plain(&live.values) {
             live.values = self.values.clone();
         }
@@ -198,39 +199,41 @@ impl Resource for DnsRecord {
 
 impl DnsRecord {
     fn id(&self) -> String {
-        format!("{}/{}/{}/{}", self.zone.get(), self.domain, text(&self.kind), self.set_identifier)
+        format!("{}/{}/{}/{}", self.zone.get(), self.domain, to_aws(&self.kind), self.set_identifier)
     }
 
     fn record_set(&self) -> Result<ResourceRecordSet> {
-        let set = ResourceRecordSet::builder().name(self.domain.as_str()).r#type(RrType::from(text(&self.kind).as_str()));
+        let set = ResourceRecordSet::builder().name(self.domain.as_str()).r#type(RrType::from(to_aws(&self.kind).as_str()));
         let set = match &self.alias {
             Some(alias) => {
                 let target = AliasTarget::builder().hosted_zone_id(&alias.zone_id).dns_name(alias.target.as_str());
                 set.alias_target(target.evaluate_target_health(alias.evaluate_health).build()?)
             }
-            None => set.ttl(self.ttl_seconds.into()).set_resource_records(Some(records(self.values.iter().map(|v| self.kind.written(v)))?)),
+            None => set
+                .ttl(self.ttl_seconds.into())
+                .set_resource_records(Some(to_resource_records(self.values.iter().map(|v| self.kind.to_route_53(v)))?)),
         };
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
         let set = set.set_set_identifier(given(&self.set_identifier)).set_health_check_id(given(&self.health_check));
         let set = set.set_weight(self.weight.map(Into::into)).set_multi_value_answer(self.multivalue.then_some(true));
         let set = set.set_region(self.region.as_deref().map(ResourceRecordSetRegion::from));
-        let set = set.set_failover(self.failover.map(|role| text(&role).as_str().into()));
+        let set = set.set_failover(self.failover.map(|role| to_aws(&role).as_str().into()));
         Ok(set.build()?)
     }
 
     fn ownership(&self, cx: &Cx<'_>) -> Result<ResourceRecordSet> {
-        let text = format!("{STACK}={},{ENVIRONMENT}={},{ADDRESS}={}", cx.call.stack, cx.call.environment, cx.call.address);
+        let text = format!("{STACK_TAG}={},{ENVIRONMENT_TAG}={},{ADDRESS_TAG}={}", cx.call.stack, cx.call.environment, cx.call.address);
         ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &text)
     }
 
     fn read(zone: &str, set: ResourceRecordSet) -> Option<DnsRecord> {
-        let kind = word(set.r#type.as_str()).ok()?;
+        let kind = from_aws(set.r#type.as_str()).ok()?;
         Some(DnsRecord {
             zone: Ref::to(zone),
             domain: DnsName::new(&set.name),
             kind,
             ttl_seconds: set.ttl.filter(|_| set.alias_target.is_none()).and_then(|ttl| ttl.try_into().ok()).unwrap_or(DEFAULT_TTL),
-            values: set.resource_records.unwrap_or_default().iter().map(|record| kind.read(&record.value)).collect(),
+            values: set.resource_records.unwrap_or_default().iter().map(|record| kind.from_route_53(&record.value)).collect(),
             alias: set.alias_target.map(|alias| Alias {
                 target: DnsName::new(&alias.dns_name),
                 zone_id: alias.hosted_zone_id,
@@ -238,7 +241,7 @@ impl DnsRecord {
             }),
             set_identifier: set.set_identifier.unwrap_or_default(),
             weight: set.weight.and_then(|weight| weight.try_into().ok()),
-            failover: set.failover.and_then(|role| word(role.as_str()).ok()),
+            failover: set.failover.and_then(|role| from_aws(role.as_str()).ok()),
             region: set.region.map(|region| region.as_str().to_owned()),
             multivalue: set.multi_value_answer.unwrap_or_default(),
             health_check: set.health_check_id.unwrap_or_default(),
@@ -252,13 +255,13 @@ fn observed(spec: DnsRecord, tags: Tags) -> Observed<DnsRecord> {
 }
 
 /// The stack's records of one zone: those with an ownership record.
-async fn of_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Option<Vec<Observed<DnsRecord>>>> {
-    let Some(sets) = ok_or_not_found(every(aws, &zone).await)? else { return Ok(None) };
+async fn list_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Option<Vec<Observed<DnsRecord>>>> {
+    let Some(sets) = ok_or_not_found(list_record_sets(aws, &zone).await)? else { return Ok(None) };
     let (owners, sets): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| set.r#type == RrType::Txt && set.name.starts_with("_acme-"));
     let key = |name: &str, set: &ResourceRecordSet| (name.to_owned(), set.set_identifier().unwrap_or_default().to_owned());
     let owners: BTreeMap<_, _> = owners.iter().map(|set| (key(DnsName::new(&set.name).as_str(), set), ownership_tags(set))).collect();
     let own = sets.into_iter().filter_map(|set| {
-        let kind = word(set.r#type.as_str()).ok()?;
+        let kind = from_aws(set.r#type.as_str()).ok()?;
         let tags = owners.get(&key(&ownership_name(&DnsName::new(&set.name), kind), &set)).filter(|tags| scope.owns(tags))?.clone();
         Some(observed(DnsRecord::read(&zone, set)?, tags))
     });
@@ -266,7 +269,7 @@ async fn of_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Option<Vec<Ob
 }
 
 /// Every record set of a zone, all pages.
-async fn every(aws: &Aws, zone: &str) -> Result<Vec<ResourceRecordSet>> {
+async fn list_record_sets(aws: &Aws, zone: &str) -> Result<Vec<ResourceRecordSet>> {
     let mut sets = Vec::new();
     let mut call = aws.route53.list_resource_record_sets().hosted_zone_id(zone);
     loop {
@@ -281,16 +284,16 @@ async fn every(aws: &Aws, zone: &str) -> Result<Vec<ResourceRecordSet>> {
 }
 
 /// The record sets of this name and type as AWS has them: several when they have set identifiers.
-pub(super) async fn at(aws: &Aws, zone: &str, name: &str, kind: &RrType) -> Result<Vec<ResourceRecordSet>> {
+pub(super) async fn record_sets_at(aws: &Aws, zone: &str, name: &str, kind: &RrType) -> Result<Vec<ResourceRecordSet>> {
     let call = aws.route53.list_resource_record_sets().hosted_zone_id(zone).start_record_name(name).start_record_type(kind.clone());
     let sets = call.send().await?.resource_record_sets;
     Ok(sets.into_iter().filter(|set| DnsName::new(&set.name) == DnsName::new(name) && set.r#type == *kind).collect())
 }
 
-pub(super) fn change(action: ChangeAction, set: ResourceRecordSet) -> Result<Change> {
+pub(super) fn to_change(action: ChangeAction, set: ResourceRecordSet) -> Result<Change> {
     Ok(Change::builder().action(action).resource_record_set(set).build()?)
 }
 
-fn records(values: impl IntoIterator<Item = String>) -> Result<Vec<ResourceRecord>> {
+fn to_resource_records(values: impl IntoIterator<Item = String>) -> Result<Vec<ResourceRecord>> {
     values.into_iter().map(|value| Ok(ResourceRecord::builder().value(value).build()?)).collect()
 }

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, each, partition, tags},
+    aws::{Aws, Cx, for_each_concurrent, partition, tags},
     core::{
-        ADDRESS, Actions, Created, Deletion, DnsName, ENVIRONMENT, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result,
-        Retag, STACK, Scope, Service, Sort, Tags, TypeInfo, UNMARKED, ok_or_not_found,
+        ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed,
+        Problem, Ref, Resource, Result, STACK_TAG, Scope, Service, TagChange, Tags, TypeInfo, UNTAGGED, ok_or_not_found,
     },
 };
 
@@ -58,8 +58,8 @@ impl Resource for DnsZone {
         .without_token()
         .quota(5_000, "TooManyHostedZones")
         .not_found("NoSuchHostedZone")
-        .actions(
-            Actions::on("route53:hostedzone/*")
+        .iam_actions(
+            IamActions::new("route53:hostedzone/*")
                 .list(&["route53:ListHostedZones"])
                 .read(&["route53:GetHostedZone", "route53:ListTagsForResource", "route53:ListTagsForResources"])
                 .change(&[
@@ -69,9 +69,9 @@ impl Resource for DnsZone {
                     "route53:UpdateHostedZoneComment",
                 ])
                 // Route 53 reads the VPCs of a private zone with the caller's permissions.
-                .more(&[Grant::change(
+                .grants(&[IamGrant::change(
                     &["ec2:DescribeRegions", "ec2:DescribeVpcs", "route53:CreateHostedZone", "route53:ListHostedZonesByName"],
-                    On::Everything,
+                    GrantTarget::AllResources,
                 )]),
         );
     type Api = Aws;
@@ -80,17 +80,17 @@ impl Resource for DnsZone {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let zones: Vec<HostedZone> = aws.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?;
         // Route 53 is global and its tags are indexed in us-east-1 only.
-        let may_own = |domain: &str, arn: &str| match &scope.index {
+        let may_own = |domain: &str, arn: &str| match &scope.tag_index {
             Some(_) => scope.covers(domain, arn) || aws.region != "us-east-1",
             None => true,
         };
         let mut own: BTreeMap<String, Tags> = BTreeMap::new();
         let mut unknown = Vec::new();
         for zone in zones.into_iter().filter(|zone| zone.linked_service.is_none()) {
-            let (id, ownership) = (plain_id(&zone.id), ownership_in(&zone.caller_reference, scope));
+            let (id, ownership) = (strip_id_prefix(&zone.id), ownership_from_reference(&zone.caller_reference, scope));
             match scope.tags(&arn(aws, &id)) {
                 Some(mut tags) => {
-                    tags.remove(GIVEN_UP);
+                    tags.remove(ABANDONED_TAG);
                     own.insert(id, tags);
                 }
                 None if ownership.is_some() || may_own(DnsName::new(&zone.name).as_str(), &arn(aws, &id)) => unknown.push((id, ownership)),
@@ -102,17 +102,17 @@ impl Resource for DnsZone {
             for (id, ownership) in some {
                 let set = sets.iter().find(|set| set.resource_id() == Some(id));
                 let mut tags = tags::from_route53(set.map(|set| set.tags()).unwrap_or_default());
-                let given_up = tags.remove(GIVEN_UP).is_some();
-                if !tags.contains_key(STACK) && !given_up {
+                let given_up = tags.remove(ABANDONED_TAG).is_some();
+                if !tags.contains_key(STACK_TAG) && !given_up {
                     tags.extend(ownership.clone().unwrap_or_default());
                 }
                 own.insert(id.clone(), tags);
             }
         }
         own.retain(|_, tags| scope.owns(tags));
-        each(own, |(id, tags)| async move {
+        for_each_concurrent(own, |(id, tags)| async move {
             let Some(reply) = ok_or_not_found(aws.route53.get_hosted_zone().id(&id).send().await)? else { return Ok(None) };
-            let zone = reply.hosted_zone.ok_or_else(|| Error::missing("HostedZone"))?;
+            let zone = reply.hosted_zone.ok_or_else(|| Error::missing_field("HostedZone"))?;
             Ok(Some(observed(aws, zone, reply.delegation_set, reply.vpcs.unwrap_or_default(), tags)))
         })
         .await
@@ -120,21 +120,21 @@ impl Resource for DnsZone {
 
     /// CreateHostedZone takes no tags. AWS keeps the caller reference for good, so it holds the ownership tags until they are set.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let reference = reference(&cx.call.stack, &cx.call.environment, &cx.call.address, &short_token(&cx.call.token));
+        let reference = caller_reference(&cx.call.stack, &cx.call.environment, &cx.call.address, &short_token(&cx.call.token));
         let config = HostedZoneConfig::builder().comment(&self.comment).private_zone(self.is_private()).build();
         let call = cx.route53.create_hosted_zone().name(self.domain.as_str()).caller_reference(&reference).hosted_zone_config(config);
         let call = call.set_vpc(self.vpcs.first().map(|vpc| zone_vpc(cx, vpc))).set_delegation_set_id(self.delegation_set.clone());
         match call.send().await.map_err(Error::from) {
             Ok(reply) => {
-                let zone = reply.hosted_zone.ok_or_else(|| Error::missing("HostedZone"))?;
+                let zone = reply.hosted_zone.ok_or_else(|| Error::missing_field("HostedZone"))?;
                 // The engine sets the tags before it uses this.
-                Ok(Created::Whole(observed(cx, zone, reply.delegation_set, reply.vpc.into_iter().collect(), cx.call.tags.clone())))
+                Ok(Created::Complete(observed(cx, zone, reply.delegation_set, reply.vpc.into_iter().collect(), cx.call.tags.clone())))
             }
             // An earlier attempt whose answer was lost: AWS rejects the reference instead of answering with the zone.
-            Err(error) if error.sort == Sort::Exists => {
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
                 let named = cx.route53.list_hosted_zones_by_name().dns_name(self.domain.as_str()).send().await?.hosted_zones;
                 let own = named.into_iter().find(|zone| zone.caller_reference == reference);
-                own.map(|zone| plain_id(&zone.id).into()).ok_or(error)
+                own.map(|zone| strip_id_prefix(&zone.id).into()).ok_or(error)
             }
             Err(error) => Err(error),
         }
@@ -159,12 +159,12 @@ impl Resource for DnsZone {
     }
 
     /// The caller reference stays: a zone that loses its ownership tags needs another tag that says so, or `list` would add them again.
-    async fn retag<'a>(aws: &'a Aws, change: &'a Retag<'a>) -> Result<()> {
+    async fn retag<'a>(aws: &'a Aws, change: &'a TagChange<'a>) -> Result<()> {
         let mut set = change.set.clone();
-        if change.remove.iter().any(|key| key == STACK) {
-            set.insert(GIVEN_UP.to_owned(), "yes".to_owned());
+        if change.remove.iter().any(|key| key == STACK_TAG) {
+            set.insert(ABANDONED_TAG.to_owned(), "yes".to_owned());
         }
-        tags::retag(aws, Self::TYPE.service, &Retag { set, remove: change.remove.clone(), ..*change }).await
+        tags::retag(aws, Self::TYPE.service, &TagChange { set, remove: change.remove.clone(), ..*change }).await
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -187,17 +187,17 @@ impl DnsZone {
 }
 
 /// Tag of a zone that no longer belongs to the stack that created it.
-const GIVEN_UP: &str = "acme:given-up";
+const ABANDONED_TAG: &str = "acme:given-up";
 
 fn observed(aws: &Aws, zone: HostedZone, delegation: Option<DelegationSet>, vpcs: Vec<ZoneVpc>, tags: Tags) -> Observed<DnsZone> {
-    let id = plain_id(&zone.id);
+    let id = strip_id_prefix(&zone.id);
     let vpcs: BTreeSet<_> = vpcs.into_iter().filter_map(|vpc| vpc.vpc_id.map(Ref::to)).collect();
     let spec = DnsZone {
         domain: DnsName::new(&zone.name),
         comment: zone.config.and_then(|config| config.comment).unwrap_or_default(),
         private: Some(!vpcs.is_empty()),
         vpcs,
-        delegation_set: delegation.as_ref().and_then(|set| set.id()).map(plain_id),
+        delegation_set: delegation.as_ref().and_then(|set| set.id()).map(strip_id_prefix),
     };
     let name_servers = delegation.into_iter().flat_map(|set| set.name_servers).map(|name| DnsName::new(&name).to_string()).collect();
     let outputs = Outputs { arn: arn(aws, &id), name_servers };
@@ -210,7 +210,7 @@ async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {
     let all = aws.route53.list_tags_for_resources().resource_type(kind.clone()).set_resource_ids(Some(ids.clone())).send().await;
     match all.map_err(Error::from) {
         Ok(reply) => Ok(reply.resource_tag_sets),
-        Err(error) if matches!(error.sort, Sort::Gone | Sort::Refused) => {
+        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Rejected) => {
             let read = |id: String| {
                 let call = aws.route53.list_tags_for_resource().resource_type(kind.clone()).resource_id(&id).send();
                 async move {
@@ -219,7 +219,7 @@ async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {
                     Ok(set.map(|set| ResourceTagSet::builder().resource_id(id).set_tags(set.tags).build()))
                 }
             };
-            each(ids, read).await
+            for_each_concurrent(ids, read).await
         }
         Err(error) => Err(error),
     }
@@ -231,7 +231,7 @@ pub(super) fn short_token(token: &str) -> String {
 }
 
 /// `/hostedzone/Z1` → `Z1`.
-fn plain_id(id: &str) -> String {
+fn strip_id_prefix(id: &str) -> String {
     id.rsplit('/').next().unwrap_or(id).to_owned()
 }
 
@@ -245,7 +245,7 @@ fn zone_vpc(cx: &Cx<'_>, vpc: &Ref<Vpc>) -> ZoneVpc {
 
 /// A caller reference has at most 128 characters. The token is cut to the room that the ownership tags leave. Where that is less than 8
 /// characters, the reference is the token alone.
-fn reference(stack: &str, environment: &str, address: &str, token: &str) -> String {
+fn caller_reference(stack: &str, environment: &str, address: &str, token: &str) -> String {
     let ownership = format!("acme/{stack}/{environment}/{address}/");
     match 128_usize.saturating_sub(ownership.len()) {
         room @ 8.. => format!("{ownership}{}", &token[..room.min(token.len())]),
@@ -254,10 +254,10 @@ fn reference(stack: &str, environment: &str, address: &str, token: &str) -> Stri
 }
 
 /// The ownership tags in the caller reference of a zone that acme created for this stack.
-fn ownership_in(reference: &str, scope: &Scope) -> Option<Tags> {
+fn ownership_from_reference(reference: &str, scope: &Scope) -> Option<Tags> {
     let rest = reference.strip_prefix(&format!("acme/{}/{}/", scope.stack, scope.environment))?;
     let (address, _) = rest.rsplit_once('/')?;
-    let tags = [(STACK, scope.stack.as_str()), (ENVIRONMENT, &scope.environment), (ADDRESS, address), (UNMARKED, "")];
+    let tags = [(STACK_TAG, scope.stack.as_str()), (ENVIRONMENT_TAG, &scope.environment), (ADDRESS_TAG, address), (UNTAGGED, "")];
     Some(tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 
@@ -266,14 +266,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_holds_the_ownership_tags_where_they_fit() {
+    fn caller_reference_holds_ownership_tags_that_fit() {
         let token = short_token("token");
         let scope = Scope { stack: "shop".into(), environment: "production".into(), ..Scope::default() };
         for (name, fits) in [(8, true), (70, true), (99, false)] {
             let address = format!("dns_zone.{}", "z".repeat(name));
-            let reference = reference("shop", "production", &address, &token);
+            let reference = caller_reference("shop", "production", &address, &token);
             assert!(reference.len() <= 128, "{reference}");
-            assert_eq!(ownership_in(&reference, &scope).and_then(|mut tags| tags.remove(ADDRESS)), fits.then_some(address));
+            assert_eq!(ownership_from_reference(&reference, &scope).and_then(|mut tags| tags.remove(ADDRESS_TAG)), fits.then_some(address));
         }
     }
 }

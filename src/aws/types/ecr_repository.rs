@@ -16,10 +16,10 @@ pub use lifecycle_policy::LifecyclePolicy;
 
 use super::kms_key::KmsKey;
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, ArnRef, Created, Data, Deletion, Error, Existing, Grant, Observed, On, OnDelete, Problem, Resource, Result, Scope,
-        Service, Tags, TypeInfo, ok_or_not_found,
+        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem,
+        Resource, Result, Scope, Service, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -62,12 +62,12 @@ pub struct Outputs {
 
 impl Resource for EcrRepository {
     const TYPE: TypeInfo = TypeInfo::new("ecr_repository", Service::Ecr, "{name}", "arn:aws:ecr:{region}:{account}:repository/{name}")
-        .data(Data::Contents)
-        .deleted_while_in_use()
+        .data_protection(DataProtection::Contents)
+        .deletable_while_in_use()
         .without_token()
         .quota(100_000, "LimitExceededException")
-        .actions(
-            Actions::on("ecr:repository/{name}")
+        .iam_actions(
+            IamActions::new("ecr:repository/{name}")
                 .read(&["ecr:GetLifecyclePolicy", "ecr:ListImages", "ecr:ListTagsForResource"])
                 .create(&["ecr:CreateRepository"])
                 .change(&[
@@ -77,9 +77,9 @@ impl Resource for EcrRepository {
                     "ecr:PutImageTagMutability",
                     "ecr:PutLifecyclePolicy",
                 ])
-                .more(&[
-                    Grant::read(&["ecr:DescribeRepositories"], On::Arn("ecr:repository/*")),
-                    Grant::change(&["kms:CreateGrant", "kms:DescribeKey"], On::Used("kms_key")),
+                .grants(&[
+                    IamGrant::read(&["ecr:DescribeRepositories"], GrantTarget::Arn("ecr:repository/*")),
+                    IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
                 ]),
         );
     type Api = Aws;
@@ -89,7 +89,7 @@ impl Resource for EcrRepository {
         let all: Vec<_> = aws.ecr.describe_repositories().max_results(1000).into_paginator().items().send().try_collect().await?;
         let ours =
             all.into_iter().filter(|r| scope.covers(r.repository_name().unwrap_or_default(), r.repository_arn().unwrap_or_default()));
-        each(ours, |repository| read(aws, scope, repository)).await
+        for_each_concurrent(ours, |repository| read(aws, scope, repository)).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -102,9 +102,9 @@ impl Resource for EcrRepository {
         };
         let call = call.encryption_configuration(encryption.build()?);
         let reply = call.image_scanning_configuration(self.scanning()).send().await?;
-        let repository = reply.repository.ok_or_else(|| Error::missing("repository"))?;
-        let id = repository.repository_name.clone().ok_or_else(|| Error::missing("repositoryName"))?;
-        Ok(Created::answered(id, observed(repository, cx.call.tags.clone(), LifecyclePolicy::default())))
+        let repository = reply.repository.ok_or_else(|| Error::missing_field("repository"))?;
+        let id = repository.repository_name.clone().ok_or_else(|| Error::missing_field("repositoryName"))?;
+        Ok(Created::from_answer(id, observed(repository, cx.call.tags.clone(), LifecyclePolicy::default())))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EcrRepositoryChanges) -> Result<()> {
@@ -155,7 +155,7 @@ impl Resource for EcrRepository {
 
     /// A policy that only keeps the last images may be written in either way.
     fn normalize(&self, live: &mut Self) {
-        if live.keep_last > 0 && self.lifecycle_policy.kept() == Some(live.keep_last) {
+        if live.keep_last > 0 && self.lifecycle_policy.kept_images() == Some(live.keep_last) {
             (live.keep_last, live.lifecycle_policy) = (0, self.lifecycle_policy.clone());
         }
     }
@@ -164,7 +164,7 @@ impl Resource for EcrRepository {
 impl EcrRepository {
     /// The lifecycle policy as ECR takes it, if there is one.
     pub(crate) fn lifecycle(&self) -> Option<String> {
-        let policy = if self.keep_last > 0 { LifecyclePolicy::keep(self.keep_last) } else { self.lifecycle_policy.clone() };
+        let policy = if self.keep_last > 0 { LifecyclePolicy::keep_images(self.keep_last) } else { self.lifecycle_policy.clone() };
         (!policy.is_none()).then(|| policy.to_json())
     }
     fn scanning(&self) -> ImageScanningConfiguration {
@@ -195,9 +195,9 @@ async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option
         let reply = ok_or_not_found(aws.ecr.list_tags_for_resource().resource_arn(arn).send().await)?;
         Ok(reply.map(|reply| tags::from_ecr(reply.tags())))
     };
-    let tags = scope.tags_or(arn, ask_tags).await?;
-    let Some(tags) = tags.filter(|tags| scope.owns(tags) || scope.wanted.contains(name)) else { return Ok(None) };
-    let wanted = scope.details::<EcrRepository>(&tags);
+    let tags = scope.tags_or_fetch(arn, ask_tags).await?;
+    let Some(tags) = tags.filter(|tags| scope.owns(tags) || scope.lookup.contains(name)) else { return Ok(None) };
+    let wanted = scope.own_reads_to_make::<EcrRepository>(&tags);
     let mut policy = LifecyclePolicy::default();
     if wanted.keep_last || wanted.lifecycle_policy {
         let reply = ok_or_not_found(aws.ecr.get_lifecycle_policy().repository_name(name).send().await)?;
@@ -209,8 +209,8 @@ async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option
 }
 
 fn observed(repository: Repository, tags: Tags, policy: LifecyclePolicy) -> Result<Observed<EcrRepository>> {
-    let name = repository.repository_name.ok_or_else(|| Error::missing("repositoryName"))?;
-    let kept = policy.kept();
+    let name = repository.repository_name.ok_or_else(|| Error::missing_field("repositoryName"))?;
+    let kept = policy.kept_images();
     let mutability = repository.image_tag_mutability;
     let exceptions = repository.image_tag_mutability_exclusion_filters.unwrap_or_default();
     let spec = EcrRepository {
@@ -223,7 +223,7 @@ fn observed(repository: Repository, tags: Tags, policy: LifecyclePolicy) -> Resu
         lifecycle_policy: if kept.is_some() { LifecyclePolicy::default() } else { policy },
     };
     let outputs = Outputs {
-        arn: repository.repository_arn.ok_or_else(|| Error::missing("repositoryArn"))?,
+        arn: repository.repository_arn.ok_or_else(|| Error::missing_field("repositoryArn"))?,
         uri: repository.repository_uri.unwrap_or_default(),
         registry_id: repository.registry_id.unwrap_or_default(),
     };

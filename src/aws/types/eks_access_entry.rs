@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::eks_cluster::{EksCluster, list_in_clusters, split_id};
 use crate::{
-    aws::{Aws, Cx, each, tags, text, word},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
     core::{
-        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, TypeInfo,
-        ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -88,12 +88,12 @@ pub enum AccessScope {
 }
 
 /// ARNs of access policies differ only in partition and name: `arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy`.
-fn short(policy: &str) -> &str {
+fn policy_name(policy: &str) -> &str {
     policy.rsplit_once(":cluster-access-policy/").map_or(policy, |(_, name)| name)
 }
 
 fn name_of_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    String::deserialize(deserializer).map(|policy| short(&policy).to_owned())
+    String::deserialize(deserializer).map(|policy| policy_name(&policy).to_owned())
 }
 
 /// Attributes that others may refer to.
@@ -111,13 +111,13 @@ impl Resource for EksAccessEntry {
         "{cluster}/{principal_arn}",
         "arn:aws:eks:{region}:{account}:access-entry/{cluster}/{hex8}/{account}/{hex8}/{uuid}",
     )
-    .actions(
-        Actions::on("eks:access-entry/{parent}/*")
+    .iam_actions(
+        IamActions::new("eks:access-entry/{parent}/*")
             .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])
             .change(&["eks:AssociateAccessPolicy", "eks:DeleteAccessEntry", "eks:DisassociateAccessPolicy", "eks:UpdateAccessEntry"])
-            .more(&[
-                Grant::read(&["eks:ListAccessEntries"], On::Arn("eks:cluster/{parent}")),
-                Grant::change(&["eks:CreateAccessEntry"], On::Used("eks_cluster")),
+            .grants(&[
+                IamGrant::read(&["eks:ListAccessEntries"], GrantTarget::Arn("eks:cluster/{parent}")),
+                IamGrant::change(&["eks:CreateAccessEntry"], GrantTarget::Referenced("eks_cluster")),
             ]),
     );
     type Api = Aws;
@@ -127,9 +127,9 @@ impl Resource for EksAccessEntry {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| {
             let pages = aws.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send();
-            async { none_in_config_map(pages.try_collect().await) }
+            async { empty_for_config_map_clusters(pages.try_collect().await) }
         };
-        each(list_in_clusters(scope, list).await?, |(cluster, principal)| async move {
+        for_each_concurrent(list_in_clusters(scope, list).await?, |(cluster, principal)| async move {
             let reply = ok_or_not_found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
             let entry = reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&tags::from_map(entry.tags.as_ref())));
             let Some(entry) = entry else { return Ok(None) };
@@ -152,16 +152,16 @@ impl Resource for EksAccessEntry {
             .cluster_name(self.cluster.get())
             .principal_arn(&self.principal_arn)
             .client_request_token(&cx.call.token)
-            .r#type(text(&self.kind))
+            .r#type(to_aws(&self.kind))
             .set_kubernetes_groups((!self.kubernetes_groups.is_empty()).then(|| self.kubernetes_groups.iter().cloned().collect()))
             .set_username(self.username.clone())
-            .set_tags(Some(tags::map(&cx.call.tags)))
+            .set_tags(Some(tags::to_map(&cx.call.tags)))
             .send()
             .await?;
-        let entry = reply.access_entry.ok_or_else(|| Error::missing("accessEntry"))?;
+        let entry = reply.access_entry.ok_or_else(|| Error::missing_field("accessEntry"))?;
         let (cluster, principal) = (self.cluster.get().to_owned(), self.principal_arn.clone());
         let id = format!("{cluster}/{principal}");
-        Ok(Created::answered(id, read(cluster, principal, entry, Vec::new())))
+        Ok(Created::from_answer(id, read(cluster, principal, entry, Vec::new())))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksAccessEntryChanges) -> Result<()> {
@@ -174,14 +174,14 @@ impl Resource for EksAccessEntry {
         }
         // Associating a policy again changes its scope.
         for policy in self.policies.difference(&before.policies) {
-            let scope = SdkScope::builder().r#type(text(&policy.scope).as_str().into());
+            let scope = SdkScope::builder().r#type(to_aws(&policy.scope).as_str().into());
             let namespaces = (!policy.namespaces.is_empty()).then(|| policy.namespaces.iter().cloned().collect());
             let call = eks.associate_access_policy().cluster_name(cluster).principal_arn(principal);
-            call.policy_arn(arn(principal, &policy.policy)).access_scope(scope.set_namespaces(namespaces).build()).send().await?;
+            call.policy_arn(policy_arn(principal, &policy.policy)).access_scope(scope.set_namespaces(namespaces).build()).send().await?;
         }
         for old in before.policies.iter().filter(|old| !self.policies.iter().any(|new| new.policy == old.policy)) {
             let call = eks.disassociate_access_policy().cluster_name(cluster).principal_arn(principal);
-            call.policy_arn(arn(principal, &old.policy)).send().await?;
+            call.policy_arn(policy_arn(principal, &old.policy)).send().await?;
         }
         Ok(())
     }
@@ -217,7 +217,7 @@ impl Resource for EksAccessEntry {
 }
 
 /// A cluster whose permissions are in a config map has no entries, and refuses to list them.
-fn none_in_config_map<E: Into<Error>>(listed: Result<Vec<String>, E>) -> Result<Vec<String>> {
+fn empty_for_config_map_clusters<E: Into<Error>>(listed: Result<Vec<String>, E>) -> Result<Vec<String>> {
     match listed.map_err(Into::into) {
         Err(error) if error.code == "InvalidRequestException" && error.message.contains("authentication mode") => Ok(Vec::new()),
         listed => listed,
@@ -225,7 +225,7 @@ fn none_in_config_map<E: Into<Error>>(listed: Result<Vec<String>, E>) -> Result<
 }
 
 /// The policy's ARN, in the principal's partition.
-pub(crate) fn arn(principal: &str, policy: &str) -> String {
+pub(crate) fn policy_arn(principal: &str, policy: &str) -> String {
     format!("arn:{}:eks::aws:cluster-access-policy/{policy}", principal.split(':').nth(1).unwrap_or("aws"))
 }
 
@@ -233,7 +233,7 @@ fn read(cluster: String, principal: String, entry: AccessEntry, policies: Vec<As
     let policies = policies.into_iter().map(|policy| {
         let scope = policy.access_scope.as_ref();
         AccessPolicy {
-            policy: short(policy.policy_arn.as_deref().unwrap_or_default()).to_owned(),
+            policy: policy_name(policy.policy_arn.as_deref().unwrap_or_default()).to_owned(),
             scope: match scope.and_then(|scope| scope.r#type.as_ref()) {
                 Some(AccessScopeType::Namespace) => AccessScope::Namespace,
                 _ => AccessScope::Cluster,
@@ -245,11 +245,11 @@ fn read(cluster: String, principal: String, entry: AccessEntry, policies: Vec<As
     let spec = EksAccessEntry {
         cluster: Ref::to(cluster),
         principal_arn: principal,
-        kind: entry.r#type.map(|kind| word(&kind)).transpose()?.unwrap_or(AccessEntryType::Standard),
+        kind: entry.r#type.map(|kind| from_aws(&kind)).transpose()?.unwrap_or(AccessEntryType::Standard),
         kubernetes_groups: entry.kubernetes_groups.unwrap_or_default().into_iter().collect(),
         username: entry.username,
         policies: policies.collect(),
     };
-    let outputs = Outputs { arn: entry.access_entry_arn.ok_or_else(|| Error::missing("accessEntryArn"))? };
+    let outputs = Outputs { arn: entry.access_entry_arn.ok_or_else(|| Error::missing_field("accessEntryArn"))? };
     Ok(Observed::new(id, tags::from_map(entry.tags.as_ref()), spec, outputs))
 }

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    eks_cluster::{EksCluster, PASSED_TO, list_in_clusters, split_id, with_reasons},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, list_in_clusters, split_id, with_reasons},
     iam_role::IamRole,
 };
 use crate::{
-    aws::{Aws, Cx, each, tags, text},
+    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
     core::{
-        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service,
-        TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
+        Scope, Service, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -69,12 +69,15 @@ impl Resource for EksAddon {
     const TYPE: TypeInfo =
         TypeInfo::new("eks_addon", Service::Eks, "{cluster}/{addon}", "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}")
             .typical_seconds(30)
-            .actions(
-                Actions::on("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).more(&[
-                    Grant::read(&["eks:ListAddons"], On::Arn("eks:cluster/{parent}")),
-                    Grant::change(&["eks:CreateAddon"], On::Used("eks_cluster")),
-                    Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
-                ]),
+            .iam_actions(
+                IamActions::new("eks:addon/{parent}/*")
+                    .read(&["eks:DescribeAddon"])
+                    .change(&["eks:DeleteAddon", "eks:UpdateAddon"])
+                    .grants(&[
+                        IamGrant::read(&["eks:ListAddons"], GrantTarget::Arn("eks:cluster/{parent}")),
+                        IamGrant::change(&["eks:CreateAddon"], GrantTarget::Referenced("eks_cluster")),
+                        IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
+                    ]),
             );
     type Api = Aws;
     type Outputs = Outputs;
@@ -82,7 +85,7 @@ impl Resource for EksAddon {
     /// Tags come only with the details; a cluster has a handful of add-ons.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_addons().cluster_name(cluster).into_paginator().items().send().try_collect();
-        each(list_in_clusters(scope, list).await?, |(cluster, name)| async move {
+        for_each_concurrent(list_in_clusters(scope, list).await?, |(cluster, name)| async move {
             let reply = ok_or_not_found(aws.eks.describe_addon().cluster_name(cluster).addon_name(name).send().await)?;
             let addon = reply.and_then(|reply| reply.addon).map(read).transpose()?;
             Ok(addon.filter(|addon| scope.owns(&addon.tags)))
@@ -99,8 +102,8 @@ impl Resource for EksAddon {
             .set_addon_version(self.version.clone())
             .set_configuration_values(self.values())
             .set_service_account_role_arn(self.role.as_ref().map(|role| role.get().to_owned()))
-            .resolve_conflicts(text(&self.resolve_conflicts).as_str().into())
-            .set_tags(Some(tags::map(&cx.call.tags)))
+            .resolve_conflicts(to_aws(&self.resolve_conflicts).as_str().into())
+            .set_tags(Some(tags::to_map(&cx.call.tags)))
             .send()
             .await?;
         Ok(format!("{}/{}", self.cluster.get(), self.addon).into())
@@ -120,7 +123,7 @@ impl Resource for EksAddon {
             .set_addon_version(self.version.clone().filter(|_| changes.version))
             .set_configuration_values(self.values().filter(|_| changes.configuration))
             .set_service_account_role_arn(role.as_ref().map(|role| role.get().to_owned()))
-            .resolve_conflicts(text(&self.resolve_conflicts).as_str().into())
+            .resolve_conflicts(to_aws(&self.resolve_conflicts).as_str().into())
             .send()
             .await?;
         Ok(())
@@ -153,18 +156,18 @@ impl EksAddon {
 }
 
 fn read(addon: Addon) -> Result<Observed<EksAddon>> {
-    let cluster = addon.cluster_name.ok_or_else(|| Error::missing("clusterName"))?;
-    let name = addon.addon_name.ok_or_else(|| Error::missing("addonName"))?;
-    let status = addon.status.ok_or_else(|| Error::missing("status"))?;
+    let cluster = addon.cluster_name.ok_or_else(|| Error::missing_field("clusterName"))?;
+    let name = addon.addon_name.ok_or_else(|| Error::missing_field("addonName"))?;
+    let status = addon.status.ok_or_else(|| Error::missing_field("status"))?;
     let issues = addon.health.and_then(|health| health.issues).unwrap_or_default();
     let status_text = || with_reasons(status.as_str(), &issues);
     let phase = match status {
         // After a failed update the add-on runs as before, and the differences show.
         AddonStatus::Active | AddonStatus::UpdateFailed => Phase::Ready,
         AddonStatus::CreateFailed | AddonStatus::DeleteFailed => Phase::Failed(status_text()),
-        AddonStatus::Deleting => Phase::Leaving,
+        AddonStatus::Deleting => Phase::Deleting,
         // DEGRADED among them: CoreDNS is degraded until there is a node to run on.
-        _ => Phase::Settling(status_text()),
+        _ => Phase::Progressing(status_text()),
     };
     let id = format!("{cluster}/{name}");
     // Other tools may have written YAML, which stays text here and so differs from every mapping.

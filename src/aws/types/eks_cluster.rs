@@ -13,15 +13,15 @@ use aws_sdk_eks::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use children::{covers, failed_update, list_in_clusters, split_id, with_reasons};
+pub(super) use children::{covers_child, failed_update, list_in_clusters, split_id, with_reasons};
 use read::read;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Cx, each, tags, text},
+    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
     core::{
-        Actions, ArnRef, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service,
-        Sort, TypeInfo, ids, ok_or_not_found,
+        ArnRef, Cidr, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource,
+        Result, Scope, Service, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -37,7 +37,7 @@ pub struct EksCluster {
         unset = "AWS's default when the cluster is created; acme does not change it afterwards",
         pattern = "1[.][0-9]+",
         impact = "its API may answer slowly for minutes; nodes and add-ons keep their versions",
-        one_way(Way::OneMinor, "AWS rolls a Kubernetes version back by one only, and only within a week")
+        one_way(Direction::OneMinorVersion, "AWS rolls a Kubernetes version back by one only, and only within a week")
     )]
     pub version: Option<String>,
     /// The role of the control plane; it needs `AmazonEKSClusterPolicy`.
@@ -66,14 +66,14 @@ pub struct EksCluster {
     #[field(default)]
     pub log_types: BTreeSet<LogType>,
     /// The key that encrypts Kubernetes secrets. It can be added later.
-    #[field(unset = "a key that AWS owns", one_way(Way::Once, "AWS neither ends the encryption of secrets nor changes its key"))]
+    #[field(unset = "a key that AWS owns", one_way(Direction::SetOnce, "AWS neither ends the encryption of secrets nor changes its key"))]
     pub secrets_key: Option<ArnRef<KmsKey>>,
     /// Source of the Kubernetes permissions of IAM principals. Access entries need at least `API_AND_CONFIG_MAP`.
     // An `Option` although there is a default: older clusters report no mode, and that is not a difference.
     // https://docs.aws.amazon.com/eks/latest/userguide/setting-up-access-entries.html
     #[field(
         default = Some(AuthenticationMode::ApiAndConfigMap),
-        one_way(Way::Through(&["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]), "AWS switches to access entries, but not back")
+        one_way(Direction::Ordered(&["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"]), "AWS switches to access entries, but not back")
     )]
     pub authentication_mode: Option<AuthenticationMode>,
     /// Makes the principal that creates the cluster its administrator.
@@ -172,15 +172,15 @@ pub struct Outputs {
 }
 
 /// Services to which EKS passes roles: itself, nodes, and the agents of Fargate and pod identity.
-pub(super) const PASSED_TO: &[&str] =
+pub(super) const PASS_ROLE_SERVICES: &[&str] =
     &["ec2.amazonaws.com", "eks.amazonaws.com", "eks-fargate-pods.amazonaws.com", "pods.eks.amazonaws.com"];
 
 impl Resource for EksCluster {
     const TYPE: TypeInfo = TypeInfo::new("eks_cluster", Service::Eks, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
         .typical_seconds(540)
         .quota(100, "ResourceLimitExceededException")
-        .actions(
-            Actions::on("eks:cluster/{name}")
+        .iam_actions(
+            IamActions::new("eks:cluster/{name}")
                 .list(&["eks:ListClusters"])
                 .read(&["eks:DescribeCluster"])
                 .change(&[
@@ -191,13 +191,13 @@ impl Resource for EksCluster {
                     "eks:UpdateClusterConfig",
                     "eks:UpdateClusterVersion",
                 ])
-                .more(&[
-                    Grant::change(&["eks:CreateCluster"], On::Marking),
-                    Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
-                    Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks.amazonaws.com")),
-                    Grant::change(&["kms:CreateGrant", "kms:DescribeKey"], On::Used("kms_key")),
+                .grants(&[
+                    IamGrant::change(&["eks:CreateCluster"], GrantTarget::TagOnCreate),
+                    IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
+                    IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks.amazonaws.com")),
+                    IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
                     // EKS reads the network with the caller's permissions.
-                    Grant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], On::Everything),
+                    IamGrant::change(&["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"], GrantTarget::AllResources),
                 ]),
         );
     type Api = Aws;
@@ -206,18 +206,18 @@ impl Resource for EksCluster {
     /// The index names the stack's clusters, so that ListClusters, which has no filter, is not needed.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let describe = |names: BTreeSet<String>| {
-            each(names, |name| async move {
+            for_each_concurrent(names, |name| async move {
                 let reply = ok_or_not_found(aws.eks.describe_cluster().name(name).send().await)?;
                 reply.and_then(|reply| reply.cluster).map(read).transpose()
             })
         };
-        let mut names = scope.wanted.clone();
-        let indexed = scope.index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
+        let mut names = scope.lookup.clone();
+        let indexed = scope.tag_index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
         names.extend(indexed.filter_map(|arn| arn.split_once(":cluster/")).map(|(_, name)| name.to_owned()));
         let mut clusters = describe(names).await?;
         // A replacement has another name than the wanted one, and the index lags.
-        let missing = scope.wanted.iter().any(|name| !clusters.iter().any(|cluster: &Observed<Self>| cluster.id == *name));
-        if scope.index.is_none() || missing {
+        let missing = scope.lookup.iter().any(|name| !clusters.iter().any(|cluster: &Observed<Self>| cluster.id == *name));
+        if scope.tag_index.is_none() || missing {
             let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
             let known: BTreeSet<String> = clusters.iter().map(|cluster| cluster.id.clone()).collect();
             let covered = all.into_iter().filter(|name| scope.covers(name, "") && !known.contains(name));
@@ -230,12 +230,12 @@ impl Resource for EksCluster {
         let network = (self.service_ipv4_cidr.is_some() || self.ip_family.is_some()).then(|| {
             KubernetesNetworkConfigRequest::builder()
                 .set_service_ipv4_cidr(self.service_ipv4_cidr.as_ref().map(ToString::to_string))
-                .set_ip_family(self.ip_family.map(|family| text(&family).as_str().into()))
+                .set_ip_family(self.ip_family.map(|family| to_aws(&family).as_str().into()))
                 .build()
         });
         let access = (self.authentication_mode.is_some() || self.bootstrap_cluster_creator_admin_permissions.is_some()).then(|| {
             CreateAccessConfigRequest::builder()
-                .set_authentication_mode(self.authentication_mode.map(|mode| text(&mode).as_str().into()))
+                .set_authentication_mode(self.authentication_mode.map(|mode| to_aws(&mode).as_str().into()))
                 .set_bootstrap_cluster_creator_admin_permissions(self.bootstrap_cluster_creator_admin_permissions)
                 .build()
         });
@@ -247,7 +247,10 @@ impl Resource for EksCluster {
             .set_version(self.version.clone())
             .role_arn(self.role.get())
             .resources_vpc_config(
-                self.endpoints().set_subnet_ids(Some(ids(&self.subnets))).set_security_group_ids(Some(ids(&self.security_groups))).build(),
+                self.endpoints()
+                    .set_subnet_ids(Some(referenced_ids(&self.subnets)))
+                    .set_security_group_ids(Some(referenced_ids(&self.security_groups)))
+                    .build(),
             )
             .set_logging((!self.log_types.is_empty()).then(|| self.logging(&BTreeSet::new())))
             .set_encryption_config(self.secrets_key.as_ref().map(|key| vec![encryption(key)]))
@@ -257,10 +260,10 @@ impl Resource for EksCluster {
             .deletion_protection(self.deletion_protection)
             .set_upgrade_policy(self.upgrade_policy())
             .set_zonal_shift_config(self.zonal_shift_config())
-            .set_tags(Some(tags::map(&cx.call.tags)))
+            .set_tags(Some(tags::to_map(&cx.call.tags)))
             .send()
             .await?;
-        let name = reply.cluster.and_then(|cluster| cluster.name).ok_or_else(|| Error::missing("name"))?;
+        let name = reply.cluster.and_then(|cluster| cluster.name).ok_or_else(|| Error::missing_field("name"))?;
         Ok(name.into())
     }
 
@@ -270,32 +273,32 @@ impl Resource for EksCluster {
         let (id, before) = (&live.id, &live.spec);
         let call = || cx.eks.update_cluster_config().name(id);
         if changes.deletion_protection {
-            let answer = ok_if_made(call().deletion_protection(self.deletion_protection).send().await);
-            if answer.is_err() && !self.deletion_protection && never_active(cx.api, id).await? {
+            let answer = ok_if_already_applied(call().deletion_protection(self.deletion_protection).send().await);
+            if answer.is_err() && !self.deletion_protection && was_never_active(cx.api, id).await? {
                 return Ok(());
             }
             answer?;
         } else if changes.subnets || changes.security_groups {
             let both = VpcConfigRequest::builder()
-                .set_subnet_ids(Some(ids(&self.subnets)))
-                .set_security_group_ids(Some(ids(&self.security_groups)));
-            ok_if_made(call().resources_vpc_config(both.build()).send().await)?;
+                .set_subnet_ids(Some(referenced_ids(&self.subnets)))
+                .set_security_group_ids(Some(referenced_ids(&self.security_groups)));
+            ok_if_already_applied(call().resources_vpc_config(both.build()).send().await)?;
         } else if changes.endpoint_public || changes.endpoint_private || changes.public_access_cidrs {
-            ok_if_made(call().resources_vpc_config(self.endpoints().build()).send().await)?;
+            ok_if_already_applied(call().resources_vpc_config(self.endpoints().build()).send().await)?;
         } else if let (true, Some(mode)) = (changes.authentication_mode, self.authentication_mode) {
             // AWS refuses to skip a step.
             let next = match before.authentication_mode {
                 Some(AuthenticationMode::ConfigMap) => AuthenticationMode::ApiAndConfigMap,
                 _ => mode,
             };
-            let access = UpdateAccessConfigRequest::builder().authentication_mode(text(&next).as_str().into()).build();
-            ok_if_made(call().access_config(access).send().await)?;
+            let access = UpdateAccessConfigRequest::builder().authentication_mode(to_aws(&next).as_str().into()).build();
+            ok_if_already_applied(call().access_config(access).send().await)?;
         } else if changes.log_types {
-            ok_if_made(call().logging(self.logging(&before.log_types)).send().await)?;
+            ok_if_already_applied(call().logging(self.logging(&before.log_types)).send().await)?;
         } else if changes.support_type {
-            ok_if_made(call().set_upgrade_policy(self.upgrade_policy()).send().await)?;
+            ok_if_already_applied(call().set_upgrade_policy(self.upgrade_policy()).send().await)?;
         } else if changes.zonal_shift {
-            ok_if_made(call().set_zonal_shift_config(self.zonal_shift_config()).send().await)?;
+            ok_if_already_applied(call().set_zonal_shift_config(self.zonal_shift_config()).send().await)?;
         } else if let (true, Some(key)) = (changes.secrets_key, &self.secrets_key) {
             cx.eks.associate_encryption_config().cluster_name(id).encryption_config(encryption(key)).send().await?;
         } else if changes.version {
@@ -309,7 +312,7 @@ impl Resource for EksCluster {
             Ok(_) => Ok(Deletion::Requested),
             // Its protection was just turned off, which takes effect a moment later.
             Err(error) if error.code == "InvalidRequestException" && live.spec.deletion_protection => {
-                Err(Error { sort: Sort::Conflict, ..error })
+                Err(Error { kind: ErrorKind::Conflict, ..error })
             }
             Err(error) => Err(error),
         }
@@ -358,7 +361,7 @@ impl EksCluster {
     /// Turns the wanted logs on, and those of `before` that are no longer wanted off.
     fn logging(&self, before: &BTreeSet<LogType>) -> Logging {
         let setup = |types: Vec<LogType>, enabled| {
-            let types = types.iter().map(|log| text(log).as_str().into()).collect::<Vec<_>>();
+            let types = types.iter().map(|log| to_aws(log).as_str().into()).collect::<Vec<_>>();
             (!types.is_empty()).then(|| LogSetup::builder().set_types(Some(types)).enabled(enabled).build())
         };
         let on = setup(self.log_types.iter().copied().collect(), true);
@@ -366,7 +369,7 @@ impl EksCluster {
         Logging::builder().set_cluster_logging(Some(on.into_iter().chain(off).collect())).build()
     }
     fn upgrade_policy(&self) -> Option<UpgradePolicyRequest> {
-        self.support_type.map(|support| UpgradePolicyRequest::builder().support_type(text(&support).as_str().into()).build())
+        self.support_type.map(|support| UpgradePolicyRequest::builder().support_type(to_aws(&support).as_str().into()).build())
     }
     fn zonal_shift_config(&self) -> Option<ZonalShiftConfigRequest> {
         self.zonal_shift.map(|enabled| ZonalShiftConfigRequest::builder().enabled(enabled).build())
@@ -380,12 +383,12 @@ fn encryption(key: &ArnRef<KmsKey>) -> EncryptionConfig {
 }
 
 /// Messages with which AWS refuses a change of endpoints or logs that changes nothing.
-const UNCHANGED: &[&str] = &["already at the desired configuration", "No changes needed"];
+const ALREADY_UP_TO_DATE: &[&str] = &["already at the desired configuration", "No changes needed"];
 
 /// AWS refuses to repeat a change that an earlier attempt made.
-fn ok_if_made<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
+fn ok_if_already_applied<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
     match answer.map_err(Into::into) {
-        Err(error) if UNCHANGED.iter().any(|text| error.message.contains(text)) => Ok(()),
+        Err(error) if ALREADY_UP_TO_DATE.iter().any(|text| error.message.contains(text)) => Ok(()),
         answer => answer.map(drop),
     }
 }
@@ -393,7 +396,7 @@ fn ok_if_made<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()>
 /// Whether the cluster has never been active. AWS does not change such a cluster, and deletes it even if it is protected.
 ///
 /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html>
-async fn never_active(aws: &Aws, id: &str) -> Result<bool> {
+async fn was_never_active(aws: &Aws, id: &str) -> Result<bool> {
     let reply = ok_or_not_found(aws.eks.describe_cluster().name(id).send().await)?;
     let status = reply.and_then(|reply| reply.cluster?.status);
     Ok(matches!(status, Some(ClusterStatus::Creating | ClusterStatus::Failed | ClusterStatus::Deleting)))

@@ -8,15 +8,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, PASSED_TO, covers, list_in_clusters, split_id, with_reasons},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, covers_child, list_in_clusters, split_id, with_reasons},
     iam_role::IamRole,
     subnet::Subnet,
 };
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service,
-        TypeInfo, ids, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
+        Scope, Service, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -68,13 +68,16 @@ impl Resource for EksFargateProfile {
         "arn:aws:eks:{region}:{account}:fargateprofile/{cluster}/{name}/{uuid}",
     )
     .typical_seconds(150)
-    .actions(
-        Actions::on("eks:fargateprofile/{parent}/*").read(&["eks:DescribeFargateProfile"]).change(&["eks:DeleteFargateProfile"]).more(&[
-            Grant::read(&["eks:ListFargateProfiles"], On::Arn("eks:cluster/{parent}")),
-            Grant::change(&["eks:CreateFargateProfile"], On::Used("eks_cluster")),
-            Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
-            Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks-fargate.amazonaws.com")),
-        ]),
+    .iam_actions(
+        IamActions::new("eks:fargateprofile/{parent}/*")
+            .read(&["eks:DescribeFargateProfile"])
+            .change(&["eks:DeleteFargateProfile"])
+            .grants(&[
+                IamGrant::read(&["eks:ListFargateProfiles"], GrantTarget::Arn("eks:cluster/{parent}")),
+                IamGrant::change(&["eks:CreateFargateProfile"], GrantTarget::Referenced("eks_cluster")),
+                IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
+                IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks-fargate.amazonaws.com")),
+            ]),
     );
     type Api = Aws;
     type Outputs = Outputs;
@@ -82,8 +85,8 @@ impl Resource for EksFargateProfile {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_fargate_profiles().cluster_name(cluster).into_paginator().items().send().try_collect();
         let profiles =
-            list_in_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers(scope, "fargateprofile", cluster, name));
-        each(profiles, |(cluster, name)| async move {
+            list_in_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers_child(scope, "fargateprofile", cluster, name));
+        for_each_concurrent(profiles, |(cluster, name)| async move {
             let reply = ok_or_not_found(aws.eks.describe_fargate_profile().cluster_name(cluster).fargate_profile_name(name).send().await)?;
             reply.and_then(|reply| reply.fargate_profile).map(read).transpose()
         })
@@ -102,13 +105,13 @@ impl Resource for EksFargateProfile {
             .set_fargate_profile_name(self.name.clone())
             .client_request_token(&cx.call.token)
             .pod_execution_role_arn(self.pod_execution_role.get())
-            .set_subnets(Some(ids(&self.subnets)))
+            .set_subnets(Some(referenced_ids(&self.subnets)))
             .set_selectors(Some(selectors.collect()))
-            .set_tags(Some(tags::map(&cx.call.tags)))
+            .set_tags(Some(tags::to_map(&cx.call.tags)))
             .send()
             .await?;
         let name = reply.fargate_profile.and_then(|profile| profile.fargate_profile_name);
-        let name = name.ok_or_else(|| Error::missing("fargateProfileName"))?;
+        let name = name.ok_or_else(|| Error::missing_field("fargateProfileName"))?;
         Ok(format!("{}/{name}", self.cluster.get()).into())
     }
 
@@ -130,16 +133,16 @@ impl Resource for EksFargateProfile {
 }
 
 fn read(profile: FargateProfile) -> Result<Observed<EksFargateProfile>> {
-    let cluster = profile.cluster_name.ok_or_else(|| Error::missing("clusterName"))?;
-    let name = profile.fargate_profile_name.ok_or_else(|| Error::missing("fargateProfileName"))?;
-    let status = profile.status.ok_or_else(|| Error::missing("status"))?;
+    let cluster = profile.cluster_name.ok_or_else(|| Error::missing_field("clusterName"))?;
+    let name = profile.fargate_profile_name.ok_or_else(|| Error::missing_field("fargateProfileName"))?;
+    let status = profile.status.ok_or_else(|| Error::missing_field("status"))?;
     let issues = profile.health.and_then(|health| health.issues).unwrap_or_default();
     let status_text = || with_reasons(status.as_str(), &issues);
     let phase = match status {
         FargateProfileStatus::Active => Phase::Ready,
         FargateProfileStatus::CreateFailed | FargateProfileStatus::DeleteFailed => Phase::Failed(status_text()),
-        FargateProfileStatus::Deleting => Phase::Leaving,
-        _ => Phase::Settling(status_text()),
+        FargateProfileStatus::Deleting => Phase::Deleting,
+        _ => Phase::Progressing(status_text()),
     };
     let selectors = profile.selectors.unwrap_or_default().into_iter().map(|selector| Selector {
         namespace: selector.namespace.unwrap_or_default(),

@@ -16,16 +16,16 @@ use read::read;
 pub use taint::{Taint, TaintEffect};
 
 use super::{
-    eks_cluster::{EksCluster, PASSED_TO, covers, failed_update, list_in_clusters, split_id},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, covers_child, failed_update, list_in_clusters, split_id},
     iam_role::IamRole,
     security_group::SecurityGroup,
     subnet::Subnet,
 };
 use crate::{
-    aws::{Aws, Cx, each, tags, text},
+    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
     core::{
-        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, TypeInfo,
-        ids, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
+        Service, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -76,14 +76,14 @@ pub struct EksNodeGroup {
     #[field(
         unset = "the cluster's when the group is created; acme does not change it afterwards",
         impact = "every node is replaced, and its pods move",
-        one_way(Way::Open, "AWS may refuse to roll the nodes' Kubernetes version back")
+        one_way(Direction::DecidedByAws, "AWS may refuse to roll the nodes' Kubernetes version back")
     )]
     pub version: Option<String>,
     /// Version of the machine image.
     #[field(
         unset = "the newest when the group is created; acme does not change it afterwards",
         impact = "every node is replaced, and its pods move",
-        one_way(Way::Open, "AWS may refuse to roll the version of the machine image back")
+        one_way(Direction::DecidedByAws, "AWS may refuse to roll the version of the machine image back")
     )]
     pub release_version: Option<String>,
     /// Replaces nodes during an update of version or image even if a disruption budget forbids it.
@@ -149,8 +149,8 @@ impl Resource for EksNodeGroup {
         "arn:aws:eks:{region}:{account}:nodegroup/{cluster}/{name}/{uuid}",
     )
     .typical_seconds(150)
-    .actions(
-        Actions::on("eks:nodegroup/{parent}/*")
+    .iam_actions(
+        IamActions::new("eks:nodegroup/{parent}/*")
             .read(&["eks:DescribeNodegroup"])
             .change(&[
                 "eks:DeleteNodegroup",
@@ -159,15 +159,18 @@ impl Resource for EksNodeGroup {
                 "eks:UpdateNodegroupConfig",
                 "eks:UpdateNodegroupVersion",
             ])
-            .more(&[
-                Grant::read(&["eks:ListNodegroups"], On::Arn("eks:cluster/{parent}")),
+            .grants(&[
+                IamGrant::read(&["eks:ListNodegroups"], GrantTarget::Arn("eks:cluster/{parent}")),
                 // AWS looks for updates at the cluster and at the node group.
-                Grant::change(&["eks:CreateNodegroup", "eks:DescribeUpdate", "eks:ListUpdates"], On::Used("eks_cluster")),
-                Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
-                Grant::change(&["iam:GetRole", "iam:ListAttachedRolePolicies"], On::Used("iam_role")),
-                Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("eks-nodegroup.amazonaws.com")),
+                IamGrant::change(&["eks:CreateNodegroup", "eks:DescribeUpdate", "eks:ListUpdates"], GrantTarget::Referenced("eks_cluster")),
+                IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
+                IamGrant::change(&["iam:GetRole", "iam:ListAttachedRolePolicies"], GrantTarget::Referenced("iam_role")),
+                IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks-nodegroup.amazonaws.com")),
                 // EKS reads the network and the launch template with the caller's permissions.
-                Grant::change(&["ec2:DescribeLaunchTemplateVersions", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"], On::Everything),
+                IamGrant::change(
+                    &["ec2:DescribeLaunchTemplateVersions", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"],
+                    GrantTarget::AllResources,
+                ),
             ]),
     );
     type Api = Aws;
@@ -175,8 +178,9 @@ impl Resource for EksNodeGroup {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send().try_collect();
-        let groups = list_in_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers(scope, "nodegroup", cluster, name));
-        each(groups, |(cluster, name)| async move {
+        let groups =
+            list_in_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers_child(scope, "nodegroup", cluster, name));
+        for_each_concurrent(groups, |(cluster, name)| async move {
             let reply = ok_or_not_found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await)?;
             reply.and_then(|reply| reply.nodegroup).map(read).transpose()
         })
@@ -185,7 +189,7 @@ impl Resource for EksNodeGroup {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let remote_access = self.remote_access.as_ref().map(|remote| {
-            let groups = Some(ids(&remote.source_security_groups)).filter(|groups| !groups.is_empty());
+            let groups = Some(referenced_ids(&remote.source_security_groups)).filter(|groups| !groups.is_empty());
             RemoteAccessConfig::builder().ec2_ssh_key(&remote.ec2_ssh_key).set_source_security_groups(groups).build()
         });
         let scaling =
@@ -197,9 +201,9 @@ impl Resource for EksNodeGroup {
             .set_nodegroup_name(self.name.clone())
             .client_request_token(&cx.call.token)
             .node_role(self.role.get())
-            .set_subnets(Some(ids(&self.subnets)))
+            .set_subnets(Some(referenced_ids(&self.subnets)))
             .set_instance_types(self.instance_types.clone())
-            .capacity_type(text(&self.capacity_type).as_str().into())
+            .capacity_type(to_aws(&self.capacity_type).as_str().into())
             .set_ami_type(self.ami_type.as_deref().map(Into::into))
             .set_disk_size(self.disk_gib)
             .scaling_config(scaling.build())
@@ -211,10 +215,10 @@ impl Resource for EksNodeGroup {
             .set_node_repair_config(self.node_repair_config())
             .set_launch_template(self.template())
             .set_remote_access(remote_access)
-            .set_tags(Some(tags::map(&cx.call.tags)))
+            .set_tags(Some(tags::to_map(&cx.call.tags)))
             .send()
             .await?;
-        let name = reply.nodegroup.and_then(|group| group.nodegroup_name).ok_or_else(|| Error::missing("nodegroupName"))?;
+        let name = reply.nodegroup.and_then(|group| group.nodegroup_name).ok_or_else(|| Error::missing_field("nodegroupName"))?;
         Ok(format!("{}/{name}", self.cluster.get()).into())
     }
 

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, PASSED_TO, list_in_clusters, split_id},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, list_in_clusters, split_id},
     iam_role::IamRole,
 };
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Policy, Problem, Ref, Resource, Result, Scope, Service,
-        TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Problem, Ref, Resource, Result,
+        Scope, Service, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -61,15 +61,15 @@ impl Resource for EksPodIdentity {
         "{cluster}/a-{hex17}",
         "arn:aws:eks:{region}:{account}:podidentityassociation/{id}",
     )
-    .actions(
-        Actions::on("eks:podidentityassociation/{parent}/*")
+    .iam_actions(
+        IamActions::new("eks:podidentityassociation/{parent}/*")
             .read(&["eks:DescribePodIdentityAssociation"])
             .change(&["eks:DeletePodIdentityAssociation", "eks:UpdatePodIdentityAssociation"])
-            .more(&[
-                Grant::read(&["eks:ListPodIdentityAssociations"], On::Arn("eks:cluster/{parent}")),
-                Grant::change(&["eks:CreatePodIdentityAssociation"], On::Used("eks_cluster")),
-                Grant::change(&["iam:PassRole"], On::Passed(PASSED_TO)),
-                Grant::change(&["iam:GetRole"], On::Used("iam_role")),
+            .grants(&[
+                IamGrant::read(&["eks:ListPodIdentityAssociations"], GrantTarget::Arn("eks:cluster/{parent}")),
+                IamGrant::change(&["eks:CreatePodIdentityAssociation"], GrantTarget::Referenced("eks_cluster")),
+                IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
+                IamGrant::change(&["iam:GetRole"], GrantTarget::Referenced("iam_role")),
             ]),
     );
     type Api = Aws;
@@ -81,7 +81,7 @@ impl Resource for EksPodIdentity {
             |cluster: &str| aws.eks.list_pod_identity_associations().cluster_name(cluster).into_paginator().items().send().try_collect();
         let free = list_in_clusters(scope, list).await?.into_iter().filter(|(_, summary)| summary.owner_arn().is_none_or(str::is_empty));
         let ids = free.filter_map(|(cluster, summary)| Some((cluster, summary.association_id?)));
-        each(ids, |(cluster, id)| async move {
+        for_each_concurrent(ids, |(cluster, id)| async move {
             let reply = ok_or_not_found(aws.eks.describe_pod_identity_association().cluster_name(cluster).association_id(id).send().await)?;
             let association = reply.and_then(|reply| reply.association).map(read).transpose()?;
             Ok(association.filter(|association| scope.owns(&association.tags)))
@@ -101,12 +101,12 @@ impl Resource for EksPodIdentity {
             .set_target_role_arn(self.target_role.as_ref().map(|role| role.get().to_owned()))
             .disable_session_tags(self.disable_session_tags)
             .set_policy(self.policy.as_ref().map(Policy::to_json))
-            .set_tags(Some(tags::map(&cx.call.tags)))
+            .set_tags(Some(tags::to_map(&cx.call.tags)))
             .send()
             .await?;
-        let association = reply.association.ok_or_else(|| Error::missing("association"))?;
-        let id = format!("{}/{}", self.cluster.get(), association.association_id().ok_or_else(|| Error::missing("associationId"))?);
-        Ok(Created::answered(id, read(association)))
+        let association = reply.association.ok_or_else(|| Error::missing_field("association"))?;
+        let id = format!("{}/{}", self.cluster.get(), association.association_id().ok_or_else(|| Error::missing_field("associationId"))?);
+        Ok(Created::from_answer(id, read(association)))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksPodIdentityChanges) -> Result<()> {
@@ -143,8 +143,8 @@ impl Resource for EksPodIdentity {
 }
 
 fn read(association: PodIdentityAssociation) -> Result<Observed<EksPodIdentity>> {
-    let cluster = association.cluster_name.ok_or_else(|| Error::missing("clusterName"))?;
-    let association_id = association.association_id.ok_or_else(|| Error::missing("associationId"))?;
+    let cluster = association.cluster_name.ok_or_else(|| Error::missing_field("clusterName"))?;
+    let association_id = association.association_id.ok_or_else(|| Error::missing_field("associationId"))?;
     let id = format!("{cluster}/{association_id}");
     let policy = association.policy.filter(|policy| !policy.is_empty());
     let spec = EksPodIdentity {

@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, holders, interfaces, tags},
-    core::{Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Resource, Result, Scope, Service, Sort, Tags, TypeInfo},
+    aws::{Aws, Cx, join_blockers, network_interfaces, tags},
+    core::{
+        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Resource, Result, Scope, Service, Tags,
+        TypeInfo,
+    },
 };
 
 /// A public IPv4 address that stays the same whatever it is attached to.
@@ -25,7 +28,7 @@ pub struct ElasticIp {
 }
 
 /// AWS's name of its own pool.
-const AMAZON: &str = "amazon";
+const AMAZON_POOL: &str = "amazon";
 
 /// Attributes that others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -39,12 +42,12 @@ impl Resource for ElasticIp {
         .without_token()
         .quota(50, "AddressLimitExceeded")
         .not_found("InvalidAllocationID.NotFound")
-        .actions(
-            Actions::on("ec2:elastic-ip/*")
+        .iam_actions(
+            IamActions::new("ec2:elastic-ip/*")
                 .list(&["ec2:DescribeAddresses"])
                 .create(&["ec2:AllocateAddress"])
                 .change(&["ec2:ReleaseAddress"])
-                .more(&[Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything)]),
+                .grants(&[IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources)]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -65,17 +68,17 @@ impl Resource for ElasticIp {
     /// AuthFailure.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.allocate_address().domain(DomainType::Vpc).set_address(self.address.clone());
-        let call = call.set_public_ipv4_pool(self.public_ipv4_pool.clone().filter(|pool| pool != AMAZON));
+        let call = call.set_public_ipv4_pool(self.public_ipv4_pool.clone().filter(|pool| pool != AMAZON_POOL));
         let call = call.set_network_border_group(self.network_border_group.clone());
         let call = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::ElasticIp));
         let reply = call.send().await.map_err(Error::from).map_err(|error| match error.code.as_str() {
-            "AuthFailure" if self.address.is_some() => Error { sort: Sort::Gone, ..error },
+            "AuthFailure" if self.address.is_some() => Error { kind: ErrorKind::NotFound, ..error },
             _ => error,
         })?;
-        let id = reply.allocation_id.ok_or_else(|| Error::missing("AllocationId"))?;
+        let id = reply.allocation_id.ok_or_else(|| Error::missing_field("AllocationId"))?;
         // The answer tells all but the tags, which AWS sets in the same call or refuses it.
         let tags = cx.call.tags.clone();
-        Ok(Created::Whole(observed(id, tags, reply.public_ipv4_pool, reply.network_border_group, reply.public_ip)))
+        Ok(Created::Complete(observed(id, tags, reply.public_ipv4_pool, reply.network_border_group, reply.public_ip)))
     }
 
     async fn update(&self, _: &Cx<'_>, _: &Existing<Self>, _: ElasticIpChanges) -> Result<()> {
@@ -86,13 +89,13 @@ impl Resource for ElasticIp {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let call = cx.ec2.release_address().allocation_id(&live.id).set_network_border_group(live.spec.network_border_group.clone());
         match call.send().await.map_err(Error::from) {
-            Err(error) if error.code == "AuthFailure" => Err(Error { sort: Sort::Conflict, ..error }),
+            Err(error) if error.code == "AuthFailure" => Err(Error { kind: ErrorKind::Conflict, ..error }),
             other => other.map(|_| Deletion::Requested),
         }
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
-        Ok(holders(interfaces(aws, &[("association.allocation-id", &live.id)]).await?))
+        Ok(join_blockers(network_interfaces(aws, &[("association.allocation-id", &live.id)]).await?))
     }
 
     /// Any address fits a spec without one, and a spec without a pool means Amazon's.
@@ -100,7 +103,8 @@ impl Resource for ElasticIp {
         if self.address.is_none() {
             live.address = None;
         }
-        if self.public_ipv4_pool.as_deref().is_none_or(|pool| pool == AMAZON) && live.public_ipv4_pool.as_deref() == Some(AMAZON) {
+        if self.public_ipv4_pool.as_deref().is_none_or(|pool| pool == AMAZON_POOL) && live.public_ipv4_pool.as_deref() == Some(AMAZON_POOL)
+        {
             live.public_ipv4_pool.clone_from(&self.public_ipv4_pool);
         }
     }

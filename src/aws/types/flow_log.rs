@@ -11,7 +11,8 @@ use super::{iam_role::IamRole, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
 use crate::{
     aws::{Aws, Cx, tags},
     core::{
-        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, TypeInfo,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
+        Service, TypeInfo,
     },
 };
 
@@ -51,7 +52,7 @@ pub struct FlowLog {
     #[field(default, replaces)]
     pub role: Option<ArnRef<IamRole>>,
     /// Longest time that one record covers, in seconds: 60 or 600.
-    #[field(default = TEN_MINUTES, replaces)]
+    #[field(default = DEFAULT_AGGREGATION_SECONDS, replaces)]
     pub max_aggregation_seconds: i32,
     /// Fields of a record in this order, such as `[srcaddr, dstaddr, action]`.
     #[field(unset = "AWS's default format", replaces)]
@@ -59,7 +60,7 @@ pub struct FlowLog {
 }
 
 /// AWS's default for the longest time that one record covers, in seconds.
-const TEN_MINUTES: i32 = 600;
+const DEFAULT_AGGREGATION_SECONDS: i32 = 600;
 
 /// Traffic that is recorded.
 #[spec]
@@ -93,19 +94,19 @@ pub struct Outputs {}
 impl Resource for FlowLog {
     const TYPE: TypeInfo = TypeInfo::new("flow_log", Service::Ec2, "fl-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{id}")
         .not_found("InvalidFlowLogId.NotFound")
-        .exists("FlowLogAlreadyExists")
-        .actions(
-            Actions::on("ec2:vpc-flow-log/*")
+        .already_exists("FlowLogAlreadyExists")
+        .iam_actions(
+            IamActions::new("ec2:vpc-flow-log/*")
                 .list(&["ec2:DescribeFlowLogs"])
                 .create(&["ec2:CreateFlowLogs"])
                 .change(&["ec2:DeleteFlowLogs"])
-                .more(&[
-                    Grant::change(&["ec2:CreateFlowLogs"], On::Used("vpc")),
-                    Grant::change(&["ec2:CreateFlowLogs"], On::Used("subnet")),
-                    Grant::change(&["iam:PassRole"], On::Passed(&["vpc-flow-logs.amazonaws.com"])),
+                .grants(&[
+                    IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("vpc")),
+                    IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("subnet")),
+                    IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["vpc-flow-logs.amazonaws.com"])),
                     // The bucket's policy allows delivery; the service reads and completes it with the caller's permissions.
-                    Grant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], On::Everything),
-                    Grant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], On::Used("s3_bucket")),
+                    IamGrant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], GrantTarget::AllResources),
+                    IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Referenced("s3_bucket")),
                 ]),
         );
     type Api = Aws;
@@ -118,7 +119,7 @@ impl Resource for FlowLog {
             for log in page?.flow_logs.unwrap_or_default() {
                 let tags = tags::from_ec2(log.tags.as_deref().unwrap_or_default());
                 if scope.owns(&tags) {
-                    let id = log.flow_log_id.clone().ok_or_else(|| Error::missing("FlowLogId"))?;
+                    let id = log.flow_log_id.clone().ok_or_else(|| Error::missing_field("FlowLogId"))?;
                     all.push(Observed::new(id, tags, FlowLog::read(log), Outputs {}));
                 }
             }
@@ -155,7 +156,7 @@ impl Resource for FlowLog {
         let call = call.max_aggregation_interval(self.max_aggregation_seconds).set_log_format(self.format());
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::VpcFlowLog)).send().await?;
         ensure_none(reply.unsuccessful)?;
-        let id = reply.flow_log_ids.into_iter().flatten().next().ok_or_else(|| Error::missing("FlowLogId"))?;
+        let id = reply.flow_log_ids.into_iter().flatten().next().ok_or_else(|| Error::missing_field("FlowLogId"))?;
         Ok(id.into())
     }
 
@@ -229,7 +230,7 @@ impl FlowLog {
     }
     /// The fields of a record, as EC2 takes them.
     pub(crate) fn format(&self) -> Option<String> {
-        self.fields.as_deref().map(format_of)
+        self.fields.as_deref().map(format_from_fields)
     }
 
     /// The log as AWS describes it: the texts of its destination and its resource tell their types.
@@ -258,18 +259,18 @@ impl FlowLog {
             per_hour_partition: options.as_ref().and_then(|options| options.per_hour_partition).unwrap_or_default(),
             log_group: (!to_bucket).then(|| destination.trim_end_matches(":*").to_owned()),
             role: log.deliver_logs_permission_arn.map(ArnRef::to),
-            max_aggregation_seconds: log.max_aggregation_interval.unwrap_or(TEN_MINUTES),
-            fields: log.log_format.map(|format| fields_of(&format)),
+            max_aggregation_seconds: log.max_aggregation_interval.unwrap_or(DEFAULT_AGGREGATION_SECONDS),
+            fields: log.log_format.map(|format| fields_from_format(&format)),
         }
     }
 }
 
 /// `${srcaddr} ${dstaddr}`
-fn format_of(fields: &[String]) -> String {
+fn format_from_fields(fields: &[String]) -> String {
     fields.iter().map(|field| format!("${{{field}}}")).collect::<Vec<_>>().join(" ")
 }
 
-fn fields_of(format: &str) -> Vec<String> {
+fn fields_from_format(format: &str) -> Vec<String> {
     format.split_whitespace().map(|field| field.trim_start_matches("${").trim_end_matches('}').to_owned()).collect()
 }
 
@@ -288,19 +289,19 @@ mod tests {
 
     use super::*;
 
-    fn wanted(spec: serde_json::Value) -> serde_json::Result<FlowLog> {
+    fn flow_log(spec: serde_json::Value) -> serde_json::Result<FlowLog> {
         serde_json::from_value(spec)
     }
 
     /// Folder and options, which no stand-in keeps.
     #[test]
-    fn what_a_bucket_gets_is_read_as_written() -> serde_json::Result<()> {
+    fn reads_back_a_bucket_destination_as_written() -> serde_json::Result<()> {
         let options = DestinationOptionsResponse::builder().file_format(DestinationFileFormat::Parquet);
         let options = options.hive_compatible_partitions(true).per_hour_partition(false);
         let log = ec2::FlowLog::builder().resource_id("subnet-1").log_destination_type(LogDestinationType::S3);
         let log = log.log_destination("arn:aws:s3:::logs/network/vpc/").destination_options(options.build()).max_aggregation_interval(60);
         let log = FlowLog::read(log.log_format("${srcaddr} ${action}").build());
-        let expected = wanted(json!({
+        let expected = flow_log(json!({
             "subnet": { "id": "subnet-1" }, "bucket": "arn:aws:s3:::logs", "prefix": "network/vpc", "file_format": "parquet",
             "hive_compatible_partitions": true, "max_aggregation_seconds": 60, "fields": ["srcaddr", "action"],
         }))?;
@@ -310,9 +311,9 @@ mod tests {
     }
 
     #[test]
-    fn a_log_group_is_known_by_its_name() -> serde_json::Result<()> {
+    fn reads_back_a_log_group_by_name() -> serde_json::Result<()> {
         let arn = "arn:aws:logs:us-east-1:123456789012:log-group:/vpc/flows:*";
-        let wanted = wanted(json!({ "vpc": "main", "log_group": arn, "role": "writer" }))?;
+        let wanted = flow_log(json!({ "vpc": "main", "log_group": arn, "role": "writer" }))?;
         assert_eq!(wanted.destination().as_deref(), arn.strip_suffix(":*"));
         let log = ec2::FlowLog::builder().resource_id("vpc-1").log_destination_type(LogDestinationType::CloudWatchLogs);
         let mut live = FlowLog::read(log.clone().log_group_name("/vpc/flows").build());
@@ -324,13 +325,13 @@ mod tests {
     }
 
     #[test]
-    fn halves_and_doubles_are_refused() -> serde_json::Result<()> {
+    fn rejects_missing_and_contradictory_settings() -> serde_json::Result<()> {
         for spec in [json!({ "bucket": "one" }), json!({ "vpc": "main" }), json!({ "vpc": "main", "subnet": "a", "bucket": "one" })] {
-            assert_eq!(wanted(spec)?.check().len(), 1);
+            assert_eq!(flow_log(spec)?.check().len(), 1);
         }
         let both =
-            wanted(json!({ "vpc": "main", "bucket": "one", "log_group": "arn:aws:logs:::log-group:x", "per_hour_partition": true }))?;
-        let places: Vec<String> = both.check().into_iter().map(|problem| problem.at).collect();
+            flow_log(json!({ "vpc": "main", "bucket": "one", "log_group": "arn:aws:logs:::log-group:x", "per_hour_partition": true }))?;
+        let places: Vec<String> = both.check().into_iter().map(|problem| problem.pointer).collect();
         assert_eq!(places, ["", "", "/per_hour_partition"]);
         Ok(())
     }

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, Created, Deletion, Error, Existing, Observed, Policy, Problem, Resource, Result, Retag, Scope, Service, TypeInfo,
+        Created, Deletion, Error, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, Service, TagChange, TypeInfo,
         ok_or_not_found,
     },
 };
@@ -45,8 +45,8 @@ impl Resource for IamPolicy {
         .global()
         .without_token()
         .quota(5_000, "LimitExceeded")
-        .actions(
-            Actions::on("iam:policy/{path}*")
+        .iam_actions(
+            IamActions::new("iam:policy/{path}*")
                 .list(&["iam:ListPolicies"])
                 .read(&["iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListPolicyVersions"])
                 .change(&[
@@ -65,7 +65,7 @@ impl Resource for IamPolicy {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_policies().scope(aws_sdk_iam::types::PolicyScopeType::Local).path_prefix(scope.iam_path());
         let policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-        each(policies, |policy| async move { ok_or_not_found(read(aws, policy).await) }).await
+        for_each_concurrent(policies, |policy| async move { ok_or_not_found(read(aws, policy).await) }).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -73,7 +73,7 @@ impl Resource for IamPolicy {
         let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment));
         let call = call.policy_document(self.document.to_json()).set_tags(Some(tags::iam(&cx.call.tags)));
         let reply = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty())).send().await?;
-        reply.policy.and_then(|policy| policy.arn).map(Created::Id).ok_or_else(|| Error::missing("Arn"))
+        reply.policy.and_then(|policy| policy.arn).map(Created::Id).ok_or_else(|| Error::missing_field("Arn"))
     }
 
     /// A policy with the most versions first loses its oldest one: otherwise AWS rejects the new one.
@@ -100,7 +100,7 @@ impl Resource for IamPolicy {
         Ok(Deletion::Requested)
     }
 
-    async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
+    async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
             aws.iam.tag_policy().policy_arn(change.arn).set_tags(Some(tags::iam(&change.set))).send().await?;
         }
@@ -124,11 +124,11 @@ async fn other_versions(aws: &Aws, arn: &str) -> Result<Vec<String>> {
 
 /// Reads one policy. ListPolicies leaves out description and tags.
 async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<IamPolicy>> {
-    let id = listed.arn.ok_or_else(|| Error::missing("Arn"))?;
-    let policy = async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing("Policy")) };
+    let id = listed.arn.ok_or_else(|| Error::missing_field("Arn"))?;
+    let policy = async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing_field("Policy")) };
     let document = async {
         let reply = aws.iam.get_policy_version().policy_arn(&id).set_version_id(listed.default_version_id).send().await?;
-        let document = reply.policy_version.and_then(|version| version.document).ok_or_else(|| Error::missing("Document"))?;
+        let document = reply.policy_version.and_then(|version| version.document).ok_or_else(|| Error::missing_field("Document"))?;
         Ok::<_, Error>(Policy::parse(&document)?)
     };
     let (policy, document) = tokio::try_join!(policy, document)?;

@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, Created, Deletion, Error, Existing, Observed, Policy, Problem, Resource, Result, Retag, Scope, Service, Sort, Tags,
-        TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, Service, TagChange,
+        Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -51,14 +51,14 @@ pub struct IamRole {
 fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Trusted {
+    struct TrustSyntax {
         services: BTreeSet<String>,
     }
     let value = Value::deserialize(deserializer)?;
     if value.get("services").is_none() {
         return Policy::deserialize(value).map_err(D::Error::custom);
     }
-    let Trusted { services } = Trusted::deserialize(value).map_err(D::Error::custom)?;
+    let TrustSyntax { services } = TrustSyntax::deserialize(value).map_err(D::Error::custom)?;
     let pods = services.contains("pods.eks.amazonaws.com").then_some("sts:TagSession");
     let actions: Vec<&str> = std::iter::once("sts:AssumeRole").chain(pods).collect();
     Ok(Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Action": actions, "Principal": { "Service": services } }] })))
@@ -90,8 +90,8 @@ impl Resource for IamRole {
         .typical_seconds(8)
         .without_token()
         .quota(5_000, "LimitExceeded")
-        .actions(
-            Actions::on("iam:role/{path}*")
+        .iam_actions(
+            IamActions::new("iam:role/{path}*")
                 .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
                 .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
                 .change(&[
@@ -116,15 +116,15 @@ impl Resource for IamRole {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
         // From two roles on the bulk form is cheaper; narrow permissions may not allow it.
-        let mut details = if roles.len() > 1 { details(aws).await? } else { BTreeMap::new() };
+        let mut details = if roles.len() > 1 { read_role_details(aws).await? } else { BTreeMap::new() };
         let (detailed, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| details.contains_key(&role.role_name));
         let mut found = Vec::new();
         for role in detailed {
             if let Some(detail) = details.remove(&role.role_name) {
-                found.push(from_bulk(role, detail)?);
+                found.push(from_role_detail(role, detail)?);
             }
         }
-        found.extend(each(others, |role| async move { ok_or_not_found(read(aws, &role.role_name).await) }).await?);
+        found.extend(for_each_concurrent(others, |role| async move { ok_or_not_found(read(aws, &role.role_name).await) }).await?);
         Ok(found)
     }
 
@@ -135,7 +135,7 @@ impl Resource for IamRole {
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let call = call.set_permissions_boundary(self.permissions_boundary.clone().filter(|arn| !arn.is_empty()));
         let reply = call.set_tags(Some(tags::iam(&cx.call.tags))).send().await?;
-        reply.role.map(|role| role.role_name.into()).ok_or_else(|| Error::missing("Role"))
+        reply.role.map(|role| role.role_name.into()).ok_or_else(|| Error::missing_field("Role"))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: IamRoleChanges) -> Result<()> {
@@ -185,7 +185,7 @@ impl Resource for IamRole {
         Ok(Deletion::Requested)
     }
 
-    async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
+    async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
             aws.iam.tag_role().role_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
         }
@@ -205,7 +205,7 @@ impl Resource for IamRole {
 
 /// Reads one role. ListRoles leaves out tags and boundary, and the tagging API does not show roles, so each needs a GetRole.
 async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
-    let role = async { aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing("Role")) };
+    let role = async { aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing_field("Role")) };
     let attached = async {
         let attached: Vec<_> = aws.iam.list_attached_role_policies().role_name(name).into_paginator().items().send().try_collect().await?;
         Ok::<_, Error>(attached.into_iter().filter_map(|policy| policy.policy_arn).collect())
@@ -227,7 +227,7 @@ async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
 /// Policies and tags of every role of the account, by name. Empty when access is denied.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>
-async fn details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
+async fn read_role_details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
     let call = aws.iam.get_account_authorization_details().filter(EntityType::Role).max_items(1000);
     let mut pages = call.into_paginator().send();
     let mut details = BTreeMap::new();
@@ -237,7 +237,7 @@ async fn details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
                 let roles = page.role_detail_list.unwrap_or_default().into_iter();
                 details.extend(roles.filter_map(|role| Some((role.role_name.clone()?, role))));
             }
-            Err(error) if error.sort == Sort::Denied => return Ok(BTreeMap::new()),
+            Err(error) if error.kind == ErrorKind::AccessDenied => return Ok(BTreeMap::new()),
             Err(error) => return Err(error),
         }
     }
@@ -245,7 +245,7 @@ async fn details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
 }
 
 /// A role from ListRoles, which has description and duration, and from the bulk read, which has the rest.
-fn from_bulk(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>> {
+fn from_role_detail(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>> {
     let mut inline_policies = BTreeMap::new();
     for policy in detail.role_policy_list.unwrap_or_default() {
         if let (Some(name), Some(document)) = (policy.policy_name, policy.policy_document) {
@@ -266,7 +266,7 @@ fn observed(
 ) -> Result<Observed<IamRole>> {
     let spec = IamRole {
         name: Some(role.role_name.clone()),
-        trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing("AssumeRolePolicyDocument"))?)?,
+        trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing_field("AssumeRolePolicyDocument"))?)?,
         policies,
         inline_policies,
         description: role.description.unwrap_or_default(),
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_forms_become_canonical() -> serde_json::Result<()> {
+    fn expands_short_forms() -> serde_json::Result<()> {
         let role: IamRole = serde_json::from_value(json!({
             "trust": { "services": ["ec2.amazonaws.com"] },
             "policies": ["service-role/AmazonEBSCSIDriverPolicy", "arn:aws:iam::1:policy/x", "${iam_policy.logs.arn}"],

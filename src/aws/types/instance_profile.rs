@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::iam_role::IamRole;
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Retag, Scope, Service, TypeInfo,
-        ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
+        TagChange, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -39,8 +39,8 @@ impl Resource for InstanceProfile {
         .global()
         .typical_seconds(8)
         .without_token()
-        .actions(
-            Actions::on("iam:instance-profile/{path}*")
+        .iam_actions(
+            IamActions::new("iam:instance-profile/{path}*")
                 .list(&["iam:ListInstanceProfiles"])
                 .read(&["iam:GetInstanceProfile"])
                 .change(&[
@@ -51,7 +51,7 @@ impl Resource for InstanceProfile {
                     "iam:TagInstanceProfile",
                     "iam:UntagInstanceProfile",
                 ])
-                .more(&[Grant::change(&["iam:PassRole"], On::Passed(&["ec2.amazonaws.com"]))]),
+                .grants(&[IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["ec2.amazonaws.com"]))]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -60,13 +60,13 @@ impl Resource for InstanceProfile {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_instance_profiles().path_prefix(scope.iam_path());
         let profiles: Vec<_> = call.into_paginator().items().send().try_collect().await?;
-        each(profiles, |profile| async move {
+        for_each_concurrent(profiles, |profile| async move {
             let ask = async {
                 let call = aws.iam.get_instance_profile().instance_profile_name(&profile.instance_profile_name);
                 let reply = ok_or_not_found(call.send().await)?;
                 Ok(reply.map(|reply| tags::from_iam(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())))
             };
-            let Some(tags) = scope.tags_or(&profile.arn, ask).await? else { return Ok(None) };
+            let Some(tags) = scope.tags_or_fetch(&profile.arn, ask).await? else { return Ok(None) };
             let role = profile.roles.into_iter().next().map(|role| Ref::to(role.role_name));
             let spec = InstanceProfile { name: Some(profile.instance_profile_name.clone()), role };
             let outputs = Outputs { arn: profile.arn, unique_id: profile.instance_profile_id };
@@ -79,7 +79,7 @@ impl Resource for InstanceProfile {
         let call = cx.iam.create_instance_profile().set_instance_profile_name(self.name.clone());
         let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment)).set_tags(Some(tags::iam(&cx.call.tags)));
         let profile = call.send().await?.instance_profile;
-        profile.map(|profile| profile.instance_profile_name.into()).ok_or_else(|| Error::missing("InstanceProfile"))
+        profile.map(|profile| profile.instance_profile_name.into()).ok_or_else(|| Error::missing_field("InstanceProfile"))
     }
 
     /// A profile holds one role, so the old one is removed first:
@@ -100,7 +100,7 @@ impl Resource for InstanceProfile {
         Ok(Deletion::Requested)
     }
 
-    async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
+    async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
             aws.iam.tag_instance_profile().instance_profile_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
         }

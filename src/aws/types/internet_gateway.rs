@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, ec2_arn, holders, interfaces, tags},
-    core::{Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Ref, Resource, Result, Scope, Service, TypeInfo},
+    aws::{Aws, Cx, ec2_arn, join_blockers, network_interfaces, tags},
+    core::{
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Ref, Resource, Result, Scope, Service,
+        TypeInfo,
+    },
 };
 
 /// The way from a VPC to the internet and back.
@@ -31,15 +34,15 @@ impl Resource for InternetGateway {
         TypeInfo::new("internet_gateway", Service::Ec2, "igw-{hex17}", "arn:aws:ec2:{region}:{account}:internet-gateway/{id}")
             .without_token()
             .quota(50, "InternetGatewayLimitExceeded")
-            .exists("Resource.AlreadyAssociated")
-            .actions(
-                Actions::on("ec2:internet-gateway/*")
+            .already_exists("Resource.AlreadyAssociated")
+            .iam_actions(
+                IamActions::new("ec2:internet-gateway/*")
                     .list(&["ec2:DescribeInternetGateways"])
                     .create(&["ec2:CreateInternetGateway"])
                     .change(&["ec2:AttachInternetGateway", "ec2:DeleteInternetGateway", "ec2:DetachInternetGateway"])
-                    .more(&[
-                        Grant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], On::Used("vpc")),
-                        Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
+                    .grants(&[
+                        IamGrant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], GrantTarget::Referenced("vpc")),
+                        IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources),
                     ]),
             );
     type Api = Aws;
@@ -62,9 +65,9 @@ impl Resource for InternetGateway {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let tags = tags::ec2_specification(&cx.call.tags, ResourceType::InternetGateway);
         let reply = cx.ec2.create_internet_gateway().tag_specifications(tags).send().await?;
-        let gateway = reply.internet_gateway.ok_or_else(|| Error::missing("InternetGateway"))?;
-        let id = gateway.internet_gateway_id.clone().ok_or_else(|| Error::missing("InternetGatewayId"))?;
-        Ok(Created::answered(id, read(cx.api, gateway)))
+        let gateway = reply.internet_gateway.ok_or_else(|| Error::missing_field("InternetGateway"))?;
+        let id = gateway.internet_gateway_id.clone().ok_or_else(|| Error::missing_field("InternetGatewayId"))?;
+        Ok(Created::from_answer(id, read(cx.api, gateway)))
     }
 
     /// A gateway is attached to one VPC at most, so it is detached from the old one first.
@@ -98,7 +101,7 @@ impl Resource for InternetGateway {
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let Some(vpc) = &live.spec.vpc else { return Ok(None) };
         let filters = [("vpc-id", vpc.get()), ("association.public-ip", "*")];
-        Ok(holders(interfaces(aws, &filters).await?))
+        Ok(join_blockers(network_interfaces(aws, &filters).await?))
     }
 }
 
@@ -106,11 +109,11 @@ fn read(aws: &Aws, gateway: ec2::InternetGateway) -> Result<Observed<InternetGat
     // AWS reports "available" for an attached gateway, a value outside its own list of states.
     let attachment = gateway.attachments.into_iter().flatten().find(|a| a.state != Some(AttachmentStatus::Detached));
     let phase = match attachment.as_ref().and_then(|a| a.state.as_ref()) {
-        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => Phase::Settling(state.as_str().to_owned()),
+        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => Phase::Progressing(state.as_str().to_owned()),
         _ => Phase::Ready,
     };
     let spec = InternetGateway { vpc: attachment.and_then(|a| a.vpc_id).map(Ref::to) };
-    let id = gateway.internet_gateway_id.ok_or_else(|| Error::missing("InternetGatewayId"))?;
+    let id = gateway.internet_gateway_id.ok_or_else(|| Error::missing_field("InternetGatewayId"))?;
     let tags = tags::from_ec2(gateway.tags.as_deref().unwrap_or_default());
     let arn = ec2_arn(&aws.region, &gateway.owner_id.unwrap_or_default(), &format!("internet-gateway/{id}"));
     Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))

@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, each, tags, text, word},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
     core::{
-        Actions, Created, Data, Deletion, Error, Existing, Grant, Observed, On, OnDelete, Phase, Policy, Problem, Resource, Result, Scope,
-        Service, Sort, TypeInfo, ok_or_not_found,
+        Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase,
+        Policy, Problem, Resource, Result, Scope, Service, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -41,13 +41,13 @@ pub struct KmsKey {
     #[field(default = true, after_create = false)]
     pub rotation: bool,
     /// Days between two rotations.
-    #[field(default = ROTATION_PERIOD, after_create, range = 90..=2560)]
+    #[field(default = ROTATION_PERIOD_DAYS, after_create, range = 90..=2560)]
     pub rotation_period_days: i32,
     /// Key policy: principals that may use and administer the key.
     #[field(unset = "the key keeps its policy; that of a new key leaves access to the account's IAM policies", own_read, important)]
     pub policy: Option<Policy>,
     /// Days during which a deletion can be cancelled. A key that was removed from the definition gets the default.
-    #[field(default = WINDOW, range = 7..=30, important)]
+    #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important)]
     pub deletion_window_days: i32,
 }
 
@@ -108,30 +108,30 @@ pub struct Outputs {
 }
 
 /// Days between two rotations, unless set otherwise.
-const ROTATION_PERIOD: i32 = 365;
+const ROTATION_PERIOD_DAYS: i32 = 365;
 /// Days until AWS deletes a key, unless set otherwise.
-const WINDOW: i32 = 30;
+const DELETION_WINDOW_DAYS: i32 = 30;
 /// The shortest window AWS takes: <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>.
-const SHORTEST_WINDOW: i32 = 7;
+const MIN_DELETION_WINDOW_DAYS: i32 = 7;
 
 impl Resource for KmsKey {
     const TYPE: TypeInfo = TypeInfo::new("kms_key", Service::Kms, "{uuid}", "arn:aws:kms:{region}:{account}:key/{id}")
-        .data(Data::Window)
-        .deleted_while_in_use()
+        .data_protection(DataProtection::RecoveryWindow)
+        .deletable_while_in_use()
         .without_token()
-        .actions(
-            Actions::on("kms:key/*")
+        .iam_actions(
+            IamActions::new("kms:key/*")
                 .list(&["kms:ListAliases", "kms:ListKeys"])
                 .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])
                 .change(&["kms:DisableKey", "kms:DisableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
-                .more(&[
-                    Grant::change(&["kms:CreateKey"], On::Marking),
+                .grants(&[
+                    IamGrant::change(&["kms:CreateKey"], GrantTarget::TagOnCreate),
                     // Tags decide up to five minutes after they were set, and these calls may follow a creation at once.
-                    Grant::change(
+                    IamGrant::change(
                         &["kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:EnableKeyRotation", "kms:UpdateKeyDescription"],
-                        On::Arn("kms:key/*"),
+                        GrantTarget::Arn("kms:key/*"),
                     ),
-                    Grant::change(&["kms:CreateAlias", "kms:DeleteAlias"], On::Arn("kms:{name}")),
+                    IamGrant::change(&["kms:CreateAlias", "kms:DeleteAlias"], GrantTarget::Arn("kms:{name}")),
                 ]),
         );
     type Api = Aws;
@@ -148,11 +148,11 @@ impl Resource for KmsKey {
             }
         }
         let ours = format!("alias/{}", scope.prefix);
-        let known = |name: &String| scope.wanted.contains(name) || name.starts_with(&ours);
+        let known = |name: &String| scope.lookup.contains(name) || name.starts_with(&ours);
         let mut ids: BTreeSet<String> = aliases.iter().filter(|(_, names)| names.iter().any(known)).map(|(id, _)| id.clone()).collect();
         ids.extend(scope.adopt.clone());
         let mut unknown = BTreeSet::new();
-        match &scope.index {
+        match &scope.tag_index {
             Some(index) => ids.extend(index.keys().filter_map(|arn| key_id(arn, &aws.region)).map(ToOwned::to_owned)),
             None => {
                 let keys: Vec<_> = aws.kms.list_keys().limit(1000).into_paginator().items().send().try_collect().await?;
@@ -161,7 +161,7 @@ impl Resource for KmsKey {
         }
         unknown.retain(|id| !ids.contains(id));
         ids.extend(unknown.iter().cloned());
-        each(ids, |id| {
+        for_each_concurrent(ids, |id| {
             let (names, unknown) = (aliases.get(&id).cloned().unwrap_or_default(), unknown.contains(&id));
             async move {
                 match ok_or_not_found(read(aws, scope, &id, names).await) {
@@ -175,11 +175,11 @@ impl Resource for KmsKey {
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let call = cx.kms.create_key().key_usage(text(&self.key_usage).as_str().into()).key_spec(text(&self.key_spec).as_str().into());
+        let call = cx.kms.create_key().key_usage(to_aws(&self.key_usage).as_str().into()).key_spec(to_aws(&self.key_spec).as_str().into());
         let call = call.multi_region(self.multi_region).set_policy(self.policy.as_ref().map(Policy::to_json));
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let reply = call.set_tags(Some(tags::kms(&cx.call.tags))).send().await?;
-        reply.key_metadata.map(|key| key.key_id.into()).ok_or_else(|| Error::missing("KeyId"))
+        reply.key_metadata.map(|key| key.key_id.into()).ok_or_else(|| Error::missing_field("KeyId"))
     }
 
     /// A disabled key rejects all other changes, so it is enabled first and disabled last.
@@ -210,7 +210,7 @@ impl Resource for KmsKey {
             };
             answer.map_err(|error| match error.code == "DisabledException" && changes.enabled {
                 // It was enabled just before, which is not visible everywhere yet.
-                true => Error { sort: Sort::NotYet, ..error },
+                true => Error { kind: ErrorKind::NotYetVisible, ..error },
                 false => error,
             })?;
         }
@@ -228,7 +228,7 @@ impl Resource for KmsKey {
         if let Some(alias) = &live.spec.name {
             ok_or_not_found(cx.kms.delete_alias().alias_name(alias).send().await)?;
         }
-        let window = if cx.call.on_delete == OnDelete::Delete { SHORTEST_WINDOW } else { live.spec.deletion_window_days };
+        let window = if cx.call.on_delete == OnDelete::Delete { MIN_DELETION_WINDOW_DAYS } else { live.spec.deletion_window_days };
         match cx.kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(window).send().await.map_err(Error::from) {
             // A first try succeeded, but its answer was lost.
             Err(error) if error.code == "KMSInvalidStateException" && error.message.contains("pending deletion") => {}
@@ -243,7 +243,7 @@ impl Resource for KmsKey {
             problems.push(Problem::new("/name", "`alias/aws/` is reserved for AWS"));
         }
         if self.rotation && self.key_spec != KeySpec::SymmetricDefault {
-            let problem = Problem::new("/rotation", format!("AWS does not rotate {} keys", text(&self.key_spec)));
+            let problem = Problem::new("/rotation", format!("AWS does not rotate {} keys", to_aws(&self.key_spec)));
             problems.push(problem.help("write `rotation: false`"));
         }
         problems
@@ -262,7 +262,7 @@ impl Resource for KmsKey {
 /// everywhere at once.
 async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
     match aws.kms.create_alias().alias_name(alias).target_key_id(id).send().await.map_err(Error::from) {
-        Err(error) if error.sort == Sort::Exists => {
+        Err(error) if error.kind == ErrorKind::AlreadyExists => {
             let named = aws.kms.describe_key().key_id(alias).send().await?.key_metadata;
             named.filter(|key| key.key_id == id).map(drop).ok_or(error)
         }
@@ -272,30 +272,31 @@ async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
 
 /// Reads one key. `None`: it is being deleted, or has neither a wanted alias nor the ownership tags.
 async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> Result<Option<Observed<KmsKey>>> {
-    let key: KeyMetadata = aws.kms.describe_key().key_id(id).send().await?.key_metadata.ok_or_else(|| Error::missing("KeyMetadata"))?;
+    let key: KeyMetadata =
+        aws.kms.describe_key().key_id(id).send().await?.key_metadata.ok_or_else(|| Error::missing_field("KeyMetadata"))?;
     if matches!(key.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) {
         return Ok(None);
     }
-    let arn = key.arn.ok_or_else(|| Error::missing("Arn"))?;
+    let arn = key.arn.ok_or_else(|| Error::missing_field("Arn"))?;
     let ask = async {
         let tags: Vec<_> = aws.kms.list_resource_tags().key_id(id).into_paginator().items().send().try_collect().await?;
         Ok(Some(tags::from_kms(&tags)))
     };
-    let Some(tags) = scope.tags_or(&arn, ask).await? else { return Ok(None) };
-    let wanted = aliases.iter().find(|name| scope.wanted.contains(*name));
+    let Some(tags) = scope.tags_or_fetch(&arn, ask).await? else { return Ok(None) };
+    let wanted = aliases.iter().find(|name| scope.lookup.contains(*name));
     if wanted.is_none() && !scope.owns(&tags) {
         return Ok(None);
     }
-    let key_spec: KeySpec = word(key.key_spec.as_ref().map_or("SYMMETRIC_DEFAULT", |spec| spec.as_str()))?;
+    let key_spec: KeySpec = from_aws(key.key_spec.as_ref().map_or("SYMMETRIC_DEFAULT", |spec| spec.as_str()))?;
     let rotates = key_spec == KeySpec::SymmetricDefault && matches!(key.origin, None | Some(OriginType::AwsKms));
     let rotation = async {
         if !rotates {
-            return Ok::<_, Error>((false, ROTATION_PERIOD));
+            return Ok::<_, Error>((false, ROTATION_PERIOD_DAYS));
         }
         let status = aws.kms.get_key_rotation_status().key_id(id).send().await?;
-        Ok((status.key_rotation_enabled, status.rotation_period_in_days.unwrap_or(ROTATION_PERIOD)))
+        Ok((status.key_rotation_enabled, status.rotation_period_in_days.unwrap_or(ROTATION_PERIOD_DAYS)))
     };
-    let details = scope.details::<KmsKey>(&tags);
+    let details = scope.own_reads_to_make::<KmsKey>(&tags);
     let policy = async {
         if !details.policy {
             return Ok(None);
@@ -306,21 +307,21 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
     let ((rotation, rotation_period_days), policy) = tokio::try_join!(rotation, policy)?;
     let alias = wanted.or_else(|| aliases.first()).cloned();
     let phase = match &key.key_state {
-        Some(state @ (KeyState::Creating | KeyState::Updating)) => Phase::Settling(state.as_str().to_owned()),
+        Some(state @ (KeyState::Creating | KeyState::Updating)) => Phase::Progressing(state.as_str().to_owned()),
         Some(state @ (KeyState::Unavailable | KeyState::PendingImport)) => Phase::Failed(state.as_str().to_owned()),
         _ => Phase::Ready,
     };
     let spec = KmsKey {
         name: alias.clone(),
         description: key.description.unwrap_or_default(),
-        key_usage: word(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
+        key_usage: from_aws(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
         key_spec,
         multi_region: key.multi_region.unwrap_or_default(),
         enabled: key.key_state != Some(KeyState::Disabled),
         rotation,
         rotation_period_days,
         policy,
-        deletion_window_days: WINDOW,
+        deletion_window_days: DELETION_WINDOW_DAYS,
     };
     Ok(Some(Observed::new(key.key_id, tags, spec, Outputs { arn, alias }).phase(phase)))
 }
@@ -336,17 +337,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn specs_and_usages_are_spelled_as_in_aws() {
+    fn serializes_specs_and_usages_as_aws_spells_them() {
         for name in aws_sdk_kms::types::KeySpec::values() {
-            assert!(word::<KeySpec>(name).is_ok_and(|spec| text(&spec) == *name), "{name}");
+            assert!(from_aws::<KeySpec>(name).is_ok_and(|spec| to_aws(&spec) == *name), "{name}");
         }
         for name in aws_sdk_kms::types::KeyUsageType::values() {
-            assert!(word::<KeyUsage>(name).is_ok_and(|usage| text(&usage) == *name), "{name}");
+            assert!(from_aws::<KeyUsage>(name).is_ok_and(|usage| to_aws(&usage) == *name), "{name}");
         }
     }
 
     #[test]
-    fn key_ids_come_from_arns_of_this_region() {
+    fn reads_key_ids_from_arns_of_this_region() {
         assert_eq!(key_id("arn:aws:kms:eu-west-1:1:key/mrk-0", "eu-west-1"), Some("mrk-0"));
         assert_eq!(key_id("arn:aws:kms:eu-west-2:1:key/0", "eu-west-1"), None);
         assert_eq!(key_id("arn:aws:s3:::shop", "eu-west-1"), None);

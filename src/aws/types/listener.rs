@@ -13,20 +13,20 @@ use futures::try_join;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use action::{Action, FixedResponse, Forward, Redirect, Share};
-pub use authenticate::{AuthenticateCognito, OnUnauthenticatedRequest, Then};
-pub use rule::{Query, Rule};
+pub use action::{FixedResponse, Forward, ListenerAction, Redirect, WeightedTargetGroup};
+pub use authenticate::{AuthenticateCognito, NextAction, OnUnauthenticatedRequest};
+pub use rule::{ListenerRule, QueryCondition};
 
 use super::{
     certificate::Certificate,
-    load_balancer::{LoadBalancer, tags_of},
+    load_balancer::{LoadBalancer, read_tags},
     target_group::Protocol,
 };
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Resource, Result, Scope, Service, TypeInfo,
-        ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Service,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -53,10 +53,10 @@ pub struct Listener {
     /// ALPN policy of a TLS listener, such as `HTTP2Preferred`.
     pub alpn: Option<String>,
     /// Action for requests that match no rule.
-    pub default_action: Action,
+    pub default_action: ListenerAction,
     /// Rules of an application load balancer, by priority.
     #[field(default, after_create, own_read)]
-    pub rules: BTreeSet<Rule>,
+    pub rules: BTreeSet<ListenerRule>,
 }
 
 /// What others may refer to.
@@ -74,9 +74,9 @@ impl Resource for Listener {
         "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family}/{hex8}/{hex16}/{hex16}",
     )
     .not_found("ListenerNotFound")
-    .exists("DuplicateListener")
-    .actions(
-        Actions::on("elasticloadbalancing:listener/*/{parent}/*")
+    .already_exists("DuplicateListener")
+    .iam_actions(
+        IamActions::new("elasticloadbalancing:listener/*/{parent}/*")
             .list(&[
                 "elasticloadbalancing:DescribeListenerCertificates",
                 "elasticloadbalancing:DescribeListeners",
@@ -90,14 +90,14 @@ impl Resource for Listener {
                 "elasticloadbalancing:ModifyListener",
                 "elasticloadbalancing:RemoveListenerCertificates",
             ])
-            .more(&[
-                Grant::change(&["elasticloadbalancing:CreateListener"], On::Used("load_balancer")),
+            .grants(&[
+                IamGrant::change(&["elasticloadbalancing:CreateListener"], GrantTarget::Referenced("load_balancer")),
                 // The service reads the client of a user pool with the caller's permissions.
-                Grant::change(&["cognito-idp:DescribeUserPoolClient"], On::Named("cognito-idp")),
+                IamGrant::change(&["cognito-idp:DescribeUserPoolClient"], GrantTarget::NamedByArn("cognito-idp")),
                 // Rules carry no ownership tags.
-                Grant::change(
+                IamGrant::change(
                     &["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"],
-                    On::Arn("elasticloadbalancing:listener-rule/*/{parent}/*"),
+                    GrantTarget::Arn("elasticloadbalancing:listener-rule/*/{parent}/*"),
                 ),
             ]),
     );
@@ -105,26 +105,26 @@ impl Resource for Listener {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let all = each(scope.parents.clone(), |parent| async move {
+        let all = for_each_concurrent(scope.parent_ids.clone(), |parent| async move {
             let call = aws.elbv2.describe_listeners().load_balancer_arn(parent);
             ok_or_not_found(call.into_paginator().items().send().try_collect().await)
         });
         let all = all.await?.into_iter().flatten().filter_map(|listener| Some((listener.listener_arn.clone()?, listener)));
         let all: Vec<_> = all.collect();
-        let tags = tags_of(aws, scope, all.iter().map(|(arn, _)| arn.clone())).await?;
+        let tags = read_tags(aws, scope, all.iter().map(|(arn, _)| arn.clone())).await?;
         let own = all.into_iter().filter_map(|(arn, listener)| {
             let tags = tags.get(&arn).filter(|tags| scope.owns(tags))?.clone();
             Some((arn, tags, listener))
         });
-        each(own, |(arn, tags, listener)| async move {
-            let details = scope.details::<Self>(&tags);
-            let rules = async { if details.rules { rule::read_all(aws, &arn).await } else { Ok(Vec::new()) } };
+        for_each_concurrent(own, |(arn, tags, listener)| async move {
+            let details = scope.own_reads_to_make::<Self>(&tags);
+            let rules = async { if details.rules { rule::read_rules(aws, &arn).await } else { Ok(Vec::new()) } };
             let certificates = async {
-                let may_have = details.additional_certificates && is_secure(listener.protocol.as_ref());
-                if may_have { certificate_list::read_all(aws, &arn).await } else { Ok(BTreeSet::new()) }
+                let may_have = details.additional_certificates && is_secure_protocol(listener.protocol.as_ref());
+                if may_have { certificate_list::read_certificates(aws, &arn).await } else { Ok(BTreeSet::new()) }
             };
             let Some((rules, additional_certificates)) = ok_or_not_found(try_join!(rules, certificates))? else { return Ok(None) };
-            let rules = rules.iter().filter_map(Rule::read).collect();
+            let rules = rules.iter().filter_map(ListenerRule::read).collect();
             Ok(Some(Observed::new(arn.clone(), tags, Listener { additional_certificates, rules, ..read(listener) }, Outputs { arn })))
         })
         .await
@@ -136,9 +136,9 @@ impl Resource for Listener {
         let call = call.set_certificates(self.certificates()).set_ssl_policy(self.new_ssl_policy());
         let call = call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));
         let reply = call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;
-        let listener = reply.listeners.unwrap_or_default().into_iter().next().ok_or_else(|| Error::missing("Listeners"))?;
-        let arn = listener.listener_arn.clone().ok_or_else(|| Error::missing("ListenerArn"))?;
-        Ok(Created::Whole(Observed::new(arn.clone(), cx.call.tags.clone(), read(listener), Outputs { arn })))
+        let listener = reply.listeners.unwrap_or_default().into_iter().next().ok_or_else(|| Error::missing_field("Listeners"))?;
+        let arn = listener.listener_arn.clone().ok_or_else(|| Error::missing_field("ListenerArn"))?;
+        Ok(Created::Complete(Observed::new(arn.clone(), cx.call.tags.clone(), read(listener), Outputs { arn })))
     }
 
     /// ModifyListener keeps settings that are left out. A listener that was not secure has no TLS policy to keep.
@@ -184,7 +184,8 @@ impl Resource for Listener {
         }
         let rules = self.rules.iter().enumerate().map(|(at, rule)| (format!("/rules/{at}/action"), &rule.action));
         let all = rules.chain([("/default_action".to_owned(), &self.default_action)]);
-        for (at, _) in all.filter(|(_, action)| matches!(action, Action::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https))
+        for (at, _) in
+            all.filter(|(_, action)| matches!(action, ListenerAction::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https))
         {
             let problem = Problem::new(format!("{at}/authenticate_cognito"), "users can sign in at HTTPS listeners only");
             problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
@@ -210,7 +211,7 @@ impl Listener {
 }
 
 /// Whether a listener of this protocol has certificates.
-fn is_secure(protocol: Option<&ProtocolEnum>) -> bool {
+fn is_secure_protocol(protocol: Option<&ProtocolEnum>) -> bool {
     matches!(protocol, Some(ProtocolEnum::Https | ProtocolEnum::Tls))
 }
 
@@ -224,7 +225,7 @@ fn read(listener: SdkListener) -> Listener {
         additional_certificates: BTreeSet::new(),
         ssl_policy: listener.ssl_policy,
         alpn: listener.alpn_policy.unwrap_or_default().into_iter().next(),
-        default_action: Action::read(listener.default_actions.as_deref().unwrap_or_default()),
+        default_action: ListenerAction::read(listener.default_actions.as_deref().unwrap_or_default()),
         rules: BTreeSet::new(),
     }
 }

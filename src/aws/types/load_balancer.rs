@@ -19,10 +19,10 @@ pub use subnet_mapping::SubnetMapping;
 
 use super::{security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Cx, each, tags, text, word},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
     core::{
-        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, Tags,
-        TypeInfo, ids, ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result, Scope,
+        Service, Tags, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -154,9 +154,9 @@ impl Resource for LoadBalancer {
     .typical_seconds(150)
     .quota(500, "TooManyLoadBalancers")
     .not_found("LoadBalancerNotFound")
-    .exists("DuplicateLoadBalancerName")
-    .actions(
-        Actions::on("elasticloadbalancing:loadbalancer/*/{name}/*")
+    .already_exists("DuplicateLoadBalancerName")
+    .iam_actions(
+        IamActions::new("elasticloadbalancing:loadbalancer/*/{name}/*")
             .list(&[
                 "elasticloadbalancing:DescribeLoadBalancerAttributes",
                 "elasticloadbalancing:DescribeLoadBalancers",
@@ -170,10 +170,10 @@ impl Resource for LoadBalancer {
                 "elasticloadbalancing:SetSecurityGroups",
                 "elasticloadbalancing:SetSubnets",
             ])
-            .more(&[
-                Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("elasticloadbalancing.amazonaws.com")),
+            .grants(&[
+                IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("elasticloadbalancing.amazonaws.com")),
                 // The service reads the network with the caller's permissions.
-                Grant::change(
+                IamGrant::change(
                     &[
                         "ec2:DescribeAccountAttributes",
                         "ec2:DescribeAddresses",
@@ -182,7 +182,7 @@ impl Resource for LoadBalancer {
                         "ec2:DescribeSubnets",
                         "ec2:DescribeVpcs",
                     ],
-                    On::Everything,
+                    GrantTarget::AllResources,
                 ),
             ]),
     );
@@ -197,9 +197,9 @@ impl Resource for LoadBalancer {
             .filter_map(|lb| Some((lb.load_balancer_arn.clone()?, lb.load_balancer_name.clone()?, lb)))
             .filter(|(arn, name, _)| scope.covers(name, arn))
             .collect();
-        let tags = tags_of(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
+        let tags = read_tags(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
         let tags = &tags;
-        each(own, |(arn, name, lb)| async move {
+        for_each_concurrent(own, |(arn, name, lb)| async move {
             let reply = aws.elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn).send().await;
             let Some(reply) = ok_or_not_found(reply)? else { return Ok(None) };
             let attributes = reply.attributes.unwrap_or_default().into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
@@ -212,13 +212,13 @@ impl Resource for LoadBalancer {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let scheme = if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing };
         let call = cx.elbv2.create_load_balancer().set_name(self.name.clone()).set_tags(Some(tags::elbv2(&cx.call.tags)));
-        let call = call.r#type(LoadBalancerTypeEnum::from(text(&self.kind).as_str()));
+        let call = call.r#type(LoadBalancerTypeEnum::from(to_aws(&self.kind).as_str()));
         let call = call.set_scheme((self.kind != LoadBalancerType::Gateway).then_some(scheme)).ip_address_type(self.address_type());
         let call = call.set_subnets(self.subnet_ids()).set_subnet_mappings(self.sdk_mappings());
-        let groups = Some(ids(&self.security_groups)).filter(|groups| !groups.is_empty());
+        let groups = Some(referenced_ids(&self.security_groups)).filter(|groups| !groups.is_empty());
         let reply = call.set_security_groups(groups).send().await?;
         let created = reply.load_balancers.unwrap_or_default().into_iter().next();
-        Ok(created.and_then(|lb| lb.load_balancer_arn).ok_or_else(|| Error::missing("LoadBalancerArn"))?.into())
+        Ok(created.and_then(|lb| lb.load_balancer_arn).ok_or_else(|| Error::missing_field("LoadBalancerArn"))?.into())
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: LoadBalancerChanges) -> Result<()> {
@@ -231,7 +231,8 @@ impl Resource for LoadBalancer {
             call.set_subnet_mappings(self.sdk_mappings()).send().await?;
         }
         if changes.security_groups || changes.enforce_security_groups_on_private_link {
-            let call = cx.elbv2.set_security_groups().load_balancer_arn(id).set_security_groups(Some(ids(&self.security_groups)));
+            let call =
+                cx.elbv2.set_security_groups().load_balancer_arn(id).set_security_groups(Some(referenced_ids(&self.security_groups)));
             let enforced = self.enforce_security_groups_on_private_link.map(|on| if on { Enforced::On } else { Enforced::Off });
             call.set_enforce_security_group_inbound_rules_on_private_link_traffic(enforced).send().await?;
         }
@@ -265,7 +266,7 @@ impl Resource for LoadBalancer {
 
     /// Besides the subnets, the security groups of a network load balancer: it has some or none for its whole life.
     fn replaces(&self, live: &Self) -> LoadBalancerChanges {
-        let subnets = subnet_mapping::need_replacement(self, live);
+        let subnets = subnet_mapping::needs_replacement(self, live);
         LoadBalancerChanges {
             subnets,
             subnet_mappings: subnets,
@@ -275,7 +276,7 @@ impl Resource for LoadBalancer {
     }
 
     /// Two load balancers can't share an address.
-    fn excludes(&self, live: &Self) -> bool {
+    fn conflicts_with(&self, live: &Self) -> bool {
         subnet_mapping::share_an_address(self, live)
     }
 
@@ -310,18 +311,18 @@ fn read(arn: String, name: String, lb: SdkLoadBalancer, attributes: &BTreeMap<St
     let fixed = lb.r#type == Some(LoadBalancerTypeEnum::Network) && mappings.iter().any(SubnetMapping::is_fixed);
     let state = lb.state.unwrap_or_else(|| LoadBalancerState::builder().build());
     let phase = match state.code {
-        Some(LoadBalancerStateEnum::Provisioning) => Phase::Settling("provisioning".into()),
+        Some(LoadBalancerStateEnum::Provisioning) => Phase::Progressing("provisioning".into()),
         Some(LoadBalancerStateEnum::Failed) => Phase::Failed(state.reason.unwrap_or_else(|| "failed".into())),
         _ => Phase::Ready,
     };
     let mut spec = LoadBalancer {
         name: Some(name),
-        kind: lb.r#type.and_then(|kind| word(kind.as_str()).ok()).unwrap_or_default(),
+        kind: lb.r#type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
         internal: lb.scheme == Some(LoadBalancerSchemeEnum::Internal),
         subnets: mappings.iter().filter(|_| !fixed).map(|mapping| mapping.subnet.clone()).collect(),
         subnet_mappings: fixed.then_some(mappings),
         security_groups: lb.security_groups.unwrap_or_default().into_iter().map(Ref::to).collect(),
-        ip_address_type: lb.ip_address_type.and_then(|kind| word(kind.as_str()).ok()).unwrap_or_default(),
+        ip_address_type: lb.ip_address_type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
         enforce_security_groups_on_private_link: lb.enforce_security_group_inbound_rules_on_private_link_traffic.map(|value| value == "on"),
         ..LoadBalancer::default()
     };
@@ -337,16 +338,16 @@ fn read(arn: String, name: String, lb: SdkLoadBalancer, attributes: &BTreeMap<St
 
 impl LoadBalancer {
     fn address_type(&self) -> IpAddressType {
-        IpAddressType::from(text(&self.ip_address_type).as_str())
+        IpAddressType::from(to_aws(&self.ip_address_type).as_str())
     }
 
     /// Its subnets, from whichever field has them.
     fn mappings(&self) -> BTreeSet<SubnetMapping> {
-        self.subnet_mappings.clone().unwrap_or_else(|| self.subnets.iter().cloned().map(SubnetMapping::plain).collect())
+        self.subnet_mappings.clone().unwrap_or_else(|| self.subnets.iter().cloned().map(SubnetMapping::of_subnet).collect())
     }
 
     fn subnet_ids(&self) -> Option<Vec<String>> {
-        self.subnet_mappings.is_none().then(|| ids(&self.subnets))
+        self.subnet_mappings.is_none().then(|| referenced_ids(&self.subnets))
     }
 
     fn sdk_mappings(&self) -> Option<Vec<SdkMapping>> {
@@ -355,7 +356,7 @@ impl LoadBalancer {
 }
 
 /// Tags of load balancers, target groups or listeners: from the index where it has them, else read for 20 ARNs a call.
-pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arns: impl Iterator<Item = String>) -> Result<BTreeMap<String, Tags>> {
+pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arns: impl Iterator<Item = String>) -> Result<BTreeMap<String, Tags>> {
     let (mut all, mut unknown) = (BTreeMap::new(), Vec::new());
     for arn in arns {
         match scope.tags(&arn) {
@@ -368,7 +369,10 @@ pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arns: impl Iterator<Item =
         let asked = match ok_or_not_found(aws.elbv2.describe_tags().set_resource_arns(Some(some.to_vec())).send().await)? {
             Some(reply) => vec![reply],
             None => {
-                each(some.to_vec(), |arn| async move { ok_or_not_found(aws.elbv2.describe_tags().resource_arns(arn).send().await) }).await?
+                for_each_concurrent(some.to_vec(), |arn| async move {
+                    ok_or_not_found(aws.elbv2.describe_tags().resource_arns(arn).send().await)
+                })
+                .await?
             }
         };
         for description in asked.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {

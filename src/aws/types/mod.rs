@@ -43,7 +43,7 @@ pub mod waf_ip_set;
 pub mod waf_web_acl;
 
 /// The registry, in alphabetical order.
-pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
+pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
         ResourceType::of::<certificate::Certificate>(),
         ResourceType::of::<dns_record::DnsRecord>(),
@@ -84,6 +84,6 @@ pub static KINDS: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
 });
 
 /// The type of this name.
-pub fn kind(name: &str) -> Option<&'static ResourceType> {
-    KINDS.iter().find(|kind| kind.name == name)
+pub fn resource_type(name: &str) -> Option<&'static ResourceType> {
+    RESOURCE_TYPES.iter().find(|kind| kind.name == name)
 }

@@ -9,7 +9,8 @@ use super::{elastic_ip::ElasticIp, subnet::Subnet};
 use crate::{
     aws::{Aws, Cx, tags},
     core::{
-        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service, TypeInfo,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result, Scope,
+        Service, TypeInfo,
     },
 };
 
@@ -54,19 +55,19 @@ pub struct Outputs {
 impl Resource for NatGateway {
     const TYPE: TypeInfo = TypeInfo::new("nat_gateway", Service::Ec2, "nat-{hex17}", "arn:aws:ec2:{region}:{account}:natgateway/{id}")
         .typical_seconds(90)
-        .deleted_while_in_use()
+        .deletable_while_in_use()
         .quota(50, "NatGatewayLimitExceeded")
         .not_found("NatGatewayNotFound")
-        .exists("Resource.AlreadyAssociated")
-        .actions(
-            Actions::on("ec2:natgateway/*")
+        .already_exists("Resource.AlreadyAssociated")
+        .iam_actions(
+            IamActions::new("ec2:natgateway/*")
                 .list(&["ec2:DescribeNatGateways"])
                 .create(&["ec2:CreateNatGateway"])
                 .change(&["ec2:DeleteNatGateway"])
-                .more(&[
-                    Grant::change(&["ec2:CreateNatGateway"], On::Used("elastic_ip")),
-                    Grant::change(&["ec2:CreateNatGateway"], On::Used("subnet")),
-                    Grant::change(&["ec2:CreateNatGateway"], On::Used("vpc")),
+                .grants(&[
+                    IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("elastic_ip")),
+                    IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("subnet")),
+                    IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("vpc")),
                 ]),
         );
     type Api = Aws;
@@ -99,7 +100,7 @@ impl Resource for NatGateway {
         });
         let call = call.set_private_ip_address(self.private_ip.clone());
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Natgateway)).send().await?;
-        let id = reply.nat_gateway.and_then(|gateway| gateway.nat_gateway_id).ok_or_else(|| Error::missing("NatGatewayId"))?;
+        let id = reply.nat_gateway.and_then(|gateway| gateway.nat_gateway_id).ok_or_else(|| Error::missing_field("NatGatewayId"))?;
         Ok(id.into())
     }
 
@@ -132,9 +133,9 @@ impl Resource for NatGateway {
 
 fn read(gateway: ec2::NatGateway) -> Result<Observed<NatGateway>> {
     let phase = match gateway.state {
-        Some(NatGatewayState::Pending) => Phase::Settling("pending".into()),
+        Some(NatGatewayState::Pending) => Phase::Progressing("pending".into()),
         Some(NatGatewayState::Failed) => Phase::Failed(gateway.failure_message.or(gateway.failure_code).unwrap_or_else(|| "failed".into())),
-        Some(NatGatewayState::Deleting) => Phase::Leaving,
+        Some(NatGatewayState::Deleting) => Phase::Deleting,
         _ => Phase::Ready,
     };
     let addresses = gateway.nat_gateway_addresses.unwrap_or_default();
@@ -152,7 +153,7 @@ fn read(gateway: ec2::NatGateway) -> Result<Observed<NatGateway>> {
         public_ip: address.and_then(|a| a.public_ip.clone()),
         network_interface_id: address.and_then(|a| a.network_interface_id.clone()),
     };
-    let id = gateway.nat_gateway_id.ok_or_else(|| Error::missing("NatGatewayId"))?;
+    let id = gateway.nat_gateway_id.ok_or_else(|| Error::missing_field("NatGatewayId"))?;
     let tags = tags::from_ec2(gateway.tags.as_deref().unwrap_or_default());
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }

@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, each, tags},
-    core::{Actions, Created, Deletion, Error, Existing, Observed, Resource, Result, Retag, Scope, Service, TypeInfo, ok_or_not_found},
+    aws::{Aws, Cx, for_each_concurrent, tags},
+    core::{
+        Created, Deletion, Error, Existing, IamActions, Observed, Resource, Result, Scope, Service, TagChange, TypeInfo, ok_or_not_found,
+    },
 };
 
 /// Makes IAM trust the tokens of an OpenID Connect issuer, such as an EKS cluster's. An account has at most one per issuer.
@@ -44,16 +46,19 @@ impl Resource for OidcProvider {
     const TYPE: TypeInfo = TypeInfo::new("oidc_provider", Service::Iam, "{arn}", "arn:aws:iam::{account}:oidc-provider/{url}")
         .global()
         .without_token()
-        .actions(
-            Actions::on("iam:oidc-provider/*").list(&["iam:ListOpenIDConnectProviders"]).read(&["iam:GetOpenIDConnectProvider"]).change(&[
-                "iam:AddClientIDToOpenIDConnectProvider",
-                "iam:CreateOpenIDConnectProvider",
-                "iam:DeleteOpenIDConnectProvider",
-                "iam:RemoveClientIDFromOpenIDConnectProvider",
-                "iam:TagOpenIDConnectProvider",
-                "iam:UntagOpenIDConnectProvider",
-                "iam:UpdateOpenIDConnectProviderThumbprint",
-            ]),
+        .iam_actions(
+            IamActions::new("iam:oidc-provider/*")
+                .list(&["iam:ListOpenIDConnectProviders"])
+                .read(&["iam:GetOpenIDConnectProvider"])
+                .change(&[
+                    "iam:AddClientIDToOpenIDConnectProvider",
+                    "iam:CreateOpenIDConnectProvider",
+                    "iam:DeleteOpenIDConnectProvider",
+                    "iam:RemoveClientIDFromOpenIDConnectProvider",
+                    "iam:TagOpenIDConnectProvider",
+                    "iam:UntagOpenIDConnectProvider",
+                    "iam:UpdateOpenIDConnectProviderThumbprint",
+                ]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -62,14 +67,14 @@ impl Resource for OidcProvider {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let reply = aws.iam.list_open_id_connect_providers().send().await?;
         let arns = reply.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|provider| provider.arn);
-        each(arns, |id| async move {
+        for_each_concurrent(arns, |id| async move {
             let call = aws.iam.get_open_id_connect_provider().open_id_connect_provider_arn(&id);
             let Some(provider) = ok_or_not_found(call.send().await)? else { return Ok(None) };
             let tags = tags::from_iam(provider.tags());
             if !scope.owns(&tags) {
                 return Ok(None);
             }
-            let issuer = issuer(provider.url.as_deref().ok_or_else(|| Error::missing("Url"))?).to_owned();
+            let issuer = issuer(provider.url.as_deref().ok_or_else(|| Error::missing_field("Url"))?).to_owned();
             let thumbprints = provider.thumbprint_list.unwrap_or_default();
             let spec = OidcProvider {
                 url: format!("https://{issuer}"),
@@ -86,7 +91,7 @@ impl Resource for OidcProvider {
         let call = call.set_client_id_list(Some(self.client_ids.iter().cloned().collect()));
         let call = call.set_thumbprint_list(self.thumbprints.as_ref().map(|set| set.iter().cloned().collect()));
         let reply = call.set_tags(Some(tags::iam(&cx.call.tags))).send().await?;
-        reply.open_id_connect_provider_arn.map(Created::Id).ok_or_else(|| Error::missing("OpenIDConnectProviderArn"))
+        reply.open_id_connect_provider_arn.map(Created::Id).ok_or_else(|| Error::missing_field("OpenIDConnectProviderArn"))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: OidcProviderChanges) -> Result<()> {
@@ -111,7 +116,7 @@ impl Resource for OidcProvider {
         Ok(Deletion::Requested)
     }
 
-    async fn retag(aws: &Aws, change: &Retag<'_>) -> Result<()> {
+    async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
             let call = aws.iam.tag_open_id_connect_provider().open_id_connect_provider_arn(change.arn);
             call.set_tags(Some(tags::iam(&change.set))).send().await?;
@@ -142,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fingerprints_become_lowercase() -> serde_json::Result<()> {
+    fn lowercases_fingerprints() -> serde_json::Result<()> {
         let written = json!(["9E99A48A9960B14926BB7F3B02E22DA2B0AB7280", "${x.y.z}"]);
         let provider: OidcProvider = serde_json::from_value(json!({ "url": "https://example.com", "thumbprints": written }))?;
         let expected = ["${x.y.z}", "9e99a48a9960b14926bb7f3b02e22da2b0ab7280"].map(str::to_owned);

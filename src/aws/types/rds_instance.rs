@@ -25,8 +25,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, tags},
     core::{
-        Actions, ArnRef, Created, Data, Deletion, Error, Existing, Grant, Observed, On, OnDelete, Problem, Ref, Resource, Result, Scope,
-        Service, TypeInfo,
+        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem, Ref,
+        Resource, Result, Scope, Service, TypeInfo,
     },
 };
 
@@ -44,14 +44,17 @@ pub struct RdsInstance {
     pub engine: Engine,
     /// Engine version, as exact as needed: `16` accepts any 16.x. While `auto_minor_version_upgrade` is on, a newer minor version is accepted,
     /// too.
-    #[field(one_way(Way::Up, "AWS takes no engine version back"), impact = "the database is down while its engine is upgraded")]
+    #[field(
+        one_way(Direction::Increase, "AWS takes no engine version back"),
+        impact = "the database is down while its engine is upgraded"
+    )]
     pub version: String,
     /// Instance class, such as `db.t4g.medium`.
     #[field(important, impact = "the database restarts; with multi_az it fails over")]
     pub class: String,
     /// Storage in GiB.
     #[field(
-        one_way(Way::UpByTenth, "storage does not shrink"),
+        one_way(Direction::IncreaseByTenth, "storage does not shrink"),
         impact = "its storage is slower for hours, and can't be changed again for six"
     )]
     pub storage_gib: i32,
@@ -187,33 +190,39 @@ const PLACED: &[&str] = &["rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:R
 impl Resource for RdsInstance {
     const TYPE: TypeInfo = TypeInfo::new("rds_instance", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:db:{name}")
         .typical_seconds(480)
-        .data(Data::Snapshot)
+        .data_protection(DataProtection::Snapshot)
         .without_token()
         .quota(400, "InstanceQuotaExceeded")
         .not_found("DBInstanceNotFound")
-        .exists("DBInstanceAlreadyExists")
-        .actions(
-            Actions::on("rds:db:{name}")
+        .already_exists("DBInstanceAlreadyExists")
+        .iam_actions(
+            IamActions::new("rds:db:{name}")
                 .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
                 .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
-                .more(&[
-                    Grant::read(&["rds:DescribeDBInstances"], On::Arn("rds:db:*")),
-                    Grant::change(PLACED, On::Arn("rds:og:*")),
-                    Grant::change(PLACED, On::Arn("rds:pg:*")),
-                    Grant::change(PLACED, On::Arn("rds:subgrp:*")),
+                .grants(&[
+                    IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
+                    IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
+                    IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
+                    IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
                     // The snapshot it is created from.
-                    Grant::change(&["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"], On::Arn("rds:snapshot:*")),
-                    // The final snapshot.
-                    Grant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], On::Arn("rds:snapshot:{name}*")),
-                    Grant::change(&["iam:PassRole"], On::Passed(&["monitoring.rds.amazonaws.com"])),
-                    Grant::change(&["iam:CreateServiceLinkedRole"], On::ServiceLinked("rds.amazonaws.com")),
-                    // The master password that RDS generates.
-                    Grant::change(
-                        &["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
-                        On::Arn("secretsmanager:secret:rds!db-*"),
+                    IamGrant::change(
+                        &["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"],
+                        GrantTarget::Arn("rds:snapshot:*"),
                     ),
-                    Grant::change(&["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], On::Used("kms_key")),
-                    Grant::change(NETWORK_READS, On::Everything),
+                    // The final snapshot.
+                    IamGrant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], GrantTarget::Arn("rds:snapshot:{name}*")),
+                    IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["monitoring.rds.amazonaws.com"])),
+                    IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("rds.amazonaws.com")),
+                    // The master password that RDS generates.
+                    IamGrant::change(
+                        &["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
+                        GrantTarget::Arn("secretsmanager:secret:rds!db-*"),
+                    ),
+                    IamGrant::change(
+                        &["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+                        GrantTarget::Referenced("kms_key"),
+                    ),
+                    IamGrant::change(NETWORK_READS, GrantTarget::AllResources),
                 ]),
         );
     type Api = Aws;
@@ -223,7 +232,7 @@ impl Resource for RdsInstance {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let instances: Vec<_> = aws.rds.describe_db_instances().max_records(100).into_paginator().items().send().try_collect().await?;
         let covered = |instance: &DbInstance| {
-            scope.wanted.contains(instance.db_instance_identifier().unwrap_or_default()) || scope.owns(&tags::from_rds(instance.tag_list()))
+            scope.lookup.contains(instance.db_instance_identifier().unwrap_or_default()) || scope.owns(&tags::from_rds(instance.tag_list()))
         };
         instances.into_iter().filter(covered).map(observed).collect()
     }

@@ -9,15 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rds_subnet_group::rds_tags;
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Resource, Result, Scope, Service, Tags, TypeInfo,
-        ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Service, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
 /// Parameters in one call: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBParameterGroup.html>.
-const BATCH: usize = 20;
+const MAX_PARAMETERS_PER_CALL: usize = 20;
 
 /// Settings of a database engine.
 #[spec]
@@ -35,14 +35,14 @@ pub struct RdsParameterGroup {
     /// it to the engine's default.
     #[field(default, after_create, read_by_name, impact = "static parameters take effect with the next restart only")]
     #[serde(deserialize_with = "texts")]
-    #[schemars(with = "BTreeMap<String, Written>")]
+    #[schemars(with = "BTreeMap<String, ParameterValue>")]
     pub parameters: BTreeMap<String, String>,
 }
 
 /// A value as users write it; RDS takes only text, and `1` and `0` for on and off.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
-enum Written {
+enum ParameterValue {
     Flag(bool),
     Integer(i64),
     Number(f64),
@@ -50,12 +50,12 @@ enum Written {
 }
 
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let written = BTreeMap::<String, Written>::deserialize(deserializer)?;
+    let written = BTreeMap::<String, ParameterValue>::deserialize(deserializer)?;
     let text = |value| match value {
-        Written::Flag(on) => if on { "1" } else { "0" }.to_owned(),
-        Written::Integer(number) => number.to_string(),
-        Written::Number(number) => number.to_string(),
-        Written::Text(text) => text,
+        ParameterValue::Flag(on) => if on { "1" } else { "0" }.to_owned(),
+        ParameterValue::Integer(number) => number.to_string(),
+        ParameterValue::Number(number) => number.to_string(),
+        ParameterValue::Text(text) => text,
     };
     Ok(written.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
@@ -71,14 +71,14 @@ impl Resource for RdsParameterGroup {
     const TYPE: TypeInfo = TypeInfo::new("rds_parameter_group", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:pg:{name}")
         .without_token()
         .not_found("DBParameterGroupNotFound")
-        .exists("DBParameterGroupAlreadyExists")
+        .already_exists("DBParameterGroupAlreadyExists")
         .in_use("InvalidDBParameterGroupState")
-        .actions(
-            Actions::on("rds:pg:{name}")
+        .iam_actions(
+            IamActions::new("rds:pg:{name}")
                 .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
                 .create(&["rds:CreateDBParameterGroup"])
                 .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
-                .more(&[Grant::read(&["rds:DescribeDBParameterGroups"], On::Arn("rds:pg:*"))]),
+                .grants(&[IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*"))]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -89,7 +89,7 @@ impl Resource for RdsParameterGroup {
         let groups = groups.into_iter().filter(|group| {
             scope.covers(group.db_parameter_group_name().unwrap_or_default(), group.db_parameter_group_arn().unwrap_or_default())
         });
-        each(groups, |group| async move {
+        for_each_concurrent(groups, |group| async move {
             let name = group.db_parameter_group_name().unwrap_or_default();
             let arn = group.db_parameter_group_arn().unwrap_or_default();
             let call = aws.rds.describe_db_parameters().db_parameter_group_name(name).source("user").max_records(100);
@@ -99,9 +99,9 @@ impl Resource for RdsParameterGroup {
                 return Ok(None);
             };
             let by_user = parameters.into_iter().filter(|parameter| parameter.source().is_none_or(|source| source == "user"));
-            let mut parameters: BTreeMap<String, String> = by_user.filter_map(named).collect();
-            let at_default: Vec<String> = scope.asked(&tags).filter(|name| !parameters.contains_key(*name)).cloned().collect();
-            parameters.extend(described(aws, name, at_default).await?.into_iter().filter_map(named));
+            let mut parameters: BTreeMap<String, String> = by_user.filter_map(name_and_value).collect();
+            let at_default: Vec<String> = scope.read_by_name(&tags).filter(|name| !parameters.contains_key(*name)).cloned().collect();
+            parameters.extend(describe_parameters(aws, name, at_default).await?.into_iter().filter_map(name_and_value));
             observed(group, tags, parameters).map(Some)
         })
         .await
@@ -111,9 +111,9 @@ impl Resource for RdsParameterGroup {
         let call = cx.rds.create_db_parameter_group().set_db_parameter_group_name(self.name.clone());
         let call = call.db_parameter_group_family(&self.family).description(&self.description);
         let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
-        let group = reply.db_parameter_group.ok_or_else(|| Error::missing("DBParameterGroup"))?;
-        let id = group.db_parameter_group_name.clone().ok_or_else(|| Error::missing("DBParameterGroupName"))?;
-        Ok(Created::answered(id, observed(group, cx.call.tags.clone(), BTreeMap::new())))
+        let group = reply.db_parameter_group.ok_or_else(|| Error::missing_field("DBParameterGroup"))?;
+        let id = group.db_parameter_group_name.clone().ok_or_else(|| Error::missing_field("DBParameterGroupName"))?;
+        Ok(Created::from_answer(id, observed(group, cx.call.tags.clone(), BTreeMap::new())))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsParameterGroupChanges) -> Result<()> {
@@ -123,17 +123,17 @@ impl Resource for RdsParameterGroup {
         let (id, before) = (&live.id, &live.spec.parameters);
         let set: Vec<_> = self.parameters.iter().filter(|(name, value)| before.get(*name) != Some(value)).collect();
         let reset: Vec<_> = before.keys().filter(|name| !self.parameters.contains_key(*name)).collect();
-        let dynamic = dynamic(cx.api, id, set.iter().map(|(name, _)| *name).chain(reset.iter().copied())).await?;
+        let dynamic = dynamic_parameters(cx.api, id, set.iter().map(|(name, _)| *name).chain(reset.iter().copied())).await?;
         let parameter = |name: &String| {
             // AWS refuses to apply a static parameter at once, and takes the later method for any.
             let method = if dynamic.contains(name) { ApplyMethod::Immediate } else { ApplyMethod::PendingReboot };
             Parameter::builder().parameter_name(name).apply_method(method)
         };
-        for batch in set.chunks(BATCH) {
+        for batch in set.chunks(MAX_PARAMETERS_PER_CALL) {
             let parameters = batch.iter().map(|(name, value)| parameter(name).parameter_value(*value).build()).collect();
             cx.rds.modify_db_parameter_group().db_parameter_group_name(id).set_parameters(Some(parameters)).send().await?;
         }
-        for batch in reset.chunks(BATCH) {
+        for batch in reset.chunks(MAX_PARAMETERS_PER_CALL) {
             let parameters = batch.iter().map(|name| parameter(name).build()).collect();
             let call = cx.rds.reset_db_parameter_group().db_parameter_group_name(id).reset_all_parameters(false);
             call.set_parameters(Some(parameters)).send().await?;
@@ -165,25 +165,25 @@ impl Resource for RdsParameterGroup {
 }
 
 fn observed(group: DbParameterGroup, tags: Tags, parameters: BTreeMap<String, String>) -> Result<Observed<RdsParameterGroup>> {
-    let name = group.db_parameter_group_name.ok_or_else(|| Error::missing("DBParameterGroupName"))?;
+    let name = group.db_parameter_group_name.ok_or_else(|| Error::missing_field("DBParameterGroupName"))?;
     let spec = RdsParameterGroup {
         name: Some(name.clone()),
         family: group.db_parameter_group_family.unwrap_or_default(),
         description: group.description.unwrap_or_default(),
         parameters,
     };
-    let arn = group.db_parameter_group_arn.ok_or_else(|| Error::missing("DBParameterGroupArn"))?;
+    let arn = group.db_parameter_group_arn.ok_or_else(|| Error::missing_field("DBParameterGroupArn"))?;
     Ok(Observed::new(name, tags, spec, Outputs { arn }))
 }
 
 /// The names of those parameters that the engine applies without a restart.
-async fn dynamic<'a>(aws: &Aws, id: &str, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<String>> {
-    let parameters = described(aws, id, names.cloned().collect()).await?;
+async fn dynamic_parameters<'a>(aws: &Aws, id: &str, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<String>> {
+    let parameters = describe_parameters(aws, id, names.cloned().collect()).await?;
     Ok(parameters.into_iter().filter(|p| p.apply_type() == Some("dynamic")).filter_map(|p| p.parameter_name).collect())
 }
 
 /// Parameters with these names, whoever set them; none if the group was deleted.
-async fn described(aws: &Aws, id: &str, names: Vec<String>) -> Result<Vec<Parameter>> {
+async fn describe_parameters(aws: &Aws, id: &str, names: Vec<String>) -> Result<Vec<Parameter>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -193,6 +193,6 @@ async fn described(aws: &Aws, id: &str, names: Vec<String>) -> Result<Vec<Parame
 }
 
 /// Name and value; the engine chooses the value of a parameter without one.
-fn named(parameter: Parameter) -> Option<(String, String)> {
+fn name_and_value(parameter: Parameter) -> Option<(String, String)> {
     Some((parameter.parameter_name?, parameter.parameter_value?))
 }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::subnet::Subnet;
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, Tags, TypeInfo,
-        ids, ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
+        Tags, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -43,16 +43,16 @@ impl Resource for RdsSubnetGroup {
     const TYPE: TypeInfo = TypeInfo::new("rds_subnet_group", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:subgrp:{name}")
         .without_token()
         .not_found("DBSubnetGroupNotFoundFault")
-        .exists("DBSubnetGroupAlreadyExists")
+        .already_exists("DBSubnetGroupAlreadyExists")
         .in_use("InvalidDBSubnetGroupStateFault")
-        .actions(
-            Actions::on("rds:subgrp:{name}")
+        .iam_actions(
+            IamActions::new("rds:subgrp:{name}")
                 .read(&["rds:ListTagsForResource"])
                 .create(&["rds:CreateDBSubnetGroup"])
                 .change(&["rds:DeleteDBSubnetGroup", "rds:ModifyDBSubnetGroup"])
-                .more(&[
-                    Grant::read(&["rds:DescribeDBSubnetGroups"], On::Arn("rds:subgrp:*")),
-                    Grant::change(NETWORK_READS, On::Everything),
+                .grants(&[
+                    IamGrant::read(&["rds:DescribeDBSubnetGroups"], GrantTarget::Arn("rds:subgrp:*")),
+                    IamGrant::change(NETWORK_READS, GrantTarget::AllResources),
                 ]),
         );
     type Api = Aws;
@@ -63,7 +63,7 @@ impl Resource for RdsSubnetGroup {
         let groups = groups.into_iter().filter(|group| {
             scope.covers(group.db_subnet_group_name().unwrap_or_default(), group.db_subnet_group_arn().unwrap_or_default())
         });
-        each(groups, |group| async move {
+        for_each_concurrent(groups, |group| async move {
             let name = group.db_subnet_group_name().unwrap_or_default();
             let tags = rds_tags(aws, scope, name, group.db_subnet_group_arn().unwrap_or_default()).await?;
             tags.map(|tags| observed(group, tags)).transpose()
@@ -73,18 +73,18 @@ impl Resource for RdsSubnetGroup {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.rds.create_db_subnet_group().set_db_subnet_group_name(self.name.clone());
-        let call = call.db_subnet_group_description(&self.description).set_subnet_ids(Some(ids(&self.subnets)));
+        let call = call.db_subnet_group_description(&self.description).set_subnet_ids(Some(referenced_ids(&self.subnets)));
         let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
-        let group = reply.db_subnet_group.ok_or_else(|| Error::missing("DBSubnetGroup"))?;
-        let id = group.db_subnet_group_name.clone().ok_or_else(|| Error::missing("DBSubnetGroupName"))?;
-        Ok(Created::answered(id, observed(group, cx.call.tags.clone())))
+        let group = reply.db_subnet_group.ok_or_else(|| Error::missing_field("DBSubnetGroup"))?;
+        let id = group.db_subnet_group_name.clone().ok_or_else(|| Error::missing_field("DBSubnetGroupName"))?;
+        Ok(Created::from_answer(id, observed(group, cx.call.tags.clone())))
     }
 
     /// Every call requires the subnets, and replaces those of the group.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsSubnetGroupChanges) -> Result<()> {
         if changes.subnets || changes.description {
             let call = cx.rds.modify_db_subnet_group().db_subnet_group_name(&live.id).db_subnet_group_description(&self.description);
-            call.set_subnet_ids(Some(ids(&self.subnets))).send().await?;
+            call.set_subnet_ids(Some(referenced_ids(&self.subnets))).send().await?;
         }
         Ok(())
     }
@@ -121,14 +121,14 @@ pub(super) const NETWORK_READS: &[&str] = &[
 ];
 
 fn observed(group: DbSubnetGroup, tags: Tags) -> Result<Observed<RdsSubnetGroup>> {
-    let name = group.db_subnet_group_name.ok_or_else(|| Error::missing("DBSubnetGroupName"))?;
+    let name = group.db_subnet_group_name.ok_or_else(|| Error::missing_field("DBSubnetGroupName"))?;
     let subnets = group.subnets.unwrap_or_default();
     let spec = RdsSubnetGroup {
         name: Some(name.clone()),
         description: group.db_subnet_group_description.unwrap_or_default(),
         subnets: subnets.into_iter().filter_map(|subnet| subnet.subnet_identifier).map(Ref::to).collect(),
     };
-    let arn = group.db_subnet_group_arn.ok_or_else(|| Error::missing("DBSubnetGroupArn"))?;
+    let arn = group.db_subnet_group_arn.ok_or_else(|| Error::missing_field("DBSubnetGroupArn"))?;
     Ok(Observed::new(name, tags, spec, Outputs { arn, vpc_id: group.vpc_id.unwrap_or_default() }))
 }
 
@@ -138,5 +138,5 @@ pub(super) async fn rds_tags(aws: &Aws, scope: &Scope, name: &str, arn: &str) ->
         let reply = ok_or_not_found(aws.rds.list_tags_for_resource().resource_name(arn).send().await)?;
         Ok(reply.map(|reply| tags::from_rds(reply.tag_list())))
     };
-    Ok(scope.tags_or(arn, ask).await?.filter(|tags| scope.owns(tags) || scope.wanted.contains(name)))
+    Ok(scope.tags_or_fetch(arn, ask).await?.filter(|tags| scope.owns(tags) || scope.lookup.contains(name)))
 }

@@ -14,8 +14,8 @@ use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, subnet::
 use crate::{
     aws::{Aws, Cx, ec2_arn, tags},
     core::{
-        Actions, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Ref, Resource, Result, Scope, Service,
-        TypeInfo, ok_or_not_found,
+        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
+        Scope, Service, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -130,8 +130,8 @@ macro_rules! with_destination {
 
 impl Resource for RouteTable {
     const TYPE: TypeInfo = TypeInfo::new("route_table", Service::Ec2, "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}")
-        .actions(
-            Actions::on("ec2:route-table/*")
+        .iam_actions(
+            IamActions::new("ec2:route-table/*")
                 .list(&["ec2:DescribeRouteTables"])
                 .create(&["ec2:CreateRouteTable"])
                 .change(&[
@@ -145,13 +145,16 @@ impl Resource for RouteTable {
                     "ec2:ReplaceRoute",
                     "ec2:ReplaceRouteTableAssociation",
                 ])
-                .more(&[
-                    Grant::change(&["ec2:CreateRouteTable"], On::Used("vpc")),
-                    Grant::change(
+                .grants(&[
+                    IamGrant::change(&["ec2:CreateRouteTable"], GrantTarget::Referenced("vpc")),
+                    IamGrant::change(
                         &["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:ReplaceRouteTableAssociation"],
-                        On::Used("subnet"),
+                        GrantTarget::Referenced("subnet"),
                     ),
-                    Grant::change(&["ec2:DisableVgwRoutePropagation", "ec2:EnableVgwRoutePropagation"], On::Arn("ec2:vpn-gateway/*")),
+                    IamGrant::change(
+                        &["ec2:DisableVgwRoutePropagation", "ec2:EnableVgwRoutePropagation"],
+                        GrantTarget::Arn("ec2:vpn-gateway/*"),
+                    ),
                 ]),
         );
     type Api = Aws;
@@ -174,9 +177,9 @@ impl Resource for RouteTable {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_route_table().client_token(&cx.call.token).vpc_id(self.vpc.get());
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::RouteTable)).send().await?;
-        let table = reply.route_table.ok_or_else(|| Error::missing("RouteTable"))?;
-        let id = table.route_table_id.clone().ok_or_else(|| Error::missing("RouteTableId"))?;
-        Ok(Created::answered(id, read(cx.api, table)))
+        let table = reply.route_table.ok_or_else(|| Error::missing_field("RouteTable"))?;
+        let id = table.route_table_id.clone().ok_or_else(|| Error::missing_field("RouteTableId"))?;
+        Ok(Created::from_answer(id, read(cx.api, table)))
     }
 
     /// Routes come before subnets, so that no subnet uses a table that lacks its routes.
@@ -188,7 +191,7 @@ impl Resource for RouteTable {
             let new: BTreeSet<_> = self.routes.iter().map(|route| &route.destination).collect();
             for route in &self.routes {
                 match old.get(&route.destination) {
-                    None => add(cx, id, route).await?,
+                    None => create_route(cx, id, route).await?,
                     Some(old) if *old != route => drop(with_route!(ec2.replace_route().route_table_id(id), route).send().await?),
                     Some(_) => {}
                 }
@@ -242,11 +245,11 @@ fn read(aws: &Aws, table: ec2::RouteTable) -> Result<Observed<RouteTable>> {
     let phase = phase(&associations);
     let spec = RouteTable {
         vpc: Ref::to(table.vpc_id.unwrap_or_default()),
-        routes: table.routes.unwrap_or_default().into_iter().filter_map(route).collect(),
-        subnets: associations.into_iter().filter(in_place).filter_map(|a| a.subnet_id).map(Ref::to).collect(),
+        routes: table.routes.unwrap_or_default().into_iter().filter_map(read_route).collect(),
+        subnets: associations.into_iter().filter(is_associated).filter_map(|a| a.subnet_id).map(Ref::to).collect(),
         propagating_gateways: table.propagating_vgws.into_iter().flatten().filter_map(|vgw| vgw.gateway_id).collect(),
     };
-    let id = table.route_table_id.ok_or_else(|| Error::missing("RouteTableId"))?;
+    let id = table.route_table_id.ok_or_else(|| Error::missing_field("RouteTableId"))?;
     let tags = tags::from_ec2(table.tags.as_deref().unwrap_or_default());
     let arn = ec2_arn(&aws.region, &table.owner_id.unwrap_or_default(), &format!("route-table/{id}"));
     Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
@@ -254,7 +257,7 @@ fn read(aws: &Aws, table: ec2::RouteTable) -> Result<Observed<RouteTable>> {
 
 /// A route that a user could have written. `None` for those that AWS adds: local ones, those that a virtual private gateway propagates, those of
 /// gateway endpoints (<https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html>).
-fn route(route: ec2::Route) -> Option<Route> {
+fn read_route(route: ec2::Route) -> Option<Route> {
     let endpoint = route.gateway_id.as_ref().is_some_and(|id| id.starts_with("vpce-"));
     let made_by_aws = !matches!(route.origin, None | Some(RouteOrigin::CreateRoute)) || route.gateway_id.as_deref() == Some("local");
     if made_by_aws || (endpoint && route.destination_prefix_list_id.is_some()) {
@@ -274,7 +277,7 @@ fn route(route: ec2::Route) -> Option<Route> {
 }
 
 /// Creates a route. The same route may exist already, from an earlier try that failed at a later call.
-async fn add(cx: &Cx<'_>, id: &str, wanted: &Route) -> Result<()> {
+async fn create_route(cx: &Cx<'_>, id: &str, wanted: &Route) -> Result<()> {
     let ec2 = &cx.ec2;
     let answer = with_route!(ec2.create_route().route_table_id(id), wanted).send().await.map_err(Error::from);
     let error = match answer {
@@ -282,24 +285,24 @@ async fn add(cx: &Cx<'_>, id: &str, wanted: &Route) -> Result<()> {
         other => return other.map(drop),
     };
     let tables = ec2.describe_route_tables().route_table_ids(id).send().await?.route_tables.unwrap_or_default();
-    let mut routes = tables.into_iter().flat_map(|table| table.routes.unwrap_or_default()).filter_map(route);
+    let mut routes = tables.into_iter().flat_map(|table| table.routes.unwrap_or_default()).filter_map(read_route);
     if routes.any(|there| there == *wanted) { Ok(()) } else { Err(error) }
 }
 
-fn code(association: &RouteTableAssociation) -> Option<&RouteTableAssociationStateCode> {
+fn association_state(association: &RouteTableAssociation) -> Option<&RouteTableAssociationStateCode> {
     association.association_state.as_ref().and_then(|state| state.state.as_ref())
 }
 
 /// Whether this association is in place, or will be.
-fn in_place(association: &RouteTableAssociation) -> bool {
+fn is_associated(association: &RouteTableAssociation) -> bool {
     use RouteTableAssociationStateCode::{Disassociated, Disassociating, Failed};
-    !matches!(code(association), Some(Disassociated | Disassociating | Failed))
+    !matches!(association_state(association), Some(Disassociated | Disassociating | Failed))
 }
 
 fn phase(associations: &[RouteTableAssociation]) -> Phase {
     use RouteTableAssociationStateCode::{Associating, Disassociating};
-    let moving = associations.iter().filter_map(code).find(|code| matches!(code, Associating | Disassociating));
-    moving.map_or(Phase::Ready, |code| Phase::Settling(code.as_str().to_owned()))
+    let moving = associations.iter().filter_map(association_state).find(|code| matches!(code, Associating | Disassociating));
+    moving.map_or(Phase::Ready, |code| Phase::Progressing(code.as_str().to_owned()))
 }
 
 /// Has a subnet use the table. One that still uses another table moves in one step, without using the main table in between.
@@ -312,7 +315,7 @@ async fn associate(cx: &Cx<'_>, id: &str, subnet: &Ref<Subnet>) -> Result<()> {
     };
     let filter = Filter::builder().name("association.subnet-id").values(subnet.get()).build();
     let tables = ec2.describe_route_tables().filters(filter).send().await?.route_tables.unwrap_or_default();
-    let mut associations = tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(in_place);
+    let mut associations = tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(is_associated);
     let Some(other) = associations.find(|a| a.subnet_id.as_deref() == Some(subnet.get())) else { return Err(error) };
     if other.route_table_id.as_deref() != Some(id) {
         let call = ec2.replace_route_table_association().route_table_id(id);
@@ -327,7 +330,7 @@ async fn disassociate(cx: &Cx<'_>, id: &str, subnets: &BTreeSet<&Ref<Subnet>>) -
         return Ok(());
     }
     let tables = cx.ec2.describe_route_tables().route_table_ids(id).send().await?.route_tables.unwrap_or_default();
-    for association in tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(in_place) {
+    for association in tables.into_iter().flat_map(|table| table.associations.unwrap_or_default()).filter(is_associated) {
         if association.subnet_id.as_deref().is_some_and(|subnet| subnets.iter().any(|s| s.get() == subnet)) {
             let call = cx.ec2.disassociate_route_table().set_association_id(association.route_table_association_id);
             ok_or_not_found(call.send().await)?;

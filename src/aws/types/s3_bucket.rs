@@ -18,10 +18,10 @@ pub use encryption::{Algorithm, Encryption};
 pub use lifecycle::{LifecycleRule, Transition};
 
 use crate::{
-    aws::{Aws, Cx, each, tags, text},
+    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
     core::{
-        Actions, Created, Data, Deletion, Error, Existing, Grant, Observed, On, OnDelete, Policy, Problem, Resource, Result, Scope,
-        Service, TypeInfo,
+        Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy, Problem,
+        Resource, Result, Scope, Service, TypeInfo,
     },
 };
 
@@ -44,7 +44,7 @@ pub struct S3Bucket {
     pub block_public_access: bool,
     /// Owner of objects, and whether access control lists apply.
     #[field(default)]
-    pub object_ownership: Ownership,
+    pub object_ownership: ObjectOwnership,
     /// Rules that expire or move objects with time, by name.
     #[field(default, after_create, own_read)]
     pub lifecycle_rules: BTreeMap<String, LifecycleRule>,
@@ -60,7 +60,7 @@ pub struct S3Bucket {
 #[spec]
 #[derive(Copy, Default)]
 #[serde(rename_all = "PascalCase")]
-pub enum Ownership {
+pub enum ObjectOwnership {
     /// The bucket's owner; access control lists do not apply.
     #[default]
     BucketOwnerEnforced,
@@ -83,12 +83,12 @@ impl Resource for S3Bucket {
     /// CreateBucket takes tags since 2025, but S3-compatible endpoints ignore them there.
     const TYPE: TypeInfo = TypeInfo::new("s3_bucket", Service::S3, "{name}", "arn:aws:s3:::{name}")
         .tagged_after_create()
-        .data(Data::Contents)
-        .deleted_while_in_use()
+        .data_protection(DataProtection::Contents)
+        .deletable_while_in_use()
         .without_token()
         .quota(10_000, "TooManyBuckets")
-        .actions(
-            Actions::on("s3:{name}")
+        .iam_actions(
+            IamActions::new("s3:{name}")
                 .list(&["s3:ListAllMyBuckets"])
                 .read(&[
                     "s3:GetBucketCORS",
@@ -113,23 +113,26 @@ impl Resource for S3Bucket {
                     "s3:PutEncryptionConfiguration",
                     "s3:PutLifecycleConfiguration",
                 ])
-                .more(&[
-                    Grant::delete_data(&["s3:ListBucketMultipartUploads"], On::Arn("s3:{name}")),
-                    Grant::delete_data(&["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"], On::Arn("s3:{name}/*")),
+                .grants(&[
+                    IamGrant::delete_data(&["s3:ListBucketMultipartUploads"], GrantTarget::Arn("s3:{name}")),
+                    IamGrant::delete_data(
+                        &["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"],
+                        GrantTarget::Arn("s3:{name}/*"),
+                    ),
                 ]),
         );
     type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let names: BTreeSet<String> = match &scope.index {
+        let names: BTreeSet<String> = match &scope.tag_index {
             // The index and the wanted names are complete.
             Some(index) => {
                 let indexed = index.keys().filter_map(|arn| Some(arn.split_once(":s3:::")?.1));
-                indexed.map(str::to_owned).chain(scope.wanted.iter().cloned()).collect()
+                indexed.map(str::to_owned).chain(scope.lookup.iter().cloned()).collect()
             }
             None => {
-                let all_prefixed = scope.wanted.iter().all(|name| name.starts_with(&scope.prefix));
+                let all_prefixed = scope.lookup.iter().all(|name| name.starts_with(&scope.prefix));
                 let call = aws.s3.list_buckets().bucket_region(&aws.region).max_buckets(1000);
                 let call = call.set_prefix(all_prefixed.then(|| scope.prefix.clone()));
                 let pages: Vec<_> = call.into_paginator().send().try_collect().await?;
@@ -139,7 +142,7 @@ impl Resource for S3Bucket {
                 names.filter(|name| scope.covers(name, &read::arn(aws, name))).collect()
             }
         };
-        each(names, |name| read::read(aws, scope, name)).await
+        for_each_concurrent(names, |name| read::read(aws, scope, name)).await
     }
 
     /// In us-east-1 no location may be given: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html>.
@@ -148,8 +151,8 @@ impl Resource for S3Bucket {
         let configuration = CreateBucketConfiguration::builder().set_tags(Some(tags::s3(&cx.call.tags)));
         let configuration = configuration.set_location_constraint(region.map(BucketLocationConstraint::from)).build();
         let call = cx.s3.create_bucket().set_bucket(self.name.clone()).create_bucket_configuration(configuration);
-        call.object_ownership(text(&self.object_ownership).as_str().into()).send().await?;
-        Ok(self.name.clone().ok_or_else(|| Error::missing("Name"))?.into())
+        call.object_ownership(to_aws(&self.object_ownership).as_str().into()).send().await?;
+        Ok(self.name.clone().ok_or_else(|| Error::missing_field("Name"))?.into())
     }
 
     /// Changes the blocks first: they would refuse a public policy.
@@ -170,7 +173,7 @@ impl Resource for S3Bucket {
             client.put_bucket_versioning().bucket(id).versioning_configuration(versioning).send().await?;
         }
         if changes.object_ownership {
-            let rule = s3::OwnershipControlsRule::builder().object_ownership(text(&self.object_ownership).as_str().into()).build()?;
+            let rule = s3::OwnershipControlsRule::builder().object_ownership(to_aws(&self.object_ownership).as_str().into()).build()?;
             let controls = s3::OwnershipControls::builder().rules(rule).build()?;
             client.put_bucket_ownership_controls().bucket(id).ownership_controls(controls).send().await?;
         }
@@ -210,7 +213,7 @@ impl Resource for S3Bucket {
     }
 
     async fn contents(aws: &Aws, id: &str) -> Result<Option<String>> {
-        objects::count(aws, id).await
+        objects::count_objects(aws, id).await
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -230,6 +233,6 @@ fn no_policy() -> Policy {
 }
 
 /// A number, where 0 stands for "not set".
-fn set<T: Default + PartialEq>(number: T) -> Option<T> {
+fn non_default<T: Default + PartialEq>(number: T) -> Option<T> {
     Some(number).filter(|number| *number != T::default())
 }

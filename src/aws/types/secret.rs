@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::kms_key::KmsKey;
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, ArnRef, Created, Data, Deletion, Error, Existing, Grant, Observed, On, OnDelete, Policy, Problem, Resource, Result, STACK,
-        Scope, Service, Sort, TypeInfo, ok_or_not_found,
+        ArnRef, Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
+        Policy, Problem, Resource, Result, STACK_TAG, Scope, Service, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -39,7 +39,7 @@ pub struct Secret {
     #[field(unset = "the secret keeps its policy", after_create = Some(no_policy()), own_read, important)]
     pub policy: Option<Policy>,
     /// Days during which a deletion can be cancelled. A secret that was removed from the definition gets the default.
-    #[field(default = RECOVERY_WINDOW, range = 7..=30, important)]
+    #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important)]
     pub recovery_window_days: i64,
 }
 
@@ -76,7 +76,7 @@ pub struct Generate {
 }
 
 /// Days until AWS deletes a secret, unless set otherwise.
-const RECOVERY_WINDOW: i64 = 30;
+const RECOVERY_WINDOW_DAYS: i64 = 30;
 
 /// What others may refer to.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -86,15 +86,15 @@ pub struct Outputs {
 }
 
 /// Error code of calls for a secret that is being deleted.
-const INVALID: &str = "InvalidRequestException";
+const INVALID_REQUEST: &str = "InvalidRequestException";
 
 impl Resource for Secret {
     const TYPE: TypeInfo =
         TypeInfo::new("secret", Service::SecretsManager, "{arn}", "arn:aws:secretsmanager:{region}:{account}:secret:{name}-{hex8}")
-            .data(Data::Window)
-            .deleted_while_in_use()
-            .actions(
-                Actions::on("secretsmanager:secret:{name}*")
+            .data_protection(DataProtection::RecoveryWindow)
+            .deletable_while_in_use()
+            .iam_actions(
+                IamActions::new("secretsmanager:secret:{name}*")
                     .list(&["secretsmanager:ListSecrets"])
                     .read(&["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"])
                     .create(&["secretsmanager:CreateSecret"])
@@ -104,9 +104,9 @@ impl Resource for Secret {
                         "secretsmanager:PutResourcePolicy",
                         "secretsmanager:UpdateSecret",
                     ])
-                    .more(&[
-                        Grant::change(&["secretsmanager:GetRandomPassword"], On::Everything),
-                        Grant::change(&["kms:Decrypt", "kms:GenerateDataKey"], On::Used("kms_key")),
+                    .grants(&[
+                        IamGrant::change(&["secretsmanager:GetRandomPassword"], GrantTarget::AllResources),
+                        IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key")),
                     ]),
             );
     type Api = Aws;
@@ -116,10 +116,10 @@ impl Resource for Secret {
     /// minutes: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut ids: BTreeMap<String, String> = BTreeMap::new();
-        if scope.index.is_none() {
+        if scope.tag_index.is_none() {
             // Both filters match prefixes of any tag's key and value.
             let call = aws.secretsmanager.list_secrets().max_results(100);
-            let call = call.filters(Filter::builder().key(FilterNameStringType::TagKey).values(STACK).build());
+            let call = call.filters(Filter::builder().key(FilterNameStringType::TagKey).values(STACK_TAG).build());
             let call = call.filters(Filter::builder().key(FilterNameStringType::TagValue).values(&scope.stack).build());
             let mut pages = call.into_paginator().send();
             while let Some(page) = pages.next().await {
@@ -131,12 +131,12 @@ impl Resource for Secret {
                 }
             }
         }
-        let indexed = scope.index.iter().flat_map(BTreeMap::keys).filter_map(|arn| Some((secret_name(arn, &aws.region)?, arn)));
-        for (name, id) in indexed.chain(scope.wanted.iter().map(|name| (name.as_str(), name))) {
+        let indexed = scope.tag_index.iter().flat_map(BTreeMap::keys).filter_map(|arn| Some((secret_name(arn, &aws.region)?, arn)));
+        for (name, id) in indexed.chain(scope.lookup.iter().map(|name| (name.as_str(), name))) {
             ids.entry(name.to_owned()).or_insert_with(|| id.clone());
         }
         let ids: BTreeSet<String> = ids.into_values().collect();
-        each(ids, |id| async move { Ok(ok_or_not_found(read(aws, scope, &id).await)?.flatten()) }).await
+        for_each_concurrent(ids, |id| async move { Ok(ok_or_not_found(read(aws, scope, &id).await)?.flatten()) }).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -148,7 +148,7 @@ impl Resource for Secret {
             Some(generate) => call.secret_string(generate.value(cx).await?),
             None => call,
         };
-        call.send().await?.arn.map(Created::Id).ok_or_else(|| Error::missing("ARN"))
+        call.send().await?.arn.map(Created::Id).ok_or_else(|| Error::missing_field("ARN"))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: SecretChanges) -> Result<()> {
@@ -177,9 +177,9 @@ impl Resource for Secret {
         match call.send().await.map_err(Error::from) {
             Ok(_) => Ok(Deletion::Requested),
             // One that is being deleted can't be deleted again.
-            Err(error) if error.code == INVALID => {
+            Err(error) if error.code == INVALID_REQUEST => {
                 let secret = cx.secretsmanager.describe_secret().secret_id(&live.id).send().await?;
-                Err(if secret.deleted_date.is_some() { Error { sort: Sort::Gone, ..error } } else { error })
+                Err(if secret.deleted_date.is_some() { Error { kind: ErrorKind::NotFound, ..error } } else { error })
             }
             Err(error) => Err(error),
         }
@@ -214,7 +214,7 @@ impl Generate {
         let call = call.exclude_numbers(self.exclude_numbers).exclude_punctuation(self.exclude_punctuation);
         let call = call.exclude_uppercase(self.exclude_uppercase).exclude_lowercase(self.exclude_lowercase);
         let reply = call.include_space(self.include_space).require_each_included_type(self.require_each_type).send().await?;
-        let password = reply.random_password.ok_or_else(|| Error::missing("RandomPassword"))?;
+        let password = reply.random_password.ok_or_else(|| Error::missing_field("RandomPassword"))?;
         Ok(match &self.username {
             Some(username) => json!({ "username": username, "password": password }).to_string(),
             None => password,
@@ -229,23 +229,23 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
         return Ok(None);
     }
     let tags = tags::from_secretsmanager(secret.tags());
-    let policy = if scope.details::<Secret>(&tags).policy {
+    let policy = if scope.own_reads_to_make::<Secret>(&tags).policy {
         match aws.secretsmanager.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
             // It was deleted just now.
-            Err(error) if error.code == INVALID => return Ok(None),
+            Err(error) if error.code == INVALID_REQUEST => return Ok(None),
             answer => Some(answer?.resource_policy.as_deref().map(Policy::parse).transpose()?.unwrap_or_else(no_policy)),
         }
     } else {
         None
     };
-    let arn = secret.arn.ok_or_else(|| Error::missing("ARN"))?;
+    let arn = secret.arn.ok_or_else(|| Error::missing_field("ARN"))?;
     let spec = Secret {
         name: secret.name,
         description: secret.description.unwrap_or_default(),
         kms_key: secret.kms_key_id.map(ArnRef::to),
         generate: None,
         policy,
-        recovery_window_days: RECOVERY_WINDOW,
+        recovery_window_days: RECOVERY_WINDOW_DAYS,
     };
     Ok(Some(Observed::new(arn.clone(), tags, spec, Outputs { arn })))
 }
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_from_arns_of_this_region() {
+    fn reads_names_from_arns_of_this_region() {
         assert_eq!(
             secret_name("arn:aws:secretsmanager:eu-west-1:1:secret:shop-production-db-AbCdEf", "eu-west-1"),
             Some("shop-production-db")

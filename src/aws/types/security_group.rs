@@ -9,13 +9,16 @@ use aws_sdk_ec2::types::{self as ec2, ResourceType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use rule::{Rule, WrittenRule};
-use rule::{keyed, open, permission};
+pub use rule::{Rule, RuleSyntax};
+use rule::{allow_all_to, by_plain_rule, permission};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, ec2_arn, groups, holders, interfaces, tags},
-    core::{Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Ref, Resource, Result, Scope, Service, TypeInfo},
+    aws::{Aws, Cx, ec2_arn, join_blockers, network_interfaces, security_groups, tags},
+    core::{
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
+        TypeInfo,
+    },
 };
 
 /// A firewall around network interfaces. Replies to allowed traffic are always allowed.
@@ -34,18 +37,18 @@ pub struct SecurityGroup {
     /// Incoming traffic that it allows.
     #[field(default, after_create, important)]
     #[serde(deserialize_with = "rule::rules")]
-    #[schemars(with = "Vec<WrittenRule>")]
+    #[schemars(with = "Vec<RuleSyntax>")]
     pub ingress: BTreeSet<Rule>,
     /// Outgoing traffic that it allows.
     #[field(default = everything(), unset = "everything, to any IPv4 address", after_create, important)]
     #[serde(deserialize_with = "rule::rules")]
-    #[schemars(with = "Vec<WrittenRule>")]
+    #[schemars(with = "Vec<RuleSyntax>")]
     pub egress: BTreeSet<Rule>,
 }
 
 /// The rule that every new group has: <https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>.
 fn everything() -> BTreeSet<Rule> {
-    open("0.0.0.0/0").into_iter().collect()
+    allow_all_to("0.0.0.0/0").into_iter().collect()
 }
 
 /// Attributes that others may refer to.
@@ -61,7 +64,7 @@ const DUPLICATE: &str = "InvalidPermission.Duplicate";
 const NOT_FOUND: &str = "InvalidPermission.NotFound";
 
 /// Whether the call succeeded: `false` when AWS answers with this code.
-fn done_unless<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bool> {
+fn ok_unless_code<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bool> {
     match answer.map_err(Into::into) {
         Ok(_) => Ok(true),
         Err(error) if error.code == code => Ok(false),
@@ -73,15 +76,15 @@ fn done_unless<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bo
 /// cut off.
 macro_rules! change_rules {
     ($cx:expr, $id:expr, $before:expr, $after:expr, $authorize:ident, $describe:ident, $revoke:ident) => {{
-        let (ec2, id, old, new) = (&$cx.ec2, $id, keyed($before), keyed($after));
+        let (ec2, id, old, new) = (&$cx.ec2, $id, by_plain_rule($before), by_plain_rule($after));
         let permissions = |rules: &mut dyn Iterator<Item = &Rule>| rules.map(|rule| permission(rule, id)).collect::<Vec<_>>();
         let added = permissions(&mut new.iter().filter(|(key, _)| !old.contains_key(key)).map(|(_, rule)| *rule));
         if !added.is_empty() {
             let answer = ec2.$authorize().group_id(id).set_ip_permissions(Some(added.clone())).send().await;
             // AWS refuses all rules when one exists already, from a call whose answer was lost or as the `::/0` of an IPv6 VPC.
-            if !done_unless(DUPLICATE, answer)? {
+            if !ok_unless_code(DUPLICATE, answer)? {
                 for one in added {
-                    done_unless(DUPLICATE, ec2.$authorize().group_id(id).ip_permissions(one).send().await)?;
+                    ok_unless_code(DUPLICATE, ec2.$authorize().group_id(id).ip_permissions(one).send().await)?;
                 }
             }
         }
@@ -94,9 +97,9 @@ macro_rules! change_rules {
         if !removed.is_empty() {
             let answer = ec2.$revoke().group_id(id).set_ip_permissions(Some(removed.clone())).send().await;
             // AWS revokes no rule when one is gone already, after an earlier try that failed at a later call.
-            if !done_unless(NOT_FOUND, answer)? {
+            if !ok_unless_code(NOT_FOUND, answer)? {
                 for one in removed {
-                    done_unless(NOT_FOUND, ec2.$revoke().group_id(id).ip_permissions(one).send().await)?;
+                    ok_unless_code(NOT_FOUND, ec2.$revoke().group_id(id).ip_permissions(one).send().await)?;
                 }
             }
         }
@@ -110,9 +113,9 @@ impl Resource for SecurityGroup {
             .without_token()
             .quota(25_000, "SecurityGroupLimitExceeded")
             .not_found("InvalidGroup.NotFound")
-            .exists("InvalidGroup.Duplicate")
-            .actions(
-                Actions::on("ec2:security-group/*")
+            .already_exists("InvalidGroup.Duplicate")
+            .iam_actions(
+                IamActions::new("ec2:security-group/*")
                     .list(&["ec2:DescribeSecurityGroups"])
                     .create(&["ec2:CreateSecurityGroup"])
                     .change(&[
@@ -124,13 +127,13 @@ impl Resource for SecurityGroup {
                         "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
                         "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
                     ])
-                    .more(&[
-                        Grant::change(&["ec2:CreateSecurityGroup"], On::Used("vpc")),
-                        Grant::change(
+                    .grants(&[
+                        IamGrant::change(&["ec2:CreateSecurityGroup"], GrantTarget::Referenced("vpc")),
+                        IamGrant::change(
                             &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"],
-                            On::Arn("ec2:security-group-rule/*"),
+                            GrantTarget::Arn("ec2:security-group-rule/*"),
                         ),
-                        Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
+                        IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources),
                     ]),
             );
     type Api = Aws;
@@ -153,7 +156,7 @@ impl Resource for SecurityGroup {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_security_group().set_group_name(self.name.clone()).description(&self.description);
         let call = call.vpc_id(self.vpc.get()).tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::SecurityGroup));
-        let id = call.send().await?.group_id.ok_or_else(|| Error::missing("GroupId"))?;
+        let id = call.send().await?.group_id.ok_or_else(|| Error::missing_field("GroupId"))?;
         Ok(id.into())
     }
 
@@ -192,11 +195,11 @@ impl Resource for SecurityGroup {
     /// Network interfaces that use it, and groups whose rules name it.
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let id = live.id.as_str();
-        let mut all = interfaces(aws, &[("group-id", id)]).await?;
+        let mut all = network_interfaces(aws, &[("group-id", id)]).await?;
         for direction in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
-            all.extend(groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);
+            all.extend(security_groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);
         }
-        Ok(holders(all))
+        Ok(join_blockers(all))
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -212,13 +215,13 @@ impl Resource for SecurityGroup {
     /// A group created in a VPC with an IPv6 range also gets a rule that allows everything to `::/0`.
     fn normalize(&self, live: &mut Self) {
         if self.egress == everything() {
-            live.egress.retain(|rule| Some(rule) != open("::/0").as_ref());
+            live.egress.retain(|rule| Some(rule) != allow_all_to("::/0").as_ref());
         }
     }
 }
 
 fn read(aws: &Aws, group: ec2::SecurityGroup) -> Result<Observed<SecurityGroup>> {
-    let id = group.group_id.ok_or_else(|| Error::missing("GroupId"))?;
+    let id = group.group_id.ok_or_else(|| Error::missing_field("GroupId"))?;
     let (name, owner) = (group.group_name.unwrap_or_default(), group.owner_id.unwrap_or_default());
     let spec = SecurityGroup {
         name: Some(name.clone()),

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, holders, interfaces, tags},
+    aws::{Aws, Cx, join_blockers, network_interfaces, tags},
     core::{
-        Actions, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Ref, Resource, Result, Scope, Service, TypeInfo,
+        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Ref, Resource, Result, Scope,
+        Service, TypeInfo,
     },
 };
 
@@ -45,14 +46,14 @@ impl Resource for Subnet {
         .always_listed()
         .without_token()
         .quota(25_000, "SubnetLimitExceeded")
-        .actions(
-            Actions::on("ec2:subnet/*")
+        .iam_actions(
+            IamActions::new("ec2:subnet/*")
                 .list(&["ec2:DescribeSubnets"])
                 .create(&["ec2:CreateSubnet"])
                 .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
-                .more(&[
-                    Grant::change(&["ec2:CreateSubnet"], On::Used("vpc")),
-                    Grant::change(&["ec2:DescribeNetworkInterfaces"], On::Everything),
+                .grants(&[
+                    IamGrant::change(&["ec2:CreateSubnet"], GrantTarget::Referenced("vpc")),
+                    IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources),
                 ]),
         );
     type Api = Aws;
@@ -73,9 +74,9 @@ impl Resource for Subnet {
         let call = cx.ec2.create_subnet().vpc_id(self.vpc.get()).cidr_block(self.cidr.to_string());
         let call = call.availability_zone(&self.availability_zone);
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Subnet)).send().await?;
-        let subnet = reply.subnet.ok_or_else(|| Error::missing("Subnet"))?;
-        let id = subnet.subnet_id.clone().ok_or_else(|| Error::missing("SubnetId"))?;
-        Ok(Created::answered(id, read(subnet)))
+        let subnet = reply.subnet.ok_or_else(|| Error::missing_field("Subnet"))?;
+        let id = subnet.subnet_id.clone().ok_or_else(|| Error::missing_field("SubnetId"))?;
+        Ok(Created::from_answer(id, read(subnet)))
     }
 
     /// ModifySubnetAttribute takes one attribute a call.
@@ -97,25 +98,25 @@ impl Resource for Subnet {
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
-        Ok(holders(interfaces(aws, &[("subnet-id", &live.id)]).await?))
+        Ok(join_blockers(network_interfaces(aws, &[("subnet-id", &live.id)]).await?))
     }
 }
 
 fn read(subnet: aws_sdk_ec2::types::Subnet) -> Result<Observed<Subnet>> {
     let phase = match subnet.state {
-        Some(SubnetState::Pending) => Phase::Settling("pending".into()),
+        Some(SubnetState::Pending) => Phase::Progressing("pending".into()),
         Some(SubnetState::FailedInsufficientCapacity) => Phase::Failed("insufficient capacity".into()),
         Some(SubnetState::Failed) => Phase::Failed("failed".into()),
         _ => Phase::Ready,
     };
     let spec = Subnet {
         vpc: Ref::to(subnet.vpc_id.unwrap_or_default()),
-        cidr: subnet.cidr_block.and_then(|text| text.parse().ok()).ok_or_else(|| Error::missing("CidrBlock"))?,
+        cidr: subnet.cidr_block.and_then(|text| text.parse().ok()).ok_or_else(|| Error::missing_field("CidrBlock"))?,
         availability_zone: subnet.availability_zone.unwrap_or_default(),
         public_ip_on_launch: subnet.map_public_ip_on_launch.unwrap_or_default(),
         dns64: subnet.enable_dns64.unwrap_or_default(),
     };
-    let id = subnet.subnet_id.ok_or_else(|| Error::missing("SubnetId"))?;
+    let id = subnet.subnet_id.ok_or_else(|| Error::missing_field("SubnetId"))?;
     let tags = tags::from_ec2(subnet.tags.as_deref().unwrap_or_default());
     Ok(Observed::new(id, tags, spec, Outputs { arn: subnet.subnet_arn.unwrap_or_default() }).phase(phase))
 }

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 pub use attributes::Stickiness;
 pub use health::{HealthCheck, TargetGroupHealth, Threshold};
 
-use super::{load_balancer::tags_of, vpc::Vpc};
+use super::{load_balancer::read_tags, vpc::Vpc};
 use crate::{
-    aws::{Aws, Cx, each, tags, text, word},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
     core::{
-        Actions, Created, Deletion, Error, Existing, Observed, Problem, Ref, Resource, Result, Scope, Service, Tags, TypeInfo,
+        Created, Deletion, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, Scope, Service, Tags, TypeInfo,
         ok_or_not_found,
     },
 };
@@ -130,11 +130,11 @@ pub enum Protocol {
 
 impl Protocol {
     pub(super) fn to_sdk(self) -> ProtocolEnum {
-        ProtocolEnum::from(text(&self).as_str())
+        ProtocolEnum::from(to_aws(&self).as_str())
     }
     /// `None` for a protocol that this version does not know.
     pub(super) fn from_sdk(theirs: &ProtocolEnum) -> Option<Protocol> {
-        word(theirs.as_str()).ok()
+        from_aws(theirs.as_str()).ok()
     }
 }
 
@@ -155,9 +155,9 @@ impl Resource for TargetGroup {
         "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{hex16}",
     )
     .not_found("TargetGroupNotFound")
-    .exists("DuplicateTargetGroupName")
-    .actions(
-        Actions::on("elasticloadbalancing:targetgroup/{name}/*")
+    .already_exists("DuplicateTargetGroupName")
+    .iam_actions(
+        IamActions::new("elasticloadbalancing:targetgroup/{name}/*")
             .list(&[
                 "elasticloadbalancing:DescribeTags",
                 "elasticloadbalancing:DescribeTargetGroupAttributes",
@@ -180,9 +180,9 @@ impl Resource for TargetGroup {
             .filter_map(|group| Some((group.target_group_arn.clone()?, group.target_group_name.clone()?, group)))
             .filter(|(arn, name, _)| scope.covers(name, arn))
             .collect();
-        let tags = tags_of(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
+        let tags = read_tags(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
         let tags = &tags;
-        each(own, |(arn, name, group)| async move {
+        for_each_concurrent(own, |(arn, name, group)| async move {
             let reply = aws.elbv2.describe_target_group_attributes().target_group_arn(&arn).send().await;
             let Some(reply) = ok_or_not_found(reply)? else { return Ok(None) };
             let attributes = reply.attributes.unwrap_or_default().into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
@@ -200,7 +200,7 @@ impl Resource for TargetGroup {
         let call = call.set_protocol_version(self.protocol_version.clone()).set_vpc_id(self.vpc.as_ref().map(|vpc| vpc.get().to_owned()));
         let call = call.set_ip_address_type(self.ip_address_type.as_deref().map(TargetGroupIpAddressTypeEnum::from));
         let reply = call
-            .target_type(TargetTypeEnum::from(text(&self.target_type).as_str()))
+            .target_type(TargetTypeEnum::from(to_aws(&self.target_type).as_str()))
             .set_health_check_enabled(check.enabled)
             .set_health_check_path(check.path.clone())
             .set_health_check_port(check.port.clone())
@@ -213,7 +213,7 @@ impl Resource for TargetGroup {
             .send()
             .await?;
         let created = reply.target_groups.unwrap_or_default().into_iter().next();
-        Ok(created.and_then(|group| group.target_group_arn).ok_or_else(|| Error::missing("TargetGroupArn"))?.into())
+        Ok(created.and_then(|group| group.target_group_arn).ok_or_else(|| Error::missing_field("TargetGroupArn"))?.into())
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: TargetGroupChanges) -> Result<()> {
@@ -289,7 +289,7 @@ impl Resource for TargetGroup {
 fn read(arn: String, name: String, group: SdkTargetGroup, attributes: &BTreeMap<String, String>, tags: Tags) -> Observed<TargetGroup> {
     let mut spec = TargetGroup {
         name: Some(name),
-        target_type: group.target_type.and_then(|kind| word(kind.as_str()).ok()).unwrap_or_default(),
+        target_type: group.target_type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
         port: group.port.and_then(|port| port.try_into().ok()),
         protocol: group.protocol.as_ref().and_then(Protocol::from_sdk),
         protocol_version: group.protocol_version,

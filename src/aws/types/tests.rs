@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    core::facts::{Rules, whole},
-    definition::{Options, Source, load},
-    docs::schema::{EXAMPLES_TEXT, spec},
+    core::rules::{Rules, anchored_regex},
+    definition::{LoadOptions, Source, load},
+    docs::schema::{EXAMPLES_TEXT, type_schema},
 };
 
 /// The schema at a pointer into a spec, from one without references.
@@ -20,7 +20,7 @@ fn field<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
 }
 
 /// Calls `act` with the path and the schema of every field, at all depths of a schema with `$defs`.
-fn each_field(schema: &Value, path: &str, act: &mut impl FnMut(&str, &Value)) {
+fn for_each_field(schema: &Value, path: &str, act: &mut impl FnMut(&str, &Value)) {
     let Some(map) = schema.as_object() else { return };
     for (key, value) in map {
         match (key.as_str(), value) {
@@ -30,11 +30,11 @@ fn each_field(schema: &Value, path: &str, act: &mut impl FnMut(&str, &Value)) {
                     if key == "properties" {
                         act(&path, field);
                     }
-                    each_field(field, &path, act);
+                    for_each_field(field, &path, act);
                 }
             }
-            ("anyOf" | "oneOf", Value::Array(branches)) => branches.iter().for_each(|branch| each_field(branch, path, act)),
-            ("items" | "additionalProperties", value) => each_field(value, path, act),
+            ("anyOf" | "oneOf", Value::Array(branches)) => branches.iter().for_each(|branch| for_each_field(branch, path, act)),
+            ("items" | "additionalProperties", value) => for_each_field(value, path, act),
             _ => {}
         }
     }
@@ -42,8 +42,9 @@ fn each_field(schema: &Value, path: &str, act: &mut impl FnMut(&str, &Value)) {
 
 /// A spec of every type, in canonical form.
 fn examples() -> BTreeMap<&'static str, Value> {
-    let stack = load(&Source::new("examples.yaml", EXAMPLES_TEXT), &Options::default()).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    stack.resources.into_values().map(|declared| (declared.kind.name, declared.spec)).collect()
+    let stack =
+        load(&Source::new("examples.yaml", EXAMPLES_TEXT), &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    stack.resources.into_values().map(|declared| (declared.resource_type.name, declared.spec)).collect()
 }
 
 #[track_caller]
@@ -52,10 +53,10 @@ fn assert_none(found: Vec<String>) {
 }
 
 #[test]
-fn every_fact_is_about_a_field() {
+fn facts_refer_to_existing_fields() {
     let mut wrong = Vec::new();
-    for kind in KINDS.iter() {
-        let schema = spec(kind);
+    for kind in RESOURCE_TYPES.iter() {
+        let schema = type_schema(kind);
         let lists = [&kind.replaces, &kind.assigned_by_aws, &kind.identity, &kind.own_read, &kind.important];
         let single = [kind.lookup, kind.read_by_name, kind.protects_deletion, kind.apply_immediately, kind.naming.map(|_| "/name")];
         let pointers = lists.into_iter().chain(&kind.unique_keys).flatten().copied();
@@ -71,10 +72,10 @@ fn every_fact_is_about_a_field() {
 }
 
 #[test]
-fn switches_are_booleans() {
+fn protection_and_immediate_apply_fields_are_booleans() {
     let mut wrong = Vec::new();
-    for kind in KINDS.iter() {
-        let schema = spec(kind);
+    for kind in RESOURCE_TYPES.iter() {
+        let schema = type_schema(kind);
         for pointer in [kind.protects_deletion, kind.apply_immediately].into_iter().flatten() {
             let types = field(&schema, pointer).map(|field| field["type"].clone()).unwrap_or_default();
             if types != "boolean" && types != json!(["boolean", "null"]) {
@@ -86,10 +87,10 @@ fn switches_are_booleans() {
 }
 
 #[test]
-fn defaults_are_values_of_their_fields() {
+fn defaults_parse_as_values_of_their_fields() {
     let examples = examples();
     let mut wrong = Vec::new();
-    for kind in KINDS.iter() {
+    for kind in RESOURCE_TYPES.iter() {
         let example = &examples[kind.name];
         let fields = kind.schema()["properties"].as_object().into_iter().flatten();
         for (name, default) in fields.filter_map(|(name, field)| Some((name, field.get("default")?))) {
@@ -106,23 +107,24 @@ fn defaults_are_values_of_their_fields() {
 #[test]
 fn defaults_and_risky_values_are_within_their_limits() {
     let mut wrong = Vec::new();
-    for kind in KINDS.iter() {
+    for kind in RESOURCE_TYPES.iter() {
         let schema = kind.schema();
         let definitions = schema.get("$defs").cloned().unwrap_or_default();
         let mut judge = |path: &str, field: &Value, value: &Value| {
             let mut whole = field.as_object().cloned().unwrap_or_default();
             whole.insert("$defs".into(), definitions.clone());
             let problems = Rules::of(&Value::Object(whole)).check(value);
-            wrong.extend(problems.into_iter().map(|problem| format!("{}{path}{}: {value} {}", kind.name, problem.at, problem.message)));
+            wrong
+                .extend(problems.into_iter().map(|problem| format!("{}{path}{}: {value} {}", kind.name, problem.pointer, problem.message)));
         };
-        each_field(schema, "", &mut |path, field| {
+        for_each_field(schema, "", &mut |path, field| {
             // An empty default stands for "none".
             if let Some(default) = field.get("default").filter(|default| ![json!(""), json!([]), json!({})].contains(default)) {
                 judge(path, field, default);
             }
         });
         for (pointer, risk) in &kind.risky {
-            let schema = spec(kind);
+            let schema = type_schema(kind);
             if let Some(field) = field(&schema, pointer) {
                 judge(pointer, field, &(risk.value)());
             }
@@ -132,12 +134,12 @@ fn defaults_and_risky_values_are_within_their_limits() {
 }
 
 #[test]
-fn limits_can_be_kept() {
+fn limits_are_satisfiable() {
     let mut wrong = Vec::new();
-    for kind in KINDS.iter() {
-        each_field(kind.schema(), "", &mut |path, field| {
+    for kind in RESOURCE_TYPES.iter() {
+        for_each_field(kind.schema(), "", &mut |path, field| {
             if let Some(pattern) = field.get("x-acme-pattern").and_then(Value::as_str)
-                && let Err(error) = whole(pattern)
+                && let Err(error) = anchored_regex(pattern)
             {
                 wrong.push(format!("{}{path}: {error}", kind.name));
             }
@@ -159,9 +161,9 @@ fn limits_can_be_kept() {
 
 /// What is read only where it is declared stands at its default elsewhere.
 #[test]
-fn fields_with_a_read_of_their_own_have_a_default() {
+fn own_read_fields_have_a_default() {
     let mut wrong = Vec::new();
-    for kind in KINDS.iter() {
+    for kind in RESOURCE_TYPES.iter() {
         let schema = kind.schema();
         let without = kind.own_read.iter().filter(|pointer| {
             let field = schema.pointer(&format!("/properties{pointer}"));

@@ -11,10 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, each, ec2_arn, groups, holders, interfaces, tags},
+    aws::{Aws, Cx, ec2_arn, for_each_concurrent, join_blockers, network_interfaces, security_groups, tags},
     core::{
-        Actions, Cidr, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Problem, Resource, Result, Scope, Service, TypeInfo,
-        ok_or_not_found,
+        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Resource, Result, Scope,
+        Service, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -52,14 +52,17 @@ impl Resource for Vpc {
         .always_listed()
         .without_token()
         .quota(50, "VpcLimitExceeded")
-        .actions(
-            Actions::on("ec2:vpc/*")
+        .iam_actions(
+            IamActions::new("ec2:vpc/*")
                 .list(&["ec2:DescribeVpcs"])
                 .create(&["ec2:CreateVpc"])
                 .change(&["ec2:AssociateVpcCidrBlock", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:ModifyVpcAttribute"])
-                .more(&[
-                    Grant::read(&["ec2:DescribeVpcAttribute"], On::Arn("ec2:vpc/*")),
-                    Grant::change(&["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"], On::Everything),
+                .grants(&[
+                    IamGrant::read(&["ec2:DescribeVpcAttribute"], GrantTarget::Arn("ec2:vpc/*")),
+                    IamGrant::change(
+                        &["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"],
+                        GrantTarget::AllResources,
+                    ),
                 ]),
         );
     type Api = Aws;
@@ -67,7 +70,7 @@ impl Resource for Vpc {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let vpcs = aws.ec2.describe_vpcs().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
-        each(vpcs.try_collect().await?, |vpc| async move { read(aws, vpc).await.map(Some) }).await
+        for_each_concurrent(vpcs.try_collect().await?, |vpc| async move { read(aws, vpc).await.map(Some) }).await
     }
 
     /// The answer does not tell the DNS settings, and the VPC is pending.
@@ -75,7 +78,7 @@ impl Resource for Vpc {
         let call = cx.ec2.create_vpc().cidr_block(self.cidr.to_string());
         let call = if self.dedicated { call.instance_tenancy(Tenancy::Dedicated) } else { call };
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Vpc)).send().await?;
-        let id = reply.vpc.and_then(|vpc| vpc.vpc_id).ok_or_else(|| Error::missing("VpcId"))?;
+        let id = reply.vpc.and_then(|vpc| vpc.vpc_id).ok_or_else(|| Error::missing_field("VpcId"))?;
         Ok(id.into())
     }
 
@@ -98,8 +101,8 @@ impl Resource for Vpc {
         }
         if before.difference(&self.secondary_cidrs).next().is_some() {
             let vpcs = cx.ec2.describe_vpcs().vpc_ids(id).send().await?.vpcs.unwrap_or_default();
-            for association in vpcs.iter().flat_map(|vpc| vpc.cidr_block_association_set()).filter(|a| in_place(a)) {
-                let cidr: Cidr = parsed(association.cidr_block())?;
+            for association in vpcs.iter().flat_map(|vpc| vpc.cidr_block_association_set()).filter(|a| is_associated(a)) {
+                let cidr: Cidr = parse_cidr(association.cidr_block())?;
                 if before.contains(&cidr) && !self.secondary_cidrs.contains(&cidr) {
                     let call = cx.ec2.disassociate_vpc_cidr_block().set_association_id(association.association_id.clone());
                     ok_or_not_found(call.send().await)?;
@@ -117,13 +120,13 @@ impl Resource for Vpc {
     /// Network interfaces, security groups (controllers of a cluster leave some) and subnets.
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let id = live.id.as_str();
-        let mut all = interfaces(aws, &[("vpc-id", id)]).await?;
+        let mut all = network_interfaces(aws, &[("vpc-id", id)]).await?;
         // AWS deletes the default group together with the VPC.
-        all.extend(groups(aws, &[("vpc-id", id)], |group| group.group_name() != Some("default")).await?);
+        all.extend(security_groups(aws, &[("vpc-id", id)], |group| group.group_name() != Some("default")).await?);
         let filter = Filter::builder().name("vpc-id").values(id).build();
         let subnets = aws.ec2.describe_subnets().filters(filter).into_paginator().items().send().try_collect().await?;
         all.extend(subnets.iter().filter_map(|subnet| subnet.subnet_id()).map(|id| format!("subnet {id}")));
-        Ok(holders(all))
+        Ok(join_blockers(all))
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -133,13 +136,14 @@ impl Resource for Vpc {
 }
 
 async fn read(aws: &Aws, vpc: ec2::Vpc) -> Result<Observed<Vpc>> {
-    let id = vpc.vpc_id.clone().ok_or_else(|| Error::missing("VpcId"))?;
+    let id = vpc.vpc_id.clone().ok_or_else(|| Error::missing_field("VpcId"))?;
     let attribute = |name| aws.ec2.describe_vpc_attribute().vpc_id(&id).attribute(name).send();
     let (support, hostnames) =
         tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
-    let cidr = parsed(vpc.cidr_block.as_deref())?;
+    let cidr = parse_cidr(vpc.cidr_block.as_deref())?;
     let ranges = vpc.cidr_block_association_set();
-    let mut secondary_cidrs = ranges.iter().filter(|a| in_place(a)).map(|a| parsed(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
+    let mut secondary_cidrs =
+        ranges.iter().filter(|a| is_associated(a)).map(|a| parse_cidr(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
     secondary_cidrs.remove(&cidr);
     let phase = phase(vpc.state.as_ref(), ranges);
     let spec = Vpc {
@@ -155,27 +159,27 @@ async fn read(aws: &Aws, vpc: ec2::Vpc) -> Result<Observed<Vpc>> {
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }
 
-fn code(association: &VpcCidrBlockAssociation) -> Option<&VpcCidrBlockStateCode> {
+fn association_state(association: &VpcCidrBlockAssociation) -> Option<&VpcCidrBlockStateCode> {
     association.cidr_block_state.as_ref().and_then(|state| state.state.as_ref())
 }
 
 /// Whether this range is the VPC's, or will be. A disassociated one stays visible for half an hour and longer.
-fn in_place(association: &VpcCidrBlockAssociation) -> bool {
+fn is_associated(association: &VpcCidrBlockAssociation) -> bool {
     use VpcCidrBlockStateCode::{Disassociated, Disassociating, Failed, Failing};
-    !matches!(code(association), Some(Disassociated | Disassociating | Failed | Failing))
+    !matches!(association_state(association), Some(Disassociated | Disassociating | Failed | Failing))
 }
 
 fn phase(state: Option<&VpcState>, ranges: &[VpcCidrBlockAssociation]) -> Phase {
     use VpcCidrBlockStateCode::{Associating, Disassociating, Failing};
     match state {
-        Some(VpcState::Pending) => return Phase::Settling("pending".into()),
-        Some(VpcState::Deleting) => return Phase::Leaving,
+        Some(VpcState::Pending) => return Phase::Progressing("pending".into()),
+        Some(VpcState::Deleting) => return Phase::Deleting,
         _ => {}
     }
-    let moving = ranges.iter().filter_map(code).find(|code| matches!(code, Associating | Disassociating | Failing));
-    moving.map_or(Phase::Ready, |code| Phase::Settling(code.as_str().to_owned()))
+    let moving = ranges.iter().filter_map(association_state).find(|code| matches!(code, Associating | Disassociating | Failing));
+    moving.map_or(Phase::Ready, |code| Phase::Progressing(code.as_str().to_owned()))
 }
 
-fn parsed(cidr: Option<&str>) -> Result<Cidr> {
-    cidr.and_then(|text| text.parse().ok()).ok_or_else(|| Error::missing("CidrBlock"))
+fn parse_cidr(cidr: Option<&str>) -> Result<Cidr> {
+    cidr.and_then(|text| text.parse().ok()).ok_or_else(|| Error::missing_field("CidrBlock"))
 }

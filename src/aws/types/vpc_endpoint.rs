@@ -11,8 +11,8 @@ use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subn
 use crate::{
     aws::{Aws, Cx, ec2_arn, tags},
     core::{
-        Actions, Created, Deletion, Error, Existing, Grant, Observed, On, Phase, Policy, Problem, Ref, Resource, Result, Scope, Service,
-        Tags, TypeInfo,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Policy, Problem, Ref, Resource, Result,
+        Scope, Service, Tags, TypeInfo,
     },
 };
 
@@ -28,7 +28,7 @@ pub struct VpcEndpoint {
     /// How it is reached: `gateway` by routes (S3 and DynamoDB only), `interface` by addresses in subnets, `gateway_load_balancer`
     /// as the target of routes.
     #[field(default, replaces)]
-    pub r#type: Type,
+    pub r#type: EndpointType,
     /// Gateway: the route tables that get its routes.
     #[field(default)]
     pub route_tables: BTreeSet<Ref<RouteTable>>,
@@ -55,7 +55,7 @@ pub struct VpcEndpoint {
 /// How an endpoint is reached.
 #[spec]
 #[derive(Copy, Default)]
-pub enum Type {
+pub enum EndpointType {
     /// By routes.
     #[default]
     Gateway,
@@ -111,18 +111,18 @@ impl Resource for VpcEndpoint {
     const TYPE: TypeInfo = TypeInfo::new("vpc_endpoint", Service::Ec2, "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}")
         .typical_seconds(60)
         .not_found("InvalidVpcEndpointId.NotFound")
-        .actions(
-            Actions::on("ec2:vpc-endpoint/*")
+        .iam_actions(
+            IamActions::new("ec2:vpc-endpoint/*")
                 .list(&["ec2:DescribeVpcEndpoints"])
                 .create(&["ec2:CreateVpcEndpoint"])
                 .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
-                .more(&[
-                    Grant::change(&["ec2:CreateVpcEndpoint"], On::Used("vpc")),
-                    Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("route_table")),
-                    Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("security_group")),
-                    Grant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], On::Used("subnet")),
+                .grants(&[
+                    IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
+                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
+                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
+                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("subnet")),
                     // An endpoint with private DNS names gets a zone of its own.
-                    Grant::change(&["route53:AssociateVPCWithHostedZone"], On::Arn("route53:hostedzone/*")),
+                    IamGrant::change(&["route53:AssociateVPCWithHostedZone"], GrantTarget::Arn("route53:hostedzone/*")),
                 ]),
         );
     type Api = Aws;
@@ -143,26 +143,26 @@ impl Resource for VpcEndpoint {
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let service = self.full_service(&cx.region);
+        let service = self.full_service_name(&cx.region);
         let call = cx.ec2.create_vpc_endpoint().client_token(&cx.call.token).vpc_id(self.vpc.get()).service_name(service);
         let call = call.vpc_endpoint_type(match self.r#type {
-            Type::Gateway => VpcEndpointType::Gateway,
-            Type::Interface => VpcEndpointType::Interface,
-            Type::GatewayLoadBalancer => VpcEndpointType::GatewayLoadBalancer,
+            EndpointType::Gateway => VpcEndpointType::Gateway,
+            EndpointType::Interface => VpcEndpointType::Interface,
+            EndpointType::GatewayLoadBalancer => VpcEndpointType::GatewayLoadBalancer,
         });
         let call = call
-            .set_route_table_ids(some(self.route_tables.iter().map(Ref::get)))
-            .set_subnet_ids(some(self.subnets.iter().map(Ref::get)))
-            .set_security_group_ids(some(self.security_groups.iter().flatten().map(Ref::get)))
+            .set_route_table_ids(some_if_not_empty(self.route_tables.iter().map(Ref::get)))
+            .set_subnet_ids(some_if_not_empty(self.subnets.iter().map(Ref::get)))
+            .set_security_group_ids(some_if_not_empty(self.security_groups.iter().flatten().map(Ref::get)))
             .set_private_dns_enabled(self.private_dns)
             .set_policy_document(self.policy.as_ref().map(Policy::to_json))
             .set_ip_address_type(self.ip_address_type.map(|t| IpAddressType::from(t.as_str())))
             .set_dns_options(self.dns_options());
         let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::VpcEndpoint)).send().await?;
-        let endpoint = reply.vpc_endpoint.ok_or_else(|| Error::missing("VpcEndpoint"))?;
+        let endpoint = reply.vpc_endpoint.ok_or_else(|| Error::missing_field("VpcEndpoint"))?;
         let tags = tags::from_ec2(endpoint.tags.as_deref().unwrap_or_default());
-        let id = endpoint.vpc_endpoint_id.clone().ok_or_else(|| Error::missing("VpcEndpointId"))?;
-        Ok(Created::answered(id, read(cx.api, endpoint, tags)))
+        let id = endpoint.vpc_endpoint_id.clone().ok_or_else(|| Error::missing_field("VpcEndpointId"))?;
+        Ok(Created::from_answer(id, read(cx.api, endpoint, tags)))
     }
 
     /// One call, which takes lists of additions and removals.
@@ -171,19 +171,19 @@ impl Resource for VpcEndpoint {
         let mut call = cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);
         if changes.route_tables {
             call = call
-                .set_add_route_table_ids(some(self.route_tables.difference(&before.route_tables).map(Ref::get)))
-                .set_remove_route_table_ids(some(before.route_tables.difference(&self.route_tables).map(Ref::get)));
+                .set_add_route_table_ids(some_if_not_empty(self.route_tables.difference(&before.route_tables).map(Ref::get)))
+                .set_remove_route_table_ids(some_if_not_empty(before.route_tables.difference(&self.route_tables).map(Ref::get)));
         }
         if changes.subnets {
             call = call
-                .set_add_subnet_ids(some(self.subnets.difference(&before.subnets).map(Ref::get)))
-                .set_remove_subnet_ids(some(before.subnets.difference(&self.subnets).map(Ref::get)));
+                .set_add_subnet_ids(some_if_not_empty(self.subnets.difference(&before.subnets).map(Ref::get)))
+                .set_remove_subnet_ids(some_if_not_empty(before.subnets.difference(&self.subnets).map(Ref::get)));
         }
         if let Some(groups) = self.security_groups.as_ref().filter(|_| changes.security_groups) {
             let old = before.security_groups.clone().unwrap_or_default();
             call = call
-                .set_add_security_group_ids(some(groups.difference(&old).map(Ref::get)))
-                .set_remove_security_group_ids(some(old.difference(groups).map(Ref::get)));
+                .set_add_security_group_ids(some_if_not_empty(groups.difference(&old).map(Ref::get)))
+                .set_remove_security_group_ids(some_if_not_empty(old.difference(groups).map(Ref::get)));
         }
         if changes.private_dns {
             call = call.set_private_dns_enabled(self.private_dns);
@@ -212,7 +212,7 @@ impl Resource for VpcEndpoint {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.r#type == Type::Gateway {
+        if self.r#type == EndpointType::Gateway {
             let others = [
                 ("/subnets", !self.subnets.is_empty()),
                 ("/security_groups", self.security_groups.as_ref().is_some_and(|groups| !groups.is_empty())),
@@ -225,7 +225,7 @@ impl Resource for VpcEndpoint {
             let what = "only a gateway endpoint puts routes into route tables";
             problems.push(Problem::new("/route_tables", what).help("write `type: gateway`, or remove this"));
         }
-        if self.security_groups.as_ref().is_some_and(BTreeSet::is_empty) && self.r#type == Type::Interface {
+        if self.security_groups.as_ref().is_some_and(BTreeSet::is_empty) && self.r#type == EndpointType::Interface {
             problems.push(
                 Problem::new("/security_groups", "an interface endpoint has at least one group")
                     .help("leave it out for the VPC's default group"),
@@ -239,7 +239,10 @@ impl Resource for VpcEndpoint {
 
     /// The full name of a service that has a short one means the same.
     fn normalize(&self, live: &mut Self) {
-        if is_full(&self.service) && !is_full(&live.service) && self.service.ends_with(&format!(".{}", live.service)) {
+        if is_full_service_name(&self.service)
+            && !is_full_service_name(&live.service)
+            && self.service.ends_with(&format!(".{}", live.service))
+        {
             live.service.clone_from(&self.service);
         }
     }
@@ -247,8 +250,8 @@ impl Resource for VpcEndpoint {
 
 impl VpcEndpoint {
     /// The service's full name.
-    pub(crate) fn full_service(&self, region: &str) -> String {
-        if is_full(&self.service) { self.service.clone() } else { prefix(region) + &self.service }
+    pub(crate) fn full_service_name(&self, region: &str) -> String {
+        if is_full_service_name(&self.service) { self.service.clone() } else { service_prefix(region) + &self.service }
     }
 
     fn dns_options(&self) -> Option<DnsOptionsSpecification> {
@@ -261,8 +264,8 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
     let state = state(&endpoint);
     let reason = endpoint.last_error.and_then(|error| error.message).or(endpoint.failure_reason);
     let phase = match state.as_str() {
-        "pending" | "pendingacceptance" => Phase::Settling(state),
-        "deleting" => Phase::Leaving,
+        "pending" | "pendingacceptance" => Phase::Progressing(state),
+        "deleting" => Phase::Deleting,
         "failed" | "rejected" | "expired" => Phase::Failed(reason.unwrap_or(state)),
         _ => Phase::Ready,
     };
@@ -270,11 +273,11 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
     let dns_record_ip_type = endpoint.dns_options.and_then(|options| options.dns_record_ip_type);
     let spec = VpcEndpoint {
         vpc: Ref::to(endpoint.vpc_id.unwrap_or_default()),
-        service: service.strip_prefix(&prefix(&aws.region)).unwrap_or(&service).to_owned(),
+        service: service.strip_prefix(&service_prefix(&aws.region)).unwrap_or(&service).to_owned(),
         r#type: match endpoint.vpc_endpoint_type {
-            Some(VpcEndpointType::Interface) => Type::Interface,
-            Some(VpcEndpointType::GatewayLoadBalancer) => Type::GatewayLoadBalancer,
-            _ => Type::Gateway,
+            Some(VpcEndpointType::Interface) => EndpointType::Interface,
+            Some(VpcEndpointType::GatewayLoadBalancer) => EndpointType::GatewayLoadBalancer,
+            _ => EndpointType::Gateway,
         },
         route_tables: endpoint.route_table_ids.into_iter().flatten().map(Ref::to).collect(),
         subnets: endpoint.subnet_ids.into_iter().flatten().map(Ref::to).collect(),
@@ -284,7 +287,7 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
         ip_address_type: endpoint.ip_address_type.and_then(|t| AddressType::read(t.as_str())),
         dns_record_ip_type: dns_record_ip_type.and_then(|t| AddressType::read(t.as_str())),
     };
-    let id = endpoint.vpc_endpoint_id.ok_or_else(|| Error::missing("VpcEndpointId"))?;
+    let id = endpoint.vpc_endpoint_id.ok_or_else(|| Error::missing_field("VpcEndpointId"))?;
     let dns = endpoint.dns_entries.into_iter().flatten().next();
     let outputs = Outputs {
         arn: ec2_arn(&aws.region, &endpoint.owner_id.unwrap_or_default(), &format!("vpc-endpoint/{id}")),
@@ -301,16 +304,16 @@ fn state(endpoint: &ec2::VpcEndpoint) -> String {
 }
 
 /// The beginning of the names of AWS's services in a region.
-fn prefix(region: &str) -> String {
+fn service_prefix(region: &str) -> String {
     format!("com.amazonaws.{region}.")
 }
 
 /// Some of AWS's services are named `aws.…` (SageMaker notebooks), China's `cn.com.amazonaws.…`.
-fn is_full(service: &str) -> bool {
+fn is_full_service_name(service: &str) -> bool {
     ["com.", "aws.", "cn."].iter().any(|start| service.starts_with(start))
 }
 
 /// A list for a call: none rather than empty.
-fn some<'a>(ids: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+fn some_if_not_empty<'a>(ids: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
     Some(ids.map(str::to_owned).collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{load_balancer::LoadBalancer, waf_web_acl::WafWebAcl};
 use crate::{
-    aws::{Aws, Cx, each},
+    aws::{Aws, Cx, for_each_concurrent},
     core::{
-        Actions, ArnRef, Created, Deletion, ENVIRONMENT, Error, Existing, Grant, Observed, On, Resource, Result, STACK, Scope, Service,
-        Sort, Tags, TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Resource,
+        Result, STACK_TAG, Scope, Service, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -30,16 +30,16 @@ pub struct WafAssociation {
 pub struct Outputs {}
 
 /// The resources that acme puts firewalls in front of; WAF knows more.
-const BALANCERS: &str = "elasticloadbalancing:loadbalancer/app/*";
+const LOAD_BALANCER_PATTERN: &str = "elasticloadbalancing:loadbalancer/app/*";
 
 impl Resource for WafAssociation {
-    const TYPE: TypeInfo = TypeInfo::new("waf_association", Service::Wafv2, "{resource}", "").untaggable().actions(
-        Actions::on("wafv2:*/webacl/*").read(&["wafv2:GetWebACL", "wafv2:GetWebACLForResource"]).more(&[
-            Grant::read(&["wafv2:GetWebACLForResource"], On::Arn(BALANCERS)),
-            Grant::change(&["wafv2:AssociateWebACL"], On::Used("waf_web_acl")),
-            Grant::change(&["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL"], On::Arn(BALANCERS)),
+    const TYPE: TypeInfo = TypeInfo::new("waf_association", Service::Wafv2, "{resource}", "").untaggable().iam_actions(
+        IamActions::new("wafv2:*/webacl/*").read(&["wafv2:GetWebACL", "wafv2:GetWebACLForResource"]).grants(&[
+            IamGrant::read(&["wafv2:GetWebACLForResource"], GrantTarget::Arn(LOAD_BALANCER_PATTERN)),
+            IamGrant::change(&["wafv2:AssociateWebACL"], GrantTarget::Referenced("waf_web_acl")),
+            IamGrant::change(&["wafv2:AssociateWebACL", "wafv2:DisassociateWebACL"], GrantTarget::Arn(LOAD_BALANCER_PATTERN)),
             // WAF calls the load balancers' service with the caller's permissions.
-            Grant::change(&["elasticloadbalancing:SetWebAcl"], On::Everything),
+            IamGrant::change(&["elasticloadbalancing:SetWebAcl"], GrantTarget::AllResources),
         ]),
     );
     type Api = Aws;
@@ -48,13 +48,13 @@ impl Resource for WafAssociation {
     /// A load balancer has at most one firewall. WAF refuses calls about load balancers other than application load balancers. One that it
     /// does not know yet has none.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        each(scope.parents.clone().into_iter().filter(|arn| arn.contains(":loadbalancer/app/")), |arn| async move {
+        for_each_concurrent(scope.parent_ids.clone().into_iter().filter(|arn| arn.contains(":loadbalancer/app/")), |arn| async move {
             let acl = match aws.wafv2.get_web_acl_for_resource().resource_arn(&arn).send().await.map_err(Error::from) {
                 Err(error) if error.code == "WAFUnavailableEntityException" => None,
                 other => ok_or_not_found(other)?.and_then(|reply| reply.web_acl),
             };
             Ok::<_, Error>(acl.map(|acl| {
-                let tags = ownership(scope, &acl);
+                let tags = ownership_tags(scope, &acl);
                 let spec = WafAssociation { web_acl: ArnRef::to(acl.arn), resource: arn.clone() };
                 Observed::new(arn, tags, spec, Outputs {})
             }))
@@ -82,18 +82,21 @@ impl Resource for WafAssociation {
 impl WafAssociation {
     async fn associate(&self, cx: &Cx<'_>) -> Result<()> {
         let answer = cx.wafv2.associate_web_acl().web_acl_arn(self.web_acl.get()).resource_arn(&self.resource).send().await;
-        answer.map(drop).map_err(Error::from).map_err(|error| match error.sort {
+        answer.map(drop).map_err(Error::from).map_err(|error| match error.kind {
             // Both exist, but WAF takes minutes to know them.
-            Sort::Gone => Error { sort: Sort::Conflict, ..error },
+            ErrorKind::NotFound => Error { kind: ErrorKind::Conflict, ..error },
             _ => error,
         })
     }
 }
 
 /// An association has no tags: it belongs to the stack if its firewall does. The resource tells its address.
-fn ownership(scope: &Scope, acl: &WebAcl) -> Tags {
+fn ownership_tags(scope: &Scope, acl: &WebAcl) -> Tags {
     if !scope.may_own(&acl.name, &acl.arn) {
         return Tags::new();
     }
-    [(STACK, &scope.stack), (ENVIRONMENT, &scope.environment)].into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    [(STACK_TAG, &scope.stack), (ENVIRONMENT_TAG, &scope.environment)]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.clone()))
+        .collect()
 }

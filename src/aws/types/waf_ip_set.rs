@@ -7,11 +7,12 @@ use aws_sdk_wafv2::types::{IpAddressVersion, IpSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::waf_web_acl::{Reach, covered, parts, tags_of, with_lock};
+use super::waf_web_acl::{WebAclScope, list_arns_in_scope, parse_arn, read_tags, with_lock};
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, Cidr, Created, Deletion, Error, Existing, Observed, Problem, Resource, Result, Scope, Service, TypeInfo, ok_or_not_found,
+        Cidr, Created, Deletion, Error, Existing, IamActions, Observed, Problem, Resource, Result, Scope, Service, TypeInfo,
+        ok_or_not_found,
     },
 };
 
@@ -22,8 +23,8 @@ pub struct WafIpSet {
     #[field(name(max = 128), replaces)]
     pub name: Option<String>,
     /// `regional`, or `cloudfront` in a stack of region us-east-1.
-    #[field(default = Reach::Regional, replaces)]
-    pub scope: Reach,
+    #[field(default = WebAclScope::Regional, replaces)]
+    pub scope: WebAclScope,
     /// IP version of its addresses.
     #[field(default = Version::Ipv4, replaces)]
     pub version: Version,
@@ -57,8 +58,8 @@ impl Resource for WafIpSet {
     const TYPE: TypeInfo =
         TypeInfo::new("waf_ip_set", Service::Wafv2, "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/ipset/{name}/{uuid}")
             .without_token()
-            .actions(
-                Actions::on("wafv2:*/ipset/{name}/*")
+            .iam_actions(
+                IamActions::new("wafv2:*/ipset/{name}/*")
                     .list(&["wafv2:ListIPSets"])
                     .read(&["wafv2:GetIPSet", "wafv2:ListTagsForResource"])
                     .create(&["wafv2:CreateIPSet"])
@@ -73,9 +74,9 @@ impl Resource for WafIpSet {
             let sets = page.ip_sets.unwrap_or_default().into_iter();
             Ok((sets.filter_map(|set| Some((set.name?, set.arn?))).collect(), page.next_marker))
         };
-        each(covered(aws, scope, "ipset", page).await?, |arn| async move {
-            let Some((set, lock)) = ok_or_not_found(get(aws, &arn).await)? else { return Ok(None) };
-            let Some(tags) = tags_of(aws, scope, &arn).await? else { return Ok(None) };
+        for_each_concurrent(list_arns_in_scope(aws, scope, "ipset", page).await?, |arn| async move {
+            let Some((set, lock)) = ok_or_not_found(get_ip_set(aws, &arn).await)? else { return Ok(None) };
+            let Some(tags) = read_tags(aws, scope, &arn).await? else { return Ok(None) };
             let spec = WafIpSet::read(set, &arn)?;
             Ok(Some(Observed::new(arn.clone(), tags, spec, Outputs { arn }).version(lock)))
         })
@@ -90,22 +91,22 @@ impl Resource for WafIpSet {
         let call = cx.wafv2.create_ip_set().set_name(self.name.clone()).scope(self.scope.to_sdk()).ip_address_version(version);
         let call = call.set_description(self.description.clone()).set_addresses(Some(self.ranges()));
         let reply = call.set_tags(Some(tags::wafv2(&cx.call.tags))).send().await?;
-        Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing("ARN"))?.into())
+        Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 
     /// UpdateIPSet replaces the whole set.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafIpSetChanges) -> Result<()> {
-        let (scope, name, id) = parts(&live.id);
+        let (scope, name, id) = parse_arn(&live.id);
         let description = self.description.as_ref().or(live.spec.description.as_ref()).cloned();
         let call = cx.wafv2.update_ip_set().scope(scope).name(name).id(id);
         let call = call.set_addresses(Some(self.ranges())).set_description(description);
-        with_lock(live, get_lock(cx, &live.id), |lock| call.clone().set_lock_token(lock).send()).await
+        with_lock(live, get_lock_token(cx, &live.id), |lock| call.clone().set_lock_token(lock).send()).await
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        let (scope, name, id) = parts(&live.id);
+        let (scope, name, id) = parse_arn(&live.id);
         let call = cx.wafv2.delete_ip_set().scope(scope).name(name).id(id);
-        with_lock(live, get_lock(cx, &live.id), |lock| call.clone().set_lock_token(lock).send()).await?;
+        with_lock(live, get_lock_token(cx, &live.id), |lock| call.clone().set_lock_token(lock).send()).await?;
         Ok(Deletion::Requested)
     }
 
@@ -126,9 +127,9 @@ impl WafIpSet {
     }
 
     fn read(set: IpSet, arn: &str) -> Result<WafIpSet> {
-        let addresses = set.addresses.iter().map(|text| text.parse().map_err(|_| Error::missing("valid Addresses")));
+        let addresses = set.addresses.iter().map(|text| text.parse().map_err(|_| Error::missing_field("valid Addresses")));
         Ok(WafIpSet {
-            scope: if arn.contains(":global/") { Reach::Cloudfront } else { Reach::Regional },
+            scope: if arn.contains(":global/") { WebAclScope::Cloudfront } else { WebAclScope::Regional },
             version: if set.ip_address_version == IpAddressVersion::Ipv6 { Version::Ipv6 } else { Version::Ipv4 },
             addresses: addresses.collect::<Result<_>>()?,
             description: set.description.filter(|text| !text.is_empty()),
@@ -138,12 +139,12 @@ impl WafIpSet {
 }
 
 /// A set, with the lock token that the next change needs.
-async fn get(aws: &Aws, arn: &str) -> Result<(IpSet, Option<String>)> {
-    let (scope, name, id) = parts(arn);
+async fn get_ip_set(aws: &Aws, arn: &str) -> Result<(IpSet, Option<String>)> {
+    let (scope, name, id) = parse_arn(arn);
     let reply = aws.wafv2.get_ip_set().scope(scope).name(name).id(id).send().await?;
-    Ok((reply.ip_set.ok_or_else(|| Error::missing("IPSet"))?, reply.lock_token))
+    Ok((reply.ip_set.ok_or_else(|| Error::missing_field("IPSet"))?, reply.lock_token))
 }
 
-async fn get_lock(aws: &Aws, arn: &str) -> Result<Option<String>> {
-    Ok(get(aws, arn).await?.1)
+async fn get_lock_token(aws: &Aws, arn: &str) -> Result<Option<String>> {
+    Ok(get_ip_set(aws, arn).await?.1)
 }

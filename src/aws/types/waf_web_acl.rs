@@ -9,14 +9,14 @@ use aws_sdk_wafv2::types::{AllowAction, BlockAction, DefaultAction, Rule, Scope 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::rule::metrics;
+use self::rule::visibility_config;
 pub use self::rule::{ManagedRules, RateLimit};
 use super::waf_ip_set::WafIpSet;
 use crate::{
-    aws::{Aws, Cx, each, tags},
+    aws::{Aws, Cx, for_each_concurrent, tags},
     core::{
-        Actions, ArnRef, Created, Deletion, Error, Existing, Grant, Observed, On, Problem, Resource, Result, Scope, Service, Tags,
-        TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Service,
+        Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -27,11 +27,11 @@ pub struct WafWebAcl {
     #[field(name(max = 128), replaces)]
     pub name: Option<String>,
     /// `regional`, or `cloudfront` in a stack of region us-east-1.
-    #[field(default = Reach::Regional, replaces)]
-    pub scope: Reach,
+    #[field(default = WebAclScope::Regional, replaces)]
+    pub scope: WebAclScope,
     /// Action for a request that matches no rule.
-    #[field(default = Verdict::Allow, important)]
-    pub default_action: Verdict,
+    #[field(default = AclAction::Allow, important)]
+    pub default_action: AclAction,
     /// Description.
     #[field(default)]
     pub description: Option<String>,
@@ -52,7 +52,7 @@ pub struct WafWebAcl {
 /// Resources that a firewall can protect.
 #[spec]
 #[derive(Copy, Default)]
-pub enum Reach {
+pub enum WebAclScope {
     /// Load balancers, APIs and user pools of the region.
     #[default]
     Regional,
@@ -64,7 +64,7 @@ pub enum Reach {
 #[spec]
 #[derive(Copy, Default)]
 #[allow(missing_docs)]
-pub enum Verdict {
+pub enum AclAction {
     #[default]
     Allow,
     Block,
@@ -83,15 +83,15 @@ impl Resource for WafWebAcl {
     const TYPE: TypeInfo =
         TypeInfo::new("waf_web_acl", Service::Wafv2, "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}")
             .without_token()
-            .actions(
-                Actions::on("wafv2:*/webacl/{name}/*")
+            .iam_actions(
+                IamActions::new("wafv2:*/webacl/{name}/*")
                     .list(&["wafv2:ListWebACLs"])
                     .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
                     .create(&["wafv2:CreateWebACL"])
                     .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
-                    .more(&[
-                        Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Arn("wafv2:*/managedruleset/*")),
-                        Grant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], On::Used("waf_ip_set")),
+                    .grants(&[
+                        IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
+                        IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),
                     ]),
             );
     type Api = Aws;
@@ -103,9 +103,9 @@ impl Resource for WafWebAcl {
             let acls = page.web_acls.unwrap_or_default().into_iter();
             Ok((acls.filter_map(|acl| Some((acl.name?, acl.arn?))).collect(), page.next_marker))
         };
-        each(covered(aws, scope, "webacl", page).await?, |arn| async move {
-            let Some((acl, lock)) = ok_or_not_found(get(aws, &arn).await)? else { return Ok(None) };
-            let Some(tags) = tags_of(aws, scope, &arn).await? else { return Ok(None) };
+        for_each_concurrent(list_arns_in_scope(aws, scope, "webacl", page).await?, |arn| async move {
+            let Some((acl, lock)) = ok_or_not_found(get_web_acl(aws, &arn).await)? else { return Ok(None) };
+            let Some(tags) = read_tags(aws, scope, &arn).await? else { return Ok(None) };
             let spec = WafWebAcl::read(&acl, &arn);
             let outputs = Outputs { arn: arn.clone(), capacity: acl.capacity };
             Ok(Some(Observed::new(arn, tags, spec, outputs).version(lock)))
@@ -116,17 +116,18 @@ impl Resource for WafWebAcl {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let name = self.name.clone().unwrap_or_default();
         let call = cx.wafv2.create_web_acl().name(&name).scope(self.scope.to_sdk()).default_action(self.default_action());
-        let call = call.set_description(self.description.clone()).visibility_config(metrics(&name)?).set_rules(Some(self.rules()?));
+        let call =
+            call.set_description(self.description.clone()).visibility_config(visibility_config(&name)?).set_rules(Some(self.rules()?));
         let reply = call.set_tags(Some(tags::wafv2(&cx.call.tags))).send().await?;
-        Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing("ARN"))?.into())
+        Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 
     /// UpdateWebACL replaces the whole firewall, so settings that acme does not manage are read and sent back.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafWebAclChanges) -> Result<()> {
-        let (acl, lock) = get(cx, &live.id).await?;
+        let (acl, lock) = get_web_acl(cx, &live.id).await?;
         let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
         let call = call.default_action(self.default_action()).set_description(self.description.clone().or(acl.description));
-        let call = call.visibility_config(metrics(&acl.name)?).set_rules(Some(self.rules()?));
+        let call = call.visibility_config(visibility_config(&acl.name)?).set_rules(Some(self.rules()?));
         call.set_custom_response_bodies(acl.custom_response_bodies)
             .set_captcha_config(acl.captcha_config)
             .set_challenge_config(acl.challenge_config)
@@ -141,9 +142,9 @@ impl Resource for WafWebAcl {
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        let (scope, name, id) = parts(&live.id);
+        let (scope, name, id) = parse_arn(&live.id);
         let call = cx.wafv2.delete_web_acl().name(name).id(id).scope(scope);
-        let read = async { Ok(get(cx, &live.id).await?.1) };
+        let read = async { Ok(get_web_acl(cx, &live.id).await?.1) };
         with_lock(live, read, |lock| call.clone().set_lock_token(lock).send()).await?;
         Ok(Deletion::Requested)
     }
@@ -170,14 +171,14 @@ impl Resource for WafWebAcl {
 impl WafWebAcl {
     fn default_action(&self) -> DefaultAction {
         match self.default_action {
-            Verdict::Allow => DefaultAction::builder().allow(AllowAction::builder().build()).build(),
-            Verdict::Block => DefaultAction::builder().block(BlockAction::builder().build()).build(),
+            AclAction::Allow => DefaultAction::builder().allow(AllowAction::builder().build()).build(),
+            AclAction::Block => DefaultAction::builder().block(BlockAction::builder().build()).build(),
         }
     }
 
     /// Its rules as WAF takes them.
     pub(crate) fn rules(&self) -> Result<Vec<Rule>> {
-        let lists = [(&self.allow, Verdict::Allow), (&self.block, Verdict::Block)];
+        let lists = [(&self.allow, AclAction::Allow), (&self.block, AclAction::Block)];
         let lists = lists.into_iter().flat_map(|(sets, verdict)| sets.iter().zip(1..).map(move |(set, n)| verdict.rule(set, n)));
         let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule());
         let groups = self.managed_rules.iter().map(ManagedRules::rule);
@@ -189,15 +190,16 @@ impl WafWebAcl {
         let mut rules: Vec<_> = acl.rules().iter().collect();
         rules.sort_by_key(|rule| rule.priority);
         let limit = rules.iter().find_map(|rule| RateLimit::read(rule));
-        let listed = |verdict| rules.iter().filter_map(|rule| Verdict::read(rule)).filter(move |(v, _)| *v == verdict).map(|(_, set)| set);
-        let (allow, block) = (listed(Verdict::Allow).collect(), listed(Verdict::Block).collect());
-        let rest = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none() && Verdict::read(rule).is_none());
+        let listed =
+            |verdict| rules.iter().filter_map(|rule| AclAction::read(rule)).filter(move |(v, _)| *v == verdict).map(|(_, set)| set);
+        let (allow, block) = (listed(AclAction::Allow).collect(), listed(AclAction::Block).collect());
+        let rest = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none() && AclAction::read(rule).is_none());
         WafWebAcl {
             name: Some(acl.name.clone()),
-            scope: if arn.contains(":global/") { Reach::Cloudfront } else { Reach::Regional },
+            scope: if arn.contains(":global/") { WebAclScope::Cloudfront } else { WebAclScope::Regional },
             default_action: match &acl.default_action {
-                Some(action) if action.block.is_some() => Verdict::Block,
-                _ => Verdict::Allow,
+                Some(action) if action.block.is_some() => AclAction::Block,
+                _ => AclAction::Allow,
             },
             description: acl.description.clone().filter(|text| !text.is_empty()),
             allow,
@@ -208,24 +210,24 @@ impl WafWebAcl {
     }
 }
 
-impl Reach {
+impl WebAclScope {
     pub(super) fn to_sdk(self) -> WafScope {
         match self {
-            Reach::Regional => WafScope::Regional,
-            Reach::Cloudfront => WafScope::Cloudfront,
+            WebAclScope::Regional => WafScope::Regional,
+            WebAclScope::Cloudfront => WafScope::Cloudfront,
         }
     }
 }
 
 /// A firewall, with the lock token that the next change needs.
-async fn get(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
-    let (scope, name, id) = parts(arn);
+async fn get_web_acl(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
+    let (scope, name, id) = parse_arn(arn);
     let reply = aws.wafv2.get_web_acl().name(name).id(id).scope(scope).send().await?;
-    Ok((reply.web_acl.ok_or_else(|| Error::missing("WebACL"))?, reply.lock_token))
+    Ok((reply.web_acl.ok_or_else(|| Error::missing_field("WebACL"))?, reply.lock_token))
 }
 
 /// WAF takes scope, name and id, all of which an ARN has: `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
-pub(super) fn parts(arn: &str) -> (WafScope, &str, &str) {
+pub(super) fn parse_arn(arn: &str) -> (WafScope, &str, &str) {
     let mut parts = arn.rsplit('/');
     let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     (if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional }, name, id)
@@ -253,15 +255,20 @@ where
 }
 
 /// ARNs of the resources of one kind (`webacl`) that the stack may own. `page` returns names and ARNs, and the marker of the next page.
-pub(super) async fn covered<F>(aws: &Aws, scope: &Scope, kind: &str, page: impl Fn(WafScope, Option<String>) -> F) -> Result<Vec<String>>
+pub(super) async fn list_arns_in_scope<F>(
+    aws: &Aws,
+    scope: &Scope,
+    kind: &str,
+    page: impl Fn(WafScope, Option<String>) -> F,
+) -> Result<Vec<String>>
 where
     F: Future<Output = Result<(Vec<(String, String)>, Option<String>)>>,
 {
     let mut own: Vec<String> = Vec::new();
     for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
         // Resources for CloudFront are in us-east-1. They are not listed when all wanted names were found before.
-        let known = scope.wanted.iter().all(|name| own.iter().any(|arn| arn.contains(&format!("/{name}/"))));
-        let indexed = scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{kind}/"))));
+        let known = scope.lookup.iter().all(|name| own.iter().any(|arn| arn.contains(&format!("/{name}/"))));
+        let indexed = scope.tag_index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{kind}/"))));
         if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
             continue;
         }
@@ -279,12 +286,12 @@ where
 }
 
 /// Its tags; `None` when it does not exist.
-pub(super) async fn tags_of(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
+pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
     let read = async {
         let reply = ok_or_not_found(aws.wafv2.list_tags_for_resource().resource_arn(arn).limit(100).send().await)?;
         Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
     };
-    scope.tags_or(arn, read).await
+    scope.tags_or_fetch(arn, read).await
 }
 
 #[cfg(test)]
@@ -292,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_survive() {
+    fn rules_round_trip_through_the_sdk() {
         let acl: WafWebAcl = serde_json::from_value(serde_json::json!({
             "name": "web",
             "managed_rules": [{ "name": "AWSManagedRulesCommonRuleSet", "count_rules": ["SizeRestrictions_BODY"] }, { "name": "sqli", "count": true }],

@@ -14,10 +14,10 @@ use clap::{Args, builder::PossibleValuesParser};
 
 use super::{DONE, refusal::refuse};
 use crate::{
-    definition::{Options, Source, load},
+    definition::{LoadOptions, Source, load},
     report,
 };
-use parts::{PARTS, definition, part};
+use parts::{PARTS, find_part, render_definition};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -26,7 +26,7 @@ pub struct Arguments {
     name: Option<String>,
     /// The same as NAME.
     #[arg(long = "name", value_name = "NAME", conflicts_with = "name")]
-    named: Option<String>,
+    name_option: Option<String>,
     /// AWS region. Default: AWS_REGION, or else us-east-1.
     #[arg(long)]
     region: Option<String>,
@@ -39,23 +39,23 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let asks = std::io::stdin().is_terminal();
-    let name = match arguments.name.as_ref().or(arguments.named.as_ref()) {
+    let interactive = std::io::stdin().is_terminal();
+    let name = match arguments.name.as_ref().or(arguments.name_option.as_ref()) {
         Some(name) => name.clone(),
-        None if asks => report::ask("What is the stack called? ")?,
+        None if interactive => report::ask("What is the stack called? ")?,
         None => refuse!("unnamed", "a stack needs a name: `acme new NAME`"),
     };
     let usual = || ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
     let usual = || usual().unwrap_or_else(|| "us-east-1".to_owned());
     let region = match &arguments.region {
         Some(region) => region.clone(),
-        None if asks => {
+        None if interactive => {
             Some(report::ask(&format!("In which region? [{}] ", usual()))?).filter(|text| !text.is_empty()).unwrap_or_else(usual)
         }
         None => usual(),
     };
     let mut with: Vec<&str> = arguments.with.iter().map(String::as_str).collect();
-    if with.is_empty() && asks {
+    if with.is_empty() && interactive {
         for part in PARTS {
             if matches!(report::ask(&format!("{} [y/N] ", part.question))?.as_str(), "y" | "Y" | "yes") {
                 with.push(part.name);
@@ -67,14 +67,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     }
     let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
     let file = path.display().to_string();
-    let text = definition(&name, &region, &file, &with);
-    let options = Options { environment: Some("staging".into()), ..Options::default() };
+    let text = render_definition(&name, &region, &file, &with);
+    let options = LoadOptions { environment: Some("staging".into()), ..LoadOptions::default() };
     if let Err(problems) = load(&Source::new(&file, &text), &options) {
-        let told: Vec<String> = problems
+        let messages: Vec<String> = problems
             .iter()
             .map(|problem| [Some(problem.message.as_str()), problem.help.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "))
             .collect();
-        refuse!("invalid-answer", "{}", told.join("\n"));
+        refuse!("invalid-answer", "{}", messages.join("\n"));
     }
     let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut out| out.write_all(text.as_bytes()));
     match written {
@@ -83,10 +83,10 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         }
         written => written.with_context(|| format!("can't write `{file}`"))?,
     }
-    for needed in with.iter().filter_map(|name| part(name)?.needs).filter(|needed| !with.contains(needed)).take(1) {
-        report::talk(&format!("Added: {needed}, which the rest needs."));
+    for needed in with.iter().filter_map(|name| find_part(name)?.requires).filter(|needed| !with.contains(needed)).take(1) {
+        report::eprint(&format!("Added: {needed}, which the rest needs."));
     }
-    report::talk(&format!("Wrote {file}. `acme plan {file} --env staging --local` shows what it stands for."));
+    report::eprint(&format!("Wrote {file}. `acme plan {file} --env staging --local` shows what it stands for."));
     Ok(DONE)
 }
 
@@ -95,11 +95,11 @@ mod tests {
     use super::*;
 
     /// Fails where a choice of parts, one bit each, is not a valid definition.
-    fn check(chosen: u32) {
+    fn check_parts(chosen: u32) {
         let with: Vec<&str> = PARTS.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1).map(|(_, part)| part.name).collect();
-        let text = definition("shop", "eu-west-1", "shop.yaml", &with);
+        let text = render_definition("shop", "eu-west-1", "shop.yaml", &with);
         for environment in ["staging", "production"] {
-            let options = Options { environment: Some(environment.into()), ..Options::default() };
+            let options = LoadOptions { environment: Some(environment.into()), ..LoadOptions::default() };
             let source = Source::new("shop.yaml", &text);
             if let Err(problems) = load(&source, &options) {
                 let told: String = problems.iter().map(|problem| problem.render(&source, false)).collect();
@@ -109,15 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn one_part_two_parts_and_all_parts_are_valid_definitions() {
+    fn up_to_two_parts_and_all_parts_make_valid_definitions() {
         let all = (1_u32 << PARTS.len()) - 1;
-        (1..all).filter(|chosen| chosen.count_ones() <= 2).for_each(check);
-        check(all);
+        (1..all).filter(|chosen| chosen.count_ones() <= 2).for_each(check_parts);
+        check_parts(all);
     }
 
     #[test]
     #[ignore = "full run"]
-    fn every_choice_is_a_valid_definition() {
-        (1..1_u32 << PARTS.len()).for_each(check);
+    fn every_choice_of_parts_makes_a_valid_definition() {
+        (1..1_u32 << PARTS.len()).for_each(check_parts);
     }
 }

@@ -7,7 +7,7 @@ pub struct Part {
     /// What it is, as a question.
     pub question: &'static str,
     /// A part it can't be without.
-    pub needs: Option<&'static str>,
+    pub requires: Option<&'static str>,
     /// Its values in staging and in production.
     pub values: &'static [(&'static str, &'static str, &'static str)],
     /// Its text.
@@ -21,7 +21,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "network",
         question: "A network (VPC)?",
-        needs: None,
+        requires: None,
         values: &[("zones", "2", "3"), ("nat", "none", "per-az")],
         text: include_str!("parts/network.yaml"),
         output: Some(("vpc", "network.vpc.id")),
@@ -29,7 +29,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "cluster",
         question: "A Kubernetes cluster (EKS)?",
-        needs: Some("network"),
+        requires: Some("network"),
         values: &[("instance_type", "t3.medium", "m6i.large"), ("nat", "single", "per-az")],
         text: include_str!("parts/cluster.yaml"),
         output: Some(("cluster", "cluster.endpoint")),
@@ -37,7 +37,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "database",
         question: "A database (RDS)?",
-        needs: Some("network"),
+        requires: Some("network"),
         values: &[("db_class", "db.t4g.medium", "db.m6g.large")],
         text: include_str!("parts/database.yaml"),
         output: Some(("database", "databases.main.endpoint")),
@@ -45,7 +45,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "registry",
         question: "A registry of container images (ECR)?",
-        needs: None,
+        requires: None,
         values: &[],
         text: include_str!("parts/registry.yaml"),
         output: Some(("image", "registries[\"image-web\"].uri")),
@@ -53,7 +53,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "bucket",
         question: "A bucket for files (S3)?",
-        needs: None,
+        requires: None,
         values: &[],
         text: include_str!("parts/bucket.yaml"),
         output: Some(("bucket", "storage.files.name")),
@@ -61,7 +61,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "secret",
         question: "A secret (Secrets Manager)?",
-        needs: None,
+        requires: None,
         values: &[],
         text: include_str!("parts/secret.yaml"),
         output: Some(("secret", "secrets.password.arn")),
@@ -69,7 +69,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "dns",
         question: "A DNS zone (Route 53)?",
-        needs: None,
+        requires: None,
         values: &[("domain", "staging.example.com", "example.com")],
         text: include_str!("parts/dns.yaml"),
         output: Some(("name_servers", "dns.zone.name_servers")),
@@ -77,7 +77,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "load-balancer",
         question: "A load balancer?",
-        needs: Some("network"),
+        requires: Some("network"),
         values: &[],
         text: include_str!("parts/load-balancer.yaml"),
         output: Some(("address", "load_balancers.web.dns_name")),
@@ -85,7 +85,7 @@ pub const PARTS: &[Part] = &[
     Part {
         name: "firewall",
         question: "A web firewall (WAF)?",
-        needs: None,
+        requires: None,
         values: &[],
         text: include_str!("parts/firewall.yaml"),
         output: None,
@@ -93,20 +93,21 @@ pub const PARTS: &[Part] = &[
 ];
 
 /// The part of this name.
-pub fn part(name: &str) -> Option<&'static Part> {
+pub fn find_part(name: &str) -> Option<&'static Part> {
     PARTS.iter().find(|part| part.name == name)
 }
 
 /// The schema of this version's definitions, as a release publishes it: a file of the user's own has no copy beside it.
-const SCHEMA: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download/v", env!("CARGO_PKG_VERSION"), "/schema.json");
+const SCHEMA_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download/v", env!("CARGO_PKG_VERSION"), "/schema.json");
 
 /// A commented definition of these parts, and of what they need.
-pub fn definition(name: &str, region: &str, file: &str, chosen: &[&str]) -> String {
-    let wanted =
-        |part: &&Part| chosen.contains(&part.name) || chosen.iter().any(|name| self::part(name).and_then(|p| p.needs) == Some(part.name));
+pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) -> String {
+    let wanted = |part: &&Part| {
+        chosen.contains(&part.name) || chosen.iter().any(|name| self::find_part(name).and_then(|p| p.requires) == Some(part.name))
+    };
     let parts: Vec<&Part> = PARTS.iter().filter(wanted).collect();
     let mut text = format!(
-        "# yaml-language-server: $schema={SCHEMA}\n\
+        "# yaml-language-server: $schema={SCHEMA_URL}\n\
          # The stack {name}.\n#\n\
          #   acme plan    {file} --env staging --local     what would be made, in a simulated cloud\n\
          #   acme apply   {file} --env staging --local     makes it there\n\

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Entry, Expansion, default, names, needs};
+use super::{Expansion, SectionEntry, add_depends_on, field_names, set_default};
 
 /// What a cluster has besides the fields of `eks_cluster`, all of which may stand beside these.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -34,77 +34,77 @@ pub struct Cluster {
 const BEFORE_NODES: &[&str] = &["vpc-cni", "kube-proxy", "eks-pod-identity-agent"];
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
-    let Some(mut fields) = out.fields(value, at) else { return };
-    let own: Cluster = out.own(&mut fields, at, "the cluster").unwrap_or_default();
-    out.subnets(&mut fields, "private", at, "a cluster");
+    let Some(mut fields) = out.parse_fields(value, at) else { return };
+    let own: Cluster = out.take_own_fields(&mut fields, at, "the cluster").unwrap_or_default();
+    out.set_default_subnets(&mut fields, "private", at, "a cluster");
     if fields.get("role").is_none_or(Value::is_null) {
         fields.insert("role".into(), "cluster".into());
-        role(out, "cluster", "eks.amazonaws.com", &["AmazonEKSClusterPolicy"], at);
+        add_role(out, "cluster", "eks.amazonaws.com", &["AmazonEKSClusterPolicy"], at);
     }
     let self_managed = fields.get("bootstrap_self_managed_addons").and_then(Value::as_bool).unwrap_or(true);
-    if let Some(draft) = out.add("eks_cluster", "main", fields, at) {
-        draft.more_fields = names::<Cluster>();
+    if let Some(draft) = out.add_resource("eks_cluster", "main", fields, at) {
+        draft.extra_fields = field_names::<Cluster>();
     }
 
-    let addons = out.entries(own.addons, &format!("{at}/addons"));
+    let addons = out.parse_entries(own.addons, &format!("{at}/addons"));
     let network_addon = addons.iter().any(|addon| addon.name == "vpc-cni");
     let mut nodes = Vec::new();
     let mut own_role = false;
-    for mut group in out.entries(own.node_groups, &format!("{at}/node_groups")) {
-        own_role |= joins(out, &mut group, "role", "nodes");
+    for mut group in out.parse_entries(own.node_groups, &format!("{at}/node_groups")) {
+        own_role |= join_cluster(out, &mut group, "role", "nodes");
         if network_addon && !self_managed {
-            needs(&mut group.fields, ["eks_addon.vpc-cni".to_owned()]);
+            add_depends_on(&mut group.fields, ["eks_addon.vpc-cni".to_owned()]);
         }
         nodes.push(format!("eks_node_group.{}", group.name));
-        out.add("eks_node_group", group.name, group.fields, &group.at);
+        out.add_resource("eks_node_group", group.name, group.fields, &group.pointer);
     }
     if own_role {
         let policies = ["AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly"];
-        role(out, "nodes", "ec2.amazonaws.com", &policies, &format!("{at}/node_groups"));
+        add_role(out, "nodes", "ec2.amazonaws.com", &policies, &format!("{at}/node_groups"));
     }
     for mut addon in addons {
-        default(&mut addon.fields, "cluster", "main");
-        default(&mut addon.fields, "addon", addon.name.as_str());
+        set_default(&mut addon.fields, "cluster", "main");
+        set_default(&mut addon.fields, "addon", addon.name.as_str());
         if !BEFORE_NODES.contains(&addon.name.as_str()) {
-            needs(&mut addon.fields, nodes.clone());
+            add_depends_on(&mut addon.fields, nodes.clone());
         }
-        out.add("eks_addon", addon.name, addon.fields, &addon.at);
+        out.add_resource("eks_addon", addon.name, addon.fields, &addon.pointer);
     }
     let mut own_role = false;
-    for mut profile in out.entries(own.fargate, &format!("{at}/fargate")) {
-        own_role |= joins(out, &mut profile, "pod_execution_role", "fargate");
-        out.add("eks_fargate_profile", profile.name, profile.fields, &profile.at);
+    for mut profile in out.parse_entries(own.fargate, &format!("{at}/fargate")) {
+        own_role |= join_cluster(out, &mut profile, "pod_execution_role", "fargate");
+        out.add_resource("eks_fargate_profile", profile.name, profile.fields, &profile.pointer);
     }
     if own_role {
-        role(out, "fargate", "eks-fargate-pods.amazonaws.com", &["AmazonEKSFargatePodExecutionRolePolicy"], &format!("{at}/fargate"));
+        add_role(out, "fargate", "eks-fargate-pods.amazonaws.com", &["AmazonEKSFargatePodExecutionRolePolicy"], &format!("{at}/fargate"));
     }
     for (type_name, value, field) in
         [("eks_access_entry", own.access, "access"), ("eks_pod_identity", own.pod_identities, "pod_identities")]
     {
-        for mut entry in out.entries(value, &format!("{at}/{field}")) {
-            default(&mut entry.fields, "cluster", "main");
-            out.add(type_name, entry.name, entry.fields, &entry.at);
+        for mut entry in out.parse_entries(value, &format!("{at}/{field}")) {
+            set_default(&mut entry.fields, "cluster", "main");
+            out.add_resource(type_name, entry.name, entry.fields, &entry.pointer);
         }
     }
     if own.oidc_provider {
-        out.make("oidc_provider", "cluster", json!({ "url": "${eks_cluster.main.oidc_issuer}" }), &format!("{at}/oidc_provider"));
+        out.add_generated("oidc_provider", "cluster", json!({ "url": "${eks_cluster.main.oidc_issuer}" }), &format!("{at}/oidc_provider"));
     }
 }
 
 /// Puts nodes into the cluster and the private subnets; answers whether they need the section's own role.
-fn joins(out: &mut Expansion<'_, '_>, entry: &mut Entry, role: &str, own: &str) -> bool {
-    default(&mut entry.fields, "cluster", "main");
+fn join_cluster(out: &mut Expansion<'_, '_>, entry: &mut SectionEntry, role: &str, own: &str) -> bool {
+    set_default(&mut entry.fields, "cluster", "main");
     let what = format!("`{}`", entry.name);
-    out.subnets(&mut entry.fields, "private", &entry.at, &what);
+    out.set_default_subnets(&mut entry.fields, "private", &entry.pointer, &what);
     if let Some(layout) = &out.network {
         // Nodes that start before their way out is there never join.
-        needs(&mut entry.fields, layout.routes.clone());
+        add_depends_on(&mut entry.fields, layout.private_route_tables.clone());
     }
     let needed = entry.fields.get(role).is_none_or(Value::is_null);
-    default(&mut entry.fields, role, own);
+    set_default(&mut entry.fields, role, own);
     needed
 }
 
-fn role(out: &mut Expansion<'_, '_>, name: &str, service: &str, policies: &[&str], at: &str) {
-    out.make("iam_role", name, json!({ "trust": { "services": [service] }, "policies": policies }), at);
+fn add_role(out: &mut Expansion<'_, '_>, name: &str, service: &str, policies: &[&str], at: &str) {
+    out.add_generated("iam_role", name, json!({ "trust": { "services": [service] }, "policies": policies }), at);
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, names};
+use super::{Expansion, Fields, field_names};
 
 /// What a database has besides the fields of `rds_instance`, all of which may stand beside these.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -25,47 +25,47 @@ pub struct Database {
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     let mut shared = None;
-    for entry in out.entries(value, at) {
+    for entry in out.parse_entries(value, at) {
         let mut fields = entry.fields;
         let what = format!("`{}`", entry.name);
-        let own: Database = out.own(&mut fields, &entry.at, &what).unwrap_or_default();
+        let own: Database = out.take_own_fields(&mut fields, &entry.pointer, &what).unwrap_or_default();
         if fields.get("subnet_group").is_none_or(Value::is_null) {
             let own_subnets = !own.subnets.is_null();
             let group = if own_subnets { entry.name.clone() } else { "main".to_owned() };
             fields.insert("subnet_group".into(), group.as_str().into());
             if own_subnets || shared.is_none() {
                 let mut group_fields = Fields::from_iter([("subnets".to_owned(), own.subnets)]);
-                out.subnets(&mut group_fields, "private", &entry.at, "a database");
-                out.add("rds_subnet_group", group, group_fields, &entry.at);
+                out.set_default_subnets(&mut group_fields, "private", &entry.pointer, "a database");
+                out.add_resource("rds_subnet_group", group, group_fields, &entry.pointer);
             }
             if !own_subnets {
                 shared = Some(());
             }
         }
         if let Some(parameters) = own.parameters.filter(|_| fields.get("parameter_group").is_none_or(Value::is_null)) {
-            let family = own.family.or_else(|| family(&fields));
+            let family = own.family.or_else(|| parameter_group_family(&fields));
             let spec = json!({ "family": family.unwrap_or_default(), "parameters": parameters });
-            out.make("rds_parameter_group", &entry.name, spec, &entry.at);
+            out.add_generated("rds_parameter_group", &entry.name, spec, &entry.pointer);
             fields.insert("parameter_group".into(), entry.name.as_str().into());
         }
         if fields.get("security_groups").is_none_or(Value::is_null)
             && let Some(layout) = &out.network
         {
-            let rule = json!({ "port": port(&fields), "cidrs": layout.ranges, "description": "The network" });
+            let rule = json!({ "port": engine_port(&fields), "cidrs": layout.ranges, "description": "The network" });
             let group = format!("database-{}", entry.name);
             let description = format!("Who may reach the database {}", entry.name);
             fields.insert("security_groups".into(), json!([group]));
             let spec = json!({ "vpc": "main", "description": description, "ingress": [rule], "egress": [] });
-            out.make("security_group", group, spec, &entry.at);
+            out.add_generated("security_group", group, spec, &entry.pointer);
         }
-        if let Some(draft) = out.add("rds_instance", entry.name, fields, &entry.at) {
-            draft.more_fields = names::<Database>();
+        if let Some(draft) = out.add_resource("rds_instance", entry.name, fields, &entry.pointer) {
+            draft.extra_fields = field_names::<Database>();
         }
     }
 }
 
 /// The port it listens on.
-fn port(fields: &Fields) -> Value {
+fn engine_port(fields: &Fields) -> Value {
     let usual = if fields.get("engine").and_then(Value::as_str) == Some("postgres") { 5432 } else { 3306 };
     fields.get("port").filter(|port| !port.is_null()).cloned().unwrap_or_else(|| usual.into())
 }
@@ -73,7 +73,7 @@ fn port(fields: &Fields) -> Value {
 /// `postgres16`, `mysql8.0`: PostgreSQL's families name the major version, the others' also the minor one.
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_WorkingWithDBInstanceParamGroups.html>
-fn family(fields: &Fields) -> Option<String> {
+fn parameter_group_family(fields: &Fields) -> Option<String> {
     let (engine, version) = (fields.get("engine")?.as_str()?, fields.get("version")?.as_str()?);
     let parts = if engine == "postgres" { 1 } else { 2 };
     Some(format!("{engine}{}", version.split('.').take(parts).collect::<Vec<_>>().join(".")))

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, default};
-use crate::definition::typed;
+use super::{Expansion, Fields, set_default};
+use crate::definition::parse_section;
 
 /// Zones and records.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -26,7 +26,7 @@ pub struct Dns {
 }
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
-    let Some(dns) = typed::<Dns>(out.c, value, at, "dns") else { return };
+    let Some(dns) = parse_section::<Dns>(out.compiler, value, at, "dns") else { return };
     let mut domains: BTreeMap<String, String> = BTreeMap::new();
     let main = (!dns.zone.is_null()).then(|| ("main".to_owned(), dns.zone, format!("{at}/zone")));
     let others = dns.zones.into_iter().map(|(name, zone)| {
@@ -37,7 +37,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let plain = zone.is_string();
         let fields = match zone {
             Value::String(domain) => Fields::from_iter([("domain".to_owned(), domain.into())]),
-            other => match out.fields(other, &at) {
+            other => match out.parse_fields(other, &at) {
                 Some(fields) => fields,
                 None => continue,
             },
@@ -45,22 +45,22 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         if let Some(domain) = fields.get("domain").and_then(Value::as_str) {
             domains.insert(name.clone(), domain.to_owned());
         }
-        if let Some(draft) = out.add("dns_zone", name, fields, &at).filter(|_| plain) {
-            draft.elsewhere.push(("/domain".into(), at));
+        if let Some(draft) = out.add_resource("dns_zone", name, fields, &at).filter(|_| plain) {
+            draft.pointer_overrides.push(("/domain".into(), at));
         }
     }
-    for entry in out.entries(dns.records, &format!("{at}/records")) {
+    for entry in out.parse_entries(dns.records, &format!("{at}/records")) {
         let mut fields = entry.fields;
-        default(&mut fields, "zone", "main");
+        set_default(&mut fields, "zone", "main");
         if let Some(domain) = fields.get("zone").and_then(Value::as_str).and_then(|zone| domains.get(zone)) {
             let full = if entry.name == "@" { domain.clone() } else { format!("{}.{domain}", entry.name) };
-            default(&mut fields, "domain", full);
+            set_default(&mut fields, "domain", full);
         }
         if let Some(name) = fields.get("alias").and_then(Value::as_str) {
             let output = |output: &str| format!("${{load_balancer.{name}.{output}}}");
             let alias = json!({ "target": output("dns_name"), "zone_id": output("zone_id") });
             fields.insert("alias".into(), alias);
         }
-        out.add("dns_record", entry.name, fields, &entry.at);
+        out.add_resource("dns_record", entry.name, fields, &entry.pointer);
     }
 }

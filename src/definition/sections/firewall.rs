@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, names};
+use super::{Expansion, Fields, field_names};
 
 /// What a firewall has besides the fields of `waf_web_acl`, all of which may stand beside these.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -16,26 +16,26 @@ pub struct Firewall {
 }
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
-    for entry in out.entries(value, at) {
+    for entry in out.parse_entries(value, at) {
         let mut fields = entry.fields;
-        let own: Firewall = out.own(&mut fields, &entry.at, &format!("`{}`", entry.name)).unwrap_or_default();
-        short_forms(&mut fields);
+        let own: Firewall = out.take_own_fields(&mut fields, &entry.pointer, &format!("`{}`", entry.name)).unwrap_or_default();
+        expand_short_forms(&mut fields);
         for (index, load_balancer) in own.associate.iter().enumerate() {
             let arn = format!("${{load_balancer.{load_balancer}.arn}}");
             let spec = json!({ "web_acl": entry.name, "resource": arn });
-            let at = format!("{}/associate/{index}", entry.at);
-            if let Some(draft) = out.make("waf_association", format!("{}-{load_balancer}", entry.name), spec, &at) {
-                draft.elsewhere.push(("/resource".into(), at));
+            let at = format!("{}/associate/{index}", entry.pointer);
+            if let Some(draft) = out.add_generated("waf_association", format!("{}-{load_balancer}", entry.name), spec, &at) {
+                draft.pointer_overrides.push(("/resource".into(), at));
             }
         }
-        if let Some(draft) = out.add("waf_web_acl", entry.name, fields, &entry.at) {
-            draft.more_fields = names::<Firewall>();
+        if let Some(draft) = out.add_resource("waf_web_acl", entry.name, fields, &entry.pointer) {
+            draft.extra_fields = field_names::<Firewall>();
         }
     }
 }
 
 /// `managed_rules: [common]` and `rate_limit: 2000`.
-fn short_forms(fields: &mut Fields) {
+fn expand_short_forms(fields: &mut Fields) {
     if let Some(Value::Array(rules)) = fields.get_mut("managed_rules") {
         for rule in rules.iter_mut().filter(|rule| rule.is_string()) {
             *rule = json!({ "name": rule.take() });

@@ -5,12 +5,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Entry, Expansion, default, names, needs};
+use super::{Expansion, SectionEntry, add_depends_on, field_names, set_default};
 
 /// What a load balancer has besides the fields of `load_balancer`, all of which may stand beside these.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Balancer {
+pub struct LoadBalancer {
     /// Target groups by name, with the fields of `target_group`. In the stack they are called `<load balancer>-<name>`.
     #[serde(default)]
     pub target_groups: Value,
@@ -33,27 +33,27 @@ pub struct Listener {
 }
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
-    for entry in out.entries(value, at) {
+    for entry in out.parse_entries(value, at) {
         let mut fields = entry.fields;
-        let own: Balancer = out.own(&mut fields, &entry.at, &format!("`{}`", entry.name)).unwrap_or_default();
+        let own: LoadBalancer = out.take_own_fields(&mut fields, &entry.pointer, &format!("`{}`", entry.name)).unwrap_or_default();
         let internal = fields.get("internal").and_then(Value::as_bool).unwrap_or_default();
         if fields.get("subnet_mappings").is_none_or(Value::is_null) {
-            out.subnets(&mut fields, if internal { "private" } else { "public" }, &entry.at, "a load balancer");
+            out.set_default_subnets(&mut fields, if internal { "private" } else { "public" }, &entry.pointer, "a load balancer");
         }
         if out.network.is_some() && !internal {
             // AWS refuses an internet-facing load balancer while its VPC has no internet gateway.
-            needs(&mut fields, ["internet_gateway.main".to_owned()]);
+            add_depends_on(&mut fields, ["internet_gateway.main".to_owned()]);
         }
         let network = fields.get("type").and_then(Value::as_str) == Some("network");
-        for group in out.entries(own.target_groups, &format!("{}/target_groups", entry.at)) {
+        for group in out.parse_entries(own.target_groups, &format!("{}/target_groups", entry.pointer)) {
             let mut fields = group.fields;
             if out.network.is_some() && fields.get("target_type").and_then(Value::as_str) != Some("lambda") {
-                default(&mut fields, "vpc", "main");
+                set_default(&mut fields, "vpc", "main");
             }
-            default(&mut fields, "protocol", if network { "TCP" } else { "HTTP" });
-            out.add("target_group", format!("{}-{}", entry.name, group.name), fields, &group.at);
+            set_default(&mut fields, "protocol", if network { "TCP" } else { "HTTP" });
+            out.add_resource("target_group", format!("{}-{}", entry.name, group.name), fields, &group.pointer);
         }
-        let listeners = out.entries(own.listeners, &format!("{}/listeners", entry.at));
+        let listeners = out.parse_entries(own.listeners, &format!("{}/listeners", entry.pointer));
         let application = fields.get("type").and_then(Value::as_str).is_none_or(|kind| kind == "application");
         if application
             && fields.get("security_groups").is_none_or(Value::is_null)
@@ -65,34 +65,39 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             let group = format!("load-balancer-{}", entry.name);
             let description = format!("Who may reach the load balancer {}", entry.name);
             fields.insert("security_groups".into(), json!([group]));
-            out.make("security_group", group, json!({ "vpc": "main", "description": description, "ingress": rules }), &entry.at);
+            out.add_generated(
+                "security_group",
+                group,
+                json!({ "vpc": "main", "description": description, "ingress": rules }),
+                &entry.pointer,
+            );
         }
         for listener in listeners {
-            self::listener(out, &entry.name, listener);
+            self::add_listener(out, &entry.name, listener);
         }
-        if let Some(draft) = out.add("load_balancer", entry.name, fields, &entry.at) {
-            draft.more_fields = names::<Balancer>();
+        if let Some(draft) = out.add_resource("load_balancer", entry.name, fields, &entry.pointer) {
+            draft.extra_fields = field_names::<LoadBalancer>();
         }
     }
 }
 
-fn listener(out: &mut Expansion<'_, '_>, load_balancer: &str, entry: Entry) {
+fn add_listener(out: &mut Expansion<'_, '_>, load_balancer: &str, entry: SectionEntry) {
     let mut fields = entry.fields;
-    let own: Listener = out.own(&mut fields, &entry.at, &format!("`{}`", entry.name)).unwrap_or_default();
-    default(&mut fields, "load_balancer", load_balancer);
+    let own: Listener = out.take_own_fields(&mut fields, &entry.pointer, &format!("`{}`", entry.name)).unwrap_or_default();
+    set_default(&mut fields, "load_balancer", load_balancer);
     if let Some(group) = &own.forward {
-        default(
+        set_default(
             &mut fields,
             "default_action",
             json!({ "forward": { "target_groups": [{ "target_group": format!("{load_balancer}-{group}") }] } }),
         );
     } else if own.redirect_to_https {
-        default(&mut fields, "default_action", json!({ "redirect": { "protocol": "HTTPS", "port": "443", "status_code": 301 } }));
+        set_default(&mut fields, "default_action", json!({ "redirect": { "protocol": "HTTPS", "port": "443", "status_code": 301 } }));
     }
-    if let Some(draft) = out.add("listener", format!("{load_balancer}-{}", entry.name), fields, &entry.at) {
-        draft.more_fields = names::<Listener>();
+    if let Some(draft) = out.add_resource("listener", format!("{load_balancer}-{}", entry.name), fields, &entry.pointer) {
+        draft.extra_fields = field_names::<Listener>();
         if own.forward.is_some() {
-            draft.elsewhere.push(("/default_action".into(), format!("{}/forward", entry.at)));
+            draft.pointer_overrides.push(("/default_action".into(), format!("{}/forward", entry.pointer)));
         }
     }
 }

@@ -4,9 +4,9 @@ mod cluster;
 mod databases;
 mod dns;
 mod firewall;
-pub mod form;
 mod load_balancers;
 mod network;
+pub mod section_schema;
 mod simple;
 
 use schemars::{JsonSchema, schema_for};
@@ -14,19 +14,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::{
-    aws::types::{KINDS, kind},
-    definition::{Compiler, Draft, below, kind_of, typed},
+    aws::types::{RESOURCE_TYPES, resource_type},
+    definition::{Compiler, Draft, child_pointer, describe_type, parse_section},
 };
 
 /// Fields of a resource or of a section.
 pub(crate) type Fields = Map<String, Value>;
 
 /// Every section.
-pub const NAMES: &[&str] =
+pub const SECTION_NAMES: &[&str] =
     &["network", "cluster", "databases", "registries", "dns", "firewall", "load_balancers", "storage", "secrets", "keys", "roles"];
 
 /// Sections whose entries are one resource each, for references: `databases.orders.endpoint`.
-const ALIASES: &[(&str, &str)] = &[
+const SECTION_TYPES: &[(&str, &str)] = &[
     ("databases", "rds_instance"),
     ("registries", "ecr_repository"),
     ("firewall", "waf_web_acl"),
@@ -39,7 +39,7 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// What a section may need to know about the stack.
 #[derive(Clone, Copy)]
-pub struct Frame<'a> {
+pub struct StackContext<'a> {
     /// Name of the stack.
     pub stack: &'a str,
     /// Name of the environment.
@@ -49,17 +49,17 @@ pub struct Frame<'a> {
 }
 
 /// Whether an expression that begins with this name is a reference.
-pub fn is_head(name: &str) -> bool {
-    heads().any(|head| head == name)
+pub fn starts_reference(name: &str) -> bool {
+    reference_heads().any(|head| head == name)
 }
 
 /// What references may begin with: sections and types.
-pub fn heads<'a>() -> impl Iterator<Item = &'a str> {
-    NAMES.iter().copied().chain(KINDS.iter().map(|kind| kind.name))
+pub fn reference_heads<'a>() -> impl Iterator<Item = &'a str> {
+    SECTION_NAMES.iter().copied().chain(RESOURCE_TYPES.iter().map(|kind| kind.name))
 }
 
 /// What a reference must look like, for messages.
-pub fn shape(head: &str) -> String {
+pub fn reference_syntax(head: &str) -> String {
     match head {
         "network" => "network.vpc.output".into(),
         "cluster" => "cluster.output".into(),
@@ -69,7 +69,7 @@ pub fn shape(head: &str) -> String {
 }
 
 /// Type, name and output that the parts of a reference name.
-pub fn resolve(parts: &[&str]) -> Option<(String, String, String)> {
+pub fn resolve_reference(parts: &[&str]) -> Option<(String, String, String)> {
     let found = |kind: &str, name: &str, output: &str| Some((kind.to_owned(), name.to_owned(), output.to_owned()));
     match parts {
         ["network", "vpc", output] => found("vpc", "main", output),
@@ -83,7 +83,7 @@ pub fn resolve(parts: &[&str]) -> Option<(String, String, String)> {
         ["network" | "cluster" | "dns", ..] => None,
         // Names may hold dots: `dns_record.www.example.com.id`.
         [head, name @ .., output] if !name.is_empty() => {
-            let kind = ALIASES.iter().find(|(section, _)| section == head).map_or(*head, |(_, kind)| kind);
+            let kind = SECTION_TYPES.iter().find(|(section, _)| section == head).map_or(*head, |(_, kind)| kind);
             found(kind, &name.join("."), output)
         }
         _ => None,
@@ -91,13 +91,13 @@ pub fn resolve(parts: &[&str]) -> Option<(String, String, String)> {
 }
 
 /// Expands every section of the definition. The network comes first: others stand in its subnets.
-pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: Frame<'_>, drafts: &mut Vec<Draft>) {
-    let mut out = Expansion { c, frame, network: None, drafts };
-    for name in NAMES {
-        let at = below("", name);
+pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: StackContext<'_>, drafts: &mut Vec<Draft>) {
+    let mut out = Expansion { compiler: c, frame, network: None, drafts };
+    for name in SECTION_NAMES {
+        let at = child_pointer("", name);
         let value = match document.get(*name) {
             None | Some(Value::Null) => continue,
-            Some(value) => out.c.expand(value, &at),
+            Some(value) => out.compiler.expand(value, &at),
         };
         match *name {
             "network" => network::expand(&mut out, value, &at),
@@ -112,79 +112,79 @@ pub fn expand(c: &mut Compiler<'_>, document: &Fields, frame: Frame<'_>, drafts:
 }
 
 /// An entry of a section: its name, its fields, and where it stands.
-pub(crate) struct Entry {
+pub(crate) struct SectionEntry {
     name: String,
     fields: Fields,
-    at: String,
+    pointer: String,
 }
 
 /// What sections write to.
 pub(crate) struct Expansion<'c, 'a> {
-    c: &'c mut Compiler<'a>,
-    frame: Frame<'c>,
-    network: Option<network::Layout>,
+    compiler: &'c mut Compiler<'a>,
+    frame: StackContext<'c>,
+    network: Option<network::NetworkLayout>,
     drafts: &'c mut Vec<Draft>,
 }
 
 impl Expansion<'_, '_> {
     /// Adds a resource whose fields stand below `at`.
-    fn add(&mut self, type_name: &str, name: impl Into<String>, fields: Fields, at: &str) -> Option<&mut Draft> {
-        let kind = kind(type_name)?;
+    fn add_resource(&mut self, type_name: &str, name: impl Into<String>, fields: Fields, at: &str) -> Option<&mut Draft> {
+        let kind = resource_type(type_name)?;
         self.drafts.push(Draft {
-            kind,
+            resource_type: kind,
             name: name.into(),
             spec: fields,
-            at: at.to_owned(),
-            elsewhere: Vec::new(),
-            more_fields: Vec::new(),
+            pointer: at.to_owned(),
+            pointer_overrides: Vec::new(),
+            extra_fields: Vec::new(),
         });
         self.drafts.last_mut()
     }
     /// Adds a resource that the section itself writes.
-    fn make(&mut self, type_name: &str, name: impl Into<String>, spec: Value, at: &str) -> Option<&mut Draft> {
+    fn add_generated(&mut self, type_name: &str, name: impl Into<String>, spec: Value, at: &str) -> Option<&mut Draft> {
         let fields = match spec {
             Value::Object(fields) => fields,
             _ => Fields::new(),
         };
-        self.add(type_name, name, fields, at)
+        self.add_resource(type_name, name, fields, at)
     }
     /// The fields of a map; anything else is a problem.
-    fn fields(&mut self, value: Value, at: &str) -> Option<Fields> {
+    fn parse_fields(&mut self, value: Value, at: &str) -> Option<Fields> {
         match value {
             Value::Object(map) => Some(map),
             Value::Null => Some(Fields::new()),
             other => {
                 let name = at.rsplit('/').next().unwrap_or_default();
-                self.c.problem("type", at, format!("`{name}` is {}", kind_of(&other)), "write its fields below it");
+                self.compiler.problem("type", at, format!("`{name}` is {}", describe_type(&other)), "write its fields below it");
                 None
             }
         }
     }
     /// Named entries; a list of names is short for entries without fields.
-    fn entries(&mut self, value: Value, at: &str) -> Vec<Entry> {
+    fn parse_entries(&mut self, value: Value, at: &str) -> Vec<SectionEntry> {
         if let Value::Array(list) = &value
             && list.iter().all(Value::is_string)
         {
             let names = list.iter().enumerate().filter_map(|(i, v)| Some((i, v.as_str()?.to_owned())));
-            return names.map(|(i, name)| Entry { name, fields: Fields::new(), at: format!("{at}/{i}") }).collect();
+            return names.map(|(i, name)| SectionEntry { name, fields: Fields::new(), pointer: format!("{at}/{i}") }).collect();
         }
-        let map = self.fields(value, at).unwrap_or_default();
+        let map = self.parse_fields(value, at).unwrap_or_default();
         let entries = map.into_iter().filter_map(|(name, value)| {
-            let at = below(at, &name);
-            Some(Entry { fields: self.fields(value, &at)?, name, at })
+            let at = child_pointer(at, &name);
+            Some(SectionEntry { fields: self.parse_fields(value, &at)?, name, pointer: at })
         });
         entries.collect()
     }
     /// Takes the section's own fields out; the rest belong to a resource. `None` when they are wrong.
-    fn own<T: JsonSchema + DeserializeOwned>(&mut self, fields: &mut Fields, at: &str, what: &str) -> Option<T> {
+    fn take_own_fields<T: JsonSchema + DeserializeOwned>(&mut self, fields: &mut Fields, at: &str, what: &str) -> Option<T> {
         let mut own = Fields::new();
-        for name in names::<T>() {
+        for name in field_names::<T>() {
             own.extend(fields.remove_entry(&name));
         }
-        typed(self.c, own.into(), at, what)
+        parse_section(self.compiler, own.into(), at, what)
     }
     /// `private`, `public`, or nothing said: the network's subnets. What needs them must say so where there is no network.
-    fn subnets(&mut self, fields: &mut Fields, tier: &str, at: &str, what: &str) {
+    fn set_default_subnets(&mut self, fields: &mut Fields, tier: &str, at: &str, what: &str) {
         let tier = match fields.get("subnets") {
             None | Some(Value::Null) => tier.to_owned(),
             Some(Value::String(name)) if name == "private" || name == "public" => name.clone(),
@@ -198,7 +198,7 @@ impl Expansion<'_, '_> {
             None => {
                 let message = format!("{what} needs subnets, and the definition has no network");
                 let help = "add a section `network:`, or list `subnets: [{id: subnet-…}, {id: subnet-…}]`";
-                self.c.problem_at_key("no-network", at, message, help);
+                self.compiler.problem_at_key("no-network", at, message, help);
                 // A stand-in, so that what follows from this is not reported, too.
                 fields.insert("subnets".into(), serde_json::json!([{ "id": "subnet-a" }, { "id": "subnet-b" }]));
             }
@@ -207,7 +207,7 @@ impl Expansion<'_, '_> {
 }
 
 /// Adds addresses to `depends_on`.
-fn needs(fields: &mut Fields, more: impl IntoIterator<Item = String>) {
+fn add_depends_on(fields: &mut Fields, more: impl IntoIterator<Item = String>) {
     let list = fields.entry("depends_on").or_insert_with(|| Value::Array(Vec::new()));
     if let Value::String(one) = list {
         *list = Value::Array(vec![std::mem::take(one).into()]);
@@ -218,13 +218,13 @@ fn needs(fields: &mut Fields, more: impl IntoIterator<Item = String>) {
 }
 
 /// Names of a section's own fields.
-fn names<T: JsonSchema>() -> Vec<String> {
+fn field_names<T: JsonSchema>() -> Vec<String> {
     let schema = schema_for!(T).to_value();
     schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
 /// Sets a field unless it is set.
-fn default(fields: &mut Fields, name: &str, value: impl Into<Value>) {
+fn set_default(fields: &mut Fields, name: &str, value: impl Into<Value>) {
     if fields.get(name).is_none_or(Value::is_null) {
         fields.insert(name.to_owned(), value.into());
     }

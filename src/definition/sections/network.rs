@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Expansion, Fields, default, names};
+use super::{Expansion, Fields, field_names, set_default};
 use crate::{
     aws,
     core::{Cidr, OnDelete},
-    definition::{cidr_subnet, typed},
+    definition::{cidr_subnet, parse_section},
 };
 
 /// The network of a stack.
@@ -18,14 +18,14 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// IPv4 range of the VPC, between /16 and /28. Default: 10.0.0.0/16. Changing it replaces the VPC and all in it.
-    #[serde(default = "ten")]
+    #[serde(default = "default_cidr")]
     pub cidr: Cidr,
     /// Further IPv4 ranges of the VPC. Default: none.
     #[serde(default)]
     pub secondary_cidrs: BTreeSet<Cidr>,
     /// How many availability zones, or which: letters (`[a, c]`) or names (`[eu-west-1a]`). Default: 2. Adding zones changes
     /// nothing in the others.
-    #[serde(default = "two")]
+    #[serde(default = "default_zones")]
     pub zones: Zones,
     /// How private subnets reach the internet: `none`, `single` (one NAT gateway, in the first zone) or `per-az`. Default: single.
     #[serde(default)]
@@ -43,10 +43,10 @@ pub struct Network {
     #[serde(default)]
     pub private_subnet_tags: BTreeMap<String, String>,
     /// Answers DNS queries with Amazon's resolver. Default: true.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub dns_support: bool,
     /// Gives instances with public addresses public host names. Default: true; EKS needs it.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     pub dns_hostnames: bool,
     /// AWS services reached without the internet: `s3` and `dynamodb` by routes, others (`ecr.api`) by addresses in the private
     /// subnets. Default: none.
@@ -96,18 +96,18 @@ pub enum Nat {
     PerAz,
 }
 
-fn ten() -> Cidr {
+fn default_cidr() -> Cidr {
     Cidr::Range(ipnet::IpNet::V4(ipnet::Ipv4Net::new_assert([10, 0, 0, 0].into(), 16)))
 }
-fn two() -> Zones {
+fn default_zones() -> Zones {
     Zones::Count(2)
 }
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
 /// Names of the subnets, for the sections that stand in them.
-pub(crate) struct Layout {
+pub(crate) struct NetworkLayout {
     /// Public ones, by zone.
     pub public: Vec<String>,
     /// Private ones, by zone.
@@ -115,7 +115,7 @@ pub(crate) struct Layout {
     /// Ranges of the VPC.
     pub ranges: Vec<String>,
     /// Route tables of the private subnets: what must reach out at once waits for them.
-    pub routes: Vec<String>,
+    pub private_route_tables: Vec<String>,
 }
 
 /// A zone with its letter, which names all that is in it.
@@ -125,22 +125,22 @@ struct Zone {
 }
 
 pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
-    let Some(network) = typed::<Network>(out.c, value, at, "the network") else { return };
+    let Some(network) = parse_section::<Network>(out.compiler, value, at, "the network") else { return };
     let vpc = json!({
         "cidr": network.cidr, "secondary_cidrs": network.secondary_cidrs,
         "dns_support": network.dns_support, "dns_hostnames": network.dns_hostnames,
     });
-    out.make("vpc", "main", vpc, at);
-    out.make("internet_gateway", "main", json!({ "vpc": "main" }), at);
+    out.add_generated("vpc", "main", vpc, at);
+    out.add_generated("internet_gateway", "main", json!({ "vpc": "main" }), at);
 
-    let zones = zones(out, &network, at);
+    let zones = parse_zones(out, &network, at);
     let ranges = std::iter::once(&network.cidr).chain(&network.secondary_cidrs).map(ToString::to_string).collect();
     let routes = zones.iter().map(|zone| format!("route_table.private-{}", zone.letter)).collect();
-    let mut layout = Layout { public: Vec::new(), private: Vec::new(), ranges, routes };
+    let mut layout = NetworkLayout { public: Vec::new(), private: Vec::new(), ranges, private_route_tables: routes };
     for zone in &zones {
         for (tier, role) in [("public", "elb"), ("private", "internal-elb")] {
             let public = tier == "public";
-            let Some(cidr) = range(out, &network, zone, public, at) else { continue };
+            let Some(cidr) = subnet_cidr(out, &network, zone, public, at) else { continue };
             let mut tags = if public { network.public_subnet_tags.clone() } else { network.private_subnet_tags.clone() };
             // How load balancer controllers find the subnets they may use:
             // <https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html>.
@@ -150,8 +150,8 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
                 "vpc": "main", "cidr": cidr, "availability_zone": zone.name, "tags": tags,
                 "public_ip_on_launch": public && network.public_ip_on_launch,
             });
-            if let Some(draft) = out.make("subnet", &name, spec, at) {
-                draft.elsewhere = vec![
+            if let Some(draft) = out.add_generated("subnet", &name, spec, at) {
+                draft.pointer_overrides = vec![
                     ("/availability_zone".into(), format!("{at}/zones")),
                     ("/cidr".into(), format!("{at}/cidr")),
                     ("/tags".into(), format!("{at}/{tier}_subnet_tags")),
@@ -160,28 +160,28 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             if public { layout.public.push(name) } else { layout.private.push(name) }
         }
     }
-    ways_out(out, &network, &zones, &layout, at);
-    endpoints(out, &network, &zones, &layout, at);
-    flow_logs(out, network.flow_logs, at);
+    add_gateways_and_routes(out, &network, &zones, &layout, at);
+    add_endpoints(out, &network, &zones, &layout, at);
+    add_flow_logs(out, network.flow_logs, at);
     out.network = Some(layout);
     let groups = network.security_groups.into_iter().collect::<Fields>();
-    for entry in out.entries(groups.into(), &format!("{at}/security_groups")) {
+    for entry in out.parse_entries(groups.into(), &format!("{at}/security_groups")) {
         let mut fields = entry.fields;
-        default(&mut fields, "vpc", "main");
-        out.add("security_group", entry.name, fields, &entry.at);
+        set_default(&mut fields, "vpc", "main");
+        out.add_resource("security_group", entry.name, fields, &entry.pointer);
     }
 }
 
-fn zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<Zone> {
+fn parse_zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<Zone> {
     let at = format!("{at}/zones");
     let wanted: Vec<String> = match &network.zones {
         Zones::Count(count @ 1..=6) => ('a'..='z').take(usize::from(*count)).map(String::from).collect(),
         Zones::Count(count) => {
-            out.c.problem("zones", &at, format!("no region has {count} zones"), "choose 1 to 6, or list letters: `[a, b]`");
+            out.compiler.problem("zones", &at, format!("no region has {count} zones"), "choose 1 to 6, or list letters: `[a, b]`");
             return Vec::new();
         }
         Zones::List(list) if list.is_empty() => {
-            out.c.problem("zones", &at, "a network needs a zone", "choose 1 to 6, or list letters: `[a, b]`");
+            out.compiler.problem("zones", &at, "a network needs a zone", "choose 1 to 6, or list letters: `[a, b]`");
             return Vec::new();
         }
         Zones::List(list) => list.clone(),
@@ -191,13 +191,18 @@ fn zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<Zone> 
         let letter = text.chars().last().filter(char::is_ascii_lowercase);
         let zone = match (letter, out.frame.region) {
             (None, _) => {
-                out.c.problem("zones", &at, format!("`{text}` is no zone"), "write a letter such as `a`, or a name such as `eu-west-1a`");
+                out.compiler.problem(
+                    "zones",
+                    &at,
+                    format!("`{text}` is no zone"),
+                    "write a letter such as `a`, or a name such as `eu-west-1a`",
+                );
                 continue;
             }
             (Some(letter), _) if text.len() > 1 => Zone { letter, name: text },
             (Some(letter), Some(region)) => Zone { letter, name: format!("{region}{letter}") },
             (Some(_), None) => {
-                out.c.problem(
+                out.compiler.problem(
                     "zones",
                     &at,
                     "which region's zones are meant?",
@@ -207,7 +212,7 @@ fn zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<Zone> 
             }
         };
         if zones.iter().any(|other| other.letter == zone.letter) {
-            out.c.problem("zones", &at, format!("the zone `{}` is listed twice", zone.name), "list each zone once");
+            out.compiler.problem("zones", &at, format!("the zone `{}` is listed twice", zone.name), "list each zone once");
             continue;
         }
         zones.push(zone);
@@ -217,13 +222,18 @@ fn zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<Zone> 
 
 /// The range of a zone's subnet. Public ones are in the lower half of the VPC's range, private ones in the upper, each at the
 /// place of its zone's letter: so zones come and go without moving another's range.
-fn range(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, public: bool, at: &str) -> Option<String> {
+fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, public: bool, at: &str) -> Option<String> {
     let whole = network.cidr.range()?;
     let prefix = network.subnet_prefix.unwrap_or_else(|| (whole.prefix_len() + 4).min(28));
     let Some(newbits) = prefix.checked_sub(whole.prefix_len()).filter(|bits| *bits > 0 && prefix <= 28) else {
         if public {
             let message = format!("subnets of /{prefix} do not fit a network of /{}", whole.prefix_len());
-            out.c.problem("subnet-prefix", &format!("{at}/subnet_prefix"), message, format!("choose /{} to /28", whole.prefix_len() + 1));
+            out.compiler.problem(
+                "subnet-prefix",
+                &format!("{at}/subnet_prefix"),
+                message,
+                format!("choose /{} to /28", whole.prefix_len() + 1),
+            );
         }
         return None;
     };
@@ -232,7 +242,7 @@ fn range(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, public: bo
     if place >= half {
         if public {
             let message = format!("{whole} has no room for subnets of /{prefix} in zone `{}`", zone.letter);
-            out.c.problem(
+            out.compiler.problem(
                 "subnet-prefix",
                 &format!("{at}/zones"),
                 message,
@@ -246,7 +256,7 @@ fn range(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, public: bo
 
 /// Gateways and routes. Private route tables are one per zone even with a single NAT gateway, so that another `nat` changes
 /// routes and gateways, and no subnet moves to another table.
-fn ways_out(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layout: &Layout, at: &str) {
+fn add_gateways_and_routes(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layout: &NetworkLayout, at: &str) {
     let nat_at = format!("{at}/nat");
     let gateways = match network.nat {
         Nat::None => &[],
@@ -255,24 +265,24 @@ fn ways_out(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layo
     };
     for zone in gateways {
         let (letter, address) = (zone.letter.to_string(), format!("nat-{}", zone.letter));
-        out.make("elastic_ip", &address, json!({}), &nat_at);
+        out.add_generated("elastic_ip", &address, json!({}), &nat_at);
         // AWS refuses a public NAT gateway while its VPC has no internet gateway.
         let spec = json!({ "subnet": format!("public-{letter}"), "elastic_ip": address, "depends_on": ["internet_gateway.main"] });
-        out.make("nat_gateway", letter, spec, &nat_at);
+        out.add_generated("nat_gateway", letter, spec, &nat_at);
     }
     let everywhere = "0.0.0.0/0";
     let routes = json!([{ "destination": everywhere, "gateway": "main" }]);
-    out.make("route_table", "public", json!({ "vpc": "main", "routes": routes, "subnets": layout.public }), at);
+    out.add_generated("route_table", "public", json!({ "vpc": "main", "routes": routes, "subnets": layout.public }), at);
     for zone in zones {
         let gateway = if network.nat == Nat::PerAz { Some(zone) } else { gateways.first() };
         let routes: Vec<Value> =
             gateway.iter().map(|gateway| json!({ "destination": everywhere, "nat_gateway": gateway.letter.to_string() })).collect();
         let name = format!("private-{}", zone.letter);
-        out.make("route_table", &name, json!({ "vpc": "main", "routes": routes, "subnets": [name] }), at);
+        out.add_generated("route_table", &name, json!({ "vpc": "main", "routes": routes, "subnets": [name] }), at);
     }
 }
 
-fn endpoints(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layout: &Layout, at: &str) {
+fn add_endpoints(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layout: &NetworkLayout, at: &str) {
     let at = format!("{at}/endpoints");
     let mut interfaces = false;
     for service in &network.endpoints {
@@ -286,56 +296,56 @@ fn endpoints(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], lay
                 "security_groups": ["endpoints"], "private_dns": true,
             })
         };
-        out.make("vpc_endpoint", service.replace('.', "-"), spec, &at);
+        out.add_generated("vpc_endpoint", service.replace('.', "-"), spec, &at);
     }
     if interfaces {
         let rule = json!({ "port": 443, "cidrs": layout.ranges, "description": "The network" });
         let spec = json!({ "vpc": "main", "description": "AWS services within the network", "ingress": [rule], "egress": [] });
-        out.make("security_group", "endpoints", spec, &at);
+        out.add_generated("security_group", "endpoints", spec, &at);
     }
 }
 
-fn flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
+fn add_flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     let at = format!("{at}/flow_logs");
     let mut fields = match value {
         Value::Null | Value::Bool(false) => return,
         Value::Bool(true) => Fields::new(),
-        other => match out.fields(other, &at) {
+        other => match out.parse_fields(other, &at) {
             Some(fields) => fields,
             None => return,
         },
     };
-    let own: FlowLogs = out.own(&mut fields, &at, "`flow_logs`").unwrap_or_default();
+    let own: FlowLogs = out.take_own_fields(&mut fields, &at, "`flow_logs`").unwrap_or_default();
     let given = |field: &str| fields.get(field).is_some_and(|value| !value.is_null());
     if given("bucket") || given("log_group") {
         let of_bucket = [("keep_days", own.keep_days.is_some()), ("on_delete", own.on_delete.is_some())];
         for (field, _) in of_bucket.into_iter().filter(|(_, written)| *written) {
             let message = format!("`{field}` is for a bucket of their own, and these flow logs go elsewhere");
-            out.c.problem_at_key("flow-logs", &format!("{at}/{field}"), message, "remove the line, or set it where the records go");
+            out.compiler.problem_at_key("flow-logs", &format!("{at}/{field}"), message, "remove the line, or set it where the records go");
         }
     } else {
         let name = "flow-logs";
         let spec = json!({
-            "policy": delivery(name, out.frame.region.unwrap_or("*")),
+            "policy": log_delivery_policy(name, out.frame.region.unwrap_or("*")),
             "on_delete": own.on_delete,
             "lifecycle_rules": own.keep_days.map_or(json!({}), |days| json!({ "old-records": { "expire_days": days } })),
             "versioning": false,
         });
-        if let Some(draft) = out.make("s3_bucket", name, spec, &at) {
-            draft.elsewhere.push(("/lifecycle_rules".into(), format!("{at}/keep_days")));
+        if let Some(draft) = out.add_generated("s3_bucket", name, spec, &at) {
+            draft.pointer_overrides.push(("/lifecycle_rules".into(), format!("{at}/keep_days")));
         }
         fields.insert("bucket".into(), name.into());
     }
-    default(&mut fields, "vpc", "main");
-    if let Some(draft) = out.add("flow_log", "main", fields, &at) {
-        draft.more_fields = names::<FlowLogs>();
+    set_default(&mut fields, "vpc", "main");
+    if let Some(draft) = out.add_resource("flow_log", "main", fields, &at) {
+        draft.extra_fields = field_names::<FlowLogs>();
     }
 }
 
 /// Lets AWS's log delivery write into the bucket, for this account's logs alone.
 ///
 /// Source: <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
-fn delivery(bucket: &str, region: &str) -> Value {
+fn log_delivery_policy(bucket: &str, region: &str) -> Value {
     let (account, partition) = ("${vpc.main.owner_id}", aws::partition(region));
     let arn = format!("arn:{partition}:s3:::${{s3_bucket.{bucket}.name}}");
     let source = json!({ "aws:SourceArn": format!("arn:{partition}:logs:{region}:{account}:*") });

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::{ALIASES, Expansion};
+use super::{Expansion, SECTION_TYPES};
 
 /// Every entry becomes the resource of its section's type, under its own name.
 pub fn expand(out: &mut Expansion<'_, '_>, section: &str, value: Value, at: &str) {
-    let Some((_, type_name)) = ALIASES.iter().find(|(name, _)| *name == section) else { return };
-    for entry in out.entries(value, at) {
-        out.add(type_name, entry.name, entry.fields, &entry.at);
+    let Some((_, type_name)) = SECTION_TYPES.iter().find(|(name, _)| *name == section) else { return };
+    for entry in out.parse_entries(value, at) {
+        out.add_resource(type_name, entry.name, entry.fields, &entry.pointer);
     }
 }

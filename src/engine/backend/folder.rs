@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{Object, When, Written};
+use super::{Object, WriteCondition, WriteResult};
 use crate::core::file_lock;
 
 /// A folder.
@@ -31,32 +31,32 @@ impl Folder {
     }
 
     /// Compares and writes under a lock of the whole folder; the content is renamed into place, so that readers see all or nothing.
-    pub(super) fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
+    pub(super) fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
         let path = self.path.join(key);
         fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
-        let turn = self.path.join("lock");
+        let lock_path = self.path.join("lock");
         // The lock ends with `held`.
-        let held = OpenOptions::new().create(true).truncate(false).write(true).open(&turn)?;
-        file_lock::take(&held, &turn, file_lock::PATIENCE)?;
+        let lock_file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path)?;
+        file_lock::lock(&lock_file, &lock_path, file_lock::TIMEOUT)?;
         let there = self.get(key)?;
-        let holds = match (when, &there) {
-            (When::Any, _) | (When::Absent, None) => true,
-            (When::Version(wanted), Some(there)) => *wanted == there.version,
-            (When::Absent, Some(_)) | (When::Version(_), None) => false,
+        let is_met = match (condition, &there) {
+            (WriteCondition::Always, _) | (WriteCondition::IfAbsent, None) => true,
+            (WriteCondition::IfVersion(wanted), Some(there)) => *wanted == there.version,
+            (WriteCondition::IfAbsent, Some(_)) | (WriteCondition::IfVersion(_), None) => false,
         };
-        if !holds {
-            return Ok(Written::Conflict);
+        if !is_met {
+            return Ok(WriteResult::Conflict);
         }
         let new = path.with_added_extension(format!("new-{}", std::process::id()));
         let mut file = File::create(&new)?;
         file.write_all(bytes)?;
         file.sync_data()?;
         fs::rename(&new, &path)?;
-        Ok(Written::Done(version(bytes)))
+        Ok(WriteResult::Done(version(bytes)))
     }
 
     /// The first piece makes the file; nobody else may have made it.
-    pub(super) fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<Written> {
+    pub(super) fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
         let path = self.path.join(key);
         fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
         let opened = if number == 0 {
@@ -66,15 +66,15 @@ impl Folder {
         };
         let mut file = match opened {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(Written::Conflict),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(WriteResult::Conflict),
             Err(error) => return Err(error),
         };
         file.write_all(bytes)?;
         file.sync_data()?;
-        Ok(Written::Done(number.to_string()))
+        Ok(WriteResult::Done(number.to_string()))
     }
 
-    pub(super) fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) fn read_appended(&self, key: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.get(key)?.map(|object| object.bytes))
     }
 

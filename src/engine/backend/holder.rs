@@ -32,58 +32,58 @@ pub struct Holder {
     /// What it did last.
     pub step: Option<String>,
     /// When it last gave a sign of life by its own clock, milliseconds since 1970.
-    pub renewed: u64,
+    pub last_heartbeat: u64,
 }
 
 /// The user and the machine: `user@host`.
 pub fn actor() -> String {
-    format!("{}@{}", whoami::username().unwrap_or_else(|_| "unknown".into()), host())
+    format!("{}@{}", whoami::username().unwrap_or_else(|_| "unknown".into()), hostname())
 }
 
-fn host() -> String {
+fn hostname() -> String {
     whoami::hostname().unwrap_or_else(|_| "unknown".into())
 }
 
 /// From the operating system; where it has none, from the clock.
 pub(super) fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| now())
+    getrandom::u64().unwrap_or_else(|_| now_millis())
 }
 
 impl Holder {
     /// This process.
-    pub(super) fn this(command: &str) -> Holder {
-        let now = now();
+    pub(super) fn current_process(command: &str) -> Holder {
+        let now = now_millis();
         Holder {
             id: format!("{:016x}{:016x}", random(), random()),
             actor: actor(),
-            host: host(),
+            host: hostname(),
             pid: std::process::id(),
-            system: system(),
-            started: match process(std::process::id()) {
-                Process::Started(at) => Some(at),
-                Process::Gone | Process::Unknown => None,
+            system: system_id(),
+            started: match process_status(std::process::id()) {
+                ProcessStatus::Running(at) => Some(at),
+                ProcessStatus::Exited | ProcessStatus::Unknown => None,
             },
             command: command.to_owned(),
             since: now,
             step: None,
-            renewed: now,
+            last_heartbeat: now,
         }
     }
 
     /// Whether it is known to have ended: it ran on this very system, and its process is there no longer.
-    pub fn is_gone(&self) -> bool {
+    pub fn has_exited(&self) -> bool {
         let (Some(_), Some(started)) = (&self.system, self.started) else { return false };
-        self.system == system()
-            && match process(self.pid) {
-                Process::Started(at) => at != started,
-                Process::Gone => true,
-                Process::Unknown => false,
+        self.system == system_id()
+            && match process_status(self.pid) {
+                ProcessStatus::Running(at) => at != started,
+                ProcessStatus::Exited => true,
+                ProcessStatus::Unknown => false,
             }
     }
 
     /// How long it has given no sign of life, as far as two machines' clocks agree.
-    pub fn silent(&self) -> Duration {
-        Duration::from_millis(now().saturating_sub(self.renewed))
+    pub fn since_last_heartbeat(&self) -> Duration {
+        Duration::from_millis(now_millis().saturating_sub(self.last_heartbeat))
     }
 }
 
@@ -100,12 +100,12 @@ impl fmt::Display for Holder {
 }
 
 /// Milliseconds since 1970.
-pub(super) fn now() -> u64 {
+pub(super) fn now_millis() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// One boot of one kernel, and the space in it that pids are counted in: containers count their own.
-fn system() -> Option<String> {
+fn system_id() -> Option<String> {
     // Another container's /proc may be mounted here.
     let own = fs::read_link("/proc/self").ok()?;
     if own != Path::new(&std::process::id().to_string()) {
@@ -116,25 +116,25 @@ fn system() -> Option<String> {
     Some(format!("{} {}", boot.trim(), pids.display()))
 }
 
-enum Process {
-    Started(u64),
-    Gone,
+enum ProcessStatus {
+    Running(u64),
+    Exited,
     Unknown,
 }
 
-fn process(pid: u32) -> Process {
+fn process_status(pid: u32) -> ProcessStatus {
     let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,
         // Where other users' processes are hidden, the first one is hidden too.
-        Err(error) if error.kind() == ErrorKind::NotFound && Path::new("/proc/1/stat").exists() => return Process::Gone,
-        Err(_) => return Process::Unknown,
+        Err(error) if error.kind() == ErrorKind::NotFound && Path::new("/proc/1/stat").exists() => return ProcessStatus::Exited,
+        Err(_) => return ProcessStatus::Unknown,
     };
     // The name, in parentheses, may hold anything. After it come the third field, the state, and the rest.
     let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     match (fields.next(), fields.nth(18).and_then(|start| start.parse().ok())) {
-        (Some("Z" | "X"), _) => Process::Gone,
-        (Some(_), Some(start)) => Process::Started(start),
-        _ => Process::Unknown,
+        (Some("Z" | "X"), _) => ProcessStatus::Exited,
+        (Some(_), Some(start)) => ProcessStatus::Running(start),
+        _ => ProcessStatus::Unknown,
     }
 }
 
@@ -145,25 +145,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_gone_when_it_ended_or_its_pid_is_another_ones() {
-        let this = Holder::this("apply");
-        assert!(!this.is_gone());
+    fn detects_an_exited_process_and_a_reused_pid() {
+        let this = Holder::current_process("apply");
+        assert!(!this.has_exited());
         if this.system.is_none() {
             return;
         }
-        assert!(Holder { started: this.started.map(|at| at + 1), ..this.clone() }.is_gone(), "the pid is used again");
-        assert!(!Holder { system: Some("another".into()), started: Some(1), ..this.clone() }.is_gone(), "pids of another system");
+        assert!(Holder { started: this.started.map(|at| at + 1), ..this.clone() }.has_exited(), "the pid is used again");
+        assert!(!Holder { system: Some("another".into()), started: Some(1), ..this.clone() }.has_exited(), "pids of another system");
         let mut child = Command::new("sleep").arg("60").spawn().expect("a process");
         let pid = child.id();
-        let Process::Started(started) = process(pid) else { panic!("the child runs") };
+        let ProcessStatus::Running(started) = process_status(pid) else { panic!("the child runs") };
         let other = Holder { pid, started: Some(started), ..this };
-        assert!(!other.is_gone());
+        assert!(!other.has_exited());
         child.kill().expect("the child ends");
         // Not waited for yet: it is a zombie, at the latest in a moment.
-        while !other.is_gone() {
+        while !other.has_exited() {
             std::thread::yield_now();
         }
         child.wait().expect("the child has ended");
-        assert!(other.is_gone());
+        assert!(other.has_exited());
     }
 }

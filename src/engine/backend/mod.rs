@@ -2,21 +2,21 @@
 //!
 //! Keys are paths: `<stack>/<environment>/lease.json`, `<stack>/<environment>/revisions/000007/journal`.
 
-mod choose;
 mod folder;
 mod holder;
 mod lease;
 mod s3;
+mod select;
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::core::{Error, Result, Sort};
+use crate::core::{Error, ErrorKind, Result};
 use folder::Folder;
 use s3::S3;
 pub use {
-    choose::{Choice, Consent, Place, choose},
     holder::{Holder, actor},
-    lease::{EXPIRY, Held, Lease},
+    lease::{EXPIRY, HeldLease, Lease},
+    select::{BucketCreation, CloudLocation, SelectedBackend, select_backend},
 };
 
 /// Where acme keeps its memory.
@@ -39,18 +39,18 @@ pub struct Object {
 
 /// When a write may take place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum WriteCondition {
     /// Always.
-    Any,
+    Always,
     /// Only if there is nothing under the key.
-    Absent,
+    IfAbsent,
     /// Only if what is there is of this version.
-    Version(String),
+    IfVersion(String),
 }
 
 /// How a write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum WriteResult {
     /// It is kept; this is its version.
     Done(String),
     /// The condition did not hold: somebody else was first, and wrote something else.
@@ -69,7 +69,7 @@ impl Backend {
     }
 
     /// How long apart the pieces of a journal go out at least.
-    pub fn pace(&self) -> Duration {
+    pub fn min_append_interval(&self) -> Duration {
         match self {
             Backend::Folder(_) => Duration::ZERO,
             // Every piece is a request that is paid for.
@@ -83,7 +83,7 @@ impl Backend {
     /// When it cannot be read.
     pub async fn get(&self, key: &str) -> Result<Option<Object>> {
         match self {
-            Backend::Folder(folder) => folder.get(key).map_err(|e| broken(key, &e)),
+            Backend::Folder(folder) => folder.get(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.get(key).await,
         }
     }
@@ -92,10 +92,10 @@ impl Backend {
     ///
     /// # Errors
     /// When it cannot be written; a condition that does not hold is [`Written::Conflict`].
-    pub async fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
+    pub async fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
         match self {
-            Backend::Folder(folder) => folder.put(key, bytes, when).map_err(|e| broken(key, &e)),
-            Backend::S3(s3) => s3.put(key, bytes, when).await,
+            Backend::Folder(folder) => folder.put(key, bytes, condition).map_err(|e| backend_error(key, &e)),
+            Backend::S3(s3) => s3.put(key, bytes, condition).await,
         }
     }
 
@@ -104,9 +104,9 @@ impl Backend {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<Written> {
+    pub async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
         match self {
-            Backend::Folder(folder) => folder.append(key, number, bytes).map_err(|e| broken(key, &e)),
+            Backend::Folder(folder) => folder.append(key, number, bytes).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.append(key, number, bytes).await,
         }
     }
@@ -115,10 +115,10 @@ impl Backend {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    pub async fn read_appended(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self {
-            Backend::Folder(folder) => folder.read(key).map_err(|e| broken(key, &e)),
-            Backend::S3(s3) => s3.read(key).await,
+            Backend::Folder(folder) => folder.read_appended(key).map_err(|e| backend_error(key, &e)),
+            Backend::S3(s3) => s3.read_appended(key).await,
         }
     }
 
@@ -128,7 +128,7 @@ impl Backend {
     /// When it cannot be read.
     pub async fn list(&self, key: &str) -> Result<Vec<String>> {
         match self {
-            Backend::Folder(folder) => folder.list(key).map_err(|e| broken(key, &e)),
+            Backend::Folder(folder) => folder.list(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.list(key).await,
         }
     }
@@ -139,12 +139,12 @@ impl Backend {
     /// When it cannot be removed.
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self {
-            Backend::Folder(folder) => folder.delete(key).map_err(|e| broken(key, &e)),
+            Backend::Folder(folder) => folder.delete(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.delete(key).await,
         }
     }
 }
 
-fn broken(key: &str, error: &std::io::Error) -> Error {
-    Error::new(Sort::Refused, "Backend", format!("`{key}` of the backend: {error}"))
+fn backend_error(key: &str, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Rejected, "Backend", format!("`{key}` of the backend: {error}"))
 }

@@ -16,10 +16,10 @@ use aws_sdk_s3::{
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
-use super::{Object, When, Written};
+use super::{Object, WriteCondition, WriteResult};
 use crate::{
     aws::partition,
-    core::{Error, Result, Sort, ok_or_not_found},
+    core::{Error, ErrorKind, Result, ok_or_not_found},
 };
 
 /// A bucket, or a part of one.
@@ -34,10 +34,10 @@ pub struct S3 {
 }
 
 /// How many pieces of a journal are read at once.
-const AT_ONCE: usize = 16;
+const MAX_PARALLEL_READS: usize = 16;
 
 /// How often a write is tried that S3 could not decide on.
-const TRIES: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 
 impl S3 {
     pub(super) fn new(client: Client, bucket: String, prefix: String, owner: Option<String>) -> S3 {
@@ -45,69 +45,72 @@ impl S3 {
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Object>> {
-        let call = self.client.get_object().bucket(&self.bucket).key(self.path(key)).set_expected_bucket_owner(self.owner.clone());
-        let Some(reply) = ok_or_not_found(call.send().await).map_err(|error| self.broken(error))? else { return Ok(None) };
-        let version = reply.e_tag.ok_or_else(|| Error::missing("ETag"))?;
-        let bytes =
-            reply.body.collect().await.map_err(|error| {
-                self.broken(Error::new(Sort::Unreachable, "Unreachable", format!("reading `{key}` broke off: {error}")))
-            })?;
+        let call = self.client.get_object().bucket(&self.bucket).key(self.object_key(key)).set_expected_bucket_owner(self.owner.clone());
+        let Some(reply) = ok_or_not_found(call.send().await).map_err(|error| self.bucket_error(error))? else { return Ok(None) };
+        let version = reply.e_tag.ok_or_else(|| Error::missing_field("ETag"))?;
+        let bytes = reply.body.collect().await.map_err(|error| {
+            self.bucket_error(Error::new(ErrorKind::Unavailable, "Unreachable", format!("reading `{key}` broke off: {error}")))
+        })?;
         Ok(Some(Object { bytes: bytes.to_vec(), version }))
     }
 
-    pub(super) async fn put(&self, key: &str, bytes: &[u8], when: &When) -> Result<Written> {
+    pub(super) async fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
         let mut pause = Duration::from_millis(100);
-        for tries in 1..=TRIES {
-            let call = self.client.put_object().bucket(&self.bucket).key(self.path(key)).set_expected_bucket_owner(self.owner.clone());
-            let call = match when {
-                When::Any => call,
-                When::Absent => call.if_none_match("*"),
-                When::Version(version) => call.if_match(version),
+        for attempt in 1..=MAX_ATTEMPTS {
+            let call =
+                self.client.put_object().bucket(&self.bucket).key(self.object_key(key)).set_expected_bucket_owner(self.owner.clone());
+            let call = match condition {
+                WriteCondition::Always => call,
+                WriteCondition::IfAbsent => call.if_none_match("*"),
+                WriteCondition::IfVersion(version) => call.if_match(version),
             };
             match call.body(ByteStream::from(bytes.to_vec())).send().await.map_err(Error::from) {
-                Ok(reply) => return Ok(Written::Done(reply.e_tag.ok_or_else(|| Error::missing("ETag"))?)),
+                Ok(reply) => return Ok(WriteResult::Done(reply.e_tag.ok_or_else(|| Error::missing_field("ETag"))?)),
                 // Another write of the same key is under way, perhaps an earlier try of this one: S3 says to try again.
                 Err(error) if error.code == "ConditionalRequestConflict" => {}
                 // It failed inside S3, and may have taken effect.
-                Err(error) if error.sort == Sort::Unreachable && error.code != "Unreachable" && tries < TRIES => {}
-                Err(error) if *when != When::Any && matches!(error.code.as_str(), "PreconditionFailed" | "Http412" | "NoSuchKey") => {
+                Err(error) if error.kind == ErrorKind::Unavailable && error.code != "Unreachable" && attempt < MAX_ATTEMPTS => {}
+                Err(error)
+                    if *condition != WriteCondition::Always
+                        && matches!(error.code.as_str(), "PreconditionFailed" | "Http412" | "NoSuchKey") =>
+                {
                     // When an answer is lost, the call is made again and meets what it wrote itself.
                     return Ok(match self.get(key).await? {
-                        Some(there) if there.bytes == bytes => Written::Done(there.version),
-                        _ => Written::Conflict,
+                        Some(there) if there.bytes == bytes => WriteResult::Done(there.version),
+                        _ => WriteResult::Conflict,
                     });
                 }
-                Err(error) => return Err(self.broken(error)),
+                Err(error) => return Err(self.bucket_error(error)),
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        Ok(Written::Conflict)
+        Ok(WriteResult::Conflict)
     }
 
     /// An object cannot grow: each piece is one.
-    pub(super) async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<Written> {
-        self.put(&format!("{key}/{number:08}"), bytes, &When::Absent).await
+    pub(super) async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
+        self.put(&format!("{key}/{number:08}"), bytes, &WriteCondition::IfAbsent).await
     }
 
-    pub(super) async fn read(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) async fn read_appended(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let pieces = self.list(key).await?;
         if pieces.is_empty() {
             return Ok(None);
         }
         let pieces = stream::iter(pieces.into_iter().map(|name| format!("{key}/{name}")));
-        let pieces = pieces.map(|piece| async move { self.get(&piece).await }).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
+        let pieces = pieces.map(|piece| async move { self.get(&piece).await }).buffered(MAX_PARALLEL_READS).try_collect::<Vec<_>>().await?;
         Ok(Some(pieces.into_iter().flatten().flat_map(|piece| piece.bytes).collect()))
     }
 
     pub(super) async fn list(&self, key: &str) -> Result<Vec<String>> {
-        let prefix = if key.is_empty() { self.prefix.clone() } else { format!("{}/", self.path(key)) };
+        let prefix = if key.is_empty() { self.prefix.clone() } else { format!("{}/", self.object_key(key)) };
         let call = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).delimiter("/");
         let mut pages = call.set_expected_bucket_owner(self.owner.clone()).into_paginator().send();
         let mut names = BTreeSet::new();
         while let Some(page) = pages.next().await {
             // Without a bucket there is nothing in it.
-            let Some(page) = ok_or_not_found(page).map_err(|error| self.broken(error))? else { break };
+            let Some(page) = ok_or_not_found(page).map_err(|error| self.bucket_error(error))? else { break };
             let objects = page.contents().iter().filter_map(|object| object.key());
             let folders = page.common_prefixes().iter().filter_map(|common| common.prefix());
             let below = objects.chain(folders).filter_map(|path| path.strip_prefix(&prefix));
@@ -119,14 +122,14 @@ impl S3 {
     pub(super) async fn delete(&self, key: &str) -> Result<()> {
         let pieces = self.list(key).await?.into_iter().filter(|name| name.len() == 8 && name.bytes().all(|b| b.is_ascii_digit()));
         for path in pieces.map(|piece| format!("{key}/{piece}")).chain([key.to_owned()]) {
-            let call = self.client.delete_object().bucket(&self.bucket).key(self.path(&path));
-            ok_or_not_found(call.set_expected_bucket_owner(self.owner.clone()).send().await).map_err(|error| self.broken(error))?;
+            let call = self.client.delete_object().bucket(&self.bucket).key(self.object_key(&path));
+            ok_or_not_found(call.set_expected_bucket_owner(self.owner.clone()).send().await).map_err(|error| self.bucket_error(error))?;
         }
         Ok(())
     }
 
     /// The same in the region where the bucket is; `None` when there is no such bucket.
-    pub(super) async fn find(mut self) -> Result<Option<S3>> {
+    pub(super) async fn locate(mut self) -> Result<Option<S3>> {
         loop {
             let call = self.client.head_bucket().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone());
             let error = match call.send().await {
@@ -142,36 +145,36 @@ impl S3 {
                 Some((301 | 400, Some(there))) if Some(&there) != here.as_ref() => {
                     self.client = Client::from_conf(self.client.config().to_builder().region(Region::new(there)).build());
                 }
-                Some((403, _)) => return Err(self.broken(Error::new(Sort::Denied, "AccessDenied", "Access Denied"))),
-                _ => return Err(self.broken(error.into())),
+                Some((403, _)) => return Err(self.bucket_error(Error::new(ErrorKind::AccessDenied, "AccessDenied", "Access Denied"))),
+                _ => return Err(self.bucket_error(error.into())),
             }
         }
     }
 
     /// Makes the bucket: only its owner may use it, and every version is kept for a while. It takes calls over TLS only, unless this
     /// very client does without.
-    pub(super) async fn make(&self, tls: bool) -> Result<()> {
+    pub(super) async fn create_bucket(&self, tls: bool) -> Result<()> {
         let region = self.client.config().region().map(ToString::to_string).unwrap_or_default();
         let call = self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
         // The first region has no name here.
-        let place = (region != "us-east-1").then(|| BucketLocationConstraint::from(region.as_str()));
-        let place = place.map(|place| CreateBucketConfiguration::builder().location_constraint(place).build());
-        let call = call.set_create_bucket_configuration(place);
-        match patiently(async || call.clone().send().await.map_err(Error::from)).await {
+        let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region.as_str()));
+        let location = location.map(|place| CreateBucketConfiguration::builder().location_constraint(place).build());
+        let call = call.set_create_bucket_configuration(location);
+        match with_retries(async || call.clone().send().await.map_err(Error::from)).await {
             Ok(_) => {}
             // Another run has just made it.
             Err(error) if error.code == "BucketAlreadyOwnedByYou" => return Ok(()),
-            Err(error) => return Err(self.broken(error)),
+            Err(error) => return Err(self.bucket_error(error)),
         }
-        if let Err(error) = patiently(async || self.protect(&region, tls).await).await {
+        if let Err(error) = with_retries(async || self.secure_bucket(&region, tls).await).await {
             // A bucket that is not safe would be found and used next time.
             self.client.delete_bucket().bucket(&self.bucket).send().await.ok();
-            return Err(self.broken(error));
+            return Err(self.bucket_error(error));
         }
         Ok(())
     }
 
-    async fn protect(&self, region: &str, tls: bool) -> Result<()> {
+    async fn secure_bucket(&self, region: &str, tls: bool) -> Result<()> {
         let (client, bucket) = (&self.client, &self.bucket);
         let blocks = PublicAccessBlockConfiguration::builder().block_public_acls(true).ignore_public_acls(true);
         let blocks = blocks.block_public_policy(true).restrict_public_buckets(true).build();
@@ -207,16 +210,16 @@ impl S3 {
         Ok(())
     }
 
-    fn path(&self, key: &str) -> String {
+    fn object_key(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 
     /// Says which bucket it is about, and what to do.
-    fn broken(&self, error: Error) -> Error {
+    fn bucket_error(&self, error: Error) -> Error {
         let remedy = match error.code.as_str() {
             "BucketAlreadyExists" => "; another account has a bucket of this name: choose one by `--backend s3://BUCKET`",
             "NoSuchBucket" => "; it was deleted; `acme apply --backend s3` makes the usual one",
-            _ if error.sort == Sort::Denied => {
+            _ if error.kind == ErrorKind::AccessDenied => {
                 "; these credentials need s3:ListBucket on it, s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, and the use of \
                  its KMS key if it has one; if it is another account's, choose one by `--backend s3://BUCKET`, or a folder by \
                  `--backend PATH`"
@@ -230,11 +233,11 @@ impl S3 {
 
 /// A bucket that is being made, by another run perhaps, is not known everywhere at once, and takes one change at a time.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>
-async fn patiently<T>(call: impl AsyncFn() -> Result<T>) -> Result<T> {
+async fn with_retries<T>(call: impl AsyncFn() -> Result<T>) -> Result<T> {
     let mut pause = Duration::from_millis(200);
-    for _ in 1..TRIES {
+    for _ in 1..MAX_ATTEMPTS {
         match call().await {
-            Err(error) if matches!(error.sort, Sort::Conflict | Sort::Gone) => {}
+            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::NotFound) => {}
             ended => return ended,
         }
         tokio::time::sleep(pause).await;

@@ -6,20 +6,20 @@ use serde::Serialize;
 use crate::{
     core::{Address, Error},
     engine::{
-        journal::Outcome,
+        journal::RunOutcome,
         plan::{Op, Plan, Step},
     },
 };
 
 /// Format of the events as JSON; `docs/json.md` describes it.
-pub const FORMAT: &str = "acme-events/1";
+pub const FORMAT: &str = "acme-events/2";
 
 /// What happens while a plan is carried out.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// The run began.
-    Began {
+    RunStarted {
         /// [`FORMAT`].
         format: &'static str,
         /// `apply`, `destroy` or `rollback`.
@@ -34,23 +34,23 @@ pub enum Event {
     /// What lies ahead, on the way forward and once more on the way back.
     Planned {
         /// Whether this takes back what a run did.
-        undoing: bool,
+        rolling_back: bool,
         /// What comes before the pivot.
-        build: Vec<Ahead>,
+        apply: Vec<PlannedStep>,
         /// What comes after it.
-        clear: Vec<Ahead>,
+        clean_up: Vec<PlannedStep>,
     },
     /// A step began.
-    Started {
+    StepStarted {
         /// The resource.
         address: Address,
         /// What is done.
         op: Op,
         /// Usual time in seconds.
-        usual_seconds: u64,
+        estimated_seconds: u64,
     },
     /// AWS's own words on the way.
-    Settling {
+    StepWaiting {
         /// The resource.
         address: Address,
         /// What is done.
@@ -59,7 +59,7 @@ pub enum Event {
         status: String,
     },
     /// A step ended well.
-    Done {
+    StepDone {
         /// The resource.
         address: Address,
         /// What was done.
@@ -70,7 +70,7 @@ pub enum Event {
         milliseconds: u64,
     },
     /// A step failed.
-    Failed {
+    StepFailed {
         /// The resource.
         address: Address,
         /// What was tried.
@@ -83,28 +83,28 @@ pub enum Event {
         request_id: Option<String>,
     },
     /// A step is not waited for any longer, because the user asked to stop.
-    Cut {
+    StepInterrupted {
         /// The resource.
         address: Address,
         /// What was begun.
         op: Op,
     },
     /// The user asked to stop.
-    Stopping,
+    StopRequested,
     /// From here on what was done is undone.
     RollingBack {
         /// Why.
-        why: String,
+        reason: String,
     },
     /// The run ended, but that could not be written down.
-    Unrecorded {
+    RunNotRecorded {
         /// Why not.
         message: String,
     },
     /// The run ended.
-    Ended {
+    RunEnded {
         /// How.
-        outcome: Outcome,
+        outcome: RunOutcome,
         /// Whether the user asked to stop.
         interrupted: bool,
     },
@@ -112,38 +112,38 @@ pub enum Event {
 
 /// A step that lies ahead.
 #[derive(Clone, Debug, Serialize)]
-pub struct Ahead {
+pub struct PlannedStep {
     /// The resource.
     pub address: Address,
     /// What will be done.
     pub op: Op,
     /// Usual time in seconds.
-    pub usual_seconds: u64,
+    pub estimated_seconds: u64,
     /// The steps it waits for: indexes into the list it stands in.
-    pub after: Vec<usize>,
+    pub depends_on: Vec<usize>,
 }
 
 impl Event {
     /// A plan that is about to be carried out.
-    pub fn planned(plan: &Plan, undoing: bool) -> Event {
-        let ahead = |graph: &DiGraph<Step, ()>| {
+    pub fn planned(plan: &Plan, rolling_back: bool) -> Event {
+        let planned_steps = |graph: &DiGraph<Step, ()>| {
             let step = |node| {
                 let step: &Step = &graph[node];
-                Ahead {
+                PlannedStep {
                     address: plan.changes[step.change].address.clone(),
                     op: step.op,
-                    usual_seconds: plan.usual(step).as_secs(),
-                    after: graph.neighbors_directed(node, Incoming).map(|need| need.index()).collect(),
+                    estimated_seconds: plan.estimate(step).as_secs(),
+                    depends_on: graph.neighbors_directed(node, Incoming).map(|need| need.index()).collect(),
                 }
             };
             graph.node_indices().map(step).collect()
         };
-        Event::Planned { undoing, build: ahead(&plan.build), clear: ahead(&plan.clear) }
+        Event::Planned { rolling_back, apply: planned_steps(&plan.apply), clean_up: planned_steps(&plan.clean_up) }
     }
 
     /// A step that failed.
     pub fn failed(address: Address, op: Op, error: &Error) -> Event {
         let Error { code, message, request_id, .. } = error.clone();
-        Event::Failed { address, op, code, message, request_id }
+        Event::StepFailed { address, op, code, message, request_id }
     }
 }

@@ -1,13 +1,13 @@
 //! Carries a plan out: build, pivot, clear. The only stage that changes anything.
 
-mod blocker;
-mod crew;
+mod blockers;
 mod event;
-mod hands;
-mod patience;
-mod settle;
+mod executor;
+mod journaled_cloud;
+mod retry;
 mod step;
 mod stop;
+mod wait;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -15,22 +15,22 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 use crate::{
-    core::{Address, Error, Live},
+    core::{Address, Error, LiveResource},
     definition::Stack,
     engine::{
-        discover::World,
+        discover::LiveState,
         journal::Record,
-        plan::{Nulls, Op, Plan},
+        plan::{NullMeans, Op, Plan},
     },
 };
-use crew::Crew;
-pub use event::{Ahead, Event, FORMAT};
-pub use hands::Hands;
-pub use stop::Stop;
+pub use event::{Event, FORMAT, PlannedStep};
+use executor::Executor;
+pub use journaled_cloud::JournaledCloud;
+pub use stop::StopSignal;
 
 /// A step that failed.
 #[derive(Debug)]
-pub struct Failure {
+pub struct StepFailure {
     /// The resource.
     pub address: Address,
     /// What was tried.
@@ -41,72 +41,72 @@ pub struct Failure {
 
 /// How carrying out a plan ended.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct ExecuteOutcome {
     /// Steps that ended well.
-    pub done: Vec<(Address, Op)>,
+    pub completed: Vec<(Address, Op)>,
     /// Steps that failed.
-    pub failed: Vec<Failure>,
+    pub failed: Vec<StepFailure>,
     /// Steps that were not waited for, because the user asked to stop: how far they got, AWS tells.
-    pub cut: Vec<(Address, Op)>,
+    pub interrupted_steps: Vec<(Address, Op)>,
     /// Steps that were not tried.
-    pub left: Vec<(Address, Op)>,
+    pub not_started: Vec<(Address, Op)>,
     /// Whether the user interrupted.
     pub interrupted: bool,
     /// Whether everything new was made and verified, so that only deletions are left.
-    pub past_pivot: bool,
+    pub past_commit_point: bool,
     /// What is there now, by address.
-    pub live: BTreeMap<Address, Live>,
+    pub live: BTreeMap<Address, LiveResource>,
     /// What was put back with another value than it had, in words.
-    pub lost: Vec<(Address, String)>,
+    pub not_restored: Vec<(Address, String)>,
 }
 
-impl Outcome {
+impl ExecuteOutcome {
     /// Whether every step ended well.
-    pub fn is_whole(&self) -> bool {
-        self.failed.is_empty() && self.cut.is_empty() && self.left.is_empty() && !self.interrupted
+    pub fn is_success(&self) -> bool {
+        self.failed.is_empty() && self.interrupted_steps.is_empty() && self.not_started.is_empty() && !self.interrupted
     }
 }
 
 /// How a plan is carried out.
-pub struct Ways {
+pub struct ExecuteOptions {
     /// What the steps work with.
-    pub hands: Hands,
+    pub journaled_cloud: JournaledCloud,
     /// Once asked, the calls that are out are finished and nothing more is begun or waited for.
-    pub stop: Stop,
+    pub stop: StopSignal,
     /// Hears what happens.
     pub events: mpsc::UnboundedSender<Event>,
     /// What `null` in a wanted spec means.
-    pub nulls: Nulls,
+    pub null_means: NullMeans,
     /// Whether a run is undone: there is no pivot then, and as much as possible is put back.
-    pub undoing: bool,
+    pub rolling_back: bool,
     /// Tokens of creates that an earlier run left without an answer: the same call again gives the same resource.
-    pub tokens: BTreeMap<Address, String>,
+    pub retry_tokens: BTreeMap<Address, String>,
 }
 
 /// Carries out a plan without obstacles: build, pivot, clear.
 ///
 /// In the first half a failed step starts nothing more: it can all be undone. In the second half there is no way back, so the other
 /// steps go on, and what failed is tried once more at the end. The same when undoing.
-pub async fn execute(stack: &Stack, plan: &Plan, world: World, ways: Ways) -> Outcome {
-    let undoing = ways.undoing;
+pub async fn execute(stack: &Stack, plan: &Plan, live_state: LiveState, options: ExecuteOptions) -> ExecuteOutcome {
+    let rolling_back = options.rolling_back;
     // Nobody listens when progress is not shown; the outcome says it all the same.
-    ways.events.send(Event::planned(plan, undoing)).ok();
-    let mut crew = Crew::new(stack, plan, world, ways);
+    options.events.send(Event::planned(plan, rolling_back)).ok();
+    let mut executor = Executor::new(stack, plan, live_state, options);
     // Who asked to stop wants nothing to become final.
-    let build = crew.all(&plan.build, undoing).await && !crew.outcome.interrupted;
-    if build {
-        crew.outcome.past_pivot = true;
-        if !undoing && let Err(error) = crew.ways.hands.journal.write(Record::Pivot).await {
-            crew.unjournaled(error);
+    let applied = executor.run_graph(&plan.apply, rolling_back).await && !executor.outcome.interrupted;
+    if applied {
+        executor.outcome.past_commit_point = true;
+        if !rolling_back && let Err(error) = executor.options.journaled_cloud.journal.write(Record::CommitPoint).await {
+            executor.record_journal_error(error);
         }
     }
-    crew.stubborn = true;
-    if build && crew.outcome.failed.is_empty() {
-        crew.all(&plan.clear, true).await;
+    executor.keep_going = true;
+    if applied && executor.outcome.failed.is_empty() {
+        executor.run_graph(&plan.clean_up, true).await;
     } else {
-        crew.outcome.left.extend(plan.clear.node_weights().map(|step| (plan.changes[step.change].address.clone(), step.op)));
+        executor.outcome.not_started.extend(plan.clean_up.node_weights().map(|step| (plan.changes[step.change].address.clone(), step.op)));
     }
-    crew.outcome
+    executor.outcome
 }
 
 /// Code of the error of a step that was not waited for, because the user asked to stop.

@@ -10,119 +10,119 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::{
-    blocker::Blockers,
-    hands::{About, Hands},
-    patience::Again,
-    settle::{Likeness, Poller, Until},
-    stop::Stop,
+    blockers::Blockers,
+    journaled_cloud::{JournaledCloud, StepTarget},
+    retry::Idempotency,
+    stop::StopSignal,
+    wait::{Condition, Matcher, Poller},
 };
 use crate::{
-    core::{ADDRESS, CreatedLive, Deletion, ENVIRONMENT, Error, Live, Phase, Result, STACK, Sort, Tags},
+    core::{ADDRESS_TAG, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, Phase, Result, STACK_TAG, Tags},
     engine::{
-        discover::{unmarked, visible_tags},
-        journal::Action,
-        plan::{FieldDiff, First, Nulls, Op, diff},
+        discover::{visible_tags, without_ownership_tags},
+        journal::CallAction,
+        plan::{FieldDiff, NullMeans, Op, ReplacementOrder, diff},
     },
 };
 
 /// All one step needs; it shares nothing with other steps.
-pub struct Job {
-    pub hands: Hands,
+pub struct StepTask {
+    pub journaled_cloud: JournaledCloud,
     pub op: Op,
-    pub about: About,
+    pub target: StepTarget,
     /// For a replacement, which half comes first.
-    pub first: Option<First>,
+    pub replacement_order: Option<ReplacementOrder>,
     /// What `null` in the wanted spec means.
-    pub nulls: Nulls,
+    pub null_means: NullMeans,
     /// Whether an earlier run may have made it already.
-    pub claimed: bool,
+    pub maybe_created: bool,
     /// Whether an earlier try of this run may have made it already.
-    pub tried: bool,
+    pub attempted: bool,
     /// Whether AWS's own deletion protection is lifted before it is deleted.
-    pub unprotect: bool,
+    pub disable_deletion_protection: bool,
     pub poller: Poller,
     /// Ids of live resources of the type's parent type.
     pub parents: Vec<String>,
     /// Hears AWS's status in between.
     pub status: mpsc::UnboundedSender<String>,
-    pub stop: Stop,
+    pub stop: StopSignal,
     /// How many steps of the plan's first half are of the same type.
-    pub of_type: u32,
+    pub steps_of_type: u32,
     /// Tells who is in the way of a deletion.
     pub blockers: Arc<Blockers>,
 }
 
 /// How often a create is tried whose answer does not come.
-const TRIES: usize = 4;
+const MAX_CREATE_ATTEMPTS: usize = 4;
 
 /// How often what a read shows to be missing is brought by a further update. EKS takes one kind of change at a time.
-const ROUNDS: usize = 8;
+const MAX_UPDATE_ROUNDS: usize = 8;
 
 /// How much longer reads may lag behind a change than behind a creation.
-const MORE_LAG: Duration = Duration::from_secs(5);
+const EXTRA_UPDATE_LAG: Duration = Duration::from_secs(5);
 
 /// Types that usually take this long are deleted in the background, and waited for. The others are gone when AWS says so; where
 /// another service still sees them for a moment, its refusal of what comes next is waited out.
-pub const ASYNCHRONOUS: Duration = Duration::from_secs(20);
+pub const ASYNC_DELETE_THRESHOLD: Duration = Duration::from_secs(20);
 
-impl Job {
+impl StepTask {
     /// Does the step. Gives what is there afterwards; `None` after a deletion.
     ///
     /// # Errors
     /// What AWS answered, or that AWS did not keep what it was told.
-    pub async fn run(mut self) -> Result<Option<Live>> {
+    pub async fn run(mut self) -> Result<Option<LiveResource>> {
         if self.op == Op::Create {
             return self.create().await.map(Some);
         }
-        match (self.op, &self.about.before) {
+        match (self.op, &self.target.before) {
             (Op::Update, Some(before)) => self.update(before).await.map(Some),
             (Op::Delete, Some(before)) => self.delete(before).await.map(|()| None),
             (Op::Forget, Some(before)) => self.forget(before).await.map(|()| None),
-            (Op::Create, Some(_)) | (_, None) => Err(Error::new(Sort::Refused, "NothingThere", "there is nothing to change")),
+            (Op::Create, Some(_)) | (_, None) => Err(Error::new(ErrorKind::Rejected, "NothingThere", "there is nothing to change")),
         }
     }
 
-    async fn create(&mut self) -> Result<Live> {
-        let kind = self.about.kind;
-        let created = match self.make().await {
-            Err(error) if self.insists() && is_lost(&error) => {
-                self.give_in(&error);
-                self.make().await?
+    async fn create(&mut self) -> Result<LiveResource> {
+        let kind = self.target.kind;
+        let created = match self.create_or_find().await {
+            Err(error) if self.requires_old_values() && is_value_unavailable(&error) => {
+                self.accept_new_values(&error);
+                self.create_or_find().await?
             }
             made => made?,
         };
         let id = created.id();
-        let brought = {
-            let _under_way = self.poller.under_way();
+        let applied = {
+            let _under_way = self.poller.in_flight();
             if kind.is_taggable() && !kind.is_tagged_on_create() {
-                self.retag((id, None), &Tags::new(), &self.about.call.tags, Action::Tag).await?;
+                self.retag((id, None), &Tags::new(), &self.target.call.tags, CallAction::Tag).await?;
             }
-            let left = kind.operations.after_create(&self.about.spec)?;
-            let missing = self.missing(&left);
-            if missing.is_empty() { Some(missing) } else { self.bring(&self.bare(id, left), missing).await? }
+            let left = kind.operations.after_create(&self.target.spec)?;
+            let missing = self.remaining_changes(&left);
+            if missing.is_empty() { Some(missing) } else { self.apply_changes(&self.unread_resource(id, left), missing).await? }
         };
-        if let CreatedLive::Whole(live) = &created
-            && brought.as_ref().is_some_and(Vec::is_empty)
-            && self.is_as_wanted(live)
+        if let CreatedResource::Complete(live) = &created
+            && applied.as_ref().is_some_and(Vec::is_empty)
+            && self.matches_desired(live)
         {
             return Ok((**live).clone());
         }
         // AWS takes tags and resource in one call or refuses both, so they need no reading back.
-        let sent = kind.is_tagged_on_create().then(|| self.about.call.tags.clone());
-        self.verified(created.id(), None, sent, brought).await
+        let sent = kind.is_tagged_on_create().then(|| self.target.call.tags.clone());
+        self.verify(created.id(), None, sent, applied).await
     }
 
     /// Whether the answer to the create call shows that there is nothing left to do, so that reading it again would tell nothing new.
-    fn is_as_wanted(&self, live: &Live) -> bool {
-        let kind = self.about.kind;
-        let tagged = !kind.is_taggable() || visible_tags(&live.tags, &self.about.call.tags) == self.about.call.tags;
-        live.phase == Phase::Ready && tagged && self.missing(&kind.operations.normalize(&self.about.spec, &live.spec)).is_empty()
+    fn matches_desired(&self, live: &LiveResource) -> bool {
+        let kind = self.target.kind;
+        let tagged = !kind.is_taggable() || visible_tags(&live.tags, &self.target.call.tags) == self.target.call.tags;
+        live.phase == Phase::Ready && tagged && self.remaining_changes(&kind.operations.normalize(&self.target.spec, &live.spec)).is_empty()
     }
 
     /// What is known of a resource that has not been read yet.
-    fn bare(&self, id: &str, spec: Value) -> Live {
-        Live {
-            kind: self.about.kind.name.to_owned(),
+    fn unread_resource(&self, id: &str, spec: Value) -> LiveResource {
+        LiveResource {
+            type_name: self.target.kind.name.to_owned(),
             id: id.to_owned(),
             tags: Tags::new(),
             phase: Phase::Ready,
@@ -133,15 +133,15 @@ impl Job {
     }
 
     /// Whether it is put back with a value that AWS may have given to somebody else.
-    fn insists(&self) -> bool {
-        let asked = |at: &&str| self.about.spec.pointer(at).is_some_and(|value| !value.is_null());
-        self.nulls == Nulls::Absent && self.about.kind.assigned_by_aws.iter().any(asked)
+    fn requires_old_values(&self) -> bool {
+        let asked = |at: &&str| self.target.spec.pointer(at).is_some_and(|value| !value.is_null());
+        self.null_means == NullMeans::Unset && self.target.kind.assigned_by_aws.iter().any(asked)
     }
 
     /// From here on, what AWS draws will do.
-    fn give_in(&mut self, error: &Error) {
-        for at in &self.about.kind.assigned_by_aws {
-            if let Some(value) = self.about.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
+    fn accept_new_values(&mut self, error: &Error) {
+        for at in &self.target.kind.assigned_by_aws {
+            if let Some(value) = self.target.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
                 // Nobody listens when progress is not shown.
                 self.status.send(format!("{} {value} can't be had again, so any is taken: {error}", at.trim_start_matches('/'))).ok();
             }
@@ -150,140 +150,155 @@ impl Job {
 
     /// Makes it. Where no answer came, or a first try failed later on, it is looked for before it is made again: there may be one. The
     /// same where an earlier run began to make it and AWS says that there is one.
-    async fn make(&self) -> Result<CreatedLive> {
-        let mut unanswered = self.claimed;
-        let mut tries = 0;
-        if self.tried
-            && let Some(id) = self.made().await?
+    async fn create_or_find(&self) -> Result<CreatedResource> {
+        let mut unanswered = self.maybe_created;
+        let mut attempts = 0;
+        if self.attempted
+            && let Some(id) = self.find_created().await?
         {
-            return Ok(CreatedLive::Id(id));
+            return Ok(CreatedResource::Id(id));
         }
         loop {
-            let made = {
-                let _under_way = self.poller.under_way();
-                self.patiently(Again::AfterAnswer, || self.called()).await
+            let created = {
+                let _under_way = self.poller.in_flight();
+                self.with_retries(Idempotency::NotIdempotent, || self.create_call()).await
             };
-            let error = match made {
+            let error = match created {
                 Ok(created) => return Ok(created),
-                Err(error) if error.sort == Sort::Unreachable || (unanswered && error.sort == Sort::Exists) => error,
+                Err(error) if error.kind == ErrorKind::Unavailable || (unanswered && error.kind == ErrorKind::AlreadyExists) => error,
                 Err(error) => return Err(error),
             };
             unanswered = true;
-            if let Some(id) = self.made().await? {
-                return Ok(CreatedLive::Id(id));
+            if let Some(id) = self.find_created().await? {
+                return Ok(CreatedResource::Id(id));
             }
-            tries += 1;
-            if tries == TRIES {
+            attempts += 1;
+            if attempts == MAX_CREATE_ATTEMPTS {
                 return Err(error);
             }
         }
     }
 
     /// What is somebody else's is not waited for.
-    async fn called(&self) -> Result<CreatedLive> {
-        self.hands.create(&self.about).await.map_err(|error| match error.sort {
-            Sort::Gone | Sort::Conflict if self.insists() => Error { sort: Sort::Refused, ..error },
+    async fn create_call(&self) -> Result<CreatedResource> {
+        self.journaled_cloud.create(&self.target).await.map_err(|error| match error.kind {
+            ErrorKind::NotFound | ErrorKind::Conflict if self.requires_old_values() => Error { kind: ErrorKind::Rejected, ..error },
             _ => error,
         })
     }
 
     /// What an earlier call made, once it must be visible.
-    async fn made(&self) -> Result<Option<String>> {
-        let found = self.poller.wait(Until::Seen(self.likeness()), None, None, self.parents.clone(), self.status.clone()).await?;
+    async fn find_created(&self) -> Result<Option<String>> {
+        let found = self.poller.wait(Condition::Visible(self.matcher()), None, None, self.parents.clone(), self.status.clone()).await?;
         Ok(found.map(|live| live.id))
     }
 
     /// Tells what this step made from all else: by its marks, else by its name or by what identifies its type.
-    fn likeness(&self) -> Likeness {
-        let about = &self.about;
+    fn matcher(&self) -> Matcher {
+        let target = &self.target;
         // The old half of a replacement carries the same marks while it stands beside the new one.
-        let beside = about.before.as_ref().filter(|_| self.first != Some(First::Old)).map(|live| live.id.clone());
-        let (kind, call, spec) = (about.kind, about.call.clone(), about.spec.clone());
-        Arc::new(move |live: &Live| {
-            if live.phase == Phase::Leaving || beside.as_ref() == Some(&live.id) {
+        let old_id = target
+            .before
+            .as_ref()
+            .filter(|_| self.replacement_order != Some(ReplacementOrder::DestroyBeforeCreate))
+            .map(|live| live.id.clone());
+        let (kind, call, spec) = (target.kind, target.call.clone(), target.spec.clone());
+        Arc::new(move |live: &LiveResource| {
+            if live.phase == Phase::Deleting || old_id.as_ref() == Some(&live.id) {
                 return false;
             }
             let mark = |key: &str| live.tags.get(key).map(String::as_str);
-            let ours = mark(STACK) == Some(&call.stack) && mark(ENVIRONMENT) == Some(&call.environment);
-            if ours && mark(ADDRESS) == Some(&call.address) {
+            let ours = mark(STACK_TAG) == Some(&call.stack) && mark(ENVIRONMENT_TAG) == Some(&call.environment);
+            if ours && mark(ADDRESS_TAG) == Some(&call.address) {
                 return true;
             }
             let same =
                 |pointer: &str| spec.pointer(pointer).is_some_and(|value| !value.is_null() && live.spec.pointer(pointer) == Some(value));
-            let named = kind.naming.is_some() && mark(STACK).is_none() && same("/name");
+            let named = kind.naming.is_some() && mark(STACK_TAG).is_none() && same("/name");
             named || (!kind.identity.is_empty() && kind.identity.iter().all(|pointer| same(pointer)))
         })
     }
 
-    async fn update(&self, before: &Live) -> Result<Live> {
-        let brought = {
-            let _under_way = self.poller.under_way();
-            let aligned = self.about.kind.operations.normalize(&self.about.spec, &before.spec);
-            let missing = self.missing(&aligned);
-            let brought =
-                if missing.is_empty() { Some(missing) } else { self.bring(&Live { spec: aligned, ..before.clone() }, missing).await? };
+    async fn update(&self, before: &LiveResource) -> Result<LiveResource> {
+        let applied = {
+            let _under_way = self.poller.in_flight();
+            let normalized = self.target.kind.operations.normalize(&self.target.spec, &before.spec);
+            let missing = self.remaining_changes(&normalized);
+            let applied = if missing.is_empty() {
+                Some(missing)
+            } else {
+                self.apply_changes(&LiveResource { spec: normalized, ..before.clone() }, missing).await?
+            };
             self.tag(before).await?;
-            brought
+            applied
         };
-        self.verified(&before.id, Some(before.phase.clone()), None, brought).await
+        self.verify(&before.id, Some(before.phase.clone()), None, applied).await
     }
 
-    async fn delete(&self, live: &Live) -> Result<()> {
+    async fn delete(&self, live: &LiveResource) -> Result<()> {
         let mut live = live.clone();
         {
-            let _under_way = self.poller.under_way();
-            if let Some(pointer) = self.about.kind.protects_deletion.filter(|_| self.unprotect) {
-                self.unprotect(&live, pointer).await?;
+            let _under_way = self.poller.in_flight();
+            if let Some(pointer) = self.target.kind.protects_deletion.filter(|_| self.disable_deletion_protection) {
+                self.disable_deletion_protection(&live, pointer).await?;
             }
-            while let Deletion::More(words) = self.patiently(Again::Always, || self.hands.delete(&self.about, &live)).await? {
+            while let Deletion::NeedsAnotherCall(words) =
+                self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.delete(&self.target, &live)).await?
+            {
                 // Nobody listens when progress is not shown.
                 self.status.send(words).ok();
-                let ready = Until::Ready(live.id.clone());
+                let ready = Condition::Ready(live.id.clone());
                 let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.parents.clone(), self.status.clone()).await?;
                 let Some(ready) = waited else { return Ok(()) };
                 live = ready;
             }
         }
-        if self.about.kind.typical < ASYNCHRONOUS {
+        if self.target.kind.typical_duration < ASYNC_DELETE_THRESHOLD {
             return Ok(());
         }
         self.poller
-            .wait(Until::Gone(live.id.clone()), Some(live.phase.clone()), None, self.parents.clone(), self.status.clone())
+            .wait(Condition::Deleted(live.id.clone()), Some(live.phase.clone()), None, self.parents.clone(), self.status.clone())
             .await
             .map(|_| ())
     }
 
-    async fn unprotect(&self, live: &Live, pointer: &str) -> Result<()> {
-        let mut open = live.spec.clone();
-        match open.pointer_mut(pointer) {
+    async fn disable_deletion_protection(&self, live: &LiveResource, pointer: &str) -> Result<()> {
+        let mut unprotected = live.spec.clone();
+        match unprotected.pointer_mut(pointer) {
             Some(field) if *field == Value::Bool(true) => *field = Value::Bool(false),
             _ => return Ok(()),
         }
         let pointers = [pointer.to_owned()];
-        self.patiently(Again::Always, || self.hands.update(&self.about, live, &open, &pointers)).await
+        self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.update(&self.target, live, &unprotected, &pointers)).await
     }
 
     /// Takes the marks off: from then on it is nobody's.
-    async fn forget(&self, live: &Live) -> Result<()> {
-        self.retag((&live.id, live.arn()), &live.tags, &unmarked(&live.tags), Action::Forget).await
+    async fn forget(&self, live: &LiveResource) -> Result<()> {
+        self.retag((&live.id, live.arn()), &live.tags, &without_ownership_tags(&live.tags), CallAction::Forget).await
     }
 
     /// Reads back, and brings what is missing, until nothing is. `brought` is what was brought just before: a first read that
     /// still lacks exactly that may only lag behind, and is read again before it counts; `None` when no answer came to that.
-    async fn verified(&self, id: &str, was: Option<Phase>, sent: Option<Tags>, brought: Option<Vec<FieldDiff>>) -> Result<Live> {
-        let about = &self.about;
-        let mut last = brought.map(|missing| (missing, true));
+    async fn verify(
+        &self,
+        id: &str,
+        phase_before: Option<Phase>,
+        sent_tags: Option<Tags>,
+        applied: Option<Vec<FieldDiff>>,
+    ) -> Result<LiveResource> {
+        let target = &self.target;
+        let mut last = applied.map(|missing| (missing, true));
         let mut called = Instant::now();
         let mut pause = Duration::from_millis(250);
         let mut rounds = 0;
         loop {
-            let at_once = about.kind.apply_immediately.is_some_and(|at| about.spec.pointer(at) == Some(&Value::Bool(true)));
-            let ready = if at_once { Until::Quiet(id.to_owned()) } else { Until::Ready(id.to_owned()) };
-            let live = self.poller.wait(ready, was.clone(), sent.clone(), self.parents.clone(), self.status.clone()).await?;
-            let live = live.ok_or_else(|| Error::new(Sort::Refused, "NotThere", format!("`{id}` is gone")))?;
-            let aligned = about.kind.operations.normalize(&about.spec, &live.spec);
-            let missing = self.missing(&aligned);
-            let tagged = !about.kind.is_taggable() || visible_tags(&live.tags, &about.call.tags) == about.call.tags;
+            let at_once = target.kind.apply_immediately.is_some_and(|at| target.spec.pointer(at) == Some(&Value::Bool(true)));
+            let ready = if at_once { Condition::Stable(id.to_owned()) } else { Condition::Ready(id.to_owned()) };
+            let live = self.poller.wait(ready, phase_before.clone(), sent_tags.clone(), self.parents.clone(), self.status.clone()).await?;
+            let live = live.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotThere", format!("`{id}` is gone")))?;
+            let normalized = target.kind.operations.normalize(&target.spec, &live.spec);
+            let missing = self.remaining_changes(&normalized);
+            let tagged = !target.kind.is_taggable() || visible_tags(&live.tags, &target.call.tags) == target.call.tags;
             if missing.is_empty() && tagged {
                 return Ok(live);
             }
@@ -293,18 +308,19 @@ impl Job {
                 if tagged && state.0.iter().all(|field| field.after.is_null()) {
                     return Ok(live);
                 }
-                if called.elapsed() > self.hands.cloud.lag() + MORE_LAG {
-                    return Err(self.not_kept(&state.0, &live).await);
+                if called.elapsed() > self.journaled_cloud.cloud.visibility_delay() + EXTRA_UPDATE_LAG {
+                    return Err(self.not_applied_error(&state.0, &live).await);
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(3));
                 continue;
             }
-            if rounds == ROUNDS {
-                return Err(self.not_kept(&state.0, &live).await);
+            if rounds == MAX_UPDATE_ROUNDS {
+                return Err(self.not_applied_error(&state.0, &live).await);
             }
-            let _under_way = self.poller.under_way();
-            let answered = state.0.is_empty() || self.bring(&Live { spec: aligned, ..live.clone() }, state.0.clone()).await?.is_some();
+            let _under_way = self.poller.in_flight();
+            let answered = state.0.is_empty()
+                || self.apply_changes(&LiveResource { spec: normalized, ..live.clone() }, state.0.clone()).await?.is_some();
             if !tagged {
                 self.tag(&live).await?;
             }
@@ -314,64 +330,65 @@ impl Job {
         }
     }
 
-    fn missing(&self, live: &Value) -> Vec<FieldDiff> {
-        let mut missing = diff(&self.about.spec, live, &[], self.nulls);
-        if self.op == Op::Create && self.nulls == Nulls::Absent {
+    fn remaining_changes(&self, live: &Value) -> Vec<FieldDiff> {
+        let mut missing = diff(&self.target.spec, live, &[], self.null_means);
+        if self.op == Op::Create && self.null_means == NullMeans::Unset {
             // What AWS drew instead of what was lost is told, and stays.
-            missing.retain(|field| !self.about.kind.assigned_by_aws.contains(&field.at.as_str()));
+            missing.retain(|field| !self.target.kind.assigned_by_aws.contains(&field.pointer.as_str()));
         }
         missing
     }
 
     /// What AWS has and what it was told: fields, and tags. Where AWS says why, that too.
-    async fn not_kept(&self, missing: &[FieldDiff], live: &Live) -> Error {
-        let mut kept: Vec<String> =
-            missing.iter().map(|f| format!("{} is {}, wanted {}", f.at.trim_start_matches('/'), f.before, f.after)).collect();
-        let wanted = &self.about.call.tags;
+    async fn not_applied_error(&self, missing: &[FieldDiff], live: &LiveResource) -> Error {
+        let mut parts: Vec<String> =
+            missing.iter().map(|f| format!("{} is {}, wanted {}", f.pointer.trim_start_matches('/'), f.before, f.after)).collect();
+        let wanted = &self.target.call.tags;
         let has = visible_tags(&live.tags, wanted);
         let keys: BTreeSet<&String> =
-            if self.about.kind.is_taggable() { has.keys().chain(wanted.keys()).collect() } else { BTreeSet::new() };
+            if self.target.kind.is_taggable() { has.keys().chain(wanted.keys()).collect() } else { BTreeSet::new() };
         for key in keys.into_iter().filter(|key| has.get(*key) != wanted.get(*key)) {
             let word = |tags: &Tags| tags.get(key).map_or("absent".to_owned(), |value| format!("`{value}`"));
-            kept.push(format!("tag {key} is {}, wanted {}", word(&has), word(wanted)));
+            parts.push(format!("tag {key} is {}, wanted {}", word(&has), word(wanted)));
         }
         // Where it can't be asked, the rest has to do.
-        let why = if missing.is_empty() { None } else { self.hands.cloud.explain(self.about.kind, &live.id).await.ok().flatten() };
-        kept.extend(why.map(|why| format!("AWS says: {why}")));
-        Error::new(Sort::Refused, "NotKept", format!("AWS did not keep what it was told: {}", kept.join("; ")))
+        let why =
+            if missing.is_empty() { None } else { self.journaled_cloud.cloud.explain(self.target.kind, &live.id).await.ok().flatten() };
+        parts.extend(why.map(|why| format!("AWS says: {why}")));
+        Error::new(ErrorKind::Rejected, "NotKept", format!("AWS did not keep what it was told: {}", parts.join("; ")))
     }
 
     /// Makes the calls for what is missing, and gives that back; `None` when no answer came, so that only reading again tells.
-    async fn bring(&self, live: &Live, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
-        let pointers: Vec<String> = missing.iter().map(|field| field.at.clone()).collect();
-        let update = || self.hands.update(&self.about, live, &self.about.spec, &pointers);
-        match self.patiently(Again::AfterAnswer, update).await {
+    async fn apply_changes(&self, live: &LiveResource, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
+        let pointers: Vec<String> = missing.iter().map(|field| field.pointer.clone()).collect();
+        let update = || self.journaled_cloud.update(&self.target, live, &self.target.spec, &pointers);
+        match self.with_retries(Idempotency::NotIdempotent, update).await {
             Ok(()) => Ok(Some(missing)),
-            Err(error) if error.sort == Sort::Unreachable => Ok(None),
+            Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn tag(&self, live: &Live) -> Result<()> {
-        let call = &self.about.call;
+    async fn tag(&self, live: &LiveResource) -> Result<()> {
+        let call = &self.target.call;
         let before = visible_tags(&live.tags, &call.tags);
-        if !self.about.kind.is_taggable() || before == call.tags {
+        if !self.target.kind.is_taggable() || before == call.tags {
             return Ok(());
         }
         // Marks of another stack are never overwritten.
-        if live.tags.get(STACK).is_some_and(|stack| *stack != call.stack) {
-            let owner = live.tags.get(ADDRESS).cloned().unwrap_or_default();
-            return Err(Error::new(Sort::Refused, "NotOurs", format!("`{}` belongs to another stack as `{owner}`", live.id)));
+        if live.tags.get(STACK_TAG).is_some_and(|stack| *stack != call.stack) {
+            let owner = live.tags.get(ADDRESS_TAG).cloned().unwrap_or_default();
+            return Err(Error::new(ErrorKind::Rejected, "NotOurs", format!("`{}` belongs to another stack as `{owner}`", live.id)));
         }
-        self.retag((&live.id, live.arn()), &before, &call.tags, Action::Tag).await
+        self.retag((&live.id, live.arn()), &before, &call.tags, CallAction::Tag).await
     }
 
-    async fn retag(&self, live: (&str, Option<&str>), from: &Tags, to: &Tags, action: Action) -> Result<()> {
-        self.patiently(Again::Always, || self.hands.retag(&self.about, live, from, to, action)).await
+    async fn retag(&self, live: (&str, Option<&str>), from: &Tags, to: &Tags, action: CallAction) -> Result<()> {
+        self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.retag(&self.target, live, from, to, action)).await
     }
 }
 
 /// Whether AWS refused because of what was asked for, not because of who asks or how often.
-fn is_lost(error: &Error) -> bool {
-    matches!(error.sort, Sort::Refused | Sort::Exists) && !error.code.contains("LimitExceeded")
+fn is_value_unavailable(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Rejected | ErrorKind::AlreadyExists) && !error.code.contains("LimitExceeded")
 }

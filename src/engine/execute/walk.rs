@@ -8,53 +8,53 @@ use petgraph::{
 };
 use tokio::task::JoinSet;
 
-use crate::engine::plan::longest_roads;
+use crate::engine::plan::remaining_paths;
 
 /// How each step ended; `None` for those never started.
-pub type Ends<T, E> = Vec<Option<Result<T, E>>>;
+pub type StepResults<T, E> = Vec<Option<Result<T, E>>>;
 
 /// Who does the steps. All its methods are called by the walk, one at a time, so that it owns its state without locks.
-pub trait Worker<N> {
+pub trait StepRunner<N> {
     /// What a step gives.
-    type Done: Send + 'static;
+    type Output: Send + 'static;
     /// Why a step failed.
     type Error: Send + 'static;
     /// Usual time of a step.
-    fn usual(&self, step: &N) -> Duration;
+    fn estimate(&self, step: &N) -> Duration;
     /// Starts a step; all it needs has ended well.
-    fn start(&mut self, step: &N) -> impl Future<Output = Result<Self::Done, Self::Error>> + Send + 'static;
+    fn start(&mut self, step: &N) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send + 'static;
     /// Learns how a step ended. `Stop` starts no further one; those under way are finished.
-    fn ended(&mut self, step: &N, end: &Result<Self::Done, Self::Error>) -> Next;
+    fn on_finished(&mut self, step: &N, end: &Result<Self::Output, Self::Error>) -> Next;
 }
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Start what is ready.
-    GoOn,
+    Continue,
     /// Start nothing more.
     Stop,
 }
 
 /// Runs every step, at most `limit` at a time, never before all it depends on ended well.
-pub async fn walk<N, W: Worker<N>>(graph: &DiGraph<N, ()>, limit: usize, worker: &mut W) -> Ends<W::Done, W::Error> {
-    let road = longest_roads(graph, |step| worker.usual(step));
+pub async fn walk<N, W: StepRunner<N>>(graph: &DiGraph<N, ()>, limit: usize, runner: &mut W) -> StepResults<W::Output, W::Error> {
+    let remaining = remaining_paths(graph, |step| runner.estimate(step));
     let mut waits_for: Vec<usize> = graph.node_indices().map(|n| graph.neighbors_directed(n, Incoming).count()).collect();
     // Reverse order of nodes among equal roads, so that the first declared starts first.
-    let rank = |node: NodeIndex| (road[node.index()], std::cmp::Reverse(node));
+    let rank = |node: NodeIndex| (remaining[node.index()], std::cmp::Reverse(node));
     let mut ready: BinaryHeap<_> = graph.node_indices().filter(|n| waits_for[n.index()] == 0).map(rank).collect();
-    let mut ends: Ends<W::Done, W::Error> = graph.node_indices().map(|_| None).collect();
+    let mut results: StepResults<W::Output, W::Error> = graph.node_indices().map(|_| None).collect();
     let mut running = JoinSet::new();
-    let mut next = Next::GoOn;
+    let mut next = Next::Continue;
     loop {
-        while running.len() < limit && next == Next::GoOn {
+        while running.len() < limit && next == Next::Continue {
             let Some((_, std::cmp::Reverse(node))) = ready.pop() else { break };
-            let step = worker.start(&graph[node]);
+            let step = runner.start(&graph[node]);
             running.spawn(async move { (node, step.await) });
         }
         // A step that panicked ends the walk: its node stays without an end, which the caller reports.
         let Some(Ok((node, end))) = running.join_next().await else { break };
-        if worker.ended(&graph[node], &end) == Next::Stop {
+        if runner.on_finished(&graph[node], &end) == Next::Stop {
             next = Next::Stop;
         }
         if end.is_ok() {
@@ -65,9 +65,9 @@ pub async fn walk<N, W: Worker<N>>(graph: &DiGraph<N, ()>, limit: usize, worker:
                 }
             }
         }
-        ends[node.index()] = Some(end);
+        results[node.index()] = Some(end);
     }
-    ends
+    results
 }
 
 #[cfg(test)]
@@ -78,10 +78,10 @@ mod tests {
         started: Vec<usize>,
         fails: Option<usize>,
     }
-    impl Worker<(usize, u64)> for Recorder {
-        type Done = usize;
+    impl StepRunner<(usize, u64)> for Recorder {
+        type Output = usize;
         type Error = usize;
-        fn usual(&self, step: &(usize, u64)) -> Duration {
+        fn estimate(&self, step: &(usize, u64)) -> Duration {
             Duration::from_secs(step.1)
         }
         fn start(&mut self, step: &(usize, u64)) -> impl Future<Output = Result<usize, usize>> + Send + 'static {
@@ -92,13 +92,13 @@ mod tests {
                 if fails { Err(step) } else { Ok(step) }
             }
         }
-        fn ended(&mut self, _: &(usize, u64), end: &Result<usize, usize>) -> Next {
-            if end.is_err() { Next::Stop } else { Next::GoOn }
+        fn on_finished(&mut self, _: &(usize, u64), end: &Result<usize, usize>) -> Next {
+            if end.is_err() { Next::Stop } else { Next::Continue }
         }
     }
 
     #[tokio::test]
-    async fn the_longest_road_starts_first() {
+    async fn starts_the_step_with_the_longest_remaining_path_first() {
         let mut graph = DiGraph::new();
         let _leaf = graph.add_node((0, 1));
         let (eip, nat) = (graph.add_node((1, 1)), graph.add_node((2, 120)));
@@ -111,7 +111,7 @@ mod tests {
     proptest::proptest! {
         /// Nothing starts before all it needs ended well, and after a failure nothing that needs it starts.
         #[test]
-        fn order_holds_in_every_graph(n in 1usize..12, edges in proptest::collection::vec((0usize..12, 0usize..12), 0..30), fails in proptest::option::of(0usize..12)) {
+        fn starts_each_step_after_its_dependencies(n in 1usize..12, edges in proptest::collection::vec((0usize..12, 0usize..12), 0..30), fails in proptest::option::of(0usize..12)) {
             let mut graph = DiGraph::new();
             let nodes: Vec<_> = (0..n).map(|i| graph.add_node((i, 1 + i as u64 % 3))).collect();
             for (a, b) in edges.into_iter().filter(|(a, b)| a < b && *b < n) {

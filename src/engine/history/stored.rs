@@ -9,8 +9,8 @@ use serde::{
 
 use super::Revision;
 use crate::{
-    core::{Address, Live},
-    engine::journal::{Begin, Outcome},
+    core::{Address, LiveResource},
+    engine::journal::{RunInfo, RunOutcome},
 };
 
 /// A revision whose resources are not parsed yet.
@@ -25,13 +25,13 @@ pub struct StoredRevision {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct RevisionSummary {
     /// Who ran what.
-    pub begin: Begin,
+    pub run: RunInfo,
     /// When it began, milliseconds since 1970.
-    pub began: u64,
+    pub started_at: u64,
     /// When it ended, milliseconds since 1970.
-    pub ended: u64,
+    pub ended_at: u64,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// What it did, in order: an action and an address.
     pub done: Vec<(String, Address)>,
 }
@@ -44,8 +44,8 @@ impl StoredRevision {
     }
 
     /// What the stack consisted of afterwards, of the addresses that are `wanted`; `None` when it can't be understood.
-    pub fn live(&self, wanted: impl Fn(&Address) -> bool) -> Option<BTreeMap<Address, Live>> {
-        serde_json::Deserializer::from_slice(&self.json).deserialize_map(Document(&wanted)).ok()
+    pub fn live(&self, wanted: impl Fn(&Address) -> bool) -> Option<BTreeMap<Address, LiveResource>> {
+        serde_json::Deserializer::from_slice(&self.json).deserialize_map(LiveField(&wanted)).ok()
     }
 
     /// The whole revision; `None` when it can't be understood.
@@ -55,10 +55,10 @@ impl StoredRevision {
 }
 
 /// Reads the field `live` of a revision.
-struct Document<'a, F>(&'a F);
+struct LiveField<'a, F>(&'a F);
 
-impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for Document<'_, F> {
-    type Value = BTreeMap<Address, Live>;
+impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for LiveField<'_, F> {
+    type Value = BTreeMap<Address, LiveResource>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a revision")
@@ -68,7 +68,7 @@ impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for Document<'_, F> {
         let mut live = None;
         while let Some(field) = fields.next_key::<String>()? {
             if field == "live" {
-                live = Some(fields.next_value_seed(Resources(self.0))?);
+                live = Some(fields.next_value_seed(WantedResources(self.0))?);
             } else {
                 fields.next_value::<IgnoredAny>()?;
             }
@@ -78,18 +78,18 @@ impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for Document<'_, F> {
 }
 
 /// Reads the wanted entries of a map of resources.
-struct Resources<'a, F>(&'a F);
+struct WantedResources<'a, F>(&'a F);
 
-impl<'de, F: Fn(&Address) -> bool> DeserializeSeed<'de> for Resources<'_, F> {
-    type Value = BTreeMap<Address, Live>;
+impl<'de, F: Fn(&Address) -> bool> DeserializeSeed<'de> for WantedResources<'_, F> {
+    type Value = BTreeMap<Address, LiveResource>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for Resources<'_, F> {
-    type Value = BTreeMap<Address, Live>;
+impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for WantedResources<'_, F> {
+    type Value = BTreeMap<Address, LiveResource>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("resources by address")
@@ -118,9 +118,9 @@ mod tests {
         engine::history::FORMAT,
     };
 
-    fn live(id: &str) -> Live {
-        Live {
-            kind: "vpc".into(),
+    fn live(id: &str) -> LiveResource {
+        LiveResource {
+            type_name: "vpc".into(),
             id: id.into(),
             tags: Tags::new(),
             phase: Phase::Ready,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_wanted_resources_are_parsed() {
+    fn parses_only_the_requested_resources() {
         let (a, b) = (Address::new("vpc", "a"), Address::new("vpc", "b"));
         let begin = json!({
             "format": "", "revision": 7, "continues": null, "stack": "shop", "environment": "default", "region": "", "account": "",
@@ -139,16 +139,16 @@ mod tests {
         });
         let revision = Revision {
             format: FORMAT.to_owned(),
-            begin: serde_json::from_value(begin).expect("it is one"),
-            began: 1,
-            ended: 2,
-            outcome: Outcome::Done,
+            run: serde_json::from_value(begin).expect("it is one"),
+            started_at: 1,
+            ended_at: 2,
+            outcome: RunOutcome::Done,
             done: vec![("create".into(), a.clone())],
             live: [(a.clone(), live("vpc-1")), (b.clone(), live("vpc-2"))].into(),
         };
         let json = serde_json::to_vec(&revision).expect("it is JSON");
         let stored = StoredRevision::parse(json.clone()).expect("it is a revision");
-        assert_eq!((stored.summary.ended, &stored.summary.done), (2, &revision.done));
+        assert_eq!((stored.summary.ended_at, &stored.summary.done), (2, &revision.done));
         assert_eq!(stored.live(|address| *address == b), Some([(b.clone(), live("vpc-2"))].into()));
         assert_eq!(stored.live(|_| true).as_ref(), Some(&revision.live));
         assert_eq!(stored.revision(), Some(revision));

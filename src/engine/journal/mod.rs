@@ -13,14 +13,14 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::core::{Address, Live, Tags};
+use crate::core::{Address, LiveResource, Tags};
 
-pub use replay::{Damage, Replay, Touched, replay, touched};
-pub use state::{Illegal, Phase, State};
+pub use replay::{Damage, Replay, TouchedResource, replay, touched_resources};
+pub use state::{IllegalTransition, JournalState, RunPhase};
 pub use writer::Journal;
 
 /// Name and version of the format.
-pub const FORMAT: &str = "acme-journal/1";
+pub const FORMAT: &str = "acme-journal/2";
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,33 +39,33 @@ pub struct Line {
 #[serde(rename_all = "snake_case", tag = "record")]
 pub enum Record {
     /// A run begins.
-    Begin(Box<Begin>),
+    Begin(Box<RunInfo>),
     /// A call that changes something is about to go out.
     Intent(Box<Intent>),
     /// How it ended.
     Result {
         /// Number of the intent.
-        of: u64,
+        intent: u64,
         /// How.
-        end: End,
+        result: CallResult,
     },
     /// All that is new is there and verified; from here on the run only goes forward.
-    Pivot,
+    CommitPoint,
     /// From here on the run is undone.
     Rollback {
         /// Why.
-        why: String,
+        reason: String,
     },
     /// The run is over.
     End {
         /// How.
-        outcome: Outcome,
+        outcome: RunOutcome,
     },
 }
 
 /// Who runs what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Begin {
+pub struct RunInfo {
     /// [`FORMAT`].
     pub format: String,
     /// Number of the revision.
@@ -96,25 +96,25 @@ pub struct Intent {
     /// The resource.
     pub address: Address,
     /// What is done.
-    pub action: Action,
+    pub action: CallAction,
     /// Idempotency token.
     pub token: String,
     /// Physical id, unless it is made.
     pub id: Option<String>,
     /// What stood at this address before the run, exactly; `None`: nothing.
-    pub before: Option<Live>,
+    pub before: Option<LiveResource>,
     /// The spec that is wanted; `null` for deletions.
-    pub expected: Value,
+    pub desired: Value,
     /// The tags that are wanted.
     pub tags: Tags,
     /// What the resource needs: undoing goes the other way.
-    pub needs: BTreeSet<Address>,
+    pub depends_on: BTreeSet<Address>,
 }
 
 /// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum CallAction {
     /// Makes it.
     Create,
     /// Changes it in place.
@@ -130,14 +130,14 @@ pub enum Action {
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "end")]
-pub enum End {
+pub enum CallResult {
     /// AWS did it, or took it on.
     Done {
         /// Physical id of what was made.
         id: Option<String>,
     },
     /// AWS refused.
-    Refused {
+    Rejected {
         /// AWS's code.
         code: String,
     },
@@ -148,7 +148,7 @@ pub enum End {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum RunOutcome {
     /// All is as wanted.
     Done,
     /// It failed or was interrupted, and everything is as before.
@@ -159,9 +159,9 @@ pub enum Outcome {
     Stuck,
 }
 
-impl Outcome {
+impl RunOutcome {
     /// Whether nothing is left to be gone on with or undone.
-    pub fn is_settled(self) -> bool {
-        matches!(self, Outcome::Done | Outcome::RolledBack)
+    pub fn is_final(self) -> bool {
+        matches!(self, RunOutcome::Done | RunOutcome::RolledBack)
     }
 }

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Action, Begin, End, FORMAT, Intent, Line, Phase, Record, State};
-use crate::core::{Address, Live, Tags};
+use super::{CallAction, CallResult, FORMAT, Intent, JournalState, Line, Record, RunInfo, RunPhase};
+use crate::core::{Address, LiveResource, Tags};
 
 /// A journal as it was read.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
     /// Who ran what; `None` when not even that could be read.
-    pub begin: Option<Begin>,
+    pub run: Option<RunInfo>,
     /// The records that could be read, in order.
     pub lines: Vec<Line>,
     /// Where the run stands.
-    pub state: State,
+    pub state: JournalState,
     /// What the last line was sealed with.
-    pub seal: String,
+    pub checksum: String,
     /// Where it is damaged, if it is. What comes after is not believed.
     pub damage: Option<Damage>,
 }
@@ -35,42 +35,42 @@ pub struct Damage {
 
 /// A resource that a run touched.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Touched {
+pub struct TouchedResource {
     /// What stood at the address before the run; `None`: nothing.
-    pub before: Option<Live>,
+    pub before: Option<LiveResource>,
     /// The spec that the run wanted last; `null` when it wanted it gone.
-    pub expected: Value,
+    pub desired: Value,
     /// The tags it wanted.
     pub tags: Tags,
     /// What it needs.
-    pub needs: BTreeSet<Address>,
+    pub depends_on: BTreeSet<Address>,
     /// Idempotency token of the last create.
     pub token: String,
     /// Physical ids the run made there.
-    pub made: BTreeSet<String>,
+    pub created_ids: BTreeSet<String>,
     /// Since when a create has been without an answer, milliseconds since 1970; `None`: every answer is known.
-    pub open_create: Option<u64>,
+    pub unanswered_create: Option<u64>,
     /// When something was last made there, or may have been, milliseconds since 1970: reads that lag behind do not show it yet.
-    pub made_at: Option<u64>,
+    pub last_created_at: Option<u64>,
     /// Whether the run made something there, or may have.
-    pub created: bool,
+    pub may_have_created: bool,
     /// Whether the run took its marks off.
     pub forgotten: bool,
 }
 
 /// Length of what a line ends with: `,"sum":"0123456789abcdef"}`.
-const SEAL: usize = 8 + 16 + 2;
+const CHECKSUM_LEN: usize = 8 + 16 + 2;
 
 /// The line's text, sealed: the sum covers all lines up to this one, so that none can be changed or left out unseen.
-pub(super) fn sealed(line: &Line, before: &str) -> Result<(String, String), serde_json::Error> {
+pub(super) fn with_checksum(line: &Line, before: &str) -> Result<(String, String), serde_json::Error> {
     let mut text = serde_json::to_string(line)?;
     text.pop();
-    let sum = sum(before, &text);
+    let sum = chained_checksum(before, &text);
     text.push_str(&format!(",\"sum\":\"{sum}\"}}"));
     Ok((text, sum))
 }
 
-fn sum(before: &str, text: &str) -> String {
+fn chained_checksum(before: &str, text: &str) -> String {
     let digest = Sha256::new().chain_update(before).chain_update(text).finalize();
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -81,16 +81,16 @@ pub fn replay(bytes: &[u8]) -> Replay {
     let mut replay = Replay::default();
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let Some(text) = line.strip_suffix(b"\n") else { break };
-        match read(text, &replay.seal).and_then(|(line, seal)| {
+        match parse_line(text, &replay.checksum).and_then(|(line, seal)| {
             let state = replay.state.next(&line.record).map_err(|illegal| format!("is out of order: {illegal}"))?;
             if line.n == state.last { Ok((line, seal, state)) } else { Err("is out of order".to_owned()) }
         }) {
             Ok((line, seal, state)) => {
                 if let Record::Begin(begin) = &line.record {
-                    replay.begin = Some((**begin).clone());
+                    replay.run = Some((**begin).clone());
                 }
                 replay.lines.push(line);
-                (replay.state, replay.seal) = (state, seal);
+                (replay.state, replay.checksum) = (state, seal);
             }
             Err(what) => {
                 replay.damage = Some(Damage { line: number + 1, what });
@@ -101,18 +101,18 @@ pub fn replay(bytes: &[u8]) -> Replay {
     replay
 }
 
-fn read(text: &[u8], before: &str) -> Result<(Line, String), String> {
+fn parse_line(text: &[u8], before: &str) -> Result<(Line, String), String> {
     let text = std::str::from_utf8(text).map_err(|_| "is no text".to_owned())?;
-    let split = text.len().checked_sub(SEAL).filter(|at| text.is_char_boundary(*at)).ok_or("is too short")?;
-    let (body, seal) = text.split_at(split);
-    let seal = seal.strip_prefix(",\"sum\":\"").and_then(|seal| seal.strip_suffix("\"}")).ok_or("has no sum")?;
-    if seal != sum(before, body) {
+    let body_end = text.len().checked_sub(CHECKSUM_LEN).filter(|at| text.is_char_boundary(*at)).ok_or("is too short")?;
+    let (body, checksum) = text.split_at(body_end);
+    let checksum = checksum.strip_prefix(",\"sum\":\"").and_then(|seal| seal.strip_suffix("\"}")).ok_or("has no sum")?;
+    if checksum != chained_checksum(before, body) {
         return Err("was changed: its sum is wrong".to_owned());
     }
     let line: Line = serde_json::from_str(&format!("{body}}}")).map_err(|error| format!("can't be read: {error}"))?;
     match &line.record {
         Record::Begin(begin) if begin.format != FORMAT => Err(format!("is of the format {}, not {FORMAT}", begin.format)),
-        _ => Ok((line, seal.to_owned())),
+        _ => Ok((line, checksum.to_owned())),
     }
 }
 
@@ -120,35 +120,37 @@ impl Replay {
     /// Whether something is left to be gone on with or undone.
     pub fn is_unfinished(&self) -> bool {
         match self.state.phase {
-            Phase::New => false,
-            Phase::Ended(outcome) => !outcome.is_settled(),
-            Phase::Building | Phase::Clearing | Phase::RollingBack => true,
+            RunPhase::New => false,
+            RunPhase::Ended(outcome) => !outcome.is_final(),
+            RunPhase::Applying | RunPhase::CleaningUp | RunPhase::RollingBack => true,
         }
     }
 
     /// Whether the run deleted something on its way forward, after everything new was there: it may hold what can't be made anew.
-    pub fn has_cleared(&self) -> bool {
-        let mut past_pivot = false;
+    pub fn has_cleaned_up(&self) -> bool {
+        let mut past_commit_point = false;
         let mut leaving = BTreeSet::new();
         for line in &self.lines {
             match &line.record {
-                Record::Pivot => past_pivot = true,
+                Record::CommitPoint => past_commit_point = true,
                 Record::Rollback { .. } => return false,
-                Record::Intent(intent) if past_pivot && matches!(intent.action, Action::Delete | Action::Forget) => {
+                Record::Intent(intent) if past_commit_point && matches!(intent.action, CallAction::Delete | CallAction::Forget) => {
                     leaving.insert(line.n);
                 }
-                Record::Result { of, end } if leaving.contains(of) && !matches!(end, End::Refused { .. }) => return true,
+                Record::Result { intent: of, result: end } if leaving.contains(of) && !matches!(end, CallResult::Rejected { .. }) => {
+                    return true;
+                }
                 _ => {}
             }
         }
         // A call without a result may have been served.
-        leaving.iter().any(|n| self.state.open.contains(n))
+        leaving.iter().any(|n| self.state.open_intents.contains(n))
     }
 
     /// Numbers of the intents that AWS refused.
-    fn refused(&self) -> BTreeSet<u64> {
+    fn rejected_intents(&self) -> BTreeSet<u64> {
         let refused = self.lines.iter().filter_map(|line| match &line.record {
-            Record::Result { of, end: End::Refused { .. } } => Some(*of),
+            Record::Result { intent: of, result: CallResult::Rejected { .. } } => Some(*of),
             _ => None,
         });
         refused.collect()
@@ -157,55 +159,57 @@ impl Replay {
 
 /// Everything that a run and the unfinished ones it goes on from touched on their way forward, by address; `chain` is in order of
 /// time. The first intent about a resource tells what was there before.
-pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
-    let mut touched: BTreeMap<Address, Touched> = BTreeMap::new();
+pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource> {
+    let mut touched: BTreeMap<Address, TouchedResource> = BTreeMap::new();
     // Type and id of what stood at the addresses touched so far.
-    let mut stood = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for replay in chain {
         let mut forward = true;
         let mut calls: BTreeMap<u64, &Intent> = BTreeMap::new();
-        let refused = replay.refused();
+        let refused = replay.rejected_intents();
         for line in &replay.lines {
             match &line.record {
                 Record::Rollback { .. } => forward = false,
                 Record::Intent(intent) => {
                     // What undoing makes anew must be found again too, but is itself no reason to undo.
-                    if forward && !touched.contains_key(&intent.address) && !is_old_half(intent, &mut stood) {
-                        touched.insert(intent.address.clone(), Touched::first(intent));
+                    if forward && !touched.contains_key(&intent.address) && !is_old_half(intent, &mut seen) {
+                        touched.insert(intent.address.clone(), TouchedResource::from_intent(intent));
                     }
                     let Some(entry) = touched.get_mut(&intent.address) else { continue };
                     calls.insert(line.n, intent);
                     // What stands where AWS refused to make something, if anything does, is not this run's.
-                    if intent.action == Action::Create && !refused.contains(&line.n) {
-                        entry.created = true;
+                    if intent.action == CallAction::Create && !refused.contains(&line.n) {
+                        entry.may_have_created = true;
                         entry.token.clone_from(&intent.token);
-                        entry.open_create = Some(line.at);
-                        entry.made_at = Some(line.at);
+                        entry.unanswered_create = Some(line.at);
+                        entry.last_created_at = Some(line.at);
                     }
-                    entry.forgotten |= intent.action == Action::Forget;
-                    if forward && !intent.expected.is_null() {
-                        entry.expected = intent.expected.clone();
+                    entry.forgotten |= intent.action == CallAction::Forget;
+                    if forward && !intent.desired.is_null() {
+                        entry.desired = intent.desired.clone();
                     }
                 }
-                Record::Result { of, end } => {
+                Record::Result { intent: of, result: end } => {
                     let Some(intent) = calls.get(of) else { continue };
                     let Some(entry) = touched.get_mut(&intent.address) else { continue };
                     match (intent.action, end) {
-                        (Action::Create, End::Done { id }) => {
+                        (CallAction::Create, CallResult::Done { id }) => {
                             if !forward {
-                                entry.give_in(&intent.expected);
+                                entry.accept_new_values(&intent.desired);
                             }
-                            entry.made.extend(id.clone());
-                            entry.open_create = None;
-                            entry.made_at = Some(line.at);
+                            entry.created_ids.extend(id.clone());
+                            entry.unanswered_create = None;
+                            entry.last_created_at = Some(line.at);
                         }
-                        (Action::Delete, End::Done { .. }) if intent.id.as_ref().is_some_and(|id| entry.made.contains(id)) => {
-                            entry.made_at = None;
+                        (CallAction::Delete, CallResult::Done { .. })
+                            if intent.id.as_ref().is_some_and(|id| entry.created_ids.contains(id)) =>
+                        {
+                            entry.last_created_at = None;
                         }
                         _ => {}
                     }
                 }
-                Record::Begin(_) | Record::Pivot | Record::End { .. } => {}
+                Record::Begin(_) | Record::CommitPoint | Record::End { .. } => {}
             }
         }
     }
@@ -214,33 +218,33 @@ pub fn touched(chain: &[Replay]) -> BTreeMap<Address, Touched> {
 
 /// Whether this is about what stood at an address that is touched already: the old half of a replacement that a crash left over goes
 /// by a name of its own afterwards, but is put back under the first one.
-fn is_old_half(intent: &Intent, stood: &mut BTreeSet<(String, String)>) -> bool {
-    intent.before.as_ref().is_some_and(|old| !stood.insert((old.kind.clone(), old.id.clone())))
+fn is_old_half(intent: &Intent, seen: &mut BTreeSet<(String, String)>) -> bool {
+    intent.before.as_ref().is_some_and(|old| !seen.insert((old.type_name.clone(), old.id.clone())))
 }
 
-impl Touched {
+impl TouchedResource {
     /// Whether there is nothing to undo: nothing stood there, and AWS refused to make anything.
-    pub fn is_nothing(&self) -> bool {
-        self.before.is_none() && !self.created
+    pub fn has_nothing_to_undo(&self) -> bool {
+        self.before.is_none() && !self.may_have_created
     }
 
-    fn first(intent: &Intent) -> Touched {
-        Touched {
+    fn from_intent(intent: &Intent) -> TouchedResource {
+        TouchedResource {
             before: intent.before.clone(),
-            expected: intent.expected.clone(),
+            desired: intent.desired.clone(),
             tags: intent.tags.clone(),
-            needs: intent.needs.clone(),
+            depends_on: intent.depends_on.clone(),
             token: String::new(),
-            made: BTreeSet::new(),
-            open_create: None,
-            made_at: None,
-            created: false,
+            created_ids: BTreeSet::new(),
+            unanswered_create: None,
+            last_created_at: None,
+            may_have_created: false,
             forgotten: false,
         }
     }
 
     /// What was put back without a value it had, because AWS could not give that again, is not put back a second time for its sake.
-    fn give_in(&mut self, again: &Value) {
+    fn accept_new_values(&mut self, again: &Value) {
         let Some(before) = self.before.as_mut().and_then(|live| live.spec.as_object_mut()) else { return };
         for (key, value) in before {
             if again.get(key).is_some_and(Value::is_null) {

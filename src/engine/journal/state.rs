@@ -2,97 +2,99 @@
 
 use std::collections::BTreeSet;
 
-use super::{Outcome, Record};
+use super::{Record, RunOutcome};
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
+pub enum RunPhase {
     /// Not begun.
     #[default]
     New,
     /// Making and changing.
-    Building,
+    Applying,
     /// Past the pivot: deleting what is no longer wanted.
-    Clearing,
+    CleaningUp,
     /// Undoing.
     RollingBack,
     /// Over.
-    Ended(Outcome),
+    Ended(RunOutcome),
 }
 
 /// A run as its journal tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct JournalState {
     /// How far it is.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// Number of the last record.
     pub last: u64,
     /// Intents without a result.
-    pub open: BTreeSet<u64>,
+    pub open_intents: BTreeSet<u64>,
 }
 
 /// A record that may not follow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{record} may not follow in phase {phase:?}")]
-pub struct Illegal {
+pub struct IllegalTransition {
     /// The phase it came in.
-    pub phase: Phase,
+    pub phase: RunPhase,
     /// The record's name.
     pub record: &'static str,
 }
 
-impl State {
+impl JournalState {
     /// The state after `record`, which is the next one.
     ///
     /// # Errors
     /// When that record may not come now.
-    pub fn next(&self, record: &Record) -> Result<State, Illegal> {
-        let mut next = State { phase: self.phase, last: self.last + 1, open: self.open.clone() };
+    pub fn next(&self, record: &Record) -> Result<JournalState, IllegalTransition> {
+        let mut next = JournalState { phase: self.phase, last: self.last + 1, open_intents: self.open_intents.clone() };
         let name = match (self.phase, record) {
-            (Phase::New, Record::Begin(_)) => {
-                next.phase = Phase::Building;
+            (RunPhase::New, Record::Begin(_)) => {
+                next.phase = RunPhase::Applying;
                 return Ok(next);
             }
-            (Phase::Building | Phase::Clearing | Phase::RollingBack, Record::Intent(_)) => {
-                next.open.insert(next.last);
+            (RunPhase::Applying | RunPhase::CleaningUp | RunPhase::RollingBack, Record::Intent(_)) => {
+                next.open_intents.insert(next.last);
                 return Ok(next);
             }
-            (Phase::Building | Phase::Clearing | Phase::RollingBack, Record::Result { of, .. }) if self.open.contains(of) => {
-                next.open.remove(of);
+            (RunPhase::Applying | RunPhase::CleaningUp | RunPhase::RollingBack, Record::Result { intent: of, .. })
+                if self.open_intents.contains(of) =>
+            {
+                next.open_intents.remove(of);
                 return Ok(next);
             }
-            (Phase::Building, Record::Pivot) if self.open.is_empty() => {
-                next.phase = Phase::Clearing;
+            (RunPhase::Applying, Record::CommitPoint) if self.open_intents.is_empty() => {
+                next.phase = RunPhase::CleaningUp;
                 return Ok(next);
             }
             // What is open now is looked at afresh.
-            (Phase::Building | Phase::Clearing, Record::Rollback { .. }) => {
-                next.phase = Phase::RollingBack;
-                next.open.clear();
+            (RunPhase::Applying | RunPhase::CleaningUp, Record::Rollback { .. }) => {
+                next.phase = RunPhase::RollingBack;
+                next.open_intents.clear();
                 return Ok(next);
             }
-            (Phase::Clearing, Record::End { outcome: Outcome::Done }) if self.open.is_empty() => {
-                next.phase = Phase::Ended(Outcome::Done);
+            (RunPhase::CleaningUp, Record::End { outcome: RunOutcome::Done }) if self.open_intents.is_empty() => {
+                next.phase = RunPhase::Ended(RunOutcome::Done);
                 return Ok(next);
             }
-            (Phase::RollingBack, Record::End { outcome: Outcome::RolledBack }) if self.open.is_empty() => {
-                next.phase = Phase::Ended(Outcome::RolledBack);
+            (RunPhase::RollingBack, Record::End { outcome: RunOutcome::RolledBack }) if self.open_intents.is_empty() => {
+                next.phase = RunPhase::Ended(RunOutcome::RolledBack);
                 return Ok(next);
             }
             (
-                Phase::Building | Phase::Clearing | Phase::RollingBack,
-                Record::End { outcome: outcome @ (Outcome::Kept | Outcome::Stuck) },
+                RunPhase::Applying | RunPhase::CleaningUp | RunPhase::RollingBack,
+                Record::End { outcome: outcome @ (RunOutcome::Kept | RunOutcome::Stuck) },
             ) => {
-                next.phase = Phase::Ended(*outcome);
+                next.phase = RunPhase::Ended(*outcome);
                 return Ok(next);
             }
             (_, Record::Begin(_)) => "a beginning",
             (_, Record::Intent(_)) => "an intent",
             (_, Record::Result { .. }) => "a result",
-            (_, Record::Pivot) => "the pivot",
+            (_, Record::CommitPoint) => "the pivot",
             (_, Record::Rollback { .. }) => "a rollback",
             (_, Record::End { .. }) => "this end",
         };
-        Err(Illegal { phase: self.phase, record: name })
+        Err(IllegalTransition { phase: self.phase, record: name })
     }
 }

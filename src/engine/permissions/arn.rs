@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use crate::{
     aws::partition,
     core::{ResourceType, expression::references},
-    definition::{Declared, Stack},
+    definition::{DesiredResource, Stack},
 };
 
 /// Where ARNs are.
-pub struct Place<'a> {
+pub struct ArnScope<'a> {
     /// The stack.
     pub stack: &'a Stack,
     /// Region; `*` when none is pinned or given.
     pub region: &'a str,
 }
 
-impl Place<'_> {
+impl ArnScope<'_> {
     /// The account; `*` when none is pinned. A policy of an identity reaches into its own account only, unless another one asks it in.
     pub fn account(&self) -> &str {
         self.stack.account.as_deref().unwrap_or("*")
@@ -24,16 +24,16 @@ impl Place<'_> {
 
     /// The ARNs that a pattern of `kind` stands for, see [`super::Actions::own`].
     pub fn arns(&self, kind: &ResourceType, pattern: &str) -> BTreeSet<String> {
-        self.named(kind, pattern, &self.names(kind))
+        self.expand(kind, pattern, &self.name_patterns(kind))
     }
 
     /// The same for physical names of these resources alone.
-    pub fn arns_of(&self, kind: &ResourceType, pattern: &str, declared: &[&Declared]) -> BTreeSet<String> {
-        let names = declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(known);
-        self.named(kind, pattern, &names.collect())
+    pub fn arns_of(&self, kind: &ResourceType, pattern: &str, declared: &[&DesiredResource]) -> BTreeSet<String> {
+        let names = declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(with_wildcards);
+        self.expand(kind, pattern, &names.collect())
     }
 
-    fn named(&self, kind: &ResourceType, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
+    fn expand(&self, kind: &ResourceType, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
         let (service, resource) = pattern.split_once(':').unwrap_or((pattern, "*"));
         let (region, account) = match service {
             "s3" | "route53" => ("", ""),
@@ -43,39 +43,39 @@ impl Place<'_> {
         let resource = resource
             .replace("{stack}", &self.stack.prefix())
             .replace("{path}", &format!("acme/{}/{}/", self.stack.name, self.stack.environment));
-        let whole = |resource: &str| squeezed(&format!("arn:{}:{service}:{region}:{account}:{resource}", partition(self.region)));
+        let whole = |resource: &str| collapse_wildcards(&format!("arn:{}:{service}:{region}:{account}:{resource}", partition(self.region)));
         if resource.contains("{name}") {
             names.iter().map(|name| whole(&resource.replace("{name}", name))).collect()
         } else if resource.contains("{parent}") {
-            self.parents(kind).iter().map(|name| whole(&resource.replace("{parent}", name))).collect()
+            self.parent_name_patterns(kind).iter().map(|name| whole(&resource.replace("{parent}", name))).collect()
         } else {
             [whole(&resource)].into()
         }
     }
 
     /// Patterns that match the physical names of a type's resources, also of those that have just left the definition.
-    fn names(&self, kind: &ResourceType) -> BTreeSet<String> {
+    fn name_patterns(&self, kind: &ResourceType) -> BTreeSet<String> {
         let prefix = format!("{}{}", kind.naming.map_or("", |naming| naming.prefix), self.stack.prefix());
-        let declared = self.stack.resources.values().filter(|declared| declared.kind.name == kind.name);
-        let names = declared.filter_map(|declared| declared.spec.get("name")?.as_str()).map(known);
+        let declared = self.stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
+        let names = declared.filter_map(|declared| declared.spec.get("name")?.as_str()).map(with_wildcards);
         names.filter(|name| !name.starts_with(&prefix)).chain([format!("{prefix}*")]).collect()
     }
 
-    fn parents(&self, kind: &ResourceType) -> BTreeSet<String> {
-        let Some(parent) = kind.parent.and_then(crate::aws::types::kind) else { return [String::from("*")].into() };
+    fn parent_name_patterns(&self, kind: &ResourceType) -> BTreeSet<String> {
+        let Some(parent) = kind.parent.and_then(crate::aws::types::resource_type) else { return [String::from("*")].into() };
         let own = format!("${{{}.", parent.name);
-        let mut of_kind = self.stack.resources.values().filter(|declared| declared.kind.name == kind.name);
+        let mut of_kind = self.stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
         // One that the definition names by its id has a name that nobody here knows.
-        if of_kind.any(|declared| !declared.spec.to_string().contains(&own)) { ["*".to_owned()].into() } else { self.names(parent) }
+        if of_kind.any(|declared| !declared.spec.to_string().contains(&own)) { ["*".to_owned()].into() } else { self.name_patterns(parent) }
     }
 }
 
 /// A text with wildcards for what is known only after apply.
-fn known(text: &str) -> String {
+fn with_wildcards(text: &str) -> String {
     references(text).iter().fold(text.to_owned(), |text, reference| text.replace(reference.text, "*"))
 }
 
-fn squeezed(pattern: &str) -> String {
+fn collapse_wildcards(pattern: &str) -> String {
     let mut text = pattern.to_owned();
     while text.contains("**") {
         text = text.replace("**", "*");

@@ -7,33 +7,33 @@ use serde_json::{Value, json};
 /// Most characters that a managed policy may have, white space not counted.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-pub const LIMIT: usize = 6144;
+pub const MAX_POLICY_LENGTH: usize = 6144;
 
 /// A policy document.
-pub type Document = Value;
+pub type PolicyDocument = Value;
 
 /// Allowed actions, gathered until they become statements.
 #[derive(Default)]
-pub struct Allowed {
+pub struct AllowedActions {
     /// Condition (as JSON) and action → ARNs.
-    on: BTreeMap<(String, String), BTreeSet<String>>,
+    arns: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
-impl Allowed {
+impl AllowedActions {
     /// Allows an action on these ARNs, under a condition or none.
     pub fn add(&mut self, action: &str, arns: &BTreeSet<String>, condition: Option<&Value>) {
         let condition = condition.map(Value::to_string).unwrap_or_default();
-        self.on.entry((condition, action.to_owned())).or_default().extend(arns.iter().cloned());
+        self.arns.entry((condition, action.to_owned())).or_default().extend(arns.iter().cloned());
     }
 
     /// Statements in documents of at most [`LIMIT`] characters.
-    pub fn documents(self) -> Vec<Document> {
+    pub fn documents(self) -> Vec<PolicyDocument> {
         let mut documents = Vec::new();
         let mut statements: Vec<Value> = Vec::new();
         for statement in self.statements() {
             let mut with = statements.clone();
             with.push(statement.clone());
-            if !statements.is_empty() && size(&document(with)) > LIMIT {
+            if !statements.is_empty() && size(&document(with)) > MAX_POLICY_LENGTH {
                 documents.push(document(std::mem::take(&mut statements)));
             }
             statements.push(statement);
@@ -47,7 +47,7 @@ impl Allowed {
     fn statements(self) -> Vec<Value> {
         // Actions on the same under the same condition share a statement.
         let mut alike: BTreeMap<(String, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
-        for ((condition, action), mut arns) in self.on {
+        for ((condition, action), mut arns) in self.arns {
             if arns.contains("*") {
                 arns = ["*".to_owned()].into();
             }
@@ -56,36 +56,36 @@ impl Allowed {
         let mut statements = Vec::new();
         for ((condition, arns), actions) in alike {
             let arns: Vec<String> = arns.into_iter().collect();
-            split(&actions.into_iter().collect::<Vec<_>>(), &arns, &condition, &mut statements);
+            push_statements(&actions.into_iter().collect::<Vec<_>>(), &arns, &condition, &mut statements);
         }
         statements
     }
 }
 
 /// One statement, or as many as it takes to fit.
-fn split(actions: &[String], arns: &[String], condition: &str, into: &mut Vec<Value>) {
+fn push_statements(actions: &[String], arns: &[String], condition: &str, into: &mut Vec<Value>) {
     let mut statement = json!({ "Effect": "Allow", "Action": actions, "Resource": arns });
     if let (Ok(condition), Value::Object(map)) = (serde_json::from_str(condition), &mut statement) {
         map.insert("Condition".into(), condition);
     }
-    if size(&document(vec![statement.clone()])) <= LIMIT || (arns.len() < 2 && actions.len() < 2) {
+    if size(&document(vec![statement.clone()])) <= MAX_POLICY_LENGTH || (arns.len() < 2 && actions.len() < 2) {
         into.push(statement);
     } else if arns.len() >= 2 {
         let (first, second) = arns.split_at(arns.len() / 2);
-        split(actions, first, condition, into);
-        split(actions, second, condition, into);
+        push_statements(actions, first, condition, into);
+        push_statements(actions, second, condition, into);
     } else {
         let (first, second) = actions.split_at(actions.len() / 2);
-        split(first, arns, condition, into);
-        split(second, arns, condition, into);
+        push_statements(first, arns, condition, into);
+        push_statements(second, arns, condition, into);
     }
 }
 
-fn document(statements: Vec<Value>) -> Document {
+fn document(statements: Vec<Value>) -> PolicyDocument {
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
-fn size(document: &Document) -> usize {
+fn size(document: &PolicyDocument) -> usize {
     document.to_string().chars().count()
 }
 
@@ -94,13 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_for_one_policy_becomes_several() {
-        let mut allowed = Allowed::default();
+    fn splits_statements_into_several_policies_when_one_is_too_long() {
+        let mut allowed = AllowedActions::default();
         let arns: BTreeSet<String> = (0..400).map(|n| format!("arn:aws:s3:::some-bucket-with-a-name-of-its-own-{n}")).collect();
         allowed.add("s3:GetBucketPolicy", &arns, None);
         allowed.add("s3:PutBucketPolicy", &arns, Some(&json!({ "Bool": { "aws:SecureTransport": "true" } })));
         let documents = allowed.documents();
-        assert!(documents.iter().all(|document| size(document) <= LIMIT), "{documents:#?}");
+        assert!(documents.iter().all(|document| size(document) <= MAX_POLICY_LENGTH), "{documents:#?}");
         let resources = |document: &Value| -> usize {
             let statements = document["Statement"].as_array().expect("a list");
             statements.iter().map(|statement| statement["Resource"].as_array().expect("a list").len()).sum()

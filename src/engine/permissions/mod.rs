@@ -5,7 +5,7 @@
 
 mod arn;
 mod document;
-mod stack;
+mod policies;
 
-pub use document::{Document, LIMIT};
-pub use stack::{Purpose, policies};
+pub use document::{MAX_POLICY_LENGTH, PolicyDocument};
+pub use policies::{Purpose, policies};

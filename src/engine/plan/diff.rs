@@ -3,20 +3,20 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::By;
+use super::ChangedBy;
 use crate::core::{ResourceType, expression::has_reference, spec::Risk};
 
 /// One field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FieldDiff {
     /// JSON pointer into the spec.
-    pub at: String,
+    pub pointer: String,
     /// What is there.
     pub before: Value,
     /// What is wanted. References that are not known yet stand as `${…}`.
     pub after: Value,
     /// Whether `after` holds a reference that is known only after apply.
-    pub later: bool,
+    pub known_after_apply: bool,
     /// Whether this change needs a new resource.
     pub forces_replacement: bool,
     /// Whether it is of those that a plan shows first.
@@ -27,92 +27,92 @@ pub struct FieldDiff {
     pub risk: Option<&'static str>,
     /// Who changed it, as far as [`super::label`] can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<By>,
+    pub changed_by: Option<ChangedBy>,
 }
 
 /// What `null` on the wanted side means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Nulls {
+pub enum NullMeans {
     /// Left to AWS: in a definition.
     #[default]
-    LeftToAws,
+    Unmanaged,
     /// Not there: in what was read from AWS and is to be put back.
-    Absent,
+    Unset,
 }
 
 /// Compares a wanted spec with a live one, both canonical.
-pub fn diff(wanted: &Value, live: &Value, replace: &[&str], nulls: Nulls) -> Vec<FieldDiff> {
+pub fn diff(desired: &Value, live: &Value, replace: &[&str], null_means: NullMeans) -> Vec<FieldDiff> {
     let mut found = Vec::new();
-    walk(&mut String::new(), wanted, live, nulls, &mut found);
+    collect_differences(&mut String::new(), desired, live, null_means, &mut found);
     for field in &mut found {
-        field.forces_replacement = replace.iter().any(|pointer| within(&field.at, pointer) || within(pointer, &field.at));
+        field.forces_replacement = replace.iter().any(|pointer| is_within(&field.pointer, pointer) || is_within(pointer, &field.pointer));
     }
     found
 }
 
 /// Marks the fields that a plan shows first, and the wanted values that it points out.
-pub(super) fn point_out(kind: &ResourceType, fields: &mut [FieldDiff]) {
+pub(super) fn flag_important_and_risky(kind: &ResourceType, fields: &mut [FieldDiff]) {
     for field in fields {
-        field.important = kind.important.iter().any(|pointer| within(&field.at, pointer));
+        field.important = kind.important.iter().any(|pointer| is_within(&field.pointer, pointer));
         let risky = |(pointer, risk): &&(&str, Risk)| {
-            within(pointer, &field.at) && field.after.pointer(&pointer[field.at.len()..]) == Some(&(risk.value)())
+            is_within(pointer, &field.pointer) && field.after.pointer(&pointer[field.pointer.len()..]) == Some(&(risk.value)())
         };
-        field.risk = kind.risky.iter().find(risky).map(|(_, risk)| risk.why);
+        field.risk = kind.risky.iter().find(risky).map(|(_, risk)| risk.reason);
     }
 }
 
-fn within(inner: &str, outer: &str) -> bool {
+fn is_within(inner: &str, outer: &str) -> bool {
     inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn walk(at: &mut String, wanted: &Value, live: &Value, nulls: Nulls, found: &mut Vec<FieldDiff>) {
-    if covers(wanted, live, nulls) {
+fn collect_differences(pointer: &mut String, desired: &Value, live: &Value, null_means: NullMeans, found: &mut Vec<FieldDiff>) {
+    if satisfies(desired, live, null_means) {
         return;
     }
-    if let (Value::Object(wanted), Value::Object(live)) = (wanted, live) {
+    if let (Value::Object(wanted), Value::Object(live)) = (desired, live) {
         let only_live = live.keys().filter(|key| !wanted.contains_key(*key));
         for key in wanted.keys().chain(only_live) {
-            let length = at.len();
-            at.push('/');
-            at.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            let length = pointer.len();
+            pointer.push('/');
+            pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
             match wanted.get(key) {
-                Some(value) => walk(at, value, live.get(key).unwrap_or(&Value::Null), nulls, found),
+                Some(value) => collect_differences(pointer, value, live.get(key).unwrap_or(&Value::Null), null_means, found),
                 // A key of a map that is not wanted; a struct's keys are on both sides.
-                None => found.push(field(at, &live[key], &Value::Null)),
+                None => found.push(field_diff(pointer, &live[key], &Value::Null)),
             }
-            at.truncate(length);
+            pointer.truncate(length);
         }
         return;
     }
-    found.push(field(at, live, wanted));
+    found.push(field_diff(pointer, live, desired));
 }
 
-fn field(at: &str, before: &Value, after: &Value) -> FieldDiff {
+fn field_diff(pointer: &str, before: &Value, after: &Value) -> FieldDiff {
     FieldDiff {
-        at: at.to_owned(),
+        pointer: pointer.to_owned(),
         before: before.clone(),
         after: after.clone(),
-        later: has_reference(after),
+        known_after_apply: has_reference(after),
         forces_replacement: false,
         important: false,
         risk: None,
-        by: None,
+        changed_by: None,
     }
 }
 
 /// Whether nothing of `wanted` is missing in `live`.
-fn covers(wanted: &Value, live: &Value, nulls: Nulls) -> bool {
-    match (wanted, live) {
-        (Value::Null, _) if nulls == Nulls::LeftToAws => true,
+fn satisfies(desired: &Value, live: &Value, null_means: NullMeans) -> bool {
+    match (desired, live) {
+        (Value::Null, _) if null_means == NullMeans::Unmanaged => true,
         (Value::Object(wanted), Value::Object(live)) => {
-            wanted.iter().all(|(key, value)| covers(value, live.get(key).unwrap_or(&Value::Null), nulls))
+            wanted.iter().all(|(key, value)| satisfies(value, live.get(key).unwrap_or(&Value::Null), null_means))
                 && live.keys().all(|key| wanted.contains_key(key))
         }
         (Value::Array(wanted), Value::Array(live)) => {
-            wanted.len() == live.len() && wanted.iter().zip(live).all(|(wanted, live)| covers(wanted, live, nulls))
+            wanted.len() == live.len() && wanted.iter().zip(live).all(|(wanted, live)| satisfies(wanted, live, null_means))
         }
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
-        _ => wanted == live,
+        _ => desired == live,
     }
 }
 
@@ -123,47 +123,48 @@ mod tests {
     use super::*;
     use crate::aws::types::subnet::Subnet;
 
-    fn pointers(wanted: Value, live: Value) -> Vec<String> {
-        diff(&wanted, &live, &[], Nulls::LeftToAws).into_iter().map(|field| field.at).collect()
+    fn changed_pointers(wanted: Value, live: Value) -> Vec<String> {
+        diff(&wanted, &live, &[], NullMeans::Unmanaged).into_iter().map(|field| field.pointer).collect()
     }
 
     #[test]
-    fn null_is_left_to_aws() {
-        assert!(pointers(json!({ "a": null, "b": 1 }), json!({ "a": 5, "b": 1 })).is_empty());
+    fn null_in_a_definition_matches_any_live_value() {
+        assert!(changed_pointers(json!({ "a": null, "b": 1 }), json!({ "a": 5, "b": 1 })).is_empty());
     }
 
     #[test]
-    fn null_is_absent_in_what_is_put_back() {
-        let fields = diff(&json!({ "a": null, "b": null }), &json!({ "a": 5, "b": null }), &[], Nulls::Absent);
-        assert_eq!(fields.iter().map(|field| field.at.as_str()).collect::<Vec<_>>(), ["/a"]);
+    fn null_in_a_restored_spec_unsets_the_field() {
+        let fields = diff(&json!({ "a": null, "b": null }), &json!({ "a": 5, "b": null }), &[], NullMeans::Unset);
+        assert_eq!(fields.iter().map(|field| field.pointer.as_str()).collect::<Vec<_>>(), ["/a"]);
     }
 
     #[test]
-    fn a_key_missing_in_a_map_is_removed() {
-        assert_eq!(pointers(json!({ "labels": { "a": "1" } }), json!({ "labels": { "a": "1", "b": "2" } })), ["/labels/b"]);
+    fn removes_a_map_key_missing_from_the_definition() {
+        assert_eq!(changed_pointers(json!({ "labels": { "a": "1" } }), json!({ "labels": { "a": "1", "b": "2" } })), ["/labels/b"]);
     }
 
     #[test]
-    fn a_list_differs_as_a_whole() {
-        assert_eq!(pointers(json!({ "cidrs": ["a"] }), json!({ "cidrs": ["a", "b"] })), ["/cidrs"]);
+    fn compares_a_list_as_a_whole() {
+        assert_eq!(changed_pointers(json!({ "cidrs": ["a"] }), json!({ "cidrs": ["a", "b"] })), ["/cidrs"]);
     }
 
     #[test]
     fn a_field_below_an_immutable_one_forces_replacement() {
-        let fields = diff(&json!({ "vpc": { "id": "${vpc.main.id}" } }), &json!({ "vpc": { "id": "vpc-1" } }), &["/vpc"], Nulls::LeftToAws);
-        assert!(fields[0].forces_replacement && fields[0].later);
+        let fields =
+            diff(&json!({ "vpc": { "id": "${vpc.main.id}" } }), &json!({ "vpc": { "id": "vpc-1" } }), &["/vpc"], NullMeans::Unmanaged);
+        assert!(fields[0].forces_replacement && fields[0].known_after_apply);
     }
 
     #[test]
-    fn a_risky_value_is_pointed_out_where_it_is_wanted() {
+    fn flags_a_risky_value_only_when_the_definition_asks_for_it() {
         let mut kind = ResourceType::of::<Subnet>();
-        kind.risky = vec![("/public_ip_on_launch", Risk { value: || json!(true), why: "anyone can reach it" })];
+        kind.risky = vec![("/public_ip_on_launch", Risk { value: || json!(true), reason: "anyone can reach it" })];
         kind.important = vec!["/public_ip_on_launch"];
         let marked = |wanted: bool, live: bool| {
             let spec = |on: bool| json!({ "dns64": on, "public_ip_on_launch": on });
-            let mut fields = diff(&spec(wanted), &spec(live), &[], Nulls::LeftToAws);
-            point_out(&kind, &mut fields);
-            fields.into_iter().map(|field| (field.at, field.important, field.risk)).collect::<Vec<_>>()
+            let mut fields = diff(&spec(wanted), &spec(live), &[], NullMeans::Unmanaged);
+            flag_important_and_risky(&kind, &mut fields);
+            fields.into_iter().map(|field| (field.pointer, field.important, field.risk)).collect::<Vec<_>>()
         };
         let (dns64, public) = ("/dns64".to_owned(), "/public_ip_on_launch".to_owned());
         assert_eq!(marked(true, false), [(dns64.clone(), false, None), (public.clone(), true, Some("anyone can reach it"))]);
@@ -176,7 +177,7 @@ mod tests {
         #[test]
         fn equal_specs_do_not_differ(keys in proptest::collection::btree_map("[a-z]{1,3}", proptest::collection::vec(0u8..9, 0..4), 0..6)) {
             let spec = serde_json::to_value(&keys).unwrap();
-            proptest::prop_assert!(diff(&spec, &spec, &["/a"], Nulls::LeftToAws).is_empty());
+            proptest::prop_assert!(diff(&spec, &spec, &["/a"], NullMeans::Unmanaged).is_empty());
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The planner: a pure function from what is wanted and what is there to what will be done, in which order.
 
+mod attribution;
 mod diff;
-mod difference;
-mod label;
-mod name;
+mod matching;
 mod order;
-mod pair;
 mod planner;
+mod replacement_name;
 mod restore;
+mod state_diff;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -16,17 +16,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    core::{Address, Live, OnDelete, Tags},
-    definition::Declared,
+    core::{Address, LiveResource, OnDelete, Tags},
+    definition::DesiredResource,
 };
 
-pub use diff::{FieldDiff, Nulls, diff};
-pub use difference::{between, difference, drift, reversed};
-pub use label::{By, Recorded, label, labelled_by};
-pub use order::{critical_path, longest_roads, refers};
-pub use pair::{Foreign, owner};
+pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addresses};
+pub use diff::{FieldDiff, NullMeans, diff};
+pub use matching::{ForeignResource, owner};
+pub use order::{critical_path, refers_to, remaining_paths};
 pub use planner::plan;
-pub use restore::{Target, holders, loses, restore, target_stack};
+pub use restore::{RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack};
+pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
 
 /// What happens to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -51,13 +51,13 @@ pub enum Action {
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum Reason {
     /// As it should be.
-    AsDeclared,
+    UpToDate,
     /// Not there.
-    NotThere,
+    DoesNotExist,
     /// Fields or tags differ.
     Differs,
     /// These fields can't change in place.
-    CannotChange {
+    ImmutableFields {
         /// JSON pointers.
         fields: Vec<String>,
     },
@@ -67,17 +67,17 @@ pub enum Reason {
         status: String,
     },
     /// No longer in the definition.
-    NotDeclared,
+    NotInDefinition,
     /// The stack is torn down.
     Destroyed,
     /// A second one with the same marks, left over from an interrupted run.
     LeftOver,
     /// The run that made it is undone.
-    Undone,
+    RolledBack,
     /// It was there and is no longer.
-    Gone,
+    NoLongerExists,
     /// Another one stands in its place.
-    Another {
+    IdChanged {
         /// Physical id of that one.
         id: String,
     },
@@ -86,11 +86,11 @@ pub enum Reason {
 /// Which half of a replacement comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum First {
+pub enum ReplacementOrder {
     /// The new one is made before the old one goes.
-    New,
+    CreateBeforeDestroy,
     /// The old one goes first, because both can't have the same name: this can't be undone.
-    Old,
+    DestroyBeforeCreate,
 }
 
 /// One entry of the plan.
@@ -110,13 +110,13 @@ pub struct Change {
     pub tags: Option<(Tags, Tags)>,
     /// Who made it necessary that the whole thing comes or goes, as far as [`label`] can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<By>,
+    pub changed_by: Option<ChangedBy>,
     /// Who changed which tag, as far as [`label`] can tell.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub tags_by: BTreeMap<String, By>,
+    pub tags_changed_by: BTreeMap<String, ChangedBy>,
     /// For a replacement, which half comes first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first: Option<First>,
+    pub replacement_order: Option<ReplacementOrder>,
     /// Physical id of what is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -125,21 +125,21 @@ pub struct Change {
     pub on_delete: OnDelete,
     /// What is there.
     #[serde(skip)]
-    pub before: Option<Live>,
+    pub before: Option<LiveResource>,
     /// AWS's own deletion protection is lifted first: it was made by the very run that is undone.
     #[serde(skip)]
-    pub unprotect: bool,
+    pub disable_deletion_protection: bool,
     /// The section of the definition that declares it; `None` for what is not declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
     /// What the change disturbs, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub disturbs: Vec<&'static str>,
+    pub impact: Vec<&'static str>,
     /// What cannot be undone about it, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
     /// Usual time in seconds.
-    pub usual_seconds: u64,
+    pub estimated_seconds: u64,
 }
 
 /// One step of the way: what is done to which entry of [`Plan::changes`].
@@ -188,7 +188,7 @@ pub struct Obstacle {
     /// What to do about it.
     pub help: String,
     /// Where the definition declares the resource, as file and line: `shop.yaml:12`.
-    pub place: Option<String>,
+    pub location: Option<String>,
     /// Physical id of what is in the way and could be adopted.
     #[serde(skip)]
     pub adoptable: Option<String>,
@@ -207,17 +207,17 @@ pub struct Plan {
     /// One entry per address, unchanged ones included, in order of address.
     pub changes: Vec<Change>,
     /// Creates and updates, and the old halves of replacements that must go first. An edge points from what is first.
-    pub build: DiGraph<Step, ()>,
+    pub apply: DiGraph<Step, ()>,
     /// Deletions, after the pivot.
-    pub clear: DiGraph<Step, ()>,
+    pub clean_up: DiGraph<Step, ()>,
     /// What stands in the way: with any of these, nothing may be done.
     pub obstacles: Vec<Obstacle>,
     /// What the reader should know.
     pub warnings: Vec<String>,
     /// What going back leaves as it is, in words.
-    pub kept: Vec<(Address, String)>,
+    pub not_restored: Vec<(Address, String)>,
     /// Physical names that resources have or get instead of the declared ones, which others have.
-    pub names: BTreeMap<Address, String>,
+    pub name_overrides: BTreeMap<Address, String>,
 }
 
 /// How many of each.
@@ -262,19 +262,21 @@ impl Plan {
         self.changes.iter().all(|change| change.action == Action::None)
     }
     /// The longest road through the plan, in usual times.
-    pub fn usual_time(&self) -> Duration {
-        let longest = |graph| longest_roads(graph, |step: &Step| self.usual(step)).into_iter().max().unwrap_or_default();
-        longest(&self.build) + longest(&self.clear)
+    pub fn estimated_time(&self) -> Duration {
+        let critical_path_time = |graph| remaining_paths(graph, |step: &Step| self.estimate(step)).into_iter().max().unwrap_or_default();
+        critical_path_time(&self.apply) + critical_path_time(&self.clean_up)
     }
     /// The wanted spec of a declared resource, under the name it has or gets.
-    pub fn wanted(&self, declared: &Declared) -> Value {
-        self.names.get(&declared.address).map_or_else(|| declared.spec.clone(), |name| name::under(&declared.spec, name))
+    pub fn desired_spec(&self, declared: &DesiredResource) -> Value {
+        self.name_overrides
+            .get(&declared.address)
+            .map_or_else(|| declared.spec.clone(), |name| replacement_name::with_name(&declared.spec, name))
     }
     /// Usual time of one step.
-    pub fn usual(&self, step: &Step) -> Duration {
+    pub fn estimate(&self, step: &Step) -> Duration {
         match step.op {
             Op::Forget => Duration::from_secs(1),
-            _ => Duration::from_secs(self.changes[step.change].usual_seconds),
+            _ => Duration::from_secs(self.changes[step.change].estimated_seconds),
         }
     }
 }

@@ -20,19 +20,19 @@ use petgraph::{
 
 use serde_json::Value;
 
-use super::{Action, Change, First, Op, Step};
+use super::{Action, Change, Op, ReplacementOrder, Step};
 use crate::{
-    aws::types::kind,
-    core::{Address, Live, expression},
+    aws::types::resource_type,
+    core::{Address, LiveResource, expression},
     definition::Stack,
 };
 
 /// Addresses of a stack, each after all it needs. The compiler has refused cycles.
-pub fn topological(stack: &Stack) -> Vec<Address> {
+pub fn topological_order(stack: &Stack) -> Vec<Address> {
     let mut graph = DiGraph::<&Address, ()>::new();
     let nodes: BTreeMap<&Address, NodeIndex> = stack.resources.keys().map(|address| (address, graph.add_node(address))).collect();
     for declared in stack.resources.values() {
-        for need in declared.needs.iter().filter_map(|need| nodes.get(need)) {
+        for need in declared.depends_on.iter().filter_map(|need| nodes.get(need)) {
             graph.add_edge(*need, nodes[&declared.address], ());
         }
     }
@@ -41,116 +41,121 @@ pub fn topological(stack: &Stack) -> Vec<Address> {
 
 /// Which way a plan goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum PlanDirection {
     /// Towards a definition.
     Forward,
     /// Back to what was there: changes are taken back in the opposite order, users first.
-    Back,
+    Rollback,
 }
 
 /// The order of a plan's steps.
-pub struct Order {
+pub struct StepOrder {
     /// What comes before the pivot.
-    pub build: DiGraph<Step, ()>,
+    pub apply: DiGraph<Step, ()>,
     /// What comes after it.
-    pub clear: DiGraph<Step, ()>,
+    pub clean_up: DiGraph<Step, ()>,
     /// What must go first but can't, and what stays and refers to it: indexes of changes.
-    pub held: Vec<(usize, usize)>,
+    pub blocked: Vec<(usize, usize)>,
 }
 
 /// Makes the two graphs, and settles which half of each replacement comes first.
-pub fn order(stack: &Stack, changes: &mut [Change], way: Way) -> Order {
-    let users = live_users(stack, changes);
-    spread_old_first(changes, &users);
-    let mut build = DiGraph::new();
-    let mut clear = DiGraph::new();
+pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirection) -> StepOrder {
+    let dependents = live_dependents(stack, changes);
+    propagate_destroy_before_create(changes, &dependents);
+    let mut apply = DiGraph::new();
+    let mut clean_up = DiGraph::new();
     // Step that makes or changes it, and step that deletes it, by change.
-    let mut made: HashMap<usize, NodeIndex> = HashMap::new();
-    let mut early: HashMap<usize, NodeIndex> = HashMap::new();
-    let mut late: HashMap<usize, NodeIndex> = HashMap::new();
+    let mut create_or_update: HashMap<usize, NodeIndex> = HashMap::new();
+    let mut early_deletes: HashMap<usize, NodeIndex> = HashMap::new();
+    let mut late_deletes: HashMap<usize, NodeIndex> = HashMap::new();
     for (change, entry) in changes.iter().enumerate() {
         let step = |op| Step { change, op };
         match entry.action {
             Action::None => {}
-            Action::Create => drop(made.insert(change, build.add_node(step(Op::Create)))),
-            Action::Update => drop(made.insert(change, build.add_node(step(Op::Update)))),
-            Action::Forget => drop(late.insert(change, clear.add_node(step(Op::Forget)))),
-            Action::Delete if entry.first == Some(First::Old) => drop(early.insert(change, build.add_node(step(Op::Delete)))),
-            Action::Delete => drop(late.insert(change, clear.add_node(step(Op::Delete)))),
+            Action::Create => drop(create_or_update.insert(change, apply.add_node(step(Op::Create)))),
+            Action::Update => drop(create_or_update.insert(change, apply.add_node(step(Op::Update)))),
+            Action::Forget => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Forget)))),
+            Action::Delete if entry.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
+                drop(early_deletes.insert(change, apply.add_node(step(Op::Delete))))
+            }
+            Action::Delete => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Delete)))),
             Action::Replace => {
-                let new = build.add_node(step(Op::Create));
-                made.insert(change, new);
-                if entry.first == Some(First::Old) {
-                    let old = build.add_node(step(Op::Delete));
-                    build.add_edge(old, new, ());
-                    early.insert(change, old);
+                let new = apply.add_node(step(Op::Create));
+                create_or_update.insert(change, new);
+                if entry.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) {
+                    let old = apply.add_node(step(Op::Delete));
+                    apply.add_edge(old, new, ());
+                    early_deletes.insert(change, old);
                 } else {
-                    late.insert(change, clear.add_node(step(Op::Delete)));
+                    late_deletes.insert(change, clean_up.add_node(step(Op::Delete)));
                 }
             }
         }
     }
     let index: HashMap<&Address, usize> = changes.iter().enumerate().map(|(i, change)| (&change.address, i)).collect();
-    let anew = changes.iter().any(|change| matches!(change.action, Action::Create | Action::Replace));
+    let recreates = changes.iter().any(|change| matches!(change.action, Action::Create | Action::Replace));
     for (change, entry) in changes.iter().enumerate() {
-        let (Some(step), Some(declared)) = (made.get(&change), stack.resources.get(&entry.address)) else { continue };
-        for need in declared.needs.iter().filter_map(|need| made.get(index.get(need)?)) {
+        let (Some(step), Some(declared)) = (create_or_update.get(&change), stack.resources.get(&entry.address)) else { continue };
+        for need in declared.depends_on.iter().filter_map(|need| create_or_update.get(index.get(need)?)) {
             // What is made anew must be there before its users whichever way we go.
-            match way {
-                Way::Back if !anew => build.add_edge(*step, *need, ()),
-                _ => build.add_edge(*need, *step, ()),
+            match direction {
+                PlanDirection::Rollback if !recreates => apply.add_edge(*step, *need, ()),
+                _ => apply.add_edge(*need, *step, ()),
             };
         }
     }
-    for (used, user) in users {
-        for (graph, steps) in [(&mut build, &early), (&mut clear, &late)] {
+    for (used, user) in dependents {
+        for (graph, steps) in [(&mut apply, &early_deletes), (&mut clean_up, &late_deletes)] {
             if let (Some(used), Some(user)) = (steps.get(&used), steps.get(&user)) {
                 graph.add_edge(*user, *used, ());
             }
         }
     }
-    let mut held = Vec::new();
-    for (used, user) in holders(changes) {
-        let Some(goes) = early.get(&used) else { continue };
+    let mut blocked = Vec::new();
+    for (used, user) in blocking_dependents(changes) {
+        let Some(goes) = early_deletes.get(&used) else { continue };
         let declared = stack.resources.get(&changes[user].address);
-        match made.get(&user).filter(|_| declared.is_some_and(|declared| !declared.needs.contains(&changes[used].address))) {
-            Some(lets_go) => drop(build.update_edge(*lets_go, *goes, ())),
-            None => held.push((used, user)),
+        match create_or_update.get(&user).filter(|_| declared.is_some_and(|declared| !declared.depends_on.contains(&changes[used].address)))
+        {
+            Some(lets_go) => drop(apply.update_edge(*lets_go, *goes, ())),
+            None => blocked.push((used, user)),
         }
     }
-    break_cycles(&mut clear);
-    Order { build, clear, held }
+    break_cycles(&mut clean_up);
+    StepOrder { apply, clean_up, blocked }
 }
 
 /// Pairs (used, user): the used one goes before a new one is there, the user stays and refers to it, and AWS minds.
-fn holders(changes: &[Change]) -> Vec<(usize, usize)> {
-    let goes =
-        |change: &Change| change.first == Some(First::Old) && kind(&change.address.kind).is_some_and(|kind| kind.blocked_by_dependents);
+fn blocking_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
+    let goes = |change: &Change| {
+        change.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate)
+            && resource_type(&change.address.type_name).is_some_and(|kind| kind.blocked_by_dependents)
+    };
     let stays = |change: &Change| matches!(change.action, Action::None | Action::Update);
-    let mut holders = Vec::new();
+    let mut blocking = Vec::new();
     for (used, gone) in changes.iter().enumerate().filter(|(_, change)| goes(change)) {
         let Some(live) = &gone.before else { continue };
         for (user, change) in changes.iter().enumerate().filter(|(_, change)| stays(change)) {
-            if change.before.as_ref().is_some_and(|user| refers(user, live)) {
-                holders.push((used, user));
+            if change.before.as_ref().is_some_and(|user| refers_to(user, live)) {
+                blocking.push((used, user));
             }
         }
     }
-    holders
+    blocking
 }
 
 /// Whether what is live refers to another: by its id or ARN.
-pub fn refers(user: &Live, used: &Live) -> bool {
-    is_value(&user.spec, &used.id) || used.arn().is_some_and(|arn| is_value(&user.spec, arn))
+pub fn refers_to(dependent: &LiveResource, dependency: &LiveResource) -> bool {
+    contains_reference(&dependent.spec, &dependency.id) || dependency.arn().is_some_and(|arn| contains_reference(&dependent.spec, arn))
 }
 
 /// Whether a reference in `spec` has this value: names alone may mean another type's.
-fn is_value(spec: &Value, value: &str) -> bool {
+fn contains_reference(spec: &Value, value: &str) -> bool {
     match spec {
-        Value::Array(list) => list.iter().any(|spec| is_value(spec, value)),
+        Value::Array(list) => list.iter().any(|spec| contains_reference(spec, value)),
         Value::Object(map) => {
             map.get("id").or_else(|| map.get("arn")).is_some_and(|id| map.len() == 1 && *id == *value)
-                || map.values().any(|spec| is_value(spec, value))
+                || map.values().any(|spec| contains_reference(spec, value))
         }
         _ => false,
     }
@@ -165,7 +170,7 @@ fn break_cycles(graph: &mut DiGraph<Step, ()>) {
 }
 
 /// Pairs (used, user) of live resources: the user's spec holds the id or ARN of the used one, or the definition says so.
-fn live_users(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
+fn live_dependents(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
     // Names are unique within a type only: what two share stands for neither.
     let mut by_id: HashMap<&str, Option<usize>> = HashMap::new();
     let mut by_address: HashMap<&Address, usize> = HashMap::new();
@@ -178,31 +183,32 @@ fn live_users(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
             }
         }
     }
-    let mut users = Vec::new();
+    let mut dependents = Vec::new();
     for (user, change) in changes.iter().enumerate().filter(|(_, change)| leaves(change)) {
         let Some(live) = &change.before else { continue };
         let mut add = |used: usize| {
             if used != user {
-                users.push((used, user));
+                dependents.push((used, user));
             }
         };
-        expression::each_string(&live.spec, &mut |text| by_id.get(text).copied().flatten().into_iter().for_each(&mut add));
+        expression::for_each_string(&live.spec, &mut |text| by_id.get(text).copied().flatten().into_iter().for_each(&mut add));
         if let Some(declared) = stack.resources.get(&change.address) {
-            declared.needs.iter().filter_map(|need| by_address.get(need)).for_each(|used| add(*used));
+            declared.depends_on.iter().filter_map(|need| by_address.get(need)).for_each(|used| add(*used));
         }
     }
-    users.sort_unstable();
-    users.dedup();
-    users
+    dependents.sort_unstable();
+    dependents.dedup();
+    dependents
 }
 
 /// What uses something that must go first must itself go first.
-fn spread_old_first(changes: &mut [Change], users: &[(usize, usize)]) {
-    let mut queue: Vec<usize> = (0..changes.len()).filter(|i| changes[*i].first == Some(First::Old)).collect();
+fn propagate_destroy_before_create(changes: &mut [Change], dependents: &[(usize, usize)]) {
+    let mut queue: Vec<usize> =
+        (0..changes.len()).filter(|i| changes[*i].replacement_order == Some(ReplacementOrder::DestroyBeforeCreate)).collect();
     while let Some(used) = queue.pop() {
-        for user in users.iter().filter(|(of, _)| *of == used).map(|(_, user)| *user) {
-            if changes[user].first != Some(First::Old) {
-                changes[user].first = Some(First::Old);
+        for user in dependents.iter().filter(|(of, _)| *of == used).map(|(_, user)| *user) {
+            if changes[user].replacement_order != Some(ReplacementOrder::DestroyBeforeCreate) {
+                changes[user].replacement_order = Some(ReplacementOrder::DestroyBeforeCreate);
                 queue.push(user);
             }
         }
@@ -210,24 +216,24 @@ fn spread_old_first(changes: &mut [Change], users: &[(usize, usize)]) {
 }
 
 /// For each node the time from its start to the end of everything that waits for it.
-pub fn longest_roads<N>(graph: &DiGraph<N, ()>, usual: impl Fn(&N) -> Duration) -> Vec<Duration> {
-    let mut road = vec![Duration::ZERO; graph.node_count()];
+pub fn remaining_paths<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Duration) -> Vec<Duration> {
+    let mut remaining = vec![Duration::ZERO; graph.node_count()];
     let order: Vec<NodeIndex> = Topo::new(graph).iter(graph).collect();
     for node in order.into_iter().rev() {
-        let behind = graph.neighbors_directed(node, Outgoing).map(|next| road[next.index()]).max().unwrap_or_default();
-        road[node.index()] = usual(&graph[node]) + behind;
+        let longest_after = graph.neighbors_directed(node, Outgoing).map(|next| remaining[next.index()]).max().unwrap_or_default();
+        remaining[node.index()] = estimate(&graph[node]) + longest_after;
     }
-    road
+    remaining
 }
 
 /// The nodes of the longest road, first to last.
-pub fn critical_path<N>(graph: &DiGraph<N, ()>, usual: impl Fn(&N) -> Duration) -> Vec<NodeIndex> {
-    let road = longest_roads(graph, usual);
-    let mut next = graph.node_indices().max_by_key(|node| road[node.index()]);
+pub fn critical_path<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Duration) -> Vec<NodeIndex> {
+    let remaining = remaining_paths(graph, estimate);
+    let mut next = graph.node_indices().max_by_key(|node| remaining[node.index()]);
     let mut path = Vec::new();
     while let Some(node) = next {
         path.push(node);
-        next = graph.neighbors_directed(node, Outgoing).max_by_key(|node| road[node.index()]);
+        next = graph.neighbors_directed(node, Outgoing).max_by_key(|node| remaining[node.index()]);
     }
     path
 }
@@ -237,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deletions_that_wait_for_each_other_all_start() {
+    fn breaks_cycles_between_deletions() {
         let mut graph = DiGraph::new();
         let steps: Vec<NodeIndex> = (0..3).map(|change| graph.add_node(Step { change, op: Op::Delete })).collect();
         for (from, to) in [(0, 1), (1, 0), (1, 2)] {

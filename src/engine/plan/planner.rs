@@ -4,41 +4,44 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Action, Change, FieldDiff, First, Foreign, Goal, Nulls, Obstacle, Plan, Reason, diff, diff::point_out, name, order, pair};
+use super::{
+    Action, Change, FieldDiff, ForeignResource, Goal, NullMeans, Obstacle, Plan, Reason, ReplacementOrder, diff,
+    diff::flag_important_and_risky, matching, order, replacement_name,
+};
 use crate::{
     aws::types,
-    core::{Address, Changed, Data, Live, OnDelete, OneWay, Phase, Refused, ResourceType, expression},
-    definition::{Declared, Stack},
-    engine::discover::{World, kind_of, visible_tags},
+    core::{Address, ChangedFields, DataProtection, LiveResource, OnDelete, OneWay, Phase, RefusedChange, ResourceType, expression},
+    definition::{DesiredResource, Stack},
+    engine::discover::{LiveState, resource_type_of, visible_tags},
 };
 
 /// Compares the definition with what is there. Pure: makes no call, reads no clock.
-pub fn plan(stack: &Stack, world: &World, goal: Goal, region: &str, account: &str) -> Plan {
-    let paired = pair::pair(stack, world);
-    let mut planner = Planner::new(&paired, Nulls::LeftToAws, BTreeSet::new());
+pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, account: &str) -> Plan {
+    let matched = matching::match_resources(stack, live_state);
+    let mut planner = Planner::new(&matched, NullMeans::Unmanaged, BTreeSet::new());
     if goal == Goal::Apply {
-        planner.obstacles.extend(paired.foreign.iter().map(foreign));
-        for address in order::topological(stack) {
-            planner.declared(&stack.resources[&address]);
+        planner.obstacles.extend(matched.foreign.iter().map(foreign_resource_obstacle));
+        for address in order::topological_order(stack) {
+            planner.plan_declared(&stack.resources[&address]);
         }
     }
-    for (address, live) in &paired.live {
+    for (address, live) in &matched.live {
         match (goal, stack.resources.get(address)) {
             (Goal::Apply, Some(_)) => {}
-            (Goal::Apply, None) => planner.gone(address, live, None, Reason::NotDeclared),
-            (Goal::Destroy, declared) => planner.gone(address, live, declared, Reason::Destroyed),
+            (Goal::Apply, None) => planner.plan_removal(address, live, None, Reason::NotInDefinition),
+            (Goal::Destroy, declared) => planner.plan_removal(address, live, declared, Reason::Destroyed),
         }
     }
-    for (number, live) in paired.left_over.iter().enumerate() {
-        let kind = live.kind.as_str();
-        planner.gone(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
+    for (number, live) in matched.left_over.iter().enumerate() {
+        let kind = live.type_name.as_str();
+        planner.plan_removal(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
-    planner.assembled(stack, world, region, account, order::Way::Forward)
+    planner.into_plan(stack, live_state, region, account, order::PlanDirection::Forward)
 }
 
 /// What holds data is not given up for an empty new one when AWS reports it as failed: what differs is brought, and may mend it. Nor is
 /// what can be mended.
-fn in_trouble(change: &Change) -> Option<String> {
+fn unhealthy_warning(change: &Change) -> Option<String> {
     let live = change.before.as_ref().filter(|_| matches!(change.action, Action::None | Action::Update))?;
     let (status, why) = match &live.phase {
         Phase::Failed(status) => (status, "; what holds data is not replaced for that"),
@@ -48,7 +51,7 @@ fn in_trouble(change: &Change) -> Option<String> {
     Some(format!("AWS reports `{status}` for `{}` ({}){why}.", change.address, live.id))
 }
 
-fn foreign(foreign: &Foreign) -> Obstacle {
+fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
     let whose = match &foreign.owner {
         Some(owner) => format!("belongs to the stack {owner}"),
         None => "exists but is not this stack's".to_owned(),
@@ -58,54 +61,54 @@ fn foreign(foreign: &Foreign) -> Obstacle {
         address: foreign.address.clone(),
         message: format!("`{}` {whose}", foreign.id),
         help: format!("give `{}` another name, or remove the existing one", foreign.address),
-        place: None,
+        location: None,
         adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
     }
 }
 
 /// What can't stand beside its replacement, and can't go because something uses it.
-fn in_the_way(used: &Change, user: &Change) -> Obstacle {
-    let address = &used.address;
-    let named = types::kind(&address.kind).is_some_and(|kind| kind.naming.is_some());
+fn blocked_replacement_obstacle(dependency: &Change, dependent: &Change) -> Obstacle {
+    let address = &dependency.address;
+    let named = types::resource_type(&address.type_name).is_some_and(|kind| kind.naming.is_some());
     let help = if named {
         format!("give `{address}` another name or none: then the new one comes first")
     } else {
-        format!("let `{}` do without `{address}` and apply that first", user.address)
+        format!("let `{}` do without `{address}` and apply that first", dependent.address)
     };
     Obstacle {
         code: "held",
         address: address.clone(),
-        message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", user.address),
+        message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", dependent.address),
         help,
-        place: None,
+        location: None,
         adoptable: None,
     }
 }
 
 /// A change that AWS would refuse, because the field goes one way only.
-fn no_way_back(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
-    let FieldDiff { before, after, .. } = change.fields.iter().find(|field| field.at == one_way.field)?;
+fn one_way_obstacle(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
+    let FieldDiff { before, after, .. } = change.fields.iter().find(|field| field.pointer == one_way.field)?;
     let (field, address) = (one_way.field.trim_start_matches('/'), &change.address);
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let (from, to) = (plain(before), plain(after));
-    let (message, help) = match one_way.way.refuses(before, after)? {
-        Refused::Back => (
-            format!("`{address}` can't go from {field} {from} to {to}: {}", one_way.why),
+    let (message, help) = match one_way.direction.refusal(before, after)? {
+        RefusedChange::Backward => (
+            format!("`{address}` can't go from {field} {from} to {to}: {}", one_way.reason),
             format!("leave `{field}` at {from}, or declare a new resource beside it"),
         ),
-        Refused::TooLittle(least) => (
+        RefusedChange::TooSmall(least) => (
             format!("`{address}` can't go from {field} {from} to {to}: AWS grows it by a tenth at least"),
             format!("set `{field}` to {least} or more"),
         ),
-        Refused::TooFar(next) => (
+        RefusedChange::SkipsMinorVersion(next) => (
             format!("`{address}` can't go from {field} {from} to {to} at once: AWS takes one minor version at a time"),
             format!("set `{field}` to {next} and apply that first"),
         ),
     };
-    Some(Obstacle { code: "one-way", address: address.clone(), message, help, place: None, adoptable: None })
+    Some(Obstacle { code: "one-way", address: address.clone(), message, help, location: None, adoptable: None })
 }
 
-fn unrepeated(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+fn without_repeats(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     let mut words: Vec<_> = words.collect();
     words.dedup();
     words
@@ -113,139 +116,168 @@ fn unrepeated(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
 
 /// What is planned so far.
 pub(super) struct Planner<'a> {
-    pub(super) world: &'a pair::Paired<'a>,
+    pub(super) matched: &'a matching::MatchedResources<'a>,
     pub(super) changes: BTreeMap<Address, Change>,
     /// See [`Plan::names`].
-    names: BTreeMap<Address, String>,
+    name_overrides: BTreeMap<Address, String>,
     pub(super) obstacles: Vec<Obstacle>,
-    pub(super) nulls: Nulls,
+    pub(super) null_means: NullMeans,
     /// What was made by the very run that is undone.
-    pub(super) fresh: BTreeSet<Address>,
+    pub(super) created_by_undone_run: BTreeSet<Address>,
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(world: &'a pair::Paired<'a>, nulls: Nulls, fresh: BTreeSet<Address>) -> Planner<'a> {
-        Planner { world, changes: BTreeMap::new(), names: BTreeMap::new(), obstacles: Vec::new(), nulls, fresh }
+    pub(super) fn new(
+        matched: &'a matching::MatchedResources<'a>,
+        null_means: NullMeans,
+        created_by_undone_run: BTreeSet<Address>,
+    ) -> Planner<'a> {
+        Planner {
+            matched,
+            changes: BTreeMap::new(),
+            name_overrides: BTreeMap::new(),
+            obstacles: Vec::new(),
+            null_means,
+            created_by_undone_run,
+        }
     }
 
     /// The whole plan of what was planned for each resource.
-    pub(super) fn assembled(self, stack: &Stack, world: &World, region: &str, account: &str, way: order::Way) -> Plan {
-        let Planner { changes, names, mut obstacles, .. } = self;
+    pub(super) fn into_plan(
+        self,
+        stack: &Stack,
+        live_state: &LiveState,
+        region: &str,
+        account: &str,
+        direction: order::PlanDirection,
+    ) -> Plan {
+        let Planner { changes, name_overrides: names, mut obstacles, .. } = self;
         let mut changes: Vec<Change> = changes.into_values().collect();
-        let warnings = world.warnings.iter().cloned().chain(changes.iter().filter_map(in_trouble)).collect();
-        let order::Order { build, clear, held } = order::order(stack, &mut changes, way);
-        obstacles.extend(held.into_iter().map(|(used, user)| in_the_way(&changes[used], &changes[user])));
+        let warnings = live_state.warnings.iter().cloned().chain(changes.iter().filter_map(unhealthy_warning)).collect();
+        let order::StepOrder { apply, clean_up, blocked } = order::order_steps(stack, &mut changes, direction);
+        obstacles.extend(blocked.into_iter().map(|(used, user)| blocked_replacement_obstacle(&changes[used], &changes[user])));
         Plan {
             stack: stack.name.clone(),
             environment: stack.environment.clone(),
             region: region.to_owned(),
             account: account.to_owned(),
             changes,
-            build,
-            clear,
+            apply,
+            clean_up,
             obstacles,
             warnings,
-            kept: Vec::new(),
-            names,
+            not_restored: Vec::new(),
+            name_overrides: names,
         }
     }
 
     /// A declared resource; what it needs has been planned before.
-    pub(super) fn declared(&mut self, declared: &Declared) {
-        let wanted = self.resolved(declared);
-        let change = match self.world.live.get(&declared.address) {
+    pub(super) fn plan_declared(&mut self, declared: &DesiredResource) {
+        let wanted = self.resolve_known_references(declared);
+        let change = match self.matched.live.get(&declared.address) {
             None => Change {
-                fields: set_fields(declared.kind, &wanted),
-                ..change(declared.address.clone(), declared.kind, Action::Create, Reason::NotThere, None)
+                fields: fields_set_by_create(declared.resource_type, &wanted),
+                ..new_change(declared.address.clone(), declared.resource_type, Action::Create, Reason::DoesNotExist, None)
             },
-            Some(live) => self.compared(declared, &wanted, live),
+            Some(live) => self.plan_existing(declared, &wanted, live),
         };
-        let section = declared.at.split('/').nth(1).map(str::to_owned);
+        let section = declared.pointer.split('/').nth(1).map(str::to_owned);
         self.changes.insert(declared.address.clone(), Change { section, ..change });
     }
 
-    fn compared(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
-        let Some(name) = name::kept(declared, live) else { return self.compared_as(declared, wanted, live) };
-        let wanted = name::under(wanted, &name);
-        self.names.insert(declared.address.clone(), name);
-        self.compared_as(declared, &wanted, live)
+    fn plan_existing(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
+        let Some(name) = replacement_name::current_suffixed_name(declared, live) else {
+            return self.plan_existing_as(declared, wanted, live);
+        };
+        let wanted = replacement_name::with_name(wanted, &name);
+        self.name_overrides.insert(declared.address.clone(), name);
+        self.plan_existing_as(declared, &wanted, live)
     }
 
-    fn compared_as(&mut self, declared: &Declared, wanted: &Value, live: &Live) -> Change {
-        let kind = declared.kind;
+    fn plan_existing_as(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
+        let kind = declared.resource_type;
         let compare = |wanted: &Value| {
             let aligned = kind.operations.normalize(wanted, &live.spec);
-            let fields = diff(wanted, &aligned, &kind.replaces, self.nulls);
+            let fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
             let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
-            if replaces.is_empty() { fields } else { diff(wanted, &aligned, &[kind.replaces.as_slice(), &replaces].concat(), self.nulls) }
+            if replaces.is_empty() {
+                fields
+            } else {
+                diff(wanted, &aligned, &[kind.replaces.as_slice(), &replaces].concat(), self.null_means)
+            }
         };
         let mut fields = compare(wanted);
         let before = visible_tags(&live.tags, &declared.tags);
         let tags = (kind.is_taggable() && before != declared.tags).then(|| (before, declared.tags.clone()));
-        let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.at.clone()).collect();
+        let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.pointer.clone()).collect();
         let (action, reason) = match &live.phase {
-            Phase::Failed(status) if kind.data == Data::None => (Action::Replace, Reason::Failed { status: status.clone() }),
-            _ if !forcing.is_empty() => (Action::Replace, Reason::CannotChange { fields: forcing }),
+            Phase::Failed(status) if kind.data_protection == DataProtection::None => {
+                (Action::Replace, Reason::Failed { status: status.clone() })
+            }
+            _ if !forcing.is_empty() => (Action::Replace, Reason::ImmutableFields { fields: forcing }),
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
-            _ => (Action::None, Reason::AsDeclared),
+            _ => (Action::None, Reason::UpToDate),
         };
-        let mut beside = action == Action::Replace && stands_beside(kind, wanted, &live.spec, &fields);
+        let mut create_first = action == Action::Replace && can_coexist(kind, wanted, &live.spec, &fields);
         // What failed has nothing to lose, and leaves its name to the new one.
         if action == Action::Replace
-            && !beside
+            && !create_first
             && !matches!(live.phase, Phase::Failed(_))
-            && let Some(name) = name::another(declared, live)
+            && let Some(name) = replacement_name::new_suffixed_name(declared, live)
         {
-            let renamed = name::under(wanted, &name);
-            let mut under_it = compare(&renamed);
-            if stands_beside(kind, &renamed, &live.spec, &under_it) {
+            let renamed = replacement_name::with_name(wanted, &name);
+            let mut renamed_fields = compare(&renamed);
+            if can_coexist(kind, &renamed, &live.spec, &renamed_fields) {
                 // The name follows from the replacement, and is no reason for it.
-                under_it.iter_mut().filter(|field| field.at == "/name").for_each(|field| field.forces_replacement = false);
-                (fields, beside) = (under_it, true);
-                self.names.insert(declared.address.clone(), name);
+                renamed_fields.iter_mut().filter(|field| field.pointer == "/name").for_each(|field| field.forces_replacement = false);
+                (fields, create_first) = (renamed_fields, true);
+                self.name_overrides.insert(declared.address.clone(), name);
             }
         }
-        point_out(kind, &mut fields);
-        let mut change = Change { fields, tags, ..change(declared.address.clone(), kind, action, reason, Some(live)) };
-        change.on_delete = on_delete(kind, declared.on_delete, live);
+        flag_important_and_risky(kind, &mut fields);
+        let mut change = Change { fields, tags, ..new_change(declared.address.clone(), kind, action, reason, Some(live)) };
+        change.on_delete = effective_on_delete(kind, declared.on_delete, live);
         if action == Action::Replace {
-            self.protect(&change, kind, live, true);
-            change.first = Some(if beside { First::New } else { First::Old });
-            change.irreversible = irreversible(kind, change.on_delete, change.first);
+            self.check_deletion_protection(&change, kind, live, true);
+            change.replacement_order =
+                Some(if create_first { ReplacementOrder::CreateBeforeDestroy } else { ReplacementOrder::DestroyBeforeCreate });
+            change.irreversible = irreversible_effect(kind, change.on_delete, change.replacement_order);
         } else {
-            let changed = Changed(change.fields.iter().map(|field| field.at.clone()).collect());
-            let disturbs = kind.impact.iter().filter(|(field, _)| changed.has(field)).map(|(_, words)| *words);
-            change.disturbs = unrepeated(disturbs);
-            let one_way: Vec<&OneWay> = kind.one_way.iter().filter(|one_way| changed.has(one_way.field)).collect();
-            change.irreversible = Some(unrepeated(one_way.iter().map(|one_way| one_way.why)).join("; ")).filter(|words| !words.is_empty());
-            self.obstacles.extend(one_way.into_iter().filter_map(|one_way| no_way_back(&change, one_way)));
+            let changed = ChangedFields(change.fields.iter().map(|field| field.pointer.clone()).collect());
+            let disturbs = kind.impact.iter().filter(|(field, _)| changed.contains(field)).map(|(_, words)| *words);
+            change.impact = without_repeats(disturbs);
+            let one_way: Vec<&OneWay> = kind.one_way.iter().filter(|one_way| changed.contains(one_way.field)).collect();
+            change.irreversible =
+                Some(without_repeats(one_way.iter().map(|one_way| one_way.reason)).join("; ")).filter(|words| !words.is_empty());
+            self.obstacles.extend(one_way.into_iter().filter_map(|one_way| one_way_obstacle(&change, one_way)));
         }
         change
     }
 
     /// A live resource that is no longer wanted.
-    pub(super) fn gone(&mut self, address: &Address, live: &Live, declared: Option<&Declared>, reason: Reason) {
-        let Ok(kind) = kind_of(live) else { return };
-        if self.fresh.contains(address) {
-            let change = Change { unprotect: true, ..change(address.clone(), kind, Action::Delete, reason, Some(live)) };
+    pub(super) fn plan_removal(&mut self, address: &Address, live: &LiveResource, declared: Option<&DesiredResource>, reason: Reason) {
+        let Ok(kind) = resource_type_of(live) else { return };
+        if self.created_by_undone_run.contains(address) {
+            let change =
+                Change { disable_deletion_protection: true, ..new_change(address.clone(), kind, Action::Delete, reason, Some(live)) };
             self.changes.insert(address.clone(), change);
             return;
         }
-        let on_delete = on_delete(kind, declared.and_then(|d| d.on_delete), live);
-        let retained = declared.and_then(|d| d.on_delete).or_else(|| marked(live)) == Some(OnDelete::Retain);
+        let on_delete = effective_on_delete(kind, declared.and_then(|d| d.on_delete), live);
+        let retained = declared.and_then(|d| d.on_delete).or_else(|| on_delete_tag(live)) == Some(OnDelete::Retain);
         let action = if retained { Action::Forget } else { Action::Delete };
-        let mut change = change(address.clone(), kind, action, reason, Some(live));
-        change.section = declared.and_then(|declared| declared.at.split('/').nth(1)).map(str::to_owned);
+        let mut change = new_change(address.clone(), kind, action, reason, Some(live));
+        change.section = declared.and_then(|declared| declared.pointer.split('/').nth(1)).map(str::to_owned);
         change.on_delete = on_delete;
         if action == Action::Delete {
-            change.irreversible = irreversible(kind, on_delete, None);
-            self.protect(&change, kind, live, declared.is_some());
+            change.irreversible = irreversible_effect(kind, on_delete, None);
+            self.check_deletion_protection(&change, kind, live, declared.is_some());
         }
         self.changes.insert(address.clone(), change);
     }
 
     /// AWS's own deletion protection stops a plan before the first call.
-    fn protect(&mut self, change: &Change, kind: &ResourceType, live: &Live, declared: bool) {
+    fn check_deletion_protection(&mut self, change: &Change, kind: &ResourceType, live: &LiveResource, declared: bool) {
         let Some(pointer) = kind.protects_deletion else { return };
         if live.spec.pointer(pointer) != Some(&Value::Bool(true)) {
             return;
@@ -258,84 +290,86 @@ impl<'a> Planner<'a> {
             format!("declare `{address}` once more with `{field}: false`, apply that, and remove it then")
         };
         let message = format!("`{address}` ({}) is protected from deletion", live.id);
-        self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, place: None, adoptable: None });
+        self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, location: None, adoptable: None });
     }
 
     /// The wanted spec with every reference that is known already, in canonical form.
-    fn resolved(&self, declared: &Declared) -> Value {
-        if declared.needs.is_empty() {
+    fn resolve_known_references(&self, declared: &DesiredResource) -> Value {
+        if declared.depends_on.is_empty() {
             return declared.spec.clone();
         }
         let known = expression::resolve(&declared.spec, &|reference| {
-            let address = Address::new(reference.kind, reference.name);
+            let address = Address::new(reference.type_name, reference.name);
             let stays = self.changes.get(&address).is_some_and(|c| matches!(c.action, Action::None | Action::Update));
-            stays.then(|| self.world.live.get(&address)?.output(reference.output)).flatten()
+            stays.then(|| self.matched.live.get(&address)?.output(reference.output)).flatten()
         });
-        declared.kind.operations.parse(known.clone()).unwrap_or(known)
+        declared.resource_type.operations.parse(known.clone()).unwrap_or(known)
     }
 }
 
-pub(super) fn change(address: Address, kind: &ResourceType, action: Action, reason: Reason, live: Option<&Live>) -> Change {
+pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, reason: Reason, live: Option<&LiveResource>) -> Change {
     Change {
         address,
         action,
         reason,
         fields: Vec::new(),
         tags: None,
-        by: None,
-        tags_by: BTreeMap::new(),
-        first: None,
+        changed_by: None,
+        tags_changed_by: BTreeMap::new(),
+        replacement_order: None,
         id: live.map(|live| live.id.clone()),
         on_delete: OnDelete::Delete,
         before: live.cloned(),
-        unprotect: false,
+        disable_deletion_protection: false,
         section: None,
-        disturbs: Vec::new(),
+        impact: Vec::new(),
         irreversible: None,
-        usual_seconds: kind.typical.as_secs(),
+        estimated_seconds: kind.typical_duration.as_secs(),
     }
 }
 
 /// Every field that a create sets, the important ones first.
-pub(super) fn set_fields(kind: &ResourceType, wanted: &Value) -> Vec<FieldDiff> {
-    let mut fields = diff(wanted, &Value::Object(serde_json::Map::new()), &[], Nulls::LeftToAws);
-    point_out(kind, &mut fields);
+pub(super) fn fields_set_by_create(kind: &ResourceType, wanted: &Value) -> Vec<FieldDiff> {
+    let mut fields = diff(wanted, &Value::Object(serde_json::Map::new()), &[], NullMeans::Unmanaged);
+    flag_important_and_risky(kind, &mut fields);
     fields.sort_by_key(|field| !field.important);
     fields
 }
 
 /// Whether a new one can stand beside the old one: of all that two can't have in common something differs.
-fn stands_beside(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
-    let changed = Changed(fields.iter().map(|field| field.at.clone()).collect());
-    let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.has(pointer);
+fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
+    let changed = ChangedFields(fields.iter().map(|field| field.pointer.clone()).collect());
+    let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.contains(pointer);
     let named = kind.unique_keys.iter().any(|fields| fields.contains(&"/name"));
     let name: &[&str] = if kind.naming.is_some() && !named { &["/name"] } else { &[] };
     let keys = kind.unique_keys.iter().map(Vec::as_slice).chain([name, &kind.identity]).filter(|key| !key.is_empty());
-    !kind.operations.excludes(wanted, live) && !keys.into_iter().any(|fields| fields.iter().all(kept))
+    !kind.operations.conflicts_with(wanted, live) && !keys.into_iter().any(|fields| fields.iter().all(kept))
 }
 
-fn marked(live: &Live) -> Option<OnDelete> {
-    let text = live.tags.get(crate::core::ON_DELETE)?;
+fn on_delete_tag(live: &LiveResource) -> Option<OnDelete> {
+    let text = live.tags.get(crate::core::ON_DELETE_TAG)?;
     serde_json::from_value(Value::String(text.clone())).ok()
 }
 
 /// What becomes of the data: what the definition says, else what the mark says, else the type's default.
-fn on_delete(kind: &ResourceType, declared: Option<OnDelete>, live: &Live) -> OnDelete {
-    declared.or_else(|| marked(live)).unwrap_or(match kind.data {
-        Data::None => OnDelete::Delete,
-        Data::Snapshot => OnDelete::Snapshot,
-        Data::Contents | Data::Window => OnDelete::Retain,
+fn effective_on_delete(kind: &ResourceType, declared: Option<OnDelete>, live: &LiveResource) -> OnDelete {
+    declared.or_else(|| on_delete_tag(live)).unwrap_or(match kind.data_protection {
+        DataProtection::None => OnDelete::Delete,
+        DataProtection::Snapshot => OnDelete::Snapshot,
+        DataProtection::Contents | DataProtection::RecoveryWindow => OnDelete::Retain,
     })
 }
 
 /// What is lost, in words.
-fn irreversible(kind: &ResourceType, on_delete: OnDelete, first: Option<First>) -> Option<String> {
-    match (kind.data, on_delete) {
-        (Data::Snapshot, OnDelete::Snapshot) => Some("its data is kept in a final snapshot only".into()),
-        (Data::Snapshot | Data::Contents, OnDelete::Delete) => Some("its data is deleted with it".into()),
-        (Data::Window, OnDelete::Delete) => Some("it is deleted after the shortest window AWS allows".into()),
-        (Data::Window, _) => Some("it is deleted after its recovery window".into()),
-        _ if first == Some(First::Old) => Some("the old one goes before the new one is there".into()),
+fn irreversible_effect(kind: &ResourceType, on_delete: OnDelete, replacement_order: Option<ReplacementOrder>) -> Option<String> {
+    match (kind.data_protection, on_delete) {
+        (DataProtection::Snapshot, OnDelete::Snapshot) => Some("its data is kept in a final snapshot only".into()),
+        (DataProtection::Snapshot | DataProtection::Contents, OnDelete::Delete) => Some("its data is deleted with it".into()),
+        (DataProtection::RecoveryWindow, OnDelete::Delete) => Some("it is deleted after the shortest window AWS allows".into()),
+        (DataProtection::RecoveryWindow, _) => Some("it is deleted after its recovery window".into()),
+        _ if replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
+            Some("the old one goes before the new one is there".into())
+        }
         _ => None,
     }
 }

@@ -7,19 +7,19 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     aws::types,
-    core::{ADDRESS, OneWay, expression},
+    core::{ADDRESS_TAG, OneWay, expression},
 };
 
 /// What a simulated cloud holds: [`crate::simulator::Local::dump`].
-pub type Content = BTreeMap<String, Value>;
+pub type CloudContents = BTreeMap<String, Value>;
 
 /// How two contents compare.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Likeness {
+pub enum Comparison {
     /// Equal.
     Same,
     /// Equal, but some things were made anew and have another id.
-    Anew,
+    Recreated,
     /// Not equal.
     Different(Vec<Difference>),
 }
@@ -45,19 +45,19 @@ pub enum Difference {
         /// Address, or type and id.
         resource: String,
         /// JSON pointers.
-        at: Vec<String>,
+        pointers: Vec<String>,
     },
 }
 
 /// Compares what is there with what must be.
-pub fn compare(wanted: &Content, found: &Content) -> Likeness {
+pub fn compare(wanted: &CloudContents, found: &CloudContents) -> Comparison {
     if wanted == found {
-        return Likeness::Same;
+        return Comparison::Same;
     }
-    let (names_wanted, names_found) = names(wanted, found);
-    let (wanted, found) = (named(wanted, &names_wanted), named(found, &names_found));
+    let (names_wanted, names_found) = match_assigned_names(wanted, found);
+    let (wanted, found) = (with_stable_names(wanted, &names_wanted), with_stable_names(found, &names_found));
     if wanted.iter().map(|(name, (_, value))| (name, value)).eq(found.iter().map(|(name, (_, value))| (name, value))) {
-        return Likeness::Anew;
+        return Comparison::Recreated;
     }
     let all: BTreeSet<&String> = wanted.keys().chain(found.keys()).collect();
     let differences = all.into_iter().filter_map(|resource| {
@@ -66,23 +66,23 @@ pub fn compare(wanted: &Content, found: &Content) -> Likeness {
             (None, Some((id, _))) => Some(Difference::LeftOver { resource, id: id.clone() }),
             (Some(_), None) => Some(Difference::Missing { resource }),
             (Some((_, wanted)), Some((_, found))) => {
-                let mut at = Vec::new();
-                differing(wanted, found, String::new(), &mut at);
-                (!at.is_empty()).then_some(Difference::Differs { resource, at })
+                let mut pointers = Vec::new();
+                collect_differences(wanted, found, String::new(), &mut pointers);
+                (!pointers.is_empty()).then_some(Difference::Differs { resource, pointers })
             }
             (None, None) => None,
         }
     });
-    Likeness::Different(differences.collect())
+    Comparison::Different(differences.collect())
 }
 
 /// What going back must leave: what was there before, and what the run made of it where AWS knows no way back.
-pub fn back(before: &Content, after: &Content, found: &Content) -> Content {
-    let mut back = before.clone();
-    for (key, value) in &mut back {
-        let kind = key.split_once('/').and_then(|(kind, _)| types::kind(kind));
+pub fn expected_after_rollback(before: &CloudContents, after: &CloudContents, found: &CloudContents) -> CloudContents {
+    let mut expected = before.clone();
+    for (key, value) in &mut expected {
+        let kind = key.split_once('/').and_then(|(kind, _)| types::resource_type(kind));
         for OneWay { field: at, .. } in kind.into_iter().flat_map(|kind| &kind.one_way) {
-            let made = |content: &Content| content.get(key).and_then(|value| value["spec"].pointer(at)).cloned();
+            let made = |content: &CloudContents| content.get(key).and_then(|value| value["spec"].pointer(at)).cloned();
             if let (Some(left), Some(field)) =
                 (made(found).filter(|left| made(after).as_ref() == Some(left)), value["spec"].pointer_mut(at))
             {
@@ -90,36 +90,36 @@ pub fn back(before: &Content, after: &Content, found: &Content) -> Content {
             }
         }
     }
-    back
+    expected
 }
 
 /// A name that AWS gave → what it names.
-type Names = BTreeMap<String, String>;
+type AssignedNames = BTreeMap<String, String>;
 
 /// What the same thing is called in the one content and in the other, where that differs.
-fn names(one: &Content, other: &Content) -> (Names, Names) {
-    let (mut names_one, mut names_other) = (Names::new(), Names::new());
-    let (texts_one, texts_other) = (texts(one), texts(other));
+fn match_assigned_names(one: &CloudContents, other: &CloudContents) -> (AssignedNames, AssignedNames) {
+    let (mut names_one, mut names_other) = (AssignedNames::new(), AssignedNames::new());
+    let (texts_one, texts_other) = (all_strings(one), all_strings(other));
     let others = by_address(other);
     for (address, (id, value)) in by_address(one) {
         let Some((other_id, other_value)) = others.get(address) else { continue };
-        let mut pair = |place: &str, a: &str, b: &str| {
+        let mut pair = |path: &str, a: &str, b: &str| {
             // What is still known in both means something else, or is referred to though it is gone.
             if a != b && !texts_other.contains(a) && !texts_one.contains(b) {
-                names_one.entry(a.to_owned()).or_insert_with(|| format!("<{address}{place}>"));
-                names_other.entry(b.to_owned()).or_insert_with(|| format!("<{address}{place}>"));
+                names_one.entry(a.to_owned()).or_insert_with(|| format!("<{address}{path}>"));
+                names_other.entry(b.to_owned()).or_insert_with(|| format!("<{address}{path}>"));
             }
         };
         pair("", id, other_id);
-        pairs(&value["outputs"], &other_value["outputs"], "", &mut pair);
+        for_each_string_pair(&value["outputs"], &other_value["outputs"], "", &mut pair);
     }
     (names_one, names_other)
 }
 
-fn texts(content: &Content) -> BTreeSet<&str> {
+fn all_strings(content: &CloudContents) -> BTreeSet<&str> {
     let mut texts = BTreeSet::new();
     content.values().for_each(|value| {
-        expression::each_string(value, &mut |text| {
+        expression::for_each_string(value, &mut |text| {
             texts.insert(text);
         })
     });
@@ -127,21 +127,21 @@ fn texts(content: &Content) -> BTreeSet<&str> {
 }
 
 /// Address → id and resource, for addresses that one resource has.
-fn by_address(content: &Content) -> BTreeMap<&str, (&str, &Value)> {
+fn by_address(content: &CloudContents) -> BTreeMap<&str, (&str, &Value)> {
     let mut found: BTreeMap<&str, Option<(&str, &Value)>> = BTreeMap::new();
     for (key, value) in content {
-        let (Some(address), Some((_, id))) = (value["tags"][ADDRESS].as_str(), key.split_once('/')) else { continue };
+        let (Some(address), Some((_, id))) = (value["tags"][ADDRESS_TAG].as_str(), key.split_once('/')) else { continue };
         found.entry(address).and_modify(|known| *known = None).or_insert(Some((id, value)));
     }
     found.into_iter().filter_map(|(address, resource)| Some((address, resource?))).collect()
 }
 
-fn pairs(one: &Value, other: &Value, place: &str, pair: &mut impl FnMut(&str, &str, &str)) {
+fn for_each_string_pair(one: &Value, other: &Value, path: &str, pair: &mut impl FnMut(&str, &str, &str)) {
     match (one, other) {
-        (Value::String(a), Value::String(b)) => pair(place, a, b),
+        (Value::String(a), Value::String(b)) => pair(path, a, b),
         (Value::Array(a), Value::Array(b)) => {
             for (number, (a, b)) in a.iter().zip(b).enumerate() {
-                pairs(a, b, &format!("{place}/{number}"), pair);
+                for_each_string_pair(a, b, &format!("{path}/{number}"), pair);
             }
         }
         (Value::Object(a), Value::Object(b)) => {
@@ -152,9 +152,9 @@ fn pairs(one: &Value, other: &Value, place: &str, pair: &mut impl FnMut(&str, &s
                 keys
             };
             for (number, (key, other_key)) in sorted(a).iter().zip(sorted(b)).enumerate() {
-                let place = if *key == other_key { format!("{place}/{key}") } else { format!("{place}/{number}") };
-                pair(&format!("{place} key"), key, &other_key);
-                pairs(&a[key], &b[&other_key], &place, pair);
+                let path = if *key == other_key { format!("{path}/{key}") } else { format!("{path}/{number}") };
+                pair(&format!("{path} key"), key, &other_key);
+                for_each_string_pair(&a[key], &b[&other_key], &path, pair);
             }
         }
         _ => {}
@@ -162,55 +162,55 @@ fn pairs(one: &Value, other: &Value, place: &str, pair: &mut impl FnMut(&str, &s
 }
 
 /// Address, or type and id → type and id, and the resource with every name replaced.
-fn named(content: &Content, names: &Names) -> BTreeMap<String, (String, Value)> {
+fn with_stable_names(content: &CloudContents, names: &AssignedNames) -> BTreeMap<String, (String, Value)> {
     let mut named = BTreeMap::new();
     // A name may hold a shorter one.
     let mut longest: Vec<(&String, &String)> = names.iter().collect();
     longest.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     for (key, value) in content {
-        let name = value["tags"][ADDRESS].as_str().unwrap_or(key);
+        let name = value["tags"][ADDRESS_TAG].as_str().unwrap_or(key);
         let mut unique = name.to_owned();
         while named.contains_key(&unique) {
             unique.push_str(" (a second one)");
         }
         // Outputs are AWS's own to give; what refers to them must follow.
         let said = json!({ "spec": value["spec"], "tags": value["tags"], "phase": value["phase"] });
-        named.insert(unique, (key.clone(), renamed(&said, names, &longest)));
+        named.insert(unique, (key.clone(), replace_names(&said, names, &longest)));
     }
     named
 }
 
 /// Shorter names stand for something only by themselves: `10.0.0.1` is part of `10.0.0.12`.
-const DISTINCT: usize = 16;
+const MIN_DISTINCT_LENGTH: usize = 16;
 
-fn renamed(value: &Value, names: &Names, longest: &[(&String, &String)]) -> Value {
+fn replace_names(value: &Value, names: &AssignedNames, longest: &[(&String, &String)]) -> Value {
     let text = |text: &str| match names.get(text) {
         Some(name) => name.clone(),
         None => longest
             .iter()
-            .filter(|(old, _)| old.len() >= DISTINCT)
+            .filter(|(old, _)| old.len() >= MIN_DISTINCT_LENGTH)
             .fold(text.to_owned(), |text, (old, new)| if text.contains(old.as_str()) { text.replace(old.as_str(), new) } else { text }),
     };
     match value {
         Value::String(string) => Value::String(text(string)),
         Value::Array(list) => {
-            let mut list: Vec<Value> = list.iter().map(|value| renamed(value, names, longest)).collect();
+            let mut list: Vec<Value> = list.iter().map(|value| replace_names(value, names, longest)).collect();
             // Sets of ids stand in the order of the ids.
             list.sort_by_key(Value::to_string);
             Value::Array(list)
         }
-        Value::Object(map) => map.iter().map(|(key, value)| (text(key), renamed(value, names, longest))).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (text(key), replace_names(value, names, longest))).collect(),
         other => other.clone(),
     }
 }
 
-fn differing(wanted: &Value, found: &Value, at: String, all: &mut Vec<String>) {
+fn collect_differences(wanted: &Value, found: &Value, at: String, all: &mut Vec<String>) {
     match (wanted, found) {
         (Value::Object(one), Value::Object(other)) => {
             let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
             for key in keys {
                 let of = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
-                differing(&of(one), &of(other), format!("{at}/{key}"), all);
+                collect_differences(&of(one), &of(other), format!("{at}/{key}"), all);
             }
         }
         _ if wanted != found => all.push(at),
@@ -222,9 +222,9 @@ fn differing(wanted: &Value, found: &Value, at: String, all: &mut Vec<String>) {
 mod tests {
     use super::*;
 
-    fn content(vpc: &str, subnets: &[(&str, &str)]) -> Content {
-        let tags = |address: &str| json!({ ADDRESS: address });
-        let mut content = Content::new();
+    fn content(vpc: &str, subnets: &[(&str, &str)]) -> CloudContents {
+        let tags = |address: &str| json!({ ADDRESS_TAG: address });
+        let mut content = CloudContents::new();
         let arn = |id: &str| json!({ "arn": format!("arn:aws:ec2:eu-west-1:123456789012:vpc/{id}") });
         content.insert(format!("vpc/{vpc}"), json!({ "spec": {}, "tags": tags("vpc.main"), "outputs": arn(vpc) }));
         for (address, id) in subnets {
@@ -236,24 +236,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_anew_has_other_names_everywhere() {
+    fn treats_recreated_resources_with_new_ids_as_equal() {
         let one = content("vpc-00000000000000001", &[("subnet.a", "subnet-1"), ("subnet.b", "subnet-2")]);
-        assert_eq!(compare(&one, &one), Likeness::Same);
+        assert_eq!(compare(&one, &one), Comparison::Same);
         let anew = content("vpc-00000000000000002", &[("subnet.a", "subnet-3"), ("subnet.b", "subnet-2")]);
-        assert_eq!(compare(&one, &anew), Likeness::Anew);
+        assert_eq!(compare(&one, &anew), Comparison::Recreated);
     }
 
     #[test]
-    fn what_is_not_as_it_must_be_is_told() {
+    fn reports_leftover_missing_and_differing_resources() {
         let one = content("vpc-00000000000000001", &[("subnet.a", "subnet-1"), ("subnet.b", "subnet-2")]);
         let mut other = content("vpc-00000000000000002", &[("subnet.b", "subnet-2"), ("subnet.b", "subnet-3"), ("subnet.c", "subnet-4")]);
         other.insert("iam_role/r".into(), one["iam_role/r"].clone());
-        let Likeness::Different(differences) = compare(&one, &other) else { panic!("they differ") };
+        let Comparison::Different(differences) = compare(&one, &other) else { panic!("they differ") };
         let resource = |name: &str| name.to_owned();
         assert_eq!(
             differences,
             [
-                Difference::Differs { resource: resource("iam_role.r"), at: vec!["/spec/policy".into()] },
+                Difference::Differs { resource: resource("iam_role.r"), pointers: vec!["/spec/policy".into()] },
                 Difference::Missing { resource: resource("subnet.a") },
                 Difference::LeftOver { resource: resource("subnet.b (a second one)"), id: "subnet/subnet-3".into() },
                 Difference::LeftOver { resource: resource("subnet.c"), id: "subnet/subnet-4".into() },

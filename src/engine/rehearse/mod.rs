@@ -22,24 +22,24 @@ use crate::{
     core::{Address, Result},
     definition::Stack,
     engine::{
-        discover::{World, kind_of},
+        discover::{LiveState, resource_type_of},
         plan::{Action, Goal, Plan},
     },
-    simulator::{Behaviour, Faults, Local, Struck},
+    simulator::{Behaviour, FaultHit, Faults, Simulator},
 };
-pub use content::{Content, Difference, Likeness, compare};
-use process::{Command, Exit, How, Place, broken};
+pub use content::{CloudContents, Comparison, Difference, compare};
+use process::{ExitStatus, ProcessCommand, ProcessExit, Sandbox, folder_error};
 
 /// What goes wrong with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Nothing.
-    Nothing,
+    None,
     /// It is refused.
-    Refused,
+    Rejected,
     /// It takes effect, but its answer is lost.
-    Lost,
+    ResponseLost,
     /// The process dies before it.
     CrashedBefore,
     /// The process dies after it took effect.
@@ -51,7 +51,7 @@ pub enum Fault {
 /// What is done afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Then {
+pub enum Recovery {
     /// The same again.
     Apply,
     /// `acme rollback`.
@@ -64,31 +64,31 @@ pub struct Tally {
     /// What goes wrong.
     pub fault: Fault,
     /// What is done afterwards, where the run leaves something to do.
-    pub then: Option<Then>,
+    pub recovery: Option<Recovery>,
     /// Calls it was tried with.
     pub cases: usize,
     /// Ended as the undisturbed run.
-    pub forward: usize,
+    pub completed: usize,
     /// Ended as before.
-    pub back: usize,
+    pub rolled_back: usize,
     /// Of those, how many have something that was made anew and so has another id.
-    pub anew: usize,
+    pub recreated: usize,
 }
 
 impl Tally {
     /// How many ended as they must.
     pub fn passed(&self) -> usize {
-        self.forward + self.back
+        self.completed + self.rolled_back
     }
 }
 
 /// A case that did not end as it must.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub struct CaseFailure {
     /// What went wrong.
     pub fault: Fault,
     /// What was done afterwards.
-    pub then: Option<Then>,
+    pub recovery: Option<Recovery>,
     /// Number of the call.
     pub call: u64,
     /// `create`, `update`, `retag` or `delete`; `None` when that call was never made.
@@ -96,20 +96,20 @@ pub struct Failure {
     /// What the call was about.
     pub address: Option<String>,
     /// How that ended.
-    pub why: String,
+    pub reason: String,
     /// What is not as it must be.
-    pub left: Vec<Difference>,
+    pub differences: Vec<Difference>,
 }
 
 /// What a rehearsal found.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct RehearsalReport {
     /// How many mutating calls the undisturbed run makes.
     pub calls: u64,
     /// One entry per way in which calls go wrong.
     pub tallies: Vec<Tally>,
     /// What did not end as it must.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<CaseFailure>,
 }
 
 /// A plan, and a simulated cloud to rehearse it on.
@@ -120,29 +120,29 @@ pub struct Rehearsal {
     planned: Vec<(Address, Action)>,
     throttle_every: Option<u64>,
     folder: TempDir,
-    before: Content,
+    before: CloudContents,
 }
 
 /// Where the cloud comes from that a rehearsal begins with.
 #[derive(Clone, Copy)]
 pub enum Seed<'a> {
     /// A simulated cloud as it is.
-    Local(&'a Local),
+    Simulated(&'a Simulator),
     /// What is live elsewhere.
-    World(&'a World),
+    LiveState(&'a LiveState),
 }
 
 /// A way in which one case ended well.
-enum Passed {
-    Forward(Likeness),
-    Back(Likeness),
+enum CaseSuccess {
+    Completed(Comparison),
+    RolledBack(Comparison),
 }
 
 /// How one case ended.
 struct Case {
     fault: Fault,
-    then: Option<Then>,
-    end: std::result::Result<Passed, Failure>,
+    recovery: Option<Recovery>,
+    result: std::result::Result<CaseSuccess, CaseFailure>,
 }
 
 impl Rehearsal {
@@ -151,24 +151,24 @@ impl Rehearsal {
     /// # Errors
     /// When the folder cannot be written.
     pub fn new(stack: Stack, goal: Goal, plan: &Plan, seed: Seed<'_>, throttle_every: Option<u64>) -> Result<Rehearsal> {
-        let folder = tempfile::tempdir().map_err(|error| broken(&std::env::temp_dir(), &error))?;
-        let place = Place::new(folder.path().join("seed"));
-        if let Seed::Local(local) = seed {
-            local.copy(&place.cloud())?;
+        let folder = tempfile::tempdir().map_err(|error| folder_error(&std::env::temp_dir(), &error))?;
+        let sandbox = Sandbox::new(folder.path().join("seed"));
+        if let Seed::Simulated(local) = seed {
+            local.copy(&sandbox.cloud())?;
         }
-        let local = Local::behaving(place.cloud(), &plan.region, Behaviour::default())?;
-        if let Seed::World(world) = seed {
-            for live in world.iter() {
+        let local = Simulator::with_behaviour(sandbox.cloud(), &plan.region, Behaviour::default())?;
+        if let Seed::LiveState(live_state) = seed {
+            for live in live_state.iter() {
                 local.seed(live.clone())?;
             }
-            for live in world.iter() {
-                local.seed_around(kind_of(live)?, &live.spec)?;
+            for live in live_state.iter() {
+                local.seed_references(resource_type_of(live)?, &live.spec)?;
             }
             for declared in stack.resources.values() {
-                local.seed_around(declared.kind, &declared.spec)?;
+                local.seed_references(declared.resource_type, &declared.spec)?;
             }
         }
-        let (region, planned, before) = (plan.region.clone(), actions(plan), local.dump());
+        let (region, planned, before) = (plan.region.clone(), planned_actions(plan), local.dump());
         Ok(Rehearsal { stack, goal, region, planned, throttle_every, folder, before })
     }
 
@@ -176,109 +176,127 @@ impl Rehearsal {
     ///
     /// # Errors
     /// When the temporary folder cannot be read or written.
-    pub fn run(&self, faults: &[Fault], jobs: NonZeroUsize, stop: &AtomicBool) -> Result<Report> {
-        let place = self.place("undisturbed")?;
-        let exit = self.process(&place, Command::Forward, Faults::default())?;
-        let again = self.process(&place, Command::Forward, Faults::default())?;
-        let end = self.undisturbed(&exit, &again);
-        let undisturbed = Case { fault: Fault::Nothing, then: None, end };
-        if undisturbed.end.is_err() {
-            return Ok(report(exit.calls, vec![undisturbed]));
+    pub fn run(&self, faults: &[Fault], jobs: NonZeroUsize, stop: &AtomicBool) -> Result<RehearsalReport> {
+        let sandbox = self.new_sandbox("undisturbed")?;
+        let exit = self.run_process(&sandbox, ProcessCommand::Apply, Faults::default())?;
+        let again = self.run_process(&sandbox, ProcessCommand::Apply, Faults::default())?;
+        let end = self.check_baseline(&exit, &again);
+        let baseline = Case { fault: Fault::None, recovery: None, result: end };
+        if baseline.result.is_err() {
+            return Ok(summarize(exit.calls, vec![baseline]));
         }
         let queue: Vec<(Fault, u64)> = faults.iter().flat_map(|fault| (1..=exit.calls).map(|call| (*fault, call))).collect();
-        let (next, ended) = (AtomicUsize::new(0), Mutex::new(vec![Ok(vec![undisturbed])]));
+        let (next, ended) = (AtomicUsize::new(0), Mutex::new(vec![Ok(vec![baseline])]));
         std::thread::scope(|threads| {
             for _ in 0..jobs.get() {
                 threads.spawn(|| {
                     while !stop.load(Ordering::Relaxed)
                         && let Some((fault, call)) = queue.get(next.fetch_add(1, Ordering::Relaxed))
                     {
-                        let cases = self.case(*fault, *call, &exit.content);
+                        let cases = self.run_cases(*fault, *call, &exit.content);
                         ended.lock().unwrap_or_else(PoisonError::into_inner).push(cases);
                     }
                 });
             }
         });
         let ended: Result<Vec<Vec<Case>>> = ended.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect();
-        Ok(report(exit.calls, ended?.into_iter().flatten().collect()))
+        Ok(summarize(exit.calls, ended?.into_iter().flatten().collect()))
     }
 
     /// A new folder with the cloud as it was before.
-    fn place(&self, name: &str) -> Result<Place> {
-        Place::new(self.folder.path().join("seed")).copy(self.folder.path().join(name))
+    fn new_sandbox(&self, name: &str) -> Result<Sandbox> {
+        Sandbox::new(self.folder.path().join("seed")).copy(self.folder.path().join(name))
     }
 
-    fn undisturbed(&self, exit: &Exit, again: &Exit) -> std::result::Result<Passed, Failure> {
-        let failure =
-            |why: String| Failure { fault: Fault::Nothing, then: None, call: 0, action: None, address: None, why, left: Vec::new() };
+    fn check_baseline(&self, exit: &ProcessExit, again: &ProcessExit) -> std::result::Result<CaseSuccess, CaseFailure> {
+        let failure = |reason: String| CaseFailure {
+            fault: Fault::None,
+            recovery: None,
+            call: 0,
+            action: None,
+            address: None,
+            reason,
+            differences: Vec::new(),
+        };
         if exit.planned != self.planned {
-            return Err(failure(format!("on the simulated cloud another plan comes out: {}", beyond(&exit.planned, &self.planned))));
+            return Err(failure(format!(
+                "on the simulated cloud another plan comes out: {}",
+                describe_plan_difference(&exit.planned, &self.planned)
+            )));
         }
-        match &exit.how {
-            How::Done if again.planned.is_empty() => Ok(Passed::Forward(Likeness::Same)),
-            How::Done => Err(failure(format!("something is left to do after it: {}", beyond(&again.planned, &[])))),
-            How::Stuck(why) => Err(failure(why.clone())),
-            How::RolledBack | How::Crashed => Err(failure("the plan does not go through on the simulated cloud".to_owned())),
+        match &exit.status {
+            ExitStatus::Done if again.planned.is_empty() => Ok(CaseSuccess::Completed(Comparison::Same)),
+            ExitStatus::Done => {
+                Err(failure(format!("something is left to do after it: {}", describe_plan_difference(&again.planned, &[]))))
+            }
+            ExitStatus::Stuck(why) => Err(failure(why.clone())),
+            ExitStatus::RolledBack | ExitStatus::Crashed => Err(failure("the plan does not go through on the simulated cloud".to_owned())),
         }
     }
 
     /// One fault of one call, with all that may be done afterwards.
-    fn case(&self, fault: Fault, call: u64, after: &Content) -> Result<Vec<Case>> {
+    fn run_cases(&self, fault: Fault, call: u64, after: &CloudContents) -> Result<Vec<Case>> {
         let name = format!("{fault:?}-{call}");
-        let place = self.place(&name)?;
-        let exit = self.process(&place, Command::Forward, fault.of(call))?;
-        let struck = exit.struck.first().cloned();
-        let judge = |then, exit: &Exit| {
-            let end = self.verdict(then, exit, after).map_err(|(why, left)| {
-                let (action, address) = struck.clone().map(|Struck { action, address, .. }| (action, address)).unzip();
-                Failure { fault, then, call, action, address, why, left }
+        let sandbox = self.new_sandbox(&name)?;
+        let exit = self.run_process(&sandbox, ProcessCommand::Apply, fault.faults_for_call(call))?;
+        let struck = exit.faulted_calls.first().cloned();
+        let judge = |recovery, exit: &ProcessExit| {
+            let end = self.verdict(recovery, exit, after).map_err(|(reason, differences)| {
+                let (action, address) = struck.clone().map(|FaultHit { action, address, .. }| (action, address)).unzip();
+                CaseFailure { fault, recovery, call, action, address, reason, differences }
             });
-            Case { fault, then, end }
+            Case { fault, recovery, result: end }
         };
-        let leaves = matches!(exit.how, How::Crashed) || (fault == Fault::Stuck && matches!(exit.how, How::Stuck(_)));
+        let needs_recovery =
+            matches!(exit.status, ExitStatus::Crashed) || (fault == Fault::Stuck && matches!(exit.status, ExitStatus::Stuck(_)));
         let mut cases = Vec::new();
-        for then in fault.then() {
-            let Some(then) = *then else {
+        for recovery in fault.recoveries() {
+            let Some(recovery) = *recovery else {
                 cases.push(judge(None, &exit));
                 continue;
             };
-            if !leaves {
+            if !needs_recovery {
                 // It came through: whatever the fault met was no longer needed, or tried again.
-                cases.push(Case { then: Some(then), ..judge(None, &exit) });
+                cases.push(Case { recovery: Some(recovery), ..judge(None, &exit) });
                 continue;
             }
-            let copy = place.copy(self.folder.path().join(format!("{name}-{then:?}")))?;
-            let command = match then {
-                Then::Apply => Command::Forward,
-                Then::Rollback => Command::Rollback,
+            let copy = sandbox.copy(self.folder.path().join(format!("{name}-{recovery:?}")))?;
+            let command = match recovery {
+                Recovery::Apply => ProcessCommand::Apply,
+                Recovery::Rollback => ProcessCommand::Rollback,
             };
-            cases.push(judge(Some(then), &self.process(&copy, command, Faults::default())?));
+            cases.push(judge(Some(recovery), &self.run_process(&copy, command, Faults::default())?));
             copy.remove();
         }
-        place.remove();
+        sandbox.remove();
         Ok(cases)
     }
 
     /// Whether a process ended as it must, and where that is.
-    fn verdict(&self, then: Option<Then>, exit: &Exit, after: &Content) -> std::result::Result<Passed, (String, Vec<Difference>)> {
-        let back = content::back(&self.before, after, &exit.content);
-        let (wanted, passed): (_, fn(Likeness) -> Passed) = match (&exit.how, then) {
-            (How::Done, None | Some(Then::Apply)) => (after, Passed::Forward),
-            (How::RolledBack, None | Some(Then::Rollback)) => (&back, Passed::Back),
+    fn verdict(
+        &self,
+        recovery: Option<Recovery>,
+        exit: &ProcessExit,
+        after: &CloudContents,
+    ) -> std::result::Result<CaseSuccess, (String, Vec<Difference>)> {
+        let rolled_back = content::expected_after_rollback(&self.before, after, &exit.content);
+        let (wanted, passed): (_, fn(Comparison) -> CaseSuccess) = match (&exit.status, recovery) {
+            (ExitStatus::Done, None | Some(Recovery::Apply)) => (after, CaseSuccess::Completed),
+            (ExitStatus::RolledBack, None | Some(Recovery::Rollback)) => (&rolled_back, CaseSuccess::RolledBack),
             (how, _) => {
                 let why = match how {
-                    How::Stuck(why) => format!("stuck: {why}"),
-                    How::Crashed => "it crashed a second time".to_owned(),
-                    How::Done => "it went forward".to_owned(),
-                    How::RolledBack => "it went back".to_owned(),
+                    ExitStatus::Stuck(why) => format!("stuck: {why}"),
+                    ExitStatus::Crashed => "it crashed a second time".to_owned(),
+                    ExitStatus::Done => "it went forward".to_owned(),
+                    ExitStatus::RolledBack => "it went back".to_owned(),
                 };
-                let wanted = if then == Some(Then::Apply) { after } else { &back };
+                let wanted = if recovery == Some(Recovery::Apply) { after } else { &rolled_back };
                 return Err((why, differences(compare(wanted, &exit.content))));
             }
         };
         match compare(wanted, &exit.content) {
-            Likeness::Different(left) => {
-                let said = if exit.how == How::Done { "it says that all is done" } else { "it says that all is as before" };
+            Comparison::Different(left) => {
+                let said = if exit.status == ExitStatus::Done { "it says that all is done" } else { "it says that all is as before" };
                 Err((said.to_owned(), left))
             }
             likeness => Ok(passed(likeness)),
@@ -288,12 +306,12 @@ impl Rehearsal {
 
 impl Fault {
     /// What happens to the call of this number.
-    fn of(self, call: u64) -> Faults {
+    fn faults_for_call(self, call: u64) -> Faults {
         let (one, none) = (|| [call].into(), Faults::default());
         match self {
-            Fault::Nothing => none,
-            Fault::Refused => Faults { refuse: one(), ..none },
-            Fault::Lost => Faults { lose: one(), ..none },
+            Fault::None => none,
+            Fault::Rejected => Faults { refuse: one(), ..none },
+            Fault::ResponseLost => Faults { lose_answer: one(), ..none },
             Fault::CrashedBefore => Faults { crash_before: one(), ..none },
             Fault::CrashedAfter => Faults { crash_after: one(), ..none },
             // To undo the calls so far takes about as many: every other time half of them go through.
@@ -304,57 +322,57 @@ impl Fault {
     }
 
     /// What is done afterwards, each in a copy.
-    fn then(self) -> &'static [Option<Then>] {
+    fn recoveries(self) -> &'static [Option<Recovery>] {
         match self {
-            Fault::Nothing | Fault::Refused | Fault::Lost => &[None],
-            Fault::CrashedBefore | Fault::CrashedAfter | Fault::Stuck => &[Some(Then::Apply), Some(Then::Rollback)],
+            Fault::None | Fault::Rejected | Fault::ResponseLost => &[None],
+            Fault::CrashedBefore | Fault::CrashedAfter | Fault::Stuck => &[Some(Recovery::Apply), Some(Recovery::Rollback)],
         }
     }
 }
 
 /// What a plan does to what.
-fn actions(plan: &Plan) -> Vec<(Address, Action)> {
+fn planned_actions(plan: &Plan) -> Vec<(Address, Action)> {
     let changes = plan.changes.iter().filter(|change| change.action != Action::None);
     changes.map(|change| (change.address.clone(), change.action)).collect()
 }
 
 /// What is in the one plan and not in the other, or the other way round.
-fn beyond(one: &[(Address, Action)], other: &[(Address, Action)]) -> String {
+fn describe_plan_difference(one: &[(Address, Action)], other: &[(Address, Action)]) -> String {
     let extra = one.iter().filter(|change| !other.contains(change)).map(|(address, action)| format!("{action:?} {address}"));
     let missing = other.iter().filter(|change| !one.contains(change)).map(|(address, action)| format!("no {action:?} {address}"));
     extra.chain(missing).collect::<Vec<_>>().join(", ").to_lowercase()
 }
 
-fn differences(likeness: Likeness) -> Vec<Difference> {
+fn differences(likeness: Comparison) -> Vec<Difference> {
     match likeness {
-        Likeness::Same | Likeness::Anew => Vec::new(),
-        Likeness::Different(differences) => differences,
+        Comparison::Same | Comparison::Recreated => Vec::new(),
+        Comparison::Different(differences) => differences,
     }
 }
 
-fn report(calls: u64, mut cases: Vec<Case>) -> Report {
-    cases.sort_by_key(|case| (case.fault, case.then));
+fn summarize(calls: u64, mut cases: Vec<Case>) -> RehearsalReport {
+    cases.sort_by_key(|case| (case.fault, case.recovery));
     let mut tallies: Vec<Tally> = Vec::new();
     let mut failures = Vec::new();
     for case in cases {
-        let (fault, then) = (case.fault, case.then);
-        if tallies.last().is_none_or(|last| (last.fault, last.then) != (fault, then)) {
-            tallies.push(Tally { fault, then, cases: 0, forward: 0, back: 0, anew: 0 });
+        let (fault, recovery) = (case.fault, case.recovery);
+        if tallies.last().is_none_or(|last| (last.fault, last.recovery) != (fault, recovery)) {
+            tallies.push(Tally { fault, recovery, cases: 0, completed: 0, rolled_back: 0, recreated: 0 });
         }
         let Some(tally) = tallies.last_mut() else { continue };
         tally.cases += 1;
-        match case.end {
-            Ok(Passed::Forward(likeness)) => {
-                tally.forward += 1;
-                tally.anew += usize::from(likeness == Likeness::Anew);
+        match case.result {
+            Ok(CaseSuccess::Completed(likeness)) => {
+                tally.completed += 1;
+                tally.recreated += usize::from(likeness == Comparison::Recreated);
             }
-            Ok(Passed::Back(likeness)) => {
-                tally.back += 1;
-                tally.anew += usize::from(likeness == Likeness::Anew);
+            Ok(CaseSuccess::RolledBack(likeness)) => {
+                tally.rolled_back += 1;
+                tally.recreated += usize::from(likeness == Comparison::Recreated);
             }
             Err(failure) => failures.push(failure),
         }
     }
-    failures.sort_by_key(|failure| (failure.fault, failure.then, failure.call));
-    Report { calls, tallies, failures }
+    failures.sort_by_key(|failure| (failure.fault, failure.recovery, failure.call));
+    RehearsalReport { calls, tallies, failures }
 }

@@ -9,34 +9,34 @@ use std::{
 
 use tokio::sync::{Notify, mpsc};
 
-use super::{Content, Rehearsal};
+use super::{CloudContents, Rehearsal};
 use crate::{
-    core::{Address, Error, Result, Sort},
+    core::{Address, Error, ErrorKind, Result},
     engine::{
         backend::Backend,
         cloud::Cloud,
         discover::discover,
-        execute::{self, Stop},
+        execute::{self, StopSignal},
         history::History,
-        journal::{Begin, FORMAT, Outcome},
-        plan::{Action, Nulls, Plan, plan},
-        run::{Back, Ended, Forward, Run, Unfinished, WayBack, wait_until_visible},
+        journal::{FORMAT, RunInfo, RunOutcome},
+        plan::{Action, NullMeans, Plan, plan},
+        run::{ApplyRequest, RollbackOutcome, Run, RunResult, UndoPlan, UnfinishedRuns, wait_until_visible},
     },
-    simulator::{Behaviour, Crash, Faults, Local, Struck},
+    simulator::{Behaviour, CrashMode, FaultHit, Faults, Simulator},
 };
 
 /// What the process is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum ProcessCommand {
     /// Go forward.
-    Forward,
+    Apply,
     /// Undo the unfinished run.
     Rollback,
 }
 
 /// How the process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum ExitStatus {
     /// All is said to be as wanted.
     Done,
     /// All is said to be as before.
@@ -48,22 +48,22 @@ pub enum How {
 }
 
 /// What is left of a process.
-pub struct Exit {
-    pub how: How,
+pub struct ProcessExit {
+    pub status: ExitStatus,
     /// What was planned, when it went that far.
     pub planned: Vec<(Address, Action)>,
     /// How many mutating calls it made.
     pub calls: u64,
-    pub struck: Vec<Struck>,
-    pub content: Content,
+    pub faulted_calls: Vec<FaultHit>,
+    pub content: CloudContents,
 }
 
 /// Where a process runs.
-pub struct Place(PathBuf);
+pub struct Sandbox(PathBuf);
 
-impl Place {
-    pub fn new(folder: PathBuf) -> Place {
-        Place(folder)
+impl Sandbox {
+    pub fn new(folder: PathBuf) -> Sandbox {
+        Sandbox(folder)
     }
     pub fn cloud(&self) -> PathBuf {
         self.0.join("cloud")
@@ -72,9 +72,9 @@ impl Place {
         self.0.join("backend")
     }
     /// A copy in another folder.
-    pub fn copy(&self, folder: PathBuf) -> Result<Place> {
-        copy(&self.0, &folder).map_err(|error| broken(&folder, &error))?;
-        Ok(Place(folder))
+    pub fn copy(&self, folder: PathBuf) -> Result<Sandbox> {
+        copy_folder(&self.0, &folder).map_err(|error| folder_error(&folder, &error))?;
+        Ok(Sandbox(folder))
     }
     pub fn remove(self) {
         // It goes with all the others anyway.
@@ -82,17 +82,17 @@ impl Place {
     }
 }
 
-pub fn broken(path: &Path, error: &io::Error) -> Error {
-    Error::new(Sort::Refused, "Rehearsal", format!("{}: {error}", path.display()))
+pub fn folder_error(path: &Path, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Rejected, "Rehearsal", format!("{}: {error}", path.display()))
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
-            copy(&from, &to)?;
+            copy_folder(&from, &to)?;
         } else {
             fs::copy(&from, &to)?;
         }
@@ -101,93 +101,102 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Longer than everything that is waited for when nothing is wrong.
-const LONGEST: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Rehearsal {
     /// Runs a process from its beginning to its end, or death.
-    pub(super) fn process(&self, place: &Place, command: Command, faults: Faults) -> Result<Exit> {
+    pub(super) fn run_process(&self, sandbox: &Sandbox, command: ProcessCommand, faults: Faults) -> Result<ProcessExit> {
         let halted = Arc::new(Notify::new());
-        let faults = Faults { crash: Crash::Halt(halted.clone()), throttle_every: self.throttle_every, ..faults };
+        let faults = Faults { crash: CrashMode::Halt(halted.clone()), throttle_every: self.throttle_every, ..faults };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Error::new(Sort::Refused, "Rehearsal", error.to_string()))?;
+        let runtime = runtime.map_err(|error| Error::new(ErrorKind::Rejected, "Rehearsal", error.to_string()))?;
         let mut planned = Vec::new();
-        let (how, cloud) = runtime.block_on(async {
+        let (status, cloud) = runtime.block_on(async {
             let behaviour = Behaviour { faults, ..Behaviour::default() };
-            let local = Local::behaving(place.cloud(), &self.region, behaviour)?;
-            let cloud = Arc::new(Cloud::Local(Box::new(local)));
-            let history = History::new(Backend::folder(place.backend()), &self.stack.name, &self.stack.environment);
+            let local = Simulator::with_behaviour(sandbox.cloud(), &self.region, behaviour)?;
+            let cloud = Arc::new(Cloud::Simulated(Box::new(local)));
+            let history = History::new(Backend::folder(sandbox.backend()), &self.stack.name, &self.stack.environment);
             let ended = async {
                 match command {
-                    Command::Forward => self.forward(&cloud, history, &mut planned).await,
-                    Command::Rollback => self.back(&cloud, history).await,
+                    ProcessCommand::Apply => self.apply(&cloud, history, &mut planned).await,
+                    ProcessCommand::Rollback => self.rollback(&cloud, history).await,
                 }
             };
-            let how = tokio::select! {
+            let status = tokio::select! {
                 biased;
-                () = halted.notified() => How::Crashed,
-                ended = tokio::time::timeout(LONGEST, ended) => match ended {
+                () = halted.notified() => ExitStatus::Crashed,
+                ended = tokio::time::timeout(TIMEOUT, ended) => match ended {
                     Ok(Ok(how)) => how,
-                    Ok(Err(error)) => How::Stuck(error.to_string()),
-                    Err(_) => How::Stuck(format!("no end after {} s", LONGEST.as_secs())),
+                    Ok(Err(error)) => ExitStatus::Stuck(error.to_string()),
+                    Err(_) => ExitStatus::Stuck(format!("no end after {} s", TIMEOUT.as_secs())),
                 },
             };
-            Ok::<_, Error>((how, cloud))
+            Ok::<_, Error>((status, cloud))
         })?;
         // With it goes all that was under way.
         drop(runtime);
-        let Cloud::Local(local) = &*cloud else { return Err(Error::new(Sort::Refused, "Rehearsal", "this is no simulated cloud")) };
-        Ok(Exit { how, planned, calls: local.mutating_calls(), struck: local.struck(), content: local.dump() })
+        let Cloud::Simulated(local) = &*cloud else {
+            return Err(Error::new(ErrorKind::Rejected, "Rehearsal", "this is no simulated cloud"));
+        };
+        Ok(ProcessExit { status, planned, calls: local.mutating_calls(), faulted_calls: local.fault_hits(), content: local.dump() })
     }
 
-    async fn forward(&self, cloud: &Arc<Cloud>, history: History, planned: &mut Vec<(Address, Action)>) -> Result<How> {
-        let unfinished = Unfinished::read(&history).await?;
-        let mut world = discover(cloud, &self.stack, unfinished.hints()).await?;
-        if wait_until_visible(cloud, &world, &unfinished.touched).await {
-            world = discover(cloud, &self.stack, unfinished.hints()).await?;
+    async fn apply(&self, cloud: &Arc<Cloud>, history: History, planned: &mut Vec<(Address, Action)>) -> Result<ExitStatus> {
+        let unfinished = UnfinishedRuns::read(&history).await?;
+        let mut live_state = discover(cloud, &self.stack, unfinished.hints()).await?;
+        if wait_until_visible(cloud, &live_state, &unfinished.touched).await {
+            live_state = discover(cloud, &self.stack, unfinished.hints()).await?;
         }
-        let plan = plan(&self.stack, &world, self.goal, &self.region, Local::ACCOUNT);
-        planned.extend(super::actions(&plan));
-        if let Some(blocked) = blocked(&plan) {
+        let plan = plan(&self.stack, &live_state, self.goal, &self.region, Simulator::ACCOUNT);
+        planned.extend(super::planned_actions(&plan));
+        if let Some(blocked) = blocked_status(&plan) {
             return Ok(blocked);
         }
-        if plan.is_empty() && unfinished.chain.is_empty() {
-            return Ok(How::Done);
+        if plan.is_empty() && unfinished.journals.is_empty() {
+            return Ok(ExitStatus::Done);
         }
-        let way = Forward { stack: &self.stack, plan: &plan, world, nulls: Nulls::LeftToAws, whole: true, roll_back: true };
-        let ended = self.running(cloud, history, self.goal.command()).apply(way, &unfinished).await?;
-        Ok(how(&ended))
+        let request = ApplyRequest {
+            stack: &self.stack,
+            plan: &plan,
+            live_state,
+            null_means: NullMeans::Unmanaged,
+            covers_whole_stack: true,
+            roll_back_on_failure: true,
+        };
+        let ended = self.new_run(cloud, history, self.goal.command()).apply(request, &unfinished).await?;
+        Ok(exit_status(&ended))
     }
 
-    async fn back(&self, cloud: &Arc<Cloud>, history: History) -> Result<How> {
-        let unfinished = Unfinished::read(&history).await?;
-        if unfinished.chain.is_empty() {
+    async fn rollback(&self, cloud: &Arc<Cloud>, history: History) -> Result<ExitStatus> {
+        let unfinished = UnfinishedRuns::read(&history).await?;
+        if unfinished.journals.is_empty() {
             // The process died before it began to write anything down, and so before it did anything.
-            return Ok(How::RolledBack);
+            return Ok(ExitStatus::RolledBack);
         }
-        let back = WayBack::plan(cloud, &self.stack, &unfinished.touched, Local::ACCOUNT).await?;
-        if let Some(blocked) = blocked(&back.plan) {
+        let undo = UndoPlan::plan(cloud, &self.stack, &unfinished.touched, Simulator::ACCOUNT).await?;
+        if let Some(blocked) = blocked_status(&undo.plan) {
             return Ok(blocked);
         }
-        let ended = self.running(cloud, history, "rollback").roll_back(back, &unfinished).await?;
-        Ok(how(&ended))
+        let ended = self.new_run(cloud, history, "rollback").roll_back(undo, &unfinished).await?;
+        Ok(exit_status(&ended))
     }
 
-    fn running(&self, cloud: &Arc<Cloud>, history: History, command: &str) -> Run {
+    fn new_run(&self, cloud: &Arc<Cloud>, history: History, command: &str) -> Run {
         let (events, _) = mpsc::unbounded_channel();
         Run {
             cloud: cloud.clone(),
             history,
             lease: None,
-            stop: Stop::never(),
+            stop: StopSignal::never(),
             events,
-            begin: Begin {
+            info: RunInfo {
                 format: FORMAT.to_owned(),
                 revision: 0,
                 continues: None,
                 stack: self.stack.name.clone(),
                 environment: self.stack.environment.clone(),
                 region: self.region.clone(),
-                account: Local::ACCOUNT.to_owned(),
+                account: Simulator::ACCOUNT.to_owned(),
                 command: command.to_owned(),
                 actor: "rehearsal".to_owned(),
                 commit: None,
@@ -197,26 +206,26 @@ impl Rehearsal {
     }
 }
 
-fn blocked(plan: &Plan) -> Option<How> {
-    plan.obstacles.first().map(|obstacle| How::Stuck(format!("the way is blocked: {}", obstacle.message)))
+fn blocked_status(plan: &Plan) -> Option<ExitStatus> {
+    plan.obstacles.first().map(|obstacle| ExitStatus::Stuck(format!("the way is blocked: {}", obstacle.message)))
 }
 
-fn how(ended: &Ended) -> How {
+fn exit_status(ended: &RunResult) -> ExitStatus {
     match ended.outcome {
-        Outcome::Done => How::Done,
-        Outcome::RolledBack => How::RolledBack,
-        Outcome::Kept | Outcome::Stuck => {
-            let mut why = failures(&ended.forward);
-            match &ended.back {
-                Some(Back::Tried(back)) => why.extend(failures(back)),
-                Some(Back::Failed(error)) => why.push(error.to_string()),
+        RunOutcome::Done => ExitStatus::Done,
+        RunOutcome::RolledBack => ExitStatus::RolledBack,
+        RunOutcome::Kept | RunOutcome::Stuck => {
+            let mut why = failures(&ended.execution);
+            match &ended.rollback {
+                Some(RollbackOutcome::Attempted(back)) => why.extend(failures(back)),
+                Some(RollbackOutcome::Failed(error)) => why.push(error.to_string()),
                 None => {}
             }
-            How::Stuck(why.join("; "))
+            ExitStatus::Stuck(why.join("; "))
         }
     }
 }
 
-fn failures(outcome: &execute::Outcome) -> Vec<String> {
+fn failures(outcome: &execute::ExecuteOutcome) -> Vec<String> {
     outcome.failed.iter().map(|failure| format!("{} {} failed: {}", failure.op, failure.address, failure.error)).collect()
 }

@@ -3,20 +3,20 @@
 use aws_sdk_wafv2::types::{Rule, VisibilityConfig};
 use serde_json::{Value, json};
 
-use super::counterpart::{Counterpart, Place};
+use super::mapping::{ResourceContext, ToTerraform};
 use crate::aws::types::{
     waf_association::WafAssociation,
     waf_ip_set::{Version, WafIpSet},
-    waf_web_acl::{Reach, Verdict, WafWebAcl},
+    waf_web_acl::{AclAction, WafWebAcl, WebAclScope},
 };
 
-impl Counterpart for WafWebAcl {
-    const TERRAFORM: &'static str = "aws_wafv2_web_acl";
+impl ToTerraform for WafWebAcl {
+    const TERRAFORM_TYPE: &'static str = "aws_wafv2_web_acl";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let action = match self.default_action {
-            Verdict::Allow => "allow",
-            Verdict::Block => "block",
+            AclAction::Allow => "allow",
+            AclAction::Block => "block",
         };
         json!({
             "name": self.name,
@@ -34,10 +34,10 @@ impl Counterpart for WafWebAcl {
     }
 }
 
-fn scope(reach: Reach) -> &'static str {
+fn scope(reach: WebAclScope) -> &'static str {
     match reach {
-        Reach::Regional => "REGIONAL",
-        Reach::Cloudfront => "CLOUDFRONT",
+        WebAclScope::Regional => "REGIONAL",
+        WebAclScope::Cloudfront => "CLOUDFRONT",
     }
 }
 
@@ -86,10 +86,10 @@ fn visibility(config: &VisibilityConfig) -> Value {
     })
 }
 
-impl Counterpart for WafIpSet {
-    const TERRAFORM: &'static str = "aws_wafv2_ip_set";
+impl ToTerraform for WafIpSet {
+    const TERRAFORM_TYPE: &'static str = "aws_wafv2_ip_set";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "name": self.name,
             "scope": scope(self.scope),
@@ -103,10 +103,10 @@ impl Counterpart for WafIpSet {
     }
 }
 
-impl Counterpart for WafAssociation {
-    const TERRAFORM: &'static str = "aws_wafv2_web_acl_association";
+impl ToTerraform for WafAssociation {
+    const TERRAFORM_TYPE: &'static str = "aws_wafv2_web_acl_association";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({ "web_acl_arn": self.web_acl.get(), "resource_arn": self.resource })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::counterpart::{Counterpart, Part, Place, target};
+use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
     aws::types::{
         eks_access_entry::{self, EksAccessEntry},
@@ -12,20 +12,20 @@ use crate::{
         eks_node_group::EksNodeGroup,
         eks_pod_identity::EksPodIdentity,
     },
-    core::ids,
+    core::referenced_ids,
 };
 
-impl Counterpart for EksCluster {
-    const TERRAFORM: &'static str = "aws_eks_cluster";
+impl ToTerraform for EksCluster {
+    const TERRAFORM_TYPE: &'static str = "aws_eks_cluster";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "name": self.name,
             "version": self.version,
             "role_arn": self.role.get(),
             "vpc_config": [{
-                "subnet_ids": ids(&self.subnets),
-                "security_group_ids": ids(&self.security_groups),
+                "subnet_ids": referenced_ids(&self.subnets),
+                "security_group_ids": referenced_ids(&self.security_groups),
                 "endpoint_public_access": self.endpoint_public,
                 "endpoint_private_access": self.endpoint_private,
                 "public_access_cidrs": self.public_access_cidrs,
@@ -47,16 +47,16 @@ impl Counterpart for EksCluster {
     }
 }
 
-impl Counterpart for EksNodeGroup {
-    const TERRAFORM: &'static str = "aws_eks_node_group";
+impl ToTerraform for EksNodeGroup {
+    const TERRAFORM_TYPE: &'static str = "aws_eks_node_group";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let template = |id| json!({ "id": id, "version": self.launch_template_version });
         json!({
             "cluster_name": self.cluster.get(),
             "node_group_name": self.name,
             "node_role_arn": self.role.get(),
-            "subnet_ids": ids(&self.subnets),
+            "subnet_ids": referenced_ids(&self.subnets),
             "instance_types": self.instance_types,
             "capacity_type": self.capacity_type,
             "ami_type": self.ami_type,
@@ -76,17 +76,17 @@ impl Counterpart for EksNodeGroup {
             "remote_access": self.remote_access.iter()
                 .map(|access| json!({
                     "ec2_ssh_key": access.ec2_ssh_key,
-                    "source_security_group_ids": ids(&access.source_security_groups),
+                    "source_security_group_ids": referenced_ids(&access.source_security_groups),
                 }))
                 .collect::<Vec<_>>(),
         })
     }
 }
 
-impl Counterpart for EksAddon {
-    const TERRAFORM: &'static str = "aws_eks_addon";
+impl ToTerraform for EksAddon {
+    const TERRAFORM_TYPE: &'static str = "aws_eks_addon";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         // Terraform has no PRESERVE at creation, where nothing is there to be preserved.
         let create = if self.resolve_conflicts == ResolveConflicts::Overwrite { "OVERWRITE" } else { "NONE" };
         json!({
@@ -94,18 +94,18 @@ impl Counterpart for EksAddon {
             "addon_name": self.addon,
             "addon_version": self.version,
             "configuration_values": self.configuration.as_ref().map(Value::to_string),
-            "service_account_role_arn": target(self.role.as_ref()),
+            "service_account_role_arn": id_or_arn(self.role.as_ref()),
             "resolve_conflicts_on_create": create,
             "resolve_conflicts_on_update": self.resolve_conflicts,
         })
     }
 }
 
-impl Counterpart for EksAccessEntry {
-    const TERRAFORM: &'static str = "aws_eks_access_entry";
+impl ToTerraform for EksAccessEntry {
+    const TERRAFORM_TYPE: &'static str = "aws_eks_access_entry";
     const ARN_ATTRIBUTE: &'static str = "access_entry_arn";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "cluster_name": self.cluster.get(),
             "principal_arn": self.principal_arn,
@@ -115,45 +115,45 @@ impl Counterpart for EksAccessEntry {
         })
     }
 
-    fn parts(&self, _: &Place<'_>) -> Vec<Part> {
+    fn sub_resources(&self, _: &ResourceContext<'_>) -> Vec<SubResource> {
         let association = |policy: &eks_access_entry::AccessPolicy| {
             json!({
                 "cluster_name": self.cluster.get(),
                 "principal_arn": self.principal_arn,
-                "policy_arn": eks_access_entry::arn(&self.principal_arn, &policy.policy),
+                "policy_arn": eks_access_entry::policy_arn(&self.principal_arn, &policy.policy),
                 "access_scope": [{ "type": policy.scope, "namespaces": policy.namespaces }],
             })
         };
         let policies = self.policies.iter();
-        policies.map(|policy| Part::one("aws_eks_access_policy_association", &policy.policy, association(policy))).collect()
+        policies.map(|policy| SubResource::keyed("aws_eks_access_policy_association", &policy.policy, association(policy))).collect()
     }
 }
 
-impl Counterpart for EksFargateProfile {
-    const TERRAFORM: &'static str = "aws_eks_fargate_profile";
+impl ToTerraform for EksFargateProfile {
+    const TERRAFORM_TYPE: &'static str = "aws_eks_fargate_profile";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "cluster_name": self.cluster.get(),
             "fargate_profile_name": self.name,
             "pod_execution_role_arn": self.pod_execution_role.get(),
-            "subnet_ids": ids(&self.subnets),
+            "subnet_ids": referenced_ids(&self.subnets),
             "selector": self.selectors,
         })
     }
 }
 
-impl Counterpart for EksPodIdentity {
-    const TERRAFORM: &'static str = "aws_eks_pod_identity_association";
+impl ToTerraform for EksPodIdentity {
+    const TERRAFORM_TYPE: &'static str = "aws_eks_pod_identity_association";
     const ARN_ATTRIBUTE: &'static str = "association_arn";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "cluster_name": self.cluster.get(),
             "namespace": self.namespace,
             "service_account": self.service_account,
             "role_arn": self.role.get(),
-            "target_role_arn": target(self.target_role.as_ref()),
+            "target_role_arn": id_or_arn(self.target_role.as_ref()),
             "disable_session_tags": self.disable_session_tags,
         })
     }

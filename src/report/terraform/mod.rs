@@ -3,10 +3,10 @@
 //! The format: <https://developer.hashicorp.com/terraform/internals/json-format>. What tools need of it is there: what is planned,
 //! what changes, and the configuration with its references.
 
-mod counterpart;
 mod firewall;
 mod identity;
 mod kubernetes;
+mod mapping;
 mod network;
 mod storage;
 mod traffic;
@@ -17,10 +17,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Map, Value, json};
 
 use self::{
-    counterpart::{Entry, Place, Translation, counterpart},
-    values::{expressions, known, unknown},
+    mapping::{ResourceContext, Translation, TypeMapping, type_mapping},
+    values::{expressions, known_values, unknown_values},
 };
-use super::Names;
+use super::AddressNames;
 use crate::{
     aws::types,
     core::{
@@ -30,12 +30,12 @@ use crate::{
     definition::Stack,
     engine::{
         discover::visible_tags,
-        plan::{Action, Change, First, Plan},
+        plan::{Action, Change, Plan, ReplacementOrder},
     },
 };
 
 /// The Terraform whose format this is.
-const TERRAFORM: &str = "1.11.4";
+const TERRAFORM_VERSION: &str = "1.11.4";
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 
 /// A plan in Terraform's format.
@@ -43,18 +43,18 @@ pub struct Export {
     /// The document.
     pub document: Value,
     /// Resources of types that have no counterpart in Terraform.
-    pub left_out: Vec<Address>,
+    pub unsupported: Vec<Address>,
 }
 
 /// A resource in Terraform.
-struct Named {
-    kind: &'static str,
+struct TerraformResource {
+    terraform_type: &'static str,
     name: String,
     values: Value,
 }
 
 /// What one resource of the stack is in Terraform, by address there.
-type Resources = BTreeMap<String, Named>;
+type Resources = BTreeMap<String, TerraformResource>;
 
 /// The whole plan.
 ///
@@ -65,42 +65,61 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
     let (mut changes, mut prior, mut planned, mut configuration) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut left_out = Vec::new();
     for change in &plan.changes {
-        let Some(entry) = counterpart(&change.address.kind) else {
+        let Some(entry) = type_mapping(&change.address.type_name) else {
             left_out.push(change.address.clone());
             continue;
         };
         let declared = stack.resources.get(&change.address);
         let tags = declared.map(|declared| declared.tags.clone()).unwrap_or_default();
         let before = match &change.before {
-            Some(live) => translator.resources(change, entry, &live.spec, &visible_tags(&live.tags, &tags), was(&translator.changes))?,
+            Some(live) => translator.resolved_resources(
+                change,
+                entry,
+                &live.spec,
+                &visible_tags(&live.tags, &tags),
+                prior_lookup(&translator.changes),
+            )?,
             None => Resources::new(),
         };
         let after = match (change.action, &change.before, declared) {
             (Action::Delete | Action::Forget, ..) => Resources::new(),
             (Action::None | Action::Update, Some(live), _) => {
                 let tags = if change.action == Action::None { visible_tags(&live.tags, &tags) } else { tags };
-                translator.resources(change, entry, &changed(&live.spec, change), &tags, stays(&translator.changes))?
+                translator.resolved_resources(
+                    change,
+                    entry,
+                    &with_planned_changes(&live.spec, change),
+                    &tags,
+                    stable_lookup(&translator.changes),
+                )?
             }
-            (_, _, Some(declared)) => translator.resources(change, entry, &declared.spec, &tags, stays(&translator.changes))?,
+            (_, _, Some(declared)) => {
+                translator.resolved_resources(change, entry, &declared.spec, &tags, stable_lookup(&translator.changes))?
+            }
             _ => Resources::new(),
         };
         if let Some(declared) = declared {
-            let translation = (entry.read)(&declared.spec, &translator.place(&change.address))?;
-            configuration.extend(translator.named(change, entry, translation).iter().map(|(at, one)| translator.configured(at, one)));
+            let translation = (entry.to_terraform)(&declared.spec, &translator.context(&change.address))?;
+            configuration.extend(
+                translator
+                    .terraform_resources(change, entry, translation)
+                    .iter()
+                    .map(|(at, one)| translator.resource_configuration(at, one)),
+            );
         }
-        prior.extend(before.iter().map(|(at, one)| standing(at, one)));
-        planned.extend(after.iter().map(|(at, one)| standing(at, one)));
+        prior.extend(before.iter().map(|(at, one)| resource_state(at, one)));
+        planned.extend(after.iter().map(|(at, one)| resource_state(at, one)));
         let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         changes.extend(all.into_iter().filter_map(|at| resource_change(change, at, before.get(at), after.get(at))));
     }
     let document = json!({
         "format_version": "1.2",
-        "terraform_version": TERRAFORM,
+        "terraform_version": TERRAFORM_VERSION,
         "planned_values": { "root_module": { "resources": planned } },
         "resource_changes": changes,
         "prior_state": {
             "format_version": "1.0",
-            "terraform_version": TERRAFORM,
+            "terraform_version": TERRAFORM_VERSION,
             "values": { "root_module": { "resources": prior } },
         },
         "configuration": {
@@ -111,28 +130,28 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
         },
         "errored": !plan.obstacles.is_empty(),
     });
-    Ok(Export { document, left_out })
+    Ok(Export { document, unsupported: left_out })
 }
 
 /// What is there now.
-fn was(changes: &HashMap<&Address, &Change>) -> impl Fn(&Reference<'_>) -> Option<Value> {
-    |reference| changes.get(&Address::new(reference.kind, reference.name))?.before.as_ref()?.output(reference.output)
+fn prior_lookup(changes: &HashMap<&Address, &Change>) -> impl Fn(&Reference<'_>) -> Option<Value> {
+    |reference| changes.get(&Address::new(reference.type_name, reference.name))?.before.as_ref()?.output(reference.output)
 }
 
 /// What is there now and will be there then.
-fn stays(changes: &HashMap<&Address, &Change>) -> impl Fn(&Reference<'_>) -> Option<Value> {
+fn stable_lookup(changes: &HashMap<&Address, &Change>) -> impl Fn(&Reference<'_>) -> Option<Value> {
     |reference| {
-        let change = changes.get(&Address::new(reference.kind, reference.name))?;
+        let change = changes.get(&Address::new(reference.type_name, reference.name))?;
         let live = change.before.as_ref().filter(|_| matches!(change.action, Action::None | Action::Update))?;
         live.output(reference.output)
     }
 }
 
 /// A live spec with what an update brings.
-fn changed(live: &Value, change: &Change) -> Value {
+fn with_planned_changes(live: &Value, change: &Change) -> Value {
     let mut spec = live.clone();
     for field in &change.fields {
-        let Some((parent, key)) = field.at.rsplit_once('/') else { continue };
+        let Some((parent, key)) = field.pointer.rsplit_once('/') else { continue };
         let key = key.replace("~1", "/").replace("~0", "~");
         if let Some(Value::Object(map)) = spec.pointer_mut(parent) {
             if field.after.is_null() {
@@ -151,100 +170,111 @@ struct Translator<'a> {
     changes: HashMap<&'a Address, &'a Change>,
     /// Names in Terraform, unique within a type.
     names: HashMap<&'a Address, String>,
-    by_id: Names,
+    addresses_by_id: AddressNames,
 }
 
 impl<'a> Translator<'a> {
     fn new(plan: &'a Plan) -> Translator<'a> {
         let changes = plan.changes.iter().map(|change| (&change.address, change)).collect();
-        let by_id = Names::of(plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?))));
+        let by_id = AddressNames::of(plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?))));
         let (mut names, mut taken) = (HashMap::new(), BTreeSet::new());
         for change in &plan.changes {
             let mut name = identifier(&change.address.name);
-            while !taken.insert((&change.address.kind, name.clone())) {
+            while !taken.insert((&change.address.type_name, name.clone())) {
                 name.push('_');
             }
             names.insert(&change.address, name);
         }
-        Translator { plan, changes, names, by_id }
+        Translator { plan, changes, names, addresses_by_id: by_id }
     }
 
-    fn place<'b>(&'b self, address: &'b Address) -> Place<'b> {
-        Place { address, stack: &self.plan.stack, environment: &self.plan.environment, region: &self.plan.region }
+    fn context<'b>(&'b self, address: &'b Address) -> ResourceContext<'b> {
+        ResourceContext { address, stack: &self.plan.stack, environment: &self.plan.environment, region: &self.plan.region }
     }
 
     /// What a spec stands for, with ids, ARNs and tags; references that `lookup` knows are resolved.
-    fn resources(
+    fn resolved_resources(
         &self,
         change: &Change,
-        entry: &Entry,
+        entry: &TypeMapping,
         spec: &Value,
         tags: &Tags,
         lookup: impl Fn(&Reference<'_>) -> Option<Value>,
     ) -> serde_json::Result<Resources> {
-        let place = self.place(&change.address);
+        let place = self.context(&change.address);
         let spec = resolve(spec, &lookup);
-        let mut translation = (entry.read)(&spec, &place)?;
-        if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), types::kind(&change.address.kind)) {
-            map.insert("id".into(), place.own("id").into());
+        let mut translation = (entry.to_terraform)(&spec, &place)?;
+        if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), types::resource_type(&change.address.type_name)) {
+            map.insert("id".into(), place.output_reference("id").into());
             if kind.operations.outputs_schema().pointer("/properties/arn").is_some() {
-                map.insert(entry.arn.into(), place.own("arn").into());
+                map.insert(entry.arn_attribute.into(), place.output_reference("arn").into());
             }
             if kind.is_taggable() {
                 map.insert("tags".into(), json!(tags));
             }
         }
-        let mut all = self.named(change, entry, translation);
+        let mut all = self.terraform_resources(change, entry, translation);
         for resource in all.values_mut() {
             resource.values = resolve(&resource.values, &lookup);
         }
         Ok(all)
     }
 
-    fn named(&self, change: &Change, entry: &Entry, Translation { arguments, parts }: Translation) -> Resources {
+    fn terraform_resources(
+        &self,
+        change: &Change,
+        entry: &TypeMapping,
+        Translation { arguments, sub_resources: parts }: Translation,
+    ) -> Resources {
         let own = self.names.get(&change.address).cloned().unwrap_or_default();
         let mut all = Resources::new();
-        all.insert(format!("{}.{own}", entry.terraform), Named { kind: entry.terraform, name: own.clone(), values: arguments });
+        all.insert(
+            format!("{}.{own}", entry.terraform_type),
+            TerraformResource { terraform_type: entry.terraform_type, name: own.clone(), values: arguments },
+        );
         for part in parts {
-            let mut name = part.key.as_deref().map_or_else(|| own.clone(), |key| format!("{own}-{}", identifier(&self.key(key))));
-            while all.contains_key(&format!("{}.{name}", part.terraform)) {
+            let mut name = part.key.as_deref().map_or_else(|| own.clone(), |key| format!("{own}-{}", identifier(&self.key_name(key))));
+            while all.contains_key(&format!("{}.{name}", part.terraform_type)) {
                 name.push('_');
             }
-            all.insert(format!("{}.{name}", part.terraform), Named { kind: part.terraform, name, values: part.arguments });
+            all.insert(
+                format!("{}.{name}", part.terraform_type),
+                TerraformResource { terraform_type: part.terraform_type, name, values: part.arguments },
+            );
         }
         all
     }
 
     /// The name of what a key refers to; else the last part of an ARN.
-    fn key(&self, key: &str) -> String {
-        let shown = self.by_id.show(&Value::String(key.to_owned()));
-        match Address::parse(&shown).filter(|address| types::kind(&address.kind).is_some()) {
+    fn key_name(&self, key: &str) -> String {
+        let shown = self.addresses_by_id.format(&Value::String(key.to_owned()));
+        match Address::parse(&shown).filter(|address| types::resource_type(&address.type_name).is_some()) {
             Some(address) => address.name,
             None => shown.rsplit('/').next().unwrap_or_default().to_owned(),
         }
     }
 
-    fn configured(&self, at: &str, resource: &Named) -> Value {
+    fn resource_configuration(&self, at: &str, resource: &TerraformResource) -> Value {
         json!({
             "address": at,
             "mode": "managed",
-            "type": resource.kind,
+            "type": resource.terraform_type,
             "name": resource.name,
             "provider_config_key": "aws",
-            "expressions": expressions(&resource.values, &|text| self.references(text)),
+            "expressions": expressions(&resource.values, &|text| self.terraform_references(text)),
         })
     }
 
     /// References in a text as Terraform lists them: the attribute, where it has the same name there, and the resource.
-    fn references(&self, text: &str) -> Vec<String> {
+    fn terraform_references(&self, text: &str) -> Vec<String> {
         let mut all = Vec::new();
         for reference in references(text) {
-            let address = Address::new(reference.kind, reference.name);
-            let (Some(entry), Some(name)) = (counterpart(reference.kind), self.names.get(&address)) else { continue };
-            let resource = format!("{}.{name}", entry.terraform);
+            let address = Address::new(reference.type_name, reference.name);
+            let (Some(entry), Some(name)) = (type_mapping(reference.type_name), self.names.get(&address)) else { continue };
+            let resource = format!("{}.{name}", entry.terraform_type);
             let attribute = match reference.output {
                 "id" => Some("id"),
-                "arn" => Some(entry.arn),
+                "arn" => Some(entry.arn_attribute),
                 _ => None,
             };
             all.extend(attribute.map(|attribute| format!("{resource}.{attribute}")));
@@ -261,41 +291,43 @@ fn identifier(text: &str) -> String {
 }
 
 /// A resource as it stands, before or after.
-fn standing(at: &str, resource: &Named) -> Value {
+fn resource_state(at: &str, resource: &TerraformResource) -> Value {
     json!({
         "address": at,
         "mode": "managed",
-        "type": resource.kind,
+        "type": resource.terraform_type,
         "name": resource.name,
         "provider_name": PROVIDER,
-        "values": known(&resource.values),
+        "values": known_values(&resource.values),
         "sensitive_values": {},
     })
 }
 
-fn resource_change(change: &Change, at: &str, before: Option<&Named>, after: Option<&Named>) -> Option<Value> {
+fn resource_change(change: &Change, at: &str, before: Option<&TerraformResource>, after: Option<&TerraformResource>) -> Option<Value> {
     let resource = after.or(before)?;
     let actions: &[&str] = match (before, after) {
         (None, _) => &["create"],
         (_, None) if change.action == Action::Forget => &["forget"],
         (_, None) => &["delete"],
-        _ if change.action == Action::Replace && change.first == Some(First::New) => &["create", "delete"],
+        _ if change.action == Action::Replace && change.replacement_order == Some(ReplacementOrder::CreateBeforeDestroy) => {
+            &["create", "delete"]
+        }
         _ if change.action == Action::Replace => &["delete", "create"],
         (Some(before), Some(after)) if before.values == after.values => &["no-op"],
         _ => &["update"],
     };
-    let sensitive = |side: Option<&Named>| side.map_or(Value::Bool(false), |_| Value::Object(Map::new()));
+    let sensitive = |side: Option<&TerraformResource>| side.map_or(Value::Bool(false), |_| Value::Object(Map::new()));
     Some(json!({
         "address": at,
         "mode": "managed",
-        "type": resource.kind,
+        "type": resource.terraform_type,
         "name": resource.name,
         "provider_name": PROVIDER,
         "change": {
             "actions": actions,
-            "before": before.and_then(|before| known(&before.values)),
-            "after": after.and_then(|after| known(&after.values)),
-            "after_unknown": after.map(|after| unknown(&after.values).unwrap_or_else(|| json!({}))).unwrap_or_else(|| json!({})),
+            "before": before.and_then(|before| known_values(&before.values)),
+            "after": after.and_then(|after| known_values(&after.values)),
+            "after_unknown": after.map(|after| unknown_values(&after.values).unwrap_or_else(|| json!({}))).unwrap_or_else(|| json!({})),
             "before_sensitive": sensitive(before),
             "after_sensitive": sensitive(after),
         },

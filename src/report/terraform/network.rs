@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::counterpart::{Counterpart, Part, Place, target};
+use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
     aws::types::{
         elastic_ip::ElasticIp,
@@ -13,15 +13,15 @@ use crate::{
         security_group::{Rule, SecurityGroup},
         subnet::Subnet,
         vpc::Vpc,
-        vpc_endpoint::{Type, VpcEndpoint},
+        vpc_endpoint::{EndpointType, VpcEndpoint},
     },
-    core::ids,
+    core::referenced_ids,
 };
 
-impl Counterpart for Vpc {
-    const TERRAFORM: &'static str = "aws_vpc";
+impl ToTerraform for Vpc {
+    const TERRAFORM_TYPE: &'static str = "aws_vpc";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "cidr_block": self.cidr,
             "enable_dns_support": self.dns_support,
@@ -30,19 +30,19 @@ impl Counterpart for Vpc {
         })
     }
 
-    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
-        let association = |cidr| json!({ "vpc_id": at.own("id"), "cidr_block": cidr });
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
+        let association = |cidr| json!({ "vpc_id": at.output_reference("id"), "cidr_block": cidr });
         let further = self.secondary_cidrs.iter();
         further
-            .map(|cidr| Part::one("aws_vpc_ipv4_cidr_block_association", cidr.to_string().replace('/', "_"), association(cidr)))
+            .map(|cidr| SubResource::keyed("aws_vpc_ipv4_cidr_block_association", cidr.to_string().replace('/', "_"), association(cidr)))
             .collect()
     }
 }
 
-impl Counterpart for Subnet {
-    const TERRAFORM: &'static str = "aws_subnet";
+impl ToTerraform for Subnet {
+    const TERRAFORM_TYPE: &'static str = "aws_subnet";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "vpc_id": self.vpc.get(),
             "cidr_block": self.cidr,
@@ -53,18 +53,18 @@ impl Counterpart for Subnet {
     }
 }
 
-impl Counterpart for InternetGateway {
-    const TERRAFORM: &'static str = "aws_internet_gateway";
+impl ToTerraform for InternetGateway {
+    const TERRAFORM_TYPE: &'static str = "aws_internet_gateway";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
-        json!({ "vpc_id": target(self.vpc.as_ref()) })
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        json!({ "vpc_id": id_or_arn(self.vpc.as_ref()) })
     }
 }
 
-impl Counterpart for ElasticIp {
-    const TERRAFORM: &'static str = "aws_eip";
+impl ToTerraform for ElasticIp {
+    const TERRAFORM_TYPE: &'static str = "aws_eip";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "domain": "vpc",
             "public_ipv4_pool": self.public_ipv4_pool,
@@ -74,23 +74,23 @@ impl Counterpart for ElasticIp {
     }
 }
 
-impl Counterpart for NatGateway {
-    const TERRAFORM: &'static str = "aws_nat_gateway";
+impl ToTerraform for NatGateway {
+    const TERRAFORM_TYPE: &'static str = "aws_nat_gateway";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "subnet_id": self.subnet.get(),
-            "allocation_id": target(self.elastic_ip.as_ref()),
+            "allocation_id": id_or_arn(self.elastic_ip.as_ref()),
             "connectivity_type": self.connectivity,
             "private_ip": self.private_ip,
         })
     }
 }
 
-impl Counterpart for RouteTable {
-    const TERRAFORM: &'static str = "aws_route_table";
+impl ToTerraform for RouteTable {
+    const TERRAFORM_TYPE: &'static str = "aws_route_table";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "vpc_id": self.vpc.get(),
             "route": self.routes.iter().map(route).collect::<Vec<_>>(),
@@ -98,10 +98,10 @@ impl Counterpart for RouteTable {
         })
     }
 
-    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
-        let association = |subnet: &str| json!({ "subnet_id": subnet, "route_table_id": at.own("id") });
-        let subnets = ids(&self.subnets).into_iter();
-        subnets.map(|subnet| Part::one("aws_route_table_association", &subnet, association(&subnet))).collect()
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
+        let association = |subnet: &str| json!({ "subnet_id": subnet, "route_table_id": at.output_reference("id") });
+        let subnets = referenced_ids(&self.subnets).into_iter();
+        subnets.map(|subnet| SubResource::keyed("aws_route_table_association", &subnet, association(&subnet))).collect()
     }
 }
 
@@ -118,9 +118,9 @@ fn route(route: &Route) -> Value {
         "cidr_block": range(false),
         "ipv6_cidr_block": range(true),
         "destination_prefix_list_id": list,
-        "gateway_id": target(route.gateway.as_ref()),
-        "nat_gateway_id": target(route.nat_gateway.as_ref()),
-        "vpc_endpoint_id": target(route.vpc_endpoint.as_ref()),
+        "gateway_id": id_or_arn(route.gateway.as_ref()),
+        "nat_gateway_id": id_or_arn(route.nat_gateway.as_ref()),
+        "vpc_endpoint_id": id_or_arn(route.vpc_endpoint.as_ref()),
         "transit_gateway_id": route.transit_gateway,
         "vpc_peering_connection_id": route.vpc_peering,
         "network_interface_id": route.network_interface,
@@ -128,10 +128,10 @@ fn route(route: &Route) -> Value {
     })
 }
 
-impl Counterpart for SecurityGroup {
-    const TERRAFORM: &'static str = "aws_security_group";
+impl ToTerraform for SecurityGroup {
+    const TERRAFORM_TYPE: &'static str = "aws_security_group";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "name": self.name,
             "description": self.description,
@@ -151,27 +151,27 @@ fn rule(rule: &Rule) -> Value {
         "to_port": rule.to_port.unwrap_or(0),
         "cidr_blocks": ranges(false),
         "ipv6_cidr_blocks": ranges(true),
-        "security_groups": target(rule.security_group.as_ref()).into_iter().collect::<Vec<_>>(),
+        "security_groups": id_or_arn(rule.security_group.as_ref()).into_iter().collect::<Vec<_>>(),
         "prefix_list_ids": rule.prefix_list.iter().collect::<Vec<_>>(),
         "self": rule.itself,
     })
 }
 
-impl Counterpart for VpcEndpoint {
-    const TERRAFORM: &'static str = "aws_vpc_endpoint";
+impl ToTerraform for VpcEndpoint {
+    const TERRAFORM_TYPE: &'static str = "aws_vpc_endpoint";
 
-    fn arguments(&self, at: &Place<'_>) -> Value {
+    fn arguments(&self, at: &ResourceContext<'_>) -> Value {
         json!({
             "vpc_id": self.vpc.get(),
-            "service_name": self.full_service(at.region),
+            "service_name": self.full_service_name(at.region),
             "vpc_endpoint_type": match self.r#type {
-                Type::Gateway => "Gateway",
-                Type::Interface => "Interface",
-                Type::GatewayLoadBalancer => "GatewayLoadBalancer",
+                EndpointType::Gateway => "Gateway",
+                EndpointType::Interface => "Interface",
+                EndpointType::GatewayLoadBalancer => "GatewayLoadBalancer",
             },
-            "route_table_ids": ids(&self.route_tables),
-            "subnet_ids": ids(&self.subnets),
-            "security_group_ids": self.security_groups.as_ref().map(ids),
+            "route_table_ids": referenced_ids(&self.route_tables),
+            "subnet_ids": referenced_ids(&self.subnets),
+            "security_group_ids": self.security_groups.as_ref().map(referenced_ids),
             "private_dns_enabled": self.private_dns,
             "policy": self.policy.as_ref().map(crate::core::Policy::to_json),
             "ip_address_type": self.ip_address_type,
@@ -180,23 +180,23 @@ impl Counterpart for VpcEndpoint {
     }
 }
 
-impl Counterpart for FlowLog {
-    const TERRAFORM: &'static str = "aws_flow_log";
+impl ToTerraform for FlowLog {
+    const TERRAFORM_TYPE: &'static str = "aws_flow_log";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let options = json!({
             "file_format": self.file_format,
             "hive_compatible_partitions": self.hive_compatible_partitions,
             "per_hour_partition": self.per_hour_partition,
         });
         json!({
-            "vpc_id": target(self.vpc.as_ref()),
-            "subnet_id": target(self.subnet.as_ref()),
-            "traffic_type": crate::aws::text(&self.traffic).to_uppercase(),
+            "vpc_id": id_or_arn(self.vpc.as_ref()),
+            "subnet_id": id_or_arn(self.subnet.as_ref()),
+            "traffic_type": crate::aws::to_aws(&self.traffic).to_uppercase(),
             "log_destination_type": if self.bucket.is_some() { "s3" } else { "cloud-watch-logs" },
             "log_destination": self.destination(),
             "destination_options": self.bucket.iter().map(|_| &options).collect::<Vec<_>>(),
-            "iam_role_arn": target(self.role.as_ref()),
+            "iam_role_arn": id_or_arn(self.role.as_ref()),
             "max_aggregation_interval": self.max_aggregation_seconds,
             "log_format": self.format(),
         })

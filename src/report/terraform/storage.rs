@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::counterpart::{Counterpart, Part, Place, target};
+use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
     aws::types::{
         ecr_repository::EcrRepository,
@@ -13,34 +13,34 @@ use crate::{
         s3_bucket::{LifecycleRule, S3Bucket},
         secret::Secret,
     },
-    core::{Policy, ids},
+    core::{Policy, referenced_ids},
 };
 
-impl Counterpart for S3Bucket {
-    const TERRAFORM: &'static str = "aws_s3_bucket";
+impl ToTerraform for S3Bucket {
+    const TERRAFORM_TYPE: &'static str = "aws_s3_bucket";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({ "bucket": self.name })
     }
 
-    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
-        let bucket = at.own("id");
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
+        let bucket = at.output_reference("id");
         let mut parts = vec![
-            Part::only(
+            SubResource::single(
                 "aws_s3_bucket_versioning",
                 json!({ "bucket": bucket, "versioning_configuration": [{ "status": if self.versioning { "Enabled" } else { "Suspended" } }] }),
             ),
-            Part::only(
+            SubResource::single(
                 "aws_s3_bucket_server_side_encryption_configuration",
                 json!({ "bucket": bucket, "rule": [{
                     "apply_server_side_encryption_by_default": [{
                         "sse_algorithm": self.encryption.algorithm(),
-                        "kms_master_key_id": target(self.encryption.kms_key.as_ref()),
+                        "kms_master_key_id": id_or_arn(self.encryption.kms_key.as_ref()),
                     }],
                     "bucket_key_enabled": self.encryption.bucket_key,
                 }] }),
             ),
-            Part::only(
+            SubResource::single(
                 "aws_s3_bucket_public_access_block",
                 json!({
                     "bucket": bucket,
@@ -50,20 +50,20 @@ impl Counterpart for S3Bucket {
                     "restrict_public_buckets": self.block_public_access,
                 }),
             ),
-            Part::only(
+            SubResource::single(
                 "aws_s3_bucket_ownership_controls",
                 json!({ "bucket": bucket, "rule": [{ "object_ownership": self.object_ownership }] }),
             ),
         ];
         if !self.lifecycle_rules.is_empty() {
             let rules: Vec<Value> = self.lifecycle_rules.iter().map(|(id, rule)| lifecycle(id, rule)).collect();
-            parts.push(Part::only("aws_s3_bucket_lifecycle_configuration", json!({ "bucket": bucket, "rule": rules })));
+            parts.push(SubResource::single("aws_s3_bucket_lifecycle_configuration", json!({ "bucket": bucket, "rule": rules })));
         }
         if !self.cors.is_empty() {
-            parts.push(Part::only("aws_s3_bucket_cors_configuration", json!({ "bucket": bucket, "cors_rule": self.cors })));
+            parts.push(SubResource::single("aws_s3_bucket_cors_configuration", json!({ "bucket": bucket, "cors_rule": self.cors })));
         }
         if let Some(policy) = self.policy.as_ref().filter(|policy| !policy.is_empty()) {
-            parts.push(Part::only("aws_s3_bucket_policy", json!({ "bucket": bucket, "policy": policy.to_json() })));
+            parts.push(SubResource::single("aws_s3_bucket_policy", json!({ "bucket": bucket, "policy": policy.to_json() })));
         }
         parts
     }
@@ -97,10 +97,10 @@ fn lifecycle(id: &str, rule: &LifecycleRule) -> Value {
     })
 }
 
-impl Counterpart for EcrRepository {
-    const TERRAFORM: &'static str = "aws_ecr_repository";
+impl ToTerraform for EcrRepository {
+    const TERRAFORM_TYPE: &'static str = "aws_ecr_repository";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let mutability = match (self.immutable_tags, self.tag_exceptions.is_empty()) {
             (true, true) => "IMMUTABLE",
             (true, false) => "IMMUTABLE_WITH_EXCLUSION",
@@ -116,21 +116,21 @@ impl Counterpart for EcrRepository {
             "image_scanning_configuration": [{ "scan_on_push": self.scan_on_push }],
             "encryption_configuration": [{
                 "encryption_type": if self.kms_key.is_some() { "KMS" } else { "AES256" },
-                "kms_key": target(self.kms_key.as_ref()),
+                "kms_key": id_or_arn(self.kms_key.as_ref()),
             }],
         })
     }
 
-    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
-        let policy = self.lifecycle().map(|policy| json!({ "repository": at.own("id"), "policy": policy }));
-        policy.map(|arguments| Part::only("aws_ecr_lifecycle_policy", arguments)).into_iter().collect()
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
+        let policy = self.lifecycle().map(|policy| json!({ "repository": at.output_reference("id"), "policy": policy }));
+        policy.map(|arguments| SubResource::single("aws_ecr_lifecycle_policy", arguments)).into_iter().collect()
     }
 }
 
-impl Counterpart for RdsInstance {
-    const TERRAFORM: &'static str = "aws_db_instance";
+impl ToTerraform for RdsInstance {
+    const TERRAFORM_TYPE: &'static str = "aws_db_instance";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "identifier": self.name,
             "engine": self.engine,
@@ -146,13 +146,13 @@ impl Counterpart for RdsInstance {
             "username": self.username,
             "snapshot_identifier": self.snapshot,
             "manage_master_user_password": true,
-            "master_user_secret_kms_key_id": target(self.master_password_key.as_ref()),
+            "master_user_secret_kms_key_id": id_or_arn(self.master_password_key.as_ref()),
             "port": self.port,
             "db_subnet_group_name": self.subnet_group.get(),
-            "vpc_security_group_ids": ids(&self.security_groups),
-            "parameter_group_name": target(self.parameter_group.as_ref()),
+            "vpc_security_group_ids": referenced_ids(&self.security_groups),
+            "parameter_group_name": id_or_arn(self.parameter_group.as_ref()),
             "storage_encrypted": self.encrypted,
-            "kms_key_id": target(self.kms_key.as_ref()),
+            "kms_key_id": id_or_arn(self.kms_key.as_ref()),
             "backup_retention_period": self.backup_retention_days,
             "backup_window": self.backup_window,
             "maintenance_window": self.maintenance_window,
@@ -161,7 +161,7 @@ impl Counterpart for RdsInstance {
             "performance_insights_enabled": self.performance_insights,
             "performance_insights_retention_period": self.performance_insights_retention_days,
             "monitoring_interval": self.monitoring_interval_seconds,
-            "monitoring_role_arn": target(self.monitoring_role.as_ref()),
+            "monitoring_role_arn": id_or_arn(self.monitoring_role.as_ref()),
             "enabled_cloudwatch_logs_exports": self.log_exports,
             "auto_minor_version_upgrade": self.auto_minor_version_upgrade,
             "allow_major_version_upgrade": self.allow_major_version_upgrade,
@@ -173,18 +173,18 @@ impl Counterpart for RdsInstance {
     }
 }
 
-impl Counterpart for RdsSubnetGroup {
-    const TERRAFORM: &'static str = "aws_db_subnet_group";
+impl ToTerraform for RdsSubnetGroup {
+    const TERRAFORM_TYPE: &'static str = "aws_db_subnet_group";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
-        json!({ "name": self.name, "description": self.description, "subnet_ids": ids(&self.subnets) })
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        json!({ "name": self.name, "description": self.description, "subnet_ids": referenced_ids(&self.subnets) })
     }
 }
 
-impl Counterpart for RdsParameterGroup {
-    const TERRAFORM: &'static str = "aws_db_parameter_group";
+impl ToTerraform for RdsParameterGroup {
+    const TERRAFORM_TYPE: &'static str = "aws_db_parameter_group";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let parameters = self.parameters.iter();
         json!({
             "name": self.name,
@@ -195,10 +195,10 @@ impl Counterpart for RdsParameterGroup {
     }
 }
 
-impl Counterpart for KmsKey {
-    const TERRAFORM: &'static str = "aws_kms_key";
+impl ToTerraform for KmsKey {
+    const TERRAFORM_TYPE: &'static str = "aws_kms_key";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "description": self.description,
             "key_usage": self.key_usage,
@@ -212,28 +212,28 @@ impl Counterpart for KmsKey {
         })
     }
 
-    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
-        let alias = self.name.iter().map(|name| json!({ "name": name, "target_key_id": at.own("id") }));
-        alias.map(|arguments| Part::only("aws_kms_alias", arguments)).collect()
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
+        let alias = self.name.iter().map(|name| json!({ "name": name, "target_key_id": at.output_reference("id") }));
+        alias.map(|arguments| SubResource::single("aws_kms_alias", arguments)).collect()
     }
 }
 
 /// Its value is no argument of anything here.
-impl Counterpart for Secret {
-    const TERRAFORM: &'static str = "aws_secretsmanager_secret";
+impl ToTerraform for Secret {
+    const TERRAFORM_TYPE: &'static str = "aws_secretsmanager_secret";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "name": self.name,
             "description": self.description,
-            "kms_key_id": target(self.kms_key.as_ref()),
+            "kms_key_id": id_or_arn(self.kms_key.as_ref()),
             "recovery_window_in_days": self.recovery_window_days,
         })
     }
 
-    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
         let policy = self.policy.as_ref().filter(|policy| !policy.is_empty());
-        let arguments = policy.map(|policy| json!({ "secret_arn": at.own("id"), "policy": policy.to_json() }));
-        arguments.map(|arguments| Part::only("aws_secretsmanager_secret_policy", arguments)).into_iter().collect()
+        let arguments = policy.map(|policy| json!({ "secret_arn": at.output_reference("id"), "policy": policy.to_json() }));
+        arguments.map(|arguments| SubResource::single("aws_secretsmanager_secret_policy", arguments)).into_iter().collect()
     }
 }

@@ -2,23 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::counterpart::{Counterpart, Part, Place, target};
+use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
     aws::types::{
         certificate::Certificate,
         dns_record::DnsRecord,
         dns_zone::DnsZone,
-        listener::{Action, Listener, Rule},
+        listener::{Listener, ListenerAction, ListenerRule},
         load_balancer::LoadBalancer,
         target_group::{TargetGroup, TargetGroupHealth},
     },
-    core::ids,
+    core::referenced_ids,
 };
 
-impl Counterpart for DnsZone {
-    const TERRAFORM: &'static str = "aws_route53_zone";
+impl ToTerraform for DnsZone {
+    const TERRAFORM_TYPE: &'static str = "aws_route53_zone";
 
-    fn arguments(&self, at: &Place<'_>) -> Value {
+    fn arguments(&self, at: &ResourceContext<'_>) -> Value {
         let vpcs = self.vpcs.iter();
         json!({
             "name": self.domain,
@@ -29,10 +29,10 @@ impl Counterpart for DnsZone {
     }
 }
 
-impl Counterpart for DnsRecord {
-    const TERRAFORM: &'static str = "aws_route53_record";
+impl ToTerraform for DnsRecord {
+    const TERRAFORM_TYPE: &'static str = "aws_route53_record";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let plain = self.alias.is_none();
         json!({
@@ -54,10 +54,10 @@ impl Counterpart for DnsRecord {
     }
 }
 
-impl Counterpart for Certificate {
-    const TERRAFORM: &'static str = "aws_acm_certificate";
+impl ToTerraform for Certificate {
+    const TERRAFORM_TYPE: &'static str = "aws_acm_certificate";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "domain_name": self.domain,
             "subject_alternative_names": self.alternative_names,
@@ -68,24 +68,24 @@ impl Counterpart for Certificate {
     }
 }
 
-impl Counterpart for LoadBalancer {
-    const TERRAFORM: &'static str = "aws_lb";
+impl ToTerraform for LoadBalancer {
+    const TERRAFORM_TYPE: &'static str = "aws_lb";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "name": self.name,
             "load_balancer_type": self.kind,
             "internal": self.internal,
-            "subnets": self.subnet_mappings.is_none().then(|| ids(&self.subnets)),
+            "subnets": self.subnet_mappings.is_none().then(|| referenced_ids(&self.subnets)),
             "subnet_mapping": self.subnet_mappings.iter().flatten()
                 .map(|mapping| json!({
                     "subnet_id": mapping.subnet.get(),
-                    "allocation_id": target(mapping.elastic_ip.as_ref()),
+                    "allocation_id": id_or_arn(mapping.elastic_ip.as_ref()),
                     "private_ipv4_address": mapping.private_ip,
                     "ipv6_address": mapping.ipv6_address,
                 }))
                 .collect::<Vec<_>>(),
-            "security_groups": ids(&self.security_groups),
+            "security_groups": referenced_ids(&self.security_groups),
             "ip_address_type": self.ip_address_type,
             "enable_deletion_protection": self.deletion_protection,
             "idle_timeout": self.idle_timeout_seconds,
@@ -109,10 +109,10 @@ impl Counterpart for LoadBalancer {
     }
 }
 
-impl Counterpart for TargetGroup {
-    const TERRAFORM: &'static str = "aws_lb_target_group";
+impl ToTerraform for TargetGroup {
+    const TERRAFORM_TYPE: &'static str = "aws_lb_target_group";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let check = &self.health_check;
         json!({
             "name": self.name,
@@ -120,7 +120,7 @@ impl Counterpart for TargetGroup {
             "port": self.port,
             "protocol": self.protocol,
             "protocol_version": self.protocol_version,
-            "vpc_id": target(self.vpc.as_ref()),
+            "vpc_id": id_or_arn(self.vpc.as_ref()),
             "ip_address_type": self.ip_address_type,
             "health_check": [{
                 "enabled": check.enabled,
@@ -165,34 +165,34 @@ impl Counterpart for TargetGroup {
     }
 }
 
-impl Counterpart for Listener {
-    const TERRAFORM: &'static str = "aws_lb_listener";
+impl ToTerraform for Listener {
+    const TERRAFORM_TYPE: &'static str = "aws_lb_listener";
 
-    fn arguments(&self, _: &Place<'_>) -> Value {
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         json!({
             "load_balancer_arn": self.load_balancer.get(),
             "port": self.port,
             "protocol": self.protocol,
-            "certificate_arn": target(self.certificate.as_ref()),
+            "certificate_arn": id_or_arn(self.certificate.as_ref()),
             "ssl_policy": self.ssl_policy,
             "alpn_policy": self.alpn,
             "default_action": actions(&self.default_action),
         })
     }
 
-    fn parts(&self, at: &Place<'_>) -> Vec<Part> {
-        let arguments = |rule: &Rule| {
+    fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
+        let arguments = |rule: &ListenerRule| {
             json!({
-                "listener_arn": at.own("id"),
+                "listener_arn": at.output_reference("id"),
                 "priority": rule.priority,
                 "condition": conditions(rule),
                 "action": actions(&rule.action),
             })
         };
-        let rules = self.rules.iter().map(|rule| Part::one("aws_lb_listener_rule", rule.priority.to_string(), arguments(rule)));
+        let rules = self.rules.iter().map(|rule| SubResource::keyed("aws_lb_listener_rule", rule.priority.to_string(), arguments(rule)));
         let certificates = self.additional_certificates.iter().map(|certificate| {
-            let arguments = json!({ "listener_arn": at.own("id"), "certificate_arn": certificate.get() });
-            Part::one("aws_lb_listener_certificate", certificate.get(), arguments)
+            let arguments = json!({ "listener_arn": at.output_reference("id"), "certificate_arn": certificate.get() });
+            SubResource::keyed("aws_lb_listener_certificate", certificate.get(), arguments)
         });
         rules.chain(certificates).collect()
     }
@@ -214,18 +214,18 @@ fn health(health: &TargetGroupHealth) -> Value {
 }
 
 /// In their order, which is only told where there are several.
-fn actions(one: &Action) -> Vec<Value> {
-    let Action::AuthenticateCognito(first) = one else { return vec![action(one)] };
-    let mut all = [action(one), action(&Action::from(&first.then))];
+fn actions(one: &ListenerAction) -> Vec<Value> {
+    let ListenerAction::AuthenticateCognito(first) = one else { return vec![action(one)] };
+    let mut all = [action(one), action(&ListenerAction::from(&first.then))];
     for (order, action) in (1..).zip(&mut all) {
         action["order"] = json!(order);
     }
     all.into()
 }
 
-fn action(action: &Action) -> Value {
+fn action(action: &ListenerAction) -> Value {
     match action {
-        Action::AuthenticateCognito(first) => json!({ "type": "authenticate-cognito", "authenticate_cognito": [{
+        ListenerAction::AuthenticateCognito(first) => json!({ "type": "authenticate-cognito", "authenticate_cognito": [{
             "user_pool_arn": first.user_pool,
             "user_pool_client_id": first.client_id,
             "user_pool_domain": first.domain,
@@ -235,7 +235,7 @@ fn action(action: &Action) -> Value {
             "on_unauthenticated_request": first.on_unauthenticated_request,
             "authentication_request_extra_params": first.extra_params,
         }] }),
-        Action::Forward(forward) => json!({ "type": "forward", "forward": [{
+        ListenerAction::Forward(forward) => json!({ "type": "forward", "forward": [{
             "target_group": forward.target_groups.iter()
                 .map(|share| json!({ "arn": share.target_group.get(), "weight": share.weight }))
                 .collect::<Vec<_>>(),
@@ -243,7 +243,7 @@ fn action(action: &Action) -> Value {
                 .map(|seconds| json!({ "enabled": true, "duration": seconds }))
                 .collect::<Vec<_>>(),
         }] }),
-        Action::Redirect(to) => json!({ "type": "redirect", "redirect": [{
+        ListenerAction::Redirect(to) => json!({ "type": "redirect", "redirect": [{
             "protocol": to.protocol,
             "port": to.port,
             "host": to.host,
@@ -251,7 +251,7 @@ fn action(action: &Action) -> Value {
             "query": to.query,
             "status_code": format!("HTTP_{}", to.status_code),
         }] }),
-        Action::FixedResponse(answer) => json!({ "type": "fixed-response", "fixed_response": [{
+        ListenerAction::FixedResponse(answer) => json!({ "type": "fixed-response", "fixed_response": [{
             "status_code": answer.status_code.to_string(),
             "content_type": answer.content_type,
             "message_body": answer.body,
@@ -259,7 +259,7 @@ fn action(action: &Action) -> Value {
     }
 }
 
-fn conditions(rule: &Rule) -> Vec<Value> {
+fn conditions(rule: &ListenerRule) -> Vec<Value> {
     let lists = [
         ("host_header", &rule.hosts),
         ("path_pattern", &rule.paths),

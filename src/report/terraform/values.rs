@@ -9,15 +9,15 @@ fn is_unknown(value: &Value) -> bool {
 }
 
 /// Whether a list is one of blocks; any other is a set of texts or numbers.
-fn of_blocks(list: &[Value]) -> bool {
+fn is_block_list(list: &[Value]) -> bool {
     list.iter().any(Value::is_object)
 }
 
 /// What is known of it. A set with something unknown in it is unknown as a whole.
-pub fn known(value: &Value) -> Option<Value> {
+pub fn known_values(value: &Value) -> Option<Value> {
     match value {
-        Value::Object(map) => Some(map.iter().filter_map(|(key, value)| Some((key.clone(), known(value)?))).collect()),
-        Value::Array(list) if of_blocks(list) => Some(list.iter().filter_map(known).collect()),
+        Value::Object(map) => Some(map.iter().filter_map(|(key, value)| Some((key.clone(), known_values(value)?))).collect()),
+        Value::Array(list) if is_block_list(list) => Some(list.iter().filter_map(known_values).collect()),
         Value::Array(list) if list.iter().any(is_unknown) => None,
         value if is_unknown(value) => None,
         value => Some(value.clone()),
@@ -25,18 +25,18 @@ pub fn known(value: &Value) -> Option<Value> {
 }
 
 /// `true` where it is not known; `None` where all of it is.
-pub fn unknown(value: &Value) -> Option<Value> {
+pub fn unknown_values(value: &Value) -> Option<Value> {
     match value {
         Value::Object(map) => {
-            let map: Map<String, Value> = map.iter().filter_map(|(key, value)| Some((key.clone(), unknown(value)?))).collect();
+            let map: Map<String, Value> = map.iter().filter_map(|(key, value)| Some((key.clone(), unknown_values(value)?))).collect();
             (!map.is_empty()).then_some(Value::Object(map))
         }
-        Value::Array(list) if of_blocks(list) => {
-            let list: Vec<Option<Value>> = list.iter().map(unknown).collect();
+        Value::Array(list) if is_block_list(list) => {
+            let list: Vec<Option<Value>> = list.iter().map(unknown_values).collect();
             let blocks = list.iter().map(|block| block.clone().unwrap_or_else(|| json!({})));
             list.iter().any(Option::is_some).then(|| blocks.collect())
         }
-        value => known(value).is_none().then_some(Value::Bool(true)),
+        value => known_values(value).is_none().then_some(Value::Bool(true)),
     }
 }
 
@@ -44,9 +44,9 @@ pub fn unknown(value: &Value) -> Option<Value> {
 pub fn expression(value: &Value, name: &impl Fn(&str) -> Vec<String>) -> Option<Value> {
     match value {
         Value::Null => None,
-        Value::Array(list) if of_blocks(list) => Some(list.iter().map(|block| Value::Object(expressions(block, name))).collect()),
+        Value::Array(list) if is_block_list(list) => Some(list.iter().map(|block| Value::Object(expressions(block, name))).collect()),
         value => {
-            let references = name_all(value, name);
+            let references = collect_references(value, name);
             Some(if references.is_empty() { json!({ "constant_value": value }) } else { json!({ "references": references }) })
         }
     }
@@ -58,8 +58,8 @@ pub fn expressions(block: &Value, name: &impl Fn(&str) -> Vec<String>) -> Map<St
     arguments.filter_map(|(key, value)| Some((key.clone(), expression(value, name)?))).collect()
 }
 
-fn name_all(value: &Value, name: &impl Fn(&str) -> Vec<String>) -> Vec<String> {
+fn collect_references(value: &Value, name: &impl Fn(&str) -> Vec<String>) -> Vec<String> {
     let mut found = Vec::new();
-    crate::core::expression::each_string(value, &mut |text| found.extend(name(text)));
+    crate::core::expression::for_each_string(value, &mut |text| found.extend(name(text)));
     found
 }

@@ -5,24 +5,24 @@
 use std::{fs, path::Path, time::Duration};
 
 use acme::{
-    definition::{Options, Source, load},
+    definition::{LoadOptions, Source, load},
     engine::{
         backend::{Backend, Lease},
         history::History,
-        journal::{replay, touched},
+        journal::{replay, touched_resources},
         plan::Goal,
-        saved::Saved,
+        saved_plan::SavedPlan,
     },
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::{Bench, cases};
-use crate::acme::{Acme, write};
+use super::{TestStack, proptest_runner};
+use crate::acme::{Acme, write_file};
 
 const MILLION: u32 = 1_000_000;
 
 /// Pieces of definitions, so that nonsense is sometimes nearly right.
-const WORDS: &[&str] = &[
+const FRAGMENTS: &[&str] = &[
     "stack: a\n",
     "region: eu-west-1\n",
     "resources:\n",
@@ -83,50 +83,50 @@ const WORDS: &[&str] = &[
     "backend: s3://",
 ];
 
-fn word() -> impl Strategy<Value = String> {
-    prop_oneof![4 => proptest::sample::select(WORDS).prop_map(str::to_owned), 1 => ".{0,3}"]
+fn fragment() -> impl Strategy<Value = String> {
+    prop_oneof![4 => proptest::sample::select(FRAGMENTS).prop_map(str::to_owned), 1 => ".{0,3}"]
 }
 
 /// Places are fractions of a text's length, so that they fit every text.
 #[derive(Clone, Debug)]
-enum Edit {
+enum Mutation {
     Delete(f64, usize),
-    Double(f64, usize),
+    Duplicate(f64, usize),
     Move(f64, f64, usize),
     Insert(f64, String),
     Flip(f64, u8),
 }
 
-fn edits() -> impl Strategy<Value = Vec<Edit>> {
+fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     let edit = prop_oneof![
-        (0.0..1.0, 1usize..40).prop_map(|(at, length)| Edit::Delete(at, length)),
-        (0.0..1.0, 1usize..200).prop_map(|(at, length)| Edit::Double(at, length)),
-        (0.0..1.0, 0.0..1.0, 1usize..60).prop_map(|(from, to, length)| Edit::Move(from, to, length)),
-        (0.0..1.0, word()).prop_map(|(at, word)| Edit::Insert(at, word)),
-        (0.0..1.0, 0u8..8).prop_map(|(at, bit)| Edit::Flip(at, bit)),
+        (0.0..1.0, 1usize..40).prop_map(|(at, length)| Mutation::Delete(at, length)),
+        (0.0..1.0, 1usize..200).prop_map(|(at, length)| Mutation::Duplicate(at, length)),
+        (0.0..1.0, 0.0..1.0, 1usize..60).prop_map(|(from, to, length)| Mutation::Move(from, to, length)),
+        (0.0..1.0, fragment()).prop_map(|(at, word)| Mutation::Insert(at, word)),
+        (0.0..1.0, 0u8..8).prop_map(|(at, bit)| Mutation::Flip(at, bit)),
     ];
     proptest::collection::vec(edit, 1..5)
 }
 
-fn edited(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
+fn mutate(bytes: &[u8], edits: &[Mutation]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for edit in edits {
         let length = bytes.len();
         let place = |at: f64| (at * length as f64) as usize;
         let piece = |at: f64, n: usize| place(at)..(place(at) + n).min(length);
         match edit {
-            Edit::Delete(at, n) => drop(bytes.drain(piece(*at, *n))),
-            Edit::Double(at, n) => {
+            Mutation::Delete(at, n) => drop(bytes.drain(piece(*at, *n))),
+            Mutation::Duplicate(at, n) => {
                 let copy = bytes[piece(*at, *n)].to_vec();
                 bytes.splice(place(*at)..place(*at), copy);
             }
-            Edit::Move(from, to, n) => {
+            Mutation::Move(from, to, n) => {
                 let moved: Vec<u8> = bytes.drain(piece(*from, *n)).collect();
                 let to = place(*to).min(bytes.len());
                 bytes.splice(to..to, moved);
             }
-            Edit::Insert(at, word) => drop(bytes.splice(place(*at)..place(*at), word.bytes())),
-            Edit::Flip(at, bit) => {
+            Mutation::Insert(at, word) => drop(bytes.splice(place(*at)..place(*at), word.bytes())),
+            Mutation::Flip(at, bit) => {
                 if let Some(byte) = bytes.get_mut(place(*at)) {
                     *byte ^= 1 << bit;
                 }
@@ -140,7 +140,7 @@ fn edited(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
 fn compile(text: &str) {
     let source = Source::new("stack.yaml", text);
     for environment in [None, Some("production".to_owned())] {
-        if let Err(problems) = load(&source, &Options { environment, set: Vec::new() }) {
+        if let Err(problems) = load(&source, &LoadOptions { environment, set: Vec::new() }) {
             assert!(!problems.is_empty(), "refused without a word");
             for problem in problems.iter().take(3) {
                 assert!(!problem.render(&source, false).is_empty());
@@ -149,7 +149,7 @@ fn compile(text: &str) {
     }
 }
 
-fn definitions() -> Vec<Vec<u8>> {
+fn all_definitions() -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = Vec::new();
     for folder in ["stacks", "tests/fixtures", "tests/it/types"] {
@@ -163,11 +163,11 @@ fn definitions() -> Vec<Vec<u8>> {
     all
 }
 
-fn nonsense(mut runner: TestRunner) {
+fn fuzz_definitions(mut runner: TestRunner) {
     // A runner counts its cases once.
     let mut other = runner.clone();
     runner
-        .run(&proptest::collection::vec(word(), 0..40), |words| {
+        .run(&proptest::collection::vec(fragment(), 0..40), |words| {
             compile(&words.concat());
             Ok(())
         })
@@ -180,33 +180,33 @@ fn nonsense(mut runner: TestRunner) {
         .expect("no bytes break it");
 }
 
-fn damaged_definitions(mut runner: TestRunner) {
+fn fuzz_damaged_definitions(mut runner: TestRunner) {
     runner
-        .run(&(proptest::sample::select(definitions()), edits()), |(text, edits)| {
-            compile(&String::from_utf8_lossy(&edited(&text, &edits)));
+        .run(&(proptest::sample::select(all_definitions()), mutations()), |(text, edits)| {
+            compile(&String::from_utf8_lossy(&mutate(&text, &edits)));
             Ok(())
         })
         .expect("no damage breaks it");
 }
 
 /// The journals of a run that was rolled back and of one that crashed.
-fn journals() -> Vec<Vec<u8>> {
-    let bench = Bench::new();
-    bench.acme.run_with(&[("ACME_LOCAL_FAULT", "refuse:4")], "apply", &bench.after, &["--yes"]);
-    bench.crash("crash-after:3");
+fn sample_journals() -> Vec<Vec<u8>> {
+    let bench = TestStack::new();
+    bench.acme.run_with_env(&[("ACME_LOCAL_FAULT", "refuse:4")], "apply", &bench.after, &["--yes"]);
+    bench.apply_until_crash("crash-after:3");
     (1..=3).map(|n| fs::read(bench.journal(n)).expect("a journal")).collect()
 }
 
-fn damaged_journals(mut runner: TestRunner) {
+fn fuzz_damaged_journals(mut runner: TestRunner) {
     // A runner counts its cases once.
     let mut other = runner.clone();
-    let journals = journals();
+    let journals = sample_journals();
     runner
-        .run(&(proptest::sample::select(journals), edits()), |(journal, edits)| {
-            let (whole, read) = (replay(&journal), replay(&edited(&journal, &edits)));
+        .run(&(proptest::sample::select(journals), mutations()), |(journal, edits)| {
+            let (whole, read) = (replay(&journal), replay(&mutate(&journal, &edits)));
             prop_assert!(whole.damage.is_none());
             prop_assert!(whole.lines.starts_with(&read.lines), "something was read that was never written");
-            let (all, some) = (touched(std::slice::from_ref(&whole)), touched(&[read]));
+            let (all, some) = (touched_resources(std::slice::from_ref(&whole)), touched_resources(&[read]));
             prop_assert!(some.keys().all(|address| all.contains_key(address)));
             Ok(())
         })
@@ -220,25 +220,25 @@ fn damaged_journals(mut runner: TestRunner) {
 }
 
 /// A plan of everything that is done to a resource, saved; and what that plan was.
-fn saved(bench: &Bench) -> String {
+fn saved_plan(bench: &TestStack) -> String {
     let out = bench.folder.path().join("plan.json");
-    bench.acme.run("plan", &bench.after, &["--out", &out.display().to_string()]).ok();
+    bench.acme.run("plan", &bench.after, &["--out", &out.display().to_string()]).assert_success();
     fs::read_to_string(out).expect("a saved plan")
 }
 
-fn damaged_plans(mut runner: TestRunner) {
+fn fuzz_damaged_plans(mut runner: TestRunner) {
     // A runner counts its cases once.
     let mut other = runner.clone();
-    let text = saved(&Bench::new());
-    let whole = Saved::parse(&text).expect("a whole plan");
+    let text = saved_plan(&TestStack::new());
+    let whole = SavedPlan::parse(&text).expect("a whole plan");
     assert!(matches!(whole.goal, Goal::Apply) && whole.changes.len() > 5, "{whole:?}");
     runner
-        .run(&edits(), |edits| {
-            let damaged = edited(text.as_bytes(), &edits);
+        .run(&mutations(), |edits| {
+            let damaged = mutate(text.as_bytes(), &edits);
             let damaged = String::from_utf8_lossy(&damaged);
-            match Saved::parse(&damaged) {
+            match SavedPlan::parse(&damaged) {
                 // Still a plan: one that differs is compared with what would be done now before anything is.
-                Ok(plan) => prop_assert!(Saved::is(&damaged) || plan == whole),
+                Ok(plan) => prop_assert!(SavedPlan::is_saved_plan(&damaged) || plan == whole),
                 Err(unfit) => prop_assert!(!unfit.to_string().is_empty()),
             }
             Ok(())
@@ -246,31 +246,31 @@ fn damaged_plans(mut runner: TestRunner) {
         .expect("no damage breaks it");
     other
         .run(&proptest::collection::vec(any::<u8>(), 0..400), |bytes| {
-            prop_assert!(Saved::parse(&String::from_utf8_lossy(&bytes)).is_err());
+            prop_assert!(SavedPlan::parse(&String::from_utf8_lossy(&bytes)).is_err());
             Ok(())
         })
         .expect("no bytes break it");
 }
 
 /// What a run leaves besides its journal, damaged and then read.
-fn damaged_objects(mut runner: TestRunner) {
-    let bench = Bench::new();
+fn fuzz_damaged_objects(mut runner: TestRunner) {
+    let bench = TestStack::new();
     let objects = ["shop/default/lease.json", "shop/default/revisions/000001/revision.json"];
     let objects = objects.map(|key| (key, fs::read(bench.backend().join(key)).expect("an object")));
     let backend = Backend::folder(bench.backend());
     let history = History::new(backend.clone(), "shop", "default");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let any_bytes = prop_oneof![edits().prop_map(Ok), proptest::collection::vec(any::<u8>(), 0..200).prop_map(Err)];
+    let any_bytes = prop_oneof![mutations().prop_map(Ok), proptest::collection::vec(any::<u8>(), 0..200).prop_map(Err)];
     runner
         .run(&(proptest::sample::select(objects.to_vec()), any_bytes), |((key, object), damage)| {
-            let bytes = damage.map_or_else(|bytes| bytes, |edits| edited(&object, &edits));
+            let bytes = damage.map_or_else(|bytes| bytes, |edits| mutate(&object, &edits));
             fs::write(bench.backend().join(key), bytes).expect("it can be written");
             runtime.block_on(async {
                 // Either is fine; what counts is that there is an answer.
                 history.revision(1).await.ok();
                 if let Ok(Some(held)) = Lease::holder(&backend, "shop", "default").await {
-                    assert!(!held.holder.to_string().is_empty() && held.holder.silent() < Duration::MAX);
-                    held.holder.is_gone();
+                    assert!(!held.holder.to_string().is_empty() && held.holder.since_last_heartbeat() < Duration::MAX);
+                    held.holder.has_exited();
                 }
                 if let Ok(lease) = Lease::acquire(&backend, "shop", "default", "apply", Duration::ZERO, |_| {}).await {
                     lease.release().await.ok();
@@ -282,62 +282,62 @@ fn damaged_objects(mut runner: TestRunner) {
 }
 
 #[test]
-fn nonsense_is_refused() {
-    nonsense(cases(1000));
+fn rejects_random_definitions() {
+    fuzz_definitions(proptest_runner(1000));
 }
 #[test]
-fn damaged_definitions_are_refused_or_read() {
-    damaged_definitions(cases(500));
+fn rejects_or_reads_damaged_definitions() {
+    fuzz_damaged_definitions(proptest_runner(500));
 }
 #[test]
-fn damaged_journals_tell_nothing_that_was_not_written() {
-    damaged_journals(cases(2000));
+fn damaged_journals_replay_only_what_was_written() {
+    fuzz_damaged_journals(proptest_runner(2000));
 }
 #[test]
-fn damaged_plans_are_refused_or_read() {
-    damaged_plans(cases(2000));
+fn rejects_or_reads_damaged_plans() {
+    fuzz_damaged_plans(proptest_runner(2000));
 }
 #[test]
-fn damaged_objects_are_refused_or_read() {
-    damaged_objects(cases(500));
+fn rejects_or_reads_damaged_backend_objects() {
+    fuzz_damaged_objects(proptest_runner(500));
 }
 mod exhaustive {
-    use super::{MILLION, cases};
+    use super::{MILLION, proptest_runner};
 
     #[test]
     #[ignore = "takes hours"]
-    fn nonsense_is_refused() {
-        super::nonsense(cases(MILLION));
+    fn rejects_random_definitions() {
+        super::fuzz_definitions(proptest_runner(MILLION));
     }
 
     #[test]
     #[ignore = "takes hours"]
-    fn damaged_definitions_are_refused_or_read() {
-        super::damaged_definitions(cases(MILLION));
+    fn rejects_or_reads_damaged_definitions() {
+        super::fuzz_damaged_definitions(proptest_runner(MILLION));
     }
 
     #[test]
     #[ignore = "takes hours"]
-    fn damaged_journals_tell_nothing_that_was_not_written() {
-        super::damaged_journals(cases(MILLION));
+    fn damaged_journals_replay_only_what_was_written() {
+        super::fuzz_damaged_journals(proptest_runner(MILLION));
     }
 
     #[test]
     #[ignore = "takes hours"]
-    fn damaged_plans_are_refused_or_read() {
-        super::damaged_plans(cases(MILLION));
+    fn rejects_or_reads_damaged_plans() {
+        super::fuzz_damaged_plans(proptest_runner(MILLION));
     }
 
     #[test]
     #[ignore = "takes hours"]
-    fn damaged_objects_are_refused_or_read() {
-        super::damaged_objects(cases(MILLION));
+    fn rejects_or_reads_damaged_backend_objects() {
+        super::fuzz_damaged_objects(proptest_runner(MILLION));
     }
 }
 
 /// What explodes when it is read carelessly is refused, with a place or a remedy.
 #[test]
-fn bombs_are_refused() {
+fn rejects_expansion_bombs() {
     let folder = tempfile::tempdir().expect("a folder");
     let acme = Acme::local(&folder.path().join("cloud"));
     let nested = |open: &str, close: &str, depth: usize| format!("stack: a\nvalues: {}{}\n", open.repeat(depth), close.repeat(depth));
@@ -367,9 +367,14 @@ fn bombs_are_refused() {
         ("all of IPv6", vpc("      description: \"{{ cidrsubnet(cidr='::/0', newbits=0, index=0) }}\"\n"), "error["),
     ];
     for (what, text, expected) in bombs {
-        let done = acme.run("plan", &write(folder.path(), "stack.yaml", &text), &[]);
+        let done = acme.run("plan", &write_file(folder.path(), "stack.yaml", &text), &[]);
         eprintln!("{what}: {}", done.stderr.lines().next().unwrap_or_default());
-        assert!(done.code == i32::from(!expected.is_empty()), "{what}: {} {}", done.code, &done.screen()[..done.screen().len().min(2000)]);
+        assert!(
+            done.code == i32::from(!expected.is_empty()),
+            "{what}: {} {}",
+            done.code,
+            &done.combined_output()[..done.combined_output().len().min(2000)]
+        );
         assert!(done.stderr.contains(expected), "{what}: {}", &done.stderr[..done.stderr.len().min(2000)]);
     }
 }

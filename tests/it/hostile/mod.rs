@@ -1,15 +1,15 @@
 //! Hostile conditions: garbage in every file that is read, two runs at once, processes that are killed, stopped and interrupted,
 //! credentials that expire, and secrets that must show nowhere.
 
-mod damage;
-mod expiry;
+mod concurrent_runs;
+mod damaged_journals;
+mod expired_credentials;
 mod fuzz;
-mod lag;
-mod laws;
+mod interrupts;
+mod journal_properties;
 mod overhead;
+mod read_lag;
 mod secrets;
-mod stop;
-mod two;
 
 use std::{
     collections::BTreeMap,
@@ -21,14 +21,14 @@ use std::{
     time::Duration,
 };
 
-use acme::simulator::{Behaviour, Local};
+use acme::simulator::{Behaviour, Simulator};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
-use crate::acme::{Acme, Done, write};
+use crate::acme::{Acme, CommandOutput, write_file};
 
 /// A runner of so many cases; `ACME_CASES` says otherwise.
-fn cases(usual: u32) -> TestRunner {
+fn proptest_runner(usual: u32) -> TestRunner {
     let cases = std::env::var("ACME_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
     TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() })
 }
@@ -62,29 +62,29 @@ resources:
 ";
 
 /// A stack on a simulated cloud, brought to [`BEFORE`].
-struct Bench {
+struct TestStack {
     folder: tempfile::TempDir,
     acme: Acme,
     before: PathBuf,
     after: PathBuf,
 }
 
-impl Bench {
-    fn new() -> Bench {
-        let bench = Bench::at(tempfile::tempdir().expect("a folder"));
+impl TestStack {
+    fn new() -> TestStack {
+        let bench = TestStack::in_folder(tempfile::tempdir().expect("a folder"));
         bench.acme.apply(&bench.before);
         bench
     }
-    fn at(folder: tempfile::TempDir) -> Bench {
+    fn in_folder(folder: tempfile::TempDir) -> TestStack {
         let acme = Acme::local(&folder.path().join("cloud"));
-        let (before, after) = (write(folder.path(), "before.yaml", BEFORE), write(folder.path(), "after.yaml", AFTER));
-        Bench { folder, acme, before, after }
+        let (before, after) = (write_file(folder.path(), "before.yaml", BEFORE), write_file(folder.path(), "after.yaml", AFTER));
+        TestStack { folder, acme, before, after }
     }
     /// The same in another folder.
-    fn copy(&self) -> Bench {
+    fn copy(&self) -> TestStack {
         let folder = tempfile::tempdir().expect("a folder");
-        copy(&self.cloud(), &folder.path().join("cloud"));
-        Bench::at(folder)
+        copy_dir(&self.cloud(), &folder.path().join("cloud"));
+        TestStack::in_folder(folder)
     }
     fn cloud(&self) -> PathBuf {
         self.folder.path().join("cloud")
@@ -96,32 +96,37 @@ impl Bench {
         self.backend().join(format!("shop/default/revisions/{revision:06}/journal"))
     }
     /// What the cloud holds, by type and id.
-    fn content(&self) -> BTreeMap<String, Value> {
-        Local::open(self.cloud(), "eu-west-1", Behaviour::default()).expect("the cloud can be read").dump()
+    fn live_resources(&self) -> BTreeMap<String, Value> {
+        Simulator::open(self.cloud(), "eu-west-1", Behaviour::default()).expect("the cloud can be read").dump()
     }
     /// Starts a command; what it says goes to files in the folder.
-    fn start(&self, fault: &str, command: &str, stack: &Path, more: &[&str]) -> Child {
+    fn spawn(&self, fault: &str, command: &str, stack: &Path, more: &[&str]) -> Child {
         let mut whole: Command = self.acme.command(command, stack, more);
         whole.env("ACME_LOCAL_FAULT", fault).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         whole.spawn().expect("acme starts")
     }
     /// Applies [`AFTER`], and dies at the k-th call.
-    fn crash(&self, fault: &str) {
-        let done = self.acme.run_with(&[("ACME_LOCAL_FAULT", fault)], "apply", &self.after, &["--yes"]);
-        assert_eq!(done.code, -1, "it did not crash:\n{}", done.screen());
+    fn apply_until_crash(&self, fault: &str) {
+        let done = self.acme.run_with_env(&[("ACME_LOCAL_FAULT", fault)], "apply", &self.after, &["--yes"]);
+        assert_eq!(done.code, -1, "it did not crash:\n{}", done.combined_output());
     }
     /// All ends as [`AFTER`] says.
-    fn ends_right(&self) -> Done {
-        let done = self.acme.run("apply", &self.after, &["--yes"]).ok();
-        self.acme.settled(&self.after);
+    fn assert_apply_completes(&self) -> CommandOutput {
+        let done = self.acme.run("apply", &self.after, &["--yes"]).assert_success();
+        self.acme.assert_no_changes(&self.after);
         let plan = self.acme.plan(&self.after);
-        assert_eq!(plan.0["summary"]["unchanged"], self.content().len(), "something is there twice: {:?}", addresses(&self.content()));
+        assert_eq!(
+            plan.0["summary"]["unchanged"],
+            self.live_resources().len(),
+            "something is there twice: {:?}",
+            sorted_addresses(&self.live_resources())
+        );
         done
     }
 }
 
 /// The addresses of what is there, sorted; two of the same stand twice.
-fn addresses(content: &BTreeMap<String, Value>) -> Vec<String> {
+fn sorted_addresses(content: &BTreeMap<String, Value>) -> Vec<String> {
     let address = |live: &Value| live["tags"]["acme:address"].as_str().unwrap_or("unmarked").to_owned();
     let mut all: Vec<String> = content.values().map(address).collect();
     all.sort();
@@ -129,17 +134,17 @@ fn addresses(content: &BTreeMap<String, Value>) -> Vec<String> {
 }
 
 /// What stands at each address, whatever ids it has: ids are made anew when something is put back.
-fn specs(content: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+fn tags_by_address(content: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     content.values().map(|live| (live["tags"]["acme:address"].as_str().unwrap_or_default().to_owned(), live["tags"].clone())).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
+fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");
         let target = to.join(entry.file_name());
         if entry.file_type().expect("a type").is_dir() {
-            copy(&entry.path(), &target);
+            copy_dir(&entry.path(), &target);
         } else {
             fs::copy(entry.path(), target).expect("a copy");
         }
@@ -147,24 +152,24 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Sends a signal by its name.
-fn signal(child: &Child, name: &str) {
-    assert!(kill(child.id(), name), "SIG{name} could not be sent");
+fn send_signal(child: &Child, name: &str) {
+    assert!(send_signal_to_pid(child.id(), name), "SIG{name} could not be sent");
 }
 
 /// By the shell's own `kill`: not every machine has a program of that name.
-fn kill(process: u32, signal: &str) -> bool {
+fn send_signal_to_pid(process: u32, signal: &str) -> bool {
     Command::new("sh").args(["-c", &format!("kill -{signal} {process}")]).status().expect("sh runs").success()
 }
 
 /// What it said and how it ended. What does not end is a failure of its own, not one of whoever runs the tests.
-fn finished(child: Child) -> Done {
+fn wait_for_exit(child: Child) -> CommandOutput {
     let id = child.id();
     let (ended, end) = mpsc::channel();
     thread::spawn(move || ended.send(child.wait_with_output()));
     if let Ok(output) = end.recv_timeout(Duration::from_secs(240)) {
-        return Done::of(output.expect("it ends"));
+        return CommandOutput::from_output(output.expect("it ends"));
     }
-    let killed = kill(id, "KILL");
-    let said = end.recv().expect("the thread sends once").map(Done::of).map(|done| done.screen());
+    let killed = send_signal_to_pid(id, "KILL");
+    let said = end.recv().expect("the thread sends once").map(CommandOutput::from_output).map(|done| done.combined_output());
     panic!("it did not end in four minutes (killed: {killed}): {said:?}")
 }

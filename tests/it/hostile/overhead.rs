@@ -5,50 +5,50 @@ use std::{collections::BTreeSet, path::Path};
 use acme::engine::journal::replay;
 
 use crate::{
-    acme::{Acme, stack},
+    acme::{Acme, repository_stack},
     proxy::{Calls, Faults, Proxy},
     standin::{Standin, StandinKind},
 };
 
-fn of_s3(calls: &Calls) -> usize {
+fn s3_calls(calls: &Calls) -> usize {
     calls.0.iter().filter(|seen| seen.service == "s3").count()
 }
 
 /// Calls of an apply from nothing and of the destroy after it.
-fn run(proxy: &Proxy, scale: &Path, backend: &str) -> (Calls, Calls) {
-    let acme = Acme::on(&proxy.url).with(&["--set", "n=40", "--backend", backend]);
+fn apply_and_destroy(proxy: &Proxy, scale: &Path, backend: &str) -> (Calls, Calls) {
+    let acme = Acme::at_endpoint(&proxy.url).with_args(&["--set", "n=40", "--backend", backend]);
     acme.apply(scale);
-    let applied = proxy.take();
+    let applied = proxy.take_calls();
     acme.destroy(scale);
-    (applied, proxy.take())
+    (applied, proxy.take_calls())
 }
 
 #[test]
-fn a_folder_costs_no_call_and_a_bucket_one_for_each_piece() {
+fn folder_backend_makes_no_calls_and_bucket_backend_one_per_piece() {
     let standin = Standin::start(StandinKind::Ministack);
     let proxy = Proxy::start(&standin.url, Faults::default());
     let folder = tempfile::tempdir().expect("a folder");
-    let scale = stack("scale.yaml");
-    let (applied, destroyed) = run(&proxy, &scale, &folder.path().display().to_string());
+    let scale = repository_stack("scale.yaml");
+    let (applied, destroyed) = apply_and_destroy(&proxy, &scale, &folder.path().display().to_string());
     for calls in [&applied, &destroyed] {
         // The stack consists of EC2's things; the rest is asked who calls and what is there.
         let writers: BTreeSet<&str> =
             calls.0.iter().filter(|seen| seen.write && seen.service != "sts").map(|seen| seen.service.as_str()).collect();
-        assert!(of_s3(calls) == 0 && writers == ["ec2"].into(), "{}", calls.table());
+        assert!(s3_calls(calls) == 0 && writers == ["ec2"].into(), "{}", calls.table());
     }
     let writes = |calls: &Calls| calls.0.iter().filter(|seen| seen.service == "ec2" && seen.write).count();
 
     // Once to make the bucket, which is paid for once.
     let bucket = "acme-000000000000-us-east-1";
-    run(&proxy, &scale, "s3");
-    let (again, gone) = run(&proxy, &scale, "s3");
+    apply_and_destroy(&proxy, &scale, "s3");
+    let (again, gone) = apply_and_destroy(&proxy, &scale, "s3");
     assert_eq!((writes(&again), writes(&gone)), (writes(&applied), writes(&destroyed)), "the stack's own calls are the same");
     let script = format!(
         "s3 = client('s3')
 for key in [o['Key'] for o in s3.list_objects_v2(Bucket='{bucket}')['Contents']]:
     out[key] = s3.get_object(Bucket='{bucket}', Key=key)['Body'].read().decode()"
     );
-    let objects = standin.boto(&script);
+    let objects = standin.run_boto3(&script);
     for (revision, calls) in [(3, &again), (4, &gone)] {
         let prefix = format!("scale/default/revisions/{revision:06}/journal/");
         let pieces: Vec<&str> = objects
@@ -61,9 +61,9 @@ for key in [o['Key'] for o in s3.list_objects_v2(Bucket='{bucket}')['Contents']]
         let journal = replay(pieces.concat().as_bytes());
         assert_eq!(journal.damage, None);
         let seconds = (journal.lines[journal.lines.len() - 1].at - journal.lines[0].at) as f64 / 1000.0;
-        eprintln!("{} records, {} pieces, {} calls of S3 in {seconds} s", journal.lines.len(), pieces.len(), of_s3(calls));
+        eprintln!("{} records, {} pieces, {} calls of S3 in {seconds} s", journal.lines.len(), pieces.len(), s3_calls(calls));
         assert!(!pieces.is_empty() && pieces.len() * 3 < journal.lines.len(), "{} records in {} pieces", journal.lines.len(), pieces.len());
         // The bucket is found, the lease taken and given back, the last journal read, the revision kept.
-        assert!(of_s3(calls) <= pieces.len() * 2 + 20, "{}", calls.table());
+        assert!(s3_calls(calls) <= pieces.len() * 2 + 20, "{}", calls.table());
     }
 }

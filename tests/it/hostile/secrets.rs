@@ -2,11 +2,11 @@
 
 use std::{fs, path::Path, process::Stdio};
 
-use super::finished;
+use super::wait_for_exit;
 use crate::{
-    acme::{Acme, Done, write},
+    acme::{Acme, CommandOutput, write_file},
     proxy::{Faults, Proxy},
-    standin::{Standin, StandinKind, boto},
+    standin::{Standin, StandinKind, run_boto3},
 };
 
 const KEY: &str = "PLANTED-secret-access-key";
@@ -35,29 +35,29 @@ resources:
 
 /// Nothing of what was said, or is kept below a folder, holds what was planted.
 #[track_caller]
-fn clean(what: &str, text: &[u8]) {
+fn assert_no_secrets(what: &str, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     for line in text.lines() {
         assert!(!line.contains("PLANTED"), "{what} shows a secret: {line}");
     }
 }
 
-fn clean_below(folder: &Path) -> usize {
+fn assert_no_secrets_below(folder: &Path) -> usize {
     let mut files = 0;
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            files += clean_below(&path);
+            files += assert_no_secrets_below(&path);
         } else {
             files += 1;
-            clean(&path.display().to_string(), &fs::read(&path).expect("a file"));
+            assert_no_secrets(&path.display().to_string(), &fs::read(&path).expect("a file"));
         }
     }
     files
 }
 
 /// Runs a command with everything planted, by people's and by programs' output, and looks at all it says and at its command line.
-fn run(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> Done {
+fn run_with_secrets(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
     let proxy = format!("http://someone:{PROXY}@127.0.0.1:9");
     let mut whole = acme.command(command, stack, &[&["--stats"], more].concat());
     whole
@@ -69,20 +69,20 @@ fn run(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> Done {
         .stderr(Stdio::piped());
     let child = whole.spawn().expect("acme starts");
     let line = fs::read(format!("/proc/{}/cmdline", child.id())).unwrap_or_default();
-    clean("the process list", &line);
-    let done = finished(child);
-    clean(command, done.screen().as_bytes());
+    assert_no_secrets("the process list", &line);
+    let done = wait_for_exit(child);
+    assert_no_secrets(command, done.combined_output().as_bytes());
     done
 }
 
-fn nowhere(kind: StandinKind, backend: &str) {
+fn check_secrets_stay_hidden(kind: StandinKind, backend: &str) {
     let standin = Standin::start(kind);
     let folder = tempfile::tempdir().expect("a folder");
-    let stack = write(folder.path(), "stack.yaml", STACK);
-    let acme = Acme::on(&standin.url).with(if backend.is_empty() { &[] } else { &["--backend", "s3"] });
-    run(&acme, "apply", &stack, &["--yes"]).ok();
+    let stack = write_file(folder.path(), "stack.yaml", STACK);
+    let acme = Acme::at_endpoint(&standin.url).with_args(if backend.is_empty() { &[] } else { &["--backend", "s3"] });
+    run_with_secrets(&acme, "apply", &stack, &["--yes"]).assert_success();
     // What AWS holds and would give to those who ask for it.
-    boto(
+    run_boto3(
         &standin.url,
         &format!(
             "sm = client('secretsmanager')
@@ -93,77 +93,77 @@ rds = client('rds')
 rds.modify_db_instance(DBInstanceIdentifier=instance['DBInstanceIdentifier'], MasterUserPassword='{PASSWORD}', ApplyImmediately=False)"
         ),
     );
-    let edited = write(folder.path(), "edited.yaml", &STACK.replace("One", "Another").replace("storage_gib: 20", "storage_gib: 30"));
+    let edited = write_file(folder.path(), "edited.yaml", &STACK.replace("One", "Another").replace("storage_gib: 20", "storage_gib: 30"));
     for output in ["text", "json"] {
-        run(&acme, "plan", &edited, &["-o", output]).ok();
-        run(&acme, "show", &edited, &["--live", "-o", output]).ok();
-        run(&acme, "outputs", &edited, &["-o", output]).ok();
-        run(&acme, "history", &edited, &["-o", output]).ok();
-        run(&acme, "drift", &edited, &["-o", output]);
-        run(&acme, "rehearse", &edited, &["--modes", "refuse", "-o", output]);
+        run_with_secrets(&acme, "plan", &edited, &["-o", output]).assert_success();
+        run_with_secrets(&acme, "show", &edited, &["--live", "-o", output]).assert_success();
+        run_with_secrets(&acme, "outputs", &edited, &["-o", output]).assert_success();
+        run_with_secrets(&acme, "history", &edited, &["-o", output]).assert_success();
+        run_with_secrets(&acme, "drift", &edited, &["-o", output]);
+        run_with_secrets(&acme, "rehearse", &edited, &["--modes", "refuse", "-o", output]);
     }
-    run(&acme, "plan", &edited, &["-o", "terraform"]).ok();
+    run_with_secrets(&acme, "plan", &edited, &["-o", "terraform"]).assert_success();
     for format in ["mermaid", "dot", "html"] {
-        run(&acme, "graph", &edited, &["--plan", "--format", format]).ok();
+        run_with_secrets(&acme, "graph", &edited, &["--plan", "--format", format]).assert_success();
     }
     // Plans that are kept, one of which is carried out.
     let kept = folder.path().join("kept");
     fs::create_dir(&kept).expect("a folder");
     let keep = |name: &str, stack: &Path| {
         let file = kept.join(name);
-        run(&acme, "plan", stack, &["--out", &file.display().to_string()]).ok();
+        run_with_secrets(&acme, "plan", stack, &["--out", &file.display().to_string()]).assert_success();
         file
     };
-    let described = write(folder.path(), "described.yaml", &STACK.replace("One", "Described"));
-    run(&acme, "apply", &keep("described.json", &described), &["--yes"]).ok();
+    let described = write_file(folder.path(), "described.yaml", &STACK.replace("One", "Described"));
+    run_with_secrets(&acme, "apply", &keep("described.json", &described), &["--yes"]).assert_success();
     keep("edited.json", &edited);
-    assert_eq!(clean_below(&kept), 2);
+    assert_eq!(assert_no_secrets_below(&kept), 2);
     // One that fails and is rolled back, or is left, and is undone.
-    let proxy = Proxy::start(&standin.url, Faults { expire_from: Some(20), ..Faults::default() });
-    let failing = acme.with(&["--endpoint-url", &proxy.url]);
-    assert_ne!(run(&failing, "apply", &edited, &["--yes", "-o", "json"]).code, 0);
-    run(&acme, "rollback", &edited, &["--yes", "-o", "json"]);
-    run(&acme, "apply", &edited, &["--yes", "-o", "json"]).ok();
-    run(&acme, "rollback", &edited, &["--yes"]).ok();
-    run(&acme, "destroy", &edited, &["--yes"]).ok();
-    let files = clean_below(acme.state());
+    let proxy = Proxy::start(&standin.url, Faults { expire_credentials_from: Some(20), ..Faults::default() });
+    let failing = acme.with_args(&["--endpoint-url", &proxy.url]);
+    assert_ne!(run_with_secrets(&failing, "apply", &edited, &["--yes", "-o", "json"]).code, 0);
+    run_with_secrets(&acme, "rollback", &edited, &["--yes", "-o", "json"]);
+    run_with_secrets(&acme, "apply", &edited, &["--yes", "-o", "json"]).assert_success();
+    run_with_secrets(&acme, "rollback", &edited, &["--yes"]).assert_success();
+    run_with_secrets(&acme, "destroy", &edited, &["--yes"]).assert_success();
+    let files = assert_no_secrets_below(acme.state_dir());
     if backend.is_empty() {
         assert!(files > 5, "only {files} files were looked at");
     } else {
-        let objects = standin.boto(
+        let objects = standin.run_boto3(
             "s3 = client('s3')
 for bucket in [b['Name'] for b in s3.list_buckets()['Buckets']]:
     for key in [o['Key'] for o in s3.list_objects_v2(Bucket=bucket).get('Contents', [])]:
         out[key] = s3.get_object(Bucket=bucket, Key=key)['Body'].read().decode()",
         );
         assert!(objects.as_object().is_some_and(|objects| objects.len() > 5));
-        clean("the bucket", objects.to_string().as_bytes());
+        assert_no_secrets("the bucket", objects.to_string().as_bytes());
     }
 }
 
 #[test]
-fn secrets_show_nowhere_with_a_folder() {
-    nowhere(StandinKind::Ministack, "");
+fn hides_secrets_with_a_folder_backend() {
+    check_secrets_stay_hidden(StandinKind::Ministack, "");
 }
 
 #[test]
-fn secrets_show_nowhere_with_a_bucket() {
-    nowhere(StandinKind::Ministack, "s3");
+fn hides_secrets_with_a_bucket_backend() {
+    check_secrets_stay_hidden(StandinKind::Ministack, "s3");
 }
 
 /// What can't be reached is said without the password that is part of its address.
 #[test]
-fn an_address_is_told_without_its_password() {
+fn hides_the_password_in_an_address() {
     let folder = tempfile::tempdir().expect("a folder");
-    let stack = write(folder.path(), "stack.yaml", STACK);
+    let stack = write_file(folder.path(), "stack.yaml", STACK);
     let address = format!("http://someone:{PROXY}@127.0.0.1:9");
     for variables in
         [vec![("HTTP_PROXY", address.as_str()), ("HTTPS_PROXY", &address), ("ALL_PROXY", &address)], vec![("AWS_ENDPOINT_URL", &address)]]
     {
-        let mut command = Acme::on("").command("plan", &stack, &[]);
+        let mut command = Acme::at_endpoint("").command("plan", &stack, &[]);
         command.env("AWS_MAX_ATTEMPTS", "1").envs(variables.iter().copied()).env("RUST_LOG", "trace");
-        let done = Done::of(command.output().expect("acme runs"));
-        assert_eq!(done.code, 1, "{}", done.screen());
-        clean("an error", done.screen().as_bytes());
+        let done = CommandOutput::from_output(command.output().expect("acme runs"));
+        assert_eq!(done.code, 1, "{}", done.combined_output());
+        assert_no_secrets("an error", done.combined_output().as_bytes());
     }
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::script::{Answer, Script, json_marks, ok, xml};
+use crate::scripted_endpoint::{Answer, Script, json_ownership_tags, ok, xml};
 
 const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555";
 const CERTIFICATE: &str = "  certificate: { main: { domain: shop.example.com, zone: { id: Z1 } } }\n";
 
-fn listed(certificates: &[&str]) -> Answer {
+fn certificate_list(certificates: &[&str]) -> Answer {
     let summary = |arn| json!({ "CertificateArn": arn, "DomainName": "shop.example.com" });
     ok(json!({ "CertificateSummaryList": certificates.iter().map(summary).collect::<Value>() }))
 }
@@ -23,18 +23,18 @@ fn certificate(status: &str, record: bool, reason: Option<&str>) -> Answer {
 }
 
 /// Requested; from then on it looks like this, one after the other.
-fn requested(seen: impl IntoIterator<Item = Answer>) -> Script {
+fn script_requesting(seen: impl IntoIterator<Item = Answer>) -> Script {
     Script::new()
-        .on("ListCertificates", [listed(&[])])
+        .on("ListCertificates", [certificate_list(&[])])
         .on("RequestCertificate", [ok(json!({ "CertificateArn": ARN }))])
-        .on("ListTagsForCertificate", [ok(json!({ "Tags": json_marks("certificate.main") }))])
+        .on("ListTagsForCertificate", [ok(json!({ "Tags": json_ownership_tags("certificate.main") }))])
         .after("RequestCertificate")
-        .on("ListCertificates", [listed(&[ARN])])
+        .on("ListCertificates", [certificate_list(&[ARN])])
         .on("DescribeCertificate", seen)
 }
 
 /// The records are put; from then on it looks like this.
-fn validated(script: Script, seen: impl IntoIterator<Item = Answer>) -> Script {
+fn with_validation(script: Script, seen: impl IntoIterator<Item = Answer>) -> Script {
     let change = "<ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-11-21T16:00:00Z</SubmittedAt></ChangeInfo>";
     script
         .on("POST /hostedzone/-/rrset", [xml(format!("<ChangeResourceRecordSetsResponse>{change}</ChangeResourceRecordSetsResponse>"))])
@@ -43,16 +43,16 @@ fn validated(script: Script, seen: impl IntoIterator<Item = Answer>) -> Script {
 }
 
 #[test]
-fn a_certificate_is_validated_once_its_records_are_known() {
+fn validates_a_certificate_once_its_records_are_known() {
     let pending = |record| certificate("PENDING_VALIDATION", record, None);
-    let script = requested([pending(false), pending(true)]);
-    let endpoint = validated(script, [pending(true), pending(true), certificate("ISSUED", true, None)]).start(CERTIFICATE);
+    let script = script_requesting([pending(false), pending(true)]);
+    let endpoint = with_validation(script, [pending(true), pending(true), certificate("ISSUED", true, None)]).start(CERTIFICATE);
     let done = endpoint.apply();
-    assert!(done.stderr.contains("certificate.main: pending validation"), "{}", done.screen());
+    assert!(done.stderr.contains("certificate.main: pending validation"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset"]);
-    let sent = &endpoint.sent("RequestCertificate")[0];
-    assert_eq!((&sent["ValidationMethod"], &sent["Tags"]), (&json!("DNS"), &json_marks("certificate.main")));
-    let records = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+    let sent = &endpoint.request_bodies("RequestCertificate")[0];
+    assert_eq!((&sent["ValidationMethod"], &sent["Tags"]), (&json!("DNS"), &json_ownership_tags("certificate.main")));
+    let records = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
     for part in ["<Name>_a1.shop.example.com</Name><Type>CNAME</Type>", "<Value>_b2.acm-validations.aws</Value>"] {
         assert!(records.contains(part), "`{part}` is missing in {records}");
     }
@@ -60,47 +60,47 @@ fn a_certificate_is_validated_once_its_records_are_known() {
 
 /// Certificate Manager takes `EC_prime256v1` and says `EC-prime256v1`.
 #[test]
-fn a_key_that_is_described_in_another_spelling_is_the_same() {
+fn accepts_another_spelling_of_the_key_algorithm() {
     let described = |status| {
         let (code, body) = certificate(status, true, None);
         (code, body.replace("RSA-2048", "EC-prime256v1"))
     };
     let pending = described("PENDING_VALIDATION");
-    let script = validated(requested([pending.clone()]), [pending, described("ISSUED")]);
+    let script = with_validation(script_requesting([pending.clone()]), [pending, described("ISSUED")]);
     let endpoint = script.start(&CERTIFICATE.replace("zone:", "key_algorithm: EC_prime256v1, zone:"));
     endpoint.apply();
-    assert_eq!(endpoint.sent("RequestCertificate")[0]["KeyAlgorithm"], "EC_prime256v1");
+    assert_eq!(endpoint.request_bodies("RequestCertificate")[0]["KeyAlgorithm"], "EC_prime256v1");
 }
 
 /// Deleted, it is no longer listed.
-fn deleted(script: Script) -> Script {
-    script.on("DeleteCertificate", [ok(json!({}))]).after("DeleteCertificate").on("ListCertificates", [listed(&[])])
+fn with_deletion(script: Script) -> Script {
+    script.on("DeleteCertificate", [ok(json!({}))]).after("DeleteCertificate").on("ListCertificates", [certificate_list(&[])])
 }
 
 #[test]
-fn a_certificate_that_fails_tells_why_and_goes() {
-    let script = requested([certificate("PENDING_VALIDATION", true, None)]);
+fn reports_why_a_certificate_failed_and_deletes_it() {
+    let script = script_requesting([certificate("PENDING_VALIDATION", true, None)]);
     let failed = certificate("FAILED", true, Some("CAA_ERROR"));
-    let script = validated(script, [certificate("PENDING_VALIDATION", true, None), failed]);
+    let script = with_validation(script, [certificate("PENDING_VALIDATION", true, None), failed]);
     let no_zones = xml("<ListHostedZonesResponse><HostedZones/></ListHostedZonesResponse>");
-    let endpoint = deleted(script.on("GET /hostedzone", [no_zones])).start(CERTIFICATE);
+    let endpoint = with_deletion(script.on("GET /hostedzone", [no_zones])).start(CERTIFICATE);
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
-    assert!(done.stderr.contains("AWS reports `failed: CAA_ERROR`"), "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    assert!(done.stderr.contains("AWS reports `failed: CAA_ERROR`"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
 }
 
 #[test]
-fn a_certificate_that_fails_at_once_is_not_asked_for_its_records() {
-    let endpoint = deleted(requested([certificate("FAILED", false, Some("DOMAIN_NOT_ALLOWED"))])).start(CERTIFICATE);
+fn does_not_wait_for_records_of_a_failed_certificate() {
+    let endpoint = with_deletion(script_requesting([certificate("FAILED", false, Some("DOMAIN_NOT_ALLOWED"))])).start(CERTIFICATE);
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
-    assert!(done.stderr.contains("AWS reports `failed: DOMAIN_NOT_ALLOWED`"), "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    assert!(done.stderr.contains("AWS reports `failed: DOMAIN_NOT_ALLOWED`"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 DeleteCertificate"]);
 }
 
 /// The zone with the mark of this certificate at the validation record, and those of `others`.
-fn shared(others: &[&str]) -> Script {
+fn script_sharing_records(others: &[&str]) -> Script {
     let zone = "<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>1</CallerReference></HostedZone>";
     let set = |name: &str, kind: &str, more: &str, value: &str| {
         format!(
@@ -124,34 +124,34 @@ fn shared(others: &[&str]) -> Script {
     };
     let listener = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/shop-web/1";
     let script = Script::new()
-        .indexed(&[(ARN, "certificate.main")])
-        .on("ListCertificates", [listed(&[ARN])])
+        .with_tagged_resources(&[(ARN, "certificate.main")])
+        .on("ListCertificates", [certificate_list(&[ARN])])
         .on("DescribeCertificate", [issued(&[listener]), issued(&[listener]), issued(&[])])
         .on("GET /hostedzone", [xml(format!("<ListHostedZonesResponse><HostedZones>{zone}</HostedZones></ListHostedZonesResponse>"))])
-        .on_text("GET /hostedzone/-/rrset?name&type", "type=TXT", [sets(marks)])
-        .on_text(
+        .on_containing("GET /hostedzone/-/rrset?name&type", "type=TXT", [sets(marks)])
+        .on_containing(
             "GET /hostedzone/-/rrset?name&type",
             "type=CNAME",
             [sets(set("_a1.shop.example.com.", "CNAME", "", "_b2.acm-validations.aws."))],
         );
-    deleted(validated(script, [issued(&[])]))
+    with_deletion(with_validation(script, [issued(&[])]))
 }
 
 #[test]
-fn a_certificate_takes_its_records_along_once_nothing_uses_it() {
-    let endpoint = shared(&[]).start(CERTIFICATE);
-    endpoint.run("destroy", &["--yes"]).ok();
+fn deletes_a_certificate_with_its_records_once_unused() {
+    let endpoint = script_sharing_records(&[]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).assert_success();
     assert_eq!(endpoint.writes(), ["200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
-    let sent = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+    let sent = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
     assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 2, "record and mark: {sent}");
-    assert_eq!(endpoint.count("DescribeCertificate"), 4, "it was in use at first, so that who uses it was asked");
+    assert_eq!(endpoint.call_count("DescribeCertificate"), 4, "it was in use at first, so that who uses it was asked");
 }
 
 #[test]
-fn a_certificate_leaves_the_records_that_another_needs() {
-    let endpoint = shared(&["99999999-2222-3333-4444-555555555555"]).start(CERTIFICATE);
-    endpoint.run("destroy", &["--yes"]).ok();
-    let sent = endpoint.sent("POST /hostedzone/-/rrset")[0].to_string();
+fn keeps_validation_records_another_certificate_needs() {
+    let endpoint = script_sharing_records(&["99999999-2222-3333-4444-555555555555"]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).assert_success();
+    let sent = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
     assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 1, "its mark alone: {sent}");
     assert!(sent.contains("<SetIdentifier>11111111-2222-3333-4444-555555555555</SetIdentifier>"), "{sent}");
 }

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::script::{Answer, Script, json_marks, ok, xml, xml_marks, xml_refused};
+use crate::scripted_endpoint::{Answer, Script, json_ownership_tags, ok, xml, xml_error, xml_ownership_tags};
 
 const ZONE: &str = "<Id>/hostedzone/Z1</Id><Name>shop.example.com.</Name><CallerReference>acme/shop/default/dns_zone.main/0123</CallerReference>\
     <Config><PrivateZone>false</PrivateZone></Config><ResourceRecordSetCount>2</ResourceRecordSetCount>";
 
-fn zones() -> Answer {
+fn zone_list() -> Answer {
     xml(format!(
         "<ListHostedZonesResponse><HostedZones><HostedZone>{ZONE}</HostedZone></HostedZones><IsTruncated>false</IsTruncated>\
          <MaxItems>100</MaxItems></ListHostedZonesResponse>"
@@ -35,7 +35,7 @@ fn record(name: &str, kind: &str, ttl: u32, value: &str) -> String {
 const CHANGED: &str = "<ChangeResourceRecordSetsResponse><ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status>\
     <SubmittedAt>2026-11-21T16:00:00Z</SubmittedAt></ChangeInfo></ChangeResourceRecordSetsResponse>";
 
-fn tagged(tags: &str) -> Answer {
+fn zone_tags(tags: &str) -> Answer {
     xml(format!(
         "<ListTagsForResourcesResponse><ResourceTagSets><ResourceTagSet><ResourceType>hostedzone</ResourceType>\
          <ResourceId>Z1</ResourceId><Tags>{tags}</Tags></ResourceTagSet></ResourceTagSets></ListTagsForResourcesResponse>"
@@ -44,37 +44,37 @@ fn tagged(tags: &str) -> Answer {
 
 /// It stays in AWS and is nobody's: it is neither taken back nor deleted.
 #[test]
-fn a_zone_that_was_given_up_is_not_taken_back() {
+fn does_not_adopt_a_retained_zone_again() {
     let retain = "<Tag><Key>acme:on-delete</Key><Value>retain</Value></Tag>";
-    let mut marks = json_marks("dns_zone.main");
+    let mut marks = json_ownership_tags("dns_zone.main");
     marks.as_array_mut().expect("tags").push(json!({ "Key": "acme:on-delete", "Value": "retain" }));
     let index = json!([{ "ResourceARN": "arn:aws:route53:::hostedzone/Z1", "Tags": marks }]);
     let endpoint = Script::new()
         .on("GetResources", [ok(json!({ "ResourceTagMappingList": index }))])
-        .on("GET /hostedzone", [zones()])
+        .on("GET /hostedzone", [zone_list()])
         .on("GET /hostedzone/-", [zone()])
         .on("GET /hostedzone/-/rrset", [records("")])
-        .on("POST /tags/-", [tagged(&(xml_marks("dns_zone.main", "Tag", "Key", "Value") + retain))])
+        .on("POST /tags/-", [zone_tags(&(xml_ownership_tags("dns_zone.main", "Tag", "Key", "Value") + retain))])
         .on("POST /tags/-/-", [xml("<ChangeTagsForResourceResponse/>")])
         .after("POST /tags/-/-")
         .on("GetResources", [ok(json!({ "ResourceTagMappingList": [] }))])
-        .on("POST /tags/-", [tagged("<Tag><Key>acme:given-up</Key><Value>yes</Value></Tag>")])
+        .on("POST /tags/-", [zone_tags("<Tag><Key>acme:given-up</Key><Value>yes</Value></Tag>")])
         .start("  dns_zone: { main: { domain: shop.example.com } }\n");
-    let done = endpoint.run("destroy", &["--yes"]).ok();
-    assert!(done.stderr.contains("gave up dns_zone.main"), "{}", done.screen());
+    let done = endpoint.run("destroy", &["--yes"]).assert_success();
+    assert!(done.stderr.contains("gave up dns_zone.main"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 POST /tags/-/-"]);
-    let sent = endpoint.sent("POST /tags/-/-")[0].to_string();
+    let sent = endpoint.request_bodies("POST /tags/-/-")[0].to_string();
     assert!(sent.contains("<Key>acme:given-up</Key>") && sent.contains("<Key>acme:stack</Key>"), "{sent}");
 
-    assert_eq!(endpoint.changes(), ["create dns_zone.main"]);
-    let done = endpoint.run("destroy", &["--yes"]).ok();
-    assert!(done.stderr.contains("nothing to do"), "{}", done.screen());
+    assert_eq!(endpoint.planned_changes(), ["create dns_zone.main"]);
+    let done = endpoint.run("destroy", &["--yes"]).assert_success();
+    assert!(done.stderr.contains("nothing to do"), "{}", done.combined_output());
     assert_eq!(endpoint.writes().len(), 1);
 }
 
 /// DELETE has to repeat a record as it is, and somebody has changed it since it was read.
 #[test]
-fn a_record_that_has_changed_is_deleted_as_it_is() {
+fn deletes_a_changed_record_with_its_current_values() {
     let (name, mark) = ("www.shop.example.com.", "_acme-a.www.shop.example.com.");
     let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www&quot;";
     let (old, new) = (record(name, "A", 300, "192.0.2.1"), record(name, "A", 60, "192.0.2.2"));
@@ -83,42 +83,42 @@ fn a_record_that_has_changed_is_deleted_as_it_is() {
                   current values]";
     let post = "POST /hostedzone/-/rrset";
     let endpoint = Script::new()
-        .indexed(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
-        .on("GET /hostedzone", [zones()])
+        .with_tagged_resources(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
+        .on("GET /hostedzone", [zone_list()])
         .on("GET /hostedzone/-", [zone()])
-        .on("POST /tags/-", [tagged(&xml_marks("dns_zone.main", "Tag", "Key", "Value"))])
+        .on("POST /tags/-", [zone_tags(&xml_ownership_tags("dns_zone.main", "Tag", "Key", "Value"))])
         .on("GET /hostedzone/-/rrset", [records(&format!("{old}{says}"))])
-        .on_text("GET /hostedzone/-/rrset?name&type", "type=A", [records(&new)])
-        .on_text("GET /hostedzone/-/rrset?name&type", "type=TXT", [records(&says)])
-        .on(post, [xml_refused(400, "InvalidChangeBatch", reason), xml(CHANGED)])
+        .on_containing("GET /hostedzone/-/rrset?name&type", "type=A", [records(&new)])
+        .on_containing("GET /hostedzone/-/rrset?name&type", "type=TXT", [records(&says)])
+        .on(post, [xml_error(400, "InvalidChangeBatch", reason), xml(CHANGED)])
         .after(post)
         .on("GET /hostedzone/-/rrset", [records("")])
         .start("  dns_zone: { main: { domain: shop.example.com } }\n");
     endpoint.apply();
     assert_eq!(endpoint.writes(), [format!("400 {post}"), format!("200 {post}")]);
-    let sent = endpoint.sent(post)[1].to_string();
+    let sent = endpoint.request_bodies(post)[1].to_string();
     assert!(sent.contains("<TTL>60</TTL>") && sent.contains("192.0.2.2") && !sent.contains("192.0.2.1"), "{sent}");
 }
 
 /// A call takes ten tags, a zone more.
 #[test]
-fn many_tags_of_a_zone_are_set_in_several_calls() {
+fn sets_many_zone_tags_in_several_calls() {
     let keys: Vec<String> = (1..=12).map(|n| format!("k{n}")).collect();
     let more: String = keys.iter().map(|key| format!("<Tag><Key>{key}</Key><Value>v</Value></Tag>")).collect();
-    let marks = xml_marks("dns_zone.main", "Tag", "Key", "Value");
+    let marks = xml_ownership_tags("dns_zone.main", "Tag", "Key", "Value");
     let change = "POST /tags/-/-";
     let endpoint = Script::new()
-        .indexed(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
-        .on("GET /hostedzone", [zones()])
+        .with_tagged_resources(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
+        .on("GET /hostedzone", [zone_list()])
         .on("GET /hostedzone/-", [zone()])
         .on("GET /hostedzone/-/rrset", [records("")])
-        .on("POST /tags/-", [tagged(&marks)])
+        .on("POST /tags/-", [zone_tags(&marks)])
         .on(change, [xml("<ChangeTagsForResourceResponse/>")])
         .after(change)
         .on("GetResources", [ok(json!({ "ResourceTagMappingList": [] }))])
-        .on("POST /tags/-", [tagged(&format!("{marks}{more}"))])
+        .on("POST /tags/-", [zone_tags(&format!("{marks}{more}"))])
         .start(&format!("  dns_zone: {{ main: {{ domain: shop.example.com, tags: {{ {} }} }} }}\n", keys.join(": v, ") + ": v"));
     endpoint.apply();
-    let sent: Vec<usize> = endpoint.sent(change).iter().map(|sent| sent.to_string().matches("<Key>").count()).collect();
+    let sent: Vec<usize> = endpoint.request_bodies(change).iter().map(|sent| sent.to_string().matches("<Key>").count()).collect();
     assert_eq!(sent, [10, 2]);
 }

@@ -1,6 +1,6 @@
 //! EC2: pages, error codes, one attribute a call.
 
-use crate::script::{Answer, Script, ec2_refused, xml, xml_marks};
+use crate::scripted_endpoint::{Answer, Script, ec2_error, xml, xml_ownership_tags};
 
 const SUBNETS: &str = "
   subnet:
@@ -11,7 +11,7 @@ const SUBNETS: &str = "
 /// EC2 shows a name by its tag.
 fn tags(address: &str) -> String {
     let name = address.split('.').next_back().unwrap_or_default();
-    xml_marks(address, "item", "key", "value") + &format!("<item><key>Name</key><value>shop-{name}</value></item>")
+    xml_ownership_tags(address, "item", "key", "value") + &format!("<item><key>Name</key><value>shop-{name}</value></item>")
 }
 
 fn subnet(id: &str, name: &str, cidr: &str, state: &str, more: &str) -> String {
@@ -30,89 +30,89 @@ fn subnets(items: &[String], next: &str) -> Answer {
     ))
 }
 
-fn a() -> String {
+fn subnet_a() -> String {
     subnet("subnet-1", "a", "10.0.0.0/24", "available", "")
 }
-fn b() -> String {
+fn subnet_b() -> String {
     subnet("subnet-2", "b", "10.0.1.0/24", "available", "")
 }
 
-fn done(action: &str) -> Answer {
+fn success(action: &str) -> Answer {
     xml(format!("<{action}Response><return>true</return></{action}Response>"))
 }
 
 #[test]
-fn every_page_is_read() {
+fn reads_every_page() {
     let endpoint = Script::new()
-        .on("DescribeSubnets", [subnets(&[a()], "more")])
-        .on_text("DescribeSubnets", "NextToken=more", [subnets(&[b()], "")])
+        .on("DescribeSubnets", [subnets(&[subnet_a()], "more")])
+        .on_containing("DescribeSubnets", "NextToken=more", [subnets(&[subnet_b()], "")])
         .start(SUBNETS);
     assert_eq!(endpoint.run("plan", &["--detailed-exitcode"]).code, 0);
-    assert_eq!(endpoint.count("DescribeSubnets"), 2);
+    assert_eq!(endpoint.call_count("DescribeSubnets"), 2);
 }
 
 #[test]
-fn an_error_of_aws_is_told_with_code_message_and_request() {
-    let denied = ec2_refused(403, "UnauthorizedOperation", "You are not authorized to perform this operation.");
+fn reports_code_message_and_request_id_of_an_aws_error() {
+    let denied = ec2_error(403, "UnauthorizedOperation", "You are not authorized to perform this operation.");
     let done = Script::new().on("DescribeSubnets", [denied]).start(SUBNETS).run("plan", &[]);
     assert_eq!(done.code, 1);
     for part in ["UnauthorizedOperation", "reading `subnet`", "not authorized", "req-1"] {
-        assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.screen());
+        assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
 }
 
 #[test]
-fn a_busy_service_is_asked_again() {
-    let busy = || ec2_refused(503, "RequestLimitExceeded", "Request limit exceeded.");
-    let endpoint = Script::new().on("DescribeSubnets", [busy(), busy(), subnets(&[a(), b()], "")]).start(SUBNETS);
+fn retries_when_throttled() {
+    let busy = || ec2_error(503, "RequestLimitExceeded", "Request limit exceeded.");
+    let endpoint = Script::new().on("DescribeSubnets", [busy(), busy(), subnets(&[subnet_a(), subnet_b()], "")]).start(SUBNETS);
     let done = endpoint.run("plan", &["--detailed-exitcode", "--stats"]);
-    assert_eq!(done.code, 0, "{}", done.screen());
-    assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.screen());
+    assert_eq!(done.code, 0, "{}", done.combined_output());
+    assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.combined_output());
 }
 
 /// What a service or a load balancer in front of it says when it breaks down need not be in its language.
 #[test]
-fn a_read_that_fails_inside_the_service_is_asked_again() {
+fn retries_a_read_after_an_internal_error() {
     let broken = |status| (status, "<html><body>sorry".to_owned());
-    let endpoint = Script::new().on("DescribeSubnets", [broken(500), broken(502), subnets(&[a(), b()], "")]).start(SUBNETS);
+    let endpoint = Script::new().on("DescribeSubnets", [broken(500), broken(502), subnets(&[subnet_a(), subnet_b()], "")]).start(SUBNETS);
     let done = endpoint.run("plan", &["--detailed-exitcode", "--stats"]);
-    assert_eq!(done.code, 0, "{}", done.screen());
-    assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.screen());
+    assert_eq!(done.code, 0, "{}", done.combined_output());
+    assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.combined_output());
 }
 
 /// A write may have been served all the same: it is looked for, not made again.
 #[test]
-fn a_write_that_fails_inside_the_service_is_looked_for() {
+fn looks_for_the_result_of_a_failed_write() {
     let endpoint = Script::new()
-        .on("DescribeSubnets", [subnets(&[a()], ""), subnets(&[a(), b()], "")])
+        .on("DescribeSubnets", [subnets(&[subnet_a()], ""), subnets(&[subnet_a(), subnet_b()], "")])
         .on("CreateSubnet", [(500, "<html><body>sorry".to_owned())])
         .start(SUBNETS);
-    endpoint.run("apply", &["--yes"]).ok();
+    endpoint.run("apply", &["--yes"]).assert_success();
     assert_eq!(endpoint.writes(), ["500 CreateSubnet"]);
 }
 
 #[test]
-fn what_is_in_use_is_asked_again_until_it_is_free() {
-    let in_use = ec2_refused(400, "DependencyViolation", "The subnet 'subnet-1' has dependencies and cannot be deleted.");
+fn retries_a_deletion_until_the_resource_is_unused() {
+    let in_use = ec2_error(400, "DependencyViolation", "The subnet 'subnet-1' has dependencies and cannot be deleted.");
     let endpoint = Script::new()
-        .on("DescribeSubnets", [subnets(&[a(), b()], "")])
-        .on("DeleteSubnet", [done("DeleteSubnet")])
-        .on_text("DeleteSubnet", "subnet-1", [in_use, done("DeleteSubnet")])
+        .on("DescribeSubnets", [subnets(&[subnet_a(), subnet_b()], "")])
+        .on("DeleteSubnet", [success("DeleteSubnet")])
+        .on_containing("DeleteSubnet", "subnet-1", [in_use, success("DeleteSubnet")])
         .start(SUBNETS);
-    endpoint.run("destroy", &["--yes"]).ok();
+    endpoint.run("destroy", &["--yes"]).assert_success();
     let mut writes = endpoint.writes();
     writes.sort();
     assert_eq!(writes, ["200 DeleteSubnet", "200 DeleteSubnet", "400 DeleteSubnet"]);
 }
 
 #[test]
-fn a_subnet_takes_one_attribute_a_call() {
+fn changes_one_subnet_attribute_per_call() {
     let flags = |public, dns64| format!("<mapPublicIpOnLaunch>{public}</mapPublicIpOnLaunch><enableDns64>{dns64}</enableDns64>");
     let state = |state, public, dns64| subnets(&[subnet("subnet-1", "a", "10.0.0.0/24", state, &flags(public, dns64))], "");
     let modify = "ModifySubnetAttribute";
     let endpoint = Script::new()
         .on("CreateSubnet", [xml("<CreateSubnetResponse><subnet><subnetId>subnet-1</subnetId></subnet></CreateSubnetResponse>")])
-        .on(modify, [ec2_refused(400, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist"), done(modify)])
+        .on(modify, [ec2_error(400, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist"), success(modify)])
         .after(modify)
         .on("DescribeSubnets", [subnets(&[], "")])
         .after(modify)
@@ -123,14 +123,14 @@ fn a_subnet_takes_one_attribute_a_call() {
         endpoint.writes(),
         ["200 CreateSubnet", "400 ModifySubnetAttribute", "200 ModifySubnetAttribute", "200 ModifySubnetAttribute"]
     );
-    for body in endpoint.sent(modify) {
+    for body in endpoint.request_bodies(modify) {
         let flags = ["MapPublicIpOnLaunch.Value", "EnableDns64.Value"].iter().filter(|flag| body.get(flag).is_some()).count();
         assert_eq!(flags, 1, "one attribute a call: {body}");
     }
 }
 
 #[test]
-fn only_the_description_of_a_rule_changes() {
+fn updates_a_rule_description_in_place() {
     let group = |description: &str| {
         let tags = tags("security_group.web");
         let open = "<item><ipProtocol>-1</ipProtocol><ipRanges><item><cidrIp>0.0.0.0/0</cidrIp></item></ipRanges></item>";
@@ -146,7 +146,7 @@ fn only_the_description_of_a_rule_changes() {
     let update = "UpdateSecurityGroupRuleDescriptionsIngress";
     let endpoint = Script::new()
         .on("DescribeSecurityGroups", [group("old")])
-        .on(update, [done(update)])
+        .on(update, [success(update)])
         .after(update)
         .on("DescribeSecurityGroups", [group("old"), group("new")])
         .start(
@@ -160,7 +160,7 @@ fn only_the_description_of_a_rule_changes() {
         );
     endpoint.apply();
     assert_eq!(endpoint.writes(), [format!("200 {update}")]);
-    let sent = &endpoint.sent(update)[0];
+    let sent = &endpoint.request_bodies(update)[0];
     assert_eq!(sent["IpPermissions.1.IpRanges.1.CidrIp"], "10.0.0.0/8");
     assert_eq!(sent["IpPermissions.1.IpRanges.1.Description"], "new");
     assert!(sent.get("IpPermissions.2.IpProtocol").is_none(), "the other rule is left alone: {sent}");

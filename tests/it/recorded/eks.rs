@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::script::{Answer, Script, marks, ok, refused};
+use crate::scripted_endpoint::{Answer, Script, json_error, ok, ownership_tags};
 
 pub(super) const CLUSTER: &str = "
   eks_cluster:
@@ -29,7 +29,7 @@ const ADDON: &str = "
 ";
 
 /// `base` with other values at some keys.
-fn with(mut base: Value, other: Value) -> Value {
+fn with_fields(mut base: Value, other: Value) -> Value {
     let other: serde_json::Map<_, _> = serde_json::from_value(other).expect("an object");
     base.as_object_mut().expect("an object").extend(other);
     base
@@ -52,7 +52,7 @@ pub(super) fn cluster(other: Value) -> Answer {
         "status": "ACTIVE",
         "certificateAuthority": { "data": "LS0t" },
         "platformVersion": "eks.9",
-        "tags": marks("eks_cluster.main"),
+        "tags": ownership_tags("eks_cluster.main"),
         "health": { "issues": [] },
         "accessConfig": { "authenticationMode": "API_AND_CONFIG_MAP" },
         "upgradePolicy": { "supportType": "EXTENDED" },
@@ -60,7 +60,7 @@ pub(super) fn cluster(other: Value) -> Answer {
         "computeConfig": { "enabled": false },
         "deletionProtection": true,
     });
-    ok(json!({ "cluster": with(cluster, other) }))
+    ok(json!({ "cluster": with_fields(cluster, other) }))
 }
 
 fn network(public: bool, private: bool) -> Value {
@@ -76,10 +76,10 @@ fn network(public: bool, private: bool) -> Value {
 }
 
 fn no_cluster() -> Answer {
-    refused(404, "ResourceNotFoundException", "No cluster found for name: shop-main.")
+    json_error(404, "ResourceNotFoundException", "No cluster found for name: shop-main.")
 }
 
-pub(super) fn update(kind: &str) -> Answer {
+pub(super) fn update_started(kind: &str) -> Answer {
     ok(
         json!({ "update": { "id": "8a6c", "status": "InProgress", "type": kind, "params": [], "createdAt": 1_763_700_000.5, "errors": [] } }),
     )
@@ -102,9 +102,9 @@ pub(super) fn group(other: Value) -> Answer {
         "diskSize": 20,
         "health": { "issues": [] },
         "updateConfig": { "maxUnavailable": 1 },
-        "tags": marks("eks_node_group.main"),
+        "tags": ownership_tags("eks_node_group.main"),
     });
-    ok(json!({ "nodegroup": with(group, other) }))
+    ok(json!({ "nodegroup": with_fields(group, other) }))
 }
 
 pub(super) fn addon(other: Value) -> Answer {
@@ -116,18 +116,18 @@ pub(super) fn addon(other: Value) -> Answer {
         "health": { "issues": [] },
         "addonArn": "arn:aws:eks:us-east-1:123456789012:addon/shop-main/coredns/60c0",
         "configurationValues": "{\"replicaCount\":3}",
-        "tags": marks("eks_addon.dns"),
+        "tags": ownership_tags("eks_addon.dns"),
     });
-    ok(json!({ "addon": with(addon, other) }))
+    ok(json!({ "addon": with_fields(addon, other) }))
 }
 
 /// An add-on that AWS won't install: what a run did before it is undone.
-pub(super) fn unsupported() -> Answer {
-    refused(400, "InvalidParameterException", "Addon coredns specified is not supported in 1.34 kubernetes version")
+pub(super) fn unsupported_addon() -> Answer {
+    json_error(400, "InvalidParameterException", "Addon coredns specified is not supported in 1.34 kubernetes version")
 }
 
 #[test]
-fn a_cluster_is_used_only_once_it_is_active() {
+fn uses_a_cluster_only_once_it_is_active() {
     let creating = || {
         let mut network = network(true, true);
         network.as_object_mut().expect("an object").remove("clusterSecurityGroupId");
@@ -135,7 +135,7 @@ fn a_cluster_is_used_only_once_it_is_active() {
             json!({ "status": "CREATING", "endpoint": null, "certificateAuthority": {}, "identity": null, "resourcesVpcConfig": network }),
         )
     };
-    let unknown = refused(400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/cluster, does not exist");
+    let unknown = json_error(400, "InvalidParameterException", "roleArn, arn:aws:iam::123456789012:role/cluster, does not exist");
     let endpoint = Script::new()
         .on("GET /clusters/-", [no_cluster()])
         .on("POST /clusters", [unknown, creating()])
@@ -143,12 +143,12 @@ fn a_cluster_is_used_only_once_it_is_active() {
         .on("GET /clusters/-", [no_cluster(), creating(), creating(), cluster(json!({}))])
         .start(&format!("{CLUSTER}outputs: {{ url: \"{{{{ eks_cluster.main.endpoint }}}}\" }}\n"));
     let done = endpoint.apply();
-    assert!(done.stderr.contains("eks_cluster.main: CREATING"), "{}", done.screen());
-    assert!(done.stdout.contains("https://ABCDEF.gr7.us-east-1.eks.amazonaws.com"), "{}", done.screen());
+    assert!(done.stderr.contains("eks_cluster.main: CREATING"), "{}", done.combined_output());
+    assert!(done.stdout.contains("https://ABCDEF.gr7.us-east-1.eks.amazonaws.com"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not known everywhere at once");
-    let sent = &endpoint.sent("POST /clusters")[1];
-    assert_eq!(*sent, endpoint.sent("POST /clusters")[0], "the same token makes it the same request");
-    assert_eq!(sent["tags"], json!(marks("eks_cluster.main")));
+    let sent = &endpoint.request_bodies("POST /clusters")[1];
+    assert_eq!(*sent, endpoint.request_bodies("POST /clusters")[0], "the same token makes it the same request");
+    assert_eq!(sent["tags"], json!(ownership_tags("eks_cluster.main")));
     assert_eq!(sent["resourcesVpcConfig"]["subnetIds"], json!(["subnet-1", "subnet-2"]));
     assert_eq!((&sent["name"], &sent["deletionProtection"]), (&json!("shop-main"), &json!(true)));
     assert!(sent["clientRequestToken"].is_string(), "{sent}");
@@ -157,11 +157,11 @@ fn a_cluster_is_used_only_once_it_is_active() {
 /// AWS changes nothing of a cluster that failed, and deletes it although it is protected:
 /// <https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html>.
 #[test]
-fn a_cluster_that_fails_tells_why_and_goes() {
+fn reports_why_a_cluster_failed_and_deletes_it() {
     let (config, delete) = ("POST /clusters/-/update-config", "DELETE /clusters/-");
     let issue = json!({ "code": "Ec2SubnetNotFound", "message": "The subnet subnet-2 was not found.", "resourceIds": ["subnet-2"] });
     let failed = cluster(json!({ "status": "FAILED", "health": { "issues": [issue] } }));
-    let inactive = refused(400, "InvalidRequestException", "Cluster 'shop-main' is not in ACTIVE status");
+    let inactive = json_error(400, "InvalidRequestException", "Cluster 'shop-main' is not in ACTIVE status");
     let endpoint = Script::new()
         .on("GET /clusters/-", [no_cluster()])
         .on("POST /clusters", [cluster(json!({ "status": "CREATING" }))])
@@ -173,21 +173,21 @@ fn a_cluster_that_fails_tells_why_and_goes() {
         .on("GET /clusters/-", [cluster(json!({ "status": "DELETING" })), no_cluster()])
         .start(CLUSTER);
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
-    assert!(done.stderr.contains("FAILED: Ec2SubnetNotFound: The subnet subnet-2 was not found. (subnet-2)"), "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    assert!(done.stderr.contains("FAILED: Ec2SubnetNotFound: The subnet subnet-2 was not found. (subnet-2)"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 POST /clusters".to_owned(), format!("400 {config}"), format!("200 {delete}")]);
 }
 
 /// What was made a moment ago holds nothing yet, so its protection is lifted; until that is done AWS goes on to refuse.
 #[test]
-fn a_protected_cluster_goes_once_its_protection_is_lifted() {
+fn deletes_a_new_cluster_after_lifting_its_protection() {
     let (addons, config, delete) = ("POST /clusters/-/addons", "POST /clusters/-/update-config", "DELETE /clusters/-");
-    let protected = refused(400, "InvalidRequestException", "Cluster shop-main has deletion protection enabled.");
+    let protected = json_error(400, "InvalidRequestException", "Cluster shop-main has deletion protection enabled.");
     let endpoint = Script::new()
         .on("GET /clusters/-", [no_cluster()])
         .on("POST /clusters", [cluster(json!({ "status": "CREATING" }))])
-        .on(addons, [unsupported()])
-        .on(config, [update("DeletionProtectionUpdate")])
+        .on(addons, [unsupported_addon()])
+        .on(config, [update_started("DeletionProtectionUpdate")])
         .on(delete, [protected, cluster(json!({ "status": "DELETING" }))])
         .after("POST /clusters")
         .on("GET /clusters/-", [cluster(json!({}))])
@@ -195,20 +195,20 @@ fn a_protected_cluster_goes_once_its_protection_is_lifted() {
         .on("GET /clusters/-", [no_cluster()])
         .start(&format!("{CLUSTER}{}", ADDON.replace("{ id: shop-main }", "main")));
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
     let writes = [(200, "POST /clusters"), (400, addons), (200, config), (400, delete), (200, delete)];
     assert_eq!(endpoint.writes(), writes.map(|(status, action)| format!("{status} {action}")));
-    assert_eq!(endpoint.sent(config)[0]["deletionProtection"], false);
+    assert_eq!(endpoint.request_bodies(config)[0]["deletionProtection"], false);
 }
 
 /// A change that was made already is refused: what was read before it lagged behind.
 #[test]
-fn logs_that_are_on_already_are_no_failure() {
+fn accepts_that_logs_are_already_enabled() {
     let config = "POST /clusters/-/update-config";
     let on = json!({ "clusterLogging": [{ "types": ["api", "audit"], "enabled": true }] });
     let endpoint = Script::new()
         .on("GET /clusters/-", [cluster(json!({})), cluster(json!({ "logging": on }))])
-        .on(config, [refused(400, "InvalidParameterException", "No changes needed for the logging config provided")])
+        .on(config, [json_error(400, "InvalidParameterException", "No changes needed for the logging config provided")])
         .start(&format!("{CLUSTER}      log_types: [api, audit]\n"));
     endpoint.apply();
     assert_eq!(endpoint.writes(), [format!("400 {config}")]);
@@ -216,24 +216,24 @@ fn logs_that_are_on_already_are_no_failure() {
 
 /// <https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateClusterVersion.html>: "this status transition is eventually consistent".
 #[test]
-fn a_cluster_gets_its_version_although_its_status_lags() {
+fn upgrades_a_cluster_although_its_status_lags() {
     let old = || cluster(json!({ "version": "1.33" }));
     let updating = || cluster(json!({ "version": "1.33", "status": "UPDATING" }));
     let endpoint = Script::new()
         .on("GET /clusters/-", [old()])
-        .on("POST /clusters/-/updates", [update("VersionUpdate")])
+        .on("POST /clusters/-/updates", [update_started("VersionUpdate")])
         .after("POST /clusters/-/updates")
         .on("GET /clusters/-", [old(), updating(), updating(), cluster(json!({}))])
         .start(CLUSTER);
     let done = endpoint.apply();
-    assert!(done.stderr.contains("eks_cluster.main: UPDATING"), "{}", done.screen());
+    assert!(done.stderr.contains("eks_cluster.main: UPDATING"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 POST /clusters/-/updates"]);
-    assert_eq!(endpoint.sent("POST /clusters/-/updates")[0]["version"], "1.34");
+    assert_eq!(endpoint.request_bodies("POST /clusters/-/updates")[0]["version"], "1.34");
 }
 
 /// An update may fail after it was taken on: the cluster is active again, and as it was.
 #[test]
-fn an_update_that_fails_later_tells_why() {
+fn reports_why_an_accepted_update_failed() {
     let old = || cluster(json!({ "version": "1.33" }));
     let message = "Amazon EKS does not have enough permissions on the subnets.";
     let failed = |created: f64, status: &str| {
@@ -244,22 +244,22 @@ fn an_update_that_fails_later_tells_why() {
     };
     let endpoint = Script::new()
         .on("GET /clusters/-", [old()])
-        .on("POST /clusters/-/updates", [update("VersionUpdate")])
+        .on("POST /clusters/-/updates", [update_started("VersionUpdate")])
         .on("GET /clusters/-/updates", [ok(json!({ "updateIds": ["8a6c", "0f00"] }))])
-        .on_text("GET /clusters/-/updates/-", "8a6c", [failed(1_763_700_000.5, "Failed")])
-        .on_text("GET /clusters/-/updates/-", "0f00", [failed(1_763_600_000.5, "Successful")])
+        .on_containing("GET /clusters/-/updates/-", "8a6c", [failed(1_763_700_000.5, "Failed")])
+        .on_containing("GET /clusters/-/updates/-", "0f00", [failed(1_763_600_000.5, "Successful")])
         .after("POST /clusters/-/updates")
         .on("GET /clusters/-", [cluster(json!({ "version": "1.33", "status": "UPDATING" })), old()])
         .start(CLUSTER);
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
     for part in ["version is \"1.33\", wanted \"1.34\"", &format!("Failed: InsufficientFreeAddresses: {message} (subnet-1)")] {
-        assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.screen());
+        assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.combined_output());
     }
 }
 
 #[test]
-fn a_cluster_takes_one_kind_of_change_at_a_time() {
+fn makes_one_kind_of_cluster_change_at_a_time() {
     let config = "POST /clusters/-/update-config";
     let closed = || json!({ "resourcesVpcConfig": network(false, true) });
     let logging = json!({ "clusterLogging": [
@@ -269,19 +269,22 @@ fn a_cluster_takes_one_kind_of_change_at_a_time() {
     let busy = "Cannot LoggingUpdate because cluster shop-main currently has update 8a6c in progress";
     let endpoint = Script::new()
         .on("GET /clusters/-", [cluster(json!({}))])
-        .on_text(config, "endpointPublicAccess", [update("EndpointAccessUpdate")])
-        .on_text(config, "clusterLogging", [refused(409, "ResourceInUseException", busy), update("LoggingUpdate")])
+        .on_containing(config, "endpointPublicAccess", [update_started("EndpointAccessUpdate")])
+        .on_containing(config, "clusterLogging", [json_error(409, "ResourceInUseException", busy), update_started("LoggingUpdate")])
         .after(config)
         .on("GET /clusters/-", [cluster(json!({ "status": "UPDATING" })), cluster(closed())])
         .after(config)
         .on(
             "GET /clusters/-",
-            [cluster(with(closed(), json!({ "status": "UPDATING" }))), cluster(with(closed(), json!({ "logging": logging })))],
+            [
+                cluster(with_fields(closed(), json!({ "status": "UPDATING" }))),
+                cluster(with_fields(closed(), json!({ "logging": logging }))),
+            ],
         )
         .start(&format!("{CLUSTER}      endpoint_public: false\n      log_types: [api, audit]\n"));
     endpoint.apply();
     assert_eq!(endpoint.writes(), ["200", "409", "200"].map(|status| format!("{status} {config}")));
-    let sent = endpoint.sent(config);
+    let sent = endpoint.request_bodies(config);
     assert_eq!(sent[0]["resourcesVpcConfig"], json!({ "endpointPublicAccess": false, "endpointPrivateAccess": true }));
     assert_eq!(sent[2]["logging"], json!({ "clusterLogging": [{ "types": ["api", "audit"], "enabled": true }] }));
     for body in sent {
@@ -290,15 +293,15 @@ fn a_cluster_takes_one_kind_of_change_at_a_time() {
 }
 
 #[test]
-fn a_node_group_gets_its_size_and_then_its_version() {
+fn updates_node_group_scaling_before_its_version() {
     let (config, version) = ("POST /clusters/-/node-groups/-/update-config", "POST /clusters/-/node-groups/-/update-version");
     let scaling = |max| json!({ "minSize": 1, "maxSize": max, "desiredSize": 2 });
     let state = |status, version, max| group(json!({ "status": status, "version": version, "scalingConfig": scaling(max) }));
     let endpoint = Script::new()
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
         .on("GET /clusters/-/node-groups/-", [state("ACTIVE", "1.33", 3)])
-        .on(config, [update("ConfigUpdate")])
-        .on(version, [update("VersionUpdate")])
+        .on(config, [update_started("ConfigUpdate")])
+        .on(version, [update_started("VersionUpdate")])
         .after(config)
         .on("GET /clusters/-/node-groups/-", [state("UPDATING", "1.33", 3), state("ACTIVE", "1.33", 5)])
         .after(version)
@@ -306,24 +309,28 @@ fn a_node_group_gets_its_size_and_then_its_version() {
         .start(GROUP);
     endpoint.apply();
     assert_eq!(endpoint.writes(), [config, version].map(|action| format!("200 {action}")));
-    assert_eq!(endpoint.sent(config)[0]["scalingConfig"], json!({ "minSize": 1, "maxSize": 5 }), "how many run is the autoscaler's");
-    assert_eq!(endpoint.sent(version)[0]["version"], "1.34");
+    assert_eq!(
+        endpoint.request_bodies(config)[0]["scalingConfig"],
+        json!({ "minSize": 1, "maxSize": 5 }),
+        "how many run is the autoscaler's"
+    );
+    assert_eq!(endpoint.request_bodies(version)[0]["version"], "1.34");
 }
 
 /// AWS refuses a minimum above the number of running nodes.
 #[test]
-fn the_number_of_nodes_follows_its_bounds() {
+fn raises_desired_size_with_the_minimum() {
     let config = "POST /clusters/-/node-groups/-/update-config";
     let state = |min, desired| group(json!({ "scalingConfig": { "minSize": min, "maxSize": 5, "desiredSize": desired } }));
     let endpoint = Script::new()
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
         .on("GET /clusters/-/node-groups/-", [state(1, 2)])
-        .on(config, [update("ConfigUpdate")])
+        .on(config, [update_started("ConfigUpdate")])
         .after(config)
         .on("GET /clusters/-/node-groups/-", [state(3, 3)])
         .start(&GROUP.replace("min: 1", "min: 3"));
     endpoint.apply();
-    assert_eq!(endpoint.sent(config)[0]["scalingConfig"], json!({ "minSize": 3, "maxSize": 5, "desiredSize": 3 }));
+    assert_eq!(endpoint.request_bodies(config)[0]["scalingConfig"], json!({ "minSize": 3, "maxSize": 5, "desiredSize": 3 }));
 }
 
 fn failed_group() -> Answer {
@@ -333,18 +340,18 @@ fn failed_group() -> Answer {
 }
 
 /// Deleted, it is seen for a while.
-fn deleted_group(script: Script) -> Script {
+fn with_group_deletion(script: Script) -> Script {
     let (list, delete) = ("GET /clusters/-/node-groups", "DELETE /clusters/-/node-groups/-");
     let listed = || ok(json!({ "nodegroups": ["shop-main"] }));
     let deleting = || group(json!({ "status": "DELETING" }));
     script.on(delete, [deleting()]).after(delete).on(list, [listed(), listed(), ok(json!({ "nodegroups": [] }))]).on(
         "GET /clusters/-/node-groups/-",
-        [failed_group(), deleting(), refused(404, "ResourceNotFoundException", "No node group found for name: shop-main.")],
+        [failed_group(), deleting(), json_error(404, "ResourceNotFoundException", "No node group found for name: shop-main.")],
     )
 }
 
 #[test]
-fn a_node_group_that_fails_tells_why_and_goes() {
+fn reports_why_a_node_group_failed_and_deletes_it() {
     let create = "POST /clusters/-/node-groups";
     let creating = || group(json!({ "status": "CREATING" }));
     let script = Script::new()
@@ -353,22 +360,22 @@ fn a_node_group_that_fails_tells_why_and_goes() {
         .after(create)
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
         .on("GET /clusters/-/node-groups/-", [creating(), failed_group()]);
-    let endpoint = deleted_group(script).start(GROUP);
+    let endpoint = with_group_deletion(script).start(GROUP);
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
-    let told = "CREATE_FAILED: NodeCreationFailure: Instances failed to join the kubernetes cluster (i-1, i-2)";
-    assert!(done.stderr.contains(told), "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    let expected = "CREATE_FAILED: NodeCreationFailure: Instances failed to join the kubernetes cluster (i-1, i-2)";
+    assert!(done.stderr.contains(expected), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 POST /clusters/-/node-groups", "200 DELETE /clusters/-/node-groups/-"]);
 }
 
-fn degraded(code: &str) -> Answer {
+fn degraded_group(code: &str) -> Answer {
     let issue = json!({ "code": code, "message": "Something is wrong.", "resourceIds": ["i-1"] });
     group(json!({ "status": "DEGRADED", "health": { "issues": [issue] } }))
 }
 
 /// What only somebody can mend is not waited for; what comes by itself is.
 #[test]
-fn a_degraded_node_group_is_waited_for_only_where_that_helps() {
+fn waits_for_a_degraded_node_group_only_if_it_can_recover() {
     let create = "POST /clusters/-/node-groups";
     let creating = || group(json!({ "status": "CREATING" }));
     let created = |states: Vec<Answer>| {
@@ -379,48 +386,52 @@ fn a_degraded_node_group_is_waited_for_only_where_that_helps() {
             .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
             .on("GET /clusters/-/node-groups/-", states)
     };
-    let endpoint = created(vec![creating(), degraded("InsufficientFreeAddresses"), group(json!({}))]).start(GROUP);
+    let endpoint = created(vec![creating(), degraded_group("InsufficientFreeAddresses"), group(json!({}))]).start(GROUP);
     let done = endpoint.apply();
-    assert!(done.stderr.contains("eks_node_group.main: DEGRADED: InsufficientFreeAddresses: Something is wrong."), "{}", done.screen());
+    assert!(
+        done.stderr.contains("eks_node_group.main: DEGRADED: InsufficientFreeAddresses: Something is wrong."),
+        "{}",
+        done.combined_output()
+    );
 
-    let endpoint = deleted_group(created(vec![creating(), degraded("AccessDenied")])).start(GROUP);
+    let endpoint = with_group_deletion(created(vec![creating(), degraded_group("AccessDenied")])).start(GROUP);
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
-    assert!(done.stderr.contains("AWS reports `DEGRADED: AccessDenied: Something is wrong. (i-1)`"), "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    assert!(done.stderr.contains("AWS reports `DEGRADED: AccessDenied: Something is wrong. (i-1)`"), "{}", done.combined_output());
 }
 
 /// It may be full of work: what is wrong is mended, not replaced.
 #[test]
-fn a_degraded_node_group_is_never_replaced() {
+fn never_replaces_a_degraded_node_group() {
     let endpoint = Script::new()
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
-        .on("GET /clusters/-/node-groups/-", [degraded("AccessDenied")])
+        .on("GET /clusters/-/node-groups/-", [degraded_group("AccessDenied")])
         .start(GROUP);
     let done = endpoint.run("plan", &["--detailed-exitcode"]);
-    assert_eq!(done.code, 0, "{}", done.screen());
-    assert!(done.stdout.contains("AWS reports `DEGRADED: AccessDenied"), "{}", done.screen());
+    assert_eq!(done.code, 0, "{}", done.combined_output());
+    assert!(done.stdout.contains("AWS reports `DEGRADED: AccessDenied"), "{}", done.combined_output());
 }
 
 #[test]
-fn a_failed_node_group_is_made_anew() {
+fn recreates_a_failed_node_group() {
     let create = "POST /clusters/-/node-groups";
     let creating = || group(json!({ "status": "CREATING" }));
     let script = Script::new()
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
         .on("GET /clusters/-/node-groups/-", [failed_group()]);
-    let endpoint = deleted_group(script)
+    let endpoint = with_group_deletion(script)
         .on(create, [creating()])
         .after(create)
         .on("GET /clusters/-/node-groups", [ok(json!({ "nodegroups": ["shop-main"] }))])
         .on("GET /clusters/-/node-groups/-", [creating(), group(json!({}))])
         .start(GROUP);
-    assert_eq!(endpoint.changes(), ["replace eks_node_group.main"]);
+    assert_eq!(endpoint.planned_changes(), ["replace eks_node_group.main"]);
     endpoint.apply();
     assert_eq!(endpoint.writes(), ["200 DELETE /clusters/-/node-groups/-", "200 POST /clusters/-/node-groups"]);
 }
 
 #[test]
-fn an_add_on_without_nodes_is_waited_for() {
+fn waits_for_an_addon_without_nodes() {
     let issue = json!({ "code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy because it doesn't have the desired number of replicas." });
     let creating = || addon(json!({ "status": "CREATING", "health": { "issues": [] } }));
     let endpoint = Script::new()
@@ -434,14 +445,14 @@ fn an_add_on_without_nodes_is_waited_for() {
         )
         .start(ADDON);
     let done = endpoint.apply();
-    let told = "eks_addon.dns: DEGRADED: InsufficientNumberOfReplicas: The add-on is unhealthy";
-    assert!(done.stderr.contains(told), "{}", done.screen());
-    let sent = &endpoint.sent("POST /clusters/-/addons")[0];
+    let expected = "eks_addon.dns: DEGRADED: InsufficientNumberOfReplicas: The add-on is unhealthy";
+    assert!(done.stderr.contains(expected), "{}", done.combined_output());
+    let sent = &endpoint.request_bodies("POST /clusters/-/addons")[0];
     assert_eq!((&sent["configurationValues"], &sent["resolveConflicts"]), (&json!("{\"replicaCount\":3}"), &json!("OVERWRITE")));
 }
 
 #[test]
-fn an_add_on_that_fails_tells_why_and_goes() {
+fn reports_why_an_addon_failed_and_deletes_it() {
     let delete = "DELETE /clusters/-/addons/-";
     let message = "Conflicts found when trying to apply. Will not continue due to resolve conflicts mode.";
     let issue = json!({ "code": "ConfigurationConflict", "message": message });
@@ -456,25 +467,25 @@ fn an_add_on_that_fails_tells_why_and_goes() {
         .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
         .start(ADDON);
     let done = endpoint.run("apply", &["--yes"]);
-    assert_eq!(done.code, 1, "{}", done.screen());
-    assert!(done.stderr.contains(&format!("CREATE_FAILED: ConfigurationConflict: {message}")), "{}", done.screen());
+    assert_eq!(done.code, 1, "{}", done.combined_output());
+    assert!(done.stderr.contains(&format!("CREATE_FAILED: ConfigurationConflict: {message}")), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 POST /clusters/-/addons", "200 DELETE /clusters/-/addons/-"]);
 }
 
 #[test]
-fn a_cluster_goes_once_nothing_uses_it() {
+fn deletes_a_cluster_once_nothing_uses_it() {
     let unprotected = cluster(json!({ "deletionProtection": false }));
     let deleting = || cluster(json!({ "status": "DELETING", "deletionProtection": false }));
     let delete = "DELETE /clusters/-";
-    let in_use = refused(409, "ResourceInUseException", "Cluster has nodegroups attached");
+    let in_use = json_error(409, "ResourceInUseException", "Cluster has nodegroups attached");
     let endpoint = Script::new()
         .on("GET /clusters/-", [unprotected])
         .on(delete, [in_use, deleting()])
         .after(delete)
         .on("GET /clusters/-", [deleting(), deleting(), no_cluster()])
         .start(&format!("{CLUSTER}      deletion_protection: false\n"));
-    let done = endpoint.run("destroy", &["--yes"]).ok();
-    assert!(done.stderr.contains("deleted eks_cluster.main"), "{}", done.screen());
+    let done = endpoint.run("destroy", &["--yes"]).assert_success();
+    assert!(done.stderr.contains("deleted eks_cluster.main"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["409", "200"].map(|status| format!("{status} {delete}")));
-    assert_eq!(endpoint.changes(), ["create eks_cluster.main"]);
+    assert_eq!(endpoint.planned_changes(), ["create eks_cluster.main"]);
 }

@@ -1,6 +1,6 @@
 //! IAM, whose reads lag behind its writes.
 
-use crate::script::{Answer, Script, xml, xml_marks, xml_refused};
+use crate::scripted_endpoint::{Answer, Script, xml, xml_error, xml_ownership_tags};
 
 const ARN: &str = "arn:aws:iam::123456789012:oidc-provider/oidc.example.com/id/1";
 const PROVIDER: &str = "  oidc_provider: { main: { url: https://oidc.example.com/id/1, client_ids: [sts.amazonaws.com, new] } }\n";
@@ -11,14 +11,14 @@ fn answer(action: &str, result: &str) -> Answer {
 
 fn provider(clients: &[&str]) -> Answer {
     let clients: String = clients.iter().map(|client| format!("<member>{client}</member>")).collect();
-    let tags = xml_marks("oidc_provider.main", "member", "Key", "Value");
+    let tags = xml_ownership_tags("oidc_provider.main", "member", "Key", "Value");
     let thumbprints = "<ThumbprintList><member>9E99A48A9960B14926BB7F3B02E22DA2B0AB7280</member></ThumbprintList>";
     let rest = format!("<Url>oidc.example.com/id/1</Url><ClientIDList>{clients}</ClientIDList>{thumbprints}<Tags>{tags}</Tags>");
     answer("GetOpenIDConnectProvider", &rest)
 }
 
 #[test]
-fn the_audiences_of_a_provider_change_one_by_one() {
+fn changes_provider_audiences_one_by_one() {
     let (add, remove) = ("AddClientIDToOpenIDConnectProvider", "RemoveClientIDFromOpenIDConnectProvider");
     let list = format!("<OpenIDConnectProviderList><member><Arn>{ARN}</Arn></member></OpenIDConnectProviderList>");
     let old = || provider(&["sts.amazonaws.com", "old"]);
@@ -32,12 +32,15 @@ fn the_audiences_of_a_provider_change_one_by_one() {
         .start(PROVIDER);
     endpoint.apply();
     assert_eq!(endpoint.writes(), [add, remove].map(|action| format!("200 {action}")));
-    assert_eq!((&endpoint.sent(add)[0]["ClientID"], &endpoint.sent(remove)[0]["ClientID"]), (&"new".into(), &"old".into()));
+    assert_eq!(
+        (&endpoint.request_bodies(add)[0]["ClientID"], &endpoint.request_bodies(remove)[0]["ClientID"]),
+        (&"new".into(), &"old".into())
+    );
 }
 
 /// Narrow permissions need not allow the bulk read of roles.
 #[test]
-fn roles_are_read_one_by_one_where_the_bulk_read_is_denied() {
+fn reads_roles_one_by_one_when_the_bulk_read_is_denied() {
     let bulk = "GetAccountAuthorizationDetails";
     let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
     let role = |name: &str, tags: &str| {
@@ -49,15 +52,15 @@ fn roles_are_read_one_by_one_where_the_bulk_read_is_denied() {
     };
     let listed: String = ["a", "b"].iter().map(|name| format!("<member>{}</member>", role(name, ""))).collect();
     let one = |name: &str| {
-        let tags = format!("<Tags>{}</Tags>", xml_marks(&format!("iam_role.{name}"), "member", "Key", "Value"));
+        let tags = format!("<Tags>{}</Tags>", xml_ownership_tags(&format!("iam_role.{name}"), "member", "Key", "Value"));
         answer("GetRole", &format!("<Role>{}</Role>", role(name, &tags)))
     };
     let endpoint = Script::new()
         .on("ListRoles", [answer("ListRoles", &format!("<Roles>{listed}</Roles><IsTruncated>false</IsTruncated>"))])
-        .on(bulk, [xml_refused(403, "AccessDenied", "User is not authorized to perform: iam:GetAccountAuthorizationDetails")])
-        .on_text("GetRole", "RoleName=shop-a", [one("a")])
-        .on_text("GetRole", "RoleName=shop-b", [one("b")])
+        .on(bulk, [xml_error(403, "AccessDenied", "User is not authorized to perform: iam:GetAccountAuthorizationDetails")])
+        .on_containing("GetRole", "RoleName=shop-a", [one("a")])
+        .on_containing("GetRole", "RoleName=shop-b", [one("b")])
         .start("  {}\n");
-    assert_eq!(endpoint.changes(), ["delete iam_role.a", "delete iam_role.b"]);
-    assert_eq!(endpoint.count(bulk), 1);
+    assert_eq!(endpoint.planned_changes(), ["delete iam_role.a", "delete iam_role.b"]);
+    assert_eq!(endpoint.call_count(bulk), 1);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::script::{Answer, Script, marks, ok, refused};
+use crate::scripted_endpoint::{Answer, Script, json_error, ok, ownership_tags};
 
 const KEY: &str = "  kms_key: { main: {} }\n";
 const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -32,21 +32,21 @@ fn alias() -> Answer {
 }
 
 /// What is read of a key besides its state.
-fn read() -> Script {
-    let tags: Value = marks("kms_key.main").iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect();
+fn script_with_metadata() -> Script {
+    let tags: Value = ownership_tags("kms_key.main").iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect();
     let policy = json!({ "Version": "2012-10-17", "Statement": [] }).to_string();
     Script::new().on("ListResourceTags", [ok(json!({ "Tags": tags }))]).on("GetKeyPolicy", [ok(json!({ "Policy": policy }))])
 }
 
-fn status(writes: &[(u16, &str)]) -> Vec<String> {
+fn status_lines(writes: &[(u16, &str)]) -> Vec<String> {
     writes.iter().map(|(status, action)| format!("{status} {action}")).collect()
 }
 
 #[test]
-fn a_new_key_that_is_not_seen_everywhere_is_named_once() {
-    let unseen = refused(400, "NotFoundException", &format!("Key '{ARN}' does not exist"));
-    let named = refused(400, "AlreadyExistsException", "An alias with the name alias/shop-main already exists");
-    let endpoint = read()
+fn creates_the_alias_of_a_new_key_only_once() {
+    let unseen = json_error(400, "NotFoundException", &format!("Key '{ARN}' does not exist"));
+    let named = json_error(400, "AlreadyExistsException", "An alias with the name alias/shop-main already exists");
+    let endpoint = script_with_metadata()
         .on("ListAliases", [ok(json!({ "Aliases": [] }))])
         .on("CreateKey", [key("Enabled")])
         .on("CreateAlias", [ok(json!({})), named])
@@ -58,13 +58,13 @@ fn a_new_key_that_is_not_seen_everywhere_is_named_once() {
         .start(KEY);
     endpoint.apply();
     let writes = [(200, "CreateKey"), (200, "CreateAlias"), (400, "EnableKeyRotation"), (400, "CreateAlias"), (200, "EnableKeyRotation")];
-    assert_eq!(endpoint.writes(), status(&writes));
+    assert_eq!(endpoint.writes(), status_lines(&writes));
 }
 
 #[test]
-fn a_key_that_was_just_enabled_may_still_count_as_disabled() {
-    let disabled = refused(409, "DisabledException", &format!("{ARN} is disabled."));
-    let endpoint = read()
+fn retries_while_an_enabled_key_is_reported_disabled() {
+    let disabled = json_error(409, "DisabledException", &format!("{ARN} is disabled."));
+    let endpoint = script_with_metadata()
         .on("ListAliases", [alias()])
         .on("DescribeKey", [key("Disabled")])
         .on("GetKeyRotationStatus", [rotation(false)])
@@ -76,35 +76,35 @@ fn a_key_that_was_just_enabled_may_still_count_as_disabled() {
         .start(KEY);
     endpoint.apply();
     let writes = [(200, "EnableKey"), (409, "EnableKeyRotation"), (200, "EnableKey"), (200, "EnableKeyRotation")];
-    assert_eq!(endpoint.writes(), status(&writes));
+    assert_eq!(endpoint.writes(), status_lines(&writes));
 }
 
 #[test]
-fn a_key_whose_deletion_was_scheduled_without_an_answer_is_gone() {
-    let pending = refused(400, "KMSInvalidStateException", &format!("{ARN} is pending deletion."));
-    let endpoint = read()
+fn accepts_that_a_key_is_already_pending_deletion() {
+    let pending = json_error(400, "KMSInvalidStateException", &format!("{ARN} is pending deletion."));
+    let endpoint = script_with_metadata()
         .on("ListAliases", [alias()])
         .on("DescribeKey", [key("Enabled")])
         .on("GetKeyRotationStatus", [rotation(true)])
-        .on("DeleteAlias", [ok(json!({})), refused(400, "NotFoundException", "Alias alias/shop-main is not found.")])
-        .on("ScheduleKeyDeletion", [refused(500, "KMSInternalException", ""), pending])
+        .on("DeleteAlias", [ok(json!({})), json_error(400, "NotFoundException", "Alias alias/shop-main is not found.")])
+        .on("ScheduleKeyDeletion", [json_error(500, "KMSInternalException", ""), pending])
         .after("DeleteAlias")
         .on("ListAliases", [ok(json!({ "Aliases": [] }))])
         .start(KEY);
-    endpoint.run("destroy", &["--yes"]).ok();
+    endpoint.run("destroy", &["--yes"]).assert_success();
     let writes = [(200, "DeleteAlias"), (500, "ScheduleKeyDeletion"), (400, "DeleteAlias"), (400, "ScheduleKeyDeletion")];
-    assert_eq!(endpoint.writes(), status(&writes));
+    assert_eq!(endpoint.writes(), status_lines(&writes));
 }
 
 /// Where the tagging API can't be asked, every key without an alias is looked at, and the policy of one may forbid that.
 #[test]
-fn a_key_that_keeps_others_away_is_somebody_elses() {
-    let denied = |action: &str| refused(400, "AccessDeniedException", &format!("User is not authorized to perform: {action}"));
+fn ignores_a_key_whose_policy_denies_reading() {
+    let denied = |action: &str| json_error(400, "AccessDeniedException", &format!("User is not authorized to perform: {action}"));
     let endpoint = Script::new()
         .on("GetResources", [denied("tag:GetResources")])
         .on("ListAliases", [ok(json!({ "Aliases": [] }))])
         .on("ListKeys", [ok(json!({ "Keys": [{ "KeyId": ID, "KeyArn": ARN }] }))])
         .on("DescribeKey", [denied("kms:DescribeKey")])
         .start(KEY);
-    assert_eq!(endpoint.changes(), ["create kms_key.main"]);
+    assert_eq!(endpoint.planned_changes(), ["create kms_key.main"]);
 }

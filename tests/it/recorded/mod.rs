@@ -1,20 +1,20 @@
 //! Exchanges as AWS documents them, where no stand-in answers so: states on the way, error codes, pages.
 
 mod acm;
-mod addresses;
-mod balancers;
+mod blockers;
 mod dns;
 mod ec2;
 mod ecr;
 mod eks;
-mod eks_inside;
+mod eks_components;
+mod elastic_ips;
 mod iam;
-mod in_use;
 mod kms;
+mod listeners_and_firewalls;
+mod load_balancers;
 mod network;
-mod pages;
+mod pagination;
 mod rds;
-mod restore;
+mod rds_restore;
 mod s3;
 mod secrets;
-mod traffic;

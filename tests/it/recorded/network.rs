@@ -1,13 +1,13 @@
 //! Networks: what AWS shows for a while after it is gone, and changes of several calls that are tried again from the first.
 
-use crate::script::{Answer, Script, ec2_refused, xml, xml_marks};
+use crate::scripted_endpoint::{Answer, Script, ec2_error, xml, xml_ownership_tags};
 
 fn tags(address: &str) -> String {
     let name = address.split('.').next_back().unwrap_or_default();
-    xml_marks(address, "item", "key", "value") + &format!("<item><key>Name</key><value>shop-{name}</value></item>")
+    xml_ownership_tags(address, "item", "key", "value") + &format!("<item><key>Name</key><value>shop-{name}</value></item>")
 }
 
-fn done(action: &str) -> Answer {
+fn success(action: &str) -> Answer {
     xml(format!("<{action}Response><return>true</return></{action}Response>"))
 }
 
@@ -29,7 +29,7 @@ fn vpc(ranges: &[(&str, &str)]) -> Answer {
 }
 
 #[test]
-fn a_range_that_was_taken_off_a_vpc_stays_visible() {
+fn ignores_a_disassociated_cidr_block() {
     let (disassociate, own) = ("DisassociateVpcCidrBlock", ("10.1.0.0/16", "associated"));
     let on = "<value>true</value>";
     let attributes = format!(
@@ -40,17 +40,17 @@ fn a_range_that_was_taken_off_a_vpc_stays_visible() {
     let endpoint = Script::new()
         .on("DescribeVpcAttribute", [xml(attributes)])
         .on("DescribeVpcs", [state("associated")])
-        .on(disassociate, [done(disassociate)])
+        .on(disassociate, [success(disassociate)])
         .after(disassociate)
         .on("DescribeVpcs", [state("associated"), state("disassociating"), state("disassociated")])
         .start("  vpc: { main: { cidr: 10.1.0.0/16 } }\n");
     endpoint.apply();
     assert_eq!(endpoint.writes(), [format!("200 {disassociate}")]);
-    assert_eq!(endpoint.sent(disassociate)[0]["AssociationId"], "vpc-cidr-assoc-10.2");
+    assert_eq!(endpoint.request_bodies(disassociate)[0]["AssociationId"], "vpc-cidr-assoc-10.2");
 }
 
 #[test]
-fn a_subnet_may_fail() {
+fn reports_a_failed_subnet_and_deletes_it() {
     let subnet = format!(
         "<item><subnetId>subnet-1</subnetId><state>failed</state><vpcId>vpc-1</vpcId><cidrBlock>10.1.0.0/24</cidrBlock>\
          <availabilityZone>us-east-1a</availabilityZone><tagSet>{}</tagSet></item>",
@@ -62,17 +62,17 @@ fn a_subnet_may_fail() {
         .on("CreateSubnet", [xml("<CreateSubnetResponse><subnet><subnetId>subnet-1</subnetId></subnet></CreateSubnetResponse>")])
         .after("CreateSubnet")
         .on("DescribeSubnets", [subnets(&subnet)])
-        .on("DeleteSubnet", [done("DeleteSubnet")])
+        .on("DeleteSubnet", [success("DeleteSubnet")])
         .after("DeleteSubnet")
         .on("DescribeSubnets", [subnets("")])
         .start("  subnet: { a: { vpc: { id: vpc-1 }, cidr: 10.1.0.0/24, availability_zone: us-east-1a } }\n");
     let done = endpoint.run("apply", &["--yes"]);
-    assert!(done.code != 0 && done.stderr.contains("AWS reports `failed`"), "{}", done.screen());
+    assert!(done.code != 0 && done.stderr.contains("AWS reports `failed`"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 CreateSubnet", "200 DeleteSubnet"]);
 }
 
 /// DescribeRouteTables: one with these routes besides the one to its own VPC.
-fn table(routes: &[&str]) -> Answer {
+fn route_table(routes: &[&str]) -> Answer {
     let local = "<item><destinationCidrBlock>10.1.0.0/16</destinationCidrBlock><gatewayId>local</gatewayId><origin>CreateRouteTable</origin></item>";
     let (routes, tags) = (routes.concat(), tags("route_table.main"));
     xml(format!(
@@ -82,34 +82,34 @@ fn table(routes: &[&str]) -> Answer {
 }
 
 /// A table is made; what follows is about its routes.
-fn new_table() -> Script {
+fn script_creating_table() -> Script {
     Script::new()
         .on(
             "CreateRouteTable",
             [xml("<CreateRouteTableResponse><routeTable><routeTableId>rtb-1</routeTableId></routeTable></CreateRouteTableResponse>")],
         )
         .after("CreateRouteTable")
-        .on("DescribeRouteTables", [table(&[])])
+        .on("DescribeRouteTables", [route_table(&[])])
 }
 
-const THERE: &str = "RouteAlreadyExists";
+const ROUTE_ALREADY_EXISTS: &str = "RouteAlreadyExists";
 
 /// A NAT gateway is not known to all of EC2 at once.
 #[test]
-fn routes_of_an_earlier_try_are_taken_as_made() {
+fn accepts_routes_created_by_an_earlier_attempt() {
     let route = |to: &str, target: &str| {
         format!("<item><destinationCidrBlock>{to}</destinationCidrBlock>{target}<origin>CreateRoute</origin></item>")
     };
     let (out, nat) = (route("0.0.0.0/0", "<gatewayId>igw-1</gatewayId>"), route("10.9.0.0/16", "<natGatewayId>nat-1</natGatewayId>"));
-    let there = ec2_refused(400, THERE, "The route identified by 0.0.0.0/0 already exists.");
-    let unknown = ec2_refused(400, "InvalidNatGatewayID.NotFound", "The natGateway ID 'nat-1' does not exist");
-    let endpoint = new_table()
-        .on_text("CreateRoute", "0.0.0.0", [done("CreateRoute"), there])
-        .on_text("CreateRoute", "10.9.0.0", [unknown, done("CreateRoute")])
+    let there = ec2_error(400, ROUTE_ALREADY_EXISTS, "The route identified by 0.0.0.0/0 already exists.");
+    let unknown = ec2_error(400, "InvalidNatGatewayID.NotFound", "The natGateway ID 'nat-1' does not exist");
+    let endpoint = script_creating_table()
+        .on_containing("CreateRoute", "0.0.0.0", [success("CreateRoute"), there])
+        .on_containing("CreateRoute", "10.9.0.0", [unknown, success("CreateRoute")])
         .after("CreateRoute")
-        .on("DescribeRouteTables", [table(&[&out])])
+        .on("DescribeRouteTables", [route_table(&[&out])])
         .after("CreateRoute")
-        .on("DescribeRouteTables", [table(&[&out, &nat])])
+        .on("DescribeRouteTables", [route_table(&[&out, &nat])])
         .start(
             "
   route_table:
@@ -124,19 +124,19 @@ fn routes_of_an_earlier_try_are_taken_as_made() {
 }
 
 #[test]
-fn a_route_that_aws_made_is_not_taken_for_ours() {
-    let endpoint = new_table()
-        .on("CreateRoute", [ec2_refused(400, THERE, "The route identified by 10.1.0.0/16 already exists.")])
-        .on("DeleteRouteTable", [done("DeleteRouteTable")])
+fn does_not_mistake_a_route_of_aws_for_its_own() {
+    let endpoint = script_creating_table()
+        .on("CreateRoute", [ec2_error(400, ROUTE_ALREADY_EXISTS, "The route identified by 10.1.0.0/16 already exists.")])
+        .on("DeleteRouteTable", [success("DeleteRouteTable")])
         .start("  route_table: { main: { vpc: { id: vpc-1 }, routes: [{ destination: 10.1.0.0/16, gateway: { id: igw-1 } }] } }\n");
     let done = endpoint.run("apply", &["--yes"]);
-    assert!(done.code != 0 && done.stderr.contains(THERE), "{}", done.screen());
-    assert_eq!(endpoint.count("CreateRoute"), 1);
+    assert!(done.code != 0 && done.stderr.contains(ROUTE_ALREADY_EXISTS), "{}", done.combined_output());
+    assert_eq!(endpoint.call_count("CreateRoute"), 1);
 }
 
 /// A rule that is not there makes AWS revoke none of a call.
 #[test]
-fn rules_are_revoked_one_by_one_where_one_is_gone() {
+fn revokes_rules_one_by_one_when_one_is_missing() {
     let rule = |cidr: &str| {
         format!(
             "<item><ipProtocol>tcp</ipProtocol><fromPort>443</fromPort><toPort>443</toPort>\
@@ -154,11 +154,11 @@ fn rules_are_revoked_one_by_one_where_one_is_gone() {
         ))
     };
     let revoke = "RevokeSecurityGroupIngress";
-    let gone = ec2_refused(400, "InvalidPermission.NotFound", "The specified rule does not exist in this security group.");
+    let gone = ec2_error(400, "InvalidPermission.NotFound", "The specified rule does not exist in this security group.");
     let endpoint = Script::new()
         .on("DescribeSecurityGroups", [group(&(rule("10.0.0.0/8") + &rule("192.0.2.0/24")))])
-        .on(revoke, [done(revoke)])
-        .on_text(revoke, "192.0.2.0", [gone])
+        .on(revoke, [success(revoke)])
+        .on_containing(revoke, "192.0.2.0", [gone])
         .after(revoke)
         .on("DescribeSecurityGroups", [group("")])
         .start("  security_group: { web: { vpc: { id: vpc-1 } } }\n");
@@ -166,6 +166,6 @@ fn rules_are_revoked_one_by_one_where_one_is_gone() {
     let mut writes = endpoint.writes();
     writes.sort();
     assert_eq!(writes, [format!("200 {revoke}"), format!("400 {revoke}"), format!("400 {revoke}")]);
-    let several = endpoint.sent(revoke).iter().filter(|call| call.get("IpPermissions.2.IpProtocol").is_some()).count();
+    let several = endpoint.request_bodies(revoke).iter().filter(|call| call.get("IpPermissions.2.IpProtocol").is_some()).count();
     assert_eq!(several, 1, "all together once, then each alone");
 }

@@ -1,13 +1,13 @@
 //! S3: what a bucket has is read in many parts, and the tags that AWS gives it stay.
 
-use crate::script::{Answer, Script, ok, xml, xml_marks};
+use crate::scripted_endpoint::{Answer, Script, ok, xml, xml_ownership_tags};
 
-fn refused(status: u16, code: &str, message: &str) -> Answer {
+fn s3_error(status: u16, code: &str, message: &str) -> Answer {
     (status, format!("<Error><Code>{code}</Code><Message>{message}</Message><RequestId>req-1</RequestId></Error>"))
 }
 
 fn tags(more: &str) -> Answer {
-    let marks = xml_marks("s3_bucket.files", "Tag", "Key", "Value");
+    let marks = xml_ownership_tags("s3_bucket.files", "Tag", "Key", "Value");
     xml(format!("<Tagging><TagSet>{marks}{more}</TagSet></Tagging>"))
 }
 
@@ -17,7 +17,7 @@ fn bucket(script: Script) -> Script {
     let blocks: String = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
         .map(|block| format!("<{block}>true</{block}>"))
         .concat();
-    let none = |code| [refused(404, code, "There is none.")];
+    let none = |code| [s3_error(404, code, "There is none.")];
     script
         .on("GET /-?versioning", [xml("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")])
         .on(
@@ -36,21 +36,21 @@ fn bucket(script: Script) -> Script {
 
 /// A bucket that CloudFormation made has tags that nobody else may take off, and that a put of the whole set has to repeat.
 #[test]
-fn the_tags_of_aws_are_put_back_with_the_others() {
+fn keeps_aws_system_tags_when_tagging() {
     let of_aws = "<Tag><Key>aws:cloudformation:stack-name</Key><Value>old</Value></Tag>";
     let team = "<Tag><Key>team</Key><Value>web</Value></Tag>";
     let put = "PUT /-?tagging";
     let endpoint = bucket(Script::new())
-        .indexed(&[("arn:aws:s3:::shop-files", "s3_bucket.files")])
+        .with_tagged_resources(&[("arn:aws:s3:::shop-files", "s3_bucket.files")])
         .on("GET /-?tagging", [tags(of_aws)])
-        .on(put, [refused(400, "InvalidTag", "System Tags cannot be removed by requester"), xml("")])
+        .on(put, [s3_error(400, "InvalidTag", "System Tags cannot be removed by requester"), xml("")])
         .after(put)
         .on("GetResources", [ok(serde_json::json!({ "ResourceTagMappingList": [] }))])
         .on("GET /-?tagging", [tags(&format!("{of_aws}{team}"))])
         .start("  s3_bucket: { files: { tags: { team: web } } }\n");
     endpoint.apply();
     assert_eq!(endpoint.writes(), [format!("400 {put}"), format!("200 {put}")]);
-    let sent = endpoint.sent(put)[1].to_string();
+    let sent = endpoint.request_bodies(put)[1].to_string();
     for key in ["aws:cloudformation:stack-name", "team", "acme:address"] {
         assert!(sent.contains(&format!("<Key>{key}</Key>")), "`{key}` is missing in {sent}");
     }
@@ -58,10 +58,10 @@ fn the_tags_of_aws_are_put_back_with_the_others() {
 
 /// The same stack may stand in two regions; of what the index of us-east-1 has, only global things concern another region.
 #[test]
-fn the_index_of_the_first_region_is_asked_for_global_things() {
+fn asks_the_tagging_api_of_us_east_1_for_global_resources() {
     let endpoint = Script::new().region("eu-west-1").start("  {}\n");
-    assert!(endpoint.changes().is_empty());
-    let types = endpoint.sent("GetResources").into_iter().map(|asked| asked["ResourceTypeFilters"].to_string());
+    assert!(endpoint.planned_changes().is_empty());
+    let types = endpoint.request_bodies("GetResources").into_iter().map(|asked| asked["ResourceTypeFilters"].to_string());
     let (all, global): (Vec<_>, Vec<_>) = types.partition(|types| types.contains("\"s3\""));
     assert_eq!((all.len(), global.len()), (1, 1), "{all:?} {global:?}");
     assert!(global[0].contains("route53:hostedzone") && !global[0].contains("rds:db"), "{global:?}");
@@ -69,9 +69,9 @@ fn the_index_of_the_first_region_is_asked_for_global_things() {
 
 /// The name is that of somebody else's bucket.
 #[test]
-fn a_taken_name_is_told() {
-    let denied = [refused(403, "AccessDenied", "Access Denied")];
+fn reports_a_bucket_name_taken_by_another_account() {
+    let denied = [s3_error(403, "AccessDenied", "Access Denied")];
     let endpoint = Script::new().on("GET /-?versioning", denied).start("  s3_bucket: { files: { name: files } }\n");
     let done = endpoint.run("plan", &[]);
-    assert!(done.code != 0 && done.stderr.contains("there is a bucket `files`, of another account"), "{}", done.screen());
+    assert!(done.code != 0 && done.stderr.contains("there is a bucket `files`, of another account"), "{}", done.combined_output());
 }

@@ -3,11 +3,11 @@
 use aws_sdk_route53::types::{ResourceRecordSet, RrType};
 
 use super::{
-    DEFAULT_TTL, RecordType, records,
-    value::{quoted, unquoted},
+    DEFAULT_TTL, RecordType, to_resource_records,
+    value::{quote, unquote},
 };
 use crate::{
-    aws::text,
+    aws::to_aws,
     core::{DnsName, Result, Tags},
 };
 
@@ -16,18 +16,18 @@ use crate::{
 pub(in crate::aws::types) fn ownership_record(name: &str, identifier: &str, text: &str) -> Result<ResourceRecordSet> {
     let set = ResourceRecordSet::builder().name(name).r#type(RrType::Txt).ttl(DEFAULT_TTL.into());
     let set = if identifier.is_empty() { set } else { set.set_identifier(identifier).weight(0) };
-    Ok(set.set_resource_records(Some(records([quoted(text)])?)).build()?)
+    Ok(set.set_resource_records(Some(to_resource_records([quote(text)])?)).build()?)
 }
 
 /// Name of a record's ownership record. Only the first label can be a wildcard.
 pub(super) fn ownership_name(domain: &DnsName, kind: RecordType) -> String {
     let domain = domain.as_str().strip_prefix("*.").map_or_else(|| domain.to_string(), |rest| format!("_wildcard.{rest}"));
-    format!("_acme-{}.{domain}", text(&kind).to_lowercase())
+    format!("_acme-{}.{domain}", to_aws(&kind).to_lowercase())
 }
 
 /// The tags in an ownership record.
 pub(super) fn ownership_tags(set: &ResourceRecordSet) -> Tags {
-    let text = set.resource_records().first().map(|record| unquoted(&record.value)).unwrap_or_default();
+    let text = set.resource_records().first().map(|record| unquote(&record.value)).unwrap_or_default();
     text.split(',').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 

@@ -25,7 +25,7 @@ pub enum RecordType {
 
 impl RecordType {
     /// Whether a value has the right form.
-    pub(super) fn takes(self, value: &str) -> bool {
+    pub(super) fn accepts(self, value: &str) -> bool {
         match self {
             RecordType::A => value.parse::<Ipv4Addr>().is_ok(),
             RecordType::Aaaa => value.parse::<Ipv6Addr>().is_ok(),
@@ -35,17 +35,17 @@ impl RecordType {
         }
     }
     /// A value as AWS takes it.
-    pub(super) fn written(self, value: &str) -> String {
-        if self == RecordType::Txt && !is_quoted(value) { quoted(value) } else { value.to_owned() }
+    pub(super) fn to_route_53(self, value: &str) -> String {
+        if self == RecordType::Txt && !is_quoted(value) { quote(value) } else { value.to_owned() }
     }
     /// A value as a user writes it.
-    pub(super) fn read(self, value: &str) -> String {
-        if self == RecordType::Txt && is_quoted(value) { unquoted(value) } else { value.to_owned() }
+    pub(super) fn from_route_53(self, value: &str) -> String {
+        if self == RecordType::Txt && is_quoted(value) { unquote(value) } else { value.to_owned() }
     }
     /// A value in canonical form: values that mean the same are equal in it.
-    pub(super) fn plain(self, value: &str) -> String {
+    pub(super) fn normalize(self, value: &str) -> String {
         match self {
-            RecordType::Txt => self.read(value),
+            RecordType::Txt => self.from_route_53(value),
             RecordType::Aaaa => value.parse::<Ipv6Addr>().map_or_else(|_| value.to_owned(), |address| address.to_string()),
             RecordType::A | RecordType::Caa => value.to_owned(),
             _ => value.split_whitespace().map(|word| DnsName::new(word).to_string()).collect::<Vec<_>>().join(" "),
@@ -59,7 +59,7 @@ fn is_quoted(text: &str) -> bool {
 
 /// Plain text as quoted strings of at most 255 bytes, anything but printable ASCII as octal numbers.
 /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html#TXTFormat>
-pub(super) fn quoted(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let escaped = |byte: &u8| match byte {
         b'"' | b'\\' => format!("\\{}", char::from(*byte)),
         0x20..=0x7e => char::from(*byte).to_string(),
@@ -71,7 +71,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The inverse of [`quoted`].
-pub(super) fn unquoted(text: &str) -> String {
+pub(super) fn unquote(text: &str) -> String {
     let (mut bytes, mut rest, mut inside) = (Vec::new(), text.as_bytes(), false);
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
@@ -98,11 +98,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_survives_quoting() {
+    fn text_round_trips_through_quoting() {
         for text in ["", "v=spf1 -all", "a \"b\" \\c", "grün", &"x".repeat(600)] {
-            assert_eq!(unquoted(&quoted(text)), text);
+            assert_eq!(unquote(&quote(text)), text);
         }
-        assert_eq!(quoted(&"x".repeat(256)), format!("\"{}\" \"x\"", "x".repeat(255)));
-        assert_eq!(unquoted(r#""a\040b" "c""#), "a bc");
+        assert_eq!(quote(&"x".repeat(256)), format!("\"{}\" \"x\"", "x".repeat(255)));
+        assert_eq!(unquote(r#""a\040b" "c""#), "a bc");
     }
 }

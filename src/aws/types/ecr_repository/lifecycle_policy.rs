@@ -28,7 +28,7 @@ impl LifecyclePolicy {
         LifecyclePolicy(if empty { json!({}) } else { document })
     }
     /// The policy that `keep_last` stands for.
-    pub(super) fn keep(images: u32) -> LifecyclePolicy {
+    pub(super) fn keep_images(images: u32) -> LifecyclePolicy {
         LifecyclePolicy::new(json!({ "rules": [{
             "rulePriority": 1,
             "description": format!("Keep the last {images} images"),
@@ -37,10 +37,10 @@ impl LifecyclePolicy {
         }] }))
     }
     /// How many images it keeps, if it does nothing else. Priority and description of a single rule do not matter.
-    pub(super) fn kept(&self) -> Option<u32> {
+    pub(super) fn kept_images(&self) -> Option<u32> {
         let [rule] = self.0.get("rules")?.as_array()?.as_slice() else { return None };
         let images = u32::try_from(rule.get("selection")?.get("countNumber")?.as_u64()?).ok()?;
-        let plain = LifecyclePolicy::keep(images);
+        let plain = LifecyclePolicy::keep_images(images);
         let plain = plain.0.get("rules")?.get(0)?;
         ["selection", "action"].iter().all(|part| rule.get(part) == plain.get(part)).then_some(images)
     }
@@ -90,16 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_plain_policy_is_the_short_form() {
+    fn only_a_plain_image_count_has_a_short_form() {
         let written = json!({ "rules": [{
             "action": { "type": "expire" }, "rulePriority": 10,
             "selection": { "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5 },
         }] });
-        assert_eq!(LifecyclePolicy::keep(5).kept(), Some(5));
-        assert_eq!(LifecyclePolicy::new(written.clone()).kept(), Some(5));
+        assert_eq!(LifecyclePolicy::keep_images(5).kept_images(), Some(5));
+        assert_eq!(LifecyclePolicy::new(written.clone()).kept_images(), Some(5));
         let mut untagged = written;
         untagged["rules"][0]["selection"]["tagStatus"] = json!("untagged");
-        assert_eq!(LifecyclePolicy::new(untagged).kept(), None);
-        assert_eq!(LifecyclePolicy::default().kept(), None);
+        assert_eq!(LifecyclePolicy::new(untagged).kept_images(), None);
+        assert_eq!(LifecyclePolicy::default().kept_images(), None);
     }
 }

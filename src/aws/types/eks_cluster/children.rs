@@ -5,36 +5,36 @@ use std::future::Future;
 use aws_sdk_eks::types::{self as eks, Update, UpdateStatus};
 
 use crate::{
-    aws::{Aws, each},
-    core::{Error, Result, Scope, Sort, ok_or_not_found},
+    aws::{Aws, for_each_concurrent},
+    core::{Error, ErrorKind, Result, Scope, ok_or_not_found},
 };
 
 /// A problem that EKS reports.
 pub(in crate::aws::types) trait Issue {
     /// Code, message and affected resources.
-    fn parts(&self) -> (Option<&str>, Option<&str>, &[String]);
+    fn issue_parts(&self) -> (Option<&str>, Option<&str>, &[String]);
 }
 
-macro_rules! issues {
+macro_rules! impl_issue {
     ($($type:ty)*) => {$(
         impl Issue for $type {
-            fn parts(&self) -> (Option<&str>, Option<&str>, &[String]) {
+            fn issue_parts(&self) -> (Option<&str>, Option<&str>, &[String]) {
                 (self.code().map(|code| code.as_str()), self.message(), self.resource_ids())
             }
         }
     )*};
 }
-issues! { eks::ClusterIssue eks::Issue eks::AddonIssue eks::FargateProfileIssue }
+impl_issue! { eks::ClusterIssue eks::Issue eks::AddonIssue eks::FargateProfileIssue }
 
 impl Issue for eks::ErrorDetail {
-    fn parts(&self) -> (Option<&str>, Option<&str>, &[String]) {
+    fn issue_parts(&self) -> (Option<&str>, Option<&str>, &[String]) {
         (self.error_code().map(|code| code.as_str()), self.error_message(), self.resource_ids())
     }
 }
 
 /// A status with its reasons, in AWS's words: `CREATE_FAILED: NodeCreationFailure: … (i-1, i-2)`.
 pub(in crate::aws::types) fn with_reasons<I: Issue>(status: &str, issues: &[I]) -> String {
-    issues.iter().map(Issue::parts).fold(status.to_owned(), |all, (code, message, resources)| {
+    issues.iter().map(Issue::issue_parts).fold(status.to_owned(), |all, (code, message, resources)| {
         let text = [Some(all.as_str()), code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
         if resources.is_empty() { text } else { format!("{text} ({})", resources.join(", ")) }
     })
@@ -42,7 +42,7 @@ pub(in crate::aws::types) fn with_reasons<I: Issue>(status: &str, issues: &[I]) 
 
 /// Cluster and name from the id of a resource in a cluster; a cluster's name has no `/`.
 pub(in crate::aws::types) fn split_id(id: &str) -> Result<(&str, &str)> {
-    id.split_once('/').ok_or_else(|| Error::new(Sort::Refused, "Shape", format!("`{id}` is not of the form cluster/name")))
+    id.split_once('/').ok_or_else(|| Error::new(ErrorKind::Rejected, "Shape", format!("`{id}` is not of the form cluster/name")))
 }
 
 /// Everything that a call lists in each live cluster, with the cluster's name.
@@ -52,7 +52,7 @@ where
     F: Future<Output = Result<Vec<T>, E>>,
 {
     let mut all = Vec::new();
-    for cluster in &scope.parents {
+    for cluster in &scope.parent_ids {
         let listed = ok_or_not_found(list(cluster).await)?.unwrap_or_default();
         all.extend(listed.into_iter().map(|one| (cluster.clone(), one)));
     }
@@ -68,14 +68,14 @@ pub(in crate::aws::types) async fn failed_update(aws: &Aws, cluster: &str, group
         let call = aws.eks.describe_update().name(cluster).set_nodegroup_name(group.clone()).update_id(id).send();
         async move { Ok(ok_or_not_found(call.await)?.and_then(|reply| reply.update)) }
     };
-    let updates: Vec<Update> = each(ids, read).await?;
+    let updates: Vec<Update> = for_each_concurrent(ids, read).await?;
     let last = updates.into_iter().max_by_key(|update| update.created_at.map(|time| (time.secs(), time.subsec_nanos())));
     let failed = last.filter(|update| update.status == Some(UpdateStatus::Failed));
     Ok(failed.map(|update| with_reasons("Failed", update.errors())))
 }
 
 /// Whether reading this one's details is worth a call. Its ARN is `…:<part>/<cluster>/<name>/<uuid>`.
-pub(in crate::aws::types) fn covers(scope: &Scope, part: &str, cluster: &str, name: &str) -> bool {
+pub(in crate::aws::types) fn covers_child(scope: &Scope, part: &str, cluster: &str, name: &str) -> bool {
     let part = format!(":{part}/{cluster}/{name}/");
-    scope.covers(name, "") || scope.index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&part)))
+    scope.covers(name, "") || scope.tag_index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&part)))
 }

@@ -4,22 +4,22 @@ use aws_sdk_eks::types::{Cluster, ClusterStatus};
 
 use super::{EksCluster, Outputs, with_reasons};
 use crate::{
-    aws::{tags, word},
+    aws::{from_aws, tags},
     core::{Error, Observed, Phase, Ref, Result},
 };
 
 pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
-    let name = cluster.name.ok_or_else(|| Error::missing("name"))?;
-    let vpc = cluster.resources_vpc_config.ok_or_else(|| Error::missing("resourcesVpcConfig"))?;
+    let name = cluster.name.ok_or_else(|| Error::missing_field("name"))?;
+    let vpc = cluster.resources_vpc_config.ok_or_else(|| Error::missing_field("resourcesVpcConfig"))?;
     let network = cluster.kubernetes_network_config;
-    let status = cluster.status.ok_or_else(|| Error::missing("status"))?;
+    let status = cluster.status.ok_or_else(|| Error::missing_field("status"))?;
     let issues = cluster.health.and_then(|health| health.issues).unwrap_or_default();
     let status_text = || with_reasons(status.as_str(), &issues);
     let phase = match status {
         ClusterStatus::Active => Phase::Ready,
         ClusterStatus::Failed => Phase::Failed(status_text()),
-        ClusterStatus::Deleting => Phase::Leaving,
-        _ => Phase::Settling(status_text()),
+        ClusterStatus::Deleting => Phase::Deleting,
+        _ => Phase::Progressing(status_text()),
     };
     let setups = cluster.logging.and_then(|logging| logging.cluster_logging).unwrap_or_default();
     let logs = setups.iter().filter(|setup| setup.enabled == Some(true)).flat_map(|setup| setup.types());
@@ -33,16 +33,16 @@ pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
         endpoint_public: vpc.endpoint_public_access,
         endpoint_private: vpc.endpoint_private_access,
         public_access_cidrs: vpc.public_access_cidrs.unwrap_or_default().iter().filter_map(|range| range.parse().ok()).collect(),
-        log_types: logs.map(|log| word(log.as_str())).collect::<Result<_>>()?,
+        log_types: logs.map(|log| from_aws(log.as_str())).collect::<Result<_>>()?,
         secrets_key: key.map(Ref::to),
-        authentication_mode: cluster.access_config.and_then(|a| a.authentication_mode).map(|mode| word(mode.as_str())).transpose()?,
+        authentication_mode: cluster.access_config.and_then(|a| a.authentication_mode).map(|mode| from_aws(mode.as_str())).transpose()?,
         bootstrap_cluster_creator_admin_permissions: None,
         bootstrap_self_managed_addons: true,
         service_ipv4_cidr: network.as_ref().and_then(|network| network.service_ipv4_cidr()?.parse().ok()),
-        ip_family: network.and_then(|network| network.ip_family).map(|family| word(family.as_str())).transpose()?,
+        ip_family: network.and_then(|network| network.ip_family).map(|family| from_aws(family.as_str())).transpose()?,
         // Clusters older than the feature report none.
         deletion_protection: cluster.deletion_protection.unwrap_or_default(),
-        support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| word(s.as_str())).transpose()?,
+        support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| from_aws(s.as_str())).transpose()?,
         zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
     };
     let outputs = Outputs {

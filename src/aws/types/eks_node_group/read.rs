@@ -4,24 +4,24 @@ use aws_sdk_eks::types::{Nodegroup, NodegroupIssueCode, NodegroupStatus};
 
 use super::{CapacityType, EksNodeGroup, Outputs, RemoteAccess, Taint};
 use crate::{
-    aws::{tags, types::eks_cluster::with_reasons, word},
+    aws::{from_aws, tags, types::eks_cluster::with_reasons},
     core::{Error, Observed, Phase, Ref, Result},
 };
 
 pub(super) fn read(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
-    let cluster = group.cluster_name.ok_or_else(|| Error::missing("clusterName"))?;
-    let name = group.nodegroup_name.ok_or_else(|| Error::missing("nodegroupName"))?;
-    let status = group.status.ok_or_else(|| Error::missing("status"))?;
+    let cluster = group.cluster_name.ok_or_else(|| Error::missing_field("clusterName"))?;
+    let name = group.nodegroup_name.ok_or_else(|| Error::missing_field("nodegroupName"))?;
+    let status = group.status.ok_or_else(|| Error::missing_field("status"))?;
     let issues = group.health.and_then(|health| health.issues).unwrap_or_default();
     let status_text = || with_reasons(status.as_str(), &issues);
     let phase = match status {
         NodegroupStatus::Active => Phase::Ready,
         NodegroupStatus::CreateFailed | NodegroupStatus::DeleteFailed => Phase::Failed(status_text()),
-        NodegroupStatus::Deleting => Phase::Leaving,
+        NodegroupStatus::Deleting => Phase::Deleting,
         NodegroupStatus::Degraded if issues.iter().filter_map(|issue| issue.code.as_ref()).any(needs_a_fix) => {
             Phase::Degraded(status_text())
         }
-        _ => Phase::Settling(status_text()),
+        _ => Phase::Progressing(status_text()),
     };
     let id = format!("{cluster}/{name}");
     let (scaling, pace, template) = (group.scaling_config, group.update_config, group.launch_template);
@@ -31,7 +31,7 @@ pub(super) fn read(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
         role: Ref::to(group.node_role.unwrap_or_default()),
         subnets: group.subnets.into_iter().flatten().map(Ref::to).collect(),
         instance_types: group.instance_types,
-        capacity_type: group.capacity_type.map_or(Ok(CapacityType::OnDemand), |capacity| word(capacity.as_str()))?,
+        capacity_type: group.capacity_type.map_or(Ok(CapacityType::OnDemand), |capacity| from_aws(capacity.as_str()))?,
         ami_type: group.ami_type.map(|ami| ami.as_str().to_owned()),
         disk_gib: group.disk_size,
         min: scaling.as_ref().and_then(|scaling| scaling.min_size).unwrap_or_default(),

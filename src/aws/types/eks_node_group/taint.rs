@@ -6,7 +6,7 @@ use acme_macros::spec;
 use aws_sdk_eks::types::{Taint as SdkTaint, UpdateTaintsPayload};
 
 use crate::{
-    aws::{text, word},
+    aws::{from_aws, to_aws},
     core::{Error, Result},
 };
 
@@ -39,11 +39,11 @@ pub enum TaintEffect {
 impl Taint {
     pub(super) fn to_sdk(&self) -> SdkTaint {
         let value = (!self.value.is_empty()).then(|| self.value.clone());
-        SdkTaint::builder().key(&self.key).set_value(value).effect(text(&self.effect).as_str().into()).build()
+        SdkTaint::builder().key(&self.key).set_value(value).effect(to_aws(&self.effect).as_str().into()).build()
     }
     pub(super) fn read(taint: SdkTaint) -> Result<Taint> {
-        let effect = taint.effect.ok_or_else(|| Error::missing("effect"))?;
-        Ok(Taint { key: taint.key.unwrap_or_default(), value: taint.value.unwrap_or_default(), effect: word(effect.as_str())? })
+        let effect = taint.effect.ok_or_else(|| Error::missing_field("effect"))?;
+        Ok(Taint { key: taint.key.unwrap_or_default(), value: taint.value.unwrap_or_default(), effect: from_aws(effect.as_str())? })
     }
     /// Key and effect identify a taint; its value is updated in place.
     pub(super) fn changes(before: &BTreeSet<Taint>, after: &BTreeSet<Taint>) -> UpdateTaintsPayload {

@@ -8,12 +8,12 @@ use aws_sdk_elasticloadbalancingv2::types::{
     RedirectActionStatusCodeEnum, TargetGroupStickinessConfig, TargetGroupTuple,
 };
 
-use super::authenticate::{AuthenticateCognito, Then};
+use super::authenticate::{AuthenticateCognito, NextAction};
 use crate::{aws::types::target_group::TargetGroup, core::ArnRef};
 
 /// Action for a request.
 #[spec]
-pub enum Action {
+pub enum ListenerAction {
     /// Forwards it to targets.
     Forward(Forward),
     /// Redirects it to another address.
@@ -30,7 +30,7 @@ pub enum Action {
 pub struct Forward {
     /// Target groups that share the requests.
     #[field(length = 1..=5)]
-    pub target_groups: BTreeSet<Share>,
+    pub target_groups: BTreeSet<WeightedTargetGroup>,
     /// Time for which a client stays with its target group, in seconds; 0 turns it off.
     #[field(default = 0, range = 0..=604_800)]
     pub stickiness_seconds: u32,
@@ -39,7 +39,7 @@ pub struct Forward {
 /// A target group's share of the requests.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share {
+pub struct WeightedTargetGroup {
     /// The target group.
     pub target_group: ArnRef<TargetGroup>,
     /// Its weight among the target groups.
@@ -89,11 +89,11 @@ pub struct FixedResponse {
     pub body: String,
 }
 
-impl Action {
+impl ListenerAction {
     /// The actions as AWS takes them: several carry their order.
     pub(super) fn to_sdk(&self) -> Vec<SdkAction> {
-        let Action::AuthenticateCognito(authenticate) = self else { return vec![self.single()] };
-        let mut actions = vec![authenticate.to_sdk(), Action::from(&authenticate.then).single()];
+        let ListenerAction::AuthenticateCognito(authenticate) = self else { return vec![self.to_single_sdk_action()] };
+        let mut actions = vec![authenticate.to_sdk(), ListenerAction::from(&authenticate.then).to_single_sdk_action()];
         for (order, action) in (1..).zip(&mut actions) {
             action.order = Some(order);
         }
@@ -101,10 +101,10 @@ impl Action {
     }
 
     /// Network and gateway load balancers take one target group, without shares.
-    fn single(&self) -> SdkAction {
+    fn to_single_sdk_action(&self) -> SdkAction {
         match self {
-            Action::AuthenticateCognito(authenticate) => authenticate.to_sdk(),
-            Action::Forward(Forward { target_groups, stickiness_seconds }) => {
+            ListenerAction::AuthenticateCognito(authenticate) => authenticate.to_sdk(),
+            ListenerAction::Forward(Forward { target_groups, stickiness_seconds }) => {
                 let action = SdkAction::builder().r#type(ActionTypeEnum::Forward);
                 let plain = target_groups.len() == 1 && *stickiness_seconds == 0;
                 if let Some(only) = target_groups.first().filter(|only| plain && only.weight == 1) {
@@ -118,7 +118,7 @@ impl Action {
                 let forward = ForwardActionConfig::builder().set_target_groups(Some(shares.collect()));
                 action.forward_config(forward.target_group_stickiness_config(sticky.set_duration_seconds(seconds).build()).build()).build()
             }
-            Action::Redirect(to) => {
+            ListenerAction::Redirect(to) => {
                 let code =
                     if to.status_code == 302 { RedirectActionStatusCodeEnum::Http302 } else { RedirectActionStatusCodeEnum::Http301 };
                 let config = RedirectActionConfig::builder().protocol(&to.protocol).port(&to.port).host(&to.host).path(&to.path);
@@ -127,7 +127,7 @@ impl Action {
                     .redirect_config(config.query(&to.query).status_code(code).build())
                     .build()
             }
-            Action::FixedResponse(answer) => {
+            ListenerAction::FixedResponse(answer) => {
                 let config = FixedResponseActionConfig::builder().status_code(answer.status_code.to_string());
                 let config = config.set_content_type(answer.content_type.clone());
                 let config = config.set_message_body((!answer.body.is_empty()).then(|| answer.body.clone())).build();
@@ -138,25 +138,27 @@ impl Action {
 
     /// Other sequences (authentication by OpenID Connect before another action) can't be declared: they read as a forward without target
     /// groups, so that they show as a difference.
-    pub(super) fn read(actions: &[SdkAction]) -> Action {
+    pub(super) fn read(actions: &[SdkAction]) -> ListenerAction {
         let mut actions: Vec<&SdkAction> = actions.iter().collect();
         actions.sort_by_key(|action| action.order);
         match actions[..] {
-            [action] => Action::read_single(action),
-            [first, last] => match (&first.authenticate_cognito_config, Action::read_single(last)) {
-                (Some(config), Action::Forward(to)) => AuthenticateCognito::read(config, Then::Forward(to)).into(),
-                (Some(config), Action::Redirect(to)) => AuthenticateCognito::read(config, Then::Redirect(to)).into(),
-                (Some(config), Action::FixedResponse(answer)) => AuthenticateCognito::read(config, Then::FixedResponse(answer)).into(),
-                _ => Action::Forward(Forward::default()),
+            [action] => ListenerAction::read_single(action),
+            [first, last] => match (&first.authenticate_cognito_config, ListenerAction::read_single(last)) {
+                (Some(config), ListenerAction::Forward(to)) => AuthenticateCognito::read(config, NextAction::Forward(to)).into(),
+                (Some(config), ListenerAction::Redirect(to)) => AuthenticateCognito::read(config, NextAction::Redirect(to)).into(),
+                (Some(config), ListenerAction::FixedResponse(answer)) => {
+                    AuthenticateCognito::read(config, NextAction::FixedResponse(answer)).into()
+                }
+                _ => ListenerAction::Forward(Forward::default()),
             },
-            _ => Action::Forward(Forward::default()),
+            _ => ListenerAction::Forward(Forward::default()),
         }
     }
 
-    fn read_single(action: &SdkAction) -> Action {
+    fn read_single(action: &SdkAction) -> ListenerAction {
         if let Some(to) = &action.redirect_config {
             let (to, same) = (to.clone(), Redirect::default());
-            return Action::Redirect(Redirect {
+            return ListenerAction::Redirect(Redirect {
                 protocol: to.protocol.unwrap_or(same.protocol),
                 port: to.port.unwrap_or(same.port),
                 host: to.host.unwrap_or(same.host),
@@ -166,13 +168,13 @@ impl Action {
             });
         }
         if let Some(answer) = &action.fixed_response_config {
-            return Action::FixedResponse(FixedResponse {
+            return ListenerAction::FixedResponse(FixedResponse {
                 status_code: answer.status_code().and_then(|code| code.parse().ok()).unwrap_or_default(),
                 content_type: answer.content_type.clone(),
                 body: answer.message_body.clone().unwrap_or_default(),
             });
         }
-        let share = |arn: &str, weight: Option<i32>| Share {
+        let share = |arn: &str, weight: Option<i32>| WeightedTargetGroup {
             target_group: ArnRef::to(arn),
             weight: weight.and_then(|weight| weight.try_into().ok()).unwrap_or(1),
         };
@@ -183,16 +185,16 @@ impl Action {
             groups.insert(share(arn, None));
         }
         let sticky = forward.and_then(|f| f.target_group_stickiness_config()).filter(|sticky| sticky.enabled == Some(true));
-        Action::Forward(Forward {
+        ListenerAction::Forward(Forward {
             target_groups: groups,
             stickiness_seconds: sticky.and_then(|s| s.duration_seconds).and_then(|s| s.try_into().ok()).unwrap_or_default(),
         })
     }
 }
 
-impl From<AuthenticateCognito> for Action {
-    fn from(authenticate: AuthenticateCognito) -> Action {
-        Action::AuthenticateCognito(authenticate)
+impl From<AuthenticateCognito> for ListenerAction {
+    fn from(authenticate: AuthenticateCognito) -> ListenerAction {
+        ListenerAction::AuthenticateCognito(authenticate)
     }
 }
 
@@ -201,10 +203,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn actions_survive() {
-        let group = |arn: &str, weight| Share { target_group: ArnRef::to(arn), weight };
-        let forward = |groups: &[Share], stickiness_seconds| {
-            Action::Forward(Forward { target_groups: groups.iter().cloned().collect(), stickiness_seconds })
+    fn actions_round_trip_through_the_sdk() {
+        let group = |arn: &str, weight| WeightedTargetGroup { target_group: ArnRef::to(arn), weight };
+        let forward = |groups: &[WeightedTargetGroup], stickiness_seconds| {
+            ListenerAction::Forward(Forward { target_groups: groups.iter().cloned().collect(), stickiness_seconds })
         };
         let redirect =
             serde_json::from_value(serde_json::json!({ "redirect": { "protocol": "HTTPS", "port": "443", "status_code": 302 } }));
@@ -218,11 +220,11 @@ mod tests {
             forward(&[group("arn:a", 9), group("arn:b", 1)], 60),
             redirect.expect("a redirect"),
             authenticate.expect("an authentication"),
-            Action::FixedResponse(answer),
+            ListenerAction::FixedResponse(answer),
         ] {
             let mut actions = action.to_sdk();
             actions.reverse();
-            assert_eq!(Action::read(&actions), action);
+            assert_eq!(ListenerAction::read(&actions), action);
         }
     }
 }

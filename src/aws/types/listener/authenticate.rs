@@ -7,8 +7,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action as SdkAction, ActionTypeEnum, AuthenticateCognitoActionConditionalBehaviorEnum as Behaviour, AuthenticateCognitoActionConfig,
 };
 
-use super::action::{Action, FixedResponse, Forward, Redirect};
-use crate::aws::{text, word};
+use super::action::{FixedResponse, Forward, ListenerAction, Redirect};
+use crate::aws::{from_aws, to_aws};
 
 /// Requires that a user of a Cognito user pool is signed in; others are sent to the pool's sign-in page. HTTPS listeners only.
 #[spec]
@@ -37,7 +37,7 @@ pub struct AuthenticateCognito {
     #[field(default, length = 0..=10)]
     pub extra_params: BTreeMap<String, String>,
     /// Action for requests of signed-in users.
-    pub then: Then,
+    pub then: NextAction,
 }
 
 /// Treatment of a request without a signed-in user.
@@ -55,7 +55,7 @@ pub enum OnUnauthenticatedRequest {
 
 /// Action for a request of a signed-in user.
 #[spec]
-pub enum Then {
+pub enum NextAction {
     /// Forwards it to targets.
     Forward(Forward),
     /// Redirects it to another address.
@@ -64,12 +64,12 @@ pub enum Then {
     FixedResponse(FixedResponse),
 }
 
-impl From<&Then> for Action {
-    fn from(then: &Then) -> Action {
+impl From<&NextAction> for ListenerAction {
+    fn from(then: &NextAction) -> ListenerAction {
         match then.clone() {
-            Then::Forward(forward) => Action::Forward(forward),
-            Then::Redirect(redirect) => Action::Redirect(redirect),
-            Then::FixedResponse(answer) => Action::FixedResponse(answer),
+            NextAction::Forward(forward) => ListenerAction::Forward(forward),
+            NextAction::Redirect(redirect) => ListenerAction::Redirect(redirect),
+            NextAction::FixedResponse(answer) => ListenerAction::FixedResponse(answer),
         }
     }
 }
@@ -85,12 +85,12 @@ impl AuthenticateCognito {
             .scope(&self.scope)
             .session_cookie_name(&self.session_cookie)
             .session_timeout(self.session_timeout_seconds.into())
-            .on_unauthenticated_request(Behaviour::from(text(&self.on_unauthenticated_request).as_str()))
+            .on_unauthenticated_request(Behaviour::from(to_aws(&self.on_unauthenticated_request).as_str()))
             .set_authentication_request_extra_params((!extra.is_empty()).then_some(extra));
         SdkAction::builder().r#type(ActionTypeEnum::AuthenticateCognito).authenticate_cognito_config(config.build()).build()
     }
 
-    pub(super) fn read(config: &AuthenticateCognitoActionConfig, then: Then) -> AuthenticateCognito {
+    pub(super) fn read(config: &AuthenticateCognitoActionConfig, then: NextAction) -> AuthenticateCognito {
         let config = config.clone();
         AuthenticateCognito {
             user_pool: config.user_pool_arn.unwrap_or_default(),
@@ -104,7 +104,7 @@ impl AuthenticateCognito {
                 .unwrap_or_else(Self::default_session_timeout_seconds),
             on_unauthenticated_request: config
                 .on_unauthenticated_request
-                .and_then(|behaviour| word(behaviour.as_str()).ok())
+                .and_then(|behaviour| from_aws(behaviour.as_str()).ok())
                 .unwrap_or_default(),
             extra_params: config.authentication_request_extra_params.unwrap_or_default().into_iter().collect(),
             then,

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Reads those of a secure listener. AWS lists the default one, too, and a second time if it is also among the others.
-pub(super) async fn read_all(aws: &Aws, listener: &str) -> Result<BTreeSet<ArnRef<Certificate>>> {
+pub(super) async fn read_certificates(aws: &Aws, listener: &str) -> Result<BTreeSet<ArnRef<Certificate>>> {
     let pages = aws.elbv2.describe_listener_certificates().listener_arn(listener).into_paginator();
     let all: Vec<SdkCertificate> = pages.items().send().try_collect().await?;
     let further = all.into_iter().filter(|certificate| certificate.is_default != Some(true));

@@ -8,7 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     QueryStringConditionConfig, QueryStringKeyValuePair, Rule as SdkRule, RuleCondition, SourceIpConditionConfig,
 };
 
-use super::Action;
+use super::ListenerAction;
 use crate::{
     aws::Aws,
     core::{Error, Problem, Result, ok_or_not_found},
@@ -17,7 +17,7 @@ use crate::{
 /// A rule: a request that meets every condition gets the action.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rule {
+pub struct ListenerRule {
     /// Order among the rules; AWS tries the lowest first.
     #[field(range = 1..=50_000)]
     pub priority: u32,
@@ -35,18 +35,18 @@ pub struct Rule {
     pub methods: BTreeSet<String>,
     /// Query parameters, one of which must match.
     #[field(unset = "any query")]
-    pub query: BTreeSet<Query>,
+    pub query: BTreeSet<QueryCondition>,
     /// Client addresses in CIDR notation.
     #[field(unset = "any client")]
     pub source_ips: BTreeSet<String>,
     /// Action for the request.
-    pub action: Action,
+    pub action: ListenerAction,
 }
 
 /// A query parameter.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub struct Query {
+pub struct QueryCondition {
     /// Its name.
     #[field(unset = "any name")]
     pub key: String,
@@ -54,7 +54,7 @@ pub struct Query {
     pub value: String,
 }
 
-impl Rule {
+impl ListenerRule {
     fn conditions(&self) -> Vec<RuleCondition> {
         let list = |set: &BTreeSet<String>| (!set.is_empty()).then(|| set.iter().cloned().collect::<Vec<_>>());
         let field = |name: &str| RuleCondition::builder().field(name);
@@ -87,9 +87,9 @@ impl Rule {
         all.into_iter().map(|condition| condition.build()).collect()
     }
 
-    pub(super) fn read(rule: &SdkRule) -> Option<Rule> {
+    pub(super) fn read(rule: &SdkRule) -> Option<ListenerRule> {
         let set = |values: &[String]| values.iter().cloned().collect::<BTreeSet<_>>();
-        let mut read = Rule {
+        let mut read = ListenerRule {
             priority: rule.priority()?.parse().ok()?,
             hosts: BTreeSet::new(),
             paths: BTreeSet::new(),
@@ -97,7 +97,7 @@ impl Rule {
             methods: BTreeSet::new(),
             query: BTreeSet::new(),
             source_ips: BTreeSet::new(),
-            action: Action::read(rule.actions()),
+            action: ListenerAction::read(rule.actions()),
         };
         for condition in rule.conditions() {
             if let Some(config) = condition.host_header_config() {
@@ -114,8 +114,9 @@ impl Rule {
             }
             if let Some(config) = condition.query_string_config() {
                 let pairs = config.values().iter();
-                read.query =
-                    pairs.map(|q| Query { key: q.key.clone().unwrap_or_default(), value: q.value.clone().unwrap_or_default() }).collect();
+                read.query = pairs
+                    .map(|q| QueryCondition { key: q.key.clone().unwrap_or_default(), value: q.value.clone().unwrap_or_default() })
+                    .collect();
             }
             if let Some(config) = condition.source_ip_config() {
                 read.source_ips = set(config.values());
@@ -126,13 +127,13 @@ impl Rule {
 }
 
 /// Reads the rules of a listener. The default one is among them, with a priority that is no number.
-pub(super) async fn read_all(aws: &Aws, listener: &str) -> Result<Vec<SdkRule>> {
+pub(super) async fn read_rules(aws: &Aws, listener: &str) -> Result<Vec<SdkRule>> {
     Ok(aws.elbv2.describe_rules().listener_arn(listener).into_paginator().items().send().try_collect().await?)
 }
 
 /// Changes a listener's rules from `before` to `after`; a rule is identified by its priority.
-pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, after: &BTreeSet<Rule>) -> Result<()> {
-    let mut old: BTreeMap<u32, &Rule> = before.iter().map(|rule| (rule.priority, rule)).collect();
+pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<ListenerRule>, after: &BTreeSet<ListenerRule>) -> Result<()> {
+    let mut old: BTreeMap<u32, &ListenerRule> = before.iter().map(|rule| (rule.priority, rule)).collect();
     let mut modified = Vec::new();
     for rule in after {
         match old.remove(&rule.priority) {
@@ -152,7 +153,7 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
     if modified.is_empty() && old.is_empty() {
         return Ok(());
     }
-    let live = read_all(aws, listener).await?.into_iter();
+    let live = read_rules(aws, listener).await?.into_iter();
     let arns: BTreeMap<u32, String> = live.filter_map(|rule| Some((rule.priority?.parse().ok()?, rule.rule_arn?))).collect();
     for rule in modified {
         let call = aws.elbv2.modify_rule().set_rule_arn(arns.get(&rule.priority).cloned());
@@ -165,7 +166,7 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Rule>, a
 }
 
 /// Rules between fields of a listener's rules.
-pub(super) fn check(rules: &BTreeSet<Rule>) -> Vec<Problem> {
+pub(super) fn check(rules: &BTreeSet<ListenerRule>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut priorities = BTreeSet::new();
     for (at, rule) in rules.iter().enumerate() {

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{LoadBalancer, LoadBalancerChanges, LoadBalancerType};
-use crate::{aws::word, core::Problem};
+use crate::{aws::from_aws, core::Problem};
 
 /// Treatment of requests that may desynchronize load balancer and targets.
 #[spec]
@@ -104,7 +104,7 @@ const NETWORK_ONLY: &[&str] = &["client_routing_policy", "enforce_security_group
 /// The value of an attribute: a boolean, number or word. `None` where it is empty or unknown.
 pub(in crate::aws::types) fn from_attribute<T: DeserializeOwned>(text: &str) -> Option<T> {
     let text = Some(text).filter(|text| !text.is_empty())?;
-    serde_json::from_str(text).or_else(|_| word(text)).ok()
+    serde_json::from_str(text).or_else(|_| from_aws(text)).ok()
 }
 
 /// The text of an attribute.

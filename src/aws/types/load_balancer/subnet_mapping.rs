@@ -33,13 +33,13 @@ pub struct SubnetMapping {
 
 impl SubnetMapping {
     /// A subnet where AWS assigns the addresses.
-    pub(super) fn plain(subnet: Ref<Subnet>) -> SubnetMapping {
+    pub(super) fn of_subnet(subnet: Ref<Subnet>) -> SubnetMapping {
         SubnetMapping { subnet, elastic_ip: None, private_ip: None, ipv6_address: None }
     }
 
     /// The mapping of a zone. AWS mostly leaves out addresses that it assigned itself.
     pub(super) fn read(zone: AvailabilityZone) -> Option<SubnetMapping> {
-        let mut mapping = SubnetMapping::plain(Ref::to(zone.subnet_id?));
+        let mut mapping = SubnetMapping::of_subnet(Ref::to(zone.subnet_id?));
         for address in zone.load_balancer_addresses.unwrap_or_default() {
             mapping.elastic_ip = mapping.elastic_ip.or(address.allocation_id.map(Ref::to));
             mapping.private_ip = mapping.private_ip.or(address.private_ipv4_address);
@@ -85,7 +85,7 @@ impl SubnetMapping {
 /// Whether the subnets of `live`, and its addresses there, can't be changed to those of `wanted`. AWS adds subnets to any load balancer and
 /// removes them from a network load balancer, but it neither changes an address in place nor exchanges the subnet of a zone in one call.
 /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/availability-zones.html>
-pub(super) fn need_replacement(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
+pub(super) fn needs_replacement(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
     let (new, old) = (wanted.mappings(), live.mappings());
     let [new_subnets, old_subnets] = [&new, &old].map(|mappings| mappings.iter().map(|mapping| &mapping.subnet).collect::<BTreeSet<_>>());
     let removes = !old_subnets.is_subset(&new_subnets);

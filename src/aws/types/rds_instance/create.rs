@@ -4,8 +4,8 @@ use aws_sdk_rds::types::DbSnapshot;
 
 use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
 use crate::{
-    aws::{Aws, Cx, tags, text},
-    core::{Error, Result, Sort, Way, ids},
+    aws::{Aws, Cx, tags, to_aws},
+    core::{Direction, Error, ErrorKind, Result, referenced_ids},
 };
 
 impl RdsInstance {
@@ -13,13 +13,14 @@ impl RdsInstance {
     pub(super) async fn create_empty(&self, cx: &Cx<'_>) -> Result<String> {
         let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
         let call = cx.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(&cx.call.tags)));
-        let call = call.engine(text(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
+        let call = call.engine(to_aws(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
         let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
         let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
         let call = call.multi_az(self.multi_az).set_db_name(self.database_name.clone()).set_port(self.port);
         let call = call.master_username(self.username.as_deref().unwrap_or(default_user)).manage_master_user_password(true);
         let call = call.set_master_user_secret_kms_key_id(self.master_password_key.as_ref().map(|key| key.get().to_owned()));
-        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(ids(&self.security_groups)));
+        let call =
+            call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
         let call = call.set_db_parameter_group_name(self.parameter_group.as_ref().map(|group| group.get().to_owned()));
         let call = call.storage_encrypted(self.encrypted).set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
         let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
@@ -28,23 +29,23 @@ impl RdsInstance {
         let call = call.set_performance_insights_retention_period(self.insights_retention());
         let call = call.monitoring_interval(self.monitoring_interval_seconds);
         let call = call.set_monitoring_role_arn(self.monitoring_role.as_ref().map(|role| role.get().to_owned()));
-        let call = call.set_enable_cloudwatch_logs_exports(self.logs());
+        let call = call.set_enable_cloudwatch_logs_exports(self.log_exports());
         let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
         let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
         let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
-        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
+        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))
     }
 
     /// Creates a database from a snapshot. RDS takes other settings (version, largest storage, maintenance window, insights, monitoring, and for
     /// these engines the management of the password) only once the database is available; reading shows then that they are missing.
     pub(super) async fn restore(&self, cx: &Cx<'_>, name: &str) -> Result<String> {
-        let snapshot = find(cx.api, name).await?;
-        if let Some(wrong) = self.contradicts(&snapshot) {
-            return Err(Error::new(Sort::Refused, "SnapshotDiffers", wrong));
+        let snapshot = find_snapshot(cx.api, name).await?;
+        if let Some(wrong) = self.conflict_with_snapshot(&snapshot) {
+            return Err(Error::new(ErrorKind::Rejected, "SnapshotDiffers", wrong));
         }
         let call = cx.rds.restore_db_instance_from_db_snapshot().db_snapshot_identifier(name);
         let call = call.set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(&cx.call.tags)));
-        let call = call.engine(text(&self.engine)).db_instance_class(&self.class);
+        let call = call.engine(to_aws(&self.engine)).db_instance_class(&self.class);
         // Storage that RDS grew keeps its size.
         let size = snapshot.allocated_storage().unwrap_or_default();
         let call = call.allocated_storage(self.storage_gib.max(size)).storage_type(&self.storage_type);
@@ -55,21 +56,22 @@ impl RdsInstance {
         let call = call.set_iops(self.iops.or(least.then_some(GP3_IOPS)));
         let call = call.set_storage_throughput(self.throughput_mibps.or(least.then_some(GP3_MIBPS)));
         let call = call.multi_az(self.multi_az).set_port(self.port).publicly_accessible(self.publicly_accessible);
-        let call = call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(ids(&self.security_groups)));
+        let call =
+            call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
         // The group of another major version comes with the upgrade.
         let fits = self.engine.same_major(&self.version, snapshot.engine_version().unwrap_or_default());
         let group = self.parameter_group.as_ref().filter(|_| fits);
         let call = call.set_db_parameter_group_name(group.map(|group| group.get().to_owned()));
         let call = call.backup_retention_period(self.backup_retention_days).set_preferred_backup_window(self.backup_window.clone());
-        let call = call.deletion_protection(self.deletion_protection).set_enable_cloudwatch_logs_exports(self.logs());
+        let call = call.deletion_protection(self.deletion_protection).set_enable_cloudwatch_logs_exports(self.log_exports());
         let call = call.auto_minor_version_upgrade(self.auto_minor_version_upgrade).copy_tags_to_snapshot(self.copy_tags_to_snapshot);
         let call = call.set_ca_certificate_identifier(self.ca_certificate.clone());
         let reply = call.enable_iam_database_authentication(self.iam_authentication).send().await?;
-        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing("DBInstanceIdentifier"))
+        reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))
     }
 
     /// Why this snapshot can't become the requested database; without this check RDS would refuse it only after minutes.
-    fn contradicts(&self, snapshot: &DbSnapshot) -> Option<String> {
+    fn conflict_with_snapshot(&self, snapshot: &DbSnapshot) -> Option<String> {
         const COPY: &str = "`aws rds copy-db-snapshot --kms-key-id` makes a copy with another key, to be used here";
         let key = self.kms_key.as_ref().map(|key| key.get()).filter(|key| key.contains(":key/"));
         match (snapshot.encrypted(), snapshot.kms_key_id()) {
@@ -88,11 +90,11 @@ impl RdsInstance {
         if size > self.storage_gib && !self.grows() {
             return Some(format!("the snapshot has {size} GiB of storage, which does not shrink: set `storage_gib: {size}`"));
         }
-        let version = snapshot.engine_version().filter(|_| snapshot.engine() == Some(&text(&self.engine)))?;
+        let version = snapshot.engine_version().filter(|_| snapshot.engine() == Some(&to_aws(&self.engine)))?;
         if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, version) {
             return None;
         }
-        if Way::Up.refuses(&version.into(), &self.version.as_str().into()).is_some() {
+        if Direction::Increase.refusal(&version.into(), &self.version.as_str().into()).is_some() {
             return Some(format!("the snapshot is of version {version}, and AWS takes no engine version back"));
         }
         let major = !self.engine.same_major(&self.version, version);
@@ -102,13 +104,13 @@ impl RdsInstance {
     }
 
     /// The logs to export, if any: an empty list is refused.
-    fn logs(&self) -> Option<Vec<String>> {
+    fn log_exports(&self) -> Option<Vec<String>> {
         Some(self.log_exports.iter().cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty())
     }
 }
 
 /// The snapshot of this name or ARN.
-async fn find(aws: &Aws, name: &str) -> Result<DbSnapshot> {
+async fn find_snapshot(aws: &Aws, name: &str) -> Result<DbSnapshot> {
     let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name);
     // RDS finds its automated snapshots only when asked for them, and those of other accounts only by ARN.
     let own = name.rsplit_once(":snapshot:").map_or(name, |(_, own)| own);
@@ -117,11 +119,11 @@ async fn find(aws: &Aws, name: &str) -> Result<DbSnapshot> {
         Some(_) => call.snapshot_type("awsbackup"),
         None => call.include_shared(true).include_public(true),
     };
-    let found = call.send().await.map_err(Error::from).map_err(|error| match error.sort {
+    let found = call.send().await.map_err(Error::from).map_err(|error| match error.kind {
         // It existed before this run, or never will.
-        Sort::Gone => Error { sort: Sort::Refused, ..error },
+        ErrorKind::NotFound => Error { kind: ErrorKind::Rejected, ..error },
         _ => error,
     })?;
     let found = found.db_snapshots.unwrap_or_default().into_iter().next();
-    found.ok_or_else(|| Error::new(Sort::Refused, "DBSnapshotNotFound", format!("there is no snapshot `{name}`")))
+    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "DBSnapshotNotFound", format!("there is no snapshot `{name}`")))
 }

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions() {
+    fn accepts_live_versions_that_satisfy_the_wanted_one() {
         for (engine, asked, auto, live, same) in [
             (Engine::Postgres, "16", false, "16.4", true),
             (Engine::Postgres, "16", true, "17.1", false),
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn major_versions() {
+    fn compares_major_versions() {
         for (engine, one, other, same) in [
             (Engine::Postgres, "16", "16.4", true),
             (Engine::Postgres, "16.4", "15.8", false),

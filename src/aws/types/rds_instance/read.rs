@@ -6,7 +6,7 @@ use aws_sdk_rds::types::{DbInstance, PendingModifiedValues};
 
 use super::{Outputs, RdsInstance};
 use crate::{
-    aws::{tags, word},
+    aws::{from_aws, tags},
     core::{ArnRef, Error, Observed, Phase, Ref, Result},
 };
 
@@ -23,14 +23,14 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         log_exports.extend(logs.log_types_to_enable().iter().cloned());
         log_exports.retain(|log| !logs.log_types_to_disable().contains(log));
     }
-    let id = db.db_instance_identifier.clone().ok_or_else(|| Error::missing("DBInstanceIdentifier"))?;
+    let id = db.db_instance_identifier.clone().ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))?;
     let phase = match phase(db.db_instance_status.as_deref().unwrap_or_default()) {
-        Phase::Ready if pending.is_some_and(|pending| !is_empty(pending)) => Phase::Pending("changes pending".to_owned()),
+        Phase::Ready if pending.is_some_and(|pending| !is_empty(pending)) => Phase::PendingChanges("changes pending".to_owned()),
         phase => phase,
     };
     let spec = RdsInstance {
         name: db.db_instance_identifier,
-        engine: word(db.engine.as_deref().unwrap_or_default())?,
+        engine: from_aws(db.engine.as_deref().unwrap_or_default())?,
         version: pending.and_then(|p| p.engine_version.clone()).or_else(|| db.engine_version.clone()).unwrap_or_default(),
         class: pending.and_then(|p| p.db_instance_class.clone()).or(db.db_instance_class).unwrap_or_default(),
         storage_gib: pending.and_then(|p| p.allocated_storage).or(db.allocated_storage).unwrap_or_default(),
@@ -94,9 +94,9 @@ fn phase(status: &str) -> Phase {
     match status {
         // Storage is rearranged for hours, while the database can be used. A stopped database was stopped deliberately.
         "available" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" | "stopped" => Phase::Ready,
-        "deleting" | "delete-precheck" => Phase::Leaving,
+        "deleting" | "delete-precheck" => Phase::Deleting,
         "failed" | "storage-full" | "insufficient-capacity" | "restore-error" => Phase::Failed(status.into()),
         _ if status.starts_with("incompatible-") || status.starts_with("inaccessible-encryption-") => Phase::Failed(status.into()),
-        _ => Phase::Settling(status.into()),
+        _ => Phase::Progressing(status.into()),
     }
 }

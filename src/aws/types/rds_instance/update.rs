@@ -7,14 +7,14 @@ use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance};
 use super::{GP3_IOPS, GP3_MIBPS, RdsInstance, RdsInstanceChanges};
 use crate::{
     aws::{Aws, Cx},
-    core::{Error, Existing, Result, Spec, ids},
+    core::{Error, Existing, Result, Spec, referenced_ids},
 };
 
 impl RdsInstance {
     /// Makes one call with all changes; RDS keeps settings that it does not name.
     pub(super) async fn modify(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsInstanceChanges) -> Result<()> {
         /// A value where its field changed.
-        macro_rules! new {
+        macro_rules! if_changed {
             ($field:ident, $value:expr) => {
                 changes.$field.then(|| $value)
             };
@@ -28,14 +28,14 @@ impl RdsInstance {
         let storage = changes.storage_gib || changes.storage_type || changes.iops || changes.throughput_mibps;
         let provisioned = storage && self.takes_iops();
         let call = cx.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(self.apply_immediately);
-        let call = call.set_engine_version(new!(version, self.version.clone()));
-        let call = call.set_allow_major_version_upgrade(new!(version, self.allow_major_version_upgrade));
-        let call = call.set_db_instance_class(new!(class, self.class.clone())).set_multi_az(new!(multi_az, self.multi_az));
+        let call = call.set_engine_version(if_changed!(version, self.version.clone()));
+        let call = call.set_allow_major_version_upgrade(if_changed!(version, self.allow_major_version_upgrade));
+        let call = call.set_db_instance_class(if_changed!(class, self.class.clone())).set_multi_az(if_changed!(multi_az, self.multi_az));
         // RDS may have grown the storage, and sets performance only together with the size.
         let grows = (self.grows() || before.grows()) && (provisioned || changes.max_storage_gib);
         let size = match changes.storage_gib {
             true => self.storage_gib,
-            false if grows => size(cx.api, id).await?,
+            false if grows => read_allocated_storage(cx.api, id).await?,
             false => before.storage_gib,
         };
         let call = call.set_allocated_storage((provisioned || changes.storage_gib).then_some(size));
@@ -46,7 +46,7 @@ impl RdsInstance {
         let call = call.set_iops(iops.filter(|_| provisioned));
         let throughput = self.throughput_mibps.or(before.throughput_mibps.filter(|_| kept)).unwrap_or(GP3_MIBPS);
         let call = call.set_storage_throughput((provisioned && gp3).then_some(throughput));
-        let call = call.set_storage_type(new!(storage_type, self.storage_type.clone()));
+        let call = call.set_storage_type(if_changed!(storage_type, self.storage_type.clone()));
         // The maximum is lifted by making it equal to the size.
         let maximum = self.max_storage_gib.map(|gib| if gib == 0 { size } else { gib });
         let call = call.set_max_allocated_storage(maximum.filter(|_| changes.max_storage_gib));
@@ -55,16 +55,16 @@ impl RdsInstance {
         let managed = key.is_some() || changes.snapshot;
         let call = call.set_manage_master_user_password(managed.then_some(true)).set_master_user_secret_kms_key_id(key);
         let call = call.set_db_port_number(self.port.filter(|_| changes.port));
-        let call = call.set_db_subnet_group_name(new!(subnet_group, self.subnet_group.get().to_owned()));
-        let call = call.set_vpc_security_group_ids(new!(security_groups, ids(&self.security_groups)));
+        let call = call.set_db_subnet_group_name(if_changed!(subnet_group, self.subnet_group.get().to_owned()));
+        let call = call.set_vpc_security_group_ids(if_changed!(security_groups, referenced_ids(&self.security_groups)));
         let group = self.parameter_group.as_ref().map(|group| group.get().to_owned());
         // A new major version needs the group of its family in the same call.
         let call = call.set_db_parameter_group_name(group.filter(|_| changes.parameter_group || changes.version));
-        let call = call.set_backup_retention_period(new!(backup_retention_days, self.backup_retention_days));
+        let call = call.set_backup_retention_period(if_changed!(backup_retention_days, self.backup_retention_days));
         let call = call.set_preferred_backup_window(self.backup_window.clone().filter(|_| changes.backup_window));
         let call = call.set_preferred_maintenance_window(self.maintenance_window.clone().filter(|_| changes.maintenance_window));
-        let call = call.set_publicly_accessible(new!(publicly_accessible, self.publicly_accessible));
-        let call = call.set_deletion_protection(new!(deletion_protection, self.deletion_protection));
+        let call = call.set_publicly_accessible(if_changed!(publicly_accessible, self.publicly_accessible));
+        let call = call.set_deletion_protection(if_changed!(deletion_protection, self.deletion_protection));
         let insights = changes.performance_insights || changes.performance_insights_retention_days;
         let call = call.set_enable_performance_insights(insights.then_some(self.performance_insights));
         let call = call.set_performance_insights_retention_period(self.insights_retention().filter(|_| insights));
@@ -72,7 +72,7 @@ impl RdsInstance {
         let call = call.set_monitoring_interval(monitoring.then_some(self.monitoring_interval_seconds));
         let role = self.monitoring_role.as_ref().filter(|_| monitoring && self.monitoring_interval_seconds > 0);
         let call = call.set_monitoring_role_arn(role.map(|role| role.get().to_owned()));
-        let logs = new!(log_exports, {
+        let logs = if_changed!(log_exports, {
             let difference = |a: &BTreeSet<String>, b| Some(a.difference(b).cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty());
             CloudwatchLogsExportConfiguration::builder()
                 .set_enable_log_types(difference(&self.log_exports, &before.log_exports))
@@ -80,16 +80,16 @@ impl RdsInstance {
                 .build()
         });
         let call = call.set_cloudwatch_logs_export_configuration(logs);
-        let call = call.set_auto_minor_version_upgrade(new!(auto_minor_version_upgrade, self.auto_minor_version_upgrade));
+        let call = call.set_auto_minor_version_upgrade(if_changed!(auto_minor_version_upgrade, self.auto_minor_version_upgrade));
         let call = call.set_ca_certificate_identifier(self.ca_certificate.clone().filter(|_| changes.ca_certificate));
-        let call = call.set_copy_tags_to_snapshot(new!(copy_tags_to_snapshot, self.copy_tags_to_snapshot));
-        call.set_enable_iam_database_authentication(new!(iam_authentication, self.iam_authentication)).send().await?;
+        let call = call.set_copy_tags_to_snapshot(if_changed!(copy_tags_to_snapshot, self.copy_tags_to_snapshot));
+        call.set_enable_iam_database_authentication(if_changed!(iam_authentication, self.iam_authentication)).send().await?;
         Ok(())
     }
 }
 
 /// The current size of a database's storage.
-async fn size(aws: &Aws, id: &str) -> Result<i32> {
+async fn read_allocated_storage(aws: &Aws, id: &str) -> Result<i32> {
     let reply = aws.rds.describe_db_instances().db_instance_identifier(id).send().await?;
-    reply.db_instances().iter().find_map(DbInstance::allocated_storage).ok_or_else(|| Error::missing("AllocatedStorage"))
+    reply.db_instances().iter().find_map(DbInstance::allocated_storage).ok_or_else(|| Error::missing_field("AllocatedStorage"))
 }

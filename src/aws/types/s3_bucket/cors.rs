@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use acme_macros::spec;
 use aws_sdk_s3::types as s3;
 
-use super::set;
+use super::non_default;
 use crate::core::Result;
 
 /// Web pages that may use the bucket from a browser.
@@ -33,7 +33,7 @@ impl CorsRule {
         let rule =
             s3::CorsRule::builder().set_allowed_origins(list(&self.allowed_origins)).set_allowed_methods(list(&self.allowed_methods));
         let rule = rule.set_allowed_headers(list(&self.allowed_headers)).set_expose_headers(list(&self.expose_headers));
-        Ok(rule.set_max_age_seconds(set(self.max_age_seconds)).build()?)
+        Ok(rule.set_max_age_seconds(non_default(self.max_age_seconds)).build()?)
     }
     pub(super) fn read(rule: &s3::CorsRule) -> CorsRule {
         let set = |list: &[String]| list.iter().cloned().collect();

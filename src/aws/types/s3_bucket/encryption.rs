@@ -4,7 +4,7 @@ use acme_macros::spec;
 use aws_sdk_s3::types::{ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule};
 
 use crate::{
-    aws::{text, types::kms_key::KmsKey, word},
+    aws::{from_aws, to_aws, types::kms_key::KmsKey},
     core::{ArnRef, Problem, Result},
 };
 
@@ -66,7 +66,7 @@ impl Encryption {
     }
     pub(super) fn to_sdk(&self) -> Result<ServerSideEncryptionConfiguration> {
         let algorithm = self.algorithm();
-        let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::from(text(&algorithm).as_str()));
+        let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::from(to_aws(&algorithm).as_str()));
         let default = default.set_kms_master_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned())).build()?;
         let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default);
         let rule = rule.bucket_key_enabled(self.bucket_key && algorithm == Algorithm::Kms).build();
@@ -77,7 +77,7 @@ impl Encryption {
             return Encryption::default();
         };
         Encryption {
-            algorithm: word(default.sse_algorithm.as_str()).ok(),
+            algorithm: from_aws(default.sse_algorithm.as_str()).ok(),
             kms_key: default.kms_master_key_id.clone().filter(|key| !key.is_empty()).map(ArnRef::to),
             bucket_key: rule.bucket_key_enabled.unwrap_or_default(),
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use acme_macros::spec;
 use aws_sdk_s3::types::{self as s3, ExpirationStatus};
 
-use super::set;
+use super::non_default;
 use crate::{
     aws::tags,
     core::{Problem, Result},
@@ -68,7 +68,7 @@ impl LifecycleRule {
     /// A problem of the rule, which has this name.
     pub(super) fn check(&self, id: &str) -> Option<Problem> {
         let at = format!("/lifecycle_rules/{}", id.replace('~', "~0").replace('/', "~1"));
-        if !self.acts() {
+        if !self.has_action() {
             Some(Problem::new(at, "the rule does nothing").help("add `expire_days` or another action"))
         } else if self.expire_delete_markers && self.expire_days > 0 {
             let problem = Problem::new(format!("{at}/expire_delete_markers"), "S3 takes either this or `expire_days`");
@@ -80,7 +80,7 @@ impl LifecycleRule {
         }
     }
     /// S3 refuses a rule without an action.
-    fn acts(&self) -> bool {
+    fn has_action(&self) -> bool {
         [self.expire_days, self.noncurrent_expire_days, self.abort_multipart_days].iter().any(|days| *days > 0)
             || self.expire_delete_markers
             || !self.transitions.is_empty()
@@ -88,7 +88,7 @@ impl LifecycleRule {
     }
     /// A filter holds one condition; several go into its `And`.
     fn filter(&self) -> s3::LifecycleRuleFilter {
-        let (larger, smaller) = (set(self.larger_than_bytes), set(self.smaller_than_bytes));
+        let (larger, smaller) = (non_default(self.larger_than_bytes), non_default(self.smaller_than_bytes));
         let conditions = usize::from(!self.prefix.is_empty()) + self.tags.len() + larger.iter().len() + smaller.iter().len();
         let filter = s3::LifecycleRuleFilter::builder();
         let tags = tags::s3(&self.tags);
@@ -107,12 +107,12 @@ impl LifecycleRule {
         let status = if self.enabled { ExpirationStatus::Enabled } else { ExpirationStatus::Disabled };
         let mut rule = s3::LifecycleRule::builder().id(id).status(status).filter(self.filter());
         if self.expire_days > 0 || self.expire_delete_markers {
-            let expiration = s3::LifecycleExpiration::builder().set_days(set(self.expire_days));
+            let expiration = s3::LifecycleExpiration::builder().set_days(non_default(self.expire_days));
             rule = rule.expiration(expiration.set_expired_object_delete_marker(self.expire_delete_markers.then_some(true)).build());
         }
         if self.noncurrent_expire_days > 0 {
             let expiration = s3::NoncurrentVersionExpiration::builder().noncurrent_days(self.noncurrent_expire_days);
-            rule = rule.noncurrent_version_expiration(expiration.set_newer_noncurrent_versions(set(self.noncurrent_keep)).build());
+            rule = rule.noncurrent_version_expiration(expiration.set_newer_noncurrent_versions(non_default(self.noncurrent_keep)).build());
         }
         if self.abort_multipart_days > 0 {
             let abort = s3::AbortIncompleteMultipartUpload::builder().days_after_initiation(self.abort_multipart_days).build();

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Count of objects in words; `None` for an empty bucket.
-pub(super) async fn count(aws: &Aws, bucket: &str) -> Result<Option<String>> {
+pub(super) async fn count_objects(aws: &Aws, bucket: &str) -> Result<Option<String>> {
     let Some(page) = ok_or_not_found(aws.s3.list_object_versions().bucket(bucket).send().await)? else { return Ok(None) };
     // Old versions and objects hidden by delete markers are data, too.
     Ok(match (page.versions().len(), page.is_truncated == Some(true)) {

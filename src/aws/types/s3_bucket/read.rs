@@ -4,10 +4,10 @@ use std::future::Future;
 
 use aws_sdk_s3::types::{self as s3, BucketVersioningStatus};
 
-use super::{CorsRule, Encryption, LifecycleRule, Outputs, Ownership, S3Bucket, no_policy};
+use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, S3Bucket, no_policy};
 use crate::{
-    aws::{Aws, partition, tags, word},
-    core::{Error, Observed, Policy, Result, Scope, Sort, ok_or_not_found},
+    aws::{Aws, from_aws, partition, tags},
+    core::{Error, ErrorKind, Observed, Policy, Result, Scope, ok_or_not_found},
 };
 
 /// The ARN of a bucket.
@@ -21,8 +21,8 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
     let (client, bucket, arn) = (&aws.s3, name.as_str(), arn(aws, &name));
     let ask_versioning = || async { ok_or_not_found(client.get_bucket_versioning().bucket(bucket).send().await) };
     // Where only the name is known, one call shows whether there is such a bucket.
-    let known = scope.index.as_ref().is_none_or(|index| index.contains_key(&arn));
-    let first = if known { None } else { Some(ask_versioning().await.map_err(|error| elsewhere(bucket, error))?) };
+    let known = scope.tag_index.as_ref().is_none_or(|index| index.contains_key(&arn));
+    let first = if known { None } else { Some(ask_versioning().await.map_err(|error| wrong_region_error(bucket, error))?) };
     if let Some(None) = first {
         return Ok(None);
     }
@@ -30,11 +30,11 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         let reply = ok_or_not_found(client.get_bucket_tagging().bucket(bucket).send().await)?;
         Ok(reply.map(|reply| tags::from_s3(reply.tag_set())))
     };
-    let tags = scope.tags_or(&arn, ask_tags).await?.unwrap_or_default();
-    if !scope.owns(&tags) && !scope.wanted.contains(bucket) {
+    let tags = scope.tags_or_fetch(&arn, ask_tags).await?.unwrap_or_default();
+    if !scope.owns(&tags) && !scope.lookup.contains(bucket) {
         return Ok(None);
     }
-    let wanted = scope.details::<S3Bucket>(&tags);
+    let wanted = scope.own_reads_to_make::<S3Bucket>(&tags);
     let (versioning, encryption, blocks, ownership, lifecycle, policy, cors) = tokio::try_join!(
         async {
             match first {
@@ -65,7 +65,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         encryption: encryption.map(|encryption| Encryption::read(encryption.rules())).unwrap_or_default(),
         block_public_access: blocks.is_some_and(all_blocked),
         // Without ownership controls, which are newer than S3, objects belong to their writers.
-        object_ownership: ownership.and_then(|rule| word(rule.object_ownership.as_str()).ok()).unwrap_or(Ownership::ObjectWriter),
+        object_ownership: ownership.and_then(|rule| from_aws(rule.object_ownership.as_str()).ok()).unwrap_or(ObjectOwnership::ObjectWriter),
         lifecycle_rules: rules.iter().map(|rule| (rule.id().unwrap_or_default().to_owned(), LifecycleRule::read(rule))).collect(),
         cors: cors.and_then(|reply| reply.cors_rules).unwrap_or_default().iter().map(CorsRule::read).collect(),
         policy: wanted.policy.then(|| policy.unwrap_or_else(no_policy)),
@@ -79,8 +79,8 @@ async fn only_if<T>(wanted: bool, read: impl Future<Output = Result<Option<T>>>)
 }
 
 /// Bucket names are global, so a bucket of a wanted name may belong to anyone.
-fn elsewhere(bucket: &str, error: Error) -> Error {
-    if error.sort != Sort::Denied && error.code != "PermanentRedirect" {
+fn wrong_region_error(bucket: &str, error: Error) -> Error {
+    if error.kind != ErrorKind::AccessDenied && error.code != "PermanentRedirect" {
         return error;
     }
     let message =

@@ -25,7 +25,7 @@ pub struct Rule {
 
 /// A rule as it may be written; several sources stand for several rules. For `egress`, read "destination" for "source".
 #[spec]
-pub struct WrittenRule {
+pub struct RuleSyntax {
     /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or a protocol number.
     #[field(unset = "tcp")]
     protocol: Option<Protocol>,
@@ -77,12 +77,12 @@ enum Protocol {
 
 /// The rules that one written rule stands for.
 #[derive(Deserialize)]
-#[serde(try_from = "WrittenRule")]
-struct Split(Vec<Rule>);
+#[serde(try_from = "RuleSyntax")]
+struct RuleList(Vec<Rule>);
 
-impl TryFrom<WrittenRule> for Split {
+impl TryFrom<RuleSyntax> for RuleList {
     type Error = String;
-    fn try_from(written: WrittenRule) -> Result<Split, String> {
+    fn try_from(written: RuleSyntax) -> Result<RuleList, String> {
         let protocol = canonical_protocol(&match written.protocol {
             None => "tcp".to_owned(),
             Some(Protocol::Number(number)) => number.to_string(),
@@ -114,12 +114,12 @@ impl TryFrom<WrittenRule> for Split {
         if split.is_empty() {
             return Err("a rule needs at least one of `cidr`, `cidrs`, `security_group`, `security_groups`, `prefix_list`, `self`".into());
         }
-        Ok(Split(split))
+        Ok(RuleList(split))
     }
 }
 
 pub(super) fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Rule>, D::Error> {
-    Ok(Vec::<Split>::deserialize(deserializer)?.into_iter().flat_map(|split| split.0).collect())
+    Ok(Vec::<RuleList>::deserialize(deserializer)?.into_iter().flat_map(|split| split.0).collect())
 }
 
 fn canonical_protocol(text: &str) -> String {
@@ -135,7 +135,7 @@ fn canonical_protocol(text: &str) -> String {
 }
 
 /// All traffic to or from a range.
-pub(super) fn open(cidr: &str) -> Option<Rule> {
+pub(super) fn allow_all_to(cidr: &str) -> Option<Rule> {
     Some(Rule { protocol: "all".to_owned(), cidr: Some(cidr.parse().ok()?), ..Rule::default() })
 }
 
@@ -192,12 +192,12 @@ pub(super) fn permission(rule: &Rule, id: &str) -> IpPermission {
 }
 
 /// The rule as AWS compares it: without its description.
-fn plain(rule: &Rule) -> Rule {
+fn without_description(rule: &Rule) -> Rule {
     Rule { description: String::new(), ..rule.clone() }
 }
 
-pub(super) fn keyed(rules: &BTreeSet<Rule>) -> BTreeMap<Rule, &Rule> {
-    rules.iter().map(|rule| (plain(rule), rule)).collect()
+pub(super) fn by_plain_rule(rules: &BTreeSet<Rule>) -> BTreeMap<Rule, &Rule> {
+    rules.iter().map(|rule| (without_description(rule), rule)).collect()
 }
 
 /// Problems of the rules of one direction.
@@ -205,7 +205,7 @@ pub(super) fn check(at: &str, rules: &BTreeSet<Rule>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
     for rule in rules {
-        if !seen.insert(plain(rule)) {
+        if !seen.insert(without_description(rule)) {
             let what = "two rules differ in nothing but their description";
             problems.push(Problem::new(at, what).help("keep one of them; AWS refuses the second"));
         }
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn several_sources_are_several_rules_and_the_canonical_form_is_stable() {
+    fn splits_several_sources_into_rules_in_stable_order() {
         let short = group(json!([{ "port": 443, "cidrs": ["10.0.0.1/8", "::/0"], "self": true, "security_groups": ["web"] }])).unwrap();
         assert_eq!(short.ingress.len(), 4);
         let long = serde_json::to_value(&short).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_reads_back_the_same() {
+    fn rules_round_trip_through_the_sdk() {
         let spec = group(json!([
             { "protocol": 6, "from_port": 80, "to_port": 90, "cidr": "10.0.0.0/8", "description": "web" },
             { "protocol": "icmp", "cidr": "2001:db8::/32" },
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_cannot_be_are_refused() {
+    fn rejects_impossible_rules() {
         assert!(group(json!([{ "cidr": "10.0.0.0/8" }])).is_err(), "no port");
         assert!(group(json!([{ "port": 1, "from_port": 1, "cidr": "10.0.0.0/8" }])).is_err(), "both forms");
         assert!(group(json!([{ "protocol": "all", "port": 1, "cidr": "10.0.0.0/8" }])).is_err(), "port without meaning");

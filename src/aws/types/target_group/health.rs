@@ -64,7 +64,7 @@ pub struct Threshold {
     pub minimum_percentage: Option<u32>,
 }
 
-const KEYS: [&str; 4] = [
+const ATTRIBUTE_KEYS: [&str; 4] = [
     "target_group_health.dns_failover.minimum_healthy_targets.count",
     "target_group_health.dns_failover.minimum_healthy_targets.percentage",
     "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
@@ -77,8 +77,8 @@ const OFF: &str = "off";
 impl TargetGroupHealth {
     pub(super) fn read(attributes: &BTreeMap<String, String>) -> Option<TargetGroupHealth> {
         let [count, percentage, routing_count, routing_percentage] =
-            KEYS.map(|key| attributes.get(key).and_then(|value| if value == OFF { Some(0) } else { value.parse().ok() }));
-        KEYS.iter().any(|key| attributes.contains_key(*key)).then_some(TargetGroupHealth {
+            ATTRIBUTE_KEYS.map(|key| attributes.get(key).and_then(|value| if value == OFF { Some(0) } else { value.parse().ok() }));
+        ATTRIBUTE_KEYS.iter().any(|key| attributes.contains_key(*key)).then_some(TargetGroupHealth {
             dns_failover: Threshold { minimum_count: count, minimum_percentage: percentage },
             unhealthy_state_routing: Threshold { minimum_count: routing_count, minimum_percentage: routing_percentage },
         })
@@ -90,7 +90,7 @@ impl TargetGroupHealth {
         let (failover, routing) = (&self.dns_failover, &self.unhealthy_state_routing);
         let values = [failover.minimum_count, failover.minimum_percentage, routing.minimum_count, routing.minimum_percentage];
         let mut values = values.into_iter().map(text);
-        KEYS.map(|key| (key, values.next().flatten()))
+        ATTRIBUTE_KEYS.map(|key| (key, values.next().flatten()))
     }
 
     pub(super) fn check(&self) -> Vec<Problem> {

@@ -10,7 +10,7 @@ use aws_sdk_wafv2::types::{
 };
 use serde::{Deserialize, Deserializer};
 
-use super::{super::waf_ip_set::WafIpSet, Verdict};
+use super::{super::waf_ip_set::WafIpSet, AclAction};
 use crate::core::{ArnRef, Result};
 
 /// A group of rules kept by AWS or another vendor.
@@ -43,17 +43,17 @@ pub struct RateLimit {
     #[field(range = 0..=2_000_000_000)]
     pub requests: u32,
     /// The window, in seconds: 60, 120, 300 or 600.
-    #[field(default = DEFAULT_WINDOW)]
+    #[field(default = DEFAULT_WINDOW_SECONDS)]
     pub window_seconds: u32,
     /// Counts requests over the limit, and lets them pass.
     #[field(default = false, risky(true, "it blocks nothing"))]
     pub count: bool,
 }
 
-const DEFAULT_WINDOW: u32 = 300;
+const DEFAULT_WINDOW_SECONDS: u32 = 300;
 
 /// <https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html>
-const GROUPS: &[(&str, &str)] = &[
+const MANAGED_RULE_GROUPS: &[(&str, &str)] = &[
     ("common", "AWSManagedRulesCommonRuleSet"),
     ("admin-protection", "AWSManagedRulesAdminProtectionRuleSet"),
     ("known-bad-inputs", "AWSManagedRulesKnownBadInputsRuleSet"),
@@ -68,38 +68,38 @@ const GROUPS: &[(&str, &str)] = &[
     ("bot-control", "AWSManagedRulesBotControlRuleSet"),
 ];
 
-fn short(name: &str) -> String {
-    GROUPS.iter().find(|(_, long)| *long == name).map_or(name, |(short, _)| short).to_owned()
+fn shorten_name(name: &str) -> String {
+    MANAGED_RULE_GROUPS.iter().find(|(_, long)| *long == name).map_or(name, |(short, _)| short).to_owned()
 }
 
 fn short_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
-    Ok(short(&String::deserialize(deserializer)?))
+    Ok(shorten_name(&String::deserialize(deserializer)?))
 }
 
 const RATE_LIMIT: &str = "rate-limit";
 /// Vendor of a rule that acme did not write, so that it shows as a difference.
-const FOREIGN: &str = "custom rule";
+const CUSTOM_RULE: &str = "custom rule";
 
-impl Verdict {
+impl AclAction {
     /// The rule for one set of addresses.
     pub(super) fn rule(self, set: &ArnRef<WafIpSet>, number: usize) -> Result<RuleBuilder> {
         let (word, action) = match self {
-            Verdict::Allow => ("allow", RuleAction::builder().allow(AllowAction::builder().build())),
-            Verdict::Block => ("block", RuleAction::builder().block(BlockAction::builder().build())),
+            AclAction::Allow => ("allow", RuleAction::builder().allow(AllowAction::builder().build())),
+            AclAction::Block => ("block", RuleAction::builder().block(BlockAction::builder().build())),
         };
         let name = format!("{word}-{number}");
         let statement = IpSetReferenceStatement::builder().arn(set.get()).build()?;
         let rule = Rule::builder().statement(Statement::builder().ip_set_reference_statement(statement).build());
-        Ok(rule.action(action.build()).visibility_config(metrics(&name)?).name(name))
+        Ok(rule.action(action.build()).visibility_config(visibility_config(&name)?).name(name))
     }
 
     /// The set that a rule allows or blocks. acme writes no rule about forwarded addresses.
-    pub(super) fn read(rule: &Rule) -> Option<(Verdict, ArnRef<WafIpSet>)> {
+    pub(super) fn read(rule: &Rule) -> Option<(AclAction, ArnRef<WafIpSet>)> {
         let set = rule.statement()?.ip_set_reference_statement().filter(|set| set.ip_set_forwarded_ip_config.is_none())?;
         let action = rule.action()?;
         let verdict = match (&action.allow, &action.block) {
-            (Some(_), _) => Verdict::Allow,
-            (_, Some(_)) => Verdict::Block,
+            (Some(_), _) => AclAction::Allow,
+            (_, Some(_)) => AclAction::Block,
             _ => return None,
         };
         Some((verdict, ArnRef::to(&set.arn)))
@@ -116,7 +116,7 @@ impl RateLimit {
             false => action.block(BlockAction::builder().build()),
         };
         let rule = Rule::builder().name(RATE_LIMIT).statement(Statement::builder().rate_based_statement(limit).build());
-        Ok(rule.action(action.build()).visibility_config(metrics(RATE_LIMIT)?))
+        Ok(rule.action(action.build()).visibility_config(visibility_config(RATE_LIMIT)?))
     }
 
     pub(super) fn read(rule: &Rule) -> Option<RateLimit> {
@@ -124,7 +124,7 @@ impl RateLimit {
         Some(RateLimit {
             requests: limit.limit.try_into().ok()?,
             // Stand-ins leave the default out, which then reads as 0.
-            window_seconds: limit.evaluation_window_sec.try_into().ok().filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_WINDOW),
+            window_seconds: limit.evaluation_window_sec.try_into().ok().filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_WINDOW_SECONDS),
             count: rule.action().is_some_and(|action| action.count.is_some()),
         })
     }
@@ -132,7 +132,7 @@ impl RateLimit {
 
 impl ManagedRules {
     fn long_name(&self) -> &str {
-        GROUPS.iter().find(|(short, _)| *short == self.name).map_or(&self.name, |(_, long)| long)
+        MANAGED_RULE_GROUPS.iter().find(|(short, _)| *short == self.name).map_or(&self.name, |(_, long)| long)
     }
 
     pub(super) fn rule_name(&self) -> String {
@@ -153,14 +153,14 @@ impl ManagedRules {
         let name = self.rule_name();
         let statement = Statement::builder().managed_rule_group_statement(group.build()?).build();
         let rule = Rule::builder().name(&name).statement(statement).override_action(action.build());
-        Ok(rule.visibility_config(metrics(&name)?))
+        Ok(rule.visibility_config(visibility_config(&name)?))
     }
 
     pub(super) fn read(rule: &Rule) -> ManagedRules {
         let Some(group) = rule.statement().and_then(|statement| statement.managed_rule_group_statement()) else {
             return ManagedRules {
                 name: rule.name.clone(),
-                vendor: FOREIGN.to_owned(),
+                vendor: CUSTOM_RULE.to_owned(),
                 version: None,
                 count: false,
                 count_rules: BTreeSet::new(),
@@ -169,7 +169,7 @@ impl ManagedRules {
         let counted = |one: &&RuleActionOverride| one.action_to_use().is_some_and(|action| action.count.is_some());
         let overridden = group.rule_action_overrides().iter().filter(counted).map(|one| one.name.clone());
         ManagedRules {
-            name: if group.vendor_name == "AWS" { short(&group.name) } else { group.name.clone() },
+            name: if group.vendor_name == "AWS" { shorten_name(&group.name) } else { group.name.clone() },
             vendor: group.vendor_name.clone(),
             version: group.version.clone(),
             count: rule.override_action().is_some_and(|action| action.count.is_some()),
@@ -180,7 +180,7 @@ impl ManagedRules {
 }
 
 /// Counts in CloudWatch under this name, and samples of requests.
-pub(super) fn metrics(name: &str) -> Result<VisibilityConfig> {
+pub(super) fn visibility_config(name: &str) -> Result<VisibilityConfig> {
     let config = VisibilityConfig::builder().metric_name(name).cloud_watch_metrics_enabled(true);
     Ok(config.sampled_requests_enabled(true).build()?)
 }

@@ -23,31 +23,31 @@ fn folder() -> (tempfile::TempDir, Backend) {
     (folder, backend)
 }
 
-async fn short(backend: &Backend, wait: Duration) -> Result<Lease> {
-    take(backend, "shop", "production", "apply", wait, SHORT, |_| {}).await
+async fn acquire_short(backend: &Backend, wait: Duration) -> Result<Lease> {
+    acquire_with_expiry(backend, "shop", "production", "apply", wait, SHORT, |_| {}).await
 }
 
-async fn refused(backend: &Backend) -> Error {
+async fn acquire_error(backend: &Backend) -> Error {
     Lease::acquire(backend, "shop", "production", "destroy", Duration::ZERO, |_| {}).await.expect_err("it is held")
 }
 
-fn file(folder: &Path) -> PathBuf {
+fn lease_file(folder: &Path) -> PathBuf {
     folder.join("shop/production/lease.json")
 }
 
 fn record(folder: &Path) -> Value {
-    serde_json::from_slice(&fs::read(file(folder)).expect("a lease")).expect("JSON")
+    serde_json::from_slice(&fs::read(lease_file(folder)).expect("a lease")).expect("JSON")
 }
 
 /// Changes what is kept about the holder, as if another process had written it.
 fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
     let mut record = record(folder);
     change(&mut record["holder"]);
-    fs::write(file(folder), record.to_string()).expect("the lease can be written");
+    fs::write(lease_file(folder), record.to_string()).expect("the lease can be written");
 }
 
 /// Takes the lease and vanishes: nothing runs any more that renews it.
-fn vanished(backend: &Backend, command: &str) {
+fn acquire_and_vanish(backend: &Backend, command: &str) {
     let taken = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(Lease::acquire(backend, "shop", "production", command, Duration::ZERO, |_| {})).expect("it is free")
@@ -56,45 +56,46 @@ fn vanished(backend: &Backend, command: &str) {
 }
 
 #[tokio::test]
-async fn a_second_run_is_told_who_is_there() {
+async fn tells_a_second_run_who_holds_the_lease() {
     let (folder, backend) = folder();
-    let lease = short(&backend, Duration::ZERO).await.expect("it is free");
-    lease.step("create vpc.main");
+    let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
+    lease.set_step("create vpc.main");
     let mut told = Vec::new();
-    let waited = take(&backend, "shop", "production", "destroy", SHORT * 3, EXPIRY, |holder| told.push(holder.command.clone())).await;
+    let waited =
+        acquire_with_expiry(&backend, "shop", "production", "destroy", SHORT * 3, EXPIRY, |holder| told.push(holder.command.clone())).await;
     let error = waited.expect_err("it is held").to_string();
-    let this = Holder::this("apply");
+    let this = Holder::current_process("apply");
     for part in ["Locked: shop (production)", &this.actor, &format!("process {}", this.pid), "`acme apply` since 2", "`acme unlock`"] {
         assert!(error.contains(part), "`{part}` is missing in: {error}");
     }
     assert!(error.contains("at `create vpc.main`"), "{error}");
     assert_eq!(told, ["apply"], "once, as nothing changed");
-    assert!(short(&Backend::folder(folder.path()), Duration::ZERO).await.is_err());
+    assert!(acquire_short(&Backend::folder(folder.path()), Duration::ZERO).await.is_err());
     let other = Lease::acquire(&backend, "shop", "staging", "apply", Duration::ZERO, |_| {}).await.expect("another environment is free");
     other.release().await.expect("released");
-    lease.confirm().await.expect("still ours");
+    lease.ensure_held_or_renew().await.expect("still ours");
     lease.release().await.expect("released");
-    assert_eq!(lease.check().expect_err("given back").code, "LeaseLost");
+    assert_eq!(lease.ensure_held().expect_err("given back").code, "LeaseLost");
     assert_eq!(record(folder.path())["holder"], Value::Null);
     assert_eq!(Lease::holder(&backend, "shop", "production").await.expect("it can be read"), None);
-    assert_eq!(short(&backend, Duration::ZERO).await.expect("it is free").fence(), 2);
+    assert_eq!(acquire_short(&backend, Duration::ZERO).await.expect("it is free").fence(), 2);
 }
 
 #[tokio::test]
-async fn a_vanished_holder_is_replaced_when_its_time_is_over() {
+async fn takes_over_from_a_vanished_holder_after_expiry() {
     let (folder, backend) = folder();
-    vanished(&backend, "apply");
-    assert_eq!(refused(&backend).await.code, "Locked", "it may be alive");
+    acquire_and_vanish(&backend, "apply");
+    assert_eq!(acquire_error(&backend).await.code, "Locked", "it may be alive");
     edit(folder.path(), |holder| holder["system"] = json!("elsewhere"));
-    let lease = short(&backend, LONG).await.expect("it expires");
+    let lease = acquire_short(&backend, LONG).await.expect("it expires");
     assert_eq!(lease.fence(), 2);
-    lease.confirm().await.expect("ours");
+    lease.ensure_held_or_renew().await.expect("ours");
 }
 
 #[tokio::test]
-async fn a_holder_whose_process_ended_here_is_replaced_at_once() {
+async fn takes_over_at_once_when_the_holders_process_has_exited() {
     let (folder, backend) = folder();
-    vanished(&backend, "apply");
+    acquire_and_vanish(&backend, "apply");
     if record(folder.path())["holder"]["system"].is_null() {
         return;
     }
@@ -103,114 +104,114 @@ async fn a_holder_whose_process_ended_here_is_replaced_at_once() {
 }
 
 #[tokio::test]
-async fn a_holder_that_was_silent_for_long_is_replaced_at_once() {
+async fn takes_over_at_once_after_a_long_missing_heartbeat() {
     let (folder, backend) = folder();
-    vanished(&backend, "apply");
+    acquire_and_vanish(&backend, "apply");
     edit(folder.path(), |holder| {
         holder["system"] = json!("elsewhere");
-        holder["renewed"] = json!(now() - 290_000);
+        holder["renewed"] = json!(now_millis() - 290_000);
     });
-    assert!(refused(&backend).await.message.contains("last heard of 29"));
-    edit(folder.path(), |holder| holder["renewed"] = json!(now() - 301_000));
+    assert!(acquire_error(&backend).await.message.contains("last heard of 29"));
+    edit(folder.path(), |holder| holder["renewed"] = json!(now_millis() - 301_000));
     Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("nobody is there");
 }
 
 /// A stopped process: neither its tasks nor its timers run.
-fn stopped(until: impl FnOnce()) {
+fn suspend(until: impl FnOnce()) {
     until();
     thread::sleep(SHORT);
 }
 
 #[tokio::test]
-async fn a_holder_that_slept_and_was_replaced_has_lost() {
+async fn loses_the_lease_when_replaced_during_sleep() {
     let (_folder, backend) = folder();
-    let lease = short(&backend, Duration::ZERO).await.expect("it is free");
+    let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
     let elsewhere = backend.clone();
-    stopped(move || {
+    suspend(move || {
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let fence = runtime.block_on(short(&elsewhere, LONG)).map(|lease| lease.fence());
+            let fence = runtime.block_on(acquire_short(&elsewhere, LONG)).map(|lease| lease.fence());
             assert_eq!(fence.expect("it expires"), 2);
         })
         .join()
         .expect("it was taken over");
     });
-    let error = lease.confirm().await.expect_err("another has it");
+    let error = lease.ensure_held_or_renew().await.expect_err("another has it");
     assert!(error.code == "LeaseLost" && error.message.contains("taken over by"), "{error}");
     lease.release().await.expect("left alone");
     assert!(Lease::holder(&backend, "shop", "production").await.expect("it can be read").is_some(), "the other one's is left alone");
 }
 
 #[tokio::test]
-async fn a_holder_that_slept_unseen_goes_on() {
+async fn keeps_the_lease_when_nobody_took_it_during_sleep() {
     let (_folder, backend) = folder();
-    let lease = short(&backend, Duration::ZERO).await.expect("it is free");
-    stopped(|| {});
-    assert_eq!(lease.check().expect_err("another may have it").code, "LeaseLost");
-    lease.confirm().await.expect("nobody took it");
-    lease.check().expect("nobody took it");
+    let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
+    suspend(|| {});
+    assert_eq!(lease.ensure_held().expect_err("another may have it").code, "LeaseLost");
+    lease.ensure_held_or_renew().await.expect("nobody took it");
+    lease.ensure_held().expect("nobody took it");
 }
 
 #[tokio::test]
-async fn a_lease_that_cannot_be_renewed_is_lost() {
+async fn loses_the_lease_while_it_cannot_be_renewed() {
     let (folder, backend) = folder();
-    let lease = short(&backend, Duration::ZERO).await.expect("it is free");
+    let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
     fs::rename(folder.path().join("shop"), folder.path().join("away")).expect("a folder");
     fs::write(folder.path().join("shop"), "in the way").expect("a file");
-    while let Ok(()) = lease.confirm().await {
+    while let Ok(()) = lease.ensure_held_or_renew().await {
         sleep(SHORT / 10).await;
     }
-    let error = lease.confirm().await.expect_err("out of reach");
+    let error = lease.ensure_held_or_renew().await.expect_err("out of reach");
     assert!(error.code == "LeaseLost" && error.message.contains("could not be renewed"), "{error}");
     fs::remove_file(folder.path().join("shop")).expect("a file");
     fs::rename(folder.path().join("away"), folder.path().join("shop")).expect("a folder");
-    lease.confirm().await.expect("nobody took it meanwhile");
+    lease.ensure_held_or_renew().await.expect("nobody took it meanwhile");
 }
 
 #[tokio::test]
-async fn unlocking_takes_the_lease_from_the_one_shown_only() {
+async fn unlocks_only_the_holder_that_was_shown() {
     let (_folder, backend) = folder();
-    let lease = short(&backend, Duration::ZERO).await.expect("it is free");
+    let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
     let shown = Lease::holder(&backend, "shop", "production").await.expect("it can be read").expect("it is held");
     lease.release().await.expect("released");
-    let lease = short(&backend, Duration::ZERO).await.expect("it is free");
+    let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
     assert!(!Lease::unlock(&backend, "shop", "production", &shown).await.expect("it can be read"), "another holds it now");
     let shown = Lease::holder(&backend, "shop", "production").await.expect("it can be read").expect("it is held");
     assert!(Lease::unlock(&backend, "shop", "production", &shown).await.expect("it can be written"));
-    while let Ok(()) = lease.confirm().await {
+    while let Ok(()) = lease.ensure_held_or_renew().await {
         sleep(SHORT / 10).await;
     }
-    assert!(lease.confirm().await.expect_err("taken away").message.contains("acme unlock"));
-    assert_eq!(short(&backend, Duration::ZERO).await.expect("it is free").fence(), 3);
+    assert!(lease.ensure_held_or_renew().await.expect_err("taken away").message.contains("acme unlock"));
+    assert_eq!(acquire_short(&backend, Duration::ZERO).await.expect("it is free").fence(), 3);
 }
 
 #[tokio::test]
-async fn what_is_no_lease_is_neither_taken_nor_overwritten() {
+async fn rejects_and_keeps_an_unreadable_lease_file() {
     let (folder, backend) = folder();
-    vanished(&backend, "apply");
+    acquire_and_vanish(&backend, "apply");
     for text in ["nonsense", r#"{"format":"acme-lease/9","fence":1,"holder":null}"#] {
-        fs::write(file(folder.path()), text).expect("a file");
-        assert_eq!(short(&backend, Duration::ZERO).await.expect_err("it can't be read").code, "Lease");
-        assert_eq!(fs::read_to_string(file(folder.path())).expect("a file"), text);
+        fs::write(lease_file(folder.path()), text).expect("a file");
+        assert_eq!(acquire_short(&backend, Duration::ZERO).await.expect_err("it can't be read").code, "Lease");
+        assert_eq!(fs::read_to_string(lease_file(folder.path())).expect("a file"), text);
     }
 }
 
 /// Threads that hold, change things, and now and then vanish or sleep, renewals and all: the changes come in the order of the fence
 /// numbers, so that never two held it at a time.
 #[test]
-fn many_runs_take_turns_though_some_vanish() {
+fn many_runs_take_turns_even_when_some_vanish() {
     let (_folder, backend) = folder();
     let changes: Mutex<Vec<u64>> = Mutex::default();
     let (slept, vanished) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let run = async |seed: u64| {
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..20 {
-            let lease = short(&backend, LONG).await.expect("everybody's turn comes");
+            let lease = acquire_short(&backend, LONG).await.expect("everybody's turn comes");
             for _ in 0..random.usize(1..4) {
                 {
                     // What slept too long is told so, and stops.
                     let mut changes = changes.lock().expect("no panic");
-                    if lease.check().is_err() {
+                    if lease.ensure_held().is_err() {
                         break;
                     }
                     changes.push(lease.fence());
@@ -240,7 +241,7 @@ fn many_runs_take_turns_though_some_vanish() {
 
 /// Threads that collide all the time, each with a view of the folder of its own.
 #[test]
-fn of_those_who_come_at_once_one_gets_it() {
+fn only_one_of_many_simultaneous_runs_gets_the_lease() {
     let folder = tempfile::tempdir().expect("a folder");
     let holders = AtomicUsize::new(0);
     let turns = AtomicUsize::new(0);

@@ -1,0 +1,177 @@
+//! Every call that leaves for AWS passes here: counted by service and action, and paced at AWS's published rates.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+        interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut, dyn_dispatch_hint},
+        orchestrator::{HttpRequest, Metadata},
+        retries::RequestAttempts,
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::config_bag::ConfigBag;
+
+/// How often an action was called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCount {
+    /// Requests sent, tries again included.
+    pub calls: u64,
+    /// Of those, how many were tries again.
+    pub retries: u64,
+}
+
+/// Counts and paces calls; shared by all clients.
+#[derive(Clone, Debug, Default)]
+pub struct CallPacer(Arc<Mutex<PacerState>>);
+
+#[derive(Debug, Default)]
+struct PacerState {
+    counts: BTreeMap<(String, String), CallCount>,
+    buckets: BTreeMap<(String, String), TokenBucket>,
+    paced: bool,
+}
+
+/// A token bucket; `tokens` may be negative, which is how long the queue is.
+#[derive(Debug)]
+struct TokenBucket {
+    tokens: f64,
+    burst: f64,
+    published: f64,
+    per_second: f64,
+    refilled_at: Instant,
+}
+
+/// Burst and calls per second that AWS publishes for an action.
+///
+/// Sources: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html> (per action),
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html> (5 requests a second per account).
+fn published_rate(service: &str, action: &str) -> (f64, f64) {
+    match service {
+        "EC2" if action.starts_with("Describe") => (100.0, 20.0),
+        "EC2" => (50.0, 5.0),
+        "Route 53" => (5.0, 5.0),
+        _ => (50.0, 10.0),
+    }
+}
+
+impl CallPacer {
+    /// A counter; `paced` keeps to AWS's rates, which is pointless against another endpoint.
+    pub fn new(paced: bool) -> CallPacer {
+        CallPacer(Arc::new(Mutex::new(PacerState { paced, ..PacerState::default() })))
+    }
+    /// Counts by service and action so far.
+    pub fn counts(&self) -> BTreeMap<(String, String), CallCount> {
+        self.with_state(|state| state.counts.clone())
+    }
+    /// An HTTP client that counts and paces what goes through `inner`.
+    pub fn wrap(&self, inner: SharedHttpClient) -> SharedHttpClient {
+        SharedHttpClient::new(PacedClient { inner, calls: self.clone() })
+    }
+
+    fn with_state<T>(&self, act: impl FnOnce(&mut PacerState) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts a call and says how long it has to wait for its turn.
+    fn reserve_slot(&self, call: &ApiCall) -> Duration {
+        self.with_state(|state| {
+            let key = (call.service.clone(), call.action.clone());
+            let count = state.counts.entry(key.clone()).or_default();
+            count.calls += 1;
+            count.retries += u64::from(call.retry);
+            if !state.paced {
+                return Duration::ZERO;
+            }
+            // Route 53's limit is per account, not per action.
+            let key = if call.service == "Route 53" { (key.0, String::new()) } else { key };
+            let (burst, rate) = published_rate(&call.service, &call.action);
+            let now = Instant::now();
+            let bucket = state.buckets.entry(key).or_insert(TokenBucket {
+                tokens: burst,
+                burst,
+                published: rate,
+                per_second: rate,
+                refilled_at: now,
+            });
+            // A try again says that the rate was too high: halve it, and win it back call by call.
+            bucket.per_second =
+                if call.retry { (bucket.per_second / 2.0).max(0.5) } else { (bucket.per_second * 1.05).min(bucket.published) };
+            bucket.tokens =
+                (bucket.tokens + now.duration_since(bucket.refilled_at).as_secs_f64() * bucket.per_second).min(bucket.burst) - 1.0;
+            bucket.refilled_at = now;
+            Duration::from_secs_f64((-bucket.tokens).max(0.0) / bucket.per_second)
+        })
+    }
+}
+
+/// Which action a request is; travels from the interceptor to the connector as an extension of the request.
+#[derive(Clone, Debug)]
+struct ApiCall {
+    service: String,
+    action: String,
+    retry: bool,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for CallPacer {
+    fn name(&self) -> &'static str {
+        "Calls"
+    }
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(metadata) = cfg.load::<Metadata>() {
+            let retry = cfg.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
+            let call = ApiCall { service: metadata.service().to_owned(), action: metadata.name().to_owned(), retry };
+            context.request_mut().add_extension(call);
+        }
+        Ok(())
+    }
+}
+
+struct PacedClient {
+    inner: SharedHttpClient,
+    calls: CallPacer,
+}
+
+impl fmt::Debug for PacedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl HttpClient for PacedClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(PacedConnector { inner: self.inner.http_connector(settings, components), calls: self.calls.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct PacedConnector {
+    inner: SharedHttpConnector,
+    calls: CallPacer,
+}
+
+impl HttpConnector for PacedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let wait = request.extension::<ApiCall>().map(|call| self.calls.reserve_slot(call)).unwrap_or_default();
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            inner.call(request).await
+        })
+    }
+}

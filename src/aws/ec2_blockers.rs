@@ -1,0 +1,82 @@
+//! What holds EC2's things and belongs to somebody else: what a cluster's controllers made, what was made by hand.
+
+use aws_sdk_ec2::types::{Filter, NetworkInterface, SecurityGroup};
+
+use super::Aws;
+use crate::core::Result;
+
+/// How many holders are named.
+const MAX_NAMED: usize = 5;
+
+/// The network interfaces that these filters of DescribeNetworkInterfaces let through, in words: `network interface eni-1 (ELB app/web/0123)`.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn network_interfaces(aws: &Aws, filters: &[(&str, &str)]) -> Result<Vec<String>> {
+    let pages = aws.ec2.describe_network_interfaces().set_filters(to_sdk_filters(filters)).into_paginator().items().send();
+    Ok(pages.try_collect().await?.iter().map(describe_interface).collect())
+}
+
+/// The security groups that these filters of DescribeSecurityGroups let through, in words: `security group sg-1 (k8s-web)`.
+///
+/// # Errors
+/// What EC2 answers.
+pub async fn security_groups(aws: &Aws, filters: &[(&str, &str)], is_blocker: impl Fn(&SecurityGroup) -> bool) -> Result<Vec<String>> {
+    let pages = aws.ec2.describe_security_groups().set_filters(to_sdk_filters(filters)).into_paginator().items().send();
+    let words = |group: &SecurityGroup| {
+        format!("security group {} ({})", group.group_id().unwrap_or_default(), group.group_name().unwrap_or_default())
+    };
+    Ok(pages.try_collect().await?.iter().filter(|group| is_blocker(group)).map(words).collect())
+}
+
+fn to_sdk_filters(filters: &[(&str, &str)]) -> Option<Vec<Filter>> {
+    Some(filters.iter().map(|(name, value)| Filter::builder().name(*name).values(*value).build()).collect())
+}
+
+/// AWS says in the description whose it is; that of a machine has none.
+fn describe_interface(interface: &NetworkInterface) -> String {
+    let id = interface.network_interface_id().unwrap_or_default();
+    let machine = interface.attachment().and_then(|attachment| attachment.instance_id());
+    let described = interface.description().filter(|text| !text.is_empty());
+    match described.map(str::to_owned).or_else(|| machine.map(|id| format!("instance {id}"))) {
+        Some(whose) => format!("network interface {id} ({whose})"),
+        None => format!("network interface {id}"),
+    }
+}
+
+/// Holders in one line, each once; `None` when there are none.
+pub fn join_blockers(mut all: Vec<String>) -> Option<String> {
+    all.sort();
+    all.dedup();
+    let more = all.len().saturating_sub(MAX_NAMED);
+    all.truncate(MAX_NAMED);
+    let named = all.join(", ");
+    match more {
+        0 => Some(named).filter(|named| !named.is_empty()),
+        more => Some(format!("{named} and {more} more")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::NetworkInterfaceAttachment;
+
+    use super::*;
+
+    #[test]
+    fn describes_an_interface_with_its_owner() {
+        let interface = || NetworkInterface::builder().network_interface_id("eni-1");
+        let attached = NetworkInterfaceAttachment::builder().instance_id("i-1").build();
+        assert_eq!(describe_interface(&interface().description("ELB app/web/1").build()), "network interface eni-1 (ELB app/web/1)");
+        assert_eq!(describe_interface(&interface().description("").attachment(attached).build()), "network interface eni-1 (instance i-1)");
+        assert_eq!(describe_interface(&interface().build()), "network interface eni-1");
+    }
+
+    #[test]
+    fn counts_blockers_beyond_the_first_five() {
+        let many = |n: usize| (1..=n).map(|n| format!("eni-{n}")).collect();
+        assert_eq!(join_blockers(many(0)), None);
+        assert_eq!(join_blockers(many(2)).as_deref(), Some("eni-1, eni-2"));
+        assert_eq!(join_blockers(many(7)).as_deref(), Some("eni-1, eni-2, eni-3, eni-4, eni-5 and 2 more"));
+    }
+}

@@ -1,0 +1,63 @@
+//! Words in AWS's spelling. An enum that serialises to AWS's words needs no table of its own.
+
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IntoDeserializer, value},
+};
+
+use crate::core::{Error, ErrorKind, Result};
+
+/// One of our enums as AWS spells it.
+pub fn to_aws<T: Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// AWS's word as one of our enums.
+///
+/// # Errors
+/// When the enum has no such value.
+pub fn from_aws<T: DeserializeOwned>(text: &str) -> Result<T> {
+    T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(text))
+        .map_err(|_| Error::new(ErrorKind::Rejected, "Shape", format!("AWS reports `{text}`, which this version of acme does not know")))
+}
+
+/// What the ARNs of a region begin with, after `arn:`.
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        region if region.starts_with("cn-") => "aws-cn",
+        region if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+/// Where a partition keeps its global services, IAM and Route 53: <https://docs.aws.amazon.com/general/latest/gr/iam-service.html>.
+pub fn global_region(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => "us-east-1",
+    }
+}
+
+/// ARN of something of EC2 (`vpc/vpc-0123`), which tells few itself.
+pub fn ec2_arn(region: &str, account: &str, resource: &str) -> String {
+    format!("arn:{}:ec2:{region}:{account}:{resource}", partition(region))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn global_services_are_in_one_region_of_each_partition() {
+        let regions = ["eu-west-1", "cn-northwest-1", "us-gov-east-1"].map(global_region);
+        assert_eq!(regions, ["us-east-1", "cn-north-1", "us-gov-west-1"]);
+    }
+
+    #[test]
+    fn arns_name_the_partition_of_their_region() {
+        let arns = ["eu-west-1", "cn-north-1", "us-gov-west-1"].map(|region| ec2_arn(region, "123456789012", "vpc/vpc-1"));
+        let expected = ["aws:ec2:eu-west-1", "aws-cn:ec2:cn-north-1", "aws-us-gov:ec2:us-gov-west-1"];
+        assert_eq!(arns, expected.map(|start| format!("arn:{start}:123456789012:vpc/vpc-1")));
+    }
+}

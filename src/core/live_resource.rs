@@ -1,0 +1,41 @@
+//! A live resource without its type.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Phase, Tags};
+
+/// A live resource whose type the engine need not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LiveResource {
+    /// Name of its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Physical id.
+    pub id: String,
+    /// All tags, marks included.
+    pub tags: Tags,
+    /// Whether it can be used.
+    pub phase: Phase,
+    /// Its attributes in the spec's shape.
+    pub spec: Value,
+    /// What others may refer to.
+    pub outputs: Value,
+    /// See [`super::Observed::version`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+impl LiveResource {
+    /// The value of an output; `id` is the physical id.
+    pub fn output(&self, name: &str) -> Option<Value> {
+        if name == "id" {
+            return Some(Value::String(self.id.clone()));
+        }
+        self.outputs.get(name).or_else(|| self.spec.get(name)).filter(|v| !v.is_null()).cloned()
+    }
+    /// The ARN, where the type has one.
+    pub fn arn(&self) -> Option<&str> {
+        self.outputs.get("arn").and_then(Value::as_str).or_else(|| self.id.starts_with("arn:").then_some(self.id.as_str()))
+    }
+}

@@ -1,0 +1,462 @@
+//! Checks specs against the facts of their fields: limits, lengths, patterns and closed lists, as the JSON schema states them.
+
+use std::fmt::Display;
+
+use regex_lite::Regex;
+use serde_json::{Map, Number, Value};
+
+use super::{Problem, expression::references};
+
+/// The rules that a schema states, derived once so that checking a spec costs one walk over the fields that have any.
+pub struct Rules(RuleNode);
+
+/// The rules for one value.
+#[derive(Default)]
+struct RuleNode {
+    limits: Vec<Limit>,
+    /// Why the field exists, in its own documentation: the remedy where a limit has none.
+    description: Option<String>,
+    /// By key.
+    fields: Vec<(String, RuleNode)>,
+    /// Of every element of a list, and of every value of a map.
+    items: Option<Box<RuleNode>>,
+    /// Alternatives, of which a value has to satisfy one that it has the form of.
+    alternatives: Vec<(AlternativeShape, RuleNode)>,
+}
+
+/// One limit.
+enum Limit {
+    Range { min: Option<Number>, max: Option<Number> },
+    Length { min: u64, max: u64 },
+    Prefix { min: u64, max: u64 },
+    Pattern { text: String, regex: Regex },
+    OneOf(Vec<String>),
+}
+
+/// What tells the alternatives of a value apart.
+#[derive(Default)]
+struct AlternativeShape {
+    types: Vec<String>,
+    constants: Vec<(String, Value)>,
+    required: Vec<String>,
+    /// Every key it takes, where it takes no others.
+    keys: Option<Vec<String>>,
+}
+
+impl Rules {
+    /// The rules of a JSON schema with its `$defs`. A definition within itself has none: no type needs them.
+    pub fn of(schema: &Value) -> Rules {
+        let empty = Map::new();
+        let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
+        Rules(RuleNode::of(schema, definitions, &mut Vec::new()))
+    }
+
+    /// The problems with a spec. Text that holds `${…}` references is not known yet and not judged; a value of a wrong type is a problem of
+    /// its own.
+    pub fn check(&self, spec: &Value) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.0.check(spec, &mut String::new(), &mut problems);
+        problems
+    }
+}
+
+impl RuleNode {
+    fn of<'a>(schema: &'a Value, definitions: &'a Map<String, Value>, within: &mut Vec<&'a str>) -> RuleNode {
+        let mut node = RuleNode { limits: Limit::of(schema), ..RuleNode::default() };
+        node.description = schema.get("description").and_then(Value::as_str).filter(|_| !node.limits.is_empty()).map(help_text);
+        if let Some(name) = definition_name(schema).filter(|name| !within.contains(name)) {
+            within.push(name);
+            node.merge(RuleNode::of(definitions.get(name).unwrap_or(&Value::Null), definitions, within));
+            within.pop();
+        }
+        for (key, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let field = RuleNode::of(field, definitions, within);
+            if !field.is_empty() {
+                node.fields.push((key.clone(), field));
+            }
+        }
+        for items in ["items", "additionalProperties"].iter().filter_map(|key| schema.get(key)) {
+            let each = RuleNode::of(items, definitions, within);
+            if !each.is_empty() {
+                node.items = Some(Box::new(each));
+            }
+        }
+        let branches = ["anyOf", "oneOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+        let branches: Vec<&Value> = branches.filter(|branch| branch["type"] != "null").collect();
+        match branches.as_slice() {
+            [one] => node.merge(RuleNode::of(one, definitions, within)),
+            several => {
+                let form = |branch: &&'a Value, within: &mut Vec<&'a str>| {
+                    (AlternativeShape::of(branch, definitions), RuleNode::of(branch, definitions, within))
+                };
+                let alternatives: Vec<(AlternativeShape, RuleNode)> = several.iter().map(|branch| form(branch, within)).collect();
+                if alternatives.iter().any(|(_, node)| !node.is_empty()) {
+                    node.alternatives = alternatives;
+                }
+            }
+        }
+        node
+    }
+
+    /// What stands behind a reference or in the one alternative to `null`.
+    fn merge(&mut self, other: RuleNode) {
+        self.limits.extend(other.limits);
+        self.description = self.description.take().or(other.description);
+        self.fields.extend(other.fields);
+        self.items = self.items.take().or(other.items);
+        self.alternatives.extend(other.alternatives);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.limits.is_empty() && self.fields.is_empty() && self.items.is_none() && self.alternatives.is_empty()
+    }
+
+    fn check(&self, value: &Value, at: &mut String, problems: &mut Vec<Problem>) {
+        for limit in &self.limits {
+            self.check_limit(limit, value, at, problems);
+        }
+        if let Some(map) = value.as_object() {
+            for (key, node) in &self.fields {
+                if let Some(value) = map.get(key) {
+                    with_child_pointer(at, key, |at| node.check(value, at, problems));
+                }
+            }
+        }
+        if let Some(node) = &self.items {
+            let known = |key: &String| self.fields.iter().any(|(field, _)| field == key);
+            for_each_item(value, at, |key, value, at| {
+                if !known(key) {
+                    node.check(value, at, problems);
+                }
+            });
+        }
+        let fitting = self.alternatives.iter().filter(|(form, _)| form.matches(value)).map(|(_, node)| {
+            let mut problems = Vec::new();
+            node.check(value, at, &mut problems);
+            problems
+        });
+        let found: Vec<Vec<Problem>> = fitting.collect();
+        if found.iter().all(|problems| !problems.is_empty()) {
+            problems.extend(found.into_iter().next().into_iter().flatten());
+        }
+    }
+
+    /// Of a list or map, each value has to keep to a limit for numbers or texts.
+    fn check_limit(&self, limit: &Limit, value: &Value, at: &mut String, problems: &mut Vec<Problem>) {
+        if let Some(message) = limit.violation(value) {
+            problems.push(Problem { pointer: at.clone(), message, help: self.description.clone() });
+        } else if !matches!(limit, Limit::Length { .. }) {
+            for_each_item(value, at, |_, value, at| self.check_limit(limit, value, at, problems));
+        }
+    }
+}
+
+impl Limit {
+    fn of(schema: &Value) -> Vec<Limit> {
+        let number = |key: &str| schema.get(key).and_then(Value::as_number).cloned();
+        let bounds = |key: &str| {
+            let bounds = schema.get(key)?.as_array()?;
+            Some((bounds.first()?.as_u64()?, bounds.get(1)?.as_u64()?))
+        };
+        let mut limits = Vec::new();
+        let (min, max) = (number("minimum"), number("maximum"));
+        // Every unsigned number has the minimum 0, which parsing has checked.
+        if max.is_some() || min.as_ref().is_some_and(|min| min.as_u64() != Some(0)) {
+            limits.push(Limit::Range { min, max });
+        }
+        limits.extend(bounds("x-acme-length").map(|(min, max)| Limit::Length { min, max }));
+        limits.extend(bounds("x-acme-prefix").map(|(min, max)| Limit::Prefix { min, max }));
+        let pattern = schema.get("x-acme-pattern").and_then(Value::as_str);
+        let regex = pattern.and_then(|text| Some((text, anchored_regex(text).ok()?)));
+        limits.extend(regex.map(|(text, regex)| Limit::Pattern { text: text.to_owned(), regex }));
+        let choices = schema.get("x-acme-one-of").and_then(Value::as_array);
+        limits.extend(choices.map(|all| Limit::OneOf(all.iter().filter_map(Value::as_str).map(str::to_owned).collect())));
+        limits
+    }
+
+    /// The problem with this value itself.
+    fn violation(&self, value: &Value) -> Option<String> {
+        if let Value::String(text) = value
+            && text.contains("${")
+            && !references(text).is_empty()
+        {
+            return None;
+        }
+        match (self, value) {
+            (Limit::Range { min, max }, Value::Number(number)) => {
+                let number = number.as_f64()?;
+                let is_above = min.as_ref().and_then(Number::as_f64).is_none_or(|min| number >= min);
+                let is_below = max.as_ref().and_then(Number::as_f64).is_none_or(|max| number <= max);
+                (!is_above || !is_below).then(|| format!("must be {}", describe_range(min.as_ref(), max.as_ref())))
+            }
+            (Limit::Length { min, max }, Value::String(text)) => {
+                length_violation(text.chars().count(), *min, *max, ("character", "characters"))
+            }
+            (Limit::Length { min, max }, Value::Array(list)) => length_violation(list.len(), *min, *max, ("item", "items")),
+            (Limit::Length { min, max }, Value::Object(map)) => length_violation(map.len(), *min, *max, ("entry", "entries")),
+            (Limit::Prefix { min, max }, Value::String(text)) => {
+                let prefix: u64 = text.rsplit_once('/')?.1.parse().ok()?;
+                let wanted = if min == max { format!("/{min}") } else { format!("between /{min} and /{max}") };
+                (!(*min..=*max).contains(&prefix)).then(|| format!("the prefix length must be {wanted}, not /{prefix}"))
+            }
+            (Limit::Pattern { text: pattern, regex }, Value::String(text)) => {
+                (!regex.is_match(text)).then(|| format!("must match the pattern `{pattern}`"))
+            }
+            (Limit::OneOf(choices), Value::String(text)) => {
+                (!choices.contains(text)).then(|| format!("must be one of `{}`", choices.join("`, `")))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl AlternativeShape {
+    fn of<'a>(mut schema: &'a Value, definitions: &'a Map<String, Value>) -> AlternativeShape {
+        while let Some(target) = definition_name(schema).and_then(|name| definitions.get(name)) {
+            schema = target;
+        }
+        let texts = |key: &str| -> Vec<String> {
+            match schema.get(key) {
+                Some(Value::String(one)) => vec![one.clone()],
+                Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                _ => Vec::new(),
+            }
+        };
+        let fields = schema.get("properties").and_then(Value::as_object);
+        let constants = fields.into_iter().flatten().filter_map(|(key, field)| Some((key.clone(), field.get("const")?.clone()))).collect();
+        let keys = fields.filter(|_| schema["additionalProperties"] == false).map(|fields| fields.keys().cloned().collect());
+        AlternativeShape { types: texts("type"), constants, required: texts("required"), keys }
+    }
+
+    fn matches(&self, value: &Value) -> bool {
+        let name = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let is_of_type = self.types.is_empty() || self.types.iter().any(|one| one == name || (name == "number" && one == "integer"));
+        is_of_type
+            && value.as_object().is_none_or(|map| {
+                self.constants.iter().all(|(key, constant)| map.get(key) == Some(constant))
+                    && self.required.iter().all(|key| map.contains_key(key))
+                    && self.keys.as_ref().is_none_or(|keys| map.keys().all(|key| keys.contains(key)))
+            })
+    }
+}
+
+/// A regular expression that matches whole texts only.
+pub(crate) fn anchored_regex(pattern: &str) -> Result<Regex, regex_lite::Error> {
+    Regex::new(&format!("^(?:{pattern})$"))
+}
+
+/// The name of the definition that a schema stands for.
+fn definition_name(schema: &Value) -> Option<&str> {
+    schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
+}
+
+/// Limits of a number in words: `between 1 and 5`.
+fn describe_range(min: Option<&Number>, max: Option<&Number>) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) if min == max => min.to_string(),
+        (Some(min), Some(max)) => format!("between {min} and {max}"),
+        (Some(min), None) => format!("at least {min}"),
+        (None, Some(max)) => format!("at most {max}"),
+        (None, None) => "a number".to_owned(),
+    }
+}
+
+fn length_violation(length: usize, min: u64, max: u64, nouns: (&str, &str)) -> Option<String> {
+    let length = length as u64;
+    (length < min || length > max).then(|| format!("must have {}", describe_count(min, max, nouns)))
+}
+
+/// A number of things in words: `1 to 5 items`, `at most 256 characters`.
+pub(crate) fn describe_count(min: u64, max: u64, (one, many): (&str, &str)) -> String {
+    let of = |words: &dyn Display, last: u64| format!("{words} {}", if last == 1 { one } else { many });
+    match (min, max) {
+        _ if min == max => of(&min, max),
+        (0, _) => of(&format_args!("at most {max}"), max),
+        (_, UNLIMITED..) => of(&format_args!("at least {min}"), min),
+        _ => of(&format_args!("{min} to {max}"), max),
+    }
+}
+
+/// A maximum from here on stands for none.
+const UNLIMITED: u64 = i32::MAX as u64;
+
+fn help_text(text: &str) -> String {
+    text.replace('\n', " ").trim_end_matches('.').to_owned()
+}
+
+/// Calls `act` with the pointer to the value of a key.
+fn with_child_pointer(at: &mut String, key: &str, act: impl FnOnce(&mut String)) {
+    let length = at.len();
+    at.push('/');
+    if key.contains(['~', '/']) {
+        at.push_str(&key.replace('~', "~0").replace('/', "~1"));
+    } else {
+        at.push_str(key);
+    }
+    act(at);
+    at.truncate(length);
+}
+
+/// Calls `act` for every element of a list and every value of a map.
+fn for_each_item(value: &Value, at: &mut String, mut act: impl FnMut(&String, &Value, &mut String)) {
+    match value {
+        Value::Array(list) => list.iter().enumerate().for_each(|(index, value)| {
+            let key = index.to_string();
+            with_child_pointer(at, &key, |at| act(&key, value, at));
+        }),
+        Value::Object(map) => map.iter().for_each(|(key, value)| with_child_pointer(at, key, |at| act(key, value, at))),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use acme_macros::spec;
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::Cidr;
+
+    /// A machine.
+    #[spec]
+    struct Machine {
+        /// Time to wait, in seconds.
+        #[field(default = 5, range = 0..=43200)]
+        wait_seconds: u32,
+        /// Share of the traffic.
+        #[field(default, range = -5..=5)]
+        weight: Option<i32>,
+        /// Disk.
+        #[field(default = "gp3", one_of = ["gp3", "io2"])]
+        disk: String,
+        /// Purpose.
+        #[field(default, length = 1..=8, pattern = "[a-z]+")]
+        purpose: Option<String>,
+        /// Its ranges.
+        #[field(default, prefix = 16..=28, length = 0..=2)]
+        ranges: BTreeSet<Cidr>,
+        /// Its labels.
+        #[field(default, length = 0..=1, pattern = "[a-z]*")]
+        labels: BTreeMap<String, String>,
+        /// Its first port.
+        #[field(default)]
+        first: Option<Port>,
+        /// Its ports.
+        #[field(default, length = 0..=3)]
+        ports: Vec<Port>,
+        /// Its ports by name.
+        #[field(default)]
+        by_name: BTreeMap<String, Port>,
+        /// How it stores data.
+        #[field(default)]
+        store: Option<Store>,
+    }
+
+    /// A port.
+    #[spec]
+    pub struct Port {
+        /// Its number.
+        #[field(range = 1..=1024)]
+        pub number: u16,
+    }
+
+    /// How it stores data.
+    #[spec]
+    pub enum Store {
+        /// On a disk.
+        Disk(Disk),
+        /// In memory.
+        Memory(Memory),
+    }
+
+    /// On a disk.
+    #[spec]
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    pub struct Disk {
+        /// Size.
+        #[field(range = 1..=10)]
+        pub size: u32,
+    }
+
+    /// In memory.
+    #[spec]
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    pub struct Memory {
+        /// Size.
+        #[field(range = 100..=200)]
+        pub size: u32,
+    }
+
+    fn problems(spec: Value) -> Vec<String> {
+        let rules = Rules::of(&json!(schemars::schema_for!(Machine)));
+        rules.check(&spec).into_iter().map(|problem| format!("{}: {}", problem.pointer, problem.message)).collect()
+    }
+
+    #[test]
+    fn accepts_values_within_their_limits() {
+        let spec = json!({
+            "wait_seconds": 43200, "weight": -5, "disk": "io2", "purpose": "web", "ranges": ["10.0.0.0/16", "10.1.0.0/28"],
+            "labels": { "A": "b" }, "first": { "number": 1 }, "ports": [{ "number": 1024 }], "by_name": { "http": { "number": 80 } },
+            "store": { "disk": { "size": 10 } },
+        });
+        assert_eq!(problems(spec), Vec::<String>::new());
+        assert_eq!(problems(json!({ "weight": null, "purpose": null, "first": null, "store": null })), Vec::<String>::new());
+        assert_eq!(problems(json!({ "store": { "memory": { "size": 150 } } })), Vec::<String>::new());
+    }
+
+    #[test]
+    fn reports_values_beyond_their_limits() {
+        let cases = [
+            (json!({ "wait_seconds": 43201 }), "/wait_seconds: must be between 0 and 43200"),
+            (json!({ "weight": -6 }), "/weight: must be between -5 and 5"),
+            (json!({ "disk": "gp9" }), "/disk: must be one of `gp3`, `io2`"),
+            (json!({ "purpose": "" }), "/purpose: must have 1 to 8 characters|/purpose: must match the pattern `[a-z]+`"),
+            (json!({ "purpose": "web\n" }), "/purpose: must match the pattern `[a-z]+`"),
+            (json!({ "purpose": "äöüäöüäö" }), "/purpose: must match the pattern `[a-z]+`"),
+            (json!({ "ranges": ["10.0.0.0/16", "10.0.0.0/8"] }), "/ranges/1: the prefix length must be between /16 and /28, not /8"),
+            (json!({ "ranges": ["10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16"] }), "/ranges: must have at most 2 items"),
+            (json!({ "labels": { "a": "x", "b": "x" } }), "/labels: must have at most 1 entry"),
+            (json!({ "labels": { "a/b": "X" } }), "/labels/a~1b: must match the pattern `[a-z]*`"),
+            (json!({ "first": { "number": 0 } }), "/first/number: must be between 1 and 1024"),
+            (json!({ "ports": [{ "number": 1 }, { "number": 1025 }] }), "/ports/1/number: must be between 1 and 1024"),
+            (json!({ "by_name": { "http": { "number": 0 } } }), "/by_name/http/number: must be between 1 and 1024"),
+            (json!({ "store": { "disk": { "size": 150 } } }), "/store/disk/size: must be between 1 and 10"),
+            (json!({ "store": { "memory": { "size": 5 } } }), "/store/memory/size: must be between 100 and 200"),
+        ];
+        for (spec, expected) in cases {
+            assert_eq!(problems(spec.clone()).join("|"), expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn skips_values_that_hold_references() {
+        let spec = json!({
+            "disk": "${a.b.disk}", "purpose": "${iam_role.a-role.arn}", "ranges": ["${vpc.main.cidr}"], "labels": { "a": "${a.b.NAME}" },
+        });
+        assert_eq!(problems(spec), Vec::<String>::new());
+        assert_eq!(problems(json!({ "purpose": "${aws:x}" })), ["/purpose: must match the pattern `[a-z]+`"]);
+        let several = json!({ "ranges": ["${vpc.a.cidr}", "${vpc.b.cidr}", "${vpc.c.cidr}"] });
+        assert_eq!(problems(several), ["/ranges: must have at most 2 items"]);
+    }
+
+    #[test]
+    fn skips_values_of_the_wrong_type() {
+        assert_eq!(problems(json!({ "wait_seconds": "long", "first": 5, "ports": { "number": 0 }, "store": [] })), Vec::<String>::new());
+    }
+
+    #[test]
+    fn describes_counts_briefly() {
+        let items = |min, max| describe_count(min, max, ("item", "items"));
+        let all = [items(1, 5), items(0, 1), items(2, 2), items(1, u64::MAX)];
+        assert_eq!(all, ["1 to 5 items", "at most 1 item", "2 items", "at least 1 item"]);
+    }
+}

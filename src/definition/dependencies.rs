@@ -1,0 +1,236 @@
+//! References between resources: who is meant, whether it has that output, and whether they go in circles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use petgraph::{algo::tarjan_scc, graph::DiGraph};
+use serde_json::Value;
+
+use super::{Stack, compiler::Compiler, diagnostic::Diagnostic, nearest::suggestion, source::child_pointer};
+use crate::{
+    aws::types::{RESOURCE_TYPES, resource_type},
+    core::{
+        Address,
+        expression::{Reference, for_each_string, references},
+    },
+};
+
+/// What may be referred to.
+pub struct KnownResources {
+    addresses: BTreeSet<Address>,
+    outputs: BTreeMap<&'static str, BTreeSet<String>>,
+}
+
+impl KnownResources {
+    /// Knows these addresses.
+    pub fn new(addresses: BTreeSet<Address>) -> KnownResources {
+        KnownResources { addresses, outputs: BTreeMap::new() }
+    }
+
+    /// Adds what `depends_on` names to `needs`.
+    pub fn add_depends_on(&self, c: &mut Compiler<'_>, value: Option<Value>, at: &str, dependencies: &mut BTreeSet<Address>) {
+        let help = "write addresses: `depends_on: [vpc.main]`";
+        let list = match value {
+            None | Some(Value::Null) => return,
+            Some(Value::Array(list)) => list.into_iter().enumerate().map(|(i, v)| (format!("{at}/{i}"), v)).collect(),
+            Some(other) => vec![(at.to_owned(), other)],
+        };
+        for (at, value) in list {
+            match value.as_str().and_then(Address::parse) {
+                Some(address) if self.addresses.contains(&address) => drop(dependencies.insert(address)),
+                Some(address) => {
+                    let (message, help) = self.unknown_reference("`depends_on`", &address.type_name, &address.name);
+                    c.problem("unknown-reference", &at, message, help);
+                }
+                None => c.problem("depends-on", &at, "this is no address", help),
+            }
+        }
+    }
+
+    /// Adds every reference in the canonical `spec` to `needs`; what can't be met is reported at its place in the `written` one.
+    pub fn add_references(
+        &mut self,
+        c: &mut Compiler<'_>,
+        spec: &Value,
+        written: &Value,
+        shown: &str,
+        place: &dyn Fn(&str) -> String,
+        dependencies: &mut BTreeSet<Address>,
+    ) {
+        let mut wrong: Vec<(String, String, String)> = Vec::new();
+        for_each_string(spec, &mut |text| {
+            if !text.contains("${") {
+                return;
+            }
+            for reference in references(text) {
+                match self.reference_problem(&reference, shown) {
+                    None => drop(dependencies.insert(Address::new(reference.type_name, reference.name))),
+                    Some((message, help)) => wrong.push((find_reference(written, &reference).unwrap_or_default(), message, help)),
+                }
+            }
+        });
+        for (pointer, message, help) in wrong {
+            let at = c.value_range(&place(&pointer));
+            c.problems.push(Diagnostic::new("unknown-reference", message).at(at).help(help));
+        }
+    }
+
+    /// Reports references of another type than the field takes: `vpc: "{{ subnet.a.id }}"`.
+    pub fn check_types(
+        &self,
+        c: &mut Compiler<'_>,
+        schema: &Value,
+        spec: &Value,
+        written: &Value,
+        shown: &str,
+        place: &dyn Fn(&str) -> String,
+    ) {
+        let mut wrong = Vec::new();
+        for_each_mistyped(schema, schema, spec, &mut |reference, wanted| {
+            wrong.push((
+                find_reference(written, &reference).unwrap_or_default(),
+                format!("{}.{}", reference.type_name, reference.name),
+                wanted.to_owned(),
+            ))
+        });
+        for (pointer, address, wanted) in wrong {
+            let names = self.addresses.iter().filter(|address| address.type_name == wanted).map(|address| address.name.as_str());
+            let help = super::nearest::list_names(&format!("names of type `{wanted}`"), names);
+            let at = c.value_range(&place(&pointer));
+            let message = format!("{shown} takes a {} here, not `{address}`", wanted.replace('_', " "));
+            c.problems.push(Diagnostic::new("reference-type", message).at(at).help(help));
+        }
+    }
+
+    fn reference_problem(&mut self, reference: &Reference<'_>, shown: &str) -> Option<(String, String)> {
+        let address = Address::new(reference.type_name, reference.name);
+        if !self.addresses.contains(&address) {
+            return Some(self.unknown_reference(shown, reference.type_name, reference.name));
+        }
+        let kind = resource_type(reference.type_name)?;
+        if reference.output == "id" {
+            return None;
+        }
+        let outputs = self.outputs.entry(kind.name).or_insert_with(|| {
+            let names = |schema: Value| -> Vec<String> {
+                schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
+            };
+            let mut outputs: BTreeSet<String> = names(kind.operations.outputs_schema().to_value()).into_iter().collect();
+            outputs.extend(names(kind.schema().clone()));
+            outputs.insert("id".into());
+            outputs
+        });
+        (!outputs.contains(reference.output)).then(|| {
+            let help = suggestion(reference.output, "outputs", outputs.iter().map(String::as_str));
+            (format!("{shown} refers to the output `{}`, which `{address}` does not have", reference.output), help)
+        })
+    }
+
+    fn unknown_reference(&self, who: &str, kind_name: &str, name: &str) -> (String, String) {
+        let Some(kind) = resource_type(kind_name) else {
+            let help = suggestion(kind_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
+            return (format!("{who} refers to the unknown type `{kind_name}`"), help);
+        };
+        let words = kind.name.replace('_', " ");
+        let same = self.addresses.iter().filter(|address| address.type_name == kind.name).map(|address| address.name.as_str());
+        let help = match super::nearest::nearest(name, same.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if same.clone().next().is_none() => {
+                "the stack has none: define it, or write `{id: …}` for one outside the stack".to_owned()
+            }
+            None => super::nearest::list_names(&format!("names of type `{}`", kind.name), same),
+        };
+        (format!("{who} refers to the unknown {words} `{name}`"), help)
+    }
+}
+
+/// Calls `act` for every reference in the place of one to another type.
+fn for_each_mistyped<'a>(root: &Value, schema: &Value, value: &'a Value, act: &mut impl FnMut(Reference<'a>, &str)) {
+    if let Some(wanted) = schema.get("x-acme-ref").and_then(Value::as_str) {
+        let texts = value.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_str);
+        for reference in texts.flat_map(references).filter(|reference| reference.type_name != wanted) {
+            act(reference, wanted);
+        }
+        return;
+    }
+    let definition = schema.get("$ref").and_then(Value::as_str).and_then(|at| root.pointer(at.strip_prefix('#')?));
+    let choices = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    for schema in choices.chain(definition) {
+        for_each_mistyped(root, schema, value, act);
+    }
+    match value {
+        Value::Array(list) => {
+            for (item, schema) in list.iter().zip(std::iter::repeat(schema.get("items"))).filter_map(|(item, schema)| Some((item, schema?)))
+            {
+                for_each_mistyped(root, schema, item, act);
+            }
+        }
+        Value::Object(map) => {
+            for (key, item) in map {
+                let known = schema.get("properties").and_then(|properties| properties.get(key));
+                if let Some(schema) = known.or_else(|| schema.get("additionalProperties")) {
+                    for_each_mistyped(root, schema, item, act);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where a reference was written: as a bare name, as `type.name`, or within a text.
+fn find_reference(written: &Value, reference: &Reference<'_>) -> Option<String> {
+    let address = format!("{}.{}", reference.type_name, reference.name);
+    let exact = find_text(written, "", &|text| text.contains(reference.text) || text == address);
+    exact.or_else(|| find_text(written, "", &|text| text == reference.name))
+}
+
+fn find_text(value: &Value, at: &str, is: &dyn Fn(&str) -> bool) -> Option<String> {
+    match value {
+        Value::String(text) => is(text).then(|| at.to_owned()),
+        Value::Array(list) => list.iter().enumerate().find_map(|(i, v)| find_text(v, &format!("{at}/{i}"), is)),
+        Value::Object(map) => map.iter().find_map(|(key, v)| find_text(v, &child_pointer(at, key), is)),
+        _ => None,
+    }
+}
+
+/// Reports every circle of resources that need each other.
+pub fn report_cycles(c: &mut Compiler<'_>, stack: &Stack) {
+    let mut graph = DiGraph::<&Address, ()>::with_capacity(stack.resources.len(), stack.resources.len());
+    let nodes: BTreeMap<&Address, _> = stack.resources.keys().map(|address| (address, graph.add_node(address))).collect();
+    for declared in stack.resources.values() {
+        for need in &declared.depends_on {
+            if let (Some(from), Some(to)) = (nodes.get(&declared.address), nodes.get(need)) {
+                graph.add_edge(*from, *to, ());
+            }
+        }
+    }
+    for circle in tarjan_scc(&graph).into_iter().filter(|circle| circle.len() > 1) {
+        let members: BTreeSet<&Address> = circle.iter().map(|node| graph[*node]).collect();
+        let road = find_cycle(stack, &members);
+        let Some(declared) = road.first().and_then(|address| stack.resources.get(address)) else { continue };
+        let mut drawing = String::new();
+        for (step, address) in road.iter().enumerate() {
+            let arrow = if step == 0 { "┌→ " } else { "│  needs " };
+            drawing.push_str(&format!("\n{arrow}{address}"));
+        }
+        drawing.push_str(&format!("\n└─ which needs {}", road[0]));
+        let place = c.key_range(&declared.pointer);
+        let message = format!("{} resources need each other, so none can be first", road.len());
+        c.problems.push(
+            Diagnostic::new("cycle", message).at(place).label("it begins here").help(format!("take one of these references out:{drawing}")),
+        );
+    }
+}
+
+/// One way round a strongly connected set.
+fn find_cycle<'a>(stack: &'a Stack, members: &BTreeSet<&'a Address>) -> Vec<&'a Address> {
+    let mut road: Vec<&Address> = Vec::new();
+    let mut at = members.first().copied();
+    while let Some(address) = at {
+        if let Some(seen) = road.iter().position(|step| *step == address) {
+            return road.split_off(seen);
+        }
+        road.push(address);
+        at = stack.resources.get(address).and_then(|d| d.depends_on.iter().find(|need| members.contains(need)));
+    }
+    road
+}

@@ -1,0 +1,181 @@
+//! What may be written in each section, as data: for the JSON Schema and the reference. A test compiles all that this allows.
+
+use schemars::{JsonSchema, Schema, schema_for};
+
+use super::{cluster, databases, dns, firewall, load_balancers, network};
+
+/// A section as it is described.
+pub struct Section {
+    /// Its name in the definition.
+    pub name: &'static str,
+    /// What it is for.
+    pub description: &'static str,
+    /// What stands in it.
+    pub body: SectionBody,
+}
+
+/// What stands in a section, or in a field of one.
+pub enum SectionBody {
+    /// The fields of one form.
+    Fields(FieldSet),
+    /// Named entries of one form each.
+    Entries(FieldSet),
+}
+
+/// What may be written in one place.
+#[derive(Default)]
+pub struct FieldSet {
+    /// The type whose fields stand here.
+    pub type_name: Option<&'static str>,
+    /// Fields that the section has besides.
+    pub own_schema: Option<fn() -> Schema>,
+    /// Fields of the type that the section fills in when they are absent; `subnets` may then be `private` or `public`, too.
+    pub filled_in: &'static [&'static str],
+    /// Short forms: a field, and the type that stands for it or, where the field is a list, for its items.
+    pub short_forms: &'static [(&'static str, &'static str)],
+    /// The type of a short form of the whole.
+    pub short_form: Option<&'static str>,
+    /// Own fields that hold resources themselves.
+    pub nested: &'static [(&'static str, SectionBody)],
+}
+
+const EMPTY: FieldSet = FieldSet { type_name: None, own_schema: None, filled_in: &[], short_forms: &[], short_form: None, nested: &[] };
+
+const fn of_type(kind: &'static str) -> FieldSet {
+    FieldSet { type_name: Some(kind), ..EMPTY }
+}
+
+fn schema<T: JsonSchema>() -> Schema {
+    schema_for!(T)
+}
+
+const ZONE: FieldSet = FieldSet { short_form: Some("string"), ..of_type("dns_zone") };
+
+/// Every section, in the order of [`super::NAMES`].
+pub static SECTIONS: &[Section] = &[
+    Section {
+        name: "network",
+        description: "A VPC with a public and a private subnet in every zone, the ways out, and security groups.",
+        body: SectionBody::Fields(FieldSet {
+            own_schema: Some(schema::<network::Network>),
+            nested: &[
+                (
+                    "flow_logs",
+                    SectionBody::Fields(FieldSet {
+                        own_schema: Some(schema::<network::FlowLogs>),
+                        filled_in: &["vpc", "bucket"],
+                        short_form: Some("boolean"),
+                        ..of_type("flow_log")
+                    }),
+                ),
+                ("security_groups", SectionBody::Entries(FieldSet { filled_in: &["vpc"], ..of_type("security_group") })),
+            ],
+            ..EMPTY
+        }),
+    },
+    Section {
+        name: "cluster",
+        description: "An EKS cluster with its roles, node groups and add-ons.",
+        body: SectionBody::Fields(FieldSet {
+            own_schema: Some(schema::<cluster::Cluster>),
+            filled_in: &["role", "subnets"],
+            nested: &[
+                ("addons", SectionBody::Entries(FieldSet { filled_in: &["cluster", "addon"], ..of_type("eks_addon") })),
+                ("node_groups", SectionBody::Entries(FieldSet { filled_in: &["cluster", "role", "subnets"], ..of_type("eks_node_group") })),
+                ("access", SectionBody::Entries(FieldSet { filled_in: &["cluster"], ..of_type("eks_access_entry") })),
+                ("pod_identities", SectionBody::Entries(FieldSet { filled_in: &["cluster"], ..of_type("eks_pod_identity") })),
+                (
+                    "fargate",
+                    SectionBody::Entries(FieldSet {
+                        filled_in: &["cluster", "pod_execution_role", "subnets"],
+                        ..of_type("eks_fargate_profile")
+                    }),
+                ),
+            ],
+            ..of_type("eks_cluster")
+        }),
+    },
+    Section {
+        name: "databases",
+        description: "RDS instances in the network's private subnets, reachable from the network unless `security_groups` say otherwise.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<databases::Database>),
+            filled_in: &["subnet_group", "parameter_group", "security_groups", "subnets"],
+            ..of_type("rds_instance")
+        }),
+    },
+    Section {
+        name: "registries",
+        description: "Repositories for container images.",
+        body: SectionBody::Entries(of_type("ecr_repository")),
+    },
+    Section {
+        name: "dns",
+        description: "Hosted zones and their records.",
+        body: SectionBody::Fields(FieldSet {
+            own_schema: Some(schema::<dns::Dns>),
+            nested: &[
+                ("zone", SectionBody::Fields(ZONE)),
+                ("zones", SectionBody::Entries(ZONE)),
+                (
+                    "records",
+                    SectionBody::Entries(FieldSet {
+                        filled_in: &["zone", "domain"],
+                        short_forms: &[("alias", "string")],
+                        ..of_type("dns_record")
+                    }),
+                ),
+            ],
+            ..EMPTY
+        }),
+    },
+    Section {
+        name: "firewall",
+        description: "Web firewalls in front of load balancers.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<firewall::Firewall>),
+            short_forms: &[("managed_rules", "string"), ("rate_limit", "integer")],
+            ..of_type("waf_web_acl")
+        }),
+    },
+    Section {
+        name: "load_balancers",
+        description: "Load balancers with their target groups and listeners. Unless `security_groups` say otherwise, an application load \
+                balancer is open on the ports of its listeners: to everyone, or to the network when it is internal.",
+        body: SectionBody::Entries(FieldSet {
+            own_schema: Some(schema::<load_balancers::LoadBalancer>),
+            filled_in: &["subnets", "security_groups"],
+            nested: &[
+                ("target_groups", SectionBody::Entries(FieldSet { filled_in: &["vpc", "protocol"], ..of_type("target_group") })),
+                (
+                    "listeners",
+                    SectionBody::Entries(FieldSet {
+                        own_schema: Some(schema::<load_balancers::Listener>),
+                        filled_in: &["load_balancer", "default_action"],
+                        ..of_type("listener")
+                    }),
+                ),
+            ],
+            ..of_type("load_balancer")
+        }),
+    },
+    Section { name: "storage", description: "Buckets.", body: SectionBody::Entries(of_type("s3_bucket")) },
+    Section {
+        name: "secrets",
+        description: "Secrets, whose values no plan, record or log ever holds.",
+        body: SectionBody::Entries(of_type("secret")),
+    },
+    Section { name: "keys", description: "Encryption keys.", body: SectionBody::Entries(of_type("kms_key")) },
+    Section { name: "roles", description: "IAM roles.", body: SectionBody::Entries(of_type("iam_role")) },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn describes_every_section() {
+        let described: Vec<&str> = SECTIONS.iter().map(|section| section.name).collect();
+        assert_eq!(described, super::super::SECTION_NAMES, "left: SECTIONS here, right: SECTION_NAMES of sections");
+    }
+}

@@ -1,0 +1,335 @@
+//! Who carries out the steps: what each needs to know, and what came of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use petgraph::graph::DiGraph;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::{
+    Event, ExecuteOptions, ExecuteOutcome, INTERRUPTED, StepFailure,
+    blockers::Blockers,
+    journaled_cloud::StepTarget,
+    step::{ASYNC_DELETE_THRESHOLD, StepTask},
+    wait::Waiters,
+    walk::{Next, StepRunner, walk},
+};
+use crate::{
+    aws::types,
+    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, expression},
+    definition::Stack,
+    engine::{
+        cloud::Cloud,
+        discover::{self, LiveState},
+        plan::{Action, NullMeans, Op, Plan, Step},
+    },
+};
+
+/// How many steps run at once. AWS's limits are kept per action, below.
+const MAX_PARALLEL_STEPS: usize = 64;
+
+/// Makes a job of each step, and takes down how it ended.
+pub(super) struct Executor<'a> {
+    stack: &'a Stack,
+    plan: &'a Plan,
+    live_state: LiveState,
+    waiters: Waiters,
+    pub(super) options: ExecuteOptions,
+    pub(super) outcome: ExecuteOutcome,
+    run_id: String,
+    /// Where this run has begun to make something: a second try looks first.
+    attempted: BTreeSet<Address>,
+    /// Steps of the first half by type.
+    steps_of_type: BTreeMap<&'a str, u32>,
+    blockers: Arc<Blockers>,
+    /// A failed step does not keep others from being started.
+    pub(super) keep_going: bool,
+}
+
+impl<'a> Executor<'a> {
+    /// Ready for the plan's first half.
+    pub(super) fn new(stack: &'a Stack, plan: &'a Plan, live_state: LiveState, options: ExecuteOptions) -> Executor<'a> {
+        let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+        let mut steps_of_type = BTreeMap::new();
+        for step in plan.apply.node_weights() {
+            *steps_of_type.entry(plan.changes[step.change].address.type_name.as_str()).or_default() += 1;
+        }
+        Executor {
+            stack,
+            plan,
+            live_state,
+            waiters: Waiters::new(options.journaled_cloud.cloud.clone(), options.stop.clone()),
+            blockers: Arc::new(deletion_blockers(stack, plan, options.journaled_cloud.cloud.clone())),
+            keep_going: options.rolling_back,
+            options,
+            outcome: ExecuteOutcome { live, not_restored: plan.not_restored.clone(), ..ExecuteOutcome::default() },
+            run_id: run_id(),
+            attempted: BTreeSet::new(),
+            steps_of_type,
+        }
+    }
+
+    /// Walks one graph; with `again`, what failed is tried a second time. True when every step ended well.
+    pub(super) async fn run_graph(&mut self, graph: &DiGraph<Step, ()>, retry_failed: bool) -> bool {
+        let mut results = walk(graph, MAX_PARALLEL_STEPS, self).await;
+        let retry = retry_failed && !self.outcome.interrupted && self.outcome.failed.iter().all(|failure| is_retryable(&failure.error));
+        if retry && !self.outcome.failed.is_empty() {
+            self.outcome.failed.clear();
+            let rest = graph.filter_map(|node, step| (!matches!(results[node.index()], Some(Ok(_)))).then_some(*step), |_, ()| Some(()));
+            results = walk(&rest, MAX_PARALLEL_STEPS, self).await;
+            let unstarted = rest.node_indices().zip(&results).filter(|(_, end)| end.is_none());
+            let unstarted: Vec<Step> = unstarted.map(|(node, _)| rest[node]).collect();
+            self.mark_not_started(unstarted);
+        } else {
+            let unstarted = graph.node_indices().zip(&results).filter(|(_, end)| end.is_none());
+            let unstarted: Vec<Step> = unstarted.map(|(node, _)| graph[node]).collect();
+            self.mark_not_started(unstarted);
+        }
+        results.iter().all(|end| matches!(end, Some(Ok(_))))
+    }
+
+    fn mark_not_started(&mut self, steps: Vec<Step>) {
+        let plan = self.plan;
+        self.outcome.not_started.extend(steps.into_iter().map(|step| (plan.changes[step.change].address.clone(), step.op)));
+    }
+
+    /// The journal could not be written: what was not written must not be done.
+    pub(super) fn record_journal_error(&mut self, error: Error) {
+        let address = Address::new("journal", &self.plan.stack);
+        self.outcome.failed.push(StepFailure { address, op: Op::Update, error });
+    }
+
+    /// The wanted spec with every reference resolved to what is there now.
+    fn resolved_spec(&self, address: &Address, kind: &ResourceType) -> Result<Value, Error> {
+        let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
+        let wanted = self.plan.desired_spec(declared);
+        if !expression::has_reference(&wanted) {
+            return Ok(wanted);
+        }
+        let known = expression::resolve(&wanted, &|reference| {
+            let address = Address::new(reference.type_name, reference.name);
+            self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
+        });
+        if expression::has_reference(&known) {
+            let mut missing = Vec::new();
+            expression::for_each_string(&known, &mut |text| missing.extend(expression::references(text).iter().map(|r| r.text.to_owned())));
+            return Err(Error::new(ErrorKind::Rejected, "NoOutput", format!("AWS gave no value for {}", missing.join(", "))));
+        }
+        kind.operations.parse(known).map_err(|problems| {
+            let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
+            Error::new(ErrorKind::Rejected, "Shape", text.join("; "))
+        })
+    }
+
+    /// What a resource that was put back has lost, in words.
+    fn lost_values(&self, address: &Address, live: &LiveResource) -> Option<String> {
+        let (kind, wanted) = (types::resource_type(&address.type_name)?, &self.stack.resources.get(address)?.spec);
+        let value = |spec: &Value, at: &str| spec.pointer(at).filter(|value| !value.is_null()).cloned();
+        let words = kind.assigned_by_aws.iter().filter_map(|at| {
+            let (was, is) = (value(wanted, at)?, value(&live.spec, at)?);
+            (was != is).then(|| format!("{} is {is}, no longer {was}", at.trim_start_matches('/')))
+        });
+        let words = Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())?;
+        Some(format!("was made anew, and AWS could not give back all it had: {words}"))
+    }
+
+    /// Ids of what is there of a type.
+    fn live_ids(&self, kind: &str) -> Vec<String> {
+        let from = self.outcome.live.range(Address::new(kind, "")..);
+        from.take_while(|(address, _)| address.type_name == kind).map(|(_, live)| live.id.clone()).collect()
+    }
+
+    fn step_task(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<StepTask, Error> {
+        let change = &self.plan.changes[step.change];
+        let address = &change.address;
+        let kind = types::resource_type(&address.type_name)
+            .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", address.type_name)))?;
+        let spec = match step.op {
+            Op::Create | Op::Update => self.resolved_spec(address, kind)?,
+            Op::Delete | Op::Forget => Value::Null,
+        };
+        let tags: Tags = self.stack.resources.get(address).map(|declared| declared.tags.clone()).unwrap_or_default();
+        let (stack, live_state) = (self.stack, &self.live_state);
+        let parents = kind.parent.map(|parent| self.live_ids(parent)).unwrap_or_default();
+        let poller = self.waiters.poller(kind, || {
+            let mut scope = discover::scope(stack, kind, live_state);
+            let named = self.plan.name_overrides.iter().filter(|(address, _)| address.type_name == kind.name);
+            scope.lookup.extend(named.map(|(_, name)| name.clone()));
+            // What this run touches is asked afresh: the index lags.
+            if let Some(index) = &mut scope.tag_index {
+                for change in changed_arns(self.plan) {
+                    index.remove(change);
+                }
+            }
+            scope
+        });
+        let maybe_created = self.live_state.hints.started_creates.contains(address);
+        let attempted = step.op == Op::Create && !self.attempted.insert(address.clone());
+        let token = match self.options.retry_tokens.get(address) {
+            Some(token) if step.op == Op::Create => token.clone(),
+            _ => idempotency_token(&self.run_id, address, step.op),
+        };
+        let depends_on = self.stack.resources.get(address).map(|declared| declared.depends_on.clone()).unwrap_or_default();
+        // What was left over goes under the address that its marks have.
+        let marked = change.before.as_ref().filter(|_| matches!(step.op, Op::Delete | Op::Forget)).and_then(discover::address_of);
+        Ok(StepTask {
+            journaled_cloud: self.options.journaled_cloud.clone(),
+            op: step.op,
+            target: StepTarget {
+                address: address.clone(),
+                kind,
+                call: CallContext {
+                    address: marked.as_ref().unwrap_or(address).to_string(),
+                    tags,
+                    token,
+                    on_delete: change.on_delete,
+                    stack: self.stack.name.clone(),
+                    environment: self.stack.environment.clone(),
+                },
+                spec,
+                before: change.before.clone(),
+                depends_on,
+            },
+            replacement_order: change.replacement_order,
+            null_means: self.options.null_means,
+            maybe_created,
+            attempted,
+            disable_deletion_protection: change.disable_deletion_protection,
+            poller,
+            parents,
+            status,
+            stop: self.options.stop.clone(),
+            steps_of_type: self.steps_of_type.get(address.type_name.as_str()).copied().unwrap_or_default(),
+            blockers: self.blockers.clone(),
+        })
+    }
+}
+
+/// Distinguishes this run's tokens from those of others.
+fn run_id() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", now.as_nanos(), std::process::id())
+}
+
+/// Who may be in the way of this plan's deletions.
+fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers {
+    let steps = plan.apply.node_weights().chain(plan.clean_up.node_weights()).filter(|step| step.op == Op::Delete);
+    let deleting: Vec<&LiveResource> = steps.filter_map(|step| plan.changes[step.change].before.as_ref()).collect();
+    let has_slow_deletes = deleting
+        .iter()
+        .any(|live| types::resource_type(&live.type_name).is_some_and(|kind| kind.typical_duration >= ASYNC_DELETE_THRESHOLD));
+    Blockers::new(cloud, stack.clone(), deleting.into_iter().map(|live| live.id.clone()).collect(), has_slow_deletes)
+}
+
+/// Whether trying once more may help: not without valid credentials or the lease.
+fn is_retryable(error: &Error) -> bool {
+    !error.is_credential_error() && error.code != "LeaseLost" && error.code != "Journal"
+}
+
+/// ARNs of what a plan changes.
+fn changed_arns(plan: &Plan) -> impl Iterator<Item = &str> {
+    plan.changes.iter().filter(|change| change.action != Action::None).filter_map(|change| change.before.as_ref()?.arn())
+}
+
+/// 40 hex digits, the same for every try of one step of one run.
+fn idempotency_token(run_id: &str, address: &Address, op: Op) -> String {
+    let digest = Sha256::digest(format!("{run_id}/{address}/{op:?}"));
+    digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl StepRunner<Step> for Executor<'_> {
+    type Output = Option<LiveResource>;
+    type Error = Error;
+
+    fn estimate(&self, step: &Step) -> Duration {
+        self.plan.estimate(step)
+    }
+
+    fn start(&mut self, step: &Step) -> impl Future<Output = Result<Option<LiveResource>, Error>> + Send + 'static {
+        let address = self.plan.changes[step.change].address.clone();
+        let op = step.op;
+        let events = self.options.events.clone();
+        let usual_seconds = self.plan.estimate(step).as_secs();
+        events.send(Event::StepStarted { address: address.clone(), op, estimated_seconds: usual_seconds }).ok();
+        if let Some(lease) = &self.options.journaled_cloud.lease {
+            lease.set_step(format!("{op} {address}"));
+        }
+        let (status, mut statuses) = mpsc::unbounded_channel();
+        let task = self.step_task(step, status);
+        let started = Instant::now();
+        async move {
+            let result = match task {
+                Ok(task) => {
+                    let run = task.run();
+                    tokio::pin!(run);
+                    let mut last = String::new();
+                    let mut report_status = |status: String| {
+                        if status != last {
+                            last.clone_from(&status);
+                            events.send(Event::StepWaiting { address: address.clone(), op, status }).ok();
+                        }
+                    };
+                    let ended = loop {
+                        tokio::select! {
+                            ended = &mut run => break ended,
+                            Some(status) = statuses.recv() => report_status(status),
+                        }
+                    };
+                    while let Ok(status) = statuses.try_recv() {
+                        report_status(status);
+                    }
+                    ended
+                }
+                Err(error) => Err(error),
+            };
+            let event = match &result {
+                Ok(live) => {
+                    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    Event::StepDone { address, op, id: live.as_ref().map(|live| live.id.clone()), milliseconds }
+                }
+                Err(error) if error.code == INTERRUPTED => Event::StepInterrupted { address, op },
+                Err(error) => Event::failed(address, op, error),
+            };
+            events.send(event).ok();
+            result
+        }
+    }
+
+    fn on_finished(&mut self, step: &Step, end: &Result<Option<LiveResource>, Error>) -> Next {
+        let address = self.plan.changes[step.change].address.clone();
+        match end {
+            Ok(Some(live)) => {
+                if step.op == Op::Create && self.options.null_means == NullMeans::Unset {
+                    self.outcome.not_restored.extend(self.lost_values(&address, live).map(|words| (address.clone(), words)));
+                }
+                self.outcome.live.insert(address.clone(), live.clone());
+                self.outcome.completed.push((address, step.op));
+            }
+            Ok(None) => {
+                // After a replacement the new one stands under this address.
+                let id = self.plan.changes[step.change].id.as_deref();
+                if self.outcome.live.get(&address).map(|live| live.id.as_str()) == id {
+                    self.outcome.live.remove(&address);
+                }
+                self.outcome.completed.push((address, step.op));
+            }
+            Err(error) if error.code == INTERRUPTED => self.outcome.interrupted_steps.push((address, step.op)),
+            Err(error) => {
+                let keep_going = self.keep_going && is_retryable(error);
+                self.outcome.failed.push(StepFailure { address, op: step.op, error: error.clone() });
+                return if keep_going { Next::Continue } else { Next::Stop };
+            }
+        }
+        if self.options.stop.is_requested() {
+            self.outcome.interrupted = true;
+            return Next::Stop;
+        }
+        Next::Continue
+    }
+}

@@ -1,0 +1,107 @@
+//! The hands that change things: the intent goes into the journal, then the call goes out, then its result is noted.
+
+use std::{collections::BTreeSet, future::Future, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    core::{Address, CallContext, CreatedResource, Deletion, Error, ErrorKind, LiveResource, ResourceType, Result, Tags},
+    engine::{
+        backend::Lease,
+        cloud::Cloud,
+        journal::{CallAction, CallResult, Intent, Journal, Record},
+    },
+};
+
+/// What every step of a run works with.
+#[derive(Clone)]
+pub struct JournaledCloud {
+    /// Where the resources live. Reads go there directly; changes go through the methods below.
+    pub cloud: Arc<Cloud>,
+    /// Takes every intent before its call.
+    pub journal: Journal,
+    /// The right to change the stack; `None` where nobody else can.
+    pub lease: Option<Arc<Lease>>,
+}
+
+/// The resource that a step is about.
+pub struct StepTarget {
+    pub address: Address,
+    pub kind: &'static ResourceType,
+    pub call: CallContext,
+    /// The wanted spec; `null` for deletions.
+    pub spec: Value,
+    /// What stood at the address when the run began.
+    pub before: Option<LiveResource>,
+    pub depends_on: BTreeSet<Address>,
+}
+
+impl JournaledCloud {
+    pub(super) async fn create(&self, target: &StepTarget) -> Result<CreatedResource> {
+        let call = || self.cloud.create(target.kind, &target.call, &target.spec);
+        self.journaled(target, CallAction::Create, None, |created: &CreatedResource| Some(created.id().to_owned()), call).await
+    }
+
+    pub(super) async fn update(&self, target: &StepTarget, live: &LiveResource, desired: &Value, pointers: &[String]) -> Result<()> {
+        let call = || self.cloud.update(target.kind, &target.call, live, desired, pointers);
+        self.journaled(target, CallAction::Update, Some(&live.id), |()| None, call).await
+    }
+
+    pub(super) async fn retag(
+        &self,
+        target: &StepTarget,
+        live: (&str, Option<&str>),
+        from: &Tags,
+        to: &Tags,
+        action: CallAction,
+    ) -> Result<()> {
+        let (id, arn) = live;
+        let call = || self.cloud.retag(target.kind, id, arn, from, to);
+        self.journaled(target, action, Some(id), |()| None, call).await
+    }
+
+    /// What is gone already is deleted.
+    pub(super) async fn delete(&self, target: &StepTarget, live: &LiveResource) -> Result<Deletion> {
+        let call = || async {
+            let deleted = self.cloud.delete(target.kind, &target.call, live).await;
+            deleted.or_else(|error| if error.is_not_found() { Ok(Deletion::Requested) } else { Err(error) })
+        };
+        self.journaled(target, CallAction::Delete, Some(&live.id), |_| None, call).await
+    }
+
+    async fn journaled<T, F: Future<Output = Result<T>>>(
+        &self,
+        target: &StepTarget,
+        action: CallAction,
+        id: Option<&str>,
+        created_id: impl Fn(&T) -> Option<String>,
+        call: impl FnOnce() -> F,
+    ) -> Result<T> {
+        if let Some(lease) = &self.lease {
+            lease.ensure_held_or_renew().await?;
+        }
+        let intent = Intent {
+            address: target.address.clone(),
+            action,
+            token: target.call.token.clone(),
+            id: id.map(str::to_owned),
+            before: target.before.clone(),
+            desired: target.spec.clone(),
+            tags: target.call.tags.clone(),
+            depends_on: target.depends_on.clone(),
+        };
+        let number = self.journal.write(Record::Intent(Box::new(intent))).await?;
+        if let Some(lease) = &self.lease {
+            // Writing may have taken long.
+            lease.ensure_held()?;
+        }
+        let result = call().await;
+        let outcome = match &result {
+            Ok(value) => CallResult::Done { id: created_id(value) },
+            Err(Error { kind: ErrorKind::Unavailable, .. }) => CallResult::Unknown,
+            Err(error) => CallResult::Rejected { code: error.code.clone() },
+        };
+        self.journal.enqueue(Record::Result { intent: number, result: outcome })?;
+        result
+    }
+}

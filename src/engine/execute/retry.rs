@@ -1,0 +1,100 @@
+//! The one retry policy above the SDK's: what AWS says will pass is tried again, with growing pauses.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use super::{blockers::Blocked, step::StepTask};
+use crate::{
+    core::{Error, ErrorKind, Result},
+    engine::plan::Op,
+};
+
+/// Whether a call may simply be made again when no answer came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Idempotency {
+    /// It has the same effect when made twice.
+    Idempotent,
+    /// It may have been served: look first.
+    NotIdempotent,
+}
+
+impl StepTask {
+    /// Makes a call until it succeeds or what AWS says will not pass. What is in use is told, and how long to wait for that depends on who
+    /// uses it.
+    ///
+    /// # Errors
+    /// What AWS answered last.
+    pub(super) async fn with_retries<T, F: Future<Output = Result<T>>>(&self, idempotency: Idempotency, call: impl Fn() -> F) -> Result<T> {
+        let start = Instant::now();
+        let timeout = retry_timeout(self.target.kind.typical_duration, self.steps_of_type);
+        let mut pause = Duration::from_millis(500);
+        let mut blocked = None;
+        loop {
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if error.kind == ErrorKind::Conflict && blocked.is_none() {
+                blocked = Some(self.explain_conflict(timeout, &error).await);
+            }
+            let timeout = match error.kind {
+                ErrorKind::Conflict => blocked.as_ref().map_or(timeout, |blocked| blocked.timeout),
+                // IAM takes about 8 s, rarely more than a minute; longer means that the role really lacks what is asked.
+                ErrorKind::NotYetVisible | ErrorKind::Throttled => timeout.min(Duration::from_secs(120)),
+                // What was made a moment ago may not be known everywhere yet.
+                ErrorKind::NotFound => timeout.min(Duration::from_secs(30)),
+                ErrorKind::Unavailable if idempotency == Idempotency::Idempotent => timeout.min(Duration::from_secs(60)),
+                _ => return Err(error),
+            };
+            if start.elapsed() + pause > timeout {
+                return Err(match error.kind {
+                    // Who was in the way at first may have gone.
+                    ErrorKind::Conflict => self.explain_conflict(timeout, &error).await.timeout_error(error),
+                    _ => error,
+                });
+            }
+            if self.stop.is_requested() {
+                return Err(error);
+            }
+            self.status.send(format!("{}, trying again", error.code)).ok();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.requested() => return Err(error),
+            }
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
+    }
+
+    /// Says what is in the way.
+    async fn explain_conflict(&self, timeout: Duration, error: &Error) -> Blocked {
+        let blocked = match &self.target.before {
+            Some(live) if self.op == Op::Delete => self.blockers.explain(live, error).await,
+            _ => Blocked::busy(timeout, error),
+        };
+        // Nobody listens when progress is not shown.
+        self.status.send(blocked.status.clone()).ok();
+        blocked
+    }
+}
+
+/// How long "in use" is waited for: five minutes at least, as a new load balancer may be unknown to WAF for so long. Of some types AWS
+/// makes one after the other (Fargate profiles of a cluster): each may have to wait for all others of the plan.
+fn retry_timeout(typical: Duration, steps_of_type: u32) -> Duration {
+    (typical * (2 + steps_of_type)).clamp(Duration::from_secs(300), Duration::from_secs(1800))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_when_steps_of_a_type_run_one_after_another() {
+        let (seconds, fargate_profile) = (Duration::from_secs, Duration::from_secs(150));
+        assert_eq!(retry_timeout(seconds(2), 100), seconds(300));
+        assert_eq!(retry_timeout(fargate_profile, 1), seconds(450));
+        assert_eq!(retry_timeout(fargate_profile, 6), seconds(1200));
+        assert_eq!(retry_timeout(seconds(600), 6), seconds(1800));
+    }
+}

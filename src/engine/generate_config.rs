@@ -1,0 +1,112 @@
+//! An existing resource as a user would write it: short, and meaning exactly what is there.
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    core::{Address, ENVIRONMENT_TAG, LiveResource, ResourceType, STACK_TAG, Service, Tags, expression::resolve},
+    definition::{Stack, draft::physical_name},
+    engine::discover::{LiveState, address_of, visible_tags, without_ownership_tags},
+};
+
+/// What stands under `resources:` for a live resource. Fields at their default are left out; what is the stack's is named.
+pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceType, address: &Address, live: &LiveResource) -> Value {
+    let ours =
+        |live: &&LiveResource| live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
+    let known: Vec<(Address, &LiveResource)> = live_state.iter().filter(ours).filter_map(|live| Some((address_of(live)?, live))).collect();
+    let parse_and_resolve = |written: &Value| {
+        let parsed = kind.operations.parse(written.clone()).ok()?;
+        let resolved = resolve(&parsed, &|reference| {
+            let (_, live) = known.iter().find(|(address, _)| address.type_name == reference.type_name && address.name == reference.name)?;
+            live.output(reference.output)
+        });
+        kind.operations.parse(resolved).ok()
+    };
+    let mut spec = settable_fields(kind, &live.spec);
+    // What still is not valid is shown as it is: validation tells what to do about it.
+    if let Some(meant) = parse_and_resolve(&spec) {
+        let means_the_same = |written: &Value| parse_and_resolve(written).as_ref() == Some(&meant);
+        remove_defaults(&mut spec, "", &means_the_same);
+        use_references(&mut spec, "", &known, &means_the_same);
+    }
+    let mut fields = match spec {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    let usual = kind.naming.map(|naming| physical_name(&stack.prefix(), &address.name, naming));
+    if usual.is_some() && fields.get("name").and_then(Value::as_str) == usual.as_deref() {
+        fields.remove("name");
+    }
+    let mut tags = without_ownership_tags(&visible_tags(&live.tags, &Tags::new()));
+    if kind.service == Service::Ec2 && tags.get("Name") == Some(&format!("{}{}", stack.prefix(), address.name)) {
+        tags.remove("Name");
+    }
+    if !tags.is_empty() {
+        fields.insert("tags".into(), json!(tags));
+    }
+    json!({ &address.type_name: { &address.name: fields } })
+}
+
+/// The spec without what AWS reports but a definition may not say: that is left to AWS.
+fn settable_fields(kind: &ResourceType, live: &Value) -> Value {
+    let mut spec = live.clone();
+    loop {
+        let problems = kind.operations.parse(spec.clone()).map_or_else(|problems| problems, |spec| kind.check(&spec));
+        if problems.is_empty() {
+            return spec;
+        }
+        let refused =
+            problems.iter().map(|problem| problem.pointer.as_str()).find(|at| spec.pointer(at).is_some_and(|value| !value.is_null()));
+        let place = refused.and_then(|at| at.rsplit_once('/')).map(|(parent, key)| (parent.to_owned(), key.to_owned()));
+        let Some((parent, key)) = place else { return live.clone() };
+        let fields = spec.pointer_mut(&parent).and_then(Value::as_object_mut);
+        if fields.and_then(|fields| fields.remove(&key)).is_none() {
+            return live.clone();
+        }
+    }
+}
+
+/// Takes out every field without which the whole means the same.
+fn remove_defaults(whole: &mut Value, at: &str, means_the_same: &impl Fn(&Value) -> bool) {
+    for (key, below) in children(whole, at) {
+        let taken = whole.pointer_mut(at).and_then(Value::as_object_mut).and_then(|fields| fields.remove(&key));
+        if taken.is_some() && means_the_same(whole) {
+            continue;
+        }
+        if let (Some(value), Some(fields)) = (taken, whole.pointer_mut(at).and_then(Value::as_object_mut)) {
+            fields.insert(key, value);
+        }
+        remove_defaults(whole, &below, means_the_same);
+    }
+}
+
+/// Writes `{id: vpc-1}` as the name of the stack's own resource that has this id.
+fn use_references(whole: &mut Value, at: &str, known: &[(Address, &LiveResource)], means_the_same: &impl Fn(&Value) -> bool) {
+    let literal = whole.pointer(at).and_then(Value::as_object).filter(|map| map.len() == 1).and_then(|map| {
+        let (output, value) = map.iter().next()?;
+        Some((output.clone(), value.as_str()?.to_owned()))
+    });
+    if let Some((output, text)) = literal {
+        for (address, _) in known.iter().filter(|(_, live)| live.output(&output).as_ref().and_then(Value::as_str) == Some(&text)) {
+            let mut named = whole.clone();
+            if let Some(value) = named.pointer_mut(at) {
+                *value = Value::String(address.name.clone());
+            }
+            if means_the_same(&named) {
+                *whole = named;
+                return;
+            }
+        }
+    }
+    for (_, below) in children(whole, at) {
+        use_references(whole, &below, known, means_the_same);
+    }
+}
+
+/// Keys and pointers of what lies directly below `at`.
+fn children(whole: &Value, at: &str) -> Vec<(String, String)> {
+    match whole.pointer(at) {
+        Some(Value::Object(map)) => map.keys().map(|key| (key.clone(), crate::definition::child_pointer(at, key))).collect(),
+        Some(Value::Array(list)) => (0..list.len()).map(|index| (index.to_string(), format!("{at}/{index}"))).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,282 @@
+//! Runs as the history tells them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{History, RevisionSummary};
+use crate::{
+    core::{Address, Error, LiveResource, Result},
+    engine::{
+        journal::{CallAction, CallResult, Damage, Intent, Record, Replay, RunInfo, RunOutcome, RunPhase},
+        plan::{self, Change, NullMeans, diff_resource},
+    },
+};
+
+/// One run in a few words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSummary {
+    /// Who ran what.
+    pub run: RunInfo,
+    /// When it began, milliseconds since 1970.
+    pub started_at: u64,
+    /// When it ended, milliseconds since 1970; `None`: it did not.
+    pub ended_at: Option<u64>,
+    /// How it ended; `None`: it did not.
+    pub outcome: Option<RunOutcome>,
+    /// How much it did on its way forward.
+    pub counts: ChangeCounts,
+    /// Whether something of it is left to be gone on with or undone.
+    pub unfinished: bool,
+}
+
+/// How many resources were treated how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ChangeCounts {
+    /// Made.
+    pub create: usize,
+    /// Changed in place.
+    pub update: usize,
+    /// Deleted or given up.
+    pub delete: usize,
+}
+
+/// One run with all it did.
+#[derive(Clone, Debug)]
+pub struct RunDetails {
+    /// The run.
+    pub summary: RunSummary,
+    /// What it did, in order.
+    pub changes: Vec<Change>,
+    /// Why it went back, if it did.
+    pub rollback_reason: Option<String>,
+    /// What it did on its way back, in order.
+    pub rolled_back_changes: Vec<Change>,
+    /// What AWS refused, or gave no answer to.
+    pub failed_calls: Vec<FailedCall>,
+    /// Where its journal can't be believed any more.
+    pub damage: Option<Damage>,
+}
+
+/// A call that did not end well.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FailedCall {
+    /// The resource.
+    pub address: Address,
+    /// What was tried.
+    pub action: CallAction,
+    /// AWS's code; `None`: no answer came, so that it may have taken effect.
+    pub code: Option<String>,
+}
+
+impl History {
+    /// The latest runs, the last one first, and how many there were before. `None` where nothing of one can be read.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn recent_runs(&self, limit: usize) -> Result<(Vec<(u64, Option<RunSummary>)>, usize)> {
+        let mut numbers = self.revision_numbers().await?;
+        let omitted = numbers.len().saturating_sub(limit);
+        numbers.drain(..omitted);
+        let read = |number| async move { Ok::<_, Error>((number, self.run_summary(number).await?)) };
+        let mut runs: Vec<_> = stream::iter(numbers.into_iter().rev().map(read)).buffered(16).try_collect().await?;
+        mark_unfinished(&mut runs);
+        Ok((runs, omitted))
+    }
+
+    async fn run_summary(&self, number: u64) -> Result<Option<RunSummary>> {
+        // One object, where a journal may be hundreds.
+        if let Some(stored) = self.stored_revision(number).await? {
+            return Ok(Some(RunSummary::from_revision(&stored.summary)));
+        }
+        Ok(RunSummary::from_journal(&self.journal(number).await?))
+    }
+
+    /// One run with all it did; `None` when nothing of it can be read.
+    ///
+    /// # Errors
+    /// When the backend can't be read.
+    pub async fn run_details(&self, number: u64) -> Result<Option<RunDetails>> {
+        let (replay, stored) = (self.journal(number).await?, self.stored_revision(number).await?);
+        let Some(mut summary) =
+            stored.map(|stored| RunSummary::from_revision(&stored.summary)).or_else(|| RunSummary::from_journal(&replay))
+        else {
+            return Ok(None);
+        };
+        let left = self.snapshot().await?.unfinished().await?;
+        summary.unfinished = left.iter().filter_map(|replay| replay.run.as_ref()).any(|begin| begin.revision == number);
+        let damage = replay.damage.clone();
+        let mut details = RunDetails {
+            summary,
+            changes: Vec::new(),
+            rollback_reason: None,
+            rolled_back_changes: Vec::new(),
+            failed_calls: Vec::new(),
+            damage,
+        };
+        details.add_calls(&replay);
+        Ok(Some(details))
+    }
+}
+
+/// The last run is unfinished when it left something to do, and with it those it went on from.
+fn mark_unfinished(runs: &mut [(u64, Option<RunSummary>)]) {
+    let mut left = match runs.first() {
+        Some((number, Some(entry))) if !entry.outcome.is_some_and(RunOutcome::is_final) => Some(*number),
+        _ => None,
+    };
+    for (number, entry) in runs {
+        if let Some(entry) = entry.as_mut().filter(|_| left == Some(*number)) {
+            entry.unfinished = true;
+            left = entry.run.continues;
+        }
+    }
+}
+
+impl RunSummary {
+    fn from_revision(summary: &RevisionSummary) -> RunSummary {
+        let mut counts = ChangeCounts::default();
+        for (op, _) in &summary.done {
+            match op.as_str() {
+                "create" => counts.create += 1,
+                "update" => counts.update += 1,
+                _ => counts.delete += 1,
+            }
+        }
+        RunSummary {
+            run: summary.run.clone(),
+            started_at: summary.started_at,
+            ended_at: Some(summary.ended_at),
+            outcome: Some(summary.outcome),
+            counts,
+            unfinished: false,
+        }
+    }
+
+    /// A run of which no revision was kept: it did not end, or could not keep one.
+    fn from_journal(replay: &Replay) -> Option<RunSummary> {
+        let (first, last) = (replay.lines.first()?, replay.lines.last()?);
+        let outcome = match replay.state.phase {
+            RunPhase::Ended(outcome) => Some(outcome),
+            _ => None,
+        };
+        let mut counts = ChangeCounts::default();
+        for call in effective_calls(&calls(replay)).into_iter().filter(|call| call.forward) {
+            match call.intent.action {
+                CallAction::Create => counts.create += 1,
+                CallAction::Update | CallAction::Tag => counts.update += 1,
+                CallAction::Delete | CallAction::Forget => counts.delete += 1,
+            }
+        }
+        let ended_at = outcome.map(|_| last.at);
+        Some(RunSummary { run: replay.run.clone()?, started_at: first.at, ended_at, outcome, counts, unfinished: false })
+    }
+}
+
+impl RunDetails {
+    fn add_calls(&mut self, replay: &Replay) {
+        self.rollback_reason = replay.lines.iter().find_map(|line| match &line.record {
+            Record::Rollback { reason: why } => Some(why.clone()),
+            _ => None,
+        });
+        let calls = calls(replay);
+        for call in effective_calls(&calls) {
+            // What was read from AWS and is put back is compared whole.
+            let put_back = !call.forward || self.summary.run.command == "rollback";
+            let change = call_change(call, if put_back { NullMeans::Unset } else { NullMeans::Unmanaged });
+            if call.forward { self.changes.extend(change) } else { self.rolled_back_changes.extend(change) }
+        }
+        for (number, call) in calls.iter().enumerate() {
+            let code = match call.result {
+                Some(CallResult::Done { .. }) => continue,
+                Some(CallResult::Rejected { code }) => Some(code.clone()),
+                Some(CallResult::Unknown) | None => None,
+            };
+            // What went well at last did not fail.
+            if !calls[number + 1..].iter().any(|later| later.is_retry_of(call)) {
+                self.failed_calls.push(FailedCall { address: call.intent.address.clone(), action: call.intent.action, code });
+            }
+        }
+    }
+}
+
+/// A call of a run.
+struct JournaledCall<'a> {
+    intent: &'a Intent,
+    /// How it ended; `None`: that is not known.
+    result: Option<&'a CallResult>,
+    /// Whether it was on the way forward.
+    forward: bool,
+}
+
+impl JournaledCall<'_> {
+    fn is_done(&self) -> bool {
+        matches!(self.result, Some(CallResult::Done { .. }))
+    }
+    fn is_retry_of(&self, earlier: &JournaledCall<'_>) -> bool {
+        let what = |call: &JournaledCall<'_>| (call.intent.address.clone(), call.intent.action, call.forward);
+        what(self) == what(earlier)
+    }
+}
+
+/// All calls of a run, in order.
+fn calls(replay: &Replay) -> Vec<JournaledCall<'_>> {
+    let results = replay.lines.iter().filter_map(|line| match &line.record {
+        Record::Result { intent: of, result: end } => Some((*of, end)),
+        _ => None,
+    });
+    let ends: BTreeMap<u64, &CallResult> = results.collect();
+    let mut forward = true;
+    let mut calls = Vec::new();
+    for line in &replay.lines {
+        match &line.record {
+            Record::Rollback { .. } => forward = false,
+            Record::Intent(intent) => calls.push(JournaledCall { intent, result: ends.get(&line.n).copied(), forward }),
+            _ => {}
+        }
+    }
+    calls
+}
+
+/// The calls that took effect. What was made or changed by several calls comes once.
+fn effective_calls<'a, 'b>(calls: &'b [JournaledCall<'a>]) -> Vec<&'b JournaledCall<'a>> {
+    let mut seen = BTreeSet::new();
+    let mut first = |call: &&JournaledCall<'a>| {
+        let key = (call.forward, &call.intent.address);
+        if matches!(call.intent.action, CallAction::Delete | CallAction::Forget) {
+            seen.remove(&key);
+            return true;
+        }
+        seen.insert(key)
+    };
+    calls.iter().filter(|call| call.is_done()).filter(|call| first(call)).collect()
+}
+
+/// What a call did, in the plan's terms.
+fn call_change(call: &JournaledCall<'_>, null_means: NullMeans) -> Option<Change> {
+    let intent = call.intent;
+    let (address, before) = (&intent.address, intent.before.as_ref());
+    let created_id = match call.result {
+        Some(CallResult::Done { id }) => id.as_deref().unwrap_or_default(),
+        _ => "",
+    };
+    let wanted = |id: &str| LiveResource {
+        type_name: address.type_name.clone(),
+        id: id.to_owned(),
+        tags: intent.tags.clone(),
+        phase: crate::core::Phase::Ready,
+        version: None,
+        spec: intent.desired.clone(),
+        outputs: Value::Null,
+    };
+    match intent.action {
+        CallAction::Create => diff_resource(address, None, Some(&wanted(created_id)), null_means),
+        CallAction::Update | CallAction::Tag => {
+            diff_resource(address, before, Some(&wanted(before.map_or("", |live| &live.id))), null_means)
+        }
+        CallAction::Delete => diff_resource(address, before, None, null_means),
+        CallAction::Forget => Some(Change { action: plan::Action::Forget, ..diff_resource(address, before, None, null_means)? }),
+    }
+}

@@ -1,0 +1,271 @@
+//! The policies of one stack.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{
+    arn::ArnScope,
+    document::{AllowedActions, PolicyDocument},
+};
+use crate::{
+    aws::{
+        partition,
+        types::{self, RESOURCE_TYPES},
+    },
+    core::{
+        ENVIRONMENT_TAG, GrantTarget, IamActions, IamGrant, OnDelete, ResourceType, STACK_TAG, Service,
+        expression::{for_each_string, references},
+    },
+    definition::{BackendLocation, DesiredResource, Stack},
+};
+
+/// What a policy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Reading what is there.
+    Plan,
+    /// Changing it, which begins with reading.
+    Apply,
+}
+
+/// What IAM has to allow for this stack, in as many policies as it takes. Without a region, for all.
+pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<PolicyDocument> {
+    let scope = ArnScope { stack, region: region.unwrap_or("*") };
+    let mut builder = PolicyBuilder { scope, purpose, allowed: AllowedActions::default() };
+    builder.allow_on_all_resources(&["sts:GetCallerIdentity", "tag:GetResources"]);
+    for kind in RESOURCE_TYPES.iter() {
+        let declared: Vec<&DesiredResource> =
+            stack.resources.values().filter(|declared| declared.resource_type.name == kind.name).collect();
+        // The tagging API does not tell whether there are any of these, so they are looked for wherever they could be.
+        let has = |name: &str| stack.resources.values().any(|declared| declared.resource_type.name == name);
+        let looked_for = kind.always_listed && kind.parent.is_none_or(has);
+        if looked_for || !declared.is_empty() {
+            builder.add_reads(kind, &declared);
+        }
+        if !declared.is_empty() && purpose == Purpose::Apply {
+            builder.add_changes(kind, &declared);
+        }
+    }
+    builder.add_backend();
+    builder.allowed.documents()
+}
+
+struct PolicyBuilder<'a> {
+    scope: ArnScope<'a>,
+    purpose: Purpose,
+    allowed: AllowedActions,
+}
+
+impl PolicyBuilder<'_> {
+    fn allow_on_all_resources(&mut self, actions: &[&str]) {
+        self.allow(actions, &["*".to_owned()].into(), None);
+    }
+
+    fn allow(&mut self, actions: &[&str], arns: &BTreeSet<String>, condition: Option<&Value>) {
+        for action in actions.iter().filter(|_| !arns.is_empty()) {
+            self.allowed.add(action, arns, condition);
+        }
+    }
+
+    fn add_reads(&mut self, kind: &ResourceType, declared: &[&DesiredResource]) {
+        let IamActions { arn: own, list, read, grants: more, .. } = kind.iam_actions;
+        self.allow_on_all_resources(list);
+        self.allow(read, &self.scope.arns(kind, own), None);
+        for grant in more.iter().filter(|grant| grant.needed_for_plan) {
+            self.add_grant(kind, declared, grant);
+        }
+    }
+
+    fn add_changes(&mut self, kind: &ResourceType, declared: &[&DesiredResource]) {
+        let IamActions { arn: own, create, change, grants: more, .. } = kind.iam_actions;
+        let arns = self.scope.arns(kind, own);
+        let has_tag_conditions = supports_tag_conditions(kind.service) && kind.is_taggable();
+        let request_tag_condition = has_tag_conditions.then(|| self.ownership_condition("aws:RequestTag"));
+        let resource_tag_condition = has_tag_conditions.then(|| self.ownership_condition("aws:ResourceTag"));
+        self.allow(create, &arns, request_tag_condition.as_ref());
+        self.allow(change, &arns, resource_tag_condition.as_ref());
+        if kind.is_taggable() {
+            let (tag, untag) = tag_actions(kind.service);
+            self.allow(tag, &arns, resource_tag_condition.as_ref());
+            self.allow(untag, &arns, resource_tag_condition.as_ref());
+            match kind.service {
+                // EC2 says which call the tags belong to, so nothing else can be given the marks.
+                Service::Ec2 => {
+                    let calls: Vec<&str> = create.iter().filter_map(|action| action.strip_prefix("ec2:")).collect();
+                    self.allow(tag, &arns, Some(&json!({ "StringEquals": { "ec2:CreateAction": calls } })));
+                }
+                _ => self.allow(tag, &arns, request_tag_condition.as_ref()),
+            }
+        }
+        for grant in more.iter().filter(|grant| !grant.needed_for_plan) {
+            self.add_grant(kind, declared, grant);
+        }
+    }
+
+    fn add_grant(&mut self, kind: &ResourceType, declared: &[&DesiredResource], grant: &IamGrant) {
+        match grant.target {
+            GrantTarget::AllResources => self.allow_on_all_resources(grant.actions),
+            GrantTarget::TagOnCreate => {
+                let request_tag_condition = self.ownership_condition("aws:RequestTag");
+                self.allow(grant.actions, &["*".to_owned()].into(), Some(&request_tag_condition));
+            }
+            GrantTarget::Arn(pattern) if grant.deletes_data => {
+                let emptied = declared.iter().filter(|declared| declared.on_delete == Some(OnDelete::Delete)).copied();
+                self.allow(grant.actions, &self.scope.arns_of(kind, pattern, &emptied.collect::<Vec<_>>()), None);
+            }
+            GrantTarget::Arn(pattern) => self.allow(grant.actions, &self.scope.arns(kind, pattern), None),
+            GrantTarget::Referenced(used) => {
+                let Some(used) = types::resource_type(used) else { return };
+                let (arns, literal) = (self.scope.arns(used, used.iam_actions.arn), literal_references(declared, used));
+                if has_reference_to(declared, used.name) {
+                    let resource_tag_condition = supports_tag_conditions(used.service).then(|| self.ownership_condition("aws:ResourceTag"));
+                    self.allow(grant.actions, &arns, resource_tag_condition.as_ref());
+                }
+                if literal.has_ids {
+                    let any = self.scope.arns(used, &used.iam_actions.arn.replace("{name}", "*"));
+                    self.allow(grant.actions, &any, None);
+                }
+                if !literal.arns.is_empty() {
+                    self.allow(grant.actions, &literal.arns, None);
+                }
+            }
+            GrantTarget::NamedByArn(service) => self.allow(grant.actions, &literal_arns(declared, service), None),
+            GrantTarget::PassRole(services) => {
+                let Some(role) = types::resource_type("iam_role") else { return };
+                let mut arns = literal_references(declared, role).arns;
+                if has_reference_to(declared, role.name) {
+                    arns.extend(self.scope.arns(role, role.iam_actions.arn));
+                }
+                if !arns.is_empty() {
+                    self.allow(grant.actions, &arns, Some(&json!({ "StringEquals": { "iam:PassedToService": services } })));
+                }
+            }
+            GrantTarget::ServiceLinkedRole(service) => {
+                let arns = self.scope.arns(kind, &format!("iam:role/aws-service-role/{service}/*"));
+                self.allow(grant.actions, &arns, Some(&json!({ "StringEquals": { "iam:AWSServiceName": service } })));
+            }
+        }
+    }
+
+    /// History and locks in a bucket.
+    fn add_backend(&mut self) {
+        let ArnScope { stack, region } = self.scope;
+        let part = format!("{}-{region}", self.scope.account());
+        let (bucket, below, made) = match &stack.backend {
+            Some(BackendLocation::Folder(_)) => return,
+            None | Some(BackendLocation::DefaultBucket) => (format!("acme-{part}"), String::new(), true),
+            Some(BackendLocation::Bucket { name, prefix }) if prefix.is_empty() => (name.clone(), format!("{part}/"), false),
+            Some(BackendLocation::Bucket { name, prefix }) => (name.clone(), format!("{prefix}/{part}/"), false),
+        };
+        let bucket = format!("arn:{}:s3:::{bucket}", partition(region));
+        let objects = format!("{bucket}/{below}{}/{}/*", stack.name, stack.environment);
+        self.allow(&["s3:ListBucket"], &[bucket.clone()].into(), None);
+        self.allow(&["s3:GetObject"], &[objects.clone()].into(), None);
+        if self.purpose == Purpose::Plan {
+            return;
+        }
+        self.allow(&["s3:PutObject", "s3:DeleteObject"], &[objects].into(), None);
+        if made {
+            let actions = [
+                "s3:CreateBucket",
+                "s3:DeleteBucket",
+                "s3:PutBucketOwnershipControls",
+                "s3:PutBucketPolicy",
+                "s3:PutBucketPublicAccessBlock",
+                "s3:PutBucketVersioning",
+                "s3:PutEncryptionConfiguration",
+                "s3:PutLifecycleConfiguration",
+            ];
+            self.allow(&actions, &[bucket].into(), None);
+        }
+    }
+
+    fn ownership_condition(&self, key: &str) -> Value {
+        let Stack { name, environment, .. } = self.scope.stack;
+        json!({ "StringEquals": { format!("{key}/{STACK_TAG}"): name, format!("{key}/{ENVIRONMENT_TAG}"): environment } })
+    }
+}
+
+/// Whether tags can decide. Route 53 has no such condition; S3 has it only for buckets that were told to; IAM shows new tags only after
+/// a while, and its paths say as much.
+fn supports_tag_conditions(service: Service) -> bool {
+    !matches!(service, Service::Iam | Service::Route53 | Service::S3)
+}
+
+/// The actions that set tags and remove them.
+fn tag_actions(service: Service) -> (&'static [&'static str], &'static [&'static str]) {
+    match service {
+        Service::Ec2 => (&["ec2:CreateTags"], &["ec2:DeleteTags"]),
+        Service::Eks => (&["eks:TagResource"], &["eks:UntagResource"]),
+        Service::Rds => (&["rds:AddTagsToResource"], &["rds:RemoveTagsFromResource"]),
+        Service::Ecr => (&["ecr:TagResource"], &["ecr:UntagResource"]),
+        Service::Kms => (&["kms:TagResource"], &["kms:UntagResource"]),
+        Service::SecretsManager => (&["secretsmanager:TagResource"], &["secretsmanager:UntagResource"]),
+        Service::Elbv2 => (&["elasticloadbalancing:AddTags"], &["elasticloadbalancing:RemoveTags"]),
+        Service::Acm => (&["acm:AddTagsToCertificate"], &["acm:RemoveTagsFromCertificate"]),
+        Service::Wafv2 => (&["wafv2:TagResource"], &["wafv2:UntagResource"]),
+        Service::Route53 => (&["route53:ChangeTagsForResource"], &[]),
+        // A bucket is made with its tags.
+        Service::S3 => (&["s3:PutBucketTagging", "s3:TagResource"], &[]),
+        Service::Iam => (&[], &[]),
+    }
+}
+
+fn has_reference_to(declared: &[&DesiredResource], kind: &str) -> bool {
+    let mut found = false;
+    for one in declared {
+        for_each_string(&one.spec, &mut |text| found |= references(text).iter().any(|reference| reference.type_name == kind));
+    }
+    found
+}
+
+/// What specs name literally.
+#[derive(Default)]
+struct LiteralReferences {
+    arns: BTreeSet<String>,
+    has_ids: bool,
+}
+
+/// The ARNs of a service that stand in these specs.
+fn literal_arns(declared: &[&DesiredResource], service: &str) -> BTreeSet<String> {
+    let mut arns = BTreeSet::new();
+    for one in declared {
+        for_each_string(&one.spec, &mut |text| {
+            if text.starts_with("arn:") && text.split(':').nth(2) == Some(service) {
+                arns.insert(text.to_owned());
+            }
+        });
+    }
+    arns
+}
+
+/// What of type `used` stands in these specs by its ARN; an id does not say of which type it is.
+fn literal_references(declared: &[&DesiredResource], used: &ResourceType) -> LiteralReferences {
+    let mut named = LiteralReferences::default();
+    let (service, resource) = used.iam_actions.arn.split_once(':').unwrap_or_default();
+    let kind = resource.split(['/', ':', '{']).next().unwrap_or_default();
+    for one in declared {
+        for_each_string(&one.spec, &mut |text| {
+            let mut parts = text.splitn(6, ':').skip(2);
+            if text.starts_with("arn:") && parts.next() == Some(service) && parts.nth(2).is_some_and(|rest| rest.starts_with(kind)) {
+                named.arns.insert(text.to_owned());
+            }
+        });
+        named.has_ids |= has_external_id(&one.spec);
+    }
+    named
+}
+
+/// Whether a reference to something outside the stack stands below: `{id: vpc-0123}`.
+fn has_external_id(value: &Value) -> bool {
+    match value {
+        Value::Object(map) if map.len() == 1 => match map.get("id").and_then(Value::as_str) {
+            Some(id) => references(id).is_empty() && !id.starts_with("arn:"),
+            None => map.values().any(has_external_id),
+        },
+        Value::Object(map) => map.values().any(has_external_id),
+        Value::Array(list) => list.iter().any(has_external_id),
+        _ => false,
+    }
+}

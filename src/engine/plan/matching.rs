@@ -1,0 +1,151 @@
+//! Which live resource is which declared one: by marks, else by identity; a thing of the wanted name without our marks is foreign.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+
+use crate::{
+    core::{Address, ENVIRONMENT_TAG, LiveResource, Phase, STACK_TAG, Tags, expression},
+    definition::{DesiredResource, Stack},
+    engine::discover::{LiveState, address_of},
+};
+
+/// Live resources by the address they have or had.
+pub struct MatchedResources<'a> {
+    /// One per address.
+    pub live: BTreeMap<Address, &'a LiveResource>,
+    /// Further ones with the marks of an address that has one.
+    pub left_over: Vec<&'a LiveResource>,
+    /// Things with a wanted name that carry no marks of ours.
+    pub foreign: Vec<ForeignResource>,
+}
+
+/// A thing that has a wanted name but is not ours.
+pub struct ForeignResource {
+    /// The resource that wants the name.
+    pub address: Address,
+    /// The physical id.
+    pub id: String,
+    /// The stack and environment whose marks it carries.
+    pub owner: Option<String>,
+}
+
+pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedResources<'a> {
+    let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new() };
+    let mut untagged = Vec::new();
+    for live in live_state.iter().filter(|live| live.phase != Phase::Deleting) {
+        let ours = live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
+        match address_of(live).filter(|address| ours && address.type_name == live.type_name) {
+            Some(address) => match matched.live.get(&address) {
+                None => drop(matched.live.insert(address, live)),
+                Some(other) => {
+                    let wanted = stack.resources.get(&address);
+                    let known = live_state.hints.known_ids.get(&address);
+                    let rank = |live: &LiveResource| (known != Some(&live.id), distance(wanted, live));
+                    let (keep, drop_it) = if rank(live) < rank(other) { (live, *other) } else { (*other, live) };
+                    matched.left_over.push(drop_it);
+                    matched.live.insert(address, keep);
+                }
+            },
+            None => untagged.push((live, ours)),
+        }
+    }
+    let by_name: HashMap<(&str, &str), &DesiredResource> = stack
+        .resources
+        .values()
+        .filter(|declared| declared.resource_type.naming.is_some())
+        .filter_map(|declared| Some(((declared.resource_type.name, declared.spec.get("name")?.as_str()?), declared)))
+        .collect();
+    untagged.retain(|(live, _)| match find_by_identity(stack, &matched.live, live) {
+        Some(declared) => matched.live.insert(declared.address.clone(), live).is_some(),
+        None => true,
+    });
+    for (live, ours) in untagged {
+        // What stood there before its marks were taken off.
+        let known = live_state.hints.known_ids.iter().find(|(address, id)| address.type_name == live.type_name && **id == live.id);
+        if let Some((address, _)) = known.filter(|(address, _)| !ours && !matched.live.contains_key(*address))
+            && !live.tags.contains_key(STACK_TAG)
+        {
+            matched.live.insert(address.clone(), live);
+            continue;
+        }
+        if let Some(declared) = find_by_changed_identity(stack, &matched.live, live).filter(|_| ours) {
+            matched.live.insert(declared.address.clone(), live);
+        } else if ours {
+            // Ours by its parent, but of no address: it goes under a name made of its id.
+            matched.live.insert(Address::new(&live.type_name, live.id.clone()), live);
+        } else if let Some(name) = live.spec.get("name").and_then(Value::as_str)
+            && let Some(declared) = by_name.get(&(live.type_name.as_str(), name))
+            && !matched.live.contains_key(&declared.address)
+        {
+            // An unfinished run began to make it and had no time to mark it.
+            if live_state.hints.started_creates.contains(&declared.address) && !live.tags.contains_key(STACK_TAG) {
+                matched.live.insert(declared.address.clone(), live);
+                continue;
+            }
+            matched.foreign.push(ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner: owner(&live.tags) });
+        }
+    }
+    matched
+}
+
+/// The stack and environment whose marks these tags hold: `shop (production)`.
+pub fn owner(tags: &Tags) -> Option<String> {
+    let environment = tags.get(ENVIRONMENT_TAG).map(|name| format!(" ({name})")).unwrap_or_default();
+    tags.get(STACK_TAG).map(|stack| format!("{stack}{environment}"))
+}
+
+/// How far a live resource is from what is wanted: of two with the same marks the nearer one is kept. One that can become what is
+/// wanted is nearer than one that would have to be replaced.
+fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
+    let failed = if matches!(live.phase, Phase::Failed(_)) { 10_000 } else { 0 };
+    failed
+        + wanted.map_or(0, |declared| {
+            let kind = declared.resource_type;
+            let wanted = super::replacement_name::current_suffixed_name(declared, live)
+                .map(|name| super::replacement_name::with_name(&declared.spec, &name));
+            let wanted = wanted.as_ref().unwrap_or(&declared.spec);
+            let fields = super::diff(wanted, &kind.operations.normalize(wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
+            fields.iter().filter(|field| !field.known_after_apply).map(|field| if field.forces_replacement { 100 } else { 1 }).sum()
+        })
+}
+
+/// The declared resource that an unmarked one is, by the fields that identify its type.
+fn find_by_identity<'a>(stack: &'a Stack, known: &BTreeMap<Address, &LiveResource>, live: &LiveResource) -> Option<&'a DesiredResource> {
+    declared_with_identity(stack, live).find(|declared| {
+        let spec = resolve_spec(declared, known);
+        declared
+            .resource_type
+            .identity
+            .iter()
+            .all(|pointer| spec.pointer(pointer).is_some_and(|value| Some(value) == live.spec.pointer(pointer)))
+    })
+}
+
+/// The one declared resource that an unmarked one becomes: it is not there yet, and they differ in what identifies them alone.
+fn find_by_changed_identity<'a>(
+    stack: &'a Stack,
+    known: &BTreeMap<Address, &LiveResource>,
+    live: &LiveResource,
+) -> Option<&'a DesiredResource> {
+    let mut missing = declared_with_identity(stack, live).filter(|declared| !known.contains_key(&declared.address)).filter(|declared| {
+        let (kind, spec) = (declared.resource_type, resolve_spec(declared, known));
+        super::diff(&spec, &kind.operations.normalize(&spec, &live.spec), &kind.identity, super::NullMeans::Unmanaged)
+            .iter()
+            .all(|field| field.forces_replacement)
+    });
+    missing.next().filter(|_| missing.next().is_none())
+}
+
+fn declared_with_identity<'a>(stack: &'a Stack, live: &LiveResource) -> impl Iterator<Item = &'a DesiredResource> {
+    stack
+        .resources
+        .values()
+        .filter(move |declared| declared.resource_type.name == live.type_name && !declared.resource_type.identity.is_empty())
+}
+
+fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {
+    expression::resolve(&declared.spec, &|reference| {
+        known.get(&Address::new(reference.type_name, reference.name)).and_then(|live| live.output(reference.output))
+    })
+}

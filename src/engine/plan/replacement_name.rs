@@ -1,0 +1,116 @@
+//! Physical names of replacements. A new one can't stand beside the old one under the same name; where the name is acme's to choose, the
+//! new one gets it with a suffix, and keeps that from then on.
+
+use serde_json::Value;
+
+use crate::{
+    core::{LiveResource, Naming},
+    definition::DesiredResource,
+    engine::saved_plan::sha256,
+};
+
+/// Hexadecimal digits of a suffix.
+const SUFFIX_DIGITS: usize = 6;
+
+/// The name that the live resource has, where that is the declared one's with a suffix.
+pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
+    let (naming, base) = acme_chosen_name(declared)?;
+    let name = live.spec.get("name")?.as_str()?;
+    let suffix = name.get(name.len().checked_sub(SUFFIX_DIGITS)?..)?;
+    let ours =
+        suffix.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) && with_suffix(base, suffix, naming) == name;
+    ours.then(|| name.to_owned())
+}
+
+/// A name for what replaces the live resource; `None` where the name is the user's, or where another name would not do.
+pub fn new_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
+    let (naming, base) = acme_chosen_name(declared)?;
+    // What it follows from makes it the same in every plan of this replacement, and another one in the next.
+    let old = live.spec.get("name")?.as_str()?;
+    declared.resource_type.renames_on_replace().then(|| with_suffix(base, &sha256(old.as_bytes())[..SUFFIX_DIGITS], naming))
+}
+
+/// A spec under another name.
+pub fn with_name(spec: &Value, name: &str) -> Value {
+    let mut spec = spec.clone();
+    if let Some(field) = spec.get_mut("name") {
+        *field = name.into();
+    }
+    spec
+}
+
+fn acme_chosen_name(declared: &DesiredResource) -> Option<(Naming, &str)> {
+    Some((declared.resource_type.naming.filter(|_| declared.has_generated_name)?, declared.spec.get("name")?.as_str()?))
+}
+
+fn with_suffix(base: &str, suffix: &str, naming: Naming) -> String {
+    let room = naming.max.saturating_sub(suffix.len() + 1);
+    let cut: String = base.chars().take(room).collect();
+    format!("{}-{suffix}", cut.trim_end_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        core::{Address, Phase, Tags},
+        definition::{LoadOptions, Source, Stack, load},
+    };
+
+    fn stack() -> Stack {
+        let text = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  target_group:
+    web: { vpc: main, port: 80, protocol: HTTP }
+    the-one-with-the-long-name: { vpc: main, port: 80, protocol: HTTP }
+    own: { vpc: main, port: 80, protocol: HTTP, name: mine }
+  s3_bucket: { files: {} }
+";
+        load(&Source::new("stack.yaml", text), &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn live_with_name(kind: &str, name: &str) -> LiveResource {
+        let spec = serde_json::json!({ "name": name });
+        LiveResource {
+            type_name: kind.into(),
+            id: format!("arn:{name}"),
+            tags: Tags::new(),
+            phase: Phase::Ready,
+            spec,
+            outputs: Value::Null,
+            version: None,
+        }
+    }
+
+    #[test]
+    fn recognizes_the_suffixed_name_of_a_replacement() {
+        let stack = stack();
+        for name in ["web", "the-one-with-the-long-name"] {
+            let declared = &stack.resources[&Address::new("target_group", name)];
+            let first = live_with_name("target_group", declared.spec["name"].as_str().expect("a name"));
+            assert_eq!(current_suffixed_name(declared, &first), None, "the first one has no suffix");
+            let second = new_suffixed_name(declared, &first).expect("another name");
+            assert!(second.len() <= 32 && second != first.spec["name"], "{second}");
+            assert_eq!(current_suffixed_name(declared, &live_with_name("target_group", &second)), Some(second.clone()));
+            let third = new_suffixed_name(declared, &live_with_name("target_group", &second)).expect("another name");
+            assert!(third != second && third.len() == second.len(), "{third}");
+            assert_eq!(with_name(&declared.spec, &third)["name"], third.as_str());
+        }
+    }
+
+    #[test]
+    fn keeps_names_set_by_users_and_names_of_resources_with_data() {
+        let stack = stack();
+        for (kind, name) in [("target_group", "own"), ("s3_bucket", "files")] {
+            let declared = &stack.resources[&Address::new(kind, name)];
+            assert_eq!(new_suffixed_name(declared, &live_with_name(kind, declared.spec["name"].as_str().expect("a name"))), None);
+        }
+        let web = &stack.resources[&Address::new("target_group", "web")];
+        for other in ["shop-web", "shop-web-abc", "shop-web-ABCDEF", "shop-webabcdef", "shop-other-abcdef", "shop-web-abcdeg"] {
+            assert_eq!(current_suffixed_name(web, &live_with_name("target_group", other)), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What became of a stack between two points in time, in the plan's own terms.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Action, Change, NullMeans, Plan, Reason, RecordedState, RestoreTarget, diff,
+    diff::flag_important_and_risky,
+    matching,
+    planner::{fields_set_by_create, new_change},
+    target_stack,
+};
+use crate::{
+    aws::types,
+    core::{Address, LiveResource, Tags},
+    engine::discover::{LiveState, visible_tags},
+};
+
+/// What leads from one state of a stack to another: one entry per address that is not the same in both.
+pub fn diff_states(before: &BTreeMap<Address, LiveResource>, after: &BTreeMap<Address, LiveResource>) -> Vec<Change> {
+    let gone = before.keys().filter(|address| !after.contains_key(*address));
+    let mut changes: Vec<Change> = after
+        .keys()
+        .chain(gone)
+        .filter_map(|address| diff_resource(address, before.get(address), after.get(address), NullMeans::Unset))
+        .collect();
+    changes.sort_by(|a, b| a.address.cmp(&b.address));
+    changes
+}
+
+/// What leads from one state of a resource to another; `None` when they are the same, or of a type this version does not know.
+pub fn diff_resource(
+    address: &Address,
+    before: Option<&LiveResource>,
+    after: Option<&LiveResource>,
+    null_means: NullMeans,
+) -> Option<Change> {
+    let kind = types::resource_type(&address.type_name)?;
+    let bare_change = |action, reason| new_change(address.clone(), kind, action, reason, before);
+    match (before, after) {
+        (None, None) => None,
+        (Some(_), None) => Some(bare_change(Action::Delete, Reason::NoLongerExists)),
+        (None, Some(after)) => {
+            let id = Some(after.id.clone()).filter(|id| !id.is_empty());
+            Some(Change { fields: fields_set_by_create(kind, &after.spec), id, ..bare_change(Action::Create, Reason::DoesNotExist) })
+        }
+        (Some(before), Some(after)) => {
+            let mut fields = diff(&after.spec, &kind.operations.normalize(&after.spec, &before.spec), &kind.replaces, null_means);
+            flag_important_and_risky(kind, &mut fields);
+            let tags = [before, after].map(|live| visible_tags(&live.tags, &Tags::new()));
+            let [old, new] = tags;
+            let tags = (kind.is_taggable() && old != new).then_some((old, new));
+            let (action, reason) = match () {
+                () if before.id != after.id => (Action::Replace, Reason::IdChanged { id: after.id.clone() }),
+                () if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
+                () => return None,
+            };
+            Some(Change { fields, tags, ..bare_change(action, reason) })
+        }
+    }
+}
+
+/// What changed since the last finished run, by others than acme.
+pub fn drift(stack: &str, environment: &str, recorded: &RecordedState, live_state: &LiveState) -> Vec<Change> {
+    let known = |address: &Address| !recorded.uncertain.contains(address);
+    let then: BTreeMap<Address, LiveResource> =
+        recorded.live.iter().filter(|(address, _)| known(address)).map(|(address, live)| (address.clone(), live.clone())).collect();
+    let targets: BTreeMap<Address, RestoreTarget> =
+        recorded.live.iter().map(|(address, live)| (address.clone(), RestoreTarget::from_live(live.clone()))).collect();
+    // What was recorded is looked for as if it were declared: so are found even those which carry no marks.
+    let stack = target_stack(stack, environment, &targets);
+    let matched = matching::match_resources(&stack, live_state);
+    let mut now: BTreeMap<Address, LiveResource> =
+        matched.live.iter().filter(|(address, _)| known(address)).map(|(address, live)| (address.clone(), (*live).clone())).collect();
+    for (number, live) in matched.left_over.into_iter().enumerate() {
+        now.insert(Address::new(&live.type_name, format!("left-over-{}", number + 1)), live.clone());
+    }
+    diff_states(&then, &now)
+}
+
+/// What is not as declared, seen from the definition: a plan the other way round.
+pub fn drift_from_plan(plan: Plan) -> Vec<Change> {
+    let changed = plan.changes.into_iter().filter(|change| change.action != Action::None);
+    changed
+        .map(|mut change| {
+            match change.action {
+                Action::Create => (change.action, change.reason, change.fields) = (Action::Delete, Reason::NoLongerExists, Vec::new()),
+                Action::Delete | Action::Forget => {
+                    let fields = change
+                        .before
+                        .as_ref()
+                        .and_then(|live| Some(fields_set_by_create(types::resource_type(&live.type_name)?, &live.spec)));
+                    let fields = fields.unwrap_or_default();
+                    (change.action, change.reason, change.fields) = (Action::Create, Reason::DoesNotExist, fields);
+                }
+                Action::None | Action::Update | Action::Replace => {
+                    // Nothing happens to what has drifted: it differs where it stands.
+                    (change.action, change.reason) = (Action::Update, Reason::Differs);
+                    for field in &mut change.fields {
+                        std::mem::swap(&mut field.before, &mut field.after);
+                        field.forces_replacement = false;
+                        field.risk = None;
+                    }
+                    change.tags = change.tags.map(|(before, after)| (after, before));
+                }
+            }
+            Change { replacement_order: None, irreversible: None, ..change }
+        })
+        .collect()
+}

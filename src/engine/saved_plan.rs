@@ -1,0 +1,264 @@
+//! A plan kept in a file, to be carried out later exactly as it was shown, or not at all.
+//!
+//! The file names all that the plan followed from: the definition, the values set, and what was live, each by a hash. It is no
+//! instruction: whoever applies it plans again, and what comes out must be the same. It holds what the plan showed, and no secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    core::{Address, LiveResource},
+    definition::Stack,
+    engine::plan::{Action, Change, Goal, Plan},
+};
+
+/// Name and version of the format.
+pub const FORMAT: &str = "acme-saved-plan/2";
+
+/// The version of acme that makes and takes saved plans: another may plan otherwise.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A saved plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedPlan {
+    /// [`FORMAT`]; stands first, for that is what the file is known by.
+    pub format: String,
+    /// Version of acme.
+    pub acme: String,
+    /// What is wanted.
+    pub goal: Goal,
+    /// What it was made from.
+    pub definition: DefinitionSource,
+    /// Stack name.
+    pub stack: String,
+    /// Environment name.
+    pub environment: String,
+    /// Region.
+    pub region: String,
+    /// Account.
+    pub account: String,
+    /// The last revision of the stack when it was made.
+    pub revision: Option<u64>,
+    /// What was live of all that it touches or refers to.
+    pub live: BTreeMap<Address, LiveFingerprint>,
+    /// What it does, as it was shown.
+    pub changes: Vec<Value>,
+}
+
+/// The definition and how it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinitionSource {
+    /// Its path, as it was given.
+    pub file: String,
+    /// SHA-256 of its text.
+    pub sha256: String,
+    /// The commit its repository was at.
+    pub commit: Option<String>,
+    /// `--env`, where it was given.
+    pub env: Option<String>,
+    /// `--set`: keys and values, which are part of the definition and no place for secrets.
+    pub set: Vec<(String, String)>,
+}
+
+/// A live resource, by hashes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveFingerprint {
+    /// Physical id.
+    pub id: String,
+    /// Field → SHA-256 of its value.
+    pub fields: BTreeMap<String, String>,
+    /// SHA-256 of the tags.
+    pub tags: String,
+}
+
+/// Why a file is no plan that can be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SavedPlanError {
+    /// It is no whole JSON, or lacks something.
+    #[error("it is damaged or cut short ({0})")]
+    Damaged(String),
+    /// Of another format.
+    #[error("it is of the format `{0}`, this acme takes `{FORMAT}`")]
+    UnsupportedFormat(String),
+    /// Made by another acme.
+    #[error("it was made by acme {0}, this is {VERSION}")]
+    VersionMismatch(String),
+}
+
+impl SavedPlan {
+    /// Keeps a plan.
+    ///
+    /// # Errors
+    /// When it can't be written as JSON.
+    pub fn new(
+        plan: &Plan,
+        stack: &Stack,
+        goal: Goal,
+        definition: DefinitionSource,
+        revision: Option<u64>,
+    ) -> serde_json::Result<SavedPlan> {
+        let touched: BTreeSet<&Address> = effective_changes(plan).map(|change| &change.address).collect();
+        let needs = touched.iter().filter_map(|address| stack.resources.get(*address)).flat_map(|declared| &declared.depends_on);
+        let read: BTreeSet<&Address> = needs.chain(touched.iter().copied()).collect();
+        let live = plan.changes.iter().filter(|change| read.contains(&change.address));
+        Ok(SavedPlan {
+            format: FORMAT.to_owned(),
+            acme: VERSION.to_owned(),
+            goal,
+            definition,
+            stack: plan.stack.clone(),
+            environment: plan.environment.clone(),
+            region: plan.region.clone(),
+            account: plan.account.clone(),
+            revision,
+            live: live.filter_map(|change| Some((change.address.clone(), fingerprint(change.before.as_ref()?)))).collect(),
+            changes: effective_changes(plan).map(serde_json::to_value).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Whether a text means to be a saved plan, whole or not. A definition may be JSON too.
+    pub fn is_saved_plan(text: &str) -> bool {
+        let begin: String = text.chars().filter(|c| !c.is_whitespace()).take(27).collect();
+        begin == r#"{"format":"acme-saved-plan/"#
+    }
+
+    /// Reads a saved plan.
+    ///
+    /// # Errors
+    /// When it is not one that this acme can carry out.
+    pub fn parse(text: &str) -> Result<SavedPlan, SavedPlanError> {
+        let damaged = |error: serde_json::Error| SavedPlanError::Damaged(error.to_string());
+        let value: Value = serde_json::from_str(text).map_err(damaged)?;
+        let named = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        if named("format") != FORMAT {
+            return Err(SavedPlanError::UnsupportedFormat(named("format")));
+        }
+        if named("acme") != VERSION {
+            return Err(SavedPlanError::VersionMismatch(named("acme")));
+        }
+        serde_json::from_value(value).map_err(damaged)
+    }
+
+    /// What is not as it was when the plan was made, a sentence each; `plan` is what would be done now.
+    pub fn differences(&self, plan: &Plan) -> Vec<String> {
+        let mut found = Vec::new();
+        for (what, then, now) in [("account", &self.account, &plan.account), ("region", &self.region, &plan.region)] {
+            if then != now {
+                found.push(format!("it was made for {what} {then}, this is {now}"));
+            }
+        }
+        let planned: BTreeMap<String, &Value> = self.changes.iter().map(|change| (string_field(change, "address"), change)).collect();
+        for change in &plan.changes {
+            let address = &change.address;
+            let then = planned.get(&address.to_string()).copied();
+            let live = match (self.live.get(address), &change.before) {
+                (Some(seen), Some(live)) => live_differences(address, seen, live),
+                (Some(seen), None) => vec![format!("`{address}` ({}) is gone", seen.id)],
+                (None, Some(live)) if then.is_some() => vec![format!("`{address}` ({}) is new", live.id)],
+                (None, _) => Vec::new(),
+            };
+            found.extend(if live.is_empty() { plan_differences(then, change) } else { live });
+        }
+        let known: BTreeSet<String> = plan.changes.iter().map(|change| change.address.to_string()).collect();
+        let left: BTreeSet<String> = self.live.keys().map(ToString::to_string).chain(planned.into_keys()).collect();
+        found.extend(left.into_iter().filter(|address| !known.contains(address)).map(|address| format!("`{address}` is gone")));
+        found
+    }
+}
+
+/// SHA-256, hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn effective_changes(plan: &Plan) -> impl Iterator<Item = &Change> {
+    plan.changes.iter().filter(|change| change.action != Action::None)
+}
+
+fn fingerprint(live: &LiveResource) -> LiveFingerprint {
+    let fields = live.spec.as_object().into_iter().flatten();
+    let tags: Value = live.tags.iter().map(|(key, value)| (key.clone(), Value::String(value.clone()))).collect();
+    LiveFingerprint { id: live.id.clone(), fields: fields.map(|(key, value)| (key.clone(), hash(value))).collect(), tags: hash(&tags) }
+}
+
+fn hash(value: &Value) -> String {
+    sha256(value.to_string().as_bytes())
+}
+
+/// What of a live resource is not as it was seen.
+fn live_differences(address: &Address, then: &LiveFingerprint, live: &LiveResource) -> Vec<String> {
+    let now = fingerprint(live);
+    if then.id != now.id {
+        return vec![format!("`{address}` is {} now, it was {}", now.id, then.id)];
+    }
+    let names: BTreeSet<&String> = then.fields.keys().chain(now.fields.keys()).collect();
+    let differs = names.into_iter().filter(|name| then.fields.get(*name) != now.fields.get(*name));
+    let fields = differs.map(|name| {
+        let value = display_value(live.spec.get(name).unwrap_or(&Value::Null));
+        format!("`{address}` ({}): `{name}` was changed, it is {value} now", now.id)
+    });
+    let tags = (then.tags != now.tags).then(|| format!("`{address}` ({}): its tags were changed", now.id));
+    fields.chain(tags).collect()
+}
+
+/// How a change differs from the planned one.
+fn plan_differences(then: Option<&Value>, change: &Change) -> Vec<String> {
+    let address = &change.address;
+    let now = serde_json::to_value(change).unwrap_or_default();
+    let Some(then) = then else {
+        return match change.action {
+            Action::None => Vec::new(),
+            _ => vec![format!("`{address}`: {} was not planned", string_field(&now, "action"))],
+        };
+    };
+    if *then == now {
+        return Vec::new();
+    }
+    let (was, is) = (string_field(then, "action"), string_field(&now, "action"));
+    if was != is {
+        return vec![format!("`{address}`: {was} was planned, it would be {is} now")];
+    }
+    let (was, is) = (fields_by_name(then), fields_by_name(&now));
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let sentences: Vec<String> = names
+        .into_iter()
+        .filter(|name| was.get(*name) != is.get(*name))
+        .map(|name| {
+            format!(
+                "`{address}`: `{name}` was planned as {}, it would be {} now",
+                before_and_after(was.get(name)),
+                before_and_after(is.get(name))
+            )
+        })
+        .collect();
+    if sentences.is_empty() { vec![format!("`{address}` would be changed otherwise than planned")] } else { sentences }
+}
+
+fn string_field(change: &Value, key: &str) -> String {
+    change.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// The changed fields of a change by name.
+fn fields_by_name(change: &Value) -> BTreeMap<String, &Value> {
+    let all = change.get("fields").and_then(Value::as_array).into_iter().flatten();
+    all.map(|field| (string_field(field, "at").trim_start_matches('/').to_owned(), field)).collect()
+}
+
+/// `10 → 20`.
+fn before_and_after(field: Option<&&Value>) -> String {
+    let side = |field: &Value, key: &str| display_value(field.get(key).unwrap_or(&Value::Null));
+    field.map_or_else(|| "unchanged".to_owned(), |field| format!("{} → {}", side(field, "before"), side(field, "after")))
+}
+
+/// A value in a sentence.
+fn display_value(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "not set".to_owned(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= 80 { text } else { text.chars().take(79).chain(['…']).collect() }
+}

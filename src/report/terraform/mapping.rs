@@ -1,0 +1,159 @@
+//! What the types are in Terraform, in the AWS provider's names: <https://registry.terraform.io/providers/hashicorp/aws/latest/docs>.
+
+use serde_json::Value;
+
+use crate::{
+    aws::types::{
+        certificate::Certificate, dns_record::DnsRecord, dns_zone::DnsZone, ecr_repository::EcrRepository,
+        eks_access_entry::EksAccessEntry, eks_addon::EksAddon, eks_cluster::EksCluster, eks_fargate_profile::EksFargateProfile,
+        eks_node_group::EksNodeGroup, eks_pod_identity::EksPodIdentity, elastic_ip::ElasticIp, flow_log::FlowLog, iam_policy::IamPolicy,
+        iam_role::IamRole, instance_profile::InstanceProfile, internet_gateway::InternetGateway, kms_key::KmsKey, listener::Listener,
+        load_balancer::LoadBalancer, nat_gateway::NatGateway, oidc_provider::OidcProvider, rds_instance::RdsInstance,
+        rds_parameter_group::RdsParameterGroup, rds_subnet_group::RdsSubnetGroup, route_table::RouteTable, s3_bucket::S3Bucket,
+        secret::Secret, security_group::SecurityGroup, subnet::Subnet, target_group::TargetGroup, vpc::Vpc, vpc_endpoint::VpcEndpoint,
+        waf_association::WafAssociation, waf_ip_set::WafIpSet, waf_web_acl::WafWebAcl,
+    },
+    core::{Address, Named, Ref, ReferencedOutput},
+};
+
+/// A resource type that Terraform has, too.
+pub trait ToTerraform: Named + serde::de::DeserializeOwned {
+    /// Its Terraform type.
+    const TERRAFORM_TYPE: &'static str;
+    /// The attribute that is its ARN there, where it has one.
+    const ARN_ATTRIBUTE: &'static str = "arn";
+    /// Its arguments. References stand in strings as they do in specs; a list of objects is a block, an object a map.
+    fn arguments(&self, at: &ResourceContext<'_>) -> Value;
+    /// What Terraform has as resources of its own besides it.
+    fn sub_resources(&self, _: &ResourceContext<'_>) -> Vec<SubResource> {
+        Vec::new()
+    }
+}
+
+/// Part of a resource that is a resource of its own in Terraform.
+pub struct SubResource {
+    /// Its Terraform type.
+    pub terraform_type: &'static str,
+    /// What tells it from others of its type in the same resource: a name, an id or a reference.
+    pub key: Option<String>,
+    /// Its arguments.
+    pub arguments: Value,
+}
+
+impl SubResource {
+    /// The only one of its type.
+    pub fn single(terraform: &'static str, arguments: Value) -> SubResource {
+        SubResource { terraform_type: terraform, key: None, arguments }
+    }
+    /// One of several.
+    pub fn keyed(terraform: &'static str, key: impl Into<String>, arguments: Value) -> SubResource {
+        SubResource { terraform_type: terraform, key: Some(key.into()), arguments }
+    }
+}
+
+/// Where a resource stands.
+#[derive(Clone, Copy)]
+pub struct ResourceContext<'a> {
+    /// Its address.
+    pub address: &'a Address,
+    /// Name of the stack.
+    pub stack: &'a str,
+    /// Name of the environment.
+    pub environment: &'a str,
+    /// The region.
+    pub region: &'a str,
+}
+
+impl ResourceContext<'_> {
+    /// A reference to one of its own outputs.
+    pub fn output_reference(&self, output: &str) -> String {
+        format!("${{{}.{output}}}", self.address)
+    }
+    /// The IAM path of the stack's roles, policies and instance profiles.
+    pub fn iam_path(&self) -> String {
+        format!("/acme/{}/{}/", self.stack, self.environment)
+    }
+}
+
+/// The id or ARN of an optional reference.
+pub fn id_or_arn<T: Named, B: ReferencedOutput>(reference: Option<&Ref<T, B>>) -> Option<&str> {
+    reference.map(Ref::get)
+}
+
+/// A [`Counterpart`] without its type.
+pub struct TypeMapping {
+    /// Name of the type.
+    pub type_name: &'static str,
+    /// Its Terraform type.
+    pub terraform_type: &'static str,
+    /// See [`Counterpart::ARN_ATTRIBUTE`].
+    pub arn_attribute: &'static str,
+    /// A spec in Terraform's terms.
+    pub to_terraform: fn(&Value, &ResourceContext<'_>) -> serde_json::Result<Translation>,
+}
+
+/// What a spec is in Terraform.
+pub struct Translation {
+    /// See [`Counterpart::arguments`].
+    pub arguments: Value,
+    /// See [`Counterpart::parts`].
+    pub sub_resources: Vec<SubResource>,
+}
+
+impl TypeMapping {
+    const fn of<R: ToTerraform>() -> TypeMapping {
+        TypeMapping {
+            type_name: R::NAME,
+            terraform_type: R::TERRAFORM_TYPE,
+            arn_attribute: R::ARN_ATTRIBUTE,
+            to_terraform: |spec, at| {
+                let spec: R = serde_json::from_value(spec.clone())?;
+                Ok(Translation { arguments: spec.arguments(at), sub_resources: spec.sub_resources(at) })
+            },
+        }
+    }
+}
+
+/// Every type with a counterpart, in alphabetical order.
+static TYPE_MAPPINGS: &[TypeMapping] = &[
+    TypeMapping::of::<Certificate>(),
+    TypeMapping::of::<DnsRecord>(),
+    TypeMapping::of::<DnsZone>(),
+    TypeMapping::of::<EcrRepository>(),
+    TypeMapping::of::<EksAccessEntry>(),
+    TypeMapping::of::<EksAddon>(),
+    TypeMapping::of::<EksCluster>(),
+    TypeMapping::of::<EksFargateProfile>(),
+    TypeMapping::of::<EksNodeGroup>(),
+    TypeMapping::of::<EksPodIdentity>(),
+    TypeMapping::of::<ElasticIp>(),
+    TypeMapping::of::<FlowLog>(),
+    TypeMapping::of::<IamPolicy>(),
+    TypeMapping::of::<IamRole>(),
+    TypeMapping::of::<InstanceProfile>(),
+    TypeMapping::of::<InternetGateway>(),
+    TypeMapping::of::<KmsKey>(),
+    TypeMapping::of::<Listener>(),
+    TypeMapping::of::<LoadBalancer>(),
+    TypeMapping::of::<NatGateway>(),
+    TypeMapping::of::<OidcProvider>(),
+    TypeMapping::of::<RdsInstance>(),
+    TypeMapping::of::<RdsParameterGroup>(),
+    TypeMapping::of::<RdsSubnetGroup>(),
+    TypeMapping::of::<RouteTable>(),
+    TypeMapping::of::<S3Bucket>(),
+    TypeMapping::of::<Secret>(),
+    TypeMapping::of::<SecurityGroup>(),
+    TypeMapping::of::<Subnet>(),
+    TypeMapping::of::<TargetGroup>(),
+    TypeMapping::of::<Vpc>(),
+    TypeMapping::of::<VpcEndpoint>(),
+    TypeMapping::of::<WafAssociation>(),
+    TypeMapping::of::<WafIpSet>(),
+    TypeMapping::of::<WafWebAcl>(),
+];
+
+/// The counterpart of the type of this name.
+pub fn type_mapping(kind: &str) -> Option<&'static TypeMapping> {
+    TYPE_MAPPINGS.iter().find(|entry| entry.type_name == kind)
+}

@@ -1,0 +1,214 @@
+//! What a call would make, and whether AWS would have it.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{
+    CallTime, Simulator, constraints,
+    ids::IdGenerator,
+    millis,
+    resource::{SimulatedResource, Version},
+    schema::TypeSchema,
+    store::{CloudState, resource_key},
+    timing::Timing,
+};
+use crate::{
+    aws::types,
+    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, ResourceType, Result},
+};
+
+impl Simulator {
+    /// What a call with this token made, where AWS looks at tokens.
+    pub(super) fn created_by_token(&self, state: &CloudState, kind: &ResourceType, call: &CallContext) -> Option<String> {
+        if call.token.is_empty() || !kind.idempotent {
+            return None;
+        }
+        let made = state.tokens.get(&format!("{} {}", kind.name, call.token)).and_then(|key| state.resources.get(key));
+        made.filter(|entry| entry.deletion.is_none()).map(|entry| entry.id.clone())
+    }
+
+    pub(super) fn build_resource(
+        &self,
+        state: &mut CloudState,
+        time: CallTime,
+        kind: &'static ResourceType,
+        call: &CallContext,
+        spec: &Value,
+    ) -> Result<SimulatedResource> {
+        let created = kind.operations.after_create(spec)?;
+        let made_for = format!("{} {}/{}/{}", kind.name, call.stack, call.environment, call.address);
+        let nth = state.created_counts.get(&made_for).copied().unwrap_or(0);
+        let shape = state.type_schema(kind.name);
+        let maker = IdGenerator {
+            resource_type: kind,
+            region: &self.region,
+            seed: format!("{made_for}/{nth}"),
+            default_iam_path: format!("/acme/{}/{}/", call.stack, call.environment),
+            spec,
+            inherited_outputs: shape.as_ref().map(|shape| inherited_outputs(state, shape, spec)).unwrap_or_default(),
+            id: String::new(),
+            arn: String::new(),
+        };
+        let maker = maker.generate_ids();
+        let outputs = shape.map_or(Value::Null, |shape| maker.generate_outputs(&shape.outputs));
+        let id = maker.id;
+        let mut tags = call.tags.clone();
+        if kind.is_taggable() && !kind.is_tagged_on_create() {
+            // A name tells whose it is; what has none carries the marks in some other way.
+            tags.retain(|key, _| kind.naming.is_none() && key.starts_with("acme:"));
+        }
+        let usual = match self.behaviour.timing {
+            Timing::Instant => Duration::ZERO,
+            Timing::Scaled(fraction) => kind.typical_duration.mul_f64(fraction),
+        };
+        Ok(SimulatedResource {
+            type_name: kind.name.to_owned(),
+            id,
+            created_for: made_for,
+            ordinal: nth,
+            token: call.token.clone(),
+            created_at: time.now,
+            ready_at: time.now + millis(usual),
+            deletion: None,
+            outputs,
+            versions: vec![Version { written_at: time.now, spec: created, tags }],
+        })
+    }
+
+    /// Types that are made quickly go at once.
+    pub(super) fn deletion_duration(&self, kind: &ResourceType) -> Duration {
+        match self.behaviour.timing {
+            Timing::Scaled(fraction) if kind.typical_duration >= Duration::from_secs(10) => kind.typical_duration.mul_f64(fraction / 4.0),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Refuses what AWS refuses.
+    pub(super) fn validate(
+        &self,
+        state: &mut CloudState,
+        time: CallTime,
+        kind: &'static ResourceType,
+        entry: &SimulatedResource,
+        new: bool,
+    ) -> Result<()> {
+        let own = resource_key(&entry.type_name, &entry.id);
+        if new && state.resources.contains_key(&own) {
+            return Err(constraints::already_exists(
+                kind,
+                &format!("A {} '{}'", kind.name.replace('_', " "), entry.id),
+                &describe(state, &own),
+            ));
+        }
+        validate_subnet_range(state, entry, &own)?;
+        for claim in constraints::unique_claims(entry, Some(kind)) {
+            if let Some(holder) = state.claims.get(&claim).filter(|holder| **holder != own) {
+                return Err(constraints::already_exists(kind, &format!("'{claim}'"), &describe(state, holder)));
+            }
+        }
+        self.validate_references(state, time, kind, entry, new)?;
+        match kind.quota.filter(|_| new) {
+            Some((most, code)) if state.type_counts.get(kind.name).is_some_and(|total| *total >= most) => {
+                let message = format!("The maximum number of {most} of {} has been reached", kind.name.replace('_', " "));
+                Err(Error::new(ErrorKind::Rejected, code, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_references(
+        &self,
+        state: &mut CloudState,
+        time: CallTime,
+        kind: &'static ResourceType,
+        entry: &SimulatedResource,
+        new: bool,
+    ) -> Result<()> {
+        let Some(shape) = state.type_schema(kind.name) else { return Ok(()) };
+        for reference in shape.references(entry.spec()) {
+            let missing = |sort| {
+                let mut error = constraints::not_found(sort, &reference.type_name, &reference.value);
+                error.message.push_str(&format!(" (`{}` of the {})", reference.field, kind.name.replace('_', " ")));
+                error
+            };
+            let Some(other) = state.find(&reference.type_name, &reference.value) else {
+                match is_foreign_arn(&reference.value) {
+                    true => continue,
+                    false => return Err(missing(ErrorKind::Rejected)),
+                }
+            };
+            if other.type_name != reference.type_name && (other.id == reference.value || other.arn() == Some(&reference.value)) {
+                return Err(missing(ErrorKind::Rejected));
+            }
+            if other.created_at > time.visible_until && (&other.type_name, &other.id) != (&entry.type_name, &entry.id) {
+                return Err(missing(ErrorKind::NotYetVisible));
+            }
+            if new && other.deletion.is_some() {
+                let message = format!("The {} '{}' is being deleted", other.type_name.replace('_', " "), other.id);
+                return Err(Error::new(ErrorKind::Conflict, "IncorrectState", message));
+            }
+            let busy = types::resource_type(&other.type_name)
+                .and_then(|kind| constraints::busy_code(kind.service))
+                .filter(|_| new && other.ready_at > time.now);
+            if let Some(code) = busy {
+                let message = format!("The {} '{}' is still being created", other.type_name.replace('_', " "), other.id);
+                return Err(Error::new(ErrorKind::Conflict, code, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an ARN is of another account (AWS's own included), whose things cannot be seen from here.
+fn is_foreign_arn(value: &str) -> bool {
+    let account = value.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(3));
+    account.is_some_and(|account| !account.is_empty() && account != Simulator::ACCOUNT)
+}
+
+/// Outputs that follow from those a spec refers to: the VPC of its subnets, the address of its elastic IP.
+fn inherited_outputs(state: &CloudState, shape: &TypeSchema, spec: &Value) -> Map<String, Value> {
+    let mut found = Map::new();
+    for reference in shape.references(spec) {
+        let Some(other) = state.find(&reference.type_name, &reference.value) else { continue };
+        let (name, value) = match reference.type_name.as_str() {
+            "subnet" => ("vpc_id", other.spec().pointer("/vpc/id")),
+            "elastic_ip" => ("public_ip", other.outputs.get("public_ip")),
+            _ => continue,
+        };
+        found.extend(value.map(|value| (name.to_owned(), value.clone())));
+    }
+    found
+}
+
+/// A subnet lies in a range of its VPC, and on no other subnet.
+fn validate_subnet_range(state: &CloudState, entry: &SimulatedResource, own: &str) -> Result<()> {
+    let Some((vpc, range)) = constraints::subnet_range(entry) else { return Ok(()) };
+    let inside = state
+        .resources
+        .get(&resource_key("vpc", &vpc))
+        .map(constraints::vpc_ranges)
+        .is_none_or(|all| all.is_empty() || all.iter().any(|of_vpc| of_vpc.contains(&range)));
+    if !inside {
+        return Err(Error::new(
+            ErrorKind::Rejected,
+            "InvalidSubnet.Range",
+            format!("The CIDR '{range}' is invalid: it is not inside that of '{vpc}'"),
+        ));
+    }
+    let (first, last) = constraints::bounds(range);
+    let before = state.ranges.get(&vpc).and_then(|ranges| ranges.range(..=last).next_back());
+    match before {
+        Some((_, (end, holder))) if *end >= first && holder != own => {
+            let message = format!("The CIDR '{range}' conflicts with another subnet: {}", describe(state, holder));
+            Err(Error::new(ErrorKind::Rejected, "InvalidSubnet.Conflict", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A resource in a message: its address where it has one, and its id.
+pub(super) fn describe(state: &CloudState, key: &str) -> String {
+    let address = state.resources.get(key).and_then(|entry| entry.latest().tags.get(ADDRESS_TAG));
+    address.map_or_else(|| key.to_owned(), |address| format!("{key} ({address})"))
+}

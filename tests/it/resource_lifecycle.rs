@@ -1,0 +1,314 @@
+//! The life of each resource type on the stand-ins: created → read back equal → every edit → read back equal → changed behind
+//! acme's back → deleted → gone. `types/<type>.yaml` says what is created and edited.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Mutex,
+    thread,
+    time::Instant,
+};
+
+use acme::aws::types::RESOURCE_TYPES;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    acme::{Acme, CommandOutput, Plan, write_file},
+    policy,
+    standin::{Standin, StandinKind},
+};
+
+/// What `types/<type>.yaml` holds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// Stand-ins that cannot hold this type at all, with the reason.
+    #[serde(default)]
+    pub except: BTreeMap<String, String>,
+    /// Stand-ins whose tagging API does not list this type, so that nobody notices when the last one leaves the definition.
+    #[serde(default)]
+    unindexed: BTreeSet<String>,
+    /// Stand-ins that cannot change its tags, with the reason.
+    #[serde(default)]
+    pub untagged: BTreeMap<String, String>,
+    /// What it needs: type → name → spec.
+    #[serde(default)]
+    given: BTreeMap<String, BTreeMap<String, Value>>,
+    /// What it is at first.
+    pub spec: Map<String, Value>,
+    /// One after the other.
+    #[serde(default)]
+    edits: Vec<Edit>,
+    /// What somebody else does.
+    #[serde(default)]
+    drift: Vec<Drift>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    /// Fields and their new values; `null` takes a field out of the definition, which leaves it to AWS.
+    change: Map<String, Value>,
+    /// Whether this needs a new one.
+    #[serde(default)]
+    replaces: bool,
+    /// Stand-ins that cannot do this, with the reason.
+    #[serde(default)]
+    except: BTreeMap<String, String>,
+}
+
+impl Lifecycle {
+    /// What it is at first, and after each edit.
+    pub fn specs(&self) -> Vec<Map<String, Value>> {
+        let mut specs = vec![self.spec.clone()];
+        for edit in &self.edits {
+            let mut spec = specs[specs.len() - 1].clone();
+            edit.apply_to(&mut spec);
+            specs.push(spec);
+        }
+        specs
+    }
+
+    /// A definition of what it needs, with or without the resource under test, which is called `it`.
+    pub fn definition(&self, kind: &str, spec: Option<&Map<String, Value>>) -> String {
+        let mut resources = self.given.clone();
+        if let Some(spec) = spec {
+            resources.entry(kind.to_owned()).or_default().insert("it".into(), spec.clone().into());
+        }
+        let definition = json!({ "stack": stack_name(kind), "region": "us-east-1", "resources": resources });
+        serde_yaml::to_string(&definition).expect("a definition is YAML")
+    }
+}
+
+impl Edit {
+    fn apply_to(&self, spec: &mut Map<String, Value>) {
+        for (field, value) in &self.change {
+            if value.is_null() {
+                spec.remove(field)
+            } else {
+                spec.insert(field.clone(), value.clone())
+            };
+        }
+    }
+}
+
+fn stack_name(kind: &str) -> String {
+    format!("t-{}", kind.replace('_', "-"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drift {
+    /// Python with `client(service)`, `id` and `name`.
+    python: String,
+    /// The fields that differ afterwards.
+    seen: BTreeSet<String>,
+    /// Stand-ins that cannot do this, with the reason.
+    #[serde(default)]
+    except: BTreeMap<String, String>,
+}
+
+#[test]
+#[ignore = "full run"]
+fn every_type_passes_its_lifecycle_on_moto() {
+    for_every_type(StandinKind::Moto, check_lifecycle);
+}
+
+#[test]
+#[ignore = "full run"]
+fn every_type_passes_its_lifecycle_on_ministack() {
+    for_every_type(StandinKind::Ministack, check_lifecycle);
+}
+
+/// What is not named again is what it was; what is, is as named. Ministack's restore forgets the tags.
+#[test]
+fn restores_a_deleted_database_from_its_final_snapshot() {
+    let kind = "rds_instance";
+    let (standin, folder) = (Standin::start(StandinKind::Moto), tempfile::tempdir().expect("a temporary folder"));
+    let life = &lifecycles()[kind];
+    let case = LifecycleCase::new(&standin, kind, life, folder.path());
+    let mut spec = life.spec.clone();
+    spec.remove("on_delete");
+    spec.insert("username".into(), "keeper".into());
+    let now = |spec: Option<&Map<String, Value>>, what| case.apply(what, &case.definition(spec)).unwrap_or_else(|error| panic!("{error}"));
+    now(Some(&spec), "creating it");
+    now(None, "deleting it");
+    spec.remove("username");
+    spec.extend([("snapshot".into(), "t-rds-instance-it-final".into()), ("class".into(), "db.r7g.large".into())]);
+    spec.extend([("maintenance_window".into(), "mon:01:00-mon:01:30".into()), ("max_storage_gib".into(), 100.into())]);
+    now(Some(&spec), "making it again");
+    let it = standin.run_boto3("out = client('rds').describe_db_instances()['DBInstances'][0]");
+    let fields = ["MasterUsername", "DBInstanceClass", "PreferredMaintenanceWindow"].map(|field| it[field].as_str().unwrap_or_default());
+    assert_eq!(fields, ["keeper", "db.r7g.large", "mon:01:00-mon:01:30"]);
+    assert!(it["MasterUserSecret"]["SecretArn"].is_string(), "{it:#}");
+    spec.insert("snapshot".into(), "another".into());
+    assert!(case.plan("naming another one", &case.definition(Some(&spec))).expect("a plan").changes().is_empty());
+}
+
+/// A type that neither stand-in holds is tested by recorded exchanges instead; everything else has its file here.
+#[test]
+fn every_type_has_a_lifecycle_file() {
+    let files: BTreeSet<String> = lifecycles().into_keys().collect();
+    let types: BTreeSet<String> = RESOURCE_TYPES.iter().map(|kind| kind.name.to_owned()).collect();
+    assert_eq!(files, types, "left: tests/it/types/<type>.yaml, right: the registry");
+}
+
+pub fn lifecycles() -> BTreeMap<String, Lifecycle> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/types");
+    let mut lives = BTreeMap::new();
+    for file in fs::read_dir(folder).expect("the folder of lives").flatten() {
+        let text = fs::read_to_string(file.path()).expect("a life can be read");
+        let life: Lifecycle = serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.path().display()));
+        lives.insert(file.path().file_stem().expect("a name").to_string_lossy().into_owned(), life);
+    }
+    lives
+}
+
+/// Lets every type live, four at a time, and reports all that went wrong. `ACME_TYPES=vpc,subnet` picks some.
+pub fn for_every_type(kind: StandinKind, live: fn(&Standin, &str, &Lifecycle) -> Result<(), String>) {
+    let picked = std::env::var("ACME_TYPES").ok();
+    let picked: Option<BTreeSet<&str>> = picked.as_deref().map(|text| text.split(',').collect());
+    let lives = lifecycles();
+    let chosen = lives.iter().filter(|(name, life)| {
+        !life.except.contains_key(kind.name()) && picked.as_ref().is_none_or(|picked| picked.contains(name.as_str()))
+    });
+    let (left, failures) = (Mutex::new(chosen.collect::<Vec<_>>()), Mutex::new(BTreeMap::new()));
+    let standin = Standin::start(kind);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some((name, life)) = left.lock().unwrap().pop() else { return };
+                    let begun = Instant::now();
+                    let ended = live(&standin, name, life);
+                    eprintln!("{name} on {}: {:.1} s", kind.name(), begun.elapsed().as_secs_f64());
+                    if let Err(failure) = ended {
+                        failures.lock().unwrap().insert(name.clone(), failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let report: String = failures.iter().map(|(name, failure)| format!("\n━━ {name} on {}\n{failure}\n", kind.name())).collect();
+    assert!(failures.is_empty(), "{} of the types fail: {:?}{report}", failures.len(), failures.keys().collect::<Vec<_>>());
+    assert_eq!(standin.all_resources(), json!({}), "something is left");
+}
+
+/// The life of one type; what went wrong, in words.
+fn check_lifecycle(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let case = LifecycleCase::new(standin, kind, life, folder.path());
+    let mut spec = life.spec.clone();
+    case.apply("creating it", &case.definition(Some(&spec)))?;
+    if RESOURCE_TYPES.iter().any(|known| known.name == kind && known.is_taggable()) && !life.untagged.contains_key(standin.kind.name()) {
+        for tags in [json!({ "team": "web", "tier": "one" }), json!({ "team": "shop" })] {
+            spec.insert("tags".into(), tags.clone());
+            case.apply(&format!("tagging it {tags}"), &case.definition(Some(&spec)))?;
+        }
+    }
+    for edit in life.edits.iter().filter(|edit| !edit.except.contains_key(standin.kind.name())) {
+        edit.apply_to(&mut spec);
+        let what = format!("changing {}", Value::from(edit.change.clone()));
+        let definition = case.definition(Some(&spec));
+        let written = edit.change.iter().filter(|(_, value)| !value.is_null());
+        let fields = written.map(|(field, _)| format!("/{field}")).collect();
+        case.expect_change(&what, &definition, if edit.replaces { "replace" } else { "update" }, &fields)?;
+        case.apply(&what, &definition)?;
+    }
+    for drift in life.drift.iter().filter(|drift| !drift.except.contains_key(standin.kind.name())) {
+        let definition = case.definition(Some(&spec));
+        let id = case.planned_id(&definition)?;
+        standin.run_boto3(&format!("id = {id:?}\nname = {:?}\n{}", format!("{}-it", stack_name(kind)), drift.python));
+        case.expect_change("seeing what somebody else changed", &definition, "update", &drift.seen)?;
+        case.apply("setting it right", &definition)?;
+    }
+    if !life.unindexed.contains(standin.kind.name()) {
+        let without = case.definition(None);
+        case.expect_change("leaving it out", &without, "delete", &BTreeSet::new())?;
+        case.apply("deleting it", &without)?;
+    }
+    let definition = case.definition(Some(&spec));
+    case.expect_success("destroying", case.acme.run("destroy", &definition, &["--yes"]))?;
+    let again = case.plan("planning anew", &definition)?;
+    let left: Vec<_> = again.changes().into_iter().filter(|change| !change.starts_with("create ")).collect();
+    if left.is_empty() { Ok(()) } else { Err(format!("after destroy this is left: {left:?}")) }
+}
+
+pub struct LifecycleCase<'a> {
+    pub acme: Acme,
+    resource_type: &'a str,
+    lifecycle: &'a Lifecycle,
+    folder: &'a Path,
+    /// IAM actions that `acme policy` would have allowed for the definitions so far.
+    allowed: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> LifecycleCase<'a> {
+    pub fn new(standin: &Standin, kind: &'a str, life: &'a Lifecycle, folder: &'a Path) -> LifecycleCase<'a> {
+        LifecycleCase { acme: Acme::at_endpoint(&standin.url), resource_type: kind, lifecycle: life, folder, allowed: RefCell::default() }
+    }
+
+    /// Writes the definition, with or without the resource under test.
+    pub fn definition(&self, spec: Option<&Map<String, Value>>) -> std::path::PathBuf {
+        write_file(self.folder, "stack.yaml", &self.lifecycle.definition(self.resource_type, spec))
+    }
+
+    pub fn expect_success(&self, what: &str, done: CommandOutput) -> Result<CommandOutput, String> {
+        if done.code == 0 { Ok(done) } else { Err(format!("{what}: exit code {}\n{}", done.code, done.combined_output())) }
+    }
+
+    pub fn plan(&self, what: &str, definition: &Path) -> Result<Plan, String> {
+        let done = self.expect_success(what, self.acme.run("plan", definition, &["-o", "json"]))?;
+        serde_json::from_str(&done.stdout).map(Plan).map_err(|error| format!("{what}: the plan is no JSON ({error}):\n{}", done.stdout))
+    }
+
+    /// Applies by calls that the printed policy allows, and finds nothing left to do.
+    pub fn apply(&self, what: &str, definition: &Path) -> Result<(), String> {
+        self.allowed.borrow_mut().extend(policy::allowed_actions(&policy::policy_documents(&Acme::without_cloud(), definition, "apply")));
+        let done = self.expect_success(what, self.acme.run("apply", definition, &["--yes", "--stats"]))?;
+        let denied: Vec<String> = policy::called_actions(&done.stderr).difference(&self.allowed.borrow()).cloned().collect();
+        if !denied.is_empty() {
+            return Err(format!("{what}: `acme policy` does not allow {denied:?}"));
+        }
+        let again = self.plan(what, definition)?;
+        if again.changes().is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{what}: after apply the plan is not empty: {:#}", again.0["changes"]))
+        }
+    }
+
+    /// The plan is this action on this resource, for these fields and no others.
+    fn expect_change(&self, what: &str, definition: &Path, action: &str, fields: &BTreeSet<String>) -> Result<(), String> {
+        let plan = self.plan(what, definition)?;
+        // What has no marks of its own is known by its identity alone once it has left the definition.
+        let one = match plan.changes().as_slice() {
+            [change] if action == "delete" => change.starts_with(&format!("delete {}.", self.resource_type)),
+            changes => changes == [format!("{action} {}.it", self.resource_type)],
+        };
+        let address = format!("{}.it", self.resource_type);
+        let mut changed: BTreeSet<String> = plan.changed_fields(&address);
+        // A name that follows from a replacement is not what was changed.
+        let forced = plan.0["changes"].as_array().into_iter().flatten().filter(|change| change["address"] == address.as_str());
+        let mut forced = forced.filter_map(|change| change["fields"].as_array()).flatten().filter(|field| field["at"] == "/name");
+        if action == "replace" && forced.all(|field| field["forces_replacement"] == false) {
+            changed.remove("/name");
+        }
+        let top: BTreeSet<String> = changed.iter().map(|at| format!("/{}", at.split('/').nth(1).unwrap_or_default())).collect();
+        let right = action == "delete" || top == *fields || changed == *fields;
+        if one && right { Ok(()) } else { Err(format!("{what}: expected {action} of {fields:?}, the plan is {:#}", plan.0["changes"])) }
+    }
+
+    /// The physical id, from the plan that would delete it.
+    fn planned_id(&self, definition: &Path) -> Result<String, String> {
+        let done = self.expect_success("asking for the id", self.acme.run("plan", definition, &["--destroy", "-o", "json"]))?;
+        let plan: Value = serde_json::from_str(&done.stdout).map_err(|error| error.to_string())?;
+        let changes = plan["changes"].as_array().cloned().unwrap_or_default();
+        let it = changes.iter().find(|change| change["address"] == format!("{}.it", self.resource_type));
+        it.and_then(|change| change["id"].as_str()).map(str::to_owned).ok_or_else(|| format!("no id in {plan:#}"))
+    }
+}

@@ -1,0 +1,237 @@
+//! An endpoint that says what it is told to say: exchanges as AWS documents them, where no stand-in answers so.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    acme::{Acme, CommandOutput, write_file},
+    wire::{Request, Response, Server, form, header, is_write, service_and_action},
+};
+
+/// What is said to which call: chapters, each taking the place of what was said before.
+pub struct Script {
+    region: &'static str,
+    stages: Vec<Stage>,
+}
+
+#[derive(Default)]
+struct Stage {
+    /// The action whose success begins it.
+    after: &'static str,
+    exchanges: Vec<Exchange>,
+}
+
+/// The answers to one action, in order; the last one is repeated.
+struct Exchange {
+    action: &'static str,
+    /// Only to requests with this text in path or body.
+    containing: &'static str,
+    answers: Vec<Answer>,
+    used: usize,
+}
+
+/// Status and body.
+pub type Answer = (u16, String);
+
+/// Success with a body in JSON.
+pub fn ok(body: Value) -> Answer {
+    (200, body.to_string())
+}
+
+/// Success with a body in XML.
+pub fn xml(body: impl Into<String>) -> Answer {
+    (200, body.into())
+}
+
+/// A refusal of a service that speaks JSON.
+pub fn json_error(status: u16, code: &str, message: &str) -> Answer {
+    (status, json!({ "__type": code, "message": message }).to_string())
+}
+
+/// A refusal of a service that speaks XML.
+pub fn xml_error(status: u16, code: &str, message: &str) -> Answer {
+    let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    (status, format!("<ErrorResponse>{error}<RequestId>req-1</RequestId></ErrorResponse>"))
+}
+
+/// A refusal of EC2.
+pub fn ec2_error(status: u16, code: &str, message: &str) -> Answer {
+    let error = format!("<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>");
+    (status, format!("<Response>{error}<RequestID>req-1</RequestID></Response>"))
+}
+
+/// The tags every resource of the stack carries.
+pub fn ownership_tags(address: &str) -> BTreeMap<&'static str, String> {
+    [("acme:stack", "shop"), ("acme:environment", "default"), ("acme:address", address)].map(|(key, value)| (key, value.to_owned())).into()
+}
+
+/// The same in XML: `element` around each pair, whose halves are called `key` and `value`.
+pub fn xml_ownership_tags(address: &str, element: &str, key: &str, value: &str) -> String {
+    let tag = |(k, v)| format!("<{element}><{key}>{k}</{key}><{value}>{v}</{value}></{element}>");
+    ownership_tags(address).iter().map(tag).collect()
+}
+
+/// The same as JSON objects `{"Key": …, "Value": …}`.
+pub fn json_ownership_tags(address: &str) -> Value {
+    ownership_tags(address).iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+}
+
+impl Script {
+    /// Who calls is known, and the tagging API has nothing.
+    pub fn new() -> Script {
+        let script = Script { region: "us-east-1", stages: vec![Stage::default()] };
+        let identity = "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>";
+        script
+            .on("GetCallerIdentity", [xml(format!("<GetCallerIdentityResponse>{identity}</GetCallerIdentityResponse>"))])
+            .on("GetResources", [ok(json!({ "ResourceTagMappingList": [] }))])
+    }
+
+    /// The stack is in this region.
+    pub fn region(self, region: &'static str) -> Script {
+        Script { region, ..self }
+    }
+
+    /// The tagging API has these: ARN and address.
+    pub fn with_tagged_resources(self, resources: &[(&str, &str)]) -> Script {
+        let list: Value =
+            resources.iter().map(|(arn, address)| json!({ "ResourceARN": arn, "Tags": json_ownership_tags(address) })).collect();
+        self.on("GetResources", [ok(json!({ "ResourceTagMappingList": list }))])
+    }
+
+    /// What this action is answered.
+    pub fn on(self, action: &'static str, answers: impl IntoIterator<Item = Answer>) -> Script {
+        self.on_containing(action, "", answers)
+    }
+
+    /// What this action is answered when the request has this text in its path or body.
+    pub fn on_containing(mut self, action: &'static str, text: &'static str, answers: impl IntoIterator<Item = Answer>) -> Script {
+        let exchange = Exchange { action, containing: text, answers: answers.into_iter().collect(), used: 0 };
+        self.stages.last_mut().expect("a chapter").exchanges.push(exchange);
+        self
+    }
+
+    /// From the next success of this action on, what follows takes the place of what was said before.
+    pub fn after(mut self, action: &'static str) -> Script {
+        self.stages.push(Stage { after: action, ..Stage::default() });
+        self
+    }
+
+    /// An endpoint that says it, and a stack with these resources.
+    pub fn start(self, resources: &str) -> Endpoint {
+        let (folder, region) = (tempfile::tempdir().expect("a folder"), self.region);
+        let stack = write_file(folder.path(), "stack.yaml", &format!("stack: shop\nregion: {}\nresources:\n{resources}", self.region));
+        let state = Arc::new(Mutex::new(EndpointState { script: self, stage: 0, calls: Vec::new() }));
+        let shared = state.clone();
+        let server = Server::start(move |request| Ok(lock(&shared).answer(request)));
+        let acme = Acme::at_endpoint(&server.url).with_only_args(&["--endpoint-url", &server.url, "--region", region]);
+        Endpoint { acme, stack, state, _server: server, _folder: folder }
+    }
+}
+
+struct EndpointState {
+    script: Script,
+    stage: usize,
+    calls: Vec<(String, Request, u16)>,
+}
+
+fn lock(state: &Mutex<EndpointState>) -> MutexGuard<'_, EndpointState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl EndpointState {
+    fn answer(&mut self, request: &Request) -> Response {
+        let (service, action) = service_and_action(request);
+        let (status, body) = self.next_answer(&action, request).unwrap_or_else(|| default_answer(&service, &action, request));
+        let begins = |chapter: &Stage| chapter.after == action && status < 300;
+        if self.script.stages.get(self.stage + 1).is_some_and(begins) {
+            self.stage += 1;
+        }
+        self.calls.push((action, request.clone(), status));
+        let kind = if body.starts_with('<') { "text/xml" } else { "application/json" };
+        let headers = [("content-type", kind), ("x-amzn-requestid", "req-1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Response { status, headers: headers.into(), body: body.into_bytes() }
+    }
+
+    /// What the newest chapter that knows this call says to it.
+    fn next_answer(&mut self, action: &str, request: &Request) -> Option<Answer> {
+        let body = String::from_utf8_lossy(&request.body);
+        let fits = |exchange: &Exchange| {
+            exchange.action == action && (request.path.contains(exchange.containing) || body.contains(exchange.containing))
+        };
+        let exchange =
+            self.script.stages[..=self.stage].iter_mut().rev().find_map(|chapter| chapter.exchanges.iter_mut().rev().find(|l| fits(l)))?;
+        let answer = exchange.answers.get(exchange.used).or(exchange.answers.last()).cloned();
+        exchange.used += 1;
+        answer
+    }
+}
+
+/// Reads find nothing; writes are refused.
+fn default_answer(service: &str, action: &str, request: &Request) -> Answer {
+    if request.method == "HEAD" {
+        return (404, String::new());
+    }
+    let json = header(&request.headers, "x-amz-target").is_some() || action.contains(' ');
+    match (is_write(request, action), json, service) {
+        (true, true, _) => json_error(400, "NotScripted", action),
+        (true, false, "ec2") => ec2_error(400, "NotScripted", action),
+        (true, false, _) => xml_error(400, "NotScripted", action),
+        (false, true, _) => ok(json!({})),
+        (false, false, _) => xml(format!("<{action}Response><{action}Result/></{action}Response>")),
+    }
+}
+
+/// A running script with a stack.
+pub struct Endpoint {
+    acme: Acme,
+    stack: std::path::PathBuf,
+    state: Arc<Mutex<EndpointState>>,
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Endpoint {
+    /// Runs a command on the stack.
+    pub fn run(&self, command: &str, more: &[&str]) -> CommandOutput {
+        self.acme.run(command, &self.stack, more)
+    }
+    /// Applies, and expects nothing to be left to do.
+    pub fn apply(&self) -> CommandOutput {
+        let done = self.run("apply", &["--yes"]).assert_success();
+        self.acme.assert_no_changes(&self.stack);
+        done
+    }
+    /// `action address` of every change that is planned, sorted.
+    pub fn planned_changes(&self) -> Vec<String> {
+        self.acme.plan(&self.stack).changes()
+    }
+    /// The writes so far, with the status they were answered.
+    pub fn writes(&self) -> Vec<String> {
+        let state = lock(&self.state);
+        let writes = state.calls.iter().filter(|(action, request, _)| is_write(request, action));
+        writes.map(|(action, _, status)| format!("{status} {action}")).collect()
+    }
+    /// How often an action was called.
+    pub fn call_count(&self, action: &str) -> usize {
+        self.request_bodies(action).len()
+    }
+    /// What was sent with every call of an action: JSON as it is, a form as an object, else text.
+    pub fn request_bodies(&self, action: &str) -> Vec<Value> {
+        let state = lock(&self.state);
+        let bodies = state.calls.iter().filter(|(of, ..)| of == action).map(|(_, request, _)| &request.body);
+        bodies.map(|body| parse_body(body)).collect()
+    }
+}
+
+fn parse_body(body: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(body);
+    match text.chars().next() {
+        Some('{') => serde_json::from_str(&text).expect("JSON"),
+        Some('<') | None => Value::String(text.into_owned()),
+        _ => form(body).into_iter().map(|(key, value)| (key, Value::String(value))).collect::<serde_json::Map<_, _>>().into(),
+    }
+}
