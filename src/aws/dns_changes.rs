@@ -40,7 +40,7 @@ impl DnsChanges {
     /// Makes these changes, all or none, in one batch with what others change in the zone now. Identical changes are made once.
     ///
     /// # Errors
-    /// AWS's answer to these changes: [`Sort::Exists`] when a record to create exists, [`Sort::Gone`] when one to delete does not, or
+    /// AWS's answer to these changes: [`ErrorKind::AlreadyExists`] when a record to create exists, [`ErrorKind::NotFound`] when one to delete does not, or
     /// not with these values.
     pub async fn submit(&self, zone: &str, changes: Vec<Change>) -> Result<()> {
         self.batcher.submit(zone, changes, |changes| self.send(zone, changes)).await
