@@ -1,4 +1,4 @@
-//! How AWS is reached, and as whom: what the environment says, as the AWS CLI takes it.
+//! Connection and credentials from the environment, as for the AWS CLI.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
 const STACK: &str = "stack: shop\nregion: us-east-1\nresources:\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n";
 const PASSWORD: &str = "PLANTED-proxy-password";
 
-/// An endpoint that denies everything, and what it was asked.
+/// An endpoint that denies everything, with the requests it received.
 struct DenyingEndpoint {
     server: Server,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -80,7 +80,7 @@ fn takes_credentials_from_the_credential_process_of_the_profile() {
         "credentials.json",
         r#"{ "Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "PLANTED", "SessionToken": "token-of-the-program" }"#,
     );
-    // Who is asked for a second factor takes a while.
+    // Entering a second factor takes a while.
     let profile = format!("[profile shop]\ncredential_process = sleep 6 && cat {}\n", given.display());
     let config = write_file(folder.path(), "config", &profile).display().to_string();
     let variables =
@@ -91,7 +91,7 @@ fn takes_credentials_from_the_credential_process_of_the_profile() {
     assert!(endpoint.headers("x-amz-security-token").iter().all(|token| token == "token-of-the-program"));
 }
 
-/// Answers everything over TLS with a status of 403; its authority's certificate goes to a file.
+/// Responds to everything over TLS with status 403; writes its authority's certificate to a file.
 const TLS_SERVER_SCRIPT: &str = "
 import datetime, http.server, ipaddress, ssl, sys
 from cryptography import x509

@@ -1,4 +1,4 @@
-//! The whole flow over real sockets: apply, plan, edit, destroy of the reference stack on both stand-ins, counted at the endpoint.
+//! Complete flow over real sockets: apply, plan, edit, destroy of the reference stack on both stand-ins, counted at the endpoint.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use crate::{
     standin::{Standin, StandinKind},
 };
 
-/// The most calls, and of those writes, that may reach the endpoint.
+/// Maximum numbers of calls and of writes among them at the endpoint.
 #[track_caller]
 fn assert_calls_at_most(what: &str, calls: &Calls, total: usize, writes: usize) {
     eprintln!("{what}: {} calls, {} writes", calls.total(), calls.writes());
@@ -35,7 +35,7 @@ impl EditableStack {
     pub fn write(&self) -> PathBuf {
         write_file(self.folder.path(), "stack.yaml", &serde_yaml::to_string(&self.definition).expect("a definition is YAML"))
     }
-    /// Sets what stands at a JSON pointer, which must be there.
+    /// Sets the value at a JSON pointer, which must exist.
     #[track_caller]
     pub fn set(&mut self, pointer: &str, value: Value) {
         *self.value_at(pointer) = value;
@@ -46,7 +46,7 @@ impl EditableStack {
     }
 }
 
-/// An edit of the reference stack gives exactly these changes, and nothing is left to do after apply.
+/// Asserts that an edit of the reference stack gives exactly these changes, and that a plan after apply shows none.
 #[track_caller]
 fn apply_edit(acme: &Acme, stack: &mut EditableStack, what: &str, change: impl FnOnce(&mut EditableStack), expected: &[&str]) {
     change(stack);
@@ -71,7 +71,7 @@ fn check_reference_stack(kind: StandinKind) {
 
     check_edits(kind, &acme, &mut EditableStack::load(&reference));
 
-    // Back to the reference, so that what destroy takes is known.
+    // Back to the reference, so that the calls of a destroy are known.
     acme.apply(&reference);
     acme.assert_no_changes(&reference);
     proxy.take_calls();
@@ -162,7 +162,7 @@ fn survives_reads_that_lag_behind_writes() {
     apply_and_destroy_through(&standin, &proxy);
 }
 
-/// Through a proxy that makes trouble, apply and destroy come out right; seen without the trouble.
+/// Through a proxy that injects failures, apply and destroy succeed; checked without the proxy.
 fn apply_and_destroy_through(standin: &Standin, proxy: &Proxy) {
     let reference = repository_stack("reference.yaml");
     let (acme, plain) = (

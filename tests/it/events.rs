@@ -1,4 +1,4 @@
-//! Plans and the events of a run as JSON: what is sent is what `docs/json.md` says.
+//! Plans and events of a run as JSON match `docs/json.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ resources:
 outputs: { subnet: '{{ subnet.a.id }}' }
 ";
 
-/// The events by name, with their fields, as documented.
+/// Documented events by name, with their fields.
 fn documented_events() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).unwrap();
     let row = Regex::new(r"(?m)^\| `(\w+)` \| ([^|]*) \|").unwrap();

@@ -1,4 +1,4 @@
-//! A stack as a graph, in every form, and as a tree.
+//! A stack as a graph, in every format, and as a tree.
 
 use std::{fs, path::Path, process::Command};
 
@@ -20,7 +20,7 @@ fn draws_the_quickstart() {
             acme.run("graph", &quickstart, &["--format", format]).assert_success().stdout
         );
     }
-    // A drawing of the definition needs no cloud.
+    // A graph of the definition needs no cloud.
     assert!(!folder.path().join("cloud").exists());
 }
 
@@ -56,7 +56,7 @@ resources:
     insta::assert_snapshot!("plan_mermaid", redacted_output(&shown, folder.path()));
 }
 
-/// The page is one file that asks nobody for anything, and its script is one that parses.
+/// The page is self-contained, and its script parses.
 #[test]
 fn html_page_is_self_contained() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What acme remembers: the history of a stack, who changed what, and what changed outside.
+//! History of a stack: origins of changes, and changes outside acme.
 
 use std::{path::PathBuf, process::Command};
 
@@ -28,14 +28,14 @@ resources:
   elastic_ip: { office: {} }
 ";
 
-/// A stack in the simulated cloud, and others who change it.
+/// A stack in the simulated cloud, and changes outside acme.
 struct Shop {
     folder: TempDir,
     acme: Acme,
 }
 
 impl Shop {
-    /// With the stack applied.
+    /// Applied stack.
     fn applied() -> Shop {
         let folder = tempfile::tempdir().unwrap();
         let shop = Shop { acme: Acme::local(&folder.path().join("cloud")), folder };
@@ -52,7 +52,7 @@ impl Shop {
         self.write(text);
         self.acme.apply(&self.stack());
     }
-    /// Applies with faults of the simulated cloud; says how that ended.
+    /// Applies with faults of the simulated cloud; returns the result.
     fn apply_with_fault(&self, fault: &str, text: &str) -> Option<i32> {
         self.write(text);
         let local = format!("--local={}", self.folder.path().join("cloud").display());
@@ -66,7 +66,7 @@ impl Shop {
     fn json(&self, command: &str, more: &[&str]) -> Value {
         serde_json::from_str(&self.run(command, &[&["-o", "json"], more].concat()).stdout).expect("JSON")
     }
-    /// A screen without what differs from run to run and from machine to machine.
+    /// Screen without parts that depend on run or machine.
     fn redacted_output(&self, done: &CommandOutput) -> String {
         redact(&simulated_cloud::redacted_output(done, self.folder.path()))
     }
@@ -74,7 +74,7 @@ impl Shop {
         std::fs::remove_dir_all(self.folder.path().join("cloud/backend")).unwrap();
     }
 
-    /// Somebody else changes a field of the one resource of a type, or of that with this name.
+    /// Changes a field of the only resource of a type, or of the one with this name, outside acme.
     fn change_field(&self, of: &str, name: &str, field: &str, value: Value) {
         self.change_outside_acme(|local, runtime| {
             let (id, mut spec, _) = find_resource(local, of, name);
@@ -124,7 +124,7 @@ fn redact(text: &str) -> String {
     text
 }
 
-/// A document without what says who changed what.
+/// Document without the origins of changes.
 pub fn without_authors(mut plan: Value) -> Value {
     for change in plan["changes"].as_array_mut().expect("changes") {
         let change = change.as_object_mut().expect("a change");
@@ -235,7 +235,7 @@ fn drift_shows_changes_made_outside_acme() {
     shop.retag("vpc", "main", "team", "other");
     shop.retag("vpc", "main", "owner", "someone");
     shop.delete("elastic_ip", "office");
-    // An edit of the definition is no drift.
+    // An edit of the definition is not drift.
     shop.write(&STACK.replace("443", "8443").replace(", web: {} }", ", new: {} }"));
     let some = shop.run("drift", &[]);
     assert_eq!(some.code, 2);
@@ -276,7 +276,7 @@ fn rollback_records_the_whole_stack() {
     assert!(between.stdout.ends_with("Nothing differs.\n"), "{}", between.stdout);
     let drift = shop.run("drift", &[]);
     assert_eq!(drift.code, 0, "{}", drift.combined_output());
-    // Once more, from an edit that did not finish.
+    // Again, from an unfinished edit.
     let edited = STACK.replace("team: platform", "team: core");
     assert_ne!(shop.apply_with_fault("crash-after:2", &edited), Some(0), "killed");
     shop.run("rollback", &["--yes"]).assert_success();

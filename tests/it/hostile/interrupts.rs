@@ -1,4 +1,4 @@
-//! Runs that are asked to stop: once, twice, and with what was done to be kept.
+//! Interrupted runs: once, twice, and with `--no-rollback`.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use acme::engine::journal::{Record, replay};
 
 use super::{TestStack, send_signal, sorted_addresses, wait_for_exit};
 
-/// Slow enough that a signal finds it at work.
+/// Slow enough for a signal during the run.
 const SLOW: &str = "settle:0.05";
 
 impl TestStack {
-    /// Waits until the run of this revision has written so many intents.
+    /// Waits until the run of this revision has written this number of intents.
     pub fn wait_for_intents(&self, revision: u64, intents: usize) {
         loop {
             let read = replay(&fs::read(self.journal(revision)).unwrap_or_default());
