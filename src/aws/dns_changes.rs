@@ -40,8 +40,8 @@ impl DnsChanges {
     /// Makes these changes, all or none, in one batch with other concurrent changes of the zone. Identical changes are made once.
     ///
     /// # Errors
-    /// Returns AWS's error for these changes: [`Sort::Exists`] when a record to create exists, [`Sort::Gone`] when one to delete does not, or
-    /// not with these values.
+    /// Returns AWS's error for these changes: [`ErrorKind::AlreadyExists`] if a record to create exists, [`ErrorKind::NotFound`] if one to
+    /// delete does not, or not with these values.
     pub async fn submit(&self, zone: &str, changes: Vec<Change>) -> Result<()> {
         self.batcher.submit(zone, changes, |changes| self.send(zone, changes)).await
     }

@@ -125,8 +125,8 @@ impl ResourceType {
         self.rules.get_or_init(|| Rules::of(self.schema())).check(spec)
     }
 
-    /// Whether a replacement may have another physical name than the old one, if acme chooses it. Not for resources with data, which must not
-    /// be duplicated, or without ownership tags from the start, which are found by name.
+    /// Whether a replacement may have another physical name than the old one, if acme chooses it. Not for resources with data, which must
+    /// not be duplicated, or without ownership tags from the start, which are found by name.
     pub fn renames_on_replace(&self) -> bool {
         self.naming.is_some() && self.is_tagged_on_create() && self.data_protection == DataProtection::None
     }

@@ -63,7 +63,7 @@ impl Rules {
 impl RuleNode {
     fn of<'a>(schema: &'a Value, definitions: &'a Map<String, Value>, within: &mut Vec<&'a str>) -> RuleNode {
         let mut node = RuleNode { limits: Limit::of(schema), ..RuleNode::default() };
-        node.description = schema.get("description").and_then(Value::as_str).filter(|_| !node.limits.is_empty()).map(help_text);
+        node.description = if node.limits.is_empty() { None } else { help_text(schema) };
         if let Some(name) = definition_name(schema).filter(|name| !within.contains(name)) {
             within.push(name);
             node.merge(RuleNode::of(definitions.get(name).unwrap_or(&Value::Null), definitions, within));
@@ -287,8 +287,14 @@ pub(crate) fn describe_count(min: u64, max: u64, (one, many): (&str, &str)) -> S
 /// Maximum from which on there is effectively no limit.
 const UNLIMITED: u64 = i32::MAX as u64;
 
-fn help_text(text: &str) -> String {
-    text.replace('\n', " ").trim_end_matches('.').to_owned()
+/// Help line for a field: its description, with the prefix limits of an IP range.
+pub(crate) fn help_text(field: &Value) -> Option<String> {
+    let text = field.get("description")?.as_str()?.replace('\n', " ");
+    let text = text.trim_end_matches('.');
+    Some(match Limit::of(field).iter().find(|limit| matches!(limit, Limit::Prefix { .. })) {
+        Some(Limit::Prefix { min, max }) => format!("{text}, between /{min} and /{max}"),
+        _ => text.to_owned(),
+    })
 }
 
 /// Calls `act` with the pointer to the value of a key.

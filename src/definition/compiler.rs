@@ -262,7 +262,12 @@ impl<'a> Compiler<'a> {
         match value {
             Value::Bool(on) => on,
             other => {
-                self.problem("when", &at, format!("`when` must be true or false, not {}", describe_type(&other)), "use a comparison: `when: zones > 2`");
+                self.problem(
+                    "when",
+                    &at,
+                    format!("`when` must be true or false, not {}", describe_type(&other)),
+                    "use a comparison: `when: zones > 2`",
+                );
                 true
             }
         }

@@ -113,7 +113,8 @@ fn check_names(c: &mut Compiler<'_>, stack: &Stack) {
         {
             let place = c.value_range(&format!("{}/name", declared.pointer));
             let message = format!("`{}` and `{}` have the same physical name `{name}`", other.address, declared.address);
-            c.problems.push(Diagnostic::new("duplicate-name", message).at(place).help("set another `name`, or remove it to use a generated one"));
+            c.problems
+                .push(Diagnostic::new("duplicate-name", message).at(place).help("set another `name`, or remove it to use a generated one"));
         }
     }
 }

@@ -216,7 +216,10 @@ pub fn report_cycles(c: &mut Compiler<'_>, stack: &Stack) {
         let place = c.key_range(&declared.pointer);
         let message = format!("{} resources depend on each other in a cycle", road.len());
         c.problems.push(
-            Diagnostic::new("cycle", message).at(place).label("the cycle starts here").help(format!("remove one of these references:{drawing}")),
+            Diagnostic::new("cycle", message)
+                .at(place)
+                .label("the cycle starts here")
+                .help(format!("remove one of these references:{drawing}")),
         );
     }
 }

@@ -35,7 +35,9 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
                 }
             }
             Value::Null => {}
-            _ => c.problem("type", &at, format!("environment `{environment}` must be a map of values"), "write `name: value` pairs below it"),
+            _ => {
+                c.problem("type", &at, format!("environment `{environment}` must be a map of values"), "write `name: value` pairs below it")
+            }
         }
     }
     for (key, text) in &options.set {

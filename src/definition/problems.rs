@@ -10,7 +10,7 @@ use super::{
     nearest::{nearest, suggestion},
     source::child_pointer,
 };
-use crate::core::{Problem, ResourceType};
+use crate::core::{Problem, ResourceType, rules::help_text};
 
 /// Finds all problems of a spec: serde stops at the first error, so each invalid value is removed and the rest parsed again.
 /// Returns all problems, and the canonical form of the valid part if it is complete enough.
@@ -261,8 +261,7 @@ fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, 
 
 /// Description of a top-level field in the schema.
 fn description(schema: &Value, field: &str) -> Option<String> {
-    let text = schema.pointer(&child_pointer("/properties", field))?.get("description")?.as_str()?;
-    Some(text.replace('\n', " ").trim_end_matches('.').to_owned())
+    help_text(schema.pointer(&child_pointer("/properties", field))?)
 }
 
 fn is_unknown(message: &str) -> bool {

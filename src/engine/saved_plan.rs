@@ -244,7 +244,7 @@ fn string_field(change: &Value, key: &str) -> String {
 /// Changed fields by name.
 fn fields_by_name(change: &Value) -> BTreeMap<String, &Value> {
     let all = change.get("fields").and_then(Value::as_array).into_iter().flatten();
-    all.map(|field| (string_field(field, "at").trim_start_matches('/').to_owned(), field)).collect()
+    all.map(|field| (string_field(field, "pointer").trim_start_matches('/').to_owned(), field)).collect()
 }
 
 /// `10 → 20`.

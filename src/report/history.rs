@@ -93,7 +93,7 @@ pub fn render_run(details: &RunDetails) -> String {
         format!("Revision {} of {} ({}) in {}, account {}", begin.revision, begin.stack, begin.environment, begin.region, begin.account);
     let took = elapsed(entry).map(|took| format!(", took {took}")).unwrap_or_default();
     let (word, style) = outcome_label(entry);
-    let left = if entry.unfinished { ", unfinished" } else { "" };
+    let left = if entry.unfinished && entry.outcome.is_some() { ", unfinished" } else { "" };
     let mut facts = vec![
         ("When", format!("{}{took}", time::local(entry.started_at))),
         ("Who", begin.actor.clone()),

@@ -20,7 +20,7 @@ pub fn plan(plan: &Plan) -> Value {
         "region": plan.region,
         "account": plan.account,
         "summary": plan.summary(),
-        "usual_seconds": plan.estimated_time().as_secs(),
+        "estimated_seconds": plan.estimated_time().as_secs(),
         "changes": plan.changes.iter().filter(|change| change.action != Action::None).collect::<Vec<_>>(),
         "obstacles": plan.obstacles,
         "warnings": plan.warnings,

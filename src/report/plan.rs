@@ -132,18 +132,18 @@ fn write_notes(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
 
 /// Writes the estimated time and the critical path, on as many lines as necessary.
 fn write_critical_path(out: &mut dyn Write, usual: Duration, path: &[String]) -> std::fmt::Result {
-    let mut line = format!("Usual time: {}", format_duration(usual));
+    let mut line = format!("Estimated time: {}", format_duration(usual));
     for (number, address) in path.iter().enumerate() {
-        let link = if number == 0 { ", along" } else { " →" };
-        // One column is for what follows it.
-        if line.chars().count() + link.chars().count() + address.chars().count() + 2 < WIDTH {
+        let link = if number == 0 { " (critical path:" } else { " →" };
+        // Leaves columns for an arrow, or for the end of the sentence.
+        if line.chars().count() + link.chars().count() + address.chars().count() + 3 < WIDTH {
             write!(line, "{link} {address}")?;
         } else {
-            writeln!(out, "{line}{}", if number == 0 { "," } else { " →" })?;
-            line = format!("  {}{address}", if number == 0 { "along " } else { "" });
+            writeln!(out, "{line}{link}")?;
+            line = format!("  {address}");
         }
     }
-    writeln!(out, "{line}.")
+    writeln!(out, "{line}{}", if path.is_empty() { "." } else { ")." })
 }
 
 /// Renders changes alone, from any source.
@@ -239,7 +239,7 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
             }
             write_risks(out, change, names)?;
             for words in &change.impact {
-                writeln!(out, "      {} {words}", Style::Changed.paint("disturbs:"))?;
+                writeln!(out, "      {} {words}", Style::Changed.paint("impact:"))?;
             }
             match is_shared {
                 true if change.fields.is_empty() => {}

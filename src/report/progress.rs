@@ -146,9 +146,7 @@ fn transient_line(event: &Event) -> Option<String> {
 fn urgent_line(event: &Event) -> Option<String> {
     match event {
         Event::StopRequested => Some("Stopping after the calls in flight finish. Interrupt again to stop at once.".to_owned()),
-        Event::RunNotRecorded { message } => {
-            Some(format!("{} can't record this run: {message}", Style::Changed.paint("warning:")))
-        }
+        Event::RunNotRecorded { message } => Some(format!("{} can't record this run: {message}", Style::Changed.paint("warning:"))),
         _ => None,
     }
 }

@@ -22,8 +22,7 @@ pub fn render(plan: &Plan, report: &RehearsalReport) -> String {
 }
 
 fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt::Result {
-    let calls =
-        if report.calls == 1 { "1 mutating call".into() } else { format!("{} mutating calls", report.calls) };
+    let calls = if report.calls == 1 { "1 mutating call".into() } else { format!("{} mutating calls", report.calls) };
     let title = format!("{} ({}) in {}: {calls}", plan.stack, plan.environment, plan.region);
     writeln!(out, "{}", Style::Heading.paint(title))?;
     writeln!(out, "  {:<46} Ends as expected", "Failure, and the next command")?;

@@ -160,7 +160,7 @@ impl Plan {
     pub fn changed_fields(&self, address: &str) -> BTreeSet<String> {
         let changes = self.0["changes"].as_array().expect("a list of changes");
         let fields = changes.iter().filter(|c| c["address"] == address).filter_map(|c| c["fields"].as_array()).flatten();
-        fields.filter_map(|field| field["at"].as_str()).map(str::to_owned).collect()
+        fields.filter_map(|field| field["pointer"].as_str()).map(str::to_owned).collect()
     }
 }
 

@@ -50,7 +50,7 @@ resources:
     );
     assert!(nodes.iter().all(|node| node["live"].is_object() == (node["action"] != "create")), "{graph:#}");
     let edges: Vec<(u64, u64)> =
-        graph["edges"].as_array().unwrap().iter().map(|e| (e["needed"].as_u64().unwrap(), e["user"].as_u64().unwrap())).collect();
+        graph["edges"].as_array().unwrap().iter().map(|e| (e["dependency"].as_u64().unwrap(), e["dependent"].as_u64().unwrap())).collect();
     assert_eq!(edges, [(4, 0), (4, 1), (4, 2), (4, 3)], "also of what left the definition");
     let shown = acme.run("graph", &changed, &["--plan", "--format", "mermaid"]).assert_success();
     insta::assert_snapshot!("plan_mermaid", redacted_output(&shown, folder.path()));

@@ -128,10 +128,10 @@ fn redact(text: &str) -> String {
 pub fn without_authors(mut plan: Value) -> Value {
     for change in plan["changes"].as_array_mut().expect("changes") {
         let change = change.as_object_mut().expect("a change");
-        change.remove("by");
-        change.remove("tags_by");
+        change.remove("changed_by");
+        change.remove("tags_changed_by");
         for field in change["fields"].as_array_mut().expect("fields") {
-            field.as_object_mut().expect("a field").remove("by");
+            field.as_object_mut().expect("a field").remove("changed_by");
         }
     }
     plan
@@ -197,9 +197,9 @@ fn plan_names_who_changed_what_and_does_not_depend_on_history() {
         .expect("changes")
         .iter()
         .flat_map(|change| {
-            let whole = (&change["address"], "", &change["by"]);
+            let whole = (&change["address"], "", &change["changed_by"]);
             let fields = change["fields"].as_array().expect("fields").iter();
-            let fields = fields.map(|field| (&change["address"], field["at"].as_str().unwrap_or_default(), &field["by"]));
+            let fields = fields.map(|field| (&change["address"], field["pointer"].as_str().unwrap_or_default(), &field["changed_by"]));
             let tags = (&change["address"], " tags", &change["tags_by"]);
             fields.chain([whole, tags]).filter(|(_, _, by)| !by.is_null()).map(|(address, at, by)| format!("{address}{at} {by}"))
         })
@@ -244,7 +244,7 @@ fn drift_shows_changes_made_outside_acme() {
     assert_eq!((&json["format"], &json["since"]), (&json!("acme-drift/2"), &json!(1)));
     assert_eq!(json["summary"], json!({ "create": 0, "update": 2, "replace": 0, "delete": 1 }));
     let fields = &json["changes"][0]["fields"][0];
-    assert_eq!((&fields["at"], &fields["before"], &fields["after"]), (&json!("/keep_last"), &json!(5), &json!(50)));
+    assert_eq!((&fields["pointer"], &fields["before"], &fields["after"]), (&json!("/keep_last"), &json!(5), &json!(50)));
 
     shop.delete_history();
     let without = shop.run("drift", &[]);

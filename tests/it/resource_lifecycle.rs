@@ -294,7 +294,7 @@ impl<'a> LifecycleCase<'a> {
         let mut changed: BTreeSet<String> = plan.changed_fields(&address);
         // The name of a replacement is not one of the edited fields.
         let forced = plan.0["changes"].as_array().into_iter().flatten().filter(|change| change["address"] == address.as_str());
-        let mut forced = forced.filter_map(|change| change["fields"].as_array()).flatten().filter(|field| field["at"] == "/name");
+        let mut forced = forced.filter_map(|change| change["fields"].as_array()).flatten().filter(|field| field["pointer"] == "/name");
         if action == "replace" && forced.all(|field| field["forces_replacement"] == false) {
             changed.remove("/name");
         }

@@ -138,8 +138,9 @@ impl Resource for Certificate {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: CertificateChanges) -> Result<()> {
         let (true, Some(zone)) = (changes.zone, &self.zone) else { return Ok(()) };
         let id = live.id.as_str();
-        let detail =
-            read_detail(cx, id).await?.ok_or_else(|| Error::new(ErrorKind::NotYetVisible, "NoCertificate", "AWS does not show the certificate yet"))?;
+        let detail = read_detail(cx, id)
+            .await?
+            .ok_or_else(|| Error::new(ErrorKind::NotYetVisible, "NoCertificate", "AWS does not show the certificate yet"))?;
         if matches!(phase(&detail), Phase::Failed(_)) {
             // There will be no records; the read that follows reports the reason.
             return Ok(());

@@ -267,8 +267,8 @@ impl Resource for EksCluster {
         Ok(name.into())
     }
 
-    /// A cluster accepts one kind of change per call ("Only one type of update can be allowed"; subnets and endpoints are two kinds) and one
-    /// call at a time. So this makes the first necessary change; the engine calls it again for the rest when the cluster is active.
+    /// A cluster accepts one kind of change per call ("Only one type of update can be allowed"; subnets and endpoints are two kinds) and
+    /// one call at a time. So this makes the first necessary change; the engine calls it again for the rest when the cluster is active.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksClusterChanges) -> Result<()> {
         let (id, before) = (&live.id, &live.spec);
         let call = || cx.eks.update_cluster_config().name(id);

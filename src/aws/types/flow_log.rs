@@ -196,7 +196,8 @@ impl Resource for FlowLog {
             problems.push(problem.help("remove it: the bucket's policy decides"));
         }
         if self.prefix.starts_with('/') || self.prefix.ends_with('/') || self.prefix.split('/').any(|part| part == "AWSLogs") {
-            let problem = Problem::new("/prefix", "a prefix must not start or end with a slash, or contain the folder `AWSLogs`, which AWS creates");
+            let problem =
+                Problem::new("/prefix", "a prefix must not start or end with a slash, or contain the folder `AWSLogs`, which AWS creates");
             problems.push(problem.help("use a folder such as `vpc` or `network/vpc`"));
         }
         if ![60, 600].contains(&self.max_aggregation_seconds) {
@@ -219,8 +220,8 @@ impl Resource for FlowLog {
 }
 
 impl FlowLog {
-    /// ARN of the destination, with the folder in a bucket. A final `:*` in the ARN of a log group is removed: AWS would treat it as part of
-    /// the name, and no records would arrive.
+    /// ARN of the destination, with the folder in a bucket. A final `:*` in the ARN of a log group is removed: AWS would treat it as part
+    /// of the name, and no records would arrive.
     pub(crate) fn destination(&self) -> Option<String> {
         let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
         self.bucket

@@ -16,7 +16,8 @@ use crate::{
     },
 };
 
-/// An identity that services, nodes and pods assume. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path.
+/// An identity that services, nodes and pods assume. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that
+/// path.
 #[spec]
 pub struct IamRole {
     /// Name, unique in the account.

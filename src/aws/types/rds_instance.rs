@@ -42,7 +42,8 @@ pub struct RdsInstance {
     /// Database engine.
     #[field(replaces)]
     pub engine: Engine,
-    /// Engine version, as exact as needed: `16` accepts any 16.x. With `auto_minor_version_upgrade`, a newer minor version is accepted, too.
+    /// Engine version, as exact as needed: `16` accepts any 16.x. With `auto_minor_version_upgrade`, a newer minor version is accepted,
+    /// too.
     #[field(
         one_way(Direction::Increase, "AWS does not downgrade engine versions"),
         impact = "the database is unavailable during the upgrade"

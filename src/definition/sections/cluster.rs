@@ -16,8 +16,8 @@ pub struct Cluster {
     /// Managed node groups by name, with the fields of `eks_node_group`. Default: none.
     #[serde(default)]
     pub node_groups: Value,
-    /// Principals with access to the Kubernetes API, by name, with the fields of `eks_access_entry`. Default: the principal that creates the
-    /// cluster.
+    /// Principals with access to the Kubernetes API, by name, with the fields of `eks_access_entry`. Default: the principal that creates
+    /// the cluster.
     #[serde(default)]
     pub access: Value,
     /// AWS roles of service accounts, by name, with the fields of `eks_pod_identity`. Default: none.

@@ -155,7 +155,12 @@ impl Expansion<'_, '_> {
             Value::Null => Some(Fields::new()),
             other => {
                 let name = at.rsplit('/').next().unwrap_or_default();
-                self.compiler.problem("type", at, format!("`{name}` must be a map, not {}", describe_type(&other)), "write its fields below it");
+                self.compiler.problem(
+                    "type",
+                    at,
+                    format!("`{name}` must be a map, not {}", describe_type(&other)),
+                    "write its fields below it",
+                );
                 None
             }
         }

@@ -178,7 +178,12 @@ fn parse_zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<
     let wanted: Vec<String> = match &network.zones {
         Zones::Count(count @ 1..=6) => ('a'..='z').take(usize::from(*count)).map(String::from).collect(),
         Zones::Count(count) => {
-            out.compiler.problem("zones", &at, format!("{count} is not a valid number of zones"), "choose 1 to 6, or list letters: `[a, b]`");
+            out.compiler.problem(
+                "zones",
+                &at,
+                format!("{count} is not a valid number of zones"),
+                "choose 1 to 6, or list letters: `[a, b]`",
+            );
             return Vec::new();
         }
         Zones::List(list) if list.is_empty() => {
@@ -322,7 +327,12 @@ fn add_flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         let of_bucket = [("keep_days", own.keep_days.is_some()), ("on_delete", own.on_delete.is_some())];
         for (field, _) in of_bucket.into_iter().filter(|(_, written)| *written) {
             let message = format!("`{field}` configures a dedicated bucket, but these flow logs have another destination");
-            out.compiler.problem_at_key("flow-logs", &format!("{at}/{field}"), message, "remove the line, or configure the destination itself");
+            out.compiler.problem_at_key(
+                "flow-logs",
+                &format!("{at}/{field}"),
+                message,
+                "remove the line, or configure the destination itself",
+            );
         }
     } else {
         let name = "flow-logs";

@@ -118,8 +118,7 @@ pub async fn select_backend(
                 return Ok(SelectedBackend { backend: Backend::S3(there), note: kept_in(&format!("acme-{part}")) });
             }
             // A user with records in the folder was asked before.
-            let question =
-                format!("Create the bucket acme-{part}, to share the history and locks of this stack?");
+            let question = format!("Create the bucket acme-{part}, to share the history and locks of this stack?");
             if !folder.exists() && user_agrees(&question)? {
                 default_bucket().create_bucket(aws.tls).await?;
                 return Ok(SelectedBackend { backend: Backend::S3(default_bucket()), note: kept_in(&format!("acme-{part}")) });

@@ -143,7 +143,9 @@ impl StepTask {
         for at in &self.target.kind.assigned_by_aws {
             if let Some(value) = self.target.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
                 // Without a progress display there is no receiver.
-                self.status.send(format!("{} {value} is no longer available, any other is accepted: {error}", at.trim_start_matches('/'))).ok();
+                self.status
+                    .send(format!("{} {value} is no longer available, any other is accepted: {error}", at.trim_start_matches('/')))
+                    .ok();
             }
         }
     }

@@ -226,9 +226,7 @@ impl Rehearsal {
         }
         match &exit.status {
             ExitStatus::Done if again.planned.is_empty() => Ok(CaseSuccess::Completed(Comparison::Same)),
-            ExitStatus::Done => {
-                Err(failure(format!("a second plan shows changes: {}", describe_plan_difference(&again.planned, &[]))))
-            }
+            ExitStatus::Done => Err(failure(format!("a second plan shows changes: {}", describe_plan_difference(&again.planned, &[])))),
             ExitStatus::Stuck(why) => Err(failure(why.clone())),
             ExitStatus::RolledBack | ExitStatus::Crashed => Err(failure("the plan fails on the simulated cloud".to_owned())),
         }

@@ -36,8 +36,8 @@ impl RdsInstance {
         reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))
     }
 
-    /// Restores a database from a snapshot. RDS accepts other settings (version, storage limit, maintenance window, insights, monitoring, and
-    /// for these engines the management of the password) only once the database is available; a read then shows that they are missing.
+    /// Restores a database from a snapshot. RDS accepts other settings (version, storage limit, maintenance window, insights, monitoring,
+    /// and for these engines the management of the password) only once the database is available; a read then shows that they are missing.
     pub(super) async fn restore(&self, cx: &Cx<'_>, name: &str) -> Result<String> {
         let snapshot = find_snapshot(cx.api, name).await?;
         if let Some(wrong) = self.conflict_with_snapshot(&snapshot) {

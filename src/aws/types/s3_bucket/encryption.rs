@@ -50,7 +50,9 @@ impl Encryption {
             problems.push(Problem::new("/encryption/algorithm", "a `kms_key` needs `algorithm: aws:kms`").help("leave `algorithm` out"));
         }
         if self.algorithm == Some(Algorithm::KmsDsse) && self.bucket_key {
-            problems.push(Problem::new("/encryption/bucket_key", "`aws:kms:dsse` does not support a bucket key").help("set `bucket_key: false`"));
+            problems.push(
+                Problem::new("/encryption/bucket_key", "`aws:kms:dsse` does not support a bucket key").help("set `bucket_key: false`"),
+            );
         }
         problems
     }
