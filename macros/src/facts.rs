@@ -58,8 +58,8 @@ facts! {
 
     /// `replaces`: a change replaces the resource.
     replaces: Option<Flag>,
-    /// `after_create` or `after_create = "ENABLED"`: the create call can't set the field. It leaves the field's default, or the value of the
-    /// expression, which may use `self`; the engine calls `update` for the rest.
+    /// `after_create` or `after_create = "ENABLED"`: the create call can't set the field. It leaves the field's default, or the value of
+    /// the expression, which may use `self`; the engine calls `update` for the rest.
     after_create: Option<FactValue>,
     /// `initial_only`: used only by the create call; a later change has no effect.
     initial_only: Option<Flag>,
@@ -67,7 +67,8 @@ facts! {
     removed_later: Option<Flag>,
     /// `assigned_by_aws`: AWS fills the field in when it is unset. Rollback asks for the old value and accepts any other.
     assigned_by_aws: Option<Flag>,
-    /// `one_way(Direction::Increase, "AWS never shrinks storage")`: AWS can change the field in one direction only, with the reason. `Direction` needs no import.
+    /// `one_way(Direction::Increase, "AWS never shrinks storage")`: AWS can change the field in one direction only, with the reason.
+    /// `Direction` needs no import.
     one_way: Option<WithReason>,
     /// `impact = "restarts the instance"`: the impact of a change in place on users.
     impact: Option<LitStr>,

@@ -18,10 +18,10 @@ use proc_macro::TokenStream;
 ///     /// The VPC it belongs to.
 ///     #[field(replaces, unique = "range")]
 ///     pub vpc: Ref<Vpc>,
-///     /// IPv4 range, inside the VPC's.
+///     /// IPv4 range inside the VPC's range.
 ///     #[field(replaces, unique_by_overlap = "range", prefix = 16..=28)]
 ///     pub cidr: Cidr,
-///     /// Gives instances started here a public IPv4 address.
+///     /// Assigns public IPv4 addresses to instances started in the subnet.
 ///     #[field(default = false, after_create)]
 ///     pub public_ip_on_launch: bool,
 /// }

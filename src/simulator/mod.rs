@@ -1,8 +1,8 @@
 //! The simulated cloud: a replacement for AWS without an account, for rehearsals and for tests.
 //!
 //! It has no code for single resource types. Ids, outputs and errors follow from the facts of each type ([`ResourceType`] and its
-//! schemas) and from tables in this module. It stores its state in a folder, responds at once or as slowly as AWS, shows writes at once or late, rejects
-//! what AWS rejects, and can inject failures and crashes:
+//! schemas) and from tables in this module. It stores its state in a folder, responds at once or as slowly as AWS, shows writes at once or
+//! late, rejects what AWS rejects, and can inject failures and crashes:
 //!
 //! `ACME_LOCAL_FAULT=refuse:7` rejects the 7th mutating call of the process before it takes effect, `lost:7` loses its response,
 //! `crash-before:7` and `crash-after:7` crash the process, `throttle:3` throttles every third call, `lag:2000` makes reads lag by two
