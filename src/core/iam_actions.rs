@@ -24,23 +24,23 @@ impl IamActions {
     pub const fn new(arn: &'static str) -> IamActions {
         IamActions { arn, list: &[], read: &[], create: &[], change: &[], grants: &[] }
     }
-    /// See [`Actions::list`].
+    /// See [`IamActions::list`].
     pub const fn list(self, list: &'static [&'static str]) -> IamActions {
         IamActions { list, ..self }
     }
-    /// See [`Actions::read`].
+    /// See [`IamActions::read`].
     pub const fn read(self, read: &'static [&'static str]) -> IamActions {
         IamActions { read, ..self }
     }
-    /// See [`Actions::create`].
+    /// See [`IamActions::create`].
     pub const fn create(self, create: &'static [&'static str]) -> IamActions {
         IamActions { create, ..self }
     }
-    /// See [`Actions::change`].
+    /// See [`IamActions::change`].
     pub const fn change(self, change: &'static [&'static str]) -> IamActions {
         IamActions { change, ..self }
     }
-    /// See [`Actions::more`].
+    /// See [`IamActions::grants`].
     pub const fn grants(self, more: &'static [IamGrant]) -> IamActions {
         IamActions { grants: more, ..self }
     }
@@ -81,7 +81,7 @@ pub enum GrantTarget {
     AllResources,
     /// All resources, with ownership tags in the request.
     TagOnCreate,
-    /// These ARNs, see [`Actions::own`].
+    /// These ARNs, see [`IamActions::arn`].
     Arn(&'static str),
     /// Referenced resources of another type, if any: those with the stack's ownership tags, or named ones.
     Referenced(&'static str),

@@ -51,7 +51,7 @@ pub trait Resource: Spec {
         api.retag(Self::TYPE.service, change)
     }
     /// Describes the contents that a deletion would lose ("3 images"); `None` if empty. Called only before a deletion, for types with
-    /// [`super::Data::Contents`].
+    /// [`super::DataProtection::Contents`].
     fn contents(_api: &Self::Api, _id: &str) -> impl Future<Output = Result<Option<String>>> + Send {
         async { Ok(None) }
     }

@@ -30,11 +30,11 @@ pub struct ResourceType {
     pub naming: Option<Naming>,
     /// Field whose desired values are looked up, for types without a name: the tag index lags.
     pub lookup: Option<&'static str>,
-    /// Field with settings by name, of which AWS lists some only when asked by name; see [`Scope::asked`].
+    /// Field with settings by name, of which AWS lists some only when asked by name; see [`Scope::read_by_name`].
     pub read_by_name: Option<&'static str>,
     /// Fields that identify an untaggable resource within its parent.
     pub identity: Vec<&'static str>,
-    /// Parent type, whose ids are in [`Scope::parents`] while this one is listed. Without a parent there is nothing to list.
+    /// Parent type, whose ids are in [`Scope::parent_ids`] while this one is listed. Without a parent there is nothing to list.
     pub parent: Option<&'static str>,
     /// Boolean field for AWS's deletion protection.
     pub protects_deletion: Option<&'static str>,
@@ -146,7 +146,7 @@ pub trait Operations: Send + Sync {
     fn normalize(&self, wanted: &Value, live: &Value) -> Value;
     /// See [`Resource::replaces`].
     fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str>;
-    /// See [`Resource::excludes`].
+    /// See [`Resource::conflicts_with`].
     fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool;
     /// See [`Resource::list`].
     fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>>;

@@ -17,13 +17,13 @@ pub struct Scope {
     /// Prefix of physical names, unless the user set one: `<stack>-<environment>-`.
     pub prefix: String,
     /// Physical names of declared resources of this type, or the values used instead, see
-    /// [`crate::core::Resource::WANTED`].
+    /// [`crate::core::ResourceType::lookup`].
     pub lookup: BTreeSet<String>,
-    /// Names of declared settings, by address; see [`crate::core::Resource::ASKED`].
+    /// Names of declared settings, by address; see [`crate::core::ResourceType::read_by_name`].
     pub read_by_name: BTreeMap<String, BTreeSet<String>>,
     /// Pointers to the fields with the fact `own_read` to read, by address: those in the definition or the record. `None`: all.
     pub own_reads: Option<BTreeMap<String, Vec<String>>>,
-    /// Ids of live parents, see [`crate::core::Resource::PARENT`].
+    /// Ids of live parents, see [`crate::core::ResourceType::parent`].
     pub parent_ids: Vec<String>,
     /// ARN → tags of all resources with the stack's ownership tags, from the tagging API; `None` if it was not available.
     pub tag_index: Option<BTreeMap<String, Tags>>,

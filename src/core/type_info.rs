@@ -123,11 +123,11 @@ impl TypeInfo {
     pub const fn untaggable(self) -> TypeInfo {
         TypeInfo { tagging: Tagging::Untaggable, ..self }
     }
-    /// See [`TypeInfo::typical`].
+    /// See [`TypeInfo::typical_duration`].
     pub const fn typical_seconds(self, seconds: u64) -> TypeInfo {
         TypeInfo { typical_duration: Duration::from_secs(seconds), ..self }
     }
-    /// See [`TypeInfo::data`].
+    /// See [`TypeInfo::data_protection`].
     pub const fn data_protection(self, data: DataProtection) -> TypeInfo {
         TypeInfo { data_protection: data, ..self }
     }
@@ -143,23 +143,23 @@ impl TypeInfo {
     pub const fn quota(self, limit: u64, code: &'static str) -> TypeInfo {
         TypeInfo { quota: Some((limit, code)), ..self }
     }
-    /// See [`Codes::not_found`].
+    /// See [`ErrorCodes::not_found`].
     pub const fn not_found(self, code: &'static str) -> TypeInfo {
         TypeInfo { error_codes: ErrorCodes { not_found: code, ..self.error_codes }, ..self }
     }
-    /// See [`Codes::exists`].
+    /// See [`ErrorCodes::already_exists`].
     pub const fn already_exists(self, code: &'static str) -> TypeInfo {
         TypeInfo { error_codes: ErrorCodes { already_exists: code, ..self.error_codes }, ..self }
     }
-    /// See [`Codes::in_use`].
+    /// See [`ErrorCodes::in_use`].
     pub const fn in_use(self, code: &'static str) -> TypeInfo {
         TypeInfo { error_codes: ErrorCodes { in_use: code, ..self.error_codes }, ..self }
     }
-    /// See [`Region::Global`].
+    /// See [`RegionScope::Global`].
     pub const fn global(self) -> TypeInfo {
         TypeInfo { region: RegionScope::Global, ..self }
     }
-    /// See [`TypeInfo::invisible_for`].
+    /// See [`TypeInfo::visibility_delay`].
     pub const fn visibility_delay_seconds(self, seconds: u64) -> TypeInfo {
         TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
     }

@@ -23,7 +23,7 @@ pub struct Compiler<'a> {
     /// Locations of failed expressions, to suppress follow-up problems.
     broken_ranges: BTreeSet<(usize, usize)>,
     broken_pointers: BTreeSet<String>,
-    /// Rest of [`ROOM`].
+    /// Rest of [`MEMORY_LIMIT`].
     memory_left: usize,
 }
 

@@ -116,7 +116,7 @@ impl Templates {
         self.known_names.entry("each".to_owned()).or_default();
         self.context.insert_value("each", tera::Value::from_serializable(&serde_json::json!({ "key": key, "value": value })));
     }
-    /// Takes the current `each`, for [`Templates::put_each`].
+    /// Takes the current `each`, for [`Templates::restore_each`].
     pub fn take_each(&mut self) -> Option<tera::Value> {
         self.known_names.remove("each");
         self.context.remove("each")

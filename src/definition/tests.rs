@@ -345,7 +345,7 @@ resources:
     c: { availability_zone: eu-west-1a, cidr: 10.1.0.0/29, dns64: 5 }
 ";
     let source = Source::new("stack.yaml", text);
-    let problems = load(&source, &LoadOptions::default()).err().expect("two ranges are of a wrong size");
+    let problems = load(&source, &LoadOptions::default()).err().expect("two ranges have a wrong size");
     let of_subnets = |problem: &&Diagnostic| problem.message.contains("prefix length") && problem.message.contains("`subnet.");
     let sizes: Vec<_> = problems.iter().filter(of_subnets).collect();
     let said: Vec<_> = sizes.iter().map(|problem| (problem.line(&source), problem.message.as_str())).collect();

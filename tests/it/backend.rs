@@ -106,10 +106,10 @@ fn check_bucket(kind: StandinKind) {
             { (None, Vec::new(), None) }
         );
         let missing = choose_backend(&aws, kind, "s3://some-bucket", BucketCreation::IfRequested).await.expect_err("it is not there");
-        assert!(missing.to_string().contains("there is no bucket `some-bucket`"), "{missing}");
+        assert!(missing.to_string().contains("the bucket `some-bucket` for history and locks does not exist"), "{missing}");
 
         let choice = choose_backend(&aws, kind, "s3", BucketCreation::IfRequested).await.expect("it is made");
-        assert_eq!(choice.note, Some(format!("Made the bucket {usual} for history and locks.")));
+        assert_eq!(choice.note, Some(format!("Created the bucket {usual} for history and locks.")));
         let choice = choose_backend(&aws, kind, "s3", BucketCreation::IfRequested).await.expect("it is there");
         assert_eq!(choice.note, None);
         check_backend(&choice.backend).await;
@@ -118,7 +118,7 @@ fn check_bucket(kind: StandinKind) {
         let found = select_backend(None, None, CloudLocation::Aws { aws: &aws, account: account_id(kind) }, BucketCreation::IfRequested)
             .await
             .expect("it is there");
-        assert_eq!(found.note, Some(format!("History and locks are kept in the bucket {usual}.")));
+        assert_eq!(found.note, Some(format!("History and locks are stored in the bucket {usual}.")));
         expect_written(found.backend.put("key", b"text", &WriteCondition::Always).await);
         assert_eq!(read_text(&choice.backend, "key").await.as_deref(), Some("text"));
 
@@ -129,7 +129,7 @@ fn check_bucket(kind: StandinKind) {
             Ok(true)
         };
         let part = choose_backend(&aws, kind, "s3://some-bucket/a/b", BucketCreation::Ask(&ask)).await.expect("it is made").backend;
-        assert_eq!(*asked.borrow(), "There is no bucket some-bucket. Make it in us-east-1, for history and locks?");
+        assert_eq!(*asked.borrow(), "The bucket some-bucket does not exist. Create it in us-east-1 for history and locks?");
         check_backend(&part).await;
         expect_written(part.put("key", b"text", &WriteCondition::Always).await);
         assert_eq!(
@@ -235,7 +235,7 @@ fn waits_for_a_bucket_that_is_being_created() {
     block_on(async {
         let choice =
             choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::IfRequested).await.expect("it is made");
-        assert_eq!(choice.note.as_deref(), Some("Made the bucket acme-123456789012-us-east-1 for history and locks."));
+        assert_eq!(choice.note.as_deref(), Some("Created the bucket acme-123456789012-us-east-1 for history and locks."));
     });
 }
 
@@ -285,13 +285,13 @@ fn check_unlock(acme: &Acme, folder: &Path, backend: &[&str]) {
     let stack = write_file(folder, "stack.yaml", STACK);
     let done = acme.run("unlock", &stack, backend);
     assert_eq!(done.code, 1, "{}", done.combined_output());
-    for part in ["shop (default) is held by ", ": `acme apply` since 2", "Its last sign of life was ", "pass --yes"] {
+    for part in ["shop (default) is locked by ", ": `acme apply` since 2", "The last heartbeat was ", "pass `--yes`"] {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
     let done = acme.run("unlock", &stack, &[backend, &["--yes"]].concat()).assert_success();
     assert!(done.stderr.contains("shop (default) is free."), "{}", done.combined_output());
     let done = acme.run("unlock", &stack, &[backend, &["--yes"]].concat()).assert_success();
-    assert!(done.stderr.contains("shop (default) is free already."), "{}", done.combined_output());
+    assert!(done.stderr.contains("shop (default) is not locked."), "{}", done.combined_output());
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn check_unlock_on(kind: StandinKind) {
     }));
     assert!(fs::exists(folder.path().join(format!("other/{}-us-east-1/shop/default/lease.json", account_id(kind)))).expect("a folder"));
     let done = acme.run("unlock", &folder.path().join("stack.yaml"), &["--yes"]).assert_success();
-    assert!(done.stderr.contains("is free already"), "{}", done.combined_output());
+    assert!(done.stderr.contains("is not locked"), "{}", done.combined_output());
     check_unlock(&acme, folder.path(), &["--backend", &other]);
 }
 
@@ -336,7 +336,7 @@ fn ignores_local_history_once_a_bucket_is_in_use() {
     let journal = fs::read_to_string(revision.join("journal")).expect("a journal");
     let end = journal.trim_end().rfind('\n').expect("several lines") + 1;
     fs::write(revision.join("journal"), &journal[..end]).expect("it can be written");
-    let unfinished = |done: &crate::acme::CommandOutput| done.stderr.contains("did not finish");
+    let unfinished = |done: &crate::acme::CommandOutput| done.stderr.contains("is unfinished");
     assert!(unfinished(&acme.run("plan", &stack, &[]).assert_success()), "nothing was remembered");
     acme.run("apply", &stack, &["--yes", "--backend", "s3"]).assert_success();
     let done = acme.run("plan", &stack, &[]).assert_success();
@@ -361,5 +361,5 @@ fn rejects_an_invalid_backend() {
     assert!(done.code == 1 && done.stderr.contains("error[backend]"), "{}", done.combined_output());
     let stack = write_file(folder.path(), "stack.yaml", STACK);
     let done = Acme::local(folder.path()).run("unlock", &stack, &["--backend", "gs://bucket"]);
-    assert!(done.code == 2 && done.stderr.contains("`gs://bucket` is no backend"), "{}", done.combined_output());
+    assert!(done.code == 2 && done.stderr.contains("`gs://bucket` is not a valid backend"), "{}", done.combined_output());
 }

@@ -87,7 +87,7 @@ fn graph_page_works_in_a_browser() {
     for [left, top, right, bottom] in &drawn {
         assert!(
             *left >= 0.0 && *right <= width && *top >= header && *bottom <= height,
-            "all of it is in sight: {left} {top} {right} {bottom}"
+            "the whole graph is visible: {left} {top} {right} {bottom}"
         );
     }
     for (i, a) in drawn.iter().enumerate() {
@@ -102,11 +102,11 @@ fn graph_page_works_in_a_browser() {
     let clicked = seen["clicked"]["text"].as_str().unwrap();
     assert!(clicked.contains("\"class\": \"db.m6g.large\"") && clicked.contains("rds_subnet_group.main"), "{clicked}");
     let [right, room] = ["right", "room"].map(|key| seen["chosen"][key].as_f64().unwrap());
-    assert!(right < room && room < width, "the panel does not hide what it tells of: {right} {room}");
+    assert!(right < room && room < width, "the panel does not hide the selected resource: {right} {room}");
     assert!(seen["near"].as_u64().unwrap() > 1, "its edges stand out");
     assert_eq!(seen["followed"]["title"], "kms_key.main");
     assert_eq!(seen["entered"]["title"], "secret.session-key");
-    assert!(seen["entered"]["text"].as_str().unwrap().contains("</script><b>&"), "what a user writes is text: {}", seen["entered"]);
+    assert!(seen["entered"]["text"].as_str().unwrap().contains("</script><b>&"), "user input is text: {}", seen["entered"]);
     assert_eq!(seen["entered"]["bold"], 0);
 
     assert_eq!(seen["found"], serde_json::json!(["nat_gateway.a", "nat_gateway.b", "nat_gateway.c"]));

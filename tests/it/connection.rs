@@ -52,13 +52,13 @@ fn uses_the_proxy_unless_no_proxy_lists_the_endpoint() {
     assert!(done.stderr.contains("error[AccessDenied]"), "{}", done.combined_output());
     let hosts = proxy.headers("host");
     assert!(!hosts.is_empty() && hosts.iter().all(|host| host == "aws.example.com"), "{hosts:?}");
-    assert!(proxy.headers("proxy-authorization").iter().all(|sent| sent.starts_with("Basic ")), "the proxy is not told who asks");
+    assert!(proxy.headers("proxy-authorization").iter().all(|sent| sent.starts_with("Basic ")), "the proxy does not see the caller");
 
     let asked = hosts.len();
     let endpoint = DenyingEndpoint::start();
     let variables = [("HTTP_PROXY", address.as_str()), ("NO_PROXY", "127.0.0.1")];
     assert!(plan(folder.path(), &endpoint.server.url, &variables).stderr.contains("error[AccessDenied]"));
-    assert_eq!(proxy.headers("host").len(), asked, "the proxy was asked for what is excepted");
+    assert_eq!(proxy.headers("host").len(), asked, "the proxy got a request for an excepted host");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn trusts_the_certificates_of_a_ca_bundle() {
     assert!(known.stderr.contains("error[AccessDenied]"), "{}", known.combined_output());
 
     let broken = fs::read_to_string(&endpoint.ca_certificate).expect("the certificate").replace("MII", "XII");
-    for (text, why) in [("nothing", "holds no certificate"), (broken.as_str(), "")] {
+    for (text, why) in [("nothing", "contains no certificate"), (broken.as_str(), "")] {
         let bundle = write_file(folder.path(), "bundle.pem", text).display().to_string();
         let done = plan(folder.path(), &endpoint.url, &[("AWS_CA_BUNDLE", &bundle)]);
         assert_eq!(done.code, 1, "{}", done.combined_output());

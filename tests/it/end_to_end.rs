@@ -67,7 +67,7 @@ fn check_reference_stack(kind: StandinKind) {
     assert_calls_at_most("apply from nothing", &proxy.take_calls(), 156, 80);
     let done = acme.run("plan", &reference, &["--detailed-exitcode"]);
     assert_eq!(done.code, 0, "{}", done.combined_output());
-    assert_calls_at_most("plan with nothing to do", &proxy.take_calls(), 56, 0);
+    assert_calls_at_most("plan without changes", &proxy.take_calls(), 56, 0);
 
     check_edits(kind, &acme, &mut EditableStack::load(&reference));
 
@@ -77,7 +77,7 @@ fn check_reference_stack(kind: StandinKind) {
     proxy.take_calls();
     acme.destroy(&reference);
     assert_calls_at_most("destroy", &proxy.take_calls(), 128, 60);
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
     let plan = acme.plan(&reference);
     assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "{:#}", plan.0);
 }
@@ -125,7 +125,7 @@ fn applies_and_destroys_the_reference_stack_with_addons_on_ministack() {
     acme.apply(&reference);
     acme.assert_no_changes(&reference);
     acme.destroy(&reference);
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn plans_a_thousand_subnets_in_twenty_calls() {
     acme.apply(&scale);
     proxy.take_calls();
     acme.assert_no_changes(&scale);
-    assert_calls_at_most("plan of 2,001 resources with nothing to do", &proxy.take_calls(), 20, 0);
+    assert_calls_at_most("plan of 2,001 resources without changes", &proxy.take_calls(), 20, 0);
 }
 
 #[test]
@@ -177,5 +177,5 @@ fn apply_and_destroy_through(standin: &Standin, proxy: &Proxy) {
     let counts: Vec<String> = lists.map(|(name, list)| format!("{} {name}", list.as_array().map_or(0, Vec::len))).collect();
     insta::assert_snapshot!("what_the_reference_stack_is", counts.join("\n"));
     acme.destroy(&reference);
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
 }

@@ -201,8 +201,8 @@ fn apply_killable(acme: &Acme, stack: &Path, child: &Mutex<Option<Child>>) -> Co
         stdout.read_to_end(&mut text).map(|_| text)
     });
     let mut text = Vec::new();
-    stderr.read_to_end(&mut text).expect("what it says can be read");
-    let stdout = stdout_reader.join().expect("the reader").expect("what it says can be read");
+    stderr.read_to_end(&mut text).expect("the output can be read");
+    let stdout = stdout_reader.join().expect("the reader").expect("the output can be read");
     let status = child.lock().expect("the child").take().expect("the child").wait().expect("it ends");
     CommandOutput::from_output(std::process::Output { status, stdout, stderr: text })
 }

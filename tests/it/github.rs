@@ -82,7 +82,7 @@ fn step_summary_shows_the_plan_and_the_outcome() {
     assert!(applied.starts_with(&planned) && applied.contains("### Outcome of apply\n\n```text\nDone: 1 created in "), "{applied}");
     assert!(!format!("{planned}{applied}").contains('\u{1b}'), "colour: {planned:?}");
     let (_, again) = run_step(&acme, folder.path(), "apply", &definition, &["--yes"]);
-    assert!(again.contains("**Nothing to do; 1 unchanged.**") && again.contains("Done: nothing to do."), "{again}");
+    assert!(again.contains("**No changes; 1 unchanged.**") && again.contains("Done: no changes."), "{again}");
 
     let long = run_step(&acme, folder.path(), "plan", &repository_stack("quickstart.yaml"), &["--env", "production"]).1;
     assert!(long.contains("<details><summary>The whole plan</summary>\n\n```text\n"), "{long}");

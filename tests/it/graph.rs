@@ -51,7 +51,7 @@ resources:
     assert!(nodes.iter().all(|node| node["live"].is_object() == (node["action"] != "create")), "{graph:#}");
     let edges: Vec<(u64, u64)> =
         graph["edges"].as_array().unwrap().iter().map(|e| (e["dependency"].as_u64().unwrap(), e["dependent"].as_u64().unwrap())).collect();
-    assert_eq!(edges, [(4, 0), (4, 1), (4, 2), (4, 3)], "also of what left the definition");
+    assert_eq!(edges, [(4, 0), (4, 1), (4, 2), (4, 3)], "including resources removed from the definition");
     let shown = acme.run("graph", &changed, &["--plan", "--format", "mermaid"]).assert_success();
     insta::assert_snapshot!("plan_mermaid", redacted_output(&shown, folder.path()));
 }
@@ -66,7 +66,7 @@ fn html_page_is_self_contained() {
     for foreign in ["src=", "href=", "@import", "url(", "fetch("] {
         assert!(!page.contains(foreign), "{foreign}");
     }
-    assert_eq!(page.matches("</script>").count(), 2, "what a user writes can't end the script");
+    assert_eq!(page.matches("</script>").count(), 2, "user input can't end the script");
     let between = |from: &str| page.split(from).nth(1).unwrap().split("</script>").next().unwrap();
     let data: Value = serde_json::from_str(between("id=\"data\">")).unwrap();
     assert_eq!(data["nodes"].as_array().unwrap().len(), 45);

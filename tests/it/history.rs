@@ -176,7 +176,7 @@ fn stack_without_runs_has_no_history() {
     let folder = tempfile::tempdir().unwrap();
     let stack = write_file(folder.path(), "stack.yaml", STACK);
     let done = Acme::local(&folder.path().join("cloud")).run("history", &stack, &[]).assert_success();
-    assert_eq!(done.combined_output(), "No run of shop (default) is recorded.\n");
+    assert_eq!(done.combined_output(), "No runs recorded for shop (default).\n");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn plan_reports_an_unfinished_run_and_does_not_label_its_changes() {
     assert_ne!(shop.apply_with_fault("crash-after:3", &edited), Some(0), "killed");
     shop.delete("elastic_ip", "office");
     let plan = shop.run("plan", &[]).assert_success();
-    let expected = "The last run (revision 2, apply by USER@HOST) did not finish.\n  This goes on from there; `acme rollback FOLDER/stack.yaml` goes back instead.";
+    let expected = "The last run (revision 2, apply by USER@HOST) is unfinished.\n  This run continues it; `acme rollback FOLDER/stack.yaml` undoes it instead.";
     assert!(shop.redacted_output(&plan).contains(expected), "{}", shop.redacted_output(&plan));
     assert!(!plan.stdout.contains("changed outside"), "{}", plan.stdout);
 }
@@ -261,7 +261,7 @@ fn drift_skips_resources_of_an_unfinished_run() {
     shop.change_field("ecr_repository", "api", "/keep_last", json!(50));
     shop.delete("security_group", "web");
     let drift = shop.run("drift", &[]);
-    assert!(drift.stderr.contains("A run did not finish: what it touched is left out."), "{}", drift.combined_output());
+    assert!(drift.stderr.contains("Note: an unfinished run exists; resources it changed are not shown."), "{}", drift.combined_output());
     let json = shop.json("drift", &[]);
     let gone: Vec<&Value> = json["changes"].as_array().expect("changes").iter().map(|change| &change["address"]).collect();
     assert_eq!((drift.code, gone), (2, vec![&json!("security_group.web")]), "{json:#}");

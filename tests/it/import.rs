@@ -45,7 +45,7 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
     if !taggable {
         let refused = case.acme.run("import", &definition, &[&address, "id"]);
         let explained = refused.code == 1 && refused.stderr.contains("declare it");
-        return if explained { Ok(()) } else { Err(format!("it carries no marks, yet: {}", refused.combined_output())) };
+        return if explained { Ok(()) } else { Err(format!("it has no ownership tags, yet: {}", refused.combined_output())) };
     }
     case.apply("creating it", &definition)?;
     let shown = case.expect_success("looking", case.acme.run("show", &definition, &["--live", "-o", "json"]))?;
@@ -62,7 +62,7 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
     let definition = case.definition(Some(written));
     let plan = case.plan("planning with what was printed", &definition)?;
     if !plan.changes().is_empty() {
-        return Err(format!("what was printed is not what is there:\n{printed:#}\n{:#}", plan.0["changes"]));
+        return Err(format!("the printed definition differs from the live resource:\n{printed:#}\n{:#}", plan.0["changes"]));
     }
     let again = case.expect_success("adopting it twice", case.acme.run("import", &definition, &[&address, id]))?;
     if !again.stderr.contains("already") {

@@ -30,3 +30,4 @@ mod standin;
 mod terminal;
 mod terraform;
 mod wire;
+mod words;

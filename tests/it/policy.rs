@@ -33,7 +33,7 @@ pub fn called_actions(screen: &str) -> BTreeSet<String> {
     let rows = screen.lines().filter_map(|line| {
         let (count, call) = line.trim_start().split_once("  ")?;
         count.parse::<u64>().ok()?;
-        let (service, action) = call.split(" (").next()?.rsplit_once(' ').filter(|_| !call.starts_with("calls in all"))?;
+        let (service, action) = call.split(" (").next()?.rsplit_once(' ').filter(|_| !call.starts_with("calls in total"))?;
         Some(iam_action(service, action))
     });
     rows.collect()

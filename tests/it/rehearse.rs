@@ -179,7 +179,7 @@ databases:
     let after = before.replace("db.t4g.medium", "db.t4g.large").replace("storage_gib: 20", "storage_gib: 30");
     let after = format!("{after}resources:\n  elastic_ip: {{ last: {{ depends_on: [rds_instance.orders] }} }}\n");
     let report = check_rehearsal(&acme, &write_file(folder.path(), "stack.yaml", &after), "one way", &[]);
-    assert_eq!(report["irreversible"], json!([{ "address": "rds_instance.orders", "what": "storage does not shrink" }]));
+    assert_eq!(report["irreversible"], json!([{ "address": "rds_instance.orders", "what": "storage can't shrink" }]));
 }
 
 /// AWS would reject it forever.
@@ -207,7 +207,7 @@ fn refuses_to_rehearse_after_an_unfinished_run() {
     assert_eq!(acme.run("apply", &path, &["--yes", "--no-rollback"]).code, 3);
     let refused = acme.run("rehearse", &path, &[]);
     assert_eq!(refused.code, 1, "{}", refused.combined_output());
-    assert!(refused.stderr.contains("the last run did not finish"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the last run is unfinished"), "{}", refused.stderr);
 }
 
 /// An error of the simulated cloud without injected failures is the only one reported.

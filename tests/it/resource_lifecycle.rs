@@ -195,7 +195,7 @@ pub fn for_every_type(kind: StandinKind, live: fn(&Standin, &str, &Lifecycle) ->
     let failures = failures.into_inner().unwrap();
     let report: String = failures.iter().map(|(name, failure)| format!("\n━━ {name} on {}\n{failure}\n", kind.name())).collect();
     assert!(failures.is_empty(), "{} of the types fail: {:?}{report}", failures.len(), failures.keys().collect::<Vec<_>>());
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
 }
 
 /// Runs the life of one type; returns the failure.

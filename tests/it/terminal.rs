@@ -65,9 +65,13 @@ fn live_view_disappears_and_the_summary_stays() {
     let folder = tempfile::tempdir().unwrap();
     let shown = TerminalOutput::run(&apply_command(folder.path()), "");
     assert_eq!(shown.0.code, 0, "{}", shown.0.combined_output());
-    for part in
-        ["Applying small (default): ", "along subnet.a → ", "waiting for elastic_ip.nat", "creating  nat_gateway.nat", "usually 2 min"]
-    {
+    for part in [
+        "Applying small (default): ",
+        "critical path: subnet.a → ",
+        "waiting for elastic_ip.nat",
+        "creating  nat_gateway.nat",
+        "usually 2 min",
+    ] {
         assert!(shown.0.stdout.contains(part), "`{part}` was never shown:\n{}", shown.0.stdout);
     }
     assert!(!shown.0.stdout.contains("\x1b[32m"), "NO_COLOR is heeded");

@@ -51,7 +51,7 @@ fn schema<T: JsonSchema>() -> Schema {
 
 const ZONE: FieldSet = FieldSet { short_form: Some("string"), ..of_type("dns_zone") };
 
-/// Every section, in the order of [`super::NAMES`].
+/// Every section, in the order of [`super::SECTION_NAMES`].
 pub static SECTIONS: &[Section] = &[
     Section {
         name: "network",

@@ -22,7 +22,7 @@ impl ArnScope<'_> {
         self.stack.account.as_deref().unwrap_or("*")
     }
 
-    /// ARNs for a pattern of `kind`, see [`super::Actions::own`].
+    /// ARNs for a pattern of `kind`, see [`crate::core::IamActions::arn`].
     pub fn arns(&self, kind: &ResourceType, pattern: &str) -> BTreeSet<String> {
         self.expand(kind, pattern, &self.name_patterns(kind))
     }

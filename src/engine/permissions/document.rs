@@ -26,7 +26,7 @@ impl AllowedActions {
         self.arns.entry((condition, action.to_owned())).or_default().extend(arns.iter().cloned());
     }
 
-    /// Renders statements in documents of at most [`LIMIT`] characters.
+    /// Renders statements in documents of at most [`MAX_POLICY_LENGTH`] characters.
     pub fn documents(self) -> Vec<PolicyDocument> {
         let mut documents = Vec::new();
         let mut statements: Vec<Value> = Vec::new();

@@ -38,7 +38,7 @@ pub struct RecordedState {
     pub uncertain: BTreeSet<Address>,
 }
 
-/// Addresses whose records [`label`] needs: changes, and the resources they refer to.
+/// Addresses whose records [`attribute_changes`] needs: changes, and the resources they refer to.
 pub fn recorded_addresses(plan: &Plan) -> BTreeSet<Address> {
     let mut addresses = BTreeSet::new();
     for change in plan.changes.iter().filter(|change| change.action != Action::None) {

@@ -25,7 +25,7 @@ pub struct FieldDiff {
     /// Reason why the desired value is risky, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<&'static str>,
-    /// Origin of the change, if [`super::label`] can determine it.
+    /// Origin of the change, if [`super::attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
 }

@@ -108,10 +108,10 @@ pub struct Change {
     /// Tags before and after, if they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<(Tags, Tags)>,
-    /// Origin of the creation or deletion, if [`label`] can determine it.
+    /// Origin of the creation or deletion, if [`attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
-    /// Origin of each tag change, if [`label`] can determine it.
+    /// Origin of each tag change, if [`attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags_changed_by: BTreeMap<String, ChangedBy>,
     /// For a replacement, the order of creation and deletion.

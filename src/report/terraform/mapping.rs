@@ -80,13 +80,13 @@ pub fn id_or_arn<T: Named, B: ReferencedOutput>(reference: Option<&Ref<T, B>>) -
     reference.map(Ref::get)
 }
 
-/// A [`Counterpart`] without its type.
+/// A [`ToTerraform`] without its type.
 pub struct TypeMapping {
     /// Name of the type.
     pub type_name: &'static str,
     /// Its Terraform type.
     pub terraform_type: &'static str,
-    /// See [`Counterpart::ARN_ATTRIBUTE`].
+    /// See [`ToTerraform::ARN_ATTRIBUTE`].
     pub arn_attribute: &'static str,
     /// Converts a spec to Terraform's terms.
     pub to_terraform: fn(&Value, &ResourceContext<'_>) -> serde_json::Result<Translation>,
@@ -94,9 +94,9 @@ pub struct TypeMapping {
 
 /// A spec in Terraform's terms.
 pub struct Translation {
-    /// See [`Counterpart::arguments`].
+    /// See [`ToTerraform::arguments`].
     pub arguments: Value,
-    /// See [`Counterpart::parts`].
+    /// See [`ToTerraform::sub_resources`].
     pub sub_resources: Vec<SubResource>,
 }
 

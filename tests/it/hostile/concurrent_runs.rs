@@ -74,7 +74,7 @@ fn run_rounds(rounds: usize) {
         send_signal(&victim, "KILL");
         killed += usize::from(wait_for_exit(victim).code == -1);
         let done = wait_for_exit(survivor);
-        assert_eq!(done.code, 0, "round {round}: the other run did not get through\n{}", done.combined_output());
+        assert_eq!(done.code, 0, "round {round}: the other run did not succeed\n{}", done.combined_output());
         let now = bench.lease_fence();
         assert!(now > fence, "round {round}: fence {now} after {fence}");
         fence = now;

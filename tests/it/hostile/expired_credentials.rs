@@ -34,7 +34,7 @@ fn check_expiry(kind: StandinKind, k: &[usize]) {
         } else {
             renewed.run("rollback", &reference, &["--yes"]).assert_success();
         }
-        assert_eq!(standin.all_resources(), json!({}), "something is left after {k} calls");
+        assert_eq!(standin.all_resources(), json!({}), "resources remain after {k} calls");
     }
 }
 

@@ -43,7 +43,7 @@ fn check_interrupted_once(name: &str) {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
     let read = replay(&fs::read(bench.journal(2)).expect("a journal"));
-    assert!(read.state.open_intents.is_empty(), "what was under way was not finished");
+    assert!(read.state.open_intents.is_empty(), "running steps were not finished");
     assert_eq!(super::tags_by_address(&bench.live_resources()), super::tags_by_address(&before));
     bench.acme.assert_no_changes(&bench.before);
     bench.assert_apply_completes();
@@ -78,7 +78,7 @@ fn run_stops_at_once_when_interrupted_twice() {
     assert!(read.is_unfinished());
     let back = bench.copy();
     let done = bench.assert_apply_completes();
-    assert!(done.stderr.contains("did not finish"), "{}", done.combined_output());
+    assert!(done.stderr.contains("is unfinished"), "{}", done.combined_output());
     back.acme.run("rollback", &back.after, &["--yes"]).assert_success();
     back.acme.assert_no_changes(&back.before);
 }

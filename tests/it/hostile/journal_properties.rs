@@ -177,7 +177,7 @@ fn every_prefix_lists_exactly_the_addresses_of_its_intents() {
             prop_assert_eq!(touched.keys().cloned().collect::<BTreeSet<_>>(), intended_addresses(&records[..lines]));
             Ok(())
         })
-        .expect("touched is what the intents say");
+        .expect("changed resources match the intents");
 }
 
 /// Possible damage to a journal.

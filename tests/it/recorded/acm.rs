@@ -144,7 +144,7 @@ fn deletes_a_certificate_with_its_records_once_unused() {
     assert_eq!(endpoint.writes(), ["200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
     let sent = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
     assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 2, "record and mark: {sent}");
-    assert_eq!(endpoint.call_count("DescribeCertificate"), 4, "it was in use at first, so that who uses it was asked");
+    assert_eq!(endpoint.call_count("DescribeCertificate"), 4, "it was in use at first, so the blockers were read");
 }
 
 #[test]

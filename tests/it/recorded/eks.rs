@@ -145,7 +145,7 @@ fn uses_a_cluster_only_once_it_is_active() {
     let done = endpoint.apply();
     assert!(done.stderr.contains("eks_cluster.main: CREATING"), "{}", done.combined_output());
     assert!(done.stdout.contains("https://ABCDEF.gr7.us-east-1.eks.amazonaws.com"), "{}", done.combined_output());
-    assert_eq!(endpoint.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not known everywhere at once");
+    assert_eq!(endpoint.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not visible everywhere at once");
     let sent = &endpoint.request_bodies("POST /clusters")[1];
     assert_eq!(*sent, endpoint.request_bodies("POST /clusters")[0], "the same token makes it the same request");
     assert_eq!(sent["tags"], json!(ownership_tags("eks_cluster.main")));

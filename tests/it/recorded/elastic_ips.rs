@@ -69,7 +69,7 @@ fn allocates_another_address_when_the_old_one_is_taken() {
                 .on("DescribeAddresses", [addresses(&again)]),
         );
         let done = endpoint.run("rollback", &["--yes"]).assert_success();
-        for part in ["elastic_ip.nat was made anew", "address is \"198.51.100.2\", no longer \"192.0.2.1\"", code] {
+        for part in ["elastic_ip.nat was recreated", "address is \"198.51.100.2\", formerly \"192.0.2.1\"", code] {
             assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
         }
         let sent = endpoint.request_bodies("AllocateAddress");
@@ -105,5 +105,5 @@ fn reports_a_tag_that_aws_did_not_apply() {
         .start("  elastic_ip: { nat: { tags: { team: web } } }\n");
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.combined_output());
-    assert!(done.stderr.contains("did not keep what it was told: tag team is absent, wanted `web`"), "{}", done.combined_output());
+    assert!(done.stderr.contains("did not apply the requested settings: tag team is unset, expected `web`"), "{}", done.combined_output());
 }

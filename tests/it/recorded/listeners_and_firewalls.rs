@@ -249,7 +249,7 @@ fn orders_authentication_before_forwarding() {
     assert_eq!(of("1.AuthenticateCognitoConfig.SessionTimeout"), Some("3600"));
 
     let endpoint = script_with_tags().on("DescribeListeners", [listener_with_actions(&both)]).start(&open);
-    assert_eq!(endpoint.planned_changes(), ["update listener.web"], "what nobody has to sign in for is told");
+    assert_eq!(endpoint.planned_changes(), ["update listener.web"], "unauthenticated access is highlighted");
 }
 
 const FIREWALL: &str = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/shop-web/1";

@@ -127,7 +127,7 @@ fn changing_subnets_of_a_zone_replaces_the_load_balancer() {
         .on("DescribeLoadBalancers", [load_balancer(&[elastic_ip_zone("subnet-a", "eipalloc-1")], "")])
         .start(&mappings(&[("subnet-a", "eipalloc-3")]));
     let screen = endpoint.run("plan", &[]).assert_success().stdout;
-    assert!(screen.contains("the new one comes first"), "{screen}");
+    assert!(screen.contains("new one created first"), "{screen}");
 }
 
 #[test]

@@ -325,6 +325,6 @@ fn lists_every_type_without_the_tagging_api() {
         .start("  {}\n");
     assert_eq!(endpoint.planned_changes(), ["delete eks_cluster.a", "delete eks_cluster.b", "delete secret.a", "delete secret.b"]);
     let done = endpoint.run("plan", &[]);
-    assert!(done.stdout.contains("The tagging API could not be asked"), "{}", done.combined_output());
+    assert!(done.stdout.contains("The tagging API is not available"), "{}", done.combined_output());
     assert_eq!(endpoint.request_bodies("GET /clusters/-").len(), 4, "the other's cluster is not read");
 }

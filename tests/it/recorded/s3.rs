@@ -73,5 +73,5 @@ fn reports_a_bucket_name_taken_by_another_account() {
     let denied = [s3_error(403, "AccessDenied", "Access Denied")];
     let endpoint = Script::new().on("GET /-?versioning", denied).start("  s3_bucket: { files: { name: files } }\n");
     let done = endpoint.run("plan", &[]);
-    assert!(done.code != 0 && done.stderr.contains("there is a bucket `files`, of another account"), "{}", done.combined_output());
+    assert!(done.code != 0 && done.stderr.contains("the bucket `files` exists in another account"), "{}", done.combined_output());
 }

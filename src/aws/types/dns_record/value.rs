@@ -70,7 +70,7 @@ pub(super) fn quote(text: &str) -> String {
     if strings.is_empty() { "\"\"".to_owned() } else { strings }
 }
 
-/// The inverse of [`quoted`].
+/// The inverse of [`quote`].
 pub(super) fn unquote(text: &str) -> String {
     let (mut bytes, mut rest, mut inside) = (Vec::new(), text.as_bytes(), false);
     while let Some((&byte, tail)) = rest.split_first() {

@@ -75,7 +75,7 @@ async fn tells_a_second_run_who_holds_the_lease() {
     other.release().await.expect("released");
     lease.ensure_held_or_renew().await.expect("still ours");
     lease.release().await.expect("released");
-    assert_eq!(lease.ensure_held().expect_err("given back").code, "LeaseLost");
+    assert_eq!(lease.ensure_held().expect_err("released").code, "LeaseLost");
     assert_eq!(record(folder.path())["holder"], Value::Null);
     assert_eq!(Lease::holder(&backend, "shop", "production").await.expect("it can be read"), None);
     assert_eq!(acquire_short(&backend, Duration::ZERO).await.expect("it is free").fence(), 2);
@@ -100,7 +100,7 @@ async fn takes_over_at_once_when_the_holders_process_has_exited() {
         return;
     }
     edit(folder.path(), |holder| holder["started"] = json!(1));
-    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("nobody is there");
+    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("no other process holds it");
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn takes_over_at_once_after_a_long_missing_heartbeat() {
     });
     assert!(acquire_error(&backend).await.message.contains("last heartbeat 29"));
     edit(folder.path(), |holder| holder["renewed"] = json!(now_millis() - 301_000));
-    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("nobody is there");
+    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("no other process holds it");
 }
 
 /// Simulates a stopped process, whose tasks and timers do not run.
@@ -148,8 +148,8 @@ async fn keeps_the_lease_when_nobody_took_it_during_sleep() {
     let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
     suspend(|| {});
     assert_eq!(lease.ensure_held().expect_err("another may have it").code, "LeaseLost");
-    lease.ensure_held_or_renew().await.expect("nobody took it");
-    lease.ensure_held().expect("nobody took it");
+    lease.ensure_held_or_renew().await.expect("no other process took it");
+    lease.ensure_held().expect("no other process took it");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn loses_the_lease_while_it_cannot_be_renewed() {
     assert!(error.code == "LeaseLost" && error.message.contains("could not be renewed"), "{error}");
     fs::remove_file(folder.path().join("shop")).expect("a file");
     fs::rename(folder.path().join("away"), folder.path().join("shop")).expect("a folder");
-    lease.ensure_held_or_renew().await.expect("nobody took it meanwhile");
+    lease.ensure_held_or_renew().await.expect("no other process took it in the meantime");
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ fn many_runs_take_turns_even_when_some_vanish() {
     let run = async |seed: u64| {
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..20 {
-            let lease = acquire_short(&backend, LONG).await.expect("everybody's turn comes");
+            let lease = acquire_short(&backend, LONG).await.expect("every process gets the lease");
             for _ in 0..random.usize(1..4) {
                 {
                     // A holder that slept too long loses the lease and stops.
