@@ -7,14 +7,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The first folds functions whose code is equal, which unoptimised generic code has by the thousand. The second packs the addresses that
-/// are fixed up when the program starts; glibc can unpack them since 2.36.
+/// The first folds functions with equal code, of which unoptimised generic code has thousands. The second packs relative relocations,
+/// which glibc supports since 2.36.
 const FLAGS: [&str; 2] = ["-Wl,--icf=all", "-Wl,-z,pack-relative-relocs"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name| env::var(name).unwrap_or_default();
-    // Debug builds link faster without. Nothing can be tried for another machine: the release workflow says what its linker gets.
+    // Debug builds link faster without them. Flags for another target can't be tested here: the release workflow sets them.
     if variable("PROFILE") != "release" || variable("CARGO_CFG_TARGET_OS") != "linux" || variable("HOST") != variable("TARGET") {
         return;
     }
@@ -25,8 +25,8 @@ fn main() {
     }
 }
 
-/// Whether this machine's linker knows a flag and its C library starts what comes of it: an empty program tells. So the binary runs where
-/// it was built; one that runs on every Linux is linked statically.
+/// Whether this machine's linker supports a flag and its C library starts the result, tested with an empty program. So the binary runs
+/// on systems like the one that built it; a static binary runs on every Linux.
 fn works(flag: &str) -> bool {
     let variable = |name| env::var_os(name).unwrap_or_default();
     let program = Path::new(&variable("OUT_DIR")).join("empty");

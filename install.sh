@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs acme: the binary of a release, after its checksum was compared.
+# Installs the binary of an acme release after verifying its checksum.
 #
 #   curl --proto '=https' --tlsv1.2 -fsSL https://github.com/example/acme/releases/latest/download/install.sh | sh
 #
 #   --version VERSION   default: the latest release
-#   --to DIR            default: /usr/local/bin where that can be written, else ~/.local/bin
-#   --from URL          where releases are; default: https://github.com/example/acme/releases
+#   --to DIR            default: /usr/local/bin if writable, otherwise ~/.local/bin
+#   --from URL          location of the releases; default: https://github.com/example/acme/releases
 set -eu
 
 version=latest
@@ -13,9 +13,9 @@ to=
 from=${ACME_RELEASES:-https://github.com/example/acme/releases}
 while [ $# -gt 0 ]; do
     case $1 in
-        --version) version=${2:?--version takes a version}; shift 2 ;;
-        --to) to=${2:?--to takes a folder}; shift 2 ;;
-        --from) from=${2:?--from takes an address}; shift 2 ;;
+        --version) version=${2:?--version requires a version}; shift 2 ;;
+        --to) to=${2:?--to requires a folder}; shift 2 ;;
+        --from) from=${2:?--from requires a URL}; shift 2 ;;
         *) echo "install.sh: unknown argument: $1" >&2; exit 2 ;;
     esac
 done
@@ -49,16 +49,16 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 get() {
-    curl -fsSL --retry 3 -o "$work/$1" "$address/$1" || fail "can't get $address/$1"
+    curl -fsSL --retry 3 -o "$work/$1" "$address/$1" || fail "can't download $address/$1"
 }
 get "$archive"
 get SHA256SUMS
-# A line of the list is a checksum, two spaces and a name.
-grep "  $archive\$" "$work/SHA256SUMS" > "$work/expected" || fail "SHA256SUMS does not name $archive"
+# A line of the list has a checksum, two spaces and a file name.
+grep "  $archive\$" "$work/SHA256SUMS" > "$work/expected" || fail "SHA256SUMS does not list $archive"
 if command -v sha256sum > /dev/null; then
-    (cd "$work" && sha256sum -c expected > /dev/null 2>&1) || fail "the checksum of $archive is wrong; nothing was installed"
+    (cd "$work" && sha256sum -c expected > /dev/null 2>&1) || fail "the checksum of $archive does not match; nothing was installed"
 else
-    (cd "$work" && shasum -a 256 -c expected > /dev/null 2>&1) || fail "the checksum of $archive is wrong; nothing was installed"
+    (cd "$work" && shasum -a 256 -c expected > /dev/null 2>&1) || fail "the checksum of $archive does not match; nothing was installed"
 fi
 tar -xzf "$work/$archive" -C "$work" acme
 mkdir -p "$to"

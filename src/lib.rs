@@ -1,4 +1,4 @@
-//! acme makes a YAML stack definition run on AWS, with no state file: AWS itself is the state.
+//! acme deploys AWS infrastructure from a YAML stack definition, without a state file: AWS itself is the state.
 
 pub mod aws;
 pub mod cli;

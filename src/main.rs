@@ -7,7 +7,7 @@ fn main() {
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(acme::cli::run(cli));
-            // Whatever still runs in the background is cut off by the exit; shutting the runtime down would wait for it.
+            // Exiting stops all background tasks; shutting down the runtime would wait for them.
             std::mem::forget(runtime);
             code
         }

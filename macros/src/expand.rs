@@ -168,7 +168,7 @@ impl SpecField {
         Some(quote!(fn #name() -> #ty { #value }))
     }
 
-    /// The value used when the user leaves the field out.
+    /// The value of an unset field.
     fn default_value(&self) -> TokenStream {
         match &self.facts.default {
             Some(FactValue::Given(_)) => {

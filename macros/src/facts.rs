@@ -26,12 +26,12 @@ macro_rules! facts {
 }
 
 facts! {
-    // The values a user may write.
+    // Values in a definition.
 
-    /// `default` or `default = 30`: the value when the user leaves the field out, `Default::default()` or the expression. Literals are converted:
+    /// `default` or `default = 30`: the value of an unset field, `Default::default()` or the expression. Literals are converted:
     /// `"x"` fits a `String`, and any literal fits an `Option`. The schema shows the default.
     default: Option<FactValue>,
-    /// `unset = "the engine's port"`: the behaviour when the user leaves the field out, in words, for a field whose default is not a literal.
+    /// `unset = "the engine's port"`: a description of the behaviour of an unset field, if its default is not a literal.
     /// Implies `default`.
     unset: Option<LitStr>,
     /// `range = 0..=43200`: the limits of a number, both inclusive.
@@ -42,10 +42,10 @@ facts! {
     pattern: Option<LitStr>,
     /// `prefix = 16..=28`: the limits for the prefix length of a CIDR, both inclusive.
     prefix: Option<Bounds>,
-    /// `one_of = ["gp3", "io2"]`: all values of a string, where an enum would say no more.
+    /// `one_of = ["gp3", "io2"]`: all values of a string, if an enum would not document more.
     one_of: Option<Choices>,
-    /// `name(max = 256, lowercase, prefix = "alias/")`: the physical name. The compiler fills it in when the user leaves it out. `max` is the
-    /// longest name in characters; `lowercase` and `prefix` can be left out.
+    /// `name(max = 256, lowercase, prefix = "alias/")`: the physical name. The compiler generates it if it is unset. `max` is the maximum
+    /// length in characters; `lowercase` and `prefix` are optional.
     name: Option<Name>,
     /// `secret`: never printed.
     secret: Option<Flag>,
@@ -56,49 +56,50 @@ facts! {
 
     // How AWS creates and changes the resource.
 
-    /// `replaces`: a change needs a new resource.
+    /// `replaces`: a change replaces the resource.
     replaces: Option<Flag>,
-    /// `after_create` or `after_create = "ENABLED"`: the create call can't set the field. AWS leaves it at the field's default, or at the
-    /// expression, which may use `self`; the engine calls `update` for the rest.
+    /// `after_create` or `after_create = "ENABLED"`: the create call can't set the field. It leaves the field's default, or the value of
+    /// the expression, which may use `self`; the engine calls `update` for the rest.
     after_create: Option<FactValue>,
-    /// `initial_only`: used by the create call alone; a later change has no effect.
+    /// `initial_only`: used only by the create call; a later change has no effect.
     initial_only: Option<Flag>,
-    /// `removed_later`: an entry that leaves this field is removed in a step of its own, after its dependents have changed.
+    /// `removed_later`: an entry removed from this field is removed in a separate step, after its dependents have changed.
     removed_later: Option<Flag>,
     /// `assigned_by_aws`: AWS fills the field in when it is unset. Rollback asks for the old value and accepts any other.
     assigned_by_aws: Option<Flag>,
-    /// `one_way(Direction::Increase, "AWS never shrinks storage")`: AWS changes the field one way only, and why. `Direction` needs no import.
+    /// `one_way(Direction::Increase, "AWS never shrinks storage")`: AWS can change the field in one direction only, with the reason.
+    /// `Direction` needs no import.
     one_way: Option<WithReason>,
-    /// `impact = "restarts the instance"`: the effect of a change in place on users.
+    /// `impact = "restarts the instance"`: the impact of a change in place on users.
     impact: Option<LitStr>,
-    /// `risky(false, "anyone can delete it")`: a value that a plan points out, and why.
+    /// `risky(false, "anyone can delete it")`: a value that a plan highlights, with the reason.
     risky: Option<WithReason>,
-    /// `protects_deletion`: the `bool` with which AWS itself refuses deletion.
+    /// `protects_deletion`: the `bool` for AWS's deletion protection.
     protects_deletion: Option<Flag>,
-    /// `apply_immediately`: the `bool` that has AWS make changes at once; the engine then waits for pending ones.
+    /// `apply_immediately`: the `bool` that makes AWS apply changes at once; the engine then waits for pending ones.
     apply_immediately: Option<Flag>,
 
-    // How resources are found and told apart.
+    // How resources are found and distinguished.
 
-    /// `unique = "range"`, repeatable: part of the unique key of this name. No two resources have all fields of a key in common, so a replacement
-    /// that keeps a key deletes the old resource first.
+    /// `unique = "range"`, repeatable: part of the unique key of this name. No two resources have equal values in all fields of a key, so a
+    /// replacement that keeps one must delete the old resource first.
     unique: Vec<LitStr>,
-    /// `unique_by_overlap = "range"`, repeatable: like `unique`, but two values are the same when their ranges overlap.
+    /// `unique_by_overlap = "range"`, repeatable: like `unique`, but two values are equal if their ranges overlap.
     unique_by_overlap: Vec<LitStr>,
     /// `identity`: identifies an untaggable resource within its parent.
     identity: Option<Flag>,
-    /// `parent` or `parent = Vpc`: refers to the resource it lives in, whose type is that of the `Ref`, or the one given.
+    /// `parent` or `parent = Vpc`: refers to its parent resource, whose type is that of the `Ref`, or the given one.
     parent: Option<Parent>,
-    /// `lookup`: the tag index lags, so resources with the wanted values are looked up and their tags read.
+    /// `lookup`: the tag index lags, so resources with the desired values are looked up and their tags read.
     lookup: Option<Flag>,
-    /// `read_by_name`: a map of which AWS lists some entries only when asked by name.
+    /// `read_by_name`: a map with entries that AWS lists only by name.
     read_by_name: Option<Flag>,
-    /// `own_read`: costs one more read per resource, so it is read only where declared or recorded.
+    /// `own_read`: costs an extra read per resource, so it is read only if declared or recorded.
     own_read: Option<Flag>,
 }
 
 impl Facts {
-    /// Takes the `#[field(…)]` attributes off a field; `None` without any.
+    /// Removes the `#[field(…)]` attributes from a field; `None` without any.
     pub fn take(attributes: &mut Vec<Attribute>) -> Result<Option<Facts>> {
         let mut facts = None;
         for attribute in attributes.extract_if(.., |attribute| attribute.path().is_ident("field")) {

@@ -1,4 +1,4 @@
-//! Every call that leaves for AWS passes here: counted by service and action, and paced at AWS's published rates.
+//! Counts all calls to AWS by service and action, and limits them to AWS's published rates.
 
 use std::{
     collections::BTreeMap,
@@ -19,16 +19,16 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// How often an action was called.
+/// Number of calls of an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallCount {
-    /// Requests sent, tries again included.
+    /// Requests sent, including retries.
     pub calls: u64,
-    /// Of those, how many were tries again.
+    /// Number of retries among them.
     pub retries: u64,
 }
 
-/// Counts and paces calls; shared by all clients.
+/// Counter and rate limiter of calls, shared by all clients.
 #[derive(Clone, Debug, Default)]
 pub struct CallPacer(Arc<Mutex<PacerState>>);
 
@@ -39,7 +39,7 @@ struct PacerState {
     paced: bool,
 }
 
-/// A token bucket; `tokens` may be negative, which is how long the queue is.
+/// Token bucket; negative `tokens` are the length of the queue.
 #[derive(Debug)]
 struct TokenBucket {
     tokens: f64,
@@ -63,15 +63,15 @@ fn published_rate(service: &str, action: &str) -> (f64, f64) {
 }
 
 impl CallPacer {
-    /// A counter; `paced` keeps to AWS's rates, which is pointless against another endpoint.
+    /// Creates a counter; `paced` enables AWS's rate limits, which are pointless with another endpoint.
     pub fn new(paced: bool) -> CallPacer {
         CallPacer(Arc::new(Mutex::new(PacerState { paced, ..PacerState::default() })))
     }
-    /// Counts by service and action so far.
+    /// Returns the counts so far, by service and action.
     pub fn counts(&self) -> BTreeMap<(String, String), CallCount> {
         self.with_state(|state| state.counts.clone())
     }
-    /// An HTTP client that counts and paces what goes through `inner`.
+    /// Wraps an HTTP client to count and limit its requests.
     pub fn wrap(&self, inner: SharedHttpClient) -> SharedHttpClient {
         SharedHttpClient::new(PacedClient { inner, calls: self.clone() })
     }
@@ -80,7 +80,7 @@ impl CallPacer {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Counts a call and says how long it has to wait for its turn.
+    /// Counts a call and returns its delay.
     fn reserve_slot(&self, call: &ApiCall) -> Duration {
         self.with_state(|state| {
             let key = (call.service.clone(), call.action.clone());
@@ -101,7 +101,7 @@ impl CallPacer {
                 per_second: rate,
                 refilled_at: now,
             });
-            // A try again says that the rate was too high: halve it, and win it back call by call.
+            // A retry means that the rate was too high: halve it, and increase it again with every call.
             bucket.per_second =
                 if call.retry { (bucket.per_second / 2.0).max(0.5) } else { (bucket.per_second * 1.05).min(bucket.published) };
             bucket.tokens =
@@ -112,7 +112,7 @@ impl CallPacer {
     }
 }
 
-/// Which action a request is; travels from the interceptor to the connector as an extension of the request.
+/// Action of a request; passed from the interceptor to the connector as an extension of the request.
 #[derive(Clone, Debug)]
 struct ApiCall {
     service: String,

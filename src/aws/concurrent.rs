@@ -1,4 +1,4 @@
-//! Reading what AWS tells only one by one.
+//! Parallel reads of resources that AWS returns one at a time.
 
 use std::future::{Future, ready};
 
@@ -6,10 +6,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::core::Result;
 
-/// Reads each of these with calls of its own, eight at a time. `None`: it is gone by now, or not of the stack.
+/// Reads each item with its own calls, eight in parallel. `None`: it no longer exists, or is not part of the stack.
 ///
 /// # Errors
-/// The first error of any.
+/// Returns the first error.
 pub async fn for_each_concurrent<T, R, F>(all: impl IntoIterator<Item = T>, read: impl FnMut(T) -> F) -> Result<Vec<R>>
 where
     F: Future<Output = Result<Option<R>>>,

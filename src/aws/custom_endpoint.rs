@@ -1,4 +1,4 @@
-//! What another endpoint gets wrong and no resource file should know. Never in the way of AWS itself.
+//! Workarounds for stand-ins that resource types should not contain. They never affect AWS.
 
 use aws_smithy_runtime_api::client::{
     http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 
-/// An HTTP client that mends answers: moto names the root element of one S3 answer after the call, and the SDK insists on the
+/// HTTP client that fixes responses: moto names the root element of one S3 response after the call, but the SDK requires the
 /// documented name.
 pub fn with_fixed_answers(inner: SharedHttpClient) -> SharedHttpClient {
     SharedHttpClient::new(FixedAnswers(inner))

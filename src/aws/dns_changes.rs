@@ -1,5 +1,5 @@
-//! Changes to DNS zones, gathered: Route 53 takes one change batch per zone at a time and refuses the next while it works, so a
-//! zone's changes that come together go together.
+//! Batches of changes to DNS zones. Route 53 accepts one change batch per zone at a time and rejects the next one while it works, so
+//! concurrent changes of a zone are sent together.
 
 use std::{
     collections::HashMap,
@@ -17,15 +17,15 @@ use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::core::{Error, ErrorKind, Result};
 
-/// How long a batch waits for company.
+/// Time for which a batch collects further changes.
 const BATCH_WINDOW: Duration = Duration::from_millis(250);
-/// A batch holds 32,000 characters of values and 1,000 records, both counted twice for UPSERT; a record weighs at least 32 here,
-/// so that one number keeps both limits.
+/// Size limit of a batch: 32,000 characters of values and 1,000 records, both counted twice for UPSERT. A record counts as at least 32
+/// characters here, so that one number covers both limits.
 /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests>
 const MAX_BATCH_WEIGHT: usize = 32_000;
 const INVALID_BATCH: &str = "InvalidChangeBatch";
 
-/// Where changes to DNS zones are handed in.
+/// Queue for changes to DNS zones.
 pub struct DnsChanges {
     client: Client,
     batcher: Batcher<Change>,
@@ -37,11 +37,16 @@ impl DnsChanges {
         DnsChanges { client, batcher: Batcher { queues: Mutex::default(), weigh } }
     }
 
-    /// Makes these changes, all or none, in one batch with what others change in the zone now. Identical changes are made once.
+    /// Makes these changes, all or none, in one batch with other concurrent changes of the zone. Identical changes are made once.
     ///
     /// # Errors
+<<<<<<< HEAD
     /// AWS's answer to these changes: [`ErrorKind::AlreadyExists`] when a record to create exists, [`ErrorKind::NotFound`] when one to delete does not, or
     /// not with these values.
+=======
+    /// Returns AWS's error for these changes: [`ErrorKind::AlreadyExists`] if a record to create exists, [`ErrorKind::NotFound`] if one to
+    /// delete does not, or not with these values.
+>>>>>>> words
     pub async fn submit(&self, zone: &str, changes: Vec<Change>) -> Result<()> {
         self.batcher.submit(zone, changes, |changes| self.send(zone, changes)).await
     }
@@ -50,7 +55,7 @@ impl DnsChanges {
         let batch = ChangeBatch::builder().set_changes(Some(changes)).build()?;
         let call = self.client.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch);
         let Err(error) = call.send().await else { return Ok(()) };
-        // The reasons come as a list beside the message, or as the whole answer.
+        // The reasons are a list beside the message, or the complete response.
         let reasons = match error.as_service_error() {
             Some(ChangeResourceRecordSetsError::InvalidChangeBatch(invalid)) => Some(invalid.messages().join("; ")),
             _ => error.raw_response().and_then(|reply| reply.body().bytes()).and_then(|body| parse_reasons(&String::from_utf8_lossy(body))),
@@ -71,7 +76,7 @@ impl DnsChanges {
     }
 }
 
-/// The reasons in an answer whose root is the error itself, as the reference shows it; the SDK finds no code there.
+/// Reasons in a response whose root element is the error itself, as in the API reference; the SDK finds no code there.
 /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>
 fn parse_reasons(body: &str) -> Option<String> {
     let (_, body) = body.split_once("<InvalidChangeBatch")?;
@@ -85,13 +90,13 @@ fn weigh(change: &Change) -> usize {
     if change.action == ChangeAction::Upsert { 2 * weight } else { weight }
 }
 
-/// Gathers what is submitted for one key while none of that key is on its way.
+/// Collects submissions for a key while none of that key is in flight.
 struct Batcher<C> {
     queues: Mutex<HashMap<String, Queue<C>>>,
     weigh: fn(&C) -> usize,
 }
 
-/// Who holds the gate sends for all that wait.
+/// The task that holds the gate sends for all waiting ones.
 struct Queue<C> {
     send_lock: Arc<tokio::sync::Mutex<()>>,
     pending: Vec<Submission<C>>,
@@ -127,11 +132,11 @@ impl<C: Clone + PartialEq> Batcher<C> {
                 }
             }
             let answer = send(all).await;
-            // A batch is made as a whole or not at all: sent alone, each gets its own answer.
+            // A batch succeeds or fails as a whole: sent alone, each change gets its own response.
             let split = taken.len() > 1 && answer.as_ref().is_err_and(|error| error.code == INVALID_BATCH);
             for Submission { changes, reply: to } in taken {
                 let answer = if split { send(changes).await } else { answer.clone() };
-                // Who no longer listens needs no answer.
+                // The caller may not be waiting for the result.
                 let _ = to.send(answer);
             }
         }
@@ -142,7 +147,7 @@ impl<C: Clone + PartialEq> Batcher<C> {
         act(queues.entry(key.to_owned()).or_insert_with(|| Queue { send_lock: Arc::default(), pending: Vec::new() }))
     }
 
-    /// The first of those that wait, as many as one batch holds, at least one.
+    /// Takes as many waiting submissions as fit into one batch, at least one.
     fn next_batch(&self, key: &str) -> Vec<Submission<C>> {
         self.with_queue(key, |queue| {
             let mut sum = 0;

@@ -1,26 +1,26 @@
-//! What holds EC2's things and belongs to somebody else: what a cluster's controllers made, what was made by hand.
+//! Blockers of EC2 resources outside the stack, such as resources created by a cluster's controllers or by hand.
 
 use aws_sdk_ec2::types::{Filter, NetworkInterface, SecurityGroup};
 
 use super::Aws;
 use crate::core::Result;
 
-/// How many holders are named.
+/// Maximum number of blockers to list.
 const MAX_NAMED: usize = 5;
 
-/// The network interfaces that these filters of DescribeNetworkInterfaces let through, in words: `network interface eni-1 (ELB app/web/0123)`.
+/// Describes the network interfaces that match these filters of DescribeNetworkInterfaces: `network interface eni-1 (ELB app/web/0123)`.
 ///
 /// # Errors
-/// What EC2 answers.
+/// Returns errors of EC2.
 pub async fn network_interfaces(aws: &Aws, filters: &[(&str, &str)]) -> Result<Vec<String>> {
     let pages = aws.ec2.describe_network_interfaces().set_filters(to_sdk_filters(filters)).into_paginator().items().send();
     Ok(pages.try_collect().await?.iter().map(describe_interface).collect())
 }
 
-/// The security groups that these filters of DescribeSecurityGroups let through, in words: `security group sg-1 (k8s-web)`.
+/// Describes the security groups that match these filters of DescribeSecurityGroups: `security group sg-1 (k8s-web)`.
 ///
 /// # Errors
-/// What EC2 answers.
+/// Returns errors of EC2.
 pub async fn security_groups(aws: &Aws, filters: &[(&str, &str)], is_blocker: impl Fn(&SecurityGroup) -> bool) -> Result<Vec<String>> {
     let pages = aws.ec2.describe_security_groups().set_filters(to_sdk_filters(filters)).into_paginator().items().send();
     let words = |group: &SecurityGroup| {
@@ -33,7 +33,7 @@ fn to_sdk_filters(filters: &[(&str, &str)]) -> Option<Vec<Filter>> {
     Some(filters.iter().map(|(name, value)| Filter::builder().name(*name).values(*value).build()).collect())
 }
 
-/// AWS says in the description whose it is; that of a machine has none.
+/// The description contains the owner; interfaces of instances have none.
 fn describe_interface(interface: &NetworkInterface) -> String {
     let id = interface.network_interface_id().unwrap_or_default();
     let machine = interface.attachment().and_then(|attachment| attachment.instance_id());
@@ -44,7 +44,7 @@ fn describe_interface(interface: &NetworkInterface) -> String {
     }
 }
 
-/// Holders in one line, each once; `None` when there are none.
+/// Lists blockers on one line, without duplicates; `None` if there are none.
 pub fn join_blockers(mut all: Vec<String>) -> Option<String> {
     all.sort();
     all.dedup();

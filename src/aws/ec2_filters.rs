@@ -1,10 +1,10 @@
-//! How EC2 is asked for what is in scope.
+//! EC2 filters for the resources in scope.
 
 use aws_sdk_ec2::types::Filter;
 
 use crate::core::{ENVIRONMENT_TAG, STACK_TAG, Scope};
 
-/// EC2's filters by id, by how ids begin.
+/// EC2's id filters, by prefix of the id.
 const ID_FILTERS: &[(&str, &str)] = &[
     ("eipalloc-", "allocation-id"),
     ("fl-", "flow-log-id"),
@@ -17,11 +17,11 @@ const ID_FILTERS: &[(&str, &str)] = &[
     ("vpce-", "vpc-endpoint-id"),
 ];
 
-/// Most values that EC2 takes for one filter (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html>).
+/// Maximum number of values in one EC2 filter (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html>).
 const MAX_FILTER_VALUES: usize = 200;
 
 impl Scope {
-    /// EC2's filters for the stack's marks, or for those that are looked or waited for.
+    /// EC2 filters for the stack's ownership tags, or for the resources that are looked up or awaited.
     pub fn ec2_filters(&self) -> Vec<Filter> {
         let filter = |name: &str| Filter::builder().name(name);
         let ids: Vec<&String> = match (&self.adopt, &self.ids) {
@@ -38,7 +38,7 @@ impl Scope {
     }
 }
 
-/// The filter that takes these ids; `None` where there is none, or none for so many.
+/// Filter for these ids; `None` if there is none, or there are too many ids.
 fn filter_name(ids: &[&String]) -> Option<&'static str> {
     let name = |id: &String| ID_FILTERS.iter().find(|(start, _)| id.starts_with(start)).map(|(_, name)| *name);
     let first = name(ids.first()?)?;

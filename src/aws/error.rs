@@ -1,4 +1,4 @@
-//! The kind of every error AWS answers with.
+//! Classification of AWS errors.
 
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
@@ -6,7 +6,7 @@ use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErr
 use crate::core::{Error, ErrorKind};
 
 impl Error {
-    /// What AWS says of one part within an answer that is a success as a whole (`Unsuccessful`).
+    /// Error for one part (`Unsuccessful`) of an otherwise successful response.
     pub fn from_code(code: &str, message: impl Into<String>) -> Error {
         let message = message.into();
         let status = code.strip_prefix("Http").and_then(|status| status.parse().ok()).unwrap_or(400);
@@ -14,13 +14,13 @@ impl Error {
     }
 }
 
-/// Codes whose message decides: what looks refused is only not visible yet.
+/// Codes and messages that look like a rejection, but mean that a resource is not visible yet.
 const NOT_YET_VISIBLE: &[(&str, &str)] = &[
     ("InvalidParameterException", "could not be assumed"),
     // EKS about roles (`roleArn, arn:…, does not exist`) and subnets.
     ("InvalidParameterException", "does not exist"),
     ("InvalidParameterException", "not authorized to perform"),
-    // EKS words the same in many ways.
+    // EKS has many messages for the same error.
     ("InvalidParameterException", "Role provided in the request"),
     ("InvalidParameterException", "invalid principal"),
     ("InvalidParameterException", "Error in role params"),
@@ -30,7 +30,7 @@ const NOT_YET_VISIBLE: &[(&str, &str)] = &[
     ("InvalidParameterException", "Misconfigured PodExecutionRole"),
     ("InvalidParameterException", "trust relationships of nodeRole"),
     ("InvalidRequestException", "could not be assumed"),
-    // Secrets Manager about the name of a secret that was deleted a moment ago.
+    // Secrets Manager about the name of a secret that was just deleted.
     ("InvalidRequestException", "scheduled for deletion"),
     ("InvalidRequestException", "was deleted"),
     ("InvalidParameterValue", "Invalid IAM Instance Profile"),
@@ -48,7 +48,7 @@ const NOT_YET_VISIBLE: &[(&str, &str)] = &[
     ("PrincipalNotFound", ""),
 ];
 
-/// Words with which `OperationNotPermitted` speaks of something that passes; mostly it means protection from deletion.
+/// Texts in `OperationNotPermitted` for temporary conditions; otherwise, it usually means deletion protection.
 const TRANSIENT: &[&str] = &["ela-attach", "in use", "in progress"];
 
 fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
@@ -62,7 +62,7 @@ fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
     if code == "InvalidRequestException" && message.contains("not in ACTIVE status") {
         return ErrorKind::Conflict;
     }
-    // What EKS sometimes says instead of ResourceNotFoundException.
+    // EKS sometimes returns this instead of ResourceNotFoundException.
     if code == "ClientException" && message.contains("No cluster found") {
         return ErrorKind::NotFound;
     }
@@ -131,18 +131,18 @@ fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
         _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => ErrorKind::NotFound,
         "ResourceExistsException" => ErrorKind::AlreadyExists,
         _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => ErrorKind::AlreadyExists,
-        // Every service has its own names for its own failures.
+        // Every service has its own names for internal failures.
         _ if status >= 500 => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
     }
 }
 
-/// An error and what caused it, in words; those that say nothing are left out.
+/// Messages of an error and its causes, without meaningless ones.
 fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
     let causes: Vec<String> = causes.filter(|cause| !["dispatch failure", "io error", "other"].contains(&cause.as_str())).collect();
     let text = if causes.is_empty() { error.to_string() } else { causes.join(": ") };
-    // The SDK puts this before each thing it looked for in vain.
+    // The SDK repeats this before each source of credentials.
     text.replace("the credential provider was not enabled: ", "")
 }
 
@@ -159,13 +159,13 @@ where
             return Error::new(sort, code, describe_causes(&error));
         };
         let meta = service.err().meta();
-        // Some answers carry their meaning in the status alone.
+        // Some responses have only a status.
         let status = service.raw().status().as_u16();
         let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
         let message = match (meta.message(), meta.code()) {
             (Some(message), _) => message.to_owned(),
             (None, Some(_)) => describe_causes(service.err()),
-            (None, None) => format!("the answer has status {status} and gives no reason"),
+            (None, None) => format!("the response has status {status} and no reason"),
         };
         let request_id = meta.extra("aws_request_id").map(Into::into);
         Error { kind: classify(status, &code, &message), request_id, code, message }

@@ -1,5 +1,5 @@
-//! The HTTP client, by the variables that the AWS CLI knows: through the proxy of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, and
-//! trusting the authorities of `AWS_CA_BUNDLE` besides the system's.
+//! The HTTP client, configured by the same variables as the AWS CLI: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` for the proxy, and
+//! `AWS_CA_BUNDLE` for certificate authorities in addition to the system's.
 
 use std::{
     env,
@@ -24,11 +24,11 @@ use rustls::{
 
 use crate::core::{Error, ErrorKind, Result};
 
-/// Creates the client without connecting. `tls` says whether the endpoint needs TLS: certificates are read now then, and otherwise by the
-/// first request that needs them (credentials may come from an `https` address whatever the endpoint is).
+/// Creates the client without connecting. `tls`: the endpoint needs TLS, so certificates are read now; otherwise the first request that
+/// needs them reads them (credentials may come from an `https` address even if the endpoint has none).
 ///
 /// # Errors
-/// `CaBundle` when the file of `AWS_CA_BUNDLE` can't be read or holds no certificates.
+/// Fails with `CaBundle` if the file of `AWS_CA_BUNDLE` can't be read or contains no certificates.
 pub(super) fn client(tls: bool) -> Result<SharedHttpClient> {
     let clients = Clients { plain: client_trusting(TrustStore::empty())?, secure: OnceLock::new() };
     if tls || has_tls_proxy() {
@@ -37,7 +37,7 @@ pub(super) fn client(tls: bool) -> Result<SharedHttpClient> {
     Ok(SharedHttpClient::new(SchemeClient(Arc::new(clients))))
 }
 
-/// A client for `http` requests, and one for all others. Reading the system's certificates takes a sixth of a small plan's time.
+/// Client for `http` requests, and one for all others. Reading the system's certificates takes a sixth of a small plan's time.
 #[derive(Debug)]
 struct Clients {
     plain: SharedHttpClient,
@@ -91,7 +91,7 @@ fn client_trusting(trusted: TrustStore) -> Result<SharedHttpClient> {
     }))
 }
 
-/// The system's authorities and those of `AWS_CA_BUNDLE`.
+/// Certificate authorities of the system and of `AWS_CA_BUNDLE`.
 fn trust_store() -> Result<TrustStore> {
     match env::var("AWS_CA_BUNDLE").ok().filter(|path| !path.is_empty()) {
         Some(path) => Ok(TrustStore::default().with_pem_certificate(read_ca_bundle(&path)?)),
@@ -99,13 +99,13 @@ fn trust_store() -> Result<TrustStore> {
     }
 }
 
-/// Whether the environment names a proxy that is itself reached over TLS.
+/// Whether the proxy itself is reached over TLS.
 fn has_tls_proxy() -> bool {
     let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
     names.iter().any(|name| env::var(name).is_ok_and(|url| url.starts_with("https:")))
 }
 
-/// The file's text. The client takes it unseen and would break off at what is no certificate, so it is looked at first.
+/// Reads and checks the file, because the client would panic on an invalid certificate.
 fn read_ca_bundle(path: &str) -> Result<Vec<u8>> {
     let text = std::fs::read(path).map_err(|error| ca_bundle_error(&format!("`{path}`: {error}")))?;
     let mut store = RootCertStore::empty();
@@ -114,7 +114,7 @@ fn read_ca_bundle(path: &str) -> Result<Vec<u8>> {
         added.map_err(|error| ca_bundle_error(&format!("`{path}`: {error}")))?;
     }
     if store.is_empty() {
-        return Err(ca_bundle_error(&format!("`{path}` holds no certificate")));
+        return Err(ca_bundle_error(&format!("`{path}` contains no certificate")));
     }
     Ok(text)
 }

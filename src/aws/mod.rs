@@ -1,4 +1,4 @@
-//! All that touches the AWS SDK outside the resource files: clients, errors, marks, tags, pace.
+//! All uses of the AWS SDK outside resource types: clients, errors, tags, rate limits.
 
 mod call_pacer;
 mod concurrent;
@@ -27,39 +27,39 @@ pub use dns_changes::DnsChanges;
 pub use ec2_blockers::{join_blockers, network_interfaces, security_groups};
 pub use spelling::{ec2_arn, from_aws, partition, to_aws};
 
-/// EC2 and IAM show what was made within a few seconds, rarely more than ten
+/// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const VISIBILITY_DELAY: Duration = Duration::from_secs(15);
-/// A program that gives credentials may ask for a second factor; the SDK alone would wait five seconds. A call as a whole has a minute.
+/// A credential process may ask for a second factor; the SDK's default would be five seconds. A call has one minute in total.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(50);
-/// A stand-in shows it at once, or is made to lag by a few seconds.
+/// A stand-in shows a new resource at once, or is configured to lag by a few seconds.
 const CUSTOM_ENDPOINT_VISIBILITY_DELAY: Duration = Duration::from_secs(3);
 
 /// What a call to AWS needs besides the spec.
 pub type Cx<'a> = crate::core::Cx<'a, Aws>;
 
-/// How to reach AWS.
+/// Connection settings for AWS.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Region; the profile's when absent.
+    /// Region. Default: the profile's.
     pub region: Option<String>,
-    /// Profile of the AWS configuration files.
+    /// Profile in the AWS configuration files.
     pub profile: Option<String>,
-    /// Another endpoint for every service.
+    /// Alternative endpoint for every service.
     pub endpoint_url: Option<String>,
-    /// Another HTTP client, for tests.
+    /// Alternative HTTP client, for tests.
     pub http_client: Option<SharedHttpClient>,
 }
 
-/// All clients, made from one configuration.
+/// Clients of all services, created from one configuration.
 pub struct Aws {
     /// Region of every call.
     pub region: String,
-    /// How long what was just made may stay unseen by reads.
+    /// Time for which a new resource may stay invisible to reads.
     pub visibility_delay: Duration,
-    /// Whether calls go over TLS; at another endpoint perhaps not.
+    /// Whether calls use TLS; an alternative endpoint may not.
     pub tls: bool,
-    /// Counts of the calls made.
+    /// Counter of calls.
     pub calls: CallPacer,
     /// Certificates.
     pub acm: aws_sdk_acm::Client,
@@ -77,7 +77,7 @@ pub struct Aws {
     pub kms: aws_sdk_kms::Client,
     /// Databases.
     pub rds: aws_sdk_rds::Client,
-    /// Changes to DNS zones, gathered into batches.
+    /// Changes to DNS zones, in batches.
     pub dns_changes: DnsChanges,
     /// DNS.
     pub route53: aws_sdk_route53::Client,
@@ -85,21 +85,21 @@ pub struct Aws {
     pub s3: aws_sdk_s3::Client,
     /// Secrets.
     pub secretsmanager: aws_sdk_secretsmanager::Client,
-    /// Who calls.
+    /// Identity of the caller.
     pub sts: aws_sdk_sts::Client,
-    /// The same index in the one region of the partition that shows global resources (IAM, Route 53); `None` there.
+    /// Index in the region of the partition that shows global resources (IAM, Route 53); `None` in that region.
     pub tagging_global: Option<aws_sdk_resourcegroupstagging::Client>,
-    /// The index of the region's tagged resources.
+    /// Index of the region's tagged resources.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// Web firewalls.
     pub wafv2: aws_sdk_wafv2::Client,
 }
 
 impl Aws {
-    /// Reads the usual configuration (environment, profile, instance role) and makes the clients. Makes no call.
+    /// Reads the AWS configuration (environment, profile, instance role) and creates the clients. Makes no calls.
     ///
     /// # Errors
-    /// When no region is known.
+    /// Fails if no region is set.
     pub async fn connect(settings: Settings) -> Result<Aws> {
         let endpoint = settings.endpoint_url.or_else(|| std::env::var("AWS_ENDPOINT_URL").ok()).filter(|url| !url.is_empty());
         let calls = CallPacer::new(endpoint.is_none());
@@ -154,7 +154,7 @@ impl Aws {
                     .interceptor(calls.clone())
                     .interceptor(unanswered_calls::StopUnansweredRetries);
                 aws_sdk_s3::Client::from_conf(match endpoint {
-                    // Stand-ins do not serve buckets as host names.
+                    // Stand-ins do not support bucket names in host names.
                     Some(_) => config.force_path_style(true).http_client(custom_endpoint::with_fixed_answers(https)).build(),
                     None => config.build(),
                 })
@@ -175,10 +175,10 @@ impl Aws {
         })
     }
 
-    /// The account the credentials belong to.
+    /// Returns the account of the credentials.
     ///
     /// # Errors
-    /// When there are no credentials or AWS refuses them.
+    /// Fails if there are no credentials or AWS rejects them.
     pub async fn account(&self) -> Result<String> {
         self.sts.get_caller_identity().send().await?.account.ok_or_else(|| Error::missing_field("Account"))
     }

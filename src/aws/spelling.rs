@@ -1,4 +1,4 @@
-//! Words in AWS's spelling. An enum that serialises to AWS's words needs no table of its own.
+//! Enums in AWS's spelling. An enum that serialises to AWS's values needs no conversion table.
 
 use serde::{
     Serialize,
@@ -7,21 +7,21 @@ use serde::{
 
 use crate::core::{Error, ErrorKind, Result};
 
-/// One of our enums as AWS spells it.
+/// Converts an enum to AWS's value.
 pub fn to_aws<T: Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// AWS's word as one of our enums.
+/// Converts AWS's value to an enum.
 ///
 /// # Errors
-/// When the enum has no such value.
+/// Fails if the enum has no such value.
 pub fn from_aws<T: DeserializeOwned>(text: &str) -> Result<T> {
     T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(text))
-        .map_err(|_| Error::new(ErrorKind::Rejected, "Shape", format!("AWS reports `{text}`, which this version of acme does not know")))
+        .map_err(|_| Error::new(ErrorKind::Rejected, "Shape", format!("AWS reports `{text}`, which this version of acme does not support")))
 }
 
-/// What the ARNs of a region begin with, after `arn:`.
+/// Partition of a region, the part of ARNs after `arn:`.
 pub fn partition(region: &str) -> &'static str {
     match region {
         region if region.starts_with("cn-") => "aws-cn",
@@ -30,7 +30,7 @@ pub fn partition(region: &str) -> &'static str {
     }
 }
 
-/// Where a partition keeps its global services, IAM and Route 53: <https://docs.aws.amazon.com/general/latest/gr/iam-service.html>.
+/// Region of a partition's global services, IAM and Route 53: <https://docs.aws.amazon.com/general/latest/gr/iam-service.html>.
 pub fn global_region(region: &str) -> &'static str {
     match partition(region) {
         "aws-cn" => "cn-north-1",
@@ -39,7 +39,7 @@ pub fn global_region(region: &str) -> &'static str {
     }
 }
 
-/// ARN of something of EC2 (`vpc/vpc-0123`), which tells few itself.
+/// ARN of an EC2 resource (`vpc/vpc-0123`), because EC2 returns few ARNs.
 pub fn ec2_arn(region: &str, account: &str, resource: &str) -> String {
     format!("arn:{}:ec2:{region}:{account}:{resource}", partition(region))
 }

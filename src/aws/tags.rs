@@ -1,4 +1,4 @@
-//! Tags in every service's own shape, and the one place where a live resource's tags are changed.
+//! Conversion of tags to and from every service's types, and changes of live tags.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use crate::{
     core::{Error, ErrorKind, Result, Service, TagChange, Tags},
 };
 
-/// Writes the two directions for one service: ours → the SDK's list, the SDK's list → ours.
+/// Defines both conversions for one service: tags → the SDK's list, the SDK's list → tags.
 macro_rules! tag_conversions {
     ($($service:literal, $to:ident, $from:ident, $tag:ty, $key:ident, $value:ident, |$build:ident| $built:expr, |$text:ident| $plain:expr;)*) => {$(
-        #[doc = concat!("Our tags in the shape of ", $service, ".")]
+        #[doc = concat!("Converts tags to the type of ", $service, ".")]
         pub fn $to(tags: &Tags) -> Vec<$tag> {
             tags.iter().filter_map(|(key, value)| { let $build = <$tag>::builder().$key(key).$value(value).build(); $built }).collect()
         }
-        #[doc = concat!("Tags as ", $service, " reports them.")]
+        #[doc = concat!("Converts tags from the type of ", $service, ".")]
         pub fn $from(tags: &[$tag]) -> Tags {
             tags.iter().filter_map(|tag| Some(({ let $text = tag.$key.clone(); $plain }?, { let $text = tag.$value.clone(); $plain }.unwrap_or_default()))).collect()
         }
@@ -35,7 +35,7 @@ tag_conversions! {
     "Certificate Manager", acm, from_acm, aws_sdk_acm::types::Tag, key, value, |t| t.ok(), |s| s.into_option();
 }
 
-/// One field is optional in some SDKs and plain in others.
+/// A field that is optional in some SDKs and required in others.
 trait IntoOption {
     fn into_option(self) -> Option<String>;
 }
@@ -50,17 +50,17 @@ impl IntoOption for Option<String> {
     }
 }
 
-/// EC2's tags on create.
+/// Tags in a create call of EC2.
 pub fn ec2_specification(tags: &Tags, of: aws_sdk_ec2::types::ResourceType) -> aws_sdk_ec2::types::TagSpecification {
     aws_sdk_ec2::types::TagSpecification::builder().resource_type(of).set_tags(Some(ec2(tags))).build()
 }
 
-/// Tags in the shape of EKS: a map.
+/// Converts tags to the type of EKS, a map.
 pub fn to_map(tags: &Tags) -> HashMap<String, String> {
     tags.clone().into_iter().collect()
 }
 
-/// Tags as EKS reports them.
+/// Converts tags from the type of EKS.
 pub fn from_map(tags: Option<&HashMap<String, String>>) -> Tags {
     tags.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()
 }
@@ -71,14 +71,14 @@ async fn put_bucket_tags(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {
     Ok(())
 }
 
-/// Changes tags with the calls that serve all types of a service.
+/// Changes tags with the common calls of a service.
 ///
 /// # Errors
-/// What the service answers.
+/// Returns errors of the service.
 pub async fn retag(aws: &Aws, service: Service, change: &TagChange<'_>) -> Result<()> {
     let TagChange { id, arn, set, remove, after } = change;
     let (id, arn) = (*id, *arn);
-    /// One call to set and one to remove, each only when there is something to do.
+    /// Makes one call to set and one to remove tags, each only if necessary.
     macro_rules! set_and_remove {
         ($set:expr, $remove:expr) => {{
             if !set.is_empty() {
@@ -138,16 +138,16 @@ pub async fn retag(aws: &Aws, service: Service, change: &TagChange<'_>) -> Resul
         Service::Route53 => {
             let (resource_type, zone) = (aws_sdk_route53::types::TagResourceType::Hostedzone, id.trim_start_matches("/hostedzone/"));
             let add = route53(set);
-            // A call takes at most ten of each, and at least one.
+            // A call accepts at most ten of each, and at least one.
             for n in 0..add.len().max(remove.len()).div_ceil(10) {
                 let call = aws.route53.change_tags_for_resource().resource_type(resource_type.clone()).resource_id(zone);
                 let call = call.set_add_tags(add.chunks(10).nth(n).map(<[_]>::to_vec));
                 call.set_remove_tag_keys(remove.chunks(10).nth(n).map(<[_]>::to_vec)).send().await?;
             }
         }
-        // S3 has no call for single tags: the whole set is put.
+        // S3 has no call for single tags, so the complete set is written.
         Service::S3 => match put_bucket_tags(aws, id, after).await {
-            // AWS's own are among them, as CloudFormation sets them.
+            // The set includes AWS's own tags, such as those of CloudFormation.
             Err(error) if error.code == "InvalidTag" && error.message.to_lowercase().contains("system tags") => {
                 let there = from_s3(aws.s3.get_bucket_tagging().bucket(id).send().await?.tag_set());
                 let own = there.into_iter().filter(|(key, _)| key.starts_with("aws:"));
@@ -156,7 +156,7 @@ pub async fn retag(aws: &Aws, service: Service, change: &TagChange<'_>) -> Resul
             put => put?,
         },
         Service::Iam => {
-            return Err(Error::new(ErrorKind::Rejected, "Tags", "each type of IAM has calls of its own for tags: see `Resource::retag`"));
+            return Err(Error::new(ErrorKind::Rejected, "Tags", "each IAM type has its own calls for tags: see `Resource::retag`"));
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Calls whose answer did not come. The SDK must not make a changing one again: it may have been served; the engine looks first. A read
-//! is made again, but not for half a minute where there is no network.
+//! Calls without a response. The SDK must not repeat a mutating one, which may have taken effect: the engine checks first. Reads are
+//! repeated, but not for half a minute if there is no network.
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -12,11 +12,11 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig};
 
-/// How often a read is tried that is not answered at all.
+/// Maximum number of attempts of a read without a response.
 const MAX_READ_ATTEMPTS: u32 = 4;
 
-/// Ends the tries of such calls. Whether one follows is asked after an attempt is complete, by the configuration as it is then; a
-/// retry classifier would not do: it is not told which action it judges, and the request is gone by then.
+/// Stops retries of such calls. The SDK decides about a retry after an attempt, with the configuration at that time. A retry classifier
+/// would not work: it does not know the action, and the request no longer exists then.
 #[derive(Debug)]
 pub(super) struct StopUnansweredRetries;
 
@@ -35,7 +35,7 @@ impl Intercept for StopUnansweredRetries {
         let unanswered = match (context.output_or_error(), context.response()) {
             (Some(Ok(_)), _) => false,
             (_, None) => true,
-            // What is refused as one too many was not served; what failed inside the service may have been.
+            // A throttled call had no effect; one that failed inside the service may have had.
             (_, Some(response)) => matches!(response.status().as_u16(), 500 | 502 | 504),
         };
         let last = match cfg.load::<Metadata>() {

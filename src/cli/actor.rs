@@ -1,10 +1,10 @@
-//! Who runs a command, on what.
+//! User and commit of a command.
 
 use std::{path::Path, process::Command};
 
 pub use crate::engine::backend::actor as name;
 
-/// The commit the file's repository is at; `None` where it is in none.
+/// Commit of the file's repository; `None` outside a repository.
 pub fn git_commit(file: &Path) -> Option<String> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let output = Command::new("git").arg("-C").arg(folder).args(["rev-parse", "HEAD"]).output().ok()?;

@@ -1,4 +1,4 @@
-//! `acme apply` and `acme destroy`: plan, ask, carry out, and where that fails put back what was there.
+//! `acme apply` and `acme destroy`: plan, confirm, execute, and roll back after a failure.
 
 use std::{
     io::IsTerminal,
@@ -35,10 +35,10 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Never ask; without it and without a terminal, refuse.
+    /// Skip confirmation; required without a terminal.
     #[arg(short, long)]
     yes: bool,
-    /// When something fails, keep what was done instead of putting back what was there.
+    /// Keep completed steps after a failure instead of rolling back.
     #[arg(long)]
     no_rollback: bool,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
             saved::check_definition(&saved, &arguments.target.file)?;
             let mut arguments = arguments.clone();
             let path = std::mem::replace(&mut arguments.target, saved::stack_arguments(&saved)).file;
-            // What was saved was looked at.
+            // A saved plan has been reviewed.
             arguments.yes = true;
             arguments.global.region.get_or_insert_with(|| saved.region.clone());
             run_goal(&arguments, saved.goal, Some((&saved, &path))).await
@@ -62,7 +62,7 @@ pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
     }
 }
 
-/// A plan that was saved, and where.
+/// Saved plan, and its file.
 type SavedPlanFile<'a> = Option<(&'a SavedPlan, &'a Path)>;
 
 async fn run_goal(arguments: &Arguments, goal: Goal, from: SavedPlanFile<'_>) -> Result<u8> {
@@ -76,7 +76,7 @@ async fn run_goal(arguments: &Arguments, goal: Goal, from: SavedPlanFile<'_>) ->
     ended
 }
 
-/// The backend of a run that changes something. Asks whether to make a bucket when there is a terminal to ask on.
+/// Selects the backend of a run. Asks whether to create a bucket if there is a terminal.
 pub async fn open_backend(session: &Session, global: &GlobalArguments, account: &str, yes: bool) -> Result<Backend> {
     let ask = |question: &str| report::confirm(question);
     let may_ask = !yes && std::io::stdin().is_terminal();
@@ -87,7 +87,7 @@ pub async fn open_backend(session: &Session, global: &GlobalArguments, account: 
     Ok(choice.backend)
 }
 
-/// Gives the lease back. Where that fails it expires by itself.
+/// Releases the lease. After a failure, it expires.
 pub async fn release_lease(lease: &Lease) {
     if let Err(error) = lease.release().await {
         report::eprint(&format!("{} {error}", Style::Changed.paint("warning:")));
@@ -115,7 +115,7 @@ async fn run_with_lease(
     }
     show_plan(&plan, &context.session, global)?;
     if plan.is_empty() && unfinished.journals.is_empty() {
-        let text = format!("{} nothing to do.", Style::Added.paint("Done:"));
+        let text = format!("{} no changes.", Style::Added.paint("Done:"));
         report::eprint(&text);
         report::github::summarize_outcome(goal.command(), &text);
         context.session.print_stats(global);
@@ -123,12 +123,12 @@ async fn run_with_lease(
             let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
             outputs::print_with_title(&outputs::resolve_outputs(&context.session.stack, &live), global)?;
         }
-        // The process is about to end: freeing a large plan piece by piece would take a tenth of its time.
+        // The process is about to end: freeing a large plan would take a tenth of its time.
         std::mem::forget((context, memory, plan));
         return Ok(DONE);
     }
     if !plan.is_empty() && !arguments.yes && !confirm_goal(goal, &context)? {
-        report::eprint("Nothing was done.");
+        report::eprint("No changes made.");
         return Ok(FAILED);
     }
     let world = std::mem::take(&mut context.live_state);
@@ -156,28 +156,28 @@ async fn run_with_lease(
     Ok(code)
 }
 
-/// Shows a plan before it is carried out.
+/// Shows a plan before it is applied.
 ///
 /// # Errors
-/// When it is blocked: then nothing may be done.
+/// Fails if it is blocked: then it must not be applied.
 pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Result<()> {
     report::github::summarize_plan(plan);
     session.annotate_obstacles(plan);
     let blocked = !plan.obstacles.is_empty();
     let quiet = global.output == OutputFormat::Json || global.quiet;
     match global.output {
-        // One document is one line, as the events are.
+        // A document is one line, like events.
         OutputFormat::Json if blocked => report::print(&format!("{}\n", report::json::plan(plan))),
         _ if blocked || !quiet => plan::print(plan, global.output, RenderOptions::default())?,
         _ => {}
     }
     if blocked {
-        refuse!("blocked", "nothing was done: the plan is blocked, see above");
+        refuse!("blocked", "no changes made: the plan is blocked, see above");
     }
     Ok(())
 }
 
-/// How a run's events are shown.
+/// Output format of a run's events.
 pub fn progress_mode(global: &GlobalArguments) -> progress::Mode {
     match global.output {
         _ if global.quiet => progress::Mode::Quiet,
@@ -186,33 +186,31 @@ pub fn progress_mode(global: &GlobalArguments) -> progress::Mode {
     }
 }
 
-/// Where the journals of unfinished runs can't be believed.
+/// Damage of the journals of unfinished runs, if any.
 pub fn journal_damages(unfinished: &UnfinishedRuns) -> Vec<String> {
     let what = |replay: &Replay| match (&replay.damage, &replay.run) {
         (Some(damage), _) => Some(damage.to_string()),
-        (None, None) => Some("the journal of an unfinished run is gone".to_owned()),
+        (None, None) => Some("the journal of an unfinished run is missing".to_owned()),
         (None, Some(_)) => None,
     };
     unfinished.journals.iter().filter_map(what).collect()
 }
 
-/// Says that the last run did not finish.
+/// Reports that the last run is unfinished.
 pub fn warn_unfinished(unfinished: &UnfinishedRuns, target: &StackArguments) {
     let warning = Style::Changed.paint("warning:");
     if let Some(number) = unfinished.unreadable_revision {
         report::eprint(&format!(
-            "{warning} the journal of revision {number}, the last run, can't be read. What it did is told from the marks on what is there."
+            "{warning} can't read the journal of revision {number}, the last run. acme determines its changes from ownership tags."
         ));
     }
     for damage in journal_damages(unfinished) {
-        report::eprint(&format!(
-            "{warning} {damage}. What it says before that is believed; the rest is told from the marks on what is there."
-        ));
+        report::eprint(&format!("{warning} {damage}. acme uses the records before it, and determines later changes from ownership tags."));
     }
     let Some(last) = unfinished.journals.last() else { return };
     if let Some(begin) = &last.run {
         report::eprint(&format!(
-            "The last run (revision {}, {} by {}) did not finish.\n  This goes on from there; `{}` goes back instead.",
+            "The last run (revision {}, {} by {}) is unfinished.\n  This run continues it; `{}` undoes it instead.",
             begin.revision,
             begin.command,
             begin.actor,
@@ -221,17 +219,17 @@ pub fn warn_unfinished(unfinished: &UnfinishedRuns, target: &StackArguments) {
     }
 }
 
-/// Asks on a terminal; without one, refuses.
+/// Asks for confirmation on a terminal; without one, refuses.
 fn confirm_goal(goal: Goal, context: &Context) -> Result<bool> {
     let stack = &context.session.stack;
     super::confirm(&match goal {
-        Goal::Apply => format!("Apply this to {} ({})?", stack.name, stack.environment),
-        Goal::Destroy => format!("Delete all of {} ({})?", stack.name, stack.environment),
+        Goal::Apply => format!("Apply this plan to {} ({})?", stack.name, stack.environment),
+        Goal::Destroy => format!("Delete all resources of {} ({})?", stack.name, stack.environment),
     })
 }
 
 impl Session {
-    /// A run of this stack: of a definition, in an account, with the lease.
+    /// Describes a run of this stack: its definition, account and lease.
     pub fn run(
         &self,
         command: &str,
@@ -262,18 +260,18 @@ impl Session {
     }
 }
 
-/// Asked once the user or CI wants to stop. A second time ends the process at once.
+/// Handles interrupts by the user or CI. A second one ends the process at once.
 fn stop_on_interrupt(events: mpsc::WeakUnboundedSender<execute::Event>) -> StopSignal {
     let (request, stop) = StopSignal::new();
     tokio::spawn(async move {
         wait_for_signal().await;
-        // Nothing is left to stop when nobody sends events any more.
+        // Without a sender of events, there is no run to interrupt.
         if let Some(events) = events.upgrade() {
             events.send(execute::Event::StopRequested).ok();
         }
         request.send_replace(true);
         wait_for_signal().await;
-        report::eprint("\nStopped at once: the next `acme apply` goes on from here, `acme rollback` goes back.");
+        report::eprint("\nStopped. `acme apply` continues the run, `acme rollback` undoes it.");
         std::process::exit(i32::from(INTERRUPTED));
     });
     stop
@@ -292,7 +290,7 @@ async fn wait_for_signal() {
     drop(ctrl_c.await);
 }
 
-/// Says how a run ended, and what to do where it did not end well.
+/// Reports the outcome of a run, with remedies if it failed.
 pub fn report_outcome(ended: &RunResult, command: &str, session: &Session, took: Duration) -> u8 {
     let source = session.source();
     let outcome_report = OutcomeReport {
@@ -319,7 +317,7 @@ pub fn report_outcome(ended: &RunResult, command: &str, session: &Session, took:
     }
 }
 
-/// How to call a command on the same stack.
+/// Command line of a command on the same stack.
 pub fn command_line(command: &str, target: &StackArguments) -> String {
     let env = target.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
     format!("acme {command} {}{env}", target.file.display())

@@ -1,4 +1,4 @@
-//! What every command that reads the cloud does first: load, connect, check who we are, discover.
+//! Common first steps of commands that read the cloud: load, connect, check the account, discover.
 
 use std::{ops::Range, path::Path, sync::Arc, time::Instant};
 
@@ -22,20 +22,20 @@ use crate::{
     simulator::{Behaviour, Simulator},
 };
 
-/// What failed when there are no valid credentials.
-const AUTHENTICATION_FAILED: &str = "AWS does not know who calls";
+/// Context of an error without valid credentials.
+const AUTHENTICATION_FAILED: &str = "can't authenticate to AWS";
 
-/// A definition that was refused: its problems have been shown.
+/// Error for an invalid definition, whose problems have been shown.
 #[derive(Debug, thiserror::Error)]
-#[error("the definition has {0}; `acme explain CODE` tells more")]
+#[error("the definition has {0}; run `acme explain CODE` for details")]
 pub struct InvalidDefinition(String);
 
-/// Loads a definition and its text; shows every problem it has.
+/// Loads a definition and its text; shows all its problems.
 pub fn load(target: &StackArguments) -> Result<(Stack, String)> {
     let path = target.file.display().to_string();
     let text = std::fs::read_to_string(&target.file).with_context(|| format!("can't read the definition `{path}`"))?;
     if SavedPlan::is_saved_plan(&text) {
-        refuse!("saved-plan", "`{path}` is a saved plan, no definition: `acme apply {path}` carries it out");
+        refuse!("saved-plan", "`{path}` is a saved plan, not a definition: run `acme apply {path}` to apply it");
     }
     let options = LoadOptions { environment: target.env.clone(), set: target.set.clone() };
     let refused = |source: &Source, problems: &[Diagnostic]| {
@@ -52,7 +52,7 @@ pub fn load(target: &StackArguments) -> Result<(Stack, String)> {
     Ok((stack, source.text))
 }
 
-/// A stack and the cloud it lives in.
+/// A stack and its cloud.
 pub struct Session {
     pub target: StackArguments,
     pub text: String,
@@ -61,7 +61,7 @@ pub struct Session {
     started: Instant,
 }
 
-/// A stack, the cloud it lives in, and what is there.
+/// A stack, its cloud, and its live resources.
 pub struct Context {
     pub session: Session,
     pub account: String,
@@ -69,7 +69,7 @@ pub struct Context {
 }
 
 impl Session {
-    /// Loads the definition and connects; makes no call.
+    /// Loads the definition and connects; makes no calls.
     pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
         let begun = Instant::now();
         global.apply_color_choice();
@@ -77,10 +77,7 @@ impl Session {
         if let (Some(pinned), Some(asked)) = (&stack.region, &global.region)
             && pinned != asked
         {
-            refuse!(
-                "pinned-region",
-                "the definition is pinned to region `{pinned}`, not `{asked}`: change `region:` or leave --region out"
-            );
+            refuse!("pinned-region", "the definition is pinned to region `{pinned}`, not `{asked}`: change `region:` or remove `--region`");
         }
         let region = stack.region.clone().or_else(|| global.region.clone());
         let cloud = match &global.local {
@@ -97,21 +94,21 @@ impl Session {
         Ok(Session { target: target.clone(), text, stack, cloud: Arc::new(cloud), started: begun })
     }
 
-    /// The account the credentials belong to, which must be the pinned one.
+    /// Returns the account of the credentials, which must be the pinned one.
     pub async fn account(&self) -> Result<String> {
         let account = self.cloud.account().await.context(AUTHENTICATION_FAILED)?;
         self.check_account(&account)?;
         Ok(account)
     }
 
-    /// The same for what changes nothing: the ARNs of what the stack has name the account, which saves a call.
+    /// Same for read-only commands: takes the account from the ARNs of the stack's resources, which saves a call.
     async fn account_or_query(&self, named: Option<String>) -> Result<String> {
         let Some(account) = named else { return self.account().await };
         self.check_account(&account)?;
         Ok(account)
     }
 
-    /// Refuses another account than the pinned one.
+    /// Refuses any account but the pinned one.
     fn check_account(&self, account: &str) -> Result<()> {
         if let Some(pinned) = self.stack.account.as_ref().filter(|pinned| *pinned != account) {
             refuse!("pinned-account", "the definition is pinned to account {pinned}, but these credentials belong to {account}");
@@ -119,7 +116,7 @@ impl Session {
         Ok(())
     }
 
-    /// Where the runs of this stack are remembered, and what people should know about that.
+    /// Backend of this stack, with a note for the user.
     pub async fn backend(&self, global: &GlobalArguments, account: &str, consent: BucketCreation<'_>) -> Result<SelectedBackend> {
         let place = match (&*self.cloud, &global.local) {
             (Cloud::Aws(aws), _) => CloudLocation::Aws { aws, account },
@@ -128,48 +125,47 @@ impl Session {
         Ok(select_backend(global.backend.as_ref(), self.stack.backend.as_ref(), place, consent).await?)
     }
 
-    /// What is remembered of this stack, as far as no call to AWS is needed that nobody asked for. No plan depends on it, so what
-    /// can't be read is only said.
+    /// Reads the history of this stack, without optional calls to AWS. No plan depends on it, so a failure is only a warning.
     pub async fn run_history(&self, global: &GlobalArguments, account: &str) -> RunHistory {
         let read = async {
             Ok(RunHistory::read(&self.history(&self.backend(global, account, BucketCreation::NeverSkipLookup).await?.backend)).await?)
         };
         read.await.unwrap_or_else(|error: anyhow::Error| {
-            report::eprint(&format!("{} what earlier runs did can't be read: {error:#}", report::Style::Changed.paint("warning:")));
+            report::eprint(&format!("{} can't read the history: {error:#}", report::Style::Changed.paint("warning:")));
             RunHistory::default()
         })
     }
 
-    /// The revisions of this stack.
+    /// Revisions of this stack.
     pub fn history(&self, backend: &Backend) -> History {
         History::new(backend.clone(), &self.stack.name, &self.stack.environment)
     }
 
-    /// The definition as it was read.
+    /// Source of the definition.
     pub fn source(&self) -> Source {
         Source::new(self.target.file.display().to_string(), self.text.clone())
     }
 
-    /// Where the definition has what an address stands for.
+    /// Location of an address in the definition.
     pub fn locate(&self, source: &Source, address: &Address) -> Option<Range<usize>> {
         definition::key_range(source, &self.stack.resources.get(address)?.pointer)
     }
 
-    /// An error as an annotation in GitHub Actions, where the definition has what it is about.
+    /// Writes an error as an annotation in GitHub Actions, at the location of the address.
     pub fn annotate(&self, address: &Address, message: &str) {
         let source = self.source();
         let line = self.locate(&source, address).map(|range| source.line(range.start));
         report::github::annotate_error(line.map(|_| source.path.as_str()), line, message);
     }
 
-    /// What blocks a plan, as annotations.
+    /// Writes the obstacles of a plan as annotations.
     pub fn annotate_obstacles(&self, plan: &Plan) {
         for obstacle in &plan.obstacles {
             self.annotate(&obstacle.address, &format!("{}\nhelp: {}", obstacle.message, obstacle.help));
         }
     }
 
-    /// Tells the calls made, when asked to.
+    /// Reports the calls made, if requested.
     pub fn print_stats(&self, global: &GlobalArguments) {
         if !global.stats {
             return;
@@ -185,19 +181,19 @@ impl Session {
 }
 
 impl Context {
-    /// Loads, connects, and reads everything the stack owns.
+    /// Loads, connects, and reads all resources of the stack.
     pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<Context> {
         let session = Session::open(target, global).await?;
         let indexed = query_tag_index(&session.cloud, &session.stack).await.context(AUTHENTICATION_FAILED)?;
-        // Who we are and what is there are asked at once: a plan's time is what users feel.
+        // Reads the account and live resources in parallel, because users wait for a plan.
         let account = session.account_or_query(indexed.account().map(str::to_owned));
         let world = discover_with_index(&session.cloud, &session.stack, Hints::default(), indexed);
         let (account, world) = tokio::join!(account, world);
-        let (account, world) = (account?, world.context("can't read what is there")?);
+        let (account, world) = (account?, world.context("can't read live resources")?);
         Ok(Context { session, account, live_state: world })
     }
 
-    /// The same, knowing what earlier runs did where that takes no call nobody asked for.
+    /// Same, with the history if it needs no optional call.
     pub async fn open_with_history(target: &StackArguments, global: &GlobalArguments) -> Result<(Context, RunHistory)> {
         let session = Session::open(target, global).await?;
         let indexed = query_tag_index(&session.cloud, &session.stack).await.context(AUTHENTICATION_FAILED)?;
@@ -207,26 +203,26 @@ impl Context {
             let memory = session.run_history(global, &account).await;
             Ok::<_, anyhow::Error>((account, memory))
         };
-        // What is remembered says which details are worth reading.
+        // The history determines the details to read.
         let (account, memory) = known.await?;
         let hints = memory.hints(session.cloud.region(), &account);
-        let world = discover_with_index(&session.cloud, &session.stack, hints, indexed).await.context("can't read what is there")?;
+        let world = discover_with_index(&session.cloud, &session.stack, hints, indexed).await.context("can't read live resources")?;
         let world = rediscover_once_visible(&session, world, &memory.unfinished).await?;
         Ok((Context { session, account, live_state: world }, memory))
     }
 
-    /// Reads everything the stack owns, knowing what earlier runs left.
+    /// Reads all resources of the stack, with hints from earlier runs.
     pub async fn with_history(session: Session, account: String, memory: &RunHistory, depth: DiscoveryDepth) -> Result<Context> {
         let hints = match depth {
             DiscoveryDepth::Recorded => memory.hints(session.cloud.region(), &account),
             DiscoveryDepth::Full => memory.unfinished.hints(),
         };
-        let world = discover(&session.cloud, &session.stack, hints).await.context("can't read what is there")?;
+        let world = discover(&session.cloud, &session.stack, hints).await.context("can't read live resources")?;
         let world = rediscover_once_visible(&session, world, &memory.unfinished).await?;
         Ok(Context { session, account, live_state: world })
     }
 
-    /// Plans towards a goal, and says who made each difference where that is remembered.
+    /// Plans for a goal, and sets the origin of each difference if the history has it.
     pub async fn plan_with_history(&self, goal: Goal, memory: &RunHistory) -> Result<Plan> {
         let mut plan = self.plan(goal).await?;
         let addresses = recorded_addresses(&plan);
@@ -238,7 +234,7 @@ impl Context {
         Ok(plan)
     }
 
-    /// Plans towards a goal, and asks what deletions would lose.
+    /// Plans for a goal, and checks which data deletions would lose.
     pub async fn plan(&self, goal: Goal) -> Result<Plan> {
         let mut plan = plan(&self.session.stack, &self.live_state, goal, self.session.cloud.region(), &self.account);
         let mut obstacles = Vec::new();
@@ -252,7 +248,7 @@ impl Context {
                 obstacles.push(Obstacle {
                     code: "holds-data",
                     address: change.address.clone(),
-                    message: format!("`{}` ({}) holds {contents}", change.address, live.id),
+                    message: format!("`{}` ({}) contains {contents}", change.address, live.id),
                     help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
                     location: None,
                     adoptable: None,
@@ -275,19 +271,19 @@ impl Context {
     }
 }
 
-/// Which details are read that cost a read of their own.
+/// Details to read that need an extra call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiscoveryDepth {
-    /// Those that the definition or the record has.
+    /// Those in the definition or the record.
     Recorded,
     /// All.
     Full,
 }
 
-/// What was read, or read again once what an unfinished run made last must be visible.
+/// Returns live resources, read again if necessary, once the latest creations of an unfinished run must be visible.
 async fn rediscover_once_visible(session: &Session, world: LiveState, unfinished: &UnfinishedRuns) -> Result<LiveState> {
     if !run::wait_until_visible(&session.cloud, &world, &unfinished.touched).await {
         return Ok(world);
     }
-    discover(&session.cloud, &session.stack, unfinished.hints()).await.context("can't read what is there")
+    discover(&session.cloud, &session.stack, unfinished.hints()).await.context("can't read live resources")
 }

@@ -1,4 +1,4 @@
-//! `acme drift`: what others changed since the last finished run.
+//! `acme drift`: changes made outside acme since the last finished run.
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -23,7 +23,7 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Also read settings that cost a call per resource and that neither the definition nor the record has
+    /// Also read settings that cost a call per resource, even if neither the definition nor the record has them
     #[arg(long)]
     deep: bool,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let session = Session::open(&arguments.target, global).await?;
     let account = session.account().await?;
     let backend = session.backend(global, &account, BucketCreation::Never).await?.backend;
-    let memory = RunHistory::read(&session.history(&backend)).await.context("can't read what earlier runs did")?;
+    let memory = RunHistory::read(&session.history(&backend)).await.context("can't read the history")?;
     let context =
         Context::with_history(session, account, &memory, if arguments.deep { DiscoveryDepth::Full } else { DiscoveryDepth::Recorded })
             .await?;
@@ -44,7 +44,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let recorded = memory.recorded_state(region, &context.account, |_| true);
     let changes = match &recorded {
         Some(recorded) => drift(&stack.name, &stack.environment, recorded, &context.live_state),
-        // The definition says what should be there.
+        // Compares with the definition.
         None => drift_from_plan(plan(stack, &context.live_state, Goal::Apply, region, &context.account)),
     };
     let since = memory.latest.as_ref().map(|latest| &latest.summary).zip(recorded.as_ref());
@@ -56,13 +56,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         _ => report::print(&render_text(&context, since, &changes)),
     }
     if recorded.as_ref().is_some_and(|recorded| !recorded.uncertain.is_empty()) {
-        report::eprint("A run did not finish: what it touched is left out.");
+        report::eprint("Note: an unfinished run exists; resources it changed are not shown.");
     }
     context.session.print_stats(global);
     Ok(if changes.is_empty() { DONE } else { CHANGES })
 }
 
-/// `since` is the last run and what it left.
+/// Renders the changes. `since` is the last run and its record.
 fn render_text(context: &Context, since: Option<(&RevisionSummary, &RecordedState)>, changes: &[Change]) -> String {
     let stack = &context.session.stack;
     let title = format!("{} ({}) in {}, account {}", stack.name, stack.environment, context.session.cloud.region(), context.account);
@@ -71,7 +71,7 @@ fn render_text(context: &Context, since: Option<(&RevisionSummary, &RecordedStat
     let names = AddressNames::of(recorded.chain(live.iter().map(|(address, live)| (address, *live))));
     let text = report::history::render_difference(&title, changes, &names, "No drift.");
     match since {
-        Some((since, _)) => format!("{text}Compared with what revision {} left, {}.\n", since.run.revision, time::local(since.ended_at)),
-        None => format!("{text}Compared with the definition, as no run is recorded.\n"),
+        Some((since, _)) => format!("{text}Compared with revision {}, {}.\n", since.run.revision, time::local(since.ended_at)),
+        None => format!("{text}Compared with the definition, because there is no recorded run.\n"),
     }
 }

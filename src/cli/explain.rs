@@ -6,7 +6,7 @@ use crate::{definition::suggestion, docs::codes, report};
 pub fn run(code: &str) -> anyhow::Result<u8> {
     let Some(text) = codes::explain(code) else {
         let help = suggestion(code, "codes", codes::all_codes().map(|(code, _)| code).collect::<Vec<_>>());
-        refuse!("unknown-code", "there is no code `{code}`\n  help: {help}");
+        refuse!("unknown-code", "unknown code `{code}`\n  help: {help}");
     };
     report::print(&text);
     Ok(DONE)

@@ -13,20 +13,20 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// What to draw it as.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Show what apply would do; reads what is there.
+    /// Colour resources by their planned change; reads live resources.
     #[arg(long)]
     plan: bool,
-    /// Show what is there.
+    /// Show live resources.
     #[arg(long)]
     live: bool,
     #[command(flatten)]
     global: GlobalArguments,
 }
 
-/// A way to draw.
+/// Output format of a graph.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Format {
     /// For Markdown.
@@ -34,7 +34,7 @@ enum Format {
     Mermaid,
     /// For Graphviz.
     Dot,
-    /// A page for the browser: zoom, search, click on a resource for all that is known of it.
+    /// Interactive HTML page: zoom, search, and details of a resource on click.
     Html,
     /// For programs.
     Json,

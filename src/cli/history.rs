@@ -1,4 +1,4 @@
-//! `acme history`: the runs of a stack, one of them, or what lies between two.
+//! `acme history`: lists the runs of a stack, shows one, or compares two.
 
 use anyhow::Result;
 use clap::Args;
@@ -18,10 +18,10 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// One revision to see all of, or two to compare; without any, all are listed.
+    /// One revision to show, or two to compare. Default: list all.
     #[arg(value_name = "REVISION", num_args = 0..=2)]
     revisions: Vec<u64>,
-    /// How many to list, from the latest on.
+    /// Number of revisions to list, the latest first.
     #[arg(long, value_name = "NUMBER", default_value_t = 20)]
     limit: usize,
     #[command(flatten)]
@@ -50,14 +50,14 @@ async fn list_revisions(arguments: &Arguments, session: &Session, history: &Hist
     let (name, environment) = (&session.stack.name, &session.stack.environment);
     let (entries, earlier) = history.recent_runs(arguments.limit).await?;
     if entries.is_empty() && earlier == 0 {
-        report::eprint(&format!("No run of {name} ({environment}) is recorded."));
+        report::eprint(&format!("No runs recorded for {name} ({environment})."));
     }
     if earlier > 0 {
-        report::eprint(&format!("There are {earlier} earlier ones: `--limit` shows more."));
+        report::eprint(&format!("{earlier} earlier runs not shown: use `--limit` to show more."));
     }
     if entries.iter().any(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.unfinished)) {
         let [again, undo] = ["apply", "rollback"].map(|command| command_line(command, &arguments.target));
-        report::eprint(&format!("! did not finish: `{again}` goes on from there, `{undo}` goes back."));
+        report::eprint(&format!("! unfinished: `{again}` continues it, `{undo}` undoes it."));
     }
     Ok((report::history::render_list(&entries), report::json::history(name, environment, &entries)))
 }
@@ -73,7 +73,7 @@ async fn compare_revisions(history: &History, from: u64, to: u64) -> Result<(Str
     let (earlier, later) = (from.run.revision, to.run.revision);
     let title = format!("{} ({}): from revision {earlier} to {later}", to.run.stack, to.run.environment);
     let names = AddressNames::of(from.live.iter().chain(&to.live));
-    let text = report::history::render_difference(&title, &changes, &names, "Nothing differs.");
+    let text = report::history::render_difference(&title, &changes, &names, "No differences.");
     Ok((text, report::json::comparison(&from, &to, &changes)))
 }
 
@@ -84,12 +84,9 @@ async fn finished_revision(history: &History, number: u64) -> Result<Revision> {
     if history.journal(number).await?.run.is_none() {
         refuse!("no-revision", "{}", unknown_revision_message(number));
     }
-    refuse!(
-        "no-revision",
-        "revision {number} did not end, so nothing is recorded of what it left: `acme history STACK.yaml {number}` tells what it did"
-    );
+    refuse!("no-revision", "revision {number} is unfinished and has no record: run `acme history STACK.yaml {number}` to show its steps");
 }
 
 fn unknown_revision_message(number: u64) -> String {
-    format!("there is no record of revision {number}: `acme history` lists those there are")
+    format!("there is no record of revision {number}: run `acme history` to list revisions")
 }

@@ -1,4 +1,4 @@
-//! `acme import`: make an existing resource the stack's.
+//! `acme import`: adopts an existing resource.
 
 use std::fmt::Write as _;
 
@@ -29,10 +29,10 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Address it gets in the stack: `vpc.main`.
+    /// Address for the resource in the stack, such as `vpc.main`.
     #[arg(value_name = "TYPE.NAME")]
     address: String,
-    /// Its physical id in AWS: an id, a name or an ARN, as the type has it.
+    /// Physical id in AWS: an id, a name or an ARN, depending on the type.
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
@@ -69,7 +69,7 @@ async fn run_with_lease(
             other.id != live.id && owner(&other.tags) == stack_owner(stack) && address_of(other).as_ref() == Some(address)
         };
         if let Some(other) = world.iter().find(occupies_address) {
-            refuse!("adopted", "`{address}` is `{}` already: give `{}` another address", other.id, live.id);
+            refuse!("adopted", "`{address}` is already `{}`: choose another address for `{}`", other.id, live.id);
         }
         let before = visible_tags(&live.tags, &Tags::new());
         let mut after = before.clone();
@@ -78,9 +78,9 @@ async fn run_with_lease(
         cloud.retag(kind, &live.id, live.arn(), &before, &after).await?;
         live.tags.remove(UNTAGGED);
         live.tags.extend(ownership_tags(stack, address));
-        report::eprint(&format!("{} `{}` is `{address}` of {} now.", Style::Added.paint("Done:"), live.id, stack.name));
+        report::eprint(&format!("{} `{}` is now `{address}` in {}.", Style::Added.paint("Done:"), live.id, stack.name));
     } else if !global.quiet {
-        report::eprint(&format!("`{}` is `{address}` of {} already.", live.id, stack.name));
+        report::eprint(&format!("`{}` is already `{address}` in {}.", live.id, stack.name));
     }
     let of_kind = world.live.entry(kind.name).or_default();
     of_kind.retain(|other| other.id != live.id);
@@ -102,7 +102,7 @@ async fn run_with_lease(
             _ => serde_yaml::to_string(&json!({ "resources": resources }))?,
         });
         report::eprint(&format!(
-            "  help: the definition does not have `{address}`: add what is printed above, or the next `{}` deletes it.",
+            "  help: `{address}` is not in the definition: add the lines above, or the next `{}` deletes it.",
             command_line("apply", &arguments.target)
         ));
     }
@@ -110,17 +110,17 @@ async fn run_with_lease(
     Ok(DONE)
 }
 
-/// An address, of a type that carries marks.
+/// Parses an address of a type with tags.
 fn parse_address(text: &str) -> Result<(Address, &'static ResourceType)> {
     let Some(address) = Address::parse(text) else {
-        refuse!("address", "`{text}` is no address: write a type and a name, `vpc.main`");
+        refuse!("address", "`{text}` is not a valid address: write a type and a name, such as `vpc.main`");
     };
     let Some(kind) = types::resource_type(&address.type_name) else {
         let help = definition::suggestion(&address.type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
         refuse!("unknown-type", "there is no resource type `{}`: {help}", address.type_name);
     };
     if !address.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) {
-        refuse!("address", "`{}` can't name a resource: use letters, digits, `-`, `_` and `.`", address.name);
+        refuse!("address", "`{}` is not a valid resource name: use letters, digits, `-`, `_` and `.`", address.name);
     }
     let thing = kind.name.replace('_', " ");
     match (kind.is_taggable(), kind.identity.is_empty()) {
@@ -133,16 +133,16 @@ fn parse_address(text: &str) -> Result<(Address, &'static ResourceType)> {
         (false, true) => {
             refuse!(
                 "not-adoptable",
-                "AWS has no tags for a {thing}, so it can't be marked: declare it, and delete the existing one before apply"
+                "AWS does not support tags on a {thing}, so it can't be adopted: declare it, and delete the existing one before an apply"
             )
         }
     }
 }
 
-/// Whether it is at this address already.
+/// Whether the resource already has this address.
 ///
 /// # Errors
-/// When it is at another one, or another stack's.
+/// Fails if it has another address, or belongs to another stack.
 fn is_already_adopted(stack: &Stack, live: &LiveResource, address: &Address) -> Result<bool> {
     if live.phase == Phase::Deleting {
         refuse!("not-adoptable", "`{}` is being deleted", live.id);
@@ -151,17 +151,17 @@ fn is_already_adopted(stack: &Stack, live: &LiveResource, address: &Address) -> 
     let at = address_of(live);
     let shown = at.as_ref().map(|at| format!(", as `{at}`")).unwrap_or_default();
     match Some(&owner) == stack_owner(stack).as_ref() {
-        // What a list told from something else than tags is still to be written.
+        // Ownership that a list derived from other attributes still needs tags.
         true if at.as_ref() == Some(address) => Ok(!live.tags.contains_key(UNTAGGED)),
         true if at.is_none() => Ok(false),
-        true => refuse!("adopted", "`{}` is this stack's already{shown}", live.id),
+        true => refuse!("adopted", "`{}` already belongs to this stack{shown}", live.id),
         false => {
-            refuse!("foreign", "`{}` belongs to the stack {owner}{shown}: it must be given up there before it can be adopted here", live.id)
+            refuse!("foreign", "`{}` belongs to the stack {owner}{shown}: remove it from that stack first", live.id)
         }
     }
 }
 
-/// The stack as [`owner`] names it.
+/// Name of the stack in the format of [`owner`].
 fn stack_owner(stack: &Stack) -> Option<String> {
     owner(&ownership_tags(stack, &Address::new("", "")))
 }
@@ -172,7 +172,7 @@ fn ownership_tags(stack: &Stack, address: &Address) -> Tags {
         .into()
 }
 
-/// Why there is nothing to adopt.
+/// Reason why there is no resource to adopt.
 fn not_found_message(kind: &ResourceType, id: &str, stack: &Stack) -> String {
     let mut text = format!("there is no {} `{id}`", kind.name.replace('_', " "));
     if let Some(parent) = kind.parent {
@@ -182,7 +182,7 @@ fn not_found_message(kind: &ResourceType, id: &str, stack: &Stack) -> String {
     } else if kind.service == Service::Iam && kind.naming.is_some() {
         let _ = write!(
             text,
-            " below the path /acme/{}/{}/: what IAM holds is found by its path, which can't be changed, so declare a new one",
+            " with the path /acme/{}/{}/: acme finds IAM resources by their path, which can't be changed, so declare a new one",
             stack.name, stack.environment
         );
     }

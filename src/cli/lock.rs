@@ -1,4 +1,4 @@
-//! The lease on a stack, as the commands take it that change something.
+//! The lease on a stack, for commands that make changes.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::{
     report,
 };
 
-/// How to meet another run.
+/// Options for a concurrent run.
 #[derive(Clone, Debug, Args)]
 pub struct LockArguments {
-    /// How long to wait while another run changes the stack.
+    /// Time to wait while another run changes the stack, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     lock_timeout: u64,
 }
 
 impl LockArguments {
-    /// Takes the stack's lease; says for whom it waits.
+    /// Acquires the stack's lease; reports the holder while waiting.
     ///
     /// # Errors
-    /// `Locked` when another run still holds it when the time is over; when the backend cannot be used.
+    /// Fails with `Locked` if another run still holds it after the timeout, or if the backend can't be used.
     pub async fn acquire(&self, backend: &Backend, stack: &Stack, command: &str) -> Result<Lease> {
         let wait = Duration::from_secs(self.lock_timeout);
         let waiting = |holder: &_| report::eprint(&format!("Waiting for {holder}."));

@@ -1,4 +1,4 @@
-//! The command line: arguments in, exit code out. One file per command.
+//! The command line: parses arguments and returns an exit code. One file per command.
 
 mod actor;
 mod apply;
@@ -32,26 +32,26 @@ use crate::{definition::BackendLocation, report};
 pub use lock::LockArguments;
 use refusal::refuse;
 
-/// Exit code: done, or nothing to do.
+/// Exit code: success, or no changes.
 pub const DONE: u8 = 0;
 /// Exit code: failed, and everything is as before.
 pub const FAILED: u8 = 1;
 /// Exit code: `plan --detailed-exitcode` or `drift` found changes.
 pub const CHANGES: u8 = 2;
-/// Exit code: failed, and something is left half done.
+/// Exit code: failed, and some changes remain.
 pub const INCOMPLETE: u8 = 3;
 /// Exit code: interrupted.
 pub const INTERRUPTED: u8 = 130;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-    0  done, or nothing to do
+    0  success, or no changes
     1  failed, and everything is as before
     2  there are changes (`plan --detailed-exitcode`, `drift`)
-    3  failed, and something is left: what, and how to go on, is told
+    3  failed, and some changes remain: they and the next command are listed
   130  interrupted";
 
-/// Makes a YAML stack definition run on AWS, with no state file.
+/// Deploys AWS infrastructure from a YAML stack definition, without a state file.
 #[derive(Debug, Parser)]
 #[command(name = "acme", version, max_term_width = 80, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -61,43 +61,43 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a first definition.
+    /// Create a stack definition.
     New(new::Arguments),
-    /// Check a definition without any call.
+    /// Check a definition without any calls.
     Validate(StackArguments),
-    /// Show what apply would do.
+    /// Show the changes apply would make.
     Plan(plan::Arguments),
-    /// Make AWS what the definition says, or carry out a plan saved by `plan --out`.
+    /// Apply a definition, or a plan saved by `plan --out`.
     Apply(apply::Arguments),
-    /// Delete everything the stack owns.
+    /// Delete all resources of the stack.
     Destroy(apply::Arguments),
-    /// Undo an unfinished run, the last finished one, or all since a revision.
+    /// Undo an unfinished run, the last finished one, or all runs since a revision.
     Rollback(rollback::Arguments),
-    /// Make an existing resource the stack's.
+    /// Adopt an existing resource.
     Import(import::Arguments),
-    /// Show what others changed since the last finished run; answers 2 when there is something.
+    /// Show changes made outside acme since the last finished run; exits with 2 if there are any.
     Drift(drift::Arguments),
-    /// List what was done to the stack, show one revision, or compare two.
+    /// List the runs of the stack, show one, or compare two.
     History(history::Arguments),
-    /// Carry the plan out on the simulated cloud with every call going wrong, and say what would be left.
+    /// Test the plan on a simulated cloud, with failures injected into every call.
     Rehearse(rehearse::Arguments),
-    /// Free a stack that a dead run still holds.
+    /// Remove the lease of a crashed run.
     Unlock(unlock::Arguments),
-    /// Print the IAM policies that planning and applying a stack need.
+    /// Print the IAM policies for planning and applying a stack.
     ///
-    /// What IAM has to allow for this stack in this environment, no more; no call is made. What one managed policy cannot hold is
-    /// printed as several, one after the other. A type that has left the definition, but not AWS, is not among it: allow what the
-    /// definition before needed, too, until it is applied.
+    /// Prints least-privilege policies for this stack and environment, without any calls. If they exceed the size of a managed policy,
+    /// prints several. They don't cover types that were removed from the definition but still have resources in AWS: keep the previous
+    /// policies, too, until the definition is applied.
     Policy(policy::Arguments),
-    /// Show the resources a definition stands for, or what is there.
+    /// Show the resources of a definition, or live resources.
     Show(show::Arguments),
     /// Print the stack's outputs.
     Outputs(outputs::Arguments),
-    /// Draw the stack: Mermaid, DOT, a page for the browser, or JSON.
+    /// Draw the stack as Mermaid, DOT, an HTML page, or JSON.
     Graph(graph::Arguments),
-    /// Tell what the code of an error means, and what to do.
+    /// Explain the code of an error, with the remedy.
     Explain {
-        /// The code, such as `unknown-field`.
+        /// Code, such as `unknown-field`.
         #[arg(value_name = "CODE")]
         code: String,
     },
@@ -105,85 +105,85 @@ enum Command {
     Schema,
     /// Write the reference and the JSON Schema.
     Docs {
-        /// Folder they go to.
+        /// Output folder.
         #[arg(long, value_name = "DIR", default_value = "docs")]
         out: PathBuf,
     },
-    /// Print the completions of a shell.
+    /// Print shell completions.
     Completions {
-        /// Which shell.
+        /// Shell.
         #[arg(value_name = "SHELL")]
         shell: clap_complete::Shell,
     },
     /// Print the manual page, or write one for each command.
     Man {
-        /// Folder they go to.
+        /// Output folder.
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
 }
 
-/// Which stack.
+/// Selection of a stack.
 #[derive(Clone, Debug, Args)]
 pub struct StackArguments {
-    /// The stack definition.
+    /// Stack definition.
     #[arg(value_name = "STACK.yaml")]
     pub file: PathBuf,
     /// Environment of the definition.
     #[arg(short, long, value_name = "NAME")]
     pub env: Option<String>,
-    /// A value for expressions in the definition; may be given more than once. Saved plans and shells keep it: no place for secrets.
+    /// Value for expressions in the definition; repeatable. Saved plans and the shell history store it, so don't pass secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
     pub set: Vec<(String, String)>,
 }
 
-/// Where the stack is, and how to talk about it.
+/// Location of the stack, and output options.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArguments {
-    /// Use the simulated cloud, kept in DIR, instead of AWS.
+    /// Use the simulated cloud, stored in DIR, instead of AWS.
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".acme")]
     pub local: Option<PathBuf>,
     /// Endpoint for every AWS service [env: AWS_ENDPOINT_URL].
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
-    /// AWS region; the definition's `region` must agree.
+    /// AWS region; must match the definition's `region`, if set.
     #[arg(long)]
     pub region: Option<String>,
-    /// Profile of the AWS configuration.
+    /// Profile in the AWS configuration.
     #[arg(long)]
     pub profile: Option<String>,
-    /// Where history and locks are kept: a folder, `s3` for the usual bucket of account and region, or `s3://BUCKET/PREFIX`.
+    /// Location of history and locks: a folder, `s3` for the default bucket of account and region, or `s3://BUCKET/PREFIX`.
     #[arg(long, value_name = "PLACE", env = "ACME_BACKEND", hide_env_values = true)]
     pub backend: Option<BackendLocation>,
-    /// Text for people, or JSON for programs: `text` or `json`.
+    /// Output format: `text` or `json`.
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM", hide_possible_values = true)]
     pub output: OutputFormat,
     /// Colour: `auto` (on a terminal, unless `NO_COLOR` is set), `always` or `never`.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN", hide_possible_values = true)]
     pub color: Color,
-    /// Say nothing but the result.
+    /// Print only the result.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Report the calls made, by service and action.
+    /// Print the number of calls, by service and action.
     #[arg(long)]
     pub stats: bool,
 }
 
-/// Form of what goes to stdout.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
-    /// For people.
+    /// Text.
     #[default]
     Text,
     /// For programs.
     Json,
-    /// A plan as `terraform show -json` prints it; for `plan` alone.
+    /// Format of `terraform show -json`, only for `plan`.
     #[value(skip)]
     Terraform,
 }
 
-/// When to use colour.
+/// Use of colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
@@ -195,10 +195,10 @@ pub enum Color {
     Never,
 }
 
-/// Asks on a terminal; without one, refuses.
+/// Asks for confirmation on a terminal; without one, refuses.
 fn confirm(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        refuse!("no-terminal", "there is no terminal to ask on: pass --yes to go ahead without a question");
+        refuse!("no-terminal", "there is no terminal for confirmation: pass `--yes` to skip it");
     }
     Ok(report::confirm(question)?)
 }
@@ -207,7 +207,7 @@ fn parse_key_value(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))
+        .ok_or_else(|| format!("`{text}` does not have the form KEY=VALUE"))
 }
 
 impl GlobalArguments {
@@ -220,7 +220,7 @@ impl GlobalArguments {
     }
 }
 
-/// Runs one command; returns its exit code.
+/// Runs a command and returns its exit code.
 pub async fn run(cli: Cli) -> u8 {
     let ended = match cli.command {
         Command::New(arguments) => new::run(&arguments),
@@ -252,7 +252,7 @@ pub async fn run(cli: Cli) -> u8 {
             if let Some(help) = answered.and_then(report::remedy::general_remedy) {
                 report::eprint(&format!("  help: {help}"));
             }
-            // The problems of a definition stand at its lines already.
+            // The problems of a definition are already shown at its lines.
             if !error.is::<context::InvalidDefinition>() {
                 report::github::annotate_error(None, None, &format!("{error:#}"));
             }

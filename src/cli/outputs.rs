@@ -18,7 +18,7 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Only this one, without its name.
+    /// Print only this output, without its name.
     #[arg(long, value_name = "OUTPUT")]
     name: Option<String>,
     #[command(flatten)]
@@ -39,13 +39,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         Some(value) => report::print(&format!("{value}\n")),
         None => {
             let names: Vec<&str> = values.keys().map(String::as_str).collect();
-            refuse!("unknown-output", "there is no output `{name}`; there are: {}", names.join(", "));
+            refuse!("unknown-output", "there is no output `{name}`; outputs: {}", names.join(", "));
         }
     }
     Ok(DONE)
 }
 
-/// The outputs with every reference resolved; `null` where what they name is not there.
+/// Returns the outputs with every reference resolved; `null` if the resource does not exist.
 pub fn resolve_outputs(stack: &Stack, live: &BTreeMap<Address, LiveResource>) -> BTreeMap<String, Value> {
     let resolve_known = |value: &Value| {
         expression::resolve(value, &|reference| live.get(&Address::new(reference.type_name, reference.name))?.output(reference.output))
@@ -54,7 +54,7 @@ pub fn resolve_outputs(stack: &Stack, live: &BTreeMap<Address, LiveResource>) ->
     stack.outputs.iter().map(|(name, value)| (name.clone(), null_if_unresolved(resolve_known(value)))).collect()
 }
 
-/// Prints outputs to stdout at the end of a run, below a title for people.
+/// Prints outputs to stdout at the end of a run, with a title in text format.
 pub fn print_with_title(values: &BTreeMap<String, Value>, global: &GlobalArguments) -> Result<()> {
     if global.output == OutputFormat::Text && !global.quiet && !values.is_empty() {
         report::eprint("Outputs:");

@@ -28,13 +28,13 @@ pub struct Arguments {
     /// Plan the deletion of everything.
     #[arg(long)]
     destroy: bool,
-    /// Answer 2 when there are changes, 0 when there are none.
+    /// Exit with 2 if there are changes, 0 if there are none.
     #[arg(long)]
     detailed_exitcode: bool,
-    /// Show unchanged resources and every field of new ones too.
+    /// Also show unchanged resources, and every field of new ones.
     #[arg(long)]
     all: bool,
-    /// Keep the plan in FILE, for `acme apply FILE` to carry out exactly this.
+    /// Save the plan to FILE; `acme apply FILE` applies exactly this plan.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         let backend = context.session.backend(&arguments.global, &context.account, BucketCreation::Never).await?.backend;
         let revision = context.session.history(&backend).revision_numbers().await?.last().copied();
         saved::write(out, &plan, goal, &context.session, revision)?;
-        report::eprint(&format!("Saved: `acme apply {}` carries out exactly this.", out.display()));
+        report::eprint(&format!("Saved. Run `acme apply {}` to apply exactly this plan.", out.display()));
     }
     context.session.print_stats(&arguments.global);
     let code = match plan.is_empty() {
@@ -67,7 +67,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         false if arguments.detailed_exitcode => CHANGES,
         _ => DONE,
     };
-    // The process is about to end: freeing a large plan piece by piece would take a tenth of its time.
+    // The process is about to end: freeing a large plan would take a tenth of its time.
     std::mem::forget((context, memory, plan));
     Ok(code)
 }
@@ -76,13 +76,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 pub fn print(plan: &Plan, output: OutputFormat, show: RenderOptions) -> Result<()> {
     match output {
         OutputFormat::Json => report::print(&format!("{}\n", serde_json::to_string_pretty(&report::json::plan(plan))?)),
-        // A reader that closed the pipe has seen enough.
+        // The reader may close the pipe early.
         _ => report::plan::write(&mut report::Stdout::default(), plan, show).unwrap_or_default(),
     }
     Ok(())
 }
 
-/// Prints a plan in Terraform's form to stdout, and to stderr what that form has no place for.
+/// Prints a plan in Terraform's format to stdout, and unsupported parts to stderr.
 fn print_terraform(plan: &Plan, stack: &Stack) -> Result<()> {
     let report::terraform::Export { document, unsupported: left_out } = report::terraform::plan(plan, stack)?;
     report::print(&format!("{}\n", serde_json::to_string_pretty(&document)?));
@@ -92,16 +92,16 @@ fn print_terraform(plan: &Plan, stack: &Stack) -> Result<()> {
     }
     if !left_out.is_empty() {
         let list: Vec<String> = left_out.iter().map(ToString::to_string).collect();
-        report::eprint(&format!("{} left out, as Terraform has no such type: {}.", list.len(), list.join(", ")));
+        report::eprint(&format!("{} omitted, because Terraform has no such type: {}.", list.len(), list.join(", ")));
     }
     Ok(())
 }
 
-const OUTPUT_HELP: &str = "Text for people, JSON for programs, or Terraform's form for Checkov and its like: `text`, `json` or `terraform`";
+const OUTPUT_HELP: &str = "Output format: `text`, `json` or `terraform` (for Checkov and similar tools)";
 
-/// What every command prints, and what only a plan can be.
+/// Formats of every command, and the one only for plans.
 fn output_parser() -> impl TypedValueParser<Value = OutputFormat> {
-    let terraform = PossibleValue::new("terraform").help("For Checkov, conftest, Infracost: as `terraform show -json` prints a plan");
+    let terraform = PossibleValue::new("terraform").help("Format of `terraform show -json`, for Checkov, conftest and Infracost");
     let all = OutputFormat::value_variants().iter().filter_map(OutputFormat::to_possible_value).chain([terraform]);
     PossibleValuesParser::new(all).map(|name| OutputFormat::from_str(&name, false).unwrap_or(OutputFormat::Terraform))
 }

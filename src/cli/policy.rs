@@ -16,22 +16,22 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// What for; both, as lists, when absent.
+    /// Command to print policies for. Default: both, as lists.
     #[arg(long = "for", value_enum, value_name = "COMMAND")]
     purpose: Option<PurposeArgument>,
-    /// As `iam_policy` resources of a definition, for the stack that makes the roles.
+    /// Print `iam_policy` resources, for the definition that creates the roles.
     #[arg(long)]
     resources: bool,
-    /// AWS region, where the definition names none. Default: all.
+    /// AWS region, if the definition has none. Default: all.
     #[arg(long)]
     region: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PurposeArgument {
-    /// Reading.
+    /// Planning, which only reads.
     Plan,
-    /// Reading and changing: apply, destroy, rollback.
+    /// Apply, destroy and rollback.
     Apply,
 }
 

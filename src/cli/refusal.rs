@@ -1,18 +1,18 @@
-//! What a command refuses, each with a code that `acme explain` knows.
+//! Refusals of commands, each with a code for `acme explain`.
 
 use crate::core::Error;
 
-/// A refusal; nothing was done.
+/// Refusal; no changes were made.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// Stable name of the kind of refusal.
+    /// Stable code.
     pub code: &'static str,
-    /// What is refused, and what to do about it.
+    /// Message with the remedy.
     pub message: String,
 }
 
-/// Returns with a refusal: a code, then what [`format!`] takes.
+/// Returns a refusal: a code, then the arguments of [`format!`].
 macro_rules! refuse {
     ($code:literal, $($message:tt)+) => {
         return Err($crate::cli::refusal::Refusal { code: $code, message: format!($($message)+) }.into())
@@ -20,7 +20,7 @@ macro_rules! refuse {
 }
 pub(super) use refuse;
 
-/// The code of what a command ended with: a refusal's, AWS's, or `file` where the system says no.
+/// Code of a command's error: of a refusal, of AWS, or `file` for errors of the operating system.
 fn error_code(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|cause| {
         let refused = || Some(cause.downcast_ref::<Refusal>()?.code);
@@ -29,12 +29,12 @@ fn error_code(error: &anyhow::Error) -> Option<&str> {
     })
 }
 
-/// `error:`, or `error[code]:` where there is a code.
+/// `error:`, or `error[code]:` if there is a code.
 pub fn label(error: &anyhow::Error) -> String {
     error_code(error).map_or_else(|| "error:".to_owned(), |code| format!("error[{code}]:"))
 }
 
-/// What went wrong, without the code.
+/// Message without the code.
 pub fn message(error: &anyhow::Error) -> String {
     let describe = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Error>() {
         Some(answer) => answer.message_with_request_id(),

@@ -1,4 +1,4 @@
-//! `acme rehearse`: the plan on the simulated cloud, with everything going wrong that can.
+//! `acme rehearse`: runs the plan on the simulated cloud, with all possible failures.
 
 use std::{
     num::NonZeroUsize,
@@ -30,29 +30,29 @@ pub struct Arguments {
     /// Rehearse the deletion of everything.
     #[arg(long)]
     destroy: bool,
-    /// What goes wrong with each call.
+    /// Failures to inject into each call.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [FaultMode::Refuse, FaultMode::Lost, FaultMode::Crash, FaultMode::Stuck])]
     modes: Vec<FaultMode>,
-    /// How many cases run at once [default: one per processor].
+    /// Number of parallel cases [default: one per processor].
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Throttle every N-th call as well.
+    /// Also throttle every N-th call.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
     throttle: Option<u64>,
     #[command(flatten)]
     global: GlobalArguments,
 }
 
-/// What goes wrong.
+/// Failure to inject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FaultMode {
-    /// The call is refused.
+    /// The call is rejected.
     Refuse,
-    /// The call takes effect, but its answer is lost.
+    /// The call takes effect, but its response is lost.
     Lost,
-    /// acme dies before the call, and after it; then `apply`, and `rollback`.
+    /// acme crashes before or after the call; followed by `apply` or `rollback`.
     Crash,
-    /// The call is refused, and what would undo the run, too, all of it or half; then `apply`, and `rollback`.
+    /// The call is rejected, and so are all or half of the rollback's calls; followed by `apply` or `rollback`.
     Stuck,
 }
 
@@ -74,7 +74,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !UnfinishedRuns::read(&context.session.history(&backend)).await?.journals.is_empty() {
         refuse!(
             "unfinished-run",
-            "the last run did not finish: go on with `acme apply`, or back with `acme rollback`, and rehearse what comes then"
+            "the last run is unfinished: continue it with `acme apply`, or undo it with `acme rollback`, then rehearse"
         );
     }
     let plan = context.plan(if arguments.destroy { Goal::Destroy } else { Goal::Apply }).await?;
@@ -104,7 +104,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     })
 }
 
-/// Runs it beside the runtime, as it has runtimes of its own. Stops where the user asks to: then the report is of a part.
+/// Runs the rehearsal outside the runtime, because it has its own runtimes. After an interrupt, the report is partial.
 async fn run_rehearsal(rehearsal: Rehearsal, faults: Vec<Fault>, jobs: NonZeroUsize) -> Result<(RehearsalReport, bool)> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
@@ -112,7 +112,7 @@ async fn run_rehearsal(rehearsal: Rehearsal, faults: Vec<Fault>, jobs: NonZeroUs
     let report = tokio::select! {
         report = &mut running => report??,
         _ = tokio::signal::ctrl_c() => {
-            report::eprint(&format!("{} this is of what was rehearsed so far.", Style::Changed.paint("Stopped:")));
+            report::eprint(&format!("{} the report covers the cases rehearsed so far.", Style::Changed.paint("Stopped:")));
             stop.store(true, Ordering::Relaxed);
             running.await??
         }

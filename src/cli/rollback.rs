@@ -29,10 +29,10 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Go back to how the stack was after this revision, instead of undoing the last run.
+    /// Return to the state after this revision, instead of undoing the last run.
     #[arg(long, value_name = "REVISION")]
     to: Option<u64>,
-    /// Never ask; without it and without a terminal, refuse.
+    /// Skip confirmation; required without a terminal.
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     ended
 }
 
-/// The definition, the account, and the lease.
+/// Definition, account, and lease.
 type RunIdentity = (StackArguments, String, Option<Arc<Lease>>);
 
 async fn run_with_lease(arguments: &Arguments, session: &Session, who: RunIdentity, history: History) -> Result<u8> {
@@ -65,11 +65,11 @@ async fn run_with_lease(arguments: &Arguments, session: &Session, who: RunIdenti
     if arguments.to.is_some() {
         refuse!(
             "unfinished-run",
-            "the last run did not finish: undo it with `acme rollback`, or finish it with `acme apply`, before going back further"
+            "the last run is unfinished: undo it with `acme rollback`, or finish it with `acme apply`, then try again"
         );
     }
     for damage in journal_damages(&unfinished) {
-        report::eprint(&format!("warning: {damage}. What it says before that is undone; what came after is left as it is."));
+        report::eprint(&format!("warning: {damage}. acme undoes the changes recorded before it; later changes remain."));
     }
     let undo_plan = UndoPlan::plan(&session.cloud, &session.stack, &unfinished.touched, &who.1).await?;
     show_plan(&undo_plan.plan, session, global)?;
@@ -86,7 +86,7 @@ async fn run_with_lease(arguments: &Arguments, session: &Session, who: RunIdenti
     Ok(code)
 }
 
-/// Undoes the last finished run, or all since a revision. What it makes anew is empty; what it deletes is protected as ever.
+/// Undoes the last finished run, or all since a revision. Recreated resources are empty; protection from deletion applies as usual.
 async fn undo_finished(arguments: &Arguments, session: &Session, who: RunIdentity, history: History) -> Result<u8> {
     let global = &arguments.global;
     let (mut targets, touched) = match arguments.to {
@@ -107,7 +107,7 @@ async fn undo_finished(arguments: &Arguments, session: &Session, who: RunIdentit
         }
         Some(number) => {
             let Some(revision) = history.revision(number).await? else {
-                refuse!("no-revision", "there is no record of revision {number}: `acme history` lists those there are");
+                refuse!("no-revision", "there is no record of revision {number}: run `acme history` to list revisions");
             };
             let world = discover(&session.cloud, &session.stack, Hints::default()).await?;
             let absent = |address: Address| {
@@ -161,9 +161,9 @@ fn confirm_rollback(arguments: &Arguments, session: &Session, plan: &Plan) -> Re
     if plan.is_empty() || arguments.yes {
         return Ok(true);
     }
-    let agreed = super::confirm(&format!("Go back in {} ({})?", session.stack.name, session.stack.environment))?;
+    let agreed = super::confirm(&format!("Roll back {} ({})?", session.stack.name, session.stack.environment))?;
     if !agreed {
-        report::eprint("Nothing was done.");
+        report::eprint("No changes made.");
     }
     Ok(agreed)
 }

@@ -1,4 +1,4 @@
-//! Saved plans as files: `plan --out` writes one, `apply` takes one.
+//! Files of saved plans: `plan --out` writes one, `apply` reads one.
 
 use std::{
     fs,
@@ -14,34 +14,34 @@ use crate::engine::{
     saved_plan::{DefinitionSource, SavedPlan, sha256},
 };
 
-/// Reads the saved plan that `target` names; `None` when it names a definition.
+/// Reads the saved plan at `target`; `None` if it is a definition.
 pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
     let file = target.file.display();
     let by_name = target.file.extension().is_some_and(|extension| extension == "acmeplan");
     let text = match fs::read_to_string(&target.file) {
         Ok(text) if by_name || SavedPlan::is_saved_plan(&text) => text,
         Err(error) if by_name => return Err(error).with_context(|| format!("can't read the saved plan `{file}`")),
-        // Whoever reads the definition says what is wrong with it.
+        // Loading the definition reports the error.
         _ => return Ok(None),
     };
     if target.env.is_some() || !target.set.is_empty() {
-        refuse!("saved-plan", "`{file}` is a saved plan, which names its environment and values: leave out --env and --set");
+        refuse!("saved-plan", "`{file}` is a saved plan, which contains its environment and values: remove `--env` and `--set`");
     }
     match SavedPlan::parse(&text) {
         Ok(saved) => Ok(Some(saved)),
         Err(unfit) => {
-            refuse!("unfit-plan", "can't carry out the saved plan `{file}`: {unfit}\n  help: plan again, with `acme plan … --out {file}`")
+            refuse!("unfit-plan", "can't apply the saved plan `{file}`: {unfit}\n  help: plan again with `acme plan … --out {file}`")
         }
     }
 }
 
-/// The definition of a saved plan.
+/// Definition of a saved plan.
 pub fn stack_arguments(saved: &SavedPlan) -> StackArguments {
     let DefinitionSource { file, env, set, .. } = &saved.definition;
     StackArguments { file: PathBuf::from(file), env: env.clone(), set: set.clone() }
 }
 
-/// Refuses when the definition is not the text that was planned.
+/// Refuses if the definition has changed since the plan.
 pub fn check_definition(saved: &SavedPlan, path: &Path) -> Result<()> {
     let target = stack_arguments(saved);
     let text = fs::read(&target.file).with_context(|| format!("can't read the definition `{}`", target.file.display()))?;
@@ -49,7 +49,7 @@ pub fn check_definition(saved: &SavedPlan, path: &Path) -> Result<()> {
         let then = saved.definition.commit.as_ref().map(|commit| format!(" (at commit {commit})")).unwrap_or_default();
         refuse!(
             "stale-plan",
-            "nothing was done: `{}` is not what it was when the plan was made{then}\n  help: {}",
+            "no changes made: `{}` has changed since the plan was made{then}\n  help: {}",
             target.file.display(),
             replan_hint(saved, path)
         );
@@ -57,7 +57,7 @@ pub fn check_definition(saved: &SavedPlan, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses when what would be done now is not what was planned.
+/// Refuses if a new plan differs from the saved one.
 pub fn check_plan(saved: &SavedPlan, path: &Path, plan: &Plan, revision: Option<u64>) -> Result<()> {
     let mut differences = saved.differences(plan);
     if differences.is_empty() {
@@ -66,18 +66,18 @@ pub fn check_plan(saved: &SavedPlan, path: &Path, plan: &Plan, revision: Option<
     if saved.revision != revision
         && let Some(revision) = revision
     {
-        differences.push(format!("revision {revision} was made since (`acme history` tells by whom)"));
+        differences.push(format!("revision {revision} is newer than the plan (see `acme history`)"));
     }
     refuse!(
         "stale-plan",
-        "nothing was done: the plan in `{}` no longer fits what is there\n  {}\n  help: {}",
+        "no changes made: the live state has changed since the plan in `{}` was made\n  {}\n  help: {}",
         path.display(),
         differences.join("\n  "),
         replan_hint(saved, path)
     );
 }
 
-/// Writes a plan to a file that only its owner may read.
+/// Writes a plan to a file that only its owner can read.
 pub fn write(path: &Path, plan: &Plan, goal: Goal, session: &Session, revision: Option<u64>) -> Result<()> {
     let target = &session.target;
     let definition = DefinitionSource {
@@ -92,11 +92,11 @@ pub fn write(path: &Path, plan: &Plan, goal: Goal, session: &Session, revision: 
     overwrite_plan(path, &text).with_context(|| format!("can't write the plan to `{}`", path.display()))
 }
 
-/// Puts a new plan in the place of an old one, but of nothing else.
+/// Replaces an old plan, but no other file.
 fn overwrite_plan(path: &Path, text: &str) -> Result<()> {
     match fs::read_to_string(path) {
         Ok(old) if SavedPlan::is_saved_plan(&old) || old.is_empty() => fs::remove_file(path)?,
-        Ok(_) => refuse!("not-a-plan", "that file is there and is no saved plan"),
+        Ok(_) => refuse!("not-a-plan", "the file exists and is not a saved plan"),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
@@ -111,5 +111,5 @@ fn overwrite_plan(path: &Path, text: &str) -> Result<()> {
 
 fn replan_hint(saved: &SavedPlan, path: &Path) -> String {
     let destroy = if saved.goal == Goal::Destroy { " --destroy" } else { "" };
-    format!("plan again, with `{}{destroy} --out {}`", command_line("plan", &stack_arguments(saved)), path.display())
+    format!("plan again with `{}{destroy} --out {}`", command_line("plan", &stack_arguments(saved)), path.display())
 }

@@ -1,4 +1,4 @@
-//! `acme completions` and `acme man`: the command line as shells and `man` read it.
+//! `acme completions` and `acme man`: shell completions and manual pages.
 
 use std::{io, path::Path};
 
@@ -16,7 +16,7 @@ pub fn completions(shell: Shell) -> Result<u8> {
     Ok(DONE)
 }
 
-/// One page for each command, or that of acme itself on stdout.
+/// Writes one page per command to a folder, or the main page to stdout.
 pub fn man(out: Option<&Path>) -> Result<u8> {
     match out {
         Some(folder) => {
@@ -25,7 +25,7 @@ pub fn man(out: Option<&Path>) -> Result<u8> {
                 clap_mangen::generate_to(Cli::command(), folder)
             };
             write().with_context(|| format!("can't write to the folder `{}`", folder.display()))?;
-            report::eprint(&format!("Pages written to {}.", folder.display()));
+            report::eprint(&format!("Wrote manual pages to {}.", folder.display()));
         }
         None => {
             let mut page = Vec::new();

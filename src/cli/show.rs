@@ -16,10 +16,10 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// The single resources that the definition stands for, as YAML (default).
+    /// Print all resources of the definition, without sections, as YAML (default).
     #[arg(long, conflicts_with = "live")]
     expanded: bool,
-    /// What is there, each resource below the one it stands on.
+    /// Show live resources as a tree.
     #[arg(long)]
     live: bool,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     Ok(DONE)
 }
 
-/// Where it stands; what has lost its address stands under its id.
+/// Address of a resource, or its id if it has no address.
 fn display_address(live: &LiveResource) -> Address {
     address_of(live).unwrap_or_else(|| Address::new(&live.type_name, live.id.as_str()))
 }

@@ -13,7 +13,7 @@ use crate::{
 pub struct Arguments {
     #[command(flatten)]
     target: StackArguments,
-    /// Never ask; without it and without a terminal, refuse.
+    /// Skip confirmation; required without a terminal.
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -26,23 +26,23 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let account = session.account().await?;
     let backend = session.backend(&arguments.global, &account, BucketCreation::Never).await?.backend;
     let Some(held) = Lease::holder(&backend, name, environment).await? else {
-        report::eprint(&format!("{name} ({environment}) is free already."));
+        report::eprint(&format!("{name} ({environment}) is not locked."));
         return Ok(DONE);
     };
     let silent = report::format_duration(held.holder.since_last_heartbeat());
-    report::eprint(&format!("{name} ({environment}) is held by {}.\nIts last sign of life was {silent} ago.", held.holder));
+    report::eprint(&format!("{name} ({environment}) is locked by {}.\nThe last heartbeat was {silent} ago.", held.holder));
     let question = if held.holder.since_last_heartbeat() < EXPIRY && !held.holder.has_exited() {
-        "That run seems to live. Free the stack all the same? The run notices within seconds, and stops half way."
+        "That run seems to be active. Remove its lease anyway? The run stops within seconds and remains unfinished."
     } else {
-        "Free the stack?"
+        "Remove the lease?"
     };
     if !arguments.yes && !confirm(question)? {
-        report::eprint("Nothing was done.");
+        report::eprint("No changes made.");
         return Ok(FAILED);
     }
     if !Lease::unlock(&backend, name, environment, &held).await? {
-        refuse!("declined", "that run has ended by itself: nothing was done");
+        refuse!("declined", "that run has already ended: no changes made");
     }
-    report::eprint(&format!("{name} ({environment}) is free. `acme plan` shows what that run left to do."));
+    report::eprint(&format!("Removed the lease of {name} ({environment}). `acme plan` shows the remaining changes."));
     Ok(DONE)
 }

@@ -1,24 +1,24 @@
-//! Where a resource stands in a stack.
+//! Address of a resource in a stack.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// Where a resource stands in the stack: `subnet.private-a`.
+/// Address of a resource in the stack: `subnet.private-a`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     /// Name of the type.
     pub type_name: String,
-    /// Name in the definition, with the key of its `for_each` entry.
+    /// Name in the definition, including the key of its `for_each` entry.
     pub name: String,
 }
 
 impl Address {
-    /// The address of `name` of type `kind`.
+    /// Creates the address of `name` of type `kind`.
     pub fn new(type_name: &str, name: impl Into<String>) -> Address {
         Address { type_name: type_name.to_owned(), name: name.into() }
     }
-    /// Reads `type.name`.
+    /// Parses `type.name`.
     pub fn parse(text: &str) -> Option<Address> {
         text.split_once('.').filter(|(kind, name)| !kind.is_empty() && !name.is_empty()).map(|(kind, name)| Address::new(kind, name))
     }
@@ -38,6 +38,6 @@ impl Serialize for Address {
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Address::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is no address")))
+        Address::parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a valid address")))
     }
 }

@@ -1,17 +1,17 @@
-//! What a call needs besides the spec.
+//! Parameters of a call besides the spec.
 
 use super::{OnDelete, Tags};
 
-/// What a mutating call needs besides the spec; see [`Cx`].
+/// Parameters of a mutating call besides the spec; see [`Cx`].
 #[derive(Clone, Debug)]
 pub struct CallContext {
     /// Address in the stack.
     pub address: String,
-    /// Every tag the resource shall carry.
+    /// Desired tags.
     pub tags: Tags,
     /// Idempotency token.
     pub token: String,
-    /// What becomes of its data.
+    /// Treatment of its data.
     pub on_delete: OnDelete,
     /// Stack name.
     pub stack: String,

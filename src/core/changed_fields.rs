@@ -1,6 +1,6 @@
-//! What differs between two specs.
+//! Differences between two specs.
 
-/// JSON pointers of what differs.
+/// JSON pointers to fields that differ.
 #[derive(Clone, Debug, Default)]
 pub struct ChangedFields(pub Vec<String>);
 

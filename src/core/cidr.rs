@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-/// An IP range in CIDR notation with its host bits masked, or a text that holds a reference (`${vpc.main.cidr}`).
+/// An IP range in CIDR notation with its host bits masked, or a text with a reference (`${vpc.main.cidr}`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cidr {
     /// A known range.
@@ -16,7 +16,7 @@ pub enum Cidr {
 }
 
 impl Cidr {
-    /// The range, when it is known.
+    /// Returns the range, if it is known.
     pub fn range(&self) -> Option<IpNet> {
         match self {
             Cidr::Range(net) => Some(*net),
@@ -35,7 +35,7 @@ impl FromStr for Cidr {
         if text.contains("${") {
             return Ok(Cidr::Reference(text.to_owned()));
         }
-        text.parse::<IpNet>().map(|net| Cidr::Range(net.trunc())).map_err(|_| format!("`{text}` is no CIDR block such as 10.0.0.0/16"))
+        text.parse::<IpNet>().map(|net| Cidr::Range(net.trunc())).map_err(|_| format!("`{text}` is not a CIDR block such as 10.0.0.0/16"))
     }
 }
 

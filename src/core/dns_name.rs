@@ -5,23 +5,23 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A domain name: lower case, without the final dot, `*` for Route 53's `\052` and so on.
+/// A domain name: in lowercase, without the final dot, with `*` for Route 53's `\052` and so on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DnsName(String);
 
 impl DnsName {
-    /// Makes the canonical form. References (`${…}`) keep their case.
+    /// Converts a name to canonical form. References (`${…}`) keep their case.
     pub fn new(text: &str) -> DnsName {
         let text = unescape(text.trim_end_matches('.'));
         DnsName(if text.contains("${") { text } else { text.to_lowercase() })
     }
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
-/// Route 53 answers with `\` and three octal digits for all but letters, digits, hyphens, underscores and the dots between labels,
-/// however it was written. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>
+/// Decodes escapes: Route 53 returns `\` and three octal digits for all characters except letters, digits, hyphens, underscores and the
+/// dots between labels. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>
 fn unescape(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();

@@ -1,6 +1,6 @@
-//! Durations in words.
+//! Durations as text.
 
-/// A duration as people say it: `45 s`, `3 min`, `1 h 05 min`.
+/// Formats a duration: `45 s`, `3 min`, `1 h 05 min`.
 pub fn format_duration(time: std::time::Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
@@ -10,7 +10,7 @@ pub fn format_duration(time: std::time::Duration) -> String {
     }
 }
 
-/// How long something took: `3.2 s`, `3 min 20 s`, `1 h 05 min`.
+/// Formats a precise duration: `3.2 s`, `3 min 20 s`, `1 h 05 min`.
 pub fn format_elapsed(time: std::time::Duration) -> String {
     match time.as_secs() {
         0..60 => format!("{:.1} s", time.as_secs_f64()),

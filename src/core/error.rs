@@ -1,36 +1,36 @@
-//! Errors, sorted by what they mean to the engine.
+//! Errors, by their meaning to the engine.
 
 /// Result of a call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What an error means to the engine.
+/// Meaning of an error to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound,
-    /// Something this call depends on is not visible everywhere yet (IAM takes about 8 s, EC2 up to a few): try again.
+    /// A dependency of this call is not visible everywhere yet (IAM takes about 8 s, EC2 a few seconds): retry.
     NotYetVisible,
     /// Too many calls: slow down.
     Throttled,
-    /// In use, or being changed: wait, then name the blocker.
+    /// The resource is in use, or being changed: wait, then name the blocker.
     Conflict,
-    /// A thing of this name exists.
+    /// A resource with this name exists.
     AlreadyExists,
-    /// Credentials are missing, expired or not allowed to.
+    /// Credentials are missing, expired, or lack permission.
     AccessDenied,
-    /// AWS could not be reached, or failed.
+    /// AWS could not be reached, or had an internal error.
     Unavailable,
-    /// Refused: trying again changes nothing.
+    /// AWS rejected the call: a retry would not help.
     Rejected,
 }
 
-/// An answer that is not success.
+/// Error of a call.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{code}: {}", self.message_with_request_id())]
 pub struct Error {
-    /// What it means to the engine.
+    /// Meaning to the engine.
     pub kind: ErrorKind,
-    /// AWS's error code, or one of ours for what never reached AWS.
+    /// AWS's error code, or acme's own if the call never reached AWS.
     pub code: String,
     /// AWS's message.
     pub message: String,
@@ -46,15 +46,15 @@ impl Error {
             None => self.message.clone(),
         }
     }
-    /// An error that did not come from AWS's answer.
+    /// Creates an error without a response from AWS.
     pub fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Error {
         Error { kind, code: code.to_owned(), message: message.into(), request_id: None }
     }
-    /// AWS's answer lacks a field that its documentation promises.
+    /// Creates an error about a response that lacks a documented field.
     pub fn missing_field(field: &str) -> Error {
-        Error::new(ErrorKind::Rejected, "IncompleteAnswer", format!("AWS's answer has no {field}"))
+        Error::new(ErrorKind::Rejected, "IncompleteAnswer", format!("AWS's response has no {field}"))
     }
-    /// The credentials are no longer, or not at all, valid: no call will be served until they are renewed.
+    /// Whether the credentials are not valid, so that no call succeeds until they are renewed.
     pub fn is_credential_error(&self) -> bool {
         const CODES: &[&str] = &[
             "ExpiredToken",
@@ -65,19 +65,19 @@ impl Error {
             "AuthFailure",
             "NoCredentials",
         ];
-        // The code alone may mean something else: AuthFailure is also said of an address that is in use.
+        // The code alone may mean something else: AuthFailure is also returned for an address in use.
         self.kind == ErrorKind::AccessDenied && CODES.contains(&self.code.as_str())
     }
-    /// There is no such thing.
+    /// The resource does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind == ErrorKind::NotFound
     }
 }
 
-/// A read of something that may not exist: "gone" is `None`.
+/// Converts the result of reading a resource that may not exist: "not found" becomes `None`.
 ///
 /// # Errors
-/// Every other error.
+/// Returns every other error.
 pub fn ok_or_not_found<T, E: Into<Error>>(result: std::result::Result<T, E>) -> Result<Option<T>> {
     match result.map_err(Into::into) {
         Ok(value) => Ok(Some(value)),

@@ -1,21 +1,21 @@
-//! `${type.name.output}` in strings: how one resource's spec names another's output until it is known.
+//! `${type.name.output}` in strings: references from one resource's spec to another's output, until it is known.
 
 use serde_json::Value;
 
-/// A reference found in a string.
+/// A reference in a string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference<'a> {
-    /// The whole text, `${subnet.a.id}`.
+    /// Full text, `${subnet.a.id}`.
     pub text: &'a str,
     /// Name of the type.
     pub type_name: &'a str,
-    /// Name of the resource; may hold dots.
+    /// Name of the resource; may contain dots.
     pub name: &'a str,
     /// Name of the output.
     pub output: &'a str,
 }
 
-/// Every reference in a string. IAM's policy variables (`${aws:username}`) are none: they hold a colon or no dots.
+/// Returns every reference in a string. IAM's policy variables (`${aws:username}`) are not references: they have a colon or no dots.
 pub fn references(text: &str) -> Vec<Reference<'_>> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -34,7 +34,7 @@ pub fn references(text: &str) -> Vec<Reference<'_>> {
     found
 }
 
-/// Calls `act` for every string below `value`, keys included: an IAM condition names an issuer in a key.
+/// Calls `act` for every string below `value`, including keys: an IAM condition has an issuer in a key.
 pub fn for_each_string<'a>(value: &'a Value, act: &mut impl FnMut(&'a str)) {
     match value {
         Value::String(text) => act(text),
@@ -47,14 +47,14 @@ pub fn for_each_string<'a>(value: &'a Value, act: &mut impl FnMut(&'a str)) {
     }
 }
 
-/// Whether any string below `value` holds a reference.
+/// Whether any string below `value` contains a reference.
 pub fn has_reference(value: &Value) -> bool {
     let mut found = false;
     for_each_string(value, &mut |text| found |= text.contains("${") && !references(text).is_empty());
     found
 }
 
-/// Replaces every reference that `lookup` knows. A string that is one reference takes the output's own type.
+/// Replaces every reference known to `lookup`. A string that is exactly one reference becomes a value of the output's type.
 pub fn resolve(value: &Value, lookup: &impl Fn(&Reference<'_>) -> Option<Value>) -> Value {
     match value {
         Value::String(text) => match references(text).as_slice() {

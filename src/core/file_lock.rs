@@ -1,4 +1,4 @@
-//! Turns between processes that share a file.
+//! Locks between processes that share a file.
 
 use std::{
     fs::{File, TryLockError},
@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A turn takes milliseconds; who has not ended it by then stands still, and would be waited for without end.
+/// Maximum wait. A lock is held for milliseconds; a holder that exceeds this is assumed to be stopped.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Takes the lock of `file`, which is at `path`; it ends with the file or by `unlock`.
+/// Locks `file`, which is at `path`, until it is closed or unlocked.
 ///
 /// # Errors
-/// Says that another process holds the lock when it is still held after `patience`.
+/// Fails if another process still holds the lock after `patience`.
 pub fn lock(file: &File, path: &Path, timeout: Duration) -> Result<()> {
     let begin = Instant::now();
     loop {

@@ -1,94 +1,94 @@
 //! The IAM actions that the calls of a resource type need.
 
-/// The IAM actions of a type's calls. Those that change tags are added by the service, but for IAM, whose types have their own.
+/// IAM actions of a type's calls. The service adds those that change tags, except for IAM, whose types have their own.
 #[derive(Clone, Copy, Debug)]
 pub struct IamActions {
-    /// The ARN of one, by service and resource: `rds:db:{name}`. `{name}` stands for the physical names of the stack's resources of
-    /// this type, `{parent}` for those of its parent's type, `{stack}` for what physical names start with, and `{path}` for the
+    /// ARN pattern of service and resource: `rds:db:{name}`. `{name}` stands for the physical names of the stack's resources of
+    /// this type, `{parent}` for those of its parent's type, `{stack}` for the prefix of physical names, and `{path}` for the
     /// IAM path.
     pub arn: &'static str,
-    /// Asked of everything at once: actions that know no resources.
+    /// List all: actions without resource-level permissions.
     pub list: &'static [&'static str],
-    /// Read one, there or not: by ARN, as what is not there carries no marks.
+    /// Read one, which may not exist: by ARN, because a missing resource has no tags.
     pub read: &'static [&'static str],
-    /// Make one: with the marks in the request, where the service looks at tags.
+    /// Create one: with ownership tags in the request, if the service supports conditions on tags.
     pub create: &'static [&'static str],
-    /// Change or delete one that carries the marks, where the service looks at tags.
+    /// Change or delete one with ownership tags, if the service supports conditions on tags.
     pub change: &'static [&'static str],
-    /// What else the calls need.
+    /// Additional permissions of the calls.
     pub grants: &'static [IamGrant],
 }
 
 impl IamActions {
-    /// Of the type whose ARNs read so.
+    /// Creates the actions of a type with this ARN pattern.
     pub const fn new(arn: &'static str) -> IamActions {
         IamActions { arn, list: &[], read: &[], create: &[], change: &[], grants: &[] }
     }
-    /// See [`Actions::list`].
+    /// See [`IamActions::list`].
     pub const fn list(self, list: &'static [&'static str]) -> IamActions {
         IamActions { list, ..self }
     }
-    /// See [`Actions::read`].
+    /// See [`IamActions::read`].
     pub const fn read(self, read: &'static [&'static str]) -> IamActions {
         IamActions { read, ..self }
     }
-    /// See [`Actions::create`].
+    /// See [`IamActions::create`].
     pub const fn create(self, create: &'static [&'static str]) -> IamActions {
         IamActions { create, ..self }
     }
-    /// See [`Actions::change`].
+    /// See [`IamActions::change`].
     pub const fn change(self, change: &'static [&'static str]) -> IamActions {
         IamActions { change, ..self }
     }
-    /// See [`Actions::more`].
+    /// See [`IamActions::grants`].
     pub const fn grants(self, more: &'static [IamGrant]) -> IamActions {
         IamActions { grants: more, ..self }
     }
 }
 
-/// Actions on something else than the resource itself.
+/// Actions on other resources than the type's own.
 #[derive(Clone, Copy, Debug)]
 pub struct IamGrant {
-    /// The actions.
+    /// Actions.
     pub actions: &'static [&'static str],
-    /// On what.
+    /// Resources of the actions.
     pub target: GrantTarget,
-    /// Whether planning needs them too.
+    /// Whether planning needs them, too.
     pub needed_for_plan: bool,
-    /// Whether only those need them whose definition says `on_delete: delete`.
+    /// Whether only definitions with `on_delete: delete` need them.
     pub deletes_data: bool,
 }
 
 impl IamGrant {
-    /// For planning.
+    /// Creates actions for planning.
     pub const fn read(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
         IamGrant { actions, target: on, needed_for_plan: true, deletes_data: false }
     }
-    /// For applying.
+    /// Creates actions for applying.
     pub const fn change(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
         IamGrant { actions, target: on, needed_for_plan: false, deletes_data: false }
     }
-    /// For deleting data, where the definition says so.
+    /// Creates actions for deleting data, if the definition sets that.
     pub const fn delete_data(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
         IamGrant { actions, target: on, needed_for_plan: false, deletes_data: true }
     }
 }
 
-/// On what an action is allowed.
+/// Resources on which an action is allowed.
 #[derive(Clone, Copy, Debug)]
 pub enum GrantTarget {
-    /// On everything: the action knows no resources.
+    /// All resources: the action has no resource-level permissions.
     AllResources,
-    /// The same, with the marks in the request.
+    /// All resources, with ownership tags in the request.
     TagOnCreate,
-    /// On these ARNs, see [`Actions::own`].
+    /// These ARNs, see [`IamActions::arn`].
     Arn(&'static str),
-    /// On what resources of this type refer to, if they do, of another type: what carries the stack's marks, or what is named.
+    /// Referenced resources of another type, if any: those with the stack's ownership tags, or named ones.
     Referenced(&'static str),
-    /// On what resources of this type name by an ARN of this service, if they do.
+    /// Resources of this service that are referenced by ARN, if any.
     NamedByArn(&'static str),
-    /// The roles that resources of this type refer to, handed to one of these services: for `iam:PassRole`.
+    /// Referenced roles, passed to one of these services: for `iam:PassRole`.
     PassRole(&'static [&'static str]),
-    /// The role of this service, made once in an account: for `iam:CreateServiceLinkedRole`.
+    /// Service-linked role of this service, created once per account: for `iam:CreateServiceLinkedRole`.
     ServiceLinkedRole(&'static str),
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Phase, Tags};
 
-/// A live resource whose type the engine need not know.
+/// A live resource of any type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LiveResource {
     /// Name of its type.
@@ -13,13 +13,13 @@ pub struct LiveResource {
     pub type_name: String,
     /// Physical id.
     pub id: String,
-    /// All tags, marks included.
+    /// All tags, including ownership tags.
     pub tags: Tags,
-    /// Whether it can be used.
+    /// Phase of its life: pending, ready, failed or deleted.
     pub phase: Phase,
-    /// Its attributes in the spec's shape.
+    /// Attributes in the shape of the spec.
     pub spec: Value,
-    /// What others may refer to.
+    /// Outputs for references.
     pub outputs: Value,
     /// See [`super::Observed::version`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,14 +27,14 @@ pub struct LiveResource {
 }
 
 impl LiveResource {
-    /// The value of an output; `id` is the physical id.
+    /// Returns the value of an output; `id` is the physical id.
     pub fn output(&self, name: &str) -> Option<Value> {
         if name == "id" {
             return Some(Value::String(self.id.clone()));
         }
         self.outputs.get(name).or_else(|| self.spec.get(name)).filter(|v| !v.is_null()).cloned()
     }
-    /// The ARN, where the type has one.
+    /// Returns the ARN, if the type has one.
     pub fn arn(&self) -> Option<&str> {
         self.outputs.get("arn").and_then(Value::as_str).or_else(|| self.id.starts_with("arn:").then_some(self.id.as_str()))
     }

@@ -1,4 +1,4 @@
-//! What every layer knows: addresses, tags, errors, the contract of a resource type, and the vocabulary of specs. No AWS SDK.
+//! Common vocabulary of all layers: addresses, tags, errors, the contract of a resource type, and specs. No AWS SDK.
 
 mod address;
 mod call_context;

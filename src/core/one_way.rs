@@ -1,54 +1,54 @@
-//! Fields that AWS changes one way only.
+//! Fields that AWS can change in one direction only.
 
 use serde_json::Value;
 
-/// A field that AWS does not change back, or not reliably. Undoing leaves it as it is, and what AWS surely refuses is not planned.
+/// A field that AWS can't change back, or not reliably. A rollback leaves it unchanged, and a plan rejects changes that AWS would reject.
 #[derive(Clone, Copy, Debug)]
 pub struct OneWay {
     /// JSON pointer to the field.
     pub field: &'static str,
-    /// Why there is no way back, in words.
+    /// Reason why the change can't be undone.
     pub reason: &'static str,
-    /// Which way it goes.
+    /// Possible direction.
     pub direction: Direction,
 }
 
-/// Which way a field goes.
+/// Possible direction of changes.
 #[derive(Clone, Copy, Debug)]
 pub enum Direction {
-    /// A number, or a version of numbers and dots, that only grows.
+    /// A number, or a version of numbers and dots, that only increases.
     Increase,
-    /// A number that grows by a tenth at least.
+    /// A number that increases by at least ten percent.
     IncreaseByTenth,
-    /// A version that goes by one minor version at a time; AWS decides whether it still goes back by one.
+    /// A version that changes by one minor version at a time; AWS decides whether a downgrade by one is still possible.
     OneMinorVersion,
     /// AWS decides.
     DecidedByAws,
-    /// What is set once stays.
+    /// A value that is permanent once set.
     SetOnce,
-    /// Through these values, in this order.
+    /// These values, in this order.
     Ordered(&'static [&'static str]),
 }
 
-/// Why AWS refuses a change.
+/// Reason why AWS rejects a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusedChange {
-    /// It leads back.
+    /// It goes backwards.
     Backward,
-    /// It is more than one minor version; this one comes next.
+    /// It skips a minor version; this is the next one.
     SkipsMinorVersion(String),
-    /// It is less than a tenth; this is the least.
+    /// It is less than ten percent; this is the minimum.
     TooSmall(u64),
 }
 
 impl Direction {
-    /// Whether AWS would refuse this change, as far as the values tell.
+    /// Returns the reason why AWS would reject this change, as far as the values show.
     pub fn refusal(self, from: &Value, to: &Value) -> Option<RefusedChange> {
         if from.is_null() || to.is_null() || from == to {
             return None;
         }
         let back = match self {
-            // What is still to be made is another one.
+            // A value known only after apply differs.
             Direction::SetOnce => true,
             Direction::Ordered(values) => {
                 let place = |value: &Value| values.iter().position(|known| value.as_str() == Some(known));
@@ -78,7 +78,7 @@ impl Direction {
     }
 }
 
-/// The numbers of a version, or the one number.
+/// Numbers of a version, or a single number.
 fn version_numbers(value: &Value) -> Option<Vec<u64>> {
     match value {
         Value::Number(number) => Some(vec![number.as_u64()?]),

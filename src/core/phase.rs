@@ -1,4 +1,4 @@
-//! Whether a live resource can be used.
+//! Phases of a live resource.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "phase", content = "status")]
 pub enum Phase {
-    /// It can be used.
+    /// Ready for use.
     Ready,
-    /// It can be used; changes that AWS has accepted are not applied yet.
+    /// Ready for use, but accepted changes are not applied yet.
     PendingChanges(String),
-    /// Not ready yet, in AWS's own words.
+    /// Not ready yet, with AWS's status.
     Progressing(String),
-    /// It is there but does not work, and won't until someone fixes what is wrong, in AWS's own words.
+    /// Broken until the cause is fixed, with AWS's status.
     Degraded(String),
-    /// It will not become ready, in AWS's own words.
+    /// Failed permanently, with AWS's status.
     Failed(String),
     /// Being deleted.
     Deleting,

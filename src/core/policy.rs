@@ -6,16 +6,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Map, Value, json};
 
-/// A policy document (IAM, resource or key policy) in canonical form: string-or-list unified, lists sorted, `Version` stated,
-/// account roots written as account ids (AWS answers `123456789012` with `arn:aws:iam::123456789012:root`).
-/// May be written as YAML or as a JSON string.
+/// A policy document (IAM, resource or key policy) in canonical form: string-or-list unified, lists sorted, `Version` set,
+/// account roots written as account ids (AWS returns `123456789012` as `arn:aws:iam::123456789012:root`).
+/// Written as YAML or as a JSON string.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html>
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy(Value);
 
 impl Policy {
-    /// Makes the canonical form of a document.
+    /// Converts a document to canonical form.
     pub fn new(document: Value) -> Policy {
         let mut document = document;
         if let Value::Object(map) = &mut document {
@@ -30,25 +30,25 @@ impl Policy {
         }
         Policy(document)
     }
-    /// Reads a document as AWS returns it: JSON, possibly URL-encoded (IAM).
+    /// Parses a document as returned by AWS: JSON, possibly URL-encoded (IAM).
     ///
     /// # Errors
-    /// When the text is not JSON.
+    /// Fails if the text is not JSON.
     pub fn parse(text: &str) -> Result<Policy, serde_json::Error> {
         match serde_json::from_str(text) {
             Ok(document) => Ok(Policy::new(document)),
             Err(_) => serde_json::from_str(&url_decode(text)).map(Policy::new),
         }
     }
-    /// The document as AWS takes it.
+    /// Returns the document as JSON for AWS.
     pub fn to_json(&self) -> String {
         self.0.to_string()
     }
-    /// Whether it has no statement, and so stands for no policy.
+    /// Whether it has no statements, which means no policy.
     pub fn is_empty(&self) -> bool {
         self.0.get("Statement").and_then(Value::as_array).is_some_and(Vec::is_empty)
     }
-    /// The document as a value.
+    /// Returns the document as a value.
     pub fn value(&self) -> &Value {
         &self.0
     }
@@ -96,7 +96,7 @@ fn canonical_principals(principals: Value) -> Value {
     }
 }
 
-/// String-or-list becomes a sorted list of strings; booleans and numbers in conditions become strings, as AWS stores them.
+/// Converts string-or-list to a sorted list of strings; booleans and numbers in conditions become strings, as AWS stores them.
 fn sorted_list(value: Value) -> Value {
     let list = match value {
         Value::Array(list) => list,

@@ -1,7 +1,7 @@
 //! References between resources.
 //!
-//! In a definition a reference is the other's name (`vpc: main`). In canonical form it is `{"id": "${vpc.main.id}"}`; the engine
-//! replaces `${type.name.output}` in any string once the other exists, and every such text is an edge of the graph.
+//! In a definition, a reference is the name of the other resource (`vpc: main`). In canonical form it is `{"id": "${vpc.main.id}"}`; the
+//! engine replaces `${type.name.output}` in any string once the other exists, and every such text is an edge of the graph.
 
 use std::{borrow::Cow, cmp::Ordering, collections::BTreeSet, fmt, marker::PhantomData};
 
@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error, ser::Se
 
 use super::Named;
 
-/// Which output of the other resource a [`Ref`] stands for.
+/// Output of the other resource that a [`Ref`] stands for.
 pub trait ReferencedOutput: 'static {
     /// Name of the output.
     const OUTPUT: &'static str;
 }
 
-/// The physical id.
+/// Physical id.
 pub struct Id;
 impl ReferencedOutput for Id {
     const OUTPUT: &'static str = "id";
@@ -35,21 +35,21 @@ pub struct Ref<T, B = Id>(String, PhantomData<fn() -> (T, B)>);
 pub type ArnRef<T> = Ref<T, Arn>;
 
 impl<T: Named, B: ReferencedOutput> Ref<T, B> {
-    /// A reference to what has this physical id or ARN.
+    /// Creates a reference to the resource with this physical id or ARN.
     pub fn to(value: impl Into<String>) -> Self {
         Ref(value.into(), PhantomData)
     }
-    /// A reference to the resource of this name in the stack.
+    /// Creates a reference to the resource with this name in the stack.
     pub fn named(name: &str) -> Self {
         Self::to(format!("${{{}.{name}.{}}}", T::NAME, B::OUTPUT))
     }
-    /// The physical id or ARN. Specs reach the calls only after the engine resolved them.
+    /// Returns the physical id or ARN. The engine resolves references before specs reach the calls.
     pub fn get(&self) -> &str {
         &self.0
     }
 }
 
-/// The physical ids or ARNs of references, as calls take them.
+/// Returns the physical ids or ARNs of references, as parameters of calls.
 pub fn referenced_ids<T: Named, B: ReferencedOutput>(refs: &BTreeSet<Ref<T, B>>) -> Vec<String> {
     refs.iter().map(|one| one.get().to_owned()).collect()
 }

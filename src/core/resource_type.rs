@@ -1,4 +1,4 @@
-//! The contract without its type: plain data and one object of operations, so that the engine is compiled once.
+//! Type-erased resource types: plain data and one object of operations, so that the engine is compiled once.
 
 use std::{any::Any, marker::PhantomData, ops::Deref, sync::OnceLock};
 
@@ -14,41 +14,41 @@ use super::{
     spec::{Field, Naming, Risk},
 };
 
-/// A resource type as the engine sees it. Dereferences into its [`TypeInfo`].
+/// A type-erased resource type. Dereferences to its [`TypeInfo`].
 pub struct ResourceType {
     info: TypeInfo,
-    /// What it can do.
+    /// Operations.
     pub operations: Box<dyn Operations>,
-    /// JSON pointers to fields whose change needs a new resource.
+    /// JSON pointers to fields whose change replaces the resource.
     pub replaces: Vec<&'static str>,
     /// Unique keys, each a set of JSON pointers: two resources can't have all fields of a key in common.
     pub unique_keys: Vec<Vec<&'static str>>,
     /// Fields that AWS fills in when they are unset. Rollback asks for the old value and accepts any other.
     pub assigned_by_aws: Vec<&'static str>,
-    /// Rules for the physical name, which stands in `/name`. Where the compiler chose it, a replacement gets another one, so that both can
-    /// exist side by side.
+    /// Rules for the physical name, in `/name`. If the compiler chose the name, a replacement gets another one, so that both can exist
+    /// side by side.
     pub naming: Option<Naming>,
-    /// Field whose wanted values are looked up, where a type has no name: the tag index lags.
+    /// Field whose desired values are looked up, for types without a name: the tag index lags.
     pub lookup: Option<&'static str>,
-    /// Field with settings by name, of which AWS lists some only when asked by name; see [`Scope::asked`].
+    /// Field with settings by name, of which AWS lists some only when asked by name; see [`Scope::read_by_name`].
     pub read_by_name: Option<&'static str>,
     /// Fields that identify an untaggable resource within its parent.
     pub identity: Vec<&'static str>,
-    /// The type whose ids [`Scope::parents`] holds while this one is listed. Without a parent there is nothing to list.
+    /// Parent type, whose ids are in [`Scope::parent_ids`] while this one is listed. Without a parent there is nothing to list.
     pub parent: Option<&'static str>,
-    /// The boolean field with which AWS itself refuses deletion.
+    /// Boolean field for AWS's deletion protection.
     pub protects_deletion: Option<&'static str>,
-    /// The boolean field that has AWS make changes at once; then pending changes are waited for.
+    /// Boolean field that makes AWS apply changes at once; then the engine waits for pending changes.
     pub apply_immediately: Option<&'static str>,
-    /// What a change in place disrupts, by field.
+    /// Impact of a change in place, by field.
     pub impact: Vec<(&'static str, &'static str)>,
-    /// Fields that AWS changes one way only.
+    /// Fields that AWS can change in one direction only.
     pub one_way: Vec<OneWay>,
     /// Fields that are read only where they are declared or recorded.
     pub own_read: Vec<&'static str>,
     /// Fields that a plan shows first.
     pub important: Vec<&'static str>,
-    /// Values that a plan points out, by field.
+    /// Risky values, which a plan highlights, by field.
     pub risky: Vec<(&'static str, Risk)>,
     /// JSON schema of the spec.
     schema: OnceLock<Value>,
@@ -120,39 +120,39 @@ impl ResourceType {
         self.own_read.iter().filter(|pointer| differs(pointer)).map(|pointer| (*pointer).to_owned()).collect()
     }
 
-    /// The problems that the facts of its fields tell about a canonical spec: limits, lengths, patterns and closed lists.
+    /// Checks a canonical spec against the facts of its fields: limits, lengths, patterns and closed lists.
     pub fn check(&self, spec: &Value) -> Vec<Problem> {
         self.rules.get_or_init(|| Rules::of(self.schema())).check(spec)
     }
 
-    /// Whether a replacement may have another physical name than the old one, where acme chooses it: what holds data is not made twice, and
-    /// what does not carry its ownership tags from the first moment is found by its name.
+    /// Whether a replacement may have another physical name than the old one, if acme chooses it. Not for resources with data, which must
+    /// not be duplicated, or without ownership tags from the start, which are found by name.
     pub fn renames_on_replace(&self) -> bool {
         self.naming.is_some() && self.is_tagged_on_create() && self.data_protection == DataProtection::None
     }
 }
 
-/// What the engine can do with a resource type.
+/// Operations of a resource type.
 pub trait Operations: Send + Sync {
     /// JSON schema of the spec.
     fn schema(&self) -> Schema;
     /// JSON schema of the outputs.
     fn outputs_schema(&self) -> Schema;
-    /// The canonical form with every default, or all that is wrong.
+    /// Returns the canonical form with every default, or all problems.
     fn parse(&self, spec: Value) -> std::result::Result<Value, Vec<Problem>>;
     /// See [`Spec::after_create`].
     fn after_create(&self, spec: &Value) -> Result<Value>;
-    /// The live spec as it compares with the wanted one, see [`Resource::normalize`].
+    /// Normalizes a live spec for comparison with the desired one, see [`Resource::normalize`].
     fn normalize(&self, wanted: &Value, live: &Value) -> Value;
     /// See [`Resource::replaces`].
     fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str>;
-    /// See [`Resource::excludes`].
+    /// See [`Resource::conflicts_with`].
     fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool;
     /// See [`Resource::list`].
     fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>>;
     /// See [`Resource::create`].
     fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, spec: &'a Value) -> BoxFuture<'a, Result<CreatedResource>>;
-    /// See [`Resource::update`]; `pointers` say what differs.
+    /// See [`Resource::update`]; `pointers` are the fields that differ.
     fn update<'a>(
         &'a self,
         to: &'a dyn Connections,
@@ -173,17 +173,17 @@ pub trait Operations: Send + Sync {
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
 }
 
-/// A [`Created`] whose type the engine need not know.
+/// A type-erased [`Created`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum CreatedResource {
-    /// The physical id; the rest is read.
+    /// Physical id; the rest is read.
     Id(String),
-    /// All of it.
+    /// Complete resource.
     Complete(Box<LiveResource>),
 }
 
 impl CreatedResource {
-    /// The physical id.
+    /// Physical id.
     pub fn id(&self) -> &str {
         match self {
             CreatedResource::Id(id) => id,
@@ -264,10 +264,10 @@ impl<R: Resource> Named for R {
     const NAME: &'static str = R::TYPE.name;
 }
 
-/// The back end of this type.
+/// Returns the back end of this type.
 fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
     let found = to.backends().into_iter().find_map(|one| one.downcast_ref::<A>());
-    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotConnected", "there is no connection to the back end of this resource type"))
+    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotConnected", "not connected to the back end of this resource type"))
 }
 
 fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) -> Vec<Problem>) -> std::result::Result<Value, Vec<Problem>> {
@@ -279,7 +279,7 @@ fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) ->
     serde_json::to_value(&spec).map_err(|e| vec![Problem::new("", e.to_string())])
 }
 
-/// What serde says is wrong, with a JSON pointer to it.
+/// Converts serde's error, with a JSON pointer to its location.
 pub(crate) fn problem_from_serde(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let pointer: String = error
         .path()

@@ -7,24 +7,24 @@ use serde_json::{Map, Number, Value};
 
 use super::{Problem, expression::references};
 
-/// The rules that a schema states, derived once so that checking a spec costs one walk over the fields that have any.
+/// Rules of a schema, derived once, so that checking a spec costs one walk over the fields with rules.
 pub struct Rules(RuleNode);
 
-/// The rules for one value.
+/// Rules for one value.
 #[derive(Default)]
 struct RuleNode {
     limits: Vec<Limit>,
-    /// Why the field exists, in its own documentation: the remedy where a limit has none.
+    /// Description of the field: the remedy if a limit has none.
     description: Option<String>,
-    /// By key.
+    /// Rules by key.
     fields: Vec<(String, RuleNode)>,
-    /// Of every element of a list, and of every value of a map.
+    /// Rules for every element of a list, and every value of a map.
     items: Option<Box<RuleNode>>,
-    /// Alternatives, of which a value has to satisfy one that it has the form of.
+    /// Alternatives: a value must satisfy one whose form it has.
     alternatives: Vec<(AlternativeShape, RuleNode)>,
 }
 
-/// One limit.
+/// Limit of a value.
 enum Limit {
     Range { min: Option<Number>, max: Option<Number> },
     Length { min: u64, max: u64 },
@@ -33,26 +33,26 @@ enum Limit {
     OneOf(Vec<String>),
 }
 
-/// What tells the alternatives of a value apart.
+/// Form that distinguishes the alternatives of a value.
 #[derive(Default)]
 struct AlternativeShape {
     types: Vec<String>,
     constants: Vec<(String, Value)>,
     required: Vec<String>,
-    /// Every key it takes, where it takes no others.
+    /// Accepted keys, if no others are.
     keys: Option<Vec<String>>,
 }
 
 impl Rules {
-    /// The rules of a JSON schema with its `$defs`. A definition within itself has none: no type needs them.
+    /// Reads the rules of a JSON schema with its `$defs`. A recursive definition has none: no type needs them.
     pub fn of(schema: &Value) -> Rules {
         let empty = Map::new();
         let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&empty);
         Rules(RuleNode::of(schema, definitions, &mut Vec::new()))
     }
 
-    /// The problems with a spec. Text that holds `${…}` references is not known yet and not judged; a value of a wrong type is a problem of
-    /// its own.
+    /// Returns the problems of a spec. Text with `${…}` references is not known yet and not checked; a value of a wrong type is a separate
+    /// problem.
     pub fn check(&self, spec: &Value) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.0.check(spec, &mut String::new(), &mut problems);
@@ -63,7 +63,7 @@ impl Rules {
 impl RuleNode {
     fn of<'a>(schema: &'a Value, definitions: &'a Map<String, Value>, within: &mut Vec<&'a str>) -> RuleNode {
         let mut node = RuleNode { limits: Limit::of(schema), ..RuleNode::default() };
-        node.description = schema.get("description").and_then(Value::as_str).filter(|_| !node.limits.is_empty()).map(help_text);
+        node.description = if node.limits.is_empty() { None } else { help_text(schema) };
         if let Some(name) = definition_name(schema).filter(|name| !within.contains(name)) {
             within.push(name);
             node.merge(RuleNode::of(definitions.get(name).unwrap_or(&Value::Null), definitions, within));
@@ -98,7 +98,7 @@ impl RuleNode {
         node
     }
 
-    /// What stands behind a reference or in the one alternative to `null`.
+    /// Resolves a reference, or the only alternative to `null`.
     fn merge(&mut self, other: RuleNode) {
         self.limits.extend(other.limits);
         self.description = self.description.take().or(other.description);
@@ -141,7 +141,7 @@ impl RuleNode {
         }
     }
 
-    /// Of a list or map, each value has to keep to a limit for numbers or texts.
+    /// Adds a limit for numbers or strings, which applies to each value of a list or map.
     fn check_limit(&self, limit: &Limit, value: &Value, at: &mut String, problems: &mut Vec<Problem>) {
         if let Some(message) = limit.violation(value) {
             problems.push(Problem { pointer: at.clone(), message, help: self.description.clone() });
@@ -174,7 +174,7 @@ impl Limit {
         limits
     }
 
-    /// The problem with this value itself.
+    /// Problem of this value itself.
     fn violation(&self, value: &Value) -> Option<String> {
         if let Value::String(text) = value
             && text.contains("${")
@@ -247,17 +247,17 @@ impl AlternativeShape {
     }
 }
 
-/// A regular expression that matches whole texts only.
+/// Regular expression that must match the whole text.
 pub(crate) fn anchored_regex(pattern: &str) -> Result<Regex, regex_lite::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
 }
 
-/// The name of the definition that a schema stands for.
+/// Name of the definition that a schema refers to.
 fn definition_name(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
 }
 
-/// Limits of a number in words: `between 1 and 5`.
+/// Formats limits of a number: `between 1 and 5`.
 fn describe_range(min: Option<&Number>, max: Option<&Number>) -> String {
     match (min, max) {
         (Some(min), Some(max)) if min == max => min.to_string(),
@@ -273,7 +273,7 @@ fn length_violation(length: usize, min: u64, max: u64, nouns: (&str, &str)) -> O
     (length < min || length > max).then(|| format!("must have {}", describe_count(min, max, nouns)))
 }
 
-/// A number of things in words: `1 to 5 items`, `at most 256 characters`.
+/// Formats limits of a count: `1 to 5 items`, `at most 256 characters`.
 pub(crate) fn describe_count(min: u64, max: u64, (one, many): (&str, &str)) -> String {
     let of = |words: &dyn Display, last: u64| format!("{words} {}", if last == 1 { one } else { many });
     match (min, max) {
@@ -284,11 +284,17 @@ pub(crate) fn describe_count(min: u64, max: u64, (one, many): (&str, &str)) -> S
     }
 }
 
-/// A maximum from here on stands for none.
+/// Maximum from which on there is effectively no limit.
 const UNLIMITED: u64 = i32::MAX as u64;
 
-fn help_text(text: &str) -> String {
-    text.replace('\n', " ").trim_end_matches('.').to_owned()
+/// Help line for a field: its description, with the prefix limits of an IP range.
+pub(crate) fn help_text(field: &Value) -> Option<String> {
+    let text = field.get("description")?.as_str()?.replace('\n', " ");
+    let text = text.trim_end_matches('.');
+    Some(match Limit::of(field).iter().find(|limit| matches!(limit, Limit::Prefix { .. })) {
+        Some(Limit::Prefix { min, max }) => format!("{text}, between /{min} and /{max}"),
+        _ => text.to_owned(),
+    })
 }
 
 /// Calls `act` with the pointer to the value of a key.

@@ -1,4 +1,4 @@
-//! What a `list` shall return, and what is known before it asks.
+//! Scope of a `list`, and information available before it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,40 +7,39 @@ use std::{
 
 use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Result, STACK_TAG, Spec, Tags};
 
-/// What a `list` shall return: all of one stack and environment, plus what has a wanted name without our marks.
+/// Scope of a `list`: all resources of one stack and environment, plus those with a desired name but without ownership tags.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     /// Stack name.
     pub stack: String,
     /// Environment name.
     pub environment: String,
-    /// Physical names start with this unless the user set one: `<stack>-<environment>-`.
+    /// Prefix of physical names, unless the user set one: `<stack>-<environment>-`.
     pub prefix: String,
-    /// Physical names that the definition gives to resources of this type, or what it has instead, see
-    /// [`crate::core::Resource::WANTED`].
+    /// Physical names of declared resources of this type, or the values used instead, see
+    /// [`crate::core::ResourceType::lookup`].
     pub lookup: BTreeSet<String>,
-    /// Names of settings that the definition has, by address; see [`crate::core::Resource::ASKED`].
+    /// Names of declared settings, by address; see [`crate::core::ResourceType::read_by_name`].
     pub read_by_name: BTreeMap<String, BTreeSet<String>>,
-    /// Pointers to the fields with the fact `own_read` that are worth their reads, by address: those that the definition or the record has.
-    /// `None`: read them all.
+    /// Pointers to the fields with the fact `own_read` to read, by address: those in the definition or the record. `None`: all.
     pub own_reads: Option<BTreeMap<String, Vec<String>>>,
-    /// Ids of live parents, see [`crate::core::Resource::PARENT`].
+    /// Ids of live parents, see [`crate::core::ResourceType::parent`].
     pub parent_ids: Vec<String>,
-    /// ARN → tags of all that carries the stack's marks, from the tagging API; `None` when that could not be asked.
+    /// ARN → tags of all resources with the stack's ownership tags, from the tagging API; `None` if it was not available.
     pub tag_index: Option<BTreeMap<String, Tags>>,
-    /// Tags that a create call carried, by physical id: no need to ask for them.
+    /// Tags in create calls, by physical id, which need no read.
     pub tags_on_create: BTreeMap<String, Tags>,
-    /// Ask the services for tags even where the index has them: it lags behind changes.
+    /// Whether to read tags from the services even if the index has them, because it lags behind changes.
     pub bypass_tag_index: bool,
-    /// Physical id of the one resource that is looked for, whoever's it is. A list may return others besides.
+    /// Physical id of a single resource to look up, in or outside the stack. A list may return others, too.
     pub adopt: Option<String>,
-    /// Physical ids of the resources that are waited for; `None`: all of the stack's. A list may return others besides, but reads the
-    /// details of these only.
+    /// Physical ids of the awaited resources; `None`: all of the stack's. A list may return others, too, but reads the details of
+    /// these only.
     pub ids: Option<BTreeSet<String>>,
 }
 
 impl Scope {
-    /// Whether reading this one's details is worth calls: it is waited for, or where all are read, [`Scope::may_own`] it.
+    /// Whether to read this resource's details: it is awaited, or, if all are read, [`Scope::may_own`] it.
     pub fn covers(&self, name: &str, arn: &str) -> bool {
         match (&self.adopt, &self.ids) {
             (Some(id), _) => id_matches(id, name, arn),
@@ -48,31 +47,31 @@ impl Scope {
             (None, None) => self.may_own(name, arn),
         }
     }
-    /// Whether the stack may own this one: its name is wanted, has our prefix, or the index knows its ARN.
+    /// Whether the stack may own this resource: its name is desired, has the stack's prefix, or the index has its ARN.
     pub fn may_own(&self, name: &str, arn: &str) -> bool {
         self.lookup.contains(name) || name.starts_with(&self.prefix) || self.tag_index.as_ref().is_some_and(|index| index.contains_key(arn))
     }
-    /// Its tags as they were sent or as the index has them, which saves a call per resource. `None`: ask the service.
+    /// Returns its tags from the create call or the index, which saves a call per resource. `None`: read them from the service.
     pub fn tags(&self, arn: &str) -> Option<Tags> {
         let name = || arn.rsplit([':', '/']).next().and_then(|name| self.tags_on_create.get(name));
         let indexed = || self.tag_index.as_ref().filter(|_| !self.bypass_tag_index).and_then(|index| index.get(arn));
         self.tags_on_create.get(arn).or_else(name).or_else(indexed).cloned()
     }
-    /// Its tags as [`Scope::tags`] knows them, else as the service answers. `None`: it is gone.
+    /// Returns its tags from [`Scope::tags`], otherwise from the service. `None`: it no longer exists.
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn tags_or_fetch(&self, arn: &str, ask: impl Future<Output = Result<Option<Tags>>>) -> Result<Option<Tags>> {
         match self.tags(arn) {
             Some(tags) => Ok(Some(tags)),
             None => ask.await,
         }
     }
-    /// The settings to ask for by their names, of the resource with these tags.
+    /// Returns the settings to read by name, for the resource with these tags.
     pub fn read_by_name(&self, tags: &Tags) -> impl Iterator<Item = &String> {
         tags.get(ADDRESS_TAG).and_then(|address| self.read_by_name.get(address)).into_iter().flatten()
     }
-    /// Which fields with the fact `own_read` to read of the resource with these tags; the others stand at their default.
+    /// Returns the fields with the fact `own_read` to read for the resource with these tags; the others keep their default.
     pub fn own_reads_to_make<S: Spec>(&self, tags: &Tags) -> S::Changes {
         let all = || S::FIELDS.iter().filter(|field| field.own_read).map(|field| field.pointer.to_owned()).collect::<Vec<_>>();
         match &self.own_reads {
@@ -83,7 +82,7 @@ impl Scope {
             _ => S::changes(&all()),
         }
     }
-    /// Whether these tags carry this stack's marks. Whoever's it is, what is looked for is welcome.
+    /// Whether these tags contain the stack's ownership tags, or a single resource is looked up.
     pub fn owns(&self, tags: &Tags) -> bool {
         self.adopt.is_some() || (tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment))
     }
@@ -93,12 +92,12 @@ impl Scope {
     }
 }
 
-/// Whether an id means the resource of this name and ARN; ids may hold the parent's name before it.
+/// Whether an id belongs to the resource with this name and ARN; ids may start with the parent's name.
 fn id_matches(id: &str, name: &str, arn: &str) -> bool {
     id == name || id == arn || has_last_parts(arn, id) || has_last_parts(id, name)
 }
 
-/// Whether the last parts of a name or ARN are these.
+/// Whether a name or ARN ends with these parts.
 fn has_last_parts(whole: &str, end: &str) -> bool {
     !end.is_empty() && whole.strip_suffix(end).is_some_and(|rest| rest.ends_with(['/', ':']))
 }

@@ -36,7 +36,7 @@ pub struct Field {
     pub name: &'static str,
     /// JSON pointer below the spec.
     pub pointer: &'static str,
-    /// A change needs a new resource.
+    /// A change replaces the resource.
     pub replaces: bool,
     /// The create call can't set it.
     pub after_create: bool,
@@ -52,15 +52,15 @@ pub struct Field {
     pub naming: Option<Naming>,
     /// AWS fills it in when it is unset.
     pub assigned_by_aws: bool,
-    /// Resources with the wanted values are looked up, because the tag index lags.
+    /// Resources with the desired values are looked up, because the tag index lags.
     pub lookup: bool,
     /// A map of which AWS lists some entries only when asked by name.
     pub read_by_name: bool,
     /// Costs one more read per resource, so it is read only where declared or recorded.
     pub own_read: bool,
-    /// The `bool` with which AWS itself refuses deletion.
+    /// The `bool` for AWS's deletion protection.
     pub protects_deletion: bool,
-    /// The `bool` that has AWS make changes at once.
+    /// The `bool` that makes AWS apply changes at once.
     pub apply_immediately: bool,
     /// Never printed.
     pub secret: bool,
@@ -68,15 +68,15 @@ pub struct Field {
     pub important: bool,
     /// Used by the create call alone.
     pub initial_only: bool,
-    /// An entry that leaves it is removed in a step of its own.
+    /// An entry that leaves it is removed in a separate step.
     pub removed_later: bool,
     /// AWS sets it; the user can't.
     pub computed: bool,
     /// The effect of a change in place on users.
     pub impact: Option<&'static str>,
-    /// AWS changes it one way only.
+    /// AWS can change it in one direction only.
     pub one_way: Option<OneWayFact>,
-    /// A value that a plan points out.
+    /// A risky value, which a plan highlights.
     pub risky: Option<Risk>,
 }
 
@@ -114,29 +114,29 @@ impl Field {
 /// Rules for a physical name.
 #[derive(Clone, Copy, Debug)]
 pub struct Naming {
-    /// Longest name the service takes, in characters.
+    /// Maximum length of a name, in characters.
     pub max: usize,
     /// Lowercase letters only.
     pub lowercase: bool,
-    /// Text every name starts with (`alias/`).
+    /// Prefix of every name (`alias/`).
     pub prefix: &'static str,
 }
 
-/// The one way in which AWS changes a field.
+/// The only direction in which AWS can change a field.
 #[derive(Clone, Copy, Debug)]
 pub struct OneWayFact {
-    /// The way.
+    /// Direction.
     pub direction: Direction,
-    /// Why there is no way back.
+    /// Reason why the change can't be undone.
     pub reason: &'static str,
 }
 
-/// A value that a plan points out.
+/// A risky value, which a plan highlights.
 #[derive(Clone, Copy, Debug)]
 pub struct Risk {
     /// The value.
     pub value: fn() -> Value,
-    /// Why it is risky.
+    /// Reason why it is risky.
     pub reason: &'static str,
 }
 

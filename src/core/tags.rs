@@ -1,39 +1,39 @@
-//! Tags, and the keys of those that say whose a resource is.
+//! Tags, and the keys of ownership tags.
 
 use std::collections::BTreeMap;
 
-/// Tags of a resource, acme's marks among them.
+/// Tags of a resource, including ownership tags.
 pub type Tags = BTreeMap<String, String>;
 
-/// Mark: the stack's name.
+/// Ownership tag with the stack's name.
 pub const STACK_TAG: &str = "acme:stack";
-/// Mark: the environment's name.
+/// Ownership tag with the environment's name.
 pub const ENVIRONMENT_TAG: &str = "acme:environment";
-/// Mark: the resource's address in the stack.
+/// Ownership tag with the resource's address in the stack.
 pub const ADDRESS_TAG: &str = "acme:address";
-/// Mark: what becomes of the data, when the definition says so.
+/// Tag with the treatment of the data, if the definition sets `on_delete`.
 pub const ON_DELETE_TAG: &str = "acme:on-delete";
 
-/// Stands beside marks that a list told from something else than tags, because a crash came before those were set: none of them is there.
+/// Key that a list adds to ownership tags derived from other attributes: a crash prevented the real tags, so none of them exists.
 pub const UNTAGGED: &str = "acme:unmarked";
 
-/// A change of a resource's tags. Tags set by AWS (`aws:`) stay.
+/// Change of a resource's tags. Tags set by AWS (`aws:`) remain.
 #[derive(Debug)]
 pub struct TagChange<'a> {
     /// Physical id.
     pub id: &'a str,
-    /// ARN; the id where the type has none.
+    /// ARN; the id if the type has no ARN.
     pub arn: &'a str,
-    /// Tags that are new or have another value.
+    /// New tags, and tags with a new value.
     pub set: Tags,
-    /// Keys that go.
+    /// Keys to remove.
     pub remove: Vec<String>,
     /// All tags afterwards.
     pub after: &'a Tags,
 }
 
 impl<'a> TagChange<'a> {
-    /// What brings a resource's tags from `before` to `after`.
+    /// Creates the change from `before` to `after`.
     pub fn new(id: &'a str, arn: Option<&'a str>, before: &Tags, after: &'a Tags) -> TagChange<'a> {
         let none = Tags::new();
         let before = if before.contains_key(UNTAGGED) { &none } else { before };

@@ -1,93 +1,93 @@
-//! What is true of a resource type as a whole, as plain data.
+//! Facts about a resource type, as plain data.
 
 use std::time::Duration;
 
 use super::{IamActions, Service};
 
-/// The facts of a resource type. Facts about a field stand at the field, see [`super::spec::Field`].
+/// Facts about a resource type. For facts about a field, see [`super::spec::Field`].
 #[derive(Clone, Copy, Debug)]
 pub struct TypeInfo {
     /// Name in YAML, snake_case, equal to the file's name.
     pub name: &'static str,
-    /// The service it belongs to; decides how it is tagged and paced.
+    /// AWS service; determines tag calls and rate limits.
     pub service: Service,
-    /// The pattern of its physical ids: literal text, `{field}` for a field of the spec, `{arn}`, and `{hex8}`, `{hex16}`, `{hex17}`, `{uuid}`
-    /// or `{upper}` for what AWS makes up.
+    /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{arn}`, and `{hex8}`, `{hex16}`, `{hex17}`, `{uuid}`
+    /// or `{upper}` for parts that AWS generates.
     pub id: &'static str,
-    /// The pattern of its ARNs, written as [`TypeInfo::id`], with `{region}`, `{account}` and `{id}` besides. Empty for a type without ARNs.
+    /// Pattern of its ARNs, like [`TypeInfo::id`], with `{region}`, `{account}` and `{id}` in addition. Empty for a type without ARNs.
     pub arn: &'static str,
-    /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because asking the service is cheaper than
-    /// paging through the index (subnets). Always so without ARNs.
+    /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because a list call is cheaper than
+    /// paging through the index (subnets). Always true without ARNs.
     pub always_listed: bool,
     /// The IAM actions of its calls, for `acme policy`.
     pub iam_actions: IamActions,
-    /// How it carries ownership tags.
+    /// Support for ownership tags.
     pub tagging: Tagging,
     /// Typical time until it is ready: orders the critical path and paces polling.
     pub typical_duration: Duration,
-    /// What deleting one loses, and so what `on_delete` may say.
+    /// Data lost by a deletion, which determines the values of `on_delete`.
     pub data_protection: DataProtection,
     /// Whether AWS refuses to delete one while another resource refers to it.
     pub blocked_by_dependents: bool,
     /// Whether repeating a create call with the same token returns the resource that the first call made, instead of a second one.
     pub idempotent: bool,
-    /// How many of it an account may have by default in one region, and the error code of one more.
+    /// Default quota per account and region, and the error code for exceeding it.
     /// Source: <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>
     pub quota: Option<(u64, &'static str)>,
     /// Error codes that differ from those of its service.
     pub error_codes: ErrorCodes,
-    /// In which region its resources are.
+    /// Region of its resources.
     pub region: RegionScope,
-    /// How long a read may not show a resource that was just created. `None`: as long as [`crate::aws`] assumes of every service.
+    /// Time for which a new resource may stay invisible. Default: `None`, the time that [`crate::aws`] assumes for every service.
     pub visibility_delay: Option<Duration>,
 }
 
-/// How resources of a type carry ownership tags.
+/// Support of a type for ownership tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tagging {
     /// The create call sets them.
     OnCreate,
     /// The create call can't; the engine sets them right after it.
     AfterCreate,
-    /// It has no tags: `list` reports those of its parent, or reads them from a description.
+    /// It has no tags: `list` returns those of its parent, or reads them from a description.
     Untaggable,
 }
 
-/// In which region resources of a type are.
+/// Region of a type's resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegionScope {
-    /// In the stack's.
+    /// The stack's region.
     Regional,
-    /// In none: the service is global, and its index is kept in one region of the partition.
+    /// None: the service is global, and its index is in one region of the partition.
     Global,
 }
 
-/// What deleting a resource loses.
+/// Data lost by deleting a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataProtection {
-    /// Nothing that a new one would not have.
+    /// No data.
     None,
-    /// A data set of which AWS can take a final snapshot: `on_delete: snapshot` (default), `retain` or `delete`.
+    /// Data with a possible final snapshot: `on_delete: snapshot` (default), `retain` or `delete`.
     Snapshot,
-    /// Contents: deletion is refused while there are any, unless `on_delete: delete`.
+    /// Contents: acme refuses the deletion unless it is empty or has `on_delete: delete`.
     Contents,
-    /// A key or secret that AWS deletes only after a window; `on_delete: delete` takes the shortest window.
+    /// A key or secret that AWS deletes only after a window; `on_delete: delete` uses the shortest window.
     RecoveryWindow,
 }
 
-/// Error codes with which AWS answers about a type. Empty: the service's.
+/// Error codes of a type. Empty: those of the service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ErrorCodes {
-    /// There is no such resource.
+    /// The resource does not exist.
     pub not_found: &'static str,
     /// A resource with this unique key exists.
     pub already_exists: &'static str,
-    /// It can't be deleted because something uses it.
+    /// It can't be deleted because another resource uses it.
     pub in_use: &'static str,
 }
 
 impl TypeInfo {
-    /// A type of this name, with the patterns of its ids and ARNs, and the usual facts.
+    /// Creates a type with this name, patterns of ids and ARNs, and default facts.
     pub const fn new(name: &'static str, service: Service, id: &'static str, arn: &'static str) -> TypeInfo {
         TypeInfo {
             name,
@@ -123,19 +123,19 @@ impl TypeInfo {
     pub const fn untaggable(self) -> TypeInfo {
         TypeInfo { tagging: Tagging::Untaggable, ..self }
     }
-    /// See [`TypeInfo::typical`].
+    /// See [`TypeInfo::typical_duration`].
     pub const fn typical_seconds(self, seconds: u64) -> TypeInfo {
         TypeInfo { typical_duration: Duration::from_secs(seconds), ..self }
     }
-    /// See [`TypeInfo::data`].
+    /// See [`TypeInfo::data_protection`].
     pub const fn data_protection(self, data: DataProtection) -> TypeInfo {
         TypeInfo { data_protection: data, ..self }
     }
-    /// AWS deletes one although others refer to it, see [`TypeInfo::blocked_by_dependents`].
+    /// AWS deletes it even if others refer to it, see [`TypeInfo::blocked_by_dependents`].
     pub const fn deletable_while_in_use(self) -> TypeInfo {
         TypeInfo { blocked_by_dependents: false, ..self }
     }
-    /// Its create call takes no token, see [`TypeInfo::idempotent`].
+    /// Its create call has no token, see [`TypeInfo::idempotent`].
     pub const fn without_token(self) -> TypeInfo {
         TypeInfo { idempotent: false, ..self }
     }
@@ -143,28 +143,28 @@ impl TypeInfo {
     pub const fn quota(self, limit: u64, code: &'static str) -> TypeInfo {
         TypeInfo { quota: Some((limit, code)), ..self }
     }
-    /// See [`Codes::not_found`].
+    /// See [`ErrorCodes::not_found`].
     pub const fn not_found(self, code: &'static str) -> TypeInfo {
         TypeInfo { error_codes: ErrorCodes { not_found: code, ..self.error_codes }, ..self }
     }
-    /// See [`Codes::exists`].
+    /// See [`ErrorCodes::already_exists`].
     pub const fn already_exists(self, code: &'static str) -> TypeInfo {
         TypeInfo { error_codes: ErrorCodes { already_exists: code, ..self.error_codes }, ..self }
     }
-    /// See [`Codes::in_use`].
+    /// See [`ErrorCodes::in_use`].
     pub const fn in_use(self, code: &'static str) -> TypeInfo {
         TypeInfo { error_codes: ErrorCodes { in_use: code, ..self.error_codes }, ..self }
     }
-    /// See [`Region::Global`].
+    /// See [`RegionScope::Global`].
     pub const fn global(self) -> TypeInfo {
         TypeInfo { region: RegionScope::Global, ..self }
     }
-    /// See [`TypeInfo::invisible_for`].
+    /// See [`TypeInfo::visibility_delay`].
     pub const fn visibility_delay_seconds(self, seconds: u64) -> TypeInfo {
         TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
     }
 
-    /// Whether it carries tags.
+    /// Whether it has tags.
     pub fn is_taggable(&self) -> bool {
         self.tagging != Tagging::Untaggable
     }
@@ -172,7 +172,7 @@ impl TypeInfo {
     pub fn is_tagged_on_create(&self) -> bool {
         self.tagging == Tagging::OnCreate
     }
-    /// Whether this ARN is of one of its resources.
+    /// Whether this ARN belongs to one of its resources.
     pub fn matches_arn(&self, arn: &str) -> bool {
         // Partitions differ: `arn:aws:`, `arn:aws-cn:`, `arn:aws-us-gov:`.
         fn after_partition(arn: &str) -> Option<&str> {
@@ -180,8 +180,8 @@ impl TypeInfo {
         }
         after_partition(self.arn).zip(after_partition(arn)).is_some_and(|(pattern, arn)| matches_pattern(pattern, arn))
     }
-    /// How its resources are called in a filter of the tagging API: `rds:db`, `ec2:elastic-ip`, `s3`. `None` without ARNs, and where every list
-    /// is complete without the index.
+    /// Filter of the tagging API for its resources: `rds:db`, `ec2:elastic-ip`, `s3`. `None` without ARNs, and for types whose lists are
+    /// complete without the index.
     pub fn index_filter(&self) -> Option<String> {
         if self.always_listed {
             return None;
@@ -195,7 +195,7 @@ impl TypeInfo {
     }
 }
 
-/// Whether a text fits a pattern in which `{…}` stands for one part, without `/` and `:` unless it comes last.
+/// Whether a text matches a pattern in which `{…}` stands for one part, without `/` and `:` unless it is the last.
 fn matches_pattern(pattern: &str, text: &str) -> bool {
     let Some((literal, rest)) = pattern.split_once('{') else { return pattern == text };
     let Some(text) = text.strip_prefix(literal) else { return false };
@@ -203,7 +203,7 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
     if rest.is_empty() {
         return true;
     }
-    // A path of IAM (`{path}`) holds slashes, so every place where the rest may begin is tried.
+    // An IAM path (`{path}`) contains slashes, so every possible start of the rest is tried.
     text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| matches_pattern(rest, &text[at..]))
 }
 

@@ -1,4 +1,4 @@
-//! How a definition names its backend.
+//! Location of a backend.
 
 use std::{
     fmt,
@@ -6,18 +6,18 @@ use std::{
     str::FromStr,
 };
 
-/// A backend as it is named: `PATH`, `s3`, `s3://BUCKET` or `s3://BUCKET/PREFIX`.
+/// Location of a backend: `PATH`, `s3`, `s3://BUCKET` or `s3://BUCKET/PREFIX`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendLocation {
-    /// A folder of this machine.
+    /// A folder on this machine.
     Folder(PathBuf),
-    /// The usual bucket of the account and region.
+    /// The default bucket of the account and region.
     DefaultBucket,
-    /// A bucket, or a part of one.
+    /// A bucket, or a prefix in one.
     Bucket {
         /// Its name.
         name: String,
-        /// What keys begin with; empty, or without slashes around it.
+        /// Prefix of keys; empty, or without leading and trailing slashes.
         prefix: String,
     },
 }
@@ -36,18 +36,18 @@ impl FromStr for BackendLocation {
                 && !name.starts_with(['-', '.'])
                 && !name.ends_with(['-', '.']);
             if !fits {
-                return Err(format!("`{name}` can't name a bucket: 3 to 63 small letters, digits, hyphens and dots"));
+                return Err(format!("`{name}` is not a valid bucket name: use 3 to 63 lowercase letters, digits, hyphens and dots"));
             }
             if !prefix.is_empty() && prefix.split('/').any(|part| matches!(part, "" | "." | "..")) {
-                return Err(format!("`{prefix}` can't begin a key: write names between single slashes"));
+                return Err(format!("`{prefix}` is not a valid prefix: write names separated by single slashes"));
             }
             return Ok(BackendLocation::Bucket { name: name.to_owned(), prefix: prefix.to_owned() });
         }
         if text.is_empty() || text.contains("://") {
-            return Err(format!("`{text}` is no backend"));
+            return Err(format!("`{text}` is not a valid backend"));
         }
         if text.starts_with('~') {
-            return Err(format!("`{text}` is not the path of a folder: only a shell knows what `~` is"));
+            return Err(format!("`{text}` is not a valid path: only a shell expands `~`"));
         }
         Ok(BackendLocation::Folder(text.into()))
     }
@@ -65,7 +65,7 @@ impl fmt::Display for BackendLocation {
 }
 
 impl BackendLocation {
-    /// The same, with the path of a folder taken from `base` on.
+    /// Resolves the path of a folder relative to `base`.
     pub fn relative_to(self, base: &Path) -> BackendLocation {
         match self {
             BackendLocation::Folder(path) => BackendLocation::Folder(base.join(path)),

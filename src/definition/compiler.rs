@@ -1,4 +1,4 @@
-//! What every stage of compiling shares: the places, the values, and the problems found so far.
+//! State shared by all stages of compiling: source locations, values, and the problems found so far.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -10,37 +10,37 @@ use super::{
     template::{ExpressionError, Templates, is_template},
 };
 
-/// The state of compiling one definition.
+/// State of compiling one definition.
 pub struct Compiler<'a> {
-    /// The text.
+    /// Source text.
     pub source: &'a Source,
-    /// Its places.
+    /// Source locations.
     pub spans: Spans,
-    /// Its expressions and their values.
+    /// Expressions and their values.
     pub templates: Templates,
-    /// What is wrong so far.
+    /// Problems found so far.
     pub problems: Vec<Diagnostic>,
-    /// Places whose expression failed: what follows from that is not reported again.
+    /// Locations of failed expressions, to suppress follow-up problems.
     broken_ranges: BTreeSet<(usize, usize)>,
     broken_pointers: BTreeSet<String>,
-    /// What is left of [`ROOM`].
+    /// Rest of [`MEMORY_LIMIT`].
     memory_left: usize,
 }
 
-/// Most entries one `for_each` may make; a range over a mistyped number shall not eat the memory.
+/// Maximum number of entries of one `for_each`, so that a mistyped range can't exhaust the memory.
 const MAX_FOR_EACH_ENTRIES: i128 = 100_000;
 
-/// Most bytes, roughly, that all evaluated values may take together.
+/// Approximate maximum size of all evaluated values together, in bytes.
 const MEMORY_LIMIT: usize = 1 << 28;
 
-/// What a value takes besides its text, roughly.
+/// Approximate size of a value besides its text, in bytes.
 const NODE_BYTES: usize = 32;
 
-/// What an entry of a `for_each` takes, with its name and its place.
+/// Approximate size of an entry of a `for_each`, with its name and location, in bytes.
 const ENTRY_BYTES: usize = 256;
 
 impl<'a> Compiler<'a> {
-    /// Begins with the parsed text.
+    /// Starts with the parsed text.
     pub fn new(source: &'a Source, spans: Spans) -> Compiler<'a> {
         let (broken, broken_at) = (BTreeSet::new(), BTreeSet::new());
         Compiler {
@@ -53,11 +53,11 @@ impl<'a> Compiler<'a> {
             memory_left: MEMORY_LIMIT,
         }
     }
-    /// The best place for `pointer`.
+    /// Best location for `pointer`.
     pub fn value_range(&self, pointer: &str) -> Option<Range<usize>> {
         self.spans.value_range(&self.source.text, pointer)
     }
-    /// The key at `pointer`.
+    /// Location of the key at `pointer`.
     pub fn key_range(&self, pointer: &str) -> Option<Range<usize>> {
         self.spans.key_range(&self.source.text, pointer)
     }
@@ -71,7 +71,7 @@ impl<'a> Compiler<'a> {
         let place = self.key_range(pointer);
         self.problems.push(Diagnostic::new(code, message).at(place).help(help));
     }
-    /// The map at a key of the top level, when it is there; anything else there is a problem.
+    /// Map at a top-level key, if present; reports any other type.
     pub fn top_level_map<'d>(&mut self, document: &'d Map<String, Value>, key: &str) -> Option<&'d Map<String, Value>> {
         match document.get(key) {
             None | Some(Value::Null) => None,
@@ -80,14 +80,14 @@ impl<'a> Compiler<'a> {
                 self.problem(
                     "type",
                     &child_pointer("", key),
-                    format!("`{key}` is no map"),
+                    format!("`{key}` must be a map"),
                     format!("write `name: …` pairs below `{key}:`"),
                 );
                 None
             }
         }
     }
-    /// Whether an expression at or above this place failed, so that the rest can't be judged.
+    /// Whether an expression at or above this location failed, so that the rest can't be checked.
     pub fn is_broken(&self, range: Option<&Range<usize>>) -> bool {
         range.is_some_and(|range| self.broken_ranges.contains(&(range.start, range.end)))
     }
@@ -97,12 +97,12 @@ impl<'a> Compiler<'a> {
         self.broken_pointers.range(origin.to_string()..).next().is_some_and(|at| at.starts_with(&*origin))
     }
 
-    /// Evaluates every scalar below `value`; `for_each` and `when` are left alone.
+    /// Evaluates every scalar below `value`, without `for_each` and `when`.
     pub fn render(&mut self, value: &Value, at: &str) -> Value {
         let mut path = WalkPath { source: at.to_owned(), out: at.to_owned() };
         self.walk(value, &mut path, false)
     }
-    /// Evaluates every scalar below `value` and makes the entries of `for_each` and `when`.
+    /// Evaluates every scalar below `value` and expands `for_each` and `when`.
     pub fn expand(&mut self, value: &Value, at: &str) -> Value {
         let mut path = WalkPath { source: at.to_owned(), out: at.to_owned() };
         self.walk(value, &mut path, true)
@@ -148,7 +148,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Whether there is room for so many more bytes; says once that there is not.
+    /// Whether the limit allows this many more bytes; reports once if it does not.
     pub fn reserve_memory(&mut self, bytes: usize, at: &str) -> bool {
         if self.memory_left >= bytes {
             self.memory_left -= bytes;
@@ -156,8 +156,8 @@ impl<'a> Compiler<'a> {
         }
         if self.memory_left > 0 {
             self.memory_left = 0;
-            let message = "the values made up to here take more than 256 MiB";
-            self.problem("too-large", at, message, "make fewer entries with `for_each`, or smaller values");
+            let message = "the values up to here exceed 256 MiB";
+            self.problem("too-large", at, message, "use fewer `for_each` entries, or smaller values");
         }
         false
     }
@@ -195,13 +195,13 @@ impl<'a> Compiler<'a> {
 
     fn insert_entry(&mut self, map: &mut Map<String, Value>, name: String, body: Value, path: &WalkPath) {
         if map.contains_key(&name) {
-            let help = "make the names differ; `{{ each.key }}` may stand in them";
-            self.problem_at_key("duplicate", &path.source, format!("`{name}` is made twice"), help);
+            let help = "make the names unique, for example with `{{ each.key }}`";
+            self.problem_at_key("duplicate", &path.source, format!("`{name}` is created twice"), help);
         }
         map.insert(name, body);
     }
 
-    /// Makes the entries of one `for_each` or `when`. `path.out` stands at the parent meanwhile.
+    /// Expands one `for_each` or `when`. `path.out` points to the parent meanwhile.
     fn expand_entries(
         &mut self,
         entry: &Map<String, Value>,
@@ -262,15 +262,20 @@ impl<'a> Compiler<'a> {
         match value {
             Value::Bool(on) => on,
             other => {
-                self.problem("when", &at, format!("`when` is {}, not true or false", describe_type(&other)), "compare: `when: zones > 2`");
+                self.problem(
+                    "when",
+                    &at,
+                    format!("`when` must be true or false, not {}", describe_type(&other)),
+                    "use a comparison: `when: zones > 2`",
+                );
                 true
             }
         }
     }
 
-    /// Keys and values of a `for_each`.
+    /// Returns the keys and values of a `for_each`.
     fn for_each_items(&mut self, over: &Value, at: &str) -> Vec<(String, Value)> {
-        let help = "give a list, a map, a number (`3`: 0, 1, 2) or a range `{from: 1, to: 3}`";
+        let help = "use a list, a map, a number (`3`: 0, 1, 2) or a range `{from: 1, to: 3}`";
         let failed = self.problems.len();
         let over = self.render(over, at);
         if self.problems.len() != failed {
@@ -287,8 +292,8 @@ impl<'a> Compiler<'a> {
                 self.problem(
                     "for-each",
                     at,
-                    format!("{count} entries are more than one `for_each` may make"),
-                    format!("at most {MAX_FOR_EACH_ENTRIES}"),
+                    format!("`for_each` has {count} entries, which is too many"),
+                    format!("use at most {MAX_FOR_EACH_ENTRIES}"),
                 );
                 return Vec::new();
             }
@@ -296,7 +301,7 @@ impl<'a> Compiler<'a> {
         }
         match over {
             Value::Object(map) if map.len() == 2 && map.contains_key("from") && map.contains_key("to") => {
-                self.problem("for-each", at, "a range goes from one whole number to another", "write numbers: `{from: 1, to: 3}`");
+                self.problem("for-each", at, "a range must be between two whole numbers", "write numbers: `{from: 1, to: 3}`");
                 Vec::new()
             }
             Value::Object(map) => map.into_iter().collect(),
@@ -310,8 +315,8 @@ impl<'a> Compiler<'a> {
                             self.problem(
                                 "for-each",
                                 &format!("{at}/{index}"),
-                                "this entry has no key to be known by",
-                                "give it a field `key` or `name`, or write a map",
+                                "this entry has no key",
+                                "add a field `key` or `name`, or use a map",
                             );
                         }
                     }
@@ -319,7 +324,7 @@ impl<'a> Compiler<'a> {
                 entries
             }
             other => {
-                self.problem("for-each", at, format!("`for_each` is {}", describe_type(&other)), help);
+                self.problem("for-each", at, format!("can't iterate over this `for_each`: it is {}", describe_type(&other)), help);
                 Vec::new()
             }
         }
@@ -344,7 +349,7 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Where a walk is, in the user's text and in what is made of it.
+/// Position of a walk, in the source text and in the expanded definition.
 struct WalkPath {
     source: String,
     out: String,
@@ -373,7 +378,7 @@ fn is_conditional_or_repeated(map: &Map<String, Value>) -> bool {
     map.contains_key("for_each") || map.contains_key("when")
 }
 
-/// What a value takes, in bytes, roughly.
+/// Approximate size of a value, in bytes.
 pub fn estimated_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
@@ -383,7 +388,7 @@ pub fn estimated_size(value: &Value) -> usize {
     }
 }
 
-/// A scalar as text.
+/// Converts a scalar to text.
 pub fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -393,7 +398,7 @@ pub fn scalar_text(value: &Value) -> Option<String> {
     }
 }
 
-/// What a value is, in words.
+/// Type of a value, in words.
 pub fn describe_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "empty",

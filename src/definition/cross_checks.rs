@@ -1,4 +1,4 @@
-//! Rules that need more than one resource, or the stack, to tell.
+//! Rules across several resources, or about the stack.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic};
 use crate::core::expression::references;
 
-/// A region's name, such as `eu-west-1`. Answers what must have been meant, for what follows; `None` when that is not clear.
+/// Checks a region's name, such as `eu-west-1`. Returns the region probably meant, for later checks, or `None` if that is unclear.
 pub fn check_region(c: &mut Compiler<'_>, name: String) -> Option<String> {
     let parts: Vec<&str> = name.split('-').collect();
     let fits = parts.len() >= 3
@@ -18,12 +18,12 @@ pub fn check_region(c: &mut Compiler<'_>, name: String) -> Option<String> {
         return Some(name);
     }
     let zone = name.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit()));
-    let help = zone.map_or_else(|| "a region reads like `eu-west-1`".into(), |region| format!("this is a zone: write `{region}`"));
-    c.problem("region", "/region", format!("`{name}` is no region"), help);
+    let help = zone.map_or_else(|| "a region looks like `eu-west-1`".into(), |region| format!("this is a zone: write `{region}`"));
+    c.problem("region", "/region", format!("`{name}` is not a valid region"), help);
     zone.map(str::to_owned)
 }
 
-/// All rules across resources.
+/// Checks all rules across resources.
 pub fn check_all(c: &mut Compiler<'_>, stack: &Stack) {
     check_subnets(c, stack);
     check_zones(c, stack);
@@ -34,7 +34,7 @@ fn ipv4_range(declared: &DesiredResource, field: &str) -> Option<Ipv4Net> {
     declared.spec.get(field)?.as_str()?.parse().ok()
 }
 
-/// Subnets lie within their VPC and apart from each other. One sorted sweep per VPC.
+/// Checks that subnets are inside their VPC and don't overlap, in one sorted sweep per VPC.
 fn check_subnets(c: &mut Compiler<'_>, stack: &Stack) {
     let mut by_vpc: BTreeMap<String, Vec<(Ipv4Net, &DesiredResource)>> = BTreeMap::new();
     for declared in stack.resources.values().filter(|d| d.resource_type.name == "subnet") {
@@ -53,11 +53,11 @@ fn check_subnets(c: &mut Compiler<'_>, stack: &Stack) {
             let ranges: Vec<Ipv4Net> = secondary.filter_map(|v| v.as_str()?.parse().ok()).chain(ipv4_range(home, "cidr")).collect();
             for (range, subnet) in list.iter().filter(|(range, _)| !ranges.is_empty() && !ranges.iter().any(|r| r.contains(range))) {
                 let all: Vec<String> = ranges.iter().map(ToString::to_string).collect();
-                let message = format!("`{}` ({range}) does not lie within `{}` ({})", subnet.address, home.address, all.join(", "));
+                let message = format!("`{}` ({range}) is outside `{}` ({})", subnet.address, home.address, all.join(", "));
                 let place = c.value_range(&format!("{}/cidr", subnet.pointer));
                 let problem = Diagnostic::new("subnet-range", message).at(place);
                 c.problems
-                    .push(problem.help(format!("choose a range within {}, or add one to the VPC's `secondary_cidrs`", all.join(" or "))));
+                    .push(problem.help(format!("choose a range inside {}, or add one to the VPC's `secondary_cidrs`", all.join(" or "))));
             }
         }
         list.sort_by_key(|(range, _)| (range.network(), range.prefix_len()));
@@ -66,7 +66,7 @@ fn check_subnets(c: &mut Compiler<'_>, stack: &Stack) {
             if let Some((other_range, other)) = widest.filter(|(other, _)| other.broadcast() >= range.network()) {
                 let message = format!("`{}` ({range}) overlaps `{}` ({other_range})", subnet.address, other.address);
                 let place = c.value_range(&format!("{}/cidr", subnet.pointer));
-                c.problems.push(Diagnostic::new("subnet-overlap", message).at(place).help("give each subnet a range of its own"));
+                c.problems.push(Diagnostic::new("subnet-overlap", message).at(place).help("give each subnet its own range"));
             }
             if widest.is_none_or(|(other, _)| range.broadcast() > other.broadcast()) {
                 widest = Some((range, subnet));
@@ -75,14 +75,14 @@ fn check_subnets(c: &mut Compiler<'_>, stack: &Stack) {
     }
 }
 
-/// Zones belong to the stack's region.
+/// Checks that zones belong to the stack's region.
 fn check_zones(c: &mut Compiler<'_>, stack: &Stack) {
     let Some(region) = &stack.region else { return };
     for declared in stack.resources.values() {
         let Some(zone) = declared.spec.get("availability_zone").and_then(Value::as_str).filter(|zone| !zone.contains("${")) else {
             continue;
         };
-        // Local and wavelength zones carry more after the region: `us-east-1-bos-1a`.
+        // Local and wavelength zones have a longer suffix: `us-east-1-bos-1a`.
         let letter = zone.strip_prefix(region.as_str());
         let fits = letter.is_some_and(|rest| (rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_lowercase())) || rest.starts_with('-'));
         if !fits {
@@ -90,18 +90,18 @@ fn check_zones(c: &mut Compiler<'_>, stack: &Stack) {
             let message = format!("`{}` is in the zone `{zone}`, which region `{region}` does not have", declared.address);
             let letter = zone.chars().last().filter(char::is_ascii_lowercase).unwrap_or('a');
             c.problems
-                .push(Diagnostic::new("zone", message).at(place).help(format!("a zone of this region reads like `{region}{letter}`")));
+                .push(Diagnostic::new("zone", message).at(place).help(format!("a zone of this region looks like `{region}{letter}`")));
         }
     }
 }
 
-/// Physical names are unique within a type.
+/// Checks that physical names are unique within a type.
 fn check_names(c: &mut Compiler<'_>, stack: &Stack) {
     let mut seen: BTreeMap<(&str, String), &DesiredResource> = BTreeMap::new();
     let mut reported = BTreeSet::new();
     for declared in stack.resources.values().filter(|d| d.resource_type.naming.is_some()) {
         let Some(name) = declared.spec.get("name").and_then(Value::as_str) else { continue };
-        // Some names are unique only within their parent: a node group's within its cluster.
+        // Some names are unique only within a parent, such as a node group's within its cluster.
         let parent = declared.resource_type.parent.and_then(|parent| {
             let fields = declared.spec.as_object()?.values();
             let of_parent = |value: &Value| value.as_object().and_then(|map| map.values().next()?.as_str().map(str::to_owned));
@@ -113,7 +113,8 @@ fn check_names(c: &mut Compiler<'_>, stack: &Stack) {
         {
             let place = c.value_range(&format!("{}/name", declared.pointer));
             let message = format!("`{}` and `{}` have the same physical name `{name}`", other.address, declared.address);
-            c.problems.push(Diagnostic::new("duplicate-name", message).at(place).help("set another `name`, or leave it to acme"));
+            c.problems
+                .push(Diagnostic::new("duplicate-name", message).at(place).help("set another `name`, or remove it to use a generated one"));
         }
     }
 }

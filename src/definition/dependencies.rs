@@ -1,4 +1,4 @@
-//! References between resources: who is meant, whether it has that output, and whether they go in circles.
+//! References between resources: their targets, the outputs they name, and cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,19 +14,19 @@ use crate::{
     },
 };
 
-/// What may be referred to.
+/// Possible targets of references.
 pub struct KnownResources {
     addresses: BTreeSet<Address>,
     outputs: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 impl KnownResources {
-    /// Knows these addresses.
+    /// Targets at these addresses.
     pub fn new(addresses: BTreeSet<Address>) -> KnownResources {
         KnownResources { addresses, outputs: BTreeMap::new() }
     }
 
-    /// Adds what `depends_on` names to `needs`.
+    /// Adds the addresses in `depends_on` to `needs`.
     pub fn add_depends_on(&self, c: &mut Compiler<'_>, value: Option<Value>, at: &str, dependencies: &mut BTreeSet<Address>) {
         let help = "write addresses: `depends_on: [vpc.main]`";
         let list = match value {
@@ -41,12 +41,12 @@ impl KnownResources {
                     let (message, help) = self.unknown_reference("`depends_on`", &address.type_name, &address.name);
                     c.problem("unknown-reference", &at, message, help);
                 }
-                None => c.problem("depends-on", &at, "this is no address", help),
+                None => c.problem("depends-on", &at, "this is not a valid address", help),
             }
         }
     }
 
-    /// Adds every reference in the canonical `spec` to `needs`; what can't be met is reported at its place in the `written` one.
+    /// Adds every reference in the canonical `spec` to `needs`; reports invalid ones at their location in the `written` one.
     pub fn add_references(
         &mut self,
         c: &mut Compiler<'_>,
@@ -74,7 +74,7 @@ impl KnownResources {
         }
     }
 
-    /// Reports references of another type than the field takes: `vpc: "{{ subnet.a.id }}"`.
+    /// Reports references to a type that the field does not accept: `vpc: "{{ subnet.a.id }}"`.
     pub fn check_types(
         &self,
         c: &mut Compiler<'_>,
@@ -96,7 +96,7 @@ impl KnownResources {
             let names = self.addresses.iter().filter(|address| address.type_name == wanted).map(|address| address.name.as_str());
             let help = super::nearest::list_names(&format!("names of type `{wanted}`"), names);
             let at = c.value_range(&place(&pointer));
-            let message = format!("{shown} takes a {} here, not `{address}`", wanted.replace('_', " "));
+            let message = format!("{shown} requires a {} here, not `{address}`", wanted.replace('_', " "));
             c.problems.push(Diagnostic::new("reference-type", message).at(at).help(help));
         }
     }
@@ -135,7 +135,7 @@ impl KnownResources {
         let help = match super::nearest::nearest(name, same.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if same.clone().next().is_none() => {
-                "the stack has none: define it, or write `{id: …}` for one outside the stack".to_owned()
+                "the stack has none: declare it, or write `{id: …}` for one outside the stack".to_owned()
             }
             None => super::nearest::list_names(&format!("names of type `{}`", kind.name), same),
         };
@@ -143,7 +143,7 @@ impl KnownResources {
     }
 }
 
-/// Calls `act` for every reference in the place of one to another type.
+/// Calls `act` for every reference to a wrong type.
 fn for_each_mistyped<'a>(root: &Value, schema: &Value, value: &'a Value, act: &mut impl FnMut(Reference<'a>, &str)) {
     if let Some(wanted) = schema.get("x-acme-ref").and_then(Value::as_str) {
         let texts = value.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_str);
@@ -176,7 +176,7 @@ fn for_each_mistyped<'a>(root: &Value, schema: &Value, value: &'a Value, act: &m
     }
 }
 
-/// Where a reference was written: as a bare name, as `type.name`, or within a text.
+/// Location of a reference: a bare name, `type.name`, or part of a text.
 fn find_reference(written: &Value, reference: &Reference<'_>) -> Option<String> {
     let address = format!("{}.{}", reference.type_name, reference.name);
     let exact = find_text(written, "", &|text| text.contains(reference.text) || text == address);
@@ -192,7 +192,7 @@ fn find_text(value: &Value, at: &str, is: &dyn Fn(&str) -> bool) -> Option<Strin
     }
 }
 
-/// Reports every circle of resources that need each other.
+/// Reports every dependency cycle.
 pub fn report_cycles(c: &mut Compiler<'_>, stack: &Stack) {
     let mut graph = DiGraph::<&Address, ()>::with_capacity(stack.resources.len(), stack.resources.len());
     let nodes: BTreeMap<&Address, _> = stack.resources.keys().map(|address| (address, graph.add_node(address))).collect();
@@ -209,19 +209,22 @@ pub fn report_cycles(c: &mut Compiler<'_>, stack: &Stack) {
         let Some(declared) = road.first().and_then(|address| stack.resources.get(address)) else { continue };
         let mut drawing = String::new();
         for (step, address) in road.iter().enumerate() {
-            let arrow = if step == 0 { "┌→ " } else { "│  needs " };
+            let arrow = if step == 0 { "┌→ " } else { "│  depends on " };
             drawing.push_str(&format!("\n{arrow}{address}"));
         }
-        drawing.push_str(&format!("\n└─ which needs {}", road[0]));
+        drawing.push_str(&format!("\n└─ which depends on {}", road[0]));
         let place = c.key_range(&declared.pointer);
-        let message = format!("{} resources need each other, so none can be first", road.len());
+        let message = format!("{} resources depend on each other in a cycle", road.len());
         c.problems.push(
-            Diagnostic::new("cycle", message).at(place).label("it begins here").help(format!("take one of these references out:{drawing}")),
+            Diagnostic::new("cycle", message)
+                .at(place)
+                .label("the cycle starts here")
+                .help(format!("remove one of these references:{drawing}")),
         );
     }
 }
 
-/// One way round a strongly connected set.
+/// Returns one cycle of a strongly connected set.
 fn find_cycle<'a>(stack: &'a Stack, members: &BTreeSet<&'a Address>) -> Vec<&'a Address> {
     let mut road: Vec<&Address> = Vec::new();
     let mut at = members.first().copied();

@@ -1,4 +1,4 @@
-//! What is wrong with a definition: where, and what to do about it.
+//! Problems of a definition, with location and remedy.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -6,34 +6,34 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::source::Source;
 
-/// One problem. Plain data; [`Diagnostic::render`] makes it readable.
+/// One problem as plain data; [`Diagnostic::render`] formats it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
-    /// What is wrong, without a final period.
+    /// Message, without a final period.
     pub message: String,
-    /// Bytes of the text it is about; `None` when it is about no place in it (`--set`).
+    /// Byte range in the text; `None` without a location (`--set`).
     pub range: Option<Range<usize>>,
-    /// What to say at that place.
+    /// Label at the location.
     pub label: Option<String>,
-    /// What to do about it.
+    /// Remedy.
     pub help: Option<String>,
-    /// What else there is to know.
+    /// Additional notes.
     pub notes: Vec<String>,
-    /// Stable name of the kind of problem.
+    /// Stable code of the problem.
     pub code: Cow<'static, str>,
 }
 
 impl Diagnostic {
-    /// A problem without place and remedy.
+    /// Creates a problem without location and remedy.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Diagnostic {
         Diagnostic { message: message.into(), range: None, label: None, help: None, notes: Vec::new(), code: code.into() }
     }
-    /// Adds the place.
+    /// Adds the location.
     pub fn at(mut self, range: Option<Range<usize>>) -> Diagnostic {
         self.range = range;
         self
     }
-    /// Adds what to say at the place.
+    /// Adds a label at the location.
     pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
         self.label = Some(label.into());
         self
@@ -43,24 +43,24 @@ impl Diagnostic {
         self.help = Some(help.into());
         self
     }
-    /// Adds the remedy, where there is one.
+    /// Adds the remedy, if any.
     pub fn maybe_help(mut self, help: Option<String>) -> Diagnostic {
         self.help = help.or(self.help);
         self
     }
 
-    /// Adds something else there is to know.
+    /// Adds a note.
     pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
         self.notes.push(note.into());
         self
     }
 
-    /// The line it is about, counted from 1.
+    /// Line number, starting at 1.
     pub fn line(&self, source: &Source) -> Option<usize> {
         Some(source.line(self.range.as_ref()?.start))
     }
 
-    /// The problem with its line, a caret below it, and the remedy.
+    /// Renders the problem with its line, a caret, and the remedy.
     pub fn render(&self, source: &Source, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let title = Level::ERROR.primary_title(self.message.as_str()).id(&*self.code);

@@ -1,4 +1,4 @@
-//! A resource on its way from YAML to canonical form.
+//! Resources before they are in canonical form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,24 +22,24 @@ use crate::{
     },
 };
 
-/// A resource as a user or a section wrote it.
+/// Resource as written by a user or a section.
 pub struct Draft {
-    /// Its type.
+    /// Resource type.
     pub resource_type: &'static ResourceType,
-    /// Its name in the stack.
+    /// Name within its type.
     pub name: String,
-    /// Its fields, with the envelope (`tags`, `depends_on`, `on_delete`).
+    /// Fields, including the common ones (`tags`, `depends_on`, `on_delete`).
     pub spec: Map<String, Value>,
-    /// Where it stands: a JSON pointer into the expanded definition.
+    /// Location: a JSON pointer into the expanded definition.
     pub pointer: String,
-    /// Spec pointers whose value comes from another place than below `at`.
+    /// Spec pointers whose value is not from below `at`, and its location.
     pub pointer_overrides: Vec<(String, String)>,
-    /// Fields that may stand there besides the type's own, for messages.
+    /// Fields allowed in addition to the type's own, for messages.
     pub extra_fields: Vec<String>,
 }
 
 impl Draft {
-    /// The pointer into the definition for one into the spec.
+    /// Converts a pointer into the spec to one into the definition.
     fn definition_pointer(&self, pointer: &str) -> String {
         let other =
             self.pointer_overrides.iter().find_map(|(prefix, at)| pointer.strip_prefix(prefix.as_str()).map(|rest| format!("{at}{rest}")));
@@ -47,12 +47,12 @@ impl Draft {
     }
 }
 
-/// The resources of `resources:`, by type and name.
+/// Collects the resources of `resources:`, by type and name.
 pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut Vec<Draft>) {
     let types = match resources {
         Value::Object(types) => types,
         Value::Null => return,
-        _ => return c.problem("type", "/resources", "`resources` is no map", "write types below it, and names below each type"),
+        _ => return c.problem("type", "/resources", "`resources` must be a map", "write types below it, and names below each type"),
     };
     for (type_name, entries) in types {
         let at = child_pointer("/resources", &type_name);
@@ -102,7 +102,7 @@ pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut
     }
 }
 
-/// Brings every draft to canonical form.
+/// Converts every draft to canonical form.
 pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut drafts: Vec<Draft>, stack: &mut Stack) -> KnownResources {
     let overrides = document.get("overrides").map(|value| c.render(value, "/overrides")).unwrap_or_default();
     apply_overrides(c, overrides, &mut drafts);
@@ -116,14 +116,14 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
             c.problem_at_key(
                 "name",
                 &draft.pointer,
-                format!("`{}` can't name a resource", draft.name),
+                format!("`{}` is not a valid resource name", draft.name),
                 "use letters, digits, `-`, `_` and `.`",
             );
         }
         if let Some(other) = places.insert(address, draft.pointer.clone()) {
             let line = c.value_range(&other).map(|range| c.source.text[..range.start].matches('\n').count() + 1).unwrap_or_default();
             let message = format!("`{}.{}` is defined twice", draft.resource_type.name, draft.name);
-            c.problem_at_key("duplicate", &draft.pointer, message, format!("the other one is at line {line}: rename or remove one"));
+            c.problem_at_key("duplicate", &draft.pointer, message, format!("the other definition is at line {line}: rename or remove one"));
         }
     }
     let mut known = KnownResources::new(places.into_keys().collect());
@@ -159,7 +159,7 @@ fn compile_draft(
     known.add_depends_on(c, depends_on, &depends_at, &mut needs);
 
     let spec = Value::Object(std::mem::take(&mut draft.spec));
-    // What it says of itself is known at once: the policy of a bucket names the bucket.
+    // References to itself are resolved at once: the policy of a bucket names the bucket.
     let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar_text(v).is_some()).cloned();
     let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
     let resolved = has_reference(&spec).then(|| expression::resolve(&spec, &|r| if itself(r) { own(r) } else { None }));
@@ -171,7 +171,7 @@ fn compile_draft(
     needs.remove(&address).then(|| {
         c.problem_at_key("cycle", &draft.pointer, format!("{shown} refers to itself"), "remove the reference");
     });
-    // A bare name takes the field's type; only what was written out can be of another.
+    // A bare name has the field's type; only a reference in full can have another.
     let spelled = has_reference(&spec);
     if spelled || !found.is_empty() {
         let schema = draft.resource_type.schema();
@@ -184,7 +184,7 @@ fn compile_draft(
             problems::report_problem(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.definition_pointer(pointer));
         }
     }
-    // What is right of a wrong resource still tells about others: its range, its name, its references.
+    // The valid part of an invalid resource is needed to check others: its range, its name, its references.
     let at = c.spans.origin(&draft.pointer).into_owned();
     Some(DesiredResource {
         address,
@@ -203,7 +203,7 @@ fn apply_overrides(c: &mut Compiler<'_>, overrides: Value, drafts: &mut [Draft])
     let overrides = match overrides {
         Value::Object(overrides) => overrides,
         Value::Null => return,
-        _ => return c.problem("type", "/overrides", "`overrides` is no map", "write addresses below it: `vpc.main: {…}`"),
+        _ => return c.problem("type", "/overrides", "`overrides` must be a map", "write addresses below it: `vpc.main: {…}`"),
     };
     let index: BTreeMap<String, usize> =
         drafts.iter().enumerate().map(|(i, d)| (format!("{}.{}", d.resource_type.name, d.name), i)).collect();
@@ -211,14 +211,14 @@ fn apply_overrides(c: &mut Compiler<'_>, overrides: Value, drafts: &mut [Draft])
         let at = child_pointer("/overrides", &address);
         let Some(&draft) = index.get(&address) else {
             let help = suggestion(&address, "addresses", index.keys().map(String::as_str));
-            c.problem_at_key("unknown-address", &at, format!("there is no `{address}` to override"), help);
+            c.problem_at_key("unknown-address", &at, format!("there is no resource `{address}` to override"), help);
             continue;
         };
         let Value::Object(fields) = fields else {
             c.problem(
                 "type",
                 &at,
-                format!("the override of `{address}` is {}", describe_type(&fields)),
+                format!("the override of `{address}` must be a map, not {}", describe_type(&fields)),
                 "write the fields to change below the address",
             );
             continue;
@@ -242,7 +242,7 @@ fn merge(into: &mut Map<String, Value>, field: String, value: Value) {
     }
 }
 
-/// Gives it a physical name, or puts the prefix in front of the user's. Tells whether it gave one.
+/// Sets the physical name, or adds the prefix to the user's. Returns whether the name was generated.
 fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
     match draft.spec.get("name") {
         None | Some(Value::Null) => {
@@ -259,7 +259,7 @@ fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
     false
 }
 
-/// `<stack>-<environment>-<name>` within the service's rules; what is cut is told apart by a hash of the whole.
+/// Returns `<stack>-<environment>-<name>` within the service's rules; shortened names end with a hash of the full name.
 pub(crate) fn physical_name(prefix: &str, name: &str, naming: Naming) -> String {
     let mut full: String = format!("{prefix}{name}").chars().map(|c| if matches!(c, '.' | '*' | '@') { '-' } else { c }).collect();
     if naming.lowercase {
@@ -281,7 +281,7 @@ fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &Resource
         DataProtection::Contents | DataProtection::RecoveryWindow => &["retain", "delete"],
     };
     if allowed.is_empty() {
-        c.problem_at_key("on-delete", at, format!("{shown} holds no data, so `on_delete` has no meaning"), "remove the line");
+        c.problem_at_key("on-delete", at, format!("`on_delete` has no effect on {shown}, because it holds no data"), "remove the line");
         return None;
     }
     let text = value.as_str().unwrap_or_default();
@@ -293,7 +293,7 @@ fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &Resource
     serde_json::from_value(value.clone()).ok()
 }
 
-/// Tags as texts. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
+/// Converts tags to strings. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
 fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
     let map = match value {
         None | Some(Value::Null) => return Tags::new(),
@@ -302,7 +302,7 @@ fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
             c.problem(
                 "tags",
                 at,
-                format!("tags are `key: value` pairs, not {}", describe_type(&other)),
+                format!("tags must be `key: value` pairs, not {}", describe_type(&other)),
                 "write `tags: { team: platform }`",
             );
             return Tags::new();
@@ -313,11 +313,11 @@ fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
         let here = child_pointer(at, &key);
         let lower = key.to_lowercase();
         let wrong = if lower.starts_with("aws:") {
-            Some(("AWS keeps the prefix `aws:` for itself".to_owned(), "give the tag another key"))
+            Some(("the prefix `aws:` is reserved for AWS".to_owned(), "use another key"))
         } else if lower.starts_with("acme:") {
-            Some(("acme keeps the prefix `acme:` for itself".to_owned(), "give the tag another key"))
+            Some(("the prefix `acme:` is reserved for acme".to_owned(), "use another key"))
         } else if key.is_empty() || key.chars().count() > 128 {
-            Some((format!("a tag's key has 1 to 128 characters, this one {}", key.chars().count()), "shorten the key"))
+            Some((format!("a tag key must have 1 to 128 characters, not {}", key.chars().count()), "shorten the key"))
         } else {
             None
         };
@@ -327,11 +327,11 @@ fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
         }
         match scalar_text(&value) {
             Some(text) if text.chars().count() > 256 => {
-                let message = format!("a tag's value has at most 256 characters, this one {}", text.chars().count());
+                let message = format!("a tag value must have at most 256 characters, not {}", text.chars().count());
                 c.problem("tags", &here, message, "shorten the value");
             }
             Some(text) => drop(tags.insert(key, text)),
-            None => c.problem("tags", &here, format!("tag `{key}` is {}", describe_type(&value)), "give it one text"),
+            None => c.problem("tags", &here, format!("tag `{key}` must be text, not {}", describe_type(&value)), "write `key: value`"),
         }
     }
     tags
@@ -354,7 +354,7 @@ fn with_ownership_tags(
         }
         tags.extend(own);
     } else if !own.is_empty() {
-        let message = format!("AWS has no tags for a {}", draft.resource_type.name.replace('_', " "));
+        let message = format!("AWS does not support tags on a {}", draft.resource_type.name.replace('_', " "));
         c.problem_at_key("tags", at, message, "remove `tags`");
     }
     tags.insert(STACK_TAG.into(), stack.name.clone());
@@ -370,8 +370,8 @@ fn with_ownership_tags(
     }
     if tags.len() > 50 {
         let place = c.key_range(at);
-        let problem = Diagnostic::new("tags", format!("{} tags are more than the 50 that AWS takes", tags.len()));
-        c.problems.push(problem.at(place).help("acme's own marks are among them: leave room for four"));
+        let problem = Diagnostic::new("tags", format!("{} tags exceed AWS's limit of 50", tags.len()));
+        c.problems.push(problem.at(place).help("acme's own ownership tags count, too: leave room for four"));
     }
     tags
 }

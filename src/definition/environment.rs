@@ -1,4 +1,4 @@
-//! Which environment is meant, and the values it gives to expressions.
+//! The selected environment, and its values for expressions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::core::expression;
 
-/// Chooses the environment and sets every value; answers its name.
+/// Selects the environment and sets all values. Returns its name.
 pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &LoadOptions) -> String {
     let environments = c.top_level_map(document, "environments").cloned().unwrap_or_default();
     let name = chosen_name(c, &environments, options);
@@ -35,7 +35,9 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
                 }
             }
             Value::Null => {}
-            _ => c.problem("type", &at, format!("environment `{environment}` is no map of values"), "write `name: value` pairs below it"),
+            _ => {
+                c.problem("type", &at, format!("environment `{environment}` must be a map of values"), "write `name: value` pairs below it")
+            }
         }
     }
     for (key, text) in &options.set {
@@ -50,7 +52,7 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
     }
     for key in ["stack", "environment", "each"] {
         if let Some((_, at)) = values.remove(key) {
-            c.problem_at_key("reserved", &at, format!("`{key}` is set by acme"), "give the value another name");
+            c.problem_at_key("reserved", &at, format!("`{key}` is set by acme"), "choose another name for the value");
         }
     }
     c.templates.set("environment", &Value::String(name.clone()));
@@ -71,7 +73,7 @@ fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options:
             };
             let place = c.spans.keys.get("/environments").cloned();
             c.problems.push(problem.at(place).help(help));
-            // The rest is checked with the values of the one that was probably meant.
+            // Checks the rest with the values of the environment probably meant.
             let first = environments.keys().next().map(String::as_str);
             nearest(name, names).or(first).unwrap_or(name).to_owned()
         }
@@ -79,14 +81,14 @@ fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options:
         None if environments.len() == 1 => environments.keys().next().cloned().unwrap_or_default(),
         None => {
             let place = c.spans.keys.get("/environments").cloned();
-            let help = format!("choose one with --env; {}", list_names("environments", names.clone()));
-            c.problems.push(Diagnostic::new("environment", "which environment is meant?").at(place).help(help));
+            let help = format!("choose one with `--env`; {}", list_names("environments", names.clone()));
+            c.problems.push(Diagnostic::new("environment", "no environment is selected").at(place).help(help));
             environments.keys().next().cloned().unwrap_or_default()
         }
     }
 }
 
-/// Values may use each other, in any order: each is set once all that it uses are.
+/// Sets values in dependency order, because they may use each other.
 fn resolve_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
     let unresolved: BTreeMap<String, (Value, String)> = values
         .into_iter()
@@ -125,8 +127,8 @@ fn resolve_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)
     for (name, (value, at)) in unresolved.iter().filter(|(name, _)| !c.templates.has(name)).collect::<Vec<_>>() {
         match dependencies.get(name.as_str()).and_then(|used| used.first()) {
             Some(other) => {
-                let message = format!("value `{name}` needs `{other}`, which can't be known before it");
-                c.problem("expression", at, message, "values may use each other, but not in a circle");
+                let message = format!("value `{name}` needs `{other}`, which depends on it");
+                c.problem("expression", at, message, "values may use each other, but not in a cycle");
             }
             None => drop(c.render(value, at)),
         }

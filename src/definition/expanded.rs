@@ -1,4 +1,4 @@
-//! A stack as a user could have written it without sections, loops and expressions.
+//! A stack written out without sections, loops and expressions.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::core::{
     expression::{for_each_string, references, resolve},
 };
 
-/// YAML of the whole stack with every resource under `resources:`.
+/// Renders the stack as YAML with every resource under `resources:`.
 pub fn expanded_yaml(stack: &Stack) -> String {
     let mut types: Map<String, Value> = Map::new();
     for (address, declared) in &stack.resources {
@@ -20,7 +20,7 @@ pub fn expanded_yaml(stack: &Stack) -> String {
     let mut document = String::new();
     let mut add = |part: Value| document.push_str(&serde_yaml::to_string(&part).unwrap_or_default());
     add(json!({ "stack": stack.name }));
-    // Wherever this is written to, a folder stays where it is.
+    // An absolute path, because the output may be saved in another folder.
     let here = std::env::current_dir().unwrap_or_default();
     let backend = stack.backend.clone().map(|backend| backend.relative_to(&here).to_string());
     for (key, value) in [("region", &stack.region), ("account", &stack.account), ("backend", &backend)] {

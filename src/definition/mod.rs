@@ -1,6 +1,6 @@
-//! A stack definition: YAML with its places in the text, compiled into a graph of typed resources.
+//! Stack definitions: YAML with source locations, compiled into a graph of typed resources.
 //!
-//! Parsed first, evaluated after, so that every problem still points at the user's line; and all problems are reported at once.
+//! Parsing comes before evaluation, so that every problem points to a line of the definition; all problems are reported at once.
 
 mod backend_location;
 mod compiler;
@@ -38,81 +38,81 @@ pub(crate) use self::{
 };
 use crate::core::{Address, OnDelete, ResourceType, Tags};
 
-/// One resource of the definition, in canonical form.
+/// Resource of the definition, in canonical form.
 #[derive(Clone)]
 pub struct DesiredResource {
-    /// Its address.
+    /// Address of the resource.
     pub address: Address,
-    /// Its type.
+    /// Resource type.
     pub resource_type: &'static ResourceType,
-    /// The canonical spec. References stand in strings as `${type.name.output}`.
+    /// Canonical spec. Strings contain references as `${type.name.output}`.
     pub spec: Value,
-    /// Whether its physical name is acme's choice, and nothing else in the spec repeats it.
+    /// Whether acme chose its physical name, and nothing else in the spec repeats it.
     pub has_generated_name: bool,
-    /// Every tag it shall carry, marks included.
+    /// Desired tags, including ownership tags.
     pub tags: Tags,
-    /// Addresses it needs: from references in the spec and `depends_on`.
+    /// Dependencies, from references in the spec and `depends_on`.
     pub depends_on: BTreeSet<Address>,
-    /// What becomes of its data; `None`: the type's default.
+    /// Treatment of its data on deletion; `None`: the type's default.
     pub on_delete: Option<OnDelete>,
-    /// Where it stands: a JSON pointer into the definition.
+    /// Location: a JSON pointer into the definition.
     pub pointer: String,
 }
 
-/// A compiled stack for one environment.
+/// Stack compiled for one environment.
 #[derive(Clone)]
 pub struct Stack {
     /// Name of the stack.
     pub name: String,
-    /// Name of the environment; `default` when the definition has none.
+    /// Name of the environment. Default: `default`, if the definition has none.
     pub environment: String,
-    /// Region it belongs to, when pinned.
+    /// Pinned region, if any.
     pub region: Option<String>,
-    /// Account it belongs to, when pinned.
+    /// Pinned account, if any.
     pub account: Option<String>,
-    /// Where its history and locks are kept, when it says so.
+    /// Backend for history and locks, if the definition sets one.
     pub backend: Option<BackendLocation>,
-    /// Every resource by address.
+    /// Resources by address.
     pub resources: BTreeMap<Address, DesiredResource>,
-    /// Values to report after apply; references stand as `${type.name.output}`.
+    /// Values to report after apply, with references as `${type.name.output}`.
     pub outputs: BTreeMap<String, Value>,
 }
 
 impl Stack {
-    /// What physical names start with: `<stack>-<environment>-`, or `<stack>-` where the definition has no environments.
+    /// Prefix of physical names: `<stack>-<environment>-`, or `<stack>-` if the definition has no environments.
     pub fn prefix(&self) -> String {
         if self.environment == "default" { format!("{}-", self.name) } else { format!("{}-{}-", self.name, self.environment) }
     }
 }
 
-/// What a caller chooses.
+/// Options of a caller.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// The environment; may be absent when the definition has at most one.
+    /// Environment; optional if the definition has at most one.
     pub environment: Option<String>,
     /// Values set for this run, as YAML scalars.
     pub set: Vec<(String, String)>,
 }
 
-/// Keys of the top level that are no sections.
+/// Top-level keys that are not sections.
 const TOP_LEVEL_KEYS: &[&str] =
     &["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
 
-/// Compiles a definition for one environment. Makes no call and reads nothing but the text.
+/// Compiles a definition for one environment. Makes no calls and reads only the text.
 ///
 /// # Errors
-/// With everything that is wrong, in the order of the text.
+/// Returns all problems, in the order of the text.
 pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnostic>> {
     let (value, spans) = parse::parse(source)?;
     let mut c = Compiler::new(source, spans);
     let document = match value {
         Value::Object(map) => map,
         Value::Null => Map::new(),
-        _ => return Err(vec![Diagnostic::new("type", "a definition is a map").at(Some(0..0)).help("begin with `stack: <name>`")]),
+        _ => return Err(vec![Diagnostic::new("type", "a definition must be a map").at(Some(0..0)).help("start with `stack: <name>`")]),
     };
     let known = || TOP_LEVEL_KEYS.iter().chain(sections::SECTION_NAMES).copied();
     for key in document.keys().filter(|key| !known().any(|k| k == key.as_str())) {
-        let message = format!("a definition has no section `{key}`");
+        let message = format!("there is no section `{key}`");
         c.problem_at_key("unknown-section", &child_pointer("", key), message, nearest::suggestion(key, "sections", known()));
     }
 
@@ -131,7 +131,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     }
     let region = region.and_then(|region| cross_checks::check_region(&mut c, region));
     if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
-        c.problem("account", "/account", format!("`{account}` is no account id"), "an account id has 12 digits; put it in quotes");
+        c.problem("account", "/account", format!("`{account}` is not a valid account id"), "an account id has 12 digits; put it in quotes");
     }
 
     let backend = top_level_text(&mut c, &document, "backend").and_then(|text| parse_backend(&mut c, &text));
@@ -161,13 +161,13 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }
 
-/// Where the key of what stands at a JSON pointer into a definition is.
+/// Location of the key at a JSON pointer into a definition.
 pub fn key_range(source: &Source, pointer: &str) -> Option<Range<usize>> {
     let (_, spans) = parse::parse(source).ok()?;
     spans.key_range(&source.text, pointer)
 }
 
-/// Most problems that are told at once.
+/// Maximum number of problems reported at once.
 const MAX_PROBLEMS: usize = 500;
 
 fn sorted_problems(c: Compiler<'_>) -> Vec<Diagnostic> {
@@ -177,41 +177,41 @@ fn sorted_problems(c: Compiler<'_>) -> Vec<Diagnostic> {
     found.sort_by_key(|problem| problem.range.as_ref().map_or(0, |range| range.start));
     if found.len() > MAX_PROBLEMS {
         let rest = found.split_off(MAX_PROBLEMS).len();
-        found.push(Diagnostic::new("more", format!("there are {rest} more problems")).help("mend those above first"));
+        found.push(Diagnostic::new("more", format!("there are {rest} more problems")).help("fix those above first"));
     }
     found
 }
 
 fn stack_name(c: &mut Compiler<'_>, document: &Map<String, Value>) -> String {
-    let help = "begin with a small letter; then small letters, digits and hyphens, at most 31 in all";
+    let help = "use a lowercase letter, then lowercase letters, digits and hyphens, at most 31 in all";
     match document.get("stack") {
         Some(Value::String(name)) => {
             let fits = name.len() <= 31
                 && name.starts_with(|c: char| c.is_ascii_lowercase())
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
             if !fits {
-                c.problem("stack-name", "/stack", format!("`{name}` can't name a stack"), help);
+                c.problem("stack-name", "/stack", format!("`{name}` is not a valid stack name"), help);
             }
             name.clone()
         }
         Some(_) => {
-            c.problem("stack-name", "/stack", "a stack's name is a text", help);
+            c.problem("stack-name", "/stack", "a stack's name must be text", help);
             "unnamed".into()
         }
         None => {
             let end = c.source.text.find('\n').unwrap_or(c.source.text.len());
-            c.problems.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("begin with `stack: <name>`"));
+            c.problems.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("start with `stack: <name>`"));
             "unnamed".into()
         }
     }
 }
 
-/// A backend; folders stand beside the definition.
+/// Reads the backend; folders are relative to the definition.
 fn parse_backend(c: &mut Compiler<'_>, text: &str) -> Option<BackendLocation> {
     match text.parse::<BackendLocation>() {
         Ok(location) => Some(location.relative_to(Path::new(&c.source.path).parent().unwrap_or(Path::new("")))),
         Err(message) => {
-            c.problem("backend", "/backend", message, "a backend reads like `s3`, `s3://some-bucket/prefix` or `/some/folder`");
+            c.problem("backend", "/backend", message, "use `s3`, `s3://some-bucket/prefix` or `/some/folder`");
             None
         }
     }
@@ -222,7 +222,7 @@ fn top_level_text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str
     let value = c.render(document.get(key)?, &at);
     let text = compiler::scalar_text(&value);
     if text.is_none() && !value.is_null() {
-        c.problem("type", &at, format!("`{key}` is {}", compiler::describe_type(&value)), format!("write one text: `{key}: …`"));
+        c.problem("type", &at, format!("`{key}` must be text, not {}", compiler::describe_type(&value)), format!("write `{key}: …`"));
     }
     text
 }

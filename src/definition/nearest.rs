@@ -1,6 +1,6 @@
 //! "Did you mean …?"
 
-/// The name most like `wanted`, when one is near enough to be what was meant.
+/// Returns the name most similar to `wanted`, if one is similar enough.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |name: &str| {
         let distance = strsim::damerau_levenshtein(wanted, name);
@@ -11,7 +11,7 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Op
     names.into_iter().filter(|name| !name.is_empty()).filter_map(|name| Some((near(name)?, name))).min().map(|(_, name)| name)
 }
 
-/// `did you mean "x"?`, or the list of what there is.
+/// Returns `did you mean "x"?`, or the list of names.
 pub fn suggestion<'a>(wanted: &str, what: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> String {
     if let Some(name) = nearest(wanted, names.clone()) {
         return format!("did you mean `{name}`?");
@@ -19,7 +19,7 @@ pub fn suggestion<'a>(wanted: &str, what: &str, names: impl IntoIterator<Item = 
     list_names(what, names)
 }
 
-/// `fields: a, b, c`, cut when there are many.
+/// Returns `fields: a, b, c`, shortened if there are many.
 pub fn list_names<'a>(what: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match names.len() {

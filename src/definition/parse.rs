@@ -1,4 +1,4 @@
-//! YAML → plain values, with the place of each.
+//! YAML → plain values with source locations.
 
 use std::{fmt, ops::Range};
 
@@ -11,15 +11,15 @@ use super::{
     source::{Source, Spans, child_pointer},
 };
 
-/// Deepest nesting of maps and lists.
+/// Maximum nesting of maps and lists.
 const MAX_DEPTH: usize = 64;
 
-/// Most nodes, roughly, that all aliases (`*name`) together may stand for.
+/// Approximate maximum number of nodes that all aliases (`*name`) together may expand to.
 const MAX_ALIAS_NODES: usize = 100_000;
 
-/// Reads the text; duplicate keys and syntax errors are diagnostics.
+/// Parses the text; duplicate keys and syntax errors are diagnostics.
 pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
-    // Far beyond what people write, and little enough that no file takes the stack, the memory or minutes.
+    // Far beyond real definitions, and small enough that no file exhausts the stack or the memory, or takes minutes.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
@@ -46,19 +46,19 @@ pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
 fn syntax_error(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
     let message = error.without_snippet().to_string();
     let message = message.split(" at line ").next().unwrap_or_default().trim();
-    // The rest of that message is for whoever calls the parser.
+    // The rest of that message is for callers of the parser.
     let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     let start = error.location().map(|at| byte_range(&at).start).unwrap_or_default().min(source.text.len());
     let length = source.text.get(start..).map_or(0, |rest| rest.find(['\n', '\r', ':']).unwrap_or(rest.len()));
     let lower = message.to_lowercase();
     let help = if lower.contains("duplicate") {
-        "each key may stand once: rename or merge the two"
+        "a key may occur only once: rename or merge the two"
     } else if ["depth", "nesting", "recursion", "alias replay"].iter().any(|word| lower.contains(word)) {
-        "write it flatter, and with fewer aliases: a definition has at most 64 levels"
+        "reduce nesting and aliases: a definition may have at most 64 levels"
     } else if lower.contains("tab") {
-        "YAML is indented with spaces, not with tabs"
+        "indent with spaces, not with tabs"
     } else {
-        "check the indentation, and put text that holds `: `, `#`, `{` or `*` in quotes"
+        "check the indentation, and put text with `: `, `#`, `{` or `*` in quotes"
     };
     Diagnostic::new("syntax", format!("this is not valid YAML: {message}")).at(Some(start..start + length)).help(help)
 }
@@ -68,7 +68,7 @@ enum SpanKind {
     Value,
 }
 
-/// A value with the places of all that is below it.
+/// Value with the locations of everything below it.
 struct SpannedValue {
     value: Value,
     spans: Vec<(String, SpanKind, Range<usize>)>,

@@ -1,4 +1,4 @@
-//! Everything that is wrong with one spec, in words a user can act on.
+//! All problems of one spec, with remedies.
 
 use schemars::{JsonSchema, schema_for};
 use serde::de::DeserializeOwned;
@@ -10,10 +10,10 @@ use super::{
     nearest::{nearest, suggestion},
     source::child_pointer,
 };
-use crate::core::{Problem, ResourceType};
+use crate::core::{Problem, ResourceType, rules::help_text};
 
-/// Parses until nothing new turns up: serde stops at the first error, so what is wrong is taken out and the rest tried again.
-/// Answers all problems, and the canonical form of what is right, where that is enough for one.
+/// Finds all problems of a spec: serde stops at the first error, so each invalid value is removed and the rest parsed again.
+/// Returns all problems, and the canonical form of the valid part if it is complete enough.
 pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Problem>>) -> (Option<Value>, Vec<Problem>) {
     let mut problems = match parse(value.clone()) {
         Ok(canonical) => return (Some(canonical), Vec::new()),
@@ -31,7 +31,7 @@ pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Probl
                 None => problem.pointer.clone(),
             };
             let there = rest.original_pointer(&here);
-            // What follows from taking something out, or is there under a mistyped name, is nobody's mistake.
+            // A field that was removed, or is there under a mistyped name, is not missing.
             let mistyped = |other: &Problem| missing && is_misspelling_of(other, &there);
             let follows = all.iter().any(mistyped)
                 || rest.removed.iter().any(|taken| *taken == there || (!missing && taken.starts_with(&format!("{there}/"))));
@@ -53,8 +53,8 @@ pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Probl
     }
 }
 
-/// Adds what the facts of its fields say about a spec. The canonical form is judged, and what was written where there is none; problems
-/// point into what was written.
+/// Checks a spec against the facts of its fields: the canonical form, or the written one if there is none. Problems point into the
+/// written form.
 pub fn add_rule_violations(resource_type: &ResourceType, canonical: Option<&Value>, written: &Value, problems: &mut Vec<Problem>) {
     for problem in resource_type.check(canonical.unwrap_or(written)) {
         let at = canonical.map_or_else(|| problem.pointer.clone(), |canonical| written_pointer(&problem.pointer, canonical, written));
@@ -64,7 +64,7 @@ pub fn add_rule_violations(resource_type: &ResourceType, canonical: Option<&Valu
     }
 }
 
-/// The pointer into what was written for one into the canonical form, where sets are sorted and short forms written out.
+/// Converts a pointer into the canonical form to one into the written form. The canonical form sorts sets and expands short forms.
 fn written_pointer(at: &str, mut canonical: &Value, mut written: &Value) -> String {
     let mut pointer = String::new();
     for segment in at.split('/').skip(1) {
@@ -91,7 +91,7 @@ fn written_pointer(at: &str, mut canonical: &Value, mut written: &Value) -> Stri
     pointer
 }
 
-/// Whether a written value means this canonical one, as far as it says anything.
+/// Whether a written value, as far as it is set, corresponds to this canonical one.
 fn is_short_for(written: &Value, canonical: &Value) -> bool {
     match (written, canonical) {
         (Value::Object(written), Value::Object(canonical)) => written.iter().all(|(key, value)| canonical.get(key) == Some(value)),
@@ -99,24 +99,24 @@ fn is_short_for(written: &Value, canonical: &Value) -> bool {
     }
 }
 
-/// Whether an unknown field is what `wanted` was meant to be.
+/// Whether an unknown field is probably a typo of `wanted`.
 fn is_misspelling_of(problem: &Problem, wanted: &str) -> bool {
     let parts = problem.pointer.rsplit_once('/').zip(wanted.rsplit_once('/'));
     problem.message.starts_with("unknown field")
         && parts.is_some_and(|((owner, name), (other, wanted))| owner == other && nearest(name, [wanted]).is_some())
 }
 
-/// A value of which parts were taken out.
+/// Value with removed parts.
 struct PrunedValue {
     value: Value,
-    /// Pointers into the whole value.
+    /// Pointers into the complete value.
     removed: Vec<String>,
-    /// Lists that lost an element, in order: pointer of the list and number of the element, both at that time.
+    /// Removed list elements, in order: pointer to the list and index of the element, both at the time of removal.
     shifts: Vec<(String, usize)>,
 }
 
 impl PrunedValue {
-    /// The pointer into the whole value.
+    /// Converts a pointer to one into the complete value.
     fn original_pointer(&self, pointer: &str) -> String {
         let mut pointer = pointer.to_owned();
         for (list, lost) in self.shifts.iter().rev() {
@@ -128,7 +128,7 @@ impl PrunedValue {
         }
         pointer
     }
-    /// Takes out what is at `pointer`; answers whether something was.
+    /// Removes the value at `pointer`. Returns whether there was one.
     fn remove(&mut self, pointer: &str) -> bool {
         let Some((parent, last)) = pointer.rsplit_once('/') else { return false };
         let original = self.original_pointer(pointer);
@@ -151,7 +151,7 @@ impl PrunedValue {
     }
 }
 
-/// A section's own fields, typed; everything wrong is reported below `at`, and the rest taken as it is.
+/// Parses a section's own fields; reports problems below `at` and uses the rest.
 pub fn parse_section<T: DeserializeOwned + JsonSchema>(c: &mut Compiler<'_>, value: Value, at: &str, what: &str) -> Option<T> {
     let parse = |value: Value| -> Result<Value, Vec<Problem>> {
         let kept = value.clone();
@@ -165,7 +165,7 @@ pub fn parse_section<T: DeserializeOwned + JsonSchema>(c: &mut Compiler<'_>, val
     serde_json::from_value(right?).ok()
 }
 
-/// Turns a problem with a spec into a diagnostic at its place.
+/// Converts a problem of a spec to a diagnostic at its location.
 pub fn report_problem(
     c: &mut Compiler<'_>,
     problem: Problem,
@@ -190,7 +190,7 @@ pub fn report_problem(
         let owner =
             if owner.is_empty() { what.to_owned() } else { format!("`{}` of {what}", owner.trim_start_matches('/').replace('/', ".")) };
         let variant = message.starts_with("unknown variant");
-        let text = if variant { format!("`{name}` is none of the values of {owner}") } else { format!("{owner} has no field `{name}`") };
+        let text = if variant { format!("`{name}` is not a valid value in {owner}") } else { format!("{owner} has no field `{name}`") };
         let label = if variant { "unknown value" } else { "unknown field" };
         let range = if variant { c.value_range(&pointer) } else { c.key_range(&pointer) };
         let what = if variant { "values" } else { "fields" };
@@ -214,14 +214,14 @@ pub fn report_problem(
         let values = said.strip_prefix("must be one of ").zip(wrong.and_then(Value::as_str));
         let meant = values.and_then(|(values, wrong)| nearest(wrong, values.split('`').skip(1).step_by(2)));
         let meant = meant.map(|value| format!("did you mean `{value}`?"));
-        // The field's own documentation says what it takes.
+        // The field's documentation describes valid values.
         let described = schema.filter(|_| !field.contains('.')).and_then(|schema| description(schema, &field));
         Diagnostic::new("invalid", text).at(c.value_range(&pointer)).maybe_help(meant.or(help).or(remedy).or(described))
     };
     c.problems.push(found);
 }
 
-/// serde's "invalid type: string \"5\", expected u32" in a user's words, with the remedy.
+/// Rewords serde's "invalid type: string \"5\", expected u32", with a remedy.
 fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, Option<String>)> {
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
@@ -241,7 +241,7 @@ fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, 
         Some(Value::String(text))
             if (number && text.parse::<f64>().is_ok()) || (words == "true or false" && matches!(text.as_str(), "true" | "false")) =>
         {
-            Some(format!("leave the quotes out: {text}"))
+            Some(format!("remove the quotes: {text}"))
         }
         Some(value @ (Value::String(_) | Value::Number(_))) if words == "a list" => {
             Some(format!("write a list: [{}]", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
@@ -259,10 +259,9 @@ fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, 
     Some((format!("expected {words}, not {found}"), remedy))
 }
 
-/// What the schema says about a field of the top level.
+/// Description of a top-level field in the schema.
 fn description(schema: &Value, field: &str) -> Option<String> {
-    let text = schema.pointer(&child_pointer("/properties", field))?.get("description")?.as_str()?;
-    Some(text.replace('\n', " ").trim_end_matches('.').to_owned())
+    help_text(schema.pointer(&child_pointer("/properties", field))?)
 }
 
 fn is_unknown(message: &str) -> bool {
@@ -274,7 +273,7 @@ fn first_quoted(message: &str) -> Option<&str> {
     message.split('`').nth(1)
 }
 
-/// Names that serde says it expected.
+/// Names that serde expected.
 fn expected_names(message: &str) -> Vec<&str> {
     message.split('`').skip(3).step_by(2).collect()
 }

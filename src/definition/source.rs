@@ -1,47 +1,47 @@
-//! The text of a definition and the places in it.
+//! The text of a definition, and locations in it.
 
 use std::{borrow::Cow, collections::BTreeMap, io, ops::Range, path::Path};
 
-/// A definition as it was read.
+/// Source of a definition.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Where it came from, as messages show it.
+    /// File name for messages.
     pub path: String,
     /// The YAML text.
     pub text: String,
 }
 
 impl Source {
-    /// A text with the name that messages show.
+    /// Creates a source from a name for messages and its text.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
         Source { path: path.into(), text: text.into() }
     }
-    /// The line, counted from 1, that a byte stands on.
+    /// Line number of a byte, starting at 1.
     pub fn line(&self, byte: usize) -> usize {
         self.text.as_bytes().iter().take(byte).filter(|byte| **byte == b'\n').count() + 1
     }
     /// Reads a file.
     ///
     /// # Errors
-    /// When it can't be read as UTF-8 text.
+    /// Fails if the file can't be read as UTF-8 text.
     pub fn read(path: &Path) -> io::Result<Source> {
         Ok(Source::new(path.display().to_string(), std::fs::read_to_string(path)?))
     }
 }
 
-/// Where everything stands: JSON pointer → byte range in the text.
+/// Source locations: JSON pointer → byte range in the text.
 #[derive(Default, Debug)]
 pub struct Spans {
     /// Ranges of values.
     pub values: BTreeMap<String, Range<usize>>,
     /// Ranges of keys.
     pub keys: BTreeMap<String, Range<usize>>,
-    /// Entries that `for_each` made → the entry they were made from.
+    /// Entries created by `for_each` → their source entry.
     pub origins: BTreeMap<String, String>,
 }
 
 impl Spans {
-    /// The pointer into the user's text that `pointer` stands for.
+    /// Converts `pointer` to one into the source text.
     pub fn origin<'a>(&self, pointer: &'a str) -> Cow<'a, str> {
         if self.origins.is_empty() {
             return Cow::Borrowed(pointer);
@@ -57,7 +57,7 @@ impl Spans {
             }
         }
     }
-    /// The best place to point at: the scalar itself, the key of a block, or the nearest thing around what is not there.
+    /// Best location to report: the scalar itself, the key of a block, or the nearest enclosing value if there is none.
     pub fn value_range(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
         let origin = self.origin(pointer);
         let mut at: &str = &origin;
@@ -74,11 +74,11 @@ impl Spans {
         }
         None
     }
-    /// The key at `pointer`, or the best place around it.
+    /// Location of the key at `pointer`, or the best one around it.
     pub fn key_range(&self, text: &str, pointer: &str) -> Option<Range<usize>> {
         self.keys.get(&*self.origin(pointer)).cloned().or_else(|| self.value_range(text, pointer))
     }
-    /// Whether the user's text has something at `pointer`.
+    /// Whether the source text has a value at `pointer`.
     pub fn has(&self, pointer: &str) -> bool {
         self.values.contains_key(&*self.origin(pointer))
     }
@@ -89,7 +89,7 @@ fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
     range.start..range.start + length
 }
 
-/// A JSON pointer with one more segment.
+/// Appends a segment to a JSON pointer.
 pub fn child_pointer(pointer: &str, segment: &str) -> String {
     if segment.contains(['~', '/']) {
         return format!("{pointer}/{}", segment.replace('~', "~0").replace('/', "~1"));

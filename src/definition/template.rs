@@ -1,4 +1,4 @@
-//! Tera in scalars. Templates are compiled once and cached, so a `for_each` over many entries parses nothing twice.
+//! Tera expressions in scalars. Templates are compiled once and cached, so a `for_each` over many entries never parses a text twice.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,28 +12,28 @@ use tera::{Context, ErrorKind, Kwargs, State, Tera};
 use super::nearest::{list_names, nearest, suggestion};
 use crate::definition::sections;
 
-/// What is wrong with an expression.
+/// Problem of an expression.
 #[derive(Clone, Debug)]
 pub struct ExpressionError {
-    /// What is wrong.
+    /// Message.
     pub message: String,
-    /// What to do about it.
+    /// Remedy.
     pub help: Option<String>,
 }
 
-/// A compiled scalar.
+/// Compiled scalar.
 enum Template {
-    /// The text stands for itself, or is one reference.
+    /// Literal text, or one reference.
     Plain(String),
-    /// Exactly one expression: keeps the type of its value.
+    /// Exactly one expression, which keeps the type of its value.
     Expression(Box<Tera>),
     /// Text with expressions.
     Text(Box<Tera>),
-    /// It can't be compiled.
+    /// Text that can't be compiled.
     Invalid(ExpressionError),
 }
 
-/// Evaluates scalars against one set of values.
+/// Evaluator of scalars with one set of values.
 pub struct Templates {
     base: Tera,
     context: Context,
@@ -41,17 +41,17 @@ pub struct Templates {
     compiled: HashMap<String, Template>,
 }
 
-/// Whether there is anything to evaluate.
+/// Whether a text contains an expression.
 pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-/// The names that the expressions in a text use: no attributes, filters, functions or their arguments, and nothing in quotes.
+/// Names used by the expressions in a text, without attributes, filters, functions, their arguments, and text in quotes.
 pub fn collect_names<'a>(text: &'a str, into: &mut BTreeSet<&'a str>) {
     let mut rest = text;
     while let Some(start) = ["{{", "{%"].iter().filter_map(|open| rest.find(open)).min() {
         rest = &rest[start + 2..];
-        // What stands before the next word, blanks aside.
+        // Last character before the next word, without blanks.
         let mut before = "";
         while let Some(first) = rest.chars().next() {
             if rest.starts_with("}}") || rest.starts_with("%}") {
@@ -99,29 +99,29 @@ impl Default for Templates {
 }
 
 impl Templates {
-    /// Sets a value that expressions may use.
+    /// Sets a value for expressions.
     pub fn set(&mut self, name: &str, value: &Value) {
         if self.known_names.insert(name.to_owned(), ()).is_none() {
-            // A new name may shadow what was taken for a reference.
+            // A new name may shadow a reference.
             self.compiled.clear();
         }
         self.context.insert_value(name.to_owned(), tera::Value::from_serializable(value));
     }
-    /// Whether there is such a value.
+    /// Whether a value of this name is set.
     pub fn has(&self, name: &str) -> bool {
         self.known_names.contains_key(name)
     }
-    /// Sets `each` for the entry being made.
+    /// Sets `each` for the current entry.
     pub fn set_each(&mut self, key: &str, value: &Value) {
         self.known_names.entry("each".to_owned()).or_default();
         self.context.insert_value("each", tera::Value::from_serializable(&serde_json::json!({ "key": key, "value": value })));
     }
-    /// The present `each`, to be put back by [`Templates::put_each`].
+    /// Takes the current `each`, for [`Templates::restore_each`].
     pub fn take_each(&mut self) -> Option<tera::Value> {
         self.known_names.remove("each");
         self.context.remove("each")
     }
-    /// Puts back what [`Templates::take_each`] took.
+    /// Restores the `each` taken by [`Templates::take_each`].
     pub fn restore_each(&mut self, each: Option<tera::Value>) {
         self.take_each();
         if let Some(each) = each {
@@ -130,10 +130,10 @@ impl Templates {
         }
     }
 
-    /// The value of a scalar.
+    /// Evaluates a scalar.
     ///
     /// # Errors
-    /// When it is no valid template or uses what is not there.
+    /// Fails if it is not a valid template or uses an unknown value.
     pub fn render(&mut self, text: &str) -> Result<Value, ExpressionError> {
         if !self.compiled.contains_key(text) {
             let template = self.compile(text);
@@ -145,17 +145,17 @@ impl Templates {
             Template::Invalid(fault) => Err(fault.clone()),
             Template::Text(tera) => render_limited(tera, &self.context)?.map(Value::String).map_err(|e| fault(&e)),
             Template::Expression(tera) => {
-                // As a text, an expression without a value is an error that names what is missing.
+                // Rendered as text, an expression without a value fails with an error that names it.
                 let json =
                     render_limited(tera, &self.context)?.map_err(|typed| fault(&self.render_as_text(text).err().unwrap_or(typed)))?;
                 serde_json::from_str(&json).map_err(|e| ExpressionError { message: e.to_string(), help: None })
             }
         }
     }
-    /// The value of a bare expression (`when: zones > 2`) or of a scalar with one.
+    /// Evaluates a bare expression (`when: zones > 2`) or a scalar with one.
     ///
     /// # Errors
-    /// As for [`Templates::render`].
+    /// Same as [`Templates::render`].
     pub fn expression(&mut self, text: &str) -> Result<Value, ExpressionError> {
         if is_template(text) { self.render(text) } else { self.render(&format!("{{{{ {text} }}}}")) }
     }
@@ -183,14 +183,14 @@ impl Templates {
             Ok(()) if typed => Template::Expression(Box::new(tera)),
             Ok(()) => Template::Text(Box::new(tera)),
             Err(error) => {
-                // The user wrote no `typed(..)`: say what is wrong with the text as it stands, where that is wrong, too.
+                // The definition does not contain `typed(..)`: report the error of the original text, if it fails, too.
                 let plain = self.base.clone().add_raw_template("it", &text);
                 Template::Invalid(self.to_expression_error(plain.as_ref().err().unwrap_or(&error)))
             }
         }
     }
 
-    /// Writes references (`{{ vpc.main.id }}`, `{{ databases[each.key].endpoint }}`) in their canonical form.
+    /// Converts references (`{{ vpc.main.id }}`, `{{ databases[each.key].endpoint }}`) to canonical form.
     fn canonicalize_references(&self, text: &str) -> Result<String, ExpressionError> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
@@ -217,7 +217,7 @@ impl Templates {
         }
         let Some(path) = parse_path(tail) else {
             return Err(ExpressionError {
-                message: format!("`{expression}` calculates with something that is known only after apply"),
+                message: format!("`{expression}` calculates with a value known only after apply"),
                 help: Some("write the reference alone: `{{ type.name.output }}`".into()),
             });
         };
@@ -225,7 +225,7 @@ impl Templates {
         match sections::resolve_reference(&parts) {
             Some((kind, name, output)) => Ok(Some(format!("${{{kind}.{name}.{output}}}"))),
             None => Err(ExpressionError {
-                message: format!("`{expression}` is no reference to an output"),
+                message: format!("`{expression}` is not a reference to an output"),
                 help: Some(format!("write `{{{{ {} }}}}`", sections::reference_syntax(head))),
             }),
         }
@@ -236,7 +236,7 @@ impl Templates {
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => report.message().to_owned(),
             other => other.to_string(),
         };
-        // Tera adds its own drawing, or a list of what there is; ours follow.
+        // Tera adds its own drawing, or a list of names; acme adds its own below.
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
         let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.');
         let name = message.split('`').nth(1).unwrap_or_default();
@@ -245,7 +245,7 @@ impl Templates {
             match nearest(name, values.clone().chain(sections::reference_heads())) {
                 Some(near) if near != name => Some(format!("did you mean `{near}`?")),
                 _ if sections::starts_reference(name) => {
-                    Some("what is known only after apply stands alone: `{{ type.name.output }}`".into())
+                    Some("write a value known only after apply alone: `{{ type.name.output }}`".into())
                 }
                 _ => Some(list_names("values", values)),
             }
@@ -261,28 +261,28 @@ impl Templates {
             first.replace_range(..1, &letter);
         }
         let source = std::error::Error::source(error).map(|e| format!(": {e}")).unwrap_or_default();
-        ExpressionError { message: format!("the expression is wrong: {first}{source}"), help }
+        ExpressionError { message: format!("the expression is not valid: {first}{source}"), help }
     }
 }
 
-/// Longest text that one expression may give, in bytes.
+/// Maximum size of the result of one expression, in bytes.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;
 
-/// What a template gives; the outer error says that it is too long.
+/// Renders a template. The outer error reports that the result is too long.
 fn render_limited(tera: &Tera, context: &Context) -> Result<tera::TeraResult<String>, ExpressionError> {
     let mut out = LimitedWriter(Vec::new());
     let rendered = tera.render_to("it", context, &mut out);
     if out.0.len() > MAX_OUTPUT_BYTES {
-        let help = "make it shorter: values that repeat each other double with every one".to_owned();
+        let help = "make it shorter: values that repeat other values grow exponentially".to_owned();
         return Err(ExpressionError {
-            message: format!("the expression gives more than {} MiB", MAX_OUTPUT_BYTES >> 20),
+            message: format!("the result of the expression exceeds {} MiB", MAX_OUTPUT_BYTES >> 20),
             help: Some(help),
         });
     }
     Ok(rendered.map(|()| String::from_utf8_lossy(&out.0).into_owned()))
 }
 
-/// Takes what is written until it is too much.
+/// Writer that fails beyond a maximum size.
 struct LimitedWriter(Vec<u8>);
 
 impl io::Write for LimitedWriter {
@@ -326,14 +326,14 @@ const FILTERS: &[&str] = &[
     "values",
 ];
 
-/// The expression, when the text is exactly one.
+/// Returns the expression if the text is exactly one.
 fn sole_expression(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     let inner = inner.trim_start_matches('-').trim_end_matches('-').trim();
     (!inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%")).then_some(inner)
 }
 
-/// `.orders.endpoint` or `[each.key].endpoint` as names; `None` when anything else follows.
+/// Parses `.orders.endpoint` or `[each.key].endpoint` into names; `None` for any other text.
 fn parse_path(mut tail: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     while !tail.is_empty() {
@@ -355,18 +355,18 @@ fn parse_path(mut tail: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// The `index`-th range of `newbits` more bits within `cidr`.
+/// Returns the `index`-th subnet of `cidr` with a prefix longer by `newbits`.
 ///
 /// # Errors
-/// When it isn't a range or doesn't fit.
+/// Fails if `cidr` is not valid or the subnet does not fit.
 pub fn cidr_subnet(cidr: &str, newbits: u64, index: u64) -> Result<String, String> {
-    let net: IpNet = cidr.parse().map_err(|_| format!("`{cidr}` is no CIDR block such as 10.0.0.0/16"))?;
+    let net: IpNet = cidr.parse().map_err(|_| format!("`{cidr}` is not a CIDR block such as 10.0.0.0/16"))?;
     let prefix = u64::from(net.prefix_len()).saturating_add(newbits);
     if prefix > u64::from(net.max_prefix_len()) {
-        return Err(format!("{net} has no /{prefix} within"));
+        return Err(format!("{net} has no room for a /{prefix}"));
     }
     if newbits < 64 && index >> newbits != 0 {
-        return Err(format!("{net} has only {} ranges of /{prefix}, so there is no number {index}", 1u64 << newbits));
+        return Err(format!("{net} has only {} /{prefix} ranges, so index {index} does not exist", 1u64 << newbits));
     }
     let shift = u64::from(net.max_prefix_len()) - prefix;
     Ok(match net {

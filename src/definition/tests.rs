@@ -1,4 +1,4 @@
-//! Whole definitions: what they compile to, and what is said of mistakes.
+//! Tests of complete definitions: compiled results and error messages.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
     }
 }
 
-/// Every problem as a user sees it.
+/// Problems as rendered for users.
 fn rendered(source: &Source, problems: &[Diagnostic]) -> String {
     problems.iter().map(|problem| problem.render(source, false)).collect::<Vec<_>>().join("\n\n")
 }
@@ -138,7 +138,7 @@ outputs:
     assert_eq!(spec(&stack, "subnet.private-a")["cidr"], "10.0.128.0/20");
 }
 
-/// Every name is part of another, or stands where it is none.
+/// Definition in which every name is part of another, or occurs where it is not a name.
 #[test]
 fn matches_whole_names_between_values() {
     let text = "
@@ -257,7 +257,7 @@ fn sends_flow_logs_to_their_own_bucket_or_the_given_one() {
     let given = with("{ bucket: 'arn:aws:s3:::logs', traffic: accept }");
     assert_eq!(of(&given), ["flow_log.main"]);
     let said = compile_problems(&text.replace("LOGS", "{ bucket: 'arn:aws:s3:::logs', keep_days: 30 }"), &LoadOptions::default());
-    assert!(said.contains("`keep_days` is for a bucket of their own"), "{said}");
+    assert!(said.contains("`keep_days` configures a dedicated bucket"), "{said}");
     let said = compile_problems(&text.replace("LOGS", "{ trafic: all }"), &LoadOptions::default());
     assert!(said.contains("did you mean `traffic`?"), "{said}");
 }
@@ -345,7 +345,7 @@ resources:
     c: { availability_zone: eu-west-1a, cidr: 10.1.0.0/29, dns64: 5 }
 ";
     let source = Source::new("stack.yaml", text);
-    let problems = load(&source, &LoadOptions::default()).err().expect("two ranges are of a wrong size");
+    let problems = load(&source, &LoadOptions::default()).err().expect("two ranges have a wrong size");
     let of_subnets = |problem: &&Diagnostic| problem.message.contains("prefix length") && problem.message.contains("`subnet.");
     let sizes: Vec<_> = problems.iter().filter(of_subnets).collect();
     let said: Vec<_> = sizes.iter().map(|problem| (problem.line(&source), problem.message.as_str())).collect();
@@ -355,7 +355,7 @@ resources:
     ];
     assert_eq!(said, expected);
     assert!(sizes.iter().all(|problem| problem.help.as_deref().is_some_and(|help| help.starts_with("IPv4 range"))));
-    // The other problems of the third subnet are told in the same run.
+    // The other problems of the third subnet are reported in the same run.
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert!(messages.contains(&"`subnet.c` has no `vpc`") && messages.contains(&"`dns64` of `subnet.c`: expected true or false, not 5"));
 }

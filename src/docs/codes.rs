@@ -1,4 +1,4 @@
-//! What every code means: of a problem, of a refusal, of the end of a run, of an error. One table, `codes.md`.
+//! Explanations of all codes: of problems, obstacles, refusals, outcomes and errors. One table, `codes.md`.
 
 use crate::{
     core::{Error, ErrorKind},
@@ -7,30 +7,30 @@ use crate::{
 
 const CODES_MD: &str = include_str!("codes.md");
 
-/// Codes and what they mean, in the order of the table.
+/// Codes and their explanations, in the order of the table.
 pub fn all_codes() -> impl Iterator<Item = (&'static str, &'static str)> {
     CODES_MD.split("\n## ").skip(1).filter_map(|part| {
         let (code, text) = part.split_once('\n')?;
-        // What introduces the next group belongs to nobody.
+        // The introduction of the next group is not part of this code.
         Some((code.trim(), text.split("\n# ").next().unwrap_or(text).trim()))
     })
 }
 
-/// What a code means. One that only AWS uses is explained by how it is sorted.
+/// Explanation of a code. AWS's own codes are explained by their kind.
 pub fn explain(code: &str) -> Option<String> {
-    // `Unreachable` is an error, `unreachable` a sort.
+    // `Unreachable` is an error, `unreachable` a kind.
     let found =
         |code: &str| all_codes().find(|(name, _)| *name == code).or_else(|| all_codes().find(|(name, _)| name.eq_ignore_ascii_case(code)));
     let known = |code: &str| found(code).map(|(name, text)| format!("{name}\n\n{text}\n"));
     let of_aws = || {
         let sort = Error::from_code(code, "").kind;
         let text = known(error_kind_code(sort)).filter(|_| sort != ErrorKind::Rejected)?;
-        Some(format!("`{code}` is a code of AWS, sorted as\n\n{text}"))
+        Some(format!("`{code}` is an AWS error code of the kind\n\n{text}"))
     };
     known(code).or_else(of_aws)
 }
 
-/// The code of a sort.
+/// Code of an error kind.
 pub fn error_kind_code(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::NotFound => "gone",
@@ -44,7 +44,7 @@ pub fn error_kind_code(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// The code of a run's end.
+/// Code of an outcome.
 pub fn outcome_code(outcome: RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Done => "done",
@@ -54,7 +54,7 @@ pub fn outcome_code(outcome: RunOutcome) -> &'static str {
     }
 }
 
-/// The table as a page of the reference.
+/// Renders the table as a page of the reference.
 pub fn page() -> String {
     let text: String = CODES_MD
         .lines()
@@ -63,7 +63,7 @@ pub fn page() -> String {
             None => format!("{line}\n"),
         })
         .collect();
-    format!("# Codes\n\nEvery problem and every refusal has a code that stays the same; `acme explain CODE` prints these texts.\n\n{text}")
+    format!("# Codes\n\nEvery problem, error and outcome has a stable code. `acme explain CODE` prints these texts.\n\n{text}")
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    /// The simulated cloud answers with AWS's codes, which are AWS's to explain.
+    /// The simulated cloud returns AWS's codes, which AWS documents.
     #[test]
     fn explains_every_code_in_the_source() {
         let mut all_sources = Vec::new();
@@ -109,7 +109,7 @@ mod tests {
                     found.extend(captures.iter().skip(1).flatten().map(|code| code.as_str().to_owned()).filter(|_| !path.is_empty()));
                 }
             }
-            assert!(found.len() > before, "nothing matches {pattern}: the source spells codes in another way now");
+            assert!(found.len() > before, "nothing matches {pattern}: the source spells codes differently now");
         }
         let bare: Vec<&String> = all_sources.iter().filter(|(_, text)| text.contains("bail!(")).map(|(path, _)| path).collect();
         assert!(bare.is_empty(), "a refusal has a code: `refuse!` instead of `bail!` in {bare:?}");
@@ -134,7 +134,7 @@ mod tests {
         let unused: Vec<_> = explained.iter().filter(|code| !known.contains(*code)).collect();
         assert!(unused.is_empty(), "no source has these: {unused:?}");
         let mute: Vec<&str> = all_codes().filter(|(_, text)| text.len() < 60).map(|(code, _)| code).collect();
-        assert!(mute.is_empty(), "these say too little: {mute:?}");
+        assert!(mute.is_empty(), "these explanations are too short: {mute:?}");
     }
 
     #[test]

@@ -1,29 +1,29 @@
-//! The facts of a field in words, from its JSON schema.
+//! The facts of a field as text, from its JSON schema.
 
 use serde_json::Value;
 
 use super::{plain_schema::EXPRESSION_PATTERN, plain_schema::for_each_subschema, prose, prose::Prose};
 use crate::core::rules::describe_count;
 
-/// A field in words.
+/// Description of a field.
 pub struct FieldFacts {
-    /// Its value when it is left out, in Markdown; `None` without any.
+    /// Default, in Markdown; `None` without one.
     pub default: Option<String>,
-    /// Limits of its value, each in a few words: `1 to 5 items`.
+    /// Limits of its value, such as `1 to 5 items`.
     pub limits: Vec<String>,
-    /// The effect of a change.
+    /// Effect of a change.
     pub change: Option<String>,
-    /// Everything else, by sentence.
+    /// Other sentences of the description.
     pub description: Vec<String>,
 }
 
-/// The facts of a field.
+/// Reads the facts of a field.
 pub fn field_facts(field: &Value) -> FieldFacts {
     let text = |key: &str| field.get(key).and_then(Value::as_str);
     let Prose { default: prose_default, change: prose_change, description: mut about } =
         prose::parse(&text("description").unwrap_or_default().replace('\n', " "));
     about.extend(text("x-acme-pattern").map(|pattern| format!("It matches `{pattern}`.")));
-    about.extend(text("x-acme-one-way").map(|why| format!("It can't be changed back: {why}.")));
+    about.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
     let in_place = text("x-acme-impact").map(|impact| format!("in place: {impact}"));
     let replaces = (field["x-acme-replaces"] == true).then(|| "by replacement".to_owned());
     FieldFacts {
@@ -41,18 +41,18 @@ pub fn add_descriptions(schema: &mut Value) {
         let text = |key: &str| field.get(key).and_then(Value::as_str);
         let Some(description) = text("description") else { continue };
         let mut sentences = vec![description.to_owned()];
-        // What prose says is not said twice.
+        // Facts already stated in prose are not repeated.
         let has = |start: &str| description.contains(start);
         let value = text("x-acme-unset").map(str::to_owned).or_else(|| describe_default(field)).filter(|_| !has("Default: "));
         sentences.extend(value.map(|value| format!("Default: {value}.")));
-        sentences.extend(text("x-acme-one-way").map(|why| format!("It can't be changed back: {why}.")));
-        sentences.extend(text("x-acme-impact").map(|impact| format!("A change in place: {impact}.")));
+        sentences.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
+        sentences.extend(text("x-acme-impact").map(|impact| format!("Impact of a change: {impact}.")));
         sentences.extend((field["x-acme-replaces"] == true && !has("replaces")).then(|| "Changing it replaces the resource.".to_owned()));
         field["description"] = sentences.join(" ").into();
     }
 }
 
-/// A default that says something, in Markdown.
+/// Default in Markdown, unless it is trivial.
 fn describe_default(field: &Value) -> Option<String> {
     Some(match field.get("default")? {
         Value::Null => return None,
@@ -73,7 +73,7 @@ fn describe_limits(field: &Value) -> Vec<String> {
     let number = |key: &str| field.get(key).filter(|value| value.is_number());
     let mut limits = Vec::new();
     let (min, max) = (number("minimum"), number("maximum"));
-    // The limits of Rust's own types say nothing about the field.
+    // The limits of Rust's number types are not limits of the field.
     let of_type = min.and_then(Value::as_u64) == Some(0) && max.is_none_or(|max| *max == u8::MAX || *max == u16::MAX);
     match (min, max) {
         _ if of_type => {}
@@ -92,7 +92,7 @@ fn describe_limits(field: &Value) -> Vec<String> {
     limits
 }
 
-/// Whether a schema takes values of this type.
+/// Whether a schema accepts values of this type.
 fn has_type(schema: &Value, name: &str) -> bool {
     match schema.get("type") {
         Some(Value::String(one)) => one == name,
@@ -101,14 +101,14 @@ fn has_type(schema: &Value, name: &str) -> bool {
     }
 }
 
-/// Whether a schema takes nothing but scalars: then no element can be one of `for_each` or `when`.
+/// Whether a schema accepts only scalars: then no element can have `for_each` or `when`.
 fn is_scalar(schema: &Value) -> bool {
     ["string", "integer", "number", "boolean"].iter().any(|name| has_type(schema, name))
         && !has_type(schema, "object")
         && !has_type(schema, "array")
 }
 
-/// States closed lists in the standard keyword.
+/// Adds closed lists in the standard keyword.
 pub fn apply_choices(field: &mut Value) {
     let Some(mut choices) = field.as_object_mut().and_then(|map| map.remove("x-acme-one-of")) else { return };
     let target = match () {
@@ -125,8 +125,8 @@ pub fn apply_choices(field: &mut Value) {
     target["enum"] = choices;
 }
 
-/// States lengths and patterns in the standard keywords, where that refuses nothing a user may write: an expression can be longer than its
-/// value, and one entry of `for_each` stands for several.
+/// Adds lengths and patterns in the standard keywords, unless that rejects valid definitions: an expression can be longer than its
+/// value, and one entry of `for_each` expands to several.
 pub fn apply_limits(schema: &mut Value) {
     for_each_subschema(schema, &mut apply_limits);
     let bounds = schema.get("x-acme-length").and_then(Value::as_array).map(|bounds| (bounds[0].clone(), bounds[1].clone()));
@@ -157,7 +157,7 @@ pub fn apply_limits(schema: &mut Value) {
     }
 }
 
-/// Whether a regular expression means the same in JavaScript, whose rules JSON Schema has.
+/// Whether a regular expression has the same meaning in JavaScript, whose syntax JSON Schema uses.
 fn is_portable(pattern: &str) -> bool {
     !["(?", "[[:", "\\A", "\\z", "\\p", "\\P"].iter().any(|other| pattern.replace("(?:", "(").contains(other))
 }

@@ -1,4 +1,4 @@
-//! The fields that a schema has, as rows of a table.
+//! The fields of a schema, as rows of a table.
 
 use serde_json::Value;
 
@@ -11,17 +11,17 @@ use super::{
 pub struct FieldRow {
     /// Path.
     pub path: String,
-    /// What it holds, in words.
+    /// Type of its value, in words.
     pub value_type: String,
-    /// What it is when absent; `required` when it may not be.
+    /// Default, or `required`.
     pub default: String,
-    /// What a change of it does.
+    /// Effect of a change.
     pub change: String,
-    /// What it is.
+    /// Description.
     pub description: String,
 }
 
-/// Every field of a plain schema, at all depths; `replace` holds pointers of those whose change needs a new resource.
+/// Lists every field of a plain schema, at all depths; `replace` has pointers to those whose change replaces the resource.
 pub fn field_rows(schema: &Value, replace: &[&str]) -> Vec<FieldRow> {
     let mut rows = Vec::new();
     collect(schema, "", "", replace, &mut rows);
@@ -41,7 +41,7 @@ fn collect(schema: &Value, path: &str, pointer: &str, replace: &[&str], rows: &m
     }
 }
 
-/// Fields of what stands in a field: of itself, of its items, of its alternatives.
+/// Adds the fields of a field's value, its items and its alternatives.
 fn collect_nested(field: &Value, path: &str, pointer: &str, replace: &[&str], rows: &mut Vec<FieldRow>) {
     if field.get("x-acme-ref").is_some() {
         return;
@@ -68,7 +68,7 @@ fn row(path: &str, name: &str, field: &Value, required: bool, replaces: bool) ->
     FieldRow { path: path.to_owned(), value_type: holds, default, change, description: about }
 }
 
-/// The alternatives of a value that have a description of their own.
+/// Alternatives of a value that have their own description.
 fn variant_descriptions(field: &Value) -> Vec<String> {
     let branches = ["anyOf", "oneOf"].iter().filter_map(|key| field.get(key)?.as_array()).flatten();
     branches
@@ -77,7 +77,7 @@ fn variant_descriptions(field: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What a schema takes, in words.
+/// Type that a schema accepts, in words.
 pub fn describe_value_type(schema: &Value) -> String {
     if let Some(kind) = schema.get("x-acme-ref").and_then(Value::as_str) {
         return format!("a [`{kind}`]({kind}.md)");

@@ -1,6 +1,6 @@
-//! What is known of the definition's form, for people and for editors: the JSON Schema, the reference, and what every code means.
+//! Documentation of definitions, for people and editors: the JSON Schema, the reference, and the explanation of every code.
 //!
-//! Everything here is made from the types themselves and is pure; nothing is written by hand that a type can tell.
+//! Everything here is generated from the types by pure functions, so that no fact of a type is written down twice.
 
 pub mod codes;
 mod field_facts;

@@ -1,10 +1,10 @@
-//! The JSON Schema of one type, made plain: no definitions to look up, and expressions wherever a user may write one.
+//! The simplified JSON Schema of one type: without definitions to look up, and with expressions wherever they are allowed.
 
 use serde_json::{Map, Value, json};
 
 use super::field_facts::apply_choices;
 
-/// A schema without references into `$defs`, without `null` wrapped around objects, and with units.
+/// Returns a schema without references into `$defs`, without `null` wrapped around objects, and with units.
 pub fn simplify_schema(schema: &Value) -> Value {
     let defs = schema.get("$defs").cloned().unwrap_or_default();
     let mut out = inline_definitions(schema, &defs, &mut Vec::new());
@@ -22,7 +22,7 @@ fn inline_definitions(schema: &Value, defs: &Value, within: &mut Vec<String>) ->
         Value::Object(map) => {
             if let Some(name) = map.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/$defs/")) {
                 if within.iter().any(|outer| outer == name) {
-                    // What holds itself is described once; below that anything goes.
+                    // A recursive type is described once; below that, any value is accepted.
                     return json!({});
                 }
                 within.push(name.to_owned());
@@ -37,7 +37,7 @@ fn inline_definitions(schema: &Value, defs: &Value, within: &mut Vec<String>) ->
             let all =
                 map.iter().filter(|(key, _)| *key != "$defs").map(|(key, value)| (key.clone(), inline_definitions(value, defs, within)));
             let mut map: Map<String, Value> = all.collect();
-            // Rust's names of number types; `minimum` and `maximum` say the same.
+            // Names of Rust's number types are redundant with `minimum` and `maximum`.
             map.retain(|key, value| key != "format" || !value.is_string());
             Value::Object(flatten_alternatives(map))
         }
@@ -46,8 +46,8 @@ fn inline_definitions(schema: &Value, defs: &Value, within: &mut Vec<String>) ->
     }
 }
 
-/// `anyOf` of an object and `null`, or of a text and an object, as one schema of several types: keywords of JSON Schema speak of
-/// one type each, and what is wrong below keeps its own place.
+/// Merges an `anyOf` of an object and `null`, or of a string and an object, into one schema of several types: keywords of JSON Schema
+/// apply to one type each, and problems below keep their location.
 fn flatten_alternatives(mut map: Map<String, Value>) -> Map<String, Value> {
     let Some(Value::Array(branches)) = map.get("anyOf").cloned() else { return map };
     let mut merged = Map::new();
@@ -80,7 +80,7 @@ fn flatten_alternatives(mut map: Map<String, Value>) -> Map<String, Value> {
     merged
 }
 
-/// Units that the end of a field's name tells.
+/// Units by suffix of a field's name.
 const UNITS: &[(&str, &str)] = &[
     ("_seconds", "seconds"),
     ("_minutes", "minutes"),
@@ -93,12 +93,12 @@ const UNITS: &[(&str, &str)] = &[
     ("_percent", "percent"),
 ];
 
-/// The unit of a field.
+/// Unit of a field.
 pub fn unit(field: &str) -> Option<&'static str> {
     UNITS.iter().find(|(end, _)| field.ends_with(end) || *field == end[1..]).map(|(_, unit)| *unit)
 }
 
-/// Adds units, and takes away defaults that say nothing.
+/// Adds units, and removes trivial defaults.
 fn add_units(schema: &mut Value) {
     if let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (name, field) in fields.iter_mut() {
@@ -137,10 +137,10 @@ pub fn for_each_subschema(schema: &mut Value, act: &mut impl FnMut(&mut Value)) 
     }
 }
 
-/// What marks a text as an expression.
+/// Pattern of a text with an expression.
 pub const EXPRESSION_PATTERN: &str = r"\{\{|\{%";
 
-/// Lets an expression stand wherever a value of another form is wanted.
+/// Accepts an expression in place of any value.
 pub fn allow_expressions(schema: &mut Value) {
     for_each_subschema(schema, &mut allow_expressions);
     let Some(map) = schema.as_object_mut() else { return };

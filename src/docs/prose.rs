@@ -1,21 +1,21 @@
 //! Facts in the prose of doc comments ("Default: 5. Changing it replaces the thing."), of types and sections that do not state them at the
-//! field. This module and its uses go when all of them do.
+//! field. Remove this module and its uses once all of them do.
 
 use serde_json::Value;
 
 use crate::core::{OneWay, ResourceType};
 
-/// What the prose of a field says.
+/// Facts in the prose of a field.
 pub struct Prose {
-    /// Its default.
+    /// Default.
     pub default: Option<String>,
-    /// The effect of a change.
+    /// Effect of a change.
     pub change: Option<String>,
-    /// Everything else, by sentence.
+    /// Other sentences of the description.
     pub description: Vec<String>,
 }
 
-/// Takes prose apart.
+/// Extracts the facts from prose.
 pub fn parse(text: &str) -> Prose {
     let mut prose = Prose { default: None, change: None, description: Vec::new() };
     for sentence in sentences(text) {
@@ -30,21 +30,21 @@ pub fn parse(text: &str) -> Prose {
     prose
 }
 
-/// What the constants of a type say that its schema does not.
+/// Facts in the constants of a type that its schema lacks.
 pub fn type_facts(resource_type: &ResourceType) -> Vec<String> {
     let states = |pointer: &str, fact: &str| {
         let field = resource_type.schema().get("properties").and_then(|fields| fields.get(pointer.trim_start_matches('/')));
         field.and_then(|field| field.get(fact)).is_some_and(Value::is_string)
     };
     let impact = resource_type.impact.iter().filter(|(field, _)| !states(field, "x-acme-impact"));
-    let impact = impact.map(|(field, words)| format!("Changing `{}` disturbs: {words}.", field.trim_start_matches('/')));
+    let impact = impact.map(|(field, words)| format!("Impact of changing `{}`: {words}.", field.trim_start_matches('/')));
     let one_way = resource_type.one_way.iter().filter(|one| !states(one.field, "x-acme-one-way"));
     let one_way = one_way
         .map(|OneWay { field, reason: why, .. }| format!("A change of `{}` cannot be undone: {why}.", field.trim_start_matches('/')));
     impact.chain(one_way).collect()
 }
 
-/// Sentences of a text: they end with a full stop before a capital letter.
+/// Splits a text into sentences, at full stops before a capital letter.
 fn sentences(text: &str) -> Vec<&str> {
     let mut all = Vec::new();
     let mut start = 0;

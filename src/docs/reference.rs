@@ -17,7 +17,7 @@ use crate::{
     definition::sections::section_schema::{FieldSet, SECTIONS, Section, SectionBody},
 };
 
-/// Every page by its file name.
+/// Renders all pages, by file name.
 pub fn pages() -> BTreeMap<String, String> {
     let mut pages: BTreeMap<String, String> = RESOURCE_TYPES.iter().map(|kind| (format!("{}.md", kind.name), type_page(kind))).collect();
     pages.insert("sections.md".into(), sections_page());
@@ -29,22 +29,22 @@ pub fn pages() -> BTreeMap<String, String> {
 fn type_page(resource_type: &ResourceType) -> String {
     let schema = type_schema(resource_type);
     let mut out = format!("# {}\n\n{}\n\n", resource_type.name, one_line(description(&schema)));
-    let mut facts = vec![format!("It usually takes {} until it can be used.", format_duration(resource_type.typical_duration))];
+    let mut facts = vec![format!("It is usually ready after {}.", format_duration(resource_type.typical_duration))];
     if let Some(naming) = resource_type.naming {
         facts.push(format!("Its physical name has at most {} characters.", naming.max));
     }
     if resource_type.renames_on_replace() && resource_type.replaces != ["/name"] {
-        facts.push("Without a `name`, what replaces it gets one with a suffix, and is there before the old one goes.".into());
+        facts.push("Without a `name`, its replacement gets a name with a suffix and is created before the old one is deleted.".into());
     }
     if !resource_type.is_taggable() {
-        facts.push("AWS has no tags for it.".into());
+        facts.push("AWS does not support tags for it.".into());
     }
     if let Some(field) = resource_type.protects_deletion {
         facts.push(format!("While `{}` is true, AWS refuses to delete it.", field.trim_start_matches('/')));
     }
     facts.extend(prose::type_facts(resource_type));
     for (field, risk) in &resource_type.risky {
-        facts.push(format!("A plan points out `{}: {}`: {}.", field.trim_start_matches('/'), (risk.value)(), risk.reason));
+        facts.push(format!("Plans highlight `{}: {}` as risky: {}.", field.trim_start_matches('/'), (risk.value)(), risk.reason));
     }
     let (choices, default) = on_delete_choices(resource_type);
     if !choices.is_empty() {
@@ -57,18 +57,18 @@ fn type_page(resource_type: &ResourceType) -> String {
     }
     push(&mut out, "## Fields\n\n");
     write_table(&mut out, &field_rows(&schema, &resource_type.replaces), true);
-    push(&mut out, "\nBesides: what may stand on [every resource](index.md#on-every-resource).\n\n## Outputs\n\n");
+    push(&mut out, "\nFields of [every resource](index.md#fields-of-every-resource) are allowed, too.\n\n## Outputs\n\n");
     let mut outputs = simplify_schema(&resource_type.operations.outputs_schema().to_value());
     if let Some(map) = outputs.as_object_mut() {
         map.remove("required");
         if let Value::Object(fields) = map.entry("properties").or_insert_with(|| json!({})) {
-            fields.insert("id".into(), json!({ "type": "string", "description": "The physical id." }));
+            fields.insert("id".into(), json!({ "type": "string", "description": "Physical id." }));
         }
     }
     push(
         &mut out,
         &format!(
-            "`{{{{ {}.<name>.<output> }}}}`; fields may be read in the same way.\n\n| Output | Type | |\n|---|---|---|\n",
+            "`{{{{ {}.<name>.<output> }}}}`; fields can be read in the same way.\n\n| Output | Type | |\n|---|---|---|\n",
             resource_type.name
         ),
     );
@@ -80,8 +80,8 @@ fn type_page(resource_type: &ResourceType) -> String {
 
 fn sections_page() -> String {
     let mut out = String::from(
-        "# Sections\n\nA section says what people mean; it stands for resources that could be written by hand, and `acme show --expanded` prints \
-         them. `overrides:` changes any of them by its address.\n",
+        "# Sections\n\nA section creates several resources from a few fields; `acme show --expanded` prints them. `overrides:` changes a field \
+of any resource, by its address.\n",
     );
     for section in SECTIONS {
         section_text(&mut out, section);
@@ -117,8 +117,8 @@ fn body_text(out: &mut String, path: &str, part: &SectionBody) {
         own
     });
     match (&form.type_name, &own) {
-        (Some(kind), Some(_)) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md), and these:\n\n")),
-        (Some(kind), None) => push(out, &format!("`{path}` takes the fields of [`{kind}`]({kind}.md).")),
+        (Some(kind), Some(_)) => push(out, &format!("`{path}` has the fields of [`{kind}`]({kind}.md), and these:\n\n")),
+        (Some(kind), None) => push(out, &format!("`{path}` has the fields of [`{kind}`]({kind}.md).")),
         (None, _) => push(out, &format!("`{path}`:\n\n")),
     }
     if let Some(own) = &own {
@@ -139,15 +139,15 @@ fn filled_text(out: &mut String, path: &str, form: &FieldSet) {
     }
     let filled: Vec<String> = form.filled_in.iter().map(|field| format!("`{field}`")).collect();
     let tiers = if form.filled_in.contains(&"subnets") { "; `subnets` may be `private` or `public`" } else { "" };
-    push(out, &format!("Where they are absent in `{path}`, the section fills in {}{tiers}.\n\n", filled.join(", ")));
+    push(out, &format!("If unset in `{path}`, the section sets {}{tiers}.\n\n", filled.join(", ")));
 }
 
 fn index_page() -> String {
     let schema = definition();
     let mut out = String::from(
         "# Reference\n\nThe form of a stack definition. `acme docs` makes these pages from the types, and `acme schema` the JSON Schema, which \
-         editors read by a first line such as\n\n```yaml\n# yaml-language-server: $schema=../docs/schema.json\n```\n\nEvery value may be an expression \
-         (`\"{{ zones }}\"`), every text may hold references (`{{ vpc.main.id }}`), and `for_each` and `when` may stand on every entry.\n\n\
+         editors find through a first line such as\n\n```yaml\n# yaml-language-server: $schema=../docs/schema.json\n```\n\nEvery value can be an expression \
+         (`\"{{ zones }}\"`), every text can contain references (`{{ vpc.main.id }}`), and every entry can have `for_each` and `when`.\n\n\
          ## The definition\n\n",
     );
     let frame = |names: &[&str], from: &Value| {
@@ -158,11 +158,11 @@ fn index_page() -> String {
     };
     let names = ["stack", "region", "account", "backend", "environments", "values", "resources", "overrides", "outputs"];
     write_table(&mut out, &frame(&names, &schema["properties"]), false);
-    push(&mut out, "\n`tags`, as on every resource, are those that all of them get.\n\n## On every resource\n\n");
+    push(&mut out, "\nTop-level `tags` are added to every resource.\n\n## Fields of every resource\n\n");
     write_table(&mut out, &frame(&["tags", "depends_on", "for_each", "when"], &schema["$defs"]), false);
     push(
         &mut out,
-        "\nWhat holds data has `on_delete`, too: `snapshot`, `retain` or `delete`; its page says which.\n\n## Sections\n\n| Section | |\n|---|---|\n",
+        "\nResources that hold data also have `on_delete`: `snapshot`, `retain` or `delete`; the page of the type lists the valid values.\n\n## Sections\n\n| Section | |\n|---|---|\n",
     );
     for section in SECTIONS {
         push(&mut out, &format!("| [`{0}`](sections.md#{0}) | {1} |\n", section.name, escape_cell(section.description)));
@@ -171,7 +171,7 @@ fn index_page() -> String {
     for kind in RESOURCE_TYPES.iter() {
         push(&mut out, &format!("| [`{0}`]({0}.md) | {1} |\n", kind.name, escape_cell(description(&type_schema(kind)))));
     }
-    push(&mut out, "\n## Codes\n\n[What every code of an error means](codes.md), as `acme explain` tells it.\n");
+    push(&mut out, "\n## Codes\n\n[Explanations of all codes](codes.md), as printed by `acme explain`.\n");
     out
 }
 
@@ -179,7 +179,7 @@ fn write_table(out: &mut String, rows: &[FieldRow], with_change: bool) {
     if rows.is_empty() {
         return push(out, "None.\n");
     }
-    let (head, line) = if with_change { (" A change is made |", "---|") } else { ("", "") };
+    let (head, line) = if with_change { (" Changed |", "---|") } else { ("", "") };
     push(out, &format!("| Field | Type | Default |{head} |\n|---|---|---|{line}---|\n"));
     for row in rows {
         let change = if with_change { format!(" {} |", escape_cell(&row.change)) } else { String::new() };
@@ -213,18 +213,18 @@ fn escape_cell(text: &str) -> String {
     one_line(text).replace('|', "\\|")
 }
 
-/// A section of the examples, as it is written there.
+/// Section of the examples, as written there.
 fn section_example(name: &str) -> Option<String> {
     yaml_block(EXAMPLES_TEXT, &format!("{name}:"))
 }
 
-/// A type of the examples, below `resources:`.
+/// Type in the examples, below `resources:`.
 fn type_example(name: &str) -> Option<String> {
     let resources = section_example("resources")?;
     Some(format!("resources:\n{}", yaml_block(&resources, &format!("  {name}:"))?))
 }
 
-/// The line that reads `head`, and all lines below it that are indented further.
+/// Returns the line `head`, and all lines below it with more indentation.
 fn yaml_block(text: &str, head: &str) -> Option<String> {
     let depth = |line: &str| line.len() - line.trim_start().len();
     let mut lines = text.lines().skip_while(|line| *line != head);

@@ -1,7 +1,7 @@
-//! The JSON Schema of the whole definition.
+//! The JSON Schema of a definition.
 //!
-//! It says what the types say, and what a schema can: the compiler knows more (names, ranges, cycles). Whatever the compiler takes
-//! must be valid here.
+//! It states the facts of the types that a schema can express: the compiler checks more (names, ranges, cycles). The schema must accept
+//! every definition that the compiler accepts.
 
 use std::sync::OnceLock;
 
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// JSON Schema (2020-12) of a definition.
+/// Builds the JSON Schema (2020-12) of a definition.
 pub fn definition() -> Value {
     let mut properties = top_level_fields();
     for section in SECTIONS {
@@ -43,23 +43,23 @@ pub fn definition() -> Value {
     })
 }
 
-/// The schema as it is written to a file.
+/// Schema as text, for a file.
 pub fn definition_json() -> String {
     format!("{:#}\n", definition())
 }
 
-/// A type's own schema, made plain.
+/// Simplified schema of a type.
 pub fn type_schema(resource_type: &ResourceType) -> Value {
     simplify_schema(&resource_type.schema().clone())
 }
 
-/// Examples of every type and section: a stack of its own, which the tests compile.
+/// Examples of every type and section: a complete stack, which the tests compile.
 pub fn examples() -> &'static Value {
     static EXAMPLES: OnceLock<Value> = OnceLock::new();
     EXAMPLES.get_or_init(|| serde_yaml::from_str(EXAMPLES_TEXT).unwrap_or_default())
 }
 
-/// The text of [`examples`].
+/// Text of [`examples`].
 pub const EXAMPLES_TEXT: &str = include_str!("examples.yaml");
 
 fn into_map(value: Value) -> Map<String, Value> {
@@ -75,41 +75,41 @@ fn set_description(schema: &mut Value, text: &str) {
     }
 }
 
-/// What frames the sections.
+/// Top-level keys besides the sections.
 fn top_level_fields() -> Map<String, Value> {
     let either = |pattern: &str| format!("{pattern}|{EXPRESSION_PATTERN}");
     let values = json!({
         "type": ["object", "null"],
-        // Not `false`: validators tell the place of what is below a schema, not of what has none.
+        // Not `false`: validators report the location of a value below a schema, not of one without a schema.
         "properties": { "stack": { "not": {} }, "environment": { "not": {} }, "each": { "not": {} } },
     });
     let frame = json!({
         "stack": {
-            "description": "Name of the stack: a small letter, then small letters, digits and hyphens, at most 31 in all. Names and marks of all \
-                            resources begin with it.",
+            "description": "Name of the stack: a lowercase letter, then lowercase letters, digits and hyphens, at most 31 characters. It is part \
+    of the names and ownership tags of all resources.",
             "type": "string", "pattern": "^[a-z][a-z0-9-]{0,30}$", "examples": ["shop"],
         },
         "region": {
-            "description": "AWS region the stack belongs to. Default: that of the command line or the AWS configuration.",
+            "description": "AWS region of the stack. Default: the region of the command line or the AWS configuration.",
             "type": ["string", "null"], "pattern": either("^[a-z]+(-[a-z]+)+-[0-9]+$"), "examples": ["eu-west-1"],
         },
         "account": {
-            "description": "Id of the AWS account the stack belongs to, in quotes; credentials of another are refused. Default: any.",
+            "description": "AWS account id of the stack, in quotes. acme refuses credentials of any other account. Default: any account.",
             "type": ["string", "integer", "null"], "pattern": either("^[0-9]{12}$"),
             "minimum": 100_000_000_000_u64, "maximum": 999_999_999_999_u64, "examples": ["123456789012"],
         },
         "backend": {
-            "description": "Where history and locks are kept: a folder, `s3` for the usual bucket of account and region, or a bucket. \
-                            Default: the usual bucket where there is one.",
+            "description": "Location of history and locks: a folder, `s3` for the default bucket of account and region, or a bucket. \
+    Default: the default bucket if it exists.",
             "type": ["string", "null"], "examples": ["s3", "s3://some-bucket/prefix", "./history"],
         },
-        "tags": { "$ref": "#/$defs/tags", "description": "Tags that every resource gets. Default: none." },
+        "tags": { "$ref": "#/$defs/tags", "description": "Tags added to every resource. Default: none." },
         "environments": {
-            "description": "Environments by name, each with its values. `--env` picks one. Default: one, called `default`.",
+            "description": "Environments by name, each with its values. `--env` selects one. Default: one, named `default`.",
             "type": ["object", "null"], "additionalProperties": values.clone(),
             "examples": [{ "staging": { "zones": 2 }, "production": { "zones": 3 } }],
         },
-        "values": { "description": "Values for expressions in every environment; `--set` sets one for a run.", "examples": [{ "zones": 2 }] },
+        "values": { "description": "Values for expressions in every environment; `--set` overrides one for a run.", "examples": [{ "zones": 2 }] },
         "outputs": {
             "description": "Values to report after apply, by name.",
             "type": ["object", "null"], "examples": [{ "endpoint": "{{ databases.orders.endpoint }}" }],
@@ -122,42 +122,42 @@ fn top_level_fields() -> Map<String, Value> {
     frame
 }
 
-/// What may stand on any resource, and on any entry.
+/// Fields of every resource, and of every entry.
 fn common_definitions() -> Map<String, Value> {
     let common = json!({
         "tags": {
-            "description": "Tags, besides those of the stack. Default: none.",
+            "description": "Additional tags. Default: none.",
             "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
             "patternProperties": { "^([Aa][Ww][Ss]|[Aa][Cc][Mm][Ee]):": { "not": {} } },
             "additionalProperties": { "type": ["string", "number", "boolean"] },
             "examples": [{ "team": "platform" }],
         },
         "depends_on": {
-            "description": "Addresses of resources that must be there first, where no reference says so. Default: none.",
+            "description": "Addresses of resources to create first, if no reference implies it. Default: none.",
             "type": ["array", "string", "null"], "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION_PATTERN}"),
             "items": { "type": "string", "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION_PATTERN}") },
             "examples": [["vpc.main"]],
         },
         "for_each": {
-            "description": "Makes one of these for each entry of a list or map, for each of so many numbers (`3`: 0, 1, 2), or of a range \
-                            (`{from: 1, to: 3}`). `each.key` and `each.value` tell them apart.",
+            "description": "Creates one per entry of a list or map, per number below a limit (`3`: 0, 1, 2), or per number of a range \
+    (`{from: 1, to: 3}`). `each.key` and `each.value` are the current entry.",
             "type": ["array", "object", "integer", "string"], "pattern": EXPRESSION_PATTERN, "minimum": 0,
             "items": { "type": ["string", "number", "boolean", "object"] },
             "examples": [["api", "web"]],
         },
         "when": {
-            "description": "Makes this only when it is true: an expression such as `zones > 2`. Default: true.",
+            "description": "Creates this only if true: an expression such as `zones > 2`. Default: true.",
             "type": ["boolean", "string", "null"], "examples": ["environment == 'production'"],
         },
     });
     into_map(common)
 }
 
-/// A single resource of this type.
+/// Schema of a single resource of this type.
 fn resource_schema(resource_type: &ResourceType) -> Value {
     let mut schema = type_schema(resource_type);
     field_facts::add_descriptions(&mut schema);
-    // The compiler completes the name: what is written is not what is checked.
+    // The compiler completes the name, so the written one is not checked.
     if resource_type.naming.is_some_and(|naming| !naming.prefix.is_empty())
         && let Some(name) = schema.pointer_mut("/properties/name").and_then(Value::as_object_mut)
     {
@@ -183,12 +183,12 @@ fn resource_schema(resource_type: &ResourceType) -> Value {
     schema
 }
 
-/// The example of a type.
+/// Example of a type.
 pub fn example(type_name: &str) -> Option<&'static Value> {
     examples().pointer(&child_pointer("/resources", type_name))?.as_object()?.values().next()
 }
 
-/// Fields of every resource of a type that the type itself does not have.
+/// Common fields of a resource, which its type does not declare.
 fn common_fields(resource_type: &ResourceType) -> Vec<&'static str> {
     let mut fields = vec!["depends_on", "for_each", "when"];
     if resource_type.is_taggable() {
@@ -197,27 +197,27 @@ fn common_fields(resource_type: &ResourceType) -> Vec<&'static str> {
     fields
 }
 
-/// What may become of its data, and what does when nothing is said.
+/// Values of `on_delete`, and its default.
 pub fn on_delete_choices(resource_type: &ResourceType) -> (&'static [&'static str], &'static str) {
     match resource_type.data_protection {
         DataProtection::None => (&[], ""),
         DataProtection::Snapshot => (&["snapshot", "retain", "delete"], "Default: snapshot."),
-        DataProtection::Contents => (&["retain", "delete"], "Default: deletion is refused while it holds anything."),
+        DataProtection::Contents => (&["retain", "delete"], "Default: acme refuses to delete it unless it is empty."),
         DataProtection::RecoveryWindow => {
-            (&["retain", "delete"], "Default: it is deleted after the longest recovery window; `delete` takes the shortest.")
+            (&["retain", "delete"], "Default: it is deleted after the longest recovery window; `delete` uses the shortest.")
         }
     }
 }
 
 fn on_delete_schema(resource_type: &ResourceType) -> Option<Value> {
     let (fates, default) = on_delete_choices(resource_type);
-    let description = format!("What becomes of its data when it leaves the definition. {default}");
+    let description = format!("Treatment of its data if it is removed from the definition. {default}");
     let mut schema = json!({ "description": description, "enum": fates });
     allow_expressions(&mut schema);
     (!fates.is_empty()).then_some(schema)
 }
 
-/// `for_each` and `when` on everything that is an entry of a list or map.
+/// Adds `for_each` and `when` to all entries of lists and maps.
 fn allow_for_each_in_entries(schema: &mut Value) {
     for_each_subschema(schema, &mut allow_for_each_in_entries);
     for key in ["items", "additionalProperties"] {
@@ -258,7 +258,7 @@ fn resources_schema() -> Value {
     })
 }
 
-/// Fields of any resource of the stack, by address. What is a map itself is merged, so nothing in it is needed here.
+/// Schema of `overrides`: fields of any resource, by address. Maps are merged, so none of their fields is required.
 fn overrides_schema() -> Value {
     let mut by_address = Map::new();
     for kind in RESOURCE_TYPES.iter() {
@@ -275,7 +275,7 @@ fn overrides_schema() -> Value {
         by_address.insert(format!("^{}\\.", kind.name), schema);
     }
     json!({
-        "description": "Fields to change in any resource, by its address (`vpc.main`); `null` takes a field away.",
+        "description": "Fields to change in any resource, by its address (`vpc.main`); `null` removes a field.",
         "type": ["object", "null"], "patternProperties": by_address, "additionalProperties": false,
     })
 }
@@ -343,7 +343,7 @@ fn field_set_schema(form: &FieldSet) -> Value {
     schema
 }
 
-/// A field of a type, as it stands in a section.
+/// Field of a type, as accepted in a section.
 fn section_field_schema(form: &FieldSet, resource_type: &ResourceType, name: &str, field: &Value) -> Value {
     let same = json!({ "$ref": format!("#/$defs/{}/properties/{name}", resource_type.name) });
     if name == "subnets" && form.filled_in.contains(&"subnets") {
@@ -360,7 +360,7 @@ fn section_field_schema(form: &FieldSet, resource_type: &ResourceType, name: &st
     schema
 }
 
-/// Lets a value of another type stand there, too.
+/// Accepts an additional type.
 fn allow_type(schema: &mut Map<String, Value>, type_name: &str) {
     if let Some(types) = schema.get_mut("type") {
         let mut all = types.as_array().cloned().unwrap_or_else(|| vec![types.clone()]);
@@ -370,12 +370,12 @@ fn allow_type(schema: &mut Map<String, Value>, type_name: &str) {
         *types = all.into();
     }
     if type_name == "string" {
-        // Not only expressions.
+        // Strings other than expressions are valid, too.
         schema.remove("pattern");
     }
 }
 
-/// Subnets as a section takes them.
+/// Subnets as accepted in a section.
 fn subnets_schema(same: Option<Value>) -> Value {
     let mut ways = vec![json!({ "enum": ["private", "public"] })];
     ways.push(same.unwrap_or_else(|| json!({ "$ref": "#/$defs/rds_subnet_group/properties/subnets" })));

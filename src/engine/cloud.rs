@@ -1,4 +1,4 @@
-//! Where resources live: AWS, or the simulated cloud. The one place that knows there are two.
+//! The cloud of a stack: AWS or the simulated cloud. Only this module distinguishes them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,20 +18,20 @@ use crate::{
 
 /// AWS or the simulated cloud.
 pub enum Cloud {
-    /// The real one, or a stand-in at another endpoint.
+    /// AWS, or a stand-in at another endpoint.
     Aws(Box<Aws>),
-    /// The simulated one.
+    /// The simulated cloud.
     Simulated(Box<Simulator>),
 }
 
-/// How often the simulated cloud is asked when it throttles.
+/// Maximum number of attempts when the simulated cloud throttles.
 const MAX_READ_ATTEMPTS: usize = 5;
 
 impl Cloud {
-    /// The account in use.
+    /// Account of the credentials.
     ///
     /// # Errors
-    /// When there are no valid credentials.
+    /// Fails without valid credentials.
     pub async fn account(&self) -> Result<String> {
         match self {
             Cloud::Aws(aws) => aws.account().await,
@@ -39,7 +39,7 @@ impl Cloud {
         }
     }
 
-    /// The region in use.
+    /// Region in use.
     pub fn region(&self) -> &str {
         match self {
             Cloud::Aws(aws) => &aws.region,
@@ -47,7 +47,7 @@ impl Cloud {
         }
     }
 
-    /// How long what was just made may stay unseen.
+    /// Time for which a new resource may stay invisible.
     pub fn visibility_delay(&self) -> Duration {
         match self {
             Cloud::Aws(aws) => aws.visibility_delay,
@@ -55,19 +55,19 @@ impl Cloud {
         }
     }
 
-    /// ARN → tags of what carries the stack's marks, of the types that have a [`crate::core::TypeInfo::index_filter`]. The tagging API lags.
+    /// ARN → tags of the stack's resources, for types with a [`crate::core::TypeInfo::index_filter`]. The tagging API lags behind.
     ///
     /// # Errors
-    /// What the tagging API answers.
+    /// Returns errors of the tagging API.
     pub async fn tag_index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
         let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
-        // A filter is a service with a type or without: `rds:db`, `s3`.
+        // A filter is a service with or without a type: `rds:db`, `s3`.
         let types = |wanted: fn(&ResourceType) -> bool| -> BTreeSet<String> {
             let kinds = RESOURCE_TYPES.iter().filter(|kind| wanted(kind));
             kinds.filter_map(|kind| kind.index_filter()).collect()
         };
-        // What the region of global services has besides is the stack of that region.
+        // Other resources in the region of global services belong to the stack in that region.
         let global = aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| kind.region == RegionScope::Global)));
         let mut index = BTreeMap::new();
         for (tagging, types) in [(&aws.tagging, types(|_| true))].into_iter().chain(global) {
@@ -87,12 +87,12 @@ impl Cloud {
     /// See [`crate::core::Resource::list`].
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<LiveResource>> {
         match self {
             Cloud::Aws(aws) => kind.operations.list(&**aws, scope).await,
             Cloud::Simulated(local) => {
-                // As the SDK does: reads that are throttled are made again before anybody hears of it.
+                // Like the SDK, retries throttled reads silently.
                 for _ in 1..MAX_READ_ATTEMPTS {
                     match local.list(kind, scope).await {
                         Err(error) if error.kind == ErrorKind::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -107,7 +107,7 @@ impl Cloud {
     /// See [`crate::core::Resource::create`].
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn create(&self, kind: &'static ResourceType, call: &CallContext, spec: &Value) -> Result<CreatedResource> {
         match self {
             Cloud::Aws(aws) => kind.operations.create(&**aws, call, spec).await,
@@ -118,7 +118,7 @@ impl Cloud {
     /// See [`crate::core::Resource::update`].
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn update(
         &self,
         kind: &'static ResourceType,
@@ -133,10 +133,10 @@ impl Cloud {
         }
     }
 
-    /// Brings the tags of a live resource from `before` to `after`.
+    /// Changes the tags of a live resource from `before` to `after`.
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn retag(&self, kind: &'static ResourceType, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
         match self {
             Cloud::Aws(aws) => kind.operations.retag(&**aws, &TagChange::new(id, arn, before, after)).await,
@@ -147,7 +147,7 @@ impl Cloud {
     /// See [`crate::core::Resource::delete`].
     ///
     /// # Errors
-    /// What the service answers, "gone" included.
+    /// Returns errors of the service, including "not found".
     pub async fn delete(&self, kind: &'static ResourceType, call: &CallContext, live: &LiveResource) -> Result<Deletion> {
         match self {
             Cloud::Aws(aws) => kind.operations.delete(&**aws, call, live).await,
@@ -158,7 +158,7 @@ impl Cloud {
     /// See [`crate::core::Resource::contents`].
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn contents(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<String>, Error> {
         match self {
             Cloud::Aws(aws) => kind.operations.contents(&**aws, &live.id).await,
@@ -169,7 +169,7 @@ impl Cloud {
     /// See [`crate::core::Resource::explain`].
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn explain(&self, kind: &'static ResourceType, id: &str) -> Result<Option<String>> {
         match self {
             Cloud::Aws(aws) => kind.operations.explain(&**aws, id).await,
@@ -177,10 +177,10 @@ impl Cloud {
         }
     }
 
-    /// See [`crate::core::Resource::blockers`]. Nobody else is in the simulated cloud.
+    /// See [`crate::core::Resource::blockers`]. The simulated cloud has no resources outside acme.
     ///
     /// # Errors
-    /// What the service answers.
+    /// Returns errors of the service.
     pub async fn blockers(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<String>> {
         match self {
             Cloud::Aws(aws) => kind.operations.blockers(&**aws, live).await,

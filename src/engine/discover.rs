@@ -1,4 +1,4 @@
-//! Reads everything a stack owns, every type at once.
+//! Reads all resources of a stack, all types in parallel.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,53 +15,53 @@ use crate::{
     engine::cloud::Cloud,
 };
 
-/// What is there, by name of the type.
+/// Live resources, by name of the type.
 #[derive(Clone, Debug, Default)]
 pub struct LiveState {
     /// Live resources by type.
     pub live: BTreeMap<&'static str, Vec<LiveResource>>,
-    /// ARN → tags as the tagging API has them; `None` when it could not be asked.
+    /// ARN → tags from the tagging API; `None` if it was not available.
     pub index: Option<BTreeMap<String, Tags>>,
-    /// What could not be read but does not matter to this definition.
+    /// Warnings about types that could not be read, but that this definition does not use.
     pub warnings: Vec<String>,
-    /// What a journal knows of what is there.
+    /// Hints from journals about live resources.
     pub hints: Hints,
-    /// When reading began: what was made shortly before may not be among it.
+    /// Start of the read: resources created shortly before may be missing.
     pub read_at: Option<SystemTime>,
 }
 
-/// What a journal knows beyond the marks. Without it the plan is the same, but for what a crash left unmarked.
+/// Information from journals beyond the ownership tags. It affects the plan only for resources that a crash left untagged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
-    /// Addresses at which an unfinished run began to make something: an unmarked one of the wanted name is ours.
+    /// Addresses at which an unfinished run started a creation: an untagged resource of the desired name belongs to the stack.
     pub started_creates: BTreeSet<Address>,
-    /// Of two with the same marks, the one to keep, by its physical id; and what has that id is the one meant even without marks.
+    /// Physical id of the resource at an address: the one to keep of two with the same ownership tags, and the one meant even without tags.
     pub known_ids: BTreeMap<Address, String>,
-    /// Fields with the fact `own_read` that the record has at other values than their default, by address. `None`: nothing reliable is
-    /// recorded, so all such fields are read.
+    /// Fields with the fact `own_read` that the record has at non-default values, by address. `None`: there is no reliable record, so
+    /// all such fields are read.
     pub own_reads: Option<BTreeMap<Address, Vec<String>>>,
 }
 
 impl LiveState {
-    /// Every live resource with its type.
+    /// Iterates over all live resources with their types.
     pub fn iter(&self) -> impl Iterator<Item = &LiveResource> {
         self.live.values().flatten()
     }
 }
 
-/// What the tagging API shows of a stack.
+/// A stack's resources in the tagging API.
 #[derive(Clone, Debug)]
 pub struct TagIndex {
     /// See [`World::index`].
     index: Option<BTreeMap<String, Tags>>,
-    /// Why it could not be asked.
+    /// Warning if it was not available.
     warning: Option<String>,
-    /// When it was asked.
+    /// Time of the call.
     queried_at: SystemTime,
 }
 
 impl TagIndex {
-    /// The account that owns what the stack has: the index shows one account only, that of the credentials. `None` where no ARN names it.
+    /// Account of the stack's resources: the index shows only the account of the credentials. `None` if no ARN contains it.
     pub fn account(&self) -> Option<&str> {
         let arns = self.index.iter().flat_map(BTreeMap::keys);
         let is_account = |part: &&str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -71,34 +71,34 @@ impl TagIndex {
     }
 }
 
-/// Asks the tagging API what the stack has.
+/// Reads the stack's resources from the tagging API.
 ///
 /// # Errors
-/// When there are no credentials; otherwise types are read without the index.
+/// Fails without credentials; after other errors, types are read without the index.
 pub async fn query_tag_index(cloud: &Cloud, stack: &Stack) -> Result<TagIndex> {
     let queried_at = SystemTime::now();
     match cloud.tag_index(&stack.name, &stack.environment).await {
         Ok(index) => Ok(TagIndex { index: Some(index), warning: None, queried_at }),
         Err(error) if error.kind == ErrorKind::AccessDenied && error.code == "NoCredentials" => Err(error),
         Err(error) => {
-            let warning = format!("The tagging API could not be asked, so every type is read: {error}.");
+            let warning = format!("The tagging API is not available, so every type is read: {error}.");
             Ok(TagIndex { index: None, warning: Some(warning), queried_at })
         }
     }
 }
 
-/// Reads all live resources of the stack's environment.
+/// Reads all live resources of the stack and environment.
 ///
 /// # Errors
-/// When a type that the definition uses, or that the index says is there, can't be read.
+/// Fails if a type that the definition uses, or that the index contains, can't be read.
 pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<LiveState> {
     discover_with_index(cloud, stack, hints, query_tag_index(cloud, stack).await?).await
 }
 
-/// The same, for which the tagging API was asked before.
+/// Same, with the result of an earlier call of the tagging API.
 ///
 /// # Errors
-/// As [`discover`].
+/// Same as [`discover`].
 pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag_index: TagIndex) -> Result<LiveState> {
     let TagIndex { index, warning, queried_at } = tag_index;
     let live_state = LiveState { index, hints, warnings: warning.into_iter().collect(), read_at: Some(queried_at), ..LiveState::default() };
@@ -111,13 +111,13 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
     read_all(cloud, stack, wanted, live_state).await
 }
 
-/// Reads again what stands at the addresses of a stack, without the tagging API, which lags behind what was just done.
+/// Reads the resources at the addresses of a stack again, without the tagging API, which lags behind recent changes.
 ///
 /// # Errors
-/// When a type can't be read.
+/// Fails if a type can't be read.
 pub async fn discover_without_index(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<LiveState> {
     let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
-    // Parents are read for the sake of what lies within them.
+    // Parents are read because their children need them.
     let parents: BTreeSet<&str> = stack.resources.values().filter_map(|d| d.resource_type.parent).collect();
     let wanted = RESOURCE_TYPES.iter().filter(|kind| declared.contains(kind.name) || parents.contains(kind.name)).collect();
     read_all(cloud, stack, wanted, LiveState { hints, read_at: Some(SystemTime::now()), ..LiveState::default() }).await
@@ -126,7 +126,7 @@ pub async fn discover_without_index(cloud: &Cloud, stack: &Stack, hints: Hints) 
 async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static ResourceType>, mut live_state: LiveState) -> Result<LiveState> {
     let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
     let local = matches!(cloud, Cloud::Simulated(_));
-    // Types within a parent are read once the parents' ids are known.
+    // Types with a parent are read once the parents' ids are known.
     for nested in [false, true] {
         let reads = wanted.iter().filter(|kind| kind.parent.is_some() == nested).map(|kind| {
             let scope = scope(stack, kind, &live_state);
@@ -141,17 +141,17 @@ async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static ResourceTyp
             match found {
                 Ok(live) => drop(live_state.live.insert(kind.name, live)),
                 Err(error) if declared.contains(kind.name) || live_state.index.is_some() => return Err(with_type_context(error, kind)),
-                Err(error) => live_state.warnings.push(format!("Type `{}` could not be read: {error}.", kind.name)),
+                Err(error) => live_state.warnings.push(format!("Can't read the type `{}`: {error}.", kind.name)),
             }
         }
     }
     Ok(live_state)
 }
 
-/// Looks for one resource by its physical id, whoever's it is; `world` is what the stack has, for the sake of parents.
+/// Looks up one resource by its physical id, in or outside the stack; `world` has the stack's resources, to find parents.
 ///
 /// # Errors
-/// When its type can't be read.
+/// Fails if its type can't be read.
 pub async fn find_by_id(
     cloud: &Cloud,
     stack: &Stack,
@@ -170,7 +170,7 @@ pub async fn find_by_id(
     Ok(found.into_iter().find(|live| live.id == id))
 }
 
-/// Reads one type. The index lags behind a change of tags, so what it says is not believed when it differs from the definition.
+/// Reads one type. The index lags behind changes of tags, so tags that differ from the definition are read again.
 async fn read_type(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mut scope: Scope) -> Result<Vec<LiveResource>> {
     let live = cloud.list(kind, &scope).await?;
     let stale = scope.tag_index.as_ref().is_some_and(|index| {
@@ -188,23 +188,23 @@ async fn read_type(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mu
     cloud.list(kind, &scope).await
 }
 
-/// The address its marks name.
+/// Address in the ownership tags.
 pub fn address_of(live: &LiveResource) -> Option<Address> {
     live.tags.get(ADDRESS_TAG).and_then(|text| Address::parse(text))
 }
 
-/// A resource's tags without those that AWS and Kubernetes put there, unless the definition names them.
+/// Tags of a resource without those that AWS and Kubernetes add, unless the definition sets them.
 pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
     let is_foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
     live.iter().filter(|(key, _)| wanted.contains_key(*key) || !is_foreign(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// Tags without acme's marks.
+/// Tags without ownership tags.
 pub fn without_ownership_tags(tags: &Tags) -> Tags {
     tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// What a `list` of this type shall return.
+/// Scope of a `list` of this type.
 pub fn scope(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Scope {
     let of_kind = || stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
     let mut parents = BTreeSet::new();
@@ -227,7 +227,7 @@ pub fn scope(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Scop
         },
         own_reads: own_reads(stack, kind, live_state),
         parent_ids: parents.into_iter().collect(),
-        // The index lags: what a crash left just made, it may not show yet.
+        // The index lags: it may not show a resource created just before a crash.
         tag_index: live_state
             .index
             .clone()
@@ -260,7 +260,7 @@ fn object_keys(settings: Option<&Value>) -> BTreeSet<String> {
     settings.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
 }
 
-/// The field of a type that refers to its parent, if there is one.
+/// Field of a type that refers to its parent, if any.
 fn parent_field(kind: &ResourceType, parent: &str) -> Option<String> {
     let schema = kind.schema();
     let reference = format!("\"x-acme-ref\":\"{parent}\"");
@@ -268,7 +268,7 @@ fn parent_field(kind: &ResourceType, parent: &str) -> Option<String> {
     properties.find(|(_, schema)| schema.to_string().contains(&reference)).map(|(field, _)| field.clone())
 }
 
-/// A parent outside the stack, which the definition names by its literal id (`zone: {id: Z123}`) or by its ARN in a plain text.
+/// Parent outside the stack, set by its literal id (`zone: {id: Z123}`) or by its ARN as text.
 fn literal_parent(spec: &Value, parent: &str, field: Option<&str>) -> Option<String> {
     if let Some(field) = field {
         let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
@@ -278,7 +278,7 @@ fn literal_parent(spec: &Value, parent: &str, field: Option<&str>) -> Option<Str
     spec.as_object()?.values().filter_map(Value::as_str).find(|text| parent.matches_arn(text)).map(str::to_owned)
 }
 
-/// Whether the index shows a resource of this type, or could not: then it is read only inside its parents, or cheaply by path.
+/// Whether the index contains a resource of this type, or can't: then the type is read only within its parents, or cheaply by path.
 fn may_exist(kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
     kind.always_listed || index.keys().any(|arn| kind.matches_arn(arn))
 }
@@ -287,10 +287,10 @@ fn with_type_context(error: Error, kind: &ResourceType) -> Error {
     Error { message: format!("reading `{}`: {}", kind.name, error.message), ..error }
 }
 
-/// The type of a live resource.
+/// Type of a live resource.
 ///
 /// # Errors
-/// When the record names a type this version does not know.
+/// Fails if the record contains a type that this version does not have.
 pub fn resource_type_of(live: &LiveResource) -> Result<&'static ResourceType> {
     types::resource_type(&live.type_name)
         .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", live.type_name)))

@@ -1,4 +1,4 @@
-//! An existing resource as a user would write it: short, and meaning exactly what is there.
+//! Converts a live resource to a short definition with exactly the same meaning.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
     engine::discover::{LiveState, address_of, visible_tags, without_ownership_tags},
 };
 
-/// What stands under `resources:` for a live resource. Fields at their default are left out; what is the stack's is named.
+/// Returns the entry under `resources:` for a live resource, without fields at their default, and with references to the stack's resources.
 pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceType, address: &Address, live: &LiveResource) -> Value {
     let ours =
         |live: &&LiveResource| live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
@@ -22,7 +22,7 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
         kind.operations.parse(resolved).ok()
     };
     let mut spec = settable_fields(kind, &live.spec);
-    // What still is not valid is shown as it is: validation tells what to do about it.
+    // A spec that is still not valid is returned unchanged: validation reports the remedy.
     if let Some(meant) = parse_and_resolve(&spec) {
         let means_the_same = |written: &Value| parse_and_resolve(written).as_ref() == Some(&meant);
         remove_defaults(&mut spec, "", &means_the_same);
@@ -46,7 +46,7 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
     json!({ &address.type_name: { &address.name: fields } })
 }
 
-/// The spec without what AWS reports but a definition may not say: that is left to AWS.
+/// Returns the spec without values that AWS reports but a definition can't set.
 fn settable_fields(kind: &ResourceType, live: &Value) -> Value {
     let mut spec = live.clone();
     loop {
@@ -65,7 +65,7 @@ fn settable_fields(kind: &ResourceType, live: &Value) -> Value {
     }
 }
 
-/// Takes out every field without which the whole means the same.
+/// Removes every field that does not change the meaning.
 fn remove_defaults(whole: &mut Value, at: &str, means_the_same: &impl Fn(&Value) -> bool) {
     for (key, below) in children(whole, at) {
         let taken = whole.pointer_mut(at).and_then(Value::as_object_mut).and_then(|fields| fields.remove(&key));
@@ -79,7 +79,7 @@ fn remove_defaults(whole: &mut Value, at: &str, means_the_same: &impl Fn(&Value)
     }
 }
 
-/// Writes `{id: vpc-1}` as the name of the stack's own resource that has this id.
+/// Replaces `{id: vpc-1}` with the name of the stack's resource that has this id.
 fn use_references(whole: &mut Value, at: &str, known: &[(Address, &LiveResource)], means_the_same: &impl Fn(&Value) -> bool) {
     let literal = whole.pointer(at).and_then(Value::as_object).filter(|map| map.len() == 1).and_then(|map| {
         let (output, value) = map.iter().next()?;
@@ -102,7 +102,7 @@ fn use_references(whole: &mut Value, at: &str, known: &[(Address, &LiveResource)
     }
 }
 
-/// Keys and pointers of what lies directly below `at`.
+/// Keys and pointers directly below `at`.
 fn children(whole: &Value, at: &str) -> Vec<(String, String)> {
     match whole.pointer(at) {
         Some(Value::Object(map)) => map.keys().map(|key| (key.clone(), crate::definition::child_pointer(at, key))).collect(),

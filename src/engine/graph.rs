@@ -1,4 +1,4 @@
-//! A stack as a graph: what stands on what, what is there, what a plan would do. Plain data; `report` draws it.
+//! A stack as a graph: dependencies, live resources, and planned actions. Plain data; `report` draws it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -32,52 +32,52 @@ pub struct Graph {
     pub environment: String,
     /// Resources, by address.
     pub nodes: Vec<Node>,
-    /// Who stands on whom.
+    /// Dependencies.
     pub edges: Vec<Edge>,
-    /// Usual time of the longest road.
+    /// Duration of the critical path.
     pub estimated_seconds: u64,
 }
 
-/// A resource.
+/// Resource.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Node {
     /// `type.name`.
     pub address: String,
-    /// Physical id, where it is there.
+    /// Physical id, if it exists.
     pub id: Option<String>,
-    /// What a plan would do.
+    /// Planned action.
     pub action: Option<Action>,
-    /// What would differ.
+    /// Planned changes.
     pub fields: Vec<FieldDiff>,
-    /// AWS's words for what is not ready.
+    /// AWS's status, if it is not ready.
     pub phase: Option<String>,
-    /// Usual time until it can be used.
+    /// Typical duration until it is ready.
     pub estimated_seconds: u64,
-    /// Whether it lies on the longest road.
+    /// Whether it is on the critical path.
     pub critical: bool,
-    /// What the definition says.
+    /// Spec in the definition.
     pub spec: Option<Value>,
-    /// What is there.
+    /// Live resource.
     pub live: Option<Value>,
-    /// What others may refer to.
+    /// Outputs for references.
     pub outputs: Option<Value>,
 }
 
-/// `user` needs `needed`; both are indices of nodes.
+/// Edge: `user` depends on `needed`; both are indices of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Edge {
-    /// What is needed.
+    /// Dependency.
     pub dependency: usize,
-    /// What needs it.
+    /// Dependent.
     pub dependent: usize,
-    /// Whether it lies on the longest road.
+    /// Whether it is on the critical path.
     pub critical: bool,
-    /// Whether other edges say the same already.
+    /// Whether other edges imply it.
     pub implied: bool,
 }
 
 impl Graph {
-    /// The graph of a definition, with what is there and what a plan would do, as far as that is known.
+    /// Builds the graph of a definition, with live resources and planned actions, if known.
     pub fn new(stack: &Stack, live_state: Option<&LiveState>, plan: Option<&Plan>) -> Graph {
         let mut nodes: BTreeMap<Address, Node> = BTreeMap::new();
         for declared in stack.resources.values() {
@@ -129,7 +129,7 @@ impl Graph {
         graph
     }
 
-    /// Nodes and edges have the numbers they have here.
+    /// Nodes and edges keep their numbers.
     fn as_petgraph(&self) -> DiGraph<usize, ()> {
         let mut graph = DiGraph::new();
         let nodes: Vec<NodeIndex> = (0..self.nodes.len()).map(|node| graph.add_node(node)).collect();
@@ -139,7 +139,7 @@ impl Graph {
         graph
     }
 
-    /// Marks edges that a longer road implies. Groups that name each other have no order: then every edge is drawn.
+    /// Marks edges implied by a longer path. In a cycle, as of groups that name each other, no edge is implied.
     fn mark_implied_edges(&mut self) {
         let graph = self.as_petgraph();
         let Ok(order) = toposort(&graph, None) else { return };
@@ -153,7 +153,7 @@ impl Graph {
         }
     }
 
-    /// The road that takes longest: of a plan, or of making all of it.
+    /// Critical path of a plan, or of creating the whole stack.
     fn mark_critical_path(&mut self, plan: Option<&Plan>) {
         let path: Vec<usize> = match plan {
             Some(plan) => {
@@ -185,7 +185,7 @@ impl Graph {
     }
 }
 
-/// AWS's words for what can't be used (yet).
+/// AWS's status of a resource that is not ready.
 pub fn status_text(phase: &Phase) -> Option<String> {
     match phase {
         Phase::Ready => None,
@@ -196,12 +196,12 @@ pub fn status_text(phase: &Phase) -> Option<String> {
     }
 }
 
-/// Pairs (needed, user): what the definition says, and what the live resources name by id or ARN.
+/// Pairs (dependency, dependent), from the definition, and from ids and ARNs in live resources.
 pub fn dependencies(stack: &Stack, live: &BTreeMap<Address, &LiveResource>) -> BTreeSet<(Address, Address)> {
     let declared = stack.resources.values();
     let mut pairs: BTreeSet<(Address, Address)> =
         declared.flat_map(|declared| declared.depends_on.iter().map(|need| (need.clone(), declared.address.clone()))).collect();
-    // Names are unique within a type only: what two share stands for neither.
+    // Names are unique only within a type, so a shared name identifies neither resource.
     let mut by_id: HashMap<&str, Option<&Address>> = HashMap::new();
     for (address, live) in live {
         for id in [Some(live.id.as_str()), live.arn()].into_iter().flatten() {

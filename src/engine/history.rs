@@ -1,4 +1,4 @@
-//! The revisions of a stack: who did what when, and how it ended. A memory, not the state: without it every plan is the same.
+//! Revisions of a stack: the runs, their times and outcomes. A history, not the state: without it, plans are the same.
 
 mod run_summary;
 mod stored;
@@ -18,40 +18,40 @@ use crate::{
 pub use run_summary::{ChangeCounts, FailedCall, RunDetails, RunSummary};
 pub use stored::{RevisionSummary, StoredRevision};
 
-/// The revisions of one stack and environment.
+/// Revisions of one stack and environment.
 #[derive(Clone, Debug)]
 pub struct History {
     backend: Backend,
     key: String,
 }
 
-/// What is kept of a run that is over.
+/// Record of a finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Revision {
     /// Name and version of the format, [`FORMAT`].
     pub format: String,
-    /// Who ran what.
+    /// First record of the run.
     pub run: RunInfo,
-    /// When it began, milliseconds since 1970.
+    /// Start, in milliseconds since 1970.
     pub started_at: u64,
-    /// When it ended, milliseconds since 1970.
+    /// End, in milliseconds since 1970.
     pub ended_at: u64,
-    /// How it ended.
+    /// Outcome.
     pub outcome: RunOutcome,
-    /// What it did, in order: an action and an address.
+    /// Actions in order, each with an address.
     pub done: Vec<(String, Address)>,
-    /// What the stack consisted of afterwards.
+    /// Resources of the stack after the run.
     pub live: BTreeMap<Address, LiveResource>,
 }
 
-/// The last run that can be undone.
+/// Last run that can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastCompletedRun {
-    /// There is none.
+    /// No run.
     None,
-    /// It ended well, under this number.
+    /// Successful run with this number.
     Run(u64),
-    /// What the run of this number did can't be read any more, so that nothing from before it can be undone by itself.
+    /// Unreadable run with this number, which prevents undoing earlier ones.
     Unreadable(u64),
 }
 
@@ -59,50 +59,50 @@ pub enum LastCompletedRun {
 pub const FORMAT: &str = "acme-revision/2";
 
 impl History {
-    /// The history of a stack's environment.
+    /// Creates the history of a stack and environment.
     pub fn new(backend: Backend, stack: &str, environment: &str) -> History {
         History { backend, key: format!("{stack}/{environment}/revisions") }
     }
 
-    /// Numbers of all revisions, the latest last.
+    /// Returns the numbers of all revisions, the latest last.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn revision_numbers(&self) -> Result<Vec<u64>> {
         let mut numbers: Vec<u64> = self.backend.list(&self.key).await?.iter().filter_map(|name| name.parse().ok()).collect();
         numbers.sort_unstable();
         Ok(numbers)
     }
 
-    /// The journal of a revision, as far as it can be believed.
+    /// Returns the journal of a revision, up to any damage.
     ///
     /// # Errors
-    /// When the backend can't be read; a damaged journal is no error.
+    /// Fails if the backend can't be read; a damaged journal is not an error.
     pub async fn journal(&self, number: u64) -> Result<Replay> {
         Ok(replay(&self.backend.read_appended(&self.object_key(number, "journal")).await?.unwrap_or_default()))
     }
 
-    /// What was kept of a revision when it ended; `None` when it did not end, or what was kept can't be understood.
+    /// Returns the record of a finished revision; `None` if it is unfinished or its record is invalid.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn revision(&self, number: u64) -> Result<Option<Revision>> {
         Ok(self.stored_revision(number).await?.and_then(|stored| stored.revision()))
     }
 
-    /// The same with its resources unparsed.
+    /// Same, with unparsed resources.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn stored_revision(&self, number: u64) -> Result<Option<StoredRevision>> {
         let object = self.backend.get(&self.object_key(number, "revision.json")).await?;
         Ok(object.and_then(|object| StoredRevision::parse(object.bytes)))
     }
 
-    /// Lists the revisions and reads what is stored of the last one, once for all questions about the present.
+    /// Lists the revisions and reads the record of the last one, once for all later queries.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn snapshot(&self) -> Result<Snapshot<'_>> {
         let numbers = self.revision_numbers().await?;
         let last = match numbers.last() {
@@ -112,10 +112,10 @@ impl History {
         Ok(Snapshot { history: self, numbers, last })
     }
 
-    /// A run and the unfinished ones it went on from, in order of time.
+    /// Returns a run and the unfinished ones it continues, in chronological order.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn chain(&self, number: u64) -> Result<Vec<Replay>> {
         let mut chain = Vec::new();
         let mut number = Some(number);
@@ -128,10 +128,10 @@ impl History {
         Ok(chain)
     }
 
-    /// What the last run did, as far as it left something to undo.
+    /// Returns the last run, if it can be undone.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn last_completed_run(&self) -> Result<LastCompletedRun> {
         for number in self.revision_numbers().await?.into_iter().rev() {
             let replay = self.journal(number).await?;
@@ -149,15 +149,15 @@ impl History {
         Ok(LastCompletedRun::None)
     }
 
-    /// A new journal, of the next revision.
+    /// Creates the journal of the next revision.
     pub fn start_journal(&self, number: u64) -> Journal {
         Journal::new(self.backend.clone(), self.object_key(number, "journal"))
     }
 
-    /// Keeps what is to be remembered of a run that is over.
+    /// Writes the record of a finished run.
     ///
     /// # Errors
-    /// When the backend can't be written.
+    /// Fails if the backend can't be written.
     pub async fn save(&self, revision: &Revision) -> Result<()> {
         let text = serde_json::to_vec(revision)?;
         self.backend.put(&self.object_key(revision.run.revision, "revision.json"), &text, &WriteCondition::Always).await.map(|_| ())
@@ -168,23 +168,23 @@ impl History {
     }
 }
 
-/// A history at one moment.
+/// A history at one point in time.
 #[derive(Debug)]
 pub struct Snapshot<'a> {
     history: &'a History,
     numbers: Vec<u64>,
-    /// What is stored of the last revision.
+    /// Record of the last revision.
     last: Option<StoredRevision>,
 }
 
 impl Snapshot<'_> {
-    /// The unfinished run and those it went on from, in order of time; empty when the last one left nothing to do.
+    /// Returns the unfinished run and those it continues, in chronological order; empty if the last run is finished.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn unfinished(&self) -> Result<Vec<Replay>> {
         let Some(last) = self.numbers.last().copied() else { return Ok(Vec::new()) };
-        // What a run wrote when it was over outweighs a journal that was cut short since, and is one read.
+        // The record of a finished run takes precedence over a journal that was truncated later, and is a single read.
         if self.last.as_ref().is_some_and(|stored| stored.summary.outcome.is_final()) {
             return Ok(Vec::new());
         }
@@ -192,10 +192,10 @@ impl Snapshot<'_> {
         Ok(if chain.last().is_some_and(Replay::is_unfinished) { chain } else { Vec::new() })
     }
 
-    /// The last revision, if its journal can't be read and nothing was kept of it either: what that run did can't be told.
+    /// Returns the last revision if neither its journal nor its record can be read: the changes of that run are unknown.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn unreadable_revision(&self) -> Result<Option<u64>> {
         match self.numbers.last().copied() {
             Some(last) if self.last.is_none() && self.history.journal(last).await?.run.is_none() => Ok(Some(last)),
@@ -203,11 +203,11 @@ impl Snapshot<'_> {
         }
     }
 
-    /// The latest run that ended, if it was not undone: where the stack stood when nobody but acme had touched it. With it the journals
-    /// of the runs since that were neither finished nor undone.
+    /// Returns the latest finished run that was not undone: the state of the stack before changes outside acme. Also returns the journals
+    /// of later runs that were neither finished nor undone.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn latest(self) -> Result<(Option<StoredRevision>, Vec<Replay>)> {
         let Snapshot { history, numbers, mut last } = self;
         let (mut undone_from, mut since) = (u64::MAX, Vec::new());
@@ -224,7 +224,7 @@ impl Snapshot<'_> {
                 since.push(replay);
                 continue;
             }
-            // What it went on from was undone with it.
+            // The runs it continues were undone with it.
             let mut undone = replay.run.and_then(|begin| begin.continues);
             while let Some(number) = undone.filter(|earlier| *earlier < undone_from) {
                 undone_from = number;
@@ -235,7 +235,7 @@ impl Snapshot<'_> {
     }
 }
 
-/// Whether a run was left standing on purpose: what it did is the new starting point.
+/// Whether a run was kept on purpose: its result is the new starting point.
 pub fn was_kept(replay: &Replay) -> bool {
     replay.state.phase == RunPhase::Ended(RunOutcome::Kept)
 }

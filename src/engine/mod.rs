@@ -1,4 +1,4 @@
-//! From a definition to what is there: discover, plan, execute, remember.
+//! From a definition to live resources: discover, plan, execute, record.
 
 pub mod backend;
 pub mod cloud;

@@ -1,4 +1,4 @@
-//! One run from its first journal line to its last: carry out, and where that fails, put back what was there.
+//! A run from its first journal line to its last: executes a plan, and rolls back after a failure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,48 +25,48 @@ use crate::{
     },
 };
 
-/// What a run works with.
+/// Context of a run.
 pub struct Run {
-    /// Where the resources live.
+    /// Cloud of the resources.
     pub cloud: Arc<Cloud>,
-    /// Where it is remembered.
+    /// History of the stack.
     pub history: History,
-    /// The right to change the stack; `None` where nobody else can.
+    /// Lease of the stack; `None` if no other process can change it.
     pub lease: Option<Arc<Lease>>,
-    /// The user's wish to stop.
+    /// Interrupt by the user.
     pub stop: StopSignal,
-    /// Hears what happens.
+    /// Receiver of events.
     pub events: mpsc::UnboundedSender<Event>,
-    /// Who runs what; `revision` and `continues` are filled in here.
+    /// Description of the run; `revision` and `continues` are set here.
     pub info: RunInfo,
 }
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Debug)]
 pub struct RunResult {
-    /// Number of its revision.
+    /// Number of the revision.
     pub revision: u64,
-    /// In a word.
+    /// Outcome.
     pub outcome: RunOutcome,
-    /// What was carried out.
+    /// Executed steps.
     pub execution: execute::ExecuteOutcome,
-    /// What was put back, where that was tried.
+    /// Rollback, if attempted.
     pub rollback: Option<RollbackOutcome>,
-    /// Whether the user asked to stop.
+    /// Whether the user interrupted the run.
     pub interrupted: bool,
 }
 
-/// How putting back ended.
+/// Result of a rollback.
 #[derive(Debug)]
 pub enum RollbackOutcome {
-    /// It was tried; failures are in here.
+    /// Attempted, with any failures.
     Attempted(execute::ExecuteOutcome),
-    /// It could not even be tried.
+    /// Could not start.
     Failed(Error),
 }
 
 impl RollbackOutcome {
-    /// What could only be put back as a new one.
+    /// Resources that had to be recreated.
     pub fn recreated(&self) -> Vec<&Address> {
         match self {
             RollbackOutcome::Attempted(outcome) => {
@@ -75,28 +75,28 @@ impl RollbackOutcome {
             RollbackOutcome::Failed(_) => Vec::new(),
         }
     }
-    /// Whether everything is as it was.
+    /// Whether everything is as it was before.
     pub fn is_complete(&self) -> bool {
         matches!(self, RollbackOutcome::Attempted(outcome) if outcome.is_success())
     }
 }
 
-/// What unfinished runs left behind.
+/// Unfinished runs of a stack.
 #[derive(Clone, Debug, Default)]
 pub struct UnfinishedRuns {
-    /// Their journals, in order of time.
+    /// Journals, in chronological order.
     pub journals: Vec<Replay>,
-    /// What they touched.
+    /// Changed resources.
     pub touched: BTreeMap<Address, TouchedResource>,
-    /// The last revision, if nothing of it can be read.
+    /// Last revision, if it is unreadable.
     pub unreadable_revision: Option<u64>,
 }
 
 impl UnfinishedRuns {
-    /// Reads what the last run left.
+    /// Reads the unfinished runs.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn read(history: &History) -> Result<UnfinishedRuns> {
         UnfinishedRuns::of(&history.snapshot().await?).await
     }
@@ -108,23 +108,23 @@ impl UnfinishedRuns {
         Ok(UnfinishedRuns { journals, touched, unreadable_revision })
     }
 
-    /// The revision that was left unfinished.
+    /// Unfinished revision.
     pub fn revision(&self) -> Option<u64> {
         self.journals.last()?.run.as_ref().map(|begin| begin.revision)
     }
 
-    /// What discovery should know on the way forward.
+    /// Hints for discovery before an apply.
     pub fn hints(&self) -> Hints {
         Hints { known_ids: BTreeMap::new(), ..discovery_hints(&self.touched) }
     }
 
-    /// Whether what comes next is one with the unfinished runs, so that undoing it undoes them too. Not where they were left standing on
-    /// purpose, nor where something is gone that can't be made again as it was: from there the way leads forward.
+    /// Whether the next run continues the unfinished ones, so that its rollback undoes them, too. Not if they were kept on purpose, or if a
+    /// resource was deleted that can't be restored: then only the way forward remains.
     fn should_continue(&self) -> bool {
         self.journals.last().is_some_and(|last| !was_kept(last)) && !self.journals.iter().any(Replay::has_cleaned_up)
     }
 
-    /// Tokens of creates without an answer that are to be made again the same.
+    /// Tokens of creates without a response, to repeat them with the same parameters.
     fn retry_tokens(&self, stack: &Stack) -> BTreeMap<Address, String> {
         let unanswered = self.touched.iter().filter(|(address, touched)| {
             touched.unanswered_create.is_some() && stack.resources.get(*address).is_some_and(|declared| declared.spec == touched.desired)
@@ -133,22 +133,22 @@ impl UnfinishedRuns {
     }
 }
 
-/// What is remembered of a stack. A memory, not the state: without it every plan is the same.
+/// History of a stack. It is not the state: without it, plans are the same.
 #[derive(Clone, Debug, Default)]
 pub struct RunHistory {
-    /// What unfinished runs left behind.
+    /// Unfinished runs of a stack.
     pub unfinished: UnfinishedRuns,
-    /// The latest run that ended and was not undone.
+    /// Latest finished run that was not undone.
     pub latest: Option<StoredRevision>,
-    /// What runs since have touched that were neither finished nor undone.
+    /// Resources changed by later runs that were neither finished nor undone.
     pub uncertain: BTreeSet<Address>,
 }
 
 impl RunHistory {
-    /// Reads what is remembered.
+    /// Reads the history.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn read(history: &History) -> Result<RunHistory> {
         let snapshot = history.snapshot().await?;
         let unfinished = UnfinishedRuns::of(&snapshot).await?;
@@ -157,7 +157,7 @@ impl RunHistory {
         Ok(RunHistory { unfinished, latest, uncertain: unknown })
     }
 
-    /// What the latest run left in this region and account at the addresses that are `wanted`; `None` when nothing is remembered.
+    /// Record of the latest run in this region and account, at the `wanted` addresses; `None` without a record.
     pub fn recorded_state(&self, region: &str, account: &str, wanted: impl Fn(&Address) -> bool) -> Option<RecordedState> {
         let here = |stored: &&StoredRevision| stored.summary.run.region == region && stored.summary.run.account == account;
         let live = self.latest.as_ref().filter(here)?.live(wanted)?;
@@ -166,7 +166,7 @@ impl RunHistory {
 }
 
 impl RunHistory {
-    /// What discovery should know on the way forward: what an unfinished run left, and which details are worth a read of their own.
+    /// Hints for discovery before an apply: results of unfinished runs, and details that need an extra read.
     pub fn hints(&self, region: &str, account: &str) -> Hints {
         let has_own_reads = |address: &Address| types::resource_type(&address.type_name).is_some_and(|kind| !kind.own_read.is_empty());
         let reliable = self.unfinished.journals.is_empty() && self.unfinished.unreadable_revision.is_none() && self.uncertain.is_empty();
@@ -181,11 +181,11 @@ impl RunHistory {
 }
 
 impl Run {
-    /// Carries a plan out. When it fails, or the user asks to stop, and `roll_back` is wanted, everything that this run and the
-    /// unfinished one before it touched is put back.
+    /// Executes a plan. If it fails or is interrupted, and `roll_back` is set, restores everything that this run and the unfinished one
+    /// before it changed.
     ///
     /// # Errors
-    /// When the run can't even begin: nothing was changed then.
+    /// Fails if the run can't start: then no changes were made.
     pub async fn apply(mut self, request: ApplyRequest<'_>, unfinished: &UnfinishedRuns) -> Result<RunResult> {
         let ApplyRequest { stack, plan, live_state, null_means, covers_whole_stack, roll_back_on_failure } = request;
         let should_continue = unfinished.should_continue();
@@ -210,7 +210,7 @@ impl Run {
         } else if !roll_back_on_failure {
             RunOutcome::Kept
         } else if has_irreversible_deletes(plan, &execution) {
-            // Something is gone for good: from here on there is only forward.
+            // A resource is lost for good: from now on, the run only goes forward.
             RunOutcome::Stuck
         } else {
             let tried = self.undo(&journal, stack, journals, &failure_summary(&execution), &mut live).await;
@@ -225,13 +225,13 @@ impl Run {
         Ok(RunResult { revision: self.info.revision, outcome, execution, rollback, interrupted })
     }
 
-    /// Puts back what unfinished runs touched, as a run of its own that goes on from the last of them.
+    /// Rolls back unfinished runs, as a separate run that continues the last of them.
     ///
     /// # Errors
-    /// When the run can't even begin: nothing was changed then.
+    /// Fails if the run can't start: then no changes were made.
     pub async fn roll_back(mut self, mut undo: UndoPlan, unfinished: &UnfinishedRuns) -> Result<RunResult> {
         let (journal, started_at) = self.start(unfinished.revision()).await?;
-        journal.write(Record::Rollback { reason: "asked for".to_owned() }).await?;
+        journal.write(Record::Rollback { reason: "requested".to_owned() }).await?;
         let execution = self.execute_undo(&journal, &mut undo).await?;
         let interrupted = execution.interrupted;
         let outcome = if execution.is_success() { RunOutcome::RolledBack } else { RunOutcome::Stuck };
@@ -246,7 +246,7 @@ impl Run {
         let journal = self.history.start_journal(self.info.revision);
         journal.write(Record::Begin(Box::new(self.info.clone()))).await?;
         let RunInfo { command, stack, environment, revision, .. } = self.info.clone();
-        // Nobody listens when progress is not shown.
+        // Without a progress display there is no receiver.
         self.events.send(Event::RunStarted { format: execute::FORMAT, command, stack, environment, revision }).ok();
         Ok((journal, unix_millis(SystemTime::now())))
     }
@@ -255,7 +255,7 @@ impl Run {
         JournaledCloud { cloud: self.cloud.clone(), journal: journal.clone(), lease: self.lease.clone() }
     }
 
-    /// Undoes this run and the chain it goes on from; `live`, what the stack consists of, follows.
+    /// Undoes this run and the chain it continues; updates `live`, the resources of the stack.
     async fn undo(
         &self,
         journal: &Journal,
@@ -274,7 +274,7 @@ impl Run {
                 return Err(Error::new(ErrorKind::Rejected, "Obstacle", format!("{}: {}", obstacle.message, obstacle.help)));
             }
             let outcome = self.execute_undo(journal, &mut undo_plan).await?;
-            // What was left over under another address stands at its own again.
+            // A leftover under another address is at its own address again.
             let stands: BTreeSet<(&str, &str)> = outcome.live.values().map(|live| (live.type_name.as_str(), live.id.as_str())).collect();
             live.retain(|address, live| {
                 !undo_plan.stack.resources.contains_key(address) && !stands.contains(&(live.type_name.as_str(), live.id.as_str()))
@@ -290,7 +290,7 @@ impl Run {
 
     async fn execute_undo(&self, journal: &Journal, undo: &mut UndoPlan) -> Result<execute::ExecuteOutcome> {
         let journaled_cloud = self.journaled_cloud(journal);
-        // A second wish to stop ends the process; the first one may be what brought us here.
+        // A second interrupt ends the process; the first one may have caused this rollback.
         let options = ExecuteOptions {
             journaled_cloud,
             stop: StopSignal::never(),
@@ -302,8 +302,7 @@ impl Run {
         Ok(execute(&undo.stack, &undo.plan, std::mem::take(&mut undo.live_state), options).await)
     }
 
-    /// What the stack consists of after a run that dealt with a part of it only: the rest is as it was recorded. Without a record only
-    /// that part is known.
+    /// Resources of the stack after a partial run: the rest is as recorded. Without a record, only that part is known.
     async fn with_recorded_rest(&self, mut live: BTreeMap<Address, LiveResource>, part: &Stack) -> BTreeMap<Address, LiveResource> {
         let latest = async { self.history.snapshot().await?.latest().await };
         let latest = latest.await.ok().and_then(|(latest, _)| latest);
@@ -312,7 +311,7 @@ impl Run {
         live
     }
 
-    /// Remembering may fail; what was done is done all the same.
+    /// Writes the record of a run. A failure is only reported, because the changes are already made.
     async fn finish(
         &self,
         journal: &Journal,
@@ -336,37 +335,37 @@ impl Run {
     }
 }
 
-/// What is carried out.
+/// Work to execute.
 pub struct ApplyRequest<'a> {
-    /// What is wanted.
+    /// Goal.
     pub stack: &'a Stack,
-    /// How to get there.
+    /// Plan.
     pub plan: &'a Plan,
-    /// What is there.
+    /// Live resource.
     pub live_state: LiveState,
-    /// What `null` in the stack's specs means.
+    /// Meaning of `null` in the stack's specs.
     pub null_means: NullMeans,
-    /// Whether the plan is about all that is there, not only about what `stack` names.
+    /// Whether the plan covers all live resources, not only those in `stack`.
     pub covers_whole_stack: bool,
-    /// Whether a failure is undone.
+    /// Whether to roll back after a failure.
     pub roll_back_on_failure: bool,
 }
 
-/// How to put back what was there.
+/// Plan of a rollback.
 pub struct UndoPlan {
-    /// What shall be there again, and what is looked for so that it can go.
+    /// Resources to restore, and resources to find and delete.
     pub stack: Stack,
-    /// How to get there.
+    /// Plan.
     pub plan: Plan,
-    /// What is there.
+    /// Live resource.
     pub live_state: LiveState,
 }
 
 impl UndoPlan {
-    /// Reads what is there and plans to undo what `touched` says. `definition` tells whose it is, and what needs what.
+    /// Reads live resources and plans to undo the changes in `touched`. `definition` has the stack's name and dependencies.
     ///
     /// # Errors
-    /// When what is there can't be read.
+    /// Fails if live resources can't be read.
     pub async fn plan(cloud: &Cloud, definition: &Stack, touched: &BTreeMap<Address, TouchedResource>, account: &str) -> Result<UndoPlan> {
         let mut targets = restore_targets(touched);
         let name = (&definition.name, &definition.environment);
@@ -390,10 +389,10 @@ impl UndoPlan {
     }
 }
 
-/// Adds what had its marks taken off, and is nobody's since, to what is there.
+/// Adds resources whose ownership tags were removed to the live resources.
 ///
 /// # Errors
-/// When its type can't be read.
+/// Fails if its type can't be read.
 pub async fn find_forgotten(
     cloud: &Cloud,
     stack: &Stack,
@@ -413,7 +412,7 @@ pub async fn find_forgotten(
     Ok(())
 }
 
-/// What undoing a run has to put back; what the run made holds nothing yet.
+/// Targets for undoing a run; resources created by the run have no data yet.
 pub fn restore_targets(touched: &BTreeMap<Address, TouchedResource>) -> BTreeMap<Address, RestoreTarget> {
     let touched = touched.iter().filter(|(_, touched)| !touched.has_nothing_to_undo());
     touched.map(|(address, touched)| (address.clone(), restore_target(touched))).collect()
@@ -435,12 +434,12 @@ fn discovery_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
     Hints { started_creates: started_creates.collect(), known_ids: ids.collect(), own_reads: None }
 }
 
-/// Waits until what was made just before a crash must be visible, if any of it is not. True when reading again may show more.
+/// Waits until resources created just before a crash must be visible. Returns true if another read may show more.
 pub async fn wait_until_visible(cloud: &Cloud, live_state: &LiveState, touched: &BTreeMap<Address, TouchedResource>) -> bool {
     let seen: BTreeSet<Address> = live_state.iter().filter_map(address_of).collect();
     let unseen = touched.iter().filter(|(address, _)| !seen.contains(address));
     let Some(latest) = unseen.filter_map(|(_, touched)| touched.last_created_at).max() else { return false };
-    // What counts is how old it was when it was looked for; by now it may be visible.
+    // The age at the time of the read counts; by now, it may be visible.
     let age = |at: SystemTime| Duration::from_millis(unix_millis(at).saturating_sub(latest));
     if cloud.visibility_delay() <= age(live_state.read_at.unwrap_or_else(SystemTime::now)) {
         return false;
@@ -449,7 +448,7 @@ pub async fn wait_until_visible(cloud: &Cloud, live_state: &LiveState, touched: 
     true
 }
 
-/// Whether something may be gone that can't be made again as it was.
+/// Whether a resource may be lost that can't be restored.
 fn has_irreversible_deletes(plan: &Plan, execution: &execute::ExecuteOutcome) -> bool {
     let late = |address: &Address| plan.clean_up.node_weights().any(|step| plan.changes[step.change].address == *address);
     let leaves = |op: Op| matches!(op, Op::Delete | Op::Forget);
@@ -465,7 +464,7 @@ fn failure_summary(execution: &execute::ExecuteOutcome) -> String {
     }
 }
 
-/// Milliseconds since 1970.
+/// Current time, in milliseconds since 1970.
 fn unix_millis(at: SystemTime) -> u64 {
     at.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,7 +1,7 @@
-//! A plan kept in a file, to be carried out later exactly as it was shown, or not at all.
+//! Saved plans: files that are applied later exactly as shown, or not at all.
 //!
-//! The file names all that the plan followed from: the definition, the values set, and what was live, each by a hash. It is no
-//! instruction: whoever applies it plans again, and what comes out must be the same. It holds what the plan showed, and no secret.
+//! The file contains hashes of everything the plan depends on: the definition, the values, and live resources. It contains no
+//! instructions: apply plans again and requires the same result. It has the content of the plan, and no secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,19 +18,19 @@ use crate::{
 /// Name and version of the format.
 pub const FORMAT: &str = "acme-saved-plan/2";
 
-/// The version of acme that makes and takes saved plans: another may plan otherwise.
+/// Version of acme that writes and accepts saved plans: another version may plan differently.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A saved plan.
+/// Saved plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedPlan {
-    /// [`FORMAT`]; stands first, for that is what the file is known by.
+    /// [`FORMAT`]; the first field, which identifies the file.
     pub format: String,
     /// Version of acme.
     pub acme: String,
-    /// What is wanted.
+    /// Goal.
     pub goal: Goal,
-    /// What it was made from.
+    /// Source of the plan.
     pub definition: DefinitionSource,
     /// Stack name.
     pub stack: String,
@@ -40,30 +40,30 @@ pub struct SavedPlan {
     pub region: String,
     /// Account.
     pub account: String,
-    /// The last revision of the stack when it was made.
+    /// Last revision of the stack when the plan was made.
     pub revision: Option<u64>,
-    /// What was live of all that it touches or refers to.
+    /// Live resources that it changes or refers to.
     pub live: BTreeMap<Address, LiveFingerprint>,
-    /// What it does, as it was shown.
+    /// Changes as shown.
     pub changes: Vec<Value>,
 }
 
-/// The definition and how it was read.
+/// Definition and options.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefinitionSource {
-    /// Its path, as it was given.
+    /// Path as given.
     pub file: String,
-    /// SHA-256 of its text.
+    /// SHA-256 of the text.
     pub sha256: String,
-    /// The commit its repository was at.
+    /// Git commit of its repository.
     pub commit: Option<String>,
-    /// `--env`, where it was given.
+    /// `--env`, if given.
     pub env: Option<String>,
-    /// `--set`: keys and values, which are part of the definition and no place for secrets.
+    /// `--set`: keys and values, which are part of the definition and must not be secrets.
     pub set: Vec<(String, String)>,
 }
 
-/// A live resource, by hashes.
+/// Hashes of a live resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveFingerprint {
     /// Physical id.
@@ -74,25 +74,25 @@ pub struct LiveFingerprint {
     pub tags: String,
 }
 
-/// Why a file is no plan that can be carried out.
+/// Reason why a saved plan can't be applied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SavedPlanError {
-    /// It is no whole JSON, or lacks something.
-    #[error("it is damaged or cut short ({0})")]
+    /// It is not complete JSON, or lacks a field.
+    #[error("it is damaged or truncated ({0})")]
     Damaged(String),
-    /// Of another format.
-    #[error("it is of the format `{0}`, this acme takes `{FORMAT}`")]
+    /// It has another format.
+    #[error("it has the format `{0}`, but this version of acme requires `{FORMAT}`")]
     UnsupportedFormat(String),
-    /// Made by another acme.
-    #[error("it was made by acme {0}, this is {VERSION}")]
+    /// Another version of acme wrote it.
+    #[error("acme {0} wrote it, but this is acme {VERSION}")]
     VersionMismatch(String),
 }
 
 impl SavedPlan {
-    /// Keeps a plan.
+    /// Creates a saved plan.
     ///
     /// # Errors
-    /// When it can't be written as JSON.
+    /// Fails if it can't be written as JSON.
     pub fn new(
         plan: &Plan,
         stack: &Stack,
@@ -119,16 +119,16 @@ impl SavedPlan {
         })
     }
 
-    /// Whether a text means to be a saved plan, whole or not. A definition may be JSON too.
+    /// Whether a text looks like a saved plan, complete or not. A definition may be JSON, too.
     pub fn is_saved_plan(text: &str) -> bool {
         let begin: String = text.chars().filter(|c| !c.is_whitespace()).take(27).collect();
         begin == r#"{"format":"acme-saved-plan/"#
     }
 
-    /// Reads a saved plan.
+    /// Parses a saved plan.
     ///
     /// # Errors
-    /// When it is not one that this acme can carry out.
+    /// Fails if this version of acme can't apply it.
     pub fn parse(text: &str) -> Result<SavedPlan, SavedPlanError> {
         let damaged = |error: serde_json::Error| SavedPlanError::Damaged(error.to_string());
         let value: Value = serde_json::from_str(text).map_err(damaged)?;
@@ -142,12 +142,12 @@ impl SavedPlan {
         serde_json::from_value(value).map_err(damaged)
     }
 
-    /// What is not as it was when the plan was made, a sentence each; `plan` is what would be done now.
+    /// Changes since the plan was made, one sentence each; `plan` is the current plan.
     pub fn differences(&self, plan: &Plan) -> Vec<String> {
         let mut found = Vec::new();
         for (what, then, now) in [("account", &self.account, &plan.account), ("region", &self.region, &plan.region)] {
             if then != now {
-                found.push(format!("it was made for {what} {then}, this is {now}"));
+                found.push(format!("it was made for {what} {then}, but this is {now}"));
             }
         }
         let planned: BTreeMap<String, &Value> = self.changes.iter().map(|change| (string_field(change, "address"), change)).collect();
@@ -156,7 +156,7 @@ impl SavedPlan {
             let then = planned.get(&address.to_string()).copied();
             let live = match (self.live.get(address), &change.before) {
                 (Some(seen), Some(live)) => live_differences(address, seen, live),
-                (Some(seen), None) => vec![format!("`{address}` ({}) is gone", seen.id)],
+                (Some(seen), None) => vec![format!("`{address}` ({}) no longer exists", seen.id)],
                 (None, Some(live)) if then.is_some() => vec![format!("`{address}` ({}) is new", live.id)],
                 (None, _) => Vec::new(),
             };
@@ -164,7 +164,7 @@ impl SavedPlan {
         }
         let known: BTreeSet<String> = plan.changes.iter().map(|change| change.address.to_string()).collect();
         let left: BTreeSet<String> = self.live.keys().map(ToString::to_string).chain(planned.into_keys()).collect();
-        found.extend(left.into_iter().filter(|address| !known.contains(address)).map(|address| format!("`{address}` is gone")));
+        found.extend(left.into_iter().filter(|address| !known.contains(address)).map(|address| format!("`{address}` no longer exists")));
         found
     }
 }
@@ -188,30 +188,30 @@ fn hash(value: &Value) -> String {
     sha256(value.to_string().as_bytes())
 }
 
-/// What of a live resource is not as it was seen.
+/// Changes of a live resource since the plan was made.
 fn live_differences(address: &Address, then: &LiveFingerprint, live: &LiveResource) -> Vec<String> {
     let now = fingerprint(live);
     if then.id != now.id {
-        return vec![format!("`{address}` is {} now, it was {}", now.id, then.id)];
+        return vec![format!("`{address}` is now {}, it was {}", now.id, then.id)];
     }
     let names: BTreeSet<&String> = then.fields.keys().chain(now.fields.keys()).collect();
     let differs = names.into_iter().filter(|name| then.fields.get(*name) != now.fields.get(*name));
     let fields = differs.map(|name| {
         let value = display_value(live.spec.get(name).unwrap_or(&Value::Null));
-        format!("`{address}` ({}): `{name}` was changed, it is {value} now", now.id)
+        format!("`{address}` ({}): `{name}` has changed to {value}", now.id)
     });
-    let tags = (then.tags != now.tags).then(|| format!("`{address}` ({}): its tags were changed", now.id));
+    let tags = (then.tags != now.tags).then(|| format!("`{address}` ({}): its tags have changed", now.id));
     fields.chain(tags).collect()
 }
 
-/// How a change differs from the planned one.
+/// Differences between a change and the planned one.
 fn plan_differences(then: Option<&Value>, change: &Change) -> Vec<String> {
     let address = &change.address;
     let now = serde_json::to_value(change).unwrap_or_default();
     let Some(then) = then else {
         return match change.action {
             Action::None => Vec::new(),
-            _ => vec![format!("`{address}`: {} was not planned", string_field(&now, "action"))],
+            _ => vec![format!("`{address}`: {} is not in the saved plan", string_field(&now, "action"))],
         };
     };
     if *then == now {
@@ -219,7 +219,7 @@ fn plan_differences(then: Option<&Value>, change: &Change) -> Vec<String> {
     }
     let (was, is) = (string_field(then, "action"), string_field(&now, "action"));
     if was != is {
-        return vec![format!("`{address}`: {was} was planned, it would be {is} now")];
+        return vec![format!("`{address}`: the saved plan has {was}, now it would be {is}")];
     }
     let (was, is) = (fields_by_name(then), fields_by_name(&now));
     let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
@@ -228,23 +228,23 @@ fn plan_differences(then: Option<&Value>, change: &Change) -> Vec<String> {
         .filter(|name| was.get(*name) != is.get(*name))
         .map(|name| {
             format!(
-                "`{address}`: `{name}` was planned as {}, it would be {} now",
+                "`{address}`: the saved plan has `{name}` {}, now it would be {}",
                 before_and_after(was.get(name)),
                 before_and_after(is.get(name))
             )
         })
         .collect();
-    if sentences.is_empty() { vec![format!("`{address}` would be changed otherwise than planned")] } else { sentences }
+    if sentences.is_empty() { vec![format!("`{address}` would be changed differently")] } else { sentences }
 }
 
 fn string_field(change: &Value, key: &str) -> String {
     change.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// The changed fields of a change by name.
+/// Changed fields by name.
 fn fields_by_name(change: &Value) -> BTreeMap<String, &Value> {
     let all = change.get("fields").and_then(Value::as_array).into_iter().flatten();
-    all.map(|field| (string_field(field, "at").trim_start_matches('/').to_owned(), field)).collect()
+    all.map(|field| (string_field(field, "pointer").trim_start_matches('/').to_owned(), field)).collect()
 }
 
 /// `10 → 20`.
@@ -253,11 +253,11 @@ fn before_and_after(field: Option<&&Value>) -> String {
     field.map_or_else(|| "unchanged".to_owned(), |field| format!("{} → {}", side(field, "before"), side(field, "after")))
 }
 
-/// A value in a sentence.
+/// Value in a sentence.
 fn display_value(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
-        Value::Null => "not set".to_owned(),
+        Value::Null => "unset".to_owned(),
         other => other.to_string(),
     };
     if text.chars().count() <= 80 { text } else { text.chars().take(79).chain(['…']).collect() }

@@ -1,4 +1,4 @@
-//! What GitHub Actions shows beside the log: annotations at the lines of a definition, and a summary in Markdown.
+//! Output for GitHub Actions besides the log: annotations at the lines of a definition, and a summary in Markdown.
 //!
 //! <https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>
 
@@ -9,12 +9,12 @@ use anstream::adapter::strip_str;
 use super::{Style, eprint, plan::RenderOptions, value::AddressNames};
 use crate::engine::plan::{Change, Plan};
 
-/// A summary has room for 1 MiB from each step.
+/// Limit of a step's summary is 1 MiB; this leaves some room.
 const MAX_SUMMARY_BYTES: usize = 900 * 1024;
-/// Plans of more lines are folded.
+/// Number of lines above which a plan is folded.
 const FOLD_ABOVE_LINES: usize = 40;
 
-/// An error as an annotation, at a line of a file or at none. Nothing elsewhere than in GitHub Actions.
+/// Writes an error as an annotation, at a line of a file if there is one. Does nothing outside GitHub Actions.
 pub fn annotate_error(file: Option<&str>, line: Option<usize>, message: &str) {
     if !is_github_actions() {
         return;
@@ -35,20 +35,20 @@ pub fn summarize_plan(plan: &Plan) {
     let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
     let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
     let counts = match plan.obstacles.len() {
-        0 if counts.is_empty() => "Nothing to do".to_owned(),
+        0 if counts.is_empty() => "No changes".to_owned(),
         0 => counts.join(", "),
         _ => "Blocked".to_owned(),
     };
     let text = code_block(&text);
     let text = match text.lines().count() {
-        FOLD_ABOVE_LINES.. => format!("<details><summary>The whole plan</summary>\n\n{text}\n\n</details>"),
+        FOLD_ABOVE_LINES.. => format!("<details><summary>Full plan</summary>\n\n{text}\n\n</details>"),
         _ => text,
     };
-    let head = format!("### Plan of {} ({})\n\n**{counts}; {} unchanged.**", plan.stack, plan.environment, summary.unchanged);
+    let head = format!("### Plan for {} ({})\n\n**{counts}; {} unchanged.**", plan.stack, plan.environment, summary.unchanged);
     append_to_summary(&format!("{head}\n\n{}{text}\n", risk_list(&plan.changes, &AddressNames::from_plan(plan))));
 }
 
-/// The risky values as a list, which stays visible above a folded plan.
+/// Lists the risky values; the list stays visible above a folded plan.
 fn risk_list(changes: &[Change], names: &AddressNames) -> String {
     let of = |change: &Change| {
         let risks = super::plan::risks(change, names).into_iter();
@@ -58,7 +58,7 @@ fn risk_list(changes: &[Change], names: &AddressNames) -> String {
     if lines.is_empty() { lines } else { format!("Risky:\n\n{lines}\n") }
 }
 
-/// Adds how a run ended to the summary.
+/// Adds the outcome of a run to the summary.
 pub fn summarize_outcome(command: &str, text: &str) {
     if !is_github_actions() {
         return;
@@ -74,16 +74,16 @@ fn append_to_summary(markdown: &str) {
     let Some(path) = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return };
     let added = OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| writeln!(file, "{markdown}"));
     if let Err(error) = added {
-        eprint(&format!("{} the summary of this step can't be written: {error}", Style::Changed.paint("warning:")));
+        eprint(&format!("{} can't write the step summary: {error}", Style::Changed.paint("warning:")));
     }
 }
 
-/// A block of plain text that nothing in it can end.
+/// Fenced block of plain text, with a fence that does not occur in the text.
 fn code_block(text: &str) -> String {
     let mut text = strip_str(text).to_string();
     if text.len() > MAX_SUMMARY_BYTES {
         text.truncate(text.floor_char_boundary(MAX_SUMMARY_BYTES));
-        text += "\n… the rest stands in the log";
+        text += "\n… see the log for the rest";
     }
     let mut fence = "```".to_owned();
     while text.contains(&fence) {

@@ -1,4 +1,4 @@
-//! A graph as Mermaid, as DOT, as JSON, and as a page that needs nothing but a browser.
+//! Graphs as Mermaid, DOT, JSON, and as a self-contained HTML page.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -10,7 +10,7 @@ use crate::engine::{
     plan::Action,
 };
 
-/// Mermaid, as Markdown pages draw it.
+/// Renders Mermaid, which Markdown viewers draw.
 pub fn mermaid(graph: &Graph) -> String {
     let mut out = format!("---\ntitle: {}\n---\nflowchart LR\n", graph_title(graph));
     let mut classes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -39,7 +39,7 @@ pub fn mermaid(graph: &Graph) -> String {
     out
 }
 
-/// DOT, as Graphviz draws it.
+/// Renders DOT for Graphviz.
 pub fn dot(graph: &Graph) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let mut out = format!(
@@ -69,7 +69,7 @@ pub fn dot(graph: &Graph) -> String {
     out
 }
 
-/// JSON, format `acme-graph/2`.
+/// Renders JSON in the format `acme-graph/2`.
 pub fn json(graph: &Graph) -> String {
     let mut whole = json!(graph);
     if let Some(map) = whole.as_object_mut() {
@@ -78,9 +78,9 @@ pub fn json(graph: &Graph) -> String {
     format!("{whole:#}\n")
 }
 
-/// One page with everything in it: no network, no library.
+/// Renders a self-contained page: no network, no library.
 pub fn html(graph: &Graph) -> String {
-    // Within a script element only `</script` and `<!--` mean anything.
+    // Inside a script element, only `</script` and `<!--` are special.
     let data = json!(graph).to_string().replace('<', "\\u003c");
     let title = graph_title(graph).replace('&', "&amp;").replace('<', "&lt;");
     include_str!("graph.html").replacen("TITLE", &title, 2).replacen("DATA", &data, 1)
@@ -88,10 +88,10 @@ pub fn html(graph: &Graph) -> String {
 
 fn graph_title(graph: &Graph) -> String {
     let time = format_duration(std::time::Duration::from_secs(graph.estimated_seconds));
-    format!("{} ({}), usually {time}", graph.stack, graph.environment)
+    format!("{} ({}), estimated time {time}", graph.stack, graph.environment)
 }
 
-/// Edges that no other ones imply, and the longest road.
+/// Edges not implied by others, and the critical path.
 fn visible_edges(graph: &Graph) -> impl Iterator<Item = &Edge> {
     graph.edges.iter().filter(|edge| !edge.implied || edge.critical)
 }
@@ -101,7 +101,7 @@ fn node_label(node: &Node) -> Vec<String> {
     [Some(node.address.clone()), id, node.phase.clone()].into_iter().flatten().collect()
 }
 
-/// What happens to it, where something does.
+/// Planned action, if any.
 fn action_class(node: &Node) -> Option<&'static str> {
     match node.action? {
         Action::None => None,

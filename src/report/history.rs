@@ -1,4 +1,4 @@
-//! Runs and what became of a stack, as text.
+//! Runs, and differences between revisions, as text.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::engine::{
     plan::{Change, Summary},
 };
 
-/// A table of runs, of at most 80 columns. What is unfinished carries a `!`.
+/// Renders a table of runs, at most 80 columns wide. A `!` marks unfinished runs.
 pub fn render_list(entries: &[(u64, Option<RunSummary>)]) -> String {
     let rows: Vec<Row> = entries.iter().map(|(number, entry)| Row::of(*number, entry.as_ref())).collect();
     let widest = |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).chars().count()).max().unwrap_or(0);
     let rest = [widest(|r| &r.number), widest(|r| &r.when), widest(|r| &r.command), widest(|r| r.outcome), widest(|r| &r.counts)];
     let took = widest(|r| &r.duration);
-    // The mark and the gaps take 14.
+    // The mark and the gaps take 14 columns.
     let who = widest(|r| &r.actor).min(80_usize.saturating_sub(14 + took + rest.iter().sum::<usize>()).max(4));
     let [number, when, command, outcome, counts] = rest;
     let line = |row: &Row| {
@@ -71,7 +71,7 @@ fn outcome_label(entry: &RunSummary) -> (&'static str, Style) {
         Some(RunOutcome::RolledBack) => ("rolled back", Style::Changed),
         Some(RunOutcome::Kept) => ("kept", Style::Changed),
         Some(RunOutcome::Stuck) => ("stuck", Style::Removed),
-        None => ("no end", Style::Removed),
+        None => ("unfinished", Style::Removed),
     }
 }
 
@@ -85,7 +85,7 @@ fn elapsed(entry: &RunSummary) -> Option<String> {
     Some(format_duration(Duration::from_millis(entry.ended_at?.saturating_sub(entry.started_at))))
 }
 
-/// One run with all it did.
+/// Renders one run with all its steps.
 pub fn render_run(details: &RunDetails) -> String {
     let entry = &details.summary;
     let begin = &entry.run;
@@ -93,14 +93,14 @@ pub fn render_run(details: &RunDetails) -> String {
         format!("Revision {} of {} ({}) in {}, account {}", begin.revision, begin.stack, begin.environment, begin.region, begin.account);
     let took = elapsed(entry).map(|took| format!(", took {took}")).unwrap_or_default();
     let (word, style) = outcome_label(entry);
-    let left = if entry.unfinished { ", unfinished" } else { "" };
+    let left = if entry.unfinished && entry.outcome.is_some() { ", unfinished" } else { "" };
     let mut facts = vec![
         ("When", format!("{}{took}", time::local(entry.started_at))),
         ("Who", begin.actor.clone()),
         ("Command", begin.command.clone()),
         ("Outcome", format!("{}{left}", style.paint(word))),
     ];
-    facts.extend(begin.continues.map(|earlier| ("Goes on", format!("from revision {earlier}"))));
+    facts.extend(begin.continues.map(|earlier| ("Continues", format!("revision {earlier}"))));
     facts.push(("Commit", begin.commit.clone().unwrap_or_else(|| "none".to_owned())));
     facts.push(("Definition", begin.definition.clone()));
     let mut out = format!("{}\n", Style::Heading.paint(title));
@@ -138,19 +138,19 @@ fn render_failure(failed: &FailedCall) -> String {
         CallAction::Update => "changing",
         CallAction::Tag => "tagging",
         CallAction::Delete => "deleting",
-        CallAction::Forget => "giving up",
+        CallAction::Forget => "forgetting",
     };
     match &failed.code {
         Some(code) => format!("{} {doing} {}: {code}\n", Style::Removed.paint("Failed:"), failed.address),
-        None => format!("{} {doing} {}\n", Style::Removed.paint("No answer:"), failed.address),
+        None => format!("{} {doing} {}\n", Style::Removed.paint("No response:"), failed.address),
     }
 }
 
-/// What lies between two states of a stack, and how much that is. `none` says that there is nothing.
+/// Renders the differences between two states of a stack and their number, or `none` if there are none.
 pub fn render_difference(title: &str, changes: &[Change], names: &AddressNames, none: &str) -> String {
     let mut out = format!("{}\n{}\n", Style::Heading.paint(title), plan::render_changes(changes, names));
     let summary = Summary::of(changes);
-    let counts = [("new", summary.create), ("changed", summary.update), ("made anew", summary.replace), ("gone", summary.delete)];
+    let counts = [("created", summary.create), ("changed", summary.update), ("recreated", summary.replace), ("deleted", summary.delete)];
     let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} {word}")).collect();
     out.push_str(&if counts.is_empty() { format!("{none}\n") } else { format!("{}.\n", counts.join(", ")) });
     out

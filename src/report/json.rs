@@ -1,4 +1,4 @@
-//! What programs read. Every document names its format and the version of that.
+//! JSON output. Every document states its format and version.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The whole plan, format `acme-plan/2`. `changes` holds one entry per address that is not unchanged.
+/// Plan in the format `acme-plan/2`. `changes` has one entry per address that changes.
 pub fn plan(plan: &Plan) -> Value {
     json!({
         "format": "acme-plan/2",
@@ -20,20 +20,20 @@ pub fn plan(plan: &Plan) -> Value {
         "region": plan.region,
         "account": plan.account,
         "summary": plan.summary(),
-        "usual_seconds": plan.estimated_time().as_secs(),
+        "estimated_seconds": plan.estimated_time().as_secs(),
         "changes": plan.changes.iter().filter(|change| change.action != Action::None).collect::<Vec<_>>(),
         "obstacles": plan.obstacles,
         "warnings": plan.warnings,
     })
 }
 
-/// Runs in a few words each, format `acme-history/2`.
+/// Summaries of runs, format `acme-history/2`.
 pub fn history(stack: &str, environment: &str, entries: &[(u64, Option<RunSummary>)]) -> Value {
     let entries = entries.iter().map(|(number, entry)| entry.as_ref().map_or_else(|| json!({ "revision": number }), run_summary));
     json!({ "format": HISTORY_FORMAT, "stack": stack, "environment": environment, "revisions": entries.collect::<Vec<_>>() })
 }
 
-/// One run with all it did, format `acme-history/2`.
+/// One run with all its steps, format `acme-history/2`.
 pub fn run_details(told: &RunDetails) -> Value {
     let begin = &told.summary.run;
     json!({
@@ -51,7 +51,7 @@ pub fn run_details(told: &RunDetails) -> Value {
     })
 }
 
-/// What lies between two revisions, format `acme-history/2`.
+/// Differences between two revisions, format `acme-history/2`.
 pub fn comparison(from: &Revision, to: &Revision, changes: &[Change]) -> Value {
     json!({
         "format": HISTORY_FORMAT,
@@ -64,7 +64,7 @@ pub fn comparison(from: &Revision, to: &Revision, changes: &[Change]) -> Value {
     })
 }
 
-/// What changed outside, format `acme-drift/2`. `since` is the number of the revision it is seen from, `null` for the definition.
+/// Changes made outside acme, format `acme-drift/2`. `since` is the revision compared with, `null` for the definition.
 pub fn drift(stack: &Stack, region: &str, account: &str, since: Option<u64>, changes: &[Change]) -> Value {
     json!({
         "format": "acme-drift/2",

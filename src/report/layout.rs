@@ -1,4 +1,4 @@
-//! Values, and what differs between two of them, laid out within the width of a screen.
+//! Values, and differences between two of them, laid out within the width of a screen.
 
 use std::fmt::{self, Write};
 
@@ -9,10 +9,10 @@ use super::{
     value::{AddressNames, is_empty_value},
 };
 
-/// Columns of a screen.
+/// Width of a screen, in columns.
 pub const WIDTH: usize = 80;
 
-/// A named value: one line where it fits, else one for each part.
+/// Writes a named value: on one line if it fits, otherwise one line per part.
 pub fn write_value(out: &mut dyn Write, indent: usize, name: &str, value: &Value, names: &AddressNames) -> fmt::Result {
     for line in named_lines(name, value, WIDTH.saturating_sub(indent), names) {
         writeln!(out, "{:indent$}{line}", "")?;
@@ -20,7 +20,7 @@ pub fn write_value(out: &mut dyn Write, indent: usize, name: &str, value: &Value
     Ok(())
 }
 
-/// What differs in a named value. Lists and maps are looked into; `mark` stands behind what is said first.
+/// Writes the differences in a named value, element by element in lists and maps; `mark` follows the first line.
 pub fn write_difference(
     out: &mut dyn Write,
     indent: usize,
@@ -55,7 +55,7 @@ pub fn write_difference(
     }
 }
 
-/// What differs between two maps.
+/// Writes the differences between two maps.
 fn write_map_difference(
     out: &mut dyn Write,
     indent: usize,
@@ -73,12 +73,12 @@ fn write_map_difference(
     Ok(())
 }
 
-/// What differs between two lists: what is only in one of them, and what is much the same in both.
+/// Writes the differences between two lists: elements of only one of them, and changed elements.
 fn write_list_difference(out: &mut dyn Write, indent: usize, before: &[Value], after: &[Value], names: &AddressNames) -> fmt::Result {
     let gone = before.iter().filter(|value| !after.contains(value));
     let mut new: Vec<&Value> = after.iter().filter(|value| !before.contains(value)).collect();
     if before.len() == after.len() && new.is_empty() {
-        return writeln!(out, "{:indent$}{}", "", Style::Faint.paint("in another order"));
+        return writeln!(out, "{:indent$}{}", "", Style::Faint.paint("in a different order"));
     }
     for old in gone {
         let like = new.iter().position(|new| are_similar(old, new)).map(|at| new.remove(at));
@@ -96,7 +96,7 @@ fn write_list_difference(out: &mut dyn Write, indent: usize, before: &[Value], a
     new.into_iter().try_for_each(|new| write_signed(out, indent, '+', new, names))
 }
 
-/// Whether two entries of lists are one that was changed: at least half of what they say is the same.
+/// Whether two list elements count as one changed element: at least half of their fields are equal.
 fn are_similar(old: &Value, new: &Value) -> bool {
     let (Value::Object(old), Value::Object(new)) = (old, new) else { return false };
     let said = old.iter().filter(|(_, value)| !is_empty_value(value));
@@ -108,7 +108,7 @@ fn to_owned_pair((key, value): (&String, &Value)) -> (String, Value) {
     (key.clone(), value.clone())
 }
 
-/// A value that comes or goes.
+/// Writes an added or removed value.
 fn write_signed(out: &mut dyn Write, indent: usize, sign: char, value: &Value, names: &AddressNames) -> fmt::Result {
     let style = if sign == '-' { Style::Removed } else { Style::Added };
     let lines = value_lines(value, WIDTH.saturating_sub(indent + 2), names);
@@ -119,7 +119,7 @@ fn write_signed(out: &mut dyn Write, indent: usize, sign: char, value: &Value, n
     Ok(())
 }
 
-/// A value in as many lines as it takes.
+/// Value in as many lines as necessary.
 fn value_lines(value: &Value, width: usize, names: &AddressNames) -> Vec<String> {
     let one = names.format(value);
     if one.chars().count() <= width && !one.contains('\n') {
@@ -148,7 +148,7 @@ fn named_lines(name: &str, value: &Value, width: usize, names: &AddressNames) ->
     std::iter::once(format!("{name}:")).chain(below.into_iter().map(|line| format!("  {line}"))).collect()
 }
 
-/// Lines, the first behind a sign and the others below it.
+/// Lines, the first after a sign and the others aligned below it.
 fn hanging_lines(sign: &str, lines: Vec<String>) -> Vec<String> {
     let line = |(number, line): (usize, String)| if number == 0 { format!("{sign}{line}") } else { format!("  {line}") };
     lines.into_iter().enumerate().map(line).collect()

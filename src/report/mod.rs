@@ -1,4 +1,4 @@
-//! What users see. The only stage that knows words and colours; nothing else prints.
+//! All output for users. Only this module has texts and colours; nothing else prints.
 
 pub mod github;
 pub mod graph;
@@ -29,26 +29,26 @@ pub use stdout::Stdout;
 pub use style::Style;
 pub use value::AddressNames;
 
-/// Writes data to stdout. A closed pipe is the reader's good right.
+/// Writes data to stdout. Ignores a closed pipe, because a reader may stop early.
 pub fn print(text: &str) {
     Stdout::default().write_str(text).ok();
 }
 
-/// Says something to stderr.
+/// Writes a message to stderr.
 pub fn eprint(text: &str) {
     let mut out = anstream::stderr().lock();
     drop(writeln!(out, "{text}"));
 }
 
-/// Asks a yes-or-no question on the terminal; only `yes` is yes.
+/// Asks a yes-or-no question on the terminal; only `yes` counts as yes.
 ///
 /// # Errors
 /// When the answer can't be read.
 pub fn confirm(question: &str) -> io::Result<bool> {
-    Ok(ask(&format!("{question} Only `yes` is taken: "))? == "yes")
+    Ok(ask(&format!("{question} Only `yes` is accepted: "))? == "yes")
 }
 
-/// Asks for a text on the terminal.
+/// Asks for text on the terminal.
 ///
 /// # Errors
 /// When the answer can't be read.

@@ -1,4 +1,4 @@
-//! How a run ended: first the cause, then what was done about it, then what is left to do.
+//! Outcome of a run: first the cause, then the rollback, then the remaining work.
 
 use std::ops::Range;
 
@@ -18,28 +18,28 @@ use crate::{
     },
 };
 
-/// What is needed to tell the end of a run.
+/// Context for reporting the outcome of a run.
 pub struct OutcomeReport<'a> {
     /// `apply`, `destroy` or `rollback`.
     pub command: &'a str,
-    /// The command line of a command on the same stack.
+    /// Command line of a command on the same stack.
     pub command_line: &'a dyn Fn(&str) -> String,
     /// The definition.
     pub source: &'a Source,
-    /// Where the definition has what an address stands for.
+    /// Location of an address in the definition.
     pub locate: &'a dyn Fn(&Address) -> Option<Range<usize>>,
-    /// How long it took.
+    /// Duration of the run.
     pub elapsed: std::time::Duration,
 }
 
 impl OutcomeReport<'_> {
-    /// Says how a run ended, and what to do where it did not end well.
+    /// Reports the outcome of a run, with remedies if it failed.
     pub fn render(&self, ended: &RunResult) -> String {
         let forward = &ended.execution;
         let mut paragraphs = unrestored_warnings(ended);
         if ended.succeeded(self.command) {
-            let what = format_counts(forward, &["created", "changed", "deleted", "given up"]);
-            let what = if what.is_empty() { "nothing to do".to_owned() } else { what };
+            let what = format_counts(forward, &["created", "changed", "deleted", "forgotten"]);
+            let what = if what.is_empty() { "no changes".to_owned() } else { what };
             paragraphs.push(format!("{} {what} in {}.", Style::Added.paint("Done:"), super::format_elapsed(self.elapsed)));
             return paragraphs.join("\n");
         }
@@ -49,42 +49,42 @@ impl OutcomeReport<'_> {
         match (ended.outcome, &ended.rollback) {
             (journal::RunOutcome::RolledBack, back) => paragraphs.push(rollback_summary(back.as_ref())),
             (journal::RunOutcome::Kept, _) => {
-                push_steps(&mut paragraphs, "Done, and kept:", &forward.completed, past_tense);
-                push_steps(&mut paragraphs, "Begun, and kept as far as it got:", &forward.interrupted_steps, present_participle);
-                push_steps(&mut paragraphs, "Not begun:", &forward.not_started, present_participle);
-                paragraphs.push(format!("  help: `{again}` goes on from here,\n        `{undo}` undoes it"));
+                push_steps(&mut paragraphs, "Completed and kept:", &forward.completed, past_tense);
+                push_steps(&mut paragraphs, "Started and kept unfinished:", &forward.interrupted_steps, present_participle);
+                push_steps(&mut paragraphs, "Not started:", &forward.not_started, present_participle);
+                paragraphs.push(format!("  help: `{again}` continues the run,\n        `{undo}` undoes it"));
             }
             (_, Some(RollbackOutcome::Attempted(back))) => {
-                paragraphs.push(format!("{} not everything could be put back", Style::Removed.paint("stuck:")));
+                paragraphs.push(format!("{} the rollback is incomplete", Style::Removed.paint("stuck:")));
                 self.push_failures(&mut paragraphs, back);
                 let failed: Vec<_> = back.failed.iter().map(|failure| (failure.address.clone(), failure.op)).collect();
-                push_steps(&mut paragraphs, "Still to be undone:", &[failed, back.not_started.clone()].concat(), present_participle);
-                paragraphs.push(format!("  help: mend the cause; `{undo}` goes on going back,\n        `{again}` goes forward"));
+                push_steps(&mut paragraphs, "Still to undo:", &[failed, back.not_started.clone()].concat(), present_participle);
+                paragraphs.push(format!("  help: fix the cause; `{undo}` continues the rollback,\n        `{again}` continues the run"));
             }
             (_, Some(RollbackOutcome::Failed(error))) => {
-                paragraphs.push(format!("{} it could not be undone: {error}", Style::Removed.paint("stuck:")));
+                paragraphs.push(format!("{} the rollback failed: {error}", Style::Removed.paint("stuck:")));
                 push_steps(&mut paragraphs, "Done so far:", &forward.completed, past_tense);
-                paragraphs.push(format!("  help: mend the cause; `{undo}` goes back,\n        `{again}` goes forward"));
+                paragraphs.push(format!("  help: fix the cause; `{undo}` undoes the run,\n        `{again}` continues it"));
             }
             (_, None) => {
                 let expired = forward.failed.iter().any(|failure| failure.error.is_credential_error());
                 let why = match forward.past_commit_point {
-                    _ if expired => "without valid credentials nothing can be done, or undone",
-                    true => "past the pivot: all that is new is there, not all that is old is gone",
-                    false => "it could not go on",
+                    _ if expired => "acme can neither continue nor roll back without valid credentials",
+                    true => "past the point of no return: some deletions are still to do",
+                    false => "the run could not continue",
                 };
                 paragraphs.push(format!("{} {why}", Style::Removed.paint("stuck:")));
                 push_steps(&mut paragraphs, "Done so far:", &forward.completed, past_tense);
-                push_steps(&mut paragraphs, "Not begun:", &forward.not_started, present_participle);
-                let cause = if expired { "renew the credentials" } else { "mend the cause" };
-                let back = if self.command == "rollback" { String::new() } else { format!(",\n        `{undo}` goes back") };
-                paragraphs.push(format!("  help: {cause}; `{again}` goes on from here{back}"));
+                push_steps(&mut paragraphs, "Not started:", &forward.not_started, present_participle);
+                let cause = if expired { "renew the credentials" } else { "fix the cause" };
+                let back = if self.command == "rollback" { String::new() } else { format!(",\n        `{undo}` undoes it") };
+                paragraphs.push(format!("  help: {cause}; `{again}` continues the run{back}"));
             }
         }
         paragraphs.join("\n")
     }
 
-    /// Each failure at its line. Those that failed alike are told once.
+    /// Reports each failure at its line, and equal failures once.
     fn push_failures(&self, paragraphs: &mut Vec<String>, outcome: &execute::ExecuteOutcome) {
         let alike =
             |a: &StepFailure, b: &StepFailure| a.op == b.op && a.address.type_name == b.address.type_name && a.error.code == b.error.code;
@@ -96,7 +96,7 @@ impl OutcomeReport<'_> {
             let message = format!("{} {} failed: {}", present_participle(failure.op), failure.address, error.message.trim_end_matches('.'));
             let mut diagnostic = Diagnostic::new(error.code.clone(), message).at((self.locate)(&failure.address));
             if let Some(request) = &error.request_id {
-                diagnostic = diagnostic.note(format!("AWS's request {request}"));
+                diagnostic = diagnostic.note(format!("AWS request id {request}"));
             }
             let others: Vec<String> =
                 outcome.failed[number + 1..].iter().filter(|other| alike(failure, other)).map(|other| other.address.to_string()).collect();
@@ -104,7 +104,7 @@ impl OutcomeReport<'_> {
                 let more = others.len().saturating_sub(3);
                 let more = if more > 0 { format!(", and {more} more") } else { String::new() };
                 let shown = others.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-                diagnostic = diagnostic.note(format!("the same for {shown}{more}"));
+                diagnostic = diagnostic.note(format!("same error for {shown}{more}"));
             }
             paragraphs.push(diagnostic.maybe_help(remedy(error, &failure.address, self.command_line)).render(self.source, true));
         }
@@ -112,14 +112,14 @@ impl OutcomeReport<'_> {
 }
 
 impl RunResult {
-    /// Whether it ended as `command` wanted. The rollback of a finished run that failed was itself put back.
+    /// Whether `command` succeeded. If the rollback of a finished run fails, it is rolled back itself.
     pub fn succeeded(&self, command: &str) -> bool {
         let went_back = command == "rollback" && self.outcome == journal::RunOutcome::RolledBack && self.rollback.is_none();
         self.outcome == journal::RunOutcome::Done || went_back
     }
 }
 
-/// What AWS could not give back.
+/// Values that AWS could not restore.
 fn unrestored_warnings(ended: &RunResult) -> Vec<String> {
     let back = match &ended.rollback {
         Some(RollbackOutcome::Attempted(back)) => back.not_restored.as_slice(),
@@ -129,20 +129,20 @@ fn unrestored_warnings(ended: &RunResult) -> Vec<String> {
     ended.execution.not_restored.iter().chain(back).map(warning).collect()
 }
 
-/// What was put back, and what only as a new one.
+/// Resources that were restored, and those that had to be recreated.
 fn rollback_summary(back: Option<&RollbackOutcome>) -> String {
     let Some(RollbackOutcome::Attempted(tried)) = back else { return "Everything is as it was before.".to_owned() };
-    let what = format_counts(tried, &["made again", "changed back", "deleted again", "given up again"]);
+    let what = format_counts(tried, &["recreated", "reverted", "deleted", "forgotten"]);
     let what = if what.is_empty() { String::new() } else { format!("{} {what}.\n", Style::Changed.paint("Rolled back:")) };
     let everything = if tried.not_restored.is_empty() { "Everything" } else { "Everything else" };
     let anew: Vec<String> = back.map(RollbackOutcome::recreated).unwrap_or_default().iter().map(ToString::to_string).collect();
     if anew.is_empty() {
         return format!("{what}{everything} is as it was before.");
     }
-    format!("{what}{everything} is as it was before; made anew, because the old one had to go first: {}.", anew.join(", "))
+    format!("{what}{everything} is as it was before, except for new ids of recreated resources: {}.", anew.join(", "))
 }
 
-/// How many of each op ended well, in these words for create, update, delete and forget.
+/// Number of successful steps by operation, in these words for create, update, delete and forget.
 fn format_counts(outcome: &execute::ExecuteOutcome, words: &[&str; 4]) -> String {
     let ops = [Op::Create, Op::Update, Op::Delete, Op::Forget];
     let count = |op| outcome.completed.iter().filter(|(_, done)| *done == op).count();
@@ -150,7 +150,7 @@ fn format_counts(outcome: &execute::ExecuteOutcome, words: &[&str; 4]) -> String
     counts.map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Steps that are listed before the rest is only counted.
+/// Number of steps to list; the rest is only counted.
 const MAX_LISTED_STEPS: usize = 20;
 
 fn push_steps(paragraphs: &mut Vec<String>, title: &str, steps: &[(Address, Op)], word: fn(Op) -> &'static str) {

@@ -1,4 +1,4 @@
-//! A plan as text.
+//! Plans as text.
 
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 
@@ -16,27 +16,27 @@ use crate::{
     engine::plan::{Action, Change, ChangedBy, FieldDiff, Plan, Reason, ReplacementOrder, critical_path},
 };
 
-/// What to show.
+/// Options for the output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RenderOptions {
-    /// Unchanged resources, and every field of what is made.
+    /// Shows unchanged resources, and every field of new ones.
     pub all: bool,
 }
 
-/// What stands around a change on the screen.
+/// Context of a change on the screen.
 struct RenderContext<'a> {
     options: RenderOptions,
-    /// Tags that were told of before all changes.
+    /// Tag changes already listed above all changes.
     shared_tags: TagChanges<'a>,
-    /// The heading above says that these are no longer declared.
+    /// Whether the heading above states that these are no longer declared.
     in_undeclared_section: bool,
     names: &'a AddressNames,
 }
 
-/// Columns before a field.
+/// Indentation of a field, in columns.
 const FIELD_INDENT: usize = 6;
 
-/// The whole plan, readable at a glance.
+/// Renders a plan.
 pub fn render(plan: &Plan, options: RenderOptions) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -44,7 +44,7 @@ pub fn render(plan: &Plan, options: RenderOptions) -> String {
     out
 }
 
-/// Writes the whole plan, readable at a glance.
+/// Writes a plan.
 ///
 /// # Errors
 /// When `out` fails.
@@ -79,8 +79,8 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     writeln!(out)?;
     let summary = plan.summary();
     if plan.is_empty() {
-        let noun = if summary.unchanged == 1 { "resource is" } else { "resources are" };
-        writeln!(out, "Nothing to do: {} {noun} as declared.", summary.unchanged)?;
+        let noun = if summary.unchanged == 1 { "resource matches" } else { "resources match" };
+        writeln!(out, "No changes: {} {noun} the definition.", summary.unchanged)?;
     } else {
         let counts = [("create", summary.create), ("change", summary.update), ("replace", summary.replace), ("delete", summary.delete)];
         let counts: Vec<String> = counts.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{n} to {word}")).collect();
@@ -95,7 +95,7 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     write_notes(out, plan)
 }
 
-/// What the reader should know, and what stands in the way.
+/// Renders warnings and obstacles.
 pub fn render_notes(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -103,7 +103,7 @@ pub fn render_notes(plan: &Plan) -> String {
     out
 }
 
-/// The section that a change stands under, and its place among the sections.
+/// Section of a change, and the section's position.
 fn section(change: &Change) -> (usize, &str) {
     let place = change.section.as_deref().and_then(|section| sections::SECTION_NAMES.iter().position(|name| *name == section));
     match (place, change.section.as_deref()) {
@@ -113,7 +113,7 @@ fn section(change: &Change) -> (usize, &str) {
     }
 }
 
-/// Heading of what no section declares.
+/// Heading for resources that no section declares.
 const UNDECLARED: &str = "no longer declared";
 
 fn write_notes(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
@@ -130,23 +130,23 @@ fn write_notes(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     Ok(())
 }
 
-/// The usual time and the road that takes it, on as many lines as it takes.
+/// Writes the estimated time and the critical path, on as many lines as necessary.
 fn write_critical_path(out: &mut dyn Write, usual: Duration, path: &[String]) -> std::fmt::Result {
-    let mut line = format!("Usual time: {}", format_duration(usual));
+    let mut line = format!("Estimated time: {}", format_duration(usual));
     for (number, address) in path.iter().enumerate() {
-        let link = if number == 0 { ", along" } else { " →" };
-        // One column is for what follows it.
-        if line.chars().count() + link.chars().count() + address.chars().count() + 2 < WIDTH {
+        let link = if number == 0 { " (critical path:" } else { " →" };
+        // Leaves columns for an arrow, or for the end of the sentence.
+        if line.chars().count() + link.chars().count() + address.chars().count() + 3 < WIDTH {
             write!(line, "{link} {address}")?;
         } else {
-            writeln!(out, "{line}{}", if number == 0 { "," } else { " →" })?;
-            line = format!("  {}{address}", if number == 0 { "along " } else { "" });
+            writeln!(out, "{line}{link}")?;
+            line = format!("  {address}");
         }
     }
-    writeln!(out, "{line}.")
+    writeln!(out, "{line}{}", if path.is_empty() { "." } else { ")." })
 }
 
-/// Changes alone, whatever they come from.
+/// Renders changes alone, from any source.
 pub fn render_changes(changes: &[Change], names: &AddressNames) -> String {
     let mut out = String::new();
     let around = RenderContext { options: RenderOptions::default(), shared_tags: Vec::new(), in_undeclared_section: false, names };
@@ -157,12 +157,12 @@ pub fn render_changes(changes: &[Change], names: &AddressNames) -> String {
     out
 }
 
-/// The line between what can be undone and what cannot.
+/// Writes the point of no return, and the changes that cannot be undone.
 fn write_commit_point(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     let clear = plan.clean_up.node_count();
     if clear > 0 && plan.apply.node_count() > 0 {
-        let noun = if clear == 1 { "deletion begins" } else { "deletions begin" };
-        writeln!(out, "Pivot: {clear} {noun} only after everything above is made and verified.")?;
+        let noun = if clear == 1 { "deletion starts" } else { "deletions start" };
+        writeln!(out, "Point of no return: {clear} {noun} only after everything above is created and verified.")?;
     }
     let mut irreversible = plan.changes.iter().filter(|change| change.action != Action::None && change.irreversible.is_some()).peekable();
     if irreversible.peek().is_some() {
@@ -174,13 +174,13 @@ fn write_commit_point(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     Ok(())
 }
 
-/// Key, old value and new value of tags that change.
+/// Key, old value and new value of changed tags.
 type TagChanges<'a> = Vec<(&'a str, &'a str, &'a str)>;
 
-/// So many resources whose tags change alike are told of once.
+/// Number of resources from which on an equal tag change is reported once.
 const MIN_SHARED_TAG_CHANGES: usize = 3;
 
-/// How the tags of most resources change, and of how many: a tag of the stack is one on each.
+/// Tag changes that most resources share, and the number of these resources: a tag of the stack is on each.
 fn shared_tags(plan: &Plan) -> Option<(TagChanges<'_>, usize)> {
     let mut counts: BTreeMap<TagChanges<'_>, usize> = BTreeMap::new();
     for change in plan.changes.iter().filter(|change| change.tags_changed_by.values().all(|by| *by == ChangedBy::You)) {
@@ -239,7 +239,7 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
             }
             write_risks(out, change, names)?;
             for words in &change.impact {
-                writeln!(out, "      {} {words}", Style::Changed.paint("disturbs:"))?;
+                writeln!(out, "      {} {words}", Style::Changed.paint("impact:"))?;
             }
             match is_shared {
                 true if change.fields.is_empty() => {}
@@ -256,15 +256,15 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
     Ok(())
 }
 
-/// `headed` says that the heading above says that it is no longer declared.
+/// Reason for a change. `headed`: the heading above states that the resource is no longer declared.
 fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
     let order = match change.replacement_order {
-        Some(ReplacementOrder::DestroyBeforeCreate) if change.action == Action::Replace => ", the old one goes first",
-        Some(ReplacementOrder::CreateBeforeDestroy) => ", the new one comes first",
+        Some(ReplacementOrder::DestroyBeforeCreate) if change.action == Action::Replace => ", old one deleted first",
+        Some(ReplacementOrder::CreateBeforeDestroy) => ", new one created first",
         _ => "",
     };
     match &change.reason {
-        Reason::DoesNotExist if change.changed_by == Some(ChangedBy::Outside) => "deleted outside".to_owned(),
+        Reason::DoesNotExist if change.changed_by == Some(ChangedBy::Outside) => "deleted outside acme".to_owned(),
         Reason::UpToDate | Reason::DoesNotExist => String::new(),
         Reason::Differs => "in place".to_owned(),
         Reason::ImmutableFields { fields } => {
@@ -274,19 +274,19 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::Failed { status } => format!("replaced: AWS reports `{status}`{order}"),
         Reason::NotInDefinition if in_undeclared_section && change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::NotInDefinition if change.action == Action::Forget => "no longer declared; stays in AWS".to_owned(),
-        Reason::NotInDefinition if change.changed_by == Some(ChangedBy::Outside) => "not declared, made outside".to_owned(),
+        Reason::NotInDefinition if change.changed_by == Some(ChangedBy::Outside) => "not declared, created outside acme".to_owned(),
         Reason::NotInDefinition if in_undeclared_section => String::new(),
         Reason::NotInDefinition => UNDECLARED.to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
-        Reason::RolledBack => "made by what is undone".to_owned(),
+        Reason::RolledBack => "created by the run being undone".to_owned(),
         Reason::NoLongerExists => "gone".to_owned(),
-        Reason::IdChanged { id } => format!("another one stands there ({id})"),
+        Reason::IdChanged { id } => format!("a different resource exists there ({id})"),
         Reason::LeftOver => format!("left over from an interrupted run ({})", change.id.as_deref().unwrap_or_default()),
     }
 }
 
-/// The few fields that tell one resource from another, on one line of at most 80 columns.
+/// The few fields that distinguish one resource from another, on one line of at most 80 columns.
 fn create_summary(change: &Change, names: &AddressNames) -> String {
     let mut line = String::new();
     for field in change.fields.iter().filter(|field| field.pointer != "/name" && is_distinguishing(change, field)) {
@@ -299,8 +299,8 @@ fn create_summary(change: &Change, names: &AddressNames) -> String {
     line
 }
 
-/// Whether a field tells one resource from another. Of switches only those do that are important and not at their default; a risky value is
-/// pointed out on a line of its own.
+/// Whether a field distinguishes one resource from another. A switch does if it is important and not at its default; a risky value has a
+/// line of its own.
 fn is_distinguishing(change: &Change, field: &FieldDiff) -> bool {
     match field.after {
         Value::Null => false,
@@ -314,7 +314,7 @@ fn is_distinguishing(change: &Change, field: &FieldDiff) -> bool {
     }
 }
 
-/// The risky values of a change: what is risky, and why.
+/// Risky values of a change, with reasons.
 pub fn risks(change: &Change, names: &AddressNames) -> Vec<(String, &'static str)> {
     let risk = |field: &FieldDiff| Some((format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after)), field.risk?));
     change.fields.iter().filter_map(risk).collect()
@@ -334,12 +334,12 @@ fn write_field(out: &mut dyn Write, field: &FieldDiff, action: Action, names: &A
     if is_empty_value(&field.after) { Ok(()) } else { layout::write_value(out, FIELD_INDENT, &name, &field.after, names) }
 }
 
-/// Who changed it, where that is not the reader.
+/// Origin of a change, unless it is the definition.
 fn changed_by(by: Option<ChangedBy>) -> String {
     let text = match by {
         None | Some(ChangedBy::You) => return String::new(),
-        Some(ChangedBy::Outside) => "  (changed outside)",
-        Some(ChangedBy::Both) => "  (changed by you, and outside)",
+        Some(ChangedBy::Outside) => "  (changed outside acme)",
+        Some(ChangedBy::Both) => "  (changed by you and outside acme)",
         Some(ChangedBy::Aws) => "  (AWS's default)",
     };
     Style::Changed.paint(text).to_string()
@@ -398,7 +398,7 @@ mod tests {
             rendered(&created(true), RenderOptions::default()),
             "  + subnet.a\n      public_ip_on_launch true, availability_zone eu-west-1a, cidr 10.0.0.0/24\n"
         );
-        // At its default it is not worth a word.
+        // A default is not shown.
         assert_eq!(
             rendered(&created(false), RenderOptions::default()),
             "  + subnet.a\n      availability_zone eu-west-1a, cidr 10.0.0.0/24, vpc vpc-1\n"

@@ -1,4 +1,4 @@
-//! What happens while a plan is carried out: a live view on a terminal, else as lines on stderr, or as JSON on stdout.
+//! Progress of a run: a live view on a terminal, otherwise lines on stderr or JSON on stdout.
 
 use std::{
     env,
@@ -15,14 +15,14 @@ use tokio::{
 use super::{Style, eprint, layout::WIDTH, progress_view::ProgressView, tree::truncate_start};
 use crate::engine::{execute::Event, plan::Op};
 
-/// How events are shown.
+/// Output format of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// As text on stderr: live where that is a terminal, else one line per event.
+    /// Text on stderr: a live view on a terminal, otherwise one line per event.
     Text,
     /// One JSON object per event, on stdout.
     Json,
-    /// Only what can't be left unsaid.
+    /// Only essential messages.
     Quiet,
 }
 
@@ -48,19 +48,19 @@ pub fn spawn(mode: Mode) -> (mpsc::UnboundedSender<Event>, JoinHandle<()>) {
     (events, task)
 }
 
-/// Whether somebody looks at a terminal that can move its cursor.
+/// Whether stderr is a terminal that can move its cursor.
 fn is_interactive() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     io::stderr().is_terminal() && !dumb && !set("CI")
 }
 
-/// How often the live view is drawn when nothing happens.
+/// Interval between redraws of the live view without events.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
-/// Most events that are taken in before it is drawn.
+/// Maximum number of events processed before a redraw.
 const EVENT_BATCH: usize = 100;
 
-/// Lines of what ended scroll away above; below stands what goes on.
+/// Lines of finished steps scroll away above; running steps stay below.
 async fn run_live_view(mut receiver: UnboundedReceiver<Event>) {
     let plain = anstream::AutoStream::choice(&io::stderr()) == anstream::ColorChoice::Never;
     let text = |text: String| if plain { anstream::adapter::strip_str(&text).to_string() } else { text };
@@ -78,7 +78,7 @@ async fn run_live_view(mut receiver: UnboundedReceiver<Event>) {
         let lines = events.drain(..).filter_map(|event| event_line(&event)).map(text).collect();
         let (height, width) = screen.terminal.size();
         let rows = if open { state.render(begun.elapsed(), width.into(), height.into()) } else { Vec::new() };
-        // Who closed the terminal sees nothing, and the run goes on.
+        // If the terminal is closed, the run continues without output.
         screen.draw(lines, rows.into_iter().map(text).collect()).ok();
         if !open {
             return;
@@ -86,14 +86,14 @@ async fn run_live_view(mut receiver: UnboundedReceiver<Event>) {
     }
 }
 
-/// A terminal whose last rows are drawn anew again and again.
+/// Terminal whose last rows are redrawn.
 struct Screen {
     terminal: Term,
     rows: usize,
 }
 
 impl Screen {
-    /// Draws all at once. The cursor stands below the last row: what the terminal echoes there (`^C`) disturbs nothing.
+    /// Draws all rows at once. The cursor stays below the last row, so that an echo (`^C`) overwrites nothing.
     fn draw(&mut self, lines: Vec<String>, rows: Vec<String>) -> io::Result<()> {
         self.terminal.move_cursor_up(self.rows)?;
         self.terminal.write_str("\r")?;
@@ -104,7 +104,7 @@ impl Screen {
     }
 }
 
-/// What stays on the screen.
+/// Permanent line for an event.
 fn event_line(event: &Event) -> Option<String> {
     match event {
         Event::StepDone { address, op, id, milliseconds } => {
@@ -117,7 +117,7 @@ fn event_line(event: &Event) -> Option<String> {
             Some(format!("  {} {address} failed: {code}: {message}", Style::Removed.paint(present_participle(*op))))
         }
         Event::StepInterrupted { address, op } => {
-            Some(format!("  {} {address}: not waited for any longer", Style::Changed.paint(present_participle(*op))))
+            Some(format!("  {} {address}: stopped waiting", Style::Changed.paint(present_participle(*op))))
         }
         Event::RollingBack { reason: why } => Some(format!("{} {why}", Style::Changed.paint("Rolling back:"))),
         Event::StopRequested | Event::RunNotRecorded { .. } => urgent_line(event),
@@ -129,7 +129,7 @@ fn event_line(event: &Event) -> Option<String> {
     }
 }
 
-/// What only matters while it lasts.
+/// Line for a running step, shown without a live view.
 fn transient_line(event: &Event) -> Option<String> {
     let text = match event {
         Event::StepStarted { address, op, estimated_seconds: usual_seconds } if *usual_seconds >= 20 => {
@@ -142,48 +142,46 @@ fn transient_line(event: &Event) -> Option<String> {
     Some(Style::Faint.paint(text).to_string())
 }
 
-/// What is said even to those who want to hear nothing but the result.
+/// Message for an event that `--quiet` does not suppress.
 fn urgent_line(event: &Event) -> Option<String> {
     match event {
-        Event::StopRequested => Some("Stopping: the calls that are out are finished first. Once more stops at once.".to_owned()),
-        Event::RunNotRecorded { message } => {
-            Some(format!("{} this run could not be recorded: {message}", Style::Changed.paint("warning:")))
-        }
+        Event::StopRequested => Some("Stopping after the calls in flight finish. Interrupt again to stop at once.".to_owned()),
+        Event::RunNotRecorded { message } => Some(format!("{} can't record this run: {message}", Style::Changed.paint("warning:"))),
         _ => None,
     }
 }
 
-/// An id; of an ARN what names the resource.
+/// Id, or the resource part of an ARN.
 fn short_id(id: &str) -> &str {
     id.strip_prefix("arn:").and_then(|arn| arn.splitn(5, ':').nth(4)).unwrap_or(id)
 }
 
-/// What is to be done.
+/// Operation as a verb.
 pub fn imperative(op: Op) -> &'static str {
     match op {
         Op::Create => "create",
         Op::Update => "change",
         Op::Delete => "delete",
-        Op::Forget => "give up",
+        Op::Forget => "forget",
     }
 }
 
-/// What is being done.
+/// Operation as a present participle.
 pub fn present_participle(op: Op) -> &'static str {
     match op {
         Op::Create => "creating",
         Op::Update => "changing",
         Op::Delete => "deleting",
-        Op::Forget => "giving up",
+        Op::Forget => "forgetting",
     }
 }
 
-/// What was done.
+/// Operation in the past tense.
 pub fn past_tense(op: Op) -> &'static str {
     match op {
         Op::Create => "created",
         Op::Update => "changed",
         Op::Delete => "deleted",
-        Op::Forget => "gave up",
+        Op::Forget => "forgot",
     }
 }

@@ -1,4 +1,4 @@
-//! What a terminal shows while a plan is carried out: what runs now, what comes next, and how long the rest usually takes.
+//! Live view of a run on a terminal: running steps, next steps, and the estimated remaining time.
 //!
 //! A pure function of the events so far, the time and the size of the terminal; `progress` draws it.
 
@@ -22,16 +22,16 @@ use crate::{
     },
 };
 
-/// All that is known of a run.
+/// State of a run, built from its events.
 #[derive(Debug, Default)]
 pub struct ProgressView {
-    /// In a word; empty when nothing is under way.
+    /// Verb for the heading; empty if no run is in progress.
     activity: &'static str,
     stack: String,
     started_at: Duration,
-    /// Before the pivot, and after it.
+    /// Steps before the point of no return, and after it.
     phases: [DiGraph<StepProgress, ()>; 2],
-    /// Nothing more is started: the user asked to stop, or what failed will be undone.
+    /// No more steps are started, because the user interrupted the run or a step failed.
     stopping: bool,
     rolling_back: bool,
 }
@@ -53,7 +53,7 @@ enum StepState {
 }
 
 impl StepProgress {
-    /// What is left of its usual time.
+    /// Rest of its typical duration.
     fn remaining(&self, now: Duration) -> Duration {
         match self.state {
             StepState::Waiting => self.typical_duration,
@@ -66,15 +66,15 @@ impl StepProgress {
     }
 }
 
-/// Steps to come that are shown.
+/// Number of next steps to show.
 const MAX_WAITING_ROWS: usize = 3;
-/// Usual times below this are not worth a word.
+/// Typical durations below this are not shown.
 const MIN_SHOWN_DURATION: Duration = Duration::from_secs(20);
 const SPINNER_FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const SPINNER_INTERVAL_MILLISECONDS: u128 = 100;
 
 impl ProgressView {
-    /// Takes in what happened, and when.
+    /// Updates the state with an event and its time.
     pub fn update(&mut self, event: &Event, now: Duration) {
         match event {
             Event::RunStarted { command, stack, environment, .. } => {
@@ -107,7 +107,7 @@ impl ProgressView {
             Event::StepDone { address, op, .. } => self.set_step_state(address, *op, StepState::Done),
             Event::StepFailed { address, op, .. } => {
                 self.set_step_state(address, *op, StepState::Failed);
-                // After the pivot the others go on.
+                // After the point of no return, the other steps continue.
                 let failed_before_commit = self.phases[0].node_weights().any(|step| step.state == StepState::Failed);
                 self.stopping |= failed_before_commit && !self.rolling_back;
             }
@@ -118,14 +118,14 @@ impl ProgressView {
         }
     }
 
-    /// The rows that fit into a terminal of this size; none when nothing is under way.
+    /// Rows that fit into a terminal of this size; none if no run is in progress.
     pub fn render(&self, now: Duration, width: usize, height: usize) -> Vec<String> {
         let steps = || self.phases.iter().flat_map(DiGraph::node_weights);
         if self.activity.is_empty() {
             return Vec::new();
         }
         if steps().count() == 0 {
-            return vec![Style::Heading.paint(format!("{} {}: reading what is there", self.activity, self.stack)).to_string()];
+            return vec![Style::Heading.paint(format!("{} {}: reading live state", self.activity, self.stack)).to_string()];
         }
         let mut rows = self.header_rows(now, width);
         let waiting = if self.stopping { Vec::new() } else { self.waiting_rows(now) };
@@ -136,7 +136,7 @@ impl ProgressView {
         let unshown = running.len() - kept;
         running.truncate(kept);
         let room = room - kept - usize::from(unshown > 0);
-        // One row of it may be needed to say how many there are besides.
+        // One row may be needed for the number of further steps.
         let next = if waiting_in_all <= room.min(MAX_WAITING_ROWS) { waiting_in_all } else { MAX_WAITING_ROWS.min(room.saturating_sub(1)) }
             .min(waiting.len());
         let columns = Columns::of(running.iter().chain(&waiting[..next]), width);
@@ -146,12 +146,12 @@ impl ProgressView {
         }
         rows.extend(waiting[..next].iter().map(|row| columns.render(row)));
         if waiting_in_all > next && room > next {
-            rows.push(Style::Faint.paint(format!("    and {} more to come", waiting_in_all - next)).to_string());
+            rows.push(Style::Faint.paint(format!("    and {} more steps", waiting_in_all - next)).to_string());
         }
         rows
     }
 
-    /// How far it is, and the longest road that is left.
+    /// Progress, and the remaining critical path.
     fn header_rows(&self, now: Duration, width: usize) -> Vec<String> {
         let steps = || self.phases.iter().flat_map(DiGraph::node_weights);
         let done = steps().filter(|step| step.state == StepState::Done).count();
@@ -163,7 +163,7 @@ impl ProgressView {
         }
         let remaining: Duration =
             self.phases.iter().map(|half| remaining_paths(half, |step| step.remaining(now)).into_iter().max().unwrap_or_default()).sum();
-        let left = if remaining.is_zero() { "done any moment".to_owned() } else { format!("usually {} left", format_duration(remaining)) };
+        let left = if remaining.is_zero() { "almost done".to_owned() } else { format!("about {} left", format_duration(remaining)) };
         let mut head = vec![Style::Heading.paint(truncate_str(&format!("{so_far}, {left}"), width, "…")).to_string()];
         let mut path: Vec<String> = Vec::new();
         for half in &self.phases {
@@ -172,12 +172,12 @@ impl ProgressView {
         }
         path.dedup();
         if path.len() > 1 {
-            head.push(Style::Faint.paint(truncate_str(&format!("  along {}", path.join(" → ")), width, "…")).to_string());
+            head.push(Style::Faint.paint(truncate_str(&format!("  critical path: {}", path.join(" → ")), width, "…")).to_string());
         }
         head
     }
 
-    /// What runs, in the order in which it began.
+    /// Running steps, in the order of their start.
     fn running_rows(&self, now: Duration) -> Vec<Row> {
         let mut running: Vec<(Duration, Row)> = Vec::new();
         for step in self.phases.iter().flat_map(DiGraph::node_weights) {
@@ -193,7 +193,7 @@ impl ProgressView {
                 style: op_style(step.op),
                 verb: present_participle(step.op),
                 address: step.address.to_string(),
-                // AWS often says no more than that.
+                // AWS often reports only this.
                 note: if status.eq_ignore_ascii_case(present_participle(step.op)) { String::new() } else { status.clone() },
                 time: format!("{}{usual}", format_clock(spent)),
                 is_overdue: step.typical_duration >= MIN_SHOWN_DURATION && spent > step.typical_duration * 2,
@@ -204,7 +204,7 @@ impl ProgressView {
         running.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// What comes next: it waits for nothing that waits itself. The longest road first.
+    /// Next steps: those whose dependencies are all done or running. The longest remaining path first.
     fn waiting_rows(&self, now: Duration) -> Vec<Row> {
         let has_waiting_steps = |half: &&DiGraph<StepProgress, ()>| half.node_weights().any(|step| step.state == StepState::Waiting);
         let Some((number, half)) = self.phases.iter().enumerate().find(|(_, half)| has_waiting_steps(half)) else { return Vec::new() };
@@ -224,7 +224,7 @@ impl ProgressView {
             let mut blockers: Vec<NodeIndex> = unfinished_dependencies(node).collect();
             blockers.sort_by_key(|need| std::cmp::Reverse(half[*need].remaining(now)));
             let note = match blockers.as_slice() {
-                _ if waits_for_commit_point => "waiting for the pivot".to_owned(),
+                _ if waits_for_commit_point => "waiting for the point of no return".to_owned(),
                 [] => "waiting for its turn".to_owned(),
                 [need] => format!("waiting for {}", half[*need].address),
                 [need, others @ ..] => format!("waiting for {}, and {} more", half[*need].address, others.len()),
@@ -261,7 +261,7 @@ fn build_graph(ahead: &[PlannedStep]) -> DiGraph<StepProgress, ()> {
     graph
 }
 
-/// One step on the screen.
+/// Row of one step.
 struct Row {
     symbol: &'static str,
     style: Style,
@@ -272,7 +272,7 @@ struct Row {
     is_overdue: bool,
 }
 
-/// How wide the columns of all rows are.
+/// Column widths of all rows.
 struct Columns {
     width: usize,
     address: usize,
@@ -280,7 +280,7 @@ struct Columns {
     time: usize,
 }
 
-/// Sign and word, with what is between them.
+/// Sign and word of a step, with the columns between them.
 const PREFIX_WIDTH: usize = 14;
 
 impl Columns {
@@ -314,7 +314,7 @@ fn op_style(op: Op) -> Style {
     }
 }
 
-/// A time that runs: `0:05`, `3:20`, `1:02:05`.
+/// Elapsed time: `0:05`, `3:20`, `1:02:05`.
 fn format_clock(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds / 3600 {

@@ -1,4 +1,4 @@
-//! What a rehearsal found, as text and as JSON, format `acme-rehearsal/2`.
+//! Results of a rehearsal, as text and as JSON in the format `acme-rehearsal/2`.
 
 use std::fmt::{self, Write};
 
@@ -10,10 +10,10 @@ use crate::engine::{
     rehearse::{CaseFailure, Difference, Fault, Recovery, RehearsalReport, Tally},
 };
 
-/// Failures shown as text; JSON has them all.
+/// Number of failures in the text; JSON has all.
 const MAX_SHOWN_FAILURES: usize = 12;
 
-/// The whole report, readable in 80 columns.
+/// Renders the report within 80 columns.
 pub fn render(plan: &Plan, report: &RehearsalReport) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
@@ -22,11 +22,10 @@ pub fn render(plan: &Plan, report: &RehearsalReport) -> String {
 }
 
 fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt::Result {
-    let calls =
-        if report.calls == 1 { "1 call that changes something".into() } else { format!("{} calls that change something", report.calls) };
+    let calls = if report.calls == 1 { "1 mutating call".into() } else { format!("{} mutating calls", report.calls) };
     let title = format!("{} ({}) in {}: {calls}", plan.stack, plan.environment, plan.region);
     writeln!(out, "{}", Style::Heading.paint(title))?;
-    writeln!(out, "  {:<46} Ends as it must", "What goes wrong, and what is done then")?;
+    writeln!(out, "  {:<46} Ends as expected", "Failure, and the next command")?;
     for tally in &report.tallies {
         let (all, passed) = (tally.cases, tally.passed());
         let style = if passed == all { Style::Added } else { Style::Removed };
@@ -35,7 +34,7 @@ fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt:
     }
     let anew: usize = report.tallies.iter().map(|tally| tally.recreated).sum();
     if anew > 0 {
-        writeln!(out, "In {anew} of them something was made anew: all is there, under another id.")?;
+        writeln!(out, "In {anew} of them, recreated resources have new ids; nothing is missing.")?;
     }
     let irreversible: Vec<_> = irreversible(plan).collect();
     if !irreversible.is_empty() {
@@ -53,24 +52,24 @@ fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt:
     Ok(())
 }
 
-/// Where the cases of one row ended, in words that fit beside it.
+/// Outcomes of the cases in one row.
 fn outcome_counts(tally: &Tally) -> String {
     match (tally.completed, tally.rolled_back) {
         (0, 0) => String::new(),
-        (_, 0) => "went on".to_owned(),
+        (_, 0) => "continued".to_owned(),
         (0, _) => "back".to_owned(),
-        (forward, back) => format!("{back} back, {forward} on"),
+        (forward, back) => format!("{back} rolled back, {forward} continued"),
     }
 }
 
 fn describe_case(fault: Fault, then: Option<Recovery>) -> String {
     let fault = match fault {
         Fault::None => "nothing",
-        Fault::Rejected => "the call is refused",
-        Fault::ResponseLost => "its answer is lost",
-        Fault::CrashedBefore => "acme dies before it",
-        Fault::CrashedAfter => "acme dies after it",
-        Fault::Stuck => "refused, and so is the way back",
+        Fault::Rejected => "the call is rejected",
+        Fault::ResponseLost => "its response is lost",
+        Fault::CrashedBefore => "acme crashes before it",
+        Fault::CrashedAfter => "acme crashes after it",
+        Fault::Stuck => "rejected, and so is the rollback",
     };
     match then {
         None => fault.to_owned(),
@@ -85,8 +84,8 @@ fn write_failure(out: &mut String, failure: &CaseFailure) -> fmt::Result {
         (Some(action), Some(address)) => {
             writeln!(out, "{} {action} {address} (call {}): {what}", Style::Removed.paint("Failed:"), failure.call)?;
         }
-        _ if failure.fault == Fault::None => writeln!(out, "{} with nothing going wrong", Style::Removed.paint("Failed:"))?,
-        _ => writeln!(out, "{} call {}, never made: {what}", Style::Removed.paint("Failed:"), failure.call)?,
+        _ if failure.fault == Fault::None => writeln!(out, "{} without a failure", Style::Removed.paint("Failed:"))?,
+        _ => writeln!(out, "{} call {} was never made: {what}", Style::Removed.paint("Failed:"), failure.call)?,
     }
     writeln!(out, "  {}", failure.reason)?;
     for left in failure.differences.iter().take(MAX_SHOWN_FAILURES) {
@@ -105,13 +104,13 @@ fn write_failure(out: &mut String, failure: &CaseFailure) -> fmt::Result {
     Ok(())
 }
 
-/// What the plan cannot undo, in words.
+/// Changes the plan cannot undo.
 fn irreversible(plan: &Plan) -> impl Iterator<Item = (String, &str)> {
     let changes = plan.changes.iter().filter(|change| change.action != Action::None);
     changes.filter_map(|change| Some((change.address.to_string(), change.irreversible.as_deref()?)))
 }
 
-/// The whole report.
+/// Report as JSON.
 pub fn json(plan: &Plan, report: &RehearsalReport) -> Value {
     let mode = |tally: &Tally| {
         json!({

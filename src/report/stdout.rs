@@ -1,4 +1,4 @@
-//! Standard output for data.
+//! Buffered standard output for data.
 
 use std::{
     fmt,
@@ -7,10 +7,10 @@ use std::{
 
 use anstream::{AutoStream, ColorChoice, adapter::strip_str};
 
-/// Bytes after which pending text is written: one system call for a thousand lines.
+/// Size at which pending text is written, in bytes: one system call per thousand lines.
 const FLUSH_THRESHOLD: usize = 64 * 1024;
 
-/// Buffered standard output. Escape sequences are removed where colour is not wanted. Writes the rest when dropped.
+/// Buffered standard output. Removes escape sequences if colour is disabled. Writes the rest when dropped.
 ///
 /// Fails once the reader has closed the pipe, so that rendering can end early.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl Stdout {
     fn write_pending(&mut self, length: usize) {
         let chunk = &self.pending[..length];
         let written = match AutoStream::choice(&io::stdout()) {
-            // Stripping on the way to stdout would write every line by itself.
+            // Stripping while writing to stdout would write every line separately.
             ColorChoice::Never => io::stdout().lock().write_all(strip_str(chunk).to_string().as_bytes()),
             _ => anstream::stdout().lock().write_all(chunk.as_bytes()),
         };

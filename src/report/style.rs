@@ -1,21 +1,21 @@
-//! Colour by meaning. Everything reads well without it; the stream strips it where it is not wanted.
+//! Colours by meaning. The output stream strips them if colour is disabled, so no text depends on them.
 
 use std::fmt::{self, Display};
 
 use anstyle::AnsiColor;
 
-/// What a piece of text means.
+/// Meaning of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Something made.
+    /// A created resource.
     Added,
-    /// Something changed.
+    /// A changed resource.
     Changed,
-    /// Something deleted, or an error.
+    /// A deleted resource, or an error.
     Removed,
     /// A heading.
     Heading,
-    /// What matters less.
+    /// Less important text.
     Faint,
 }
 

@@ -1,13 +1,13 @@
-//! Points in time: local to people, in UTC to programs.
+//! Points in time: local time for people, UTC for programs.
 
 use jiff::{Timestamp, Unit, tz::TimeZone};
 
-/// Milliseconds since 1970 as people say it, in their own time zone: `2026-08-14 09:30`.
+/// Milliseconds since 1970 as local time: `2026-08-14 09:30`.
 pub fn local(milliseconds: u64) -> String {
     timestamp(milliseconds).to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
-/// Milliseconds since 1970 as RFC 3339 has it, in UTC: `2026-08-14T07:30:05Z`.
+/// Milliseconds since 1970 in RFC 3339, UTC: `2026-08-14T07:30:05Z`.
 pub fn utc(milliseconds: u64) -> String {
     let timestamp = timestamp(milliseconds);
     timestamp.round(Unit::Second).unwrap_or(timestamp).to_string()

@@ -1,4 +1,4 @@
-//! What is there, as a tree: each resource below the one it stands on.
+//! Live resources as a tree: each resource below its parent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use crate::{
     engine::graph::{dependencies, status_text},
 };
 
-/// Widest line.
+/// Maximum width of a line, in columns.
 const WIDTH: usize = 80;
 
-/// Live resources with their ids, and what AWS says of those that are not ready.
+/// Renders live resources with their ids, and the AWS status of those that are not ready.
 pub fn render(stack: &Stack, live: &BTreeMap<Address, &LiveResource>) -> String {
     let mut depends_on: BTreeMap<&Address, BTreeSet<&Address>> = BTreeMap::new();
     let pairs = dependencies(stack, live);
@@ -35,7 +35,7 @@ pub fn render(stack: &Stack, live: &BTreeMap<Address, &LiveResource>) -> String 
     out
 }
 
-/// How far it stands from what needs nothing. What needs itself in a circle is as deep as the rest of its needs.
+/// Distance from a resource without dependencies. Cycles are ignored.
 fn depth<'a>(
     address: &'a Address,
     dependencies: &BTreeMap<&'a Address, BTreeSet<&'a Address>>,
@@ -55,10 +55,10 @@ fn depth<'a>(
     deepest
 }
 
-/// Where other resources stand, the innermost first: what merely lets them in or pays for them is no place.
+/// Types that contain other resources, the innermost first. Roles and keys don't contain the resources that use them.
 const CONTAINER_TYPES: &[&str] = &["rds_subnet_group", "subnet", "vpc"];
 
-/// What it is shown below: its parent, else its place in the network, else of all it needs the one that stands farthest out.
+/// Parent in the tree: its parent resource, otherwise its container in the network, otherwise its deepest dependency.
 fn display_parent<'a>(
     address: &Address,
     dependencies: &BTreeMap<&'a Address, BTreeSet<&'a Address>>,
@@ -67,7 +67,7 @@ fn display_parent<'a>(
     let depth = |address: &Address| depths.get(address).copied().unwrap_or_default();
     let parent = types::resource_type(&address.type_name).and_then(|kind| kind.parent);
     let place = |need: &Address| CONTAINER_TYPES.iter().rev().position(|place| *place == need.type_name);
-    // Only upwards, so that a circle of live resources does not hide itself.
+    // Only upwards, so that a cycle of live resources stays visible.
     let above = dependencies.get(address).into_iter().flatten().copied().filter(|need| depth(need) < depth(address));
     above.max_by_key(|need| (parent == Some(need.type_name.as_str()), place(need), depth(need), std::cmp::Reverse(*need)))
 }
@@ -102,7 +102,7 @@ fn render_branch(
     }
 }
 
-/// An id in so many columns: of a long one the end tells more than the beginning.
+/// Id shortened to a number of columns. A long id keeps its end, which is more specific than its beginning.
 pub(super) fn truncate_start(id: &str, room: usize) -> String {
     let length = id.chars().count();
     if length <= room {

@@ -1,4 +1,4 @@
-//! Values as people read them: references by name, ids of the stack by address.
+//! Values in readable form: references by name, ids of the stack by address.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,20 +12,20 @@ use crate::{
     engine::plan::{Action, Plan},
 };
 
-/// Physical id or ARN → address, for what the plan knows.
+/// Physical id or ARN → address, for resources in the plan.
 pub struct AddressNames {
     addresses: HashMap<String, String>,
-    /// What gets a successor, so that a reference to it means the new one.
+    /// Replaced resources, so that a reference to one means its successor.
     replaced: HashSet<String>,
 }
 
 impl AddressNames {
-    /// Of these resources.
+    /// Names for these resources.
     pub fn of<'a>(live: impl IntoIterator<Item = (&'a Address, &'a LiveResource)>) -> AddressNames {
         let mut names = HashMap::new();
         for (address, live) in live {
             for id in [Some(live.id.as_str()), live.arn()].into_iter().flatten() {
-                // Names are unique within a type only: what two share names neither.
+                // Names are unique only within a type, so a shared name identifies neither resource.
                 let known = names.entry(id.to_owned()).or_insert_with(|| address.to_string());
                 if *known != address.to_string() {
                     known.clear();
@@ -36,14 +36,14 @@ impl AddressNames {
         AddressNames { addresses: names, replaced: HashSet::new() }
     }
 
-    /// Of all that a plan is about.
+    /// Names for all resources of a plan.
     pub fn from_plan(plan: &Plan) -> AddressNames {
         let replaced = plan.changes.iter().filter(|change| change.action == Action::Replace).map(|change| change.address.to_string());
         let live = plan.changes.iter().filter_map(|change| Some((&change.address, change.before.as_ref()?)));
         AddressNames { replaced: replaced.collect(), ..AddressNames::of(live) }
     }
 
-    /// One line.
+    /// Value on one line.
     pub fn format(&self, value: &Value) -> String {
         match value {
             Value::Null => "none".to_owned(),
@@ -84,7 +84,7 @@ impl AddressNames {
     }
 }
 
-/// Whether a value says nothing.
+/// Whether a value is empty.
 pub fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null => true,

@@ -1,4 +1,4 @@
-//! What AWS refuses, and in which words.
+//! AWS's rules and error messages.
 
 use std::net::IpAddr;
 
@@ -11,12 +11,12 @@ use crate::{
     core::{Error, ErrorKind, ResourceType, Service},
 };
 
-/// What this one alone may hold: its identity, or its unique keys and its name.
+/// Unique claims of a resource: its identity, or its unique keys and its name.
 pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceType>) -> Vec<String> {
     let mut claims = Vec::new();
     let value = |pointer: &str| value_text(entry.spec().pointer(pointer));
     if let Some(kind) = kind.filter(|kind| !kind.identity.is_empty()) {
-        // A field of the identity may be left out (the set identifier of a record), the others count then.
+        // A field of the identity may be unset (the set identifier of a record); then the others count.
         let values: Vec<String> = kind.identity.iter().map(|pointer| value(pointer).unwrap_or_default()).collect();
         let parents = entry.spec().as_object().into_iter().flatten().filter(|(_, value)| value.get("id").is_some());
         let parents: Vec<String> = parents.filter_map(|(_, value)| value_text(Some(value))).collect();
@@ -29,7 +29,7 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
             claims.extend(values.map(|values| format!("{} {} {}", entry.type_name, key.join(" "), values.join(" "))));
         }
     }
-    // The caller reference of a zone may never come twice.
+    // The caller reference of a zone must never be repeated.
     if entry.type_name == "dns_zone" && !entry.token.is_empty() {
         claims.push(format!("{} called for by {}", entry.type_name, entry.token));
     }
@@ -45,7 +45,7 @@ fn value_text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// The VPC of a subnet and its range.
+/// VPC and range of a subnet.
 pub(super) fn subnet_range(entry: &SimulatedResource) -> Option<(String, IpNet)> {
     if entry.type_name != "subnet" {
         return None;
@@ -54,7 +54,7 @@ pub(super) fn subnet_range(entry: &SimulatedResource) -> Option<(String, IpNet)>
     Some((vpc, entry.spec().get("cidr")?.as_str()?.parse().ok()?))
 }
 
-/// Every range of a VPC.
+/// Ranges of a VPC.
 pub(super) fn vpc_ranges(vpc: &SimulatedResource) -> Vec<IpNet> {
     let first = vpc.spec().get("cidr").into_iter();
     let more = vpc.spec().get("secondary_cidrs").and_then(Value::as_array).into_iter().flatten();
@@ -70,12 +70,12 @@ pub(super) fn bounds(net: IpNet) -> ((bool, u128), (bool, u128)) {
     (number(net.network()), number(net.broadcast()))
 }
 
-/// A type's own code, or that of its service.
+/// Error code of a type, or of its service.
 fn code_or(own: &str, of_service: impl FnOnce() -> String) -> String {
     if own.is_empty() { of_service() } else { own.to_owned() }
 }
 
-/// What each service says when there is no such thing.
+/// "Not found" code of each service.
 fn not_found_code(kind: &str, service: Option<Service>) -> String {
     let code = match service {
         None | Some(Service::Ec2) => return format!("Invalid{}ID.NotFound", camel_case(kind)),
@@ -96,14 +96,14 @@ fn camel_case(kind: &str) -> String {
     words.collect()
 }
 
-/// There is no such thing, or `sort` says that it is not visible yet. `kind` may be of a type that does not exist.
+/// Error for a missing resource, or for one that is not visible yet, by `sort`. `kind` may be an unknown type.
 pub(super) fn not_found(sort: ErrorKind, kind: &str, id: &str) -> Error {
     let known = types::resource_type(kind);
     let code = code_or(known.map_or("", |known| known.error_codes.not_found), || not_found_code(kind, known.map(|known| known.service)));
     Error::new(sort, &code, format!("The {} '{id}' does not exist", kind.replace('_', " ")))
 }
 
-/// A name is taken.
+/// Error for a name in use.
 pub(super) fn already_exists(kind: &ResourceType, claim: &str, by: &str) -> Error {
     let code = code_or(kind.error_codes.already_exists, || match kind.service {
         Service::Ec2 => format!("Invalid{}.Duplicate", camel_case(kind.name)),
@@ -121,7 +121,7 @@ pub(super) fn already_exists(kind: &ResourceType, claim: &str, by: &str) -> Erro
     Error::new(ErrorKind::AlreadyExists, &code, format!("{claim} already exists: {by}"))
 }
 
-/// Deleting what `user` still uses.
+/// Error for deleting a resource that `user` still uses.
 pub(super) fn in_use(kind: &ResourceType, id: &str, user: &str, more: usize) -> Error {
     let code = code_or(kind.error_codes.in_use, || {
         let code = match kind.service {
@@ -141,7 +141,7 @@ pub(super) fn in_use(kind: &ResourceType, id: &str, user: &str, more: usize) -> 
     )
 }
 
-/// EKS and RDS take no change, and no child, while something is on its way.
+/// EKS and RDS reject changes and new children while an operation is in progress.
 pub(super) fn busy_code(service: Service) -> Option<&'static str> {
     match service {
         Service::Eks => Some("ResourceInUseException"),

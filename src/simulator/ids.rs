@@ -1,4 +1,4 @@
-//! Ids, ARNs and outputs of things that do not exist: plausible, stable, and the same in every run.
+//! Generated ids, ARNs and outputs: plausible, stable, and equal in every run.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -6,26 +6,26 @@ use sha2::{Digest, Sha256};
 use super::{Simulator, schema::resolve_ref};
 use crate::core::{ResourceType, Service};
 
-/// Where made-up names end; nothing answers there.
+/// Domain of generated host names, which does not exist.
 const DOMAIN: &str = "simulated.example.com";
 
-/// What a resource is made up from.
+/// Input for generated values of a resource.
 pub(super) struct IdGenerator<'a> {
     pub resource_type: &'static ResourceType,
     pub region: &'a str,
-    /// Stack, environment, address and the how-manieth.
+    /// Stack, environment, address and number.
     pub seed: String,
-    /// IAM path when the spec has none.
+    /// IAM path if the spec has none.
     pub default_iam_path: String,
     pub spec: &'a Value,
-    /// Outputs that follow from those it refers to.
+    /// Outputs derived from referenced resources.
     pub inherited_outputs: Map<String, Value>,
     pub id: String,
     pub arn: String,
 }
 
 impl IdGenerator<'_> {
-    /// Makes up id and ARN.
+    /// Generates id and ARN.
     pub fn generate_ids(mut self) -> Self {
         let (id, arn) = (self.resource_type.id, self.resource_type.arn);
         if id == "{arn}" {
@@ -38,7 +38,7 @@ impl IdGenerator<'_> {
         self
     }
 
-    /// Makes up the outputs, in the shape their schema asks for.
+    /// Generates the outputs, in the shape of their schema.
     pub fn generate_outputs(&self, schema: &Value) -> Value {
         let mut outputs = Map::new();
         for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
@@ -53,7 +53,7 @@ impl IdGenerator<'_> {
         let mut rest = pattern;
         while let Some((before, (name, after))) = rest.split_once('{').and_then(|(b, a)| Some((b, a.split_once('}')?))) {
             text.push_str(before);
-            // Two made-up parts of one ARN differ.
+            // Two generated parts of one ARN differ.
             text.push_str(&self.placeholder(name, text.len()));
             rest = after;
         }
@@ -81,7 +81,7 @@ impl IdGenerator<'_> {
                 Some("cloudfront") => "global".to_owned(),
                 _ => "regional".to_owned(),
             },
-            // The provider's ARN leaves the scheme of its URL out.
+            // The provider's ARN omits the scheme of its URL.
             "url" => {
                 self.spec_text("url").map(|url| url.trim_start_matches("https://").to_owned()).unwrap_or_else(|| digest()[..8].to_owned())
             }
@@ -89,7 +89,7 @@ impl IdGenerator<'_> {
         }
     }
 
-    /// A field of the spec as text, of a reference its id or ARN.
+    /// Field of the spec as text; for a reference, its id or ARN.
     fn spec_text(&self, field: &str) -> Option<String> {
         match self.spec.get(field)? {
             Value::String(text) => Some(text.clone()),
@@ -139,7 +139,7 @@ impl IdGenerator<'_> {
         for (field, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
             map.insert(field.clone(), self.output_value(root, property, &format!("{name}.{field}"), depth + 1));
         }
-        // What Certificate Manager wants to see in the zone; a domain and its wildcard share a record.
+        // Validation records of Certificate Manager; a domain and its wildcard share a record.
         if map.is_empty() && name == "validation_records" {
             let more = self.spec.get("alternative_names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
             for domain in self.spec.get("domain").and_then(Value::as_str).into_iter().chain(more) {
@@ -164,7 +164,7 @@ impl IdGenerator<'_> {
         }
     }
 
-    /// A text by the name of the output: `validation_records#0.name` ends in what decides.
+    /// Text for the name of an output: the end of `validation_records#0.name` determines it.
     fn text_output(&self, name: &str) -> String {
         let full = name.split('#').next().unwrap_or(name);
         let last = name.rsplit('.').next().and_then(|name| name.split('#').next()).unwrap_or(name);
@@ -245,7 +245,7 @@ impl IdGenerator<'_> {
         }
     }
 
-    /// The id as a label of a host name.
+    /// Id as a label of a host name.
     fn host_label(&self) -> String {
         let id = match self.id.starts_with("arn:") {
             true => self.spec_text("name").unwrap_or_else(|| self.id.rsplit(['/', ':']).next().unwrap_or_default().to_owned()),
@@ -270,7 +270,7 @@ impl IdGenerator<'_> {
     }
 }
 
-/// The service as it stands in ARNs and host names.
+/// Name of the service in ARNs and host names.
 pub(super) fn service_name(service: Service) -> &'static str {
     match service {
         Service::Ec2 => "ec2",

@@ -1,13 +1,13 @@
-//! The simulated cloud: AWS for someone without an account, for rehearsals and for tests.
+//! The simulated cloud: a replacement for AWS without an account, for rehearsals and for tests.
 //!
-//! It knows no resource type. Ids, outputs and refusals follow from what each type says of itself ([`ResourceType`] and its schemas) and from the
-//! tables in here. It keeps its state in a folder, answers at once or as slowly as AWS, shows what was written at once or late, refuses
-//! what AWS refuses, and fails or dies where it is told to:
+//! It has no code for single resource types. Ids, outputs and errors follow from the facts of each type ([`ResourceType`] and its
+//! schemas) and from tables in this module. It stores its state in a folder, responds at once or as slowly as AWS, shows writes at once or
+//! late, rejects what AWS rejects, and can inject failures and crashes:
 //!
-//! `ACME_LOCAL_FAULT=refuse:7` fails the 7th mutating call of the process before it takes effect, `lost:7` after (the answer is
-//! lost), `crash-before:7` and `crash-after:7` kill the process, `throttle:3` refuses every third call as one too many,
-//! `lag:2000` lets reads lag by two seconds and `settle:0.01` makes everything take a hundredth of its usual time. Several are
-//! separated by commas. See [`Behaviour`].
+//! `ACME_LOCAL_FAULT=refuse:7` rejects the 7th mutating call of the process before it takes effect, `lost:7` loses its response,
+//! `crash-before:7` and `crash-after:7` crash the process, `throttle:3` throttles every third call, `lag:2000` makes reads lag by two
+//! seconds, and `settle:0.01` makes everything take a hundredth of its typical duration. Several are separated by commas. See
+//! [`Behaviour`].
 
 mod constraints;
 mod ids;
@@ -56,28 +56,28 @@ struct Inner {
     counts: BTreeMap<(String, String), u64>,
 }
 
-/// Time of day that follows tokio's clock, so that tests with a paused one need not wait.
+/// Time of day that follows tokio's clock, so that tests with a paused clock need not wait.
 struct Clock {
     opened_at: Millis,
     started: tokio::time::Instant,
 }
 
-/// When a call takes place.
+/// Time of a call.
 #[derive(Clone, Copy)]
 struct CallTime {
     now: Millis,
-    /// What reads see is the state of this time.
+    /// Time of the state that reads return.
     visible_until: Millis,
 }
 
 impl Simulator {
-    /// The account everything belongs to.
+    /// Account of all resources.
     pub const ACCOUNT: &'static str = "123456789012";
 
-    /// Opens the cloud kept in `dir`, an empty one when there is none. Adds to `behaviour` what [`FAULT_VARIABLE`] says.
+    /// Opens the cloud stored in `dir`, or creates an empty one. Extends `behaviour` with [`FAULT_VARIABLE`].
     ///
     /// # Errors
-    /// When the folder cannot be read or written, or the variable cannot be understood.
+    /// Fails if the folder can't be read or written, or the variable is not valid.
     pub fn open(dir: impl Into<PathBuf>, region: &str, mut behaviour: Behaviour) -> Result<Simulator> {
         if let Ok(text) = std::env::var(FAULT_VARIABLE) {
             behaviour.extend(&text)?;
@@ -85,10 +85,10 @@ impl Simulator {
         Simulator::with_behaviour(dir, region, behaviour)
     }
 
-    /// Opens the cloud kept in `dir`, an empty one when there is none, which behaves like this whatever [`FAULT_VARIABLE`] says.
+    /// Opens the cloud stored in `dir`, or creates an empty one, with exactly this behaviour, ignoring [`FAULT_VARIABLE`].
     ///
     /// # Errors
-    /// When the folder cannot be read or written.
+    /// Fails if the folder can't be read or written.
     pub fn with_behaviour(dir: impl Into<PathBuf>, region: &str, behaviour: Behaviour) -> Result<Simulator> {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
         let clock = Clock { opened_at: opened, started: tokio::time::Instant::now() };
@@ -97,12 +97,12 @@ impl Simulator {
         Ok(Simulator { region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
     }
 
-    /// The region everything is in.
+    /// Region of all resources.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// How long reads lag behind writes.
+    /// Time for which reads lag behind writes.
     pub fn read_lag(&self) -> Duration {
         self.behaviour.read_lag
     }
@@ -110,7 +110,7 @@ impl Simulator {
     /// See [`crate::core::Resource::list`].
     ///
     /// # Errors
-    /// Injected throttling, and a state that cannot be read.
+    /// Returns injected throttling, and fails if the state can't be read.
     pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<LiveResource>> {
         tokio::task::yield_now().await;
         self.call(kind.name, "list", |inner| {
@@ -134,7 +134,7 @@ impl Simulator {
     /// See [`crate::core::Resource::create`].
     ///
     /// # Errors
-    /// What AWS would refuse, and injected faults.
+    /// Returns AWS's errors, and injected faults.
     pub async fn create(&self, kind: &'static ResourceType, call: &CallContext, spec: &Value) -> Result<String> {
         tokio::task::yield_now().await;
         self.call(kind.name, "create", |inner| {
@@ -160,7 +160,7 @@ impl Simulator {
     /// See [`crate::core::Resource::update`].
     ///
     /// # Errors
-    /// What AWS would refuse, and injected faults.
+    /// Returns AWS's errors, and injected faults.
     pub async fn update(&self, kind: &'static ResourceType, id: &str, spec: &Value, pointers: &[String]) -> Result<()> {
         tokio::task::yield_now().await;
         self.change_resource(kind, "update", id, |state, time, entry| {
@@ -186,7 +186,7 @@ impl Simulator {
     /// Replaces the tags of a resource.
     ///
     /// # Errors
-    /// When there is no such resource, and injected faults.
+    /// Fails if the resource does not exist, and returns injected faults.
     pub async fn retag(&self, kind: &'static ResourceType, id: &str, after: &Tags) -> Result<()> {
         tokio::task::yield_now().await;
         self.change_resource(kind, "retag", id, |_, time, entry| {
@@ -200,7 +200,7 @@ impl Simulator {
     /// See [`crate::core::Resource::delete`].
     ///
     /// # Errors
-    /// What AWS would refuse, and injected faults.
+    /// Returns AWS's errors, and injected faults.
     pub async fn delete(&self, kind: &'static ResourceType, id: &str) -> Result<()> {
         tokio::task::yield_now().await;
         self.change_resource(kind, "delete", id, |state, time, entry| {
@@ -224,10 +224,10 @@ impl Simulator {
         .await
     }
 
-    /// Puts a resource in as it is, whatever AWS would say: for rehearsals of what is live elsewhere, and for drift in tests.
+    /// Inserts a resource without validation: for rehearsals with live resources, and for drift in tests.
     ///
     /// # Errors
-    /// When the state cannot be written.
+    /// Fails if the state can't be written.
     pub fn seed(&self, live: LiveResource) -> Result<()> {
         self.with_inner(|inner| {
             let _held = inner.store.lock()?;
@@ -248,10 +248,10 @@ impl Simulator {
         })
     }
 
-    /// Everything there is now, by `type/id`: spec, tags, outputs and phase. Two equal dumps are two equal clouds.
+    /// All resources by `type/id`: spec, tags, outputs and phase. Clouds with equal dumps are equal.
     pub fn dump(&self) -> BTreeMap<String, Value> {
         self.with_inner(|inner| {
-            // What cannot be read is as it was.
+            // An unreadable file means unchanged content.
             let _held = inner.store.lock().ok();
             let time = self.advance(&mut inner.store.state);
             let entries = inner.store.state.resources.iter();
@@ -262,10 +262,10 @@ impl Simulator {
         })
     }
 
-    /// Writes a copy of everything there is into another folder.
+    /// Copies all resources to another folder.
     ///
     /// # Errors
-    /// When the state cannot be read or written.
+    /// Fails if the state can't be read or written.
     pub fn copy(&self, dir: &Path) -> Result<()> {
         self.with_inner(|inner| {
             let _held = inner.store.lock()?;
@@ -273,11 +273,11 @@ impl Simulator {
         })
     }
 
-    /// Puts in what `spec` refers to and is not here, as far as the reference itself tells of it: for rehearsals among what belongs
-    /// to others.
+    /// Inserts missing resources that `spec` refers to, as far as the reference describes them: for rehearsals that depend on resources
+    /// outside the stack.
     ///
     /// # Errors
-    /// When the state cannot be written.
+    /// Fails if the state can't be written.
     pub fn seed_references(&self, kind: &ResourceType, spec: &Value) -> Result<()> {
         for Reference { type_name: kind, value, .. } in TypeSchema::of(kind).references(spec) {
             let known = self.with_inner(|inner| inner.store.state.find(&kind, &value).is_some());
@@ -298,17 +298,17 @@ impl Simulator {
         Ok(())
     }
 
-    /// How many mutating calls this process made: what the numbers in [`Faults`] are compared with.
+    /// Number of mutating calls of this process, for comparison with [`Faults`].
     pub fn mutating_calls(&self) -> u64 {
         self.with_inner(|inner| inner.calls.mutating)
     }
 
-    /// The mutating calls that a fault struck, in order.
+    /// Mutating calls with an injected fault, in order.
     pub fn fault_hits(&self) -> Vec<FaultHit> {
         self.with_inner(|inner| inner.calls.fault_hits.clone())
     }
 
-    /// How often this process made each call, by type and `list`, `create`, `update`, `retag` or `delete`.
+    /// Number of calls of this process, by type and `list`, `create`, `update`, `retag` or `delete`.
     pub fn counts(&self) -> BTreeMap<(String, String), u64> {
         self.with_inner(|inner| inner.counts.clone())
     }
@@ -332,7 +332,7 @@ impl Simulator {
         }
     }
 
-    /// A call that changes one resource.
+    /// Makes a call that changes one resource.
     async fn change_resource(
         &self,
         kind: &'static ResourceType,
@@ -363,7 +363,7 @@ impl Simulator {
         .await
     }
 
-    /// What time it is, having let go what is gone by now.
+    /// Returns the current time, after removing deleted resources.
     fn advance(&self, state: &mut CloudState) -> CallTime {
         let now = self.clock.now().max(state.latest_time);
         let time = CallTime { now, visible_until: now.saturating_sub(millis(self.behaviour.read_lag)) };
@@ -382,7 +382,7 @@ fn millis(time: Duration) -> Millis {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether a list shows it: it carries the stack's marks, has a wanted name, or is what is looked for.
+/// Whether a list includes it: it has the stack's ownership tags or a desired name, or is looked up by id.
 fn in_scope(entry: &SimulatedResource, version: &Version, scope: &Scope) -> bool {
     if let Some(id) = &scope.adopt {
         return entry.id == *id;

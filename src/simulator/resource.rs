@@ -1,4 +1,4 @@
-//! One simulated resource: what is kept of it, and how it looks at a point in time.
+//! A simulated resource: its stored versions, and its state at a point in time.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,28 +8,28 @@ use crate::core::{LiveResource, Phase, Tags};
 /// Milliseconds since 1970.
 pub(super) type Millis = u64;
 
-/// A resource and its recent past.
+/// A resource with its recent versions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct SimulatedResource {
     /// Name of its type.
     pub type_name: String,
     /// Physical id.
     pub id: String,
-    /// Stack, environment and address it was made for; with `nth` the seed of all that is made up.
+    /// Stack, environment and address; with `nth`, the seed of all generated values.
     pub created_for: String,
-    /// How many of this type were made there before.
+    /// Number of earlier resources of this type at the address.
     pub ordinal: u32,
-    /// Idempotency token of the call that made it.
+    /// Idempotency token of the create call.
     pub token: String,
-    /// When that was.
+    /// Time of creation.
     pub created_at: Millis,
-    /// When it can be used.
+    /// Time from which on it is ready.
     pub ready_at: Millis,
-    /// When deletion was asked for, and when it is done.
+    /// Start and end of the deletion.
     pub deletion: Option<(Millis, Millis)>,
-    /// What others may refer to; never changes.
+    /// Outputs, which never change.
     pub outputs: Value,
-    /// The latest version last; earlier ones are kept while a lagging read may still see them.
+    /// Versions, the latest last; earlier ones are kept while a lagging read may still see them.
     pub versions: Vec<Version>,
 }
 
@@ -44,20 +44,20 @@ pub(super) struct Version {
 static EMPTY_VERSION: Version = Version { written_at: 0, spec: Value::Null, tags: Tags::new() };
 
 impl SimulatedResource {
-    /// The latest version.
+    /// Latest version.
     pub fn latest(&self) -> &Version {
         self.versions.last().unwrap_or(&EMPTY_VERSION)
     }
-    /// The latest spec.
+    /// Latest spec.
     pub fn spec(&self) -> &Value {
         &self.latest().spec
     }
-    /// Its ARN, where it has one.
+    /// ARN, if any.
     pub fn arn(&self) -> Option<&str> {
         self.outputs.get("arn").and_then(Value::as_str)
     }
 
-    /// How a read that sees the state of `at` sees it, if `shown` wants it.
+    /// Returns the resource as read with the state of `at`, if `shown` accepts it.
     pub fn view_at(&self, at: Millis, shown: impl FnOnce(&Version) -> bool) -> Option<LiveResource> {
         let version = self.versions.iter().rev().find(|version| version.written_at <= at).filter(|version| shown(version))?;
         let phase = match self.deletion {
@@ -77,7 +77,7 @@ impl SimulatedResource {
         })
     }
 
-    /// Adds a version, forgetting those which no read can see any more.
+    /// Adds a version, and drops those that no read can see any more.
     pub fn push_version(&mut self, version: Version, seen: Millis) {
         self.versions.push(version);
         let visible = self.versions.iter().rposition(|version| version.written_at <= seen).unwrap_or(0);
@@ -85,7 +85,7 @@ impl SimulatedResource {
     }
 }
 
-/// Copies what stands at `pointer` from `from` into `into`. Lists are copied whole: positions mean nothing across two versions.
+/// Copies the value at `pointer` from `from` to `into`. Lists are copied as a whole, because positions differ between versions.
 pub(super) fn copy_at(into: &mut Value, from: &Value, pointer: &str) {
     let Some(path) = pointer.strip_prefix('/') else {
         *into = from.clone();

@@ -1,9 +1,9 @@
 //! The state of the simulated cloud: in memory with its indexes, and on disk as one file of JSON lines.
 //!
-//! Every line of `<region>.jsonl` after the first is a resource as one call left it; the last line about a resource counts. Lines
-//! are appended under a lock and written out before the call is answered, so that a killed process loses nothing it was told. What is
-//! left of a line that a dying process could not finish is not read, and cut off by the next call. Opening a file that mostly holds
-//! lines of the past writes it anew; its first line counts these generations, by which other processes see that they must read again.
+//! Every line of `<region>.jsonl` after the first is a resource after one call; the last line of a resource counts. Lines are appended
+//! while holding a lock and written before the call returns, so that a killed process loses no completed call. An incomplete line of a
+//! crashed process is ignored, and removed by the next call. Opening a file with mostly obsolete lines rewrites it; its first line counts
+//! these generations, which tells other processes to read it again.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -30,13 +30,13 @@ use crate::{
 struct Header {
     format: String,
     generation: u64,
-    /// How many were ever made, by type and address.
+    /// Number of resources ever created, by type and address.
     created_counts: HashMap<String, u32>,
 }
 
 const FORMAT: &str = "acme-local/2";
 
-/// The file and what was read from it.
+/// The file and its content.
 pub(super) struct Store {
     path: PathBuf,
     lock: Arc<File>,
@@ -46,12 +46,12 @@ pub(super) struct Store {
     pub state: CloudState,
 }
 
-/// Holds the lock of a store until dropped.
+/// Guard that holds the lock of a store until dropped.
 pub(super) struct StoreLock(Arc<File>);
 
 impl Drop for StoreLock {
     fn drop(&mut self) {
-        // The lock ends with the process anyway.
+        // The lock is released with the process anyway.
         let _ = self.0.unlock();
     }
 }
@@ -71,14 +71,14 @@ impl Store {
         Ok(store)
     }
 
-    /// Writes what is there into another folder. The lock must be held.
+    /// Writes the content to another folder. The lock must be held.
     pub fn copy(&self, dir: &Path) -> Result<()> {
         let copy = dir.join(self.path.file_name().unwrap_or_default());
         fs::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
         fs::copy(&self.path, &copy).map(|_| ()).map_err(|e| state_error(&copy, e))
     }
 
-    /// Takes the lock and reads what other processes wrote.
+    /// Acquires the lock and reads the writes of other processes.
     pub fn lock(&mut self) -> Result<StoreLock> {
         file_lock::lock(&self.lock, &self.path.with_extension("lock"), file_lock::TIMEOUT).map_err(|e| state_error(&self.path, e))?;
         let held = StoreLock(self.lock.clone());
@@ -101,7 +101,7 @@ impl Store {
         let header_length = file.read_until(b'\n', &mut line).map_err(|e| state_error(&self.path, e))? as u64;
         let header: Header = serde_json::from_slice(&line).map_err(|e| self.corrupt_line(1, &e))?;
         if header.format != FORMAT {
-            return Err(state_error(&self.path, format!("this is not of the format {FORMAT}")));
+            return Err(state_error(&self.path, format!("the file does not have the format {FORMAT}")));
         }
         if header.generation != self.generation || length < self.position {
             self.generation = header.generation;
@@ -126,7 +126,7 @@ impl Store {
         }
     }
 
-    /// Keeps `entry`, on disk first. The lock must be held.
+    /// Stores `entry`, on disk first. The lock must be held.
     pub fn write(&mut self, entry: SimulatedResource) -> Result<()> {
         let mut line = serde_json::to_vec(&entry)?;
         line.push(b'\n');
@@ -142,7 +142,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a new file without the past. The lock must be held.
+    /// Rewrites the file without obsolete lines. The lock must be held.
     fn rewrite(&mut self) -> Result<()> {
         self.generation += 1;
         let header = Header { format: FORMAT.to_owned(), generation: self.generation, created_counts: self.state.created_counts.clone() };
@@ -175,40 +175,40 @@ fn state_error(path: &Path, error: impl std::fmt::Display) -> Error {
 /// First address → last address and key of a subnet. Addresses of IPv6 sort after those of IPv4.
 pub type SubnetRanges = BTreeMap<(bool, u128), ((bool, u128), String)>;
 
-/// Everything there is, and the indexes that keep each call's cost independent of how much that is.
+/// All resources, with indexes that keep the cost of a call independent of their number.
 #[derive(Default)]
 pub(super) struct CloudState {
     /// By `type/id`.
     pub resources: BTreeMap<String, SimulatedResource>,
-    /// Deleted, but still seen by lagging reads.
+    /// Deleted resources still visible to lagging reads.
     pub visible_deleted: Vec<SimulatedResource>,
-    /// By type and address, how many were ever made.
+    /// Number of resources ever created, by type and address.
     pub created_counts: HashMap<String, u32>,
-    /// By type and token, what that token made.
+    /// Created resource, by type and token.
     pub tokens: HashMap<String, String>,
-    /// What names a resource → its key.
+    /// Handle of a resource → its key.
     pub handles: HashMap<String, String>,
-    /// What names a resource → keys of those that name it.
+    /// Handle of a resource → keys of the resources that refer to it.
     pub dependents: HashMap<String, BTreeSet<String>>,
-    /// What only one may hold → its key.
+    /// Unique claim → key of its holder.
     pub claims: HashMap<String, String>,
     /// VPC → first address → last address and key of its subnets.
     pub ranges: HashMap<String, SubnetRanges>,
-    /// How many of a type there are.
+    /// Number of resources, by type.
     pub type_counts: HashMap<String, u64>,
-    /// The latest time in here: time never runs backwards, whatever the clock does.
+    /// Latest time in the state: time never goes backwards, even if the clock does.
     pub latest_time: Millis,
     deleting: BTreeSet<(Millis, String)>,
     type_schemas: HashMap<String, Arc<TypeSchema>>,
 }
 
-/// Where a resource stands in [`State::entries`].
+/// Key of a resource in [`State::entries`].
 pub(super) fn resource_key(kind: &str, id: &str) -> String {
     format!("{kind}/{id}")
 }
 
 impl CloudState {
-    /// The schemas of a type.
+    /// Schemas of a type.
     pub fn type_schema(&mut self, kind: &str) -> Option<Arc<TypeSchema>> {
         if let Some(shape) = self.type_schemas.get(kind) {
             return Some(shape.clone());
@@ -218,13 +218,13 @@ impl CloudState {
         Some(shape)
     }
 
-    /// All of a type.
+    /// All resources of a type.
     pub fn of_type(&self, kind: &str) -> impl Iterator<Item = &SimulatedResource> {
         let (first, last) = (format!("{kind}/"), format!("{kind}0"));
         self.resources.range(first..last).map(|(_, entry)| entry)
     }
 
-    /// What this names: others by their handle, those of a type with names by `type/name`.
+    /// References of a resource: other resources by handle, those of a type with names by `type/name`.
     pub fn depends_on(&mut self, entry: &SimulatedResource) -> BTreeSet<String> {
         let mut uses = BTreeSet::new();
         collect_handles(entry.spec(), &mut uses);
@@ -237,16 +237,16 @@ impl CloudState {
         uses
     }
 
-    /// The one named so, when there is one.
+    /// Resource with this handle, if any.
     pub fn find(&self, kind: &str, value: &str) -> Option<&SimulatedResource> {
         let key = self.handles.get(value).or_else(|| self.handles.get(&resource_key(kind, value)))?;
         self.resources.get(key)
     }
 
-    /// Those that use this one.
+    /// Resources that use this one.
     pub fn dependents_of(&self, entry: &SimulatedResource) -> BTreeSet<&String> {
         let own = resource_key(&entry.type_name, &entry.id);
-        // Outputs may name what another is the holder of: the VPC of a subnet group.
+        // Outputs may refer to the resource of a referenced one: the VPC of a subnet group.
         let holds = |handle: &&String| self.handles.get(*handle) == Some(&own);
         handles(entry)
             .iter()
@@ -257,7 +257,7 @@ impl CloudState {
             .collect()
     }
 
-    /// Takes a resource in, in place of what was known of it.
+    /// Inserts or replaces a resource.
     pub fn insert(&mut self, entry: SimulatedResource) {
         let key = resource_key(&entry.type_name, &entry.id);
         self.remove(&key);
@@ -292,7 +292,7 @@ impl CloudState {
         self.resources.insert(key, entry);
     }
 
-    /// Takes a resource out.
+    /// Removes a resource.
     fn remove(&mut self, key: &str) -> Option<SimulatedResource> {
         let entry = self.resources.remove(key)?;
         if let Some(total) = self.type_counts.get_mut(&entry.type_name) {
@@ -328,7 +328,7 @@ impl CloudState {
         Some(entry)
     }
 
-    /// Lets go what is gone by now; reads that see the state of `seen` still see it until then.
+    /// Removes deleted resources, which reads of the state at `seen` can still see until then.
     pub fn expire(&mut self, now: Millis, seen: Millis) {
         while let Some((gone, key)) = self.deleting.first().cloned().filter(|(gone, _)| *gone <= now) {
             match self.remove(&key) {
@@ -341,12 +341,12 @@ impl CloudState {
     }
 }
 
-/// What names this one and nothing else; and what of its outputs names a part of it (the security group that EKS makes).
+/// Handles of this resource alone, and outputs that identify a part of it (the security group that EKS creates).
 fn own_handles(entry: &SimulatedResource) -> (Vec<String>, BTreeSet<String>) {
     let mut mentioned = BTreeSet::new();
     collect_handles(entry.spec(), &mut mentioned);
     let mut own = vec![resource_key(&entry.type_name, &entry.id)];
-    // An association goes by the id of what it is made for, which names that and not the association.
+    // The id of an association is the id of its resource, and so does not identify the association.
     own.extend(Some(entry.id.clone()).filter(|id| is_handle(id) && !mentioned.contains(id)));
     own.extend(entry.arn().filter(|arn| *arn != entry.id).map(ToOwned::to_owned));
     let mut parts = BTreeSet::new();

@@ -46,7 +46,7 @@ fn scope() -> Scope {
 }
 
 impl TestCloud {
-    /// Creates with a token that is the address's own.
+    /// Creates with a token derived from the address.
     async fn create(&self, name: &str, address: &str, spec: Value) -> Result<String> {
         self.create_with_token(name, address, address, spec).await
     }
@@ -93,7 +93,7 @@ async fn creates_updates_retags_and_deletes_a_vpc() {
     let [live] = <[LiveResource; 1]>::try_from(cloud.list("vpc").await).unwrap();
     assert_eq!((live.id.as_str(), &live.phase, &live.tags), (vpc.as_str(), &Phase::Ready, &tags("vpc.main")));
     assert_eq!(live.outputs, json!({ "arn": format!("arn:aws:ec2:eu-west-1:123456789012:vpc/{vpc}"), "owner_id": "123456789012" }));
-    // What the create call cannot set stands at AWS's default until an update brings it.
+    // A field that the create call can't set has AWS's default until an update.
     assert_eq!(live.spec["dns_hostnames"], json!(false));
     let wanted = json!({ "cidr": "10.9.0.0/16", "dns_hostnames": true, "dns_support": false });
     cloud.simulator.update(resource_type("vpc"), &vpc, &wanted, &["/dns_hostnames".into()]).await.unwrap();
@@ -122,7 +122,7 @@ async fn rejects_references_to_missing_resources() {
     assert_eq!(rejection(cloud.create_subnet("vpc-0", "10.0.0.0/24").await), (ErrorKind::Rejected, "InvalidVpcID.NotFound".to_owned()));
     let vpc = cloud.create_vpc().await;
     let subnet = cloud.create_subnet(&vpc, "10.0.0.0/24").await.unwrap();
-    assert_eq!(rejection(cloud.create_subnet(&subnet, "10.0.1.0/24").await).1, "InvalidVpcID.NotFound", "a subnet is no VPC");
+    assert_eq!(rejection(cloud.create_subnet(&subnet, "10.0.1.0/24").await).1, "InvalidVpcID.NotFound", "a subnet is not a VPC");
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn creates_once_per_token_where_the_api_is_idempotent() {
     let first = cloud.create_with_token("route_table", "route_table.a", "token", table.clone()).await.unwrap();
     assert_eq!(cloud.create_with_token("route_table", "route_table.a", "token", table.clone()).await.unwrap(), first);
     assert_ne!(cloud.create_with_token("route_table", "route_table.a", "another", table).await.unwrap(), first);
-    // CreateVpc takes none: whoever asks twice has two.
+    // CreateVpc has no token: two calls create two VPCs.
     assert_ne!(cloud.create_vpc().await, vpc);
 }
 
@@ -267,8 +267,8 @@ async fn keeps_its_state_when_reopened() {
     }
     let again = cloud.reopen(Behaviour::default());
     assert_eq!(again.dump(), cloud.simulator.dump());
-    assert!(fs::read_to_string(cloud.file()).unwrap().lines().count() < 10, "the past is left out");
-    // Both see what the other writes, the one that was there before the file was written anew as well.
+    assert!(fs::read_to_string(cloud.file()).unwrap().lines().count() < 10, "obsolete lines are removed");
+    // Both see the writes of the other, including the one that was open before the file was rewritten.
     assert_eq!(rejection(again.delete(resource_type("vpc"), &vpc).await).0, ErrorKind::Conflict);
     cloud.simulator.delete(resource_type("subnet"), &subnet).await.unwrap();
     again.delete(resource_type("vpc"), &vpc).await.unwrap();
@@ -289,7 +289,7 @@ async fn ignores_a_truncated_last_line() {
     again.retag(resource_type("vpc"), &vpc, &Tags::new()).await.unwrap();
     assert_eq!(cloud.reopen(Behaviour::default()).dump(), again.dump());
     assert_ne!(again.dump(), before);
-    // A finished line that cannot be read is told, not skipped.
+    // A complete line that can't be parsed is reported, not skipped.
     file.write_all(b"{\"kind\"\n").unwrap();
     assert_eq!(Simulator::open(cloud.dir.path(), "eu-west-1", Behaviour::default()).err().unwrap().code, "LocalState");
 }
@@ -335,12 +335,12 @@ async fn crashes_before_or_after_a_call() {
         behaviour.faults.crash = CrashMode::Halt(halted.clone());
         let cloud = cloud_with(behaviour);
         tokio::select! {
-            _ = cloud.create("vpc", "vpc.main", spec.clone()) => panic!("{fault}: the dead have no answer"),
+            _ = cloud.create("vpc", "vpc.main", spec.clone()) => panic!("{fault}: a crashed process got a response"),
             () = halted.notified() => {}
         }
         tokio::select! {
             biased;
-            _ = cloud.list("vpc") => panic!("{fault}: the dead make no further call"),
+            _ = cloud.list("vpc") => panic!("{fault}: a crashed process made another call"),
             () = tokio::task::yield_now() => {}
         }
         assert_eq!(cloud.reopen(Behaviour::default()).dump().len(), left);
@@ -425,11 +425,11 @@ async fn scales_to_two_thousand_resources() {
     }
     let made = begun.elapsed();
     assert_eq!(cloud.reopen(Behaviour::default()).dump().len(), 2020);
-    // Far above what it takes, far below what anything quadratic would.
+    // Far above the real duration, far below that of a quadratic algorithm.
     assert!(begun.elapsed() < Duration::from_secs(20), "made after {made:?}, read after {:?}", begun.elapsed());
 }
 
-/// Every type's outputs have the shape its schema asks for, whatever its spec.
+/// Outputs of every type have the shape of their schema, for any spec.
 #[test]
 fn generated_outputs_match_their_schemas() {
     for kind in types::RESOURCE_TYPES.iter() {

@@ -1,4 +1,4 @@
-//! How the simulated cloud misbehaves: slow settling, late reads, calls that fail and processes that die.
+//! Behaviour of the simulated cloud: delays, lagging reads, failing calls and crashing processes.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -6,81 +6,81 @@ use tokio::sync::Notify;
 
 use crate::core::{Error, ErrorKind, Result};
 
-/// The environment variable that adds to every [`Behaviour`]; see [`Behaviour::extend`] for what it may say.
+/// Environment variable that extends every [`Behaviour`]; see [`Behaviour::extend`] for its format.
 pub const FAULT_VARIABLE: &str = "ACME_LOCAL_FAULT";
 
-/// How the simulated cloud behaves. The default is at once, up to date, and without faults.
+/// Behaviour of the simulated cloud. Default: no delays, no lag, and no faults.
 #[derive(Clone, Debug, Default)]
 pub struct Behaviour {
-    /// How long things take.
+    /// Durations of operations.
     pub timing: Timing,
-    /// How long reads lag behind writes, and how long a new resource cannot be referred to.
+    /// Time for which reads lag behind writes, and a new resource can't be referenced.
     pub read_lag: Duration,
-    /// What goes wrong.
+    /// Injected faults.
     pub faults: Faults,
 }
 
-/// How long things take.
+/// Durations of operations.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Timing {
     /// No time.
     #[default]
     Instant,
-    /// This fraction of a type's usual time to create, and a quarter of that to delete what takes long.
+    /// This fraction of a type's typical duration for a creation, and a quarter of that for a slow deletion.
     Scaled(f64),
 }
 
-/// What goes wrong. Calls are numbered from 1 in each process.
+/// Injected faults. Calls are numbered from 1 in each process.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    /// Mutating calls refused before they take effect.
+    /// Mutating calls rejected before they take effect.
     pub refuse: BTreeSet<u64>,
-    /// From this mutating call on all are refused: the credentials have expired, or the right to use them.
+    /// Mutating call from which on all are rejected, as with expired credentials.
     pub refuse_from: Option<u64>,
-    /// Mutating calls that take effect and whose answer is lost.
+    /// Mutating calls that take effect, but whose response is lost.
     pub lose_answer: BTreeSet<u64>,
-    /// Mutating calls before which the process dies.
+    /// Mutating calls before which the process crashes.
     pub crash_before: BTreeSet<u64>,
-    /// Mutating calls after which the process dies: they took effect, nobody knows.
+    /// Mutating calls after which the process crashes: they took effect without a response.
     pub crash_after: BTreeSet<u64>,
-    /// Every n-th call, reads included, is refused as one too many.
+    /// Throttles every n-th call, including reads.
     pub throttle_every: Option<u64>,
-    /// How the process dies.
+    /// Form of a crash.
     pub crash: CrashMode,
 }
 
-/// How a process dies.
+/// Form of a crash.
 #[derive(Clone, Debug, Default)]
 pub enum CrashMode {
-    /// For good.
+    /// Ends the process.
     #[default]
     Abort,
-    /// For whoever is told of it and drops what ran: from then on no call is served, or answered.
+    /// Notifies the caller, which drops the run. From then on, no call is served.
     Halt(Arc<Notify>),
 }
 
-/// A mutating call that a fault struck.
+/// Mutating call with an injected fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultHit {
-    /// Its number.
+    /// Number of the call.
     pub call: u64,
     /// `create`, `update`, `retag` or `delete`.
     pub action: &'static str,
-    /// What it was about: the address where that is known, else type and id.
+    /// Resource of the call: its address if known, otherwise type and id.
     pub address: String,
 }
 
 impl Behaviour {
-    /// Adds what `text` says: a comma-separated list of `refuse:K`, `lost:K`, `crash-before:K`, `crash-after:K` (the K-th mutating
+    /// Adds the faults in `text`, a comma-separated list of `refuse:K`, `lost:K`, `crash-before:K`, `crash-after:K` (the K-th mutating
     /// call), `throttle:N` (every N-th call), `settle:FRACTION` and `lag:MILLISECONDS`.
     ///
     /// # Errors
-    /// When the text says something else.
+    /// Fails if the text has another format.
     pub fn extend(&mut self, text: &str) -> Result<()> {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             self.add_fault(part).ok_or_else(|| {
                 let known = "refuse:K, lost:K, crash-before:K, crash-after:K, throttle:N, settle:FRACTION or lag:MILLISECONDS";
-                Error::new(ErrorKind::Rejected, "LocalFault", format!("{FAULT_VARIABLE}: `{part}` is none of {known}"))
+                Error::new(ErrorKind::Rejected, "LocalFault", format!("{FAULT_VARIABLE}: `{part}` is not one of {known}"))
             })?;
         }
         Ok(())
@@ -110,19 +110,19 @@ impl Behaviour {
     }
 }
 
-/// The calls of this process so far, and what befalls the next one.
+/// Calls of this process so far, and the fault of the next one.
 #[derive(Debug, Default)]
 pub(super) struct CallCounter {
     total: u64,
-    /// How many mutating calls there were, refused ones too.
+    /// Number of mutating calls, including rejected ones.
     pub mutating: u64,
-    /// Those that a fault struck.
+    /// Calls with an injected fault.
     pub fault_hits: Vec<FaultHit>,
-    /// The process is as good as dead.
+    /// Whether the process has crashed.
     pub halted: bool,
 }
 
-/// What befalls a mutating call after it took effect.
+/// Fault of a mutating call after it took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallEnd {
     Answer,
@@ -142,7 +142,7 @@ impl CallCounter {
         }
     }
 
-    /// Counts a mutating call; `about` names its action and address. A throttled one does not count as the k-th.
+    /// Counts a mutating call; `about` has its action and address. Throttled calls are not counted.
     pub(super) fn count_write(&mut self, faults: &Faults, about: impl FnOnce() -> (&'static str, String)) -> Result<CallEnd> {
         self.count_read(faults)?;
         self.mutating += 1;
@@ -156,7 +156,7 @@ impl CallCounter {
             return Err(self.crash(faults));
         }
         if refused {
-            return Err(Error::new(ErrorKind::Rejected, "InjectedFault", format!("mutating call {k} is refused, as asked for")));
+            return Err(Error::new(ErrorKind::Rejected, "InjectedFault", format!("mutating call {k} is rejected (injected fault)")));
         }
         Ok(if faults.crash_after.contains(&k) {
             CallEnd::Crash
@@ -189,5 +189,5 @@ impl CallCounter {
 }
 
 fn connection_closed() -> Error {
-    Error::new(ErrorKind::Unavailable, "Unreachable", "the connection closed before the answer arrived")
+    Error::new(ErrorKind::Unavailable, "Unreachable", "the connection closed before the response arrived")
 }

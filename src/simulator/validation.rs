@@ -1,4 +1,4 @@
-//! What a call would make, and whether AWS would have it.
+//! Results of calls, and validation by AWS's rules.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Simulator {
-    /// What a call with this token made, where AWS looks at tokens.
+    /// Resource created by an earlier call with this token, if AWS supports tokens for its type.
     pub(super) fn created_by_token(&self, state: &CloudState, kind: &ResourceType, call: &CallContext) -> Option<String> {
         if call.token.is_empty() || !kind.idempotent {
             return None;
@@ -55,7 +55,7 @@ impl Simulator {
         let id = maker.id;
         let mut tags = call.tags.clone();
         if kind.is_taggable() && !kind.is_tagged_on_create() {
-            // A name tells whose it is; what has none carries the marks in some other way.
+            // The name identifies the owner; a type without names stores ownership in some other way.
             tags.retain(|key, _| kind.naming.is_none() && key.starts_with("acme:"));
         }
         let usual = match self.behaviour.timing {
@@ -76,7 +76,7 @@ impl Simulator {
         })
     }
 
-    /// Types that are made quickly go at once.
+    /// Time of a deletion: none for types with a short typical duration.
     pub(super) fn deletion_duration(&self, kind: &ResourceType) -> Duration {
         match self.behaviour.timing {
             Timing::Scaled(fraction) if kind.typical_duration >= Duration::from_secs(10) => kind.typical_duration.mul_f64(fraction / 4.0),
@@ -84,7 +84,7 @@ impl Simulator {
         }
     }
 
-    /// Refuses what AWS refuses.
+    /// Rejects what AWS rejects.
     pub(super) fn validate(
         &self,
         state: &mut CloudState,
@@ -160,13 +160,13 @@ impl Simulator {
     }
 }
 
-/// Whether an ARN is of another account (AWS's own included), whose things cannot be seen from here.
+/// Whether an ARN belongs to another account (including AWS's own), whose resources are not visible.
 fn is_foreign_arn(value: &str) -> bool {
     let account = value.strip_prefix("arn:").and_then(|rest| rest.split(':').nth(3));
     account.is_some_and(|account| !account.is_empty() && account != Simulator::ACCOUNT)
 }
 
-/// Outputs that follow from those a spec refers to: the VPC of its subnets, the address of its elastic IP.
+/// Outputs derived from referenced resources: the VPC of its subnets, the address of its elastic IP.
 fn inherited_outputs(state: &CloudState, shape: &TypeSchema, spec: &Value) -> Map<String, Value> {
     let mut found = Map::new();
     for reference in shape.references(spec) {
@@ -181,7 +181,7 @@ fn inherited_outputs(state: &CloudState, shape: &TypeSchema, spec: &Value) -> Ma
     found
 }
 
-/// A subnet lies in a range of its VPC, and on no other subnet.
+/// Checks that a subnet is inside a range of its VPC, and does not overlap another subnet.
 fn validate_subnet_range(state: &CloudState, entry: &SimulatedResource, own: &str) -> Result<()> {
     let Some((vpc, range)) = constraints::subnet_range(entry) else { return Ok(()) };
     let inside = state
@@ -207,7 +207,7 @@ fn validate_subnet_range(state: &CloudState, entry: &SimulatedResource, own: &st
     }
 }
 
-/// A resource in a message: its address where it has one, and its id.
+/// Resource in a message: its address, if any, and its id.
 pub(super) fn describe(state: &CloudState, key: &str) -> String {
     let address = state.resources.get(key).and_then(|entry| entry.latest().tags.get(ADDRESS_TAG));
     address.map_or_else(|| key.to_owned(), |address| format!("{key} ({address})"))

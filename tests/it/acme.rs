@@ -13,15 +13,15 @@ use serde_json::Value;
 
 use crate::standin;
 
-/// Where acme works: an endpoint or a simulated cloud's folder, and what every command gets.
+/// Configuration of acme: an endpoint or a simulated cloud's folder, and common arguments.
 #[derive(Clone, Debug)]
 pub struct Acme {
     arguments: Vec<String>,
-    /// Where it remembers its runs: never the developer's own folder.
+    /// Folder of its history: never the developer's own.
     state_dir: Arc<tempfile::TempDir>,
 }
 
-/// What a command answered.
+/// Result of a command.
 #[derive(Debug)]
 pub struct CommandOutput {
     pub code: i32,
@@ -41,20 +41,20 @@ impl Acme {
     fn new(arguments: Vec<String>) -> Acme {
         Acme { arguments, state_dir: Arc::new(tempfile::tempdir().expect("a folder")) }
     }
-    /// With further arguments on every command.
+    /// Adds arguments to every command.
     pub fn with_args(&self, arguments: &[&str]) -> Acme {
         let mut all = self.arguments.clone();
         all.extend(arguments.iter().map(|&a| a.to_owned()));
         Acme { arguments: all, state_dir: self.state_dir.clone() }
     }
 
-    /// The same at another endpoint.
+    /// Same with another endpoint.
     pub fn with_endpoint(&self, endpoint: &str) -> Acme {
         let mut arguments = self.arguments.clone();
         arguments[1] = endpoint.to_owned();
         Acme { arguments, state_dir: self.state_dir.clone() }
     }
-    /// One that remembers what this one remembers now, and from now on for itself.
+    /// Copy with its own copy of the history.
     pub fn with_copied_state(&self) -> Acme {
         let twin = Acme::new(self.arguments.clone());
         copy_dir(self.state_dir.path(), twin.state_dir.path()).expect("its memory can be copied");
@@ -64,7 +64,7 @@ impl Acme {
     pub fn without_cloud() -> Acme {
         Acme::new(Vec::new())
     }
-    /// The same with other arguments on every command.
+    /// Same with other arguments for every command.
     pub fn with_only_args(&self, arguments: &[&str]) -> Acme {
         Acme { arguments: arguments.iter().map(|&a| a.to_owned()).collect(), ..self.clone() }
     }
@@ -94,14 +94,14 @@ impl Acme {
         self.run_with_env(&[], command, stack, more)
     }
 
-    /// The same, with variables in its environment.
+    /// Same, with environment variables.
     pub fn run_with_env(&self, variables: &[(&str, &str)], command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
         let mut inner = self.command(command, stack, more);
         inner.envs(variables.iter().copied());
         CommandOutput::from_output(Command::from_std(inner).timeout(Duration::from_secs(300)).output().expect("acme runs"))
     }
 
-    /// Where it remembers its runs when no backend is named.
+    /// Folder of its history without a backend.
     pub fn state_dir(&self) -> &Path {
         self.state_dir.path()
     }
@@ -116,7 +116,7 @@ impl Acme {
         let done = self.run("plan", stack, &["-o", "json"]).assert_success();
         Plan(serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("the plan is no JSON ({error}):\n{}", done.stdout)))
     }
-    /// Nothing is left to do, by exit code.
+    /// Asserts that a plan shows no changes, by exit code.
     pub fn assert_no_changes(&self, stack: &Path) {
         let done = self.run("plan", stack, &["--detailed-exitcode"]);
         assert_eq!(done.code, 0, "the second plan is not empty:\n{}{}", done.stdout, done.stderr);
@@ -124,7 +124,7 @@ impl Acme {
 }
 
 impl CommandOutput {
-    /// `code` is -1 where a signal ended it.
+    /// `code` is -1 if a signal ended it.
     pub fn from_output(output: Output) -> CommandOutput {
         CommandOutput {
             code: output.status.code().unwrap_or(-1),
@@ -132,12 +132,12 @@ impl CommandOutput {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
-    /// The command succeeded.
+    /// Asserts success.
     pub fn assert_success(self) -> CommandOutput {
         assert_eq!(self.code, 0, "acme failed:\n{}{}", self.stdout, self.stderr);
         self
     }
-    /// All that was on the screen.
+    /// Complete output.
     pub fn combined_output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
@@ -160,7 +160,7 @@ impl Plan {
     pub fn changed_fields(&self, address: &str) -> BTreeSet<String> {
         let changes = self.0["changes"].as_array().expect("a list of changes");
         let fields = changes.iter().filter(|c| c["address"] == address).filter_map(|c| c["fields"].as_array()).flatten();
-        fields.filter_map(|field| field["at"].as_str()).map(str::to_owned).collect()
+        fields.filter_map(|field| field["pointer"].as_str()).map(str::to_owned).collect()
     }
 }
 
@@ -178,7 +178,7 @@ fn copy_dir(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The binary under test: the one cargo has just built, or `ACME_BINARY`, by which a release is tried.
+/// Binary under test: the one built by cargo, or `ACME_BINARY`, to test a release.
 pub fn binary() -> std::ffi::OsString {
     std::env::var_os("ACME_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_acme").into())
 }

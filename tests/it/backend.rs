@@ -1,4 +1,4 @@
-//! Where acme keeps its memory: a folder and a bucket do the same, on both stand-ins.
+//! Backends: a folder and a bucket behave equally, on both stand-ins.
 
 use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     wire::{Response, Server, header},
 };
 
-/// The account that a stand-in plays.
+/// Account of a stand-in.
 fn account_id(kind: StandinKind) -> &'static str {
     match kind {
         StandinKind::Moto => "123456789012",
@@ -29,7 +29,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 
-/// Clients of an endpoint; of them only S3's has credentials.
+/// Clients for an endpoint; only S3's has credentials.
 async fn connect(endpoint: &str) -> Aws {
     let settings = Settings { region: Some("us-east-1".into()), endpoint_url: Some(endpoint.into()), ..Settings::default() };
     let aws = Aws::connect(settings).await.expect("a region is set");
@@ -55,7 +55,7 @@ fn expect_written(written: acme::core::Result<WriteResult>) -> String {
     }
 }
 
-/// What every backend does.
+/// Common behaviour of all backends.
 async fn check_backend(backend: &Backend) {
     let put = async |text: &str, when: &WriteCondition| backend.put("shop/one/lease.json", text.as_bytes(), when).await;
     assert_eq!(read_text(backend, "shop/one/lease.json").await, None);
@@ -98,7 +98,7 @@ fn check_bucket(kind: StandinKind) {
     let standin = Standin::start(kind);
     let usual = format!("acme-{}-us-east-1", account_id(kind));
     block_on(async {
-        // moto takes the bucket's policy to refuse TLS too.
+        // moto applies the bucket's policy to TLS, too.
         let aws = Aws { tls: kind == StandinKind::Ministack, ..connect(&standin.url).await };
         let empty = choose_backend(&aws, kind, "s3", BucketCreation::Never).await.expect("nothing has to be there to read").backend;
         assert_eq!(
@@ -106,37 +106,37 @@ fn check_bucket(kind: StandinKind) {
             { (None, Vec::new(), None) }
         );
         let missing = choose_backend(&aws, kind, "s3://some-bucket", BucketCreation::IfRequested).await.expect_err("it is not there");
-        assert!(missing.to_string().contains("there is no bucket `some-bucket`"), "{missing}");
+        assert!(missing.to_string().contains("the bucket `some-bucket` for history and locks does not exist"), "{missing}");
 
         let choice = choose_backend(&aws, kind, "s3", BucketCreation::IfRequested).await.expect("it is made");
-        assert_eq!(choice.note, Some(format!("Made the bucket {usual} for history and locks.")));
+        assert_eq!(choice.note, Some(format!("Created the bucket {usual} for history and locks.")));
         let choice = choose_backend(&aws, kind, "s3", BucketCreation::IfRequested).await.expect("it is there");
         assert_eq!(choice.note, None);
         check_backend(&choice.backend).await;
 
-        // What nobody names is found.
+        // An unconfigured bucket is found.
         let found = select_backend(None, None, CloudLocation::Aws { aws: &aws, account: account_id(kind) }, BucketCreation::IfRequested)
             .await
             .expect("it is there");
-        assert_eq!(found.note, Some(format!("History and locks are kept in the bucket {usual}.")));
+        assert_eq!(found.note, Some(format!("History and locks are stored in the bucket {usual}.")));
         expect_written(found.backend.put("key", b"text", &WriteCondition::Always).await);
         assert_eq!(read_text(&choice.backend, "key").await.as_deref(), Some("text"));
 
-        // A part of a bucket of another name keeps accounts and regions apart.
+        // A prefix in a bucket with another name has separate folders for accounts and regions.
         let asked = std::cell::RefCell::new(String::new());
         let ask = |question: &str| {
             asked.replace(question.to_owned());
             Ok(true)
         };
         let part = choose_backend(&aws, kind, "s3://some-bucket/a/b", BucketCreation::Ask(&ask)).await.expect("it is made").backend;
-        assert_eq!(*asked.borrow(), "There is no bucket some-bucket. Make it in us-east-1, for history and locks?");
+        assert_eq!(*asked.borrow(), "The bucket some-bucket does not exist. Create it in us-east-1 for history and locks?");
         check_backend(&part).await;
         expect_written(part.put("key", b"text", &WriteCondition::Always).await);
         assert_eq!(
             read_text(&Backend::bucket(aws.s3.clone(), "some-bucket", "", None), &format!("a/b/{}-us-east-1/key", account_id(kind))).await,
             Some("text".into())
         );
-        // A piece that was written though no answer came is written again, and counts.
+        // A piece written without a response is written again, and counts.
         expect_written(part.append("journal", 0, b"a\n").await);
         expect_written(part.append("journal", 0, b"a\n").await);
     });
@@ -188,7 +188,7 @@ fn reads_every_page_of_a_long_journal() {
     });
 }
 
-/// An S3 that expects these methods, in this order, and answers each with a status and, when it refuses, a code.
+/// An S3 that expects these methods, in this order, and responds to each with a status and, for an error, a code.
 fn s3_answering(answers: &[(&'static str, u16, &'static str)]) -> Server {
     let answers = Mutex::new(VecDeque::from(answers.to_vec()));
     Server::start(move |request| {
@@ -197,7 +197,7 @@ fn s3_answering(answers: &[(&'static str, u16, &'static str)]) -> Server {
         let headers = [("etag", "\"0123\""), ("x-amz-bucket-region", "eu-west-1"), ("x-amz-request-id", "req-1")];
         let body = if code.is_empty() { String::new() } else { format!("<Error><Code>{code}</Code><Message>As said.</Message></Error>") };
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        // A bucket of another region knows only calls that are signed for it.
+        // A bucket in another region accepts only calls signed for that region.
         let here = header(&request.headers, "authorization").is_some_and(|signed| signed.contains("/eu-west-1/s3/"));
         let status = if status == 301 && here { 200 } else { status };
         Ok(Response { status, headers, body: body.into_bytes() })
@@ -226,7 +226,7 @@ fn retries_a_write_after_an_internal_s3_error() {
     });
 }
 
-/// Another run makes it at the same time, and it is not known everywhere at once.
+/// Another run creates it at the same time, and it is not visible everywhere at once.
 #[test]
 fn waits_for_a_bucket_that_is_being_created() {
     let done = ("PUT", 200, "");
@@ -235,7 +235,7 @@ fn waits_for_a_bucket_that_is_being_created() {
     block_on(async {
         let choice =
             choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::IfRequested).await.expect("it is made");
-        assert_eq!(choice.note.as_deref(), Some("Made the bucket acme-123456789012-us-east-1 for history and locks."));
+        assert_eq!(choice.note.as_deref(), Some("Created the bucket acme-123456789012-us-east-1 for history and locks."));
     });
 }
 
@@ -270,7 +270,7 @@ fn names_the_bucket_and_a_remedy_when_access_is_denied() {
 
 const STACK: &str = "stack: shop\nregion: us-east-1\nresources: {}\n";
 
-/// A lease that nobody renews.
+/// A lease without a renewing process.
 fn leave_stale_lease(backend: &Backend) {
     block_on(async {
         let lease = Lease::acquire(backend, "shop", "default", "apply", Duration::ZERO, |_| {}).await.expect("it is free");
@@ -280,18 +280,18 @@ fn leave_stale_lease(backend: &Backend) {
     });
 }
 
-/// Frees the stack by the command line; `backend` says what was left behind in it.
+/// Unlocks the stack with the command line; `backend` has the leftover lease.
 fn check_unlock(acme: &Acme, folder: &Path, backend: &[&str]) {
     let stack = write_file(folder, "stack.yaml", STACK);
     let done = acme.run("unlock", &stack, backend);
     assert_eq!(done.code, 1, "{}", done.combined_output());
-    for part in ["shop (default) is held by ", ": `acme apply` since 2", "Its last sign of life was ", "pass --yes"] {
+    for part in ["shop (default) is locked by ", ": `acme apply` since 2", "The last heartbeat was ", "pass `--yes`"] {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
     let done = acme.run("unlock", &stack, &[backend, &["--yes"]].concat()).assert_success();
     assert!(done.stderr.contains("shop (default) is free."), "{}", done.combined_output());
     let done = acme.run("unlock", &stack, &[backend, &["--yes"]].concat()).assert_success();
-    assert!(done.stderr.contains("shop (default) is free already."), "{}", done.combined_output());
+    assert!(done.stderr.contains("shop (default) is not locked."), "{}", done.combined_output());
 }
 
 #[test]
@@ -312,18 +312,18 @@ fn check_unlock_on(kind: StandinKind) {
     }));
     let acme = Acme::at_endpoint(&standin.url);
     check_unlock(&acme, folder.path(), &["--backend", "s3"]);
-    // It is also found without being named; and a folder holds one part for each account and region.
+    // It is also found without configuration; and a folder has one part per account and region.
     let other = folder.path().join("other").display().to_string();
     leave_stale_lease(&block_on(async {
         choose_backend(&connect(&standin.url).await, kind, &other, BucketCreation::Never).await.expect("a folder").backend
     }));
     assert!(fs::exists(folder.path().join(format!("other/{}-us-east-1/shop/default/lease.json", account_id(kind)))).expect("a folder"));
     let done = acme.run("unlock", &folder.path().join("stack.yaml"), &["--yes"]).assert_success();
-    assert!(done.stderr.contains("is free already"), "{}", done.combined_output());
+    assert!(done.stderr.contains("is not locked"), "{}", done.combined_output());
     check_unlock(&acme, folder.path(), &["--backend", &other]);
 }
 
-/// A run that this machine remembers as unfinished was gone on with elsewhere: what it says is no longer true.
+/// A run that is unfinished in this machine's history was continued elsewhere: its records are obsolete.
 #[test]
 fn ignores_local_history_once_a_bucket_is_in_use() {
     let standin = Standin::start(StandinKind::Ministack);
@@ -336,7 +336,7 @@ fn ignores_local_history_once_a_bucket_is_in_use() {
     let journal = fs::read_to_string(revision.join("journal")).expect("a journal");
     let end = journal.trim_end().rfind('\n').expect("several lines") + 1;
     fs::write(revision.join("journal"), &journal[..end]).expect("it can be written");
-    let unfinished = |done: &crate::acme::CommandOutput| done.stderr.contains("did not finish");
+    let unfinished = |done: &crate::acme::CommandOutput| done.stderr.contains("is unfinished");
     assert!(unfinished(&acme.run("plan", &stack, &[]).assert_success()), "nothing was remembered");
     acme.run("apply", &stack, &["--yes", "--backend", "s3"]).assert_success();
     let done = acme.run("plan", &stack, &[]).assert_success();
@@ -361,5 +361,5 @@ fn rejects_an_invalid_backend() {
     assert!(done.code == 1 && done.stderr.contains("error[backend]"), "{}", done.combined_output());
     let stack = write_file(folder.path(), "stack.yaml", STACK);
     let done = Acme::local(folder.path()).run("unlock", &stack, &["--backend", "gs://bucket"]);
-    assert!(done.code == 2 && done.stderr.contains("`gs://bucket` is no backend"), "{}", done.combined_output());
+    assert!(done.code == 2 && done.stderr.contains("`gs://bucket` is not a valid backend"), "{}", done.combined_output());
 }

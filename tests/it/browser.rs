@@ -1,4 +1,4 @@
-//! The page that `acme graph --format html` makes, opened in the machine's own Chromium or Chrome.
+//! The page of `acme graph --format html`, in the machine's own Chromium or Chrome.
 
 use std::{
     env, fs,
@@ -14,9 +14,9 @@ use crate::{
     standin,
 };
 
-/// Drives the browser; it brings none of its own.
+/// Driver of the browser; it does not include one.
 const DRIVER: &str = "puppeteer-core@24.43.1";
-/// What a browser is called, the most likely first.
+/// Names of browsers, the most common first.
 const BROWSERS: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /// `CHROME_PATH`, or the first browser in `PATH`.
@@ -28,7 +28,7 @@ fn find_browser() -> Option<PathBuf> {
     BROWSERS.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()))
 }
 
-/// The browser and the folder of its driver, or what is missing.
+/// The browser and the folder of its driver, or the missing part.
 fn find_tools() -> Result<(PathBuf, PathBuf), &'static str> {
     let browser = find_browser().ok_or("no Chromium or Chrome: install one, or name it in CHROME_PATH")?;
     let works = |program: &str, arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|done| done.status.success());
@@ -44,7 +44,7 @@ fn find_tools() -> Result<(PathBuf, PathBuf), &'static str> {
     Ok((browser, driver))
 }
 
-/// What was seen on a page.
+/// Observations on a page.
 fn inspect_page((browser, driver): &(PathBuf, PathBuf), page: &Path, screenshot: &Path) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/browser.mjs");
     let done = Command::new("node").arg(script).args([browser, page, screenshot]).current_dir(driver).output().expect("node runs");
@@ -64,7 +64,7 @@ fn graph_page_works_in_a_browser() {
         Ok(tools) => tools,
         Err(missing) => {
             assert!(env::var_os("CI").is_none_or(|value| value.is_empty()), "CI needs the browser test: {missing}");
-            // Not by `eprintln!`, which the test harness hides for a test that passes.
+            // Not `eprintln!`, which the test harness hides for a passing test.
             let _ = writeln!(io::stderr(), "SKIPPED: the graph page was not tested in a browser: {missing}");
             return;
         }
@@ -87,7 +87,7 @@ fn graph_page_works_in_a_browser() {
     for [left, top, right, bottom] in &drawn {
         assert!(
             *left >= 0.0 && *right <= width && *top >= header && *bottom <= height,
-            "all of it is in sight: {left} {top} {right} {bottom}"
+            "the whole graph is visible: {left} {top} {right} {bottom}"
         );
     }
     for (i, a) in drawn.iter().enumerate() {
@@ -96,17 +96,17 @@ fn graph_page_works_in_a_browser() {
         }
     }
 
-    // A click shows the spec; a link in it goes on; Escape closes it; the keyboard does the same.
+    // A click shows the spec; a link in it opens the next one; Escape closes it; the keyboard does the same.
     assert_eq!((&seen["before"], &seen["escaped"]), (&Value::Null, &Value::Null));
     assert_eq!(seen["clicked"]["title"], "rds_instance.orders");
     let clicked = seen["clicked"]["text"].as_str().unwrap();
     assert!(clicked.contains("\"class\": \"db.m6g.large\"") && clicked.contains("rds_subnet_group.main"), "{clicked}");
     let [right, room] = ["right", "room"].map(|key| seen["chosen"][key].as_f64().unwrap());
-    assert!(right < room && room < width, "the panel does not hide what it tells of: {right} {room}");
+    assert!(right < room && room < width, "the panel does not hide the selected resource: {right} {room}");
     assert!(seen["near"].as_u64().unwrap() > 1, "its edges stand out");
     assert_eq!(seen["followed"]["title"], "kms_key.main");
     assert_eq!(seen["entered"]["title"], "secret.session-key");
-    assert!(seen["entered"]["text"].as_str().unwrap().contains("</script><b>&"), "what a user writes is text: {}", seen["entered"]);
+    assert!(seen["entered"]["text"].as_str().unwrap().contains("</script><b>&"), "user input is text: {}", seen["entered"]);
     assert_eq!(seen["entered"]["bold"], 0);
 
     assert_eq!(seen["found"], serde_json::json!(["nat_gateway.a", "nat_gateway.b", "nat_gateway.c"]));

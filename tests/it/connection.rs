@@ -1,4 +1,4 @@
-//! How AWS is reached, and as whom: what the environment says, as the AWS CLI takes it.
+//! Connection and credentials from the environment, as for the AWS CLI.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use crate::{
 const STACK: &str = "stack: shop\nregion: us-east-1\nresources:\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n";
 const PASSWORD: &str = "PLANTED-proxy-password";
 
-/// An endpoint that denies everything, and what it was asked.
+/// An endpoint that denies everything, with the requests it received.
 struct DenyingEndpoint {
     server: Server,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -52,13 +52,13 @@ fn uses_the_proxy_unless_no_proxy_lists_the_endpoint() {
     assert!(done.stderr.contains("error[AccessDenied]"), "{}", done.combined_output());
     let hosts = proxy.headers("host");
     assert!(!hosts.is_empty() && hosts.iter().all(|host| host == "aws.example.com"), "{hosts:?}");
-    assert!(proxy.headers("proxy-authorization").iter().all(|sent| sent.starts_with("Basic ")), "the proxy is not told who asks");
+    assert!(proxy.headers("proxy-authorization").iter().all(|sent| sent.starts_with("Basic ")), "the proxy does not see the caller");
 
     let asked = hosts.len();
     let endpoint = DenyingEndpoint::start();
     let variables = [("HTTP_PROXY", address.as_str()), ("NO_PROXY", "127.0.0.1")];
     assert!(plan(folder.path(), &endpoint.server.url, &variables).stderr.contains("error[AccessDenied]"));
-    assert_eq!(proxy.headers("host").len(), asked, "the proxy was asked for what is excepted");
+    assert_eq!(proxy.headers("host").len(), asked, "the proxy got a request for an excepted host");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn takes_credentials_from_the_credential_process_of_the_profile() {
         "credentials.json",
         r#"{ "Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "PLANTED", "SessionToken": "token-of-the-program" }"#,
     );
-    // Who is asked for a second factor takes a while.
+    // Entering a second factor takes a while.
     let profile = format!("[profile shop]\ncredential_process = sleep 6 && cat {}\n", given.display());
     let config = write_file(folder.path(), "config", &profile).display().to_string();
     let variables =
@@ -91,7 +91,7 @@ fn takes_credentials_from_the_credential_process_of_the_profile() {
     assert!(endpoint.headers("x-amz-security-token").iter().all(|token| token == "token-of-the-program"));
 }
 
-/// Answers everything over TLS with a status of 403; its authority's certificate goes to a file.
+/// Responds to everything over TLS with status 403; writes its authority's certificate to a file.
 const TLS_SERVER_SCRIPT: &str = "
 import datetime, http.server, ipaddress, ssl, sys
 from cryptography import x509
@@ -167,7 +167,7 @@ fn trusts_the_certificates_of_a_ca_bundle() {
     assert!(known.stderr.contains("error[AccessDenied]"), "{}", known.combined_output());
 
     let broken = fs::read_to_string(&endpoint.ca_certificate).expect("the certificate").replace("MII", "XII");
-    for (text, why) in [("nothing", "holds no certificate"), (broken.as_str(), "")] {
+    for (text, why) in [("nothing", "contains no certificate"), (broken.as_str(), "")] {
         let bundle = write_file(folder.path(), "bundle.pem", text).display().to_string();
         let done = plan(folder.path(), &endpoint.url, &[("AWS_CA_BUNDLE", &bundle)]);
         assert_eq!(done.code, 1, "{}", done.combined_output());

@@ -1,4 +1,4 @@
-//! What is made from the types: the JSON Schema, the reference, the command line as shells and `man` read it.
+//! Generated documentation: the JSON Schema, the reference, shell completions and manual pages.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command, process::Stdio};
 
@@ -21,7 +21,7 @@ fn run_acme(arguments: &[&str]) -> (i32, String, String) {
     (done.status.code().unwrap_or(-1), text(done.stdout), text(done.stderr))
 }
 
-/// Places of all that Python's `jsonschema` finds wrong in each instance; it is there with moto.
+/// Locations of all problems that Python's `jsonschema` finds in each instance; moto depends on it.
 fn schema_violations(instances: &BTreeMap<String, Value>) -> BTreeMap<String, Vec<(String, String)>> {
     const SCRIPT: &str = "
 import json, sys
@@ -51,7 +51,7 @@ fn every_stack_in_the_repository_is_valid_and_names_the_schema() {
         assert!(text.starts_with("# yaml-language-server: $schema=../docs/schema.json\n"), "{name} does not begin with its schema");
         instances.insert(name, serde_yaml::from_str(&text).expect("YAML"));
     }
-    // What acme prints is a definition, too.
+    // The output of acme is a definition, too.
     let (code, expanded, _) = run_acme(&["show", "stacks/reference.yaml", "--env", "production"]);
     assert_eq!(code, 0);
     instances.insert("the expanded reference stack".into(), serde_yaml::from_str(&expanded).expect("YAML"));
@@ -66,7 +66,7 @@ fn schema_reports_each_mistake_at_its_location() {
     assert!(cases.len() >= 30, "{}", cases.len());
     let mut elsewhere = Vec::new();
     for (place, found) in schema_violations(&cases) {
-        // What is unknown is found at its owner.
+        // An unknown key is reported at its owner.
         let owner = |at: &str| place == "/netwrk" && at == "/";
         if !found.iter().any(|(at, _)| *at == place || owner(at)) || found.len() != 1 {
             elsewhere.push(format!("{place}: {found:?}"));
@@ -75,7 +75,7 @@ fn schema_reports_each_mistake_at_its_location() {
     assert!(elsewhere.is_empty(), "{elsewhere:#?}");
 }
 
-/// The compiler and the schema agree: what the schema refuses does not compile.
+/// The compiler and the schema agree: definitions rejected by the schema do not compile.
 #[test]
 fn definitions_the_schema_rejects_do_not_compile() {
     let cases: BTreeMap<String, Value> = serde_yaml::from_str(&read_file("tests/fixtures/broken.yaml")).expect("YAML");
@@ -161,7 +161,7 @@ fn completions_and_man_pages_cover_every_command() {
         let (code, script, said) = run_acme(&["completions", shell]);
         assert!(code == 0 && script.contains("rollback") && script.contains("explain"), "{shell}: {said}");
     }
-    // The script is one that the shell takes.
+    // The shell accepts the script.
     let (_, script, _) = run_acme(&["completions", "bash"]);
     let checked = Command::new("bash").args(["-c", &format!("{script}\ncomplete -p acme")]).output();
     if let Ok(checked) = checked {

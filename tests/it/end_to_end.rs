@@ -1,4 +1,4 @@
-//! The whole flow over real sockets: apply, plan, edit, destroy of the reference stack on both stand-ins, counted at the endpoint.
+//! Complete flow over real sockets: apply, plan, edit, destroy of the reference stack on both stand-ins, counted at the endpoint.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use crate::{
     standin::{Standin, StandinKind},
 };
 
-/// The most calls, and of those writes, that may reach the endpoint.
+/// Maximum numbers of calls and of writes among them at the endpoint.
 #[track_caller]
 fn assert_calls_at_most(what: &str, calls: &Calls, total: usize, writes: usize) {
     eprintln!("{what}: {} calls, {} writes", calls.total(), calls.writes());
@@ -35,7 +35,7 @@ impl EditableStack {
     pub fn write(&self) -> PathBuf {
         write_file(self.folder.path(), "stack.yaml", &serde_yaml::to_string(&self.definition).expect("a definition is YAML"))
     }
-    /// Sets what stands at a JSON pointer, which must be there.
+    /// Sets the value at a JSON pointer, which must exist.
     #[track_caller]
     pub fn set(&mut self, pointer: &str, value: Value) {
         *self.value_at(pointer) = value;
@@ -46,7 +46,7 @@ impl EditableStack {
     }
 }
 
-/// An edit of the reference stack gives exactly these changes, and nothing is left to do after apply.
+/// Asserts that an edit of the reference stack gives exactly these changes, and that a plan after apply shows none.
 #[track_caller]
 fn apply_edit(acme: &Acme, stack: &mut EditableStack, what: &str, change: impl FnOnce(&mut EditableStack), expected: &[&str]) {
     change(stack);
@@ -67,17 +67,17 @@ fn check_reference_stack(kind: StandinKind) {
     assert_calls_at_most("apply from nothing", &proxy.take_calls(), 156, 80);
     let done = acme.run("plan", &reference, &["--detailed-exitcode"]);
     assert_eq!(done.code, 0, "{}", done.combined_output());
-    assert_calls_at_most("plan with nothing to do", &proxy.take_calls(), 56, 0);
+    assert_calls_at_most("plan without changes", &proxy.take_calls(), 56, 0);
 
     check_edits(kind, &acme, &mut EditableStack::load(&reference));
 
-    // Back to the reference, so that what destroy takes is known.
+    // Back to the reference, so that the calls of a destroy are known.
     acme.apply(&reference);
     acme.assert_no_changes(&reference);
     proxy.take_calls();
     acme.destroy(&reference);
     assert_calls_at_most("destroy", &proxy.take_calls(), 128, 60);
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
     let plan = acme.plan(&reference);
     assert!(plan.changes().iter().all(|change| change.starts_with("create ")), "{:#}", plan.0);
 }
@@ -125,7 +125,7 @@ fn applies_and_destroys_the_reference_stack_with_addons_on_ministack() {
     acme.apply(&reference);
     acme.assert_no_changes(&reference);
     acme.destroy(&reference);
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn plans_a_thousand_subnets_in_twenty_calls() {
     acme.apply(&scale);
     proxy.take_calls();
     acme.assert_no_changes(&scale);
-    assert_calls_at_most("plan of 2,001 resources with nothing to do", &proxy.take_calls(), 20, 0);
+    assert_calls_at_most("plan of 2,001 resources without changes", &proxy.take_calls(), 20, 0);
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn survives_reads_that_lag_behind_writes() {
     apply_and_destroy_through(&standin, &proxy);
 }
 
-/// Through a proxy that makes trouble, apply and destroy come out right; seen without the trouble.
+/// Through a proxy that injects failures, apply and destroy succeed; checked without the proxy.
 fn apply_and_destroy_through(standin: &Standin, proxy: &Proxy) {
     let reference = repository_stack("reference.yaml");
     let (acme, plain) = (
@@ -177,5 +177,5 @@ fn apply_and_destroy_through(standin: &Standin, proxy: &Proxy) {
     let counts: Vec<String> = lists.map(|(name, list)| format!("{} {name}", list.as_array().map_or(0, Vec::len))).collect();
     insta::assert_snapshot!("what_the_reference_stack_is", counts.join("\n"));
     acme.destroy(&reference);
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
 }

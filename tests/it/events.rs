@@ -1,4 +1,4 @@
-//! Plans and the events of a run as JSON: what is sent is what `docs/json.md` says.
+//! Plans and events of a run as JSON match `docs/json.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ resources:
 outputs: { subnet: '{{ subnet.a.id }}' }
 ";
 
-/// The events by name, with their fields, as documented.
+/// Documented events by name, with their fields.
 fn documented_events() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/json.md")).unwrap();
     let row = Regex::new(r"(?m)^\| `(\w+)` \| ([^|]*) \|").unwrap();
@@ -53,14 +53,14 @@ fn events_match_the_documentation() {
         assert_eq!(documented.get(line["event"].as_str().unwrap()), Some(&fields), "{line}");
     }
     let [failed, applied, again, destroyed] = runs.each_ref().map(|lines| event_names(lines));
-    for (event, count) in [("began", 1), ("planned", 2), ("failed", 1), ("rolling_back", 1), ("ended", 1)] {
+    for (event, count) in [("run_started", 1), ("planned", 2), ("step_failed", 1), ("rolling_back", 1), ("run_ended", 1)] {
         assert_eq!(failed.iter().filter(|name| **name == event).count(), count, "{event} in {failed:?}");
     }
     assert_eq!((runs[0][0]["format"].as_str(), runs[0].last().unwrap()["outcome"].as_str()), (Some("acme-events/2"), Some("rolled_back")));
-    assert_eq!(applied, ["began", "planned", "started", "done", "started", "done", "ended"]);
+    assert_eq!(applied, ["run_started", "planned", "step_started", "step_done", "step_started", "step_done", "run_ended"]);
     assert_eq!(runs[1].last().unwrap()["format"], "acme-outputs/1");
-    assert!(again.is_empty() && runs[2].len() == 1, "only outputs where there is nothing to do: {:?}", runs[2]);
-    assert_eq!(destroyed.last(), Some(&"ended"));
+    assert!(again.is_empty() && runs[2].len() == 1, "only outputs without changes: {:?}", runs[2]);
+    assert_eq!(destroyed.last(), Some(&"run_ended"));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn steps_refer_to_their_dependencies_by_index() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud")).with_args(&["--yes", "-o", "json"]);
     let run = json_lines(&acme.run("apply", &write_file(folder.path(), "small.yaml", STACK), &[]).assert_success());
-    let steps = run[1]["build"].as_array().unwrap();
+    let steps = run[1]["apply"].as_array().unwrap();
     let at = |address: &str| steps.iter().position(|step| step["address"] == address).unwrap();
-    assert_eq!(steps[at("subnet.a")]["after"], serde_json::json!([at("vpc.main")]));
+    assert_eq!(steps[at("subnet.a")]["depends_on"], serde_json::json!([at("vpc.main")]));
 }

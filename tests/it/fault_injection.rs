@@ -1,10 +1,10 @@
-//! Every write that a run makes is refused, alone or with all after it, its answer lost, or acme killed around it: what is there
-//! afterwards is what was there before, or what was asked for, and nothing else. Through the binary, over sockets, against ministack;
-//! looked at by boto3.
+//! For every write of a run: the write is rejected, alone or with all later ones, its response is lost, or acme is killed around it.
+//! Afterwards, the resources are those before the run or the desired ones, and nothing else. Uses the binary, over sockets, against
+//! ministack; boto3 checks the result.
 //!
-//! `ACME_BINARY=target/release/acme cargo test --test it exhaust::exhaustive -- --ignored --nocapture` does so at every write of the reference
+//! `ACME_BINARY=target/release/acme cargo test --test it exhaust::exhaustive -- --ignored --nocapture` tests every write of the reference
 //! stack's first apply and of five edits, and again with every third call throttled, which takes a while; `EXHAUST=<names with commas>`
-//! picks scenarios, `EXHAUST_AT=<number>` one write. The ordinary run does it at some writes of a small stack.
+//! selects scenarios, `EXHAUST_AT=<number>` one write. The default run tests some writes of a small stack.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -25,12 +25,12 @@ use crate::{
     standin::{ScriptRunner, Standin, StandinKind},
 };
 
-/// A run that is disturbed: from one definition, or from nothing, to another.
+/// Run under test: from one definition, or from nothing, to another.
 struct Scenario {
     name: &'static str,
     from: Option<PathBuf>,
     to: PathBuf,
-    /// Whether it deletes something, after which it only goes forward.
+    /// Whether it deletes resources, after which it only goes forward.
     deletes: bool,
 }
 
@@ -40,7 +40,7 @@ enum FaultMode {
     ResponseLost,
     KilledBefore,
     KilledAfter,
-    /// It is refused, and so is going back; `rollback` goes on from there.
+    /// The write is rejected, and so is the rollback; `rollback` continues.
     RollbackRefused,
 }
 
@@ -49,36 +49,36 @@ impl FaultMode {
         [FaultMode::Refused, FaultMode::ResponseLost, FaultMode::KilledBefore, FaultMode::KilledAfter, FaultMode::RollbackRefused];
 }
 
-/// Which write, counted from 1, and what happens to it.
+/// Number of the write, from 1, and its failure.
 #[derive(Clone, Copy)]
 struct FaultCase {
     mode: FaultMode,
     at: usize,
 }
 
-/// What an undisturbed run leaves and takes.
+/// Result and number of writes of a run without failures.
 struct Baseline {
     before: Value,
     after: Value,
     writes: usize,
 }
 
-/// How the cases of one mode went.
+/// Results of the cases of one mode.
 #[derive(Default)]
 struct Tally {
     tried: usize,
     passed: usize,
-    /// Runs that came to their wanted end all the same.
+    /// Runs that succeeded despite the failure.
     completed: usize,
-    /// Runs that made fewer writes than the undisturbed one, so that nothing happened to them.
+    /// Runs with fewer writes than the one without failures, so that none was injected.
     without_fault: usize,
 }
 
-/// Where one case after another takes place.
+/// Environment for consecutive cases.
 struct Worker {
     standin: Standin,
     witness: ScriptRunner,
-    /// Every so many calls of a run are refused as too many.
+    /// Interval of throttled calls.
     throttle: Option<usize>,
 }
 
@@ -86,13 +86,13 @@ impl Worker {
     fn start(throttle: Option<usize>) -> Worker {
         let standin = Standin::start(StandinKind::Ministack);
         let mut witness = ScriptRunner::start(&standin.url, include_str!("exhaust/content.py"));
-        // A first look has services make what every account holds.
+        // The first read makes services create the default resources of every account.
         assert_eq!(witness.run_script(), json!({}), "a fresh account holds something");
         standin.save("nothing");
         Worker { standin, witness, throttle }
     }
 
-    /// Makes what is there when a case begins, and gives the acme that remembers having made it.
+    /// Creates the initial resources of a case, and returns the acme with their history.
     fn prepare(&self, scenario: &Scenario, more: &[&str]) -> Acme {
         self.standin.load("nothing");
         let acme = Acme::at_endpoint(&self.standin.url).with_args(more);
@@ -111,7 +111,7 @@ impl Worker {
         Baseline { before, after: self.witness.run_script(), writes: proxy.take_calls().writes() }
     }
 
-    /// One case, from the base to its end. `Ok` says whether it was troubled, and whether it went forward all the same.
+    /// Runs one case. `Ok` contains whether a failure was injected, and whether the run succeeded anyway.
     fn run_case(&mut self, base: &Acme, scenario: &Scenario, right: &Baseline, case: FaultCase) -> Result<(bool, bool), String> {
         self.standin.load("base");
         let (acme, child) = (base.with_copied_state(), Arc::new(Mutex::new(None::<Child>)));
@@ -142,7 +142,7 @@ impl Worker {
                 let ended = if forward { self.check(&done, 0, &right.after) } else { self.check(&done, 1, &right.before) };
                 ended.map_err(|wrong| describe("the run", wrong)).map(|()| (true, forward))
             }
-            // Where nothing had to be undone, it is not stuck.
+            // If nothing had to be undone, it is not stuck.
             FaultMode::RollbackRefused if done.code == 1 => {
                 self.check(&done, 1, &right.before).map_err(|wrong| describe("the run", wrong)).map(|()| (true, false))
             }
@@ -186,7 +186,7 @@ impl Worker {
     }
 }
 
-/// Runs apply; the process stands in `child` meanwhile.
+/// Runs apply; `child` contains the process meanwhile.
 fn apply_killable(acme: &Acme, stack: &Path, child: &Mutex<Option<Child>>) -> CommandOutput {
     let (mut stdout, mut stderr) = {
         let mut slot = child.lock().expect("the child");
@@ -201,13 +201,13 @@ fn apply_killable(acme: &Acme, stack: &Path, child: &Mutex<Option<Child>>) -> Co
         stdout.read_to_end(&mut text).map(|_| text)
     });
     let mut text = Vec::new();
-    stderr.read_to_end(&mut text).expect("what it says can be read");
-    let stdout = stdout_reader.join().expect("the reader").expect("what it says can be read");
+    stderr.read_to_end(&mut text).expect("the output can be read");
+    let stdout = stdout_reader.join().expect("the reader").expect("the output can be read");
     let status = child.lock().expect("the child").take().expect("the child").wait().expect("it ends");
     CommandOutput::from_output(std::process::Output { status, stdout, stderr: text })
 }
 
-/// What is in one content and not in the other, a line for each value.
+/// Differences between two contents, one line per value.
 fn difference(expected: &Value, found: &Value) -> String {
     let (expected, found) = (flatten(expected), flatten(found));
     let mut text = String::new();
@@ -219,7 +219,7 @@ fn difference(expected: &Value, found: &Value) -> String {
     text
 }
 
-/// Every value with its path; the items of a type are named by their marks.
+/// Every value with its path; the items of a type are identified by their ownership tags.
 fn flatten(content: &Value) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (kind, items) in content.as_object().into_iter().flatten() {
@@ -250,7 +250,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Tries every `step`-th write of a scenario in every mode, at all places at once. Gives what failed.
+/// Tests every `step`-th write of a scenario in every mode, in parallel. Returns the failures.
 fn run_scenario(places: &mut [Worker], scenario: &Scenario, more: &[&str], step: usize) -> Vec<String> {
     let name = format!("{}{}", scenario.name, if places[0].throttle.is_some() { ", throttled" } else { "" });
     let right = places[0].run_baseline(scenario, more);
@@ -292,7 +292,7 @@ fn run_scenario(places: &mut [Worker], scenario: &Scenario, more: &[&str], step:
     failed.into_inner().expect("the failures")
 }
 
-/// One at a time: each takes as many stand-ins as may run at once.
+/// One at a time: each uses the maximum number of stand-ins.
 static SERIAL: Mutex<()> = Mutex::new(());
 
 fn run_scenarios(scenarios: &[Scenario], more: &[&str], (workers, throttle): (usize, Option<usize>), step: usize) {
@@ -310,7 +310,7 @@ fn run_scenarios(scenarios: &[Scenario], more: &[&str], (workers, throttle): (us
     assert!(failed.is_empty(), "{} cases failed:\n\n{}", failed.len(), failed.join("\n\n"));
 }
 
-/// One of each, small enough for the ordinary run.
+/// One of each, small enough for the default run.
 const SMALL: &str = "
 stack: small
 region: us-east-1
@@ -387,7 +387,7 @@ fn run_reference_stack(workers: (usize, Option<usize>)) {
         s.set("/environments/production/db_class", json!("db.m6g.xlarge"));
         s.set("/network/security_groups/database/ingress/1/cidr", json!("10.0.0.0/17"));
     };
-    // The new zone and its records stand beside the old ones; of the node group, the old one goes first.
+    // The new zone and its records exist beside the old ones; the old node group is deleted first.
     let replacement = |s: &mut EditableStack| {
         s.set("/dns/zone", json!("store.example.com"));
         s.set("/environments/production/instance_type", json!("m6i.xlarge"));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::acme::{Acme, CommandOutput, repository_stack, write_file};
 
-/// Runs a command as a step of a job; what it answered, and the step's summary.
+/// Runs a command as a step of a job; returns its result and the step's summary.
 fn run_step(acme: &Acme, folder: &Path, command: &str, definition: &Path, more: &[&str]) -> (CommandOutput, String) {
     let summary = folder.join("summary.md");
     fs::write(&summary, "").unwrap();
@@ -82,20 +82,20 @@ fn step_summary_shows_the_plan_and_the_outcome() {
     assert!(applied.starts_with(&planned) && applied.contains("### Outcome of apply\n\n```text\nDone: 1 created in "), "{applied}");
     assert!(!format!("{planned}{applied}").contains('\u{1b}'), "colour: {planned:?}");
     let (_, again) = run_step(&acme, folder.path(), "apply", &definition, &["--yes"]);
-    assert!(again.contains("**Nothing to do; 1 unchanged.**") && again.contains("Done: nothing to do."), "{again}");
+    assert!(again.contains("**No changes; 1 unchanged.**") && again.contains("Done: no changes."), "{again}");
 
     let long = run_step(&acme, folder.path(), "plan", &repository_stack("quickstart.yaml"), &["--env", "production"]).1;
     assert!(long.contains("<details><summary>The whole plan</summary>\n\n```text\n"), "{long}");
     assert!(long.trim_end().ends_with("```\n\n</details>"), "{long}");
 
-    // Elsewhere nothing is written, whatever stands in the other variable.
+    // Outside GitHub Actions nothing is written, whatever the other variable contains.
     let summary = write_file(folder.path(), "elsewhere.md", "");
     let mut process = acme.command("plan", &definition, &[]);
     assert_eq!(CommandOutput::from_output(process.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap()).assert_success().code, 0);
     assert_eq!(fs::read_to_string(summary).unwrap(), "");
 }
 
-/// The policies in the template are those of the quickstart, and the template is a definition that can be planned.
+/// The policies in the template are those of the quickstart, and the template is a valid definition.
 #[test]
 fn template_roles_allow_what_the_quickstart_needs() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/github/bootstrap.yaml");
@@ -122,7 +122,7 @@ fn template_roles_allow_what_the_quickstart_needs() {
     }
 }
 
-/// A release as `install.sh` finds it.
+/// A release for `install.sh`.
 fn write_release(folder: &Path) {
     let at = folder.join("download/v1.2.3");
     fs::create_dir_all(&at).unwrap();

@@ -1,4 +1,4 @@
-//! A stack as a graph, in every form, and as a tree.
+//! A stack as a graph, in every format, and as a tree.
 
 use std::{fs, path::Path, process::Command};
 
@@ -20,7 +20,7 @@ fn draws_the_quickstart() {
             acme.run("graph", &quickstart, &["--format", format]).assert_success().stdout
         );
     }
-    // A drawing of the definition needs no cloud.
+    // A graph of the definition needs no cloud.
     assert!(!folder.path().join("cloud").exists());
 }
 
@@ -50,13 +50,13 @@ resources:
     );
     assert!(nodes.iter().all(|node| node["live"].is_object() == (node["action"] != "create")), "{graph:#}");
     let edges: Vec<(u64, u64)> =
-        graph["edges"].as_array().unwrap().iter().map(|e| (e["needed"].as_u64().unwrap(), e["user"].as_u64().unwrap())).collect();
-    assert_eq!(edges, [(4, 0), (4, 1), (4, 2), (4, 3)], "also of what left the definition");
+        graph["edges"].as_array().unwrap().iter().map(|e| (e["dependency"].as_u64().unwrap(), e["dependent"].as_u64().unwrap())).collect();
+    assert_eq!(edges, [(4, 0), (4, 1), (4, 2), (4, 3)], "including resources removed from the definition");
     let shown = acme.run("graph", &changed, &["--plan", "--format", "mermaid"]).assert_success();
     insta::assert_snapshot!("plan_mermaid", redacted_output(&shown, folder.path()));
 }
 
-/// The page is one file that asks nobody for anything, and its script is one that parses.
+/// The page is self-contained, and its script parses.
 #[test]
 fn html_page_is_self_contained() {
     let folder = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ fn html_page_is_self_contained() {
     for foreign in ["src=", "href=", "@import", "url(", "fetch("] {
         assert!(!page.contains(foreign), "{foreign}");
     }
-    assert_eq!(page.matches("</script>").count(), 2, "what a user writes can't end the script");
+    assert_eq!(page.matches("</script>").count(), 2, "user input can't end the script");
     let between = |from: &str| page.split(from).nth(1).unwrap().split("</script>").next().unwrap();
     let data: Value = serde_json::from_str(between("id=\"data\">")).unwrap();
     assert_eq!(data["nodes"].as_array().unwrap().len(), 45);

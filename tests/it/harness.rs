@@ -1,4 +1,4 @@
-//! The test harness itself: what it says about calls must be right, or the figures are not.
+//! Tests of the test harness: its counts of calls must be correct.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What acme remembers: the history of a stack, who changed what, and what changed outside.
+//! History of a stack: origins of changes, and changes outside acme.
 
 use std::{path::PathBuf, process::Command};
 
@@ -28,14 +28,14 @@ resources:
   elastic_ip: { office: {} }
 ";
 
-/// A stack in the simulated cloud, and others who change it.
+/// A stack in the simulated cloud, and changes outside acme.
 struct Shop {
     folder: TempDir,
     acme: Acme,
 }
 
 impl Shop {
-    /// With the stack applied.
+    /// Applied stack.
     fn applied() -> Shop {
         let folder = tempfile::tempdir().unwrap();
         let shop = Shop { acme: Acme::local(&folder.path().join("cloud")), folder };
@@ -52,7 +52,7 @@ impl Shop {
         self.write(text);
         self.acme.apply(&self.stack());
     }
-    /// Applies with faults of the simulated cloud; says how that ended.
+    /// Applies with faults of the simulated cloud; returns the result.
     fn apply_with_fault(&self, fault: &str, text: &str) -> Option<i32> {
         self.write(text);
         let local = format!("--local={}", self.folder.path().join("cloud").display());
@@ -66,7 +66,7 @@ impl Shop {
     fn json(&self, command: &str, more: &[&str]) -> Value {
         serde_json::from_str(&self.run(command, &[&["-o", "json"], more].concat()).stdout).expect("JSON")
     }
-    /// A screen without what differs from run to run and from machine to machine.
+    /// Screen without parts that depend on run or machine.
     fn redacted_output(&self, done: &CommandOutput) -> String {
         redact(&simulated_cloud::redacted_output(done, self.folder.path()))
     }
@@ -74,7 +74,7 @@ impl Shop {
         std::fs::remove_dir_all(self.folder.path().join("cloud/backend")).unwrap();
     }
 
-    /// Somebody else changes a field of the one resource of a type, or of that with this name.
+    /// Changes a field of the only resource of a type, or of the one with this name, outside acme.
     fn change_field(&self, of: &str, name: &str, field: &str, value: Value) {
         self.change_outside_acme(|local, runtime| {
             let (id, mut spec, _) = find_resource(local, of, name);
@@ -124,14 +124,14 @@ fn redact(text: &str) -> String {
     text
 }
 
-/// A document without what says who changed what.
+/// Document without the origins of changes.
 pub fn without_authors(mut plan: Value) -> Value {
     for change in plan["changes"].as_array_mut().expect("changes") {
         let change = change.as_object_mut().expect("a change");
-        change.remove("by");
-        change.remove("tags_by");
+        change.remove("changed_by");
+        change.remove("tags_changed_by");
         for field in change["fields"].as_array_mut().expect("fields") {
-            field.as_object_mut().expect("a field").remove("by");
+            field.as_object_mut().expect("a field").remove("changed_by");
         }
     }
     plan
@@ -176,7 +176,7 @@ fn stack_without_runs_has_no_history() {
     let folder = tempfile::tempdir().unwrap();
     let stack = write_file(folder.path(), "stack.yaml", STACK);
     let done = Acme::local(&folder.path().join("cloud")).run("history", &stack, &[]).assert_success();
-    assert_eq!(done.combined_output(), "No run of shop (default) is recorded.\n");
+    assert_eq!(done.combined_output(), "No runs recorded for shop (default).\n");
 }
 
 #[test]
@@ -197,9 +197,9 @@ fn plan_names_who_changed_what_and_does_not_depend_on_history() {
         .expect("changes")
         .iter()
         .flat_map(|change| {
-            let whole = (&change["address"], "", &change["by"]);
+            let whole = (&change["address"], "", &change["changed_by"]);
             let fields = change["fields"].as_array().expect("fields").iter();
-            let fields = fields.map(|field| (&change["address"], field["at"].as_str().unwrap_or_default(), &field["by"]));
+            let fields = fields.map(|field| (&change["address"], field["pointer"].as_str().unwrap_or_default(), &field["changed_by"]));
             let tags = (&change["address"], " tags", &change["tags_by"]);
             fields.chain([whole, tags]).filter(|(_, _, by)| !by.is_null()).map(|(address, at, by)| format!("{address}{at} {by}"))
         })
@@ -219,7 +219,7 @@ fn plan_reports_an_unfinished_run_and_does_not_label_its_changes() {
     assert_ne!(shop.apply_with_fault("crash-after:3", &edited), Some(0), "killed");
     shop.delete("elastic_ip", "office");
     let plan = shop.run("plan", &[]).assert_success();
-    let expected = "The last run (revision 2, apply by USER@HOST) did not finish.\n  This goes on from there; `acme rollback FOLDER/stack.yaml` goes back instead.";
+    let expected = "The last run (revision 2, apply by USER@HOST) is unfinished.\n  This run continues it; `acme rollback FOLDER/stack.yaml` undoes it instead.";
     assert!(shop.redacted_output(&plan).contains(expected), "{}", shop.redacted_output(&plan));
     assert!(!plan.stdout.contains("changed outside"), "{}", plan.stdout);
 }
@@ -235,7 +235,7 @@ fn drift_shows_changes_made_outside_acme() {
     shop.retag("vpc", "main", "team", "other");
     shop.retag("vpc", "main", "owner", "someone");
     shop.delete("elastic_ip", "office");
-    // An edit of the definition is no drift.
+    // An edit of the definition is not drift.
     shop.write(&STACK.replace("443", "8443").replace(", web: {} }", ", new: {} }"));
     let some = shop.run("drift", &[]);
     assert_eq!(some.code, 2);
@@ -244,7 +244,7 @@ fn drift_shows_changes_made_outside_acme() {
     assert_eq!((&json["format"], &json["since"]), (&json!("acme-drift/2"), &json!(1)));
     assert_eq!(json["summary"], json!({ "create": 0, "update": 2, "replace": 0, "delete": 1 }));
     let fields = &json["changes"][0]["fields"][0];
-    assert_eq!((&fields["at"], &fields["before"], &fields["after"]), (&json!("/keep_last"), &json!(5), &json!(50)));
+    assert_eq!((&fields["pointer"], &fields["before"], &fields["after"]), (&json!("/keep_last"), &json!(5), &json!(50)));
 
     shop.delete_history();
     let without = shop.run("drift", &[]);
@@ -261,7 +261,7 @@ fn drift_skips_resources_of_an_unfinished_run() {
     shop.change_field("ecr_repository", "api", "/keep_last", json!(50));
     shop.delete("security_group", "web");
     let drift = shop.run("drift", &[]);
-    assert!(drift.stderr.contains("A run did not finish: what it touched is left out."), "{}", drift.combined_output());
+    assert!(drift.stderr.contains("Note: an unfinished run exists; resources it changed are not shown."), "{}", drift.combined_output());
     let json = shop.json("drift", &[]);
     let gone: Vec<&Value> = json["changes"].as_array().expect("changes").iter().map(|change| &change["address"]).collect();
     assert_eq!((drift.code, gone), (2, vec![&json!("security_group.web")]), "{json:#}");
@@ -276,7 +276,7 @@ fn rollback_records_the_whole_stack() {
     assert!(between.stdout.ends_with("Nothing differs.\n"), "{}", between.stdout);
     let drift = shop.run("drift", &[]);
     assert_eq!(drift.code, 0, "{}", drift.combined_output());
-    // Once more, from an edit that did not finish.
+    // Again, from an unfinished edit.
     let edited = STACK.replace("team: platform", "team: core");
     assert_ne!(shop.apply_with_fault("crash-after:2", &edited), Some(0), "killed");
     shop.run("rollback", &["--yes"]).assert_success();

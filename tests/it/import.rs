@@ -1,4 +1,4 @@
-//! Adopting what exists: each type on the stand-ins, and what the screens say.
+//! Adopting existing resources: each type on the stand-ins, and the screens.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::{
     standin::{Standin, StandinKind},
 };
 
-/// What a stand-in lacks for a type to be adopted: stand-in, type, reason.
+/// Types that can't be adopted on a stand-in: stand-in, type, reason.
 const UNSUPPORTED: &[(&str, &str, &str)] = &[("ministack", "nat_gateway", "it does not report a gateway's address")];
 
 #[test]
@@ -31,7 +31,7 @@ fn imports_every_type_on_ministack() {
     for_every_type(StandinKind::Ministack, check_import);
 }
 
-/// Made, robbed of its marks, adopted: what is printed for it, written into the definition, leaves nothing to do.
+/// Creates a resource, removes its ownership tags, and adopts it: with the printed definition, a plan shows no changes.
 fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), String> {
     let taggable = RESOURCE_TYPES.iter().any(|known| known.name == kind && known.is_taggable());
     let lacking = UNSUPPORTED.iter().any(|(name, lacking, _)| *name == standin.kind.name() && *lacking == kind);
@@ -45,7 +45,7 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
     if !taggable {
         let refused = case.acme.run("import", &definition, &[&address, "id"]);
         let explained = refused.code == 1 && refused.stderr.contains("declare it");
-        return if explained { Ok(()) } else { Err(format!("it carries no marks, yet: {}", refused.combined_output())) };
+        return if explained { Ok(()) } else { Err(format!("it has no ownership tags, yet: {}", refused.combined_output())) };
     }
     case.apply("creating it", &definition)?;
     let shown = case.expect_success("looking", case.acme.run("show", &definition, &["--live", "-o", "json"]))?;
@@ -62,20 +62,20 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
     let definition = case.definition(Some(written));
     let plan = case.plan("planning with what was printed", &definition)?;
     if !plan.changes().is_empty() {
-        return Err(format!("what was printed is not what is there:\n{printed:#}\n{:#}", plan.0["changes"]));
+        return Err(format!("the printed definition differs from the live resource:\n{printed:#}\n{:#}", plan.0["changes"]));
     }
     let again = case.expect_success("adopting it twice", case.acme.run("import", &definition, &[&address, id]))?;
     if !again.stderr.contains("already") {
         return Err(format!("it was adopted twice: {}", again.combined_output()));
     }
-    // What becomes of its data is the definition's to say, not what is there.
+    // `on_delete` comes from the definition, not from the resource.
     let mut written = written.clone();
     written.extend(life.spec.get("on_delete").map(|fate| ("on_delete".to_owned(), fate.clone())));
     let definition = case.definition(Some(&written));
     case.expect_success("destroying", case.acme.run("destroy", &definition, &["--yes"])).map(|_| ())
 }
 
-/// Puts something into the simulated cloud that nobody made.
+/// Inserts a resource into the simulated cloud outside acme.
 fn seed_resource(cloud: &Path, kind: &str, id: &str, spec: Value, tags: &[(&str, &str)]) {
     let local = Simulator::open(cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud");
     let tags: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -119,7 +119,7 @@ fn imports_existing_resources_and_prints_their_definitions() {
     ];
     insta::assert_snapshot!(screens.join("\n━━\n"));
 
-    // The definition's tags come with the next apply, and nothing else does.
+    // The next apply adds the definition's tags, and changes nothing else.
     let whole = format!("{text}  vpc: {{ main: {{ cidr: 10.0.0.0/16, dns_hostnames: false, tags: {{ team: shop }} }} }}\n");
     let whole = write_file(
         folder.path(),
@@ -160,7 +160,7 @@ fn rejects_imports_that_conflict() {
         run(&["iam_role.web", "web"]),
         run(&["dns_record.www", "Z1/www.example.com/A/"]),
         run(&["waf_association.web", "web"]),
-        // Another stack's is in the way of the definition: there is no import that would help.
+        // A resource of another stack is an obstacle: an import does not help.
         acme.run("plan", &stack, &[]),
     ]
     .iter()
@@ -173,7 +173,7 @@ fn rejects_imports_that_conflict() {
     insta::assert_snapshot!(screens.join("\n━━\n"));
 }
 
-/// What carries no trace of acme at all, made by another tool.
+/// A resource without any trace of acme, created by another tool.
 #[test]
 fn imports_resources_made_by_another_tool() {
     for kind in StandinKind::BOTH {

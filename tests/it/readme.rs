@@ -1,4 +1,4 @@
-//! The README is true: its commands run in their order, and acme prints what it shows.
+//! The README is correct: its commands run in order, and acme prints the shown plan.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README")
 }
 
-/// What stands in fences of this language.
+/// Code blocks of this language.
 fn code_blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     let begin = format!("\n```{language}\n");
     text.split(&begin).skip(1).map(|rest| rest.split("\n```").next().expect("a block")).collect()
@@ -41,7 +41,7 @@ fn copy_stacks() -> tempfile::TempDir {
     folder
 }
 
-/// A command as the test runs it; `None` for this test run itself, and for the stand-in, which runs already.
+/// A command for the test; `None` for the test run itself, and for the stand-in, which is already running.
 fn runnable(command: &str, endpoint: &str) -> Option<String> {
     if command == "cargo test" || command.ends_with("/ministack &") {
         return None;
@@ -51,7 +51,7 @@ fn runnable(command: &str, endpoint: &str) -> Option<String> {
     Some(if asks { format!("{command} --yes") } else { command })
 }
 
-/// What goes to AWS goes to ministack, which `AWS_ENDPOINT_URL` names.
+/// Calls to AWS go to ministack, set by `AWS_ENDPOINT_URL`.
 #[test]
 fn readme_commands_run_in_order() {
     let standin = Standin::start(StandinKind::Ministack);
@@ -81,7 +81,7 @@ fn readme_commands_run_in_order() {
     assert_eq!(outputs_of("acme outputs stacks/reference.yaml --env production -o json").len(), 1, "{ran:#?}");
 }
 
-/// The picture of a plan: the reference stack after the edits that the README names.
+/// The plan in the README: the reference stack after the edits it describes.
 #[test]
 fn readme_plan_matches_the_output() {
     let folder = copy_stacks();

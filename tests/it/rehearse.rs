@@ -1,4 +1,4 @@
-//! Rehearsals through the command line: whatever goes wrong with whichever call, the stack ends as wanted or as before.
+//! Rehearsals through the command line: after any failure of any call, the stack is as desired or as before.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::{
     standin::{Standin, StandinKind},
 };
 
-/// A rehearsal of what stands in a definition; every case must end as it must.
+/// Rehearses a definition; every case must end as expected.
 #[track_caller]
 fn check_rehearsal(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value {
     let mut command = acme.command("rehearse", path, &[&["-o", "json"], more].concat());
@@ -63,7 +63,7 @@ resources:
     one: {}
 ";
 
-/// An update, a replacement, a deletion and a new one at once.
+/// An update, a replacement, a deletion and a creation in one plan.
 const EDITED: &str = "
 stack: small
 region: eu-west-1
@@ -77,7 +77,7 @@ resources:
     two: {}
 ";
 
-/// The edited small stack and the acme whose cloud holds the first one.
+/// The edited small stack, and the acme whose cloud has the first version.
 fn applied_small_stack(folder: &Path) -> (Acme, std::path::PathBuf) {
     let acme = Acme::local(&folder.join("cloud"));
     acme.apply(&write_file(folder, "stack.yaml", SMALL));
@@ -108,7 +108,7 @@ fn rehearses_destroying_everything() {
     check_rehearsal(&acme, &write_file(folder.path(), "stack.yaml", SMALL), "destroy", &["--destroy"]);
 }
 
-/// What is live comes from an endpoint, and what belongs to nobody here may be referred to.
+/// Live resources come from an endpoint, and references to resources outside the stack are allowed.
 #[test]
 fn rehearses_live_resources_of_an_endpoint() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn rehearsal_output() {
     let shown = |done: &CommandOutput| {
         assert!(done.stdout.lines().all(|line| line.chars().count() <= 80), "{}", done.stdout);
         let text = format!("$? = {}\n{}{}", done.code, done.stdout, done.stderr);
-        // How often the new id is another one depends on what runs at once.
+        // The number of recreated resources depends on parallel steps.
         regex_lite::Regex::new(r"In \d+ of them").unwrap().replace(&text, "In … of them").into_owned()
     };
     insta::assert_snapshot!("rehearsal", shown(&acme.run("rehearse", &path, &["--modes", "refuse,lost,crash"])));
@@ -141,7 +141,7 @@ fn rehearsal_output() {
     insta::assert_snapshot!("rehearsal_of_nothing", shown(&acme.run("rehearse", &path, &[])));
 }
 
-/// A name that acme chose makes way for a replacement, which keeps its own from then on.
+/// The replacement of a resource with a generated name gets another one, and keeps it.
 #[test]
 fn replaces_a_resource_in_use_under_another_name() {
     let folder = tempfile::tempdir().unwrap();
@@ -163,7 +163,7 @@ fn replaces_a_resource_in_use_under_another_name() {
     acme.assert_no_changes(&write_file(folder.path(), "stack.yaml", SMALL));
 }
 
-/// What AWS does not change back is no failure of going back, and all else is put back.
+/// A change that AWS can't reverse is not a failure of the rollback, and everything else is restored.
 #[test]
 fn rehearsal_accepts_irreversible_changes() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,10 +179,10 @@ databases:
     let after = before.replace("db.t4g.medium", "db.t4g.large").replace("storage_gib: 20", "storage_gib: 30");
     let after = format!("{after}resources:\n  elastic_ip: {{ last: {{ depends_on: [rds_instance.orders] }} }}\n");
     let report = check_rehearsal(&acme, &write_file(folder.path(), "stack.yaml", &after), "one way", &[]);
-    assert_eq!(report["irreversible"], json!([{ "address": "rds_instance.orders", "what": "storage does not shrink" }]));
+    assert_eq!(report["irreversible"], json!([{ "address": "rds_instance.orders", "what": "storage can't shrink" }]));
 }
 
-/// AWS would refuse it for as long as anybody waits.
+/// AWS would reject it forever.
 #[test]
 fn deleting_first_what_is_in_use_blocks_the_plan() {
     let folder = tempfile::tempdir().unwrap();
@@ -193,7 +193,7 @@ fn deleting_first_what_is_in_use_blocks_the_plan() {
     let blocked = acme.run("rehearse", &write_file(folder.path(), "stack.yaml", &text), &[]);
     assert_eq!(blocked.code, 1);
     insta::assert_snapshot!(blocked.stdout.replace(&folder.path().display().to_string(), "FOLDER"));
-    // What lets go of it in the same plan does so first.
+    // A dependent that drops its reference in the same plan does so first.
     let text = text.replace("ingress: [{ port: 5432, security_group: web }]", "ingress: [{ port: 5432, cidr: 10.0.0.0/16 }]");
     check_rehearsal(&acme, &write_file(folder.path(), "stack.yaml", &text), "let go", &[]);
 }
@@ -207,10 +207,10 @@ fn refuses_to_rehearse_after_an_unfinished_run() {
     assert_eq!(acme.run("apply", &path, &["--yes", "--no-rollback"]).code, 3);
     let refused = acme.run("rehearse", &path, &[]);
     assert_eq!(refused.code, 1, "{}", refused.combined_output());
-    assert!(refused.stderr.contains("the last run did not finish"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the last run is unfinished"), "{}", refused.stderr);
 }
 
-/// What the simulated cloud refuses in any case is told as the one thing that went wrong.
+/// An error of the simulated cloud without injected failures is the only one reported.
 #[test]
 fn reports_a_plan_that_always_fails() {
     let folder = tempfile::tempdir().unwrap();
@@ -228,7 +228,7 @@ mod exhaustive {
     }
 }
 
-/// Every call of the reference stack, from nothing and for edits of every sort, in every way: takes minutes.
+/// Every failure of every call of the reference stack, from nothing and for all kinds of edits: takes minutes.
 /// `cargo test --test it rehearse::exhaustive -- --ignored --nocapture` prints the counts.
 fn rehearse_reference_stack() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The life of each resource type on the stand-ins: created → read back equal → every edit → read back equal → changed behind
-//! acme's back → deleted → gone. `types/<type>.yaml` says what is created and edited.
+//! The life of each resource type on the stand-ins: created → read back equal → every edit → read back equal → changed outside
+//! acme → deleted → gone. `types/<type>.yaml` contains specs and edits.
 
 use std::{
     cell::RefCell,
@@ -21,28 +21,28 @@ use crate::{
     standin::{Standin, StandinKind},
 };
 
-/// What `types/<type>.yaml` holds.
+/// Content of `types/<type>.yaml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lifecycle {
-    /// Stand-ins that cannot hold this type at all, with the reason.
+    /// Stand-ins that don't support this type, with the reason.
     #[serde(default)]
     pub except: BTreeMap<String, String>,
-    /// Stand-ins whose tagging API does not list this type, so that nobody notices when the last one leaves the definition.
+    /// Stand-ins whose tagging API does not list this type, so that removing the last one from the definition goes unnoticed.
     #[serde(default)]
     unindexed: BTreeSet<String>,
-    /// Stand-ins that cannot change its tags, with the reason.
+    /// Stand-ins that can't change its tags, with the reason.
     #[serde(default)]
     pub untagged: BTreeMap<String, String>,
-    /// What it needs: type → name → spec.
+    /// Dependencies: type → name → spec.
     #[serde(default)]
     given: BTreeMap<String, BTreeMap<String, Value>>,
-    /// What it is at first.
+    /// First spec.
     pub spec: Map<String, Value>,
-    /// One after the other.
+    /// Edits in order.
     #[serde(default)]
     edits: Vec<Edit>,
-    /// What somebody else does.
+    /// Change outside acme.
     #[serde(default)]
     drift: Vec<Drift>,
 }
@@ -50,18 +50,18 @@ pub struct Lifecycle {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Edit {
-    /// Fields and their new values; `null` takes a field out of the definition, which leaves it to AWS.
+    /// Fields and their new values; `null` removes a field from the definition, so that acme no longer manages it.
     change: Map<String, Value>,
-    /// Whether this needs a new one.
+    /// Whether the edit replaces the resource.
     #[serde(default)]
     replaces: bool,
-    /// Stand-ins that cannot do this, with the reason.
+    /// Stand-ins that don't support this, with the reason.
     #[serde(default)]
     except: BTreeMap<String, String>,
 }
 
 impl Lifecycle {
-    /// What it is at first, and after each edit.
+    /// Specs at first, and after each edit.
     pub fn specs(&self) -> Vec<Map<String, Value>> {
         let mut specs = vec![self.spec.clone()];
         for edit in &self.edits {
@@ -72,7 +72,7 @@ impl Lifecycle {
         specs
     }
 
-    /// A definition of what it needs, with or without the resource under test, which is called `it`.
+    /// A definition of its dependencies, with or without the resource under test, named `it`.
     pub fn definition(&self, kind: &str, spec: Option<&Map<String, Value>>) -> String {
         let mut resources = self.given.clone();
         if let Some(spec) = spec {
@@ -104,9 +104,9 @@ fn stack_name(kind: &str) -> String {
 struct Drift {
     /// Python with `client(service)`, `id` and `name`.
     python: String,
-    /// The fields that differ afterwards.
+    /// Fields that differ afterwards.
     seen: BTreeSet<String>,
-    /// Stand-ins that cannot do this, with the reason.
+    /// Stand-ins that don't support this, with the reason.
     #[serde(default)]
     except: BTreeMap<String, String>,
 }
@@ -123,7 +123,7 @@ fn every_type_passes_its_lifecycle_on_ministack() {
     for_every_type(StandinKind::Ministack, check_lifecycle);
 }
 
-/// What is not named again is what it was; what is, is as named. Ministack's restore forgets the tags.
+/// Omitted settings keep their value; others are as requested. Ministack's restore loses the tags.
 #[test]
 fn restores_a_deleted_database_from_its_final_snapshot() {
     let kind = "rds_instance";
@@ -148,7 +148,7 @@ fn restores_a_deleted_database_from_its_final_snapshot() {
     assert!(case.plan("naming another one", &case.definition(Some(&spec))).expect("a plan").changes().is_empty());
 }
 
-/// A type that neither stand-in holds is tested by recorded exchanges instead; everything else has its file here.
+/// Types that neither stand-in supports are tested with recorded exchanges; all others have a file here.
 #[test]
 fn every_type_has_a_lifecycle_file() {
     let files: BTreeSet<String> = lifecycles().into_keys().collect();
@@ -167,7 +167,7 @@ pub fn lifecycles() -> BTreeMap<String, Lifecycle> {
     lives
 }
 
-/// Lets every type live, four at a time, and reports all that went wrong. `ACME_TYPES=vpc,subnet` picks some.
+/// Runs the life of every type, four in parallel, and reports all failures. `ACME_TYPES=vpc,subnet` selects some.
 pub fn for_every_type(kind: StandinKind, live: fn(&Standin, &str, &Lifecycle) -> Result<(), String>) {
     let picked = std::env::var("ACME_TYPES").ok();
     let picked: Option<BTreeSet<&str>> = picked.as_deref().map(|text| text.split(',').collect());
@@ -195,10 +195,10 @@ pub fn for_every_type(kind: StandinKind, live: fn(&Standin, &str, &Lifecycle) ->
     let failures = failures.into_inner().unwrap();
     let report: String = failures.iter().map(|(name, failure)| format!("\n━━ {name} on {}\n{failure}\n", kind.name())).collect();
     assert!(failures.is_empty(), "{} of the types fail: {:?}{report}", failures.len(), failures.keys().collect::<Vec<_>>());
-    assert_eq!(standin.all_resources(), json!({}), "something is left");
+    assert_eq!(standin.all_resources(), json!({}), "resources remain");
 }
 
-/// The life of one type; what went wrong, in words.
+/// Runs the life of one type; returns the failure.
 fn check_lifecycle(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let case = LifecycleCase::new(standin, kind, life, folder.path());
@@ -266,7 +266,7 @@ impl<'a> LifecycleCase<'a> {
         serde_json::from_str(&done.stdout).map(Plan).map_err(|error| format!("{what}: the plan is no JSON ({error}):\n{}", done.stdout))
     }
 
-    /// Applies by calls that the printed policy allows, and finds nothing left to do.
+    /// Applies with calls that the printed policy allows, and expects a second plan without changes.
     pub fn apply(&self, what: &str, definition: &Path) -> Result<(), String> {
         self.allowed.borrow_mut().extend(policy::allowed_actions(&policy::policy_documents(&Acme::without_cloud(), definition, "apply")));
         let done = self.expect_success(what, self.acme.run("apply", definition, &["--yes", "--stats"]))?;
@@ -282,19 +282,19 @@ impl<'a> LifecycleCase<'a> {
         }
     }
 
-    /// The plan is this action on this resource, for these fields and no others.
+    /// Asserts that the plan is this action on this resource, for exactly these fields.
     fn expect_change(&self, what: &str, definition: &Path, action: &str, fields: &BTreeSet<String>) -> Result<(), String> {
         let plan = self.plan(what, definition)?;
-        // What has no marks of its own is known by its identity alone once it has left the definition.
+        // An untagged resource is known only by its identity once it has left the definition.
         let one = match plan.changes().as_slice() {
             [change] if action == "delete" => change.starts_with(&format!("delete {}.", self.resource_type)),
             changes => changes == [format!("{action} {}.it", self.resource_type)],
         };
         let address = format!("{}.it", self.resource_type);
         let mut changed: BTreeSet<String> = plan.changed_fields(&address);
-        // A name that follows from a replacement is not what was changed.
+        // The name of a replacement is not one of the edited fields.
         let forced = plan.0["changes"].as_array().into_iter().flatten().filter(|change| change["address"] == address.as_str());
-        let mut forced = forced.filter_map(|change| change["fields"].as_array()).flatten().filter(|field| field["at"] == "/name");
+        let mut forced = forced.filter_map(|change| change["fields"].as_array()).flatten().filter(|field| field["pointer"] == "/name");
         if action == "replace" && forced.all(|field| field["forces_replacement"] == false) {
             changed.remove("/name");
         }

@@ -1,4 +1,4 @@
-//! Saved plans: carried out as they were shown, or not at all.
+//! Saved plans: applied as shown, or not at all.
 
 use std::{fs, path::Path};
 
@@ -49,7 +49,7 @@ impl SavedPlanCase {
     fn saved_plan(&self) -> String {
         fs::read_to_string(self.path("plan.json")).expect("a saved plan")
     }
-    /// Carrying it out is refused, and changes nothing.
+    /// Asserts that applying it is refused, and changes nothing.
     fn assert_apply_refused(&self) -> String {
         let before = self.cloud().dump();
         let done = self.run("apply", "plan.json", &[]);
@@ -60,7 +60,7 @@ impl SavedPlanCase {
     fn cloud(&self) -> Simulator {
         Simulator::open(self.path("cloud"), "eu-west-1", Behaviour::default()).expect("a simulated cloud")
     }
-    /// Somebody else changes what is at an address.
+    /// Changes the resource at an address outside acme.
     fn change_outside_acme(&self, address: &str, change: impl Fn(&mut LiveResource)) {
         let cloud = self.cloud();
         for (key, value) in cloud.dump() {
@@ -122,7 +122,7 @@ fn names_what_changed_since_the_plan_was_saved() {
     let read: Vec<&String> = saved["live"].as_object().unwrap().keys().collect();
     assert_eq!(read, ["ecr_repository.users", "subnet.a", "vpc.main"], "what is changed, and what that refers to");
 
-    // A field and the tags of what would be touched, a field of what is only referred to.
+    // A field and the tags of changed resources, and a field of a referenced one.
     let plain = case.cloud().dump();
     case.change_outside_acme("subnet.a", |live| live.spec["public_ip_on_launch"] = json!(true));
     case.change_outside_acme("ecr_repository.users", |live| drop(live.tags.insert("team".into(), "other".into())));
@@ -142,11 +142,11 @@ fn refuses_changes_that_are_not_in_the_saved_plan() {
     case.run("apply", "stack.yaml", &["--env", "staging", "--yes"]).assert_success();
     write_file(case.folder.path(), "stack.yaml", &edited_definition("keep_last: 5", "keep_last: 9"));
     case.save_plan(&[]);
-    // Not touched by the plan, until somebody changed it.
+    // Not part of the plan, until it changed outside acme.
     case.change_outside_acme("vpc.main", |live| live.spec["dns_hostnames"] = json!(false));
     let more = case.assert_apply_refused();
     case.change_outside_acme("vpc.main", |live| live.spec["dns_hostnames"] = json!(true));
-    // The file is no instruction: what it says is compared with what would be done.
+    // The file has no instructions: its content is compared with a new plan.
     fs::write(case.path("plan.json"), case.saved_plan().replace("\"after\": 9", "\"after\": 900")).unwrap();
     let forged = case.assert_apply_refused();
     write_file(case.folder.path(), "stack.yaml", &edited_definition("keep_last: 5", "keep_last: 8"));
@@ -170,13 +170,13 @@ fn rejects_incomplete_or_foreign_plan_files() {
         fs::write(case.path("plan.json"), text).unwrap();
         screens.push(case.assert_apply_refused());
     }
-    // Known by its name, however little is left of it.
+    // Recognized by its name, even if most of it is missing.
     for text in ["", "{", "stack: small"] {
         fs::write(case.path("some.acmeplan"), text).unwrap();
         screens.push(redacted_output(&case.run("apply", "some.acmeplan", &[]), case.folder.path()));
     }
     insta::assert_snapshot!(screens.join("\n━━\n"));
-    // Cut anywhere, it is an error and no more.
+    // Truncated anywhere, it is only an error.
     for end in (0..saved.len()).step_by(97) {
         fs::write(case.path("plan.json"), &saved[..end]).unwrap();
         let done = case.run("apply", "plan.json", &["--yes"]);

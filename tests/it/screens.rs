@@ -1,4 +1,4 @@
-//! What users see: plans, runs that fail, and the help of every command. Each screen is read as a whole.
+//! Screens: plans, failing runs, and the help of every command. Each screen is a snapshot.
 
 use std::process::Command;
 
@@ -79,12 +79,12 @@ impl Shop {
         let acme = Acme::local(&folder.path().join("cloud"));
         Shop { folder, acme }
     }
-    /// The screen of a command on a definition, with faults.
+    /// Screen of a command on a definition, with faults.
     fn output_with_fault(&self, fault: &str, command: &str, text: &str, more: &[&str]) -> String {
         let path = write_file(self.folder.path(), "shop.yaml", text);
         let shown = redacted_output(&self.acme.run_with_env(&[("ACME_LOCAL_FAULT", fault)], command, &path, more), self.folder.path());
         let shown = Regex::new(r"by \S+@\S+\)").unwrap().replace_all(&shown, "by USER@HOST)").into_owned();
-        // The name of a replacement ends in a hash of the old one's id.
+        // The name of a replacement ends with a hash of the old one's id.
         Regex::new(r"-[0-9a-f]{6}\b").unwrap().replace_all(&shown, "-…").into_owned()
     }
 }
@@ -165,13 +165,13 @@ fn run_output() {
     let edited = SMALL.replace("10.0.1.0/24", "10.0.2.0/24");
     shop.output_with_fault("", "apply", &edited, &["--yes"]);
     insta::assert_snapshot!("run_back", shop.output_with_fault("", "rollback", &edited, &["--yes"]));
-    // The subnet goes before its network.
+    // The subnet is deleted before its network.
     let less = "stack: shop\nregion: eu-west-1\nresources:\n  elastic_ip: { nat: {} }\n";
     insta::assert_snapshot!("run_past_pivot", shop.output_with_fault("refuse:2,refuse:3", "apply", less, &["--yes"]));
     insta::assert_snapshot!("run_kept", Shop::new().output_with_fault("refuse:3", "apply", SMALL, &["--yes", "--no-rollback"]));
 }
 
-/// Where AWS knows no way back, a run that is rolled back says what stays, and puts back the rest.
+/// For changes that AWS can't reverse, a rollback reports them and restores the rest.
 #[test]
 fn rollback_reports_irreversible_changes_and_undoes_the_rest() {
     let shop = Shop::new();
@@ -198,13 +198,13 @@ fn reports_identical_failures_once() {
     let path = write_file(shop.folder.path(), "shop.yaml", many);
     let said = shop.acme.run("apply", &path, &["--yes", "--quiet"]).stderr;
     assert_eq!(said.matches("error[AddressLimitExceeded]").count(), 1, "{said}");
-    for part in ["shop.yaml:5:5", "the same for elastic_ip.office-", "higher quota", "Rolled back: 50 deleted again."] {
+    for part in ["shop.yaml:5:5", "same error for elastic_ip.office-", "quota increase", "Rolled back: 50 deleted."] {
         assert!(said.contains(part), "`{part}` is missing in\n{said}");
     }
 }
 
-#[test]
-fn help_output_of_every_command() {
+/// The help of acme and of every command.
+pub fn complete_help() -> String {
     let help = |arguments: &[&str]| {
         let run = Command::new(binary()).args(arguments).arg("--help").env_remove("ACME_BACKEND").output().unwrap();
         assert!(run.status.success());
@@ -216,7 +216,12 @@ fn help_output_of_every_command() {
         commands.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty())).collect();
     assert!(commands.contains(&"apply") && commands.contains(&"unlock"), "{commands:?}");
     let each = commands.iter().filter(|name| **name != "help").map(|name| format!("$ acme {name} --help\n{}", help(&[name])));
-    insta::assert_snapshot!("help", [format!("$ acme --help\n{all}")].into_iter().chain(each).collect::<Vec<_>>().join("\n"));
+    [format!("$ acme --help\n{all}")].into_iter().chain(each).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn help_output_of_every_command() {
+    insta::assert_snapshot!("help", complete_help());
 }
 
 #[test]
@@ -225,7 +230,7 @@ fn explains_missing_credentials_and_network() {
     let path = write_file(shop.folder.path(), "shop.yaml", SMALL);
     let shown =
         |acme: &Acme, variables: &[(&str, &str)]| redacted_output(&acme.run_with_env(variables, "plan", &path, &[]), shop.folder.path());
-    // A port that nobody listens on.
+    // An unused port.
     let unreachable = shown(&Acme::without_cloud().with_only_args(&["--endpoint-url", "http://127.0.0.1:1"]), &[]);
     let nobody = [
         ("AWS_ACCESS_KEY_ID", ""),

@@ -1,4 +1,4 @@
-//! An endpoint that says what it is told to say: exchanges as AWS documents them, where no stand-in answers so.
+//! A scripted endpoint: exchanges as AWS documents them, for behaviour that no stand-in has.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use crate::{
     wire::{Request, Response, Server, form, header, is_write, service_and_action},
 };
 
-/// What is said to which call: chapters, each taking the place of what was said before.
+/// Responses to calls, in chapters: each replaces responses of the previous ones.
 pub struct Script {
     region: &'static str,
     stages: Vec<Stage>,
@@ -20,15 +20,15 @@ pub struct Script {
 
 #[derive(Default)]
 struct Stage {
-    /// The action whose success begins it.
+    /// Action whose success starts the chapter.
     after: &'static str,
     exchanges: Vec<Exchange>,
 }
 
-/// The answers to one action, in order; the last one is repeated.
+/// Responses to one action, in order; the last one is repeated.
 struct Exchange {
     action: &'static str,
-    /// Only to requests with this text in path or body.
+    /// Limits it to requests with this text in path or body.
     containing: &'static str,
     answers: Vec<Answer>,
     used: usize,
@@ -47,41 +47,41 @@ pub fn xml(body: impl Into<String>) -> Answer {
     (200, body.into())
 }
 
-/// A refusal of a service that speaks JSON.
+/// Error of a service with JSON responses.
 pub fn json_error(status: u16, code: &str, message: &str) -> Answer {
     (status, json!({ "__type": code, "message": message }).to_string())
 }
 
-/// A refusal of a service that speaks XML.
+/// Error of a service with XML responses.
 pub fn xml_error(status: u16, code: &str, message: &str) -> Answer {
     let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     (status, format!("<ErrorResponse>{error}<RequestId>req-1</RequestId></ErrorResponse>"))
 }
 
-/// A refusal of EC2.
+/// Error of EC2.
 pub fn ec2_error(status: u16, code: &str, message: &str) -> Answer {
     let error = format!("<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>");
     (status, format!("<Response>{error}<RequestID>req-1</RequestID></Response>"))
 }
 
-/// The tags every resource of the stack carries.
+/// Tags of every resource of the stack.
 pub fn ownership_tags(address: &str) -> BTreeMap<&'static str, String> {
     [("acme:stack", "shop"), ("acme:environment", "default"), ("acme:address", address)].map(|(key, value)| (key, value.to_owned())).into()
 }
 
-/// The same in XML: `element` around each pair, whose halves are called `key` and `value`.
+/// Same in XML: `element` around each pair of `key` and `value`.
 pub fn xml_ownership_tags(address: &str, element: &str, key: &str, value: &str) -> String {
     let tag = |(k, v)| format!("<{element}><{key}>{k}</{key}><{value}>{v}</{value}></{element}>");
     ownership_tags(address).iter().map(tag).collect()
 }
 
-/// The same as JSON objects `{"Key": …, "Value": …}`.
+/// Same as JSON objects `{"Key": …, "Value": …}`.
 pub fn json_ownership_tags(address: &str) -> Value {
     ownership_tags(address).iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
 }
 
 impl Script {
-    /// Who calls is known, and the tagging API has nothing.
+    /// Script with a valid caller and an empty tagging API.
     pub fn new() -> Script {
         let script = Script { region: "us-east-1", stages: vec![Stage::default()] };
         let identity = "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>";
@@ -90,37 +90,37 @@ impl Script {
             .on("GetResources", [ok(json!({ "ResourceTagMappingList": [] }))])
     }
 
-    /// The stack is in this region.
+    /// Sets the region of the stack.
     pub fn region(self, region: &'static str) -> Script {
         Script { region, ..self }
     }
 
-    /// The tagging API has these: ARN and address.
+    /// Adds resources to the tagging API: ARN and address.
     pub fn with_tagged_resources(self, resources: &[(&str, &str)]) -> Script {
         let list: Value =
             resources.iter().map(|(arn, address)| json!({ "ResourceARN": arn, "Tags": json_ownership_tags(address) })).collect();
         self.on("GetResources", [ok(json!({ "ResourceTagMappingList": list }))])
     }
 
-    /// What this action is answered.
+    /// Sets the response to an action.
     pub fn on(self, action: &'static str, answers: impl IntoIterator<Item = Answer>) -> Script {
         self.on_containing(action, "", answers)
     }
 
-    /// What this action is answered when the request has this text in its path or body.
+    /// Sets the response to an action if the request has this text in its path or body.
     pub fn on_containing(mut self, action: &'static str, text: &'static str, answers: impl IntoIterator<Item = Answer>) -> Script {
         let exchange = Exchange { action, containing: text, answers: answers.into_iter().collect(), used: 0 };
         self.stages.last_mut().expect("a chapter").exchanges.push(exchange);
         self
     }
 
-    /// From the next success of this action on, what follows takes the place of what was said before.
+    /// Starts a chapter at the next success of this action: its responses replace the previous ones.
     pub fn after(mut self, action: &'static str) -> Script {
         self.stages.push(Stage { after: action, ..Stage::default() });
         self
     }
 
-    /// An endpoint that says it, and a stack with these resources.
+    /// Starts the endpoint, with a stack of these resources.
     pub fn start(self, resources: &str) -> Endpoint {
         let (folder, region) = (tempfile::tempdir().expect("a folder"), self.region);
         let stack = write_file(folder.path(), "stack.yaml", &format!("stack: shop\nregion: {}\nresources:\n{resources}", self.region));
@@ -156,7 +156,7 @@ impl EndpointState {
         Response { status, headers: headers.into(), body: body.into_bytes() }
     }
 
-    /// What the newest chapter that knows this call says to it.
+    /// Response of the latest chapter with this call.
     fn next_answer(&mut self, action: &str, request: &Request) -> Option<Answer> {
         let body = String::from_utf8_lossy(&request.body);
         let fits = |exchange: &Exchange| {
@@ -170,7 +170,7 @@ impl EndpointState {
     }
 }
 
-/// Reads find nothing; writes are refused.
+/// Default: reads find nothing; writes are rejected.
 fn default_answer(service: &str, action: &str, request: &Request) -> Answer {
     if request.method == "HEAD" {
         return (404, String::new());
@@ -199,27 +199,27 @@ impl Endpoint {
     pub fn run(&self, command: &str, more: &[&str]) -> CommandOutput {
         self.acme.run(command, &self.stack, more)
     }
-    /// Applies, and expects nothing to be left to do.
+    /// Applies, and expects a second plan without changes.
     pub fn apply(&self) -> CommandOutput {
         let done = self.run("apply", &["--yes"]).assert_success();
         self.acme.assert_no_changes(&self.stack);
         done
     }
-    /// `action address` of every change that is planned, sorted.
+    /// `action address` of every planned change, sorted.
     pub fn planned_changes(&self) -> Vec<String> {
         self.acme.plan(&self.stack).changes()
     }
-    /// The writes so far, with the status they were answered.
+    /// Writes so far, with the status of their responses.
     pub fn writes(&self) -> Vec<String> {
         let state = lock(&self.state);
         let writes = state.calls.iter().filter(|(action, request, _)| is_write(request, action));
         writes.map(|(action, _, status)| format!("{status} {action}")).collect()
     }
-    /// How often an action was called.
+    /// Number of calls of an action.
     pub fn call_count(&self, action: &str) -> usize {
         self.request_bodies(action).len()
     }
-    /// What was sent with every call of an action: JSON as it is, a form as an object, else text.
+    /// Body of every call of an action: JSON unchanged, a form as an object, anything else as text.
     pub fn request_bodies(&self, action: &str) -> Vec<Value> {
         let state = lock(&self.state);
         let bodies = state.calls.iter().filter(|(of, ..)| of == action).map(|(_, request, _)| &request.body);

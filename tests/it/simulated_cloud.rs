@@ -1,4 +1,4 @@
-//! A newcomer's way: the quickstart on the simulated cloud, and what the screens say.
+//! First steps: the quickstart on the simulated cloud, and its screens.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use regex_lite::Regex;
 
 use crate::acme::{Acme, CommandOutput, repository_stack, write_file};
 
-/// A screen without what differs from run to run: ids, times, folders.
+/// Screen without variable parts: ids, times, folders.
 pub fn redacted_output(done: &CommandOutput, folder: &Path) -> String {
     let mut text = format!("$? = {}\n─ stdout\n{}─ stderr\n{}", done.code, done.stdout, done.stderr);
     text = text.replace(&folder.display().to_string(), "FOLDER").replace(env!("CARGO_MANIFEST_DIR"), "REPOSITORY");
@@ -20,7 +20,7 @@ pub fn redacted_output(done: &CommandOutput, folder: &Path) -> String {
     text
 }
 
-/// Lines of what happened, which come in any order.
+/// Lines of events, in any order.
 fn sorted_lines(text: &str) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
@@ -52,7 +52,7 @@ fn applies_and_destroys_the_quickstart() {
     assert!(again.changes().iter().all(|change| change.starts_with("create ")), "{:#}", again.0);
 }
 
-/// A small stack, edited; only its JSON plan is looked at.
+/// A small stack, edited; only its JSON plan is checked.
 #[test]
 fn plans_only_the_edited_resources() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ resources:
     assert_eq!(acme.plan(&at(&third)).0["summary"]["create"], 3);
 }
 
-/// The simulated cloud has every snapshot; which one it was is of no interest later.
+/// The simulated cloud has every snapshot; later, the field is not compared.
 #[test]
 fn restores_a_database_from_a_snapshot() {
     let folder = tempfile::tempdir().unwrap();

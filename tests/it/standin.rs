@@ -15,11 +15,11 @@ use std::{
 
 use serde_json::Value;
 
-/// What goes into the virtual environment; another text makes another environment.
+/// Packages of the virtual environment; another text creates another environment.
 const REQUIREMENTS: &[&str] = &["moto[server]==5.2.1", "ministack==1.5.33", "boto3==1.43.106"];
 
-/// Ends the server when the test's end of the pipe closes, however the test ended; so nothing outlives a killed test run. `save NAME` on
-/// that pipe remembers what ministack holds, `load NAME` makes it hold that again.
+/// Ends the server when the test's end of the pipe closes, so that it never outlives a killed test run. `save NAME` on that pipe saves
+/// ministack's state, `load NAME` restores it.
 const LAUNCHER: &str = "
 import copy, os, sys, threading
 answers = os.fdopen(os.dup(1), 'w')
@@ -76,7 +76,7 @@ else:
     main()
 ";
 
-/// Which stand-in.
+/// Kind of stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandinKind {
     Moto,
@@ -93,7 +93,7 @@ impl StandinKind {
     }
 }
 
-/// A running stand-in; ends when dropped.
+/// A running stand-in, stopped when dropped.
 pub struct Standin {
     pub kind: StandinKind,
     pub url: String,
@@ -121,7 +121,7 @@ impl LineChannel {
 }
 
 impl Standin {
-    /// Starts a fresh one and waits until it answers EC2, whose first call takes seconds.
+    /// Starts a stand-in and waits until it responds to EC2 calls, the first of which takes seconds.
     pub fn start(kind: StandinKind) -> Standin {
         let turn = StartSlot::acquire();
         for _ in 0..3 {
@@ -131,7 +131,7 @@ impl Standin {
             let mut server = with_test_credentials(Command::new(python()))
                 .args(["-c", LAUNCHER, kind.name(), &port.to_string()])
                 .current_dir(folder.path())
-                // Everything in memory; no listeners besides the endpoint, no container engine.
+                // Everything in memory; only the endpoint as a listener, no container engine.
                 .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
                 .envs([("GATEWAY_PORT", port.to_string()), ("BIND_HOST", "127.0.0.1".into()), ("MINISTACK_HOST", "127.0.0.1".into())])
                 .envs([("LOG_LEVEL", "ERROR"), ("SFTP_ENABLED", "0"), ("IOT_MTLS_ENABLED", "0"), ("PERSIST_STATE", "0")])
@@ -154,17 +154,17 @@ impl Standin {
         panic!("{} did not start", kind.name());
     }
 
-    /// Runs Python with boto3 against this endpoint, around acme's back. `client(service)` makes a client; what the script
-    /// puts into `out` comes back.
+    /// Runs Python with boto3 against this endpoint, outside acme. `client(service)` creates a client; returns the value of `out`
+    /// in the script.
     pub fn run_boto3(&self, script: &str) -> Value {
         run_boto3(&self.url, script)
     }
 
-    /// Remembers what ministack holds now.
+    /// Saves ministack's state.
     pub fn save(&self, name: &str) {
         self.send_control_command("save", name);
     }
-    /// Makes ministack hold what it held when that was saved. Nothing may be under way.
+    /// Restores ministack's saved state. No call may be in progress.
     pub fn load(&self, name: &str) {
         self.send_control_command("load", name);
     }
@@ -173,7 +173,7 @@ impl Standin {
         self.control.lock().expect("the console").ask(&format!("{command} {name}"));
     }
 
-    /// Everything that exists here and was not there from the beginning, by service; empty lists left out.
+    /// All resources created since the start, by service, without empty lists.
     pub fn all_resources(&self) -> Value {
         self.run_boto3(include_str!("everything.py"))
     }
@@ -201,7 +201,7 @@ fn python_prelude(url: &str) -> String {
     )
 }
 
-/// Runs one script again and again, in one process: importing boto3 takes longer than the script.
+/// Runs one script repeatedly in one process: importing boto3 takes longer than the script.
 pub struct ScriptRunner {
     python: Child,
     console: LineChannel,
@@ -220,7 +220,7 @@ impl ScriptRunner {
         let console = LineChannel::attach(&mut python);
         ScriptRunner { python, console }
     }
-    /// What the script puts into `out` now.
+    /// Current value of `out` in the script.
     pub fn run_script(&mut self) -> Value {
         serde_json::from_str(&self.console.ask("look")).expect("the script prints JSON")
     }
@@ -233,7 +233,7 @@ impl Drop for ScriptRunner {
     }
 }
 
-/// Credentials the stand-ins take, and none of the developer's own configuration.
+/// Sets credentials for the stand-ins, without the developer's own configuration.
 pub fn with_test_credentials(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_") || name.to_lowercase().ends_with("_proxy")) {
         command.env_remove(name);
@@ -272,13 +272,13 @@ fn wait_until_ready(server: &mut Child, port: u16) -> bool {
     false
 }
 
-/// The Python that has the stand-ins.
+/// Python with the stand-ins.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| ensure_venv("standins", REQUIREMENTS))
 }
 
-/// The Python of a virtual environment under `target/` with these packages.
+/// Python of a virtual environment under `target/` with these packages.
 pub fn ensure_venv(name: &str, requirements: &[&str]) -> PathBuf {
     let venv = ensure_installed(name, requirements, |venv| {
         run_installer(Command::new("python3").args(["-m", "venv"]).arg(venv));
@@ -288,8 +288,8 @@ pub fn ensure_venv(name: &str, requirements: &[&str]) -> PathBuf {
     venv.join("bin/python")
 }
 
-/// A folder under `target/` into which these packages were installed. Made once for all runs; a file lock keeps two test runs from
-/// making it at once.
+/// A folder under `target/` with these packages installed. Created once for all runs; a file lock prevents two test runs from
+/// creating it at the same time.
 pub fn ensure_installed(name: &str, requirements: &[&str], install: impl FnOnce(&Path)) -> PathBuf {
     let target = target_dir();
     fs::create_dir_all(&target).expect("the target folder can be made");
@@ -306,12 +306,12 @@ pub fn ensure_installed(name: &str, requirements: &[&str], install: impl FnOnce(
     folder
 }
 
-/// Where builds, and what tests install, are kept.
+/// Folder of builds, and of packages installed by tests.
 pub fn target_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").to_owned()
 }
 
-/// Runs what installs.
+/// Runs an installer.
 pub fn run_installer(command: &mut Command) {
     let done = command.output();
     let help = "these tests need Python 3.10 or newer with the venv module, PyPI, and for the browser test npm";
@@ -324,7 +324,7 @@ pub fn run_installer(command: &mut Command) {
     }
 }
 
-/// At most four servers at once: moto takes 450 MB.
+/// At most four servers in parallel: moto takes 450 MB.
 struct StartSlot;
 static RUNNING: AtomicU32 = AtomicU32::new(0);
 

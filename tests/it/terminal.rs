@@ -1,4 +1,4 @@
-//! On a terminal: the live view begins, ends with the summary, and leaves nothing behind.
+//! On a terminal: the live view starts, ends with the summary, and leaves nothing behind.
 
 use std::{num::NonZero, path::Path, process::Command};
 
@@ -9,7 +9,7 @@ use crate::{
     standin::python,
 };
 
-/// One after the other, so that the order on the screen is known.
+/// Sequential steps, so that the order on the screen is known.
 const CHAIN: &str = "
 stack: small
 region: eu-west-1
@@ -23,11 +23,11 @@ outputs: { subnet: '{{ subnet.a.id }}' }
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 80;
 
-/// What went to a terminal, byte by byte.
+/// Output to a terminal, in bytes.
 struct TerminalOutput(CommandOutput);
 
 impl TerminalOutput {
-    /// Runs a command on a terminal; with a `text`, Ctrl-C is typed as soon as that is shown.
+    /// Runs a command on a terminal; with a `text`, types Ctrl-C as soon as that is shown.
     fn run(command: &Command, text: &str) -> TerminalOutput {
         let mut typed = Command::new(python());
         typed.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/terminal.py"));
@@ -41,7 +41,7 @@ impl TerminalOutput {
         TerminalOutput(CommandOutput::from_output(typed.output().expect("python runs")))
     }
 
-    /// What stands there in the end, without what differs from run to run.
+    /// Final content of the terminal, without variable parts.
     fn final_screen(&self) -> String {
         let [rows, columns] = [ROWS, COLUMNS].map(|n| NonZero::new(n).unwrap());
         let mut terminal = vt100::Parser::new(rows, columns, 0);
@@ -65,9 +65,13 @@ fn live_view_disappears_and_the_summary_stays() {
     let folder = tempfile::tempdir().unwrap();
     let shown = TerminalOutput::run(&apply_command(folder.path()), "");
     assert_eq!(shown.0.code, 0, "{}", shown.0.combined_output());
-    for part in
-        ["Applying small (default): ", "along subnet.a → ", "waiting for elastic_ip.nat", "creating  nat_gateway.nat", "usually 2 min"]
-    {
+    for part in [
+        "Applying small (default): ",
+        "critical path: subnet.a → ",
+        "waiting for elastic_ip.nat",
+        "creating  nat_gateway.nat",
+        "usually 2 min",
+    ] {
         assert!(shown.0.stdout.contains(part), "`{part}` was never shown:\n{}", shown.0.stdout);
     }
     assert!(!shown.0.stdout.contains("\x1b[32m"), "NO_COLOR is heeded");

@@ -1,4 +1,4 @@
-//! Plans in Terraform's form: held against the provider's schema, and read by Checkov.
+//! Plans in Terraform's format: compared with the provider's schema, and read by Checkov.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +18,8 @@ use crate::{
 
 const CHECKOV: &str = "checkov==3.3.30";
 
-/// Arguments of the AWS provider's resources and their types, as `terraform providers schema -json` tells them; of 5.100, and what 6.25
-/// has besides.
+/// Arguments of the AWS provider's resources and their types, from `terraform providers schema -json`; of 5.100, and additions of
+/// 6.25.
 const SCHEMA: &str = include_str!("../fixtures/terraform-aws.json");
 
 fn terraform_plan(acme: &Acme, definition: &Path) -> Value {
@@ -41,7 +41,7 @@ fn actions_by_address<'a>(changes: &BTreeMap<&'a str, &Value>) -> Vec<(&'a str, 
     changes.iter().map(|(address, change)| (*address, change["actions"].clone())).collect()
 }
 
-/// What does not fit a type of Terraform's. `true` in place of anything means that it is not known, where `unknown` is asked for.
+/// Mismatches with a Terraform type. `true` instead of a value means that it is not known, if `unknown` is set.
 fn collect_type_mismatches(at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut Vec<String>) {
     let plain = |name: &str| match name {
         "string" => value.is_string(),
@@ -72,7 +72,7 @@ fn collect_type_mismatches(at: &str, value: &Value, wanted: &Value, unknown: boo
     }
 }
 
-/// A plan for each type's life: what would be made at first, and what each of its edits would change.
+/// Plans of each type's life: the creation, and each of its edits.
 #[test]
 fn every_argument_exists_in_the_provider_schema() {
     let schema: BTreeMap<String, Value> = serde_json::from_str(SCHEMA).unwrap();
@@ -147,7 +147,7 @@ resources:
         [("aws_s3_bucket_policy.files", json!(["create"])), ("aws_s3_bucket_versioning.files", json!(["update"]))]
     );
 
-    // What stays has its id on both sides; what is made anew has none yet.
+    // An unchanged resource has its id on both sides; a recreated one has none yet.
     let vpc = &changes["aws_vpc.main"];
     assert_eq!(vpc["before"], vpc["after"]);
     assert!(vpc["after"]["id"].as_str().unwrap().starts_with("vpc-"), "{vpc:#}");
@@ -157,7 +157,7 @@ resources:
     assert!(subnet["before"]["id"].is_string() && subnet["after"].get("id").is_none(), "{subnet:#}");
     assert_eq!(changes["aws_security_group.old"]["after"], json!(null));
 
-    // What is planned holds neither what goes nor what is left; the configuration keeps references that are known already.
+    // Planned values contain neither deleted nor omitted resources; the configuration keeps references that are already known.
     let addresses = |list: &Value| -> Vec<String> {
         list["root_module"]["resources"].as_array().unwrap().iter().map(|one| one["address"].as_str().unwrap().to_owned()).collect()
     };
@@ -185,7 +185,7 @@ fn terraform_output_is_only_for_plans() {
     assert!(!folder.path().join("cloud").exists());
 }
 
-/// What stands in the way of a plan has no place in Terraform's form, but is said.
+/// Terraform's format has no obstacles, so they are reported separately.
 #[test]
 fn reports_blockers_on_stderr() {
     let folder = tempfile::tempdir().unwrap();
@@ -209,7 +209,7 @@ resources:
     assert_eq!(plan["errored"], true);
 }
 
-/// Rules that Checkov sees broken and kept, by resource.
+/// Failed and passed rules of Checkov, by resource.
 fn run_checkov(folder: &Path, plan: &Value) -> [BTreeMap<String, BTreeSet<String>>; 2] {
     let file = write_file(folder, "plan.json", &plan.to_string());
     let python = standin::ensure_venv("checkov", &[CHECKOV]);
@@ -253,13 +253,13 @@ resources:
 
     let [failed, passed] = run_checkov(folder.path(), &terraform_plan(&acme, &definition));
     assert_eq!((failed.get(block), failed.get(group)), (Some(&set(&WORLD)), Some(&set(&["CKV_AWS_24"]))), "{failed:#?}");
-    // By the references of the configuration Checkov knows which block is whose.
+    // Checkov associates blocks by the references in the configuration.
     assert!(failed["aws_s3_bucket.public"].contains("CKV2_AWS_6") && passed["aws_s3_bucket.private"].contains("CKV2_AWS_6"));
     for other in ["aws_s3_bucket_public_access_block.private", "aws_security_group.web"] {
         assert!(!failed.contains_key(other) && passed.contains_key(other), "{failed:#?}");
     }
 
-    // Mended once it is there: an update.
+    // Fixed afterwards: an update.
     acme.apply(&definition);
     let mended = text.replace("block_public_access: false", "block_public_access: true").replace("0.0.0.0/0", "10.0.0.0/8");
     fs::write(&definition, mended).unwrap();

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on loopback, and what AWS's protocols put into it: enough for a proxy and for a scripted endpoint.
+//! HTTP/1.1 on loopback, and AWS's protocols: enough for a proxy and for a scripted endpoint.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind, Result, Write},
@@ -17,7 +17,7 @@ pub type Headers = Vec<(String, String)>;
 pub struct Request {
     pub method: String,
     pub path: String,
-    /// Names in lower case.
+    /// Names in lowercase.
     pub headers: Headers,
     pub body: Vec<u8>,
 }
@@ -29,7 +29,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// Answers a request; [`ErrorKind::ConnectionAborted`] closes the connection without an answer.
+/// Responds to a request; [`ErrorKind::ConnectionAborted`] closes the connection without a response.
 type Handler = dyn Fn(&Request) -> Result<Response> + Send + Sync;
 
 /// A server on a free port; ends when dropped.
@@ -51,7 +51,7 @@ impl Server {
                 }
                 let answer = answer.clone();
                 thread::spawn(move || {
-                    // A client that hangs up is no failure.
+                    // A client that disconnects is not a failure.
                     let _ = serve_connection(&*answer, stream);
                 });
             }
@@ -67,7 +67,7 @@ impl Drop for Server {
     }
 }
 
-/// Which service and action a request is.
+/// Service and action of a request.
 pub fn service_and_action(request: &Request) -> (String, String) {
     let scope = header(&request.headers, "authorization").and_then(|a| a.split("Credential=").nth(1)).unwrap_or_default();
     let service = scope.split('/').nth(3).unwrap_or("unsigned").to_owned();
@@ -80,7 +80,7 @@ pub fn service_and_action(request: &Request) -> (String, String) {
     if let Some((_, action)) = form(&request.body).into_iter().find(|(key, _)| key == "Action") {
         return (service, action);
     }
-    // REST: what stands at the places of names becomes a dash.
+    // REST: names in the path become a dash.
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
     let first = usize::from(service != "s3");
     let segments = path.trim_matches('/').split('/').filter(|s| !s.is_empty() && *s != "2013-04-01").enumerate();
@@ -94,7 +94,7 @@ pub fn service_and_action(request: &Request) -> (String, String) {
 }
 
 pub fn is_write(request: &Request, action: &str) -> bool {
-    // Route 53 asks for the tags of several things by POST.
+    // Route 53 reads the tags of several resources with POST.
     if action == "POST /tags/-" {
         return false;
     }
@@ -144,7 +144,7 @@ pub fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str
     headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-/// The parameters of a form body.
+/// Parameters of a form body.
 pub fn form(body: &[u8]) -> Vec<(String, String)> {
     let text = std::str::from_utf8(body).unwrap_or_default();
     text.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (percent_decode(key), percent_decode(value))).collect()
@@ -177,7 +177,7 @@ fn serve_connection(answer: &Handler, stream: TcpStream) -> Result<()> {
         let request = Request { method, path, headers, body };
         let response = match answer(&request) {
             Ok(response) => response,
-            // The answer is lost: the client sees the connection close.
+            // The response is lost: the client sees the connection close.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => return Err(error),
             Err(error) => xml(502, &format!("<Error><Message>{error}</Message></Error>")),
         };
@@ -186,7 +186,7 @@ fn serve_connection(answer: &Handler, stream: TcpStream) -> Result<()> {
         for (key, value) in response.headers.iter().filter(|(key, _)| !framing(key)) {
             out += &format!("{key}: {value}\r\n");
         }
-        // The answer to HEAD states the length of a body that it does not have.
+        // The response to HEAD states the length of a body that it does not have.
         let length = match header(&response.headers, "content-length") {
             Some(length) if request.method == "HEAD" => length.to_owned(),
             _ => response.body.len().to_string(),
@@ -200,7 +200,7 @@ fn serve_connection(answer: &Handler, stream: TcpStream) -> Result<()> {
     }
 }
 
-/// Sends a request on a connection of its own.
+/// Sends a request on a separate connection.
 pub fn send(upstream: &str, request: &Request) -> Result<Response> {
     let stream = TcpStream::connect(upstream)?;
     stream.set_nodelay(true)?;

@@ -32,24 +32,24 @@ use crate::{
 /// A public TLS certificate, validated by DNS.
 #[spec]
 pub struct Certificate {
-    /// Its main domain name, such as `shop.example.com` or `*.shop.example.com`. A longer name can be an alternative one.
+    /// Main domain name, such as `shop.example.com` or `*.shop.example.com`. Longer names can be alternative names.
     #[field(replaces, lookup, length = 1..=64, important)]
     pub domain: DnsName,
-    /// Further domain names.
+    /// Additional domain names.
     #[field(default, replaces)]
     pub alternative_names: BTreeSet<DnsName>,
-    /// The zone in which acme creates the validation records, for all of the names.
+    /// Zone in which acme creates the validation records of all names.
     #[field(unset = "the validation records are created outside acme", after_create)]
     pub zone: Option<Ref<DnsZone>>,
-    /// Algorithm of its key.
+    /// Key algorithm.
     #[field(default = Algorithm::Rsa2048, replaces)]
     pub key_algorithm: Algorithm,
-    /// Can be exported with its private key, which AWS charges for.
+    /// Allows exporting it with its private key, at an extra charge.
     #[field(default = false, replaces, important, risky(true, "its private key can be exported"))]
     pub exportable: bool,
 }
 
-/// Algorithm of a key.
+/// Key algorithm.
 #[spec]
 #[derive(Copy, Default)]
 #[allow(missing_docs)]
@@ -63,7 +63,7 @@ pub enum Algorithm {
     EcSecp384r1,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -72,7 +72,7 @@ pub struct Outputs {
     pub validation_records: BTreeMap<String, String>,
 }
 
-/// Stands for the zone of an issued certificate.
+/// Placeholder for the zone of an issued certificate.
 const VALIDATED: &str = "validated";
 
 impl Resource for Certificate {
@@ -96,7 +96,7 @@ impl Resource for Certificate {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        // The index lags, so the tags of a certificate that is younger than an hour or has a wanted domain are read.
+        // The index lags, so the tags of a certificate that is younger than an hour or has a desired domain are read.
         let young = |summary: &CertificateSummary| {
             let age = summary.created_at.and_then(|at| SystemTime::try_from(at).ok()).and_then(|at| at.elapsed().ok());
             age.is_none_or(|age| age < Duration::from_secs(3600))
@@ -121,7 +121,7 @@ impl Resource for Certificate {
         .await
     }
 
-    /// AWS answers the same token with the same certificate for an hour.
+    /// For an hour, AWS returns the same certificate for the same token.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.acm.request_certificate().domain_name(self.domain.as_str()).validation_method(ValidationMethod::Dns);
         let names: Vec<_> = self.alternative_names.iter().map(ToString::to_string).collect();
@@ -138,8 +138,9 @@ impl Resource for Certificate {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: CertificateChanges) -> Result<()> {
         let (true, Some(zone)) = (changes.zone, &self.zone) else { return Ok(()) };
         let id = live.id.as_str();
-        let detail =
-            read_detail(cx, id).await?.ok_or_else(|| Error::new(ErrorKind::NotYetVisible, "NoCertificate", "AWS does not show it yet"))?;
+        let detail = read_detail(cx, id)
+            .await?
+            .ok_or_else(|| Error::new(ErrorKind::NotYetVisible, "NoCertificate", "AWS does not show the certificate yet"))?;
         if matches!(phase(&detail), Phase::Failed(_)) {
             // There will be no records; the read that follows reports the reason.
             return Ok(());
@@ -163,7 +164,7 @@ impl Resource for Certificate {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let id = live.id.as_str();
         let Some(detail) = read_detail(cx, id).await? else {
-            return Err(Error::new(ErrorKind::NotFound, "NoCertificate", "there is no such certificate"));
+            return Err(Error::new(ErrorKind::NotFound, "NoCertificate", "the certificate does not exist"));
         };
         if let Some(user) = detail.in_use_by().first() {
             return Err(Error::new(ErrorKind::Conflict, "ResourceInUseException", format!("the certificate is in use by {user}")));
@@ -196,7 +197,7 @@ impl Resource for Certificate {
 
     fn check(&self) -> Vec<Problem> {
         match self.alternative_names.contains(&self.domain) {
-            true => vec![Problem::new("/alternative_names", "the main domain name need not be repeated")],
+            true => vec![Problem::new("/alternative_names", "do not repeat the main domain name")],
             false => Vec::new(),
         }
     }
@@ -215,7 +216,7 @@ impl Certificate {
             alternative_names: detail.subject_alternative_names().iter().map(|n| DnsName::new(n)).filter(|n| *n != domain).collect(),
             domain,
             zone: (!matches!(phase, Phase::Progressing(_))).then(|| Ref::to(VALIDATED)),
-            // AWS takes EC_prime256v1 and reports EC-prime256v1.
+            // AWS accepts EC_prime256v1 and returns EC-prime256v1.
             key_algorithm: detail
                 .key_algorithm
                 .as_ref()
@@ -237,7 +238,7 @@ fn phase(detail: &CertificateDetail) -> Phase {
     }
 }
 
-/// Every certificate of the region; without the filter AWS leaves out all but RSA keys of up to 2048 bits.
+/// Every certificate of the region; without the filter, AWS lists only RSA keys of up to 2048 bits.
 async fn list_summaries(aws: &Aws) -> Result<Vec<CertificateSummary>> {
     let algorithms = KeyAlgorithm::values().iter().map(|name| KeyAlgorithm::from(*name)).collect();
     let filters = Filters::builder().set_key_types(Some(algorithms)).build();
@@ -258,7 +259,7 @@ fn ownership_name(record: &str) -> String {
     format!("_acme-certificate.{record}")
 }
 
-/// The part of a certificate's ARN that no other has.
+/// Unique part of a certificate's ARN.
 fn uuid(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }

@@ -1,5 +1,5 @@
-//! `dns_record`: a record set of a hosted zone. It has no tags; like external-dns, acme puts a TXT record with the ownership tags beside
-//! it, in the same change batch, so that neither exists without the other.
+//! `dns_record`: a record set of a hosted zone. It has no tags; like external-dns, acme adds a TXT record with the ownership tags, in the
+//! same change batch, so that neither exists without the other.
 
 mod ownership;
 mod value;
@@ -29,7 +29,7 @@ const DEFAULT_TTL: u32 = 300;
 /// A record set of a hosted zone.
 #[spec]
 pub struct DnsRecord {
-    /// The zone it belongs to.
+    /// Zone of the record.
     #[field(parent, replaces, unique = "domain")]
     pub zone: Ref<DnsZone>,
     /// Full domain name, such as `www.shop.example.com` or `*.shop.example.com`.
@@ -39,31 +39,31 @@ pub struct DnsRecord {
     #[field(replaces)]
     #[serde(rename = "type")]
     pub kind: RecordType,
-    /// Time for which resolvers may keep the answer, in seconds. An alias has its target's.
+    /// Time to live: how long resolvers may cache the record, in seconds. An alias has that of its target.
     #[field(default = DEFAULT_TTL)]
     pub ttl_seconds: u32,
     /// Values; TXT as plain text, MX and SRV with their numbers first (`10 mail.example.com`). An alias has none.
-    #[field(default, important, impact = "resolvers give the old answer until its time to live is over")]
+    #[field(default, important, impact = "resolvers return the old values until their time to live expires")]
     pub values: BTreeSet<String>,
-    /// An AWS resource that answers instead of `values`.
-    #[field(default, important, impact = "resolvers give the old answer for up to a minute")]
+    /// Alias: an AWS resource as the target, instead of `values`.
+    #[field(default, important, impact = "resolvers return the old target for up to a minute")]
     pub alias: Option<Alias>,
-    /// Tells several records of the same domain and type apart; needs one of `weight`, `failover`, `region` or `multivalue`.
+    /// Distinguishes records of the same domain and type; needs one of `weight`, `failover`, `region` or `multivalue`.
     #[field(default, replaces)]
     pub set_identifier: String,
-    /// Share of the answers among records of the same domain and type.
+    /// Weight among records of the same domain and type.
     #[field(default, range = 0..=255)]
     pub weight: Option<u8>,
     /// Role in a failover pair.
     #[field(default)]
     pub failover: Option<Failover>,
-    /// AWS region of the target; the record with the lowest latency answers.
+    /// AWS region of the target; Route 53 returns the record with the lowest latency.
     #[field(default)]
     pub region: Option<String>,
-    /// Answers with up to eight healthy records of the same domain and type.
+    /// Returns up to eight healthy records of the same domain and type.
     #[field(default = false)]
     pub multivalue: bool,
-    /// Id of a health check. While it fails, the record does not answer.
+    /// Id of a health check. While it fails, Route 53 does not return the record.
     #[field(default)]
     pub health_check: String,
 }
@@ -73,28 +73,28 @@ pub struct DnsRecord {
 #[derive(Copy)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Failover {
-    /// Answers while it is healthy.
+    /// Returned while it is healthy.
     Primary,
-    /// Answers otherwise.
+    /// Returned otherwise.
     Secondary,
 }
 
-/// An AWS resource that answers.
+/// An AWS resource as the target of an alias.
 #[spec]
 pub struct Alias {
-    /// Its DNS name, such as `{{ load_balancer.web.dns_name }}`.
+    /// DNS name, such as `{{ load_balancer.web.dns_name }}`.
     pub target: DnsName,
-    /// Its hosted zone id, such as `{{ load_balancer.web.zone_id }}`.
+    /// Hosted zone id, such as `{{ load_balancer.web.zone_id }}`.
     pub zone_id: String,
-    /// Answers only while the target is healthy.
+    /// Returns the record only while the target is healthy.
     #[field(default = false)]
     pub evaluate_health: bool,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
-    /// The domain name, as text.
+    /// Domain name, as text.
     pub fqdn: String,
 }
 
@@ -111,14 +111,13 @@ impl Resource for DnsRecord {
         Ok(zones.into_iter().flatten().collect())
     }
 
-    /// CREATE, not UPSERT: AWS refuses when there is a record of this name. The ownership record is an UPSERT, because it may have
-    /// outlived a record that was deleted by hand. AWS applies a batch whole or not at all and fills in nothing, so there is nothing to
-    /// read.
+    /// Uses CREATE, not UPSERT: AWS rejects it if the record exists. The ownership record is an UPSERT, because it may still exist after
+    /// its record was deleted by hand. AWS applies a batch completely or not at all, and sets no defaults, so there is nothing to read.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let (zone, ownership) = (self.zone.get(), self.ownership(cx)?);
         let changes = vec![to_change(ChangeAction::Create, self.record_set()?)?, to_change(ChangeAction::Upsert, ownership.clone())?];
         match cx.dns_changes.submit(zone, changes).await {
-            // An earlier attempt whose answer was lost may have created it.
+            // An earlier attempt without a response may have created it.
             Err(error) if error.kind == ErrorKind::AlreadyExists => {
                 let sets = record_sets_at(cx, zone, &ownership.name, &RrType::Txt).await?;
                 let same = |set: &ResourceRecordSet| {
@@ -136,7 +135,7 @@ impl Resource for DnsRecord {
         cx.dns_changes.submit(self.zone.get(), changes).await
     }
 
-    /// DELETE must repeat the record set exactly as AWS has it. The list has it; it is read again only when AWS disagrees.
+    /// DELETE must repeat the record set exactly. The list contains it; it is read again only if AWS reports a mismatch.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let live = &live.spec;
         let zone = live.zone.get();
@@ -153,7 +152,7 @@ impl Resource for DnsRecord {
         let sets = sets.into_iter().chain(owners).filter(same);
         let changes: Vec<_> = sets.map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
         if changes.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, "NoSuchRecord", format!("there is no record {}", live.domain)));
+            return Err(Error::new(ErrorKind::NotFound, "NoSuchRecord", format!("the record {} does not exist", live.domain)));
         }
         cx.dns_changes.submit(zone, changes).await.map(|()| Deletion::Requested)
     }
@@ -164,7 +163,7 @@ impl Resource for DnsRecord {
             problems.push(Problem::new("/values", "a record has either `values` or an `alias`"));
         }
         if self.alias.is_some() && self.ttl_seconds != DEFAULT_TTL {
-            problems.push(Problem::new("/ttl_seconds", "an alias has the time to live of its target").help("remove `ttl_seconds`"));
+            problems.push(Problem::new("/ttl_seconds", "the time to live of an alias is that of its target").help("remove `ttl_seconds`"));
         }
         if self.kind == RecordType::Cname && self.values.len() > 1 {
             problems.push(Problem::new("/values", "a CNAME has one value"));
@@ -181,7 +180,7 @@ impl Resource for DnsRecord {
         problems
     }
 
-    /// AWS keeps values as they were written: quoted or not, with a final dot or without, and with `dualstack.` before an alias that was
+    /// AWS keeps the spelling of values: with or without quotes, with or without a final dot, and with `dualstack.` before an alias
     /// created in the console.
     fn normalize(&self, live: &mut Self) {
         let plain = |values: &BTreeSet<String>| values.iter().map(|value| self.kind.normalize(value)).collect::<BTreeSet<_>>();
@@ -283,7 +282,7 @@ async fn list_record_sets(aws: &Aws, zone: &str) -> Result<Vec<ResourceRecordSet
     }
 }
 
-/// The record sets of this name and type as AWS has them: several when they have set identifiers.
+/// Record sets of this name and type: several if they have set identifiers.
 pub(super) async fn record_sets_at(aws: &Aws, zone: &str, name: &str, kind: &RrType) -> Result<Vec<ResourceRecordSet>> {
     let call = aws.route53.list_resource_record_sets().hosted_zone_id(zone).start_record_name(name).start_record_type(kind.clone());
     let sets = call.send().await?.resource_record_sets;

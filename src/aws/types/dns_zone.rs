@@ -20,29 +20,29 @@ use crate::{
 /// A hosted zone.
 #[spec]
 pub struct DnsZone {
-    /// The domain it answers for, such as `shop.example.com`.
+    /// Domain of the zone, such as `shop.example.com`.
     #[field(replaces, lookup, important)]
     pub domain: DnsName,
     /// Comment.
     #[field(default)]
     pub comment: String,
-    /// Answers in its VPCs only.
+    /// Restricts the zone to its VPCs.
     #[field(unset = "private if there are `vpcs`", replaces, important)]
     pub private: Option<bool>,
     /// VPCs of this region in which a private zone is visible. Adding the first and removing the last replaces the zone.
-    // CreateHostedZone takes one VPC.
+    // CreateHostedZone accepts one VPC.
     #[field(
         default,
         after_create = self.vpcs.first().cloned().into_iter().collect(),
-        impact = "a VPC that is left out no longer resolves its names"
+        impact = "a removed VPC can't resolve the zone's names"
     )]
     pub vpcs: BTreeSet<Ref<Vpc>>,
-    /// Id of the reusable delegation set from which a public zone gets its name servers.
+    /// Id of the reusable delegation set with the name servers of a public zone.
     #[field(unset = "AWS assigns name servers", replaces)]
     pub delegation_set: Option<String>,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -118,7 +118,7 @@ impl Resource for DnsZone {
         .await
     }
 
-    /// CreateHostedZone takes no tags. AWS keeps the caller reference for good, so it holds the ownership tags until they are set.
+    /// CreateHostedZone accepts no tags. AWS stores the caller reference permanently, so it contains the ownership tags until they are set.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let reference = caller_reference(&cx.call.stack, &cx.call.environment, &cx.call.address, &short_token(&cx.call.token));
         let config = HostedZoneConfig::builder().comment(&self.comment).private_zone(self.is_private()).build();
@@ -130,7 +130,7 @@ impl Resource for DnsZone {
                 // The engine sets the tags before it uses this.
                 Ok(Created::Complete(observed(cx, zone, reply.delegation_set, reply.vpc.into_iter().collect(), cx.call.tags.clone())))
             }
-            // An earlier attempt whose answer was lost: AWS rejects the reference instead of answering with the zone.
+            // An earlier attempt without a response: AWS rejects the reference instead of returning the zone.
             Err(error) if error.kind == ErrorKind::AlreadyExists => {
                 let named = cx.route53.list_hosted_zones_by_name().dns_name(self.domain.as_str()).send().await?.hosted_zones;
                 let own = named.into_iter().find(|zone| zone.caller_reference == reference);
@@ -158,7 +158,7 @@ impl Resource for DnsZone {
         Ok(Deletion::Requested)
     }
 
-    /// The caller reference stays: a zone that loses its ownership tags needs another tag that says so, or `list` would add them again.
+    /// The caller reference can't change: a zone that loses its ownership tags gets another tag for this, or `list` would add them again.
     async fn retag<'a>(aws: &'a Aws, change: &'a TagChange<'a>) -> Result<()> {
         let mut set = change.set.clone();
         if change.remove.iter().any(|key| key == STACK_TAG) {
@@ -170,7 +170,7 @@ impl Resource for DnsZone {
     fn check(&self) -> Vec<Problem> {
         match (self.private, self.vpcs.is_empty()) {
             (Some(true), true) => vec![Problem::new("/private", "a private zone needs at least one VPC").help("add `vpcs: [main]`")],
-            (Some(false), false) => vec![Problem::new("/private", "a public zone has no VPCs").help("remove this, or `vpcs`")],
+            (Some(false), false) => vec![Problem::new("/private", "a public zone has no VPCs").help("remove `private`, or `vpcs`")],
             _ => Vec::new(),
         }
     }
@@ -204,7 +204,7 @@ fn observed(aws: &Aws, zone: HostedZone, delegation: Option<DelegationSet>, vpcs
     Observed::new(id, tags, spec, outputs)
 }
 
-/// Tags of at most ten zones. A zone that was deleted meanwhile fails the call for all: then they are read one by one.
+/// Tags of at most ten zones. If a zone was deleted in the meantime, the call fails for all, and they are read one at a time.
 async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {
     let kind = TagResourceType::Hostedzone;
     let all = aws.route53.list_tags_for_resources().resource_type(kind.clone()).set_resource_ids(Some(ids.clone())).send().await;
@@ -225,7 +225,7 @@ async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {
     }
 }
 
-/// The token as 32 hexadecimal digits, which every service accepts.
+/// Token as 32 hexadecimal digits, which every service accepts.
 pub(super) fn short_token(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -243,8 +243,8 @@ fn zone_vpc(cx: &Cx<'_>, vpc: &Ref<Vpc>) -> ZoneVpc {
     ZoneVpc::builder().vpc_region(VpcRegion::from(cx.region.as_str())).vpc_id(vpc.get()).build()
 }
 
-/// A caller reference has at most 128 characters. The token is cut to the room that the ownership tags leave. Where that is less than 8
-/// characters, the reference is the token alone.
+/// Caller reference of at most 128 characters. The token is shortened to fit beside the ownership tags. If less than 8 characters remain,
+/// the reference is the token alone.
 fn caller_reference(stack: &str, environment: &str, address: &str, token: &str) -> String {
     let ownership = format!("acme/{stack}/{environment}/{address}/");
     match 128_usize.saturating_sub(ownership.len()) {
@@ -253,7 +253,7 @@ fn caller_reference(stack: &str, environment: &str, address: &str, token: &str) 
     }
 }
 
-/// The ownership tags in the caller reference of a zone that acme created for this stack.
+/// Ownership tags in the caller reference of a zone that acme created for this stack.
 fn ownership_from_reference(reference: &str, scope: &Scope) -> Option<Tags> {
     let rest = reference.strip_prefix(&format!("acme/{}/{}/", scope.stack, scope.environment))?;
     let (address, _) = rest.rsplit_once('/')?;

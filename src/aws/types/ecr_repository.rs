@@ -26,7 +26,7 @@ use crate::{
 /// A registry of container images.
 #[spec]
 pub struct EcrRepository {
-    /// Name in lowercase letters, which may contain `/`; unique in account and region.
+    /// Name in lowercase letters, may contain `/`; unique in account and region.
     #[field(name(max = 256, lowercase), replaces)]
     pub name: Option<String>,
     /// Prevents a pushed tag from being moved to another image.
@@ -44,19 +44,19 @@ pub struct EcrRepository {
     /// Number of images to keep, newest first; 0 keeps all. An alternative to `lifecycle_policy`.
     #[field(default = 0, after_create, own_read)]
     pub keep_last: u32,
-    /// Rules for expiring images, as `{rules: [...]}` in ECR's own form. Without rules no image expires.
+    /// Rules for expiring images, as `{rules: [...]}` in ECR's format. Without rules, no image expires.
     #[field(default, after_create, own_read)]
     pub lifecycle_policy: LifecyclePolicy,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// Where images are pushed to: `123456789012.dkr.ecr.eu-west-1.amazonaws.com/name`.
+    /// Repository URI for pushing images: `123456789012.dkr.ecr.eu-west-1.amazonaws.com/name`.
     pub uri: String,
-    /// The account it belongs to.
+    /// Account id.
     pub registry_id: String,
 }
 
@@ -132,7 +132,7 @@ impl Resource for EcrRepository {
     }
 
     async fn contents(aws: &Aws, id: &str) -> Result<Option<String>> {
-        // By default ECR leaves archived images out.
+        // By default, ECR does not list archived images.
         let all = ListImagesFilter::builder().image_status(ImageStatusFilter::Any).build();
         let call = aws.ecr.list_images().repository_name(id).filter(all).max_results(1000);
         let Some(page) = ok_or_not_found(call.send().await)? else { return Ok(None) };
@@ -148,12 +148,11 @@ impl Resource for EcrRepository {
 
     fn check(&self) -> Vec<Problem> {
         let both = self.keep_last > 0 && !self.lifecycle_policy.is_none();
-        let problem =
-            || Problem::new("/keep_last", "a repository takes either `keep_last` or `lifecycle_policy`").help("remove one of them");
+        let problem = || Problem::new("/keep_last", "set either `keep_last` or `lifecycle_policy`, not both").help("remove one of them");
         both.then(problem).into_iter().collect()
     }
 
-    /// A policy that only keeps the last images may be written in either way.
+    /// A policy that only keeps the last images can be written in both forms.
     fn normalize(&self, live: &mut Self) {
         if live.keep_last > 0 && self.lifecycle_policy.kept_images() == Some(live.keep_last) {
             (live.keep_last, live.lifecycle_policy) = (0, self.lifecycle_policy.clone());
@@ -162,7 +161,7 @@ impl Resource for EcrRepository {
 }
 
 impl EcrRepository {
-    /// The lifecycle policy as ECR takes it, if there is one.
+    /// Lifecycle policy for ECR, if any.
     pub(crate) fn lifecycle(&self) -> Option<String> {
         let policy = if self.keep_last > 0 { LifecyclePolicy::keep_images(self.keep_last) } else { self.lifecycle_policy.clone() };
         (!policy.is_none()).then(|| policy.to_json())
@@ -187,7 +186,7 @@ impl EcrRepository {
     }
 }
 
-/// Adds tags and lifecycle policy, for which the description has no room. `None`: it was deleted, or is not the stack's.
+/// Reads tags and lifecycle policy, which the description lacks. `None`: it was deleted, or is not part of the stack.
 async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option<Observed<EcrRepository>>> {
     let name = repository.repository_name().unwrap_or_default();
     let arn = repository.repository_arn().unwrap_or_default();

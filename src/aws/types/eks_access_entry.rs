@@ -29,7 +29,7 @@ pub struct EksAccessEntry {
     #[field(default = AccessEntryType::Standard, replaces)]
     #[serde(rename = "type")]
     pub kind: AccessEntryType,
-    /// Kubernetes groups that role bindings in the cluster name.
+    /// Kubernetes groups, for role bindings in the cluster.
     #[field(default, important)]
     pub kubernetes_groups: BTreeSet<String>,
     /// Kubernetes user name.
@@ -45,7 +45,7 @@ pub struct EksAccessEntry {
 #[derive(Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AccessEntryType {
-    /// A person or a program.
+    /// User or application.
     Standard,
     /// Nodes of EKS Auto Mode.
     Ec2,
@@ -66,7 +66,7 @@ pub enum AccessEntryType {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct AccessPolicy {
     /// Name or ARN, such as `AmazonEKSClusterAdminPolicy`.
-    #[field(risky("AmazonEKSClusterAdminPolicy", "the principal can do everything within the scope"))]
+    #[field(risky("AmazonEKSClusterAdminPolicy", "the principal has full access within the scope"))]
     #[serde(deserialize_with = "name_of_policy")]
     pub policy: String,
     /// Scope of the policy.
@@ -81,9 +81,9 @@ pub struct AccessPolicy {
 #[spec]
 #[derive(Copy)]
 pub enum AccessScope {
-    /// The whole cluster.
+    /// Entire cluster.
     Cluster,
-    /// Some namespaces.
+    /// Selected namespaces.
     Namespace,
 }
 
@@ -96,7 +96,7 @@ fn name_of_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
     String::deserialize(deserializer).map(|policy| policy_name(&policy).to_owned())
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -133,7 +133,7 @@ impl Resource for EksAccessEntry {
             let reply = ok_or_not_found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
             let entry = reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&tags::from_map(entry.tags.as_ref())));
             let Some(entry) = entry else { return Ok(None) };
-            // AWS refuses to list the policies of entries that cannot have any.
+            // AWS does not list policies of entries that can't have any.
             let policies = if entry.r#type().is_none_or(|kind| ["STANDARD", "EC2"].contains(&kind)) {
                 let pages = aws.eks.list_associated_access_policies().cluster_name(&cluster).principal_arn(&principal);
                 ok_or_not_found(pages.into_paginator().items().send().try_collect().await)?.unwrap_or_default()
@@ -204,7 +204,7 @@ impl Resource for EksAccessEntry {
         let mut seen = BTreeMap::new();
         for (index, policy) in self.policies.iter().enumerate() {
             if (policy.scope == AccessScope::Namespace) == policy.namespaces.is_empty() {
-                let message = "`scope: namespace` needs namespaces, and no other scope takes any";
+                let message = "`scope: namespace` requires `namespaces`, and no other scope accepts them";
                 problems.push(Problem::new(format!("/policies/{index}/namespaces"), message));
             }
             if seen.insert(&policy.policy, index).is_some() {
@@ -216,7 +216,7 @@ impl Resource for EksAccessEntry {
     }
 }
 
-/// A cluster whose permissions are in a config map has no entries, and refuses to list them.
+/// A cluster with permissions in a config map has no entries, and EKS rejects the list call.
 fn empty_for_config_map_clusters<E: Into<Error>>(listed: Result<Vec<String>, E>) -> Result<Vec<String>> {
     match listed.map_err(Into::into) {
         Err(error) if error.code == "InvalidRequestException" && error.message.contains("authentication mode") => Ok(Vec::new()),

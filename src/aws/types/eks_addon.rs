@@ -24,7 +24,7 @@ pub struct EksAddon {
     /// The cluster.
     #[field(replaces, parent, unique = "addon")]
     pub cluster: Ref<EksCluster>,
-    /// AWS's name of the add-on, such as `vpc-cni`.
+    /// AWS's name for the add-on, such as `vpc-cni`.
     #[field(replaces, unique = "addon")]
     pub addon: String,
     /// Version, such as `v1.20.4-eksbuild.2`.
@@ -34,8 +34,8 @@ pub struct EksAddon {
         impact = "its pods restart"
     )]
     pub version: Option<String>,
-    /// Configuration values, a mapping in the add-on's own schema; `{}` removes all.
-    #[field(unset = "left as it is", impact = "its pods may restart")]
+    /// Configuration values in the add-on's schema; `{}` removes all.
+    #[field(unset = "unchanged", impact = "its pods may restart")]
     pub configuration: Option<Value>,
     /// Role of the add-on's service account.
     #[field(unset = "the nodes' role, or pod identity", important)]
@@ -58,7 +58,7 @@ pub enum ResolveConflicts {
     Preserve,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -82,7 +82,7 @@ impl Resource for EksAddon {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// Tags come only with the details; a cluster has a handful of add-ons.
+    /// Only the details have the tags; a cluster has only a few add-ons.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_addons().cluster_name(cluster).into_paginator().items().send().try_collect();
         for_each_concurrent(list_in_clusters(scope, list).await?, |(cluster, name)| async move {
@@ -109,7 +109,7 @@ impl Resource for EksAddon {
         Ok(format!("{}/{}", self.cluster.get(), self.addon).into())
     }
 
-    /// UpdateAddon removes a role that it is not given, so every call sends it.
+    /// UpdateAddon removes a role that the call omits, so every call includes it.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksAddonChanges) -> Result<()> {
         if !(changes.version || changes.configuration || changes.role) {
             return Ok(());
@@ -138,7 +138,7 @@ impl Resource for EksAddon {
     fn check(&self) -> Vec<Problem> {
         let fits = |value: &Value| value.is_object() || value.as_str().is_some_and(|text| text.contains("${"));
         let wrong = self.configuration.as_ref().is_some_and(|value| !fits(value));
-        wrong.then(|| Problem::new("/configuration", "the configuration must be a mapping")).into_iter().collect()
+        wrong.then(|| Problem::new("/configuration", "the configuration must be a map")).into_iter().collect()
     }
 
     fn normalize(&self, live: &mut Self) {
@@ -162,15 +162,15 @@ fn read(addon: Addon) -> Result<Observed<EksAddon>> {
     let issues = addon.health.and_then(|health| health.issues).unwrap_or_default();
     let status_text = || with_reasons(status.as_str(), &issues);
     let phase = match status {
-        // After a failed update the add-on runs as before, and the differences show.
+        // After a failed update, the add-on runs as before, and a plan shows the differences.
         AddonStatus::Active | AddonStatus::UpdateFailed => Phase::Ready,
         AddonStatus::CreateFailed | AddonStatus::DeleteFailed => Phase::Failed(status_text()),
         AddonStatus::Deleting => Phase::Deleting,
-        // DEGRADED among them: CoreDNS is degraded until there is a node to run on.
+        // Includes DEGRADED: CoreDNS is degraded until there is a node to run on.
         _ => Phase::Progressing(status_text()),
     };
     let id = format!("{cluster}/{name}");
-    // Other tools may have written YAML, which stays text here and so differs from every mapping.
+    // Other tools may have written YAML, which remains text here and so differs from every map.
     let configuration = addon.configuration_values.filter(|values| !values.is_empty());
     let spec = EksAddon {
         cluster: Ref::to(cluster),

@@ -36,16 +36,16 @@ pub struct EksCluster {
     #[field(
         unset = "AWS's default when the cluster is created; acme does not change it afterwards",
         pattern = "1[.][0-9]+",
-        impact = "its API may answer slowly for minutes; nodes and add-ons keep their versions",
+        impact = "its API may respond slowly for minutes; nodes and add-ons keep their versions",
         one_way(Direction::OneMinorVersion, "AWS rolls a Kubernetes version back by one only, and only within a week")
     )]
     pub version: Option<String>,
-    /// The role of the control plane; it needs `AmazonEKSClusterPolicy`.
+    /// Role of the control plane; needs `AmazonEKSClusterPolicy`.
     #[field(replaces)]
     pub role: ArnRef<IamRole>,
     /// Subnets of the control plane's network interfaces, in at least two availability zones. New subnets must be in the same zones.
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Security groups of the control plane's network interfaces, besides the one that EKS creates.
+    /// Security groups of the control plane's network interfaces, in addition to the one EKS creates.
     #[field(default)]
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
     /// Makes the Kubernetes API reachable from the internet, see `public_access_cidrs`.
@@ -56,13 +56,13 @@ pub struct EksCluster {
         impact = "clients may no longer reach its API"
     )]
     pub endpoint_public: bool,
-    /// Makes the Kubernetes API reachable inside the VPC, so that the traffic of nodes does not leave it.
+    /// Makes the Kubernetes API reachable inside the VPC, so that node traffic does not leave it.
     #[field(default = true, impact = "clients may no longer reach its API")]
     pub endpoint_private: bool,
-    /// Ranges that may reach the public endpoint. Without effect unless `endpoint_public`.
+    /// Ranges with access to the public endpoint. Has no effect unless `endpoint_public` is true.
     #[field(default = everywhere(), important, impact = "clients may no longer reach its API")]
     pub public_access_cidrs: BTreeSet<Cidr>,
-    /// Control plane logs that are sent to CloudWatch.
+    /// Control plane logs to send to CloudWatch.
     #[field(default)]
     pub log_types: BTreeSet<LogType>,
     /// The key that encrypts Kubernetes secrets. It can be added later.
@@ -88,13 +88,13 @@ pub struct EksCluster {
     /// Addresses of pods and services.
     #[field(unset = "AWS's default, ipv4", replaces)]
     pub ip_family: Option<IpFamily>,
-    /// AWS refuses to delete it.
-    #[field(default = true, protects_deletion, risky(false, "AWS does not protect it from deletion"))]
+    /// Enables deletion protection.
+    #[field(default = true, protects_deletion, risky(false, "deletion protection is disabled"))]
     pub deletion_protection: bool,
     /// Support after the end of a version's standard support.
     #[field(unset = "AWS's default, EXTENDED", important)]
     pub support_type: Option<SupportType>,
-    /// Takes part in zonal shifts, which move traffic away from an impaired availability zone.
+    /// Enables zonal shifts, which move traffic away from an impaired availability zone.
     #[field(unset = "AWS's default, false")]
     pub zonal_shift: Option<bool>,
 }
@@ -140,7 +140,7 @@ pub enum IpFamily {
 #[derive(Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SupportType {
-    /// None: AWS upgrades the cluster.
+    /// No extended support: AWS upgrades the cluster.
     Standard,
     /// The cluster keeps its version, at a higher price.
     Extended,
@@ -150,7 +150,7 @@ fn everywhere() -> BTreeSet<Cidr> {
     "0.0.0.0/0".parse().into_iter().collect()
 }
 
-/// Attributes that others may refer to. All but the ARN are known only once the cluster is active.
+/// Outputs of the resource. All but the ARN are known only once the cluster is active.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -161,11 +161,11 @@ pub struct Outputs {
     pub certificate_authority: Option<String>,
     /// Kubernetes version.
     pub version: Option<String>,
-    /// Version of EKS's own parts, such as `eks.4`.
+    /// EKS platform version, such as `eks.4`.
     pub platform_version: Option<String>,
-    /// The security group that EKS created for control plane and nodes.
+    /// Security group that EKS created for control plane and nodes.
     pub security_group_id: Option<String>,
-    /// The VPC of the subnets.
+    /// VPC of the subnets.
     pub vpc_id: Option<String>,
     /// URL of the OpenID Connect issuer, for roles of service accounts.
     pub oidc_issuer: Option<String>,
@@ -203,7 +203,7 @@ impl Resource for EksCluster {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// The index names the stack's clusters, so that ListClusters, which has no filter, is not needed.
+    /// The index lists the stack's clusters, so ListClusters, which has no filter, is not needed.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let describe = |names: BTreeSet<String>| {
             for_each_concurrent(names, |name| async move {
@@ -215,7 +215,7 @@ impl Resource for EksCluster {
         let indexed = scope.tag_index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
         names.extend(indexed.filter_map(|arn| arn.split_once(":cluster/")).map(|(_, name)| name.to_owned()));
         let mut clusters = describe(names).await?;
-        // A replacement has another name than the wanted one, and the index lags.
+        // A replacement has another name than the desired one, and the index lags.
         let missing = scope.lookup.iter().any(|name| !clusters.iter().any(|cluster: &Observed<Self>| cluster.id == *name));
         if scope.tag_index.is_none() || missing {
             let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
@@ -267,8 +267,8 @@ impl Resource for EksCluster {
         Ok(name.into())
     }
 
-    /// A cluster takes one kind of change per call ("Only one type of update can be allowed"; subnets and endpoints are two kinds) and one
-    /// call at a time. So this makes the first change that is needed; the engine returns for the rest when the cluster is active again.
+    /// A cluster accepts one kind of change per call ("Only one type of update can be allowed"; subnets and endpoints are two kinds) and
+    /// one call at a time. So this makes the first necessary change; the engine calls it again for the rest when the cluster is active.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksClusterChanges) -> Result<()> {
         let (id, before) = (&live.id, &live.spec);
         let call = || cx.eks.update_cluster_config().name(id);
@@ -286,7 +286,7 @@ impl Resource for EksCluster {
         } else if changes.endpoint_public || changes.endpoint_private || changes.public_access_cidrs {
             ok_if_already_applied(call().resources_vpc_config(self.endpoints().build()).send().await)?;
         } else if let (true, Some(mode)) = (changes.authentication_mode, self.authentication_mode) {
-            // AWS refuses to skip a step.
+            // AWS does not allow skipping a step.
             let next = match before.authentication_mode {
                 Some(AuthenticationMode::ConfigMap) => AuthenticationMode::ApiAndConfigMap,
                 _ => mode,
@@ -310,7 +310,7 @@ impl Resource for EksCluster {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         match cx.eks.delete_cluster().name(&live.id).send().await.map_err(Error::from) {
             Ok(_) => Ok(Deletion::Requested),
-            // Its protection was just turned off, which takes effect a moment later.
+            // Deletion protection was just disabled, which takes effect a moment later.
             Err(error) if error.code == "InvalidRequestException" && live.spec.deletion_protection => {
                 Err(Error { kind: ErrorKind::Conflict, ..error })
             }
@@ -331,14 +331,14 @@ impl Resource for EksCluster {
             problems.push(Problem::new("/endpoint_private", "with both endpoints off, nothing can reach the Kubernetes API"));
         }
         if self.endpoint_public && self.public_access_cidrs.is_empty() {
-            let problem = Problem::new("/public_access_cidrs", "a public endpoint needs a range that may reach it");
+            let problem = Problem::new("/public_access_cidrs", "a public endpoint needs at least one range with access");
             problems.push(problem.help("set `endpoint_public: false` to close it"));
         }
         problems
     }
 
     fn normalize(&self, live: &mut Self) {
-        // AWS ignores the ranges of a closed endpoint, and opens dual-stack endpoints to `::/0` besides `0.0.0.0/0`.
+        // AWS ignores the ranges of a disabled endpoint, and opens dual-stack endpoints to `::/0` in addition to `0.0.0.0/0`.
         let dual: BTreeSet<Cidr> = ["0.0.0.0/0", "::/0"].iter().filter_map(|range| range.parse().ok()).collect();
         if !self.endpoint_public && !live.endpoint_public || self.public_access_cidrs == everywhere() && live.public_access_cidrs == dual {
             live.public_access_cidrs.clone_from(&self.public_access_cidrs);
@@ -358,7 +358,7 @@ impl EksCluster {
             .endpoint_private_access(self.endpoint_private)
             .set_public_access_cidrs(self.endpoint_public.then_some(ranges))
     }
-    /// Turns the wanted logs on, and those of `before` that are no longer wanted off.
+    /// Enables the desired logs, and disables the other ones in `before`.
     fn logging(&self, before: &BTreeSet<LogType>) -> Logging {
         let setup = |types: Vec<LogType>, enabled| {
             let types = types.iter().map(|log| to_aws(log).as_str().into()).collect::<Vec<_>>();
@@ -376,16 +376,16 @@ impl EksCluster {
     }
 }
 
-/// `resources` is deprecated, but clusters of old versions take no key without it.
+/// `resources` is deprecated, but clusters of old versions require it with a key.
 #[allow(deprecated)]
 fn encryption(key: &ArnRef<KmsKey>) -> EncryptionConfig {
     EncryptionConfig::builder().resources("secrets").provider(Provider::builder().key_arn(key.get()).build()).build()
 }
 
-/// Messages with which AWS refuses a change of endpoints or logs that changes nothing.
+/// Messages of AWS for an update of endpoints or logs without changes.
 const ALREADY_UP_TO_DATE: &[&str] = &["already at the desired configuration", "No changes needed"];
 
-/// AWS refuses to repeat a change that an earlier attempt made.
+/// AWS rejects a change that an earlier attempt already made.
 fn ok_if_already_applied<T>(answer: std::result::Result<T, impl Into<Error>>) -> Result<()> {
     match answer.map_err(Into::into) {
         Err(error) if ALREADY_UP_TO_DATE.iter().any(|text| error.message.contains(text)) => Ok(()),

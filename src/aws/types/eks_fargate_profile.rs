@@ -20,20 +20,20 @@ use crate::{
     },
 };
 
-/// Pods of a cluster that run on Fargate, without nodes of their own. AWS can't change a profile: every change replaces it.
+/// Pods of a cluster that run on Fargate instead of nodes. AWS can't change a profile: every change replaces it.
 #[spec]
 pub struct EksFargateProfile {
     /// The cluster.
     #[field(replaces, parent, unique = "name")]
     pub cluster: Ref<EksCluster>,
     /// Name of letters, digits, `-` and `_`.
-    // Fargate labels each pod with the profile's name, and a Kubernetes label holds 63 characters.
+    // Fargate labels each pod with the profile's name, and a Kubernetes label has at most 63 characters.
     #[field(replaces, unique = "name", name(max = 63), pattern = "[0-9A-Za-z_-]+")]
     pub name: Option<String>,
-    /// The role with which Fargate pulls images and registers nodes; it trusts `eks-fargate-pods.amazonaws.com`.
+    /// Role that Fargate uses to pull images and register nodes; must trust `eks-fargate-pods.amazonaws.com`.
     #[field(replaces, important)]
     pub pod_execution_role: ArnRef<IamRole>,
-    /// Subnets in which the pods start, private ones only.
+    /// Private subnets of the pods.
     #[field(replaces)]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Selectors of the pods.
@@ -47,12 +47,12 @@ pub struct EksFargateProfile {
 pub struct Selector {
     /// Kubernetes namespace; `*` and `?` are wildcards.
     pub namespace: String,
-    /// Labels. Without any, every pod of the namespace is selected.
+    /// Labels. Without labels, every pod of the namespace is selected.
     #[field(default, length = 0..=5)]
     pub labels: BTreeMap<String, String>,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -60,7 +60,7 @@ pub struct Outputs {
 }
 
 impl Resource for EksFargateProfile {
-    // Creating one takes half a minute to six; a cluster creates one at a time, and the others wait.
+    // Creating one takes between half a minute and six minutes; a cluster creates one at a time, and the others wait.
     const TYPE: TypeInfo = TypeInfo::new(
         "eks_fargate_profile",
         Service::Eks,
@@ -115,7 +115,7 @@ impl Resource for EksFargateProfile {
         Ok(format!("{}/{name}", self.cluster.get()).into())
     }
 
-    /// Every field replaces.
+    /// Every change replaces the profile.
     async fn update(&self, _: &Cx<'_>, _: &Existing<Self>, _: EksFargateProfileChanges) -> Result<()> {
         Ok(())
     }

@@ -44,7 +44,7 @@ pub struct EksNodeGroup {
     /// Subnets in which the nodes start.
     #[field(replaces)]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Instance types, the preferred first.
+    /// Instance types, in order of preference.
     #[field(unset = "the launch template's, or AWS's default, t3.medium", replaces, important)]
     pub instance_types: Option<Vec<String>>,
     /// Purchase option of the instances.
@@ -56,9 +56,9 @@ pub struct EksNodeGroup {
     /// Size of the root volume, in GiB.
     #[field(unset = "AWS's default, 20 (50 for Windows)", replaces)]
     pub disk_gib: Option<i32>,
-    /// Smallest number of nodes.
+    /// Minimum number of nodes.
     pub min: i32,
-    /// Largest number of nodes.
+    /// Maximum number of nodes.
     #[field(important)]
     pub max: i32,
     /// Number of nodes, between `min` and `max`.
@@ -75,24 +75,24 @@ pub struct EksNodeGroup {
     // https://docs.aws.amazon.com/eks/latest/APIReference/API_UpdateNodegroupVersion.html
     #[field(
         unset = "the cluster's when the group is created; acme does not change it afterwards",
-        impact = "every node is replaced, and its pods move",
+        impact = "every node is replaced, and its pods are rescheduled",
         one_way(Direction::DecidedByAws, "AWS may refuse to roll the nodes' Kubernetes version back")
     )]
     pub version: Option<String>,
     /// Version of the machine image.
     #[field(
         unset = "the newest when the group is created; acme does not change it afterwards",
-        impact = "every node is replaced, and its pods move",
+        impact = "every node is replaced, and its pods are rescheduled",
         one_way(Direction::DecidedByAws, "AWS may refuse to roll the version of the machine image back")
     )]
     pub release_version: Option<String>,
     /// Replaces nodes during an update of version or image even if a disruption budget forbids it.
     #[field(default = false, risky(true, "updates ignore disruption budgets"))]
     pub force_update: bool,
-    /// Number of nodes that are replaced at once during an update. Excludes `max_unavailable_percentage`.
+    /// Number of nodes replaced in parallel during an update. Excludes `max_unavailable_percentage`.
     #[field(unset = "AWS's default, 1", range = 1..=100)]
     pub max_unavailable: Option<i32>,
-    /// Share of nodes that are replaced at once during an update, in percent. Excludes `max_unavailable`.
+    /// Share of nodes replaced in parallel during an update, in percent. Excludes `max_unavailable`.
     #[field(unset = "`max_unavailable` applies", range = 1..=100)]
     pub max_unavailable_percentage: Option<i32>,
     /// Replaces unhealthy nodes.
@@ -102,7 +102,7 @@ pub struct EksNodeGroup {
     #[field(unset = "one that EKS creates", replaces)]
     pub launch_template: Option<String>,
     /// Version of the launch template: a number in quotes, `$Latest` or `$Default` (both resolved when the group is created).
-    #[field(unset = "the template's default version", impact = "every node is replaced, and its pods move")]
+    #[field(unset = "the template's default version", impact = "every node is replaced, and its pods are rescheduled")]
     pub launch_template_version: Option<String>,
     /// SSH access to the nodes.
     #[field(unset = "none", replaces, important)]
@@ -127,12 +127,12 @@ pub enum CapacityType {
 pub struct RemoteAccess {
     /// Name of the EC2 key pair.
     pub ec2_ssh_key: String,
-    /// Security groups that may connect. Without any, port 22 is open to the internet.
+    /// Security groups with SSH access. Without any, port 22 is open to the internet.
     #[field(default, risky([], "port 22 is open to the internet"))]
     pub source_security_groups: BTreeSet<Ref<SecurityGroup>>,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -161,7 +161,7 @@ impl Resource for EksNodeGroup {
             ])
             .grants(&[
                 IamGrant::read(&["eks:ListNodegroups"], GrantTarget::Arn("eks:cluster/{parent}")),
-                // AWS looks for updates at the cluster and at the node group.
+                // AWS checks for updates at the cluster and at the node group.
                 IamGrant::change(&["eks:CreateNodegroup", "eks:DescribeUpdate", "eks:ListUpdates"], GrantTarget::Referenced("eks_cluster")),
                 IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
                 IamGrant::change(&["iam:GetRole", "iam:ListAttachedRolePolicies"], GrantTarget::Referenced("iam_role")),
@@ -222,7 +222,7 @@ impl Resource for EksNodeGroup {
         Ok(format!("{}/{name}", self.cluster.get()).into())
     }
 
-    /// A node group takes one update at a time, of its settings or of its version; the engine returns for the other.
+    /// A node group accepts one update at a time, of its settings or of its version; the engine calls this again for the other.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksNodeGroupChanges) -> Result<()> {
         let (cluster, name) = split_id(&live.id)?;
         let before = &live.spec;
@@ -290,14 +290,14 @@ impl Resource for EksNodeGroup {
             problems.push(Problem::new("/remote_access", "with a launch template, set remote access there"));
         }
         if self.launch_template.is_none() && self.launch_template_version.is_some() {
-            problems.push(Problem::new("/launch_template_version", "there is no `launch_template`"));
+            problems.push(Problem::new("/launch_template_version", "requires `launch_template`"));
         }
         problems
     }
 
     fn normalize(&self, live: &mut Self) {
         live.force_update = self.force_update;
-        // AWS reports the number that `$Latest` or `$Default` stood for.
+        // AWS returns the number for `$Latest` or `$Default`.
         if self.launch_template_version.as_ref().is_some_and(|version| version.starts_with('$')) {
             live.launch_template_version.clone_from(&self.launch_template_version);
         }
@@ -310,11 +310,11 @@ impl Resource for EksNodeGroup {
 }
 
 impl EksNodeGroup {
-    /// Whether the launch template names the machine image.
+    /// Whether the launch template sets the machine image.
     fn has_own_image(&self) -> bool {
         self.ami_type.as_deref() == Some("CUSTOM")
     }
-    /// AWS refuses limits that exclude the number of running nodes, so that number follows them; otherwise the autoscaler sets it.
+    /// AWS rejects limits that exclude the number of running nodes, so the number is adjusted to them; otherwise the autoscaler sets it.
     fn scaling(&self, before: &Self) -> NodegroupScalingConfig {
         let running = before.desired.unwrap_or(self.min);
         let desired = self.desired.unwrap_or_else(|| running.max(self.min).min(self.max));

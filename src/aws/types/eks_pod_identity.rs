@@ -32,18 +32,18 @@ pub struct EksPodIdentity {
     /// The role, which trusts `pods.eks.amazonaws.com`.
     #[field(important)]
     pub role: ArnRef<IamRole>,
-    /// A role, possibly of another account, that is assumed with the first one and given to the pods.
-    #[field(unset = "none at first; acme does not remove it afterwards", important)]
+    /// Role for the pods, possibly of another account, which is assumed with the first role.
+    #[field(unset = "none at creation; acme does not remove it later", important)]
     pub target_role: Option<ArnRef<IamRole>>,
     /// Omits the session tags for cluster, namespace and service account.
     #[field(default = false)]
     pub disable_session_tags: bool,
     /// Restricts the permissions of the role; needs `disable_session_tags: true`.
-    #[field(unset = "none at first; acme does not remove it afterwards", important)]
+    #[field(unset = "none at creation; acme does not remove it later", important)]
     pub policy: Option<Policy>,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -114,7 +114,7 @@ impl Resource for EksPodIdentity {
             return Ok(());
         }
         let (cluster, association) = split_id(&live.id)?;
-        // The call keeps a target role that it is not given; an empty one removes it.
+        // The call keeps a target role that it omits; an empty value removes it.
         let target_role = self.target_role.as_ref().map(|role| role.get().to_owned());
         let target_role = target_role.or_else(|| changes.target_role.then(String::new));
         cx.eks

@@ -1,4 +1,4 @@
-//! `elastic_ip`: a public IPv4 address that stays.
+//! `elastic_ip`: a static public IPv4 address.
 
 use acme_macros::spec;
 use aws_sdk_ec2::types::{DomainType, ResourceType};
@@ -13,24 +13,24 @@ use crate::{
     },
 };
 
-/// A public IPv4 address that stays the same whatever it is attached to.
+/// A static public IPv4 address.
 #[spec]
 pub struct ElasticIp {
-    /// Pool from which the address is taken, such as `ipv4pool-ec2-0123` for a range of your own.
+    /// Pool of the address, such as `ipv4pool-ec2-0123` for your own range.
     #[field(unset = "Amazon's pool", replaces)]
     pub public_ipv4_pool: Option<String>,
-    /// The zones from which AWS advertises the address.
+    /// Network border group: the zones from which AWS advertises the address.
     #[field(unset = "the zones of the region", replaces)]
     pub network_border_group: Option<String>,
-    /// A certain address: one of the pool's, or one released a short time ago.
+    /// Specific address: one from the pool, or one released recently.
     #[field(unset = "any address", replaces, assigned_by_aws, important)]
     pub address: Option<String>,
 }
 
-/// AWS's name of its own pool.
+/// AWS's name for its own pool.
 const AMAZON_POOL: &str = "amazon";
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// The address.
@@ -64,7 +64,7 @@ impl Resource for ElasticIp {
         Ok(all)
     }
 
-    /// AWS reports its own pool by a name that the call does not accept. For an address that belongs to another account by now, it may answer
+    /// AWS reports its own pool by a name that the call does not accept. For an address that now belongs to another account, it may return
     /// AuthFailure.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.allocate_address().domain(DomainType::Vpc).set_address(self.address.clone());
@@ -76,7 +76,7 @@ impl Resource for ElasticIp {
             _ => error,
         })?;
         let id = reply.allocation_id.ok_or_else(|| Error::missing_field("AllocationId"))?;
-        // The answer tells all but the tags, which AWS sets in the same call or refuses it.
+        // The response has everything but the tags, which AWS sets in the same call or rejects.
         let tags = cx.call.tags.clone();
         Ok(Created::Complete(observed(id, tags, reply.public_ipv4_pool, reply.network_border_group, reply.public_ip)))
     }
@@ -85,7 +85,7 @@ impl Resource for ElasticIp {
         Ok(())
     }
 
-    /// While a NAT gateway or load balancer uses the address, AWS answers AuthFailure; a missing permission is UnauthorizedOperation.
+    /// While a NAT gateway or load balancer uses the address, AWS returns AuthFailure; a missing permission is UnauthorizedOperation.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let call = cx.ec2.release_address().allocation_id(&live.id).set_network_border_group(live.spec.network_border_group.clone());
         match call.send().await.map_err(Error::from) {
@@ -98,7 +98,7 @@ impl Resource for ElasticIp {
         Ok(join_blockers(network_interfaces(aws, &[("association.allocation-id", &live.id)]).await?))
     }
 
-    /// Any address fits a spec without one, and a spec without a pool means Amazon's.
+    /// Any address matches a spec without one, and a spec without a pool means Amazon's pool.
     fn normalize(&self, live: &mut Self) {
         if self.address.is_none() {
             live.address = None;

@@ -16,42 +16,42 @@ use crate::{
     },
 };
 
-/// Records of the traffic of a VPC or subnet. AWS changes nothing but its tags: every other change replaces it.
+/// Records of the traffic of a VPC or subnet. AWS can change only its tags: every other change replaces it.
 ///
-/// AWS accepts no two logs of one VPC or subnet with the same destination.
+/// AWS rejects two logs of one VPC or subnet with the same destination.
 #[spec]
 pub struct FlowLog {
-    /// The VPC whose traffic is recorded; either this or `subnet`.
+    /// VPC to record; set either this or `subnet`.
     #[field(default, replaces, unique = "bucket of the VPC", unique = "log group of the VPC")]
     pub vpc: Option<Ref<Vpc>>,
-    /// The subnet whose traffic is recorded.
+    /// Subnet to record.
     #[field(default, replaces, unique = "bucket of the subnet", unique = "log group of the subnet")]
     pub subnet: Option<Ref<Subnet>>,
     /// Traffic to record: `all`, `accept` (allowed by security groups and network ACLs) or `reject`.
     #[field(default, replaces, important)]
     pub traffic: Traffic,
-    /// The bucket that gets the records; either this or `log_group`. Its policy must let `delivery.logs.amazonaws.com` write.
+    /// Destination bucket; set either this or `log_group`. Its policy must allow `delivery.logs.amazonaws.com` to write.
     #[field(default, replaces, unique = "bucket of the VPC", unique = "bucket of the subnet")]
     pub bucket: Option<ArnRef<S3Bucket>>,
-    /// Folder in the bucket, without slashes at its ends; AWS makes `AWSLogs/…` below it.
+    /// Folder in the bucket, without leading and trailing slashes; AWS creates `AWSLogs/…` in it.
     #[field(default, replaces)]
     pub prefix: String,
-    /// Files in the bucket: `plain-text` or `parquet`.
+    /// File format in the bucket: `plain-text` or `parquet`.
     #[field(default, replaces)]
     pub file_format: FileFormat,
-    /// Names folders in the bucket as Hive and Athena read them (`year=2026/month=01`).
+    /// Uses Hive-compatible folder names in the bucket (`year=2026/month=01`).
     #[field(default = false, replaces)]
     pub hive_compatible_partitions: bool,
-    /// Makes a folder per hour instead of one per day.
+    /// Creates a folder per hour instead of one per day.
     #[field(default = false, replaces)]
     pub per_hour_partition: bool,
-    /// ARN of the CloudWatch log group that gets the records.
+    /// ARN of the destination log group in CloudWatch.
     #[field(default, replaces, unique = "log group of the VPC", unique = "log group of the subnet")]
     pub log_group: Option<String>,
-    /// The role with which records are written to the log group; needed there.
+    /// Role for writing to the log group; required with `log_group`.
     #[field(default, replaces)]
     pub role: Option<ArnRef<IamRole>>,
-    /// Longest time that one record covers, in seconds: 60 or 600.
+    /// Maximum aggregation interval of a record, in seconds: 60 or 600.
     #[field(default = DEFAULT_AGGREGATION_SECONDS, replaces)]
     pub max_aggregation_seconds: i32,
     /// Fields of a record in this order, such as `[srcaddr, dstaddr, action]`.
@@ -59,14 +59,14 @@ pub struct FlowLog {
     pub fields: Option<Vec<String>>,
 }
 
-/// AWS's default for the longest time that one record covers, in seconds.
+/// AWS's default for the maximum aggregation interval, in seconds.
 const DEFAULT_AGGREGATION_SECONDS: i32 = 600;
 
-/// Traffic that is recorded.
+/// Traffic to record.
 #[spec]
 #[derive(Copy, Default)]
 pub enum Traffic {
-    /// All of it.
+    /// All traffic.
     #[default]
     All,
     /// Allowed traffic.
@@ -87,7 +87,7 @@ pub enum FileFormat {
     Parquet,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {}
 
@@ -104,7 +104,7 @@ impl Resource for FlowLog {
                     IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("vpc")),
                     IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("subnet")),
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["vpc-flow-logs.amazonaws.com"])),
-                    // The bucket's policy allows delivery; the service reads and completes it with the caller's permissions.
+                    // The service reads and extends the bucket's policy for log delivery with the caller's permissions.
                     IamGrant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], GrantTarget::AllResources),
                     IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Referenced("s3_bucket")),
                 ]),
@@ -127,7 +127,7 @@ impl Resource for FlowLog {
         Ok(all)
     }
 
-    /// The call succeeds even when nothing was created: the answer lists the failures.
+    /// The call succeeds even if nothing was created: the response lists the failures.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let (resource_type, resource) = match (&self.vpc, &self.subnet) {
             (Some(vpc), _) => (FlowLogsResourceType::Vpc, vpc.get()),
@@ -160,7 +160,7 @@ impl Resource for FlowLog {
         Ok(id.into())
     }
 
-    /// Only tags change.
+    /// Only tags can change.
     async fn update(&self, _: &Cx<'_>, _: &Existing<Self>, _: FlowLogChanges) -> Result<()> {
         Ok(())
     }
@@ -173,14 +173,14 @@ impl Resource for FlowLog {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.vpc.is_some() == self.subnet.is_some() {
-            problems.push(Problem::new("", "a flow log records either a VPC or a subnet").help("write `vpc: …` or `subnet: …`"));
+            problems.push(Problem::new("", "a flow log needs either a VPC or a subnet").help("set `vpc: …` or `subnet: …`"));
         }
         if self.bucket.is_some() == self.log_group.is_some() {
-            let problem = Problem::new("", "records go either to a bucket or to a log group");
+            let problem = Problem::new("", "a flow log needs either a bucket or a log group");
             problems.push(problem.help("write `bucket: …` or `log_group: arn:aws:logs:…`"));
         }
         if self.log_group.is_some() && self.role.is_none() {
-            problems.push(Problem::new("", "records are written to a log group with a role").help("add `role: …`"));
+            problems.push(Problem::new("", "a log group needs a role").help("add `role: …`"));
         }
         let of_buckets = [
             ("/prefix", !self.prefix.is_empty()),
@@ -189,21 +189,22 @@ impl Resource for FlowLog {
             ("/per_hour_partition", self.per_hour_partition),
         ];
         for (at, _) in of_buckets.into_iter().filter(|(_, written)| *written && self.log_group.is_some()) {
-            problems.push(Problem::new(at, "this is for buckets; a log group has no files").help("remove it, or write `bucket: …`"));
+            problems.push(Problem::new(at, "this field is only for buckets").help("remove it, or set `bucket: …`"));
         }
         if self.bucket.is_some() && self.role.is_some() {
-            let problem = Problem::new("/role", "records are written to a bucket without a role");
+            let problem = Problem::new("/role", "a bucket needs no role");
             problems.push(problem.help("remove it: the bucket's policy decides"));
         }
         if self.prefix.starts_with('/') || self.prefix.ends_with('/') || self.prefix.split('/').any(|part| part == "AWSLogs") {
-            let problem = Problem::new("/prefix", "a prefix has no slash at its ends, and AWS makes the folder `AWSLogs` itself");
-            problems.push(problem.help("write a folder such as `vpc` or `network/vpc`"));
+            let problem =
+                Problem::new("/prefix", "a prefix must not start or end with a slash, or contain the folder `AWSLogs`, which AWS creates");
+            problems.push(problem.help("use a folder such as `vpc` or `network/vpc`"));
         }
         if ![60, 600].contains(&self.max_aggregation_seconds) {
-            problems.push(Problem::new("/max_aggregation_seconds", "a record covers at most 60 or 600 seconds"));
+            problems.push(Problem::new("/max_aggregation_seconds", "must be 60 or 600 seconds"));
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
-            problems.push(Problem::new("/fields", "a record has at least one field").help("leave it out for AWS's default format"));
+            problems.push(Problem::new("/fields", "a record needs at least one field").help("remove it for AWS's default format"));
         }
         problems
     }
@@ -219,7 +220,7 @@ impl Resource for FlowLog {
 }
 
 impl FlowLog {
-    /// ARN of the destination, with the folder in a bucket. The `:*` that ARNs of log groups may end in is removed: AWS would take it as part
+    /// ARN of the destination, with the folder in a bucket. A final `:*` in the ARN of a log group is removed: AWS would treat it as part
     /// of the name, and no records would arrive.
     pub(crate) fn destination(&self) -> Option<String> {
         let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
@@ -228,12 +229,12 @@ impl FlowLog {
             .map(|bucket| format!("{}{folder}", bucket.get()))
             .or_else(|| self.log_group.as_deref().map(|group| group.trim_end_matches(":*").to_owned()))
     }
-    /// The fields of a record, as EC2 takes them.
+    /// Fields of a record, in EC2's format.
     pub(crate) fn format(&self) -> Option<String> {
         self.fields.as_deref().map(format_from_fields)
     }
 
-    /// The log as AWS describes it: the texts of its destination and its resource tell their types.
+    /// Converts AWS's description of a log: the types of destination and resource follow from their texts.
     fn read(log: ec2::FlowLog) -> FlowLog {
         let resource = log.resource_id.unwrap_or_default();
         let (vpc, subnet) = if resource.starts_with("subnet-") { (None, Some(Ref::to(resource))) } else { (Some(Ref::to(resource)), None) };
@@ -293,7 +294,7 @@ mod tests {
         serde_json::from_value(spec)
     }
 
-    /// Folder and options, which no stand-in keeps.
+    /// Folder and options, which no stand-in stores.
     #[test]
     fn reads_back_a_bucket_destination_as_written() -> serde_json::Result<()> {
         let options = DestinationOptionsResponse::builder().file_format(DestinationFileFormat::Parquet);

@@ -18,7 +18,7 @@ pub struct IamPolicy {
     /// Name, unique in the account.
     #[field(name(max = 128), replaces)]
     pub name: Option<String>,
-    /// Permissions that it allows and denies.
+    /// Policy document.
     #[field(important)]
     pub document: Policy,
     /// Description.
@@ -26,7 +26,7 @@ pub struct IamPolicy {
     pub description: String,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -35,7 +35,7 @@ pub struct Outputs {
     pub unique_id: String,
 }
 
-/// Most versions that a policy keeps, the default version included.
+/// Maximum number of versions of a policy, including the default version.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_managed-versioning.html>
 const MAX_VERSIONS: usize = 5;
@@ -61,7 +61,7 @@ impl Resource for IamPolicy {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// A policy with a wanted name outside the path is left out: the path is part of the ARN, so both can exist.
+    /// A policy with a desired name outside the path is ignored: the path is part of the ARN, so both can exist.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_policies().scope(aws_sdk_iam::types::PolicyScopeType::Local).path_prefix(scope.iam_path());
         let policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
@@ -76,7 +76,7 @@ impl Resource for IamPolicy {
         reply.policy.and_then(|policy| policy.arn).map(Created::Id).ok_or_else(|| Error::missing_field("Arn"))
     }
 
-    /// A policy with the most versions first loses its oldest one: otherwise AWS rejects the new one.
+    /// If a policy has the maximum number of versions, its oldest one is deleted first: otherwise AWS rejects the new one.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: IamPolicyChanges) -> Result<()> {
         let id = &live.id;
         if changes.document {
@@ -122,7 +122,7 @@ async fn other_versions(aws: &Aws, arn: &str) -> Result<Vec<String>> {
     Ok(versions.into_iter().filter(|version| !version.is_default_version).filter_map(|version| version.version_id).collect())
 }
 
-/// Reads one policy. ListPolicies leaves out description and tags.
+/// Reads one policy. ListPolicies returns neither description nor tags.
 async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<IamPolicy>> {
     let id = listed.arn.ok_or_else(|| Error::missing_field("Arn"))?;
     let policy = async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing_field("Policy")) };

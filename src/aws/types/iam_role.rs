@@ -16,7 +16,8 @@ use crate::{
     },
 };
 
-/// An identity that services, nodes and pods assume. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path.
+/// An identity that services, nodes and pods assume. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that
+/// path.
 #[spec]
 pub struct IamRole {
     /// Name, unique in the account.
@@ -26,26 +27,26 @@ pub struct IamRole {
     #[field(important)]
     #[serde(deserialize_with = "trust")]
     pub trust: Policy,
-    /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for one of the stack), or names of AWS managed policies with their path
+    /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for one in the stack), or names of AWS managed policies with their path
     /// (`AmazonEKSClusterPolicy`, `service-role/AmazonEBSCSIDriverPolicy`). All others are detached.
     #[field(default, after_create, important)]
     #[serde(deserialize_with = "arns")]
     pub policies: BTreeSet<String>,
-    /// Policies of this role alone, by name. All others are deleted.
+    /// Inline policies by name. All others are deleted.
     #[field(default, after_create, important)]
     pub inline_policies: BTreeMap<String, Policy>,
     /// Description.
     #[field(default)]
     pub description: String,
-    /// Longest duration of a session, in seconds.
+    /// Maximum duration of a session, in seconds.
     #[field(default = 3600, range = 3600..=43_200)]
     pub max_session_seconds: i32,
-    /// ARN of the policy that limits the permissions of the role; `""` for none.
-    #[field(unset = "the role keeps its boundary")]
+    /// ARN of the permissions boundary, a policy that limits the role; `""` for none.
+    #[field(unset = "unchanged")]
     pub permissions_boundary: Option<String>,
 }
 
-/// Reads a policy document, or the services that may assume the role.
+/// Parses a policy document, or the services that may assume the role.
 ///
 /// Pod identity tags its sessions: <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html>.
 fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error> {
@@ -64,7 +65,7 @@ fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error>
     Ok(Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Action": actions, "Principal": { "Service": services } }] })))
 }
 
-/// Turns names of AWS managed policies into ARNs.
+/// Converts names of AWS managed policies to ARNs.
 fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
     let whole = |text: String| match text.starts_with("arn:") || text.contains("${") {
         true => text,
@@ -73,7 +74,7 @@ fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, 
     Ok(BTreeSet::<String>::deserialize(deserializer)?.into_iter().map(whole).collect())
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -83,7 +84,7 @@ pub struct Outputs {
 }
 
 impl Resource for IamRole {
-    /// The typical time is that until other services accept a new role. The tagging API does not show roles.
+    /// The typical duration is the time until other services accept a new role. The tagging API does not show roles.
     const TYPE: TypeInfo = TypeInfo::new("iam_role", Service::Iam, "{name}", "arn:aws:iam::{account}:role{path}{name}")
         .global()
         .always_listed()
@@ -112,10 +113,10 @@ impl Resource for IamRole {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// A role with a wanted name outside the path is left out: CreateRole rejects the name.
+    /// A role with a desired name outside the path is ignored: CreateRole rejects the name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
-        // From two roles on the bulk form is cheaper; narrow permissions may not allow it.
+        // From two roles on, the bulk call is cheaper; restricted permissions may not allow it.
         let mut details = if roles.len() > 1 { read_role_details(aws).await? } else { BTreeMap::new() };
         let (detailed, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| details.contains_key(&role.role_name));
         let mut found = Vec::new();
@@ -203,7 +204,7 @@ impl Resource for IamRole {
     }
 }
 
-/// Reads one role. ListRoles leaves out tags and boundary, and the tagging API does not show roles, so each needs a GetRole.
+/// Reads one role. ListRoles returns neither tags nor boundary, and the tagging API does not show roles, so each needs a GetRole.
 async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
     let role = async { aws.iam.get_role().role_name(name).send().await?.role.ok_or_else(|| Error::missing_field("Role")) };
     let attached = async {
@@ -224,7 +225,7 @@ async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
     observed(role, tags, policies, inline_policies, boundary)
 }
 
-/// Policies and tags of every role of the account, by name. Empty when access is denied.
+/// Policies and tags of every role of the account, by name. Empty if access is denied.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>
 async fn read_role_details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {

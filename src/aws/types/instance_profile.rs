@@ -19,12 +19,12 @@ pub struct InstanceProfile {
     /// Name, unique in the account.
     #[field(name(max = 128), replaces)]
     pub name: Option<String>,
-    /// The role that instances get. Required.
+    /// Role of the instances. Required.
     #[field(after_create, important)]
     pub role: Option<Ref<IamRole>>,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -34,7 +34,7 @@ pub struct Outputs {
 }
 
 impl Resource for InstanceProfile {
-    /// The typical time is that until EC2 accepts a new profile.
+    /// The typical duration is the time until EC2 accepts a new profile.
     const TYPE: TypeInfo = TypeInfo::new("instance_profile", Service::Iam, "{name}", "arn:aws:iam::{account}:instance-profile{path}{name}")
         .global()
         .typical_seconds(8)
@@ -56,7 +56,7 @@ impl Resource for InstanceProfile {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// A profile with a wanted name outside the path is left out: CreateInstanceProfile rejects the name.
+    /// A profile with a desired name outside the path is ignored: CreateInstanceProfile rejects the name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_instance_profiles().path_prefix(scope.iam_path());
         let profiles: Vec<_> = call.into_paginator().items().send().try_collect().await?;
@@ -82,7 +82,7 @@ impl Resource for InstanceProfile {
         profile.map(|profile| profile.instance_profile_name.into()).ok_or_else(|| Error::missing_field("InstanceProfile"))
     }
 
-    /// A profile holds one role, so the old one is removed first:
+    /// A profile has one role, so the old one is removed first:
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddRoleToInstanceProfile.html>.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: InstanceProfileChanges) -> Result<()> {
         if changes.role {

@@ -1,4 +1,4 @@
-//! `internet_gateway`: the way from a VPC to the internet and back.
+//! `internet_gateway`: connects a VPC to the internet.
 
 use acme_macros::spec;
 use aws_sdk_ec2::types::{self as ec2, AttachmentStatus, ResourceType};
@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// The way from a VPC to the internet and back.
+/// Connects a VPC to the internet.
 #[spec]
 pub struct InternetGateway {
-    /// The VPC it is attached to; a VPC has one gateway at most.
+    /// The VPC it is attached to; a VPC can have only one gateway.
     #[field(unset = "unchanged; a new gateway is unattached", after_create, unique = "vpc", important)]
     pub vpc: Option<Ref<Vpc>>,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -70,7 +70,7 @@ impl Resource for InternetGateway {
         Ok(Created::from_answer(id, read(cx.api, gateway)))
     }
 
-    /// A gateway is attached to one VPC at most, so it is detached from the old one first.
+    /// A gateway is attached to at most one VPC, so it is detached from the old one first.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: InternetGatewayChanges) -> Result<()> {
         if !changes.vpc {
             return Ok(());
@@ -80,7 +80,7 @@ impl Resource for InternetGateway {
         }
         if let Some(vpc) = &self.vpc {
             let attached = cx.ec2.attach_internet_gateway().internet_gateway_id(&live.id).vpc_id(vpc.get()).send().await;
-            // A repeated call whose first answer was lost: the message names the VPC it is attached to.
+            // A repeated call after a lost response: the message names the VPC it is attached to.
             match attached.map_err(Error::from) {
                 Err(error) if error.code == "Resource.AlreadyAssociated" && error.message.contains(vpc.get()) => {}
                 other => drop(other?),
@@ -119,7 +119,7 @@ fn read(aws: &Aws, gateway: ec2::InternetGateway) -> Result<Observed<InternetGat
     Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
 }
 
-/// Detaches it. "Not attached" counts as success: an earlier try may have got this far.
+/// Detaches it. "Not attached" counts as success: an earlier attempt may have detached it.
 async fn detach(cx: &Cx<'_>, id: &str, vpc: &Ref<Vpc>) -> Result<()> {
     let detached = cx.ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc.get()).send().await;
     match detached.map_err(Error::from) {

@@ -24,7 +24,7 @@ pub struct KmsKey {
     /// Description.
     #[field(default)]
     pub description: String,
-    /// Operations that the key is for.
+    /// Key usage.
     #[field(default, replaces)]
     pub key_usage: KeyUsage,
     /// Type of key material.
@@ -33,25 +33,25 @@ pub struct KmsKey {
     /// Allows replicas in other regions.
     #[field(default = false, replaces)]
     pub multi_region: bool,
-    /// Allows use of the key.
+    /// Enables the key.
     #[field(default = true, after_create, important, impact = "data encrypted with the key can't be read while it is disabled")]
     #[field(risky(false, "data encrypted with the key can't be read"))]
     pub enabled: bool,
-    /// Renews the key material regularly; old data stays readable. Only symmetric encryption keys rotate: others need `false`.
+    /// Rotates the key material regularly; old data stays readable. Only symmetric encryption keys can be rotated: others need `false`.
     #[field(default = true, after_create = false)]
     pub rotation: bool,
     /// Days between two rotations.
     #[field(default = ROTATION_PERIOD_DAYS, after_create, range = 90..=2560)]
     pub rotation_period_days: i32,
     /// Key policy: principals that may use and administer the key.
-    #[field(unset = "the key keeps its policy; that of a new key leaves access to the account's IAM policies", own_read, important)]
+    #[field(unset = "unchanged; the policy of a new key delegates access to the account's IAM policies", own_read, important)]
     pub policy: Option<Policy>,
-    /// Days during which a deletion can be cancelled. A key that was removed from the definition gets the default.
+    /// Waiting period before deletion, in days. A key that was removed from the definition gets the default.
     #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important)]
     pub deletion_window_days: i32,
 }
 
-/// Operations that a key is for.
+/// Key usage.
 #[spec]
 #[derive(Copy, Default)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -98,7 +98,7 @@ pub enum KeySpec {
     Sm2,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -111,7 +111,7 @@ pub struct Outputs {
 const ROTATION_PERIOD_DAYS: i32 = 365;
 /// Days until AWS deletes a key, unless set otherwise.
 const DELETION_WINDOW_DAYS: i32 = 30;
-/// The shortest window AWS takes: <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>.
+/// The shortest window AWS accepts: <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>.
 const MIN_DELETION_WINDOW_DAYS: i32 = 7;
 
 impl Resource for KmsKey {
@@ -126,7 +126,7 @@ impl Resource for KmsKey {
                 .change(&["kms:DisableKey", "kms:DisableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
                 .grants(&[
                     IamGrant::change(&["kms:CreateKey"], GrantTarget::TagOnCreate),
-                    // Tags decide up to five minutes after they were set, and these calls may follow a creation at once.
+                    // Conditions on new tags take effect after up to five minutes, but these calls may follow a creation at once.
                     IamGrant::change(
                         &["kms:CreateAlias", "kms:DeleteAlias", "kms:EnableKey", "kms:EnableKeyRotation", "kms:UpdateKeyDescription"],
                         GrantTarget::Arn("kms:key/*"),
@@ -137,8 +137,8 @@ impl Resource for KmsKey {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// Finds keys by alias, and by the tag index, which alone knows a key whose alias was not created yet. Without the index, the tags of all
-    /// keys without an alias are read.
+    /// Finds keys by alias, and by the tag index, the only source for a key without an alias yet. Without the index, the tags of all keys
+    /// without an alias are read.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let listed: Vec<_> = aws.kms.list_aliases().limit(100).into_paginator().items().send().try_collect().await?;
         let mut aliases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -223,14 +223,14 @@ impl Resource for KmsKey {
         Ok(())
     }
 
-    /// Deletes the alias first: until the window is over, nobody else could have its name.
+    /// Deletes the alias first: until the window ends, no other key could use its name.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         if let Some(alias) = &live.spec.name {
             ok_or_not_found(cx.kms.delete_alias().alias_name(alias).send().await)?;
         }
         let window = if cx.call.on_delete == OnDelete::Delete { MIN_DELETION_WINDOW_DAYS } else { live.spec.deletion_window_days };
         match cx.kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(window).send().await.map_err(Error::from) {
-            // A first try succeeded, but its answer was lost.
+            // A first attempt succeeded, but its response was lost.
             Err(error) if error.code == "KMSInvalidStateException" && error.message.contains("pending deletion") => {}
             answer => drop(answer?),
         }
@@ -249,7 +249,7 @@ impl Resource for KmsKey {
         problems
     }
 
-    /// AWS reports no window before a deletion, and no period for a key that does not rotate.
+    /// AWS reports no window before a deletion, and no period for a key without rotation.
     fn normalize(&self, live: &mut Self) {
         live.deletion_window_days = self.deletion_window_days;
         if !self.rotation && !live.rotation {
@@ -258,7 +258,7 @@ impl Resource for KmsKey {
     }
 }
 
-/// Creates the alias of a key. The key has it already where an update is retried because a later call failed: a new key is not visible
+/// Creates the alias of a key. The key already has it if an update is retried because a later call failed: a new key is not visible
 /// everywhere at once.
 async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
     match aws.kms.create_alias().alias_name(alias).target_key_id(id).send().await.map_err(Error::from) {
@@ -270,7 +270,7 @@ async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
     }
 }
 
-/// Reads one key. `None`: it is being deleted, or has neither a wanted alias nor the ownership tags.
+/// Reads one key. `None`: it is being deleted, or has neither a desired alias nor the ownership tags.
 async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> Result<Option<Observed<KmsKey>>> {
     let key: KeyMetadata =
         aws.kms.describe_key().key_id(id).send().await?.key_metadata.ok_or_else(|| Error::missing_field("KeyMetadata"))?;

@@ -37,14 +37,14 @@ pub struct Listener {
     #[field(replaces, parent, unique = "port")]
     pub load_balancer: ArnRef<LoadBalancer>,
     /// Port; none for a gateway load balancer.
-    #[field(range = 1..=65_535, unique = "port", important, impact = "clients of the old port get no answer")]
+    #[field(range = 1..=65_535, unique = "port", important, impact = "clients of the old port can't connect")]
     pub port: Option<u16>,
     /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP` or `TCP_UDP`; none for a gateway load balancer.
     #[field(important)]
     pub protocol: Option<Protocol>,
-    /// Default certificate of an HTTPS or TLS listener, for clients that send no name or one that no other certificate has.
+    /// Default certificate of an HTTPS or TLS listener, for clients that send no name, or one without a matching certificate.
     pub certificate: Option<ArnRef<Certificate>>,
-    /// Further certificates of an HTTPS or TLS listener: a client gets the one for the name it sends (SNI).
+    /// Additional certificates of an HTTPS or TLS listener, selected by the name a client sends (SNI).
     #[field(default, after_create, own_read)]
     pub additional_certificates: BTreeSet<ArnRef<Certificate>>,
     /// Policy for the TLS versions and ciphers of an HTTPS or TLS listener.
@@ -59,7 +59,7 @@ pub struct Listener {
     pub rules: BTreeSet<ListenerRule>,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -94,7 +94,7 @@ impl Resource for Listener {
                 IamGrant::change(&["elasticloadbalancing:CreateListener"], GrantTarget::Referenced("load_balancer")),
                 // The service reads the client of a user pool with the caller's permissions.
                 IamGrant::change(&["cognito-idp:DescribeUserPoolClient"], GrantTarget::NamedByArn("cognito-idp")),
-                // Rules carry no ownership tags.
+                // Rules have no ownership tags.
                 IamGrant::change(
                     &["elasticloadbalancing:DeleteRule", "elasticloadbalancing:ModifyRule"],
                     GrantTarget::Arn("elasticloadbalancing:listener-rule/*/{parent}/*"),
@@ -141,7 +141,7 @@ impl Resource for Listener {
         Ok(Created::Complete(Observed::new(arn.clone(), cx.call.tags.clone(), read(listener), Outputs { arn })))
     }
 
-    /// ModifyListener keeps settings that are left out. A listener that was not secure has no TLS policy to keep.
+    /// ModifyListener keeps omitted settings. A listener that was not secure has no TLS policy to keep.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: ListenerChanges) -> Result<()> {
         let (id, old, new) = (&live.id, &live.spec.additional_certificates, &self.additional_certificates);
         // Only a secure listener has a list of certificates: it is emptied before the listener stops being one.
@@ -187,7 +187,7 @@ impl Resource for Listener {
         for (at, _) in
             all.filter(|(_, action)| matches!(action, ListenerAction::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https))
         {
-            let problem = Problem::new(format!("{at}/authenticate_cognito"), "users can sign in at HTTPS listeners only");
+            let problem = Problem::new(format!("{at}/authenticate_cognito"), "only HTTPS listeners can authenticate users");
             problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
         }
         problems.extend(rule::check(&self.rules));
@@ -200,7 +200,7 @@ impl Listener {
         matches!(self.protocol, Some(Protocol::Https | Protocol::Tls))
     }
 
-    /// The TLS policy of a new listener: AWS's own default allows older versions of TLS.
+    /// TLS policy of a new listener: AWS's default allows older versions of TLS.
     fn new_ssl_policy(&self) -> Option<String> {
         self.ssl_policy.clone().or_else(|| self.is_secure().then(|| "ELBSecurityPolicy-TLS13-1-2-2021-06".to_owned()))
     }

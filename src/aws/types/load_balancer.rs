@@ -37,42 +37,42 @@ pub struct LoadBalancer {
     #[field(default = LoadBalancerType::Application, replaces)]
     #[serde(rename = "type")]
     pub kind: LoadBalancerType,
-    /// Has private addresses only.
+    /// Uses private addresses only.
     #[field(default = false, replaces, important, risky(false, "it has public addresses"))]
     pub internal: bool,
-    /// Subnets with addresses that AWS assigns, one per availability zone; an application load balancer needs two. Excludes
+    /// Subnets with addresses assigned by AWS, one per availability zone; an application load balancer needs two. Excludes
     /// `subnet_mappings`. Removing one from a gateway load balancer, or exchanging one of a network load balancer, replaces it.
-    #[field(default, impact = "a zone that is left out gets no more requests")]
+    #[field(default, impact = "a removed zone receives no more requests")]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Subnets of a network load balancer with fixed addresses, in place of `subnets`. Subnets are added and removed in place.
-    #[field(impact = "a zone that is left out gets no more requests")]
+    /// Subnets of a network load balancer with static addresses, instead of `subnets`. Subnets are added and removed in place.
+    #[field(impact = "a removed zone receives no more requests")]
     pub subnet_mappings: Option<BTreeSet<SubnetMapping>>,
     /// Security groups: required for an application load balancer, not possible for a gateway. A network load balancer that is created
-    /// with some keeps at least one, and one created without never gets any: such a change replaces it.
+    /// with security groups keeps at least one, and one created without can't get any: such a change replaces it.
     #[field(default, important)]
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
-    /// Kinds of addresses: `ipv4`, `dualstack` or `dualstack-without-public-ipv4`.
+    /// IP address type: `ipv4`, `dualstack` or `dualstack-without-public-ipv4`.
     #[field(default = AddressType::Ipv4)]
     pub ip_address_type: AddressType,
-    /// AWS refuses to delete it.
-    #[field(default = true, after_create = false, protects_deletion, risky(false, "AWS does not protect it from deletion"))]
+    /// Enables deletion protection.
+    #[field(default = true, after_create = false, protects_deletion, risky(false, "deletion protection is disabled"))]
     pub deletion_protection: bool,
-    /// Time after which an application load balancer closes an idle connection, in seconds.
+    /// Idle timeout of an application load balancer's connections, in seconds.
     #[field(unset = "AWS's default, 60", range = 1..=4000, after_create)]
     pub idle_timeout_seconds: Option<u32>,
-    /// Longest time an application load balancer keeps a client's connection, in seconds.
+    /// Maximum duration of a client's connection to an application load balancer, in seconds.
     #[field(unset = "AWS's default, 3600", range = 60..=604_800, after_create)]
     pub client_keep_alive_seconds: Option<u32>,
     /// Accepts HTTP/2. Application load balancers only.
     #[field(unset = "AWS's default, true", after_create)]
     pub http2: Option<bool>,
-    /// Balances over the targets of all zones.
+    /// Enables cross-zone load balancing: distributes requests over the targets of all zones.
     #[field(unset = "AWS's default: true for application (fixed), false for others", after_create)]
     pub cross_zone: Option<bool>,
     /// Drops HTTP headers with invalid names. Application load balancers only.
     #[field(unset = "AWS's default, false", after_create)]
     pub drop_invalid_headers: Option<bool>,
-    /// Passes the client's `Host` header on unchanged. Application load balancers only.
+    /// Preserves the client's `Host` header. Application load balancers only.
     #[field(unset = "AWS's default, false", after_create)]
     pub preserve_host_header: Option<bool>,
     /// Treatment of requests that may desynchronize an application load balancer and its targets.
@@ -88,16 +88,16 @@ pub struct LoadBalancer {
     /// load balancers only.
     #[field(unset = "AWS's default, false", after_create)]
     pub tls_headers: Option<bool>,
-    /// Passes requests on when its web firewall can't be reached. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create, risky(true, "requests pass unchecked when the firewall can't be reached"))]
+    /// Forwards requests if its web firewall is unreachable. Application load balancers only.
+    #[field(unset = "AWS's default, false", after_create, risky(true, "requests pass unchecked if the firewall is unreachable"))]
     pub waf_fail_open: Option<bool>,
     /// Distribution of clients in the VPC over the zones of a network load balancer.
     #[field(unset = "AWS's default, any_availability_zone", after_create)]
     pub client_routing_policy: Option<ClientRoutingPolicy>,
-    /// Applies the security groups of a network load balancer to traffic through PrivateLink, too.
+    /// Applies the security groups of a network load balancer to PrivateLink traffic, too.
     #[field(unset = "AWS's default, true", after_create)]
     pub enforce_security_groups_on_private_link: Option<bool>,
-    /// Takes part in zonal shifts, which move traffic away from an impaired zone. Not for gateway load balancers.
+    /// Enables zonal shifts, which move traffic away from an impaired zone. Not for gateway load balancers.
     #[field(unset = "AWS's default, false", after_create)]
     pub zonal_shift: Option<bool>,
     /// Access logs in S3.
@@ -119,7 +119,7 @@ pub enum LoadBalancerType {
     Gateway,
 }
 
-/// Kinds of addresses.
+/// IP address type.
 #[spec]
 #[derive(Copy, Default)]
 #[serde(rename_all = "kebab-case")]
@@ -131,16 +131,16 @@ pub enum AddressType {
     DualstackWithoutPublicIpv4,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Its DNS name.
     pub dns_name: String,
-    /// The hosted zone of its DNS name, for alias records.
+    /// Hosted zone of its DNS name, for alias records.
     pub zone_id: String,
-    /// The part of the ARN that CloudWatch metrics use.
+    /// Part of the ARN used by CloudWatch metrics.
     pub arn_suffix: String,
 }
 
@@ -193,7 +193,7 @@ impl Resource for LoadBalancer {
         let all: Vec<_> = aws.elbv2.describe_load_balancers().into_paginator().items().send().try_collect().await?;
         let own: Vec<_> = all
             .into_iter()
-            // Classic load balancers have an API of their own.
+            // Classic load balancers have a separate API.
             .filter_map(|lb| Some((lb.load_balancer_arn.clone()?, lb.load_balancer_name.clone()?, lb)))
             .filter(|(arn, name, _)| scope.covers(name, arn))
             .collect();
@@ -208,7 +208,7 @@ impl Resource for LoadBalancer {
         .await
     }
 
-    /// Needs no token: repeated with the same name and settings, the call returns the load balancer that exists.
+    /// Needs no token: repeated with the same name and settings, the call returns the existing load balancer.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let scheme = if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing };
         let call = cx.elbv2.create_load_balancer().set_name(self.name.clone()).set_tags(Some(tags::elbv2(&cx.call.tags)));
@@ -264,7 +264,7 @@ impl Resource for LoadBalancer {
         problems
     }
 
-    /// Besides the subnets, the security groups of a network load balancer: it has some or none for its whole life.
+    /// Checks subnets, and the security groups of a network load balancer, which can't change between some and none.
     fn replaces(&self, live: &Self) -> LoadBalancerChanges {
         let subnets = subnet_mapping::needs_replacement(self, live);
         LoadBalancerChanges {
@@ -280,8 +280,8 @@ impl Resource for LoadBalancer {
         subnet_mapping::share_an_address(self, live)
     }
 
-    /// Subnets without fixed addresses mean the same in both fields, and an address that AWS assigned matches where none is requested.
-    /// The bucket of logs that are off does not matter.
+    /// Subnets without static addresses are equivalent in both fields, and an address assigned by AWS matches if none is requested.
+    /// The bucket of disabled logs does not matter.
     fn normalize(&self, live: &mut Self) {
         match (&self.subnet_mappings, live.subnet_mappings.is_some()) {
             (Some(_), false) => {
@@ -341,7 +341,7 @@ impl LoadBalancer {
         IpAddressType::from(to_aws(&self.ip_address_type).as_str())
     }
 
-    /// Its subnets, from whichever field has them.
+    /// Subnets, from either field.
     fn mappings(&self) -> BTreeSet<SubnetMapping> {
         self.subnet_mappings.clone().unwrap_or_else(|| self.subnets.iter().cloned().map(SubnetMapping::of_subnet).collect())
     }
@@ -355,7 +355,7 @@ impl LoadBalancer {
     }
 }
 
-/// Tags of load balancers, target groups or listeners: from the index where it has them, else read for 20 ARNs a call.
+/// Tags of load balancers, target groups or listeners: from the index if available, otherwise read for 20 ARNs per call.
 pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arns: impl Iterator<Item = String>) -> Result<BTreeMap<String, Tags>> {
     let (mut all, mut unknown) = (BTreeMap::new(), Vec::new());
     for arn in arns {
@@ -365,7 +365,7 @@ pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arns: impl Iterator<Item
         }
     }
     for some in unknown.chunks(20) {
-        // A resource that was deleted meanwhile fails the call for all 20, so the tags are then read one by one.
+        // If a resource was deleted in the meantime, the call fails for all 20, so the tags are then read one at a time.
         let asked = match ok_or_not_found(aws.elbv2.describe_tags().set_resource_arns(Some(some.to_vec())).send().await)? {
             Some(reply) => vec![reply],
             None => {

@@ -1,4 +1,4 @@
-//! Every resource type acme knows. Adding one: write its file, add its two lines here.
+//! Registry of all resource types. To add one, write its file and add its two lines here.
 
 use std::sync::LazyLock;
 
@@ -42,7 +42,7 @@ pub mod waf_association;
 pub mod waf_ip_set;
 pub mod waf_web_acl;
 
-/// The registry, in alphabetical order.
+/// All resource types, in alphabetical order.
 pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
         ResourceType::of::<certificate::Certificate>(),
@@ -83,7 +83,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     ]
 });
 
-/// The type of this name.
+/// Returns the type with this name.
 pub fn resource_type(name: &str) -> Option<&'static ResourceType> {
     RESOURCE_TYPES.iter().find(|kind| kind.name == name)
 }

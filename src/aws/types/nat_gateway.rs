@@ -1,4 +1,4 @@
-//! `nat_gateway`: lets private subnets reach out without being reachable.
+//! `nat_gateway`: outbound internet access for private subnets.
 
 use acme_macros::spec;
 use aws_sdk_ec2::types::{self as ec2, ConnectivityType, NatGatewayState, ResourceType};
@@ -14,21 +14,21 @@ use crate::{
     },
 };
 
-/// Lets private subnets reach out without being reachable. A public one is created after the VPC's internet gateway: the section `network`
-/// sees to that, here it takes `depends_on: [internet_gateway.main]`.
+/// Gives private subnets outbound access without inbound access. A public one must be created after the VPC's internet gateway: the
+/// section `network` ensures that, a single resource needs `depends_on: [internet_gateway.main]`.
 #[spec]
 pub struct NatGateway {
-    /// The subnet it stands in: a public one unless `connectivity` is private.
+    /// Subnet of the gateway: a public one unless `connectivity` is private.
     #[field(replaces, unique = "private address", important)]
     pub subnet: Ref<Subnet>,
-    /// Its public address; a public gateway needs one.
+    /// Public address; required for a public gateway.
     #[field(default, replaces, unique = "public address")]
     pub elastic_ip: Option<Ref<ElasticIp>>,
     /// Whether it connects to the internet or to other private networks.
     #[field(default, replaces, important)]
     pub connectivity: Connectivity,
-    /// Its IPv4 address in the subnet.
-    #[field(unset = "chosen by AWS", replaces, unique = "private address")]
+    /// IPv4 address in the subnet.
+    #[field(unset = "assigned by AWS", replaces, unique = "private address")]
     pub private_ip: Option<String>,
 }
 
@@ -43,12 +43,12 @@ pub enum Connectivity {
     Private,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
-    /// Its public address.
+    /// Public address.
     pub public_ip: Option<String>,
-    /// Its network interface.
+    /// Network interface id.
     pub network_interface_id: Option<String>,
 }
 
@@ -123,7 +123,7 @@ impl Resource for NatGateway {
         vec![problem]
     }
 
-    /// A public gateway always has an address, so one that AWS does not report yet is the declared one.
+    /// A public gateway always has an address, so until AWS reports it, the declared one is used.
     fn normalize(&self, live: &mut Self) {
         if live.connectivity == Connectivity::Public && live.elastic_ip.is_none() {
             live.elastic_ip.clone_from(&self.elastic_ip);

@@ -1,4 +1,4 @@
-//! `oidc_provider`: makes IAM trust the tokens of an OpenID Connect issuer, such as an EKS cluster's.
+//! `oidc_provider`: makes IAM trust an OpenID Connect issuer, such as an EKS cluster's.
 
 use std::collections::BTreeSet;
 
@@ -13,17 +13,17 @@ use crate::{
     },
 };
 
-/// Makes IAM trust the tokens of an OpenID Connect issuer, such as an EKS cluster's. An account has at most one per issuer.
+/// Makes IAM trust the tokens of an OpenID Connect issuer, such as an EKS cluster's. An account can have only one per issuer.
 #[spec]
 pub struct OidcProvider {
-    /// The issuer's URL, `https://…`, in the issuer's own spelling.
+    /// The issuer's URL, `https://…`, exactly as the issuer spells it.
     #[field(replaces, unique = "issuer", pattern = "https://.+")]
     pub url: String,
-    /// Audiences whose tokens are accepted.
+    /// Accepted audiences of tokens.
     #[field(default = BTreeSet::from(["sts.amazonaws.com".to_owned()]), important)]
     pub client_ids: BTreeSet<String>,
     /// SHA-1 fingerprints of the issuer's certificate: 40 hexadecimal digits each, without colons.
-    #[field(unset = "AWS finds them", length = 1..=5, pattern = "[0-9a-fA-F]{40}")]
+    #[field(unset = "AWS determines them", length = 1..=5, pattern = "[0-9a-fA-F]{40}")]
     #[serde(deserialize_with = "lowercase")]
     pub thumbprints: Option<BTreeSet<String>>,
 }
@@ -33,7 +33,7 @@ fn lowercase<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeS
     Ok(Option::<BTreeSet<String>>::deserialize(deserializer)?.map(|set| set.into_iter().map(lowercase).collect()))
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -63,7 +63,7 @@ impl Resource for OidcProvider {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// The list has only ARNs and no filter, so each provider is read; an account has few.
+    /// The list has only ARNs and no filter, so each provider is read; an account has only a few.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let reply = aws.iam.list_open_id_connect_providers().send().await?;
         let arns = reply.open_id_connect_provider_list.unwrap_or_default().into_iter().filter_map(|provider| provider.arn);
@@ -128,7 +128,7 @@ impl Resource for OidcProvider {
         Ok(())
     }
 
-    /// AWS reports the URL without `https://`, and ignores case when it compares two.
+    /// AWS reports the URL without `https://`, and compares URLs without regard to case.
     fn normalize(&self, live: &mut Self) {
         if issuer(&self.url).eq_ignore_ascii_case(issuer(&live.url)) {
             live.url = self.url.clone();

@@ -33,7 +33,7 @@ use crate::{
 // Impacts: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ModifyInstance.Settings.html and
 // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.ModifyingExisting.html
 
-/// A PostgreSQL, MySQL or MariaDB database. RDS generates the master password and keeps it in Secrets Manager: there is no field for it.
+/// A PostgreSQL, MySQL or MariaDB database. RDS generates the master password and stores it in Secrets Manager: there is no field for it.
 #[spec]
 pub struct RdsInstance {
     /// Identifier in lowercase letters, digits and single hyphens that starts with a letter; unique in account and region.
@@ -42,11 +42,11 @@ pub struct RdsInstance {
     /// Database engine.
     #[field(replaces)]
     pub engine: Engine,
-    /// Engine version, as exact as needed: `16` accepts any 16.x. While `auto_minor_version_upgrade` is on, a newer minor version is accepted,
+    /// Engine version, as exact as needed: `16` accepts any 16.x. With `auto_minor_version_upgrade`, a newer minor version is accepted,
     /// too.
     #[field(
-        one_way(Direction::Increase, "AWS takes no engine version back"),
-        impact = "the database is down while its engine is upgraded"
+        one_way(Direction::Increase, "AWS does not downgrade engine versions"),
+        impact = "the database is unavailable during the upgrade"
     )]
     pub version: String,
     /// Instance class, such as `db.t4g.medium`.
@@ -54,33 +54,33 @@ pub struct RdsInstance {
     pub class: String,
     /// Storage in GiB.
     #[field(
-        one_way(Direction::IncreaseByTenth, "storage does not shrink"),
-        impact = "its storage is slower for hours, and can't be changed again for six"
+        one_way(Direction::IncreaseByTenth, "storage can't shrink"),
+        impact = "its storage is slower for hours, and can't be changed again for six hours"
     )]
     pub storage_gib: i32,
-    /// Storage in GiB up to which RDS grows it automatically; 0 for never.
-    #[field(unset = "left as it is, at first never")]
+    /// Limit for automatic storage growth, in GiB; 0 for no growth.
+    #[field(unset = "unchanged, at creation no growth")]
     pub max_storage_gib: Option<i32>,
     /// Storage type.
     #[field(
         default = "gp3",
         one_of = ["gp3", "gp2", "io1", "io2", "standard"],
-        impact = "its storage is slower for hours, and can't be changed again for six"
+        impact = "its storage is slower for hours, and can't be changed again for six hours"
     )]
     pub storage_type: String,
     /// Input and output operations per second, for `io1`, `io2`, and `gp3` of 400 GiB or more.
     #[field(
         unset = "the performance included in the storage",
-        impact = "its storage is slower for hours, and can't be changed again for six"
+        impact = "its storage is slower for hours, and can't be changed again for six hours"
     )]
     pub iops: Option<i32>,
     /// Throughput in MiB per second, for `gp3` of 400 GiB or more.
     #[field(unset = "the performance included in the storage")]
     pub throughput_mibps: Option<i32>,
-    /// Keeps a standby in another availability zone.
+    /// Maintains a standby in another availability zone.
     #[field(default = false, impact = "writes are slower while the standby is filled")]
     pub multi_az: bool,
-    /// Name of a database that is created with the instance.
+    /// Name of an initial database.
     #[field(unset = "no database is created", replaces)]
     pub database_name: Option<String>,
     /// Master user.
@@ -89,20 +89,20 @@ pub struct RdsInstance {
     /// The key that encrypts the master user's secret. RDS refuses to change it.
     #[field(unset = "`aws/secretsmanager`")]
     pub master_password_key: Option<ArnRef<KmsKey>>,
-    /// Snapshot to create the database from: a name or an ARN. It is used only on creation: changing or removing it later changes nothing, and
-    /// so never costs data. The database keeps the snapshot's databases, users, encryption and key; but RDS generates a new master password.
+    /// Snapshot to restore the database from: a name or an ARN. It is used only at creation: later changes have no effect, so they never
+    /// lose data. The database keeps the snapshot's databases, users, encryption and key, but RDS generates a new master password.
     #[field(unset = "created empty", impact = "RDS replaces a master password that it does not manage yet")]
     pub snapshot: Option<String>,
     /// Port.
     #[field(unset = "the engine's port", impact = "the database restarts")]
     pub port: Option<i32>,
-    /// The subnets it lives in.
-    #[field(impact = "the database is down while it moves")]
+    /// Subnet group of the database.
+    #[field(impact = "the database is unavailable during the move")]
     pub subnet_group: Ref<RdsSubnetGroup>,
     /// Security groups of its network interface.
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
-    /// Settings of the engine.
-    #[field(unset = "AWS's own group for the version", impact = "its parameters take effect with the next restart only")]
+    /// Parameter group with engine settings.
+    #[field(unset = "AWS's default group for the version", impact = "its parameters take effect only after the next restart")]
     pub parameter_group: Option<Ref<RdsParameterGroup>>,
     /// Encrypts its storage, backups and logs.
     #[field(default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
@@ -110,34 +110,34 @@ pub struct RdsInstance {
     /// The key that encrypts it.
     #[field(unset = "`aws/rds`", replaces)]
     pub kms_key: Option<ArnRef<KmsKey>>,
-    /// Days that automatic backups are kept; 0 for no backups.
+    /// Retention of automatic backups, in days; 0 disables them.
     #[field(default = 7, range = 0..=35, risky(0, "there are no automatic backups"))]
     pub backup_retention_days: i32,
-    /// Time of day in UTC for backups, such as `02:00-03:00`.
-    #[field(unset = "chosen by AWS")]
+    /// Daily backup window in UTC, such as `02:00-03:00`.
+    #[field(unset = "assigned by AWS")]
     pub backup_window: Option<String>,
-    /// Time of the week in UTC for maintenance, such as `sun:04:00-sun:05:00`.
-    #[field(unset = "chosen by AWS")]
+    /// Weekly maintenance window in UTC, such as `sun:04:00-sun:05:00`.
+    #[field(unset = "assigned by AWS")]
     pub maintenance_window: Option<String>,
-    /// Gives it a public address.
+    /// Assigns a public address.
     #[field(default = false, important, risky(true, "the database has a public address"))]
     pub publicly_accessible: bool,
-    /// Makes AWS refuse to delete it.
-    #[field(default = true, protects_deletion, important, risky(false, "nothing prevents its deletion"))]
+    /// Enables deletion protection.
+    #[field(default = true, protects_deletion, important, risky(false, "deletion protection is disabled"))]
     pub deletion_protection: bool,
-    /// Collects Performance Insights.
+    /// Enables Performance Insights.
     #[field(default = false)]
     pub performance_insights: bool,
-    /// Days that Performance Insights are kept: 7, a multiple of 31, or 731.
+    /// Retention of Performance Insights, in days: 7, a multiple of 31, or 731.
     #[field(unset = "7")]
     pub performance_insights_retention_days: Option<i32>,
-    /// Seconds between measurements of the operating system: 1, 5, 10, 15, 30 or 60; 0 for none.
+    /// Interval of enhanced monitoring, in seconds: 1, 5, 10, 15, 30 or 60; 0 disables it.
     #[field(default = 0)]
     pub monitoring_interval_seconds: i32,
-    /// Role with which RDS writes those measurements; required if there are any.
+    /// Role for enhanced monitoring; required if it is enabled.
     #[field(unset = "none")]
     pub monitoring_role: Option<ArnRef<IamRole>>,
-    /// Logs sent to CloudWatch, such as `postgresql`, `upgrade`, `slowquery`.
+    /// Logs to send to CloudWatch, such as `postgresql`, `upgrade`, `slowquery`.
     #[field(default)]
     pub log_exports: BTreeSet<String>,
     /// Installs new minor versions in the maintenance window.
@@ -146,16 +146,16 @@ pub struct RdsInstance {
     /// Allows a change of `version` to another major version.
     #[field(default = false)]
     pub allow_major_version_upgrade: bool,
-    /// Authority of the server's certificate, such as `rds-ca-rsa2048-g1`.
-    #[field(unset = "chosen by AWS")]
+    /// Certificate authority of the server's certificate, such as `rds-ca-rsa2048-g1`.
+    #[field(unset = "assigned by AWS")]
     pub ca_certificate: Option<String>,
     /// Copies the database's tags to its snapshots.
     #[field(default = true)]
     pub copy_tags_to_snapshot: bool,
-    /// Lets IAM identities log in.
+    /// Enables IAM database authentication.
     #[field(default = false)]
     pub iam_authentication: bool,
-    /// Applies changes at once; otherwise disruptive ones wait for the maintenance window.
+    /// Applies changes immediately; otherwise disruptive ones wait for the maintenance window.
     #[field(default = true, apply_immediately)]
     pub apply_immediately: bool,
 }
@@ -165,26 +165,26 @@ const GP3_IOPS: i32 = 12_000;
 /// Throughput in MiB per second included in such storage.
 const GP3_MIBPS: i32 = 500;
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// Host name to connect to.
+    /// Host name of the endpoint.
     pub endpoint: Option<String>,
-    /// Port to connect to.
+    /// Port of the endpoint.
     pub port: Option<i32>,
-    /// The secret that holds the master user's name and password.
+    /// Secret with the master user's name and password.
     pub master_secret_arn: Option<String>,
-    /// Its identifier in IAM policies: `db-ABCDEFGHIJKL`.
+    /// Identifier in IAM policies: `db-ABCDEFGHIJKL`.
     pub resource_id: Option<String>,
-    /// The exact engine version.
+    /// Exact engine version.
     pub engine_version: Option<String>,
     /// Hosted zone of the endpoint, for alias records.
     pub hosted_zone_id: Option<String>,
 }
 
-/// Actions that RDS checks for the database's groups as well.
+/// Actions that RDS also checks for the database's groups.
 const PLACED: &[&str] = &["rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"];
 
 impl Resource for RdsInstance {
@@ -228,7 +228,7 @@ impl Resource for RdsInstance {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// The description holds everything, tags included.
+    /// The description contains everything, including tags.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let instances: Vec<_> = aws.rds.describe_db_instances().max_records(100).into_paginator().items().send().try_collect().await?;
         let covered = |instance: &DbInstance| {
@@ -237,7 +237,7 @@ impl Resource for RdsInstance {
         instances.into_iter().filter(covered).map(observed).collect()
     }
 
-    /// The answer lacks endpoint and secret, so it is read again in any case.
+    /// The response lacks endpoint and secret, so the database is read again in any case.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let id = match &self.snapshot {
             Some(snapshot) => self.restore(cx, snapshot).await?,
@@ -259,7 +259,7 @@ impl Resource for RdsInstance {
         }
         let into = |snapshot: String| call().skip_final_snapshot(false).final_db_snapshot_identifier(snapshot).send();
         match into(format!("{id}-final")).await.map_err(Error::from) {
-            // An earlier database of this name left its snapshot.
+            // A previous database of this name left its snapshot.
             Err(error) if error.code == "DBSnapshotAlreadyExists" => {
                 let token: Vec<char> = cx.call.token.chars().filter(char::is_ascii_alphanumeric).collect();
                 let suffix: String = token[token.len().saturating_sub(8)..].iter().collect();
@@ -282,7 +282,7 @@ impl Resource for RdsInstance {
         // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
         for (at, set) in [("/iops", self.iops.is_some()), ("/throughput_mibps", self.throughput_mibps.is_some())] {
             if set && self.storage_type == "gp3" && self.storage_gib < 400 {
-                wrong(at, "gp3 storage below 400 GiB has a fixed performance (3000 IOPS, 125 MiB per second)".into());
+                wrong(at, "gp3 storage below 400 GiB has fixed performance (3000 IOPS, 125 MiB per second)".into());
             }
         }
         if matches!(self.storage_type.as_str(), "io1" | "io2") && self.iops.is_none() {
@@ -292,14 +292,14 @@ impl Resource for RdsInstance {
             wrong("/monitoring_interval_seconds", "must be 0, 1, 5, 10, 15, 30 or 60".into());
         }
         if self.monitoring_interval_seconds > 0 && self.monitoring_role.is_none() {
-            wrong("/monitoring_role", "measurements of the operating system need a role".into());
+            wrong("/monitoring_role", "enhanced monitoring needs a role".into());
         }
         if self.kms_key.is_some() && !self.encrypted {
-            wrong("/kms_key", "a key needs `encrypted: true`".into());
+            wrong("/kms_key", "requires `encrypted: true`".into());
         }
         for (field, set) in [("database_name", self.database_name.is_some()), ("username", self.username.is_some())] {
             if set && self.snapshot.is_some() {
-                let problem = Problem::new(format!("/{field}"), "a database created from a snapshot keeps that of the snapshot");
+                let problem = Problem::new(format!("/{field}"), "a database restored from a snapshot keeps the snapshot's value");
                 problems.push(problem.help(format!("remove `{field}`")));
             }
         }
@@ -310,16 +310,16 @@ impl Resource for RdsInstance {
         if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, &live.version) {
             live.version.clone_from(&self.version);
         }
-        // Storage that RDS grew is as wanted.
+        // Storage that RDS increased counts as desired.
         if (self.grows() || live.grows()) && live.storage_gib > self.storage_gib {
             live.storage_gib = self.storage_gib;
         }
-        // RDS does not report the snapshot that a database was created from (the simulator does), and it has no effect any more. But while RDS
-        // does not manage the password, the database is not yet as requested.
+        // RDS does not report the snapshot of a database (the simulator does), and it has no effect after creation. But while RDS does not
+        // manage the password, the database does not match the spec.
         if live.snapshot.is_some() || live.master_password_key.is_some() {
             live.snapshot.clone_from(&self.snapshot);
         }
-        // RDS answers in lowercase letters.
+        // RDS returns lowercase letters.
         let same = |ours: &Option<String>, theirs: &Option<String>| {
             ours.as_ref().zip(theirs.as_ref()).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
         };
@@ -332,21 +332,21 @@ impl Resource for RdsInstance {
 }
 
 impl RdsInstance {
-    /// RDS refuses a retention without Performance Insights.
+    /// RDS rejects a retention without Performance Insights.
     fn insights_retention(&self) -> Option<i32> {
         self.performance_insights_retention_days.filter(|_| self.performance_insights)
     }
-    /// Whether the storage's performance may be named in a call.
+    /// Whether a call can set the storage's performance.
     fn takes_iops(&self) -> bool {
         takes_iops(&self.storage_type, self.storage_gib)
     }
-    /// Whether its storage may grow by itself.
+    /// Whether its storage can grow automatically.
     fn grows(&self) -> bool {
         self.max_storage_gib.is_some_and(|gib| gib > 0)
     }
 }
 
-/// Whether the performance of storage like this may be named in a call.
+/// Whether a call can set the performance of such storage.
 fn takes_iops(storage_type: &str, gib: i32) -> bool {
     matches!(storage_type, "io1" | "io2") || storage_type == "gp3" && gib >= 400
 }

@@ -31,15 +31,15 @@ pub struct RdsParameterGroup {
     /// Description.
     #[field(default = "Managed by acme", replaces)]
     pub description: String,
-    /// Settings of the engine, by name. Dynamic ones are applied at once, static ones when the database is next restarted. Removing one resets
+    /// Engine settings by name. Dynamic ones are applied immediately, static ones at the next restart of the database. Removing one resets
     /// it to the engine's default.
-    #[field(default, after_create, read_by_name, impact = "static parameters take effect with the next restart only")]
+    #[field(default, after_create, read_by_name, impact = "static parameters take effect only after the next restart")]
     #[serde(deserialize_with = "texts")]
     #[schemars(with = "BTreeMap<String, ParameterValue>")]
     pub parameters: BTreeMap<String, String>,
 }
 
-/// A value as users write it; RDS takes only text, and `1` and `0` for on and off.
+/// Value as written by users; RDS accepts only text, and `1` and `0` for booleans.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum ParameterValue {
@@ -60,7 +60,7 @@ fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, 
     Ok(written.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -83,7 +83,7 @@ impl Resource for RdsParameterGroup {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// RDS does not count a setting at the engine's own default as the user's, whoever set it: such a setting is read by its name.
+    /// RDS never reports a setting at the engine's default as set by the user, so such a setting is read by name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let groups: Vec<_> = aws.rds.describe_db_parameter_groups().max_records(100).into_paginator().items().send().try_collect().await?;
         let groups = groups.into_iter().filter(|group| {
@@ -125,7 +125,7 @@ impl Resource for RdsParameterGroup {
         let reset: Vec<_> = before.keys().filter(|name| !self.parameters.contains_key(*name)).collect();
         let dynamic = dynamic_parameters(cx.api, id, set.iter().map(|(name, _)| *name).chain(reset.iter().copied())).await?;
         let parameter = |name: &String| {
-            // AWS refuses to apply a static parameter at once, and takes the later method for any.
+            // AWS can't apply a static parameter immediately, but accepts the later method for every parameter.
             let method = if dynamic.contains(name) { ApplyMethod::Immediate } else { ApplyMethod::PendingReboot };
             Parameter::builder().parameter_name(name).apply_method(method)
         };
@@ -149,7 +149,7 @@ impl Resource for RdsParameterGroup {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_deref().is_some_and(|name| name.starts_with("default.")) {
-            problems.push(Problem::new("/name", "names of AWS's own groups begin with `default.`"));
+            problems.push(Problem::new("/name", "the prefix `default.` is reserved for AWS"));
         }
         for name in self.parameters.keys().filter(|name| name.chars().any(char::is_uppercase)) {
             problems.push(
@@ -176,13 +176,13 @@ fn observed(group: DbParameterGroup, tags: Tags, parameters: BTreeMap<String, St
     Ok(Observed::new(name, tags, spec, Outputs { arn }))
 }
 
-/// The names of those parameters that the engine applies without a restart.
+/// Names of parameters that the engine applies without a restart.
 async fn dynamic_parameters<'a>(aws: &Aws, id: &str, names: impl Iterator<Item = &'a String>) -> Result<BTreeSet<String>> {
     let parameters = describe_parameters(aws, id, names.cloned().collect()).await?;
     Ok(parameters.into_iter().filter(|p| p.apply_type() == Some("dynamic")).filter_map(|p| p.parameter_name).collect())
 }
 
-/// Parameters with these names, whoever set them; none if the group was deleted.
+/// Parameters with these names, at any value; none if the group was deleted.
 async fn describe_parameters(aws: &Aws, id: &str, names: Vec<String>) -> Result<Vec<Parameter>> {
     if names.is_empty() {
         return Ok(Vec::new());
@@ -192,7 +192,7 @@ async fn describe_parameters(aws: &Aws, id: &str, names: Vec<String>) -> Result<
     Ok(ok_or_not_found(call.into_paginator().items().send().try_collect().await)?.unwrap_or_default())
 }
 
-/// Name and value; the engine chooses the value of a parameter without one.
+/// Name and value; a parameter without a value has the engine's default.
 fn name_and_value(parameter: Parameter) -> Option<(String, String)> {
     Some((parameter.parameter_name?, parameter.parameter_value?))
 }

@@ -1,4 +1,4 @@
-//! `rds_subnet_group`: the subnets a database may live in.
+//! `rds_subnet_group`: the subnets available to databases.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The subnets a database may live in.
+/// The subnets available to databases.
 #[spec]
 pub struct RdsSubnetGroup {
     /// Name in lowercase letters, unique in account and region.
@@ -25,17 +25,17 @@ pub struct RdsSubnetGroup {
     /// Description.
     #[field(default = "Managed by acme")]
     pub description: String,
-    /// Its subnets, in at least two availability zones.
+    /// Subnets in at least two availability zones.
     #[field(important)]
     pub subnets: BTreeSet<Ref<Subnet>>,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// The VPC its subnets belong to.
+    /// VPC of its subnets.
     pub vpc_id: String,
 }
 
@@ -99,11 +99,11 @@ impl Resource for RdsSubnetGroup {
         if self.subnets.len() < 2 && !self.subnets.iter().any(|subnet| subnet.get().contains("${")) {
             problems.push(
                 Problem::new("/subnets", "a database needs subnets in at least two availability zones")
-                    .help("list one subnet of each of two zones or more"),
+                    .help("list subnets of at least two zones"),
             );
         }
         if self.name.as_deref() == Some("default") {
-            problems.push(Problem::new("/name", "`default` is the name of AWS's own group"));
+            problems.push(Problem::new("/name", "the name `default` is reserved for AWS"));
         }
         problems
     }
@@ -132,7 +132,7 @@ fn observed(group: DbSubnetGroup, tags: Tags) -> Result<Observed<RdsSubnetGroup>
     Ok(Observed::new(name, tags, spec, Outputs { arn, vpc_id: group.vpc_id.unwrap_or_default() }))
 }
 
-/// The tags of a group, for which descriptions have no room. `None`: it was deleted, or is neither the stack's nor of a wanted name.
+/// Tags of a group, which descriptions lack. `None`: it was deleted, or is neither part of the stack nor has a desired name.
 pub(super) async fn rds_tags(aws: &Aws, scope: &Scope, name: &str, arn: &str) -> Result<Option<Tags>> {
     let ask = async {
         let reply = ok_or_not_found(aws.rds.list_tags_for_resource().resource_name(arn).send().await)?;

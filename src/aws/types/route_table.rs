@@ -25,14 +25,14 @@ pub struct RouteTable {
     /// The VPC it belongs to.
     #[field(replaces)]
     pub vpc: Ref<Vpc>,
-    /// Routes, one for a destination. Leave out the routes that AWS adds itself: the VPC's own range, propagated routes and those of gateway
+    /// Routes, one per destination. Omit the routes that AWS adds itself: the VPC's own range, propagated routes and those of gateway
     /// endpoints.
-    #[field(default, after_create, important, impact = "connections over a route that changes break off")]
+    #[field(default, after_create, important, impact = "connections over a changed route are interrupted")]
     pub routes: BTreeSet<Route>,
-    /// Subnets that use this table. A subnet uses one table: the VPC's main table when none names it.
+    /// Subnets that use this table. A subnet uses one table: by default the VPC's main table.
     #[field(default, after_create)]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Virtual private gateways (`vgw-…`) that write the routes they learn into this table.
+    /// Virtual private gateways (`vgw-…`) that propagate routes to this table.
     #[field(default, after_create)]
     pub propagating_gateways: BTreeSet<String>,
 }
@@ -97,14 +97,14 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
 }
 
-/// CreateRoute and ReplaceRoute take the same parameters; the macro saves writing them twice.
+/// Parameters that CreateRoute and ReplaceRoute have in common.
 macro_rules! with_route {
     ($call:expr, $route:expr) => {{
         let route = $route;
@@ -182,7 +182,7 @@ impl Resource for RouteTable {
         Ok(Created::from_answer(id, read(cx.api, table)))
     }
 
-    /// Routes come before subnets, so that no subnet uses a table that lacks its routes.
+    /// Routes are set before subnets, so that no subnet uses a table without its routes.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RouteTableChanges) -> Result<()> {
         let Existing { id, spec: before, .. } = live;
         let ec2 = &cx.ec2;
@@ -226,7 +226,7 @@ impl Resource for RouteTable {
         for (index, route) in self.routes.iter().enumerate() {
             let at = format!("/routes/{index}");
             if !seen.insert(&route.destination) {
-                problems.push(Problem::new(&at, format!("{} has two routes", route.destination)).help("keep one of them"));
+                problems.push(Problem::new(&at, format!("there are two routes to {}", route.destination)).help("keep one of them"));
             }
             let texts = [&route.transit_gateway, &route.vpc_peering, &route.network_interface, &route.egress_only];
             let refs = [route.gateway.is_some(), route.nat_gateway.is_some(), route.vpc_endpoint.is_some()];
@@ -255,8 +255,8 @@ fn read(aws: &Aws, table: ec2::RouteTable) -> Result<Observed<RouteTable>> {
     Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
 }
 
-/// A route that a user could have written. `None` for those that AWS adds: local ones, those that a virtual private gateway propagates, those of
-/// gateway endpoints (<https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html>).
+/// Route as a user could write it. `None` for routes that AWS adds: local ones, propagated ones, and those of gateway endpoints
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html>).
 fn read_route(route: ec2::Route) -> Option<Route> {
     let endpoint = route.gateway_id.as_ref().is_some_and(|id| id.starts_with("vpce-"));
     let made_by_aws = !matches!(route.origin, None | Some(RouteOrigin::CreateRoute)) || route.gateway_id.as_deref() == Some("local");
@@ -276,7 +276,7 @@ fn read_route(route: ec2::Route) -> Option<Route> {
     })
 }
 
-/// Creates a route. The same route may exist already, from an earlier try that failed at a later call.
+/// Creates a route. It may exist already, from an earlier attempt that failed at a later call.
 async fn create_route(cx: &Cx<'_>, id: &str, wanted: &Route) -> Result<()> {
     let ec2 = &cx.ec2;
     let answer = with_route!(ec2.create_route().route_table_id(id), wanted).send().await.map_err(Error::from);
@@ -293,7 +293,7 @@ fn association_state(association: &RouteTableAssociation) -> Option<&RouteTableA
     association.association_state.as_ref().and_then(|state| state.state.as_ref())
 }
 
-/// Whether this association is in place, or will be.
+/// Whether this association exists, or is being created.
 fn is_associated(association: &RouteTableAssociation) -> bool {
     use RouteTableAssociationStateCode::{Disassociated, Disassociating, Failed};
     !matches!(association_state(association), Some(Disassociated | Disassociating | Failed))
@@ -305,7 +305,7 @@ fn phase(associations: &[RouteTableAssociation]) -> Phase {
     moving.map_or(Phase::Ready, |code| Phase::Progressing(code.as_str().to_owned()))
 }
 
-/// Has a subnet use the table. One that still uses another table moves in one step, without using the main table in between.
+/// Associates a subnet with the table. A subnet of another table moves in one step, without using the main table in between.
 async fn associate(cx: &Cx<'_>, id: &str, subnet: &Ref<Subnet>) -> Result<()> {
     let ec2 = &cx.ec2;
     let answer = ec2.associate_route_table().route_table_id(id).subnet_id(subnet.get()).send().await.map_err(Error::from);
@@ -324,7 +324,7 @@ async fn associate(cx: &Cx<'_>, id: &str, subnet: &Ref<Subnet>) -> Result<()> {
     Ok(())
 }
 
-/// Has subnets use the table no longer. An association that is gone was moved to another table meanwhile.
+/// Removes subnets from the table. A missing association was moved to another table in the meantime.
 async fn disassociate(cx: &Cx<'_>, id: &str, subnets: &BTreeSet<&Ref<Subnet>>) -> Result<()> {
     if subnets.is_empty() {
         return Ok(());

@@ -33,26 +33,26 @@ pub struct S3Bucket {
     /// Name in lowercase letters, digits, hyphens and dots; unique among all buckets of all accounts.
     #[field(name(max = 63, lowercase), length = 3..=63, pattern = "[a-z0-9.-]*", replaces)]
     pub name: Option<String>,
-    /// Keeps old versions of objects.
+    /// Enables versioning, which keeps old versions of objects.
     #[field(default = true, after_create = false, important)]
     pub versioning: bool,
     /// Encryption of new objects.
     #[field(default, after_create = Encryption { bucket_key: self.encryption.bucket_key, ..Encryption::default() })]
     pub encryption: Encryption,
-    /// Keeps every object private, even if policies or access control lists make it public; `false` lifts all four of S3's blocks.
+    /// Blocks public access, even if policies or access control lists allow it; `false` removes all four of S3's blocks.
     #[field(default = true, after_create, important, risky(false, "policies and access control lists can make objects public"))]
     pub block_public_access: bool,
-    /// Owner of objects, and whether access control lists apply.
+    /// Object ownership, which also determines whether access control lists apply.
     #[field(default)]
     pub object_ownership: ObjectOwnership,
-    /// Rules that expire or move objects with time, by name.
+    /// Lifecycle rules, which expire or move objects, by name.
     #[field(default, after_create, own_read)]
     pub lifecycle_rules: BTreeMap<String, LifecycleRule>,
-    /// Rules for access by web pages in browsers.
+    /// CORS rules for access by web pages.
     #[field(default, after_create, own_read)]
     pub cors: Vec<CorsRule>,
     /// Bucket policy; `{Statement: []}` for none.
-    #[field(unset = "left as it is", after_create = Some(no_policy()), own_read, important)]
+    #[field(unset = "unchanged", after_create = Some(no_policy()), own_read, important)]
     pub policy: Option<Policy>,
 }
 
@@ -70,7 +70,7 @@ pub enum ObjectOwnership {
     ObjectWriter,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -80,7 +80,7 @@ pub struct Outputs {
 }
 
 impl Resource for S3Bucket {
-    /// CreateBucket takes tags since 2025, but S3-compatible endpoints ignore them there.
+    /// CreateBucket accepts tags since 2025, but S3-compatible endpoints ignore them.
     const TYPE: TypeInfo = TypeInfo::new("s3_bucket", Service::S3, "{name}", "arn:aws:s3:::{name}")
         .tagged_after_create()
         .data_protection(DataProtection::Contents)
@@ -126,7 +126,7 @@ impl Resource for S3Bucket {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let names: BTreeSet<String> = match &scope.tag_index {
-            // The index and the wanted names are complete.
+            // The index and the desired names are complete.
             Some(index) => {
                 let indexed = index.keys().filter_map(|arn| Some(arn.split_once(":s3:::")?.1));
                 indexed.map(str::to_owned).chain(scope.lookup.iter().cloned()).collect()
@@ -145,7 +145,7 @@ impl Resource for S3Bucket {
         for_each_concurrent(names, |name| read::read(aws, scope, name)).await
     }
 
-    /// In us-east-1 no location may be given: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html>.
+    /// In us-east-1 the location must be omitted: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html>.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let region = Some(cx.region.as_str()).filter(|region| *region != "us-east-1");
         let configuration = CreateBucketConfiguration::builder().set_tags(Some(tags::s3(&cx.call.tags)));
@@ -155,7 +155,7 @@ impl Resource for S3Bucket {
         Ok(self.name.clone().ok_or_else(|| Error::missing_field("Name"))?.into())
     }
 
-    /// Changes the blocks first: they would refuse a public policy.
+    /// Changes the public access blocks first: they would reject a public policy.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: S3BucketChanges) -> Result<()> {
         let (client, id) = (&cx.s3, &live.id);
         if changes.block_public_access {
@@ -227,12 +227,12 @@ impl Resource for S3Bucket {
     }
 }
 
-/// The value that stands for no policy.
+/// Value for no policy.
 fn no_policy() -> Policy {
     Policy::new(serde_json::json!({ "Statement": [] }))
 }
 
-/// A number, where 0 stands for "not set".
+/// Number, with 0 for "not set".
 fn non_default<T: Default + PartialEq>(number: T) -> Option<T> {
     Some(number).filter(|number| *number != T::default())
 }

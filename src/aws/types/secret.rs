@@ -19,8 +19,8 @@ use crate::{
 
 /// A secret in Secrets Manager.
 ///
-/// It has no field for a value: many people read definitions, plans and records. Use `generate` for a random value, or leave the secret empty
-/// and set the value yourself (`aws secretsmanager put-secret-value`). acme never reads, compares or overwrites it.
+/// It has no field for a value, because many people read definitions, plans and records. Use `generate` for a random value, or leave the
+/// secret empty and set the value yourself (`aws secretsmanager put-secret-value`). acme never reads, compares or overwrites it.
 #[spec]
 pub struct Secret {
     /// Name, unique in account and region.
@@ -30,26 +30,26 @@ pub struct Secret {
     #[field(default)]
     pub description: String,
     /// Key that encrypts it.
-    #[field(unset = "the secret keeps its key; a new one gets AWS's own, `alias/aws/secretsmanager`", important)]
+    #[field(unset = "unchanged; a new secret gets AWS's own key, `alias/aws/secretsmanager`", important)]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Generates a random value when the secret is created.
     #[field(unset = "the secret is created empty", initial_only)]
     pub generate: Option<Generate>,
-    /// Resource policy: other principals that may use it; `{Statement: []}` for none.
-    #[field(unset = "the secret keeps its policy", after_create = Some(no_policy()), own_read, important)]
+    /// Resource policy for access by other principals; `{Statement: []}` for none.
+    #[field(unset = "unchanged", after_create = Some(no_policy()), own_read, important)]
     pub policy: Option<Policy>,
-    /// Days during which a deletion can be cancelled. A secret that was removed from the definition gets the default.
+    /// Recovery window before deletion, in days. A secret that was removed from the definition gets the default.
     #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important)]
     pub recovery_window_days: i64,
 }
 
-/// Form of a random value.
+/// Format of a random value.
 #[spec]
 pub struct Generate {
     /// Number of characters.
     #[field(default = 32, range = 1..=4096)]
     pub length: i64,
-    /// Characters that do not occur.
+    /// Excluded characters.
     #[field(default)]
     pub exclude_characters: String,
     /// Excludes digits.
@@ -67,18 +67,18 @@ pub struct Generate {
     /// Includes the space.
     #[field(default = false)]
     pub include_space: bool,
-    /// Includes at least one character of every type that is not excluded.
+    /// Requires at least one character of every type that is not excluded.
     #[field(default = true)]
     pub require_each_type: bool,
-    /// User name. With it the value is a JSON object of `username` and the random `password`, as databases use it.
-    #[field(unset = "the value is the random text alone")]
+    /// User name. If set, the value is a JSON object with `username` and the random `password`, in the format for databases.
+    #[field(unset = "the value is only the random text")]
     pub username: Option<String>,
 }
 
 /// Days until AWS deletes a secret, unless set otherwise.
 const RECOVERY_WINDOW_DAYS: i64 = 30;
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -112,7 +112,7 @@ impl Resource for Secret {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// Reads each secret of the tag index and each wanted name. ListSecrets adds to these only without the index, because it may lag five
+    /// Reads each secret in the tag index and each desired name. ListSecrets is used only without the index, because it may lag five
     /// minutes: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let mut ids: BTreeMap<String, String> = BTreeMap::new();
@@ -176,7 +176,7 @@ impl Resource for Secret {
         };
         match call.send().await.map_err(Error::from) {
             Ok(_) => Ok(Deletion::Requested),
-            // One that is being deleted can't be deleted again.
+            // A secret that is being deleted can't be deleted again.
             Err(error) if error.code == INVALID_REQUEST => {
                 let secret = cx.secretsmanager.describe_secret().secret_id(&live.id).send().await?;
                 Err(if secret.deleted_date.is_some() { Error { kind: ErrorKind::NotFound, ..error } } else { error })
@@ -199,7 +199,7 @@ impl Resource for Secret {
         problems
     }
 
-    /// AWS reports neither how a value was generated nor the window of a deletion.
+    /// AWS reports neither the format of a generated value nor the window of a deletion.
     fn normalize(&self, live: &mut Self) {
         live.generate = self.generate.clone();
         live.recovery_window_days = self.recovery_window_days;
@@ -207,7 +207,7 @@ impl Resource for Secret {
 }
 
 impl Generate {
-    /// A new random value. It must not get into any message.
+    /// New random value. It must not appear in any message.
     async fn value(&self, aws: &Aws) -> Result<String> {
         let call = aws.secretsmanager.get_random_password().password_length(self.length);
         let call = call.set_exclude_characters(Some(self.exclude_characters.clone()).filter(|text| !text.is_empty()));
@@ -231,7 +231,7 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
     let tags = tags::from_secretsmanager(secret.tags());
     let policy = if scope.own_reads_to_make::<Secret>(&tags).policy {
         match aws.secretsmanager.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
-            // It was deleted just now.
+            // It was just deleted.
             Err(error) if error.code == INVALID_REQUEST => return Ok(None),
             answer => Some(answer?.resource_policy.as_deref().map(Policy::parse).transpose()?.unwrap_or_else(no_policy)),
         }
@@ -250,12 +250,12 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
     Ok(Some(Observed::new(arn.clone(), tags, spec, Outputs { arn })))
 }
 
-/// The absence of a resource policy as a value.
+/// Value for no resource policy.
 fn no_policy() -> Policy {
     Policy::new(json!({ "Statement": [] }))
 }
 
-/// The name in the ARN of a secret of this region. The ARN ends in a hyphen and six characters that AWS chooses.
+/// Name in the ARN of a secret of this region. The ARN ends with a hyphen and six characters generated by AWS.
 fn secret_name<'a>(arn: &'a str, region: &str) -> Option<&'a str> {
     let (_, rest) = arn.split_once(":secretsmanager:")?;
     let (_, name) = rest.strip_prefix(region)?.split_once(":secret:")?;

@@ -27,19 +27,19 @@ pub struct SecurityGroup {
     /// Name, unique in the VPC.
     #[field(name(max = 255), replaces, unique = "name")]
     pub name: Option<String>,
-    /// Its purpose.
+    /// Description.
     // Characters: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
     #[field(default = "Managed by acme", replaces, length = 0..=255, pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*")]
     pub description: String,
     /// The VPC it belongs to.
     #[field(replaces, unique = "name")]
     pub vpc: Ref<Vpc>,
-    /// Incoming traffic that it allows.
+    /// Allowed incoming traffic.
     #[field(default, after_create, important)]
     #[serde(deserialize_with = "rule::rules")]
     #[schemars(with = "Vec<RuleSyntax>")]
     pub ingress: BTreeSet<Rule>,
-    /// Outgoing traffic that it allows.
+    /// Allowed outgoing traffic.
     #[field(default = everything(), unset = "everything, to any IPv4 address", after_create, important)]
     #[serde(deserialize_with = "rule::rules")]
     #[schemars(with = "Vec<RuleSyntax>")]
@@ -51,7 +51,7 @@ fn everything() -> BTreeSet<Rule> {
     allow_all_to("0.0.0.0/0").into_iter().collect()
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -63,7 +63,7 @@ pub struct Outputs {
 const DUPLICATE: &str = "InvalidPermission.Duplicate";
 const NOT_FOUND: &str = "InvalidPermission.NotFound";
 
-/// Whether the call succeeded: `false` when AWS answers with this code.
+/// Whether the call succeeded: `false` if AWS returns this code.
 fn ok_unless_code<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result<bool> {
     match answer.map_err(Into::into) {
         Ok(_) => Ok(true),
@@ -72,8 +72,8 @@ fn ok_unless_code<T, E: Into<Error>>(code: &str, answer: Result<T, E>) -> Result
     }
 }
 
-/// Changes the rules of one direction from `$before` to `$after`: usually three calls at most, additions before removals so that no traffic is
-/// cut off.
+/// Changes the rules of one direction from `$before` to `$after`: usually at most three calls, additions before removals, so that no
+/// traffic is interrupted.
 macro_rules! change_rules {
     ($cx:expr, $id:expr, $before:expr, $after:expr, $authorize:ident, $describe:ident, $revoke:ident) => {{
         let (ec2, id, old, new) = (&$cx.ec2, $id, by_plain_rule($before), by_plain_rule($after));
@@ -81,7 +81,7 @@ macro_rules! change_rules {
         let added = permissions(&mut new.iter().filter(|(key, _)| !old.contains_key(key)).map(|(_, rule)| *rule));
         if !added.is_empty() {
             let answer = ec2.$authorize().group_id(id).set_ip_permissions(Some(added.clone())).send().await;
-            // AWS refuses all rules when one exists already, from a call whose answer was lost or as the `::/0` of an IPv6 VPC.
+            // AWS rejects all rules if one exists already, from a call without a response or as the `::/0` of an IPv6 VPC.
             if !ok_unless_code(DUPLICATE, answer)? {
                 for one in added {
                     ok_unless_code(DUPLICATE, ec2.$authorize().group_id(id).ip_permissions(one).send().await)?;
@@ -96,7 +96,7 @@ macro_rules! change_rules {
         let removed = permissions(&mut old.keys().filter(|key| !new.contains_key(key)));
         if !removed.is_empty() {
             let answer = ec2.$revoke().group_id(id).set_ip_permissions(Some(removed.clone())).send().await;
-            // AWS revokes no rule when one is gone already, after an earlier try that failed at a later call.
+            // AWS revokes no rules if one no longer exists, after an earlier attempt that failed at a later call.
             if !ok_unless_code(NOT_FOUND, answer)? {
                 for one in removed {
                     ok_unless_code(NOT_FOUND, ec2.$revoke().group_id(id).ip_permissions(one).send().await)?;
@@ -192,7 +192,7 @@ impl Resource for SecurityGroup {
         Ok(Deletion::Requested)
     }
 
-    /// Network interfaces that use it, and groups whose rules name it.
+    /// Network interfaces that use it, and groups with rules that refer to it.
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let id = live.id.as_str();
         let mut all = network_interfaces(aws, &[("group-id", id)]).await?;

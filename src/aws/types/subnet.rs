@@ -20,21 +20,21 @@ pub struct Subnet {
     /// The VPC it belongs to.
     #[field(replaces, unique = "range")]
     pub vpc: Ref<Vpc>,
-    /// IPv4 range, inside the VPC's.
+    /// IPv4 range inside the VPC's range.
     #[field(replaces, unique_by_overlap = "range", prefix = 16..=28)]
     pub cidr: Cidr,
     /// Availability zone, such as `eu-west-1a`.
     #[field(replaces)]
     pub availability_zone: String,
-    /// Gives instances started here a public IPv4 address.
+    /// Assigns public IPv4 addresses to instances started in the subnet.
     #[field(default = false, after_create, important)]
     pub public_ip_on_launch: bool,
-    /// Answers DNS queries for IPv4-only hosts with synthetic IPv6 addresses.
+    /// Enables DNS64: DNS queries for IPv4-only hosts return synthetic IPv6 addresses.
     #[field(default = false, after_create)]
     pub dns64: bool,
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -79,7 +79,7 @@ impl Resource for Subnet {
         Ok(Created::from_answer(id, read(subnet)))
     }
 
-    /// ModifySubnetAttribute takes one attribute a call.
+    /// ModifySubnetAttribute accepts one attribute per call.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: SubnetChanges) -> Result<()> {
         let call = || cx.ec2.modify_subnet_attribute().subnet_id(&live.id);
         let flag = |on| AttributeBooleanValue::builder().value(on).build();

@@ -1,4 +1,4 @@
-//! `target_group`: the targets a listener forwards to, and how their health is checked.
+//! `target_group`: targets of a listener, with their health checks.
 
 mod attributes;
 mod health;
@@ -46,54 +46,54 @@ pub struct TargetGroup {
     /// VPC of the targets; none for `lambda`.
     #[field(replaces)]
     pub vpc: Option<Ref<Vpc>>,
-    /// Kind of the targets' addresses.
+    /// IP address type of the targets.
     #[field(unset = "AWS's default, ipv4", one_of = ["ipv4", "ipv6"], replaces)]
     pub ip_address_type: Option<String>,
-    /// Check of the targets' health.
+    /// Health check of the targets.
     #[field(unset = "AWS's defaults")]
     pub health_check: HealthCheck,
-    /// Time for requests in progress when a target is removed, in seconds. Has no effect for `lambda`.
+    /// Deregistration delay: time for requests in progress when a target is removed, in seconds. Has no effect for `lambda`.
     #[field(default = 300, range = 0..=3600, after_create)]
     pub deregistration_delay_seconds: u32,
-    /// Time in which a new target's share of requests grows, in seconds, from 30; 0 turns it off.
+    /// Slow start: time during which a new target's share of requests increases, in seconds, from 30; 0 disables it.
     #[field(default = 0, range = 0..=900, after_create)]
     pub slow_start_seconds: u32,
-    /// Sends a client to the same target again.
+    /// Stickiness: sends a client to the same target again.
     #[field(unset = "AWS's default, off", after_create)]
     pub stickiness: Option<Stickiness>,
-    /// Algorithm that picks the target of a request.
+    /// Load balancing algorithm.
     #[field(
         unset = "AWS's default, round_robin",
         one_of = ["round_robin", "least_outstanding_requests", "weighted_random"],
         after_create
     )]
     pub algorithm: Option<String>,
-    /// Passes the client's address on to targets of a network load balancer.
+    /// Preserves the client's address for targets of a network load balancer.
     #[field(unset = "AWS's default, which depends on type and protocol", after_create)]
     pub preserve_client_ip: Option<bool>,
     /// Uses proxy protocol version 2 between a network load balancer and its targets.
     #[field(unset = "AWS's default, false", after_create)]
     pub proxy_protocol_v2: Option<bool>,
-    /// Balances over the targets of all zones. Not for `lambda`.
+    /// Enables cross-zone load balancing: distributes requests over the targets of all zones. Not for `lambda`.
     #[field(unset = "the load balancer's setting", after_create)]
     pub cross_zone: Option<bool>,
-    /// Moves requests away from targets that fail more often than others; needs the algorithm `weighted_random`.
+    /// Enables anomaly mitigation: moves requests away from targets that fail more often; needs the algorithm `weighted_random`.
     #[field(unset = "AWS's default, false", after_create)]
     pub anomaly_mitigation: Option<bool>,
-    /// Closes the connections of a network load balancer to a target that is removed, after `deregistration_delay_seconds`.
+    /// Closes a network load balancer's connections to a removed target, after `deregistration_delay_seconds`.
     #[field(unset = "AWS's default: true for UDP and TCP_UDP, else false", after_create)]
     pub connection_termination: Option<bool>,
-    /// Closes the connections of a network load balancer to a target that becomes unhealthy.
+    /// Closes a network load balancer's connections to an unhealthy target.
     #[field(unset = "AWS's default, true", after_create)]
     pub unhealthy_connection_termination: Option<bool>,
-    /// Time for which a network load balancer keeps connections to an unhealthy target, in seconds, where
+    /// Time for which a network load balancer keeps connections to an unhealthy target, in seconds, if
     /// `unhealthy_connection_termination` is false.
     #[field(unset = "AWS's default, 0", range = 0..=360_000, after_create)]
     pub unhealthy_draining_seconds: Option<u32>,
     /// Number of targets that must be healthy. Not for `lambda`.
     #[field(unset = "AWS's default, one target", after_create)]
     pub target_group_health: Option<TargetGroupHealth>,
-    /// Moves existing flows of a gateway load balancer to another target when theirs is removed or becomes unhealthy.
+    /// Moves existing flows of a gateway load balancer to another target if theirs is removed or unhealthy.
     #[field(unset = "AWS's default, false", after_create)]
     pub rebalance_flows: Option<bool>,
     /// Passes all values of a repeated header or query parameter to functions.
@@ -138,12 +138,12 @@ impl Protocol {
     }
 }
 
-/// What others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// The part of the ARN that CloudWatch metrics use.
+    /// Part of the ARN used by CloudWatch metrics.
     pub arn_suffix: String,
 }
 
@@ -192,7 +192,7 @@ impl Resource for TargetGroup {
         .await
     }
 
-    /// Needs no token: repeated with the same name and settings, the call returns the target group that exists.
+    /// Needs no token: repeated with the same name and settings, the call returns the existing target group.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let check = &self.health_check;
         let call = cx.elbv2.create_target_group().set_name(self.name.clone()).set_tags(Some(tags::elbv2(&cx.call.tags)));
@@ -253,10 +253,10 @@ impl Resource for TargetGroup {
             problems.push(Problem::new(at, message));
         }
         if self.target_type == TargetType::Alb && self.protocol.is_some_and(|protocol| protocol != Protocol::Tcp) {
-            problems.push(Problem::new("/protocol", "a target group of a load balancer speaks TCP"));
+            problems.push(Problem::new("/protocol", "a target group of type `alb` requires TCP"));
         }
         if (1..30).contains(&self.slow_start_seconds) {
-            problems.push(Problem::new("/slow_start_seconds", "the slow start takes 30 to 900 seconds, or 0 for none"));
+            problems.push(Problem::new("/slow_start_seconds", "must be between 30 and 900 seconds, or 0 for no slow start"));
         }
         if self.stickiness.as_ref().is_some_and(|s| s.enabled && s.kind == "app_cookie" && s.cookie_name.is_none()) {
             problems.push(Problem::new("/stickiness/cookie_name", "stickiness by the application's cookie needs its name"));
@@ -266,13 +266,13 @@ impl Resource for TargetGroup {
             problems.push(problem.help("set `algorithm: weighted_random`"));
         }
         if self.unhealthy_draining_seconds.is_some_and(|seconds| seconds > 0) && self.unhealthy_connection_termination != Some(false) {
-            let problem = Problem::new("/unhealthy_draining_seconds", "connections that are closed at once do not drain");
+            let problem = Problem::new("/unhealthy_draining_seconds", "has no effect while `unhealthy_connection_termination` is true");
             problems.push(problem.help("set `unhealthy_connection_termination: false`"));
         }
         let geneve = self.protocol == Some(Protocol::Geneve);
         let network = !lambda && !geneve && !matches!(self.protocol, Some(Protocol::Http | Protocol::Https));
         let (functions_only, network_only, gateway_only) =
-            ("only a target group of functions has this", "only a network load balancer has this", "only a gateway load balancer has this");
+            ("only for target groups of functions", "only for network load balancers", "only for gateway load balancers");
         let misplaced = [
             ("/multi_value_headers", self.multi_value_headers.is_some() && !lambda, functions_only),
             ("/rebalance_flows", self.rebalance_flows.is_some() && !geneve, gateway_only),

@@ -1,4 +1,4 @@
-//! The facts of every type fit together.
+//! Consistency of the facts of all types.
 
 use std::collections::BTreeMap;
 
@@ -159,7 +159,7 @@ fn limits_are_satisfiable() {
     assert_none(wrong);
 }
 
-/// What is read only where it is declared stands at its default elsewhere.
+/// Fields read only if declared otherwise have their default.
 #[test]
 fn own_read_fields_have_a_default() {
     let mut wrong = Vec::new();

@@ -1,4 +1,4 @@
-//! `vpc`: a private network, in which everything else of a stack lives.
+//! `vpc`: a virtual private cloud, the network of a stack.
 
 use std::collections::BTreeSet;
 
@@ -24,26 +24,26 @@ pub struct Vpc {
     /// IPv4 range.
     #[field(replaces, prefix = 16..=28)]
     pub cidr: Cidr,
-    /// Further IPv4 ranges.
+    /// Additional IPv4 ranges.
     #[field(default, after_create, removed_later)]
     pub secondary_cidrs: BTreeSet<Cidr>,
-    /// Answers DNS queries with Amazon's resolver.
+    /// Enables DNS resolution with Amazon's resolver.
     #[field(default = true, after_create)]
     pub dns_support: bool,
-    /// Gives instances with public addresses public host names. EKS needs it.
+    /// Assigns public host names to instances with public addresses. EKS needs it.
     #[field(default = true, after_create = false)]
     pub dns_hostnames: bool,
     /// Runs instances on dedicated hardware.
-    #[field(default = false, replaces, important, risky(true, "dedicated hardware costs a fee per hour, and more for every instance"))]
+    #[field(default = false, replaces, important, risky(true, "dedicated hardware costs an hourly fee, and more per instance"))]
     pub dedicated: bool,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// The account it belongs to.
+    /// Account id.
     pub owner_id: String,
 }
 
@@ -73,7 +73,7 @@ impl Resource for Vpc {
         for_each_concurrent(vpcs.try_collect().await?, |vpc| async move { read(aws, vpc).await.map(Some) }).await
     }
 
-    /// The answer does not tell the DNS settings, and the VPC is pending.
+    /// The response lacks the DNS settings, and the VPC is pending.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_vpc().cidr_block(self.cidr.to_string());
         let call = if self.dedicated { call.instance_tenancy(Tenancy::Dedicated) } else { call };
@@ -82,7 +82,7 @@ impl Resource for Vpc {
         Ok(id.into())
     }
 
-    /// ModifyVpcAttribute takes one attribute a call; host names need DNS support first.
+    /// ModifyVpcAttribute accepts one attribute per call; host names require DNS support first.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: VpcChanges) -> Result<()> {
         let (id, before) = (&live.id, &live.spec.secondary_cidrs);
         let call = || cx.ec2.modify_vpc_attribute().vpc_id(id);
@@ -117,7 +117,7 @@ impl Resource for Vpc {
         Ok(Deletion::Requested)
     }
 
-    /// Network interfaces, security groups (controllers of a cluster leave some) and subnets.
+    /// Network interfaces, security groups (a cluster's controllers leave some) and subnets.
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let id = live.id.as_str();
         let mut all = network_interfaces(aws, &[("vpc-id", id)]).await?;
@@ -163,7 +163,7 @@ fn association_state(association: &VpcCidrBlockAssociation) -> Option<&VpcCidrBl
     association.cidr_block_state.as_ref().and_then(|state| state.state.as_ref())
 }
 
-/// Whether this range is the VPC's, or will be. A disassociated one stays visible for half an hour and longer.
+/// Whether this range belongs to the VPC, or is being added. A disassociated one stays visible for half an hour and longer.
 fn is_associated(association: &VpcCidrBlockAssociation) -> bool {
     use VpcCidrBlockStateCode::{Disassociated, Disassociating, Failed, Failing};
     !matches!(association_state(association), Some(Disassociated | Disassociating | Failed | Failing))

@@ -1,4 +1,4 @@
-//! `vpc_endpoint`: a private way from a VPC to a service.
+//! `vpc_endpoint`: private access from a VPC to a service.
 
 use std::collections::BTreeSet;
 
@@ -16,32 +16,32 @@ use crate::{
     },
 };
 
-/// A private way from a VPC to a service, without the internet.
+/// Private access from a VPC to a service, without the internet.
 #[spec]
 pub struct VpcEndpoint {
     /// The VPC it belongs to.
     #[field(replaces)]
     pub vpc: Ref<Vpc>,
-    /// The service: short for one of AWS in the region (`s3`, `ecr.api`), or its full name (`com.amazonaws.vpce.…`).
+    /// Service: the short name of an AWS service in the region (`s3`, `ecr.api`), or a full name (`com.amazonaws.vpce.…`).
     #[field(replaces)]
     pub service: String,
-    /// How it is reached: `gateway` by routes (S3 and DynamoDB only), `interface` by addresses in subnets, `gateway_load_balancer`
+    /// Endpoint type: `gateway` with routes (S3 and DynamoDB only), `interface` with addresses in subnets, `gateway_load_balancer`
     /// as the target of routes.
     #[field(default, replaces)]
     pub r#type: EndpointType,
-    /// Gateway: the route tables that get its routes.
+    /// Gateway endpoints: route tables for its routes.
     #[field(default)]
     pub route_tables: BTreeSet<Ref<RouteTable>>,
-    /// Others: the subnets it has an address in, one per availability zone. Each costs a fee per hour.
-    #[field(default, important, impact = "connections through a removed subnet break off")]
+    /// Other endpoints: subnets with its addresses, one per availability zone. Each costs an hourly fee.
+    #[field(default, important, impact = "connections through a removed subnet are interrupted")]
     pub subnets: BTreeSet<Ref<Subnet>>,
-    /// Interface: the groups around its addresses.
+    /// Interface endpoints: security groups of its addresses.
     #[field(unset = "the VPC's default group", important)]
     pub security_groups: Option<BTreeSet<Ref<SecurityGroup>>>,
-    /// Interface: the service's usual name resolves to its addresses. Needs DNS support and host names of the VPC.
+    /// Interface endpoints: the service's public DNS name resolves to its addresses. Requires DNS support and host names in the VPC.
     #[field(unset = "AWS's choice", impact = "names of the service resolve to other addresses")]
     pub private_dns: Option<bool>,
-    /// IAM policy for requests through it.
+    /// IAM policy for requests through the endpoint.
     #[field(unset = "full access", important)]
     pub policy: Option<Policy>,
     /// IP versions of its addresses: `ipv4`, `dualstack`, `ipv6`.
@@ -52,14 +52,14 @@ pub struct VpcEndpoint {
     pub dns_record_ip_type: Option<AddressType>,
 }
 
-/// How an endpoint is reached.
+/// Endpoint type.
 #[spec]
 #[derive(Copy, Default)]
 pub enum EndpointType {
-    /// By routes.
+    /// With routes.
     #[default]
     Gateway,
-    /// By addresses in subnets.
+    /// With addresses in subnets.
     Interface,
     /// As the target of routes.
     GatewayLoadBalancer,
@@ -76,7 +76,7 @@ pub enum AddressType {
     Dualstack,
     /// IPv6.
     Ipv6,
-    /// The service decides; for DNS records only.
+    /// Decided by the service; for DNS records only.
     ServiceDefined,
 }
 
@@ -94,16 +94,16 @@ impl AddressType {
     }
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
-    /// Its first DNS name.
+    /// First DNS name.
     pub dns_name: Option<String>,
-    /// The hosted zone of that name.
+    /// Hosted zone of that name.
     pub hosted_zone_id: Option<String>,
-    /// Its network interfaces.
+    /// Network interface ids.
     pub network_interface_ids: BTreeSet<String>,
 }
 
@@ -121,7 +121,7 @@ impl Resource for VpcEndpoint {
                     IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
                     IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
                     IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("subnet")),
-                    // An endpoint with private DNS names gets a zone of its own.
+                    // An endpoint with private DNS names gets its own zone.
                     IamGrant::change(&["route53:AssociateVPCWithHostedZone"], GrantTarget::Arn("route53:hostedzone/*")),
                 ]),
         );
@@ -165,7 +165,7 @@ impl Resource for VpcEndpoint {
         Ok(Created::from_answer(id, read(cx.api, endpoint, tags)))
     }
 
-    /// One call, which takes lists of additions and removals.
+    /// Makes one call with lists of additions and removals.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: VpcEndpointChanges) -> Result<()> {
         let before = &live.spec;
         let mut call = cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);
@@ -201,7 +201,7 @@ impl Resource for VpcEndpoint {
         Ok(())
     }
 
-    /// The call succeeds even when nothing was deleted: the answer lists the failures.
+    /// The call succeeds even if nothing was deleted: the response lists the failures.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let reply = cx.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&live.id).send().await?;
         match reply.unsuccessful.into_iter().flatten().find_map(|item| item.error) {
@@ -219,25 +219,25 @@ impl Resource for VpcEndpoint {
                 ("/private_dns", self.private_dns == Some(true)),
             ];
             for (at, _) in others.into_iter().filter(|(_, written)| *written) {
-                problems.push(Problem::new(at, "a gateway endpoint is reached by routes").help("add `type: interface`, or remove this"));
+                problems.push(Problem::new(at, "not supported by a gateway endpoint").help("set `type: interface`, or remove this"));
             }
         } else if !self.route_tables.is_empty() {
-            let what = "only a gateway endpoint puts routes into route tables";
+            let what = "only for gateway endpoints";
             problems.push(Problem::new("/route_tables", what).help("write `type: gateway`, or remove this"));
         }
         if self.security_groups.as_ref().is_some_and(BTreeSet::is_empty) && self.r#type == EndpointType::Interface {
             problems.push(
-                Problem::new("/security_groups", "an interface endpoint has at least one group")
-                    .help("leave it out for the VPC's default group"),
+                Problem::new("/security_groups", "an interface endpoint needs at least one group")
+                    .help("remove it for the VPC's default group"),
             );
         }
         if self.ip_address_type == Some(AddressType::ServiceDefined) {
-            problems.push(Problem::new("/ip_address_type", "`service-defined` is for `dns_record_ip_type` only"));
+            problems.push(Problem::new("/ip_address_type", "`service-defined` is only for `dns_record_ip_type`"));
         }
         problems
     }
 
-    /// The full name of a service that has a short one means the same.
+    /// The short and the full name of a service are equivalent.
     fn normalize(&self, live: &mut Self) {
         if is_full_service_name(&self.service)
             && !is_full_service_name(&live.service)
@@ -298,22 +298,22 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }
 
-/// The state in lowercase: AWS answers in camel case, the SDK lists Pascal case.
+/// State in lowercase: AWS returns camel case, the SDK lists Pascal case.
 fn state(endpoint: &ec2::VpcEndpoint) -> String {
     endpoint.state.as_ref().map(|state| state.as_str().to_lowercase()).unwrap_or_default()
 }
 
-/// The beginning of the names of AWS's services in a region.
+/// Prefix of the names of AWS's services in a region.
 fn service_prefix(region: &str) -> String {
     format!("com.amazonaws.{region}.")
 }
 
-/// Some of AWS's services are named `aws.…` (SageMaker notebooks), China's `cn.com.amazonaws.…`.
+/// Some of AWS's services have the prefix `aws.` (SageMaker notebooks), or `cn.com.amazonaws.` in China.
 fn is_full_service_name(service: &str) -> bool {
     ["com.", "aws.", "cn."].iter().any(|start| service.starts_with(start))
 }
 
-/// A list for a call: none rather than empty.
+/// List for a call: `None` if empty.
 fn some_if_not_empty<'a>(ids: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
     Some(ids.map(str::to_owned).collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
 }

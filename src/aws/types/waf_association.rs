@@ -1,4 +1,4 @@
-//! `waf_association`: puts a web firewall in front of an application load balancer.
+//! `waf_association`: associates a web firewall with an application load balancer.
 
 use acme_macros::spec;
 use aws_sdk_wafv2::types::WebAcl;
@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// Puts a web firewall in front of an application load balancer.
+/// Associates a web firewall with an application load balancer.
 #[spec]
 pub struct WafAssociation {
-    /// The firewall, of scope `regional`.
+    /// Web firewall, of scope `regional`.
     #[field(important)]
     pub web_acl: ArnRef<WafWebAcl>,
     /// ARN of the load balancer, such as `{{ load_balancer.web.arn }}`.
@@ -25,11 +25,11 @@ pub struct WafAssociation {
     pub resource: String,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {}
 
-/// The resources that acme puts firewalls in front of; WAF knows more.
+/// Resource types that acme supports; WAF supports more.
 const LOAD_BALANCER_PATTERN: &str = "elasticloadbalancing:loadbalancer/app/*";
 
 impl Resource for WafAssociation {
@@ -45,8 +45,8 @@ impl Resource for WafAssociation {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// A load balancer has at most one firewall. WAF refuses calls about load balancers other than application load balancers. One that it
-    /// does not know yet has none.
+    /// A load balancer has at most one firewall. WAF rejects calls about other than application load balancers. One that it does not know
+    /// yet has none.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         for_each_concurrent(scope.parent_ids.clone().into_iter().filter(|arn| arn.contains(":loadbalancer/app/")), |arn| async move {
             let acl = match aws.wafv2.get_web_acl_for_resource().resource_arn(&arn).send().await.map_err(Error::from) {
@@ -62,13 +62,13 @@ impl Resource for WafAssociation {
         .await
     }
 
-    /// WAF answers that the firewall is unavailable until it is known everywhere.
+    /// WAF reports that the firewall is unavailable until it is visible everywhere.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         self.associate(cx).await?;
         Ok(self.resource.clone().into())
     }
 
-    /// Associating again replaces the firewall, without a moment in between.
+    /// Associating again replaces the firewall without a gap.
     async fn update(&self, cx: &Cx<'_>, _: &Existing<Self>, _: WafAssociationChanges) -> Result<()> {
         self.associate(cx).await
     }
@@ -83,14 +83,14 @@ impl WafAssociation {
     async fn associate(&self, cx: &Cx<'_>) -> Result<()> {
         let answer = cx.wafv2.associate_web_acl().web_acl_arn(self.web_acl.get()).resource_arn(&self.resource).send().await;
         answer.map(drop).map_err(Error::from).map_err(|error| match error.kind {
-            // Both exist, but WAF takes minutes to know them.
+            // Both exist, but WAF takes minutes to see them.
             ErrorKind::NotFound => Error { kind: ErrorKind::Conflict, ..error },
             _ => error,
         })
     }
 }
 
-/// An association has no tags: it belongs to the stack if its firewall does. The resource tells its address.
+/// An association has no tags: it belongs to the stack if its firewall does. Its address follows from the resource.
 fn ownership_tags(scope: &Scope, acl: &WebAcl) -> Tags {
     if !scope.may_own(&acl.name, &acl.arn) {
         return Tags::new();

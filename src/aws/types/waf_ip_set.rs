@@ -28,7 +28,7 @@ pub struct WafIpSet {
     /// IP version of its addresses.
     #[field(default = Version::Ipv4, replaces)]
     pub version: Version,
-    /// Ranges such as 192.0.2.0/24, and single addresses such as 192.0.2.44/32. WAF takes no range of /0: write its two halves, of /1.
+    /// Ranges such as 192.0.2.0/24, and single addresses such as 192.0.2.44/32. WAF rejects /0: use its two /1 halves.
     #[field(default, length = 0..=10_000, prefix = 1..=128, important)]
     pub addresses: BTreeSet<Cidr>,
     /// Description.
@@ -47,7 +47,7 @@ pub enum Version {
     Ipv6,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -94,7 +94,7 @@ impl Resource for WafIpSet {
         Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 
-    /// UpdateIPSet replaces the whole set.
+    /// UpdateIPSet replaces the complete set.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafIpSetChanges) -> Result<()> {
         let (scope, name, id) = parse_arn(&live.id);
         let description = self.description.as_ref().or(live.spec.description.as_ref()).cloned();
@@ -114,8 +114,8 @@ impl Resource for WafIpSet {
         let other = |address: &&Cidr| address.range().is_some() && address.is_v6() != (self.version == Version::Ipv6);
         let problem = |address: &Cidr| {
             let version = if address.is_v6() { "ipv6" } else { "ipv4" };
-            let problem = Problem::new("/addresses", format!("{address} is not of this set's version"));
-            problem.help(format!("a set holds one version: put it into another set with `version: {version}`"))
+            let problem = Problem::new("/addresses", format!("{address} does not have this set's IP version"));
+            problem.help(format!("a set has one IP version: use another set with `version: {version}`"))
         };
         self.addresses.iter().filter(other).map(problem).collect()
     }
@@ -138,7 +138,7 @@ impl WafIpSet {
     }
 }
 
-/// A set, with the lock token that the next change needs.
+/// Set with the lock token for the next change.
 async fn get_ip_set(aws: &Aws, arn: &str) -> Result<(IpSet, Option<String>)> {
     let (scope, name, id) = parse_arn(arn);
     let reply = aws.wafv2.get_ip_set().scope(scope).name(name).id(id).send().await?;

@@ -1,4 +1,4 @@
-//! `waf_web_acl`: a web firewall of rule groups that AWS keeps up to date, and a rate limit.
+//! `waf_web_acl`: a web firewall with managed rule groups and a rate limit.
 
 mod rule;
 
@@ -35,16 +35,16 @@ pub struct WafWebAcl {
     /// Description.
     #[field(default)]
     pub description: Option<String>,
-    /// Sets of addresses whose requests are allowed, before all other rules.
+    /// Sets of allowed addresses, evaluated before all other rules.
     #[field(default)]
     pub allow: BTreeSet<ArnRef<WafIpSet>>,
-    /// Sets of addresses whose requests are blocked, after `allow`.
+    /// Sets of blocked addresses, evaluated after `allow`.
     #[field(default)]
     pub block: BTreeSet<ArnRef<WafIpSet>>,
-    /// Groups of rules kept by AWS or another vendor, evaluated in this order.
+    /// Managed rule groups of AWS or another vendor, evaluated in this order.
     #[field(default, important)]
     pub managed_rules: Vec<ManagedRules>,
-    /// Limit of requests from one address, evaluated before the groups of rules.
+    /// Rate limit per client address, evaluated before the managed rule groups.
     #[field(unset = "no limit", important)]
     pub rate_limit: RateLimit,
 }
@@ -70,7 +70,7 @@ pub enum AclAction {
     Block,
 }
 
-/// Attributes that others may refer to.
+/// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Amazon resource name.
@@ -122,7 +122,7 @@ impl Resource for WafWebAcl {
         Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 
-    /// UpdateWebACL replaces the whole firewall, so settings that acme does not manage are read and sent back.
+    /// UpdateWebACL replaces the complete firewall, so settings that acme does not manage are read and sent back.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafWebAclChanges) -> Result<()> {
         let (acl, lock) = get_web_acl(cx, &live.id).await?;
         let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
@@ -154,15 +154,15 @@ impl Resource for WafWebAcl {
         let mut names = BTreeSet::new();
         for (at, group) in self.managed_rules.iter().enumerate() {
             if !names.insert(group.rule_name()) {
-                problems.push(Problem::new(format!("/managed_rules/{at}/name"), format!("the group {} is given twice", group.name)));
+                problems.push(Problem::new(format!("/managed_rules/{at}/name"), format!("the group {} is listed twice", group.name)));
             }
         }
         let limit = &self.rate_limit;
         if limit.requests != 0 && limit.requests < 10 {
-            problems.push(Problem::new("/rate_limit/requests", "the smallest limit is 10 requests"));
+            problems.push(Problem::new("/rate_limit/requests", "must be at least 10 requests"));
         }
         if ![60, 120, 300, 600].contains(&limit.window_seconds) {
-            problems.push(Problem::new("/rate_limit/window_seconds", "the window is 60, 120, 300 or 600 seconds"));
+            problems.push(Problem::new("/rate_limit/window_seconds", "must be 60, 120, 300 or 600 seconds"));
         }
         problems
     }
@@ -176,7 +176,7 @@ impl WafWebAcl {
         }
     }
 
-    /// Its rules as WAF takes them.
+    /// Rules in WAF's format.
     pub(crate) fn rules(&self) -> Result<Vec<Rule>> {
         let lists = [(&self.allow, AclAction::Allow), (&self.block, AclAction::Block)];
         let lists = lists.into_iter().flat_map(|(sets, verdict)| sets.iter().zip(1..).map(move |(set, n)| verdict.rule(set, n)));
@@ -219,22 +219,22 @@ impl WebAclScope {
     }
 }
 
-/// A firewall, with the lock token that the next change needs.
+/// Firewall with the lock token for the next change.
 async fn get_web_acl(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
     let (scope, name, id) = parse_arn(arn);
     let reply = aws.wafv2.get_web_acl().name(name).id(id).scope(scope).send().await?;
     Ok((reply.web_acl.ok_or_else(|| Error::missing_field("WebACL"))?, reply.lock_token))
 }
 
-/// WAF takes scope, name and id, all of which an ARN has: `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
+/// WAF calls require scope, name and id, which are parts of an ARN: `arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/NAME/ID`.
 pub(super) fn parse_arn(arn: &str) -> (WafScope, &str, &str) {
     let mut parts = arn.rsplit('/');
     let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     (if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional }, name, id)
 }
 
-/// Makes a change with the lock token from the list. Where there is none, or a change since then has made it stale (perhaps an earlier
-/// attempt whose answer was lost), reads a new one.
+/// Makes a change with the lock token from the list. If there is none, or it is stale because of a later change (perhaps an earlier
+/// attempt without a response), reads a new one.
 pub(super) async fn with_lock<R, F, T, E>(
     live: &Existing<R>,
     read: impl Future<Output = Result<Option<String>>>,
@@ -266,7 +266,7 @@ where
 {
     let mut own: Vec<String> = Vec::new();
     for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
-        // Resources for CloudFront are in us-east-1. They are not listed when all wanted names were found before.
+        // Resources for CloudFront are in us-east-1. They are not listed if all desired names were found before.
         let known = scope.lookup.iter().all(|name| own.iter().any(|arn| arn.contains(&format!("/{name}/"))));
         let indexed = scope.tag_index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&format!(":global/{kind}/"))));
         if waf_scope == WafScope::Cloudfront && (aws.region != "us-east-1" || known && !indexed) {
@@ -285,7 +285,7 @@ where
     Ok(own)
 }
 
-/// Its tags; `None` when it does not exist.
+/// Tags; `None` if it does not exist.
 pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
     let read = async {
         let reply = ok_or_not_found(aws.wafv2.list_tags_for_resource().resource_arn(arn).limit(100).send().await)?;

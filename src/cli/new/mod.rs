@@ -1,4 +1,4 @@
-//! `acme new`: the first definition.
+//! `acme new`: creates a definition.
 
 mod parts;
 
@@ -24,16 +24,16 @@ pub struct Arguments {
     /// Name of the stack.
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// The same as NAME.
+    /// Same as NAME.
     #[arg(long = "name", value_name = "NAME", conflicts_with = "name")]
     name_option: Option<String>,
-    /// AWS region. Default: AWS_REGION, or else us-east-1.
+    /// AWS region. Default: AWS_REGION, otherwise us-east-1.
     #[arg(long)]
     region: Option<String>,
-    /// What it begins with; network where nothing is said and nobody can be asked.
+    /// Parts of the definition. Default: network, or ask on a terminal.
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
     with: Vec<String>,
-    /// Where to write it. Default: `<name>.yaml`.
+    /// Output file. Default: `<name>.yaml`.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let interactive = std::io::stdin().is_terminal();
     let name = match arguments.name.as_ref().or(arguments.name_option.as_ref()) {
         Some(name) => name.clone(),
-        None if interactive => report::ask("What is the stack called? ")?,
+        None if interactive => report::ask("Name of the stack: ")?,
         None => refuse!("unnamed", "a stack needs a name: `acme new NAME`"),
     };
     let usual = || ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|key| env::var(key).ok().filter(|region| !region.is_empty()));
@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let region = match &arguments.region {
         Some(region) => region.clone(),
         None if interactive => {
-            Some(report::ask(&format!("In which region? [{}] ", usual()))?).filter(|text| !text.is_empty()).unwrap_or_else(usual)
+            Some(report::ask(&format!("AWS region: [{}] ", usual()))?).filter(|text| !text.is_empty()).unwrap_or_else(usual)
         }
         None => usual(),
     };
@@ -79,14 +79,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let written = OpenOptions::new().write(true).create_new(true).open(&path).and_then(|mut out| out.write_all(text.as_bytes()));
     match written {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            refuse!("file-exists", "`{file}` is there already: choose another file by --out")
+            refuse!("file-exists", "`{file}` exists already: choose another file with `--out`")
         }
         written => written.with_context(|| format!("can't write `{file}`"))?,
     }
     for needed in with.iter().filter_map(|name| find_part(name)?.requires).filter(|needed| !with.contains(needed)).take(1) {
-        report::eprint(&format!("Added: {needed}, which the rest needs."));
+        report::eprint(&format!("Added: {needed}, required by the other parts."));
     }
-    report::eprint(&format!("Wrote {file}. `acme plan {file} --env staging --local` shows what it stands for."));
+    report::eprint(&format!("Wrote {file}. Run `acme plan {file} --env staging --local` to show its resources."));
     Ok(DONE)
 }
 
@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
 mod tests {
     use super::*;
 
-    /// Fails where a choice of parts, one bit each, is not a valid definition.
+    /// Fails if a selection of parts, one bit each, is not a valid definition.
     fn check_parts(chosen: u32) {
         let with: Vec<&str> = PARTS.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1).map(|(_, part)| part.name).collect();
         let text = render_definition("shop", "eu-west-1", "shop.yaml", &with);

@@ -1,26 +1,26 @@
-//! What a new stack may begin with.
+//! Parts of a new definition.
 
-/// A part of a definition.
+/// Part of a definition.
 pub struct Part {
-    /// As `--with` names it.
+    /// Name for `--with`.
     pub name: &'static str,
-    /// What it is, as a question.
+    /// Question on a terminal.
     pub question: &'static str,
-    /// A part it can't be without.
+    /// Required other part.
     pub requires: Option<&'static str>,
-    /// Its values in staging and in production.
+    /// Values in staging and in production.
     pub values: &'static [(&'static str, &'static str, &'static str)],
     /// Its text.
     pub text: &'static str,
-    /// What it has to tell others: name and expression.
+    /// Output: name and expression.
     pub output: Option<(&'static str, &'static str)>,
 }
 
-/// All parts, in the order in which they stand in a definition.
+/// All parts, in the order of a definition.
 pub const PARTS: &[Part] = &[
     Part {
         name: "network",
-        question: "A network (VPC)?",
+        question: "Add a network (VPC)?",
         requires: None,
         values: &[("zones", "2", "3"), ("nat", "none", "per-az")],
         text: include_str!("parts/network.yaml"),
@@ -28,7 +28,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "cluster",
-        question: "A Kubernetes cluster (EKS)?",
+        question: "Add a Kubernetes cluster (EKS)?",
         requires: Some("network"),
         values: &[("instance_type", "t3.medium", "m6i.large"), ("nat", "single", "per-az")],
         text: include_str!("parts/cluster.yaml"),
@@ -36,7 +36,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "database",
-        question: "A database (RDS)?",
+        question: "Add a database (RDS)?",
         requires: Some("network"),
         values: &[("db_class", "db.t4g.medium", "db.m6g.large")],
         text: include_str!("parts/database.yaml"),
@@ -44,7 +44,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "registry",
-        question: "A registry of container images (ECR)?",
+        question: "Add a registry for container images (ECR)?",
         requires: None,
         values: &[],
         text: include_str!("parts/registry.yaml"),
@@ -52,7 +52,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "bucket",
-        question: "A bucket for files (S3)?",
+        question: "Add a bucket (S3)?",
         requires: None,
         values: &[],
         text: include_str!("parts/bucket.yaml"),
@@ -60,7 +60,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "secret",
-        question: "A secret (Secrets Manager)?",
+        question: "Add a secret (Secrets Manager)?",
         requires: None,
         values: &[],
         text: include_str!("parts/secret.yaml"),
@@ -68,7 +68,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "dns",
-        question: "A DNS zone (Route 53)?",
+        question: "Add a DNS zone (Route 53)?",
         requires: None,
         values: &[("domain", "staging.example.com", "example.com")],
         text: include_str!("parts/dns.yaml"),
@@ -76,7 +76,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "load-balancer",
-        question: "A load balancer?",
+        question: "Add a load balancer?",
         requires: Some("network"),
         values: &[],
         text: include_str!("parts/load-balancer.yaml"),
@@ -84,7 +84,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "firewall",
-        question: "A web firewall (WAF)?",
+        question: "Add a web firewall (WAF)?",
         requires: None,
         values: &[],
         text: include_str!("parts/firewall.yaml"),
@@ -92,15 +92,15 @@ pub const PARTS: &[Part] = &[
     },
 ];
 
-/// The part of this name.
+/// Returns the part with this name.
 pub fn find_part(name: &str) -> Option<&'static Part> {
     PARTS.iter().find(|part| part.name == name)
 }
 
-/// The schema of this version's definitions, as a release publishes it: a file of the user's own has no copy beside it.
+/// URL of this version's schema in its release, because a user's file has no copy beside it.
 const SCHEMA_URL: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download/v", env!("CARGO_PKG_VERSION"), "/schema.json");
 
-/// A commented definition of these parts, and of what they need.
+/// Renders a commented definition with these parts, and the parts they require.
 pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) -> String {
     let wanted = |part: &&Part| {
         chosen.contains(&part.name) || chosen.iter().any(|name| self::find_part(name).and_then(|p| p.requires) == Some(part.name))
@@ -109,15 +109,15 @@ pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) 
     let mut text = format!(
         "# yaml-language-server: $schema={SCHEMA_URL}\n\
          # The stack {name}.\n#\n\
-         #   acme plan    {file} --env staging --local     what would be made, in a simulated cloud\n\
-         #   acme apply   {file} --env staging --local     makes it there\n\
-         #   acme apply   {file} --env staging             makes it on AWS, with the credentials of your shell\n\
-         #   acme destroy {file} --env staging             removes all of it\n\n\
+         #   acme plan    {file} --env staging --local     shows the resources to create, on a simulated cloud\n\
+         #   acme apply   {file} --env staging --local     creates them there\n\
+         #   acme apply   {file} --env staging             creates them on AWS, with the credentials of your shell\n\
+         #   acme destroy {file} --env staging             deletes them\n\n\
          stack: {name}\nregion: {region}\n\n\
-         # One set of values for each environment; expressions use them: \"{{{{ environment }}}}\".\nenvironments:\n"
+         # One set of values per environment, for use in expressions: \"{{{{ environment }}}}\".\nenvironments:\n"
     );
     for (environment, pick) in [("staging", 0), ("production", 1)] {
-        // A later part may ask more of a value than an earlier one.
+        // A later part may need a larger value than an earlier one.
         let mut values: Vec<(&str, &str)> = Vec::new();
         for (key, staging, production) in parts.iter().flat_map(|part| part.values) {
             let value = [staging, production][pick];
@@ -134,7 +134,7 @@ pub fn render_definition(name: &str, region: &str, file: &str, chosen: &[&str]) 
     for part in &parts {
         text += &format!("\n{}", part.text);
     }
-    text += "\n# What `acme outputs` prints once all is there.\noutputs:\n";
+    text += "\n# Printed by `acme outputs` after an apply.\noutputs:\n";
     for (key, expression) in parts.iter().filter_map(|part| part.output) {
         text += &format!("  {key}: '{{{{ {expression} }}}}'\n");
     }

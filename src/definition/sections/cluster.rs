@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Expansion, SectionEntry, add_depends_on, field_names, set_default};
 
-/// What a cluster has besides the fields of `eks_cluster`, all of which may stand beside these.
+/// Fields of a cluster in addition to those of `eks_cluster`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
@@ -16,7 +16,8 @@ pub struct Cluster {
     /// Managed node groups by name, with the fields of `eks_node_group`. Default: none.
     #[serde(default)]
     pub node_groups: Value,
-    /// Who may use the Kubernetes API, by name, with the fields of `eks_access_entry`. Default: whoever creates the cluster.
+    /// Principals with access to the Kubernetes API, by name, with the fields of `eks_access_entry`. Default: the principal that creates
+    /// the cluster.
     #[serde(default)]
     pub access: Value,
     /// AWS roles of service accounts, by name, with the fields of `eks_pod_identity`. Default: none.
@@ -25,7 +26,7 @@ pub struct Cluster {
     /// Fargate profiles by name, with the fields of `eks_fargate_profile`. Default: none.
     #[serde(default)]
     pub fargate: Value,
-    /// Makes IAM trust the cluster's tokens, for roles of service accounts. Default: false.
+    /// Creates an OIDC provider, so that IAM trusts the cluster's tokens for roles of service accounts. Default: false.
     #[serde(default)]
     pub oidc_provider: bool,
 }
@@ -91,13 +92,13 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     }
 }
 
-/// Puts nodes into the cluster and the private subnets; answers whether they need the section's own role.
+/// Puts nodes into the cluster and the private subnets. Returns whether they need the section's own role.
 fn join_cluster(out: &mut Expansion<'_, '_>, entry: &mut SectionEntry, role: &str, own: &str) -> bool {
     set_default(&mut entry.fields, "cluster", "main");
     let what = format!("`{}`", entry.name);
     out.set_default_subnets(&mut entry.fields, "private", &entry.pointer, &what);
     if let Some(layout) = &out.network {
-        // Nodes that start before their way out is there never join.
+        // Nodes that start before they can reach the internet never join.
         add_depends_on(&mut entry.fields, layout.private_route_tables.clone());
     }
     let needed = entry.fields.get(role).is_none_or(Value::is_null);

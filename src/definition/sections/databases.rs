@@ -1,4 +1,4 @@
-//! `databases`: RDS instances in the network's private subnets, reachable from the network unless `security_groups` say otherwise.
+//! `databases`: RDS instances in the network's private subnets, reachable from the network unless `security_groups` is set.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 
 use super::{Expansion, Fields, field_names};
 
-/// What a database has besides the fields of `rds_instance`, all of which may stand beside these.
+/// Fields of a database in addition to those of `rds_instance`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// Settings of the engine, which make a parameter group of the database's name. Default: AWS's own group.
+    /// Engine settings, stored in a parameter group with the database's name. Default: AWS's default group.
     #[serde(default)]
     pub parameters: Option<BTreeMap<String, Value>>,
-    /// Family of that group, such as `postgres16`. Default: made of engine and version.
+    /// Family of that group, such as `postgres16`. Default: derived from engine and version.
     #[serde(default)]
     pub family: Option<String>,
-    /// Subnets of the group that all such databases share: `private`, `public` or a list. Default: private.
+    /// Subnets of the subnet group, shared by databases with the same subnets: `private`, `public` or a list. Default: private.
     #[serde(default)]
     pub subnets: Value,
 }
@@ -53,7 +53,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
         {
             let rule = json!({ "port": engine_port(&fields), "cidrs": layout.ranges, "description": "The network" });
             let group = format!("database-{}", entry.name);
-            let description = format!("Who may reach the database {}", entry.name);
+            let description = format!("Access to the database {}", entry.name);
             fields.insert("security_groups".into(), json!([group]));
             let spec = json!({ "vpc": "main", "description": description, "ingress": [rule], "egress": [] });
             out.add_generated("security_group", group, spec, &entry.pointer);
@@ -64,7 +64,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     }
 }
 
-/// The port it listens on.
+/// Port the database listens on.
 fn engine_port(fields: &Fields) -> Value {
     let usual = if fields.get("engine").and_then(Value::as_str) == Some("postgres") { 5432 } else { 3306 };
     fields.get("port").filter(|port| !port.is_null()).cloned().unwrap_or_else(|| usual.into())

@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use super::{Expansion, Fields, set_default};
 use crate::definition::parse_section;
 
-/// Zones and records.
+/// Fields of `dns`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dns {
-    /// The zone: its domain, or the fields of `dns_zone`. It is called `main`.
+    /// Main zone: its domain, or the fields of `dns_zone`. Its name is `main`.
     #[serde(default)]
     pub zone: Value,
-    /// Further zones by name, each a domain or the fields of `dns_zone`. Default: none.
+    /// Additional zones by name, each a domain or the fields of `dns_zone`. Default: none.
     #[serde(default)]
     pub zones: BTreeMap<String, Value>,
-    /// Records by name, with the fields of `dns_record`. The name is put in front of the zone's domain (`@`: the domain itself)
-    /// unless `domain` says otherwise; `zone` defaults to `main`; `alias: web` is short for a load balancer of the stack.
+    /// Records by name, with the fields of `dns_record`. The name is prepended to the zone's domain (`@`: the domain itself)
+    /// unless `domain` is set; `zone` defaults to `main`; `alias: web` is short for a load balancer of the stack.
     #[serde(default)]
     pub records: Value,
 }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::{Expansion, Fields, field_names};
 
-/// What a firewall has besides the fields of `waf_web_acl`, all of which may stand beside these.
+/// Fields of a firewall in addition to those of `waf_web_acl`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Firewall {
-    /// Load balancers of the stack it stands in front of, by name. Default: none.
+    /// Load balancers of the stack that it protects, by name. Default: none.
     #[serde(default)]
     pub associate: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     }
 }
 
-/// `managed_rules: [common]` and `rate_limit: 2000`.
+/// Expands `managed_rules: [common]` and `rate_limit: 2000`.
 fn expand_short_forms(fields: &mut Fields) {
     if let Some(Value::Array(rules)) = fields.get_mut("managed_rules") {
         for rule in rules.iter_mut().filter(|rule| rule.is_string()) {

@@ -1,4 +1,4 @@
-//! `load_balancers`: load balancers with their target groups and listeners. Unless `security_groups` say otherwise, an application
+//! `load_balancers`: load balancers with their target groups and listeners. Unless `security_groups` is set, an application
 //! load balancer is open on the ports of its listeners: to everyone, or to the network when it is internal.
 
 use schemars::JsonSchema;
@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use super::{Expansion, SectionEntry, add_depends_on, field_names, set_default};
 
-/// What a load balancer has besides the fields of `load_balancer`, all of which may stand beside these.
+/// Fields of a load balancer in addition to those of `load_balancer`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoadBalancer {
-    /// Target groups by name, with the fields of `target_group`. In the stack they are called `<load balancer>-<name>`.
+    /// Target groups by name, with the fields of `target_group`. Their names in the stack are `<load balancer>-<name>`.
     #[serde(default)]
     pub target_groups: Value,
-    /// Listeners by name, with the fields of `listener`, and `forward` or `redirect_to_https`. In the stack they are called
+    /// Listeners by name, with the fields of `listener`, and `forward` or `redirect_to_https`. Their names in the stack are
     /// `<load balancer>-<name>`.
     #[serde(default)]
     pub listeners: Value,
@@ -24,10 +24,10 @@ pub struct LoadBalancer {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// The target group of this load balancer that gets the requests.
+    /// Target group of this load balancer that receives the requests.
     #[serde(default)]
     pub forward: Option<String>,
-    /// Sends clients to the same address with HTTPS, port 443. Default: false.
+    /// Redirects clients to the same address with HTTPS on port 443. Default: false.
     #[serde(default)]
     pub redirect_to_https: bool,
 }
@@ -63,7 +63,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             let ports = listeners.iter().filter_map(|listener| listener.fields.get("port"));
             let rules: Vec<Value> = ports.map(|port| json!({ "port": port, "cidrs": from })).collect();
             let group = format!("load-balancer-{}", entry.name);
-            let description = format!("Who may reach the load balancer {}", entry.name);
+            let description = format!("Access to the load balancer {}", entry.name);
             fields.insert("security_groups".into(), json!([group]));
             out.add_generated(
                 "security_group",

@@ -1,4 +1,4 @@
-//! `network`: a VPC with a public and a private subnet in every zone, the ways out, and security groups.
+//! `network`: a VPC with a public and a private subnet in every zone, internet access, and security groups.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,42 +17,42 @@ use crate::{
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// IPv4 range of the VPC, between /16 and /28. Default: 10.0.0.0/16. Changing it replaces the VPC and all in it.
+    /// IPv4 range of the VPC, between /16 and /28. Default: 10.0.0.0/16. Changing it replaces the VPC and everything in it.
     #[serde(default = "default_cidr")]
     pub cidr: Cidr,
-    /// Further IPv4 ranges of the VPC. Default: none.
+    /// Additional IPv4 ranges of the VPC. Default: none.
     #[serde(default)]
     pub secondary_cidrs: BTreeSet<Cidr>,
-    /// How many availability zones, or which: letters (`[a, c]`) or names (`[eu-west-1a]`). Default: 2. Adding zones changes
-    /// nothing in the others.
+    /// Number of availability zones, or a list of letters (`[a, c]`) or names (`[eu-west-1a]`). Default: 2. Adding zones does not
+    /// change the others.
     #[serde(default = "default_zones")]
     pub zones: Zones,
-    /// How private subnets reach the internet: `none`, `single` (one NAT gateway, in the first zone) or `per-az`. Default: single.
+    /// Internet access of private subnets: `none`, `single` (one NAT gateway, in the first zone) or `per-az`. Default: single.
     #[serde(default)]
     pub nat: Nat,
     /// Prefix length of the subnets. Default: four more than the VPC's, so /20 in a /16. Changing it replaces the subnets.
     #[serde(default)]
     pub subnet_prefix: Option<u8>,
-    /// Gives instances in public subnets a public address. Default: false.
+    /// Assigns public addresses to instances in public subnets. Default: false.
     #[serde(default)]
     pub public_ip_on_launch: bool,
-    /// Further tags of the public subnets. Default: none.
+    /// Additional tags of the public subnets. Default: none.
     #[serde(default)]
     pub public_subnet_tags: BTreeMap<String, String>,
-    /// Further tags of the private subnets, such as `karpenter.sh/discovery`. Default: none.
+    /// Additional tags of the private subnets, such as `karpenter.sh/discovery`. Default: none.
     #[serde(default)]
     pub private_subnet_tags: BTreeMap<String, String>,
-    /// Answers DNS queries with Amazon's resolver. Default: true.
+    /// Enables DNS resolution with Amazon's resolver. Default: true.
     #[serde(default = "default_true")]
     pub dns_support: bool,
-    /// Gives instances with public addresses public host names. Default: true; EKS needs it.
+    /// Assigns public host names to instances with public addresses. Default: true; EKS needs it.
     #[serde(default = "default_true")]
     pub dns_hostnames: bool,
-    /// AWS services reached without the internet: `s3` and `dynamodb` by routes, others (`ecr.api`) by addresses in the private
-    /// subnets. Default: none.
+    /// AWS services reached through VPC endpoints instead of the internet: `s3` and `dynamodb` by routes, others (`ecr.api`) by addresses
+    /// in the private subnets. Default: none.
     #[serde(default)]
     pub endpoints: BTreeSet<String>,
-    /// Records of the VPC's traffic: `true`, to a bucket of their own, or fields: those of `flow_log`, and `keep_days` and `on_delete`
+    /// Flow logs of the VPC's traffic: `true` for logs in a dedicated bucket, or the fields of `flow_log` plus `keep_days` and `on_delete`
     /// for that bucket. Default: false.
     #[serde(default)]
     pub flow_logs: Value,
@@ -61,35 +61,36 @@ pub struct Network {
     pub security_groups: BTreeMap<String, Value>,
 }
 
-/// What flow logs have besides the fields of `flow_log`, all of which may stand beside these.
+/// Fields of flow logs in addition to those of `flow_log`.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlowLogs {
-    /// Days after which records are deleted from the bucket of their own. Default: never.
+    /// Days after which records are deleted from the dedicated bucket. Default: never.
     #[serde(default)]
     pub keep_days: Option<u16>,
-    /// What becomes of that bucket when it leaves the definition and holds records: `retain` or `delete`. Default: it is refused.
+    /// Treatment of that bucket if it is removed from the definition while it holds records: `retain` or `delete`. Default: acme refuses to
+    /// delete it.
     #[serde(default)]
     pub on_delete: Option<OnDelete>,
 }
 
-/// Which availability zones.
+/// Selected availability zones.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected a number of zones (`3`) or a list (`[a, b]`)")]
 pub enum Zones {
-    /// The first so many.
+    /// Number of zones, from the first one on.
     Count(u8),
-    /// These.
+    /// List of zones.
     List(Vec<String>),
 }
 
-/// How private subnets reach the internet.
+/// Internet access of private subnets.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nat {
-    /// Not at all.
+    /// No internet access.
     None,
-    /// Through one NAT gateway: cheaper, and gone with its zone.
+    /// Through one NAT gateway: cheaper, but unavailable if its zone fails.
     #[default]
     Single,
     /// Through one NAT gateway per zone.
@@ -106,19 +107,19 @@ fn default_true() -> bool {
     true
 }
 
-/// Names of the subnets, for the sections that stand in them.
+/// Subnet names, for sections that use them.
 pub(crate) struct NetworkLayout {
-    /// Public ones, by zone.
+    /// Public subnets, by zone.
     pub public: Vec<String>,
-    /// Private ones, by zone.
+    /// Private subnets, by zone.
     pub private: Vec<String>,
     /// Ranges of the VPC.
     pub ranges: Vec<String>,
-    /// Route tables of the private subnets: what must reach out at once waits for them.
+    /// Route tables of the private subnets, for resources that need internet access from the start.
     pub private_route_tables: Vec<String>,
 }
 
-/// A zone with its letter, which names all that is in it.
+/// Zone with its letter, which is part of the names of its resources.
 struct Zone {
     letter: char,
     name: String,
@@ -142,7 +143,7 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
             let public = tier == "public";
             let Some(cidr) = subnet_cidr(out, &network, zone, public, at) else { continue };
             let mut tags = if public { network.public_subnet_tags.clone() } else { network.private_subnet_tags.clone() };
-            // How load balancer controllers find the subnets they may use:
+            // Load balancer controllers find usable subnets by these tags:
             // <https://docs.aws.amazon.com/eks/latest/userguide/network-load-balancing.html>.
             tags.entry(format!("kubernetes.io/role/{role}")).or_insert_with(|| "1".into());
             let name = format!("{tier}-{}", zone.letter);
@@ -177,11 +178,16 @@ fn parse_zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<
     let wanted: Vec<String> = match &network.zones {
         Zones::Count(count @ 1..=6) => ('a'..='z').take(usize::from(*count)).map(String::from).collect(),
         Zones::Count(count) => {
-            out.compiler.problem("zones", &at, format!("no region has {count} zones"), "choose 1 to 6, or list letters: `[a, b]`");
+            out.compiler.problem(
+                "zones",
+                &at,
+                format!("{count} is not a valid number of zones"),
+                "choose 1 to 6, or list letters: `[a, b]`",
+            );
             return Vec::new();
         }
         Zones::List(list) if list.is_empty() => {
-            out.compiler.problem("zones", &at, "a network needs a zone", "choose 1 to 6, or list letters: `[a, b]`");
+            out.compiler.problem("zones", &at, "a network needs at least one zone", "choose 1 to 6, or list letters: `[a, b]`");
             return Vec::new();
         }
         Zones::List(list) => list.clone(),
@@ -194,7 +200,7 @@ fn parse_zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<
                 out.compiler.problem(
                     "zones",
                     &at,
-                    format!("`{text}` is no zone"),
+                    format!("`{text}` is not a valid zone"),
                     "write a letter such as `a`, or a name such as `eu-west-1a`",
                 );
                 continue;
@@ -205,8 +211,8 @@ fn parse_zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<
                 out.compiler.problem(
                     "zones",
                     &at,
-                    "which region's zones are meant?",
-                    "add `region:` at the top, or write zones in full: `[eu-west-1a]`",
+                    "zones need a region",
+                    "add `region:` at the top level, or write full names: `[eu-west-1a]`",
                 );
                 return zones;
             }
@@ -220,14 +226,14 @@ fn parse_zones(out: &mut Expansion<'_, '_>, network: &Network, at: &str) -> Vec<
     zones
 }
 
-/// The range of a zone's subnet. Public ones are in the lower half of the VPC's range, private ones in the upper, each at the
-/// place of its zone's letter: so zones come and go without moving another's range.
+/// Range of a zone's subnet. Public subnets are in the lower half of the VPC's range, private ones in the upper, each at the
+/// position of its zone's letter, so that adding or removing zones does not move other ranges.
 fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, public: bool, at: &str) -> Option<String> {
     let whole = network.cidr.range()?;
     let prefix = network.subnet_prefix.unwrap_or_else(|| (whole.prefix_len() + 4).min(28));
     let Some(newbits) = prefix.checked_sub(whole.prefix_len()).filter(|bits| *bits > 0 && prefix <= 28) else {
         if public {
-            let message = format!("subnets of /{prefix} do not fit a network of /{}", whole.prefix_len());
+            let message = format!("/{prefix} subnets do not fit a /{} network", whole.prefix_len());
             out.compiler.problem(
                 "subnet-prefix",
                 &format!("{at}/subnet_prefix"),
@@ -241,12 +247,12 @@ fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, publ
     let place = u64::from(u32::from(zone.letter) - u32::from('a'));
     if place >= half {
         if public {
-            let message = format!("{whole} has no room for subnets of /{prefix} in zone `{}`", zone.letter);
+            let message = format!("{whole} has no room for /{prefix} subnets in zone `{}`", zone.letter);
             out.compiler.problem(
                 "subnet-prefix",
                 &format!("{at}/zones"),
                 message,
-                "take fewer zones, a wider `cidr`, or a longer `subnet_prefix`",
+                "use fewer zones, a wider `cidr`, or a longer `subnet_prefix`",
             );
         }
         return None;
@@ -254,8 +260,8 @@ fn subnet_cidr(out: &mut Expansion<'_, '_>, network: &Network, zone: &Zone, publ
     cidr_subnet(&whole.to_string(), newbits.into(), if public { place } else { half + place }).ok()
 }
 
-/// Gateways and routes. Private route tables are one per zone even with a single NAT gateway, so that another `nat` changes
-/// routes and gateways, and no subnet moves to another table.
+/// Creates gateways and routes. There is one private route table per zone even with a single NAT gateway, so that a change of `nat`
+/// affects routes and gateways, and no subnet moves to another table.
 fn add_gateways_and_routes(out: &mut Expansion<'_, '_>, network: &Network, zones: &[Zone], layout: &NetworkLayout, at: &str) {
     let nat_at = format!("{at}/nat");
     let gateways = match network.nat {
@@ -320,8 +326,13 @@ fn add_flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     if given("bucket") || given("log_group") {
         let of_bucket = [("keep_days", own.keep_days.is_some()), ("on_delete", own.on_delete.is_some())];
         for (field, _) in of_bucket.into_iter().filter(|(_, written)| *written) {
-            let message = format!("`{field}` is for a bucket of their own, and these flow logs go elsewhere");
-            out.compiler.problem_at_key("flow-logs", &format!("{at}/{field}"), message, "remove the line, or set it where the records go");
+            let message = format!("`{field}` configures a dedicated bucket, but these flow logs have another destination");
+            out.compiler.problem_at_key(
+                "flow-logs",
+                &format!("{at}/{field}"),
+                message,
+                "remove the line, or configure the destination itself",
+            );
         }
     } else {
         let name = "flow-logs";
@@ -342,7 +353,7 @@ fn add_flow_logs(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     }
 }
 
-/// Lets AWS's log delivery write into the bucket, for this account's logs alone.
+/// Bucket policy that allows AWS's log delivery to write this account's logs.
 ///
 /// Source: <https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-s3-permissions.html>
 fn log_delivery_policy(bucket: &str, region: &str) -> Value {

@@ -1,41 +1,41 @@
-//! What may be written in each section, as data: for the JSON Schema and the reference. A test compiles all that this allows.
+//! Form of each section, as data for the JSON Schema and the reference. A test compiles everything it allows.
 
 use schemars::{JsonSchema, Schema, schema_for};
 
 use super::{cluster, databases, dns, firewall, load_balancers, network};
 
-/// A section as it is described.
+/// Description of a section.
 pub struct Section {
-    /// Its name in the definition.
+    /// Name in the definition.
     pub name: &'static str,
-    /// What it is for.
+    /// Purpose of the section.
     pub description: &'static str,
-    /// What stands in it.
+    /// Content of the section.
     pub body: SectionBody,
 }
 
-/// What stands in a section, or in a field of one.
+/// Content of a section, or of a field of one.
 pub enum SectionBody {
     /// The fields of one form.
     Fields(FieldSet),
-    /// Named entries of one form each.
+    /// Named entries with fields of one form.
     Entries(FieldSet),
 }
 
-/// What may be written in one place.
+/// Fields allowed in one place.
 #[derive(Default)]
 pub struct FieldSet {
-    /// The type whose fields stand here.
+    /// Resource type whose fields are allowed.
     pub type_name: Option<&'static str>,
-    /// Fields that the section has besides.
+    /// Additional fields of the section.
     pub own_schema: Option<fn() -> Schema>,
-    /// Fields of the type that the section fills in when they are absent; `subnets` may then be `private` or `public`, too.
+    /// Fields of the type that the section sets by default; `subnets` may then be `private` or `public`, too.
     pub filled_in: &'static [&'static str],
-    /// Short forms: a field, and the type that stands for it or, where the field is a list, for its items.
+    /// Short forms: a field, and the type accepted for it or, if the field is a list, for its items.
     pub short_forms: &'static [(&'static str, &'static str)],
-    /// The type of a short form of the whole.
+    /// Type of a short form of the whole entry.
     pub short_form: Option<&'static str>,
-    /// Own fields that hold resources themselves.
+    /// Own fields that contain resources.
     pub nested: &'static [(&'static str, SectionBody)],
 }
 
@@ -51,11 +51,11 @@ fn schema<T: JsonSchema>() -> Schema {
 
 const ZONE: FieldSet = FieldSet { short_form: Some("string"), ..of_type("dns_zone") };
 
-/// Every section, in the order of [`super::NAMES`].
+/// Every section, in the order of [`super::SECTION_NAMES`].
 pub static SECTIONS: &[Section] = &[
     Section {
         name: "network",
-        description: "A VPC with a public and a private subnet in every zone, the ways out, and security groups.",
+        description: "A VPC with a public and a private subnet in every zone, internet access, and security groups.",
         body: SectionBody::Fields(FieldSet {
             own_schema: Some(schema::<network::Network>),
             nested: &[
@@ -97,7 +97,7 @@ pub static SECTIONS: &[Section] = &[
     },
     Section {
         name: "databases",
-        description: "RDS instances in the network's private subnets, reachable from the network unless `security_groups` say otherwise.",
+        description: "RDS instances in the network's private subnets, reachable from the network unless `security_groups` is set.",
         body: SectionBody::Entries(FieldSet {
             own_schema: Some(schema::<databases::Database>),
             filled_in: &["subnet_group", "parameter_group", "security_groups", "subnets"],
@@ -140,7 +140,7 @@ pub static SECTIONS: &[Section] = &[
     },
     Section {
         name: "load_balancers",
-        description: "Load balancers with their target groups and listeners. Unless `security_groups` say otherwise, an application load \
+        description: "Load balancers with their target groups and listeners. Unless `security_groups` is set, an application load \
                 balancer is open on the ports of its listeners: to everyone, or to the network when it is internal.",
         body: SectionBody::Entries(FieldSet {
             own_schema: Some(schema::<load_balancers::LoadBalancer>),
@@ -162,7 +162,7 @@ pub static SECTIONS: &[Section] = &[
     Section { name: "storage", description: "Buckets.", body: SectionBody::Entries(of_type("s3_bucket")) },
     Section {
         name: "secrets",
-        description: "Secrets, whose values no plan, record or log ever holds.",
+        description: "Secrets. Their values never appear in plans, records or logs.",
         body: SectionBody::Entries(of_type("secret")),
     },
     Section { name: "keys", description: "Encryption keys.", body: SectionBody::Entries(of_type("kms_key")) },

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Expansion, SECTION_TYPES};
 
-/// Every entry becomes the resource of its section's type, under its own name.
+/// Converts every entry to a resource of its section's type, with the same name.
 pub fn expand(out: &mut Expansion<'_, '_>, section: &str, value: Value, at: &str) {
     let Some((_, type_name)) = SECTION_TYPES.iter().find(|(name, _)| *name == section) else { return };
     for entry in out.parse_entries(value, at) {

@@ -1,4 +1,4 @@
-//! The backend in a folder of this machine.
+//! Backend in a folder on this machine.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{Object, WriteCondition, WriteResult};
 use crate::core::file_lock;
 
-/// A folder.
+/// Folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -30,12 +30,12 @@ impl Folder {
         }
     }
 
-    /// Compares and writes under a lock of the whole folder; the content is renamed into place, so that readers see all or nothing.
+    /// Compares and writes while holding a lock on the folder. The content is renamed into place, so that readers see all or nothing.
     pub(super) fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
         let path = self.path.join(key);
         fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
         let lock_path = self.path.join("lock");
-        // The lock ends with `held`.
+        // Dropping `held` releases the lock.
         let lock_file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path)?;
         file_lock::lock(&lock_file, &lock_path, file_lock::TIMEOUT)?;
         let there = self.get(key)?;
@@ -55,7 +55,7 @@ impl Folder {
         Ok(WriteResult::Done(version(bytes)))
     }
 
-    /// The first piece makes the file; nobody else may have made it.
+    /// Appends a piece. The first piece creates the file, which must not exist.
     pub(super) fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
         let path = self.path.join(key);
         fs::create_dir_all(path.parent().unwrap_or(&self.path))?;

@@ -1,4 +1,4 @@
-//! Who holds a lease, and whether that process still lives.
+//! The holder of a lease, and whether its process is still running.
 
 use std::{
     fmt, fs,
@@ -10,32 +10,32 @@ use std::{
 use aws_smithy_types::date_time::{DateTime, Format};
 use serde::{Deserialize, Serialize};
 
-/// A process that holds a lease.
+/// Process that holds a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Tells this holder from every other one.
+    /// Unique id of this holder.
     pub id: String,
-    /// Who: `user@host`.
+    /// User: `user@host`.
     pub actor: String,
-    /// Where.
+    /// Host name.
     pub host: String,
-    /// Process id there.
+    /// Process id on the host.
     pub pid: u32,
-    /// Names the running system that `pid` counts in, where it can be told: host names are not unique, and pids are used again.
+    /// Id of the running system of `pid`, if known: host names are not unique, and process ids are reused.
     pub system: Option<String>,
-    /// When the process started, in the system's ticks, where it can be told.
+    /// Start time of the process, in system ticks, if known.
     pub started: Option<u64>,
-    /// What it does: `apply`, `destroy`, `rollback`.
+    /// Command: `apply`, `destroy`, `rollback`.
     pub command: String,
-    /// Since when, milliseconds since 1970.
+    /// Start of the lease, in milliseconds since 1970.
     pub since: u64,
-    /// What it did last.
+    /// Last step.
     pub step: Option<String>,
-    /// When it last gave a sign of life by its own clock, milliseconds since 1970.
+    /// Last heartbeat by its own clock, in milliseconds since 1970.
     pub last_heartbeat: u64,
 }
 
-/// The user and the machine: `user@host`.
+/// User and machine: `user@host`.
 pub fn actor() -> String {
     format!("{}@{}", whoami::username().unwrap_or_else(|_| "unknown".into()), hostname())
 }
@@ -44,13 +44,13 @@ fn hostname() -> String {
     whoami::hostname().unwrap_or_else(|_| "unknown".into())
 }
 
-/// From the operating system; where it has none, from the clock.
+/// Random id from the operating system, or from the clock as a fallback.
 pub(super) fn random() -> u64 {
     getrandom::u64().unwrap_or_else(|_| now_millis())
 }
 
 impl Holder {
-    /// This process.
+    /// Holder for this process.
     pub(super) fn current_process(command: &str) -> Holder {
         let now = now_millis();
         Holder {
@@ -70,7 +70,7 @@ impl Holder {
         }
     }
 
-    /// Whether it is known to have ended: it ran on this very system, and its process is there no longer.
+    /// Whether the process is known to have ended: it ran on this system, and no longer exists.
     pub fn has_exited(&self) -> bool {
         let (Some(_), Some(started)) = (&self.system, self.started) else { return false };
         self.system == system_id()
@@ -81,7 +81,7 @@ impl Holder {
             }
     }
 
-    /// How long it has given no sign of life, as far as two machines' clocks agree.
+    /// Time since the last heartbeat, assuming synchronized clocks.
     pub fn since_last_heartbeat(&self) -> Duration {
         Duration::from_millis(now_millis().saturating_sub(self.last_heartbeat))
     }
@@ -99,14 +99,14 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Milliseconds since 1970.
+/// Current time, in milliseconds since 1970.
 pub(super) fn now_millis() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// One boot of one kernel, and the space in it that pids are counted in: containers count their own.
+/// Id of one boot of one kernel and its process id namespace: containers have their own.
 fn system_id() -> Option<String> {
-    // Another container's /proc may be mounted here.
+    // The /proc of another container may be mounted here.
     let own = fs::read_link("/proc/self").ok()?;
     if own != Path::new(&std::process::id().to_string()) {
         return None;
@@ -125,11 +125,11 @@ enum ProcessStatus {
 fn process_status(pid: u32) -> ProcessStatus {
     let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,
-        // Where other users' processes are hidden, the first one is hidden too.
+        // If the processes of other users are hidden, the first process is hidden, too.
         Err(error) if error.kind() == ErrorKind::NotFound && Path::new("/proc/1/stat").exists() => return ProcessStatus::Exited,
         Err(_) => return ProcessStatus::Unknown,
     };
-    // The name, in parentheses, may hold anything. After it come the third field, the state, and the rest.
+    // The name, in parentheses, can contain any text. The third field, the state, and the rest follow it.
     let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     match (fields.next(), fields.nth(18).and_then(|start| start.parse().ok())) {
         (Some("Z" | "X"), _) => ProcessStatus::Exited,
@@ -159,7 +159,7 @@ mod tests {
         let other = Holder { pid, started: Some(started), ..this };
         assert!(!other.has_exited());
         child.kill().expect("the child ends");
-        // Not waited for yet: it is a zombie, at the latest in a moment.
+        // Not waited for yet: it is or becomes a zombie.
         while !other.has_exited() {
             std::thread::yield_now();
         }

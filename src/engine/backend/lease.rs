@@ -1,7 +1,7 @@
-//! The lease: one run per stack and environment at a time.
+//! The lease: allows one run per stack and environment at a time.
 //!
-//! A holder renews it again and again. Who finds it unchanged for [`EXPIRY`] takes it over, with a higher fence number; who could not
-//! renew it for a good while less than that has lost it. Clocks of two machines are not compared: each side measures time by itself.
+//! A holder renews it regularly. Another process that finds it unchanged for [`EXPIRY`] takes it over with a higher fence number; a holder
+//! gives up if it can't renew it within a shorter time. Clocks of two machines are never compared: each side measures time by itself.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,16 +17,16 @@ use super::{
 };
 use crate::core::{Error, ErrorKind, Result};
 
-/// A lease that does not change for this long is nobody's any more.
+/// Time after which an unchanged lease expires. A holder that exceeds this is assumed to be stopped.
 pub const EXPIRY: Duration = Duration::from_secs(30);
 
-/// How often a write that collides is tried.
+/// Maximum number of attempts for a conflicting write.
 const MAX_ATTEMPTS: usize = 100;
 
 /// Name and version of the format.
 const FORMAT: &str = "acme-lease/2";
 
-/// The right to change a stack. Ends by [`Lease::release`]; one that is dropped without expires by itself.
+/// Exclusive right to change a stack. [`Lease::release`] ends it; a dropped one expires.
 #[derive(Debug)]
 pub struct Lease {
     fence: u64,
@@ -36,29 +36,29 @@ pub struct Lease {
     commands: mpsc::UnboundedSender<RenewerCommand>,
 }
 
-/// Who holds a lease.
+/// Holder of a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldLease {
-    /// The fence number it holds the lease with.
+    /// Fence number of the lease.
     pub fence: u64,
-    /// Who.
+    /// Holder.
     pub holder: Holder,
 }
 
-/// What is kept.
+/// Stored record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LeaseRecord {
     format: String,
-    /// Grows with every holder.
+    /// Number that increases with every holder.
     fence: u64,
     holder: Option<Holder>,
 }
 
 impl Lease {
-    /// Takes the lease. While another holds it, waits for up to `wait` and tells `waiting` who it is, once and whenever that changes.
+    /// Acquires the lease. Waits for up to `wait` for another holder, and calls `waiting` with it, once and on every change.
     ///
     /// # Errors
-    /// `Locked` when another still holds it after that; when the backend cannot be read or written.
+    /// Fails with `Locked` if another process still holds it after that, or if the backend can't be read or written.
     pub async fn acquire(
         backend: &Backend,
         stack: &str,
@@ -70,19 +70,19 @@ impl Lease {
         acquire_with_expiry(backend, stack, environment, command, wait, EXPIRY, on_wait).await
     }
 
-    /// Who holds the lease, if anybody does.
+    /// Returns the holder of the lease, if any.
     ///
     /// # Errors
-    /// When the backend cannot be read.
+    /// Fails if the backend can't be read.
     pub async fn holder(backend: &Backend, stack: &str, environment: &str) -> Result<Option<HeldLease>> {
         let there = read_record(backend, &key(stack, environment)).await?;
         Ok(there.and_then(|(record, _)| Some(HeldLease { fence: record.fence, holder: record.holder? })))
     }
 
-    /// Takes the lease from its holder, who notices within a third of [`EXPIRY`]. False: that one does not hold it any more.
+    /// Revokes the lease of a holder, which notices within a third of [`EXPIRY`]. Returns false if it is no longer the holder.
     ///
     /// # Errors
-    /// When the backend cannot be read or written.
+    /// Fails if the backend can't be read or written.
     pub async fn unlock(backend: &Backend, stack: &str, environment: &str, held: &HeldLease) -> Result<bool> {
         let key = key(stack, environment);
         for _ in 0..MAX_ATTEMPTS {
@@ -95,21 +95,21 @@ impl Lease {
             {
                 return Ok(true);
             }
-            // A holder that lives has just renewed it.
+            // A running holder has just renewed it.
             sleep(retry_delay()).await;
         }
         Err(lease_busy())
     }
 
-    /// Grows with every holder of this lease.
+    /// Fence number, which increases with every holder of this lease.
     pub fn fence(&self) -> u64 {
         self.fence
     }
 
-    /// To be asked right before every call that changes something; makes none itself.
+    /// Checks that the lease is still held. Called before every mutating call; makes no calls itself.
     ///
     /// # Errors
-    /// `LeaseLost` when another has the lease, or the last renewal is too long ago to be sure that none has.
+    /// Fails with `LeaseLost` if another process has the lease, or the last renewal is too long ago to exclude that.
     pub fn ensure_held(&self) -> Result<()> {
         match &*self.state.borrow() {
             LeaseState::Held { renewed, renewal_error: trouble } if is_overdue(renewed, self.expiry) => {
@@ -121,31 +121,31 @@ impl Lease {
         }
     }
 
-    /// The same, for who can wait: after a long sleep of the machine, or while the backend is out of reach, it is the next renewal that
-    /// tells whether the lease is still ours.
+    /// Same, but waits for the next renewal if the last one is too old, as after a long sleep of the machine or while the backend is
+    /// unreachable.
     ///
     /// # Errors
-    /// As for [`Lease::check`].
+    /// Same as [`Lease::check`].
     pub async fn ensure_held_or_renew(&self) -> Result<()> {
         let mut state = self.state.clone();
         let unsure = |state: &LeaseState| matches!(state, LeaseState::Held { renewed, .. } if is_overdue(renewed, self.expiry));
         if unsure(&state.borrow()) {
-            // What came of it is asked below.
+            // The result is checked below.
             self.commands.send(RenewerCommand::Renew).ok();
             timeout(self.expiry, state.wait_for(|state| !unsure(state))).await.ok();
         }
         self.ensure_held()
     }
 
-    /// What is being done, for those who wait; goes out with the next renewal.
+    /// Sets the current step, for waiting processes; written with the next renewal.
     pub fn set_step(&self, text: impl Into<String>) {
         self.step.send_replace(Some(text.into()));
     }
 
-    /// Gives the lease back. One that was lost already is left alone.
+    /// Releases the lease. Does nothing if it was lost.
     ///
     /// # Errors
-    /// When the backend cannot be written; the lease then expires by itself.
+    /// Fails if the backend can't be written; the lease then expires.
     pub async fn release(&self) -> Result<()> {
         let (reply, done) = oneshot::channel();
         if self.commands.send(RenewerCommand::Release(reply)).is_err() {
@@ -159,32 +159,32 @@ fn key(stack: &str, environment: &str) -> String {
     format!("{stack}/{environment}/lease.json")
 }
 
-/// A renewal counts for less than [`EXPIRY`], so that a call that goes out at the last moment is over by then.
+/// Validity of a renewal: less than [`EXPIRY`], so that a call sent at the last moment ends before the lease expires.
 fn is_overdue(renewed: &SuspendAwareInstant, expiry: Duration) -> bool {
     renewed.elapsed() >= expiry * 2 / 3
 }
 
 fn lease_lost(why: &str) -> Error {
-    let message = format!("this run does not hold the stack's lease any more: {why}; nothing more is changed");
+    let message = format!("this run no longer holds the stack's lease: {why}; it makes no further changes");
     Error::new(ErrorKind::Rejected, "LeaseLost", message)
 }
 
 fn lease_busy() -> Error {
-    Error::new(ErrorKind::Conflict, "Busy", "the stack's lease could not be written: others write it all the time")
+    Error::new(ErrorKind::Conflict, "Busy", "can't write the stack's lease: other processes keep writing it")
 }
 
-/// Before the next try, so that those who collided do not do so again.
+/// Random pause before the next attempt, so that conflicting writers don't conflict again.
 fn retry_delay() -> Duration {
     Duration::from_millis(1 + random() % 99)
 }
 
 async fn read_record(backend: &Backend, key: &str) -> Result<Option<(LeaseRecord, String)>> {
     let Some(object) = backend.get(key).await? else { return Ok(None) };
-    let refused = |what: String| Error::new(ErrorKind::Rejected, "Lease", format!("`{key}` of the backend {what}"));
+    let refused = |what: String| Error::new(ErrorKind::Rejected, "Lease", format!("`{key}` in the backend {what}"));
     let record: LeaseRecord = serde_json::from_slice(&object.bytes)
-        .map_err(|error| refused(format!("is no lease ({error}): delete it, if nobody changes the stack just now")))?;
+        .map_err(|error| refused(format!("is not a valid lease ({error}): delete it if no run is changing the stack")))?;
     if record.format != FORMAT {
-        return Err(refused(format!("is of the format {}, not {FORMAT}: another version of acme wrote it", record.format)));
+        return Err(refused(format!("has the format {}, not {FORMAT}: another version of acme wrote it", record.format)));
     }
     Ok(Some((record, object.version)))
 }
@@ -206,7 +206,7 @@ async fn acquire_with_expiry(
     let begun = Instant::now();
     let mut this = Holder::current_process(command);
     let mut conflicts = 0;
-    // The version that was last seen, and since when.
+    // The last seen version, and the time it was first seen.
     let mut seen: Option<(String, Instant)> = None;
     let mut reported: Option<(String, Option<String>)> = None;
     loop {
@@ -241,7 +241,7 @@ async fn acquire_with_expiry(
         conflicts += 1;
         match write_record(backend, &key, &record, when).await? {
             WriteResult::Done(version) => return Ok(spawn_renewer(backend.clone(), key, version, record, sent, expiry)),
-            // Somebody was first; who, shows when it is read again.
+            // Another process was faster; the next read returns it.
             WriteResult::Conflict if conflicts == MAX_ATTEMPTS => return Err(lease_busy()),
             WriteResult::Conflict => sleep(retry_delay()).await,
         }
@@ -250,7 +250,7 @@ async fn acquire_with_expiry(
 
 fn locked_error(stack: &str, environment: &str, holder: &Holder, expiry: Duration) -> Error {
     let silent = holder.since_last_heartbeat();
-    let silence = if silent > expiry { format!(", last heard of {} s ago", silent.as_secs()) } else { String::new() };
+    let silence = if silent > expiry { format!(", last heartbeat {} s ago", silent.as_secs()) } else { String::new() };
     let message = format!(
         "{stack} ({environment}) is being changed by {holder}{silence}; `--lock-timeout SECONDS` waits for it, and if that run is dead \
          `acme unlock` frees the stack"
@@ -258,7 +258,7 @@ fn locked_error(stack: &str, environment: &str, holder: &Holder, expiry: Duratio
     Error::new(ErrorKind::Rejected, "Locked", message)
 }
 
-/// Starts to renew a lease that was just taken.
+/// Starts to renew a new lease.
 fn spawn_renewer(
     backend: Backend,
     key: String,
@@ -275,8 +275,7 @@ fn spawn_renewer(
     Lease { fence, expiry, state: seen, step, commands }
 }
 
-/// A point in time. What has passed since counts while the machine sleeps, too: the monotonic clock may stand still then, the wall
-/// clock may be set back.
+/// A point in time, on both clocks: the monotonic clock may stop while the machine sleeps, and the wall clock may be set back.
 #[derive(Clone, Copy, Debug)]
 struct SuspendAwareInstant {
     monotonic: Instant,
@@ -294,21 +293,21 @@ impl SuspendAwareInstant {
 
 #[derive(Debug)]
 enum LeaseState {
-    /// Ours since the renewal that was sent then; and why later ones failed.
+    /// Held since the renewal sent then; and the error of later ones.
     Held { renewed: SuspendAwareInstant, renewal_error: Option<Error> },
-    /// Not ours any more.
+    /// Lost, with the reason.
     Lost(String),
 }
 
 #[derive(Debug)]
 enum RenewerCommand {
-    /// Renew it now, if that is overdue.
+    /// Renew it now if overdue.
     Renew,
-    /// Give it back and end.
+    /// Release it and stop.
     Release(oneshot::Sender<Result<()>>),
 }
 
-/// The one who writes a lease while it is held.
+/// Task that renews a lease while it is held.
 struct LeaseRenewer {
     backend: Backend,
     key: String,
@@ -325,12 +324,12 @@ impl LeaseRenewer {
         loop {
             let order = timeout(pause, commands.recv()).await;
             match order {
-                // Dropped: it expires by itself.
+                // Dropped: the lease expires.
                 Ok(None) => return,
                 Ok(Some(RenewerCommand::Release(reply))) => {
                     let freed = self.write(LeaseRecord { holder: None, ..self.record.clone() }).await;
-                    self.state.send_replace(LeaseState::Lost("it was given back".into()));
-                    // Who does not wait needs no answer.
+                    self.state.send_replace(LeaseState::Lost("it was released".into()));
+                    // The caller may not be waiting for the result.
                     reply.send(freed.map(|_| ())).ok();
                     return;
                 }
@@ -356,7 +355,7 @@ impl LeaseRenewer {
         matches!(&*self.state.borrow(), LeaseState::Held { renewed, .. } if is_overdue(renewed, self.expiry))
     }
 
-    /// Says that we are alive, and at what. False: the lease is not ours any more.
+    /// Writes a heartbeat with the current step. Returns false if the lease was lost.
     async fn renew(&mut self) -> Result<bool> {
         let renewed = SuspendAwareInstant::now();
         let mut record = self.record.clone();
@@ -370,16 +369,16 @@ impl LeaseRenewer {
         } else {
             let by = match read_record(&self.backend, &self.key).await {
                 Ok(Some((LeaseRecord { holder: Some(holder), .. }, _))) => format!("it was taken over by {holder}"),
-                _ => "it was taken away by `acme unlock`".to_owned(),
+                _ => "it was removed by `acme unlock`".to_owned(),
             };
             self.state.send_replace(LeaseState::Lost(by));
         }
         Ok(held)
     }
 
-    /// Writes over the version that we wrote last. False: somebody else has written since.
+    /// Overwrites the version written last. Returns false if another process has written since.
     async fn write(&mut self, record: LeaseRecord) -> Result<bool> {
-        let late = |_| Error::new(ErrorKind::Unavailable, "Timeout", "the backend does not answer");
+        let late = |_| Error::new(ErrorKind::Unavailable, "Timeout", "the backend does not respond");
         for _ in 0..3 {
             let when = WriteCondition::IfVersion(self.version.clone());
             let written = timeout(self.expiry / 3, write_record(&self.backend, &self.key, &record, when)).await.map_err(late)??;
@@ -387,7 +386,7 @@ impl LeaseRenewer {
                 (self.version, self.record) = (version, record);
                 return Ok(true);
             }
-            // An earlier write of ours may have taken effect though no answer came.
+            // An earlier write may have taken effect without a response.
             let Some((there, version)) = timeout(self.expiry / 3, read_record(&self.backend, &self.key)).await.map_err(late)?? else {
                 return Ok(false);
             };

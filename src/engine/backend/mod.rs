@@ -1,4 +1,4 @@
-//! Where acme keeps its memory: revisions, journals and the lease. A folder, or an S3 bucket. Never the state: that is AWS itself.
+//! Storage for revisions, journals and the lease: a folder or an S3 bucket. It never holds the state: that is AWS itself.
 //!
 //! Keys are paths: `<stack>/<environment>/lease.json`, `<stack>/<environment>/revisions/000007/journal`.
 
@@ -19,68 +19,68 @@ pub use {
     select::{BucketCreation, CloudLocation, SelectedBackend, select_backend},
 };
 
-/// Where acme keeps its memory.
+/// Storage for records, journals and leases.
 #[derive(Clone, Debug)]
 pub enum Backend {
-    /// A folder of this machine.
+    /// A folder on this machine.
     Folder(Folder),
     /// A bucket.
     S3(S3),
 }
 
-/// What is kept under one key.
+/// Content of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
     /// Its content.
     pub bytes: Vec<u8>,
-    /// Names this version of it.
+    /// Version of the content.
     pub version: String,
 }
 
-/// When a write may take place.
+/// Condition of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteCondition {
     /// Always.
     Always,
-    /// Only if there is nothing under the key.
+    /// Only if the key does not exist.
     IfAbsent,
-    /// Only if what is there is of this version.
+    /// Only if the content has this version.
     IfVersion(String),
 }
 
-/// How a write ended.
+/// Result of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteResult {
-    /// It is kept; this is its version.
+    /// Written, with this version.
     Done(String),
-    /// The condition did not hold: somebody else was first, and wrote something else.
+    /// The condition was false: another process wrote different content first.
     Conflict,
 }
 
 impl Backend {
-    /// One kept in a folder, which is made when there is none.
+    /// Backend in a folder, which is created if it does not exist.
     pub fn folder(path: impl Into<PathBuf>) -> Backend {
         Backend::Folder(Folder::new(path.into()))
     }
 
-    /// One kept in a bucket. `prefix` is empty or ends with a slash; `owner` is the account that must own the bucket, if that matters.
+    /// Backend in a bucket. `prefix` is empty or ends with a slash; `owner` is the required owner of the bucket, if any.
     pub fn bucket(client: aws_sdk_s3::Client, bucket: &str, prefix: &str, owner: Option<&str>) -> Backend {
         Backend::S3(S3::new(client, bucket.to_owned(), prefix.to_owned(), owner.map(str::to_owned)))
     }
 
-    /// How long apart the pieces of a journal go out at least.
+    /// Minimum interval between pieces of a journal.
     pub fn min_append_interval(&self) -> Duration {
         match self {
             Backend::Folder(_) => Duration::ZERO,
-            // Every piece is a request that is paid for.
+            // Every piece costs a request.
             Backend::S3(_) => Duration::from_millis(100),
         }
     }
 
-    /// What is kept under `key`.
+    /// Reads the content of `key`.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it can't be read.
     pub async fn get(&self, key: &str) -> Result<Option<Object>> {
         match self {
             Backend::Folder(folder) => folder.get(key).map_err(|e| backend_error(key, &e)),
@@ -88,10 +88,10 @@ impl Backend {
         }
     }
 
-    /// Keeps `bytes` under `key`, whole or not at all.
+    /// Writes `bytes` to `key`, completely or not at all.
     ///
     /// # Errors
-    /// When it cannot be written; a condition that does not hold is [`Written::Conflict`].
+    /// Fails if it can't be written; a false condition is [`Written::Conflict`].
     pub async fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
         match self {
             Backend::Folder(folder) => folder.put(key, bytes, condition).map_err(|e| backend_error(key, &e)),
@@ -99,11 +99,11 @@ impl Backend {
         }
     }
 
-    /// Adds a piece to the end of what [`Backend::read`] gives; safe on disk when this returns. `number` counts the pieces of one
-    /// writer from 0; a piece that is there already is a conflict.
+    /// Appends a piece to the content that [`Backend::read`] returns; it is durable when this returns. `number` counts the pieces of one
+    /// writer from 0; an existing piece is a conflict.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails if it can't be written.
     pub async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
         match self {
             Backend::Folder(folder) => folder.append(key, number, bytes).map_err(|e| backend_error(key, &e)),
@@ -111,10 +111,10 @@ impl Backend {
         }
     }
 
-    /// All pieces appended under `key`, in order; `None` when there are none.
+    /// Reads all pieces appended to `key`, in order; `None` if there are none.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it can't be read.
     pub async fn read_appended(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self {
             Backend::Folder(folder) => folder.read_appended(key).map_err(|e| backend_error(key, &e)),
@@ -122,10 +122,10 @@ impl Backend {
         }
     }
 
-    /// Names one level below `key`, sorted.
+    /// Lists names one level below `key`, sorted.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if it can't be read.
     pub async fn list(&self, key: &str) -> Result<Vec<String>> {
         match self {
             Backend::Folder(folder) => folder.list(key).map_err(|e| backend_error(key, &e)),
@@ -133,10 +133,10 @@ impl Backend {
         }
     }
 
-    /// Removes what is kept under `key`; nothing there is fine.
+    /// Deletes `key`, if it exists.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// Fails if it can't be deleted.
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self {
             Backend::Folder(folder) => folder.delete(key).map_err(|e| backend_error(key, &e)),
@@ -146,5 +146,5 @@ impl Backend {
 }
 
 fn backend_error(key: &str, error: &std::io::Error) -> Error {
-    Error::new(ErrorKind::Rejected, "Backend", format!("`{key}` of the backend: {error}"))
+    Error::new(ErrorKind::Rejected, "Backend", format!("`{key}` in the backend: {error}"))
 }

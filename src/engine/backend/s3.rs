@@ -1,4 +1,4 @@
-//! The backend in an S3 bucket. S3 writes conditionally, and reads what was written last at once.
+//! Backend in an S3 bucket. S3 has conditional writes and consistent reads.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,21 +22,21 @@ use crate::{
     core::{Error, ErrorKind, Result, ok_or_not_found},
 };
 
-/// A bucket, or a part of one.
+/// A bucket, or a prefix in one.
 #[derive(Clone, Debug)]
 pub struct S3 {
     client: Client,
     bucket: String,
-    /// What every key begins with: empty, or ending with a slash.
+    /// Prefix of every key: empty, or with a trailing slash.
     prefix: String,
-    /// The account that must own the bucket: names of buckets are shared with the whole world, and the usual one can be guessed.
+    /// Required owner of the bucket: bucket names are global, and the default one can be guessed.
     owner: Option<String>,
 }
 
-/// How many pieces of a journal are read at once.
+/// Number of journal pieces to read in parallel.
 const MAX_PARALLEL_READS: usize = 16;
 
-/// How often a write is tried that S3 could not decide on.
+/// Maximum number of attempts for a write that S3 could not decide.
 const MAX_ATTEMPTS: u32 = 5;
 
 impl S3 {
@@ -49,7 +49,7 @@ impl S3 {
         let Some(reply) = ok_or_not_found(call.send().await).map_err(|error| self.bucket_error(error))? else { return Ok(None) };
         let version = reply.e_tag.ok_or_else(|| Error::missing_field("ETag"))?;
         let bytes = reply.body.collect().await.map_err(|error| {
-            self.bucket_error(Error::new(ErrorKind::Unavailable, "Unreachable", format!("reading `{key}` broke off: {error}")))
+            self.bucket_error(Error::new(ErrorKind::Unavailable, "Unreachable", format!("reading `{key}` was interrupted: {error}")))
         })?;
         Ok(Some(Object { bytes: bytes.to_vec(), version }))
     }
@@ -66,15 +66,15 @@ impl S3 {
             };
             match call.body(ByteStream::from(bytes.to_vec())).send().await.map_err(Error::from) {
                 Ok(reply) => return Ok(WriteResult::Done(reply.e_tag.ok_or_else(|| Error::missing_field("ETag"))?)),
-                // Another write of the same key is under way, perhaps an earlier try of this one: S3 says to try again.
+                // Another write of the same key is in progress, perhaps an earlier attempt of this one: S3 asks to retry.
                 Err(error) if error.code == "ConditionalRequestConflict" => {}
-                // It failed inside S3, and may have taken effect.
+                // It failed inside S3 and may have taken effect.
                 Err(error) if error.kind == ErrorKind::Unavailable && error.code != "Unreachable" && attempt < MAX_ATTEMPTS => {}
                 Err(error)
                     if *condition != WriteCondition::Always
                         && matches!(error.code.as_str(), "PreconditionFailed" | "Http412" | "NoSuchKey") =>
                 {
-                    // When an answer is lost, the call is made again and meets what it wrote itself.
+                    // After a lost response, the SDK repeats the call, which then finds its own write.
                     return Ok(match self.get(key).await? {
                         Some(there) if there.bytes == bytes => WriteResult::Done(there.version),
                         _ => WriteResult::Conflict,
@@ -88,7 +88,7 @@ impl S3 {
         Ok(WriteResult::Conflict)
     }
 
-    /// An object cannot grow: each piece is one.
+    /// Appends a piece. An object can't grow, so each piece is an object.
     pub(super) async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
         self.put(&format!("{key}/{number:08}"), bytes, &WriteCondition::IfAbsent).await
     }
@@ -109,7 +109,7 @@ impl S3 {
         let mut pages = call.set_expected_bucket_owner(self.owner.clone()).into_paginator().send();
         let mut names = BTreeSet::new();
         while let Some(page) = pages.next().await {
-            // Without a bucket there is nothing in it.
+            // A missing bucket counts as empty.
             let Some(page) = ok_or_not_found(page).map_err(|error| self.bucket_error(error))? else { break };
             let objects = page.contents().iter().filter_map(|object| object.key());
             let folders = page.common_prefixes().iter().filter_map(|common| common.prefix());
@@ -128,7 +128,7 @@ impl S3 {
         Ok(())
     }
 
-    /// The same in the region where the bucket is; `None` when there is no such bucket.
+    /// Returns the backend in the region of the bucket; `None` if the bucket does not exist.
     pub(super) async fn locate(mut self) -> Result<Option<S3>> {
         loop {
             let call = self.client.head_bucket().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone());
@@ -136,7 +136,7 @@ impl S3 {
                 Ok(_) => return Ok(Some(self)),
                 Err(error) => error,
             };
-            // The answer has no body: what it means stands in the status and the headers.
+            // The response has no body, only a status and headers.
             let header = |reply: &aws_sdk_s3::config::http::HttpResponse| reply.headers().get("x-amz-bucket-region").map(str::to_owned);
             let answer = error.raw_response().map(|reply| (reply.status().as_u16(), header(reply)));
             let here = self.client.config().region().map(ToString::to_string);
@@ -151,23 +151,23 @@ impl S3 {
         }
     }
 
-    /// Makes the bucket: only its owner may use it, and every version is kept for a while. It takes calls over TLS only, unless this
-    /// very client does without.
+    /// Creates the bucket: private, versioned, with old versions deleted after a while. Its policy requires TLS, unless this client does
+    /// not use TLS.
     pub(super) async fn create_bucket(&self, tls: bool) -> Result<()> {
         let region = self.client.config().region().map(ToString::to_string).unwrap_or_default();
         let call = self.client.create_bucket().bucket(&self.bucket).object_ownership(ObjectOwnership::BucketOwnerEnforced);
-        // The first region has no name here.
+        // The first region has no location constraint.
         let location = (region != "us-east-1").then(|| BucketLocationConstraint::from(region.as_str()));
         let location = location.map(|place| CreateBucketConfiguration::builder().location_constraint(place).build());
         let call = call.set_create_bucket_configuration(location);
         match with_retries(async || call.clone().send().await.map_err(Error::from)).await {
             Ok(_) => {}
-            // Another run has just made it.
+            // Another run has just created it.
             Err(error) if error.code == "BucketAlreadyOwnedByYou" => return Ok(()),
             Err(error) => return Err(self.bucket_error(error)),
         }
         if let Err(error) = with_retries(async || self.secure_bucket(&region, tls).await).await {
-            // A bucket that is not safe would be found and used next time.
+            // Otherwise, the next run would find and use an insecure bucket.
             self.client.delete_bucket().bucket(&self.bucket).send().await.ok();
             return Err(self.bucket_error(error));
         }
@@ -185,7 +185,7 @@ impl S3 {
         let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).build();
         let encryption = ServerSideEncryptionConfiguration::builder().rules(rule).build()?;
         client.put_bucket_encryption().bucket(bucket).server_side_encryption_configuration(encryption).send().await?;
-        // A lease leaves a version with every renewal.
+        // Every renewal of a lease leaves a version.
         let old = NoncurrentVersionExpiration::builder().noncurrent_days(30).build();
         let rule = LifecycleRule::builder().id("old-versions").status(ExpirationStatus::Enabled).noncurrent_version_expiration(old);
         let rule = rule.filter(LifecycleRuleFilter::builder().prefix("").build()).build()?;
@@ -214,24 +214,24 @@ impl S3 {
         format!("{}{key}", self.prefix)
     }
 
-    /// Says which bucket it is about, and what to do.
+    /// Adds the bucket and a remedy to an error.
     fn bucket_error(&self, error: Error) -> Error {
         let remedy = match error.code.as_str() {
-            "BucketAlreadyExists" => "; another account has a bucket of this name: choose one by `--backend s3://BUCKET`",
-            "NoSuchBucket" => "; it was deleted; `acme apply --backend s3` makes the usual one",
+            "BucketAlreadyExists" => "; another account owns a bucket of this name: choose one with `--backend s3://BUCKET`",
+            "NoSuchBucket" => "; it was deleted; `acme apply --backend s3` creates the default one",
             _ if error.kind == ErrorKind::AccessDenied => {
                 "; these credentials need s3:ListBucket on it, s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, and the use of \
-                 its KMS key if it has one; if it is another account's, choose one by `--backend s3://BUCKET`, or a folder by \
+                 its KMS key if it has one; if another account owns it, choose one with `--backend s3://BUCKET`, or a folder with \
                  `--backend PATH`"
             }
             _ => "",
         };
-        let message = format!("the bucket `{}` of the backend: {}{remedy}", self.bucket, error.message.trim_end_matches('.'));
+        let message = format!("the backend's bucket `{}`: {}{remedy}", self.bucket, error.message.trim_end_matches('.'));
         Error { message, ..error }
     }
 }
 
-/// A bucket that is being made, by another run perhaps, is not known everywhere at once, and takes one change at a time.
+/// Retries changes of a new bucket, which is not visible everywhere at once, and accepts one change at a time.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>
 async fn with_retries<T>(call: impl AsyncFn() -> Result<T>) -> Result<T> {
     let mut pause = Duration::from_millis(200);

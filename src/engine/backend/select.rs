@@ -1,4 +1,4 @@
-//! Which backend: the one that is named, or the one that is usual where the stack is.
+//! Selection of the backend: the configured one, or the default of the stack's location.
 
 use std::{
     env, io,
@@ -12,50 +12,50 @@ use crate::{
     definition::BackendLocation,
 };
 
-/// Where the stack is.
+/// Location of the stack.
 #[derive(Clone, Copy)]
 pub enum CloudLocation<'a> {
-    /// In the simulated cloud kept in this folder.
+    /// Simulated cloud in this folder.
     Simulated(&'a Path),
-    /// In an account.
+    /// AWS account.
     Aws {
-        /// Its clients.
+        /// Clients.
         aws: &'a Aws,
-        /// Its id.
+        /// Account id.
         account: &'a str,
     },
 }
 
-/// What may be made to keep things in.
+/// Permission to create a bucket or folder for records.
 #[derive(Clone, Copy)]
 pub enum BucketCreation<'a> {
-    /// Nothing, as nothing is going to be kept. A usual bucket that is not there holds nothing.
+    /// Creates nothing, because the command stores nothing. A missing default bucket counts as empty.
     Never,
-    /// Nothing either, and a usual bucket that nobody named is looked for only where this user's own folder says that it has moved there:
-    /// the rest is known without a call.
+    /// Creates nothing either, and looks for the default bucket, if not configured, only if a note in the user's folder names it: this
+    /// saves a call.
     NeverSkipLookup,
-    /// The usual bucket, if it is named. Nobody can be asked.
+    /// Creates the default bucket if it is configured. There is no terminal to ask.
     IfRequested,
-    /// The same, and what the user says yes to; the text is a question.
+    /// Same, and creates the default bucket if the user confirms; the text is the question.
     Ask(&'a dyn Fn(&str) -> io::Result<bool>),
 }
 
-/// A backend, and what people should know about it.
+/// A backend, with a note for the user.
 #[derive(Clone, Debug)]
 pub struct SelectedBackend {
-    /// The backend.
+    /// Selected backend.
     pub backend: Backend,
-    /// A sentence or two.
+    /// Note for the user, one or two sentences.
     pub note: Option<String>,
 }
 
-/// The backend to use: `named` for this run, else `declared` in the definition, else the usual one. Asks AWS about buckets only.
+/// Selects the backend: `named` for this run, else `declared` in the definition, else the default. Calls AWS only for buckets.
 ///
-/// Accounts and regions are kept apart by a folder each, unless the backend has them in its name. The simulated cloud keeps to its
-/// own folder, whatever the definition says.
+/// Accounts and regions have separate folders, unless the backend's name contains them. The simulated cloud always uses its own
+/// folder.
 ///
 /// # Errors
-/// When a bucket may not be used, is missing, or cannot be made.
+/// Fails if a bucket is missing, can't be used, or can't be created.
 pub async fn select_backend(
     requested: Option<&BackendLocation>,
     declared: Option<&BackendLocation>,
@@ -72,7 +72,7 @@ pub async fn select_backend(
     let part = format!("{account}-{}", aws.region);
     let folder = state_folder().map(|folder| folder.join(&part));
     let default_bucket = || S3::new(aws.s3.clone(), format!("acme-{part}"), String::new(), Some(account.to_owned()));
-    let kept_in = |bucket: &str| Some(format!("History and locks are kept in the bucket {bucket}."));
+    let kept_in = |bucket: &str| Some(format!("History and locks are stored in the bucket {bucket}."));
     let user_agrees = |question: &str| match creation {
         BucketCreation::Ask(ask) => ask(question).map_err(|error| Error::new(ErrorKind::Rejected, "Terminal", error.to_string())),
         BucketCreation::Never | BucketCreation::NeverSkipLookup | BucketCreation::IfRequested => Ok(false),
@@ -92,7 +92,7 @@ pub async fn select_backend(
                 folder.iter().for_each(|folder| mark_moved(folder));
                 Ok(SelectedBackend {
                     backend: Backend::S3(default_bucket()),
-                    note: Some(format!("Made the bucket acme-{part} for history and locks.")),
+                    note: Some(format!("Created the bucket acme-{part} for history and locks.")),
                 })
             }
         },
@@ -102,8 +102,8 @@ pub async fn select_backend(
             if let Some(there) = s3.clone().locate().await? {
                 return Ok(SelectedBackend { backend: Backend::S3(there), note: None });
             }
-            if !user_agrees(&format!("There is no bucket {name}. Make it in {}, for history and locks?", aws.region))? {
-                let message = format!("there is no bucket `{name}` to keep history and locks in: make it, or say `--backend s3`");
+            if !user_agrees(&format!("The bucket {name} does not exist. Create it in {} for history and locks?", aws.region))? {
+                let message = format!("the bucket `{name}` for history and locks does not exist: create it, or pass `--backend s3`");
                 return Err(Error::new(ErrorKind::NotFound, "NoSuchBucket", message));
             }
             s3.create_bucket(aws.tls).await?;
@@ -117,15 +117,14 @@ pub async fn select_backend(
                 mark_moved(&folder);
                 return Ok(SelectedBackend { backend: Backend::S3(there), note: kept_in(&format!("acme-{part}")) });
             }
-            // Who uses the folder already was asked before.
-            let question =
-                format!("Make the bucket acme-{part}, so that others see the history of this stack, and that it is being changed?");
+            // A user with records in the folder was asked before.
+            let question = format!("Create the bucket acme-{part}, to share the history and locks of this stack?");
             if !folder.exists() && user_agrees(&question)? {
                 default_bucket().create_bucket(aws.tls).await?;
                 return Ok(SelectedBackend { backend: Backend::S3(default_bucket()), note: kept_in(&format!("acme-{part}")) });
             }
             let note = format!(
-                "History and locks are kept in {}, seen by this machine only; `--backend s3` shares them through a bucket.",
+                "History and locks are stored in {} on this machine only; `--backend s3` shares them through a bucket.",
                 folder.display()
             );
             Ok(SelectedBackend { backend: Backend::folder(folder), note: Some(note) })
@@ -133,17 +132,17 @@ pub async fn select_backend(
     }
 }
 
-/// In a folder whose records are of no use, since a bucket has come into use.
+/// Note in a folder whose records are obsolete, because a bucket is in use now.
 const MOVED_MARKER: &str = "moved-to-bucket";
 
-/// Has a folder say that a bucket is in use. Where that can't be written, plans believe older records for their labels.
+/// Writes a note into the folder that a bucket is in use. Without it, plans would use older records for their labels.
 fn mark_moved(folder: &Path) {
     if folder.exists() && !folder.join(MOVED_MARKER).exists() {
         std::fs::write(folder.join(MOVED_MARKER), "").ok();
     }
 }
 
-/// Where this user's programs keep what is neither configuration nor cache.
+/// Folder for this user's application state.
 fn state_folder() -> Result<PathBuf> {
     let home = || Some(env::home_dir()?.join(".local/state"));
     let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home);
@@ -151,7 +150,7 @@ fn state_folder() -> Result<PathBuf> {
         Error::new(
             ErrorKind::Rejected,
             "NoHome",
-            "this user has no home folder to keep history and locks in: choose one by `--backend PATH`",
+            "the user has no home folder for history and locks: choose a folder with `--backend PATH`",
         )
     })?;
     Ok(state.join("acme"))

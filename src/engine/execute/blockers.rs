@@ -1,4 +1,4 @@
-//! Who keeps a resource from being deleted.
+//! Blockers: resources that prevent the deletion of another.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -15,43 +15,43 @@ use crate::{
     },
 };
 
-/// What a run knows of who uses what.
+/// Information of a run about blockers.
 pub struct Blockers {
     cloud: Arc<Cloud>,
     stack: Stack,
-    /// Ids of what the run itself deletes.
+    /// Ids of resources that the run deletes.
     deleting: BTreeSet<String>,
-    /// Whether AWS takes its time to let go of what that holds.
+    /// Whether AWS releases the dependencies of these resources slowly.
     has_slow_deletes: bool,
-    /// All that the stack owns, read when somebody is first in the way.
+    /// All resources of the stack, read when the first blocker occurs.
     live_state: OnceCell<Option<LiveState>>,
 }
 
-/// How long what the run deletes may hold others: network interfaces of databases and load balancers stay for minutes.
+/// Maximum wait for resources the run deletes: network interfaces of databases and load balancers remain for minutes.
 const SLOW_RELEASE_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// How long something else may do so. It may be leaving too: since a run before this one, or by somebody else's hand.
+/// Maximum wait for other resources. They may be in deletion, too, by an earlier run or outside acme.
 const UNKNOWN_BLOCKER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Why something can't be deleted yet.
+/// Reason why a resource can't be deleted yet.
 pub struct Blocked {
-    /// In AWS's words, with who uses it as far as that is known.
+    /// AWS's message, with the blockers if known.
     pub status: String,
-    /// How long to wait for it.
+    /// Maximum wait.
     pub timeout: Duration,
-    /// What to say when that was in vain.
+    /// Remedy after a timeout.
     help: Option<String>,
 }
 
 impl Blockers {
-    /// Looks at the resources of `stack` when asked. `lingers` says whether something of what is `leaving` is slow to go.
+    /// Finds blockers among the resources of `stack`. `lingers`: whether the deletion of a resource in `leaving` is slow.
     pub fn new(cloud: Arc<Cloud>, stack: Stack, deleting: BTreeSet<String>, has_slow_deletes: bool) -> Blockers {
         Blockers { cloud, stack, deleting, has_slow_deletes, live_state: OnceCell::new() }
     }
 
-    /// Says why AWS refuses to delete this one as in use.
+    /// Explains why AWS reports this resource as in use.
     pub async fn explain(&self, live: &LiveResource, error: &Error) -> Blocked {
-        // It names the blocker if it can; where it can't be read, AWS's words have to do.
+        // Names the blockers; if they can't be read, AWS's message must do.
         let read = || async { discover(&self.cloud, &self.stack, Hints::default()).await.ok() };
         let live_state = self.live_state.get_or_init(read).await;
         let dependents: Vec<&LiveResource> = live_state.iter().flat_map(LiveState::iter).filter(|user| depends_on(user, live)).collect();
@@ -75,43 +75,43 @@ impl Blockers {
                         None => format!("{code}: {message}"),
                     },
                     timeout: if self.has_slow_deletes { SLOW_RELEASE_TIMEOUT } else { UNKNOWN_BLOCKER_TIMEOUT },
-                    help: used_by.or_else(|| Some("nothing of the stack is known to use it".to_owned())),
+                    help: used_by.or_else(|| Some("no resource of the stack is known to use it".to_owned())),
                 }
             }
             ([], going) => Blocked {
-                status: format!("{code}: {message}; used by {}, which goes", names(going)),
+                status: format!("{code}: {message}; used by {}, which is being deleted", names(going)),
                 timeout: SLOW_RELEASE_TIMEOUT,
-                help: Some(format!("used by {}, which should have gone", names(going))),
+                help: Some(format!("used by {}, which should be deleted by now", names(going))),
             },
             (staying, _) => Blocked {
                 status: format!("{code}: {message}; used by {}", names(staying)),
-                // A read that lags may show what is gone.
+                // A read that lags may show deleted resources.
                 timeout: self.cloud.visibility_delay(),
-                help: Some(format!("used by {}, which this run leaves alone", names(staying))),
+                help: Some(format!("used by {}, which this run does not change", names(staying))),
             },
         }
     }
 
-    /// What is none of the stack's and holds this one, in words; AWS's have to do where it can't be read.
+    /// Blockers outside the stack; `None` if they can't be read, so that AWS's message must do.
     async fn external_blockers(&self, live: &LiveResource) -> Option<String> {
         let kind = types::resource_type(&live.type_name)?;
         self.cloud.blockers(kind, live).await.ok().flatten()
     }
 }
 
-/// Whether one refers to the other, as its type can: an id that is a name may be another type's too.
+/// Whether a field of one refers to the other. The field's type matters, because an id that is a name may belong to several types.
 fn depends_on(dependent: &LiveResource, dependency: &LiveResource) -> bool {
     let may = |kind: &ResourceType| kind.schema().to_string().contains(&format!("\"x-acme-ref\":\"{}\"", dependency.type_name));
     refers_to(dependent, dependency) && types::resource_type(&dependent.type_name).is_some_and(may)
 }
 
 impl Blocked {
-    /// Something is being done with it, and ends by itself.
+    /// Operation in progress that ends by itself.
     pub fn busy(timeout: Duration, error: &Error) -> Blocked {
         Blocked { status: format!("{}: {}", error.code, error.message), timeout, help: None }
     }
 
-    /// The error when it was waited for in vain.
+    /// Error after a timeout.
     pub fn timeout_error(&self, error: Error) -> Error {
         match &self.help {
             Some(help) => Error { message: format!("{}; {help}", error.message.trim_end_matches('.')), ..error },

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on. All that is shown of it is made from these alone.
+//! Events of a run. All output about a run is derived from these.
 
 use petgraph::{Direction::Incoming, graph::DiGraph};
 use serde::Serialize;
@@ -14,11 +14,11 @@ use crate::{
 /// Format of the events as JSON; `docs/json.md` describes it.
 pub const FORMAT: &str = "acme-events/2";
 
-/// What happens while a plan is carried out.
+/// Event of a run.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
-    /// The run began.
+    /// The run started.
     RunStarted {
         /// [`FORMAT`].
         format: &'static str,
@@ -28,103 +28,103 @@ pub enum Event {
         stack: String,
         /// Name of the environment.
         environment: String,
-        /// Number of its revision.
+        /// Number of the revision.
         revision: u64,
     },
-    /// What lies ahead, on the way forward and once more on the way back.
+    /// Planned steps, sent once for the run and again for its rollback.
     Planned {
-        /// Whether this takes back what a run did.
+        /// Whether these steps undo a run.
         rolling_back: bool,
-        /// What comes before the pivot.
+        /// Steps before the point of no return.
         apply: Vec<PlannedStep>,
-        /// What comes after it.
+        /// Steps after it.
         clean_up: Vec<PlannedStep>,
     },
-    /// A step began.
+    /// A step started.
     StepStarted {
-        /// The resource.
+        /// Address of the resource.
         address: Address,
-        /// What is done.
+        /// Operation.
         op: Op,
-        /// Usual time in seconds.
+        /// Typical duration, in seconds.
         estimated_seconds: u64,
     },
-    /// AWS's own words on the way.
+    /// Status reported by AWS.
     StepWaiting {
-        /// The resource.
+        /// Address of the resource.
         address: Address,
-        /// What is done.
+        /// Operation.
         op: Op,
-        /// What AWS says.
+        /// AWS's message.
         status: String,
     },
-    /// A step ended well.
+    /// A step succeeded.
     StepDone {
-        /// The resource.
+        /// Address of the resource.
         address: Address,
-        /// What was done.
+        /// Operation.
         op: Op,
         /// Physical id, unless deleted.
         id: Option<String>,
-        /// Time it took, in milliseconds.
+        /// Duration, in milliseconds.
         milliseconds: u64,
     },
     /// A step failed.
     StepFailed {
-        /// The resource.
+        /// Address of the resource.
         address: Address,
-        /// What was tried.
+        /// Operation.
         op: Op,
-        /// AWS's error code, or one of ours.
+        /// Error code of AWS or acme.
         code: String,
-        /// What AWS says.
+        /// AWS's message.
         message: String,
-        /// AWS's request id.
+        /// AWS request id.
         request_id: Option<String>,
     },
-    /// A step is not waited for any longer, because the user asked to stop.
+    /// acme stopped waiting for a step, because the user interrupted the run.
     StepInterrupted {
-        /// The resource.
+        /// Address of the resource.
         address: Address,
-        /// What was begun.
+        /// Operation.
         op: Op,
     },
-    /// The user asked to stop.
+    /// The user interrupted the run.
     StopRequested,
-    /// From here on what was done is undone.
+    /// The rollback started.
     RollingBack {
-        /// Why.
+        /// Reason.
         reason: String,
     },
-    /// The run ended, but that could not be written down.
+    /// The run ended, but its revision could not be written.
     RunNotRecorded {
-        /// Why not.
+        /// Error message.
         message: String,
     },
     /// The run ended.
     RunEnded {
-        /// How.
+        /// Outcome.
         outcome: RunOutcome,
-        /// Whether the user asked to stop.
+        /// Whether the user interrupted the run.
         interrupted: bool,
     },
 }
 
-/// A step that lies ahead.
+/// Planned step.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlannedStep {
-    /// The resource.
+    /// Address of the resource.
     pub address: Address,
-    /// What will be done.
+    /// Operation.
     pub op: Op,
-    /// Usual time in seconds.
+    /// Typical duration, in seconds.
     pub estimated_seconds: u64,
-    /// The steps it waits for: indexes into the list it stands in.
+    /// Dependencies: indexes into the same list.
     pub depends_on: Vec<usize>,
 }
 
 impl Event {
-    /// A plan that is about to be carried out.
+    /// Event for a plan that is about to be applied.
     pub fn planned(plan: &Plan, rolling_back: bool) -> Event {
         let planned_steps = |graph: &DiGraph<Step, ()>| {
             let step = |node| {
@@ -141,7 +141,7 @@ impl Event {
         Event::Planned { rolling_back, apply: planned_steps(&plan.apply), clean_up: planned_steps(&plan.clean_up) }
     }
 
-    /// A step that failed.
+    /// A failed step.
     pub fn failed(address: Address, op: Op, error: &Error) -> Event {
         let Error { code, message, request_id, .. } = error.clone();
         Event::StepFailed { address, op, code, message, request_id }

@@ -1,4 +1,4 @@
-//! Who carries out the steps: what each needs to know, and what came of it.
+//! Executor of steps: the input and the result of each.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,10 +31,10 @@ use crate::{
     },
 };
 
-/// How many steps run at once. AWS's limits are kept per action, below.
+/// Maximum number of parallel steps. AWS's rate limits apply per action, below.
 const MAX_PARALLEL_STEPS: usize = 64;
 
-/// Makes a job of each step, and takes down how it ended.
+/// Starts a task for each step, and records its result.
 pub(super) struct Executor<'a> {
     stack: &'a Stack,
     plan: &'a Plan,
@@ -43,17 +43,17 @@ pub(super) struct Executor<'a> {
     pub(super) options: ExecuteOptions,
     pub(super) outcome: ExecuteOutcome,
     run_id: String,
-    /// Where this run has begun to make something: a second try looks first.
+    /// Addresses at which this run started a creation: a second attempt looks for the resource first.
     attempted: BTreeSet<Address>,
-    /// Steps of the first half by type.
+    /// Number of apply-phase steps by type.
     steps_of_type: BTreeMap<&'a str, u32>,
     blockers: Arc<Blockers>,
-    /// A failed step does not keep others from being started.
+    /// Whether other steps continue after a failure.
     pub(super) keep_going: bool,
 }
 
 impl<'a> Executor<'a> {
-    /// Ready for the plan's first half.
+    /// Executor for the plan's apply phase.
     pub(super) fn new(stack: &'a Stack, plan: &'a Plan, live_state: LiveState, options: ExecuteOptions) -> Executor<'a> {
         let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
         let mut steps_of_type = BTreeMap::new();
@@ -75,7 +75,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Walks one graph; with `again`, what failed is tried a second time. True when every step ended well.
+    /// Walks one graph; with `again`, failed steps are retried once. Returns true if every step succeeded.
     pub(super) async fn run_graph(&mut self, graph: &DiGraph<Step, ()>, retry_failed: bool) -> bool {
         let mut results = walk(graph, MAX_PARALLEL_STEPS, self).await;
         let retry = retry_failed && !self.outcome.interrupted && self.outcome.failed.iter().all(|failure| is_retryable(&failure.error));
@@ -99,13 +99,13 @@ impl<'a> Executor<'a> {
         self.outcome.not_started.extend(steps.into_iter().map(|step| (plan.changes[step.change].address.clone(), step.op)));
     }
 
-    /// The journal could not be written: what was not written must not be done.
+    /// Records that the journal can't be written: no call may go out without its journal entry.
     pub(super) fn record_journal_error(&mut self, error: Error) {
         let address = Address::new("journal", &self.plan.stack);
         self.outcome.failed.push(StepFailure { address, op: Op::Update, error });
     }
 
-    /// The wanted spec with every reference resolved to what is there now.
+    /// Desired spec with every reference resolved to live resources.
     fn resolved_spec(&self, address: &Address, kind: &ResourceType) -> Result<Value, Error> {
         let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
         let wanted = self.plan.desired_spec(declared);
@@ -119,7 +119,7 @@ impl<'a> Executor<'a> {
         if expression::has_reference(&known) {
             let mut missing = Vec::new();
             expression::for_each_string(&known, &mut |text| missing.extend(expression::references(text).iter().map(|r| r.text.to_owned())));
-            return Err(Error::new(ErrorKind::Rejected, "NoOutput", format!("AWS gave no value for {}", missing.join(", "))));
+            return Err(Error::new(ErrorKind::Rejected, "NoOutput", format!("AWS returned no value for {}", missing.join(", "))));
         }
         kind.operations.parse(known).map_err(|problems| {
             let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
@@ -127,19 +127,19 @@ impl<'a> Executor<'a> {
         })
     }
 
-    /// What a resource that was put back has lost, in words.
+    /// Values that a restored resource has lost.
     fn lost_values(&self, address: &Address, live: &LiveResource) -> Option<String> {
         let (kind, wanted) = (types::resource_type(&address.type_name)?, &self.stack.resources.get(address)?.spec);
         let value = |spec: &Value, at: &str| spec.pointer(at).filter(|value| !value.is_null()).cloned();
         let words = kind.assigned_by_aws.iter().filter_map(|at| {
             let (was, is) = (value(wanted, at)?, value(&live.spec, at)?);
-            (was != is).then(|| format!("{} is {is}, no longer {was}", at.trim_start_matches('/')))
+            (was != is).then(|| format!("{} is {is}, formerly {was}", at.trim_start_matches('/')))
         });
         let words = Some(words.collect::<Vec<_>>().join(", ")).filter(|words| !words.is_empty())?;
-        Some(format!("was made anew, and AWS could not give back all it had: {words}"))
+        Some(format!("was recreated, and AWS could not restore all values: {words}"))
     }
 
-    /// Ids of what is there of a type.
+    /// Ids of live resources of a type.
     fn live_ids(&self, kind: &str) -> Vec<String> {
         let from = self.outcome.live.range(Address::new(kind, "")..);
         from.take_while(|(address, _)| address.type_name == kind).map(|(_, live)| live.id.clone()).collect()
@@ -161,7 +161,7 @@ impl<'a> Executor<'a> {
             let mut scope = discover::scope(stack, kind, live_state);
             let named = self.plan.name_overrides.iter().filter(|(address, _)| address.type_name == kind.name);
             scope.lookup.extend(named.map(|(_, name)| name.clone()));
-            // What this run touches is asked afresh: the index lags.
+            // Resources changed by this run are read again, because the index lags.
             if let Some(index) = &mut scope.tag_index {
                 for change in changed_arns(self.plan) {
                     index.remove(change);
@@ -176,7 +176,7 @@ impl<'a> Executor<'a> {
             _ => idempotency_token(&self.run_id, address, step.op),
         };
         let depends_on = self.stack.resources.get(address).map(|declared| declared.depends_on.clone()).unwrap_or_default();
-        // What was left over goes under the address that its marks have.
+        // A leftover resource is deleted under the address in its ownership tags.
         let marked = change.before.as_ref().filter(|_| matches!(step.op, Op::Delete | Op::Forget)).and_then(discover::address_of);
         Ok(StepTask {
             journaled_cloud: self.options.journaled_cloud.clone(),
@@ -211,13 +211,13 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// Distinguishes this run's tokens from those of others.
+/// Seed that makes this run's tokens unique.
 fn run_id() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("{}-{}", now.as_nanos(), std::process::id())
 }
 
-/// Who may be in the way of this plan's deletions.
+/// Blockers of this plan's deletions.
 fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers {
     let steps = plan.apply.node_weights().chain(plan.clean_up.node_weights()).filter(|step| step.op == Op::Delete);
     let deleting: Vec<&LiveResource> = steps.filter_map(|step| plan.changes[step.change].before.as_ref()).collect();
@@ -227,17 +227,17 @@ fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers 
     Blockers::new(cloud, stack.clone(), deleting.into_iter().map(|live| live.id.clone()).collect(), has_slow_deletes)
 }
 
-/// Whether trying once more may help: not without valid credentials or the lease.
+/// Whether a retry may help: not without valid credentials or the lease.
 fn is_retryable(error: &Error) -> bool {
     !error.is_credential_error() && error.code != "LeaseLost" && error.code != "Journal"
 }
 
-/// ARNs of what a plan changes.
+/// ARNs of resources that a plan changes.
 fn changed_arns(plan: &Plan) -> impl Iterator<Item = &str> {
     plan.changes.iter().filter(|change| change.action != Action::None).filter_map(|change| change.before.as_ref()?.arn())
 }
 
-/// 40 hex digits, the same for every try of one step of one run.
+/// Token of 40 hex digits, equal for all attempts of one step of one run.
 fn idempotency_token(run_id: &str, address: &Address, op: Op) -> String {
     let digest = Sha256::digest(format!("{run_id}/{address}/{op:?}"));
     digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
@@ -312,7 +312,7 @@ impl StepRunner<Step> for Executor<'_> {
                 self.outcome.completed.push((address, step.op));
             }
             Ok(None) => {
-                // After a replacement the new one stands under this address.
+                // After a replacement, the new resource has this address.
                 let id = self.plan.changes[step.change].id.as_deref();
                 if self.outcome.live.get(&address).map(|live| live.id.as_str()) == id {
                     self.outcome.live.remove(&address);

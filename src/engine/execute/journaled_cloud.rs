@@ -1,4 +1,4 @@
-//! The hands that change things: the intent goes into the journal, then the call goes out, then its result is noted.
+//! Cloud access with a journal: writes the intent, makes the call, and writes the result.
 
 use std::{collections::BTreeSet, future::Future, sync::Arc};
 
@@ -13,25 +13,25 @@ use crate::{
     },
 };
 
-/// What every step of a run works with.
+/// Shared context of all steps of a run.
 #[derive(Clone)]
 pub struct JournaledCloud {
-    /// Where the resources live. Reads go there directly; changes go through the methods below.
+    /// The cloud. Reads use it directly; changes use the methods below.
     pub cloud: Arc<Cloud>,
-    /// Takes every intent before its call.
+    /// Journal, which records every intent before its call.
     pub journal: Journal,
-    /// The right to change the stack; `None` where nobody else can.
+    /// Lease of the stack; `None` if no other process can change it.
     pub lease: Option<Arc<Lease>>,
 }
 
-/// The resource that a step is about.
+/// Resource of a step.
 pub struct StepTarget {
     pub address: Address,
     pub kind: &'static ResourceType,
     pub call: CallContext,
-    /// The wanted spec; `null` for deletions.
+    /// Desired spec; `null` for deletions.
     pub spec: Value,
-    /// What stood at the address when the run began.
+    /// Resource at the address when the run started.
     pub before: Option<LiveResource>,
     pub depends_on: BTreeSet<Address>,
 }
@@ -60,7 +60,7 @@ impl JournaledCloud {
         self.journaled(target, action, Some(id), |()| None, call).await
     }
 
-    /// What is gone already is deleted.
+    /// A missing resource counts as deleted.
     pub(super) async fn delete(&self, target: &StepTarget, live: &LiveResource) -> Result<Deletion> {
         let call = || async {
             let deleted = self.cloud.delete(target.kind, &target.call, live).await;
@@ -92,7 +92,7 @@ impl JournaledCloud {
         };
         let number = self.journal.write(Record::Intent(Box::new(intent))).await?;
         if let Some(lease) = &self.lease {
-            // Writing may have taken long.
+            // Writing may have taken a long time.
             lease.ensure_held()?;
         }
         let result = call().await;

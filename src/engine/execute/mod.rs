@@ -1,4 +1,4 @@
-//! Carries a plan out: build, pivot, clear. The only stage that changes anything.
+//! Execution of a plan: apply, point of no return, clean-up. Only this stage makes changes.
 
 mod blockers;
 mod event;
@@ -28,71 +28,71 @@ use executor::Executor;
 pub use journaled_cloud::JournaledCloud;
 pub use stop::StopSignal;
 
-/// A step that failed.
+/// A failed step.
 #[derive(Debug)]
 pub struct StepFailure {
-    /// The resource.
+    /// Address of the resource.
     pub address: Address,
-    /// What was tried.
+    /// Operation.
     pub op: Op,
-    /// Why.
+    /// Reason.
     pub error: Error,
 }
 
-/// How carrying out a plan ended.
+/// Result of executing a plan.
 #[derive(Debug, Default)]
 pub struct ExecuteOutcome {
-    /// Steps that ended well.
+    /// Successful steps.
     pub completed: Vec<(Address, Op)>,
-    /// Steps that failed.
+    /// Failed steps.
     pub failed: Vec<StepFailure>,
-    /// Steps that were not waited for, because the user asked to stop: how far they got, AWS tells.
+    /// Steps that acme stopped waiting for after an interrupt; AWS may still complete them.
     pub interrupted_steps: Vec<(Address, Op)>,
-    /// Steps that were not tried.
+    /// Steps not started.
     pub not_started: Vec<(Address, Op)>,
-    /// Whether the user interrupted.
+    /// Whether the user interrupted the run.
     pub interrupted: bool,
-    /// Whether everything new was made and verified, so that only deletions are left.
+    /// Whether everything new was created and verified, so that only deletions are left.
     pub past_commit_point: bool,
-    /// What is there now, by address.
+    /// Live resources, by address.
     pub live: BTreeMap<Address, LiveResource>,
-    /// What was put back with another value than it had, in words.
+    /// Resources restored with a different value.
     pub not_restored: Vec<(Address, String)>,
 }
 
 impl ExecuteOutcome {
-    /// Whether every step ended well.
+    /// Whether every step succeeded.
     pub fn is_success(&self) -> bool {
         self.failed.is_empty() && self.interrupted_steps.is_empty() && self.not_started.is_empty() && !self.interrupted
     }
 }
 
-/// How a plan is carried out.
+/// Options for executing a plan.
 pub struct ExecuteOptions {
-    /// What the steps work with.
+    /// Shared context of the steps.
     pub journaled_cloud: JournaledCloud,
-    /// Once asked, the calls that are out are finished and nothing more is begun or waited for.
+    /// Interrupt. After it, calls in flight finish, and no step is started or waited for.
     pub stop: StopSignal,
-    /// Hears what happens.
+    /// Receiver of events.
     pub events: mpsc::UnboundedSender<Event>,
-    /// What `null` in a wanted spec means.
+    /// Meaning of `null` in a desired spec.
     pub null_means: NullMeans,
-    /// Whether a run is undone: there is no pivot then, and as much as possible is put back.
+    /// Whether this undoes a run: then there is no point of no return, and as much as possible is restored.
     pub rolling_back: bool,
-    /// Tokens of creates that an earlier run left without an answer: the same call again gives the same resource.
+    /// Tokens of creates without a response in an earlier run: repeating the call returns the same resource.
     pub retry_tokens: BTreeMap<Address, String>,
 }
 
-/// Carries out a plan without obstacles: build, pivot, clear.
+/// Executes a plan without obstacles: apply, point of no return, clean-up.
 ///
-/// In the first half a failed step starts nothing more: it can all be undone. In the second half there is no way back, so the other
-/// steps go on, and what failed is tried once more at the end. The same when undoing.
+/// In the apply phase, no step starts after a failure, because all steps can be undone. In the clean-up, nothing can be undone, so the
+/// other steps continue, and failed steps are retried once at the end. The same applies to a rollback.
 pub async fn execute(stack: &Stack, plan: &Plan, live_state: LiveState, options: ExecuteOptions) -> ExecuteOutcome {
     let rolling_back = options.rolling_back;
-    // Nobody listens when progress is not shown; the outcome says it all the same.
+    // Without a progress display there is no receiver; the outcome has the same information.
     options.events.send(Event::planned(plan, rolling_back)).ok();
     let mut executor = Executor::new(stack, plan, live_state, options);
-    // Who asked to stop wants nothing to become final.
+    // After an interrupt, nothing irreversible may happen.
     let applied = executor.run_graph(&plan.apply, rolling_back).await && !executor.outcome.interrupted;
     if applied {
         executor.outcome.past_commit_point = true;
@@ -109,5 +109,5 @@ pub async fn execute(stack: &Stack, plan: &Plan, live_state: LiveState, options:
     executor.outcome
 }
 
-/// Code of the error of a step that was not waited for, because the user asked to stop.
+/// Error code of a step that acme stopped waiting for after an interrupt.
 const INTERRUPTED: &str = "Interrupted";

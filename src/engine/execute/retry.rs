@@ -1,4 +1,4 @@
-//! The one retry policy above the SDK's: what AWS says will pass is tried again, with growing pauses.
+//! The only retry policy besides the SDK's: retries temporary errors, with increasing pauses.
 
 use std::{
     future::Future,
@@ -11,21 +11,20 @@ use crate::{
     engine::plan::Op,
 };
 
-/// Whether a call may simply be made again when no answer came.
+/// Whether a call can be repeated after a lost response.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Idempotency {
-    /// It has the same effect when made twice.
+    /// The call has the same effect when repeated.
     Idempotent,
-    /// It may have been served: look first.
+    /// The call may have taken effect: check first.
     NotIdempotent,
 }
 
 impl StepTask {
-    /// Makes a call until it succeeds or what AWS says will not pass. What is in use is told, and how long to wait for that depends on who
-    /// uses it.
+    /// Repeats a call until it succeeds or fails permanently. Reports blockers of a resource in use, which also determine the maximum wait.
     ///
     /// # Errors
-    /// What AWS answered last.
+    /// Returns the last error of AWS.
     pub(super) async fn with_retries<T, F: Future<Output = Result<T>>>(&self, idempotency: Idempotency, call: impl Fn() -> F) -> Result<T> {
         let start = Instant::now();
         let timeout = retry_timeout(self.target.kind.typical_duration, self.steps_of_type);
@@ -41,16 +40,16 @@ impl StepTask {
             }
             let timeout = match error.kind {
                 ErrorKind::Conflict => blocked.as_ref().map_or(timeout, |blocked| blocked.timeout),
-                // IAM takes about 8 s, rarely more than a minute; longer means that the role really lacks what is asked.
+                // IAM takes about 8 s, rarely more than a minute; after that, the role really lacks a permission.
                 ErrorKind::NotYetVisible | ErrorKind::Throttled => timeout.min(Duration::from_secs(120)),
-                // What was made a moment ago may not be known everywhere yet.
+                // A new resource may not be visible everywhere yet.
                 ErrorKind::NotFound => timeout.min(Duration::from_secs(30)),
                 ErrorKind::Unavailable if idempotency == Idempotency::Idempotent => timeout.min(Duration::from_secs(60)),
                 _ => return Err(error),
             };
             if start.elapsed() + pause > timeout {
                 return Err(match error.kind {
-                    // Who was in the way at first may have gone.
+                    // The first blocker may have been deleted.
                     ErrorKind::Conflict => self.explain_conflict(timeout, &error).await.timeout_error(error),
                     _ => error,
                 });
@@ -58,7 +57,7 @@ impl StepTask {
             if self.stop.is_requested() {
                 return Err(error);
             }
-            self.status.send(format!("{}, trying again", error.code)).ok();
+            self.status.send(format!("{}, retrying", error.code)).ok();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.requested() => return Err(error),
@@ -67,20 +66,20 @@ impl StepTask {
         }
     }
 
-    /// Says what is in the way.
+    /// Reports the blockers.
     async fn explain_conflict(&self, timeout: Duration, error: &Error) -> Blocked {
         let blocked = match &self.target.before {
             Some(live) if self.op == Op::Delete => self.blockers.explain(live, error).await,
             _ => Blocked::busy(timeout, error),
         };
-        // Nobody listens when progress is not shown.
+        // Without a progress display there is no receiver.
         self.status.send(blocked.status.clone()).ok();
         blocked
     }
 }
 
-/// How long "in use" is waited for: five minutes at least, as a new load balancer may be unknown to WAF for so long. Of some types AWS
-/// makes one after the other (Fargate profiles of a cluster): each may have to wait for all others of the plan.
+/// Maximum wait for a resource in use: at least five minutes, because WAF may not know a new load balancer for that long. AWS creates
+/// resources of some types one at a time (Fargate profiles of a cluster), so each may have to wait for all others of the plan.
 fn retry_timeout(typical: Duration, steps_of_type: u32) -> Duration {
     (typical * (2 + steps_of_type)).clamp(Duration::from_secs(300), Duration::from_secs(1800))
 }

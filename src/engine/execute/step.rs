@@ -1,4 +1,4 @@
-//! Brings one step to its verified end: call, settle, compare again, bring what is left.
+//! Runs one step to its verified end: makes the call, waits, compares, and applies remaining differences.
 
 use std::{
     collections::BTreeSet,
@@ -25,51 +25,51 @@ use crate::{
     },
 };
 
-/// All one step needs; it shares nothing with other steps.
+/// Input of one step; it shares nothing with other steps.
 pub struct StepTask {
     pub journaled_cloud: JournaledCloud,
     pub op: Op,
     pub target: StepTarget,
-    /// For a replacement, which half comes first.
+    /// For a replacement, the order of creation and deletion.
     pub replacement_order: Option<ReplacementOrder>,
-    /// What `null` in the wanted spec means.
+    /// Meaning of `null` in the desired spec.
     pub null_means: NullMeans,
-    /// Whether an earlier run may have made it already.
+    /// Whether an earlier run may have created it already.
     pub maybe_created: bool,
-    /// Whether an earlier try of this run may have made it already.
+    /// Whether an earlier attempt of this run may have created it already.
     pub attempted: bool,
-    /// Whether AWS's own deletion protection is lifted before it is deleted.
+    /// Whether to disable AWS's deletion protection before the deletion.
     pub disable_deletion_protection: bool,
     pub poller: Poller,
     /// Ids of live resources of the type's parent type.
     pub parents: Vec<String>,
-    /// Hears AWS's status in between.
+    /// Receiver of AWS's status.
     pub status: mpsc::UnboundedSender<String>,
     pub stop: StopSignal,
-    /// How many steps of the plan's first half are of the same type.
+    /// Number of apply-phase steps of the same type.
     pub steps_of_type: u32,
-    /// Tells who is in the way of a deletion.
+    /// Blockers of a deletion.
     pub blockers: Arc<Blockers>,
 }
 
-/// How often a create is tried whose answer does not come.
+/// Maximum number of attempts of a create without a response.
 const MAX_CREATE_ATTEMPTS: usize = 4;
 
-/// How often what a read shows to be missing is brought by a further update. EKS takes one kind of change at a time.
+/// Maximum number of further updates for differences found by a read. EKS accepts one kind of change at a time.
 const MAX_UPDATE_ROUNDS: usize = 8;
 
-/// How much longer reads may lag behind a change than behind a creation.
+/// Additional time for which reads may lag behind a change, compared with a creation.
 const EXTRA_UPDATE_LAG: Duration = Duration::from_secs(5);
 
-/// Types that usually take this long are deleted in the background, and waited for. The others are gone when AWS says so; where
-/// another service still sees them for a moment, its refusal of what comes next is waited out.
+/// Types with this typical duration are deleted in the background, so acme waits for them. Others are gone when the call returns; if
+/// another service still sees them for a moment, the next call is retried.
 pub const ASYNC_DELETE_THRESHOLD: Duration = Duration::from_secs(20);
 
 impl StepTask {
-    /// Does the step. Gives what is there afterwards; `None` after a deletion.
+    /// Runs the step. Returns the live resource; `None` after a deletion.
     ///
     /// # Errors
-    /// What AWS answered, or that AWS did not keep what it was told.
+    /// Returns errors of AWS, and an error if AWS did not apply the requested settings.
     pub async fn run(mut self) -> Result<Option<LiveResource>> {
         if self.op == Op::Create {
             return self.create().await.map(Some);
@@ -107,19 +107,19 @@ impl StepTask {
         {
             return Ok((**live).clone());
         }
-        // AWS takes tags and resource in one call or refuses both, so they need no reading back.
+        // AWS applies tags and resource in one call or rejects both, so they need no verification.
         let sent = kind.is_tagged_on_create().then(|| self.target.call.tags.clone());
         self.verify(created.id(), None, sent, applied).await
     }
 
-    /// Whether the answer to the create call shows that there is nothing left to do, so that reading it again would tell nothing new.
+    /// Whether the response of the create call shows that nothing is left to do, so that another read is unnecessary.
     fn matches_desired(&self, live: &LiveResource) -> bool {
         let kind = self.target.kind;
         let tagged = !kind.is_taggable() || visible_tags(&live.tags, &self.target.call.tags) == self.target.call.tags;
         live.phase == Phase::Ready && tagged && self.remaining_changes(&kind.operations.normalize(&self.target.spec, &live.spec)).is_empty()
     }
 
-    /// What is known of a resource that has not been read yet.
+    /// Live resource as known before the first read.
     fn unread_resource(&self, id: &str, spec: Value) -> LiveResource {
         LiveResource {
             type_name: self.target.kind.name.to_owned(),
@@ -132,24 +132,26 @@ impl StepTask {
         }
     }
 
-    /// Whether it is put back with a value that AWS may have given to somebody else.
+    /// Whether the spec asks for an old value that AWS may have assigned elsewhere.
     fn requires_old_values(&self) -> bool {
         let asked = |at: &&str| self.target.spec.pointer(at).is_some_and(|value| !value.is_null());
         self.null_means == NullMeans::Unset && self.target.kind.assigned_by_aws.iter().any(asked)
     }
 
-    /// From here on, what AWS draws will do.
+    /// Accepts any value assigned by AWS from now on.
     fn accept_new_values(&mut self, error: &Error) {
         for at in &self.target.kind.assigned_by_aws {
             if let Some(value) = self.target.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
-                // Nobody listens when progress is not shown.
-                self.status.send(format!("{} {value} can't be had again, so any is taken: {error}", at.trim_start_matches('/'))).ok();
+                // Without a progress display there is no receiver.
+                self.status
+                    .send(format!("{} {value} is no longer available, any other is accepted: {error}", at.trim_start_matches('/')))
+                    .ok();
             }
         }
     }
 
-    /// Makes it. Where no answer came, or a first try failed later on, it is looked for before it is made again: there may be one. The
-    /// same where an earlier run began to make it and AWS says that there is one.
+    /// Creates the resource. After a lost response, or a first attempt that failed later, looks for it before creating it again. Does the
+    /// same if an earlier run started the creation and AWS reports that it exists.
     async fn create_or_find(&self) -> Result<CreatedResource> {
         let mut unanswered = self.maybe_created;
         let mut attempts = 0;
@@ -179,7 +181,7 @@ impl StepTask {
         }
     }
 
-    /// What is somebody else's is not waited for.
+    /// Resources outside the stack are not waited for.
     async fn create_call(&self) -> Result<CreatedResource> {
         self.journaled_cloud.create(&self.target).await.map_err(|error| match error.kind {
             ErrorKind::NotFound | ErrorKind::Conflict if self.requires_old_values() => Error { kind: ErrorKind::Rejected, ..error },
@@ -187,16 +189,16 @@ impl StepTask {
         })
     }
 
-    /// What an earlier call made, once it must be visible.
+    /// Resource created by an earlier call, after the time by which it must be visible.
     async fn find_created(&self) -> Result<Option<String>> {
         let found = self.poller.wait(Condition::Visible(self.matcher()), None, None, self.parents.clone(), self.status.clone()).await?;
         Ok(found.map(|live| live.id))
     }
 
-    /// Tells what this step made from all else: by its marks, else by its name or by what identifies its type.
+    /// Matcher for the resource that this step created: by ownership tags, name, or identifying fields.
     fn matcher(&self) -> Matcher {
         let target = &self.target;
-        // The old half of a replacement carries the same marks while it stands beside the new one.
+        // During a replacement, the old resource has the same ownership tags.
         let old_id = target
             .before
             .as_ref()
@@ -245,7 +247,7 @@ impl StepTask {
             while let Deletion::NeedsAnotherCall(words) =
                 self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.delete(&self.target, &live)).await?
             {
-                // Nobody listens when progress is not shown.
+                // Without a progress display there is no receiver.
                 self.status.send(words).ok();
                 let ready = Condition::Ready(live.id.clone());
                 let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.parents.clone(), self.status.clone()).await?;
@@ -272,13 +274,13 @@ impl StepTask {
         self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.update(&self.target, live, &unprotected, &pointers)).await
     }
 
-    /// Takes the marks off: from then on it is nobody's.
+    /// Removes the ownership tags.
     async fn forget(&self, live: &LiveResource) -> Result<()> {
         self.retag((&live.id, live.arn()), &live.tags, &without_ownership_tags(&live.tags), CallAction::Forget).await
     }
 
-    /// Reads back, and brings what is missing, until nothing is. `brought` is what was brought just before: a first read that
-    /// still lacks exactly that may only lag behind, and is read again before it counts; `None` when no answer came to that.
+    /// Reads the resource back and applies remaining differences until there are none. `brought` are the changes just applied: a first read
+    /// that lacks exactly those may lag, and is repeated before it counts; `None` if the response was lost.
     async fn verify(
         &self,
         id: &str,
@@ -295,7 +297,7 @@ impl StepTask {
             let at_once = target.kind.apply_immediately.is_some_and(|at| target.spec.pointer(at) == Some(&Value::Bool(true)));
             let ready = if at_once { Condition::Stable(id.to_owned()) } else { Condition::Ready(id.to_owned()) };
             let live = self.poller.wait(ready, phase_before.clone(), sent_tags.clone(), self.parents.clone(), self.status.clone()).await?;
-            let live = live.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotThere", format!("`{id}` is gone")))?;
+            let live = live.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotThere", format!("`{id}` no longer exists")))?;
             let normalized = target.kind.operations.normalize(&target.spec, &live.spec);
             let missing = self.remaining_changes(&normalized);
             let tagged = !target.kind.is_taggable() || visible_tags(&live.tags, &target.call.tags) == target.call.tags;
@@ -304,7 +306,7 @@ impl StepTask {
             }
             let state = (missing, tagged);
             if last.as_ref() == Some(&state) {
-                // What has no "unset" in AWS's API stays.
+                // A value that AWS's API can't unset remains.
                 if tagged && state.0.iter().all(|field| field.after.is_null()) {
                     return Ok(live);
                 }
@@ -333,32 +335,32 @@ impl StepTask {
     fn remaining_changes(&self, live: &Value) -> Vec<FieldDiff> {
         let mut missing = diff(&self.target.spec, live, &[], self.null_means);
         if self.op == Op::Create && self.null_means == NullMeans::Unset {
-            // What AWS drew instead of what was lost is told, and stays.
+            // A value that AWS assigned instead of a lost one is reported and remains.
             missing.retain(|field| !self.target.kind.assigned_by_aws.contains(&field.pointer.as_str()));
         }
         missing
     }
 
-    /// What AWS has and what it was told: fields, and tags. Where AWS says why, that too.
+    /// Error about settings that AWS did not apply: fields, tags, and AWS's reason if known.
     async fn not_applied_error(&self, missing: &[FieldDiff], live: &LiveResource) -> Error {
         let mut parts: Vec<String> =
-            missing.iter().map(|f| format!("{} is {}, wanted {}", f.pointer.trim_start_matches('/'), f.before, f.after)).collect();
+            missing.iter().map(|f| format!("{} is {}, expected {}", f.pointer.trim_start_matches('/'), f.before, f.after)).collect();
         let wanted = &self.target.call.tags;
         let has = visible_tags(&live.tags, wanted);
         let keys: BTreeSet<&String> =
             if self.target.kind.is_taggable() { has.keys().chain(wanted.keys()).collect() } else { BTreeSet::new() };
         for key in keys.into_iter().filter(|key| has.get(*key) != wanted.get(*key)) {
-            let word = |tags: &Tags| tags.get(key).map_or("absent".to_owned(), |value| format!("`{value}`"));
-            parts.push(format!("tag {key} is {}, wanted {}", word(&has), word(wanted)));
+            let word = |tags: &Tags| tags.get(key).map_or("unset".to_owned(), |value| format!("`{value}`"));
+            parts.push(format!("tag {key} is {}, expected {}", word(&has), word(wanted)));
         }
-        // Where it can't be asked, the rest has to do.
+        // The reason is optional: reading it may fail.
         let why =
             if missing.is_empty() { None } else { self.journaled_cloud.cloud.explain(self.target.kind, &live.id).await.ok().flatten() };
-        parts.extend(why.map(|why| format!("AWS says: {why}")));
-        Error::new(ErrorKind::Rejected, "NotKept", format!("AWS did not keep what it was told: {}", parts.join("; ")))
+        parts.extend(why.map(|why| format!("AWS reports: {why}")));
+        Error::new(ErrorKind::Rejected, "NotKept", format!("AWS did not apply the requested settings: {}", parts.join("; ")))
     }
 
-    /// Makes the calls for what is missing, and gives that back; `None` when no answer came, so that only reading again tells.
+    /// Makes the calls for remaining differences, and returns those; `None` if a response was lost, so that only a read shows the result.
     async fn apply_changes(&self, live: &LiveResource, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
         let pointers: Vec<String> = missing.iter().map(|field| field.pointer.clone()).collect();
         let update = || self.journaled_cloud.update(&self.target, live, &self.target.spec, &pointers);
@@ -375,7 +377,7 @@ impl StepTask {
         if !self.target.kind.is_taggable() || before == call.tags {
             return Ok(());
         }
-        // Marks of another stack are never overwritten.
+        // Ownership tags of another stack are never overwritten.
         if live.tags.get(STACK_TAG).is_some_and(|stack| *stack != call.stack) {
             let owner = live.tags.get(ADDRESS_TAG).cloned().unwrap_or_default();
             return Err(Error::new(ErrorKind::Rejected, "NotOurs", format!("`{}` belongs to another stack as `{owner}`", live.id)));
@@ -388,7 +390,7 @@ impl StepTask {
     }
 }
 
-/// Whether AWS refused because of what was asked for, not because of who asks or how often.
+/// Whether AWS rejected the request itself, not the caller or the request rate.
 fn is_value_unavailable(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::Rejected | ErrorKind::AlreadyExists) && !error.code.contains("LimitExceeded")
 }

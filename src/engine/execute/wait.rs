@@ -1,4 +1,4 @@
-//! Waiting is reading again: one poller per type answers all who wait.
+//! Waiting by polling: one poller per type serves all waiting steps.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,24 +20,24 @@ use crate::{
     engine::cloud::Cloud,
 };
 
-/// Tells one resource from all others.
+/// Distinguishes one resource from all others.
 pub type Matcher = Arc<dyn Fn(&LiveResource) -> bool + Send + Sync>;
 
-/// What is waited for.
+/// Awaited condition.
 #[derive(Clone)]
 pub enum Condition {
-    /// What has this id can be used.
+    /// The resource with this id is ready.
     Ready(String),
-    /// What has this id can be used, and no change of it is still to come.
+    /// The resource with this id is ready, and has no pending change.
     Stable(String),
-    /// What has this id is no longer there.
+    /// The resource with this id no longer exists.
     Deleted(String),
-    /// There is one like this, in whatever phase; or none was seen for as long as a new one may stay unseen.
+    /// A matching resource exists, in any phase; or none appeared for as long as a new one may stay invisible.
     Visible(Matcher),
 }
 
 impl Condition {
-    /// The id of what is waited for; `None` where it is not known.
+    /// Id of the awaited resource, if known.
     fn id(&self) -> Option<&String> {
         match self {
             Condition::Ready(id) | Condition::Stable(id) | Condition::Deleted(id) => Some(id),
@@ -48,35 +48,35 @@ impl Condition {
 
 struct WaitRequest {
     condition: Condition,
-    /// What it was before the call: reads that lag behind, and changes that mend it, show the same failure for a while.
+    /// Resource before the call: lagging reads, and changes that fix a failed resource, show the old failure for a while.
     phase_before: Option<Phase>,
     started: Instant,
-    /// When it is looked for next.
+    /// Time of the next read.
     due: Instant,
-    /// Tags that the create call carried.
+    /// Tags in the create call.
     sent_tags: Option<Tags>,
-    /// Parents that may have been made since the poller began.
+    /// Parents possibly created since the poller started.
     parents: Vec<String>,
     reply: oneshot::Sender<Result<Option<LiveResource>>>,
     status: mpsc::UnboundedSender<String>,
 }
 
-/// Hands out one poller per type.
+/// Pollers, one per type.
 pub struct Waiters {
     cloud: Arc<Cloud>,
     stop: StopSignal,
     pollers: BTreeMap<&'static str, Poller>,
 }
 
-/// The poller of one type.
+/// Poller of one type.
 #[derive(Clone)]
 pub struct Poller {
     requests: mpsc::UnboundedSender<WaitRequest>,
-    /// Calls of this type under way: reading waits for them, so that one read answers all.
+    /// Calls of this type in flight: a read waits for them, so that one read serves all.
     in_flight: Arc<AtomicUsize>,
 }
 
-/// While this lives, the poller of the type holds its next read back.
+/// Guard that delays the next read of the type's poller.
 pub struct InFlight(Arc<AtomicUsize>);
 
 impl Drop for InFlight {
@@ -86,11 +86,11 @@ impl Drop for InFlight {
 }
 
 impl Waiters {
-    /// Pollers over `cloud`, which end every wait when the user asks to stop.
+    /// Creates pollers for `cloud`, which end every wait after an interrupt.
     pub fn new(cloud: Arc<Cloud>, stop: StopSignal) -> Waiters {
         Waiters { cloud, stop, pollers: BTreeMap::new() }
     }
-    /// The poller of a type; `scope` is what its reads return.
+    /// Poller of a type; `scope` limits its reads.
     pub fn poller(&mut self, kind: &'static ResourceType, scope: impl FnOnce() -> Scope) -> Poller {
         let (cloud, stop) = (self.cloud.clone(), self.stop.clone());
         let poller = self.pollers.entry(kind.name).or_insert_with(|| {
@@ -104,15 +104,15 @@ impl Waiters {
 }
 
 impl Poller {
-    /// Says that a call of this type is under way.
+    /// Registers a call of this type.
     pub fn in_flight(&self) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.in_flight.clone())
     }
-    /// Waits. `was` is what it was before the call; `status` hears AWS's own words in between.
+    /// Waits for a condition. `was` is the resource before the call; `status` receives AWS's status.
     ///
     /// # Errors
-    /// When it failed, did not get there within ten times its usual time (at least ten minutes), or can't be read.
+    /// Fails if the resource failed, is not ready within ten times its typical duration (at least ten minutes), or can't be read.
     pub async fn wait(
         &self,
         condition: Condition,
@@ -130,19 +130,19 @@ impl Poller {
     }
 }
 
-/// How long a new resource may stay invisible before that is an error.
+/// Maximum time a new resource may stay invisible.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long after a call its result is first read.
+/// Delay of the first read after a call.
 const FIRST_POLL_DELAY: Duration = Duration::from_millis(20);
 
-/// What is due this much later is read along: one read answers all.
+/// Reads due within this time are combined.
 const BATCH_WINDOW: Duration = Duration::from_millis(250);
 
-/// Longest time between two looks at something.
+/// Maximum interval between reads.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Answers requests: sleeps until one is due, reads those that are due, and by id alone where all ids are known.
+/// Serves requests: sleeps until one is due, then reads those that are due, by id if all ids are known.
 async fn run_poller(
     cloud: Arc<Cloud>,
     stop: StopSignal,
@@ -168,14 +168,14 @@ async fn run_poller(
                 continue;
             }
             () = stop.requested() => {
-                let message = "not waited for any longer";
+                let message = "acme stopped waiting";
                 for request in waiting.drain(..) {
                     drop(request.reply.send(Err(Error::new(ErrorKind::Rejected, INTERRUPTED, message))));
                 }
                 continue;
             }
         }
-        // Others of this type are about to be waited for too: let them come along, within reason.
+        // More requests of this type are about to arrive: waits a limited time to combine them.
         let held = Instant::now();
         while in_flight.load(Ordering::Relaxed) > 0 && held.elapsed() < Duration::from_secs(2) {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -194,7 +194,7 @@ async fn run_poller(
             .tags_on_create
             .extend(due_requests.iter_mut().filter_map(|request| Some((request.condition.id()?.clone(), request.sent_tags.take()?))));
         scope.ids = due_requests.iter().map(|request| request.condition.id().cloned()).collect();
-        // The index shows nothing that was just made: what is looked for without its id is looked for everywhere.
+        // The index does not show new resources, so a lookup without an id lists everything.
         let index = if scope.ids.is_none() { scope.tag_index.take() } else { None };
         let read = cloud.list(kind, &scope).await;
         scope.tag_index = index.or(scope.tag_index);
@@ -225,10 +225,10 @@ async fn run_poller(
 }
 
 impl WaitRequest {
-    /// The same, due again after a pause.
+    /// Same request, due again after a pause.
     fn rescheduled(self, kind: &ResourceType) -> WaitRequest {
         let expected = match self.condition {
-            // How long a creation takes is known; of a change and a deletion it is not.
+            // Only the duration of a creation is known, not that of a change or a deletion.
             Condition::Ready(_) | Condition::Stable(_) if self.phase_before.is_none() => Some(kind.typical_duration),
             _ => None,
         };
@@ -237,9 +237,9 @@ impl WaitRequest {
     }
 }
 
-/// Time until the next look at something that was waited for this long: a tenth of the typical time, and a few seconds when the
-/// expected end is near; a tenth of the time waited where no end is expected. What is there long before
-/// its time, as on a stand-in, is noticed too: no pause is longer than the time waited so far.
+/// Time until the next read after this wait: a tenth of the typical duration, and a few seconds when the expected end is near;
+/// a tenth of the wait so far if no end is expected. No pause is longer than the wait so far, so that a resource that is ready early,
+/// as on a stand-in, is noticed soon.
 fn poll_interval(typical: Duration, expected: Option<Duration>, waited: Duration) -> Duration {
     let shortest = (typical / 10).clamp(Duration::from_secs(1), Duration::from_millis(2500));
     let near = |expected: Duration| expected.abs_diff(waited) <= typical / 10;
@@ -248,7 +248,7 @@ fn poll_interval(typical: Duration, expected: Option<Duration>, waited: Duration
     interval.min(waited.max((typical / 100).clamp(Duration::from_millis(250), Duration::from_secs(1))))
 }
 
-/// What a read answers one who waits; `None`: keep waiting.
+/// Result of a read for a waiting step; `None`: keep waiting.
 fn evaluate(
     request: &WaitRequest,
     found: &BTreeMap<String, LiveResource>,
@@ -267,7 +267,7 @@ fn evaluate(
             Some(phase @ Phase::Failed(status)) if as_before(phase) => (id, status.clone()),
             Some(Phase::Failed(status)) => return Some(Err(failed_error(status))),
             Some(Phase::Progressing(status) | Phase::Degraded(status)) => (id, status.clone()),
-            Some(Phase::Ready | Phase::PendingChanges(_)) if waited > VISIBILITY_TIMEOUT => (id, "still there".to_owned()),
+            Some(Phase::Ready | Phase::PendingChanges(_)) if waited > VISIBILITY_TIMEOUT => (id, "still exists".to_owned()),
             Some(Phase::Ready | Phase::PendingChanges(_) | Phase::Deleting) => (id, "deleting".to_owned()),
         },
         Condition::Ready(id) | Condition::Stable(id) => match found.get(id) {
@@ -292,7 +292,7 @@ fn evaluate(
         let message = format!("`{id}` is still `{status}` after {} s", waited.as_secs());
         return Some(Err(Error::new(ErrorKind::Rejected, "TimedOut", message)));
     }
-    // Nobody listens when progress is not shown.
+    // Without a progress display there is no receiver.
     request.status.send(status).ok();
     None
 }
@@ -305,7 +305,7 @@ fn failed_error(status: &str) -> Error {
 mod tests {
     use super::*;
 
-    /// When a creation that usually takes so many seconds is looked at, until so many seconds have passed.
+    /// Times of reads for a creation with this typical duration, until this many seconds have passed.
     fn poll_times(typical: u64, end: u64) -> Vec<f64> {
         let (typical, end) = (Duration::from_secs(typical), Duration::from_secs(end));
         let mut times = vec![FIRST_POLL_DELAY];

@@ -1,4 +1,4 @@
-//! Walks a graph, everything that is ready at once, longest road first.
+//! Walks a graph: independent steps run in parallel, the longest remaining path first.
 
 use std::{collections::BinaryHeap, future::Future, time::Duration};
 
@@ -10,37 +10,37 @@ use tokio::task::JoinSet;
 
 use crate::engine::plan::remaining_paths;
 
-/// How each step ended; `None` for those never started.
+/// Result of each step; `None` for those never started.
 pub type StepResults<T, E> = Vec<Option<Result<T, E>>>;
 
-/// Who does the steps. All its methods are called by the walk, one at a time, so that it owns its state without locks.
+/// Executor of the steps. The walk calls its methods one at a time, so that its state needs no locks.
 pub trait StepRunner<N> {
-    /// What a step gives.
+    /// Result of a step.
     type Output: Send + 'static;
-    /// Why a step failed.
+    /// Error of a step.
     type Error: Send + 'static;
-    /// Usual time of a step.
+    /// Typical duration of a step.
     fn estimate(&self, step: &N) -> Duration;
-    /// Starts a step; all it needs has ended well.
+    /// Starts a step whose dependencies have succeeded.
     fn start(&mut self, step: &N) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send + 'static;
-    /// Learns how a step ended. `Stop` starts no further one; those under way are finished.
+    /// Receives the result of a step. `Stop` prevents further starts; running steps finish.
     fn on_finished(&mut self, step: &N, end: &Result<Self::Output, Self::Error>) -> Next;
 }
 
-/// Whether to go on.
+/// Whether to continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Start what is ready.
+    /// Start ready steps.
     Continue,
-    /// Start nothing more.
+    /// Start no further steps.
     Stop,
 }
 
-/// Runs every step, at most `limit` at a time, never before all it depends on ended well.
+/// Runs every step, at most `limit` in parallel, after all its dependencies have succeeded.
 pub async fn walk<N, W: StepRunner<N>>(graph: &DiGraph<N, ()>, limit: usize, runner: &mut W) -> StepResults<W::Output, W::Error> {
     let remaining = remaining_paths(graph, |step| runner.estimate(step));
     let mut waits_for: Vec<usize> = graph.node_indices().map(|n| graph.neighbors_directed(n, Incoming).count()).collect();
-    // Reverse order of nodes among equal roads, so that the first declared starts first.
+    // Reverse order of nodes with equal paths, so that the first declared starts first.
     let rank = |node: NodeIndex| (remaining[node.index()], std::cmp::Reverse(node));
     let mut ready: BinaryHeap<_> = graph.node_indices().filter(|n| waits_for[n.index()] == 0).map(rank).collect();
     let mut results: StepResults<W::Output, W::Error> = graph.node_indices().map(|_| None).collect();
@@ -52,7 +52,7 @@ pub async fn walk<N, W: StepRunner<N>>(graph: &DiGraph<N, ()>, limit: usize, run
             let step = runner.start(&graph[node]);
             running.spawn(async move { (node, step.await) });
         }
-        // A step that panicked ends the walk: its node stays without an end, which the caller reports.
+        // A panic ends the walk: the step has no result, which the caller reports.
         let Some(Ok((node, end))) = running.join_next().await else { break };
         if runner.on_finished(&graph[node], &end) == Next::Stop {
             next = Next::Stop;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Nothing starts before all it needs ended well, and after a failure nothing that needs it starts.
+        /// No step starts before its dependencies succeed, and none that depends on a failed step.
         #[test]
         fn starts_each_step_after_its_dependencies(n in 1usize..12, edges in proptest::collection::vec((0usize..12, 0usize..12), 0..30), fails in proptest::option::of(0usize..12)) {
             let mut graph = DiGraph::new();

@@ -1,4 +1,4 @@
-//! Runs as the history tells them.
+//! Entries of the history.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,67 +15,67 @@ use crate::{
     },
 };
 
-/// One run in a few words.
+/// Summary of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSummary {
-    /// Who ran what.
+    /// First record of the run.
     pub run: RunInfo,
-    /// When it began, milliseconds since 1970.
+    /// Start, in milliseconds since 1970.
     pub started_at: u64,
-    /// When it ended, milliseconds since 1970; `None`: it did not.
+    /// End, in milliseconds since 1970; `None` if it is unfinished.
     pub ended_at: Option<u64>,
-    /// How it ended; `None`: it did not.
+    /// Outcome; `None` if it is unfinished.
     pub outcome: Option<RunOutcome>,
-    /// How much it did on its way forward.
+    /// Number of changes before any rollback.
     pub counts: ChangeCounts,
-    /// Whether something of it is left to be gone on with or undone.
+    /// Whether it can be continued or undone.
     pub unfinished: bool,
 }
 
-/// How many resources were treated how.
+/// Number of resources by action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ChangeCounts {
-    /// Made.
+    /// Created.
     pub create: usize,
     /// Changed in place.
     pub update: usize,
-    /// Deleted or given up.
+    /// Deleted or forgotten.
     pub delete: usize,
 }
 
-/// One run with all it did.
+/// A run with all its steps.
 #[derive(Clone, Debug)]
 pub struct RunDetails {
-    /// The run.
+    /// Summary.
     pub summary: RunSummary,
-    /// What it did, in order.
+    /// Actions in order.
     pub changes: Vec<Change>,
-    /// Why it went back, if it did.
+    /// Reason for the rollback, if any.
     pub rollback_reason: Option<String>,
-    /// What it did on its way back, in order.
+    /// Actions of the rollback, in order.
     pub rolled_back_changes: Vec<Change>,
-    /// What AWS refused, or gave no answer to.
+    /// Failed calls and calls without a response.
     pub failed_calls: Vec<FailedCall>,
-    /// Where its journal can't be believed any more.
+    /// Damage of its journal, if any.
     pub damage: Option<Damage>,
 }
 
-/// A call that did not end well.
+/// Failed call.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FailedCall {
-    /// The resource.
+    /// Address of the resource.
     pub address: Address,
-    /// What was tried.
+    /// Operation.
     pub action: CallAction,
-    /// AWS's code; `None`: no answer came, so that it may have taken effect.
+    /// AWS error code; `None` without a response, so that the call may have taken effect.
     pub code: Option<String>,
 }
 
 impl History {
-    /// The latest runs, the last one first, and how many there were before. `None` where nothing of one can be read.
+    /// Returns the latest runs, the last one first, and the number of earlier ones. `None` for unreadable runs.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn recent_runs(&self, limit: usize) -> Result<(Vec<(u64, Option<RunSummary>)>, usize)> {
         let mut numbers = self.revision_numbers().await?;
         let omitted = numbers.len().saturating_sub(limit);
@@ -87,17 +87,17 @@ impl History {
     }
 
     async fn run_summary(&self, number: u64) -> Result<Option<RunSummary>> {
-        // One object, where a journal may be hundreds.
+        // One object, while a journal may have hundreds.
         if let Some(stored) = self.stored_revision(number).await? {
             return Ok(Some(RunSummary::from_revision(&stored.summary)));
         }
         Ok(RunSummary::from_journal(&self.journal(number).await?))
     }
 
-    /// One run with all it did; `None` when nothing of it can be read.
+    /// Returns a run with all its steps; `None` if it is unreadable.
     ///
     /// # Errors
-    /// When the backend can't be read.
+    /// Fails if the backend can't be read.
     pub async fn run_details(&self, number: u64) -> Result<Option<RunDetails>> {
         let (replay, stored) = (self.journal(number).await?, self.stored_revision(number).await?);
         let Some(mut summary) =
@@ -121,7 +121,7 @@ impl History {
     }
 }
 
-/// The last run is unfinished when it left something to do, and with it those it went on from.
+/// Marks the last run, and those it continues, as unfinished if work remains.
 fn mark_unfinished(runs: &mut [(u64, Option<RunSummary>)]) {
     let mut left = match runs.first() {
         Some((number, Some(entry))) if !entry.outcome.is_some_and(RunOutcome::is_final) => Some(*number),
@@ -155,7 +155,7 @@ impl RunSummary {
         }
     }
 
-    /// A run of which no revision was kept: it did not end, or could not keep one.
+    /// Summary of a run without a record: it is unfinished, or could not write one.
     fn from_journal(replay: &Replay) -> Option<RunSummary> {
         let (first, last) = (replay.lines.first()?, replay.lines.last()?);
         let outcome = match replay.state.phase {
@@ -183,7 +183,7 @@ impl RunDetails {
         });
         let calls = calls(replay);
         for call in effective_calls(&calls) {
-            // What was read from AWS and is put back is compared whole.
+            // A spec read from AWS and restored is compared in full.
             let put_back = !call.forward || self.summary.run.command == "rollback";
             let change = call_change(call, if put_back { NullMeans::Unset } else { NullMeans::Unmanaged });
             if call.forward { self.changes.extend(change) } else { self.rolled_back_changes.extend(change) }
@@ -194,7 +194,7 @@ impl RunDetails {
                 Some(CallResult::Rejected { code }) => Some(code.clone()),
                 Some(CallResult::Unknown) | None => None,
             };
-            // What went well at last did not fail.
+            // A step that finally succeeded did not fail.
             if !calls[number + 1..].iter().any(|later| later.is_retry_of(call)) {
                 self.failed_calls.push(FailedCall { address: call.intent.address.clone(), action: call.intent.action, code });
             }
@@ -202,12 +202,12 @@ impl RunDetails {
     }
 }
 
-/// A call of a run.
+/// Call of a run.
 struct JournaledCall<'a> {
     intent: &'a Intent,
-    /// How it ended; `None`: that is not known.
+    /// Result; `None` if unknown.
     result: Option<&'a CallResult>,
-    /// Whether it was on the way forward.
+    /// Whether it happened before the rollback.
     forward: bool,
 }
 
@@ -221,7 +221,7 @@ impl JournaledCall<'_> {
     }
 }
 
-/// All calls of a run, in order.
+/// Calls of a run, in order.
 fn calls(replay: &Replay) -> Vec<JournaledCall<'_>> {
     let results = replay.lines.iter().filter_map(|line| match &line.record {
         Record::Result { intent: of, result: end } => Some((*of, end)),
@@ -240,7 +240,7 @@ fn calls(replay: &Replay) -> Vec<JournaledCall<'_>> {
     calls
 }
 
-/// The calls that took effect. What was made or changed by several calls comes once.
+/// Calls that took effect, one per created or changed resource.
 fn effective_calls<'a, 'b>(calls: &'b [JournaledCall<'a>]) -> Vec<&'b JournaledCall<'a>> {
     let mut seen = BTreeSet::new();
     let mut first = |call: &&JournaledCall<'a>| {
@@ -254,7 +254,7 @@ fn effective_calls<'a, 'b>(calls: &'b [JournaledCall<'a>]) -> Vec<&'b JournaledC
     calls.iter().filter(|call| call.is_done()).filter(|call| first(call)).collect()
 }
 
-/// What a call did, in the plan's terms.
+/// Action of a call, in the plan's terms.
 fn call_change(call: &JournaledCall<'_>, null_means: NullMeans) -> Option<Change> {
     let intent = call.intent;
     let (address, before) = (&intent.address, intent.before.as_ref());

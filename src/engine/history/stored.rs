@@ -1,4 +1,4 @@
-//! A revision as it is stored, parsed only as far as needed: its resources are most of it, and few are ever asked for.
+//! Stored revisions, parsed only as far as needed: resources are most of the data, and few of them are read.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,10 +13,10 @@ use crate::{
     engine::journal::{RunInfo, RunOutcome},
 };
 
-/// A revision whose resources are not parsed yet.
+/// Revision with unparsed resources.
 #[derive(Clone, Debug)]
 pub struct StoredRevision {
-    /// All but the resources.
+    /// Everything except the resources.
     pub summary: RevisionSummary,
     json: Vec<u8>,
 }
@@ -24,37 +24,37 @@ pub struct StoredRevision {
 /// A [`Revision`] without its resources.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct RevisionSummary {
-    /// Who ran what.
+    /// First record of the run.
     pub run: RunInfo,
-    /// When it began, milliseconds since 1970.
+    /// Start, in milliseconds since 1970.
     pub started_at: u64,
-    /// When it ended, milliseconds since 1970.
+    /// End, in milliseconds since 1970.
     pub ended_at: u64,
-    /// How it ended.
+    /// Outcome.
     pub outcome: RunOutcome,
-    /// What it did, in order: an action and an address.
+    /// Actions in order, each with an address.
     pub done: Vec<(String, Address)>,
 }
 
 impl StoredRevision {
-    /// Reads the text of a [`Revision`]; `None` when it is not one.
+    /// Parses a [`Revision`]; `None` if the text is not one.
     pub fn parse(json: Vec<u8>) -> Option<StoredRevision> {
         let summary = serde_json::from_slice(&json).ok()?;
         Some(StoredRevision { summary, json })
     }
 
-    /// What the stack consisted of afterwards, of the addresses that are `wanted`; `None` when it can't be understood.
+    /// Returns the resources of the stack after the run, at the `wanted` addresses; `None` if they can't be parsed.
     pub fn live(&self, wanted: impl Fn(&Address) -> bool) -> Option<BTreeMap<Address, LiveResource>> {
         serde_json::Deserializer::from_slice(&self.json).deserialize_map(LiveField(&wanted)).ok()
     }
 
-    /// The whole revision; `None` when it can't be understood.
+    /// Returns the complete revision; `None` if it can't be parsed.
     pub fn revision(&self) -> Option<Revision> {
         serde_json::from_slice(&self.json).ok()
     }
 }
 
-/// Reads the field `live` of a revision.
+/// Parser of the field `live` of a revision.
 struct LiveField<'a, F>(&'a F);
 
 impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for LiveField<'_, F> {
@@ -77,7 +77,7 @@ impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for LiveField<'_, F> {
     }
 }
 
-/// Reads the wanted entries of a map of resources.
+/// Parser of the wanted entries of a map of resources.
 struct WantedResources<'a, F>(&'a F);
 
 impl<'de, F: Fn(&Address) -> bool> DeserializeSeed<'de> for WantedResources<'_, F> {

@@ -1,8 +1,8 @@
-//! The journal of one run: before every call that changes something its intent, after it the result.
+//! The journal of a run: the intent before every mutating call, and the result after it.
 //!
-//! Append-only JSON lines, safe in the backend before the call goes out. What a crash, a kill or a lost answer leaves open can be told
-//! from it, and undoing is derived from it. It is an aid, not the state: a journal that is damaged or gone deletes nothing and changes
-//! no plan. Specs hold no secrets (there is no field for one), so neither does it.
+//! Append-only JSON lines, durable in the backend before the call goes out. It shows the open calls after a crash, a kill or a lost
+//! response, and rollbacks are derived from it. It is not the state: a damaged or missing journal deletes nothing and changes no plan.
+//! Specs contain no secrets (there is no field for one), so the journal contains none.
 
 mod replay;
 mod state;
@@ -22,55 +22,55 @@ pub use writer::Journal;
 /// Name and version of the format.
 pub const FORMAT: &str = "acme-journal/2";
 
-/// One line of the journal.
+/// Line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// Number of the record, from 1.
+    /// Number of the record, starting at 1.
     pub n: u64,
-    /// When it was written, milliseconds since 1970.
+    /// Time, in milliseconds since 1970.
     pub at: u64,
-    /// What it says.
+    /// Record.
     #[serde(flatten)]
     pub record: Record,
 }
 
-/// What a line says.
+/// Content of a line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "record")]
 pub enum Record {
-    /// A run begins.
+    /// A run starts.
     Begin(Box<RunInfo>),
-    /// A call that changes something is about to go out.
+    /// A mutating call is about to go out.
     Intent(Box<Intent>),
-    /// How it ended.
+    /// Outcome.
     Result {
         /// Number of the intent.
         intent: u64,
-        /// How.
+        /// Outcome.
         result: CallResult,
     },
-    /// All that is new is there and verified; from here on the run only goes forward.
+    /// Point of no return: everything new exists and is verified; from now on, the run only goes forward.
     CommitPoint,
-    /// From here on the run is undone.
+    /// The rollback starts.
     Rollback {
-        /// Why.
+        /// Reason.
         reason: String,
     },
-    /// The run is over.
+    /// The run ended.
     End {
-        /// How.
+        /// Outcome.
         outcome: RunOutcome,
     },
 }
 
-/// Who runs what.
+/// Description of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// [`FORMAT`].
     pub format: String,
     /// Number of the revision.
     pub revision: u64,
-    /// The unfinished revision that this one goes on from.
+    /// Unfinished revision that this one continues.
     pub continues: Option<u64>,
     /// Stack name.
     pub stack: String,
@@ -80,42 +80,42 @@ pub struct RunInfo {
     pub region: String,
     /// Account.
     pub account: String,
-    /// What is done: `apply`, `destroy`, `rollback`.
+    /// Command: `apply`, `destroy`, `rollback`.
     pub command: String,
-    /// Who runs it: `user@host`.
+    /// User: `user@host`.
     pub actor: String,
-    /// The definition's git commit, where it is in a repository.
+    /// Git commit of the definition, if it is in a repository.
     pub commit: Option<String>,
-    /// SHA-256 of the definition's text, hex.
+    /// SHA-256 of the definition's text, in hex.
     pub definition: String,
 }
 
-/// A call that is about to change something.
+/// Intent of a mutating call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Intent {
-    /// The resource.
+    /// Address of the resource.
     pub address: Address,
-    /// What is done.
+    /// Operation.
     pub action: CallAction,
     /// Idempotency token.
     pub token: String,
-    /// Physical id, unless it is made.
+    /// Physical id, except for creations.
     pub id: Option<String>,
-    /// What stood at this address before the run, exactly; `None`: nothing.
+    /// Exact resource at this address before the run; `None` if there was none.
     pub before: Option<LiveResource>,
-    /// The spec that is wanted; `null` for deletions.
+    /// Desired spec; `null` for deletions.
     pub desired: Value,
-    /// The tags that are wanted.
+    /// Desired tags.
     pub tags: Tags,
-    /// What the resource needs: undoing goes the other way.
+    /// Dependencies of the resource; a rollback uses the reverse order.
     pub depends_on: BTreeSet<Address>,
 }
 
-/// What a call does.
+/// Operation of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallAction {
-    /// Makes it.
+    /// Creates it.
     Create,
     /// Changes it in place.
     Update,
@@ -123,44 +123,44 @@ pub enum CallAction {
     Tag,
     /// Deletes it.
     Delete,
-    /// Takes the marks off.
+    /// Removes the ownership tags.
     Forget,
 }
 
-/// How a call ended.
+/// Result of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "end")]
 pub enum CallResult {
-    /// AWS did it, or took it on.
+    /// AWS made or accepted the change.
     Done {
-        /// Physical id of what was made.
+        /// Physical id of the created resource.
         id: Option<String>,
     },
-    /// AWS refused.
+    /// AWS rejected the call.
     Rejected {
-        /// AWS's code.
+        /// AWS error code.
         code: String,
     },
-    /// No answer came: it may have taken effect.
+    /// The response was lost: the call may have taken effect.
     Unknown,
 }
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunOutcome {
-    /// All is as wanted.
+    /// The resources match the definition.
     Done,
-    /// It failed or was interrupted, and everything is as before.
+    /// The run failed or was interrupted, and everything is as before.
     RolledBack,
-    /// It failed or was interrupted, and what was done was kept.
+    /// The run failed or was interrupted, and completed steps were kept.
     Kept,
-    /// It could be neither finished nor undone.
+    /// The run could be neither finished nor undone.
     Stuck,
 }
 
 impl RunOutcome {
-    /// Whether nothing is left to be gone on with or undone.
+    /// Whether there is nothing left to continue or undo.
     pub fn is_final(self) -> bool {
         matches!(self, RunOutcome::Done | RunOutcome::RolledBack)
     }

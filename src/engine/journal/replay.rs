@@ -1,4 +1,4 @@
-//! Reads a journal back: what happened, what is open, and what has to be put back to undo it.
+//! Reads a journal: past calls, open calls, and the resources to restore in a rollback.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,60 +8,60 @@ use sha2::{Digest, Sha256};
 use super::{CallAction, CallResult, FORMAT, Intent, JournalState, Line, Record, RunInfo, RunPhase};
 use crate::core::{Address, LiveResource, Tags};
 
-/// A journal as it was read.
+/// Parsed journal.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
-    /// Who ran what; `None` when not even that could be read.
+    /// Description of the run; `None` if even that is unreadable.
     pub run: Option<RunInfo>,
-    /// The records that could be read, in order.
+    /// Readable records, in order.
     pub lines: Vec<Line>,
-    /// Where the run stands.
+    /// State of the run.
     pub state: JournalState,
-    /// What the last line was sealed with.
+    /// Checksum of the last line.
     pub checksum: String,
-    /// Where it is damaged, if it is. What comes after is not believed.
+    /// Damage, if any. Records after it are ignored.
     pub damage: Option<Damage>,
 }
 
-/// Where a journal cannot be believed any more.
+/// First damaged line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the journal {what}")]
 pub struct Damage {
-    /// Number of the line, from 1.
+    /// Line number, starting at 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// Problem of the line.
     pub what: String,
 }
 
-/// A resource that a run touched.
+/// Resource changed by a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TouchedResource {
-    /// What stood at the address before the run; `None`: nothing.
+    /// Resource at the address before the run; `None` if there was none.
     pub before: Option<LiveResource>,
-    /// The spec that the run wanted last; `null` when it wanted it gone.
+    /// Last desired spec; `null` for a deletion.
     pub desired: Value,
-    /// The tags it wanted.
+    /// Desired tags.
     pub tags: Tags,
-    /// What it needs.
+    /// Dependencies.
     pub depends_on: BTreeSet<Address>,
     /// Idempotency token of the last create.
     pub token: String,
-    /// Physical ids the run made there.
+    /// Physical ids the run created at the address.
     pub created_ids: BTreeSet<String>,
-    /// Since when a create has been without an answer, milliseconds since 1970; `None`: every answer is known.
+    /// Time of a create without a response, in milliseconds since 1970; `None` if every response is known.
     pub unanswered_create: Option<u64>,
-    /// When something was last made there, or may have been, milliseconds since 1970: reads that lag behind do not show it yet.
+    /// Time of the last possible creation at the address, in milliseconds since 1970: lagging reads may not show it yet.
     pub last_created_at: Option<u64>,
-    /// Whether the run made something there, or may have.
+    /// Whether the run created, or may have created, a resource at the address.
     pub may_have_created: bool,
-    /// Whether the run took its marks off.
+    /// Whether the run removed its ownership tags.
     pub forgotten: bool,
 }
 
-/// Length of what a line ends with: `,"sum":"0123456789abcdef"}`.
+/// Length of the end of a line: `,"sum":"0123456789abcdef"}`.
 const CHECKSUM_LEN: usize = 8 + 16 + 2;
 
-/// The line's text, sealed: the sum covers all lines up to this one, so that none can be changed or left out unseen.
+/// Returns the line's text with its checksum, which covers all lines up to this one, so that every change or omission is detected.
 pub(super) fn with_checksum(line: &Line, before: &str) -> Result<(String, String), serde_json::Error> {
     let mut text = serde_json::to_string(line)?;
     text.pop();
@@ -75,8 +75,8 @@ fn chained_checksum(before: &str, text: &str) -> String {
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads a journal. Never fails: what cannot be read is [`Replay::damage`]. A last line without its end was cut off by a crash and is no
-/// damage: its call never went out.
+/// Parses a journal. Never fails: unreadable lines are [`Replay::damage`]. An incomplete last line was cut off by a crash and is not
+/// damage, because its call never went out.
 pub fn replay(bytes: &[u8]) -> Replay {
     let mut replay = Replay::default();
     for (number, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -102,22 +102,22 @@ pub fn replay(bytes: &[u8]) -> Replay {
 }
 
 fn parse_line(text: &[u8], before: &str) -> Result<(Line, String), String> {
-    let text = std::str::from_utf8(text).map_err(|_| "is no text".to_owned())?;
+    let text = std::str::from_utf8(text).map_err(|_| "is not text".to_owned())?;
     let body_end = text.len().checked_sub(CHECKSUM_LEN).filter(|at| text.is_char_boundary(*at)).ok_or("is too short")?;
     let (body, checksum) = text.split_at(body_end);
-    let checksum = checksum.strip_prefix(",\"sum\":\"").and_then(|seal| seal.strip_suffix("\"}")).ok_or("has no sum")?;
+    let checksum = checksum.strip_prefix(",\"sum\":\"").and_then(|seal| seal.strip_suffix("\"}")).ok_or("has no checksum")?;
     if checksum != chained_checksum(before, body) {
-        return Err("was changed: its sum is wrong".to_owned());
+        return Err("was changed: its checksum does not match".to_owned());
     }
     let line: Line = serde_json::from_str(&format!("{body}}}")).map_err(|error| format!("can't be read: {error}"))?;
     match &line.record {
-        Record::Begin(begin) if begin.format != FORMAT => Err(format!("is of the format {}, not {FORMAT}", begin.format)),
+        Record::Begin(begin) if begin.format != FORMAT => Err(format!("has the format {}, not {FORMAT}", begin.format)),
         _ => Ok((line, checksum.to_owned())),
     }
 }
 
 impl Replay {
-    /// Whether something is left to be gone on with or undone.
+    /// Whether there is something left to continue or undo.
     pub fn is_unfinished(&self) -> bool {
         match self.state.phase {
             RunPhase::New => false,
@@ -126,7 +126,7 @@ impl Replay {
         }
     }
 
-    /// Whether the run deleted something on its way forward, after everything new was there: it may hold what can't be made anew.
+    /// Whether the run deleted a resource after the point of no return: it may not be possible to recreate it.
     pub fn has_cleaned_up(&self) -> bool {
         let mut past_commit_point = false;
         let mut leaving = BTreeSet::new();
@@ -143,11 +143,11 @@ impl Replay {
                 _ => {}
             }
         }
-        // A call without a result may have been served.
+        // A call without a result may have taken effect.
         leaving.iter().any(|n| self.state.open_intents.contains(n))
     }
 
-    /// Numbers of the intents that AWS refused.
+    /// Numbers of the intents that AWS rejected.
     fn rejected_intents(&self) -> BTreeSet<u64> {
         let refused = self.lines.iter().filter_map(|line| match &line.record {
             Record::Result { intent: of, result: CallResult::Rejected { .. } } => Some(*of),
@@ -157,11 +157,11 @@ impl Replay {
     }
 }
 
-/// Everything that a run and the unfinished ones it goes on from touched on their way forward, by address; `chain` is in order of
-/// time. The first intent about a resource tells what was there before.
+/// All resources changed by a run and the unfinished ones it continues, before any rollback, by address; `chain` is in chronological
+/// order. The first intent about a resource contains the previous state.
 pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource> {
     let mut touched: BTreeMap<Address, TouchedResource> = BTreeMap::new();
-    // Type and id of what stood at the addresses touched so far.
+    // Type and id of the resources at the addresses changed so far.
     let mut seen = BTreeSet::new();
     for replay in chain {
         let mut forward = true;
@@ -171,13 +171,13 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
             match &line.record {
                 Record::Rollback { .. } => forward = false,
                 Record::Intent(intent) => {
-                    // What undoing makes anew must be found again too, but is itself no reason to undo.
+                    // Resources recreated by a rollback must be found again, too, but don't need a rollback themselves.
                     if forward && !touched.contains_key(&intent.address) && !is_old_half(intent, &mut seen) {
                         touched.insert(intent.address.clone(), TouchedResource::from_intent(intent));
                     }
                     let Some(entry) = touched.get_mut(&intent.address) else { continue };
                     calls.insert(line.n, intent);
-                    // What stands where AWS refused to make something, if anything does, is not this run's.
+                    // A resource at an address where AWS rejected a creation does not belong to this run.
                     if intent.action == CallAction::Create && !refused.contains(&line.n) {
                         entry.may_have_created = true;
                         entry.token.clone_from(&intent.token);
@@ -216,14 +216,14 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
     touched
 }
 
-/// Whether this is about what stood at an address that is touched already: the old half of a replacement that a crash left over goes
-/// by a name of its own afterwards, but is put back under the first one.
+/// Whether this is about the resource at an address that was changed before: the old resource of an interrupted replacement later has
+/// an address of its own, but is restored under the first one.
 fn is_old_half(intent: &Intent, seen: &mut BTreeSet<(String, String)>) -> bool {
     intent.before.as_ref().is_some_and(|old| !seen.insert((old.type_name.clone(), old.id.clone())))
 }
 
 impl TouchedResource {
-    /// Whether there is nothing to undo: nothing stood there, and AWS refused to make anything.
+    /// Whether there is nothing to undo: there was no resource, and AWS rejected the creation.
     pub fn has_nothing_to_undo(&self) -> bool {
         self.before.is_none() && !self.may_have_created
     }
@@ -243,7 +243,7 @@ impl TouchedResource {
         }
     }
 
-    /// What was put back without a value it had, because AWS could not give that again, is not put back a second time for its sake.
+    /// A resource restored without an old value, because AWS could not provide it, is not restored again because of that value.
     fn accept_new_values(&mut self, again: &Value) {
         let Some(before) = self.before.as_mut().and_then(|live| live.spec.as_object_mut()) else { return };
         for (key, value) in before {

@@ -1,29 +1,29 @@
-//! What may follow what in a journal, as one function.
+//! State machine of a journal: the valid order of records, as one function.
 
 use std::collections::BTreeSet;
 
 use super::{Record, RunOutcome};
 
-/// How far a run is.
+/// Phase of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunPhase {
-    /// Not begun.
+    /// Not started.
     #[default]
     New,
-    /// Making and changing.
+    /// Creating and changing.
     Applying,
-    /// Past the pivot: deleting what is no longer wanted.
+    /// After the point of no return: deleting obsolete resources.
     CleaningUp,
-    /// Undoing.
+    /// Rolling back.
     RollingBack,
-    /// Over.
+    /// Ended.
     Ended(RunOutcome),
 }
 
-/// A run as its journal tells it.
+/// State of a run according to its journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalState {
-    /// How far it is.
+    /// Phase.
     pub phase: RunPhase,
     /// Number of the last record.
     pub last: u64,
@@ -31,21 +31,21 @@ pub struct JournalState {
     pub open_intents: BTreeSet<u64>,
 }
 
-/// A record that may not follow.
+/// Record in an invalid phase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{record} may not follow in phase {phase:?}")]
+#[error("{record} is not valid in phase {phase:?}")]
 pub struct IllegalTransition {
-    /// The phase it came in.
+    /// Phase of the run.
     pub phase: RunPhase,
-    /// The record's name.
+    /// Name of the record.
     pub record: &'static str,
 }
 
 impl JournalState {
-    /// The state after `record`, which is the next one.
+    /// Returns the state after the next `record`.
     ///
     /// # Errors
-    /// When that record may not come now.
+    /// Fails if the record is not valid in this phase.
     pub fn next(&self, record: &Record) -> Result<JournalState, IllegalTransition> {
         let mut next = JournalState { phase: self.phase, last: self.last + 1, open_intents: self.open_intents.clone() };
         let name = match (self.phase, record) {
@@ -67,7 +67,7 @@ impl JournalState {
                 next.phase = RunPhase::CleaningUp;
                 return Ok(next);
             }
-            // What is open now is looked at afresh.
+            // Open calls are checked again.
             (RunPhase::Applying | RunPhase::CleaningUp, Record::Rollback { .. }) => {
                 next.phase = RunPhase::RollingBack;
                 next.open_intents.clear();
@@ -91,7 +91,7 @@ impl JournalState {
             (_, Record::Begin(_)) => "a beginning",
             (_, Record::Intent(_)) => "an intent",
             (_, Record::Result { .. }) => "a result",
-            (_, Record::CommitPoint) => "the pivot",
+            (_, Record::CommitPoint) => "the point of no return",
             (_, Record::Rollback { .. }) => "a rollback",
             (_, Record::End { .. }) => "this end",
         };

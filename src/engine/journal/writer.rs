@@ -1,4 +1,4 @@
-//! Writes a journal: records wait for each other in one line, and go to the backend in as few pieces as time allows.
+//! Writes a journal: records are queued in order, and written to the backend in as few pieces as possible.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +16,7 @@ use crate::{
     engine::backend::{Backend, WriteResult},
 };
 
-/// The journal of the run that is under way.
+/// Journal of the current run.
 #[derive(Clone)]
 pub struct Journal {
     inner: Arc<Mutex<Inner>>,
@@ -29,32 +29,32 @@ struct Inner {
 }
 
 impl Journal {
-    /// Begins the journal under `key`, where there must be none.
+    /// Starts the journal at `key`, which must not exist.
     pub fn new(backend: Backend, key: String) -> Journal {
         let (sender, inbox) = mpsc::unbounded_channel();
         tokio::spawn(run_writer(backend, key, inbox));
         Journal { inner: Arc::new(Mutex::new(Inner { state: JournalState::default(), checksum: String::new() })), pieces: sender }
     }
 
-    /// Writes a record; it is safe once the future ends. Gives the record's number.
+    /// Writes a record, and returns its number once it is durable.
     ///
     /// # Errors
-    /// When the record may not come now, or the backend does not take it.
+    /// Fails if the record is not valid in this phase, or the backend can't write it.
     pub async fn write(&self, record: Record) -> Result<u64> {
         let (n, safe) = self.send(record)?;
         safe.await.map_err(|_| writer_stopped())??;
         Ok(n)
     }
 
-    /// Writes a record without waiting until it is safe; every later one is safe only after it.
+    /// Writes a record without waiting until it is durable. It becomes durable before every later one.
     ///
     /// # Errors
-    /// When the record may not come now.
+    /// Fails if the record is not valid in this phase.
     pub fn enqueue(&self, record: Record) -> Result<()> {
         self.send(record).map(|_| ())
     }
 
-    /// Where the run stands.
+    /// State of the run.
     pub fn state(&self) -> JournalState {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).state.clone()
     }
@@ -67,7 +67,7 @@ impl Journal {
         let (mut text, seal) = with_checksum(&Line { n, at, record }, &inner.checksum)?;
         text.push('\n');
         let (reply, safe) = oneshot::channel();
-        // Sent under the lock: lines reach the backend in the order of their numbers.
+        // Sent while holding the lock, so that lines reach the backend in the order of their numbers.
         self.pieces.send((text, reply)).map_err(|_| writer_stopped())?;
         (inner.state, inner.checksum) = (state, seal);
         Ok((n, safe))
@@ -75,7 +75,7 @@ impl Journal {
 }
 
 fn writer_stopped() -> Error {
-    Error::new(ErrorKind::Rejected, "Journal", "the journal can't be written any more")
+    Error::new(ErrorKind::Rejected, "Journal", "can't write the journal any more")
 }
 
 async fn run_writer(backend: Backend, key: String, mut inbox: mpsc::UnboundedReceiver<(String, oneshot::Sender<Result<()>>)>) {
@@ -94,14 +94,14 @@ async fn run_writer(backend: Backend, key: String, mut inbox: mpsc::UnboundedRec
         let written = match backend.append(&key, number, text.as_bytes()).await {
             Ok(WriteResult::Done(_)) => Ok(()),
             Ok(WriteResult::Conflict) => {
-                Err(Error::new(ErrorKind::Rejected, "LeaseLost", "somebody else writes this journal: nothing more is done here"))
+                Err(Error::new(ErrorKind::Rejected, "LeaseLost", "another process writes this journal: this run makes no further changes"))
             }
             Err(error) => Err(error),
         };
         number += 1;
         let failed = written.is_err();
         for reply in replies {
-            // Who does not wait needs no answer.
+            // The caller may not be waiting for the result.
             reply.send(written.clone()).ok();
         }
         if failed {

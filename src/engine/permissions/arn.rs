@@ -1,4 +1,4 @@
-//! ARNs as policies name them.
+//! ARNs in policies.
 
 use std::collections::BTreeSet;
 
@@ -8,26 +8,26 @@ use crate::{
     definition::{DesiredResource, Stack},
 };
 
-/// Where ARNs are.
+/// Location of ARNs.
 pub struct ArnScope<'a> {
     /// The stack.
     pub stack: &'a Stack,
-    /// Region; `*` when none is pinned or given.
+    /// Region; `*` if none is pinned or given.
     pub region: &'a str,
 }
 
 impl ArnScope<'_> {
-    /// The account; `*` when none is pinned. A policy of an identity reaches into its own account only, unless another one asks it in.
+    /// Account; `*` if none is pinned. An identity policy applies only to its own account, unless another account grants access.
     pub fn account(&self) -> &str {
         self.stack.account.as_deref().unwrap_or("*")
     }
 
-    /// The ARNs that a pattern of `kind` stands for, see [`super::Actions::own`].
+    /// ARNs for a pattern of `kind`, see [`crate::core::IamActions::arn`].
     pub fn arns(&self, kind: &ResourceType, pattern: &str) -> BTreeSet<String> {
         self.expand(kind, pattern, &self.name_patterns(kind))
     }
 
-    /// The same for physical names of these resources alone.
+    /// Same, limited to the physical names of these resources.
     pub fn arns_of(&self, kind: &ResourceType, pattern: &str, declared: &[&DesiredResource]) -> BTreeSet<String> {
         let names = declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(with_wildcards);
         self.expand(kind, pattern, &names.collect())
@@ -53,7 +53,7 @@ impl ArnScope<'_> {
         }
     }
 
-    /// Patterns that match the physical names of a type's resources, also of those that have just left the definition.
+    /// Patterns for the physical names of a type's resources, including those just removed from the definition.
     fn name_patterns(&self, kind: &ResourceType) -> BTreeSet<String> {
         let prefix = format!("{}{}", kind.naming.map_or("", |naming| naming.prefix), self.stack.prefix());
         let declared = self.stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
@@ -65,12 +65,12 @@ impl ArnScope<'_> {
         let Some(parent) = kind.parent.and_then(crate::aws::types::resource_type) else { return [String::from("*")].into() };
         let own = format!("${{{}.", parent.name);
         let mut of_kind = self.stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
-        // One that the definition names by its id has a name that nobody here knows.
+        // A resource referenced by its id has an unknown name.
         if of_kind.any(|declared| !declared.spec.to_string().contains(&own)) { ["*".to_owned()].into() } else { self.name_patterns(parent) }
     }
 }
 
-/// A text with wildcards for what is known only after apply.
+/// Text with wildcards for values known only after apply.
 fn with_wildcards(text: &str) -> String {
     references(text).iter().fold(text.to_owned(), |text, reference| text.replace(reference.text, "*"))
 }

@@ -1,18 +1,18 @@
-//! Policy documents, as few and as small as they can be.
+//! Policy documents, as few and as small as possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-/// Most characters that a managed policy may have, white space not counted.
+/// Maximum number of characters in a managed policy, without white space.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 pub const MAX_POLICY_LENGTH: usize = 6144;
 
-/// A policy document.
+/// Policy document.
 pub type PolicyDocument = Value;
 
-/// Allowed actions, gathered until they become statements.
+/// Allowed actions, collected for statements.
 #[derive(Default)]
 pub struct AllowedActions {
     /// Condition (as JSON) and action → ARNs.
@@ -20,13 +20,13 @@ pub struct AllowedActions {
 }
 
 impl AllowedActions {
-    /// Allows an action on these ARNs, under a condition or none.
+    /// Allows an action on these ARNs, with an optional condition.
     pub fn add(&mut self, action: &str, arns: &BTreeSet<String>, condition: Option<&Value>) {
         let condition = condition.map(Value::to_string).unwrap_or_default();
         self.arns.entry((condition, action.to_owned())).or_default().extend(arns.iter().cloned());
     }
 
-    /// Statements in documents of at most [`LIMIT`] characters.
+    /// Renders statements in documents of at most [`MAX_POLICY_LENGTH`] characters.
     pub fn documents(self) -> Vec<PolicyDocument> {
         let mut documents = Vec::new();
         let mut statements: Vec<Value> = Vec::new();
@@ -45,7 +45,7 @@ impl AllowedActions {
     }
 
     fn statements(self) -> Vec<Value> {
-        // Actions on the same under the same condition share a statement.
+        // Actions on the same resources with the same condition share a statement.
         let mut alike: BTreeMap<(String, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
         for ((condition, action), mut arns) in self.arns {
             if arns.contains("*") {
@@ -62,7 +62,7 @@ impl AllowedActions {
     }
 }
 
-/// One statement, or as many as it takes to fit.
+/// One statement, or as many as necessary to fit.
 fn push_statements(actions: &[String], arns: &[String], condition: &str, into: &mut Vec<Value>) {
     let mut statement = json!({ "Effect": "Allow", "Action": actions, "Resource": arns });
     if let (Ok(condition), Value::Object(map)) = (serde_json::from_str(condition), &mut statement) {

@@ -1,6 +1,6 @@
-//! What IAM has to allow for a stack: every type states the actions of its calls, and here they become policy documents.
+//! IAM policies for a stack: converts the actions stated by every type to policy documents.
 //!
-//! Names of actions, and which of them know resources and conditions:
+//! Names of actions, and their support for resources and conditions:
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/>
 
 mod arn;

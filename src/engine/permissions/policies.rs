@@ -1,4 +1,4 @@
-//! The policies of one stack.
+//! IAM policies of one stack.
 
 use std::collections::BTreeSet;
 
@@ -20,16 +20,16 @@ use crate::{
     definition::{BackendLocation, DesiredResource, Stack},
 };
 
-/// What a policy is for.
+/// Purpose of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Reading what is there.
+    /// Planning, which only reads.
     Plan,
-    /// Changing it, which begins with reading.
+    /// Applying, which reads first.
     Apply,
 }
 
-/// What IAM has to allow for this stack, in as many policies as it takes. Without a region, for all.
+/// Returns the policies for this stack, as many as necessary. Without a region, they apply to all regions.
 pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<PolicyDocument> {
     let scope = ArnScope { stack, region: region.unwrap_or("*") };
     let mut builder = PolicyBuilder { scope, purpose, allowed: AllowedActions::default() };
@@ -37,7 +37,7 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<Po
     for kind in RESOURCE_TYPES.iter() {
         let declared: Vec<&DesiredResource> =
             stack.resources.values().filter(|declared| declared.resource_type.name == kind.name).collect();
-        // The tagging API does not tell whether there are any of these, so they are looked for wherever they could be.
+        // The tagging API does not list these types, so every possible parent is read.
         let has = |name: &str| stack.resources.values().any(|declared| declared.resource_type.name == name);
         let looked_for = kind.always_listed && kind.parent.is_none_or(has);
         if looked_for || !declared.is_empty() {
@@ -90,7 +90,7 @@ impl PolicyBuilder<'_> {
             self.allow(tag, &arns, resource_tag_condition.as_ref());
             self.allow(untag, &arns, resource_tag_condition.as_ref());
             match kind.service {
-                // EC2 says which call the tags belong to, so nothing else can be given the marks.
+                // EC2 passes the call that adds the tags, so no other resource can be tagged.
                 Service::Ec2 => {
                     let calls: Vec<&str> = create.iter().filter_map(|action| action.strip_prefix("ec2:")).collect();
                     self.allow(tag, &arns, Some(&json!({ "StringEquals": { "ec2:CreateAction": calls } })));
@@ -148,7 +148,7 @@ impl PolicyBuilder<'_> {
         }
     }
 
-    /// History and locks in a bucket.
+    /// Adds access to history and locks in a bucket.
     fn add_backend(&mut self) {
         let ArnScope { stack, region } = self.scope;
         let part = format!("{}-{region}", self.scope.account());
@@ -187,13 +187,13 @@ impl PolicyBuilder<'_> {
     }
 }
 
-/// Whether tags can decide. Route 53 has no such condition; S3 has it only for buckets that were told to; IAM shows new tags only after
-/// a while, and its paths say as much.
+/// Whether conditions on tags work. Route 53 does not support them; S3 supports them only for configured buckets; IAM applies new tags
+/// only after a while, but its paths serve the same purpose.
 fn supports_tag_conditions(service: Service) -> bool {
     !matches!(service, Service::Iam | Service::Route53 | Service::S3)
 }
 
-/// The actions that set tags and remove them.
+/// Actions that set and remove tags.
 fn tag_actions(service: Service) -> (&'static [&'static str], &'static [&'static str]) {
     match service {
         Service::Ec2 => (&["ec2:CreateTags"], &["ec2:DeleteTags"]),
@@ -206,7 +206,7 @@ fn tag_actions(service: Service) -> (&'static [&'static str], &'static [&'static
         Service::Acm => (&["acm:AddTagsToCertificate"], &["acm:RemoveTagsFromCertificate"]),
         Service::Wafv2 => (&["wafv2:TagResource"], &["wafv2:UntagResource"]),
         Service::Route53 => (&["route53:ChangeTagsForResource"], &[]),
-        // A bucket is made with its tags.
+        // A bucket is created with its tags.
         Service::S3 => (&["s3:PutBucketTagging", "s3:TagResource"], &[]),
         Service::Iam => (&[], &[]),
     }
@@ -220,14 +220,14 @@ fn has_reference_to(declared: &[&DesiredResource], kind: &str) -> bool {
     found
 }
 
-/// What specs name literally.
+/// Literal references in specs.
 #[derive(Default)]
 struct LiteralReferences {
     arns: BTreeSet<String>,
     has_ids: bool,
 }
 
-/// The ARNs of a service that stand in these specs.
+/// ARNs of a service in these specs.
 fn literal_arns(declared: &[&DesiredResource], service: &str) -> BTreeSet<String> {
     let mut arns = BTreeSet::new();
     for one in declared {
@@ -240,7 +240,7 @@ fn literal_arns(declared: &[&DesiredResource], service: &str) -> BTreeSet<String
     arns
 }
 
-/// What of type `used` stands in these specs by its ARN; an id does not say of which type it is.
+/// ARNs of the type `used` in these specs; an id does not contain its type.
 fn literal_references(declared: &[&DesiredResource], used: &ResourceType) -> LiteralReferences {
     let mut named = LiteralReferences::default();
     let (service, resource) = used.iam_actions.arn.split_once(':').unwrap_or_default();
@@ -257,7 +257,7 @@ fn literal_references(declared: &[&DesiredResource], used: &ResourceType) -> Lit
     named
 }
 
-/// Whether a reference to something outside the stack stands below: `{id: vpc-0123}`.
+/// Whether a value contains a reference to a resource outside the stack: `{id: vpc-0123}`.
 fn has_external_id(value: &Value) -> bool {
     match value {
         Value::Object(map) if map.len() == 1 => match map.get("id").and_then(Value::as_str) {

@@ -1,4 +1,4 @@
-//! Who changed it: the third side of a comparison is what the last run left. It explains a plan and changes nothing in it.
+//! Origin of changes, by comparing with the record of the last run. It explains a plan and does not change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,30 +15,30 @@ use crate::{
     engine::discover::visible_tags,
 };
 
-/// Who made the difference.
+/// Origin of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangedBy {
-    /// The definition says something else than before.
+    /// The definition changed.
     You,
-    /// Somebody else, or AWS, changed what is there.
+    /// The live resource changed outside acme.
     Outside,
     /// Both.
     Both,
-    /// AWS filled in what nobody had set.
+    /// AWS filled in an unset value.
     Aws,
 }
 
-/// What the last finished run left.
+/// Record of the last finished run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecordedState {
-    /// What stood where.
+    /// Resources by address.
     pub live: BTreeMap<Address, LiveResource>,
-    /// What unfinished runs have touched since: about it nothing is known.
+    /// Addresses changed by unfinished runs since: their origin is unknown.
     pub uncertain: BTreeSet<Address>,
 }
 
-/// Addresses whose record [`label`] looks at: what changes, and what the changes refer to.
+/// Addresses whose records [`attribute_changes`] needs: changes, and the resources they refer to.
 pub fn recorded_addresses(plan: &Plan) -> BTreeSet<Address> {
     let mut addresses = BTreeSet::new();
     for change in plan.changes.iter().filter(|change| change.action != Action::None) {
@@ -52,7 +52,7 @@ pub fn recorded_addresses(plan: &Plan) -> BTreeSet<Address> {
     addresses
 }
 
-/// Says of every difference in the plan who made it, where that can be told. Pure.
+/// Sets the origin of every difference in the plan, if it can be determined. Pure.
 pub fn attribute_changes(plan: &mut Plan, recorded: &RecordedState) {
     for change in &mut plan.changes {
         if change.action == Action::None || recorded.uncertain.contains(&change.address) || change.reason == Reason::LeftOver {
@@ -83,11 +83,11 @@ fn field_changed_by(field: &FieldDiff, then: &LiveResource, now: &LiveResource, 
         return Some(ChangedBy::Aws);
     }
     let value = recorded_value.unwrap_or(&Value::Null);
-    // What the definition refers to had a value then: a reference that is the same is no change of the definition.
+    // Resolves references with recorded outputs: an equal reference is not a change of the definition.
     let known = |reference: &Reference<'_>| recorded.live.get(&Address::new(reference.type_name, reference.name))?.output(reference.output);
     let wanted = expression::resolve(&field.after, &known);
     let outside = differs(live, value, NullMeans::Unset);
-    // `null` in a list of differences is a key that shall go.
+    // `null` in a list of differences is a key to remove.
     let you = if wanted.is_null() {
         !value.is_null()
     } else {
@@ -107,7 +107,7 @@ fn changed_by(you: bool, outside: bool) -> Option<ChangedBy> {
         (true, false) => Some(ChangedBy::You),
         (false, true) => Some(ChangedBy::Outside),
         (true, true) => Some(ChangedBy::Both),
-        // It follows from another change.
+        // Consequence of another change.
         (false, false) => None,
     }
 }
@@ -116,7 +116,7 @@ fn differs(wanted: &Value, there: &Value, null_means: NullMeans) -> bool {
     !diff(wanted, there, &[], null_means).is_empty()
 }
 
-/// The recorded value as it compares with the wanted one: "16.4" was what became of "16".
+/// Normalizes the recorded value for comparison with the desired one: "16" was recorded as "16.4".
 fn normalized_recorded_value(field: &FieldDiff, wanted: &Value, then: &LiveResource) -> Value {
     let mut spec = then.spec.clone();
     let aligned = match (types::resource_type(&then.type_name), spec.pointer_mut(&field.pointer)) {
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Who changed the one field of a database, from what was recorded, is there and is wanted.
+    /// Origin of a change to one field of a database, from the recorded, live and desired values.
     fn who_changed(field: &str, then: Value, now: Value, wanted: Value) -> Option<ChangedBy> {
         let kind = types::resource_type("rds_instance").expect("a type");
         let spec = |value: &Value| {

@@ -1,4 +1,4 @@
-//! The differ: what a wanted spec changes in a live one. Values are canonical, so this is a plain comparison.
+//! The differ: differences between a desired and a live spec. Values are canonical, so this is a plain comparison.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -6,41 +6,41 @@ use serde_json::Value;
 use super::ChangedBy;
 use crate::core::{ResourceType, expression::has_reference, spec::Risk};
 
-/// One field that differs.
+/// Field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FieldDiff {
     /// JSON pointer into the spec.
     pub pointer: String,
-    /// What is there.
+    /// Live resource.
     pub before: Value,
-    /// What is wanted. References that are not known yet stand as `${…}`.
+    /// Desired value. References not known yet have the form `${…}`.
     pub after: Value,
-    /// Whether `after` holds a reference that is known only after apply.
+    /// Whether `after` contains a reference known only after apply.
     pub known_after_apply: bool,
-    /// Whether this change needs a new resource.
+    /// Whether this change replaces the resource.
     pub forces_replacement: bool,
-    /// Whether it is of those that a plan shows first.
+    /// Whether a plan shows the field first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub important: bool,
-    /// Why the wanted value is risky, if it is.
+    /// Reason why the desired value is risky, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<&'static str>,
-    /// Who changed it, as far as [`super::label`] can tell.
+    /// Origin of the change, if [`super::attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
 }
 
-/// What `null` on the wanted side means.
+/// Meaning of `null` in a desired spec.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NullMeans {
-    /// Left to AWS: in a definition.
+    /// Any value: in a definition.
     #[default]
     Unmanaged,
-    /// Not there: in what was read from AWS and is to be put back.
+    /// No value: in a spec read from AWS and restored.
     Unset,
 }
 
-/// Compares a wanted spec with a live one, both canonical.
+/// Compares a desired spec with a live one, both canonical.
 pub fn diff(desired: &Value, live: &Value, replace: &[&str], null_means: NullMeans) -> Vec<FieldDiff> {
     let mut found = Vec::new();
     collect_differences(&mut String::new(), desired, live, null_means, &mut found);
@@ -50,7 +50,7 @@ pub fn diff(desired: &Value, live: &Value, replace: &[&str], null_means: NullMea
     found
 }
 
-/// Marks the fields that a plan shows first, and the wanted values that it points out.
+/// Marks important fields and risky values.
 pub(super) fn flag_important_and_risky(kind: &ResourceType, fields: &mut [FieldDiff]) {
     for field in fields {
         field.important = kind.important.iter().any(|pointer| is_within(&field.pointer, pointer));
@@ -77,7 +77,7 @@ fn collect_differences(pointer: &mut String, desired: &Value, live: &Value, null
             pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
             match wanted.get(key) {
                 Some(value) => collect_differences(pointer, value, live.get(key).unwrap_or(&Value::Null), null_means, found),
-                // A key of a map that is not wanted; a struct's keys are on both sides.
+                // Undesired key of a map; a struct's keys are on both sides.
                 None => found.push(field_diff(pointer, &live[key], &Value::Null)),
             }
             pointer.truncate(length);
@@ -100,7 +100,7 @@ fn field_diff(pointer: &str, before: &Value, after: &Value) -> FieldDiff {
     }
 }
 
-/// Whether nothing of `wanted` is missing in `live`.
+/// Whether `live` contains everything in `wanted`.
 fn satisfies(desired: &Value, live: &Value, null_means: NullMeans) -> bool {
     match (desired, live) {
         (Value::Null, _) if null_means == NullMeans::Unmanaged => true,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// A spec never differs from itself, whatever it holds.
+        /// No spec differs from itself.
         #[test]
         fn equal_specs_do_not_differ(keys in proptest::collection::btree_map("[a-z]{1,3}", proptest::collection::vec(0u8..9, 0..4), 0..6)) {
             let spec = serde_json::to_value(&keys).unwrap();

@@ -1,4 +1,5 @@
-//! Which live resource is which declared one: by marks, else by identity; a thing of the wanted name without our marks is foreign.
+//! Matches live and declared resources: by ownership tags, otherwise by identity. A resource with a desired name but without ownership
+//! tags is foreign.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,23 +11,23 @@ use crate::{
     engine::discover::{LiveState, address_of},
 };
 
-/// Live resources by the address they have or had.
+/// Live resources by their current or former address.
 pub struct MatchedResources<'a> {
-    /// One per address.
+    /// One resource per address.
     pub live: BTreeMap<Address, &'a LiveResource>,
-    /// Further ones with the marks of an address that has one.
+    /// Duplicates with the same ownership tags.
     pub left_over: Vec<&'a LiveResource>,
-    /// Things with a wanted name that carry no marks of ours.
+    /// Resources with a desired name that don't have the stack's ownership tags.
     pub foreign: Vec<ForeignResource>,
 }
 
-/// A thing that has a wanted name but is not ours.
+/// Resource with a desired name that is not part of the stack.
 pub struct ForeignResource {
-    /// The resource that wants the name.
+    /// Declared resource with this name.
     pub address: Address,
-    /// The physical id.
+    /// Physical id.
     pub id: String,
-    /// The stack and environment whose marks it carries.
+    /// Stack and environment in its ownership tags, if any.
     pub owner: Option<String>,
 }
 
@@ -61,7 +62,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
         None => true,
     });
     for (live, ours) in untagged {
-        // What stood there before its marks were taken off.
+        // Resource at this address before its ownership tags were removed.
         let known = live_state.hints.known_ids.iter().find(|(address, id)| address.type_name == live.type_name && **id == live.id);
         if let Some((address, _)) = known.filter(|(address, _)| !ours && !matched.live.contains_key(*address))
             && !live.tags.contains_key(STACK_TAG)
@@ -72,13 +73,13 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
         if let Some(declared) = find_by_changed_identity(stack, &matched.live, live).filter(|_| ours) {
             matched.live.insert(declared.address.clone(), live);
         } else if ours {
-            // Ours by its parent, but of no address: it goes under a name made of its id.
+            // Part of the stack because of its parent, but without an address: it gets a name derived from its id.
             matched.live.insert(Address::new(&live.type_name, live.id.clone()), live);
         } else if let Some(name) = live.spec.get("name").and_then(Value::as_str)
             && let Some(declared) = by_name.get(&(live.type_name.as_str(), name))
             && !matched.live.contains_key(&declared.address)
         {
-            // An unfinished run began to make it and had no time to mark it.
+            // An unfinished run started to create it but did not tag it.
             if live_state.hints.started_creates.contains(&declared.address) && !live.tags.contains_key(STACK_TAG) {
                 matched.live.insert(declared.address.clone(), live);
                 continue;
@@ -89,14 +90,14 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
     matched
 }
 
-/// The stack and environment whose marks these tags hold: `shop (production)`.
+/// Stack and environment in these ownership tags: `shop (production)`.
 pub fn owner(tags: &Tags) -> Option<String> {
     let environment = tags.get(ENVIRONMENT_TAG).map(|name| format!(" ({name})")).unwrap_or_default();
     tags.get(STACK_TAG).map(|stack| format!("{stack}{environment}"))
 }
 
-/// How far a live resource is from what is wanted: of two with the same marks the nearer one is kept. One that can become what is
-/// wanted is nearer than one that would have to be replaced.
+/// Distance of a live resource from the desired one: of two with the same ownership tags, the nearer one is kept. A resource that can
+/// be changed in place is nearer than one that must be replaced.
 fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
     let failed = if matches!(live.phase, Phase::Failed(_)) { 10_000 } else { 0 };
     failed
@@ -110,7 +111,7 @@ fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
         })
 }
 
-/// The declared resource that an unmarked one is, by the fields that identify its type.
+/// Declared resource that matches an untagged one, by the fields that identify its type.
 fn find_by_identity<'a>(stack: &'a Stack, known: &BTreeMap<Address, &LiveResource>, live: &LiveResource) -> Option<&'a DesiredResource> {
     declared_with_identity(stack, live).find(|declared| {
         let spec = resolve_spec(declared, known);
@@ -122,7 +123,7 @@ fn find_by_identity<'a>(stack: &'a Stack, known: &BTreeMap<Address, &LiveResourc
     })
 }
 
-/// The one declared resource that an unmarked one becomes: it is not there yet, and they differ in what identifies them alone.
+/// Declared resource that an untagged one can become: it does not exist yet, and they differ only in the identifying fields.
 fn find_by_changed_identity<'a>(
     stack: &'a Stack,
     known: &BTreeMap<Address, &LiveResource>,

@@ -1,4 +1,4 @@
-//! The planner: a pure function from what is wanted and what is there to what will be done, in which order.
+//! The planner: a pure function from the desired and the live state to ordered changes.
 
 mod attribution;
 mod diff;
@@ -28,31 +28,31 @@ pub use planner::plan;
 pub use restore::{RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack};
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
 
-/// What happens to a resource.
+/// Action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Nothing.
     None,
-    /// It is made.
+    /// Create it.
     Create,
-    /// It is changed in place.
+    /// Change it in place.
     Update,
-    /// A new one is made and the old one deleted.
+    /// Create a new one and delete the old one.
     Replace,
-    /// It is deleted.
+    /// Delete it.
     Delete,
-    /// It stays in AWS but is no longer the stack's.
+    /// Remove it from the stack and leave it in AWS.
     Forget,
 }
 
-/// Why.
+/// Reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 pub enum Reason {
-    /// As it should be.
+    /// It matches.
     UpToDate,
-    /// Not there.
+    /// It does not exist.
     DoesNotExist,
     /// Fields or tags differ.
     Differs,
@@ -61,107 +61,107 @@ pub enum Reason {
         /// JSON pointers.
         fields: Vec<String>,
     },
-    /// AWS says that it failed.
+    /// AWS reports that it failed.
     Failed {
-        /// AWS's words.
+        /// AWS's status.
         status: String,
     },
-    /// No longer in the definition.
+    /// It is no longer declared.
     NotInDefinition,
-    /// The stack is torn down.
+    /// The stack is being destroyed.
     Destroyed,
-    /// A second one with the same marks, left over from an interrupted run.
+    /// Duplicate with the same ownership tags, left over from an interrupted run.
     LeftOver,
-    /// The run that made it is undone.
+    /// The run that created it is being undone.
     RolledBack,
-    /// It was there and is no longer.
+    /// It no longer exists.
     NoLongerExists,
-    /// Another one stands in its place.
+    /// A different resource is at its address.
     IdChanged {
-        /// Physical id of that one.
+        /// Physical id of the other resource.
         id: String,
     },
 }
 
-/// Which half of a replacement comes first.
+/// Order of a replacement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplacementOrder {
-    /// The new one is made before the old one goes.
+    /// Create the new one before deleting the old one.
     CreateBeforeDestroy,
-    /// The old one goes first, because both can't have the same name: this can't be undone.
+    /// Delete the old one first, because both can't have the same name: this can't be undone.
     DestroyBeforeCreate,
 }
 
-/// One entry of the plan.
+/// Entry of a plan.
 #[derive(Clone, Debug, Serialize)]
 pub struct Change {
-    /// The resource.
+    /// Address of the resource.
     pub address: Address,
-    /// What happens to it.
+    /// Action.
     pub action: Action,
-    /// Why.
+    /// Reason.
     #[serde(flatten)]
     pub reason: Reason,
-    /// Fields that differ; for a create every field that is set.
+    /// Fields that differ; for a create, every field that is set.
     pub fields: Vec<FieldDiff>,
-    /// Tags before and after, where they differ.
+    /// Tags before and after, if they differ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<(Tags, Tags)>,
-    /// Who made it necessary that the whole thing comes or goes, as far as [`label`] can tell.
+    /// Origin of the creation or deletion, if [`attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
-    /// Who changed which tag, as far as [`label`] can tell.
+    /// Origin of each tag change, if [`attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags_changed_by: BTreeMap<String, ChangedBy>,
-    /// For a replacement, which half comes first.
+    /// For a replacement, the order of creation and deletion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replacement_order: Option<ReplacementOrder>,
-    /// Physical id of what is there.
+    /// Physical id of the live resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What becomes of its data.
+    /// Treatment of its data.
     #[serde(skip)]
     pub on_delete: OnDelete,
-    /// What is there.
+    /// Live resource.
     #[serde(skip)]
     pub before: Option<LiveResource>,
-    /// AWS's own deletion protection is lifted first: it was made by the very run that is undone.
+    /// Whether to disable AWS's deletion protection first, because the run being undone created it.
     #[serde(skip)]
     pub disable_deletion_protection: bool,
-    /// The section of the definition that declares it; `None` for what is not declared.
+    /// Section that declares it; `None` if it is not declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
-    /// What the change disturbs, in words.
+    /// Impact of the change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub impact: Vec<&'static str>,
-    /// What cannot be undone about it, in words.
+    /// Parts of the change that cannot be undone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
-    /// Usual time in seconds.
+    /// Typical duration, in seconds.
     pub estimated_seconds: u64,
 }
 
-/// One step of the way: what is done to which entry of [`Plan::changes`].
+/// Step of a plan: an operation on an entry of [`Plan::changes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Index into [`Plan::changes`].
     pub change: usize,
-    /// What is done.
+    /// Operation.
     pub op: Op,
 }
 
-/// What a step does.
+/// Operation of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
-    /// Makes it.
+    /// Creates it.
     Create,
     /// Changes it in place.
     Update,
     /// Deletes it.
     Delete,
-    /// Takes the marks off.
+    /// Removes the ownership tags.
     Forget,
 }
 
@@ -176,25 +176,25 @@ impl fmt::Display for Op {
     }
 }
 
-/// What stands in the way of a plan.
+/// Problem that blocks a plan.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Obstacle {
-    /// Stable name of the kind of obstacle.
+    /// Stable code of the obstacle.
     pub code: &'static str,
-    /// The resource.
+    /// Address of the resource.
     pub address: Address,
-    /// What is wrong.
+    /// Message.
     pub message: String,
-    /// What to do about it.
+    /// Remedy.
     pub help: String,
-    /// Where the definition declares the resource, as file and line: `shop.yaml:12`.
+    /// File and line of the declaration: `shop.yaml:12`.
     pub location: Option<String>,
-    /// Physical id of what is in the way and could be adopted.
+    /// Physical id of an existing resource that could be adopted.
     #[serde(skip)]
     pub adoptable: Option<String>,
 }
 
-/// What will be done.
+/// Operation.
 pub struct Plan {
     /// Stack name.
     pub stack: String,
@@ -204,34 +204,34 @@ pub struct Plan {
     pub region: String,
     /// Account.
     pub account: String,
-    /// One entry per address, unchanged ones included, in order of address.
+    /// Entries by address, including unchanged ones.
     pub changes: Vec<Change>,
-    /// Creates and updates, and the old halves of replacements that must go first. An edge points from what is first.
+    /// Creates and updates, and deletions of replacements that must come first. An edge points from the earlier step.
     pub apply: DiGraph<Step, ()>,
-    /// Deletions, after the pivot.
+    /// Deletions, after the point of no return.
     pub clean_up: DiGraph<Step, ()>,
-    /// What stands in the way: with any of these, nothing may be done.
+    /// Obstacles: with any of these, the plan must not be applied.
     pub obstacles: Vec<Obstacle>,
-    /// What the reader should know.
+    /// Warnings.
     pub warnings: Vec<String>,
-    /// What going back leaves as it is, in words.
+    /// Values that a rollback does not restore.
     pub not_restored: Vec<(Address, String)>,
-    /// Physical names that resources have or get instead of the declared ones, which others have.
+    /// Physical names used instead of declared ones, which other resources have.
     pub name_overrides: BTreeMap<Address, String>,
 }
 
-/// How many of each.
+/// Number of resources by action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Resources made.
+    /// Created resources.
     pub create: usize,
     /// Resources changed in place.
     pub update: usize,
-    /// Resources made anew.
+    /// Replaced resources.
     pub replace: usize,
-    /// Resources deleted or given up.
+    /// Deleted or forgotten resources.
     pub delete: usize,
-    /// Resources as they should be.
+    /// Unchanged resources.
     pub unchanged: usize,
 }
 
@@ -257,22 +257,22 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         Summary::of(&self.changes)
     }
-    /// Whether there is nothing to do.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|change| change.action == Action::None)
     }
-    /// The longest road through the plan, in usual times.
+    /// Critical path of the plan, by typical durations.
     pub fn estimated_time(&self) -> Duration {
         let critical_path_time = |graph| remaining_paths(graph, |step: &Step| self.estimate(step)).into_iter().max().unwrap_or_default();
         critical_path_time(&self.apply) + critical_path_time(&self.clean_up)
     }
-    /// The wanted spec of a declared resource, under the name it has or gets.
+    /// Desired spec of a declared resource, with its current or future name.
     pub fn desired_spec(&self, declared: &DesiredResource) -> Value {
         self.name_overrides
             .get(&declared.address)
             .map_or_else(|| declared.spec.clone(), |name| replacement_name::with_name(&declared.spec, name))
     }
-    /// Usual time of one step.
+    /// Typical duration of a step.
     pub fn estimate(&self, step: &Step) -> Duration {
         match step.op {
             Op::Forget => Duration::from_secs(1),
@@ -281,18 +281,18 @@ impl Plan {
     }
 }
 
-/// What is wanted: the definition as it is, or nothing of it.
+/// Goal of a plan: the definition, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
-    /// Everything the definition declares.
+    /// Everything declared.
     Apply,
     /// Nothing.
     Destroy,
 }
 
 impl Goal {
-    /// The command that has this goal.
+    /// Command with this goal.
     pub fn command(self) -> &'static str {
         match self {
             Goal::Apply => "apply",

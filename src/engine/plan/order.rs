@@ -1,9 +1,9 @@
-//! The order of steps.
+//! Order of steps.
 //!
 //! ```text
-//! build:  vpc ─► subnet ─► nat          creates and updates, what is needed first
-//! ──────────────── pivot ────────────── everything new is there and verified
-//! clear:  old nat ─► old subnet         deletions, dependents first
+//! apply:     vpc ─► subnet ─► nat       creates and updates, dependencies first
+//! ───────── point of no return ───────── everything new exists and is verified
+//! clean-up:  old nat ─► old subnet      deletions, dependents first
 //! ```
 
 use std::{
@@ -27,7 +27,7 @@ use crate::{
     definition::Stack,
 };
 
-/// Addresses of a stack, each after all it needs. The compiler has refused cycles.
+/// Addresses of a stack, each after its dependencies. The compiler has rejected cycles.
 pub fn topological_order(stack: &Stack) -> Vec<Address> {
     let mut graph = DiGraph::<&Address, ()>::new();
     let nodes: BTreeMap<&Address, NodeIndex> = stack.resources.keys().map(|address| (address, graph.add_node(address))).collect();
@@ -39,32 +39,32 @@ pub fn topological_order(stack: &Stack) -> Vec<Address> {
     Topo::new(&graph).iter(&graph).map(|node| graph[node].clone()).collect()
 }
 
-/// Which way a plan goes.
+/// Direction of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanDirection {
     /// Towards a definition.
     Forward,
-    /// Back to what was there: changes are taken back in the opposite order, users first.
+    /// Back to a previous state: changes are undone in reverse order, dependents first.
     Rollback,
 }
 
-/// The order of a plan's steps.
+/// Order of a plan's steps.
 pub struct StepOrder {
-    /// What comes before the pivot.
+    /// Steps before the point of no return.
     pub apply: DiGraph<Step, ()>,
-    /// What comes after it.
+    /// Steps after it.
     pub clean_up: DiGraph<Step, ()>,
-    /// What must go first but can't, and what stays and refers to it: indexes of changes.
+    /// Resources that must be deleted first but can't, with the dependent that remains: indexes of changes.
     pub blocked: Vec<(usize, usize)>,
 }
 
-/// Makes the two graphs, and settles which half of each replacement comes first.
+/// Builds the two graphs, and decides the order of each replacement.
 pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirection) -> StepOrder {
     let dependents = live_dependents(stack, changes);
     propagate_destroy_before_create(changes, &dependents);
     let mut apply = DiGraph::new();
     let mut clean_up = DiGraph::new();
-    // Step that makes or changes it, and step that deletes it, by change.
+    // By change: the step that creates or changes the resource, and the step that deletes it.
     let mut create_or_update: HashMap<usize, NodeIndex> = HashMap::new();
     let mut early_deletes: HashMap<usize, NodeIndex> = HashMap::new();
     let mut late_deletes: HashMap<usize, NodeIndex> = HashMap::new();
@@ -97,7 +97,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     for (change, entry) in changes.iter().enumerate() {
         let (Some(step), Some(declared)) = (create_or_update.get(&change), stack.resources.get(&entry.address)) else { continue };
         for need in declared.depends_on.iter().filter_map(|need| create_or_update.get(index.get(need)?)) {
-            // What is made anew must be there before its users whichever way we go.
+            // A recreated resource must exist before its dependents, in both directions.
             match direction {
                 PlanDirection::Rollback if !recreates => apply.add_edge(*step, *need, ()),
                 _ => apply.add_edge(*need, *step, ()),
@@ -125,7 +125,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     StepOrder { apply, clean_up, blocked }
 }
 
-/// Pairs (used, user): the used one goes before a new one is there, the user stays and refers to it, and AWS minds.
+/// Pairs (dependency, dependent): the dependency is deleted before its replacement exists, the dependent remains, and AWS refuses that.
 fn blocking_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
     let goes = |change: &Change| {
         change.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate)
@@ -144,12 +144,12 @@ fn blocking_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
     blocking
 }
 
-/// Whether what is live refers to another: by its id or ARN.
+/// Whether a live resource refers to another by id or ARN.
 pub fn refers_to(dependent: &LiveResource, dependency: &LiveResource) -> bool {
     contains_reference(&dependent.spec, &dependency.id) || dependency.arn().is_some_and(|arn| contains_reference(&dependent.spec, arn))
 }
 
-/// Whether a reference in `spec` has this value: names alone may mean another type's.
+/// Whether a reference in `spec` has this value: names alone may belong to another type.
 fn contains_reference(spec: &Value, value: &str) -> bool {
     match spec {
         Value::Array(list) => list.iter().any(|spec| contains_reference(spec, value)),
@@ -161,7 +161,7 @@ fn contains_reference(spec: &Value, value: &str) -> bool {
     }
 }
 
-/// Two security groups made elsewhere may name each other. Deleting them has no order that we know: AWS's refusals decide.
+/// Security groups created outside acme may name each other. There is no valid order to delete them: AWS's errors decide.
 fn break_cycles(graph: &mut DiGraph<Step, ()>) {
     for component in tarjan_scc(&*graph).into_iter().filter(|component| component.len() > 1) {
         let within: HashSet<NodeIndex> = component.into_iter().collect();
@@ -169,9 +169,9 @@ fn break_cycles(graph: &mut DiGraph<Step, ()>) {
     }
 }
 
-/// Pairs (used, user) of live resources: the user's spec holds the id or ARN of the used one, or the definition says so.
+/// Pairs (dependency, dependent) of live resources, from ids and ARNs in the dependent's spec, and from the definition.
 fn live_dependents(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
-    // Names are unique within a type only: what two share stands for neither.
+    // Names are unique only within a type, so a shared name identifies neither resource.
     let mut by_id: HashMap<&str, Option<usize>> = HashMap::new();
     let mut by_address: HashMap<&Address, usize> = HashMap::new();
     let leaves = |change: &&Change| matches!(change.action, Action::Delete | Action::Replace | Action::Forget);
@@ -201,7 +201,7 @@ fn live_dependents(stack: &Stack, changes: &[Change]) -> Vec<(usize, usize)> {
     dependents
 }
 
-/// What uses something that must go first must itself go first.
+/// Dependents of a resource that must be deleted first must be deleted first, too.
 fn propagate_destroy_before_create(changes: &mut [Change], dependents: &[(usize, usize)]) {
     let mut queue: Vec<usize> =
         (0..changes.len()).filter(|i| changes[*i].replacement_order == Some(ReplacementOrder::DestroyBeforeCreate)).collect();
@@ -215,7 +215,7 @@ fn propagate_destroy_before_create(changes: &mut [Change], dependents: &[(usize,
     }
 }
 
-/// For each node the time from its start to the end of everything that waits for it.
+/// For each node, the time from its start to the end of all its dependents.
 pub fn remaining_paths<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Duration) -> Vec<Duration> {
     let mut remaining = vec![Duration::ZERO; graph.node_count()];
     let order: Vec<NodeIndex> = Topo::new(graph).iter(graph).collect();
@@ -226,7 +226,7 @@ pub fn remaining_paths<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Durat
     remaining
 }
 
-/// The nodes of the longest road, first to last.
+/// Nodes of the critical path, first to last.
 pub fn critical_path<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Duration) -> Vec<NodeIndex> {
     let remaining = remaining_paths(graph, estimate);
     let mut next = graph.node_indices().max_by_key(|node| remaining[node.index()]);

@@ -1,4 +1,4 @@
-//! What becomes of each resource, and why.
+//! Decides the action for each resource, and its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::{
     engine::discover::{LiveState, resource_type_of, visible_tags},
 };
 
-/// Compares the definition with what is there. Pure: makes no call, reads no clock.
+/// Compares the definition with live resources. Pure: makes no calls, reads no clock.
 pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, account: &str) -> Plan {
     let matched = matching::match_resources(stack, live_state);
     let mut planner = Planner::new(&matched, NullMeans::Unmanaged, BTreeSet::new());
@@ -39,12 +39,11 @@ pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, acc
     planner.into_plan(stack, live_state, region, account, order::PlanDirection::Forward)
 }
 
-/// What holds data is not given up for an empty new one when AWS reports it as failed: what differs is brought, and may mend it. Nor is
-/// what can be mended.
+/// A failed resource with data is updated, never replaced. The same applies to one that an update can fix.
 fn unhealthy_warning(change: &Change) -> Option<String> {
     let live = change.before.as_ref().filter(|_| matches!(change.action, Action::None | Action::Update))?;
     let (status, why) = match &live.phase {
-        Phase::Failed(status) => (status, "; what holds data is not replaced for that"),
+        Phase::Failed(status) => (status, "; acme does not replace it, because it holds data"),
         Phase::Degraded(status) => (status, ""),
         _ => return None,
     };
@@ -54,7 +53,7 @@ fn unhealthy_warning(change: &Change) -> Option<String> {
 fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
     let whose = match &foreign.owner {
         Some(owner) => format!("belongs to the stack {owner}"),
-        None => "exists but is not this stack's".to_owned(),
+        None => "exists but is not part of this stack".to_owned(),
     };
     Obstacle {
         code: "foreign",
@@ -66,26 +65,26 @@ fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
     }
 }
 
-/// What can't stand beside its replacement, and can't go because something uses it.
+/// Obstacle for a resource that can't exist beside its replacement, and can't be deleted because another one uses it.
 fn blocked_replacement_obstacle(dependency: &Change, dependent: &Change) -> Obstacle {
     let address = &dependency.address;
     let named = types::resource_type(&address.type_name).is_some_and(|kind| kind.naming.is_some());
     let help = if named {
-        format!("give `{address}` another name or none: then the new one comes first")
+        format!("set another name for `{address}`, or none, so that the new one is created first")
     } else {
-        format!("let `{}` do without `{address}` and apply that first", dependent.address)
+        format!("remove the use of `{address}` from `{}` and apply that first", dependent.address)
     };
     Obstacle {
         code: "held",
         address: address.clone(),
-        message: format!("`{address}` has to go before its replacement is made, but `{}` uses it", dependent.address),
+        message: format!("`{address}` must be deleted before its replacement is created, but `{}` still uses it", dependent.address),
         help,
         location: None,
         adoptable: None,
     }
 }
 
-/// A change that AWS would refuse, because the field goes one way only.
+/// Obstacle for a change that AWS rejects because it can't be reversed.
 fn one_way_obstacle(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
     let FieldDiff { before, after, .. } = change.fields.iter().find(|field| field.pointer == one_way.field)?;
     let (field, address) = (one_way.field.trim_start_matches('/'), &change.address);
@@ -93,15 +92,15 @@ fn one_way_obstacle(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
     let (from, to) = (plain(before), plain(after));
     let (message, help) = match one_way.direction.refusal(before, after)? {
         RefusedChange::Backward => (
-            format!("`{address}` can't go from {field} {from} to {to}: {}", one_way.reason),
-            format!("leave `{field}` at {from}, or declare a new resource beside it"),
+            format!("can't change {field} of `{address}` from {from} to {to}: {}", one_way.reason),
+            format!("leave `{field}` at {from}, or declare a second resource"),
         ),
         RefusedChange::TooSmall(least) => (
-            format!("`{address}` can't go from {field} {from} to {to}: AWS grows it by a tenth at least"),
+            format!("can't change {field} of `{address}` from {from} to {to}: AWS requires an increase of at least ten percent"),
             format!("set `{field}` to {least} or more"),
         ),
         RefusedChange::SkipsMinorVersion(next) => (
-            format!("`{address}` can't go from {field} {from} to {to} at once: AWS takes one minor version at a time"),
+            format!("can't change {field} of `{address}` from {from} to {to} at once: AWS upgrades one minor version at a time"),
             format!("set `{field}` to {next} and apply that first"),
         ),
     };
@@ -114,7 +113,7 @@ fn without_repeats(words: impl Iterator<Item = &'static str>) -> Vec<&'static st
     words
 }
 
-/// What is planned so far.
+/// Planned changes so far.
 pub(super) struct Planner<'a> {
     pub(super) matched: &'a matching::MatchedResources<'a>,
     pub(super) changes: BTreeMap<Address, Change>,
@@ -122,7 +121,7 @@ pub(super) struct Planner<'a> {
     name_overrides: BTreeMap<Address, String>,
     pub(super) obstacles: Vec<Obstacle>,
     pub(super) null_means: NullMeans,
-    /// What was made by the very run that is undone.
+    /// Resources created by the run being undone.
     pub(super) created_by_undone_run: BTreeSet<Address>,
 }
 
@@ -142,7 +141,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The whole plan of what was planned for each resource.
+    /// Builds the plan from the changes of each resource.
     pub(super) fn into_plan(
         self,
         stack: &Stack,
@@ -171,7 +170,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A declared resource; what it needs has been planned before.
+    /// Plans a declared resource; its dependencies have been planned before.
     pub(super) fn plan_declared(&mut self, declared: &DesiredResource) {
         let wanted = self.resolve_known_references(declared);
         let change = match self.matched.live.get(&declared.address) {
@@ -219,7 +218,7 @@ impl<'a> Planner<'a> {
             _ => (Action::None, Reason::UpToDate),
         };
         let mut create_first = action == Action::Replace && can_coexist(kind, wanted, &live.spec, &fields);
-        // What failed has nothing to lose, and leaves its name to the new one.
+        // A failed resource has no data, and its replacement takes its name.
         if action == Action::Replace
             && !create_first
             && !matches!(live.phase, Phase::Failed(_))
@@ -228,7 +227,7 @@ impl<'a> Planner<'a> {
             let renamed = replacement_name::with_name(wanted, &name);
             let mut renamed_fields = compare(&renamed);
             if can_coexist(kind, &renamed, &live.spec, &renamed_fields) {
-                // The name follows from the replacement, and is no reason for it.
+                // The new name is a consequence of the replacement, not a reason for it.
                 renamed_fields.iter_mut().filter(|field| field.pointer == "/name").for_each(|field| field.forces_replacement = false);
                 (fields, create_first) = (renamed_fields, true);
                 self.name_overrides.insert(declared.address.clone(), name);
@@ -254,7 +253,7 @@ impl<'a> Planner<'a> {
         change
     }
 
-    /// A live resource that is no longer wanted.
+    /// Plans a live resource that is no longer declared.
     pub(super) fn plan_removal(&mut self, address: &Address, live: &LiveResource, declared: Option<&DesiredResource>, reason: Reason) {
         let Ok(kind) = resource_type_of(live) else { return };
         if self.created_by_undone_run.contains(address) {
@@ -276,7 +275,7 @@ impl<'a> Planner<'a> {
         self.changes.insert(address.clone(), change);
     }
 
-    /// AWS's own deletion protection stops a plan before the first call.
+    /// Obstacle for AWS's deletion protection.
     fn check_deletion_protection(&mut self, change: &Change, kind: &ResourceType, live: &LiveResource, declared: bool) {
         let Some(pointer) = kind.protects_deletion else { return };
         if live.spec.pointer(pointer) != Some(&Value::Bool(true)) {
@@ -287,13 +286,13 @@ impl<'a> Planner<'a> {
         let help = if declared {
             format!("set `{field}: false` on `{address}`, apply that, and try again")
         } else {
-            format!("declare `{address}` once more with `{field}: false`, apply that, and remove it then")
+            format!("declare `{address}` again with `{field}: false`, apply that, then remove it")
         };
         let message = format!("`{address}` ({}) is protected from deletion", live.id);
         self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, location: None, adoptable: None });
     }
 
-    /// The wanted spec with every reference that is known already, in canonical form.
+    /// Desired spec with all known references resolved, in canonical form.
     fn resolve_known_references(&self, declared: &DesiredResource) -> Value {
         if declared.depends_on.is_empty() {
             return declared.spec.clone();
@@ -328,7 +327,7 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
     }
 }
 
-/// Every field that a create sets, the important ones first.
+/// Fields that a create sets, the important ones first.
 pub(super) fn fields_set_by_create(kind: &ResourceType, wanted: &Value) -> Vec<FieldDiff> {
     let mut fields = diff(wanted, &Value::Object(serde_json::Map::new()), &[], NullMeans::Unmanaged);
     flag_important_and_risky(kind, &mut fields);
@@ -336,7 +335,7 @@ pub(super) fn fields_set_by_create(kind: &ResourceType, wanted: &Value) -> Vec<F
     fields
 }
 
-/// Whether a new one can stand beside the old one: of all that two can't have in common something differs.
+/// Whether the new resource can exist beside the old one: every unique key differs.
 fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
     let changed = ChangedFields(fields.iter().map(|field| field.pointer.clone()).collect());
     let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.contains(pointer);
@@ -351,7 +350,7 @@ fn on_delete_tag(live: &LiveResource) -> Option<OnDelete> {
     serde_json::from_value(Value::String(text.clone())).ok()
 }
 
-/// What becomes of the data: what the definition says, else what the mark says, else the type's default.
+/// Treatment of the data: from the definition, otherwise from the tag, otherwise the type's default.
 fn effective_on_delete(kind: &ResourceType, declared: Option<OnDelete>, live: &LiveResource) -> OnDelete {
     declared.or_else(|| on_delete_tag(live)).unwrap_or(match kind.data_protection {
         DataProtection::None => OnDelete::Delete,
@@ -360,15 +359,15 @@ fn effective_on_delete(kind: &ResourceType, declared: Option<OnDelete>, live: &L
     })
 }
 
-/// What is lost, in words.
+/// Irreversible part of a deletion.
 fn irreversible_effect(kind: &ResourceType, on_delete: OnDelete, replacement_order: Option<ReplacementOrder>) -> Option<String> {
     match (kind.data_protection, on_delete) {
-        (DataProtection::Snapshot, OnDelete::Snapshot) => Some("its data is kept in a final snapshot only".into()),
-        (DataProtection::Snapshot | DataProtection::Contents, OnDelete::Delete) => Some("its data is deleted with it".into()),
+        (DataProtection::Snapshot, OnDelete::Snapshot) => Some("its data is kept only in a final snapshot".into()),
+        (DataProtection::Snapshot | DataProtection::Contents, OnDelete::Delete) => Some("its data is deleted, too".into()),
         (DataProtection::RecoveryWindow, OnDelete::Delete) => Some("it is deleted after the shortest window AWS allows".into()),
         (DataProtection::RecoveryWindow, _) => Some("it is deleted after its recovery window".into()),
         _ if replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
-            Some("the old one goes before the new one is there".into())
+            Some("the old one is deleted before the new one exists".into())
         }
         _ => None,
     }

@@ -1,5 +1,5 @@
-//! Physical names of replacements. A new one can't stand beside the old one under the same name; where the name is acme's to choose, the
-//! new one gets it with a suffix, and keeps that from then on.
+//! Physical names of replacements. The new resource can't exist beside the old one under the same name. If acme chose the name, the new
+//! resource gets it with a suffix, and keeps it.
 
 use serde_json::Value;
 
@@ -9,10 +9,10 @@ use crate::{
     engine::saved_plan::sha256,
 };
 
-/// Hexadecimal digits of a suffix.
+/// Number of hexadecimal digits in a suffix.
 const SUFFIX_DIGITS: usize = 6;
 
-/// The name that the live resource has, where that is the declared one's with a suffix.
+/// Name of the live resource, if it is the declared name with a suffix.
 pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
     let (naming, base) = acme_chosen_name(declared)?;
     let name = live.spec.get("name")?.as_str()?;
@@ -22,15 +22,15 @@ pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) ->
     ours.then(|| name.to_owned())
 }
 
-/// A name for what replaces the live resource; `None` where the name is the user's, or where another name would not do.
+/// Name for the replacement of the live resource; `None` if the user chose the name, or another name would not help.
 pub fn new_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
     let (naming, base) = acme_chosen_name(declared)?;
-    // What it follows from makes it the same in every plan of this replacement, and another one in the next.
+    // Derived from the old resource, so that all plans of this replacement agree, and the next replacement gets another name.
     let old = live.spec.get("name")?.as_str()?;
     declared.resource_type.renames_on_replace().then(|| with_suffix(base, &sha256(old.as_bytes())[..SUFFIX_DIGITS], naming))
 }
 
-/// A spec under another name.
+/// Spec with another name.
 pub fn with_name(spec: &Value, name: &str) -> Value {
     let mut spec = spec.clone();
     if let Some(field) = spec.get_mut("name") {

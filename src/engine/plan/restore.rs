@@ -1,4 +1,4 @@
-//! Planning backwards: from what was there to a plan that puts it back.
+//! Plans for a rollback, from the previous state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,23 +15,23 @@ use crate::{
     },
 };
 
-/// What shall stand at an address again.
+/// Target of a rollback at an address.
 #[derive(Clone, Debug)]
 pub struct RestoreTarget {
-    /// What stood there; `None`: nothing.
+    /// Previous resource; `None` if there was none.
     pub before: Option<LiveResource>,
-    /// What was last wanted there, by which it is found when it carries no marks; `null` when nothing was.
+    /// Last desired spec, to find it without ownership tags; `null` if there was none.
     pub desired: Value,
-    /// The tags that were wanted.
+    /// Desired tags.
     pub tags: Tags,
-    /// What it needs.
+    /// Dependencies.
     pub depends_on: BTreeSet<Address>,
-    /// What stands there now was made by the very run that is undone: it holds nothing yet, and goes without a snapshot.
+    /// Whether the run being undone created the current resource: it has no data yet, and is deleted without a snapshot.
     pub created_by_undone_run: bool,
 }
 
 impl RestoreTarget {
-    /// What was there, and nothing else known about it.
+    /// Target from the previous resource alone.
     pub fn from_live(live: LiveResource) -> RestoreTarget {
         RestoreTarget {
             before: Some(live),
@@ -43,7 +43,7 @@ impl RestoreTarget {
     }
 }
 
-/// A stack of all that shall be put back or go: what discovery looks for.
+/// Stack of all resources to restore or delete, for discovery.
 pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, RestoreTarget>) -> Stack {
     let mut resources = BTreeMap::new();
     for (address, target) in targets {
@@ -76,8 +76,8 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
     }
 }
 
-/// Plans to put `targets` back. `stack` is their [`target_stack`]; references in it to what has to be made anew are made to follow it. What
-/// is live at no target's address is left alone. Pure.
+/// Plans to restore `targets`. `stack` is their [`target_stack`]; references in it to recreated resources are updated. Live resources at
+/// other addresses are not changed. Pure.
 pub fn plan_restore(
     stack: &mut Stack,
     targets: &BTreeMap<Address, RestoreTarget>,
@@ -114,7 +114,7 @@ pub fn plan_restore(
     Plan { not_restored, ..plan }
 }
 
-/// What AWS does not change back stays as it is. Gives that in words.
+/// Keeps values that AWS can't change back, and returns descriptions of them.
 fn keep_one_way_fields(stack: &mut Stack, live: &BTreeMap<Address, &LiveResource>) -> Vec<(Address, String)> {
     let mut not_restored = Vec::new();
     for declared in stack.resources.values_mut() {
@@ -131,7 +131,7 @@ fn keep_one_way_fields(stack: &mut Stack, live: &BTreeMap<Address, &LiveResource
     not_restored
 }
 
-/// Whether this was left over by a crash, so that it went by another address than its marks have, and has not been deleted.
+/// Whether this is a leftover of a crash, with an address other than the one in its ownership tags, that was not deleted.
 fn still_exists(address: &Address, before: &LiveResource, live_state: &LiveState) -> bool {
     address_of(before).is_some_and(|marked| marked != *address)
         && live_state
@@ -146,17 +146,17 @@ fn created_addresses(targets: &BTreeMap<Address, RestoreTarget>) -> BTreeSet<Add
     targets.iter().filter(|(_, target)| target.created_by_undone_run).map(|(address, _)| address.clone()).collect()
 }
 
-/// What stood at an address before and is no longer there: what stands there again has another id.
+/// Previous resource that no longer exists: the restored one has another id.
 struct LostResources<'a> {
     resources: BTreeMap<&'a Address, &'a LiveResource>,
-    /// References to the new one, by the id or ARN of the old one. Names are unique within a type only: what two share stands for neither.
+    /// References to the new resource, by the id or ARN of the old one. Names are unique only within a type, so shared names are ignored.
     references: BTreeMap<&'a str, Option<String>>,
 }
 
 impl<'a> LostResources<'a> {
     fn of(targets: &'a BTreeMap<Address, RestoreTarget>, live: &BTreeMap<Address, &LiveResource>) -> LostResources<'a> {
         let mut lost = LostResources { resources: BTreeMap::new(), references: BTreeMap::new() };
-        // An association goes by the id of what it is made with: where that is still there, the id means that.
+        // The id of an association is the id of its resource: if that still exists, the id refers to it.
         let present: BTreeSet<&str> = live.values().flat_map(|live| [Some(live.id.as_str()), live.arn()]).flatten().collect();
         for (address, target) in targets {
             let gone = |before: &&LiveResource| live.get(address).is_none_or(|live| live.id != before.id);
@@ -173,8 +173,8 @@ impl<'a> LostResources<'a> {
         lost
     }
 
-    /// The reference that stands for a text in the spec of a resource with these needs. What it needs it may also hold by an address on
-    /// the net: host names and IP addresses are drawn anew. Other outputs are the ids of others, or come again as they were.
+    /// Reference for a text in the spec of a resource with these dependencies. The text may also be a host name or an IP address, which AWS
+    /// assigns anew. Other outputs are ids of other resources, or stay the same.
     fn replacement_reference(&self, text: &str, own: &Address, needs: &BTreeSet<Address>) -> Option<String> {
         if let Some(known) = self.references.get(text) {
             let itself = format!("${{{own}.");
@@ -188,13 +188,13 @@ impl<'a> LostResources<'a> {
     }
 }
 
-/// Whether an id or ARN is made of the name alone: then the new one has it too.
+/// Whether an id or ARN is derived from the name alone: then the new resource has the same.
 fn is_derived_from_name(live: &LiveResource, text: &str) -> bool {
     let name = live.spec.get("name").and_then(Value::as_str);
     name.and_then(|name| text.strip_suffix(name)).is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', ':']))
 }
 
-/// What the run that is undone did not touch, but holds something that it lost: it goes along. `definition` tells what needs what.
+/// Adds resources that the run being undone did not change, but that refer to one it lost. `definition` has the dependencies.
 pub fn dependents_of_lost_resources(
     definition: &Stack,
     targets: &BTreeMap<Address, RestoreTarget>,
@@ -204,7 +204,7 @@ pub fn dependents_of_lost_resources(
     let lost = LostResources::of(targets, &live);
     let dependent = |(address, live): (&Address, &&LiveResource)| {
         let depends_on = definition.resources.get(address).map(|declared| declared.depends_on.clone()).unwrap_or_default();
-        // A field that can't change in place would have it replaced: it goes on with what it has.
+        // A field that can't change in place would cause a replacement: it keeps its value.
         let mut open = live.spec.clone();
         for at in types::resource_type(&live.type_name).into_iter().flat_map(|kind| &kind.replaces) {
             open.pointer_mut(at).map(Value::take);
@@ -217,13 +217,13 @@ pub fn dependents_of_lost_resources(
     live.iter().filter(|(address, _)| !targets.contains_key(*address)).filter_map(dependent).collect()
 }
 
-/// Whether something has to be made anew, so that others may have to follow it.
+/// Whether any resource must be recreated, so that others may have to follow.
 pub fn has_lost_resources(targets: &BTreeMap<Address, RestoreTarget>, live_state: &LiveState) -> bool {
     let ids: BTreeSet<&str> = live_state.iter().map(|live| live.id.as_str()).collect();
     targets.values().filter_map(|target| target.before.as_ref()).any(|before| !ids.contains(before.id.as_str()))
 }
 
-/// Whatever held what is lost is made to hold the new one.
+/// Updates every reference to a lost resource to the new one.
 fn rewrite_references_to_lost_resources(
     stack: &mut Stack,
     targets: &BTreeMap<Address, RestoreTarget>,

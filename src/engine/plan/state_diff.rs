@@ -1,4 +1,4 @@
-//! What became of a stack between two points in time, in the plan's own terms.
+//! Differences of a stack between two points in time, in the plan's terms.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     engine::discover::{LiveState, visible_tags},
 };
 
-/// What leads from one state of a stack to another: one entry per address that is not the same in both.
+/// Differences between two states of a stack: one entry per changed address.
 pub fn diff_states(before: &BTreeMap<Address, LiveResource>, after: &BTreeMap<Address, LiveResource>) -> Vec<Change> {
     let gone = before.keys().filter(|address| !after.contains_key(*address));
     let mut changes: Vec<Change> = after
@@ -27,7 +27,7 @@ pub fn diff_states(before: &BTreeMap<Address, LiveResource>, after: &BTreeMap<Ad
     changes
 }
 
-/// What leads from one state of a resource to another; `None` when they are the same, or of a type this version does not know.
+/// Difference between two states of a resource; `None` if they are equal, or this version does not have the type.
 pub fn diff_resource(
     address: &Address,
     before: Option<&LiveResource>,
@@ -59,14 +59,14 @@ pub fn diff_resource(
     }
 }
 
-/// What changed since the last finished run, by others than acme.
+/// Changes since the last finished run, made outside acme.
 pub fn drift(stack: &str, environment: &str, recorded: &RecordedState, live_state: &LiveState) -> Vec<Change> {
     let known = |address: &Address| !recorded.uncertain.contains(address);
     let then: BTreeMap<Address, LiveResource> =
         recorded.live.iter().filter(|(address, _)| known(address)).map(|(address, live)| (address.clone(), live.clone())).collect();
     let targets: BTreeMap<Address, RestoreTarget> =
         recorded.live.iter().map(|(address, live)| (address.clone(), RestoreTarget::from_live(live.clone()))).collect();
-    // What was recorded is looked for as if it were declared: so are found even those which carry no marks.
+    // Recorded resources are looked up like declared ones, to find even those without ownership tags.
     let stack = target_stack(stack, environment, &targets);
     let matched = matching::match_resources(&stack, live_state);
     let mut now: BTreeMap<Address, LiveResource> =
@@ -77,7 +77,7 @@ pub fn drift(stack: &str, environment: &str, recorded: &RecordedState, live_stat
     diff_states(&then, &now)
 }
 
-/// What is not as declared, seen from the definition: a plan the other way round.
+/// Differences between the definition and live resources: a reversed plan.
 pub fn drift_from_plan(plan: Plan) -> Vec<Change> {
     let changed = plan.changes.into_iter().filter(|change| change.action != Action::None);
     changed
@@ -93,7 +93,7 @@ pub fn drift_from_plan(plan: Plan) -> Vec<Change> {
                     (change.action, change.reason, change.fields) = (Action::Create, Reason::DoesNotExist, fields);
                 }
                 Action::None | Action::Update | Action::Replace => {
-                    // Nothing happens to what has drifted: it differs where it stands.
+                    // Drifted resources are only reported, with changes in place.
                     (change.action, change.reason) = (Action::Update, Reason::Differs);
                     for field in &mut change.fields {
                         std::mem::swap(&mut field.before, &mut field.after);

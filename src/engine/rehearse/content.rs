@@ -1,4 +1,4 @@
-//! Whether two simulated clouds hold the same: exactly, or but for the names that AWS gives to what is made anew.
+//! Compares two simulated clouds: exactly, or except for the ids of recreated resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,37 +10,37 @@ use crate::{
     core::{ADDRESS_TAG, OneWay, expression},
 };
 
-/// What a simulated cloud holds: [`crate::simulator::Local::dump`].
+/// Content of a simulated cloud: [`crate::simulator::Local::dump`].
 pub type CloudContents = BTreeMap<String, Value>;
 
-/// How two contents compare.
+/// Result of comparing two contents.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Comparison {
     /// Equal.
     Same,
-    /// Equal, but some things were made anew and have another id.
+    /// Equal, but some resources were recreated with another id.
     Recreated,
     /// Not equal.
     Different(Vec<Difference>),
 }
 
-/// Something that is not as it must be.
+/// Difference from the expected content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "difference")]
 pub enum Difference {
-    /// It is there and must not be.
+    /// It exists unexpectedly.
     LeftOver {
         /// Address, or type and id.
         resource: String,
         /// Type and physical id.
         id: String,
     },
-    /// It is not there and must be.
+    /// It is missing.
     Missing {
         /// Address, or type and id.
         resource: String,
     },
-    /// It is there, but not as it must be.
+    /// It exists, but differs.
     Differs {
         /// Address, or type and id.
         resource: String,
@@ -49,7 +49,7 @@ pub enum Difference {
     },
 }
 
-/// Compares what is there with what must be.
+/// Compares the actual with the expected content.
 pub fn compare(wanted: &CloudContents, found: &CloudContents) -> Comparison {
     if wanted == found {
         return Comparison::Same;
@@ -76,7 +76,7 @@ pub fn compare(wanted: &CloudContents, found: &CloudContents) -> Comparison {
     Comparison::Different(differences.collect())
 }
 
-/// What going back must leave: what was there before, and what the run made of it where AWS knows no way back.
+/// Expected content after a rollback: the previous one, except for changes that AWS can't reverse.
 pub fn expected_after_rollback(before: &CloudContents, after: &CloudContents, found: &CloudContents) -> CloudContents {
     let mut expected = before.clone();
     for (key, value) in &mut expected {
@@ -93,10 +93,10 @@ pub fn expected_after_rollback(before: &CloudContents, after: &CloudContents, fo
     expected
 }
 
-/// A name that AWS gave → what it names.
+/// Name assigned by AWS → its resource.
 type AssignedNames = BTreeMap<String, String>;
 
-/// What the same thing is called in the one content and in the other, where that differs.
+/// Names of the same resource in both contents, if they differ.
 fn match_assigned_names(one: &CloudContents, other: &CloudContents) -> (AssignedNames, AssignedNames) {
     let (mut names_one, mut names_other) = (AssignedNames::new(), AssignedNames::new());
     let (texts_one, texts_other) = (all_strings(one), all_strings(other));
@@ -104,7 +104,7 @@ fn match_assigned_names(one: &CloudContents, other: &CloudContents) -> (Assigned
     for (address, (id, value)) in by_address(one) {
         let Some((other_id, other_value)) = others.get(address) else { continue };
         let mut pair = |path: &str, a: &str, b: &str| {
-            // What is still known in both means something else, or is referred to though it is gone.
+            // A name known in both contents has different meanings, or refers to a deleted resource.
             if a != b && !texts_other.contains(a) && !texts_one.contains(b) {
                 names_one.entry(a.to_owned()).or_insert_with(|| format!("<{address}{path}>"));
                 names_other.entry(b.to_owned()).or_insert_with(|| format!("<{address}{path}>"));
@@ -126,7 +126,7 @@ fn all_strings(content: &CloudContents) -> BTreeSet<&str> {
     texts
 }
 
-/// Address → id and resource, for addresses that one resource has.
+/// Address → id and resource, for addresses with exactly one resource.
 fn by_address(content: &CloudContents) -> BTreeMap<&str, (&str, &Value)> {
     let mut found: BTreeMap<&str, Option<(&str, &Value)>> = BTreeMap::new();
     for (key, value) in content {
@@ -145,7 +145,7 @@ fn for_each_string_pair(one: &Value, other: &Value, path: &str, pair: &mut impl 
             }
         }
         (Value::Object(a), Value::Object(b)) => {
-            // Keys may be given by AWS, too: names of records, which differ in their first label.
+            // AWS may assign keys, too: names of records, which differ in their first label.
             let sorted = |map: &Map<String, Value>| {
                 let mut keys: Vec<String> = map.keys().cloned().collect();
                 keys.sort_by_key(|key| key.chars().rev().collect::<String>());
@@ -161,10 +161,10 @@ fn for_each_string_pair(one: &Value, other: &Value, path: &str, pair: &mut impl 
     }
 }
 
-/// Address, or type and id → type and id, and the resource with every name replaced.
+/// Address, or type and id → type and id, and the resource with all names replaced.
 fn with_stable_names(content: &CloudContents, names: &AssignedNames) -> BTreeMap<String, (String, Value)> {
     let mut named = BTreeMap::new();
-    // A name may hold a shorter one.
+    // A name may contain a shorter one.
     let mut longest: Vec<(&String, &String)> = names.iter().collect();
     longest.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     for (key, value) in content {
@@ -173,14 +173,14 @@ fn with_stable_names(content: &CloudContents, names: &AssignedNames) -> BTreeMap
         while named.contains_key(&unique) {
             unique.push_str(" (a second one)");
         }
-        // Outputs are AWS's own to give; what refers to them must follow.
+        // AWS assigns outputs; references to them must be consistent.
         let said = json!({ "spec": value["spec"], "tags": value["tags"], "phase": value["phase"] });
         named.insert(unique, (key.clone(), replace_names(&said, names, &longest)));
     }
     named
 }
 
-/// Shorter names stand for something only by themselves: `10.0.0.1` is part of `10.0.0.12`.
+/// Minimum length of names that may be part of a text: `10.0.0.1` is part of `10.0.0.12`.
 const MIN_DISTINCT_LENGTH: usize = 16;
 
 fn replace_names(value: &Value, names: &AssignedNames, longest: &[(&String, &String)]) -> Value {
@@ -195,7 +195,7 @@ fn replace_names(value: &Value, names: &AssignedNames, longest: &[(&String, &Str
         Value::String(string) => Value::String(text(string)),
         Value::Array(list) => {
             let mut list: Vec<Value> = list.iter().map(|value| replace_names(value, names, longest)).collect();
-            // Sets of ids stand in the order of the ids.
+            // Sets of ids are sorted by id.
             list.sort_by_key(Value::to_string);
             Value::Array(list)
         }

@@ -1,8 +1,8 @@
-//! Rehearses a plan: carries it out on the simulated cloud, once undisturbed and then with every single call going wrong in every way,
-//! and compares what is there in the end with what must be.
+//! Rehearses a plan: applies it to the simulated cloud, once without failures and then with every failure of every single call, and
+//! compares the result with the expected one.
 //!
-//! Each run is a process as far as the engine can tell: it has a runtime of its own, which is dropped when the process "dies", and a
-//! folder of its own with a copy of the seeded cloud and an empty backend. What comes after a crash knows what that folder holds.
+//! Each run simulates a process: it has its own runtime, which is dropped when the process "crashes", and its own folder with a copy of
+//! the seeded cloud and an empty backend. A run after a crash has only that folder.
 
 mod content;
 mod process;
@@ -30,89 +30,89 @@ use crate::{
 pub use content::{CloudContents, Comparison, Difference, compare};
 use process::{ExitStatus, ProcessCommand, ProcessExit, Sandbox, folder_error};
 
-/// What goes wrong with a call.
+/// Injected failure of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// Nothing.
     None,
-    /// It is refused.
+    /// The call is rejected.
     Rejected,
-    /// It takes effect, but its answer is lost.
+    /// The call takes effect, but its response is lost.
     ResponseLost,
-    /// The process dies before it.
+    /// The process crashes before it.
     CrashedBefore,
-    /// The process dies after it took effect.
+    /// The process crashes after it took effect.
     CrashedAfter,
-    /// It is refused, and so is everything after it, or from half way back.
+    /// The call is rejected, and so are all later calls, or those from the middle of the rollback on.
     Stuck,
 }
 
-/// What is done afterwards.
+/// Next command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recovery {
-    /// The same again.
+    /// `acme apply` again.
     Apply,
     /// `acme rollback`.
     Rollback,
 }
 
-/// One way in which a call goes wrong, over all calls.
+/// One kind of failure, over all calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// What goes wrong.
+    /// Injected failure.
     pub fault: Fault,
-    /// What is done afterwards, where the run leaves something to do.
+    /// Next command, if the run is unfinished.
     pub recovery: Option<Recovery>,
-    /// Calls it was tried with.
+    /// Number of calls tested.
     pub cases: usize,
-    /// Ended as the undisturbed run.
+    /// Number of cases that ended like the run without failures.
     pub completed: usize,
-    /// Ended as before.
+    /// Number of cases that ended in the previous state.
     pub rolled_back: usize,
-    /// Of those, how many have something that was made anew and so has another id.
+    /// Number of these with recreated resources, which have new ids.
     pub recreated: usize,
 }
 
 impl Tally {
-    /// How many ended as they must.
+    /// Number of cases that ended as expected.
     pub fn passed(&self) -> usize {
         self.completed + self.rolled_back
     }
 }
 
-/// A case that did not end as it must.
+/// Case that did not end as expected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CaseFailure {
-    /// What went wrong.
+    /// Injected failure.
     pub fault: Fault,
-    /// What was done afterwards.
+    /// Next command.
     pub recovery: Option<Recovery>,
     /// Number of the call.
     pub call: u64,
-    /// `create`, `update`, `retag` or `delete`; `None` when that call was never made.
+    /// `create`, `update`, `retag` or `delete`; `None` if the call was never made.
     pub action: Option<&'static str>,
-    /// What the call was about.
+    /// Resource of the call.
     pub address: Option<String>,
-    /// How that ended.
+    /// Result of the case.
     pub reason: String,
-    /// What is not as it must be.
+    /// Differences from the expected content.
     pub differences: Vec<Difference>,
 }
 
-/// What a rehearsal found.
+/// Result of a rehearsal.
 #[derive(Clone, Debug)]
 pub struct RehearsalReport {
-    /// How many mutating calls the undisturbed run makes.
+    /// Number of mutating calls without failures.
     pub calls: u64,
-    /// One entry per way in which calls go wrong.
+    /// One entry per kind of failure.
     pub tallies: Vec<Tally>,
-    /// What did not end as it must.
+    /// Cases that did not end as expected.
     pub failures: Vec<CaseFailure>,
 }
 
-/// A plan, and a simulated cloud to rehearse it on.
+/// A plan, and a simulated cloud for its rehearsal.
 pub struct Rehearsal {
     stack: Stack,
     goal: Goal,
@@ -123,22 +123,22 @@ pub struct Rehearsal {
     before: CloudContents,
 }
 
-/// Where the cloud comes from that a rehearsal begins with.
+/// Initial cloud of a rehearsal.
 #[derive(Clone, Copy)]
 pub enum Seed<'a> {
-    /// A simulated cloud as it is.
+    /// Copy of a simulated cloud.
     Simulated(&'a Simulator),
-    /// What is live elsewhere.
+    /// Live resources of another cloud.
     LiveState(&'a LiveState),
 }
 
-/// A way in which one case ended well.
+/// Successful end of a case.
 enum CaseSuccess {
     Completed(Comparison),
     RolledBack(Comparison),
 }
 
-/// How one case ended.
+/// End of a case.
 struct Case {
     fault: Fault,
     recovery: Option<Recovery>,
@@ -146,10 +146,10 @@ struct Case {
 }
 
 impl Rehearsal {
-    /// Makes ready what `plan` needs, in a temporary folder. Every n-th call is throttled when that is wanted.
+    /// Prepares a rehearsal of `plan` in a temporary folder. Optionally throttles every n-th call.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// Fails if the folder can't be written.
     pub fn new(stack: Stack, goal: Goal, plan: &Plan, seed: Seed<'_>, throttle_every: Option<u64>) -> Result<Rehearsal> {
         let folder = tempfile::tempdir().map_err(|error| folder_error(&std::env::temp_dir(), &error))?;
         let sandbox = Sandbox::new(folder.path().join("seed"));
@@ -172,10 +172,10 @@ impl Rehearsal {
         Ok(Rehearsal { stack, goal, region, planned, throttle_every, folder, before })
     }
 
-    /// Rehearses each fault with each call, `jobs` cases at once, until `stop` is true.
+    /// Rehearses each failure with each call, `jobs` cases in parallel, until `stop` is true.
     ///
     /// # Errors
-    /// When the temporary folder cannot be read or written.
+    /// Fails if the temporary folder can't be read or written.
     pub fn run(&self, faults: &[Fault], jobs: NonZeroUsize, stop: &AtomicBool) -> Result<RehearsalReport> {
         let sandbox = self.new_sandbox("undisturbed")?;
         let exit = self.run_process(&sandbox, ProcessCommand::Apply, Faults::default())?;
@@ -203,7 +203,7 @@ impl Rehearsal {
         Ok(summarize(exit.calls, ended?.into_iter().flatten().collect()))
     }
 
-    /// A new folder with the cloud as it was before.
+    /// Creates a folder with a copy of the initial cloud.
     fn new_sandbox(&self, name: &str) -> Result<Sandbox> {
         Sandbox::new(self.folder.path().join("seed")).copy(self.folder.path().join(name))
     }
@@ -220,21 +220,19 @@ impl Rehearsal {
         };
         if exit.planned != self.planned {
             return Err(failure(format!(
-                "on the simulated cloud another plan comes out: {}",
+                "the plan on the simulated cloud differs: {}",
                 describe_plan_difference(&exit.planned, &self.planned)
             )));
         }
         match &exit.status {
             ExitStatus::Done if again.planned.is_empty() => Ok(CaseSuccess::Completed(Comparison::Same)),
-            ExitStatus::Done => {
-                Err(failure(format!("something is left to do after it: {}", describe_plan_difference(&again.planned, &[]))))
-            }
+            ExitStatus::Done => Err(failure(format!("a second plan shows changes: {}", describe_plan_difference(&again.planned, &[])))),
             ExitStatus::Stuck(why) => Err(failure(why.clone())),
-            ExitStatus::RolledBack | ExitStatus::Crashed => Err(failure("the plan does not go through on the simulated cloud".to_owned())),
+            ExitStatus::RolledBack | ExitStatus::Crashed => Err(failure("the plan fails on the simulated cloud".to_owned())),
         }
     }
 
-    /// One fault of one call, with all that may be done afterwards.
+    /// Runs one failure of one call, with every possible next command.
     fn run_cases(&self, fault: Fault, call: u64, after: &CloudContents) -> Result<Vec<Case>> {
         let name = format!("{fault:?}-{call}");
         let sandbox = self.new_sandbox(&name)?;
@@ -256,7 +254,7 @@ impl Rehearsal {
                 continue;
             };
             if !needs_recovery {
-                // It came through: whatever the fault met was no longer needed, or tried again.
+                // It succeeded: the failed call was no longer needed, or was retried.
                 cases.push(Case { recovery: Some(recovery), ..judge(None, &exit) });
                 continue;
             }
@@ -272,7 +270,7 @@ impl Rehearsal {
         Ok(cases)
     }
 
-    /// Whether a process ended as it must, and where that is.
+    /// Compares the end of a process with the expected one.
     fn verdict(
         &self,
         recovery: Option<Recovery>,
@@ -287,8 +285,8 @@ impl Rehearsal {
                 let why = match how {
                     ExitStatus::Stuck(why) => format!("stuck: {why}"),
                     ExitStatus::Crashed => "it crashed a second time".to_owned(),
-                    ExitStatus::Done => "it went forward".to_owned(),
-                    ExitStatus::RolledBack => "it went back".to_owned(),
+                    ExitStatus::Done => "it completed".to_owned(),
+                    ExitStatus::RolledBack => "it rolled back".to_owned(),
                 };
                 let wanted = if recovery == Some(Recovery::Apply) { after } else { &rolled_back };
                 return Err((why, differences(compare(wanted, &exit.content))));
@@ -296,7 +294,7 @@ impl Rehearsal {
         };
         match compare(wanted, &exit.content) {
             Comparison::Different(left) => {
-                let said = if exit.status == ExitStatus::Done { "it says that all is done" } else { "it says that all is as before" };
+                let said = if exit.status == ExitStatus::Done { "it reports success" } else { "it reports a rollback" };
                 Err((said.to_owned(), left))
             }
             likeness => Ok(passed(likeness)),
@@ -305,7 +303,7 @@ impl Rehearsal {
 }
 
 impl Fault {
-    /// What happens to the call of this number.
+    /// Failure of the call with this number.
     fn faults_for_call(self, call: u64) -> Faults {
         let (one, none) = (|| [call].into(), Faults::default());
         match self {
@@ -314,14 +312,14 @@ impl Fault {
             Fault::ResponseLost => Faults { lose_answer: one(), ..none },
             Fault::CrashedBefore => Faults { crash_before: one(), ..none },
             Fault::CrashedAfter => Faults { crash_after: one(), ..none },
-            // To undo the calls so far takes about as many: every other time half of them go through.
+            // Undoing the calls so far takes about as many calls: in every other case, half of them succeed.
             Fault::Stuck => {
                 Faults { refuse: one(), refuse_from: Some(call + 1 + if call.is_multiple_of(2) { call / 2 } else { 0 }), ..none }
             }
         }
     }
 
-    /// What is done afterwards, each in a copy.
+    /// Possible next commands, each on a copy.
     fn recoveries(self) -> &'static [Option<Recovery>] {
         match self {
             Fault::None | Fault::Rejected | Fault::ResponseLost => &[None],
@@ -330,13 +328,13 @@ impl Fault {
     }
 }
 
-/// What a plan does to what.
+/// Addresses and actions of a plan.
 fn planned_actions(plan: &Plan) -> Vec<(Address, Action)> {
     let changes = plan.changes.iter().filter(|change| change.action != Action::None);
     changes.map(|change| (change.address.clone(), change.action)).collect()
 }
 
-/// What is in the one plan and not in the other, or the other way round.
+/// Differences between two plans.
 fn describe_plan_difference(one: &[(Address, Action)], other: &[(Address, Action)]) -> String {
     let extra = one.iter().filter(|change| !other.contains(change)).map(|(address, action)| format!("{action:?} {address}"));
     let missing = other.iter().filter(|change| !one.contains(change)).map(|(address, action)| format!("no {action:?} {address}"));

@@ -1,4 +1,4 @@
-//! One process of a rehearsal: a command of acme in a runtime of its own, on a simulated cloud and a backend in a folder.
+//! One process of a rehearsal: an acme command in its own runtime, with a simulated cloud and a backend in a folder.
 
 use std::{
     fs, io,
@@ -25,40 +25,40 @@ use crate::{
     simulator::{Behaviour, CrashMode, FaultHit, Faults, Simulator},
 };
 
-/// What the process is asked to do.
+/// Command of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessCommand {
-    /// Go forward.
+    /// Apply.
     Apply,
     /// Undo the unfinished run.
     Rollback,
 }
 
-/// How the process ended.
+/// End of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// All is said to be as wanted.
+    /// It reported success.
     Done,
-    /// All is said to be as before.
+    /// It reported a rollback.
     RolledBack,
-    /// It died.
+    /// It crashed.
     Crashed,
-    /// It could go neither way, or not even begin.
+    /// It could neither finish nor roll back, or not even start.
     Stuck(String),
 }
 
-/// What is left of a process.
+/// Result of a process.
 pub struct ProcessExit {
     pub status: ExitStatus,
-    /// What was planned, when it went that far.
+    /// Plan, if it got that far.
     pub planned: Vec<(Address, Action)>,
-    /// How many mutating calls it made.
+    /// Number of mutating calls.
     pub calls: u64,
     pub faulted_calls: Vec<FaultHit>,
     pub content: CloudContents,
 }
 
-/// Where a process runs.
+/// Folder of a process.
 pub struct Sandbox(PathBuf);
 
 impl Sandbox {
@@ -71,13 +71,13 @@ impl Sandbox {
     pub fn backend(&self) -> PathBuf {
         self.0.join("backend")
     }
-    /// A copy in another folder.
+    /// Copies it to another folder.
     pub fn copy(&self, folder: PathBuf) -> Result<Sandbox> {
         copy_folder(&self.0, &folder).map_err(|error| folder_error(&folder, &error))?;
         Ok(Sandbox(folder))
     }
     pub fn remove(self) {
-        // It goes with all the others anyway.
+        // It is deleted with all the others anyway.
         drop(fs::remove_dir_all(self.0));
     }
 }
@@ -100,11 +100,11 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Longer than everything that is waited for when nothing is wrong.
+/// Timeout, longer than every wait of a correct run.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 impl Rehearsal {
-    /// Runs a process from its beginning to its end, or death.
+    /// Runs a process until it ends or crashes.
     pub(super) fn run_process(&self, sandbox: &Sandbox, command: ProcessCommand, faults: Faults) -> Result<ProcessExit> {
         let halted = Arc::new(Notify::new());
         let faults = Faults { crash: CrashMode::Halt(halted.clone()), throttle_every: self.throttle_every, ..faults };
@@ -128,15 +128,15 @@ impl Rehearsal {
                 ended = tokio::time::timeout(TIMEOUT, ended) => match ended {
                     Ok(Ok(how)) => how,
                     Ok(Err(error)) => ExitStatus::Stuck(error.to_string()),
-                    Err(_) => ExitStatus::Stuck(format!("no end after {} s", TIMEOUT.as_secs())),
+                    Err(_) => ExitStatus::Stuck(format!("still running after {} s", TIMEOUT.as_secs())),
                 },
             };
             Ok::<_, Error>((status, cloud))
         })?;
-        // With it goes all that was under way.
+        // Dropping it stops everything in progress.
         drop(runtime);
         let Cloud::Simulated(local) = &*cloud else {
-            return Err(Error::new(ErrorKind::Rejected, "Rehearsal", "this is no simulated cloud"));
+            return Err(Error::new(ErrorKind::Rejected, "Rehearsal", "this is not a simulated cloud"));
         };
         Ok(ProcessExit { status, planned, calls: local.mutating_calls(), faulted_calls: local.fault_hits(), content: local.dump() })
     }
@@ -170,7 +170,7 @@ impl Rehearsal {
     async fn rollback(&self, cloud: &Arc<Cloud>, history: History) -> Result<ExitStatus> {
         let unfinished = UnfinishedRuns::read(&history).await?;
         if unfinished.journals.is_empty() {
-            // The process died before it began to write anything down, and so before it did anything.
+            // The process crashed before it wrote its first record, and so before any change.
             return Ok(ExitStatus::RolledBack);
         }
         let undo = UndoPlan::plan(cloud, &self.stack, &unfinished.touched, Simulator::ACCOUNT).await?;
@@ -207,7 +207,7 @@ impl Rehearsal {
 }
 
 fn blocked_status(plan: &Plan) -> Option<ExitStatus> {
-    plan.obstacles.first().map(|obstacle| ExitStatus::Stuck(format!("the way is blocked: {}", obstacle.message)))
+    plan.obstacles.first().map(|obstacle| ExitStatus::Stuck(format!("the plan is blocked: {}", obstacle.message)))
 }
 
 fn exit_status(ended: &RunResult) -> ExitStatus {

@@ -11,7 +11,7 @@ fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A step by address, what is done, usual seconds, and the numbers of those it waits for.
+/// Step from an address, an operation, its typical seconds, and the numbers of the steps it depends on.
 fn planned_step((text, op, usual_seconds, after): (&str, Op, u64, &[usize])) -> PlannedStep {
     PlannedStep { address: address(text), op, estimated_seconds: usual_seconds, depends_on: after.to_vec() }
 }
@@ -61,7 +61,7 @@ fn step_failed(state: &mut ProgressView, text: &str, seconds: u64) {
     state.update(&Event::StepFailed { address: address(text), op: op(text), code, message, request_id: None }, at(seconds));
 }
 
-/// A frame as it is read, without colours.
+/// Frame as text, without colours.
 fn render(state: &ProgressView, seconds: u64, width: usize, height: usize) -> String {
     let rows = state.render(at(seconds), width, height);
     let rows: Vec<String> = rows.iter().map(|row| anstream::adapter::strip_str(row).to_string()).collect();
@@ -72,7 +72,7 @@ fn render(state: &ProgressView, seconds: u64, width: usize, height: usize) -> St
     rows.join("\n")
 }
 
-/// Everything that takes long is under way.
+/// State in which all long steps are running.
 fn view_with_running_steps() -> ProgressView {
     let mut state = started_view();
     for text in ["rds_instance.orders", "vpc.main", "elastic_ip.a"] {
@@ -120,7 +120,7 @@ fn cleanup_waits_for_the_commit_point() {
     let waiting = render(&state, 710, 80, 24);
     step_done(&mut state, "eks_node_group.general", 900);
     step_started(&mut state, "security_group.old", 900);
-    step_status(&mut state, "security_group.old", "DependencyViolation, trying again");
+    step_status(&mut state, "security_group.old", "DependencyViolation, retrying");
     let late = render(&state, 905, 80, 24);
     step_done(&mut state, "security_group.old", 910);
     state.update(&Event::RunEnded { outcome: RunOutcome::Done, interrupted: false }, at(911));
@@ -156,6 +156,6 @@ fn every_op_has_its_verbs() {
         .map(|op| [imperative(op), present_participle(op), progress::past_tense(op)].join(", "));
     assert_eq!(
         words,
-        ["create, creating, created", "change, changing, changed", "delete, deleting, deleted", "give up, giving up, gave up"]
+        ["create, creating, created", "change, changing, changed", "delete, deleting, deleted", "forget, forgetting, forgot"]
     );
 }

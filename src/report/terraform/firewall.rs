@@ -28,7 +28,7 @@ impl ToTerraform for WafWebAcl {
                 "cloudwatch_metrics_enabled": true,
                 "sampled_requests_enabled": true,
             }],
-            // What builds a rule fails only without what every rule here has.
+            // Building a rule fails only without fields that every rule here has.
             "rule": self.rules().unwrap_or_default().iter().map(rule).collect::<Vec<_>>(),
         })
     }
@@ -41,7 +41,7 @@ fn scope(reach: WebAclScope) -> &'static str {
     }
 }
 
-/// A rule as it goes to AWS.
+/// Rule in the form sent to AWS.
 fn rule(rule: &Rule) -> Value {
     let statement = rule.statement();
     let set =

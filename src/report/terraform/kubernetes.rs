@@ -87,7 +87,7 @@ impl ToTerraform for EksAddon {
     const TERRAFORM_TYPE: &'static str = "aws_eks_addon";
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        // Terraform has no PRESERVE at creation, where nothing is there to be preserved.
+        // Terraform has no PRESERVE at creation, because there is nothing to preserve.
         let create = if self.resolve_conflicts == ResolveConflicts::Overwrite { "OVERWRITE" } else { "NONE" };
         json!({
             "cluster_name": self.cluster.get(),

@@ -1,4 +1,4 @@
-//! What the types are in Terraform, in the AWS provider's names: <https://registry.terraform.io/providers/hashicorp/aws/latest/docs>.
+//! Counterparts of the types in Terraform's AWS provider: <https://registry.terraform.io/providers/hashicorp/aws/latest/docs>.
 
 use serde_json::Value;
 
@@ -16,25 +16,25 @@ use crate::{
     core::{Address, Named, Ref, ReferencedOutput},
 };
 
-/// A resource type that Terraform has, too.
+/// A resource type with a counterpart in Terraform.
 pub trait ToTerraform: Named + serde::de::DeserializeOwned {
     /// Its Terraform type.
     const TERRAFORM_TYPE: &'static str;
-    /// The attribute that is its ARN there, where it has one.
+    /// Its ARN attribute in Terraform, if any.
     const ARN_ATTRIBUTE: &'static str = "arn";
-    /// Its arguments. References stand in strings as they do in specs; a list of objects is a block, an object a map.
+    /// Its arguments. Strings contain references as in specs; a list of objects is a block, an object a map.
     fn arguments(&self, at: &ResourceContext<'_>) -> Value;
-    /// What Terraform has as resources of its own besides it.
+    /// Parts that are separate resources in Terraform.
     fn sub_resources(&self, _: &ResourceContext<'_>) -> Vec<SubResource> {
         Vec::new()
     }
 }
 
-/// Part of a resource that is a resource of its own in Terraform.
+/// Part of a resource that is a separate resource in Terraform.
 pub struct SubResource {
     /// Its Terraform type.
     pub terraform_type: &'static str,
-    /// What tells it from others of its type in the same resource: a name, an id or a reference.
+    /// Distinguishes it from others of its type in the same resource: a name, an id or a reference.
     pub key: Option<String>,
     /// Its arguments.
     pub arguments: Value,
@@ -51,7 +51,7 @@ impl SubResource {
     }
 }
 
-/// Where a resource stands.
+/// Context of a resource.
 #[derive(Clone, Copy)]
 pub struct ResourceContext<'a> {
     /// Its address.
@@ -65,7 +65,7 @@ pub struct ResourceContext<'a> {
 }
 
 impl ResourceContext<'_> {
-    /// A reference to one of its own outputs.
+    /// Reference to one of its own outputs.
     pub fn output_reference(&self, output: &str) -> String {
         format!("${{{}.{output}}}", self.address)
     }
@@ -80,23 +80,23 @@ pub fn id_or_arn<T: Named, B: ReferencedOutput>(reference: Option<&Ref<T, B>>) -
     reference.map(Ref::get)
 }
 
-/// A [`Counterpart`] without its type.
+/// A [`ToTerraform`] without its type.
 pub struct TypeMapping {
     /// Name of the type.
     pub type_name: &'static str,
     /// Its Terraform type.
     pub terraform_type: &'static str,
-    /// See [`Counterpart::ARN_ATTRIBUTE`].
+    /// See [`ToTerraform::ARN_ATTRIBUTE`].
     pub arn_attribute: &'static str,
-    /// A spec in Terraform's terms.
+    /// Converts a spec to Terraform's terms.
     pub to_terraform: fn(&Value, &ResourceContext<'_>) -> serde_json::Result<Translation>,
 }
 
-/// What a spec is in Terraform.
+/// A spec in Terraform's terms.
 pub struct Translation {
-    /// See [`Counterpart::arguments`].
+    /// See [`ToTerraform::arguments`].
     pub arguments: Value,
-    /// See [`Counterpart::parts`].
+    /// See [`ToTerraform::sub_resources`].
     pub sub_resources: Vec<SubResource>,
 }
 

@@ -1,7 +1,7 @@
-//! A plan as `terraform show -json` prints one, for the tools that read such plans: Checkov, conftest, Infracost.
+//! Plans in the format of `terraform show -json`, for tools that read it: Checkov, conftest, Infracost.
 //!
-//! The format: <https://developer.hashicorp.com/terraform/internals/json-format>. What tools need of it is there: what is planned,
-//! what changes, and the configuration with its references.
+//! The format: <https://developer.hashicorp.com/terraform/internals/json-format>. The output has the parts that tools need: planned values,
+//! changes, and the configuration with its references.
 
 mod firewall;
 mod identity;
@@ -34,7 +34,7 @@ use crate::{
     },
 };
 
-/// The Terraform whose format this is.
+/// Terraform version whose format this is.
 const TERRAFORM_VERSION: &str = "1.11.4";
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 
@@ -53,7 +53,7 @@ struct TerraformResource {
     values: Value,
 }
 
-/// What one resource of the stack is in Terraform, by address there.
+/// Terraform resources of one resource of the stack, by Terraform address.
 type Resources = BTreeMap<String, TerraformResource>;
 
 /// The whole plan.
@@ -133,12 +133,12 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
     Ok(Export { document, unsupported: left_out })
 }
 
-/// What is there now.
+/// Current values.
 fn prior_lookup(changes: &HashMap<&Address, &Change>) -> impl Fn(&Reference<'_>) -> Option<Value> {
     |reference| changes.get(&Address::new(reference.type_name, reference.name))?.before.as_ref()?.output(reference.output)
 }
 
-/// What is there now and will be there then.
+/// Current and planned values.
 fn stable_lookup(changes: &HashMap<&Address, &Change>) -> impl Fn(&Reference<'_>) -> Option<Value> {
     |reference| {
         let change = changes.get(&Address::new(reference.type_name, reference.name))?;
@@ -147,7 +147,7 @@ fn stable_lookup(changes: &HashMap<&Address, &Change>) -> impl Fn(&Reference<'_>
     }
 }
 
-/// A live spec with what an update brings.
+/// Live spec merged with an update.
 fn with_planned_changes(live: &Value, change: &Change) -> Value {
     let mut spec = live.clone();
     for field in &change.fields {
@@ -164,7 +164,7 @@ fn with_planned_changes(live: &Value, change: &Change) -> Value {
     spec
 }
 
-/// What knows the names of the stack's resources in Terraform.
+/// Terraform names of the stack's resources.
 struct Translator<'a> {
     plan: &'a Plan,
     changes: HashMap<&'a Address, &'a Change>,
@@ -192,7 +192,7 @@ impl<'a> Translator<'a> {
         ResourceContext { address, stack: &self.plan.stack, environment: &self.plan.environment, region: &self.plan.region }
     }
 
-    /// What a spec stands for, with ids, ARNs and tags; references that `lookup` knows are resolved.
+    /// Values of a spec, with ids, ARNs and tags; references known to `lookup` are resolved.
     fn resolved_resources(
         &self,
         change: &Change,
@@ -245,7 +245,7 @@ impl<'a> Translator<'a> {
         all
     }
 
-    /// The name of what a key refers to; else the last part of an ARN.
+    /// Name of the resource a key refers to, or the last part of an ARN.
     fn key_name(&self, key: &str) -> String {
         let shown = self.addresses_by_id.format(&Value::String(key.to_owned()));
         match Address::parse(&shown).filter(|address| types::resource_type(&address.type_name).is_some()) {
@@ -265,7 +265,7 @@ impl<'a> Translator<'a> {
         })
     }
 
-    /// References in a text as Terraform lists them: the attribute, where it has the same name there, and the resource.
+    /// References in a text as Terraform lists them: the attribute, if it has the same name there, and the resource.
     fn terraform_references(&self, text: &str) -> Vec<String> {
         let mut all = Vec::new();
         for reference in references(text) {
@@ -284,13 +284,13 @@ impl<'a> Translator<'a> {
     }
 }
 
-/// A name as Terraform takes it.
+/// Name in the characters Terraform accepts.
 fn identifier(text: &str) -> String {
     let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') { name } else { format!("_{name}") }
 }
 
-/// A resource as it stands, before or after.
+/// State of a resource, before or after the plan.
 fn resource_state(at: &str, resource: &TerraformResource) -> Value {
     json!({
         "address": at,

@@ -218,7 +218,7 @@ impl ToTerraform for KmsKey {
     }
 }
 
-/// Its value is no argument of anything here.
+/// No argument holds its value.
 impl ToTerraform for Secret {
     const TERRAFORM_TYPE: &'static str = "aws_secretsmanager_secret";
 

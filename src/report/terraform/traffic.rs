@@ -213,7 +213,7 @@ fn health(health: &TargetGroupHealth) -> Value {
     })
 }
 
-/// In their order, which is only told where there are several.
+/// Actions in their order, which is stated only if there are several.
 fn actions(one: &ListenerAction) -> Vec<Value> {
     let ListenerAction::AuthenticateCognito(first) = one else { return vec![action(one)] };
     let mut all = [action(one), action(&ListenerAction::from(&first.then))];

@@ -1,4 +1,4 @@
-//! Values as Terraform's plan has them: what is known, what is not, and what the configuration says.
+//! Values in a Terraform plan: known, unknown, and configured ones.
 
 use serde_json::{Map, Value, json};
 
@@ -8,12 +8,12 @@ fn is_unknown(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !references(text).is_empty())
 }
 
-/// Whether a list is one of blocks; any other is a set of texts or numbers.
+/// Whether a list contains blocks; any other is a set of strings or numbers.
 fn is_block_list(list: &[Value]) -> bool {
     list.iter().any(Value::is_object)
 }
 
-/// What is known of it. A set with something unknown in it is unknown as a whole.
+/// Known parts of a value. A set with an unknown element is unknown as a whole.
 pub fn known_values(value: &Value) -> Option<Value> {
     match value {
         Value::Object(map) => Some(map.iter().filter_map(|(key, value)| Some((key.clone(), known_values(value)?))).collect()),
@@ -24,7 +24,7 @@ pub fn known_values(value: &Value) -> Option<Value> {
     }
 }
 
-/// `true` where it is not known; `None` where all of it is.
+/// `true` for unknown parts; `None` if all parts are known.
 pub fn unknown_values(value: &Value) -> Option<Value> {
     match value {
         Value::Object(map) => {
@@ -40,7 +40,7 @@ pub fn unknown_values(value: &Value) -> Option<Value> {
     }
 }
 
-/// What the configuration says: constants, and references in Terraform's names. `None` where it says nothing.
+/// Configured expressions: constants, and references in Terraform's names. `None` if nothing is configured.
 pub fn expression(value: &Value, name: &impl Fn(&str) -> Vec<String>) -> Option<Value> {
     match value {
         Value::Null => None,

@@ -1,4 +1,4 @@
-//! Two runs of one stack at once, at random times, and killed at random times.
+//! Two concurrent runs of one stack, started and killed at random times.
 
 use std::{
     fs::{self, File},
@@ -19,7 +19,7 @@ impl TestStack {
         let lease: Value = serde_json::from_slice(&lease).expect("JSON");
         lease["fence"].as_u64().expect("a fence")
     }
-    /// Stops the process, but not while it has the turn at a file: nobody else would get one until it goes on.
+    /// Stops the process, but not while it holds a file lock, which would block all other processes.
     fn pause_outside_locks(&self, child: &Child) {
         let turns = [self.backend().join("lock"), self.cloud().join("eu-west-1.lock")];
         let free = |path: &PathBuf| File::open(path).expect("a lock").try_lock().is_ok();
@@ -42,7 +42,7 @@ impl TestStack {
     }
 }
 
-/// No run's records lie between another's; each is as a run writes it.
+/// Asserts that records of different runs don't interleave, and that each journal is valid.
 fn assert_single_writer(journals: &[Replay]) {
     let mut over = 0;
     for journal in journals.iter().filter(|journal| !journal.lines.is_empty()) {
@@ -59,7 +59,7 @@ fn run_rounds(rounds: usize) {
     let mut fence = bench.lease_fence();
     let mut killed = 0;
     let start = |stack| bench.spawn("settle:0.001", "apply", stack, &["--yes", "--lock-timeout", "60"]);
-    // How long a run takes on this machine: the times are drawn from there.
+    // The duration of a run on this machine limits the random times.
     let begin = Instant::now();
     wait_for_exit(start(&bench.after)).assert_success();
     let usual = begin.elapsed();
@@ -74,7 +74,7 @@ fn run_rounds(rounds: usize) {
         send_signal(&victim, "KILL");
         killed += usize::from(wait_for_exit(victim).code == -1);
         let done = wait_for_exit(survivor);
-        assert_eq!(done.code, 0, "round {round}: the other run did not get through\n{}", done.combined_output());
+        assert_eq!(done.code, 0, "round {round}: the other run did not succeed\n{}", done.combined_output());
         let now = bench.lease_fence();
         assert!(now > fence, "round {round}: fence {now} after {fence}");
         fence = now;
@@ -100,7 +100,7 @@ mod exhaustive {
     }
 }
 
-/// A holder that stands still for longer than its lease lasts finds that another has taken over, and makes no further call.
+/// A holder that is stopped beyond its lease's expiry notices that another one took over, and makes no further calls.
 #[test]
 fn paused_run_does_nothing_after_losing_its_lease() {
     let bench = TestStack::new();
@@ -117,7 +117,7 @@ fn paused_run_does_nothing_after_losing_its_lease() {
     let back = wait_for_exit(first);
     assert_eq!(back.code, 3, "{}", back.combined_output());
     assert!(back.stderr.contains("LeaseLost"), "{}", back.combined_output());
-    // It may have stood still while it wrote an intent; the call itself asks once more whether the lease is held.
+    // It may have been stopped while it wrote an intent; the call itself checks the lease again.
     assert!(intents(&bench.journals()[1]) <= before + 1, "it went on");
     assert_eq!((bench.live_resources(), bench.lease_fence()), (content, fence));
     bench.assert_apply_completes();

@@ -1,4 +1,4 @@
-//! Journals of crashed runs that are cut, changed or gone: through the command line, to the end.
+//! Truncated, changed or missing journals of crashed runs, through the command line.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use proptest::{
 use super::{TestStack, proptest_runner, sorted_addresses};
 use crate::history::without_authors;
 
-/// How the journal of a crashed run is found.
+/// Damage to the journal of a crashed run.
 #[derive(Clone, Debug)]
 enum JournalDamage {
     Cut(f64),
@@ -35,7 +35,7 @@ fn damage_journal(bench: &TestStack, damage: &JournalDamage) {
     fs::write(path, bytes).expect("it can be written");
 }
 
-/// `apply` ends right whatever became of the journal; `rollback` deletes nothing that was there before; both say what they can't read.
+/// With any damage, `apply` succeeds, `rollback` deletes no previous resource, and both report what they can't read.
 #[test]
 fn damaged_journal_never_deletes_existing_resources() {
     let applied = TestStack::new();
@@ -46,13 +46,13 @@ fn damaged_journal_never_deletes_existing_resources() {
         1 => Just(JournalDamage::Gone),
         1 => Just(JournalDamage::BackendGone),
     ];
-    // Every case is a handful of processes: one that fails is told as it is.
+    // Every case takes several processes, so a failing one is reported without shrinking.
     let config = Config { max_shrink_iters: 0, ..proptest_runner(12).config().clone() };
     TestRunner::new(config)
         .run(&(1u64..9, damage), |(k, damage)| {
             let forward = applied.copy();
             forward.apply_until_crash(&format!("crash-after:{k}"));
-            // What the crashed run itself took away is not there to be spared.
+            // Except for resources that the crashed run itself deleted.
             let crashed = forward.live_resources();
             damage_journal(&forward, &damage);
             let back = forward.copy();
@@ -93,7 +93,7 @@ fn damaged_journal_never_deletes_existing_resources() {
         .expect("damage deletes nothing");
 }
 
-/// The journal ends before the gateway: undoing leaves that alone, and can't take away what it uses.
+/// The journal ends before the gateway: a rollback keeps the gateway, and can't delete its dependencies.
 #[test]
 fn rollback_names_an_unknown_dependent_and_does_not_wait_for_it() {
     let applied = TestStack::new();
@@ -114,7 +114,7 @@ fn rollback_names_an_unknown_dependent_and_does_not_wait_for_it() {
     let gateway =
         bench.live_resources().keys().find_map(|key| key.strip_prefix("nat_gateway/").map(str::to_owned)).expect("it is left alone");
     let named = format!("used by nat_gateway.nat ({gateway})");
-    for part in ["  elastic_ip.nat: DependencyViolation", &named, "which this run leaves alone", "remove what uses it"] {
+    for part in ["  elastic_ip.nat: DependencyViolation", &named, "which this run does not change", "remove the resource that uses it"] {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
     assert!(before.keys().all(|id| bench.live_resources().contains_key(id)), "{}", done.combined_output());
@@ -132,8 +132,8 @@ fn plan_does_not_depend_on_the_backend() {
     bench.assert_apply_completes();
 }
 
-/// What a run wrote when it was over outweighs a journal that was cut since: it is not taken for a crashed one, whose new things hold
-/// nothing yet.
+/// The record of a finished run takes precedence over a journal truncated later: it does not count as a crashed run, whose new
+/// resources have no data yet.
 #[test]
 fn run_with_a_truncated_journal_still_counts_as_finished() {
     let bench = TestStack::new();
@@ -142,7 +142,7 @@ fn run_with_a_truncated_journal_still_counts_as_finished() {
     let bytes = fs::read(bench.journal(2)).expect("a journal");
     fs::write(bench.journal(2), &bytes[..bytes.len() * 2 / 3]).expect("it can be written");
     let done = bench.acme.run("apply", &bench.after, &["--yes"]).assert_success();
-    assert!(!done.stderr.contains("did not finish"), "{}", done.combined_output());
+    assert!(!done.stderr.contains("is unfinished"), "{}", done.combined_output());
     let mut damaged = bytes.clone();
     damaged[bytes.len() / 2] ^= 1;
     fs::write(bench.journal(2), damaged).expect("it can be written");
@@ -153,7 +153,7 @@ fn run_with_a_truncated_journal_still_counts_as_finished() {
     bench.acme.assert_no_changes(&bench.before);
 }
 
-/// Undoing the run that finished another's work undoes both.
+/// A rollback of a run that continued another undoes both.
 #[test]
 fn rollback_undoes_a_run_and_the_one_it_continued() {
     let bench = TestStack::new();
@@ -167,7 +167,7 @@ fn rollback_undoes_a_run_and_the_one_it_continued() {
     }
 }
 
-/// What stood after a run that was undone with the one before it is what stood before both.
+/// The state after undoing a run with the one before it is the state before both.
 #[test]
 fn rollback_to_an_undone_run_restores_its_final_state() {
     let bench = TestStack::new();
@@ -182,7 +182,7 @@ fn rollback_to_an_undone_run_restores_its_final_state() {
     bench.acme.assert_no_changes(&bench.before);
 }
 
-/// What was given up still stands: it gets its marks back, and nothing is made beside it.
+/// A forgotten resource still exists: it gets its ownership tags back, and no duplicate is created.
 #[test]
 fn rollback_adopts_retained_resources_again() {
     let bench = TestStack::new();

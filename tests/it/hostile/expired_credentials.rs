@@ -8,7 +8,7 @@ use crate::{
     standin::{Standin, StandinKind},
 };
 
-/// From the k-th call on every call is refused; then the credentials are renewed.
+/// From the k-th call on, every call is rejected; then the credentials are renewed.
 fn check_expiry(kind: StandinKind, k: &[usize]) {
     let standin = Standin::start(kind);
     let reference = repository_stack("reference.yaml");
@@ -34,7 +34,7 @@ fn check_expiry(kind: StandinKind, k: &[usize]) {
         } else {
             renewed.run("rollback", &reference, &["--yes"]).assert_success();
         }
-        assert_eq!(standin.all_resources(), json!({}), "something is left after {k} calls");
+        assert_eq!(standin.all_resources(), json!({}), "resources remain after {k} calls");
     }
 }
 

@@ -1,6 +1,6 @@
-//! Garbage, and real files that were damaged, in everything that is read. Nothing panics, nothing hangs, nothing takes the memory.
+//! Random and damaged input in every file that acme reads: no panics, no hangs, no excessive memory.
 //!
-//! `cargo test --test it fuzz::exhaustive -- --ignored` tries a million cases of each; `ACME_CASES` sets another number.
+//! `cargo test --test it fuzz::exhaustive -- --ignored` runs a million cases of each; `ACME_CASES` sets another number.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::acme::{Acme, write_file};
 
 const MILLION: u32 = 1_000_000;
 
-/// Pieces of definitions, so that nonsense is sometimes nearly right.
+/// Pieces of definitions, so that random input is sometimes nearly valid.
 const FRAGMENTS: &[&str] = &[
     "stack: a\n",
     "region: eu-west-1\n",
@@ -87,7 +87,7 @@ fn fragment() -> impl Strategy<Value = String> {
     prop_oneof![4 => proptest::sample::select(FRAGMENTS).prop_map(str::to_owned), 1 => ".{0,3}"]
 }
 
-/// Places are fractions of a text's length, so that they fit every text.
+/// Positions are fractions of a text's length, so that they are valid for every text.
 #[derive(Clone, Debug)]
 enum Mutation {
     Delete(f64, usize),
@@ -136,7 +136,7 @@ fn mutate(bytes: &[u8], edits: &[Mutation]) -> Vec<u8> {
     bytes
 }
 
-/// Compiles a text; what is wrong with it can be shown.
+/// Compiles a text; its problems can be rendered.
 fn compile(text: &str) {
     let source = Source::new("stack.yaml", text);
     for environment in [None, Some("production".to_owned())] {
@@ -155,7 +155,7 @@ fn all_definitions() -> Vec<Vec<u8>> {
     for folder in ["stacks", "tests/fixtures", "tests/it/types"] {
         for entry in fs::read_dir(root.join(folder)).expect("a folder") {
             let text = fs::read_to_string(entry.expect("an entry").path()).expect("a definition");
-            // Thousands of resources find nothing that a few do not.
+            // Thousands of resources find no more bugs than a few.
             all.push(text.replace("n: 1000", "n: 3").into_bytes());
         }
     }
@@ -219,7 +219,7 @@ fn fuzz_damaged_journals(mut runner: TestRunner) {
         .expect("no bytes break it");
 }
 
-/// A plan of everything that is done to a resource, saved; and what that plan was.
+/// A saved plan with every action; and the original plan.
 fn saved_plan(bench: &TestStack) -> String {
     let out = bench.folder.path().join("plan.json");
     bench.acme.run("plan", &bench.after, &["--out", &out.display().to_string()]).assert_success();
@@ -237,7 +237,7 @@ fn fuzz_damaged_plans(mut runner: TestRunner) {
             let damaged = mutate(text.as_bytes(), &edits);
             let damaged = String::from_utf8_lossy(&damaged);
             match SavedPlan::parse(&damaged) {
-                // Still a plan: one that differs is compared with what would be done now before anything is.
+                // Still a plan: acme compares it with a new plan before any change.
                 Ok(plan) => prop_assert!(SavedPlan::is_saved_plan(&damaged) || plan == whole),
                 Err(unfit) => prop_assert!(!unfit.to_string().is_empty()),
             }
@@ -252,7 +252,7 @@ fn fuzz_damaged_plans(mut runner: TestRunner) {
         .expect("no bytes break it");
 }
 
-/// What a run leaves besides its journal, damaged and then read.
+/// Other records of a run, damaged and then read.
 fn fuzz_damaged_objects(mut runner: TestRunner) {
     let bench = TestStack::new();
     let objects = ["shop/default/lease.json", "shop/default/revisions/000001/revision.json"];
@@ -266,7 +266,7 @@ fn fuzz_damaged_objects(mut runner: TestRunner) {
             let bytes = damage.map_or_else(|bytes| bytes, |edits| mutate(&object, &edits));
             fs::write(bench.backend().join(key), bytes).expect("it can be written");
             runtime.block_on(async {
-                // Either is fine; what counts is that there is an answer.
+                // Both results are valid, as long as there is one.
                 history.revision(1).await.ok();
                 if let Ok(Some(held)) = Lease::holder(&backend, "shop", "default").await {
                     assert!(!held.holder.to_string().is_empty() && held.holder.since_last_heartbeat() < Duration::MAX);
@@ -335,7 +335,7 @@ mod exhaustive {
     }
 }
 
-/// What explodes when it is read carelessly is refused, with a place or a remedy.
+/// Definitions that would exhaust memory or time are rejected, with a location or a remedy.
 #[test]
 fn rejects_expansion_bombs() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -359,8 +359,8 @@ fn rejects_expansion_bombs() {
             "stack: a\nvalues:\n  zz: \"{% for i in range(end=99999) %}{% for j in range(end=99999) %}x{% endfor %}{% endfor %}\"\n".into(),
             "more than 4 MiB",
         ),
-        ("a huge range", vpc("      for_each: { from: -9223372036854775808, to: 9223372036854775807 }\n"), "more than one `for_each`"),
-        ("a huge number", vpc("      for_each: 9223372036854775807\n"), "more than one `for_each`"),
+        ("a huge range", vpc("      for_each: { from: -9223372036854775808, to: 9223372036854775807 }\n"), "entries, which is too many"),
+        ("a huge number", vpc("      for_each: 9223372036854775807\n"), "entries, which is too many"),
         ("a range of nothing less than nothing", vpc("      for_each: -9223372036854775808\n"), ""),
         ("entries of entries", vpc("      for_each: 100000\n      tags: { a: { for_each: 100000, b: c } }\n"), "error["),
         ("ten thousand mistakes", vpc("      for_each: 10000\n      x{{ each.key }}: 1\n"), "more problems"),

@@ -1,4 +1,4 @@
-//! Runs that are asked to stop: once, twice, and with what was done to be kept.
+//! Interrupted runs: once, twice, and with `--no-rollback`.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use acme::engine::journal::{Record, replay};
 
 use super::{TestStack, send_signal, sorted_addresses, wait_for_exit};
 
-/// Slow enough that a signal finds it at work.
+/// Slow enough for a signal during the run.
 const SLOW: &str = "settle:0.05";
 
 impl TestStack {
-    /// Waits until the run of this revision has written so many intents.
+    /// Waits until the run of this revision has written this number of intents.
     pub fn wait_for_intents(&self, revision: u64, intents: usize) {
         loop {
             let read = replay(&fs::read(self.journal(revision)).unwrap_or_default());
@@ -43,7 +43,7 @@ fn check_interrupted_once(name: &str) {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
     let read = replay(&fs::read(bench.journal(2)).expect("a journal"));
-    assert!(read.state.open_intents.is_empty(), "what was under way was not finished");
+    assert!(read.state.open_intents.is_empty(), "running steps were not finished");
     assert_eq!(super::tags_by_address(&bench.live_resources()), super::tags_by_address(&before));
     bench.acme.assert_no_changes(&bench.before);
     bench.assert_apply_completes();
@@ -78,7 +78,7 @@ fn run_stops_at_once_when_interrupted_twice() {
     assert!(read.is_unfinished());
     let back = bench.copy();
     let done = bench.assert_apply_completes();
-    assert!(done.stderr.contains("did not finish"), "{}", done.combined_output());
+    assert!(done.stderr.contains("is unfinished"), "{}", done.combined_output());
     back.acme.run("rollback", &back.after, &["--yes"]).assert_success();
     back.acme.assert_no_changes(&back.before);
 }

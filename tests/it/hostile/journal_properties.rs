@@ -1,4 +1,4 @@
-//! Laws of the journal, told a second time from what they are for.
+//! Laws of the journal, in a second, independent formulation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::proptest_runner;
 
-/// Whether this is what a run may write, judged as a whole: not by a state, but by what must be true of all of it.
+/// Whether a run may write these records, checked as a whole, not step by step.
 fn is_legal(records: &[Record]) -> bool {
     let position = |wanted: fn(&Record) -> bool| records.iter().position(wanted);
     let count = |wanted: fn(&Record) -> bool| records.iter().filter(|record| wanted(record)).count();
@@ -25,7 +25,7 @@ fn is_legal(records: &[Record]) -> bool {
     let last = position(is_end).is_none_or(|at| at + 1 == records.len());
     let pivot = position(|r| *r == Record::CommitPoint);
     let back = position(|r| matches!(r, Record::Rollback { .. }));
-    // Results answer an intent before them, once; what was open when going back began is not answered any more.
+    // Each result belongs to one earlier intent; intents open at the start of a rollback get no result.
     let intent = |n: u64| n >= 1 && matches!(records.get(n as usize - 1), Some(Record::Intent(_)));
     let mut answers: BTreeMap<u64, usize> = BTreeMap::new();
     for (at, record) in records.iter().enumerate() {
@@ -90,7 +90,7 @@ fn intent_record(name: usize, action: CallAction) -> Record {
     }))
 }
 
-/// Any record; results answer anything, even what comes later.
+/// Any record; results may belong to any intent, even a later one.
 fn any_record() -> impl Strategy<Value = Record> {
     let action =
         proptest::sample::select(vec![CallAction::Create, CallAction::Update, CallAction::Tag, CallAction::Delete, CallAction::Forget]);
@@ -111,7 +111,7 @@ fn any_record() -> impl Strategy<Value = Record> {
     ]
 }
 
-/// A legal journal: of what comes, what is legal is taken.
+/// A legal journal: the legal ones of a sequence of records.
 fn any_journal() -> impl Strategy<Value = Vec<Record>> {
     proptest::collection::vec(any_record(), 0..60).prop_map(|records| {
         let mut journal = vec![begin_record()];
@@ -125,7 +125,7 @@ fn any_journal() -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
-/// A journal as it is kept, written by hand: each line ends with a sum over all before it.
+/// A stored journal, written by hand: each line ends with a checksum over all lines before it.
 fn encode(records: &[Record]) -> Vec<u8> {
     let (mut text, mut sum) = (String::new(), String::new());
     for (record, n) in records.iter().zip(1..) {
@@ -138,7 +138,7 @@ fn encode(records: &[Record]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// What the intents of these records touched on the way forward.
+/// Resources changed by the intents of these records before any rollback.
 fn intended_addresses(records: &[Record]) -> BTreeSet<Address> {
     let forward = records.iter().take_while(|record| !matches!(record, Record::Rollback { .. }));
     forward.filter_map(|record| if let Record::Intent(intent) = record { Some(intent.address.clone()) } else { None }).collect()
@@ -177,10 +177,10 @@ fn every_prefix_lists_exactly_the_addresses_of_its_intents() {
             prop_assert_eq!(touched.keys().cloned().collect::<BTreeSet<_>>(), intended_addresses(&records[..lines]));
             Ok(())
         })
-        .expect("touched is what the intents say");
+        .expect("changed resources match the intents");
 }
 
-/// What damage may be done to a journal.
+/// Possible damage to a journal.
 #[derive(Clone, Debug)]
 enum Corruption {
     Flip(f64, u8),
@@ -188,7 +188,7 @@ enum Corruption {
     DuplicateLine(f64),
     SwapLines(f64, f64),
     Truncate(f64),
-    /// A line, whole and sealed, of another journal.
+    /// A complete line with checksum from another journal.
     ForeignLine(f64),
 }
 
@@ -230,8 +230,8 @@ fn corrupt(bytes: &[u8], foreign: &[u8], harm: &Corruption) -> Vec<u8> {
     lines.concat()
 }
 
-/// Whoever deletes by a damaged journal deletes nothing that the whole one would not have deleted, and nothing whose making was not
-/// read.
+/// A rollback with a damaged journal deletes only resources that one with the intact journal would delete, and whose creation was
+/// readable.
 #[test]
 fn corruption_never_adds_anything_to_undo() {
     proptest_runner(3000)
@@ -258,7 +258,7 @@ fn corruption_never_adds_anything_to_undo() {
                     _ => false,
                 });
                 prop_assert_eq!(touched.may_have_created, made);
-                // What nothing says to be made is not deleted.
+                // A resource without a recorded creation is not deleted.
                 prop_assert_eq!(touched.has_nothing_to_undo(), touched.before.is_none() && !made);
             }
             Ok(())

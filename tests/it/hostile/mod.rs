@@ -1,5 +1,5 @@
-//! Hostile conditions: garbage in every file that is read, two runs at once, processes that are killed, stopped and interrupted,
-//! credentials that expire, and secrets that must show nowhere.
+//! Hostile conditions: random input in every file, two runs at the same time, killed, stopped and interrupted processes,
+//! expiring credentials, and secrets that must never be visible.
 
 mod concurrent_runs;
 mod damaged_journals;
@@ -27,13 +27,13 @@ use serde_json::Value;
 
 use crate::acme::{Acme, CommandOutput, write_file};
 
-/// A runner of so many cases; `ACME_CASES` says otherwise.
+/// A runner with this number of cases, unless `ACME_CASES` is set.
 fn proptest_runner(usual: u32) -> TestRunner {
     let cases = std::env::var("ACME_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual);
     TestRunner::new(Config { cases, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() })
 }
 
-/// What a stack was, and what it shall be: something is made, changed, replaced and deleted.
+/// A stack before and after: with a creation, a change, a replacement and a deletion.
 const BEFORE: &str = "
 stack: shop
 region: eu-west-1
@@ -95,22 +95,22 @@ impl TestStack {
     fn journal(&self, revision: u64) -> PathBuf {
         self.backend().join(format!("shop/default/revisions/{revision:06}/journal"))
     }
-    /// What the cloud holds, by type and id.
+    /// Content of the cloud, by type and id.
     fn live_resources(&self) -> BTreeMap<String, Value> {
         Simulator::open(self.cloud(), "eu-west-1", Behaviour::default()).expect("the cloud can be read").dump()
     }
-    /// Starts a command; what it says goes to files in the folder.
+    /// Starts a command; its output goes to files in the folder.
     fn spawn(&self, fault: &str, command: &str, stack: &Path, more: &[&str]) -> Child {
         let mut whole: Command = self.acme.command(command, stack, more);
         whole.env("ACME_LOCAL_FAULT", fault).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         whole.spawn().expect("acme starts")
     }
-    /// Applies [`AFTER`], and dies at the k-th call.
+    /// Applies [`AFTER`], and crashes at the k-th call.
     fn apply_until_crash(&self, fault: &str) {
         let done = self.acme.run_with_env(&[("ACME_LOCAL_FAULT", fault)], "apply", &self.after, &["--yes"]);
         assert_eq!(done.code, -1, "it did not crash:\n{}", done.combined_output());
     }
-    /// All ends as [`AFTER`] says.
+    /// Asserts that the resources match [`AFTER`].
     fn assert_apply_completes(&self) -> CommandOutput {
         let done = self.acme.run("apply", &self.after, &["--yes"]).assert_success();
         self.acme.assert_no_changes(&self.after);
@@ -125,7 +125,7 @@ impl TestStack {
     }
 }
 
-/// The addresses of what is there, sorted; two of the same stand twice.
+/// Addresses of live resources, sorted, with duplicates.
 fn sorted_addresses(content: &BTreeMap<String, Value>) -> Vec<String> {
     let address = |live: &Value| live["tags"]["acme:address"].as_str().unwrap_or("unmarked").to_owned();
     let mut all: Vec<String> = content.values().map(address).collect();
@@ -133,7 +133,7 @@ fn sorted_addresses(content: &BTreeMap<String, Value>) -> Vec<String> {
     all
 }
 
-/// What stands at each address, whatever ids it has: ids are made anew when something is put back.
+/// Resources by address, without ids, which change when a resource is recreated.
 fn tags_by_address(content: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
     content.values().map(|live| (live["tags"]["acme:address"].as_str().unwrap_or_default().to_owned(), live["tags"].clone())).collect()
 }
@@ -156,12 +156,12 @@ fn send_signal(child: &Child, name: &str) {
     assert!(send_signal_to_pid(child.id(), name), "SIG{name} could not be sent");
 }
 
-/// By the shell's own `kill`: not every machine has a program of that name.
+/// Uses the shell's `kill`: not every machine has a program of that name.
 fn send_signal_to_pid(process: u32, signal: &str) -> bool {
     Command::new("sh").args(["-c", &format!("kill -{signal} {process}")]).status().expect("sh runs").success()
 }
 
-/// What it said and how it ended. What does not end is a failure of its own, not one of whoever runs the tests.
+/// Output and exit code. A command that does not end fails the test, instead of hanging the test run.
 fn wait_for_exit(child: Child) -> CommandOutput {
     let id = child.id();
     let (ended, end) = mpsc::channel();

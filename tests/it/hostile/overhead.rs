@@ -1,4 +1,4 @@
-//! What remembering costs, counted at the endpoint.
+//! Calls for history and lease, counted at the endpoint.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -31,14 +31,14 @@ fn folder_backend_makes_no_calls_and_bucket_backend_one_per_piece() {
     let scale = repository_stack("scale.yaml");
     let (applied, destroyed) = apply_and_destroy(&proxy, &scale, &folder.path().display().to_string());
     for calls in [&applied, &destroyed] {
-        // The stack consists of EC2's things; the rest is asked who calls and what is there.
+        // The stack has only EC2 resources; other services get only calls for the account and live resources.
         let writers: BTreeSet<&str> =
             calls.0.iter().filter(|seen| seen.write && seen.service != "sts").map(|seen| seen.service.as_str()).collect();
         assert!(s3_calls(calls) == 0 && writers == ["ec2"].into(), "{}", calls.table());
     }
     let writes = |calls: &Calls| calls.0.iter().filter(|seen| seen.service == "ec2" && seen.write).count();
 
-    // Once to make the bucket, which is paid for once.
+    // The first apply creates the bucket.
     let bucket = "acme-000000000000-us-east-1";
     apply_and_destroy(&proxy, &scale, "s3");
     let (again, gone) = apply_and_destroy(&proxy, &scale, "s3");
@@ -63,7 +63,7 @@ for key in [o['Key'] for o in s3.list_objects_v2(Bucket='{bucket}')['Contents']]
         let seconds = (journal.lines[journal.lines.len() - 1].at - journal.lines[0].at) as f64 / 1000.0;
         eprintln!("{} records, {} pieces, {} calls of S3 in {seconds} s", journal.lines.len(), pieces.len(), s3_calls(calls));
         assert!(!pieces.is_empty() && pieces.len() * 3 < journal.lines.len(), "{} records in {} pieces", journal.lines.len(), pieces.len());
-        // The bucket is found, the lease taken and given back, the last journal read, the revision kept.
+        // Finds the bucket, acquires and releases the lease, reads the last journal, writes the revision.
         assert!(s3_calls(calls) <= pieces.len() * 2 + 20, "{}", calls.table());
     }
 }

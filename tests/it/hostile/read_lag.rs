@@ -1,4 +1,4 @@
-//! Crashes in a cloud whose reads lag behind: what a run made is not there to be seen yet when the next one looks.
+//! Crashes in a cloud with lagging reads: resources of a crashed run are not visible yet to the next one.
 
 use std::{
     fs,
@@ -43,7 +43,7 @@ impl TestStack {
     }
 }
 
-/// The address was made and answered; the run dies at a call that makes nothing.
+/// The address was created with a response; the run crashes at a call that creates nothing.
 #[test]
 fn does_not_recreate_what_a_crashed_run_created() {
     let bench = TestStack::with_lag_stacks();
@@ -57,20 +57,20 @@ fn does_not_recreate_what_a_crashed_run_created() {
     assert_eq!(sorted_addresses(&back.live_resources()), ["ecr_repository.kept"]);
 }
 
-/// A run that does not see what is there asks for it again, and is refused: that is no reason to take away what was there.
+/// A run that does not see an existing resource tries to create it and is rejected: it must not delete the existing one.
 #[test]
 fn does_not_roll_back_a_create_that_aws_refused() {
     let bench = TestStack::with_lag_stacks();
     bench.acme.apply(&bench.before);
     let before = bench.live_resources();
-    // Long enough that it looks before the lag is over, however busy the machine.
+    // Long enough that it reads before the lag is over, even on a busy machine.
     let done = bench.acme.run_with_env(&[("ACME_LOCAL_FAULT", "lag:6000")], "apply", &bench.after, &["--yes"]);
     assert!(done.code == 1 && done.stderr.contains("already exists"), "{}", done.combined_output());
     assert_eq!(bench.live_resources(), before);
     bench.acme.assert_no_changes(&bench.before);
 }
 
-/// What was looked for too early is looked for again, however long looking took.
+/// A resource read too early is read again, even if the read took long.
 #[tokio::test]
 async fn discovery_that_started_too_early_does_not_count() {
     let bench = TestStack::with_lag_stacks();

@@ -1,4 +1,4 @@
-//! Secrets that acme is near are planted, and looked for in everything it says and keeps.
+//! Plants secrets, and searches for them in all output and records.
 
 use std::{fs, path::Path, process::Stdio};
 
@@ -33,7 +33,7 @@ resources:
     api: { description: One, generate: { length: 40 }, on_delete: delete }
 ";
 
-/// Nothing of what was said, or is kept below a folder, holds what was planted.
+/// Asserts that no output, and no file below a folder, contains the planted secrets.
 #[track_caller]
 fn assert_no_secrets(what: &str, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
@@ -56,7 +56,7 @@ fn assert_no_secrets_below(folder: &Path) -> usize {
     files
 }
 
-/// Runs a command with everything planted, by people's and by programs' output, and looks at all it says and at its command line.
+/// Runs a command with all planted secrets, with text and JSON output, and checks its output and command line.
 fn run_with_secrets(acme: &Acme, command: &str, stack: &Path, more: &[&str]) -> CommandOutput {
     let proxy = format!("http://someone:{PROXY}@127.0.0.1:9");
     let mut whole = acme.command(command, stack, &[&["--stats"], more].concat());
@@ -81,7 +81,7 @@ fn check_secrets_stay_hidden(kind: StandinKind, backend: &str) {
     let stack = write_file(folder.path(), "stack.yaml", STACK);
     let acme = Acme::at_endpoint(&standin.url).with_args(if backend.is_empty() { &[] } else { &["--backend", "s3"] });
     run_with_secrets(&acme, "apply", &stack, &["--yes"]).assert_success();
-    // What AWS holds and would give to those who ask for it.
+    // Secret values in AWS that a read would return.
     run_boto3(
         &standin.url,
         &format!(
@@ -106,7 +106,7 @@ rds.modify_db_instance(DBInstanceIdentifier=instance['DBInstanceIdentifier'], Ma
     for format in ["mermaid", "dot", "html"] {
         run_with_secrets(&acme, "graph", &edited, &["--plan", "--format", format]).assert_success();
     }
-    // Plans that are kept, one of which is carried out.
+    // Saved plans, one of which is applied.
     let kept = folder.path().join("kept");
     fs::create_dir(&kept).expect("a folder");
     let keep = |name: &str, stack: &Path| {
@@ -118,7 +118,7 @@ rds.modify_db_instance(DBInstanceIdentifier=instance['DBInstanceIdentifier'], Ma
     run_with_secrets(&acme, "apply", &keep("described.json", &described), &["--yes"]).assert_success();
     keep("edited.json", &edited);
     assert_eq!(assert_no_secrets_below(&kept), 2);
-    // One that fails and is rolled back, or is left, and is undone.
+    // A failing run, with and without rollback, and its later rollback.
     let proxy = Proxy::start(&standin.url, Faults { expire_credentials_from: Some(20), ..Faults::default() });
     let failing = acme.with_args(&["--endpoint-url", &proxy.url]);
     assert_ne!(run_with_secrets(&failing, "apply", &edited, &["--yes", "-o", "json"]).code, 0);
@@ -151,7 +151,7 @@ fn hides_secrets_with_a_bucket_backend() {
     check_secrets_stay_hidden(StandinKind::Ministack, "s3");
 }
 
-/// What can't be reached is said without the password that is part of its address.
+/// The error for an unreachable address does not contain its password.
 #[test]
 fn hides_the_password_in_an_address() {
     let folder = tempfile::tempdir().expect("a folder");

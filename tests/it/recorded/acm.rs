@@ -22,7 +22,7 @@ fn certificate(status: &str, record: bool, reason: Option<&str>) -> Answer {
     } }))
 }
 
-/// Requested; from then on it looks like this, one after the other.
+/// Certificate states after the request, one after the other.
 fn script_requesting(seen: impl IntoIterator<Item = Answer>) -> Script {
     Script::new()
         .on("ListCertificates", [certificate_list(&[])])
@@ -33,7 +33,7 @@ fn script_requesting(seen: impl IntoIterator<Item = Answer>) -> Script {
         .on("DescribeCertificate", seen)
 }
 
-/// The records are put; from then on it looks like this.
+/// Certificate states after the creation of the records.
 fn with_validation(script: Script, seen: impl IntoIterator<Item = Answer>) -> Script {
     let change = "<ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-11-21T16:00:00Z</SubmittedAt></ChangeInfo>";
     script
@@ -58,7 +58,7 @@ fn validates_a_certificate_once_its_records_are_known() {
     }
 }
 
-/// Certificate Manager takes `EC_prime256v1` and says `EC-prime256v1`.
+/// Certificate Manager accepts `EC_prime256v1` and returns `EC-prime256v1`.
 #[test]
 fn accepts_another_spelling_of_the_key_algorithm() {
     let described = |status| {
@@ -72,7 +72,7 @@ fn accepts_another_spelling_of_the_key_algorithm() {
     assert_eq!(endpoint.request_bodies("RequestCertificate")[0]["KeyAlgorithm"], "EC_prime256v1");
 }
 
-/// Deleted, it is no longer listed.
+/// After its deletion, it is no longer listed.
 fn with_deletion(script: Script) -> Script {
     script.on("DeleteCertificate", [ok(json!({}))]).after("DeleteCertificate").on("ListCertificates", [certificate_list(&[])])
 }
@@ -99,7 +99,7 @@ fn does_not_wait_for_records_of_a_failed_certificate() {
     assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 DeleteCertificate"]);
 }
 
-/// The zone with the mark of this certificate at the validation record, and those of `others`.
+/// The zone with the ownership record of this certificate at the validation record, and those of `others`.
 fn script_sharing_records(others: &[&str]) -> Script {
     let zone = "<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>1</CallerReference></HostedZone>";
     let set = |name: &str, kind: &str, more: &str, value: &str| {
@@ -144,7 +144,7 @@ fn deletes_a_certificate_with_its_records_once_unused() {
     assert_eq!(endpoint.writes(), ["200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
     let sent = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
     assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 2, "record and mark: {sent}");
-    assert_eq!(endpoint.call_count("DescribeCertificate"), 4, "it was in use at first, so that who uses it was asked");
+    assert_eq!(endpoint.call_count("DescribeCertificate"), 4, "it was in use at first, so the blockers were read");
 }
 
 #[test]

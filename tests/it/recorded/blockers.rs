@@ -1,4 +1,4 @@
-//! What EC2 does not delete because something outside the stack holds it: what that is gets told.
+//! Resources that EC2 does not delete because of blockers outside the stack, which acme reports.
 
 use crate::scripted_endpoint::{Answer, Script, ec2_error, xml, xml_ownership_tags};
 
@@ -15,7 +15,7 @@ fn success(action: &str) -> Answer {
     xml(format!("<{action}Response><return>true</return></{action}Response>"))
 }
 
-/// Of a load balancer that a controller of the cluster made, and of a machine.
+/// Interfaces of a load balancer created by a cluster's controller, and of an instance.
 fn interfaces() -> Answer {
     let of_balancer = "<item><networkInterfaceId>eni-1</networkInterfaceId><description>ELB app/k8s-web/0123</description></item>";
     let of_machine = "<item><networkInterfaceId>eni-2</networkInterfaceId><attachment><instanceId>i-1</instanceId></attachment></item>";
@@ -29,7 +29,7 @@ fn group(id: &str, name: &str, tags: &str) -> String {
     )
 }
 
-/// The only resource there is: how it is read, how EC2 refuses once to let it go, and by which filters its holders are found.
+/// The only resource: its reads, EC2's first rejection of its deletion, and the filters that find its blockers.
 struct BlockedDeletion {
     resource: &'static str,
     read: (&'static str, Answer),
@@ -38,7 +38,7 @@ struct BlockedDeletion {
 }
 
 impl BlockedDeletion {
-    /// Destroys it, and expects to hear who was in the way.
+    /// Destroys it, and expects a message with the blockers.
     #[track_caller]
     fn assert_blocked_by(self, script: impl FnOnce(Script) -> Script, holders: &str) {
         let (delete, code, message) = self.delete;
@@ -79,7 +79,7 @@ fn names_interfaces_blocking_a_subnet() {
 fn names_interfaces_and_rules_blocking_a_security_group() {
     let groups = |items: &str| list("DescribeSecurityGroups", "securityGroupInfo", items);
     let own = group("sg-1", "shop-web", &tags("security_group.web"));
-    // A rule of its own does not hold it.
+    // A rule of the group itself is not a blocker.
     let both = groups(&format!("{own}{}", group("sg-9", "k8s-traffic-shop", "")));
     let held = BlockedDeletion {
         resource: "  security_group: { web: { vpc: { id: vpc-1 } } }\n",

@@ -1,4 +1,4 @@
-//! Route 53: what a zone was made for stays in its caller reference for good.
+//! Route 53: the caller reference of a zone is permanent.
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn zone_tags(tags: &str) -> Answer {
     ))
 }
 
-/// It stays in AWS and is nobody's: it is neither taken back nor deleted.
+/// A forgotten zone stays in AWS: it is neither adopted again nor deleted.
 #[test]
 fn does_not_adopt_a_retained_zone_again() {
     let retain = "<Tag><Key>acme:on-delete</Key><Value>retain</Value></Tag>";
@@ -68,11 +68,11 @@ fn does_not_adopt_a_retained_zone_again() {
 
     assert_eq!(endpoint.planned_changes(), ["create dns_zone.main"]);
     let done = endpoint.run("destroy", &["--yes"]).assert_success();
-    assert!(done.stderr.contains("nothing to do"), "{}", done.combined_output());
+    assert!(done.stderr.contains("no changes"), "{}", done.combined_output());
     assert_eq!(endpoint.writes().len(), 1);
 }
 
-/// DELETE has to repeat a record as it is, and somebody has changed it since it was read.
+/// DELETE must repeat a record exactly, but it has changed outside acme since it was read.
 #[test]
 fn deletes_a_changed_record_with_its_current_values() {
     let (name, mark) = ("www.shop.example.com.", "_acme-a.www.shop.example.com.");
@@ -100,7 +100,7 @@ fn deletes_a_changed_record_with_its_current_values() {
     assert!(sent.contains("<TTL>60</TTL>") && sent.contains("192.0.2.2") && !sent.contains("192.0.2.1"), "{sent}");
 }
 
-/// A call takes ten tags, a zone more.
+/// A call accepts ten tags, a zone has more.
 #[test]
 fn sets_many_zone_tags_in_several_calls() {
     let keys: Vec<String> = (1..=12).map(|n| format!("k{n}")).collect();

@@ -1,4 +1,4 @@
-//! EC2: pages, error codes, one attribute a call.
+//! EC2: pages, error codes, one attribute per call.
 
 use crate::scripted_endpoint::{Answer, Script, ec2_error, xml, xml_ownership_tags};
 
@@ -8,7 +8,7 @@ const SUBNETS: &str = "
     b: { vpc: { id: vpc-1 }, cidr: 10.0.1.0/24, availability_zone: us-east-1b }
 ";
 
-/// EC2 shows a name by its tag.
+/// EC2 returns a name as a tag.
 fn tags(address: &str) -> String {
     let name = address.split('.').next_back().unwrap_or_default();
     xml_ownership_tags(address, "item", "key", "value") + &format!("<item><key>Name</key><value>shop-{name}</value></item>")
@@ -70,7 +70,7 @@ fn retries_when_throttled() {
     assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.combined_output());
 }
 
-/// What a service or a load balancer in front of it says when it breaks down need not be in its language.
+/// The error of a broken service or its load balancer may not be in the service's format.
 #[test]
 fn retries_a_read_after_an_internal_error() {
     let broken = |status| (status, "<html><body>sorry".to_owned());
@@ -80,7 +80,7 @@ fn retries_a_read_after_an_internal_error() {
     assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.combined_output());
 }
 
-/// A write may have been served all the same: it is looked for, not made again.
+/// A write may have taken effect anyway: acme looks for the resource and does not repeat the call.
 #[test]
 fn looks_for_the_result_of_a_failed_write() {
     let endpoint = Script::new()

@@ -1,4 +1,4 @@
-//! ECR: what is archived counts as held.
+//! ECR: archived images count as contents.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! EKS: every change takes minutes, a cluster takes one kind of change at a time, and what fails says why in its health.
+//! EKS: every change takes minutes, a cluster accepts one kind of change at a time, and failures are explained in the health status.
 
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ pub(super) fn addon(other: Value) -> Answer {
     ok(json!({ "addon": with_fields(addon, other) }))
 }
 
-/// An add-on that AWS won't install: what a run did before it is undone.
+/// An add-on that AWS can't install: earlier steps of the run are undone.
 pub(super) fn unsupported_addon() -> Answer {
     json_error(400, "InvalidParameterException", "Addon coredns specified is not supported in 1.34 kubernetes version")
 }
@@ -145,7 +145,7 @@ fn uses_a_cluster_only_once_it_is_active() {
     let done = endpoint.apply();
     assert!(done.stderr.contains("eks_cluster.main: CREATING"), "{}", done.combined_output());
     assert!(done.stdout.contains("https://ABCDEF.gr7.us-east-1.eks.amazonaws.com"), "{}", done.combined_output());
-    assert_eq!(endpoint.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not known everywhere at once");
+    assert_eq!(endpoint.writes(), ["400 POST /clusters", "200 POST /clusters"], "a new role is not visible everywhere at once");
     let sent = &endpoint.request_bodies("POST /clusters")[1];
     assert_eq!(*sent, endpoint.request_bodies("POST /clusters")[0], "the same token makes it the same request");
     assert_eq!(sent["tags"], json!(ownership_tags("eks_cluster.main")));
@@ -154,7 +154,7 @@ fn uses_a_cluster_only_once_it_is_active() {
     assert!(sent["clientRequestToken"].is_string(), "{sent}");
 }
 
-/// AWS changes nothing of a cluster that failed, and deletes it although it is protected:
+/// AWS does not change a failed cluster, and deletes it even if it is protected:
 /// <https://docs.aws.amazon.com/eks/latest/userguide/deletion-protection.html>.
 #[test]
 fn reports_why_a_cluster_failed_and_deletes_it() {
@@ -178,7 +178,7 @@ fn reports_why_a_cluster_failed_and_deletes_it() {
     assert_eq!(endpoint.writes(), ["200 POST /clusters".to_owned(), format!("400 {config}"), format!("200 {delete}")]);
 }
 
-/// What was made a moment ago holds nothing yet, so its protection is lifted; until that is done AWS goes on to refuse.
+/// A resource of the failed run has no data yet, so acme disables its protection; until then, AWS rejects the deletion.
 #[test]
 fn deletes_a_new_cluster_after_lifting_its_protection() {
     let (addons, config, delete) = ("POST /clusters/-/addons", "POST /clusters/-/update-config", "DELETE /clusters/-");
@@ -201,7 +201,7 @@ fn deletes_a_new_cluster_after_lifting_its_protection() {
     assert_eq!(endpoint.request_bodies(config)[0]["deletionProtection"], false);
 }
 
-/// A change that was made already is refused: what was read before it lagged behind.
+/// AWS rejects a change that was already made: the read before it lagged behind.
 #[test]
 fn accepts_that_logs_are_already_enabled() {
     let config = "POST /clusters/-/update-config";
@@ -231,7 +231,7 @@ fn upgrades_a_cluster_although_its_status_lags() {
     assert_eq!(endpoint.request_bodies("POST /clusters/-/updates")[0]["version"], "1.34");
 }
 
-/// An update may fail after it was taken on: the cluster is active again, and as it was.
+/// An update may fail after it was accepted: the cluster is active again, and unchanged.
 #[test]
 fn reports_why_an_accepted_update_failed() {
     let old = || cluster(json!({ "version": "1.33" }));
@@ -317,7 +317,7 @@ fn updates_node_group_scaling_before_its_version() {
     assert_eq!(endpoint.request_bodies(version)[0]["version"], "1.34");
 }
 
-/// AWS refuses a minimum above the number of running nodes.
+/// AWS rejects a minimum above the number of running nodes.
 #[test]
 fn raises_desired_size_with_the_minimum() {
     let config = "POST /clusters/-/node-groups/-/update-config";
@@ -339,7 +339,7 @@ fn failed_group() -> Answer {
     group(json!({ "status": "CREATE_FAILED", "health": { "issues": [issue] } }))
 }
 
-/// Deleted, it is seen for a while.
+/// It stays visible for a while after its deletion.
 fn with_group_deletion(script: Script) -> Script {
     let (list, delete) = ("GET /clusters/-/node-groups", "DELETE /clusters/-/node-groups/-");
     let listed = || ok(json!({ "nodegroups": ["shop-main"] }));
@@ -373,7 +373,7 @@ fn degraded_group(code: &str) -> Answer {
     group(json!({ "status": "DEGRADED", "health": { "issues": [issue] } }))
 }
 
-/// What only somebody can mend is not waited for; what comes by itself is.
+/// acme does not wait for problems that need a manual fix, but for temporary ones.
 #[test]
 fn waits_for_a_degraded_node_group_only_if_it_can_recover() {
     let create = "POST /clusters/-/node-groups";
@@ -400,7 +400,7 @@ fn waits_for_a_degraded_node_group_only_if_it_can_recover() {
     assert!(done.stderr.contains("AWS reports `DEGRADED: AccessDenied: Something is wrong. (i-1)`"), "{}", done.combined_output());
 }
 
-/// It may be full of work: what is wrong is mended, not replaced.
+/// It may run workloads: it is fixed, not replaced.
 #[test]
 fn never_replaces_a_degraded_node_group() {
     let endpoint = Script::new()

@@ -1,4 +1,4 @@
-//! What lies inside a cluster: what a change leaves out AWS may take away, or choose anew, and some of it has no way back.
+//! Resources in a cluster: AWS may remove or reset settings that a change omits, and can't reverse some changes.
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use crate::scripted_endpoint::{Answer, Script, json_error, ok, ownership_tags};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/pods";
 
-/// An add-on that is installed after the thing at this address, and fails.
+/// An add-on that is installed after the resource at this address, and fails.
 fn failing_addon_after(address: &str) -> String {
     format!(
         "  eks_addon:\n    dns: {{ cluster: {{ id: shop-main }}, addon: coredns, configuration: {{ after: \"{{{{ {address} }}}}\" }} }}\n"
     )
 }
 
-/// Without a version AWS takes the cluster's; with an image that the template names it takes none at all.
+/// Without a version, AWS uses the cluster's; with an image from the template, it accepts none.
 #[test]
 fn keeps_the_node_group_version_when_the_launch_template_changes() {
     let version = "POST /clusters/-/node-groups/-/update-version";
@@ -55,7 +55,7 @@ fn rollback_keeps_the_release_version_of_a_node_group() {
     assert_eq!(endpoint.writes(), [format!("200 {version}"), "400 POST /clusters/-/addons".to_owned()]);
 }
 
-/// UpdateAddon takes the role away when it is left out, also one that the definition leaves alone.
+/// UpdateAddon removes an omitted role, even one that the definition does not manage.
 #[test]
 fn keeps_an_undeclared_addon_role() {
     let action = "POST /clusters/-/addons/-/update";
@@ -85,7 +85,7 @@ fn access_entry(kind: &str) -> Answer {
     } }))
 }
 
-/// A cluster that keeps permissions in a config map refuses to list entries, before it is changed to have them.
+/// A cluster with permissions in a config map rejects listing entries, until it is changed to support them.
 #[test]
 fn switches_a_cluster_from_config_map_to_access_entries() {
     let (config, entries) = ("POST /clusters/-/update-config", "POST /clusters/-/access-entries");
@@ -127,7 +127,7 @@ fn associates_the_policy_of_auto_mode_nodes() {
     assert_eq!(endpoint.writes(), [entries, policies].map(|action| format!("200 {action}")));
 }
 
-/// UpdatePodIdentityAssociation leaves the target role when it is left out; an empty one takes it away.
+/// UpdatePodIdentityAssociation keeps an omitted target role; an empty value removes it.
 #[test]
 fn rollback_removes_an_added_target_role() {
     let update = "POST /clusters/-/pod-identity-associations/-";

@@ -1,4 +1,4 @@
-//! Elastic IPs: AllocateAddress takes no token, and an address that was given back may be somebody else's by now.
+//! Elastic IPs: AllocateAddress has no token, and a released address may belong to another account by now.
 
 use crate::scripted_endpoint::{Answer, Endpoint, Script, ec2_error, xml, xml_ownership_tags};
 
@@ -23,7 +23,7 @@ fn allocated_address(id: &str, ip: &str) -> Answer {
 const KEPT: (&str, &str, &str) = ("kept", "eipalloc-9", "192.0.2.9");
 const OLD: (&str, &str, &str) = ("nat", "eipalloc-1", "192.0.2.1");
 
-/// Two addresses: one is released, the release of the other is refused. What follows is how the first is asked for again.
+/// Two addresses: one is released, the release of the other is rejected. Then acme requests the first one again.
 fn script_releasing() -> Script {
     Script::new()
         .on("DescribeAddresses", [addresses(&[OLD, KEPT])])
@@ -33,7 +33,7 @@ fn script_releasing() -> Script {
         .on("DescribeAddresses", [addresses(&[KEPT])])
 }
 
-/// A destruction that is stuck halfway.
+/// A destroy that is stuck halfway.
 fn start_stuck_destroy(script: Script) -> Endpoint {
     let endpoint = script.start("  elastic_ip: { nat: {}, kept: {} }\n");
     let done = endpoint.run("destroy", &["--yes"]);
@@ -41,7 +41,7 @@ fn start_stuck_destroy(script: Script) -> Endpoint {
     endpoint
 }
 
-/// The first try to put it back fails after it was made.
+/// The first attempt to restore it fails after its creation.
 #[test]
 fn looks_for_a_recreated_address_before_retrying() {
     let again = [("nat", "eipalloc-2", "192.0.2.1"), KEPT];
@@ -56,7 +56,7 @@ fn looks_for_a_recreated_address_before_retrying() {
     assert_eq!(endpoint.call_count("AllocateAddress"), 1, "{:?}", endpoint.writes());
 }
 
-/// Somebody else has the address by now: any other will do, and that is told.
+/// Another account has the address by now: acme accepts any other, and reports that.
 #[test]
 fn allocates_another_address_when_the_old_one_is_taken() {
     for code in ["InvalidAddress.NotFound", "AuthFailure"] {
@@ -69,7 +69,7 @@ fn allocates_another_address_when_the_old_one_is_taken() {
                 .on("DescribeAddresses", [addresses(&again)]),
         );
         let done = endpoint.run("rollback", &["--yes"]).assert_success();
-        for part in ["elastic_ip.nat was made anew", "address is \"198.51.100.2\", no longer \"192.0.2.1\"", code] {
+        for part in ["elastic_ip.nat was recreated", "address is \"198.51.100.2\", formerly \"192.0.2.1\"", code] {
             assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
         }
         let sent = endpoint.request_bodies("AllocateAddress");
@@ -79,7 +79,7 @@ fn allocates_another_address_when_the_old_one_is_taken() {
     }
 }
 
-/// A limit is no reason to take another address: the rollback waits for the limit to be raised.
+/// A quota is not a reason to accept another address: the rollback fails until the quota is raised.
 #[test]
 fn keeps_asking_for_the_old_address_when_a_limit_is_reached() {
     let full = ec2_error(400, "AddressLimitExceeded", "The maximum number of addresses has been reached.");
@@ -96,7 +96,7 @@ fn keeps_asking_for_the_old_address_when_a_limit_is_reached() {
     assert!(endpoint.request_bodies("AllocateAddress").iter().all(|call| call["Address"] == "192.0.2.1"));
 }
 
-/// AWS says yes to a tag and does not have it.
+/// AWS accepts a tag but does not set it.
 #[test]
 fn reports_a_tag_that_aws_did_not_apply() {
     let endpoint = Script::new()
@@ -105,5 +105,5 @@ fn reports_a_tag_that_aws_did_not_apply() {
         .start("  elastic_ip: { nat: { tags: { team: web } } }\n");
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.combined_output());
-    assert!(done.stderr.contains("did not keep what it was told: tag team is absent, wanted `web`"), "{}", done.combined_output());
+    assert!(done.stderr.contains("did not apply the requested settings: tag team is unset, expected `web`"), "{}", done.combined_output());
 }

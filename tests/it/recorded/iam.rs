@@ -38,7 +38,7 @@ fn changes_provider_audiences_one_by_one() {
     );
 }
 
-/// Narrow permissions need not allow the bulk read of roles.
+/// Restricted permissions may not allow the bulk read of roles.
 #[test]
 fn reads_roles_one_by_one_when_the_bulk_read_is_denied() {
     let bulk = "GetAccountAuthorizationDetails";

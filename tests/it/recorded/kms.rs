@@ -1,4 +1,4 @@
-//! KMS, which shows a new key, and a key's new state, not everywhere at once.
+//! KMS: a new key, and a new state of a key, are not visible everywhere at once.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn alias() -> Answer {
     ok(json!({ "Aliases": [{ "AliasName": "alias/shop-main", "TargetKeyId": ID }] }))
 }
 
-/// What is read of a key besides its state.
+/// Reads of a key besides its state.
 fn script_with_metadata() -> Script {
     let tags: Value = ownership_tags("kms_key.main").iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect();
     let policy = json!({ "Version": "2012-10-17", "Statement": [] }).to_string();
@@ -96,7 +96,7 @@ fn accepts_that_a_key_is_already_pending_deletion() {
     assert_eq!(endpoint.writes(), status_lines(&writes));
 }
 
-/// Where the tagging API can't be asked, every key without an alias is looked at, and the policy of one may forbid that.
+/// Without the tagging API, every key without an alias is read, and the policy of one may forbid that.
 #[test]
 fn ignores_a_key_whose_policy_denies_reading() {
     let denied = |action: &str| json_error(400, "AccessDeniedException", &format!("User is not authorized to perform: {action}"));

@@ -1,4 +1,4 @@
-//! Listeners and web firewalls: what a change must bring along, and what is not known everywhere yet.
+//! Listeners and web firewalls: settings that a change must include, and resources not visible everywhere yet.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::scripted_endpoint::{Answer, Script, json_error, json_ownership_tags, 
 const BALANCER: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/shop-web/1";
 const LISTENER: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shop-web/1/2";
 
-/// What a query service answers, with this inside its result.
+/// Response of a query service with this result.
 fn answer(action: &str, inside: &str) -> Answer {
     xml(format!("<{action}Response><{action}Result>{inside}</{action}Result></{action}Response>"))
 }
 
-/// An action as AWS shows it.
+/// An action as returned by AWS.
 fn fixed_response(status: u16) -> String {
     format!(
         "<member><Type>fixed-response</Type><FixedResponseConfig><StatusCode>{status}</StatusCode><ContentType>text/plain</ContentType>\
@@ -31,14 +31,14 @@ fn listener(port: u16, status: u16, more: &str) -> Answer {
     )
 }
 
-/// A listener that has its marks.
+/// A listener with ownership tags.
 fn script_with_tags() -> Script {
     let tags = xml_ownership_tags("listener.web", "member", "Key", "Value");
     let of = format!("<TagDescriptions><member><ResourceArn>{LISTENER}</ResourceArn><Tags>{tags}</Tags></member></TagDescriptions>");
     Script::new().on("DescribeTags", [answer("DescribeTags", &of)]).on("ModifyListener", [answer("ModifyListener", "")])
 }
 
-/// Its stack; `more` are fields.
+/// Its stack; `more` are additional fields.
 fn stack(more: &str) -> String {
     format!("  listener: {{ web: {{ load_balancer: '{BALANCER}', {more} }} }}\n")
 }
@@ -53,7 +53,7 @@ fn https(policy: &str) -> String {
     )
 }
 
-/// AWS wants a policy where there was none.
+/// AWS requires a policy if there was none.
 #[test]
 fn sets_the_default_tls_policy_when_a_listener_becomes_secure() {
     let policy = "ELBSecurityPolicy-TLS13-1-2-2021-06";
@@ -94,7 +94,7 @@ const SECOND: &str = "arn:aws:acm:us-east-1:123456789012:certificate/2";
 const THIRD: &str = "arn:aws:acm:us-east-1:123456789012:certificate/3";
 const FOURTH: &str = "arn:aws:acm:us-east-1:123456789012:certificate/4";
 
-/// A secure listener with further certificates.
+/// A secure listener with additional certificates.
 fn with_certificates(certificates: &[&str]) -> String {
     let certificates = certificates.iter().map(|arn| format!("'{arn}'")).collect::<Vec<_>>().join(", ");
     stack(&format!(
@@ -103,7 +103,7 @@ fn with_certificates(certificates: &[&str]) -> String {
     ))
 }
 
-/// A certificate is not known everywhere as soon as it is issued.
+/// A certificate is not visible everywhere as soon as it is issued.
 #[test]
 fn adds_certificates_one_by_one_before_removing_others() {
     let live = https("ELBSecurityPolicy-2016-08");
@@ -140,7 +140,7 @@ fn reports_too_many_certificates_without_retrying() {
     assert_eq!(endpoint.call_count("AddListenerCertificates"), 1, "it does not pass");
 }
 
-/// Only a secure listener has a list of certificates, and only of one it is asked.
+/// Only a secure listener has a list of certificates, so it is read only for those.
 #[test]
 fn changes_listener_certificates_only_while_it_is_secure() {
     let secure = https("ELBSecurityPolicy-2016-08");
@@ -167,7 +167,7 @@ fn changes_listener_certificates_only_while_it_is_secure() {
     assert_eq!(endpoint.writes(), ["200 RemoveListenerCertificates", "200 ModifyListener"]);
 }
 
-/// A target group is not known to all of the service at once.
+/// A target group is not visible everywhere in the service at once.
 #[test]
 fn adopts_rules_created_by_an_earlier_attempt() {
     let group = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/shop-web/3";
@@ -202,7 +202,7 @@ fn adopts_rules_created_by_an_earlier_attempt() {
     assert_eq!(endpoint.writes(), expected);
 }
 
-/// A listener whose default action AWS shows so.
+/// A listener with this default action.
 fn listener_with_actions(actions: &str) -> Answer {
     let secure = https("ELBSecurityPolicy-2016-08");
     answer(
@@ -214,7 +214,7 @@ fn listener_with_actions(actions: &str) -> Answer {
     )
 }
 
-/// Two actions for AWS, whose order it wants to be told; and it shows them in any.
+/// AWS requires an order of two actions, and returns them in any order.
 #[test]
 fn orders_authentication_before_forwarding() {
     let pool = "arn:aws:cognito-idp:us-east-1:123456789012:userpool/us-east-1_1";
@@ -249,12 +249,12 @@ fn orders_authentication_before_forwarding() {
     assert_eq!(of("1.AuthenticateCognitoConfig.SessionTimeout"), Some("3600"));
 
     let endpoint = script_with_tags().on("DescribeListeners", [listener_with_actions(&both)]).start(&open);
-    assert_eq!(endpoint.planned_changes(), ["update listener.web"], "what nobody has to sign in for is told");
+    assert_eq!(endpoint.planned_changes(), ["update listener.web"], "unauthenticated access is highlighted");
 }
 
 const FIREWALL: &str = "arn:aws:wafv2:us-east-1:123456789012:regional/webacl/shop-web/1";
 
-/// A firewall as WAF shows it, with further fields.
+/// A firewall as returned by WAF, with additional fields.
 fn firewall(more: Value) -> Answer {
     let mut acl = json!({
         "Name": "shop-web", "Id": "1", "ARN": FIREWALL, "DefaultAction": { "Allow": {} }, "Rules": [], "Capacity": 1,
@@ -265,7 +265,7 @@ fn firewall(more: Value) -> Answer {
     ok(json!({ "LockToken": "1", "WebACL": acl }))
 }
 
-/// Firewall and load balancer are known to all of WAF after minutes.
+/// Firewall and load balancer are visible everywhere in WAF after minutes.
 #[test]
 fn treats_a_load_balancer_unknown_to_waf_as_unassociated() {
     let unavailable = || {
@@ -285,7 +285,7 @@ fn treats_a_load_balancer_unknown_to_waf_as_unassociated() {
     assert_eq!(endpoint.writes(), ["400 AssociateWebACL", "200 AssociateWebACL"]);
 }
 
-/// UpdateWebACL replaces the whole.
+/// UpdateWebACL replaces the complete firewall.
 #[test]
 fn keeps_undeclared_settings_of_a_firewall() {
     let besides = json!({ "TokenDomains": ["example.com"], "MonetizationConfig": { "CurrencyMode": "TEST" } });

@@ -1,4 +1,4 @@
-//! Network load balancers with addresses that stay: what AWS changes in place, and what an address holds up.
+//! Network load balancers with static addresses: changes in place, and conflicts of addresses.
 
 use serde_json::Value;
 
@@ -6,23 +6,23 @@ use crate::scripted_endpoint::{Answer, Script, ec2_error, xml, xml_ownership_tag
 
 const BALANCER: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/shop-edge/1";
 
-/// What a query service answers, with this inside its result.
+/// Response of a query service with this result.
 fn answer(action: &str, inside: &str) -> Answer {
     xml(format!("<{action}Response><{action}Result>{inside}</{action}Result></{action}Response>"))
 }
 
-/// A zone as AWS shows it.
+/// A zone as returned by AWS.
 fn zone(subnet: &str, address: &str) -> String {
     let addresses = if address.is_empty() { String::new() } else { format!("<member>{address}</member>") };
     format!("<member><SubnetId>{subnet}</SubnetId><LoadBalancerAddresses>{addresses}</LoadBalancerAddresses></member>")
 }
 
-/// The same with an elastic IP.
+/// Same with an elastic IP.
 fn elastic_ip_zone(subnet: &str, id: &str) -> String {
     zone(subnet, &format!("<IpAddress>192.0.2.1</IpAddress><AllocationId>{id}</AllocationId>"))
 }
 
-/// A network load balancer as AWS shows it.
+/// A network load balancer as returned by AWS.
 fn load_balancer(zones: &[String], more: &str) -> Answer {
     let zones = zones.concat();
     let inside = format!(
@@ -36,7 +36,7 @@ fn no_load_balancer() -> Answer {
     answer("DescribeLoadBalancers", "<LoadBalancers/>")
 }
 
-/// It is made and deleted, and has its marks while it is there.
+/// Creates and deletes it, with its ownership tags while it exists.
 fn script_with_tags() -> Script {
     let tags = xml_ownership_tags("load_balancer.edge", "member", "Key", "Value");
     let of = format!("<TagDescriptions><member><ResourceArn>{BALANCER}</ResourceArn><Tags>{tags}</Tags></member></TagDescriptions>");
@@ -48,7 +48,7 @@ fn script_with_tags() -> Script {
         .on("SetSubnets", [answer("SetSubnets", "")])
 }
 
-/// Its stack; `fields` beside its type.
+/// Its stack; `fields` in addition to its type.
 fn stack(fields: &str) -> String {
     format!("  load_balancer: {{ edge: {{ type: network, deletion_protection: false, {fields} }} }}\n")
 }
@@ -96,7 +96,7 @@ fn adds_and_removes_subnets_in_place_and_keeps_other_addresses() {
     }
 }
 
-/// An address is not changed where it stands, and one that stays can't be at two load balancers.
+/// An address can't change in place, and an unchanged one can't belong to two load balancers.
 #[test]
 fn changing_an_address_deletes_the_old_load_balancer_first() {
     let before = [elastic_ip_zone("subnet-a", "eipalloc-1"), elastic_ip_zone("subnet-b", "eipalloc-2")];
@@ -113,7 +113,7 @@ fn changing_an_address_deletes_the_old_load_balancer_first() {
     assert_eq!(endpoint.writes(), ["200 DeleteLoadBalancer", "200 CreateLoadBalancer"]);
 }
 
-/// Where all addresses are new, the new one comes first; AWS takes no other subnet of the same zone in one step.
+/// If all addresses are new, the new load balancer is created first; AWS can't exchange subnets of a zone in one step.
 #[test]
 fn changing_subnets_of_a_zone_replaces_the_load_balancer() {
     let endpoint = script_with_tags()
@@ -127,7 +127,7 @@ fn changing_subnets_of_a_zone_replaces_the_load_balancer() {
         .on("DescribeLoadBalancers", [load_balancer(&[elastic_ip_zone("subnet-a", "eipalloc-1")], "")])
         .start(&mappings(&[("subnet-a", "eipalloc-3")]));
     let screen = endpoint.run("plan", &[]).assert_success().stdout;
-    assert!(screen.contains("the new one comes first"), "{screen}");
+    assert!(screen.contains("new one created first"), "{screen}");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn ignores_addresses_assigned_by_aws() {
     }
 }
 
-/// The service has no call for it.
+/// The service has no call for this change.
 #[test]
 fn adding_security_groups_to_a_network_load_balancer_replaces_it() {
     let endpoint = script_with_tags()
@@ -158,7 +158,7 @@ fn adding_security_groups_to_a_network_load_balancer_replaces_it() {
     assert_eq!(endpoint.planned_changes(), ["update load_balancer.edge"]);
 }
 
-/// No attribute, but a setting of the security groups.
+/// Not an attribute, but a setting of the security groups.
 #[test]
 fn sets_private_link_enforcement_with_the_security_groups() {
     let shown = |word: &str| {
@@ -179,7 +179,7 @@ fn sets_private_link_enforcement_with_the_security_groups() {
     assert_eq!(sent["SecurityGroups.member.1"], "sg-1");
 }
 
-/// AWS keeps the address until the interfaces of the load balancer are gone, which is after the load balancer is.
+/// AWS keeps the address until the load balancer's interfaces are deleted, which is after the load balancer itself.
 #[test]
 fn releases_an_address_once_its_load_balancer_frees_it() {
     let tags = xml_ownership_tags("elastic_ip.edge", "item", "key", "value");

@@ -1,4 +1,4 @@
-//! Exchanges as AWS documents them, where no stand-in answers so: states on the way, error codes, pages.
+//! Exchanges as AWS documents them, for behaviour that no stand-in has: intermediate states, error codes, pages.
 
 mod acm;
 mod blockers;

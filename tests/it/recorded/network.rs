@@ -1,4 +1,4 @@
-//! Networks: what AWS shows for a while after it is gone, and changes of several calls that are tried again from the first.
+//! Networks: resources that stay visible after deletion, and changes of several calls that are retried from the first.
 
 use crate::scripted_endpoint::{Answer, Script, ec2_error, xml, xml_ownership_tags};
 
@@ -71,7 +71,7 @@ fn reports_a_failed_subnet_and_deletes_it() {
     assert_eq!(endpoint.writes(), ["200 CreateSubnet", "200 DeleteSubnet"]);
 }
 
-/// DescribeRouteTables: one with these routes besides the one to its own VPC.
+/// DescribeRouteTables: one with these routes in addition to the one to its own VPC.
 fn route_table(routes: &[&str]) -> Answer {
     let local = "<item><destinationCidrBlock>10.1.0.0/16</destinationCidrBlock><gatewayId>local</gatewayId><origin>CreateRouteTable</origin></item>";
     let (routes, tags) = (routes.concat(), tags("route_table.main"));
@@ -81,7 +81,7 @@ fn route_table(routes: &[&str]) -> Answer {
     ))
 }
 
-/// A table is made; what follows is about its routes.
+/// Create a table, before the test of its routes.
 fn script_creating_table() -> Script {
     Script::new()
         .on(
@@ -94,7 +94,7 @@ fn script_creating_table() -> Script {
 
 const ROUTE_ALREADY_EXISTS: &str = "RouteAlreadyExists";
 
-/// A NAT gateway is not known to all of EC2 at once.
+/// A NAT gateway is not visible everywhere in EC2 at once.
 #[test]
 fn accepts_routes_created_by_an_earlier_attempt() {
     let route = |to: &str, target: &str| {
@@ -134,7 +134,7 @@ fn does_not_mistake_a_route_of_aws_for_its_own() {
     assert_eq!(endpoint.call_count("CreateRoute"), 1);
 }
 
-/// A rule that is not there makes AWS revoke none of a call.
+/// With a missing rule in a call, AWS revokes none.
 #[test]
 fn revokes_rules_one_by_one_when_one_is_missing() {
     let rule = |cidr: &str| {

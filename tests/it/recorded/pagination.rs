@@ -1,10 +1,10 @@
-//! Lists of several pages, in the way of each service: what only the second page shows is found.
+//! Lists of several pages, for each service: resources on the second page are found.
 
 use serde_json::json;
 
 use crate::scripted_endpoint::{Script, json_error, json_ownership_tags, ok, ownership_tags, xml, xml_ownership_tags};
 
-/// With these indexed and none declared, a plan that has read every page deletes them all.
+/// With these in the index and none declared, a plan that has read every page deletes them all.
 fn assert_all_found(script: Script, resources: &[(&str, &str)]) {
     let endpoint = script.with_tagged_resources(resources).start("  {}\n");
     let mut expected: Vec<String> = resources.iter().map(|(_, address)| format!("delete {address}")).collect();
@@ -300,7 +300,7 @@ fn acm_pages_by_next_token() {
     assert_all_found(script, &[(&arn("a"), "certificate.a"), (&arn("b"), "certificate.b")]);
 }
 
-/// Without the tagging API every type is read, and what has no list by tag is listed whole.
+/// Without the tagging API, every type is read, and types without a list by tag are listed completely.
 #[test]
 fn lists_every_type_without_the_tagging_api() {
     let denied = json_error(400, "AccessDeniedException", "User is not authorized to perform: tag:GetResources");
@@ -325,6 +325,6 @@ fn lists_every_type_without_the_tagging_api() {
         .start("  {}\n");
     assert_eq!(endpoint.planned_changes(), ["delete eks_cluster.a", "delete eks_cluster.b", "delete secret.a", "delete secret.b"]);
     let done = endpoint.run("plan", &[]);
-    assert!(done.stdout.contains("The tagging API could not be asked"), "{}", done.combined_output());
+    assert!(done.stdout.contains("The tagging API is not available"), "{}", done.combined_output());
     assert_eq!(endpoint.request_bodies("GET /clusters/-").len(), 4, "the other's cluster is not read");
 }

@@ -1,4 +1,4 @@
-//! RDS: an instance passes through states for minutes, has an endpoint only late, and keeps changes pending.
+//! RDS: an instance changes its status for minutes, gets its endpoint late, and has pending changes.
 
 use crate::scripted_endpoint::{Answer, Script, xml, xml_error, xml_ownership_tags};
 
@@ -45,7 +45,7 @@ pub(super) fn answer(action: &str, result: &str) -> Answer {
     xml(format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
 }
 
-/// What a call that changes an instance answers.
+/// Response of a call that changes an instance.
 pub(super) fn change_accepted(action: &str) -> Answer {
     answer(action, "<DBInstance><DBInstanceIdentifier>shop-orders</DBInstanceIdentifier></DBInstance>")
 }
@@ -76,7 +76,7 @@ fn uses_a_database_only_once_it_is_available() {
     assert!(sent.get("MasterUserPassword").is_none(), "{sent}");
 }
 
-/// What was made a moment ago holds nothing yet: its protection is lifted, and no snapshot taken.
+/// A resource of the failed run has no data yet: acme disables its protection, and takes no snapshot.
 #[test]
 fn reports_why_a_database_failed_and_deletes_it() {
     for status in ["incompatible-parameters", "incompatible-network", "failed"] {
@@ -96,7 +96,7 @@ fn reports_why_a_database_failed_and_deletes_it() {
     }
 }
 
-/// The instance stays `available` for a while, with what will come beside what is.
+/// The instance stays `available` for a while, with pending values beside current ones.
 #[test]
 fn waits_for_a_pending_change_without_repeating_it() {
     let pending = format!("{ENDPOINT}<PendingModifiedValues><DBInstanceClass>db.r7g.large</DBInstanceClass></PendingModifiedValues>");
@@ -124,7 +124,7 @@ fn waits_for_a_pending_change_without_repeating_it() {
     assert!(sent.get("AllocatedStorage").is_none(), "only what changes is sent: {sent}");
 }
 
-/// What may wait for the maintenance window is done once RDS has taken it on.
+/// A change that waits for the maintenance window is done once RDS has accepted it.
 #[test]
 fn does_not_wait_for_a_change_deferred_to_the_maintenance_window() {
     let pending = format!("{ENDPOINT}<PendingModifiedValues><DBInstanceClass>db.r7g.large</DBInstanceClass></PendingModifiedValues>");
@@ -151,7 +151,7 @@ fn retries_while_a_database_is_busy() {
     assert_eq!(endpoint.writes(), ["400 ModifyDBInstance", "200 ModifyDBInstance"]);
 }
 
-/// More storage is what mends it; a new database would be an empty one.
+/// More storage fixes it; a new database would be empty.
 #[test]
 fn never_replaces_an_unhealthy_database() {
     let script = || Script::new().on("DescribeDBInstances", [instance("storage-full", "db.t4g.medium", ENDPOINT)]);
@@ -162,7 +162,7 @@ fn never_replaces_an_unhealthy_database() {
     assert!(done.stdout.contains("AWS reports `storage-full` for `rds_instance.orders` (shop-orders)"), "{}", done.combined_output());
 }
 
-/// The name of the final snapshot is taken by that of an earlier database.
+/// The snapshot of an earlier database has the name of the final snapshot.
 #[test]
 fn picks_a_free_name_for_the_final_snapshot() {
     let unprotected = |status| {
@@ -201,7 +201,7 @@ fn adds_storage_to_a_full_database() {
     assert_eq!(endpoint.request_bodies("ModifyDBInstance")[0]["AllocatedStorage"], "100");
 }
 
-/// gp3 storage of 400 GiB and more has at least 12,000 operations a second; what it had before is refused.
+/// gp3 storage of 400 GiB and more has at least 12,000 IOPS; RDS rejects the previous value.
 #[test]
 fn raises_iops_when_storage_crosses_the_gp3_threshold() {
     let grown = || {
@@ -221,7 +221,7 @@ fn raises_iops_when_storage_crosses_the_gp3_threshold() {
     assert_eq!(sent, ["500", "12000", "500"]);
 }
 
-/// Performance is set together with the size, which must not be less than it is.
+/// Performance is set together with the size, which must not decrease.
 #[test]
 fn keeps_the_size_of_autoscaled_storage() {
     let grown = |iops: u32| {
@@ -262,7 +262,7 @@ fn ignores_the_case_of_weekdays() {
     assert!(endpoint.planned_changes().is_empty());
 }
 
-/// RDS takes a value that the engine has anyway, and does not list it among those that were set.
+/// RDS accepts a value equal to the engine's default, but does not list it as set by the user.
 #[test]
 fn keeps_a_parameter_that_equals_its_default() {
     let arn = "arn:aws:rds:us-east-1:123456789012:pg:shop-main";

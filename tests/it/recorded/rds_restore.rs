@@ -109,8 +109,8 @@ fn rejects_settings_a_snapshot_cannot_provide_before_any_write() {
         (snapshot(str::to_owned), "encrypted: false", "set `encrypted: true`"),
         (snapshot(str::to_owned), key, "the snapshot is encrypted with arn:aws:kms:us-east-1:123456789012:key/1"),
         (snapshot(bigger), "", "set `storage_gib: 80`"),
-        (snapshot(older), "", "`allow_major_version_upgrade: true` has it upgraded to 16"),
-        (snapshot(newer), "allow_major_version_upgrade: true", "AWS takes no engine version back"),
+        (snapshot(older), "", "`allow_major_version_upgrade: true` to upgrade it to 16"),
+        (snapshot(newer), "allow_major_version_upgrade: true", "AWS does not downgrade engine versions"),
     ] {
         let endpoint = script_restoring(from, [], []).start(&definition_from_snapshot(more));
         let done = endpoint.run("apply", &["--yes"]);

@@ -1,4 +1,4 @@
-//! S3: what a bucket has is read in many parts, and the tags that AWS gives it stay.
+//! S3: a bucket is read in many parts, and its tags from AWS remain.
 
 use crate::scripted_endpoint::{Answer, Script, ok, xml, xml_ownership_tags};
 
@@ -11,7 +11,7 @@ fn tags(more: &str) -> Answer {
     xml(format!("<Tagging><TagSet>{marks}{more}</TagSet></Tagging>"))
 }
 
-/// A bucket as it is made without further settings.
+/// A bucket with default settings.
 fn bucket(script: Script) -> Script {
     let encrypted = "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>";
     let blocks: String = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
@@ -34,7 +34,7 @@ fn bucket(script: Script) -> Script {
         .on("GET /-?cors", none("NoSuchCORSConfiguration"))
 }
 
-/// A bucket that CloudFormation made has tags that nobody else may take off, and that a put of the whole set has to repeat.
+/// A bucket created by CloudFormation has tags that can't be removed, and that a put of the complete set must repeat.
 #[test]
 fn keeps_aws_system_tags_when_tagging() {
     let of_aws = "<Tag><Key>aws:cloudformation:stack-name</Key><Value>old</Value></Tag>";
@@ -56,7 +56,7 @@ fn keeps_aws_system_tags_when_tagging() {
     }
 }
 
-/// The same stack may stand in two regions; of what the index of us-east-1 has, only global things concern another region.
+/// The same stack may exist in two regions; in the index of us-east-1, only global resources matter to another region.
 #[test]
 fn asks_the_tagging_api_of_us_east_1_for_global_resources() {
     let endpoint = Script::new().region("eu-west-1").start("  {}\n");
@@ -67,11 +67,11 @@ fn asks_the_tagging_api_of_us_east_1_for_global_resources() {
     assert!(global[0].contains("route53:hostedzone") && !global[0].contains("rds:db"), "{global:?}");
 }
 
-/// The name is that of somebody else's bucket.
+/// The name belongs to a bucket of another account.
 #[test]
 fn reports_a_bucket_name_taken_by_another_account() {
     let denied = [s3_error(403, "AccessDenied", "Access Denied")];
     let endpoint = Script::new().on("GET /-?versioning", denied).start("  s3_bucket: { files: { name: files } }\n");
     let done = endpoint.run("plan", &[]);
-    assert!(done.code != 0 && done.stderr.contains("there is a bucket `files`, of another account"), "{}", done.combined_output());
+    assert!(done.code != 0 && done.stderr.contains("the bucket `files` exists in another account"), "{}", done.combined_output());
 }

@@ -1,4 +1,4 @@
-//! Secrets Manager: a name is free again only some time after its secret was deleted.
+//! Secrets Manager: a name is available again only some time after its secret was deleted.
 
 use serde_json::json;
 
@@ -25,7 +25,7 @@ fn waits_for_the_name_of_a_deleted_secret() {
     assert_eq!(endpoint.writes(), ["400 CreateSecret", "200 CreateSecret"]);
 }
 
-/// The first answer was lost.
+/// The first response was lost.
 #[test]
 fn accepts_that_a_secret_is_already_marked_deleted() {
     let message = "You tried to perform the operation on a secret that's currently marked deleted.";

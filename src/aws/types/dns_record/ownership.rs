@@ -1,4 +1,4 @@
-//! The TXT record beside a record that holds its ownership tags.
+//! The TXT record with the ownership tags of another record.
 
 use aws_sdk_route53::types::{ResourceRecordSet, RrType};
 
@@ -11,8 +11,8 @@ use crate::{
     core::{DnsName, Result, Tags},
 };
 
-/// A TXT record that says to whom another record belongs. Its set identifier tells ownership records of one name apart; any routing
-/// policy would do.
+/// TXT record with the ownership of another record. Its set identifier distinguishes ownership records of one name; the routing
+/// policy does not matter.
 pub(in crate::aws::types) fn ownership_record(name: &str, identifier: &str, text: &str) -> Result<ResourceRecordSet> {
     let set = ResourceRecordSet::builder().name(name).r#type(RrType::Txt).ttl(DEFAULT_TTL.into());
     let set = if identifier.is_empty() { set } else { set.set_identifier(identifier).weight(0) };

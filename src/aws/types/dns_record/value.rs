@@ -24,7 +24,7 @@ pub enum RecordType {
 }
 
 impl RecordType {
-    /// Whether a value has the right form.
+    /// Whether a value is valid for the type.
     pub(super) fn accepts(self, value: &str) -> bool {
         match self {
             RecordType::A => value.parse::<Ipv4Addr>().is_ok(),
@@ -34,15 +34,15 @@ impl RecordType {
             _ => true,
         }
     }
-    /// A value as AWS takes it.
+    /// Converts a value for AWS.
     pub(super) fn to_route_53(self, value: &str) -> String {
         if self == RecordType::Txt && !is_quoted(value) { quote(value) } else { value.to_owned() }
     }
-    /// A value as a user writes it.
+    /// Converts a value from AWS.
     pub(super) fn from_route_53(self, value: &str) -> String {
         if self == RecordType::Txt && is_quoted(value) { unquote(value) } else { value.to_owned() }
     }
-    /// A value in canonical form: values that mean the same are equal in it.
+    /// Converts a value to canonical form, in which equivalent values are equal.
     pub(super) fn normalize(self, value: &str) -> String {
         match self {
             RecordType::Txt => self.from_route_53(value),
@@ -57,7 +57,7 @@ fn is_quoted(text: &str) -> bool {
     text.len() > 1 && text.starts_with('"') && text.ends_with('"')
 }
 
-/// Plain text as quoted strings of at most 255 bytes, anything but printable ASCII as octal numbers.
+/// Converts text to quoted strings of at most 255 bytes, with octal numbers for anything but printable ASCII.
 /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html#TXTFormat>
 pub(super) fn quote(text: &str) -> String {
     let escaped = |byte: &u8| match byte {
@@ -70,7 +70,7 @@ pub(super) fn quote(text: &str) -> String {
     if strings.is_empty() { "\"\"".to_owned() } else { strings }
 }
 
-/// The inverse of [`quoted`].
+/// The inverse of [`quote`].
 pub(super) fn unquote(text: &str) -> String {
     let (mut bytes, mut rest, mut inside) = (Vec::new(), text.as_bytes(), false);
     while let Some((&byte, tail)) = rest.split_first() {

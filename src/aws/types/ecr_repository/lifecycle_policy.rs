@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub struct LifecyclePolicy(Value);
 
 impl LifecyclePolicy {
-    /// The canonical form of a document.
+    /// Converts a document to canonical form.
     pub(super) fn new(mut document: Value) -> LifecyclePolicy {
         let mut empty = true;
         if let Some(rules) = document.get_mut("rules").and_then(Value::as_array_mut) {
@@ -27,7 +27,7 @@ impl LifecyclePolicy {
         }
         LifecyclePolicy(if empty { json!({}) } else { document })
     }
-    /// The policy that `keep_last` stands for.
+    /// Policy for `keep_last`.
     pub(super) fn keep_images(images: u32) -> LifecyclePolicy {
         LifecyclePolicy::new(json!({ "rules": [{
             "rulePriority": 1,
@@ -36,7 +36,7 @@ impl LifecyclePolicy {
             "action": { "type": "expire" },
         }] }))
     }
-    /// How many images it keeps, if it does nothing else. Priority and description of a single rule do not matter.
+    /// Number of images it keeps, if it does nothing else. Priority and description of a single rule don't matter.
     pub(super) fn kept_images(&self) -> Option<u32> {
         let [rule] = self.0.get("rules")?.as_array()?.as_slice() else { return None };
         let images = u32::try_from(rule.get("selection")?.get("countNumber")?.as_u64()?).ok()?;
@@ -48,7 +48,7 @@ impl LifecyclePolicy {
     pub(super) fn is_none(&self) -> bool {
         self.0.get("rules").is_none()
     }
-    /// The policy as ECR takes it.
+    /// Policy for ECR.
     pub(super) fn to_json(&self) -> String {
         self.0.to_string()
     }

@@ -32,7 +32,7 @@ impl Issue for eks::ErrorDetail {
     }
 }
 
-/// A status with its reasons, in AWS's words: `CREATE_FAILED: NodeCreationFailure: … (i-1, i-2)`.
+/// Status with its reasons, as reported by AWS: `CREATE_FAILED: NodeCreationFailure: … (i-1, i-2)`.
 pub(in crate::aws::types) fn with_reasons<I: Issue>(status: &str, issues: &[I]) -> String {
     issues.iter().map(Issue::issue_parts).fold(status.to_owned(), |all, (code, message, resources)| {
         let text = [Some(all.as_str()), code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
@@ -42,10 +42,10 @@ pub(in crate::aws::types) fn with_reasons<I: Issue>(status: &str, issues: &[I]) 
 
 /// Cluster and name from the id of a resource in a cluster; a cluster's name has no `/`.
 pub(in crate::aws::types) fn split_id(id: &str) -> Result<(&str, &str)> {
-    id.split_once('/').ok_or_else(|| Error::new(ErrorKind::Rejected, "Shape", format!("`{id}` is not of the form cluster/name")))
+    id.split_once('/').ok_or_else(|| Error::new(ErrorKind::Rejected, "Shape", format!("`{id}` does not have the form cluster/name")))
 }
 
-/// Everything that a call lists in each live cluster, with the cluster's name.
+/// Results of a list call for each live cluster, with the cluster's name.
 pub(in crate::aws::types) async fn list_in_clusters<T, E, F>(scope: &Scope, list: impl Fn(&str) -> F) -> Result<Vec<(String, T)>>
 where
     E: Into<Error>,
@@ -59,7 +59,7 @@ where
     Ok(all)
 }
 
-/// Why the last update of a cluster, or of a node group in it, failed, in AWS's words; `None` if it succeeded.
+/// AWS's reason why the last update of a cluster, or of a node group in it, failed; `None` if it succeeded.
 pub(in crate::aws::types) async fn failed_update(aws: &Aws, cluster: &str, group: Option<&str>) -> Result<Option<String>> {
     let group = group.map(str::to_owned);
     let list = aws.eks.list_updates().name(cluster).set_nodegroup_name(group.clone()).into_paginator().items().send();
@@ -74,7 +74,7 @@ pub(in crate::aws::types) async fn failed_update(aws: &Aws, cluster: &str, group
     Ok(failed.map(|update| with_reasons("Failed", update.errors())))
 }
 
-/// Whether reading this one's details is worth a call. Its ARN is `…:<part>/<cluster>/<name>/<uuid>`.
+/// Whether to read this resource's details. Its ARN is `…:<part>/<cluster>/<name>/<uuid>`.
 pub(in crate::aws::types) fn covers_child(scope: &Scope, part: &str, cluster: &str, name: &str) -> bool {
     let part = format!(":{part}/{cluster}/{name}/");
     scope.covers(name, "") || scope.tag_index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&part)))

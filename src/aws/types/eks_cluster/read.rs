@@ -1,4 +1,4 @@
-//! A cluster as EKS describes it, in the shape a user would write.
+//! Converts EKS's description of a cluster to a spec.
 
 use aws_sdk_eks::types::{Cluster, ClusterStatus};
 

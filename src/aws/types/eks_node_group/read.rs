@@ -1,4 +1,4 @@
-//! A node group as EKS describes it, in the shape a user would write.
+//! Converts EKS's description of a node group to a spec.
 
 use aws_sdk_eks::types::{Nodegroup, NodegroupIssueCode, NodegroupStatus};
 
@@ -60,7 +60,7 @@ pub(super) fn read(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
     Ok(Observed::new(id, tags::from_map(group.tags.as_ref()), spec, outputs).phase(phase))
 }
 
-/// Whether the problem stays until someone fixes it; lack of capacity, limits and unreachable nodes may pass by themselves.
+/// Whether the problem remains until it is fixed; lack of capacity, limits and unreachable nodes may be temporary.
 ///
 /// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_Issue.html>.
 fn needs_a_fix(code: &NodegroupIssueCode) -> bool {

@@ -10,7 +10,7 @@ use crate::{
     core::{Error, Result},
 };
 
-/// A taint: pods that do not tolerate it stay away.
+/// A taint: pods that do not tolerate it are not scheduled.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Taint {
@@ -28,11 +28,11 @@ pub struct Taint {
 #[derive(Copy)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TaintEffect {
-    /// New pods are kept away.
+    /// New pods are not scheduled.
     NoSchedule,
-    /// New pods are kept away, running ones are evicted.
+    /// New pods are not scheduled, running ones are evicted.
     NoExecute,
-    /// New pods are placed on other nodes if possible.
+    /// New pods are scheduled on other nodes if possible.
     PreferNoSchedule,
 }
 

@@ -18,9 +18,9 @@ pub enum ListenerAction {
     Forward(Forward),
     /// Redirects it to another address.
     Redirect(Redirect),
-    /// Answers it with a fixed response.
+    /// Returns a fixed response.
     FixedResponse(FixedResponse),
-    /// Requires that a user of a Cognito user pool is signed in, and then applies another action.
+    /// Authenticates the user with a Cognito user pool, and then applies another action.
     AuthenticateCognito(AuthenticateCognito),
 }
 
@@ -31,12 +31,12 @@ pub struct Forward {
     /// Target groups that share the requests.
     #[field(length = 1..=5)]
     pub target_groups: BTreeSet<WeightedTargetGroup>,
-    /// Time for which a client stays with its target group, in seconds; 0 turns it off.
+    /// Duration of stickiness to a target group, in seconds; 0 disables it.
     #[field(default = 0, range = 0..=604_800)]
     pub stickiness_seconds: u32,
 }
 
-/// A target group's share of the requests.
+/// Target group with its share of the requests.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct WeightedTargetGroup {
@@ -47,7 +47,7 @@ pub struct WeightedTargetGroup {
     pub weight: u16,
 }
 
-/// Redirects requests to another address. By default each part stays as in the request.
+/// Redirects requests to another address. By default, each part is that of the request.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Redirect {
@@ -71,7 +71,7 @@ pub struct Redirect {
     pub status_code: u16,
 }
 
-/// Answers requests with a fixed response.
+/// Returns a fixed response.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct FixedResponse {
@@ -90,7 +90,7 @@ pub struct FixedResponse {
 }
 
 impl ListenerAction {
-    /// The actions as AWS takes them: several carry their order.
+    /// Converts the actions for AWS: several have an order.
     pub(super) fn to_sdk(&self) -> Vec<SdkAction> {
         let ListenerAction::AuthenticateCognito(authenticate) = self else { return vec![self.to_single_sdk_action()] };
         let mut actions = vec![authenticate.to_sdk(), ListenerAction::from(&authenticate.then).to_single_sdk_action()];
@@ -100,7 +100,7 @@ impl ListenerAction {
         actions
     }
 
-    /// Network and gateway load balancers take one target group, without shares.
+    /// Network and gateway load balancers accept one target group, without weights.
     fn to_single_sdk_action(&self) -> SdkAction {
         match self {
             ListenerAction::AuthenticateCognito(authenticate) => authenticate.to_sdk(),
@@ -136,8 +136,8 @@ impl ListenerAction {
         }
     }
 
-    /// Other sequences (authentication by OpenID Connect before another action) can't be declared: they read as a forward without target
-    /// groups, so that they show as a difference.
+    /// Other sequences (authentication with OpenID Connect before another action) can't be declared: they are read as a forward without
+    /// target groups, so that a plan shows a difference.
     pub(super) fn read(actions: &[SdkAction]) -> ListenerAction {
         let mut actions: Vec<&SdkAction> = actions.iter().collect();
         actions.sort_by_key(|action| action.order);

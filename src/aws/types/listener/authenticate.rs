@@ -1,4 +1,4 @@
-//! Sign-in of users before a request is forwarded.
+//! Authentication of users before a request is forwarded.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,57 +10,57 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use super::action::{FixedResponse, Forward, ListenerAction, Redirect};
 use crate::aws::{from_aws, to_aws};
 
-/// Requires that a user of a Cognito user pool is signed in; others are sent to the pool's sign-in page. HTTPS listeners only.
+/// Authenticates users with a Cognito user pool; users without a session are sent to its sign-in page. HTTPS listeners only.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuthenticateCognito {
     /// ARN of the user pool, `arn:aws:cognito-idp:<region>:<account>:userpool/<id>`.
     #[field(pattern = "arn:.+")]
     pub user_pool: String,
-    /// Id of the user pool's client for the load balancer, which has a secret and the code grant.
+    /// Id of the user pool's app client for the load balancer, with a client secret and the code grant.
     pub client_id: String,
     /// The user pool's domain: its prefix, or the full name of a custom domain.
     pub domain: String,
     /// Scopes requested of the user pool, separated by spaces.
     #[field(default = "openid")]
     pub scope: String,
-    /// Name of the cookie that keeps the session.
+    /// Name of the session cookie.
     #[field(default = "AWSELBAuthSessionCookie")]
     pub session_cookie: String,
-    /// Longest time a session lasts, in seconds.
+    /// Maximum duration of a session, in seconds.
     #[field(default = 604_800, range = 1..=604_800)]
     pub session_timeout_seconds: u32,
-    /// Treatment of a request without a signed-in user.
-    #[field(default = OnUnauthenticatedRequest::Authenticate, risky(OnUnauthenticatedRequest::Allow, "requests pass without a signed-in user"))]
+    /// Treatment of an unauthenticated request.
+    #[field(default = OnUnauthenticatedRequest::Authenticate, risky(OnUnauthenticatedRequest::Allow, "requests pass without authentication"))]
     pub on_unauthenticated_request: OnUnauthenticatedRequest,
-    /// Further parameters of the sign-in request.
+    /// Additional parameters of the sign-in request.
     #[field(default, length = 0..=10)]
     pub extra_params: BTreeMap<String, String>,
-    /// Action for requests of signed-in users.
+    /// Action for authenticated requests.
     pub then: NextAction,
 }
 
-/// Treatment of a request without a signed-in user.
+/// Treatment of an unauthenticated request.
 #[spec]
 #[derive(Copy, Default)]
 pub enum OnUnauthenticatedRequest {
-    /// Sends the client to the sign-in page.
+    /// Redirects the client to the sign-in page.
     #[default]
     Authenticate,
     /// Lets the request pass.
     Allow,
-    /// Answers with a 401.
+    /// Returns status 401.
     Deny,
 }
 
-/// Action for a request of a signed-in user.
+/// Action for an authenticated request.
 #[spec]
 pub enum NextAction {
     /// Forwards it to targets.
     Forward(Forward),
     /// Redirects it to another address.
     Redirect(Redirect),
-    /// Answers it with a fixed response.
+    /// Returns a fixed response.
     FixedResponse(FixedResponse),
 }
 

@@ -1,4 +1,4 @@
-//! The certificates of a listener besides the default one.
+//! Additional certificates of a listener.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::{
     core::{ArnRef, Result},
 };
 
-/// Reads those of a secure listener. AWS lists the default one, too, and a second time if it is also among the others.
+/// Reads the certificates of a secure listener. AWS lists the default one, too, and again if it is also an additional one.
 pub(super) async fn read_certificates(aws: &Aws, listener: &str) -> Result<BTreeSet<ArnRef<Certificate>>> {
     let pages = aws.elbv2.describe_listener_certificates().listener_arn(listener).into_paginator();
     let all: Vec<SdkCertificate> = pages.items().send().try_collect().await?;

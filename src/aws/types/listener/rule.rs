@@ -14,11 +14,11 @@ use crate::{
     core::{Error, Problem, Result, ok_or_not_found},
 };
 
-/// A rule: a request that meets every condition gets the action.
+/// Rule: applies an action to requests that meet every condition.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListenerRule {
-    /// Order among the rules; AWS tries the lowest first.
+    /// Priority; AWS evaluates the lowest first.
     #[field(range = 1..=50_000)]
     pub priority: u32,
     /// Host names, with `*` and `?`.
@@ -27,7 +27,7 @@ pub struct ListenerRule {
     /// Paths, with `*` and `?`.
     #[field(unset = "any path")]
     pub paths: BTreeSet<String>,
-    /// HTTP header → its values, with `*` and `?`.
+    /// HTTP header → values, with `*` and `?`.
     #[field(unset = "any headers")]
     pub headers: BTreeMap<String, BTreeSet<String>>,
     /// HTTP methods.
@@ -50,7 +50,7 @@ pub struct QueryCondition {
     /// Its name.
     #[field(unset = "any name")]
     pub key: String,
-    /// Its value, with `*` and `?`.
+    /// Value, with `*` and `?`.
     pub value: String,
 }
 
@@ -126,7 +126,7 @@ impl ListenerRule {
     }
 }
 
-/// Reads the rules of a listener. The default one is among them, with a priority that is no number.
+/// Reads the rules of a listener. AWS includes the default one, with a priority that is not a number.
 pub(super) async fn read_rules(aws: &Aws, listener: &str) -> Result<Vec<SdkRule>> {
     Ok(aws.elbv2.describe_rules().listener_arn(listener).into_paginator().items().send().try_collect().await?)
 }

@@ -43,10 +43,10 @@ pub enum ClientRoutingPolicy {
 /// Logs in S3.
 #[spec]
 pub struct Logs {
-    /// Writes them.
+    /// Enables the logs.
     #[field(default = true)]
     pub enabled: bool,
-    /// Bucket in the same region, with a policy that lets Elastic Load Balancing write. Required where they are enabled.
+    /// Bucket in the same region, with a policy that allows Elastic Load Balancing to write. Required if the logs are enabled.
     #[field(default)]
     pub bucket: String,
     /// Prefix of the objects' keys.
@@ -54,14 +54,14 @@ pub struct Logs {
     pub prefix: String,
 }
 
-/// Declares the attributes whose values AWS writes as the spec does: the field, and the attribute's key.
+/// Declares attributes with the same values in AWS and in the spec: the field, and the attribute's key.
 macro_rules! attributes_as_written {
     ($spec:ident, $changes:ident, $($field:ident: $key:literal,)*) => {
         impl $spec {
             fn read_as_written(&mut self, attributes: &BTreeMap<String, String>) {
                 $(self.$field = attributes.get($key).and_then(|text| from_attribute(text));)*
             }
-            /// Whether each differs, its key, and its value.
+            /// For each: whether it differs, its key, and its value.
             fn as_written(&self, changes: &$changes) -> Vec<(bool, &'static str, Option<String>)> {
                 vec![$((changes.$field, $key, self.$field.as_ref().map(to_attribute))),*]
             }
@@ -101,7 +101,7 @@ const APPLICATION_ONLY: &[&str] = &[
 ];
 const NETWORK_ONLY: &[&str] = &["client_routing_policy", "enforce_security_groups_on_private_link"];
 
-/// The value of an attribute: a boolean, number or word. `None` where it is empty or unknown.
+/// Value of an attribute: a boolean, number or string. `None` if it is empty or unknown.
 pub(in crate::aws::types) fn from_attribute<T: DeserializeOwned>(text: &str) -> Option<T> {
     let text = Some(text).filter(|text| !text.is_empty())?;
     serde_json::from_str(text).or_else(|_| from_aws(text)).ok()
@@ -139,7 +139,7 @@ impl LoadBalancer {
     pub(super) fn attributes(&self, changes: &LoadBalancerChanges) -> Vec<LoadBalancerAttribute> {
         let mut all: Vec<(bool, String, Option<String>)> =
             self.as_written(changes).into_iter().map(|(differs, key, value)| (differs, key.to_owned(), value)).collect();
-        // AWS refuses it for application load balancers.
+        // AWS rejects it for application load balancers.
         let cross_zone = self.cross_zone.filter(|_| self.kind != LoadBalancerType::Application);
         all.push((changes.deletion_protection, "deletion_protection.enabled".into(), Some(self.deletion_protection.to_string())));
         all.push((changes.cross_zone, "load_balancing.cross_zone.enabled".into(), cross_zone.map(|on| on.to_string())));
@@ -163,18 +163,18 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
     let set = |fields: &'static [&'static str]| fields.iter().filter(|field| !written[**field].is_null());
     if balancer.kind != LoadBalancerType::Application {
         let only = set(APPLICATION_ONLY);
-        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only an application load balancer has this")));
+        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only for application load balancers")));
     }
     if balancer.kind != LoadBalancerType::Network {
         let only = set(NETWORK_ONLY);
-        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only a network load balancer has this")));
+        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only for network load balancers")));
     }
     if balancer.enforce_security_groups_on_private_link.is_some() && balancer.security_groups.is_empty() {
-        let problem = Problem::new("/enforce_security_groups_on_private_link", "there is no security group to enforce");
-        problems.push(problem.help("give the load balancer `security_groups`, or leave this out"));
+        let problem = Problem::new("/enforce_security_groups_on_private_link", "requires `security_groups`");
+        problems.push(problem.help("set `security_groups`, or remove this"));
     }
     if balancer.kind == LoadBalancerType::Gateway && balancer.zonal_shift.is_some() {
-        problems.push(Problem::new("/zonal_shift", "a gateway load balancer takes no part in zonal shifts"));
+        problems.push(Problem::new("/zonal_shift", "gateway load balancers don't support zonal shifts"));
     }
     if balancer.kind == LoadBalancerType::Application && balancer.cross_zone == Some(false) {
         problems.push(Problem::new("/cross_zone", "an application load balancer always balances across zones"));

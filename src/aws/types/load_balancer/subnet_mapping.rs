@@ -1,4 +1,4 @@
-//! Subnets of a network load balancer with the addresses it has there.
+//! Subnets of a network load balancer with static addresses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use crate::{
     core::{Problem, Ref},
 };
 
-/// A subnet of a network load balancer, and the addresses it has there. Changing an address replaces the load balancer.
+/// Subnet of a network load balancer with static addresses. Changing an address replaces the load balancer.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubnetMapping {
@@ -37,7 +37,7 @@ impl SubnetMapping {
         SubnetMapping { subnet, elastic_ip: None, private_ip: None, ipv6_address: None }
     }
 
-    /// The mapping of a zone. AWS mostly leaves out addresses that it assigned itself.
+    /// Mapping of a zone. AWS usually omits addresses that it assigned itself.
     pub(super) fn read(zone: AvailabilityZone) -> Option<SubnetMapping> {
         let mut mapping = SubnetMapping::of_subnet(Ref::to(zone.subnet_id?));
         for address in zone.load_balancer_addresses.unwrap_or_default() {
@@ -111,11 +111,11 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(mappings) = &balancer.subnet_mappings else { return problems };
     if !balancer.subnets.is_empty() {
-        let problem = Problem::new("/subnet_mappings", "a load balancer has `subnets` or `subnet_mappings`, not both");
-        problems.push(problem.help("name each subnet in `subnet_mappings`, with or without an address"));
+        let problem = Problem::new("/subnet_mappings", "set either `subnets` or `subnet_mappings`, not both");
+        problems.push(problem.help("list each subnet in `subnet_mappings`, with or without an address"));
     }
     if balancer.kind != LoadBalancerType::Network {
-        let problem = Problem::new("/subnet_mappings", "only a network load balancer has fixed addresses");
+        let problem = Problem::new("/subnet_mappings", "only network load balancers can have static addresses");
         problems.push(problem.help("list the subnets in `subnets`, or set `type: network`"));
     }
     let mut subnets = BTreeSet::new();
@@ -124,16 +124,16 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
             problems.push(Problem::new(format!("/subnet_mappings/{at}/{field}"), message).help(help));
         };
         if !subnets.insert(&mapping.subnet) {
-            wrong("subnet", "this subnet is listed twice", "give each subnet one mapping, with all its addresses");
+            wrong("subnet", "this subnet is listed twice", "use one mapping per subnet, with all its addresses");
         }
         if balancer.internal && mapping.elastic_ip.is_some() {
-            wrong("elastic_ip", "an internal load balancer has no public addresses", "give it a `private_ip`, or set `internal: false`");
+            wrong("elastic_ip", "an internal load balancer has no public addresses", "use `private_ip`, or set `internal: false`");
         }
         if !balancer.internal && mapping.private_ip.is_some() {
-            wrong("private_ip", "only an internal load balancer has a fixed private address", "set `internal: true`");
+            wrong("private_ip", "only an internal load balancer can have a static private address", "set `internal: true`");
         }
         if mapping.ipv6_address.is_some() && balancer.ip_address_type == AddressType::Ipv4 {
-            wrong("ipv6_address", "a load balancer of the kind `ipv4` has no IPv6 address", "set `ip_address_type: dualstack`");
+            wrong("ipv6_address", "a load balancer with `ip_address_type: ipv4` has no IPv6 address", "set `ip_address_type: dualstack`");
         }
     }
     problems

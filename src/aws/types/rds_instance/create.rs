@@ -36,8 +36,8 @@ impl RdsInstance {
         reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))
     }
 
-    /// Creates a database from a snapshot. RDS takes other settings (version, largest storage, maintenance window, insights, monitoring, and for
-    /// these engines the management of the password) only once the database is available; reading shows then that they are missing.
+    /// Restores a database from a snapshot. RDS accepts other settings (version, storage limit, maintenance window, insights, monitoring,
+    /// and for these engines the management of the password) only once the database is available; a read then shows that they are missing.
     pub(super) async fn restore(&self, cx: &Cx<'_>, name: &str) -> Result<String> {
         let snapshot = find_snapshot(cx.api, name).await?;
         if let Some(wrong) = self.conflict_with_snapshot(&snapshot) {
@@ -46,11 +46,10 @@ impl RdsInstance {
         let call = cx.rds.restore_db_instance_from_db_snapshot().db_snapshot_identifier(name);
         let call = call.set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(&cx.call.tags)));
         let call = call.engine(to_aws(&self.engine)).db_instance_class(&self.class);
-        // Storage that RDS grew keeps its size.
+        // Storage that RDS increased keeps its size.
         let size = snapshot.allocated_storage().unwrap_or_default();
         let call = call.allocated_storage(self.storage_gib.max(size)).storage_type(&self.storage_type);
-        // Unless the call names its performance, the database gets the snapshot's, which is too little for storage that grows beyond the
-        // threshold.
+        // Unless the call sets the performance, the database gets the snapshot's, which is too low for storage that exceeds the threshold.
         let kept = snapshot.storage_type() == Some(&self.storage_type) && takes_iops(&self.storage_type, size);
         let least = self.storage_type == "gp3" && self.takes_iops() && !kept;
         let call = call.set_iops(self.iops.or(least.then_some(GP3_IOPS)));
@@ -58,7 +57,7 @@ impl RdsInstance {
         let call = call.multi_az(self.multi_az).set_port(self.port).publicly_accessible(self.publicly_accessible);
         let call =
             call.db_subnet_group_name(self.subnet_group.get()).set_vpc_security_group_ids(Some(referenced_ids(&self.security_groups)));
-        // The group of another major version comes with the upgrade.
+        // The group of another major version is set during the upgrade.
         let fits = self.engine.same_major(&self.version, snapshot.engine_version().unwrap_or_default());
         let group = self.parameter_group.as_ref().filter(|_| fits);
         let call = call.set_db_parameter_group_name(group.map(|group| group.get().to_owned()));
@@ -70,49 +69,49 @@ impl RdsInstance {
         reply.db_instance.and_then(|db| db.db_instance_identifier).ok_or_else(|| Error::missing_field("DBInstanceIdentifier"))
     }
 
-    /// Why this snapshot can't become the requested database; without this check RDS would refuse it only after minutes.
+    /// Reason why this snapshot can't be restored to the requested database; without this check, RDS would reject it only after minutes.
     fn conflict_with_snapshot(&self, snapshot: &DbSnapshot) -> Option<String> {
-        const COPY: &str = "`aws rds copy-db-snapshot --kms-key-id` makes a copy with another key, to be used here";
+        const COPY: &str = "`aws rds copy-db-snapshot --kms-key-id` creates a copy with another key, to use here";
         let key = self.kms_key.as_ref().map(|key| key.get()).filter(|key| key.contains(":key/"));
         match (snapshot.encrypted(), snapshot.kms_key_id()) {
             (Some(false), _) if self.encrypted => {
                 return Some(format!("the snapshot is not encrypted: set `encrypted: false`, or encrypt a copy of it; {COPY}"));
             }
             (Some(true), _) if !self.encrypted => {
-                return Some("the snapshot is encrypted, and so is a database created from it: set `encrypted: true`".to_owned());
+                return Some("the snapshot is encrypted, and so is a database restored from it: set `encrypted: true`".to_owned());
             }
             (_, Some(theirs)) if key.is_some_and(|key| key != theirs) => {
-                return Some(format!("the snapshot is encrypted with {theirs}, and so is a database created from it; {COPY}"));
+                return Some(format!("the snapshot is encrypted with {theirs}, and so is a database restored from it; {COPY}"));
             }
             _ => {}
         }
         let size = snapshot.allocated_storage().unwrap_or_default();
         if size > self.storage_gib && !self.grows() {
-            return Some(format!("the snapshot has {size} GiB of storage, which does not shrink: set `storage_gib: {size}`"));
+            return Some(format!("the snapshot has {size} GiB of storage, which can't shrink: set `storage_gib: {size}`"));
         }
         let version = snapshot.engine_version().filter(|_| snapshot.engine() == Some(&to_aws(&self.engine)))?;
         if self.engine.satisfies(&self.version, self.auto_minor_version_upgrade, version) {
             return None;
         }
         if Direction::Increase.refusal(&version.into(), &self.version.as_str().into()).is_some() {
-            return Some(format!("the snapshot is of version {version}, and AWS takes no engine version back"));
+            return Some(format!("the snapshot has version {version}, and AWS does not downgrade engine versions"));
         }
         let major = !self.engine.same_major(&self.version, version);
         (major && !self.allow_major_version_upgrade).then(|| {
-            format!("the snapshot is of version {version}: `allow_major_version_upgrade: true` has it upgraded to {}", self.version)
+            format!("the snapshot has version {version}: set `allow_major_version_upgrade: true` to upgrade it to {}", self.version)
         })
     }
 
-    /// The logs to export, if any: an empty list is refused.
+    /// Logs to export, if any: RDS rejects an empty list.
     fn log_exports(&self) -> Option<Vec<String>> {
         Some(self.log_exports.iter().cloned().collect::<Vec<_>>()).filter(|logs| !logs.is_empty())
     }
 }
 
-/// The snapshot of this name or ARN.
+/// Snapshot with this name or ARN.
 async fn find_snapshot(aws: &Aws, name: &str) -> Result<DbSnapshot> {
     let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name);
-    // RDS finds its automated snapshots only when asked for them, and those of other accounts only by ARN.
+    // RDS returns automated snapshots only on request, and those of other accounts only by ARN.
     let own = name.rsplit_once(":snapshot:").map_or(name, |(_, own)| own);
     let call = match ["rds:", "awsbackup:"].iter().find(|prefix| own.starts_with(**prefix)) {
         Some(&"rds:") => call.snapshot_type("automated"),
@@ -125,5 +124,5 @@ async fn find_snapshot(aws: &Aws, name: &str) -> Result<DbSnapshot> {
         _ => error,
     })?;
     let found = found.db_snapshots.unwrap_or_default().into_iter().next();
-    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "DBSnapshotNotFound", format!("there is no snapshot `{name}`")))
+    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "DBSnapshotNotFound", format!("the snapshot `{name}` does not exist")))
 }

@@ -15,11 +15,11 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Count of numbers in an exact version: 16.4, but 8.0.40.
+    /// Number of components of an exact version: 16.4, but 8.0.40.
     fn version_parts(self) -> usize {
         if self == Engine::Postgres { 2 } else { 3 }
     }
-    /// Whether two versions are of the same major version, and so take the same parameter groups.
+    /// Whether two versions have the same major version, and so the same parameter groups.
     pub(super) fn same_major(self, one: &str, other: &str) -> bool {
         one.split('.').zip(other.split('.')).take(self.version_parts() - 1).all(|(one, other)| one == other)
     }

@@ -34,7 +34,7 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         version: pending.and_then(|p| p.engine_version.clone()).or_else(|| db.engine_version.clone()).unwrap_or_default(),
         class: pending.and_then(|p| p.db_instance_class.clone()).or(db.db_instance_class).unwrap_or_default(),
         storage_gib: pending.and_then(|p| p.allocated_storage).or(db.allocated_storage).unwrap_or_default(),
-        // Absent, or equal to the size, when storage does not grow by itself.
+        // Missing, or equal to the size, if storage does not grow automatically.
         max_storage_gib: Some(db.max_allocated_storage.filter(|max| Some(*max) > db.allocated_storage).unwrap_or_default()),
         storage_type: pending.and_then(|p| p.storage_type.clone()).or(db.storage_type).unwrap_or_default(),
         iops: pending.and_then(|p| p.iops).or(db.iops),
@@ -84,7 +84,7 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }
 
-/// RDS reports an empty structure where nothing is pending.
+/// RDS reports an empty structure if nothing is pending.
 fn is_empty(pending: &PendingModifiedValues) -> bool {
     *pending == PendingModifiedValues::builder().build()
 }
@@ -92,7 +92,7 @@ fn is_empty(pending: &PendingModifiedValues) -> bool {
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>.
 fn phase(status: &str) -> Phase {
     match status {
-        // Storage is rearranged for hours, while the database can be used. A stopped database was stopped deliberately.
+        // Storage optimization takes hours, during which the database is usable. A stopped database was stopped deliberately.
         "available" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" | "stopped" => Phase::Ready,
         "deleting" | "delete-precheck" => Phase::Deleting,
         "failed" | "storage-full" | "insufficient-capacity" | "restore-error" => Phase::Failed(status.into()),

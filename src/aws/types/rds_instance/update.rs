@@ -11,16 +11,16 @@ use crate::{
 };
 
 impl RdsInstance {
-    /// Makes one call with all changes; RDS keeps settings that it does not name.
+    /// Makes one call with all changes; RDS keeps omitted settings.
     pub(super) async fn modify(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: RdsInstanceChanges) -> Result<()> {
-        /// A value where its field changed.
+        /// Value if its field changed.
         macro_rules! if_changed {
             ($field:ident, $value:expr) => {
                 changes.$field.then(|| $value)
             };
         }
         let (id, before) = (live.id.as_str(), &live.spec);
-        // These say how to make a change, and are none by themselves.
+        // These control how changes are made, and are not changes themselves.
         let lasting = RdsInstanceChanges { apply_immediately: false, allow_major_version_upgrade: false, ..changes };
         if Self::pointers(&lasting).is_empty() {
             return Ok(());
@@ -31,7 +31,7 @@ impl RdsInstance {
         let call = call.set_engine_version(if_changed!(version, self.version.clone()));
         let call = call.set_allow_major_version_upgrade(if_changed!(version, self.allow_major_version_upgrade));
         let call = call.set_db_instance_class(if_changed!(class, self.class.clone())).set_multi_az(if_changed!(multi_az, self.multi_az));
-        // RDS may have grown the storage, and sets performance only together with the size.
+        // RDS may have increased the storage, and accepts performance only together with the size.
         let grows = (self.grows() || before.grows()) && (provisioned || changes.max_storage_gib);
         let size = match changes.storage_gib {
             true => self.storage_gib,
@@ -39,7 +39,7 @@ impl RdsInstance {
             false => before.storage_gib,
         };
         let call = call.set_allocated_storage((provisioned || changes.storage_gib).then_some(size));
-        // RDS refuses the performance of smaller or other storage.
+        // RDS rejects performance settings for smaller or other storage.
         let kept = before.takes_iops() && before.storage_type == self.storage_type;
         let gp3 = self.storage_type == "gp3";
         let iops = self.iops.or(before.iops.filter(|_| kept)).or(gp3.then_some(GP3_IOPS));
@@ -47,18 +47,18 @@ impl RdsInstance {
         let throughput = self.throughput_mibps.or(before.throughput_mibps.filter(|_| kept)).unwrap_or(GP3_MIBPS);
         let call = call.set_storage_throughput((provisioned && gp3).then_some(throughput));
         let call = call.set_storage_type(if_changed!(storage_type, self.storage_type.clone()));
-        // The maximum is lifted by making it equal to the size.
+        // Setting the maximum to the size disables automatic growth.
         let maximum = self.max_storage_gib.map(|gib| if gib == 0 { size } else { gib });
         let call = call.set_max_allocated_storage(maximum.filter(|_| changes.max_storage_gib));
         let key = self.master_password_key.as_ref().map(|key| key.get().to_owned()).filter(|_| changes.master_password_key);
-        // Nothing manages a password that came with a snapshot.
+        // A password from a snapshot is not managed yet.
         let managed = key.is_some() || changes.snapshot;
         let call = call.set_manage_master_user_password(managed.then_some(true)).set_master_user_secret_kms_key_id(key);
         let call = call.set_db_port_number(self.port.filter(|_| changes.port));
         let call = call.set_db_subnet_group_name(if_changed!(subnet_group, self.subnet_group.get().to_owned()));
         let call = call.set_vpc_security_group_ids(if_changed!(security_groups, referenced_ids(&self.security_groups)));
         let group = self.parameter_group.as_ref().map(|group| group.get().to_owned());
-        // A new major version needs the group of its family in the same call.
+        // A new major version needs the parameter group of its family in the same call.
         let call = call.set_db_parameter_group_name(group.filter(|_| changes.parameter_group || changes.version));
         let call = call.set_backup_retention_period(if_changed!(backup_retention_days, self.backup_retention_days));
         let call = call.set_preferred_backup_window(self.backup_window.clone().filter(|_| changes.backup_window));

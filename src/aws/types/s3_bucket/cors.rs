@@ -1,4 +1,4 @@
-//! Access to a bucket by web pages.
+//! CORS rules of a bucket.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use aws_sdk_s3::types as s3;
 use super::non_default;
 use crate::core::Result;
 
-/// Web pages that may use the bucket from a browser.
+/// CORS rule: web pages that may use the bucket from a browser.
 #[spec]
 #[derive(PartialEq, Eq)]
 pub struct CorsRule {
@@ -16,13 +16,13 @@ pub struct CorsRule {
     pub allowed_origins: BTreeSet<String>,
     /// `GET`, `HEAD`, `PUT`, `POST`, `DELETE`.
     pub allowed_methods: BTreeSet<String>,
-    /// Headers that requests may have.
+    /// Allowed request headers.
     #[field(default)]
     pub allowed_headers: BTreeSet<String>,
-    /// Response headers that pages may read.
+    /// Response headers exposed to pages.
     #[field(default)]
     pub expose_headers: BTreeSet<String>,
-    /// Seconds for which browsers cache this rule.
+    /// Time for which browsers cache this rule, in seconds.
     #[field(default = 0)]
     pub max_age_seconds: i32,
 }

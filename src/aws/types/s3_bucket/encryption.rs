@@ -17,7 +17,7 @@ pub struct Encryption {
     /// The key.
     #[field(unset = "`aws/s3`, for `aws:kms`")]
     pub kms_key: Option<ArnRef<KmsKey>>,
-    /// Asks KMS once for many objects, which costs less. It has no effect with AES256.
+    /// Uses a bucket key, which reduces KMS requests and costs. Has no effect with AES256.
     #[field(default = true)]
     pub bucket_key: bool,
 }
@@ -50,7 +50,9 @@ impl Encryption {
             problems.push(Problem::new("/encryption/algorithm", "a `kms_key` needs `algorithm: aws:kms`").help("leave `algorithm` out"));
         }
         if self.algorithm == Some(Algorithm::KmsDsse) && self.bucket_key {
-            problems.push(Problem::new("/encryption/bucket_key", "`aws:kms:dsse` has no bucket key").help("write `bucket_key: false`"));
+            problems.push(
+                Problem::new("/encryption/bucket_key", "`aws:kms:dsse` does not support a bucket key").help("set `bucket_key: false`"),
+            );
         }
         problems
     }
@@ -60,7 +62,7 @@ impl Encryption {
             live.bucket_key = self.bucket_key;
         }
     }
-    /// The algorithm, also where a key implies it.
+    /// Algorithm, including one implied by a key.
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(if self.kms_key.is_some() { Algorithm::Kms } else { Algorithm::Aes256 })
     }

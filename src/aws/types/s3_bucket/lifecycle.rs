@@ -11,49 +11,49 @@ use crate::{
     core::{Problem, Result},
 };
 
-/// A rule that expires or moves objects with time.
+/// Lifecycle rule, which expires or moves objects.
 #[spec]
 #[derive(PartialEq, Eq)]
 pub struct LifecycleRule {
-    /// Whether the rule applies.
+    /// Enables the rule.
     #[field(default = true)]
     pub enabled: bool,
-    /// Beginning of the names of the objects it applies to; empty for all.
+    /// Prefix of object names; empty for all objects.
     #[field(default)]
     pub prefix: String,
-    /// Tags of the objects it applies to; they have all of them.
+    /// Tags that objects must have, all of them.
     #[field(default)]
     pub tags: BTreeMap<String, String>,
-    /// Applies to objects of more bytes.
+    /// Minimum size, exclusive, in bytes.
     #[field(default = 0)]
     pub larger_than_bytes: i64,
-    /// Applies to objects of fewer bytes; 0 for any.
+    /// Maximum size, exclusive, in bytes; 0 for any.
     #[field(default = 0)]
     pub smaller_than_bytes: i64,
     /// Days after which objects expire; 0 for never.
     #[field(default = 0)]
     pub expire_days: i32,
-    /// Removes delete markers that hide nothing.
+    /// Removes delete markers without older versions.
     #[field(default = false)]
     pub expire_delete_markers: bool,
     /// Days after which old versions are deleted; 0 for never.
     #[field(default = 0)]
     pub noncurrent_expire_days: i32,
-    /// Number of old versions kept beyond that age, newest first.
+    /// Number of old versions to keep beyond that age, newest first.
     #[field(default = 0)]
     pub noncurrent_keep: i32,
     /// Days after which unfinished uploads are aborted; 0 for never.
     #[field(default = 0)]
     pub abort_multipart_days: i32,
-    /// Moves objects to other storage.
+    /// Moves objects to other storage classes.
     #[field(default)]
     pub transitions: BTreeSet<Transition>,
-    /// Moves old versions to other storage.
+    /// Moves old versions to other storage classes.
     #[field(default)]
     pub noncurrent_transitions: BTreeSet<Transition>,
 }
 
-/// A move to other storage.
+/// Transition to another storage class.
 #[spec]
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Transition {
@@ -71,7 +71,7 @@ impl LifecycleRule {
         if !self.has_action() {
             Some(Problem::new(at, "the rule does nothing").help("add `expire_days` or another action"))
         } else if self.expire_delete_markers && self.expire_days > 0 {
-            let problem = Problem::new(format!("{at}/expire_delete_markers"), "S3 takes either this or `expire_days`");
+            let problem = Problem::new(format!("{at}/expire_delete_markers"), "set either this or `expire_days`, not both");
             Some(problem.help("`expire_days` removes such markers, too"))
         } else if self.noncurrent_keep > 0 && self.noncurrent_expire_days == 0 {
             Some(Problem::new(format!("{at}/noncurrent_keep"), "needs `noncurrent_expire_days`"))
@@ -79,14 +79,14 @@ impl LifecycleRule {
             None
         }
     }
-    /// S3 refuses a rule without an action.
+    /// S3 rejects a rule without an action.
     fn has_action(&self) -> bool {
         [self.expire_days, self.noncurrent_expire_days, self.abort_multipart_days].iter().any(|days| *days > 0)
             || self.expire_delete_markers
             || !self.transitions.is_empty()
             || !self.noncurrent_transitions.is_empty()
     }
-    /// A filter holds one condition; several go into its `And`.
+    /// A filter has one condition; several are combined in its `And`.
     fn filter(&self) -> s3::LifecycleRuleFilter {
         let (larger, smaller) = (non_default(self.larger_than_bytes), non_default(self.smaller_than_bytes));
         let conditions = usize::from(!self.prefix.is_empty()) + self.tags.len() + larger.iter().len() + smaller.iter().len();
@@ -129,7 +129,7 @@ impl LifecycleRule {
     }
     pub(super) fn read(rule: &s3::LifecycleRule) -> LifecycleRule {
         let (filter, and) = (rule.filter(), rule.filter().and_then(|filter| filter.and()));
-        // Rules made before 2016 have their prefix outside the filter.
+        // Rules created before 2016 have their prefix outside the filter.
         #[allow(deprecated)]
         let prefix = filter.and_then(|f| f.prefix()).or(and.and_then(|and| and.prefix())).or(rule.prefix());
         let tags = filter.and_then(|f| f.tag()).map(std::slice::from_ref).or(and.map(|and| and.tags())).unwrap_or_default();

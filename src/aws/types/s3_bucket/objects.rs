@@ -7,13 +7,13 @@ use crate::{
     core::{Error, Result, ok_or_not_found},
 };
 
-/// Count of objects in words; `None` for an empty bucket.
+/// Number of objects as text; `None` for an empty bucket.
 pub(super) async fn count_objects(aws: &Aws, bucket: &str) -> Result<Option<String>> {
     let Some(page) = ok_or_not_found(aws.s3.list_object_versions().bucket(bucket).send().await)? else { return Ok(None) };
     // Old versions and objects hidden by delete markers are data, too.
     Ok(match (page.versions().len(), page.is_truncated == Some(true)) {
         (count, true) => Some(format!("more than {} objects", count.max(1))),
-        // S3 does not delete a bucket that holds only delete markers, either.
+        // S3 does not delete a bucket with only delete markers, either.
         (0, false) => Some(page.delete_markers().len()).filter(|n| *n > 0).map(|n| format!("{n} delete markers")),
         (1, false) => Some("1 object".into()),
         (count, false) => Some(format!("{count} objects")),
@@ -32,7 +32,7 @@ pub(super) async fn delete_all(aws: &Aws, bucket: &str) -> Result<()> {
             ObjectIdentifier::builder().set_key(key.map(Into::into)).set_version_id(version.map(Into::into)).build()
         };
         let objects = versions.chain(markers).map(object).collect::<Result<Vec<_>, _>>()?;
-        // A page holds at most 1,000, as many as one call may delete.
+        // A page has at most 1,000 entries, as many as one call can delete.
         if !objects.is_empty() {
             let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build()?;
             let reply = aws.s3.delete_objects().bucket(bucket).delete(delete).send().await?;

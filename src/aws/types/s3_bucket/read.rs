@@ -1,4 +1,4 @@
-//! Reads a bucket, each part with a call of its own.
+//! Reads a bucket, each part with a separate call.
 
 use std::future::Future;
 
@@ -15,12 +15,12 @@ pub(super) fn arn(aws: &Aws, name: &str) -> String {
     format!("arn:{}:s3:::{name}", partition(&aws.region))
 }
 
-/// Reads one bucket. S3 answers "not found" for settings that were never made. `None`: it was deleted, or is neither the stack's nor of a wanted
-/// name.
+/// Reads one bucket. S3 returns "not found" for settings that were never set. `None`: it was deleted, or is neither part of the stack nor
+/// has a desired name.
 pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Option<Observed<S3Bucket>>> {
     let (client, bucket, arn) = (&aws.s3, name.as_str(), arn(aws, &name));
     let ask_versioning = || async { ok_or_not_found(client.get_bucket_versioning().bucket(bucket).send().await) };
-    // Where only the name is known, one call shows whether there is such a bucket.
+    // If only the name is known, one call shows whether the bucket exists.
     let known = scope.tag_index.as_ref().is_none_or(|index| index.contains_key(&arn));
     let first = if known { None } else { Some(ask_versioning().await.map_err(|error| wrong_region_error(bucket, error))?) };
     if let Some(None) = first {
@@ -49,7 +49,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         only_if(wanted.policy, async { ok_or_not_found(client.get_bucket_policy().bucket(bucket).send().await) }),
         only_if(wanted.cors, async { ok_or_not_found(client.get_bucket_cors().bucket(bucket).send().await) }),
     )?;
-    // S3 always answers about versioning, unless the bucket was deleted after it was listed.
+    // S3 always returns versioning, unless the bucket was deleted after it was listed.
     let Some(versioning) = versioning else { return Ok(None) };
     let encryption = encryption.and_then(|reply| reply.server_side_encryption_configuration);
     let blocks = blocks.and_then(|reply| reply.public_access_block_configuration);
@@ -64,7 +64,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         versioning: versioning.status == Some(BucketVersioningStatus::Enabled),
         encryption: encryption.map(|encryption| Encryption::read(encryption.rules())).unwrap_or_default(),
         block_public_access: blocks.is_some_and(all_blocked),
-        // Without ownership controls, which are newer than S3, objects belong to their writers.
+        // Old buckets without ownership controls have objects that belong to their writers.
         object_ownership: ownership.and_then(|rule| from_aws(rule.object_ownership.as_str()).ok()).unwrap_or(ObjectOwnership::ObjectWriter),
         lifecycle_rules: rules.iter().map(|rule| (rule.id().unwrap_or_default().to_owned(), LifecycleRule::read(rule))).collect(),
         cors: cors.and_then(|reply| reply.cors_rules).unwrap_or_default().iter().map(CorsRule::read).collect(),
@@ -78,12 +78,12 @@ async fn only_if<T>(wanted: bool, read: impl Future<Output = Result<Option<T>>>)
     if wanted { read.await } else { Ok(None) }
 }
 
-/// Bucket names are global, so a bucket of a wanted name may belong to anyone.
+/// Bucket names are global, so a bucket with a desired name may belong to another account.
 fn wrong_region_error(bucket: &str, error: Error) -> Error {
     if error.kind != ErrorKind::AccessDenied && error.code != "PermanentRedirect" {
         return error;
     }
     let message =
-        format!("there is a bucket `{bucket}`, of another account or region unless calls for it are not allowed: {}", error.message);
+        format!("the bucket `{bucket}` exists in another account or region, or the permissions for it are missing: {}", error.message);
     Error { message, ..error }
 }

@@ -23,19 +23,19 @@ pub struct Rule {
     pub(crate) description: String,
 }
 
-/// A rule as it may be written; several sources stand for several rules. For `egress`, read "destination" for "source".
+/// Rule as written; several sources mean several rules. For `egress`, sources are destinations.
 #[spec]
 pub struct RuleSyntax {
     /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or a protocol number.
     #[field(unset = "tcp")]
     protocol: Option<Protocol>,
-    /// The only port; short for equal `from_port` and `to_port`.
+    /// Single port; short for equal `from_port` and `to_port`.
     #[field(default)]
     port: Option<i32>,
-    /// First port; for ICMP the type, -1 for all (the default there).
+    /// First port; for ICMP the type, -1 (its default) for all.
     #[field(default)]
     from_port: Option<i32>,
-    /// Last port; for ICMP the code, -1 for all (the default there).
+    /// Last port; for ICMP the code, -1 (its default) for all.
     #[field(default)]
     to_port: Option<i32>,
     /// Source: an IPv4 or IPv6 range.
@@ -60,7 +60,7 @@ pub struct RuleSyntax {
     /// Sources: several prefix lists.
     #[field(default)]
     prefix_lists: Vec<String>,
-    /// Its purpose.
+    /// Description.
     #[field(unset = "empty", length = 0..=255, pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*")]
     description: Option<String>,
 }
@@ -75,7 +75,7 @@ enum Protocol {
     Name(String),
 }
 
-/// The rules that one written rule stands for.
+/// Rules for one written rule.
 #[derive(Deserialize)]
 #[serde(try_from = "RuleSyntax")]
 struct RuleList(Vec<Rule>);
@@ -89,7 +89,7 @@ impl TryFrom<RuleSyntax> for RuleList {
             Some(Protocol::Name(name)) => name,
         });
         if written.port.is_some() && (written.from_port.is_some() || written.to_port.is_some()) {
-            return Err("write either `port`, or `from_port` and `to_port`".into());
+            return Err("set either `port`, or `from_port` and `to_port`".into());
         }
         let ports = (written.from_port.or(written.port), written.to_port.or(written.port));
         let (from_port, to_port) = match (protocol.as_str(), ports) {
@@ -139,7 +139,7 @@ pub(super) fn allow_all_to(cidr: &str) -> Option<Rule> {
     Some(Rule { protocol: "all".to_owned(), cidr: Some(cidr.parse().ok()?), ..Rule::default() })
 }
 
-/// A permission holds all sources of one protocol and port range; `id` is the group's own.
+/// A permission has all sources of one protocol and port range; `id` is the group's own.
 pub(super) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
     let protocol = canonical_protocol(permission.ip_protocol.as_deref().unwrap_or("-1"));
     let (from_port, to_port) = match protocol.as_str() {
@@ -170,7 +170,7 @@ pub(super) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
     rules
 }
 
-/// The opposite of [`read`]. Leaving a description out removes it.
+/// Inverse of [`read`]. Omitting a description removes it.
 pub(super) fn permission(rule: &Rule, id: &str) -> IpPermission {
     let protocol = if rule.protocol == "all" { "-1" } else { &rule.protocol };
     let permission = IpPermission::builder().ip_protocol(protocol).set_from_port(rule.from_port).set_to_port(rule.to_port);
@@ -191,7 +191,7 @@ pub(super) fn permission(rule: &Rule, id: &str) -> IpPermission {
     .build()
 }
 
-/// The rule as AWS compares it: without its description.
+/// Rule without its description, as AWS compares it.
 fn without_description(rule: &Rule) -> Rule {
     Rule { description: String::new(), ..rule.clone() }
 }
@@ -206,17 +206,17 @@ pub(super) fn check(at: &str, rules: &BTreeSet<Rule>) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
     for rule in rules {
         if !seen.insert(without_description(rule)) {
-            let what = "two rules differ in nothing but their description";
-            problems.push(Problem::new(at, what).help("keep one of them; AWS refuses the second"));
+            let what = "two rules differ only in their description";
+            problems.push(Problem::new(at, what).help("keep one of them; AWS rejects the second"));
         }
         let ports = [rule.from_port, rule.to_port].into_iter().flatten().any(|port| !(0..=65535).contains(&port));
         let turned = rule.from_port > rule.to_port;
         if matches!(rule.protocol.as_str(), "tcp" | "udp") && (ports || turned) {
-            problems.push(Problem::new(at, "ports go from 0 to 65535, and `from_port` is not above `to_port`"));
+            problems.push(Problem::new(at, "ports must be between 0 and 65535, with `from_port` not above `to_port`"));
         }
         if !matches!(rule.protocol.as_str(), "all" | "tcp" | "udp" | "icmp" | "icmpv6") && rule.protocol.parse::<u8>().is_err() {
-            let what = format!("`{}` is no protocol", rule.protocol);
-            problems.push(Problem::new(at, what).help("write tcp, udp, icmp, icmpv6, all, or a number from 0 to 255"));
+            let what = format!("`{}` is not a valid protocol", rule.protocol);
+            problems.push(Problem::new(at, what).help("use tcp, udp, icmp, icmpv6, all, or a number from 0 to 255"));
         }
     }
     problems

@@ -8,13 +8,13 @@ use aws_sdk_elasticloadbalancingv2::types::TargetGroupAttribute;
 use super::{TargetGroup, TargetGroupChanges, TargetGroupHealth};
 use crate::aws::types::load_balancer::{attributes_as_written, from_attribute, to_attribute};
 
-/// Sends a client to the same target again.
+/// Stickiness: sends a client to the same target again.
 #[spec]
 pub struct Stickiness {
-    /// Turns it on.
+    /// Enables stickiness.
     #[field(default = true)]
     pub enabled: bool,
-    /// Property by which a client is recognized.
+    /// Method of recognizing a client.
     #[field(one_of = ["lb_cookie", "app_cookie", "source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"])]
     #[serde(rename = "type")]
     pub kind: String,

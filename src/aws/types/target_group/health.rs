@@ -1,4 +1,4 @@
-//! The health of targets: how it is checked, and how many must be healthy.
+//! Health of targets: the checks, and the required number of healthy targets.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use acme_macros::spec;
 use super::Protocol;
 use crate::core::Problem;
 
-/// Check of the health of targets.
+/// Health check of targets.
 #[spec]
 #[derive(Default)]
 pub struct HealthCheck {
-    /// Checks the targets.
+    /// Enables the check.
     #[field(unset = "AWS's default: true, false for `lambda`")]
     pub enabled: Option<bool>,
     /// Path of the request.
@@ -23,31 +23,31 @@ pub struct HealthCheck {
     /// `HTTP`, `HTTPS` or `TCP`.
     #[field(unset = "AWS's default: HTTP for application, TCP for network load balancers")]
     pub protocol: Option<Protocol>,
-    /// Time between two checks, in seconds.
+    /// Interval between checks, in seconds.
     #[field(unset = "AWS's default, 30", range = 5..=300)]
     pub interval_seconds: Option<i32>,
-    /// Time after which a missing answer is a failure, in seconds.
+    /// Response timeout, in seconds.
     #[field(unset = "AWS's default, 5 to 30", range = 2..=120)]
     pub timeout_seconds: Option<i32>,
-    /// Successes in a row that make a target healthy.
+    /// Consecutive successes that make a target healthy.
     #[field(unset = "AWS's default, 5", range = 2..=10)]
     pub healthy_threshold: Option<i32>,
-    /// Failures in a row that make a target unhealthy.
+    /// Consecutive failures that make a target unhealthy.
     #[field(unset = "AWS's default, 2", range = 2..=10)]
     pub unhealthy_threshold: Option<i32>,
-    /// Status codes that are a success, such as `200-299` or `200,204`.
+    /// Status codes that count as success, such as `200-299` or `200,204`.
     #[field(unset = "AWS's default, 200, for GRPC 12")]
     pub matcher: Option<String>,
 }
 
-/// Number of targets of a zone that must be healthy, and the reaction when fewer are.
+/// Required number of healthy targets per zone, and the reaction if fewer are healthy.
 #[spec]
 #[derive(Default)]
 pub struct TargetGroupHealth {
-    /// Below it the load balancer's DNS name resolves to other zones only.
+    /// Minimum below which the load balancer's DNS name resolves only to other zones.
     #[field(unset = "AWS's default, one target")]
     pub dns_failover: Threshold,
-    /// Below it unhealthy targets get requests, too.
+    /// Minimum below which unhealthy targets receive requests, too.
     #[field(unset = "AWS's default, one target")]
     pub unhealthy_state_routing: Threshold,
 }
@@ -56,10 +56,10 @@ pub struct TargetGroupHealth {
 #[spec]
 #[derive(Default)]
 pub struct Threshold {
-    /// Number of targets; 0 turns it off, which `unhealthy_state_routing` does not allow.
+    /// Number of targets; 0 disables it, except for `unhealthy_state_routing`.
     #[field(unset = "AWS's default, 1")]
     pub minimum_count: Option<u32>,
-    /// Share of the targets, in percent; 0 turns it off.
+    /// Share of the targets, in percent; 0 disables it.
     #[field(unset = "AWS's default, 0", range = 0..=100)]
     pub minimum_percentage: Option<u32>,
 }
@@ -71,7 +71,7 @@ const ATTRIBUTE_KEYS: [&str; 4] = [
     "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
 ];
 
-/// AWS's word for 0.
+/// AWS's value for 0.
 const OFF: &str = "off";
 
 impl TargetGroupHealth {
@@ -97,7 +97,7 @@ impl TargetGroupHealth {
         let mut problems = Vec::new();
         if self.unhealthy_state_routing.minimum_count == Some(0) {
             let problem = Problem::new("/target_group_health/unhealthy_state_routing/minimum_count", "at least one target must be healthy");
-            problems.push(problem.help("leave it out, or set 1"));
+            problems.push(problem.help("remove it, or set 1"));
         }
         problems
     }

@@ -1,4 +1,4 @@
-//! The rules of a firewall: sets of addresses, a rate limit, groups kept by AWS or another vendor.
+//! Rules of a firewall: sets of addresses, a rate limit, managed rule groups.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use super::{super::waf_ip_set::WafIpSet, AclAction};
 use crate::core::{ArnRef, Result};
 
-/// A group of rules kept by AWS or another vendor.
+/// Managed rule group of AWS or another vendor.
 #[spec]
 #[derive(PartialEq)]
 pub struct ManagedRules {
@@ -25,27 +25,27 @@ pub struct ManagedRules {
     #[field(default = "AWS")]
     pub vendor: String,
     /// Version.
-    #[field(unset = "the vendor's default version, as it changes")]
+    #[field(unset = "the vendor's current default version")]
     pub version: Option<String>,
-    /// Counts requests that the group would block, and lets them pass.
+    /// Counts requests that the group would block, instead of blocking them.
     #[field(default = false, risky(true, "it blocks nothing"))]
     pub count: bool,
-    /// Rules of the group that only count.
+    /// Rules of the group that only count requests.
     #[field(default)]
     pub count_rules: BTreeSet<String>,
 }
 
-/// Limit of requests from one address.
+/// Rate limit per client address.
 #[spec]
 #[derive(Default, PartialEq)]
 pub struct RateLimit {
-    /// Requests in the window, at least 10. 0: no limit.
+    /// Maximum number of requests in the window, at least 10; 0 for no limit.
     #[field(range = 0..=2_000_000_000)]
     pub requests: u32,
     /// The window, in seconds: 60, 120, 300 or 600.
     #[field(default = DEFAULT_WINDOW_SECONDS)]
     pub window_seconds: u32,
-    /// Counts requests over the limit, and lets them pass.
+    /// Counts requests over the limit, instead of blocking them.
     #[field(default = false, risky(true, "it blocks nothing"))]
     pub count: bool,
 }
@@ -77,11 +77,11 @@ fn short_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result
 }
 
 const RATE_LIMIT: &str = "rate-limit";
-/// Vendor of a rule that acme did not write, so that it shows as a difference.
+/// Vendor of a rule that acme did not write, so that a plan shows a difference.
 const CUSTOM_RULE: &str = "custom rule";
 
 impl AclAction {
-    /// The rule for one set of addresses.
+    /// Rule for one set of addresses.
     pub(super) fn rule(self, set: &ArnRef<WafIpSet>, number: usize) -> Result<RuleBuilder> {
         let (word, action) = match self {
             AclAction::Allow => ("allow", RuleAction::builder().allow(AllowAction::builder().build())),
@@ -93,7 +93,7 @@ impl AclAction {
         Ok(rule.action(action.build()).visibility_config(visibility_config(&name)?).name(name))
     }
 
-    /// The set that a rule allows or blocks. acme writes no rule about forwarded addresses.
+    /// Set that a rule allows or blocks. acme never writes rules about forwarded addresses.
     pub(super) fn read(rule: &Rule) -> Option<(AclAction, ArnRef<WafIpSet>)> {
         let set = rule.statement()?.ip_set_reference_statement().filter(|set| set.ip_set_forwarded_ip_config.is_none())?;
         let action = rule.action()?;
@@ -123,7 +123,7 @@ impl RateLimit {
         let limit = rule.statement()?.rate_based_statement().filter(|_| rule.name == RATE_LIMIT)?;
         Some(RateLimit {
             requests: limit.limit.try_into().ok()?,
-            // Stand-ins leave the default out, which then reads as 0.
+            // Stand-ins omit the default, which then reads as 0.
             window_seconds: limit.evaluation_window_sec.try_into().ok().filter(|seconds| *seconds > 0).unwrap_or(DEFAULT_WINDOW_SECONDS),
             count: rule.action().is_some_and(|action| action.count.is_some()),
         })
@@ -173,13 +173,13 @@ impl ManagedRules {
             vendor: group.vendor_name.clone(),
             version: group.version.clone(),
             count: rule.override_action().is_some_and(|action| action.count.is_some()),
-            // `ExcludedRules` is the older way to say the same.
+            // `ExcludedRules` is an older equivalent.
             count_rules: overridden.chain(group.excluded_rules().iter().map(|rule| rule.name.clone())).collect(),
         }
     }
 }
 
-/// Counts in CloudWatch under this name, and samples of requests.
+/// CloudWatch metrics under this name, and request samples.
 pub(super) fn visibility_config(name: &str) -> Result<VisibilityConfig> {
     let config = VisibilityConfig::builder().metric_name(name).cloud_watch_metrics_enabled(true);
     Ok(config.sampled_requests_enabled(true).build()?)

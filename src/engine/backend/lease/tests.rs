@@ -1,4 +1,4 @@
-//! Holders that live, stop, vanish and come back. Expiry is short here, but nothing depends on how fast the machine is.
+//! Holders that run, stop, vanish and resume. Expiry is short here, but no test depends on the speed of the machine.
 
 use std::{
     fs,
@@ -39,14 +39,14 @@ fn record(folder: &Path) -> Value {
     serde_json::from_slice(&fs::read(lease_file(folder)).expect("a lease")).expect("JSON")
 }
 
-/// Changes what is kept about the holder, as if another process had written it.
+/// Changes the stored holder, as if another process had written it.
 fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
     let mut record = record(folder);
     change(&mut record["holder"]);
     fs::write(lease_file(folder), record.to_string()).expect("the lease can be written");
 }
 
-/// Takes the lease and vanishes: nothing runs any more that renews it.
+/// Acquires the lease and stops renewing it.
 fn acquire_and_vanish(backend: &Backend, command: &str) {
     let taken = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -75,7 +75,7 @@ async fn tells_a_second_run_who_holds_the_lease() {
     other.release().await.expect("released");
     lease.ensure_held_or_renew().await.expect("still ours");
     lease.release().await.expect("released");
-    assert_eq!(lease.ensure_held().expect_err("given back").code, "LeaseLost");
+    assert_eq!(lease.ensure_held().expect_err("released").code, "LeaseLost");
     assert_eq!(record(folder.path())["holder"], Value::Null);
     assert_eq!(Lease::holder(&backend, "shop", "production").await.expect("it can be read"), None);
     assert_eq!(acquire_short(&backend, Duration::ZERO).await.expect("it is free").fence(), 2);
@@ -100,7 +100,7 @@ async fn takes_over_at_once_when_the_holders_process_has_exited() {
         return;
     }
     edit(folder.path(), |holder| holder["started"] = json!(1));
-    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("nobody is there");
+    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("no other process holds it");
 }
 
 #[tokio::test]
@@ -109,14 +109,14 @@ async fn takes_over_at_once_after_a_long_missing_heartbeat() {
     acquire_and_vanish(&backend, "apply");
     edit(folder.path(), |holder| {
         holder["system"] = json!("elsewhere");
-        holder["last_heartbeat"] = json!(now_millis() - 290_000);
+        holder["renewed"] = json!(now_millis() - 290_000);
     });
-    assert!(acquire_error(&backend).await.message.contains("last heard of 29"));
-    edit(folder.path(), |holder| holder["last_heartbeat"] = json!(now_millis() - 301_000));
-    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("nobody is there");
+    assert!(acquire_error(&backend).await.message.contains("last heartbeat 29"));
+    edit(folder.path(), |holder| holder["renewed"] = json!(now_millis() - 301_000));
+    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("no other process holds it");
 }
 
-/// A stopped process: neither its tasks nor its timers run.
+/// Simulates a stopped process, whose tasks and timers do not run.
 fn suspend(until: impl FnOnce()) {
     until();
     thread::sleep(SHORT);
@@ -148,8 +148,8 @@ async fn keeps_the_lease_when_nobody_took_it_during_sleep() {
     let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
     suspend(|| {});
     assert_eq!(lease.ensure_held().expect_err("another may have it").code, "LeaseLost");
-    lease.ensure_held_or_renew().await.expect("nobody took it");
-    lease.ensure_held().expect("nobody took it");
+    lease.ensure_held_or_renew().await.expect("no other process took it");
+    lease.ensure_held().expect("no other process took it");
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn loses_the_lease_while_it_cannot_be_renewed() {
     assert!(error.code == "LeaseLost" && error.message.contains("could not be renewed"), "{error}");
     fs::remove_file(folder.path().join("shop")).expect("a file");
     fs::rename(folder.path().join("away"), folder.path().join("shop")).expect("a folder");
-    lease.ensure_held_or_renew().await.expect("nobody took it meanwhile");
+    lease.ensure_held_or_renew().await.expect("no other process took it in the meantime");
 }
 
 #[tokio::test]
@@ -206,10 +206,10 @@ fn many_runs_take_turns_even_when_some_vanish() {
     let run = async |seed: u64| {
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..20 {
-            let lease = acquire_short(&backend, LONG).await.expect("everybody's turn comes");
+            let lease = acquire_short(&backend, LONG).await.expect("every process gets the lease");
             for _ in 0..random.usize(1..4) {
                 {
-                    // What slept too long is told so, and stops.
+                    // A holder that slept too long loses the lease and stops.
                     let mut changes = changes.lock().expect("no panic");
                     if lease.ensure_held().is_err() {
                         break;
@@ -239,7 +239,7 @@ fn many_runs_take_turns_even_when_some_vanish() {
     assert!(!changes.is_empty() && slept.into_inner() > 0 && vanished.into_inner() > 0);
 }
 
-/// Threads that collide all the time, each with a view of the folder of its own.
+/// Threads that conflict all the time, each with its own view of the folder.
 #[test]
 fn only_one_of_many_simultaneous_runs_gets_the_lease() {
     let folder = tempfile::tempdir().expect("a folder");
