@@ -132,8 +132,8 @@ fn event_line(event: &Event) -> Option<String> {
 /// Line for a running step, shown without a live view.
 fn transient_line(event: &Event) -> Option<String> {
     let text = match event {
-        Event::StepStarted { address, op, estimated_seconds: usual_seconds } if *usual_seconds >= 20 => {
-            let usual = super::format_duration(Duration::from_secs(*usual_seconds));
+        Event::StepStarted { address, op, estimated_seconds } if *estimated_seconds >= 20 => {
+            let usual = super::format_duration(Duration::from_secs(*estimated_seconds));
             format!("  {} {address} (usually {usual})", present_participle(*op))
         }
         Event::StepWaiting { address, status, .. } => format!("  {address}: {status}"),

@@ -249,8 +249,8 @@ impl ProgressView {
 
 fn build_graph(ahead: &[PlannedStep]) -> DiGraph<StepProgress, ()> {
     let mut graph = DiGraph::new();
-    for PlannedStep { address, op, estimated_seconds: usual_seconds, .. } in ahead {
-        let usual = Duration::from_secs(*usual_seconds);
+    for PlannedStep { address, op, estimated_seconds, .. } in ahead {
+        let usual = Duration::from_secs(*estimated_seconds);
         graph.add_node(StepProgress { address: address.clone(), op: *op, typical_duration: usual, state: StepState::Waiting });
     }
     for (step, ahead) in ahead.iter().enumerate() {

@@ -115,12 +115,12 @@ pub fn json(plan: &Plan, report: &RehearsalReport) -> Value {
     let mode = |tally: &Tally| {
         json!({
             "fault": tally.fault,
-            "then": tally.recovery,
+            "recovery": tally.recovery,
             "cases": tally.cases,
             "passed": tally.passed(),
-            "forward": tally.completed,
-            "back": tally.rolled_back,
-            "anew": tally.recreated,
+            "completed": tally.completed,
+            "rolled_back": tally.rolled_back,
+            "recreated": tally.recreated,
         })
     };
     json!({

@@ -200,7 +200,7 @@ fn plan_names_who_changed_what_and_does_not_depend_on_history() {
             let whole = (&change["address"], "", &change["changed_by"]);
             let fields = change["fields"].as_array().expect("fields").iter();
             let fields = fields.map(|field| (&change["address"], field["pointer"].as_str().unwrap_or_default(), &field["changed_by"]));
-            let tags = (&change["address"], " tags", &change["tags_by"]);
+            let tags = (&change["address"], " tags", &change["tags_changed_by"]);
             fields.chain([whole, tags]).filter(|(_, _, by)| !by.is_null()).map(|(address, at, by)| format!("{address}{at} {by}"))
         })
         .collect();
@@ -284,7 +284,7 @@ fn rollback_records_the_whole_stack() {
     assert!(between.stdout.ends_with("Nothing differs.\n"), "{}", between.stdout);
     let drift = shop.run("drift", &[]);
     assert_eq!(drift.code, 0, "{}", drift.combined_output());
-    assert_eq!(shop.json("plan", &[])["changes"][0]["tags_by"], json!({ "team": "you" }));
+    assert_eq!(shop.json("plan", &[])["changes"][0]["tags_changed_by"], json!({ "team": "you" }));
 }
 
 #[test]

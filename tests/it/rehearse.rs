@@ -24,7 +24,7 @@ fn check_rehearsal(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value
         let (fault, then) = (text("fault"), text("then"));
         eprintln!(
             "{what}: {fault:<14} {then:<8} {passed} of {cases}: {} back, {} on, {} anew",
-            mode["back"], mode["forward"], mode["anew"]
+            mode["rolled_back"], mode["completed"], mode["recreated"]
         );
     }
     assert_eq!(report["failures"], json!([]), "{what}: {:#}", report["failures"]);

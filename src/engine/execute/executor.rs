@@ -255,8 +255,8 @@ impl StepRunner<Step> for Executor<'_> {
         let address = self.plan.changes[step.change].address.clone();
         let op = step.op;
         let events = self.options.events.clone();
-        let usual_seconds = self.plan.estimate(step).as_secs();
-        events.send(Event::StepStarted { address: address.clone(), op, estimated_seconds: usual_seconds }).ok();
+        let estimated_seconds = self.plan.estimate(step).as_secs();
+        events.send(Event::StepStarted { address: address.clone(), op, estimated_seconds }).ok();
         if let Some(lease) = &self.options.journaled_cloud.lease {
             lease.set_step(format!("{op} {address}"));
         }

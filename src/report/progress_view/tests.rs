@@ -12,8 +12,8 @@ fn at(seconds: u64) -> Duration {
 }
 
 /// Step from an address, an operation, its typical seconds, and the numbers of the steps it depends on.
-fn planned_step((text, op, usual_seconds, after): (&str, Op, u64, &[usize])) -> PlannedStep {
-    PlannedStep { address: address(text), op, estimated_seconds: usual_seconds, depends_on: after.to_vec() }
+fn planned_step((text, op, estimated_seconds, after): (&str, Op, u64, &[usize])) -> PlannedStep {
+    PlannedStep { address: address(text), op, estimated_seconds, depends_on: after.to_vec() }
 }
 
 const STEPS: [(&str, Op, u64, &[usize]); 8] = [

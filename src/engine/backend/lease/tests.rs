@@ -109,10 +109,10 @@ async fn takes_over_at_once_after_a_long_missing_heartbeat() {
     acquire_and_vanish(&backend, "apply");
     edit(folder.path(), |holder| {
         holder["system"] = json!("elsewhere");
-        holder["renewed"] = json!(now_millis() - 290_000);
+        holder["last_heartbeat"] = json!(now_millis() - 290_000);
     });
     assert!(acquire_error(&backend).await.message.contains("last heartbeat 29"));
-    edit(folder.path(), |holder| holder["renewed"] = json!(now_millis() - 301_000));
+    edit(folder.path(), |holder| holder["last_heartbeat"] = json!(now_millis() - 301_000));
     Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("no other process holds it");
 }
 
