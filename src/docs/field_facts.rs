@@ -177,7 +177,7 @@ mod tests {
         let told = field_facts(&field);
         assert_eq!((told.default.as_deref(), told.change.as_deref()), (Some("30"), Some("in place: restarts it")));
         assert_eq!(told.limits, ["1 to 60"]);
-        assert_eq!(told.description, ["Time to wait.", "It can't be changed back: it never shrinks."]);
+        assert_eq!(told.description, ["Time to wait.", "The change can't be undone: it never shrinks."]);
 
         let list =
             json!({ "type": "array", "default": [], "x-acme-length": [1, 5], "x-acme-replaces": true, "x-acme-unset": "those of AWS" });
