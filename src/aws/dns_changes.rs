@@ -40,13 +40,8 @@ impl DnsChanges {
     /// Makes these changes, all or none, in one batch with other concurrent changes of the zone. Identical changes are made once.
     ///
     /// # Errors
-<<<<<<< HEAD
-    /// AWS's answer to these changes: [`ErrorKind::AlreadyExists`] when a record to create exists, [`ErrorKind::NotFound`] when one to delete does not, or
-    /// not with these values.
-=======
     /// Returns AWS's error for these changes: [`ErrorKind::AlreadyExists`] if a record to create exists, [`ErrorKind::NotFound`] if one to
     /// delete does not, or not with these values.
->>>>>>> words
     pub async fn submit(&self, zone: &str, changes: Vec<Change>) -> Result<()> {
         self.batcher.submit(zone, changes, |changes| self.send(zone, changes)).await
     }

@@ -404,7 +404,7 @@ pub fn describe_type(value: &Value) -> &'static str {
         Value::Null => "empty",
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "text",
         Value::Array(_) => "a list",
         Value::Object(_) => "a map",
     }

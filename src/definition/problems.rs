@@ -226,7 +226,7 @@ fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, 
     let (found, expected) = message.strip_prefix("invalid type: ")?.split_once(", expected ")?;
     let number = matches!(expected, "u8" | "u16" | "u32" | "u64" | "i8" | "i16" | "i32" | "i64" | "f64" | "usize");
     let words = match expected {
-        "a string" => "a text",
+        "a string" => "text",
         "a boolean" => "true or false",
         "a sequence" => "a list",
         _ if number => "a number",
@@ -251,7 +251,7 @@ fn describe_wrong_type(message: &str, wrong: Option<&Value>) -> Option<(String, 
         _ => None,
     };
     let found = match wrong {
-        Some(Value::String(text)) => format!("the text {}", quoted(text)),
+        Some(Value::String(text)) => format!("the string {}", quoted(text)),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
         Some(other) => describe_type(other).to_owned(),
         None => found.to_owned(),
