@@ -103,7 +103,7 @@ fn descriptions(schema: &Value, at: &str, into: &mut BTreeMap<String, String>) {
 /// All texts for users, by their source.
 fn texts() -> BTreeMap<String, String> {
     let mut texts = BTreeMap::from([("help".to_owned(), screens::complete_help())]);
-    texts.extend(codes::all().map(|(code, text)| (format!("code {code}"), text.to_owned())));
+    texts.extend(codes::all_codes().map(|(code, text)| (format!("code {code}"), text.to_owned())));
     texts.extend(reference::pages().into_iter().map(|(name, text)| (format!("docs/reference/{name}"), text)));
     descriptions(&schema::definition(), "", &mut texts);
     let mut paths = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| repository().join(name)).to_vec();
