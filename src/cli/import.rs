@@ -127,8 +127,7 @@ fn parse_address(text: &str) -> Result<(Address, &'static ResourceType)> {
         (true, _) => Ok((address, kind)),
         (false, false) => refuse!(
             "not-adoptable",
-            "a {thing} carries no marks, so there is nothing to write: declare it, and the one that is there is the stack's, \
-             as soon as what it lies in is"
+            "a {thing} has no tags of its own: declare it, and the existing one belongs to the stack as soon as its parent does"
         ),
         (false, true) => {
             refuse!(

@@ -98,8 +98,8 @@ async fn undo_finished(arguments: &Arguments, session: &Session, who: RunIdentit
                 }
                 LastCompletedRun::Unreadable(number) => refuse!(
                     "lost-journal",
-                    "the journal of revision {number} can't be read, so what that run did can't be undone: `acme apply` brings the stack to \
-                     its definition, `acme rollback --to REVISION` to how it was after an earlier run"
+                    "can't read the journal of revision {number}, so that run can't be undone: `acme apply` applies the definition, `acme \
+                     rollback --to REVISION` restores the state after an earlier run"
                 ),
             };
             let touched = touched_resources(&history.chain(number).await?);

@@ -145,7 +145,7 @@ fn filled_text(out: &mut String, path: &str, form: &FieldSet) {
 fn index_page() -> String {
     let schema = definition();
     let mut out = String::from(
-        "# Reference\n\nThe form of a stack definition. `acme docs` makes these pages from the types, and `acme schema` the JSON Schema, which \
+        "# Reference\n\nThe format of stack definitions. `acme docs` generates these pages from the types, and `acme schema` the JSON Schema, which \
          editors find through a first line such as\n\n```yaml\n# yaml-language-server: $schema=../docs/schema.json\n```\n\nEvery value can be an expression \
          (`\"{{ zones }}\"`), every text can contain references (`{{ vpc.main.id }}`), and every entry can have `for_each` and `when`.\n\n\
          ## The definition\n\n",

@@ -86,7 +86,7 @@ fn top_level_fields() -> Map<String, Value> {
     let frame = json!({
         "stack": {
             "description": "Name of the stack: a lowercase letter, then lowercase letters, digits and hyphens, at most 31 characters. It is part \
-    of the names and ownership tags of all resources.",
+                            of the names and ownership tags of all resources.",
             "type": "string", "pattern": "^[a-z][a-z0-9-]{0,30}$", "examples": ["shop"],
         },
         "region": {
@@ -100,7 +100,7 @@ fn top_level_fields() -> Map<String, Value> {
         },
         "backend": {
             "description": "Location of history and locks: a folder, `s3` for the default bucket of account and region, or a bucket. \
-    Default: the default bucket if it exists.",
+                            Default: the default bucket if it exists.",
             "type": ["string", "null"], "examples": ["s3", "s3://some-bucket/prefix", "./history"],
         },
         "tags": { "$ref": "#/$defs/tags", "description": "Tags added to every resource. Default: none." },
@@ -140,7 +140,7 @@ fn common_definitions() -> Map<String, Value> {
         },
         "for_each": {
             "description": "Creates one per entry of a list or map, per number below a limit (`3`: 0, 1, 2), or per number of a range \
-    (`{from: 1, to: 3}`). `each.key` and `each.value` are the current entry.",
+                            (`{from: 1, to: 3}`). `each.key` and `each.value` are the current entry.",
             "type": ["array", "object", "integer", "string"], "pattern": EXPRESSION_PATTERN, "minimum": 0,
             "items": { "type": ["string", "number", "boolean", "object"] },
             "examples": [["api", "web"]],

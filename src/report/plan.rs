@@ -162,7 +162,7 @@ fn write_commit_point(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
     let clear = plan.clean_up.node_count();
     if clear > 0 && plan.apply.node_count() > 0 {
         let noun = if clear == 1 { "deletion starts" } else { "deletions start" };
-        writeln!(out, "Point of no return: {clear} {noun} only after everything above is created and verified.")?;
+        writeln!(out, "Point of no return: {clear} {noun} after all other steps are verified.")?;
     }
     let mut irreversible = plan.changes.iter().filter(|change| change.action != Action::None && change.irreversible.is_some()).peekable();
     if irreversible.peek().is_some() {

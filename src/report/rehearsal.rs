@@ -25,12 +25,12 @@ fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt:
     let calls = if report.calls == 1 { "1 mutating call".into() } else { format!("{} mutating calls", report.calls) };
     let title = format!("{} ({}) in {}: {calls}", plan.stack, plan.environment, plan.region);
     writeln!(out, "{}", Style::Heading.paint(title))?;
-    writeln!(out, "  {:<46} Ends as expected", "Failure, and the next command")?;
+    writeln!(out, "  {:<38} Ends as expected", "Failure, and the next command")?;
     for tally in &report.tallies {
         let (all, passed) = (tally.cases, tally.passed());
         let style = if passed == all { Style::Added } else { Style::Removed };
         let what = describe_case(tally.fault, tally.recovery);
-        writeln!(out, "  {what:<46} {}  {}", style.paint(format!("{passed:>4} of {all:<4}")), Style::Faint.paint(outcome_counts(tally)))?;
+        writeln!(out, "  {what:<38} {}  {}", style.paint(format!("{passed:>4} of {all:<4}")), Style::Faint.paint(outcome_counts(tally)))?;
     }
     let anew: usize = report.tallies.iter().map(|tally| tally.recreated).sum();
     if anew > 0 {
@@ -56,9 +56,9 @@ fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt:
 fn outcome_counts(tally: &Tally) -> String {
     match (tally.completed, tally.rolled_back) {
         (0, 0) => String::new(),
-        (_, 0) => "continued".to_owned(),
-        (0, _) => "back".to_owned(),
-        (forward, back) => format!("{back} rolled back, {forward} continued"),
+        (_, 0) => "done".to_owned(),
+        (0, _) => "rolled back".to_owned(),
+        (forward, back) => format!("{back} rolled back, {forward} done"),
     }
 }
 
@@ -69,7 +69,7 @@ fn describe_case(fault: Fault, then: Option<Recovery>) -> String {
         Fault::ResponseLost => "its response is lost",
         Fault::CrashedBefore => "acme crashes before it",
         Fault::CrashedAfter => "acme crashes after it",
-        Fault::Stuck => "rejected, and so is the rollback",
+        Fault::Stuck => "call and rollback rejected",
     };
     match then {
         None => fault.to_owned(),

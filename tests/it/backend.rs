@@ -265,7 +265,7 @@ fn names_the_bucket_and_a_remedy_when_access_is_denied() {
     let refused = block_on(async {
         choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::IfRequested).await.expect_err("refused")
     });
-    assert!(refused.to_string().starts_with("AccessDenied: the bucket `acme-123456789012-us-east-1` of the backend"), "{refused}");
+    assert!(refused.to_string().starts_with("AccessDenied: the backend's bucket `acme-123456789012-us-east-1`"), "{refused}");
 }
 
 const STACK: &str = "stack: shop\nregion: us-east-1\nresources: {}\n";
@@ -289,7 +289,7 @@ fn check_unlock(acme: &Acme, folder: &Path, backend: &[&str]) {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
     let done = acme.run("unlock", &stack, &[backend, &["--yes"]].concat()).assert_success();
-    assert!(done.stderr.contains("shop (default) is free."), "{}", done.combined_output());
+    assert!(done.stderr.contains("Removed the lease of shop (default)."), "{}", done.combined_output());
     let done = acme.run("unlock", &stack, &[backend, &["--yes"]].concat()).assert_success();
     assert!(done.stderr.contains("shop (default) is not locked."), "{}", done.combined_output());
 }

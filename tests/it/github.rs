@@ -85,7 +85,7 @@ fn step_summary_shows_the_plan_and_the_outcome() {
     assert!(again.contains("**No changes; 1 unchanged.**") && again.contains("Done: no changes."), "{again}");
 
     let long = run_step(&acme, folder.path(), "plan", &repository_stack("quickstart.yaml"), &["--env", "production"]).1;
-    assert!(long.contains("<details><summary>The whole plan</summary>\n\n```text\n"), "{long}");
+    assert!(long.contains("<details><summary>Full plan</summary>\n\n```text\n"), "{long}");
     assert!(long.trim_end().ends_with("```\n\n</details>"), "{long}");
 
     // Outside GitHub Actions nothing is written, whatever the other variable contains.

@@ -273,7 +273,7 @@ fn rollback_records_the_whole_stack() {
     shop.apply(&STACK.replace("port: 443", "port: 8443"));
     shop.run("rollback", &["--yes"]).assert_success();
     let between = shop.run("history", &["1", "3"]).assert_success();
-    assert!(between.stdout.ends_with("Nothing differs.\n"), "{}", between.stdout);
+    assert!(between.stdout.ends_with("No differences.\n"), "{}", between.stdout);
     let drift = shop.run("drift", &[]);
     assert_eq!(drift.code, 0, "{}", drift.combined_output());
     // Again, from an unfinished edit.
@@ -281,7 +281,7 @@ fn rollback_records_the_whole_stack() {
     assert_ne!(shop.apply_with_fault("crash-after:2", &edited), Some(0), "killed");
     shop.run("rollback", &["--yes"]).assert_success();
     let between = shop.run("history", &["3", "5"]).assert_success();
-    assert!(between.stdout.ends_with("Nothing differs.\n"), "{}", between.stdout);
+    assert!(between.stdout.ends_with("No differences.\n"), "{}", between.stdout);
     let drift = shop.run("drift", &[]);
     assert_eq!(drift.code, 0, "{}", drift.combined_output());
     assert_eq!(shop.json("plan", &[])["changes"][0]["tags_changed_by"], json!({ "team": "you" }));

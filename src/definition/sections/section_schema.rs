@@ -141,7 +141,7 @@ pub static SECTIONS: &[Section] = &[
     Section {
         name: "load_balancers",
         description: "Load balancers with their target groups and listeners. Unless `security_groups` is set, an application load \
-                balancer is open on the ports of its listeners: to everyone, or to the network when it is internal.",
+                balancer is open on the ports of its listeners: to everyone, or to the network if it is internal.",
         body: SectionBody::Entries(FieldSet {
             own_schema: Some(schema::<load_balancers::LoadBalancer>),
             filled_in: &["subnets", "security_groups"],

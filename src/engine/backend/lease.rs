@@ -252,8 +252,8 @@ fn locked_error(stack: &str, environment: &str, holder: &Holder, expiry: Duratio
     let silent = holder.since_last_heartbeat();
     let silence = if silent > expiry { format!(", last heartbeat {} s ago", silent.as_secs()) } else { String::new() };
     let message = format!(
-        "{stack} ({environment}) is being changed by {holder}{silence}; `--lock-timeout SECONDS` waits for it, and if that run is dead \
-         `acme unlock` frees the stack"
+        "{stack} ({environment}) is being changed by {holder}{silence}; `--lock-timeout SECONDS` waits for it; if that run has \
+         crashed, `acme unlock` removes its lease"
     );
     Error::new(ErrorKind::Rejected, "Locked", message)
 }
