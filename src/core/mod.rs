@@ -43,7 +43,7 @@ pub use resource::{Api, Connections, Created, Cx, Deletion, Existing, Observed, 
 pub(crate) use resource_type::problem_from_serde;
 pub use resource_type::{CreatedResource, Operations, ResourceType};
 pub use scope::Scope;
-pub use service::Service;
+pub use service::{ArnParts, CallRate, ErrorRule, ServiceInfo};
 pub use spec::{Named, Naming, ReferencesType, Spec};
 pub use tags::{ADDRESS_TAG, ENVIRONMENT_TAG, ON_DELETE_TAG, STACK_TAG, TagChange, Tags, UNTAGGED};
 pub use type_info::{DataProtection, ErrorCodes, RegionScope, Tagging, TypeInfo};

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{CallContext, Phase, Problem, Result, Scope, Service, Spec, TagChange, Tags, TypeInfo};
+use super::{CallContext, Phase, Problem, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo};
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
 /// the field, see [`macro@acme_macros::spec`].
@@ -68,8 +68,8 @@ pub trait Resource: Spec {
 
 /// A back end: clients of AWS, or of a cluster.
 pub trait Api: Any + Send + Sync {
-    /// Changes tags with the common calls of a service.
-    fn retag<'a>(&'a self, service: Service, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>>;
+    /// Changes tags with the calls that serve all types of a service.
+    fn retag<'a>(&'a self, service: &ServiceInfo, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>>;
 }
 
 /// Back ends of a run.

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::{IamActions, Service};
+use super::{IamActions, ServiceInfo};
 
 /// Facts about a resource type. For facts about a field, see [`super::spec::Field`].
 #[derive(Clone, Copy, Debug)]
 pub struct TypeInfo {
     /// Name in YAML, snake_case, equal to the file's name.
     pub name: &'static str,
-    /// AWS service; determines tag calls and rate limits.
-    pub service: Service,
-    /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{arn}`, and `{hex8}`, `{hex16}`, `{hex17}`, `{uuid}`
-    /// or `{upper}` for parts that AWS generates.
+    /// The service it belongs to.
+    pub service: &'static ServiceInfo,
+    /// The pattern of its physical ids: literal text, `{field}` for a field of the spec, `{arn}`, and `{hex8}`, `{hex16}`, `{hex17}`, `{uuid}`
+    /// or `{upper}` for what AWS makes up.
     pub id: &'static str,
     /// Pattern of its ARNs, like [`TypeInfo::id`], with `{region}`, `{account}` and `{id}` in addition. Empty for a type without ARNs.
     pub arn: &'static str,
@@ -87,8 +87,8 @@ pub struct ErrorCodes {
 }
 
 impl TypeInfo {
-    /// Creates a type with this name, patterns of ids and ARNs, and default facts.
-    pub const fn new(name: &'static str, service: Service, id: &'static str, arn: &'static str) -> TypeInfo {
+    /// A type of this name, with the patterns of its ids and ARNs, and the usual facts.
+    pub const fn new(name: &'static str, service: &'static ServiceInfo, id: &'static str, arn: &'static str) -> TypeInfo {
         TypeInfo {
             name,
             service,
@@ -164,7 +164,11 @@ impl TypeInfo {
         TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
     }
 
-    /// Whether it has tags.
+    /// Whether its resources have a path of IAM, by which they are found.
+    pub fn has_path(&self) -> bool {
+        self.arn.contains("{path}")
+    }
+    /// Whether it carries tags.
     pub fn is_taggable(&self) -> bool {
         self.tagging != Tagging::Untaggable
     }
@@ -213,7 +217,8 @@ mod tests {
 
     #[test]
     fn matches_only_arns_of_its_own_type() {
-        let info = |arn| TypeInfo::new("a", Service::Wafv2, "{arn}", arn);
+        static SERVICE: ServiceInfo = ServiceInfo::new("a", "A");
+        let info = |arn| TypeInfo::new("a", &SERVICE, "{arn}", arn);
         let acl = info("arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}");
         assert!(acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0123"));
         assert!(!acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/ipset/shop/0123"));

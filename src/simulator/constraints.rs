@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::resource::SimulatedResource;
 use crate::{
     aws::types,
-    core::{Error, ErrorKind, ResourceType, Service},
+    core::{Error, ErrorCodes, ErrorKind, ResourceType},
 };
 
 /// Unique claims of a resource: its identity, or its unique keys and its name.
@@ -70,24 +70,12 @@ pub(super) fn bounds(net: IpNet) -> ((bool, u128), (bool, u128)) {
     (number(net.network()), number(net.broadcast()))
 }
 
-/// Error code of a type, or of its service.
-fn code_or(own: &str, of_service: impl FnOnce() -> String) -> String {
-    if own.is_empty() { of_service() } else { own.to_owned() }
-}
-
-/// "Not found" code of each service.
-fn not_found_code(kind: &str, service: Option<Service>) -> String {
-    let code = match service {
-        None | Some(Service::Ec2) => return format!("Invalid{}ID.NotFound", camel_case(kind)),
-        Some(Service::Iam) => "NoSuchEntity",
-        Some(Service::Ecr) => "RepositoryNotFoundException",
-        Some(Service::S3) => "NoSuchBucket",
-        Some(Service::Kms | Service::Route53) => "NotFoundException",
-        Some(Service::Wafv2) => "WAFNonexistentItemException",
-        Some(Service::Rds) => "DBResourceNotFoundFault",
-        Some(Service::Elbv2 | Service::Eks | Service::SecretsManager | Service::Acm) => "ResourceNotFoundException",
-    };
-    code.to_owned()
+/// A type's own error code, or that of its service.
+fn error_code(kind: &ResourceType, of: fn(&ErrorCodes) -> &'static str) -> String {
+    match of(&kind.error_codes) {
+        "" => of(&kind.service.error_codes).replace("{Type}", &camel_case(kind.name)),
+        own => own.to_owned(),
+    }
 }
 
 /// `internet_gateway` → `InternetGateway`.
@@ -98,54 +86,26 @@ fn camel_case(kind: &str) -> String {
 
 /// Error for a missing resource, or for one that is not visible yet, by `sort`. `kind` may be an unknown type.
 pub(super) fn not_found(sort: ErrorKind, kind: &str, id: &str) -> Error {
-    let known = types::resource_type(kind);
-    let code = code_or(known.map_or("", |known| known.error_codes.not_found), || not_found_code(kind, known.map(|known| known.service)));
+    let code = match types::resource_type(kind) {
+        Some(known) => error_code(known, |codes| codes.not_found),
+        None => "ResourceNotFoundException".to_owned(),
+    };
     Error::new(sort, &code, format!("The {} '{id}' does not exist", kind.replace('_', " ")))
 }
 
 /// Error for a name in use.
 pub(super) fn already_exists(kind: &ResourceType, claim: &str, by: &str) -> Error {
-    let code = code_or(kind.error_codes.already_exists, || match kind.service {
-        Service::Ec2 => format!("Invalid{}.Duplicate", camel_case(kind.name)),
-        Service::Iam => "EntityAlreadyExists".to_owned(),
-        Service::Rds => format!("{}AlreadyExists", camel_case(kind.name).replace("Rds", "DB")),
-        Service::Ecr => "RepositoryAlreadyExistsException".to_owned(),
-        Service::S3 => "BucketAlreadyOwnedByYou".to_owned(),
-        Service::Kms => "AlreadyExistsException".to_owned(),
-        Service::SecretsManager => "ResourceExistsException".to_owned(),
-        Service::Route53 => "HostedZoneAlreadyExists".to_owned(),
-        Service::Elbv2 => format!("Duplicate{}Name", camel_case(kind.name)),
-        Service::Wafv2 => "WAFDuplicateItemException".to_owned(),
-        Service::Eks | Service::Acm => "ResourceInUseException".to_owned(),
-    });
+    let code = error_code(kind, |codes| codes.already_exists);
     Error::new(ErrorKind::AlreadyExists, &code, format!("{claim} already exists: {by}"))
 }
 
 /// Error for deleting a resource that `user` still uses.
 pub(super) fn in_use(kind: &ResourceType, id: &str, user: &str, more: usize) -> Error {
-    let code = code_or(kind.error_codes.in_use, || {
-        let code = match kind.service {
-            Service::Ec2 => "DependencyViolation",
-            Service::Iam => "DeleteConflict",
-            Service::Route53 => "HostedZoneNotEmpty",
-            Service::Wafv2 => "WAFAssociatedItemException",
-            _ => "ResourceInUseException",
-        };
-        code.to_owned()
-    });
+    let code = error_code(kind, |codes| codes.in_use);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Error::new(
         ErrorKind::Conflict,
         &code,
         format!("The {} '{id}' has dependencies and cannot be deleted: {user}{more}", kind.name.replace('_', " ")),
     )
-}
-
-/// EKS and RDS reject changes and new children while an operation is in progress.
-pub(super) fn busy_code(service: Service) -> Option<&'static str> {
-    match service {
-        Service::Eks => Some("ResourceInUseException"),
-        Service::Rds => Some("InvalidDBInstanceState"),
-        _ => None,
-    }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Simulator, schema::resolve_ref};
-use crate::core::{ResourceType, Service};
+use crate::core::ResourceType;
 
 /// Domain of generated host names, which does not exist.
 const DOMAIN: &str = "simulated.example.com";
@@ -174,7 +174,7 @@ impl IdGenerator<'_> {
         if let Some(text) = last.strip_suffix("_id").and_then(|field| self.spec_text(field)) {
             return text;
         }
-        let service = service_name(self.resource_type.service);
+        let service = self.resource_type.service.name;
         let region = self.region;
         let digest = self.hex(name);
         let byte = |at: usize| u8::from_str_radix(&digest[at..at + 2], 16).unwrap_or(1);
@@ -210,7 +210,7 @@ impl IdGenerator<'_> {
             _ if last.ends_with("zone_id") => format!("Z{}", self.upper_base32(name, 14)),
             "vpc_id" => format!("vpc-0{}", &digest[..16]),
             "network_interface_id" | "network_interface_ids" => format!("eni-0{}", &digest[..16]),
-            "association_id" if self.resource_type.service == Service::Eks => self.id.rsplit('/').next().unwrap_or_default().to_owned(),
+            "association_id" if self.resource_type.service.name == "eks" => self.id.rsplit('/').next().unwrap_or_default().to_owned(),
             "association_id" => format!("eipassoc-0{}", &digest[..16]),
             "unique_id" | "role_id" => format!("AROA{}", self.upper_base32(name, 17)),
             "key_id" => self.id.clone(),
@@ -229,14 +229,14 @@ impl IdGenerator<'_> {
             _ if self.resource_type.name == "ecr_repository" && (ends("url") || ends("uri")) => {
                 format!("{}.dkr.ecr.{region}.{DOMAIN}/{}", Simulator::ACCOUNT, self.id)
             }
-            "endpoint" if self.resource_type.service == Service::Eks => format!("https://{label}.{service}.{region}.{DOMAIN}"),
+            "endpoint" if self.resource_type.service.name == "eks" => format!("https://{label}.{service}.{region}.{DOMAIN}"),
             "name_servers" => format!("ns-{}-{}.awsdns.{DOMAIN}", name.rsplit('#').next().unwrap_or("0"), &digest[..4]),
             _ if ends("url") || ends("uri") => format!("https://{label}.{service}.{region}.{DOMAIN}"),
             _ if ends("endpoint") || ends("address") || ends("host") || last.contains("dns") || ends("domain_name") => {
                 format!("{label}.{service}.{region}.{DOMAIN}")
             }
             "status" | "state" => "ACTIVE".to_owned(),
-            "version" if self.resource_type.service == Service::Eks => "1.34".to_owned(),
+            "version" if self.resource_type.service.name == "eks" => "1.34".to_owned(),
             "platform_version" => "eks.1".to_owned(),
             _ if ends("version") => self.spec_text("version").unwrap_or_else(|| "1".to_owned()),
             "autoscaling_groups" => format!("eks-{label}-{}", self.uuid(name)),
@@ -267,23 +267,5 @@ impl IdGenerator<'_> {
     fn upper_base32(&self, label: &str, length: usize) -> String {
         const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         self.digest(label).iter().cycle().take(length).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
-    }
-}
-
-/// Name of the service in ARNs and host names.
-pub(super) fn service_name(service: Service) -> &'static str {
-    match service {
-        Service::Ec2 => "ec2",
-        Service::Iam => "iam",
-        Service::Eks => "eks",
-        Service::Rds => "rds",
-        Service::Ecr => "ecr",
-        Service::S3 => "s3",
-        Service::Kms => "kms",
-        Service::SecretsManager => "secretsmanager",
-        Service::Route53 => "route53",
-        Service::Elbv2 => "elasticloadbalancing",
-        Service::Acm => "acm",
-        Service::Wafv2 => "wafv2",
     }
 }

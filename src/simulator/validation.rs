@@ -148,9 +148,8 @@ impl Simulator {
                 let message = format!("The {} '{}' is being deleted", other.type_name.replace('_', " "), other.id);
                 return Err(Error::new(ErrorKind::Conflict, "IncorrectState", message));
             }
-            let busy = types::resource_type(&other.type_name)
-                .and_then(|kind| constraints::busy_code(kind.service))
-                .filter(|_| new && other.ready_at > time.now);
+            let busy =
+                types::resource_type(&other.type_name).and_then(|kind| kind.service.busy_code).filter(|_| new && other.ready_at > time.now);
             if let Some(code) = busy {
                 let message = format!("The {} '{}' is still being created", other.type_name.replace('_', " "), other.id);
                 return Err(Error::new(ErrorKind::Conflict, code, message));
