@@ -22,7 +22,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::services::SERVICES;
 use crate::core::{CallRate, ServiceInfo};
 
-/// How often an action was called.
+/// Number of calls of an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallCount {
     /// Requests sent, including retries.

@@ -15,7 +15,7 @@ impl Error {
     }
 }
 
-/// Codes that several services have. Those of one service stand in its file, [`super::services`].
+/// Error codes that several services share. Codes of a single service are in its file, see [`super::services`].
 const COMMON_RULES: &[ErrorRule] = &[
     ErrorRule::new("BandwidthLimitExceeded", ErrorKind::Throttled),
     ErrorRule::new("EC2ThrottledException", ErrorKind::Throttled),
@@ -45,7 +45,7 @@ const COMMON_RULES: &[ErrorRule] = &[
     ErrorRule::new("404", ErrorKind::NotFound),
 ];
 
-/// An error does not tell its service, so the rules of all services count: no two contradict each other.
+/// Kind of an error. An error does not name its service, so the rules of all services apply; a test keeps them free of contradictions.
 fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
     let all = || SERVICES.iter().flat_map(|service| service.error_rules).chain(COMMON_RULES).filter(|rule| rule.code == code);
     let by_message = || all().find(|rule| !rule.message.is_empty() && message.contains(rule.message));
@@ -55,7 +55,7 @@ fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
     match code {
         _ if code.contains("NotFound") || code.starts_with("NoSuch") => ErrorKind::NotFound,
         _ if code.contains("AlreadyExists") || code.contains("Duplicate") => ErrorKind::AlreadyExists,
-        // Every service has its own names for its own failures.
+        // Every service has its own names for internal failures.
         _ if status >= 500 => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
     }

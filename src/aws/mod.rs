@@ -46,7 +46,7 @@ pub struct Settings {
     pub http_client: Option<SharedHttpClient>,
 }
 
-/// All clients, made from one configuration. Dereferences into those of the [`services`].
+/// Clients of all services, created from one configuration. Dereferences to the clients of [`services`].
 pub struct Aws {
     /// Region of every call.
     pub region: String,
@@ -56,11 +56,11 @@ pub struct Aws {
     pub tls: bool,
     /// Counter of calls.
     pub calls: CallPacer,
-    /// Who calls.
+    /// Identity of the caller.
     pub sts: aws_sdk_sts::Client,
-    /// The index of the region's tagged resources.
+    /// Index of tagged resources in the region.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
-    /// The same index in the one region of the partition that shows global resources (IAM, Route 53); `None` there.
+    /// Index in the region of the partition that shows global resources (IAM, Route 53); `None` in that region.
     pub tagging_global: Option<aws_sdk_resourcegroupstagging::Client>,
     clients: Clients,
 }

@@ -29,9 +29,8 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
             claims.extend(values.map(|values| format!("{} {} {}", entry.type_name, key.join(" "), values.join(" "))));
         }
     }
-    // The caller reference of a zone must never be repeated.
-    if entry.type_name == "dns_zone" && !entry.token.is_empty() {
-        claims.push(format!("{} called for by {}", entry.type_name, entry.token));
+    if kind.is_some_and(|kind| kind.rejects_repeated_token) && !entry.token.is_empty() {
+        claims.push(format!("{} with token {}", entry.type_name, entry.token));
     }
     claims
 }
@@ -45,20 +44,22 @@ fn value_text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// VPC and range of a subnet.
-pub(super) fn subnet_range(entry: &SimulatedResource) -> Option<(String, IpNet)> {
-    if entry.type_name != "subnet" {
-        return None;
-    }
-    let vpc = entry.spec().pointer("/vpc/id")?.as_str()?.to_owned();
-    Some((vpc, entry.spec().get("cidr")?.as_str()?.parse().ok()?))
+/// Values of the other fields of the overlap key, and the IP range, of a resource whose type has such a key.
+pub(super) fn ip_range(entry: &SimulatedResource, kind: Option<&ResourceType>) -> Option<(String, IpNet)> {
+    let key = kind?.overlap_key.as_ref()?;
+    let others: Option<Vec<String>> = key.others.iter().map(|pointer| value_text(entry.spec().pointer(pointer))).collect();
+    let range = entry.spec().pointer(key.range)?.as_str()?.parse().ok()?;
+    Some((format!("{} {}", entry.type_name, others?.join(" ")), range))
 }
 
-/// Ranges of a VPC.
-pub(super) fn vpc_ranges(vpc: &SimulatedResource) -> Vec<IpNet> {
-    let first = vpc.spec().get("cidr").into_iter();
-    let more = vpc.spec().get("secondary_cidrs").and_then(Value::as_array).into_iter().flatten();
-    first.chain(more).filter_map(|cidr| cidr.as_str()?.parse().ok()).collect()
+/// IP ranges in a spec.
+pub(super) fn stated_ranges(entry: &SimulatedResource) -> Vec<IpNet> {
+    let fields = entry.spec().as_object().into_iter().flat_map(|fields| fields.values());
+    let texts = fields.flat_map(|value| match value {
+        Value::Array(list) => list.iter().collect(),
+        one => vec![one],
+    });
+    texts.filter_map(|text| text.as_str()?.parse().ok()).collect()
 }
 
 /// First and last address as numbers, IPv4 before IPv6.
@@ -70,7 +71,7 @@ pub(super) fn bounds(net: IpNet) -> ((bool, u128), (bool, u128)) {
     (number(net.network()), number(net.broadcast()))
 }
 
-/// A type's own error code, or that of its service.
+/// Error code of a type, or of its service.
 fn error_code(kind: &ResourceType, of: fn(&ErrorCodes) -> &'static str) -> String {
     match of(&kind.error_codes) {
         "" => of(&kind.service.error_codes).replace("{Type}", &camel_case(kind.name)),

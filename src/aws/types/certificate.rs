@@ -69,6 +69,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Names and values of the CNAME records that prove the ownership of the domains.
+    #[schemars(extend("x-acme-simulated" = { "_{hex32}.{domain,alternative_names}": "_{hex32}.acm-validations.{simulated_domain}" }))]
     pub validation_records: BTreeMap<String, String>,
 }
 

@@ -95,12 +95,15 @@ pub struct Alias {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Domain name, as text.
+    #[schemars(extend("x-acme-simulated" = "{domain}"))]
     pub fqdn: String,
 }
 
 impl Resource for DnsRecord {
-    const TYPE: TypeInfo =
-        TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "").untaggable().global().iam_actions(
+    const TYPE: TypeInfo = TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "")
+        .untaggable()
+        .global()
+        .iam_actions(
             IamActions::new("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]),
         );
     type Api = Aws;

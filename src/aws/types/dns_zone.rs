@@ -48,14 +48,16 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Name servers to enter at the parent domain; none for a private zone.
+    #[schemars(extend("x-acme-simulated" = ["ns-0-{hex4}.awsdns.{simulated_domain}", "ns-1-{hex4}.awsdns.{simulated_domain}", "ns-2-{hex4}.awsdns.{simulated_domain}", "ns-3-{hex4}.awsdns.{simulated_domain}"]))]
     pub name_servers: Vec<String>,
 }
 
 impl Resource for DnsZone {
-    const TYPE: TypeInfo = TypeInfo::new("dns_zone", &services::route53::SERVICE, "Z{upper}", "arn:aws:route53:::hostedzone/{id}")
+    const TYPE: TypeInfo = TypeInfo::new("dns_zone", &services::route53::SERVICE, "Z{upper14}", "arn:aws:route53:::hostedzone/{id}")
         .global()
         .tagged_after_create()
         .without_token()
+        .rejecting_repeated_token()
         .quota(5_000, "TooManyHostedZones")
         .not_found("NoSuchHostedZone")
         .iam_actions(

@@ -55,6 +55,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Repository URI for pushing images: `123456789012.dkr.ecr.eu-west-1.amazonaws.com/name`.
+    #[schemars(extend("x-acme-simulated" = "{account}.dkr.ecr.{region}.{simulated_domain}/{id}"))]
     pub uri: String,
     /// Account id.
     pub registry_id: String,

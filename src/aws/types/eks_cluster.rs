@@ -156,18 +156,25 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// URL of the Kubernetes API.
+    #[schemars(extend("x-acme-simulated" = "https://{label}.eks.{region}.{simulated_domain}"))]
     pub endpoint: Option<String>,
     /// Certificate of the Kubernetes API, base64.
+    #[schemars(extend("x-acme-simulated" = "LS0tLS1CRUdJTiBTSU1VTEFURUQtLS0tLQo="))]
     pub certificate_authority: Option<String>,
     /// Kubernetes version.
+    #[schemars(extend("x-acme-simulated" = "1.34"))]
     pub version: Option<String>,
     /// EKS platform version, such as `eks.4`.
+    #[schemars(extend("x-acme-simulated" = "eks.1"))]
     pub platform_version: Option<String>,
     /// Security group that EKS created for control plane and nodes.
+    #[schemars(extend("x-acme-simulated" = "sg-{hex17}"))]
     pub security_group_id: Option<String>,
     /// VPC of the subnets.
+    #[schemars(extend("x-acme-simulated" = "{subnet.vpc}"))]
     pub vpc_id: Option<String>,
     /// URL of the OpenID Connect issuer, for roles of service accounts.
+    #[schemars(extend("x-acme-simulated" = "https://oidc.eks.{region}.{simulated_domain}/id/{HEX32}"))]
     pub oidc_issuer: Option<String>,
 }
 

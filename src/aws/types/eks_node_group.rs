@@ -138,6 +138,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Names of the Auto Scaling groups that EKS created.
+    #[schemars(extend("x-acme-simulated" = ["eks-{label}-{uuid}"]))]
     pub autoscaling_groups: Vec<String>,
 }
 

@@ -49,6 +49,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Id within the cluster.
+    #[schemars(extend("x-acme-simulated" = "{id:/}"))]
     pub association_id: String,
     /// Value that the target role's trust policy can require as `sts:ExternalId`.
     pub external_id: Option<String>,

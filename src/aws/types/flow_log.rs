@@ -92,23 +92,24 @@ pub enum FileFormat {
 pub struct Outputs {}
 
 impl Resource for FlowLog {
-    const TYPE: TypeInfo = TypeInfo::new("flow_log", &services::ec2::SERVICE, "fl-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{id}")
-        .not_found("InvalidFlowLogId.NotFound")
-        .already_exists("FlowLogAlreadyExists")
-        .iam_actions(
-            IamActions::new("ec2:vpc-flow-log/*")
-                .list(&["ec2:DescribeFlowLogs"])
-                .create(&["ec2:CreateFlowLogs"])
-                .change(&["ec2:DeleteFlowLogs"])
-                .grants(&[
-                    IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("vpc")),
-                    IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("subnet")),
-                    IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["vpc-flow-logs.amazonaws.com"])),
-                    // The service reads and extends the bucket's policy for log delivery with the caller's permissions.
-                    IamGrant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], GrantTarget::AllResources),
-                    IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Referenced("s3_bucket")),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("flow_log", &services::ec2::SERVICE, "fl-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{id}")
+            .not_found("InvalidFlowLogId.NotFound")
+            .already_exists("FlowLogAlreadyExists")
+            .iam_actions(
+                IamActions::new("ec2:vpc-flow-log/*")
+                    .list(&["ec2:DescribeFlowLogs"])
+                    .create(&["ec2:CreateFlowLogs"])
+                    .change(&["ec2:DeleteFlowLogs"])
+                    .grants(&[
+                        IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("vpc")),
+                        IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("subnet")),
+                        IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["vpc-flow-logs.amazonaws.com"])),
+                        // The service reads and extends the bucket's policy for log delivery with the caller's permissions.
+                        IamGrant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], GrantTarget::AllResources),
+                        IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Referenced("s3_bucket")),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 

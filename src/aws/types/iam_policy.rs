@@ -32,6 +32,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Unique id, `ANPA…`, never reused.
+    #[schemars(extend("x-acme-simulated" = "ANPA{upper17}"))]
     pub unique_id: String,
 }
 

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange,
-        Tags, TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -80,6 +80,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Unique id, `AROA…`, never reused.
+    #[schemars(extend("x-acme-simulated" = "AROA{upper17}"))]
     pub unique_id: String,
 }
 

@@ -104,6 +104,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// The alias, `alias/…`.
+    #[schemars(extend("x-acme-simulated" = "{name}"))]
     pub alias: Option<String>,
 }
 

@@ -71,7 +71,7 @@ impl Resource for Listener {
         "listener",
         &services::elbv2::SERVICE,
         "{arn}",
-        "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family}/{hex8}/{hex16}/{hex16}",
+        "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family|app}/{hex8}/{hex16}/{hex16}",
     )
     .not_found("ListenerNotFound")
     .already_exists("DuplicateListener")

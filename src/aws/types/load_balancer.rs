@@ -141,6 +141,7 @@ pub struct Outputs {
     /// Hosted zone of its DNS name, for alias records.
     pub zone_id: String,
     /// Part of the ARN used by CloudWatch metrics.
+    #[schemars(extend("x-acme-simulated" = "{arn:loadbalancer/}"))]
     pub arn_suffix: String,
 }
 
@@ -149,7 +150,7 @@ impl Resource for LoadBalancer {
         "load_balancer",
         &services::elbv2::SERVICE,
         "{arn}",
-        "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{family}/{name}/{hex16}",
+        "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{type|network=net|app}/{name}/{hex16}",
     )
     .typical_seconds(150)
     .quota(500, "TooManyLoadBalancers")

@@ -47,8 +47,10 @@ pub enum Connectivity {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Public address.
+    #[schemars(extend("x-acme-simulated" = "{elastic_ip.public_ip}"))]
     pub public_ip: Option<String>,
     /// Network interface id.
+    #[schemars(extend("x-acme-simulated" = "eni-{hex17}"))]
     pub network_interface_id: Option<String>,
 }
 

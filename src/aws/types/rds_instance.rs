@@ -173,10 +173,13 @@ pub struct Outputs {
     /// Host name of the endpoint.
     pub endpoint: Option<String>,
     /// Port of the endpoint.
+    #[schemars(extend("x-acme-simulated" = "{engine|postgres=5432|3306}"))]
     pub port: Option<i32>,
     /// Secret with the master user's name and password.
+    #[schemars(extend("x-acme-simulated" = "arn:aws:secretsmanager:{region}:{account}:secret:rds!db-{uuid}-{hex6}"))]
     pub master_secret_arn: Option<String>,
     /// Identifier in IAM policies: `db-ABCDEFGHIJKL`.
+    #[schemars(extend("x-acme-simulated" = "db-{upper26}"))]
     pub resource_id: Option<String>,
     /// Exact engine version.
     pub engine_version: Option<String>,

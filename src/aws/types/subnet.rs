@@ -9,8 +9,8 @@ use super::vpc::Vpc;
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Ref, Resource, Result, Scope,
-        TypeInfo,
+        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, RangeErrors, Ref, Resource, Result,
+        Scope, TypeInfo,
     },
 };
 
@@ -45,6 +45,7 @@ impl Resource for Subnet {
     const TYPE: TypeInfo = TypeInfo::new("subnet", &services::ec2::SERVICE, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
         .always_listed()
         .without_token()
+        .range_errors(RangeErrors { overlap: "InvalidSubnet.Conflict", outside: "InvalidSubnet.Range" })
         .quota(25_000, "SubnetLimitExceeded")
         .iam_actions(
             IamActions::new("ec2:subnet/*")

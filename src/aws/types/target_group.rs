@@ -143,6 +143,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Part of the ARN used by CloudWatch metrics.
+    #[schemars(extend("x-acme-simulated" = "targetgroup/{arn:targetgroup/}"))]
     pub arn_suffix: String,
 }
 

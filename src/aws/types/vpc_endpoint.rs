@@ -104,27 +104,29 @@ pub struct Outputs {
     /// Hosted zone of that name.
     pub hosted_zone_id: Option<String>,
     /// Network interface ids.
+    #[schemars(extend("x-acme-simulated" = ["eni-{hex17}"]))]
     pub network_interface_ids: BTreeSet<String>,
 }
 
 impl Resource for VpcEndpoint {
-    const TYPE: TypeInfo = TypeInfo::new("vpc_endpoint", &services::ec2::SERVICE, "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}")
-        .typical_seconds(60)
-        .not_found("InvalidVpcEndpointId.NotFound")
-        .iam_actions(
-            IamActions::new("ec2:vpc-endpoint/*")
-                .list(&["ec2:DescribeVpcEndpoints"])
-                .create(&["ec2:CreateVpcEndpoint"])
-                .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
-                .grants(&[
-                    IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
-                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
-                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
-                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("subnet")),
-                    // An endpoint with private DNS names gets its own zone.
-                    IamGrant::change(&["route53:AssociateVPCWithHostedZone"], GrantTarget::Arn("route53:hostedzone/*")),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("vpc_endpoint", &services::ec2::SERVICE, "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}")
+            .typical_seconds(60)
+            .not_found("InvalidVpcEndpointId.NotFound")
+            .iam_actions(
+                IamActions::new("ec2:vpc-endpoint/*")
+                    .list(&["ec2:DescribeVpcEndpoints"])
+                    .create(&["ec2:CreateVpcEndpoint"])
+                    .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
+                    .grants(&[
+                        IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
+                        IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
+                        IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
+                        IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("subnet")),
+                        // An endpoint with private DNS names gets its own zone.
+                        IamGrant::change(&["route53:AssociateVPCWithHostedZone"], GrantTarget::Arn("route53:hostedzone/*")),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 

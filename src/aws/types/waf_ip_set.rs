@@ -52,16 +52,20 @@ pub struct Outputs {
 }
 
 impl Resource for WafIpSet {
-    const TYPE: TypeInfo =
-        TypeInfo::new("waf_ip_set", &services::wafv2::SERVICE, "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/ipset/{name}/{uuid}")
-            .without_token()
-            .iam_actions(
-                IamActions::new("wafv2:*/ipset/{name}/*")
-                    .list(&["wafv2:ListIPSets"])
-                    .read(&["wafv2:GetIPSet", "wafv2:ListTagsForResource"])
-                    .create(&["wafv2:CreateIPSet"])
-                    .change(&["wafv2:DeleteIPSet", "wafv2:UpdateIPSet"]),
-            );
+    const TYPE: TypeInfo = TypeInfo::new(
+        "waf_ip_set",
+        &services::wafv2::SERVICE,
+        "{arn}",
+        "arn:aws:wafv2:{region}:{account}:{scope|cloudfront=global|regional}/ipset/{name}/{uuid}",
+    )
+    .without_token()
+    .iam_actions(
+        IamActions::new("wafv2:*/ipset/{name}/*")
+            .list(&["wafv2:ListIPSets"])
+            .read(&["wafv2:GetIPSet", "wafv2:ListTagsForResource"])
+            .create(&["wafv2:CreateIPSet"])
+            .change(&["wafv2:DeleteIPSet", "wafv2:UpdateIPSet"]),
+    );
     type Api = Aws;
     type Outputs = Outputs;
 

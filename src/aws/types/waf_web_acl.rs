@@ -80,20 +80,24 @@ pub struct Outputs {
 }
 
 impl Resource for WafWebAcl {
-    const TYPE: TypeInfo =
-        TypeInfo::new("waf_web_acl", &services::wafv2::SERVICE, "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}")
-            .without_token()
-            .iam_actions(
-                IamActions::new("wafv2:*/webacl/{name}/*")
-                    .list(&["wafv2:ListWebACLs"])
-                    .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
-                    .create(&["wafv2:CreateWebACL"])
-                    .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
-                    .grants(&[
-                        IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
-                        IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),
-                    ]),
-            );
+    const TYPE: TypeInfo = TypeInfo::new(
+        "waf_web_acl",
+        &services::wafv2::SERVICE,
+        "{arn}",
+        "arn:aws:wafv2:{region}:{account}:{scope|cloudfront=global|regional}/webacl/{name}/{uuid}",
+    )
+    .without_token()
+    .iam_actions(
+        IamActions::new("wafv2:*/webacl/{name}/*")
+            .list(&["wafv2:ListWebACLs"])
+            .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
+            .create(&["wafv2:CreateWebACL"])
+            .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
+            .grants(&[
+                IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
+                IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),
+            ]),
+    );
     type Api = Aws;
     type Outputs = Outputs;
 

@@ -35,7 +35,7 @@ impl ArnScope<'_> {
 
     fn expand(&self, kind: &ResourceType, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
         let (service, resource) = pattern.split_once(':').unwrap_or((pattern, "*"));
-        // Of other services, such as CloudWatch Logs, acme has no facts; most have ARNs with region and account.
+        // Services without resource types, such as CloudWatch Logs, have ARNs with region and account.
         let known = SERVICES.iter().find(|known| known.name == service);
         let (region, account) = match known.map_or(ArnParts::RegionAndAccount, |known| known.arn_parts) {
             ArnParts::Neither => ("", ""),

@@ -90,7 +90,7 @@ impl PolicyBuilder<'_> {
             self.allow(service.tag_actions, &arns, resource_tag_condition.as_ref());
             self.allow(service.untag_actions, &arns, resource_tag_condition.as_ref());
             match service.create_action_key {
-                // The service says which call the tags belong to, so nothing else can be given the marks.
+                // The service passes the call that adds the tags, so no other resource can be tagged.
                 Some(key) => {
                     let prefix = format!("{}:", service.name);
                     let calls: Vec<&str> = create.iter().filter_map(|action| action.strip_prefix(&prefix)).collect();
