@@ -197,7 +197,9 @@ mod tests {
         let waits = |service: &str| {
             let pacer = CallPacer::new(true);
             let call = |action: &str| ApiCall { service: service.to_owned(), action: action.to_owned(), retry: false };
-            (0..60).for_each(|_| drop(pacer.reserve_slot(&call("CreateOne"))));
+            for _ in 0..60 {
+                pacer.reserve_slot(&call("CreateOne"));
+            }
             !pacer.reserve_slot(&call("CreateAnother")).is_zero()
         };
         assert!(waits("Route 53"));

@@ -15,9 +15,9 @@ use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryC
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
+use self::services::{Clients, Connector};
 use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange};
 
-use self::services::{Clients, Connector};
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
 pub use spelling::{from_aws, partition, to_aws};
@@ -62,7 +62,8 @@ pub struct Aws {
     pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// Index in the region of the partition that shows global resources (IAM, Route 53); `None` in that region.
     pub tagging_global: Option<aws_sdk_resourcegroupstagging::Client>,
-    clients: Clients,
+    /// Clients of the services.
+    pub clients: Clients,
 }
 
 impl Deref for Aws {
