@@ -36,6 +36,8 @@ pub struct TypeInfo {
     pub rejects_repeated_token: bool,
     /// Error codes for its IP range, if it has a field with the fact `unique_by_overlap`.
     pub range_errors: Option<RangeErrors>,
+    /// Whether it contains other resources in the network, so that `acme show --tree` shows them below it.
+    pub is_container: bool,
     /// Default quota per account and region, and the error code for exceeding it.
     /// Source: <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>
     pub quota: Option<(u64, &'static str)>,
@@ -117,6 +119,7 @@ impl TypeInfo {
             idempotent: true,
             rejects_repeated_token: false,
             range_errors: None,
+            is_container: false,
             quota: None,
             error_codes: ErrorCodes { not_found: "", already_exists: "", in_use: "" },
             region: RegionScope::Regional,
@@ -158,6 +161,10 @@ impl TypeInfo {
     /// See [`TypeInfo::rejects_repeated_token`].
     pub const fn rejecting_repeated_token(self) -> TypeInfo {
         TypeInfo { rejects_repeated_token: true, ..self }
+    }
+    /// See [`TypeInfo::is_container`].
+    pub const fn container(self) -> TypeInfo {
+        TypeInfo { is_container: true, ..self }
     }
     /// See [`TypeInfo::range_errors`].
     pub const fn range_errors(self, errors: RangeErrors) -> TypeInfo {

@@ -43,6 +43,7 @@ pub struct Outputs {
 
 impl Resource for Subnet {
     const TYPE: TypeInfo = TypeInfo::new("subnet", &services::ec2::SERVICE, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
+        .container()
         .always_listed()
         .without_token()
         .range_errors(RangeErrors { overlap: "InvalidSubnet.Conflict", outside: "InvalidSubnet.Range" })
