@@ -19,6 +19,9 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
+use super::services::SERVICES;
+use crate::core::{CallRate, ServiceInfo};
+
 /// Number of calls of an action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallCount {
@@ -49,17 +52,13 @@ struct TokenBucket {
     refilled_at: Instant,
 }
 
-/// Burst and calls per second that AWS publishes for an action.
-///
-/// Sources: <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html> (per action),
-/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html> (5 requests a second per account).
-fn published_rate(service: &str, action: &str) -> (f64, f64) {
-    match service {
-        "EC2" if action.starts_with("Describe") => (100.0, 20.0),
-        "EC2" => (50.0, 5.0),
-        "Route 53" => (5.0, 5.0),
-        _ => (50.0, 10.0),
-    }
+/// The rate of services that publish none.
+const DEFAULT_RATE: CallRate = CallRate { actions: "", burst: 50.0, per_second: 10.0 };
+
+/// The published rate of an action.
+fn published_rate(service: Option<&ServiceInfo>, action: &str) -> CallRate {
+    let rates = service.map_or(&[][..], |service| service.call_rates);
+    rates.iter().find(|rate| action.starts_with(rate.actions)).copied().unwrap_or(DEFAULT_RATE)
 }
 
 impl CallPacer {
@@ -90,15 +89,15 @@ impl CallPacer {
             if !state.paced {
                 return Duration::ZERO;
             }
-            // Route 53's limit is per account, not per action.
-            let key = if call.service == "Route 53" { (key.0, String::new()) } else { key };
-            let (burst, rate) = published_rate(&call.service, &call.action);
+            let service = SERVICES.iter().copied().find(|service| service.sdk_name == call.service);
+            let key = if service.is_some_and(|service| service.shares_call_rate) { (key.0, String::new()) } else { key };
+            let CallRate { burst, per_second, .. } = published_rate(service, &call.action);
             let now = Instant::now();
             let bucket = state.buckets.entry(key).or_insert(TokenBucket {
                 tokens: burst,
                 burst,
-                published: rate,
-                per_second: rate,
+                published: per_second,
+                per_second,
                 refilled_at: now,
             });
             // A retry means that the rate was too high: halve it, and increase it again with every call.
@@ -173,5 +172,37 @@ impl HttpConnector for PacedConnector {
             }
             inner.call(request).await
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_to_published_rates() {
+        let rate = |name: &str, action| {
+            let rate = published_rate(SERVICES.iter().copied().find(|service| service.sdk_name == name), action);
+            (rate.burst, rate.per_second)
+        };
+        assert_eq!(rate("EC2", "DescribeSubnets"), (100.0, 20.0));
+        assert_eq!(rate("EC2", "CreateSubnet"), (50.0, 5.0));
+        assert_eq!(rate("Route 53", "ListHostedZones"), (5.0, 5.0));
+        assert_eq!(rate("STS", "GetCallerIdentity"), (50.0, 10.0));
+    }
+
+    /// Route 53 limits the calls of an account, EC2 those of an action.
+    #[test]
+    fn actions_wait_for_each_other_where_they_share_a_rate() {
+        let waits = |service: &str| {
+            let pacer = CallPacer::new(true);
+            let call = |action: &str| ApiCall { service: service.to_owned(), action: action.to_owned(), retry: false };
+            for _ in 0..60 {
+                pacer.reserve_slot(&call("CreateOne"));
+            }
+            !pacer.reserve_slot(&call("CreateAnother")).is_zero()
+        };
+        assert!(waits("Route 53"));
+        assert!(!waits("EC2"));
     }
 }

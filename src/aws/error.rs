@@ -3,7 +3,8 @@
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::{display::DisplayErrorContext, metadata::ProvideErrorMetadata};
 
-use crate::core::{Error, ErrorKind};
+use super::services::SERVICES;
+use crate::core::{Error, ErrorKind, ErrorRule};
 
 impl Error {
     /// Error for one part (`Unsuccessful`) of an otherwise successful response.
@@ -14,123 +15,46 @@ impl Error {
     }
 }
 
-/// Codes and messages that look like a rejection, but mean that a resource is not visible yet.
-const NOT_YET_VISIBLE: &[(&str, &str)] = &[
-    ("InvalidParameterException", "could not be assumed"),
-    // EKS about roles (`roleArn, arn:…, does not exist`) and subnets.
-    ("InvalidParameterException", "does not exist"),
-    ("InvalidParameterException", "not authorized to perform"),
-    // EKS has many messages for the same error.
-    ("InvalidParameterException", "Role provided in the request"),
-    ("InvalidParameterException", "invalid principal"),
-    ("InvalidParameterException", "Error in role params"),
-    ("InvalidParameterException", "trusted entity is not correct"),
-    ("InvalidParameterException", "Amazon EKS Managed Policies"),
-    ("InvalidParameterException", "ec2:DescribeSubnets"),
-    ("InvalidParameterException", "Misconfigured PodExecutionRole"),
-    ("InvalidParameterException", "trust relationships of nodeRole"),
-    ("InvalidRequestException", "could not be assumed"),
-    // Secrets Manager about the name of a secret that was just deleted.
-    ("InvalidRequestException", "scheduled for deletion"),
-    ("InvalidRequestException", "was deleted"),
-    ("InvalidParameterValue", "Invalid IAM Instance Profile"),
-    // The internet gateway is being attached at the same time.
-    ("InvalidSubnet", "has no internet gateway"),
-    ("Gateway.NotAttached", ""),
-    ("InvalidParameterValue", "should be configured to"),
-    ("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING"),
-    ("InvalidParameter", "Unable to assume given IAM role"),
-    ("400", "Access Denied for LogDestination"),
-    ("MalformedPolicyDocument", "Invalid principal"),
-    ("MalformedPolicyDocumentException", "invalid principals"),
-    ("MalformedPolicyDocumentException", "unsupported principal"),
-    ("MalformedPolicy", "Invalid principal"),
-    ("PrincipalNotFound", ""),
+/// Error codes that several services share. Codes of a single service are in its file, see [`super::services`].
+const COMMON_RULES: &[ErrorRule] = &[
+    ErrorRule::new("BandwidthLimitExceeded", ErrorKind::Throttled),
+    ErrorRule::new("EC2ThrottledException", ErrorKind::Throttled),
+    ErrorRule::new("LimitExceededException.Rate", ErrorKind::Throttled),
+    ErrorRule::new("RequestLimitExceeded", ErrorKind::Throttled),
+    ErrorRule::new("RequestThrottled", ErrorKind::Throttled),
+    ErrorRule::new("RequestThrottledException", ErrorKind::Throttled),
+    ErrorRule::new("SlowDown", ErrorKind::Throttled),
+    ErrorRule::new("ThrottledException", ErrorKind::Throttled),
+    ErrorRule::new("Throttling", ErrorKind::Throttled),
+    ErrorRule::new("ThrottlingException", ErrorKind::Throttled),
+    ErrorRule::new("TooManyRequestsException", ErrorKind::Throttled),
+    ErrorRule::new("ConcurrentModificationException", ErrorKind::Conflict),
+    ErrorRule::new("ConflictException", ErrorKind::Conflict),
+    ErrorRule::new("AccessDenied", ErrorKind::AccessDenied),
+    ErrorRule::new("AccessDeniedException", ErrorKind::AccessDenied),
+    ErrorRule::new("AuthFailure", ErrorKind::AccessDenied),
+    ErrorRule::new("ExpiredToken", ErrorKind::AccessDenied),
+    ErrorRule::new("ExpiredTokenException", ErrorKind::AccessDenied),
+    ErrorRule::new("InvalidClientTokenId", ErrorKind::AccessDenied),
+    ErrorRule::new("OptInRequired", ErrorKind::AccessDenied),
+    ErrorRule::new("RequestExpired", ErrorKind::AccessDenied),
+    ErrorRule::new("SignatureDoesNotMatch", ErrorKind::AccessDenied),
+    ErrorRule::new("UnauthorizedOperation", ErrorKind::AccessDenied),
+    ErrorRule::new("UnrecognizedClientException", ErrorKind::AccessDenied),
+    ErrorRule::new("PrincipalNotFound", ErrorKind::NotYetVisible),
+    ErrorRule::new("404", ErrorKind::NotFound),
 ];
 
-/// Texts in `OperationNotPermitted` for temporary conditions; otherwise, it usually means deletion protection.
-const TRANSIENT: &[&str] = &["ela-attach", "in use", "in progress"];
-
+/// Kind of an error. An error does not name its service, so the rules of all services apply; a test keeps them free of contradictions.
 fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
-    if NOT_YET_VISIBLE.iter().any(|(c, text)| *c == code && message.contains(text)) {
-        return ErrorKind::NotYetVisible;
-    }
-    // EKS has one code for "in use" and "exists", and none for "busy".
-    if code == "ResourceInUseException" && ["already exists", "already in use on this cluster"].iter().any(|text| message.contains(text)) {
-        return ErrorKind::AlreadyExists;
-    }
-    if code == "InvalidRequestException" && message.contains("not in ACTIVE status") {
-        return ErrorKind::Conflict;
-    }
-    // EKS sometimes returns this instead of ResourceNotFoundException.
-    if code == "ClientException" && message.contains("No cluster found") {
-        return ErrorKind::NotFound;
-    }
-    if code == "OperationNotPermitted" && TRANSIENT.iter().any(|text| message.contains(text)) {
-        return ErrorKind::Conflict;
+    let all = || SERVICES.iter().flat_map(|service| service.error_rules).chain(COMMON_RULES).filter(|rule| rule.code == code);
+    let by_message = || all().find(|rule| !rule.message.is_empty() && message.contains(rule.message));
+    if let Some(rule) = by_message().or_else(|| all().find(|rule| rule.message.is_empty())) {
+        return rule.kind;
     }
     match code {
-        "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "SlowDown"
-        | "BandwidthLimitExceeded"
-        | "EC2ThrottledException"
-        | "PriorRequestNotComplete"
-        | "LimitExceededException.Rate"
-        | "WAFLimitsExceededException.Rate" => ErrorKind::Throttled,
-        "DependencyViolation"
-        | "ResourceInUseException"
-        | "ResourceInUse"
-        | "DeleteConflict"
-        | "DeleteConflictException"
-        | "InvalidDBInstanceState"
-        | "InvalidDBInstanceStateFault"
-        | "InvalidDBSnapshotState"
-        | "InvalidDBSubnetGroupStateFault"
-        | "InvalidDBSubnetStateFault"
-        | "InvalidDBParameterGroupState"
-        | "OperationAborted"
-        | "ConcurrentModification"
-        | "ConcurrentModificationException"
-        | "ConflictException"
-        | "EntityTemporarilyUnmodifiable"
-        | "KMSInvalidStateException"
-        | "WAFAssociatedItemException"
-        | "WAFUnavailableEntityException"
-        | "WAFOptimisticLockException"
-        | "IncorrectState"
-        | "IncorrectInstanceState"
-        | "InvalidState"
-        | "InvalidCidrBlock.InUse"
-        | "InvalidGroup.InUse"
-        | "InvalidIPAddress.InUse"
-        | "Resource.AlreadyAssociated"
-        | "HostedZoneNotEmpty"
-        | "BucketNotEmpty" => ErrorKind::Conflict,
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "RequestExpired"
-        | "AccessDenied"
-        | "AccessDeniedException"
-        | "UnauthorizedOperation"
-        | "AuthFailure"
-        | "InvalidClientTokenId"
-        | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch"
-        | "OptInRequired" => ErrorKind::AccessDenied,
-        "DBInstanceNotFoundFault"
-        | "NotFound"
-        | "404"
-        | "NoSuchLifecycleConfiguration"
-        | "ServerSideEncryptionConfigurationNotFoundError" => ErrorKind::NotFound,
-        _ if code.contains("NotFound") || code.starts_with("NoSuch") || code.contains("NonexistentItem") => ErrorKind::NotFound,
-        "ResourceExistsException" => ErrorKind::AlreadyExists,
-        _ if code.contains("AlreadyExists") || code.contains("AlreadyOwnedByYou") || code.contains("Duplicate") => ErrorKind::AlreadyExists,
+        _ if code.contains("NotFound") || code.starts_with("NoSuch") => ErrorKind::NotFound,
+        _ if code.contains("AlreadyExists") || code.contains("Duplicate") => ErrorKind::AlreadyExists,
         // Every service has its own names for internal failures.
         _ if status >= 500 => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
@@ -187,6 +111,15 @@ mod tests {
         let sort = |message: &str| Error::from_code("OperationNotPermitted", message).kind;
         assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), ErrorKind::Rejected);
         assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn rules_do_not_contradict_each_other() {
+        let all: Vec<&ErrorRule> = SERVICES.iter().flat_map(|service| service.error_rules).chain(COMMON_RULES).collect();
+        for rule in &all {
+            let same = all.iter().filter(|other| other.code == rule.code && other.message == rule.message);
+            assert!(same.clone().all(|other| other.kind == rule.kind), "{:?}", same.collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -2,30 +2,25 @@
 
 mod call_pacer;
 mod concurrent;
-mod custom_endpoint;
-mod dns_changes;
-mod ec2_blockers;
-mod ec2_filters;
 mod error;
 mod https;
+pub mod services;
 mod spelling;
-pub mod tags;
 pub mod types;
 mod unanswered_calls;
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, ops::Deref, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
-use crate::core::{Api, Connections, Error, ErrorKind, Result, Service, TagChange};
+use self::services::{Clients, Connector};
+use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange};
 
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
-pub use dns_changes::DnsChanges;
-pub use ec2_blockers::{join_blockers, network_interfaces, security_groups};
-pub use spelling::{ec2_arn, from_aws, partition, to_aws};
+pub use spelling::{from_aws, partition, to_aws};
 
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
@@ -51,7 +46,7 @@ pub struct Settings {
     pub http_client: Option<SharedHttpClient>,
 }
 
-/// Clients of all services, created from one configuration.
+/// Clients of all services, created from one configuration. Dereferences to the clients of [`services`].
 pub struct Aws {
     /// Region of every call.
     pub region: String,
@@ -61,38 +56,21 @@ pub struct Aws {
     pub tls: bool,
     /// Counter of calls.
     pub calls: CallPacer,
-    /// Certificates.
-    pub acm: aws_sdk_acm::Client,
-    /// Network.
-    pub ec2: aws_sdk_ec2::Client,
-    /// Registries.
-    pub ecr: aws_sdk_ecr::Client,
-    /// Clusters.
-    pub eks: aws_sdk_eks::Client,
-    /// Load balancers.
-    pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
-    /// Identity.
-    pub iam: aws_sdk_iam::Client,
-    /// Keys.
-    pub kms: aws_sdk_kms::Client,
-    /// Databases.
-    pub rds: aws_sdk_rds::Client,
-    /// Changes to DNS zones, in batches.
-    pub dns_changes: DnsChanges,
-    /// DNS.
-    pub route53: aws_sdk_route53::Client,
-    /// Buckets.
-    pub s3: aws_sdk_s3::Client,
-    /// Secrets.
-    pub secretsmanager: aws_sdk_secretsmanager::Client,
     /// Identity of the caller.
     pub sts: aws_sdk_sts::Client,
+    /// Index of tagged resources in the region.
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
     /// Index in the region of the partition that shows global resources (IAM, Route 53); `None` in that region.
     pub tagging_global: Option<aws_sdk_resourcegroupstagging::Client>,
-    /// Index of the region's tagged resources.
-    pub tagging: aws_sdk_resourcegroupstagging::Client,
-    /// Web firewalls.
-    pub wafv2: aws_sdk_wafv2::Client,
+    /// Clients of the services.
+    pub clients: Clients,
+}
+
+impl Deref for Aws {
+    type Target = Clients;
+    fn deref(&self) -> &Clients {
+        &self.clients
+    }
 }
 
 impl Aws {
@@ -127,50 +105,22 @@ impl Aws {
         let region = config.region().map(ToString::to_string).ok_or_else(|| {
             Error::new(ErrorKind::Rejected, "NoRegion", "no region is set: add `region:` to the definition, or pass --region")
         })?;
-        macro_rules! client {
-            ($sdk:ident) => {
-                $sdk::Client::from_conf(
-                    $sdk::config::Builder::from(&config)
-                        .interceptor(calls.clone())
-                        .interceptor(unanswered_calls::StopUnansweredRetries)
-                        .build(),
-                )
-            };
-        }
-        let route53: aws_sdk_route53::Client = client!(aws_sdk_route53);
+        let global_region = spelling::global_region(&region);
+        let tagging = |region: &str| {
+            let config = aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new(region.to_owned()));
+            let config = config.interceptor(calls.clone()).interceptor(unanswered_calls::StopUnansweredRetries);
+            aws_sdk_resourcegroupstagging::Client::from_conf(config.build())
+        };
+        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(calls.clone());
+        let sts = sts.interceptor(unanswered_calls::StopUnansweredRetries);
         Ok(Aws {
-            acm: client!(aws_sdk_acm),
-            ec2: client!(aws_sdk_ec2),
-            ecr: client!(aws_sdk_ecr),
-            eks: client!(aws_sdk_eks),
-            elbv2: client!(aws_sdk_elasticloadbalancingv2),
-            iam: client!(aws_sdk_iam),
-            kms: client!(aws_sdk_kms),
-            rds: client!(aws_sdk_rds),
-            dns_changes: DnsChanges::new(route53.clone()),
-            route53,
-            s3: {
-                let config = aws_sdk_s3::config::Builder::from(&config)
-                    .interceptor(calls.clone())
-                    .interceptor(unanswered_calls::StopUnansweredRetries);
-                aws_sdk_s3::Client::from_conf(match endpoint {
-                    // Stand-ins do not support bucket names in host names.
-                    Some(_) => config.force_path_style(true).http_client(custom_endpoint::with_fixed_answers(https)).build(),
-                    None => config.build(),
-                })
-            },
-            secretsmanager: client!(aws_sdk_secretsmanager),
-            sts: client!(aws_sdk_sts),
-            tagging_global: (region != spelling::global_region(&region)).then(|| {
-                let config =
-                    aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new(spelling::global_region(&region)));
-                aws_sdk_resourcegroupstagging::Client::from_conf(config.interceptor(calls.clone()).build())
-            }),
-            tagging: client!(aws_sdk_resourcegroupstagging),
-            wafv2: client!(aws_sdk_wafv2),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            tagging: tagging(&region),
+            tagging_global: (region != global_region).then(|| tagging(global_region)),
             tls,
             region,
             visibility_delay: lag,
+            clients: Clients::connect(&Connector { config, calls: calls.clone(), http_client: https, custom_endpoint: endpoint.is_some() }),
             calls,
         })
     }
@@ -185,8 +135,8 @@ impl Aws {
 }
 
 impl Api for Aws {
-    fn retag<'a>(&'a self, service: Service, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>> {
-        Box::pin(tags::retag(self, service, change))
+    fn retag<'a>(&'a self, service: &ServiceInfo, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>> {
+        services::retag(self, service, change)
     }
 }
 

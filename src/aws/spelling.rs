@@ -39,11 +39,6 @@ pub fn global_region(region: &str) -> &'static str {
     }
 }
 
-/// ARN of an EC2 resource (`vpc/vpc-0123`), because EC2 returns few ARNs.
-pub fn ec2_arn(region: &str, account: &str, resource: &str) -> String {
-    format!("arn:{}:ec2:{region}:{account}:{resource}", partition(region))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,12 +47,5 @@ mod tests {
     fn global_services_are_in_one_region_of_each_partition() {
         let regions = ["eu-west-1", "cn-northwest-1", "us-gov-east-1"].map(global_region);
         assert_eq!(regions, ["us-east-1", "cn-north-1", "us-gov-west-1"]);
-    }
-
-    #[test]
-    fn arns_name_the_partition_of_their_region() {
-        let arns = ["eu-west-1", "cn-north-1", "us-gov-west-1"].map(|region| ec2_arn(region, "123456789012", "vpc/vpc-1"));
-        let expected = ["aws:ec2:eu-west-1", "aws-cn:ec2:cn-north-1", "aws-us-gov:ec2:us-gov-west-1"];
-        assert_eq!(arns, expected.map(|start| format!("arn:{start}:123456789012:vpc/vpc-1")));
     }
 }

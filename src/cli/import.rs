@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
-    core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, ResourceType, STACK_TAG, Service, Tags, UNTAGGED},
+    core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, ResourceType, STACK_TAG, Tags, UNTAGGED},
     definition::{self, Stack},
     engine::{
         discover::{Hints, address_of, discover, find_by_id, visible_tags},
@@ -178,7 +178,7 @@ fn not_found_message(kind: &ResourceType, id: &str, stack: &Stack) -> String {
         let parent = parent.replace('_', " ");
         // Writing to a string can't fail.
         let _ = write!(text, " in any {parent} of this stack: adopt its {parent} first");
-    } else if kind.service == Service::Iam && kind.naming.is_some() {
+    } else if kind.has_path() {
         let _ = write!(
             text,
             " with the path /acme/{}/{}/: acme finds IAM resources by their path, which can't be changed, so declare a new one",

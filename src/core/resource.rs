@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{CallContext, Phase, Problem, Result, Scope, Service, Spec, TagChange, Tags, TypeInfo};
+use super::{CallContext, Phase, Problem, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo};
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
 /// the field, see [`macro@acme_macros::spec`].
@@ -21,6 +21,11 @@ pub trait Resource: Spec {
     /// Back end of its calls.
     type Api: Api;
     /// Outputs for `{{ type.name.output }}`, besides `id`. A field `arn`, if present, is the ARN.
+    ///
+    /// The simulator generates outputs from their names. If a name is not enough, the field has a pattern,
+    /// `#[schemars(extend("x-acme-simulated" = "eni-{hex17}"))]`: like [`TypeInfo::id`], with `{type.field}` for a field or output of a
+    /// referenced resource, `{arn:text}` and `{id:text}` for the rest of the ARN or id after a text, `{label}` for the id as part of a host
+    /// name and `{simulated_domain}` for the domain of host names. A list has a list of patterns, a map the patterns of a key and its value.
     type Outputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// Lists every resource of this type in scope, all pages, with as few calls as the API allows.
@@ -68,8 +73,8 @@ pub trait Resource: Spec {
 
 /// A back end: clients of AWS, or of a cluster.
 pub trait Api: Any + Send + Sync {
-    /// Changes tags with the common calls of a service.
-    fn retag<'a>(&'a self, service: Service, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>>;
+    /// Changes tags with the calls that serve all types of a service.
+    fn retag<'a>(&'a self, service: &ServiceInfo, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>>;
 }
 
 /// Back ends of a run.

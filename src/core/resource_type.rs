@@ -23,6 +23,8 @@ pub struct ResourceType {
     pub replaces: Vec<&'static str>,
     /// Unique keys, each a set of JSON pointers: two resources can't have all fields of a key in common.
     pub unique_keys: Vec<Vec<&'static str>>,
+    /// Unique key that includes an IP range.
+    pub overlap_key: Option<OverlapKey>,
     /// Fields that AWS fills in when they are unset. Rollback asks for the old value and accepts any other.
     pub assigned_by_aws: Vec<&'static str>,
     /// Rules for the physical name, in `/name`. If the compiler chose the name, a replacement gets another one, so that both can exist
@@ -55,6 +57,14 @@ pub struct ResourceType {
     pub(super) rules: OnceLock<Rules>,
 }
 
+/// Unique key with an IP range: the ranges of two resources with equal other fields must not overlap.
+pub struct OverlapKey {
+    /// JSON pointer to the range.
+    pub range: &'static str,
+    /// JSON pointers to the other fields.
+    pub others: Vec<&'static str>,
+}
+
 impl Deref for ResourceType {
     type Target = TypeInfo;
     fn deref(&self) -> &TypeInfo {
@@ -85,6 +95,11 @@ impl ResourceType {
             operations,
             replaces: all(|field| field.replaces),
             unique_keys: keys.into_iter().map(|(_, pointers)| pointers).collect(),
+            overlap_key: fields.iter().find_map(|field| {
+                let key = field.unique_by_overlap.first()?;
+                let others = fields.iter().filter(|other| other.unique.contains(key)).map(|other| other.pointer);
+                Some(OverlapKey { range: field.pointer, others: others.collect() })
+            }),
             assigned_by_aws: all(|field| field.assigned_by_aws),
             naming: fields.iter().find_map(|field| field.naming),
             lookup: one(|field| field.lookup),

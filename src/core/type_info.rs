@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use super::{IamActions, Service};
+use super::{IamActions, ServiceInfo};
 
 /// Facts about a resource type. For facts about a field, see [`super::spec::Field`].
 #[derive(Clone, Copy, Debug)]
 pub struct TypeInfo {
     /// Name in YAML, snake_case, equal to the file's name.
     pub name: &'static str,
-    /// AWS service; determines tag calls and rate limits.
-    pub service: Service,
-    /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{arn}`, and `{hex8}`, `{hex16}`, `{hex17}`, `{uuid}`
-    /// or `{upper}` for parts that AWS generates.
+    /// AWS service.
+    pub service: &'static ServiceInfo,
+    /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{field|value=text|other}` for `text` if the field has
+    /// this value and `other` if not, `{arn}`, and `{hex8}` (8 hexadecimal digits), `{upper14}` (14 uppercase letters and digits) or `{uuid}`
+    /// for parts that AWS generates.
     pub id: &'static str,
     /// Pattern of its ARNs, like [`TypeInfo::id`], with `{region}`, `{account}` and `{id}` in addition. Empty for a type without ARNs.
     pub arn: &'static str,
@@ -31,6 +32,12 @@ pub struct TypeInfo {
     pub blocked_by_dependents: bool,
     /// Whether repeating a create call with the same token returns the resource that the first call made, instead of a second one.
     pub idempotent: bool,
+    /// Whether AWS rejects a create call that repeats the token of an existing resource (the caller reference of a hosted zone).
+    pub rejects_repeated_token: bool,
+    /// Error codes for its IP range, if it has a field with the fact `unique_by_overlap`.
+    pub range_errors: Option<RangeErrors>,
+    /// Whether it contains other resources in the network, so that `acme show --tree` shows them below it.
+    pub is_container: bool,
     /// Default quota per account and region, and the error code for exceeding it.
     /// Source: <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>
     pub quota: Option<(u64, &'static str)>,
@@ -86,9 +93,18 @@ pub struct ErrorCodes {
     pub in_use: &'static str,
 }
 
+/// Error codes for a rejected IP range.
+#[derive(Clone, Copy, Debug)]
+pub struct RangeErrors {
+    /// The range overlaps the range of another resource.
+    pub overlap: &'static str,
+    /// The range is not inside a range of the resource it belongs to.
+    pub outside: &'static str,
+}
+
 impl TypeInfo {
     /// Creates a type with this name, patterns of ids and ARNs, and default facts.
-    pub const fn new(name: &'static str, service: Service, id: &'static str, arn: &'static str) -> TypeInfo {
+    pub const fn new(name: &'static str, service: &'static ServiceInfo, id: &'static str, arn: &'static str) -> TypeInfo {
         TypeInfo {
             name,
             service,
@@ -101,6 +117,9 @@ impl TypeInfo {
             data_protection: DataProtection::None,
             blocked_by_dependents: true,
             idempotent: true,
+            rejects_repeated_token: false,
+            range_errors: None,
+            is_container: false,
             quota: None,
             error_codes: ErrorCodes { not_found: "", already_exists: "", in_use: "" },
             region: RegionScope::Regional,
@@ -139,6 +158,18 @@ impl TypeInfo {
     pub const fn without_token(self) -> TypeInfo {
         TypeInfo { idempotent: false, ..self }
     }
+    /// See [`TypeInfo::rejects_repeated_token`].
+    pub const fn rejecting_repeated_token(self) -> TypeInfo {
+        TypeInfo { rejects_repeated_token: true, ..self }
+    }
+    /// See [`TypeInfo::is_container`].
+    pub const fn container(self) -> TypeInfo {
+        TypeInfo { is_container: true, ..self }
+    }
+    /// See [`TypeInfo::range_errors`].
+    pub const fn range_errors(self, errors: RangeErrors) -> TypeInfo {
+        TypeInfo { range_errors: Some(errors), ..self }
+    }
     /// See [`TypeInfo::quota`].
     pub const fn quota(self, limit: u64, code: &'static str) -> TypeInfo {
         TypeInfo { quota: Some((limit, code)), ..self }
@@ -164,6 +195,10 @@ impl TypeInfo {
         TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
     }
 
+    /// Whether its resources have an IAM path, by which acme finds them.
+    pub fn has_path(&self) -> bool {
+        self.arn.contains("{path}")
+    }
     /// Whether it has tags.
     pub fn is_taggable(&self) -> bool {
         self.tagging != Tagging::Untaggable
@@ -213,7 +248,8 @@ mod tests {
 
     #[test]
     fn matches_only_arns_of_its_own_type() {
-        let info = |arn| TypeInfo::new("a", Service::Wafv2, "{arn}", arn);
+        static SERVICE: ServiceInfo = ServiceInfo::new("a", "A");
+        let info = |arn| TypeInfo::new("a", &SERVICE, "{arn}", arn);
         let acl = info("arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}");
         assert!(acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/shop/0123"));
         assert!(!acl.matches_arn("arn:aws:wafv2:eu-west-1:123456789012:regional/ipset/shop/0123"));

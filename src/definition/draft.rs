@@ -17,7 +17,7 @@ use super::{
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, Naming, ON_DELETE_TAG, OnDelete, ResourceType, STACK_TAG, Service, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, Naming, ON_DELETE_TAG, OnDelete, ResourceType, STACK_TAG, Tags,
         expression::{self, Reference, has_reference},
     },
 };
@@ -349,7 +349,7 @@ fn with_ownership_tags(
     let mut tags = Tags::new();
     if draft.resource_type.is_taggable() {
         tags.extend(defaults.clone());
-        if draft.resource_type.service == Service::Ec2 {
+        if draft.resource_type.service.has_name_tag {
             tags.entry("Name".into()).or_insert_with(|| format!("{}{}", stack.prefix(), draft.name));
         }
         tags.extend(own);

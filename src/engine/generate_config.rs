@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    core::{Address, ENVIRONMENT_TAG, LiveResource, ResourceType, STACK_TAG, Service, Tags, expression::resolve},
+    core::{Address, ENVIRONMENT_TAG, LiveResource, ResourceType, STACK_TAG, Tags, expression::resolve},
     definition::{Stack, draft::physical_name},
     engine::discover::{LiveState, address_of, visible_tags, without_ownership_tags},
 };
@@ -37,7 +37,7 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
         fields.remove("name");
     }
     let mut tags = without_ownership_tags(&visible_tags(&live.tags, &Tags::new()));
-    if kind.service == Service::Ec2 && tags.get("Name") == Some(&format!("{}{}", stack.prefix(), address.name)) {
+    if kind.service.has_name_tag && tags.get("Name") == Some(&format!("{}{}", stack.prefix(), address.name)) {
         tags.remove("Name");
     }
     if !tags.is_empty() {

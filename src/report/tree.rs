@@ -55,10 +55,8 @@ fn depth<'a>(
     deepest
 }
 
-/// Types that contain other resources, the innermost first. Roles and keys don't contain the resources that use them.
-const CONTAINER_TYPES: &[&str] = &["rds_subnet_group", "subnet", "vpc"];
-
-/// Parent in the tree: its parent resource, otherwise its container in the network, otherwise its deepest dependency.
+/// Parent in the tree: its parent resource, otherwise its innermost container in the network, otherwise its deepest dependency. Roles and
+/// keys don't contain the resources that use them.
 fn display_parent<'a>(
     address: &Address,
     dependencies: &BTreeMap<&'a Address, BTreeSet<&'a Address>>,
@@ -66,10 +64,10 @@ fn display_parent<'a>(
 ) -> Option<&'a Address> {
     let depth = |address: &Address| depths.get(address).copied().unwrap_or_default();
     let parent = types::resource_type(&address.type_name).and_then(|kind| kind.parent);
-    let place = |need: &Address| CONTAINER_TYPES.iter().rev().position(|place| *place == need.type_name);
+    let contains = |need: &Address| types::resource_type(&need.type_name).is_some_and(|kind| kind.is_container);
     // Only upwards, so that a cycle of live resources stays visible.
     let above = dependencies.get(address).into_iter().flatten().copied().filter(|need| depth(need) < depth(address));
-    above.max_by_key(|need| (parent == Some(need.type_name.as_str()), place(need), depth(need), std::cmp::Reverse(*need)))
+    above.max_by_key(|need| (parent == Some(need.type_name.as_str()), contains(need), depth(need), std::cmp::Reverse(*need)))
 }
 
 fn render_branch(

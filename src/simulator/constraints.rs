@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::resource::SimulatedResource;
 use crate::{
     aws::types,
-    core::{Error, ErrorKind, ResourceType, Service},
+    core::{Error, ErrorCodes, ErrorKind, ResourceType},
 };
 
 /// Unique claims of a resource: its identity, or its unique keys and its name.
@@ -29,9 +29,8 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
             claims.extend(values.map(|values| format!("{} {} {}", entry.type_name, key.join(" "), values.join(" "))));
         }
     }
-    // The caller reference of a zone must never be repeated.
-    if entry.type_name == "dns_zone" && !entry.token.is_empty() {
-        claims.push(format!("{} called for by {}", entry.type_name, entry.token));
+    if kind.is_some_and(|kind| kind.rejects_repeated_token) && !entry.token.is_empty() {
+        claims.push(format!("{} with token {}", entry.type_name, entry.token));
     }
     claims
 }
@@ -45,20 +44,22 @@ fn value_text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// VPC and range of a subnet.
-pub(super) fn subnet_range(entry: &SimulatedResource) -> Option<(String, IpNet)> {
-    if entry.type_name != "subnet" {
-        return None;
-    }
-    let vpc = entry.spec().pointer("/vpc/id")?.as_str()?.to_owned();
-    Some((vpc, entry.spec().get("cidr")?.as_str()?.parse().ok()?))
+/// Values of the other fields of the overlap key, and the IP range, of a resource whose type has such a key.
+pub(super) fn ip_range(entry: &SimulatedResource, kind: Option<&ResourceType>) -> Option<(String, IpNet)> {
+    let key = kind?.overlap_key.as_ref()?;
+    let others: Option<Vec<String>> = key.others.iter().map(|pointer| value_text(entry.spec().pointer(pointer))).collect();
+    let range = entry.spec().pointer(key.range)?.as_str()?.parse().ok()?;
+    Some((format!("{} {}", entry.type_name, others?.join(" ")), range))
 }
 
-/// Ranges of a VPC.
-pub(super) fn vpc_ranges(vpc: &SimulatedResource) -> Vec<IpNet> {
-    let first = vpc.spec().get("cidr").into_iter();
-    let more = vpc.spec().get("secondary_cidrs").and_then(Value::as_array).into_iter().flatten();
-    first.chain(more).filter_map(|cidr| cidr.as_str()?.parse().ok()).collect()
+/// IP ranges in a spec.
+pub(super) fn stated_ranges(entry: &SimulatedResource) -> Vec<IpNet> {
+    let fields = entry.spec().as_object().into_iter().flat_map(|fields| fields.values());
+    let texts = fields.flat_map(|value| match value {
+        Value::Array(list) => list.iter().collect(),
+        one => vec![one],
+    });
+    texts.filter_map(|text| text.as_str()?.parse().ok()).collect()
 }
 
 /// First and last address as numbers, IPv4 before IPv6.
@@ -71,23 +72,11 @@ pub(super) fn bounds(net: IpNet) -> ((bool, u128), (bool, u128)) {
 }
 
 /// Error code of a type, or of its service.
-fn code_or(own: &str, of_service: impl FnOnce() -> String) -> String {
-    if own.is_empty() { of_service() } else { own.to_owned() }
-}
-
-/// "Not found" code of each service.
-fn not_found_code(kind: &str, service: Option<Service>) -> String {
-    let code = match service {
-        None | Some(Service::Ec2) => return format!("Invalid{}ID.NotFound", camel_case(kind)),
-        Some(Service::Iam) => "NoSuchEntity",
-        Some(Service::Ecr) => "RepositoryNotFoundException",
-        Some(Service::S3) => "NoSuchBucket",
-        Some(Service::Kms | Service::Route53) => "NotFoundException",
-        Some(Service::Wafv2) => "WAFNonexistentItemException",
-        Some(Service::Rds) => "DBResourceNotFoundFault",
-        Some(Service::Elbv2 | Service::Eks | Service::SecretsManager | Service::Acm) => "ResourceNotFoundException",
-    };
-    code.to_owned()
+fn error_code(kind: &ResourceType, of: fn(&ErrorCodes) -> &'static str) -> String {
+    match of(&kind.error_codes) {
+        "" => of(&kind.service.error_codes).replace("{Type}", &camel_case(kind.name)),
+        own => own.to_owned(),
+    }
 }
 
 /// `internet_gateway` → `InternetGateway`.
@@ -98,54 +87,26 @@ fn camel_case(kind: &str) -> String {
 
 /// Error for a missing resource, or for one that is not visible yet, by `sort`. `kind` may be an unknown type.
 pub(super) fn not_found(sort: ErrorKind, kind: &str, id: &str) -> Error {
-    let known = types::resource_type(kind);
-    let code = code_or(known.map_or("", |known| known.error_codes.not_found), || not_found_code(kind, known.map(|known| known.service)));
+    let code = match types::resource_type(kind) {
+        Some(known) => error_code(known, |codes| codes.not_found),
+        None => "ResourceNotFoundException".to_owned(),
+    };
     Error::new(sort, &code, format!("The {} '{id}' does not exist", kind.replace('_', " ")))
 }
 
 /// Error for a name in use.
 pub(super) fn already_exists(kind: &ResourceType, claim: &str, by: &str) -> Error {
-    let code = code_or(kind.error_codes.already_exists, || match kind.service {
-        Service::Ec2 => format!("Invalid{}.Duplicate", camel_case(kind.name)),
-        Service::Iam => "EntityAlreadyExists".to_owned(),
-        Service::Rds => format!("{}AlreadyExists", camel_case(kind.name).replace("Rds", "DB")),
-        Service::Ecr => "RepositoryAlreadyExistsException".to_owned(),
-        Service::S3 => "BucketAlreadyOwnedByYou".to_owned(),
-        Service::Kms => "AlreadyExistsException".to_owned(),
-        Service::SecretsManager => "ResourceExistsException".to_owned(),
-        Service::Route53 => "HostedZoneAlreadyExists".to_owned(),
-        Service::Elbv2 => format!("Duplicate{}Name", camel_case(kind.name)),
-        Service::Wafv2 => "WAFDuplicateItemException".to_owned(),
-        Service::Eks | Service::Acm => "ResourceInUseException".to_owned(),
-    });
+    let code = error_code(kind, |codes| codes.already_exists);
     Error::new(ErrorKind::AlreadyExists, &code, format!("{claim} already exists: {by}"))
 }
 
 /// Error for deleting a resource that `user` still uses.
 pub(super) fn in_use(kind: &ResourceType, id: &str, user: &str, more: usize) -> Error {
-    let code = code_or(kind.error_codes.in_use, || {
-        let code = match kind.service {
-            Service::Ec2 => "DependencyViolation",
-            Service::Iam => "DeleteConflict",
-            Service::Route53 => "HostedZoneNotEmpty",
-            Service::Wafv2 => "WAFAssociatedItemException",
-            _ => "ResourceInUseException",
-        };
-        code.to_owned()
-    });
+    let code = error_code(kind, |codes| codes.in_use);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Error::new(
         ErrorKind::Conflict,
         &code,
         format!("The {} '{id}' has dependencies and cannot be deleted: {user}{more}", kind.name.replace('_', " ")),
     )
-}
-
-/// EKS and RDS reject changes and new children while an operation is in progress.
-pub(super) fn busy_code(service: Service) -> Option<&'static str> {
-    match service {
-        Service::Eks => Some("ResourceInUseException"),
-        Service::Rds => Some("InvalidDBInstanceState"),
-        _ => None,
-    }
 }

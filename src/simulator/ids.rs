@@ -1,25 +1,31 @@
-//! Generated ids, ARNs and outputs: plausible, stable, and equal in every run.
+//! Ids, ARNs and outputs of simulated resources: plausible, stable, and the same in every run.
+//!
+//! They follow patterns: of ids and ARNs in [`crate::core::TypeInfo`], of outputs at their fields, [`PATTERN`]. An output without a pattern
+//! is generated from its name.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Simulator, schema::resolve_ref};
-use crate::core::{ResourceType, Service};
+use super::{Simulator, resource::SimulatedResource, schema::resolve_ref};
+use crate::core::ResourceType;
 
 /// Domain of generated host names, which does not exist.
 const DOMAIN: &str = "simulated.example.com";
+
+/// Key of the pattern in the schema of an output, see [`crate::core::Resource::Outputs`].
+const PATTERN: &str = "x-acme-simulated";
 
 /// Input for generated values of a resource.
 pub(super) struct IdGenerator<'a> {
     pub resource_type: &'static ResourceType,
     pub region: &'a str,
-    /// Stack, environment, address and number.
+    /// Stack, environment, address and ordinal number.
     pub seed: String,
-    /// IAM path if the spec has none.
+    /// IAM path when the spec has none.
     pub default_iam_path: String,
     pub spec: &'a Value,
-    /// Outputs derived from referenced resources.
-    pub inherited_outputs: Map<String, Value>,
+    /// Referenced resources, each with the type in the reference.
+    pub referenced: Vec<(String, &'a SimulatedResource)>,
     pub id: String,
     pub arn: String,
 }
@@ -29,77 +35,92 @@ impl IdGenerator<'_> {
     pub fn generate_ids(mut self) -> Self {
         let (id, arn) = (self.resource_type.id, self.resource_type.arn);
         if id == "{arn}" {
-            self.arn = self.fill_pattern(arn);
+            self.arn = self.fill_id_pattern(arn);
             self.id = self.arn.clone();
         } else {
-            self.id = self.fill_pattern(id);
-            self.arn = self.fill_pattern(arn);
+            self.id = self.fill_id_pattern(id);
+            self.arn = self.fill_id_pattern(arn);
         }
         self
     }
 
     /// Generates the outputs, in the shape of their schema.
     pub fn generate_outputs(&self, schema: &Value) -> Value {
-        let mut outputs = Map::new();
-        for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            let inherited = self.inherited_outputs.get(name).cloned();
-            outputs.insert(name.clone(), inherited.unwrap_or_else(|| self.output_value(schema, property, name, 0)));
-        }
-        Value::Object(outputs)
+        let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+        properties.map(|(name, property)| (name.clone(), self.output_value(schema, property, name, 0))).collect()
     }
 
-    fn fill_pattern(&self, pattern: &str) -> String {
+    /// Text for a pattern of an id or ARN. An unset field becomes digits.
+    fn fill_id_pattern(&self, pattern: &str) -> String {
         let mut text = String::new();
         let mut rest = pattern;
-        while let Some((before, (name, after))) = rest.split_once('{').and_then(|(b, a)| Some((b, a.split_once('}')?))) {
+        while let Some((before, name, after)) = split_placeholder(rest) {
             text.push_str(before);
-            // Two generated parts of one ARN differ.
-            text.push_str(&self.placeholder(name, text.len()));
+            // Two generated parts of an ARN differ.
+            let label = format!("part {}", text.len());
+            text.push_str(&self.placeholder(name, &label).unwrap_or_else(|| self.hex(&label)[..8].to_owned()));
             rest = after;
         }
         text + rest
     }
 
-    fn placeholder(&self, name: &str, place: usize) -> String {
-        let digest = || self.hex(&format!("part {place}"));
-        match name {
-            "region" => self.region.to_owned(),
-            "account" => Simulator::ACCOUNT.to_owned(),
-            "id" => self.id.clone(),
-            "arn" => self.arn.clone(),
-            "hex8" => digest()[..8].to_owned(),
-            "hex16" => digest()[..16].to_owned(),
-            "hex17" => format!("0{}", &digest()[..16]),
-            "uuid" => self.uuid("uuid"),
-            "upper" => self.upper_base32("upper", 14),
-            "path" => self.spec_text("path").unwrap_or_else(|| self.default_iam_path.clone()),
-            "family" => match self.spec_text("type").as_deref() {
-                Some("network") => "net".to_owned(),
-                _ => "app".to_owned(),
-            },
-            "reach" => match self.spec_text("scope").as_deref() {
-                Some("cloudfront") => "global".to_owned(),
-                _ => "regional".to_owned(),
-            },
-            // The provider's ARN omits the scheme of its URL.
-            "url" => {
-                self.spec_text("url").map(|url| url.trim_start_matches("https://").to_owned()).unwrap_or_else(|| digest()[..8].to_owned())
-            }
-            field => self.spec_text(field).unwrap_or_else(|| digest()[..8].to_owned()),
+    /// Text for a pattern of an output; `None` if a placeholder has no value.
+    fn fill_output_pattern(&self, pattern: &str, label: &str) -> Option<String> {
+        let mut text = String::new();
+        let mut rest = pattern;
+        while let Some((before, name, after)) = split_placeholder(rest) {
+            text.push_str(before);
+            text.push_str(&self.placeholder(name, label)?);
+            rest = after;
         }
+        Some(text + rest)
     }
 
-    /// Field of the spec as text; for a reference, its id or ARN.
-    fn spec_text(&self, field: &str) -> Option<String> {
-        match self.spec.get(field)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Object(map) => map.get("id").or_else(|| map.get("arn"))?.as_str().map(ToOwned::to_owned),
-            _ => None,
+    fn placeholder(&self, name: &str, label: &str) -> Option<String> {
+        if let Some((field, choices)) = name.split_once('|') {
+            let value = self.spec_text(field).unwrap_or_default();
+            let (otherwise, choices) = choices.rsplit_once('|').map_or((choices, ""), |(choices, otherwise)| (otherwise, choices));
+            let chosen = choices.split('|').find_map(|choice| choice.split_once('=').filter(|(of, _)| *of == value));
+            return Some(chosen.map_or(otherwise, |(_, text)| text).to_owned());
         }
+        if let Some((whole, start)) = name.split_once(':') {
+            let whole = if whole == "arn" { &self.arn } else { &self.id };
+            return whole.split_once(start).map(|(_, rest)| rest.to_owned());
+        }
+        if let Some((type_name, field)) = name.split_once('.') {
+            let mut values = self.referenced.iter().filter(|(name, _)| name == type_name).map(|(_, other)| other);
+            return values.find_map(|other| text_of(other.outputs.get(field).or_else(|| other.spec().get(field))?));
+        }
+        let digits = |prefix: &str| name.strip_prefix(prefix).and_then(|count| count.parse::<usize>().ok());
+        match name {
+            "region" => return Some(self.region.to_owned()),
+            "account" => return Some(Simulator::ACCOUNT.to_owned()),
+            "id" => return Some(self.id.clone()),
+            "arn" => return Some(self.arn.clone()),
+            "label" => return Some(self.host_label()),
+            "simulated_domain" => return Some(DOMAIN.to_owned()),
+            // Ids of AWS with 17 digits begin with 0.
+            "hex17" => return Some(format!("0{}", &self.hex(label)[..16])),
+            "uuid" => return Some(self.uuid(label)),
+            "path" => return Some(self.spec_text("path").unwrap_or_else(|| self.default_iam_path.clone())),
+            _ => {}
+        }
+        let hex = |count: usize| self.hex(label).chars().take(count).collect::<String>();
+        digits("hex")
+            .map(hex)
+            .or_else(|| digits("HEX").map(|count| hex(count).to_uppercase()))
+            .or_else(|| digits("upper").map(|count| self.upper_base32(label, count)))
+            // ARNs contain a URL without its scheme.
+            .or_else(|| self.spec_text(name).map(|text| text.trim_start_matches("https://").to_owned()))
+    }
+
+    /// Field of the spec as text: for a reference, its id or ARN.
+    fn spec_text(&self, field: &str) -> Option<String> {
+        text_of(self.spec.get(field)?)
     }
 
     fn output_value(&self, root: &Value, schema: &Value, name: &str, depth: usize) -> Value {
+        let pattern = schema.get(PATTERN);
         let schema = resolve_ref(root, schema);
         if depth > 6 {
             return Value::Null;
@@ -120,62 +141,72 @@ impl IdGenerator<'_> {
             Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),
             _ => None,
         };
-        match kind {
-            Some("string") => Value::String(self.text_output(name)),
-            Some("integer" | "number") => self.number_output(name, schema),
-            Some("boolean") => self.spec.get(name).filter(|v| v.is_boolean()).cloned().unwrap_or(Value::Bool(false)),
-            Some("array") => {
-                let items = schema.get("items").unwrap_or(&Value::Null);
-                let count = if name == "name_servers" { 4 } else { 1 };
-                (0..count).map(|n| self.output_value(root, items, &format!("{name}#{n}"), depth + 1)).collect()
+        match (kind, pattern) {
+            (Some("string"), pattern) => Value::String(self.text_output(name, pattern.and_then(Value::as_str))),
+            (Some("integer" | "number"), pattern) => self.number_output(name, schema, pattern.and_then(Value::as_str)),
+            (Some("boolean"), _) => self.spec.get(name).filter(|v| v.is_boolean()).cloned().unwrap_or(Value::Bool(false)),
+            (Some("array"), Some(Value::Array(patterns))) => {
+                let items = patterns.iter().filter_map(Value::as_str).enumerate();
+                items.filter_map(|(n, pattern)| self.fill_output_pattern(pattern, &format!("{name}#{n}"))).collect()
             }
-            Some("object") => self.object_output(root, schema, name, depth),
+            (Some("array"), _) => {
+                let items = schema.get("items").unwrap_or(&Value::Null);
+                Value::Array(vec![self.output_value(root, items, &format!("{name}#0"), depth + 1)])
+            }
+            (Some("object"), Some(Value::Object(patterns))) => self.map_output(patterns),
+            (Some("object"), _) => {
+                let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+                let value = |field: &String, property| self.output_value(root, property, &format!("{name}.{field}"), depth + 1);
+                fields.map(|(field, property)| (field.clone(), value(field, property))).collect()
+            }
             _ => Value::Null,
         }
     }
 
-    fn object_output(&self, root: &Value, schema: &Value, name: &str, depth: usize) -> Value {
+    /// Map from the patterns of key and value, with an entry for each value of a placeholder with several fields in the key
+    /// (`{domain,alternative_names}`). A domain and its wildcard share an entry.
+    fn map_output(&self, patterns: &Map<String, Value>) -> Value {
         let mut map = Map::new();
-        for (field, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-            map.insert(field.clone(), self.output_value(root, property, &format!("{name}.{field}"), depth + 1));
-        }
-        // Validation records of Certificate Manager; a domain and its wildcard share a record.
-        if map.is_empty() && name == "validation_records" {
-            let more = self.spec.get("alternative_names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-            for domain in self.spec.get("domain").and_then(Value::as_str).into_iter().chain(more) {
-                let domain = domain.trim_start_matches("*.");
-                let digest = self.hex(domain);
-                map.insert(format!("_{}.{domain}", &digest[..32]), json!(format!("_{}.acm-validations.{DOMAIN}", &digest[32..])));
+        for (key, value) in patterns.iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
+            let mut placeholders = key.split('{').filter_map(|part| part.split_once('}'));
+            let Some((fields, _)) = placeholders.find(|(name, _)| name.contains(',')) else { continue };
+            let values = fields.split(',').filter_map(|field| self.spec.get(field)).flat_map(|value| match value {
+                Value::Array(list) => list.iter().collect(),
+                one => vec![one],
+            });
+            for item in values.filter_map(Value::as_str).map(|item| item.trim_start_matches("*.")) {
+                let key = self.fill_output_pattern(&key.replace(&format!("{{{fields}}}"), item), item);
+                let value = self.fill_output_pattern(value, &format!("{item} value"));
+                map.extend(key.zip(value).map(|(key, value)| (key, json!(value))));
             }
         }
         Value::Object(map)
     }
 
-    fn number_output(&self, name: &str, schema: &Value) -> Value {
-        if let Some(number) = self.spec.get(name).filter(|v| v.is_number()) {
+    fn number_output(&self, name: &str, schema: &Value, pattern: Option<&str>) -> Value {
+        if let Some(number) = self.spec.get(name).filter(|value| value.is_number()) {
             return number.clone();
         }
-        let engine = self.spec_text("engine").unwrap_or_default();
-        match name {
-            "port" if engine.contains("postgres") => json!(5432),
-            "port" if engine.contains("mysql") || engine.contains("mariadb") => json!(3306),
-            "port" => json!(443),
-            _ => schema.get("minimum").filter(|least| least.as_f64().is_some_and(|least| least > 0.0)).cloned().unwrap_or(json!(1)),
+        if let Some(number) = pattern.and_then(|pattern| self.fill_output_pattern(pattern, name)?.parse::<u64>().ok()) {
+            return json!(number);
         }
+        schema.get("minimum").filter(|least| least.as_f64().is_some_and(|least| least > 0.0)).cloned().unwrap_or(json!(1))
     }
 
-    /// Text for the name of an output: the end of `validation_records#0.name` determines it.
-    fn text_output(&self, name: &str) -> String {
+    /// Text from the field of the spec with the same name, from the pattern, or from the last part of the name: `endpoints#0.name`.
+    fn text_output(&self, name: &str, pattern: Option<&str>) -> String {
         let full = name.split('#').next().unwrap_or(name);
         let last = name.rsplit('.').next().and_then(|name| name.split('#').next()).unwrap_or(name);
         if let Some(text) = self.spec_text(full).filter(|_| !matches!(full, "arn" | "id")) {
             return text;
         }
+        if let Some(text) = pattern.and_then(|pattern| self.fill_output_pattern(pattern, name)) {
+            return text;
+        }
         if let Some(text) = last.strip_suffix("_id").and_then(|field| self.spec_text(field)) {
             return text;
         }
-        let service = service_name(self.resource_type.service);
-        let region = self.region;
+        let (service, region) = (self.resource_type.service.name, self.region);
         let digest = self.hex(name);
         let byte = |at: usize| u8::from_str_radix(&digest[at..at + 2], 16).unwrap_or(1);
         let label = self.host_label();
@@ -183,63 +214,12 @@ impl IdGenerator<'_> {
         match last {
             "arn" => self.arn.clone(),
             "id" => self.id.clone(),
-            "owner_id" | "account_id" | "account" => Simulator::ACCOUNT.to_owned(),
-            "region" => region.to_owned(),
-            "arn_suffix" => {
-                let suffix = self.arn.rsplit(':').next().unwrap_or_default();
-                suffix.trim_start_matches("loadbalancer/").to_owned()
-            }
-            "alias" => self.spec_text("name").unwrap_or_default(),
-            "fqdn" => self.spec_text("domain").unwrap_or(label),
-            "registry_id" => Simulator::ACCOUNT.to_owned(),
-            _ if last.contains("secret") && ends("arn") => {
-                let name = format!("rds!db-{}-{}", self.uuid(name), &digest[..6]);
-                format!("arn:aws:secretsmanager:{region}:{}:secret:{name}", Simulator::ACCOUNT)
-            }
-            _ if ends("arn") => {
-                format!(
-                    "arn:aws:{service}:{region}:{}:{}/{}",
-                    Simulator::ACCOUNT,
-                    last.trim_end_matches("_arn").replace('_', "-"),
-                    &digest[..17]
-                )
-            }
-            _ if last.ends_with("security_group_id") || last == "security_group" => format!("sg-0{}", &digest[..16]),
-            _ if last.contains("security_group_ids") => format!("sg-0{}", &digest[..16]),
-            "zone_id" | "hosted_zone_id" | "canonical_hosted_zone_id" if self.resource_type.name == "dns_zone" => self.id.clone(),
+            "owner_id" | "account_id" | "registry_id" => Simulator::ACCOUNT.to_owned(),
             _ if last.ends_with("zone_id") => format!("Z{}", self.upper_base32(name, 14)),
-            "vpc_id" => format!("vpc-0{}", &digest[..16]),
-            "network_interface_id" | "network_interface_ids" => format!("eni-0{}", &digest[..16]),
-            "association_id" if self.resource_type.service == Service::Eks => self.id.rsplit('/').next().unwrap_or_default().to_owned(),
-            "association_id" => format!("eipassoc-0{}", &digest[..16]),
-            "unique_id" | "role_id" => format!("AROA{}", self.upper_base32(name, 17)),
-            "key_id" => self.id.clone(),
-            _ if last.contains("resource_id") => format!("db-{}", self.upper_base32(name, 26)),
             _ if ends("id") => format!("{}-0{}", last.trim_end_matches("_id").replace('_', "-"), &digest[..16]),
-            _ if last.contains("public_ip") => format!("203.0.113.{}", 1 + byte(0) % 254),
-            _ if ends("ip") || ends("ips") => format!("10.{}.{}.{}", byte(0), byte(2), 1 + byte(4) % 254),
-            _ if last.contains("certificate") || ends("data") => "LS0tLS1CRUdJTiBTSU1VTEFURUQtLS0tLQo=".to_owned(),
-            _ if last.contains("thumbprint") => digest[..40].to_owned(),
-            "issuer" if self.resource_type.name == "oidc_provider" => {
-                self.spec_text("url").unwrap_or_default().trim_start_matches("https://").to_owned()
-            }
-            _ if last.contains("issuer") || last.contains("oidc") => {
-                format!("https://oidc.eks.{region}.{DOMAIN}/id/{}", digest[..32].to_uppercase())
-            }
-            _ if self.resource_type.name == "ecr_repository" && (ends("url") || ends("uri")) => {
-                format!("{}.dkr.ecr.{region}.{DOMAIN}/{}", Simulator::ACCOUNT, self.id)
-            }
-            "endpoint" if self.resource_type.service == Service::Eks => format!("https://{label}.{service}.{region}.{DOMAIN}"),
-            "name_servers" => format!("ns-{}-{}.awsdns.{DOMAIN}", name.rsplit('#').next().unwrap_or("0"), &digest[..4]),
-            _ if ends("url") || ends("uri") => format!("https://{label}.{service}.{region}.{DOMAIN}"),
-            _ if ends("endpoint") || ends("address") || ends("host") || last.contains("dns") || ends("domain_name") => {
-                format!("{label}.{service}.{region}.{DOMAIN}")
-            }
-            "status" | "state" => "ACTIVE".to_owned(),
-            "version" if self.resource_type.service == Service::Eks => "1.34".to_owned(),
-            "platform_version" => "eks.1".to_owned(),
+            _ if ends("public_ip") => format!("203.0.113.{}", 1 + byte(0) % 254),
+            _ if ends("endpoint") || ends("dns_name") || ends("domain_name") => format!("{label}.{service}.{region}.{DOMAIN}"),
             _ if ends("version") => self.spec_text("version").unwrap_or_else(|| "1".to_owned()),
-            "autoscaling_groups" => format!("eks-{label}-{}", self.uuid(name)),
             _ if ends("name") => self.spec_text("name").unwrap_or(label),
             _ => format!("simulated-{}", &digest[..8]),
         }
@@ -270,20 +250,18 @@ impl IdGenerator<'_> {
     }
 }
 
-/// Name of the service in ARNs and host names.
-pub(super) fn service_name(service: Service) -> &'static str {
-    match service {
-        Service::Ec2 => "ec2",
-        Service::Iam => "iam",
-        Service::Eks => "eks",
-        Service::Rds => "rds",
-        Service::Ecr => "ecr",
-        Service::S3 => "s3",
-        Service::Kms => "kms",
-        Service::SecretsManager => "secretsmanager",
-        Service::Route53 => "route53",
-        Service::Elbv2 => "elasticloadbalancing",
-        Service::Acm => "acm",
-        Service::Wafv2 => "wafv2",
+/// Text before the first placeholder, name of the placeholder, and text after it.
+fn split_placeholder(pattern: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = pattern.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Object(map) => map.get("id").or_else(|| map.get("arn"))?.as_str().map(ToOwned::to_owned),
+        _ => None,
     }
 }

@@ -164,7 +164,7 @@ impl Simulator {
     pub async fn update(&self, kind: &'static ResourceType, id: &str, spec: &Value, pointers: &[String]) -> Result<()> {
         tokio::task::yield_now().await;
         self.change_resource(kind, "update", id, |state, time, entry| {
-            if let Some(code) = constraints::busy_code(kind.service).filter(|_| entry.ready_at > time.now) {
+            if let Some(code) = kind.service.busy_code.filter(|_| entry.ready_at > time.now) {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
             let mut version = Version { written_at: time.now, ..entry.latest().clone() };
@@ -211,7 +211,7 @@ impl Simulator {
             if protection == Some(&Value::Bool(true)) {
                 return Err(Error::new(ErrorKind::Rejected, "OperationNotPermitted", format!("'{id}' is protected from deletion")));
             }
-            if let Some(code) = constraints::busy_code(kind.service).filter(|_| entry.ready_at > time.now) {
+            if let Some(code) = kind.service.busy_code.filter(|_| entry.ready_at > time.now) {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
             let users = state.dependents_of(entry);

@@ -172,8 +172,8 @@ fn state_error(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Rejected, "LocalState", format!("{}: {error}", path.display()))
 }
 
-/// First address → last address and key of a subnet. Addresses of IPv6 sort after those of IPv4.
-pub type SubnetRanges = BTreeMap<(bool, u128), ((bool, u128), String)>;
+/// First address → last address and key of the resource with this IP range. Addresses of IPv6 sort after those of IPv4.
+pub type IpRanges = BTreeMap<(bool, u128), ((bool, u128), String)>;
 
 /// All resources, with indexes that keep the cost of a call independent of their number.
 #[derive(Default)]
@@ -192,8 +192,8 @@ pub(super) struct CloudState {
     pub dependents: HashMap<String, BTreeSet<String>>,
     /// Unique claim → key of its holder.
     pub claims: HashMap<String, String>,
-    /// VPC → first address → last address and key of its subnets.
-    pub ranges: HashMap<String, SubnetRanges>,
+    /// IP ranges that must not overlap, by the other fields of the overlap key.
+    pub ranges: HashMap<String, IpRanges>,
     /// Number of resources, by type.
     pub type_counts: HashMap<String, u64>,
     /// Latest time in the state: time never goes backwards, even if the clock does.
@@ -282,9 +282,9 @@ impl CloudState {
         for claim in constraints::unique_claims(&entry, types::resource_type(&entry.type_name)) {
             self.claims.insert(claim, key.clone());
         }
-        if let Some((vpc, range)) = constraints::subnet_range(&entry) {
+        if let Some((group, range)) = constraints::ip_range(&entry, types::resource_type(&entry.type_name)) {
             let (first, last) = constraints::bounds(range);
-            self.ranges.entry(vpc).or_default().insert(first, (last, key.clone()));
+            self.ranges.entry(group).or_default().insert(first, (last, key.clone()));
         }
         if let Some((_, gone)) = entry.deletion {
             self.deleting.insert((gone, key.clone()));
@@ -317,8 +317,8 @@ impl CloudState {
                 self.claims.remove(&claim);
             }
         }
-        if let Some((vpc, range)) = constraints::subnet_range(&entry)
-            && let Some(ranges) = self.ranges.get_mut(&vpc)
+        if let Some((group, range)) = constraints::ip_range(&entry, types::resource_type(&entry.type_name))
+            && let Some(ranges) = self.ranges.get_mut(&group)
         {
             ranges.remove(&constraints::bounds(range).0);
         }

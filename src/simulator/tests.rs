@@ -1,6 +1,5 @@
 use std::{fs, io::Write, sync::Arc};
 
-use serde_json::Map;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -433,14 +432,15 @@ async fn scales_to_two_thousand_resources() {
 #[test]
 fn generated_outputs_match_their_schemas() {
     for kind in types::RESOURCE_TYPES.iter() {
-        let spec = json!({ "name": "shop-test-x", "domain": "shop.example.com", "engine": "postgres" });
+        let spec =
+            json!({ "name": "shop-test-x", "domain": "shop.example.com", "engine": "postgres", "url": "https://oidc.example.com/id" });
         let maker = IdGenerator {
             resource_type: kind,
             region: "eu-west-1",
             seed: "seed".into(),
             default_iam_path: "/".into(),
             spec: &spec,
-            inherited_outputs: Map::new(),
+            referenced: Vec::new(),
             id: String::new(),
             arn: String::new(),
         };

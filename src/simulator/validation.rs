@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     CallTime, Simulator, constraints,
     ids::IdGenerator,
     millis,
     resource::{SimulatedResource, Version},
-    schema::TypeSchema,
     store::{CloudState, resource_key},
     timing::Timing,
 };
@@ -40,13 +39,15 @@ impl Simulator {
         let made_for = format!("{} {}/{}/{}", kind.name, call.stack, call.environment, call.address);
         let nth = state.created_counts.get(&made_for).copied().unwrap_or(0);
         let shape = state.type_schema(kind.name);
+        let references = shape.as_ref().map(|shape| shape.references(spec)).unwrap_or_default();
+        let referenced = references.into_iter().filter_map(|r| Some((r.type_name.clone(), state.find(&r.type_name, &r.value)?)));
         let maker = IdGenerator {
             resource_type: kind,
             region: &self.region,
             seed: format!("{made_for}/{nth}"),
             default_iam_path: format!("/acme/{}/{}/", call.stack, call.environment),
             spec,
-            inherited_outputs: shape.as_ref().map(|shape| inherited_outputs(state, shape, spec)).unwrap_or_default(),
+            referenced: referenced.collect(),
             id: String::new(),
             arn: String::new(),
         };
@@ -101,7 +102,7 @@ impl Simulator {
                 &describe(state, &own),
             ));
         }
-        validate_subnet_range(state, entry, &own)?;
+        validate_range(state, kind, entry, &own)?;
         for claim in constraints::unique_claims(entry, Some(kind)) {
             if let Some(holder) = state.claims.get(&claim).filter(|holder| **holder != own) {
                 return Err(constraints::already_exists(kind, &format!("'{claim}'"), &describe(state, holder)));
@@ -148,9 +149,8 @@ impl Simulator {
                 let message = format!("The {} '{}' is being deleted", other.type_name.replace('_', " "), other.id);
                 return Err(Error::new(ErrorKind::Conflict, "IncorrectState", message));
             }
-            let busy = types::resource_type(&other.type_name)
-                .and_then(|kind| constraints::busy_code(kind.service))
-                .filter(|_| new && other.ready_at > time.now);
+            let busy =
+                types::resource_type(&other.type_name).and_then(|kind| kind.service.busy_code).filter(|_| new && other.ready_at > time.now);
             if let Some(code) = busy {
                 let message = format!("The {} '{}' is still being created", other.type_name.replace('_', " "), other.id);
                 return Err(Error::new(ErrorKind::Conflict, code, message));
@@ -166,42 +166,25 @@ fn is_foreign_arn(value: &str) -> bool {
     account.is_some_and(|account| !account.is_empty() && account != Simulator::ACCOUNT)
 }
 
-/// Outputs derived from referenced resources: the VPC of its subnets, the address of its elastic IP.
-fn inherited_outputs(state: &CloudState, shape: &TypeSchema, spec: &Value) -> Map<String, Value> {
-    let mut found = Map::new();
-    for reference in shape.references(spec) {
-        let Some(other) = state.find(&reference.type_name, &reference.value) else { continue };
-        let (name, value) = match reference.type_name.as_str() {
-            "subnet" => ("vpc_id", other.spec().pointer("/vpc/id")),
-            "elastic_ip" => ("public_ip", other.outputs.get("public_ip")),
-            _ => continue,
-        };
-        found.extend(value.map(|value| (name.to_owned(), value.clone())));
-    }
-    found
-}
-
-/// Checks that a subnet is inside a range of its VPC, and does not overlap another subnet.
-fn validate_subnet_range(state: &CloudState, entry: &SimulatedResource, own: &str) -> Result<()> {
-    let Some((vpc, range)) = constraints::subnet_range(entry) else { return Ok(()) };
-    let inside = state
-        .resources
-        .get(&resource_key("vpc", &vpc))
-        .map(constraints::vpc_ranges)
-        .is_none_or(|all| all.is_empty() || all.iter().any(|of_vpc| of_vpc.contains(&range)));
-    if !inside {
-        return Err(Error::new(
-            ErrorKind::Rejected,
-            "InvalidSubnet.Range",
-            format!("The CIDR '{range}' is invalid: it is not inside that of '{vpc}'"),
-        ));
+/// Checks that an IP range is inside a range of the resource it belongs to, and does not overlap another.
+fn validate_range(state: &mut CloudState, kind: &ResourceType, entry: &SimulatedResource, own: &str) -> Result<()> {
+    let (Some(errors), Some(key)) = (kind.range_errors, &kind.overlap_key) else { return Ok(()) };
+    let Some((group, range)) = constraints::ip_range(entry, Some(kind)) else { return Ok(()) };
+    let references = state.type_schema(kind.name).map(|shape| shape.references(entry.spec())).unwrap_or_default();
+    let within = references.iter().filter(|reference| key.others.iter().any(|pointer| pointer[1..] == reference.field));
+    for home in within.filter_map(|reference| state.find(&reference.type_name, &reference.value)) {
+        let ranges = constraints::stated_ranges(home);
+        if !ranges.is_empty() && !ranges.iter().any(|whole| whole.contains(&range)) {
+            let message = format!("The CIDR '{range}' is invalid: it is not inside that of '{}'", home.id);
+            return Err(Error::new(ErrorKind::Rejected, errors.outside, message));
+        }
     }
     let (first, last) = constraints::bounds(range);
-    let before = state.ranges.get(&vpc).and_then(|ranges| ranges.range(..=last).next_back());
+    let before = state.ranges.get(&group).and_then(|ranges| ranges.range(..=last).next_back());
     match before {
         Some((_, (end, holder))) if *end >= first && holder != own => {
-            let message = format!("The CIDR '{range}' conflicts with another subnet: {}", describe(state, holder));
-            Err(Error::new(ErrorKind::Rejected, "InvalidSubnet.Conflict", message))
+            let message = format!("The CIDR '{range}' conflicts with another {}: {}", kind.name.replace('_', " "), describe(state, holder));
+            Err(Error::new(ErrorKind::Rejected, errors.overlap, message))
         }
         _ => Ok(()),
     }

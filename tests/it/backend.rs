@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
 use acme::{
-    aws::{Aws, Settings},
+    aws::{Aws, Settings, services::Clients},
     definition::BackendLocation,
     engine::backend::{Backend, BucketCreation, CloudLocation, Lease, SelectedBackend, WriteCondition, WriteResult, select_backend},
 };
@@ -34,7 +34,8 @@ async fn connect(endpoint: &str) -> Aws {
     let settings = Settings { region: Some("us-east-1".into()), endpoint_url: Some(endpoint.into()), ..Settings::default() };
     let aws = Aws::connect(settings).await.expect("a region is set");
     let config = aws.s3.config().to_builder().credentials_provider(Credentials::new("test", "test", None, None, "test"));
-    Aws { s3: aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build()), ..aws }
+    let s3 = aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build());
+    Aws { clients: Clients { s3, ..aws.clients }, ..aws }
 }
 
 async fn choose_backend(aws: &Aws, kind: StandinKind, location: &str, consent: BucketCreation<'_>) -> acme::core::Result<SelectedBackend> {

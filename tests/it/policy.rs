@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
+use acme::aws::services::SERVICES;
 use serde_json::{Value, json};
 
 use crate::{
@@ -41,40 +42,14 @@ pub fn called_actions(screen: &str) -> BTreeSet<String> {
 
 /// IAM action for an API action.
 fn iam_action(service: &str, action: &str) -> String {
-    let prefix = match service {
-        "ACM" => "acm",
-        "EC2" => "ec2",
-        "ECR" => "ecr",
-        "EKS" => "eks",
-        "Elastic Load Balancing v2" => "elasticloadbalancing",
-        "IAM" => "iam",
-        "KMS" => "kms",
-        "RDS" => "rds",
-        "Resource Groups Tagging API" => "tag",
-        "Route 53" => "route53",
-        "S3" => "s3",
-        "Secrets Manager" => "secretsmanager",
-        "STS" => "sts",
-        "WAFV2" => "wafv2",
-        other => panic!("a service of an unknown name: {other}"),
-    };
-    let action = match (prefix, action) {
-        ("s3", "ListBuckets") => "ListAllMyBuckets",
-        ("s3", "HeadBucket" | "ListObjectsV2") => "ListBucket",
-        ("s3", "GetBucketEncryption") => "GetEncryptionConfiguration",
-        ("s3", "PutBucketEncryption") => "PutEncryptionConfiguration",
-        ("s3", "GetBucketLifecycleConfiguration") => "GetLifecycleConfiguration",
-        ("s3", "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle") => "PutLifecycleConfiguration",
-        ("s3", "GetPublicAccessBlock") => "GetBucketPublicAccessBlock",
-        ("s3", "PutPublicAccessBlock") => "PutBucketPublicAccessBlock",
-        ("s3", "GetBucketCors") => "GetBucketCORS",
-        ("s3", "PutBucketCors" | "DeleteBucketCors") => "PutBucketCORS",
-        ("s3", "ListObjectVersions") => "ListBucketVersions",
-        ("s3", "ListMultipartUploads") => "ListBucketMultipartUploads",
-        ("s3", "DeleteObjects") => "DeleteObject",
-        (_, action) => action,
-    };
-    format!("{prefix}:{action}")
+    match service {
+        "Resource Groups Tagging API" => format!("tag:{action}"),
+        "STS" => format!("sts:{action}"),
+        name => {
+            let service = SERVICES.iter().find(|service| service.sdk_name == name);
+            service.unwrap_or_else(|| panic!("`{name}` is not the SDK's name of a service")).iam_action(action)
+        }
+    }
 }
 
 #[test]

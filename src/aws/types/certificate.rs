@@ -22,10 +22,10 @@ use super::{
     dns_zone::{DnsZone, short_token},
 };
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
-        Result, STACK_TAG, Scope, Service, TypeInfo, ok_or_not_found,
+        Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -69,6 +69,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Names and values of the CNAME records that prove the ownership of the domains.
+    #[schemars(extend("x-acme-simulated" = { "_{hex32}.{domain,alternative_names}": "_{hex32}.acm-validations.{simulated_domain}" }))]
     pub validation_records: BTreeMap<String, String>,
 }
 
@@ -76,22 +77,23 @@ pub struct Outputs {
 const VALIDATED: &str = "validated";
 
 impl Resource for Certificate {
-    const TYPE: TypeInfo = TypeInfo::new("certificate", Service::Acm, "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}")
-        .typical_seconds(120)
-        .iam_actions(
-            IamActions::new("acm:certificate/*")
-                .list(&["acm:ListCertificates"])
-                .read(&["acm:DescribeCertificate", "acm:ListTagsForCertificate"])
-                .change(&["acm:DeleteCertificate"])
-                .grants(&[
-                    IamGrant::change(&["acm:RequestCertificate"], GrantTarget::TagOnCreate),
-                    IamGrant::change(&["route53:ListHostedZones"], GrantTarget::AllResources),
-                    IamGrant::change(
-                        &["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"],
-                        GrantTarget::Arn("route53:hostedzone/*"),
-                    ),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("certificate", &services::acm::SERVICE, "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}")
+            .typical_seconds(120)
+            .iam_actions(
+                IamActions::new("acm:certificate/*")
+                    .list(&["acm:ListCertificates"])
+                    .read(&["acm:DescribeCertificate", "acm:ListTagsForCertificate"])
+                    .change(&["acm:DeleteCertificate"])
+                    .grants(&[
+                        IamGrant::change(&["acm:RequestCertificate"], GrantTarget::TagOnCreate),
+                        IamGrant::change(&["route53:ListHostedZones"], GrantTarget::AllResources),
+                        IamGrant::change(
+                            &["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"],
+                            GrantTarget::Arn("route53:hostedzone/*"),
+                        ),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -109,7 +111,7 @@ impl Resource for Certificate {
         for_each_concurrent(own, |arn| async move {
             let read = async {
                 let reply = ok_or_not_found(aws.acm.list_tags_for_certificate().certificate_arn(&arn).send().await)?;
-                Ok(reply.map(|reply| tags::from_acm(reply.tags())))
+                Ok(reply.map(|reply| services::acm::from_tags(reply.tags())))
             };
             let Some(tags) = scope.tags_or_fetch(&arn, read).await?.filter(|tags| scope.owns(tags)) else { return Ok(None) };
             let Some(detail) = read_detail(aws, &arn).await? else { return Ok(None) };
@@ -128,7 +130,7 @@ impl Resource for Certificate {
         let call = call.set_subject_alternative_names((!names.is_empty()).then_some(names)).idempotency_token(short_token(&cx.call.token));
         let export = self.exportable.then(|| CertificateOptions::builder().export(CertificateExport::Enabled).build());
         let call = call.key_algorithm(to_aws(&self.key_algorithm).as_str().into()).set_options(export);
-        let reply = call.set_tags(Some(tags::acm(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::acm::to_tags(&cx.call.tags))).send().await?;
         Ok(reply.certificate_arn.ok_or_else(|| Error::missing_field("CertificateArn"))?.into())
     }
 
@@ -157,7 +159,7 @@ impl Resource for Certificate {
             changes.push(to_change(ChangeAction::Upsert, set)?);
             changes.push(to_change(ChangeAction::Upsert, ownership_record(&ownership_name(&name), uuid(id), &text)?)?);
         }
-        cx.dns_changes.submit(zone.get(), changes).await
+        cx.route53.changes.submit(zone.get(), changes).await
     }
 
     /// Also deletes the validation records that no other certificate needs.
@@ -188,7 +190,7 @@ impl Resource for Certificate {
                 changes.extend(sets.collect::<Result<Vec<_>>>()?);
             }
             if !changes.is_empty() {
-                ok_or_not_found(cx.dns_changes.submit(zone.id.trim_start_matches("/hostedzone/"), changes).await)?;
+                ok_or_not_found(cx.route53.changes.submit(zone.id.trim_start_matches("/hostedzone/"), changes).await)?;
             }
         }
         cx.acm.delete_certificate().certificate_arn(id).send().await?;

@@ -17,10 +17,10 @@ pub use value::RecordType;
 
 use super::dns_zone::DnsZone;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, from_aws, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, IamActions, Observed, Problem, Ref, Resource,
-        Result, STACK_TAG, Scope, Service, Tags, TypeInfo, ok_or_not_found,
+        Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -95,12 +95,15 @@ pub struct Alias {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Domain name, as text.
+    #[schemars(extend("x-acme-simulated" = "{domain}"))]
     pub fqdn: String,
 }
 
 impl Resource for DnsRecord {
-    const TYPE: TypeInfo =
-        TypeInfo::new("dns_record", Service::Route53, "{zone}/{domain}/{type}/{set_identifier}", "").untaggable().global().iam_actions(
+    const TYPE: TypeInfo = TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "")
+        .untaggable()
+        .global()
+        .iam_actions(
             IamActions::new("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]),
         );
     type Api = Aws;
@@ -116,7 +119,7 @@ impl Resource for DnsRecord {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let (zone, ownership) = (self.zone.get(), self.ownership(cx)?);
         let changes = vec![to_change(ChangeAction::Create, self.record_set()?)?, to_change(ChangeAction::Upsert, ownership.clone())?];
-        match cx.dns_changes.submit(zone, changes).await {
+        match cx.route53.changes.submit(zone, changes).await {
             // An earlier attempt without a response may have created it.
             Err(error) if error.kind == ErrorKind::AlreadyExists => {
                 let sets = record_sets_at(cx, zone, &ownership.name, &RrType::Txt).await?;
@@ -132,7 +135,7 @@ impl Resource for DnsRecord {
     async fn update(&self, cx: &Cx<'_>, _: &Existing<Self>, _: DnsRecordChanges) -> Result<()> {
         let sets = [self.record_set()?, self.ownership(cx)?];
         let changes = sets.into_iter().map(|set| to_change(ChangeAction::Upsert, set)).collect::<Result<_>>()?;
-        cx.dns_changes.submit(self.zone.get(), changes).await
+        cx.route53.changes.submit(self.zone.get(), changes).await
     }
 
     /// DELETE must repeat the record set exactly. The list contains it; it is read again only if AWS reports a mismatch.
@@ -141,7 +144,7 @@ impl Resource for DnsRecord {
         let zone = live.zone.get();
         let sets = [live.record_set()?, live.ownership(cx)?];
         let changes = sets.into_iter().map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
-        match cx.dns_changes.submit(zone, changes).await {
+        match cx.route53.changes.submit(zone, changes).await {
             Err(error) if error.is_not_found() => {}
             answer => return answer.map(|()| Deletion::Requested),
         }
@@ -154,7 +157,7 @@ impl Resource for DnsRecord {
         if changes.is_empty() {
             return Err(Error::new(ErrorKind::NotFound, "NoSuchRecord", format!("the record {} does not exist", live.domain)));
         }
-        cx.dns_changes.submit(zone, changes).await.map(|()| Deletion::Requested)
+        cx.route53.changes.submit(zone, changes).await.map(|()| Deletion::Requested)
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, partition, tags},
+    aws::{Aws, Cx, for_each_concurrent, partition, services},
     core::{
         ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed,
-        Problem, Ref, Resource, Result, STACK_TAG, Scope, Service, TagChange, Tags, TypeInfo, UNTAGGED, ok_or_not_found,
+        Problem, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo, UNTAGGED, ok_or_not_found,
     },
 };
 
@@ -48,14 +48,16 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Name servers to enter at the parent domain; none for a private zone.
+    #[schemars(extend("x-acme-simulated" = ["ns-0-{hex4}.awsdns.{simulated_domain}", "ns-1-{hex4}.awsdns.{simulated_domain}", "ns-2-{hex4}.awsdns.{simulated_domain}", "ns-3-{hex4}.awsdns.{simulated_domain}"]))]
     pub name_servers: Vec<String>,
 }
 
 impl Resource for DnsZone {
-    const TYPE: TypeInfo = TypeInfo::new("dns_zone", Service::Route53, "Z{upper}", "arn:aws:route53:::hostedzone/{id}")
+    const TYPE: TypeInfo = TypeInfo::new("dns_zone", &services::route53::SERVICE, "Z{upper14}", "arn:aws:route53:::hostedzone/{id}")
         .global()
         .tagged_after_create()
         .without_token()
+        .rejecting_repeated_token()
         .quota(5_000, "TooManyHostedZones")
         .not_found("NoSuchHostedZone")
         .iam_actions(
@@ -101,7 +103,7 @@ impl Resource for DnsZone {
             let sets = tag_sets(aws, some.iter().map(|(id, _)| id.clone()).collect()).await?;
             for (id, ownership) in some {
                 let set = sets.iter().find(|set| set.resource_id() == Some(id));
-                let mut tags = tags::from_route53(set.map(|set| set.tags()).unwrap_or_default());
+                let mut tags = services::route53::from_tags(set.map(|set| set.tags()).unwrap_or_default());
                 let given_up = tags.remove(ABANDONED_TAG).is_some();
                 if !tags.contains_key(STACK_TAG) && !given_up {
                     tags.extend(ownership.clone().unwrap_or_default());
@@ -164,7 +166,7 @@ impl Resource for DnsZone {
         if change.remove.iter().any(|key| key == STACK_TAG) {
             set.insert(ABANDONED_TAG.to_owned(), "yes".to_owned());
         }
-        tags::retag(aws, Self::TYPE.service, &TagChange { set, remove: change.remove.clone(), ..*change }).await
+        services::route53::retag(aws, &TagChange { set, remove: change.remove.clone(), ..*change }).await
     }
 
     fn check(&self) -> Vec<Problem> {

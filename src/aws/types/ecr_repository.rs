@@ -16,10 +16,10 @@ pub use lifecycle_policy::LifecyclePolicy;
 
 use super::kms_key::KmsKey;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem,
-        Resource, Result, Scope, Service, Tags, TypeInfo, ok_or_not_found,
+        Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -55,33 +55,35 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Repository URI for pushing images: `123456789012.dkr.ecr.eu-west-1.amazonaws.com/name`.
+    #[schemars(extend("x-acme-simulated" = "{account}.dkr.ecr.{region}.{simulated_domain}/{id}"))]
     pub uri: String,
     /// Account id.
     pub registry_id: String,
 }
 
 impl Resource for EcrRepository {
-    const TYPE: TypeInfo = TypeInfo::new("ecr_repository", Service::Ecr, "{name}", "arn:aws:ecr:{region}:{account}:repository/{name}")
-        .data_protection(DataProtection::Contents)
-        .deletable_while_in_use()
-        .without_token()
-        .quota(100_000, "LimitExceededException")
-        .iam_actions(
-            IamActions::new("ecr:repository/{name}")
-                .read(&["ecr:GetLifecyclePolicy", "ecr:ListImages", "ecr:ListTagsForResource"])
-                .create(&["ecr:CreateRepository"])
-                .change(&[
-                    "ecr:DeleteLifecyclePolicy",
-                    "ecr:DeleteRepository",
-                    "ecr:PutImageScanningConfiguration",
-                    "ecr:PutImageTagMutability",
-                    "ecr:PutLifecyclePolicy",
-                ])
-                .grants(&[
-                    IamGrant::read(&["ecr:DescribeRepositories"], GrantTarget::Arn("ecr:repository/*")),
-                    IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("ecr_repository", &services::ecr::SERVICE, "{name}", "arn:aws:ecr:{region}:{account}:repository/{name}")
+            .data_protection(DataProtection::Contents)
+            .deletable_while_in_use()
+            .without_token()
+            .quota(100_000, "LimitExceededException")
+            .iam_actions(
+                IamActions::new("ecr:repository/{name}")
+                    .read(&["ecr:GetLifecyclePolicy", "ecr:ListImages", "ecr:ListTagsForResource"])
+                    .create(&["ecr:CreateRepository"])
+                    .change(&[
+                        "ecr:DeleteLifecyclePolicy",
+                        "ecr:DeleteRepository",
+                        "ecr:PutImageScanningConfiguration",
+                        "ecr:PutImageTagMutability",
+                        "ecr:PutLifecyclePolicy",
+                    ])
+                    .grants(&[
+                        IamGrant::read(&["ecr:DescribeRepositories"], GrantTarget::Arn("ecr:repository/*")),
+                        IamGrant::change(&["kms:CreateGrant", "kms:DescribeKey"], GrantTarget::Referenced("kms_key")),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -94,7 +96,7 @@ impl Resource for EcrRepository {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let (mutability, exceptions) = self.mutability()?;
-        let call = cx.ecr.create_repository().set_repository_name(self.name.clone()).set_tags(Some(tags::ecr(&cx.call.tags)));
+        let call = cx.ecr.create_repository().set_repository_name(self.name.clone()).set_tags(Some(services::ecr::to_tags(&cx.call.tags)));
         let call = call.image_tag_mutability(mutability).set_image_tag_mutability_exclusion_filters(exceptions);
         let encryption = match &self.kms_key {
             Some(key) => EncryptionConfiguration::builder().encryption_type(EncryptionType::Kms).kms_key(key.get()),
@@ -192,7 +194,7 @@ async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option
     let arn = repository.repository_arn().unwrap_or_default();
     let ask_tags = async {
         let reply = ok_or_not_found(aws.ecr.list_tags_for_resource().resource_arn(arn).send().await)?;
-        Ok(reply.map(|reply| tags::from_ecr(reply.tags())))
+        Ok(reply.map(|reply| services::ecr::from_tags(reply.tags())))
     };
     let tags = scope.tags_or_fetch(arn, ask_tags).await?;
     let Some(tags) = tags.filter(|tags| scope.owns(tags) || scope.lookup.contains(name)) else { return Ok(None) };

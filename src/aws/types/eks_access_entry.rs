@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::eks_cluster::{EksCluster, list_in_clusters, split_id};
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
-        TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, TypeInfo,
+        ok_or_not_found,
     },
 };
 
@@ -107,7 +107,7 @@ impl Resource for EksAccessEntry {
     // The ARN has the principal's type (`role` or `user`), account and name.
     const TYPE: TypeInfo = TypeInfo::new(
         "eks_access_entry",
-        Service::Eks,
+        &services::eks::SERVICE,
         "{cluster}/{principal_arn}",
         "arn:aws:eks:{region}:{account}:access-entry/{cluster}/{hex8}/{account}/{hex8}/{uuid}",
     )
@@ -131,7 +131,8 @@ impl Resource for EksAccessEntry {
         };
         for_each_concurrent(list_in_clusters(scope, list).await?, |(cluster, principal)| async move {
             let reply = ok_or_not_found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
-            let entry = reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&tags::from_map(entry.tags.as_ref())));
+            let entry =
+                reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&services::eks::from_tags(entry.tags.as_ref())));
             let Some(entry) = entry else { return Ok(None) };
             // AWS does not list policies of entries that can't have any.
             let policies = if entry.r#type().is_none_or(|kind| ["STANDARD", "EC2"].contains(&kind)) {
@@ -155,7 +156,7 @@ impl Resource for EksAccessEntry {
             .r#type(to_aws(&self.kind))
             .set_kubernetes_groups((!self.kubernetes_groups.is_empty()).then(|| self.kubernetes_groups.iter().cloned().collect()))
             .set_username(self.username.clone())
-            .set_tags(Some(tags::to_map(&cx.call.tags)))
+            .set_tags(Some(services::eks::to_tags(&cx.call.tags)))
             .send()
             .await?;
         let entry = reply.access_entry.ok_or_else(|| Error::missing_field("accessEntry"))?;
@@ -251,5 +252,5 @@ fn read(cluster: String, principal: String, entry: AccessEntry, policies: Vec<As
         policies: policies.collect(),
     };
     let outputs = Outputs { arn: entry.access_entry_arn.ok_or_else(|| Error::missing_field("accessEntryArn"))? };
-    Ok(Observed::new(id, tags::from_map(entry.tags.as_ref()), spec, outputs))
+    Ok(Observed::new(id, services::eks::from_tags(entry.tags.as_ref()), spec, outputs))
 }

@@ -11,10 +11,10 @@ use super::{
     iam_role::IamRole,
 };
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
-        Scope, Service, TypeInfo, ok_or_not_found,
+        Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -66,19 +66,20 @@ pub struct Outputs {
 }
 
 impl Resource for EksAddon {
-    const TYPE: TypeInfo =
-        TypeInfo::new("eks_addon", Service::Eks, "{cluster}/{addon}", "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}")
-            .typical_seconds(30)
-            .iam_actions(
-                IamActions::new("eks:addon/{parent}/*")
-                    .read(&["eks:DescribeAddon"])
-                    .change(&["eks:DeleteAddon", "eks:UpdateAddon"])
-                    .grants(&[
-                        IamGrant::read(&["eks:ListAddons"], GrantTarget::Arn("eks:cluster/{parent}")),
-                        IamGrant::change(&["eks:CreateAddon"], GrantTarget::Referenced("eks_cluster")),
-                        IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
-                    ]),
-            );
+    const TYPE: TypeInfo = TypeInfo::new(
+        "eks_addon",
+        &services::eks::SERVICE,
+        "{cluster}/{addon}",
+        "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}",
+    )
+    .typical_seconds(30)
+    .iam_actions(
+        IamActions::new("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).grants(&[
+            IamGrant::read(&["eks:ListAddons"], GrantTarget::Arn("eks:cluster/{parent}")),
+            IamGrant::change(&["eks:CreateAddon"], GrantTarget::Referenced("eks_cluster")),
+            IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
+        ]),
+    );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -103,7 +104,7 @@ impl Resource for EksAddon {
             .set_configuration_values(self.values())
             .set_service_account_role_arn(self.role.as_ref().map(|role| role.get().to_owned()))
             .resolve_conflicts(to_aws(&self.resolve_conflicts).as_str().into())
-            .set_tags(Some(tags::to_map(&cx.call.tags)))
+            .set_tags(Some(services::eks::to_tags(&cx.call.tags)))
             .send()
             .await?;
         Ok(format!("{}/{}", self.cluster.get(), self.addon).into())
@@ -181,5 +182,5 @@ fn read(addon: Addon) -> Result<Observed<EksAddon>> {
         resolve_conflicts: ResolveConflicts::Overwrite,
     };
     let outputs = Outputs { arn: addon.addon_arn.unwrap_or_default() };
-    Ok(Observed::new(id, tags::from_map(addon.tags.as_ref()), spec, outputs).phase(phase))
+    Ok(Observed::new(id, services::eks::from_tags(addon.tags.as_ref()), spec, outputs).phase(phase))
 }

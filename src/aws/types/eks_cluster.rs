@@ -18,10 +18,10 @@ use read::read;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         ArnRef, Cidr, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource,
-        Result, Scope, Service, TypeInfo, ok_or_not_found, referenced_ids,
+        Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -156,18 +156,25 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// URL of the Kubernetes API.
+    #[schemars(extend("x-acme-simulated" = "https://{label}.eks.{region}.{simulated_domain}"))]
     pub endpoint: Option<String>,
     /// Certificate of the Kubernetes API, base64.
+    #[schemars(extend("x-acme-simulated" = "LS0tLS1CRUdJTiBTSU1VTEFURUQtLS0tLQo="))]
     pub certificate_authority: Option<String>,
     /// Kubernetes version.
+    #[schemars(extend("x-acme-simulated" = "1.34"))]
     pub version: Option<String>,
     /// EKS platform version, such as `eks.4`.
+    #[schemars(extend("x-acme-simulated" = "eks.1"))]
     pub platform_version: Option<String>,
     /// Security group that EKS created for control plane and nodes.
+    #[schemars(extend("x-acme-simulated" = "sg-{hex17}"))]
     pub security_group_id: Option<String>,
     /// VPC of the subnets.
+    #[schemars(extend("x-acme-simulated" = "{subnet.vpc}"))]
     pub vpc_id: Option<String>,
     /// URL of the OpenID Connect issuer, for roles of service accounts.
+    #[schemars(extend("x-acme-simulated" = "https://oidc.eks.{region}.{simulated_domain}/id/{HEX32}"))]
     pub oidc_issuer: Option<String>,
 }
 
@@ -176,7 +183,7 @@ pub(super) const PASS_ROLE_SERVICES: &[&str] =
     &["ec2.amazonaws.com", "eks.amazonaws.com", "eks-fargate-pods.amazonaws.com", "pods.eks.amazonaws.com"];
 
 impl Resource for EksCluster {
-    const TYPE: TypeInfo = TypeInfo::new("eks_cluster", Service::Eks, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
+    const TYPE: TypeInfo = TypeInfo::new("eks_cluster", &services::eks::SERVICE, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
         .typical_seconds(540)
         .quota(100, "ResourceLimitExceededException")
         .iam_actions(
@@ -260,7 +267,7 @@ impl Resource for EksCluster {
             .deletion_protection(self.deletion_protection)
             .set_upgrade_policy(self.upgrade_policy())
             .set_zonal_shift_config(self.zonal_shift_config())
-            .set_tags(Some(tags::to_map(&cx.call.tags)))
+            .set_tags(Some(services::eks::to_tags(&cx.call.tags)))
             .send()
             .await?;
         let name = reply.cluster.and_then(|cluster| cluster.name).ok_or_else(|| Error::missing_field("name"))?;

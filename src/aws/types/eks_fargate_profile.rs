@@ -13,10 +13,10 @@ use super::{
     subnet::Subnet,
 };
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
-        Scope, Service, TypeInfo, ok_or_not_found, referenced_ids,
+        Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -63,7 +63,7 @@ impl Resource for EksFargateProfile {
     // Creating one takes between half a minute and six minutes; a cluster creates one at a time, and the others wait.
     const TYPE: TypeInfo = TypeInfo::new(
         "eks_fargate_profile",
-        Service::Eks,
+        &services::eks::SERVICE,
         "{cluster}/{name}",
         "arn:aws:eks:{region}:{account}:fargateprofile/{cluster}/{name}/{uuid}",
     )
@@ -107,7 +107,7 @@ impl Resource for EksFargateProfile {
             .pod_execution_role_arn(self.pod_execution_role.get())
             .set_subnets(Some(referenced_ids(&self.subnets)))
             .set_selectors(Some(selectors.collect()))
-            .set_tags(Some(tags::to_map(&cx.call.tags)))
+            .set_tags(Some(services::eks::to_tags(&cx.call.tags)))
             .send()
             .await?;
         let name = reply.fargate_profile.and_then(|profile| profile.fargate_profile_name);
@@ -157,5 +157,5 @@ fn read(profile: FargateProfile) -> Result<Observed<EksFargateProfile>> {
         selectors: selectors.collect(),
     };
     let outputs = Outputs { arn: profile.fargate_profile_arn.unwrap_or_default() };
-    Ok(Observed::new(id, tags::from_map(profile.tags.as_ref()), spec, outputs).phase(phase))
+    Ok(Observed::new(id, services::eks::from_tags(profile.tags.as_ref()), spec, outputs).phase(phase))
 }

@@ -22,10 +22,10 @@ use super::{
     subnet::Subnet,
 };
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
-        Service, TypeInfo, ok_or_not_found, referenced_ids,
+        TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -138,13 +138,14 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Names of the Auto Scaling groups that EKS created.
+    #[schemars(extend("x-acme-simulated" = ["eks-{label}-{uuid}"]))]
     pub autoscaling_groups: Vec<String>,
 }
 
 impl Resource for EksNodeGroup {
     const TYPE: TypeInfo = TypeInfo::new(
         "eks_node_group",
-        Service::Eks,
+        &services::eks::SERVICE,
         "{cluster}/{name}",
         "arn:aws:eks:{region}:{account}:nodegroup/{cluster}/{name}/{uuid}",
     )
@@ -215,7 +216,7 @@ impl Resource for EksNodeGroup {
             .set_node_repair_config(self.node_repair_config())
             .set_launch_template(self.template())
             .set_remote_access(remote_access)
-            .set_tags(Some(tags::to_map(&cx.call.tags)))
+            .set_tags(Some(services::eks::to_tags(&cx.call.tags)))
             .send()
             .await?;
         let name = reply.nodegroup.and_then(|group| group.nodegroup_name).ok_or_else(|| Error::missing_field("nodegroupName"))?;

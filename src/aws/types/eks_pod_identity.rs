@@ -10,10 +10,10 @@ use super::{
     iam_role::IamRole,
 };
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Problem, Ref, Resource, Result,
-        Scope, Service, TypeInfo, ok_or_not_found,
+        Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -49,6 +49,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Id within the cluster.
+    #[schemars(extend("x-acme-simulated" = "{id:/}"))]
     pub association_id: String,
     /// Value that the target role's trust policy can require as `sts:ExternalId`.
     pub external_id: Option<String>,
@@ -57,7 +58,7 @@ pub struct Outputs {
 impl Resource for EksPodIdentity {
     const TYPE: TypeInfo = TypeInfo::new(
         "eks_pod_identity",
-        Service::Eks,
+        &services::eks::SERVICE,
         "{cluster}/a-{hex17}",
         "arn:aws:eks:{region}:{account}:podidentityassociation/{id}",
     )
@@ -101,7 +102,7 @@ impl Resource for EksPodIdentity {
             .set_target_role_arn(self.target_role.as_ref().map(|role| role.get().to_owned()))
             .disable_session_tags(self.disable_session_tags)
             .set_policy(self.policy.as_ref().map(Policy::to_json))
-            .set_tags(Some(tags::to_map(&cx.call.tags)))
+            .set_tags(Some(services::eks::to_tags(&cx.call.tags)))
             .send()
             .await?;
         let association = reply.association.ok_or_else(|| Error::missing_field("association"))?;
@@ -157,5 +158,5 @@ fn read(association: PodIdentityAssociation) -> Result<Observed<EksPodIdentity>>
         policy: policy.map(|policy| Policy::parse(&policy)).transpose()?,
     };
     let outputs = Outputs { arn: association.association_arn.unwrap_or_default(), association_id, external_id: association.external_id };
-    Ok(Observed::new(id, tags::from_map(association.tags.as_ref()), spec, outputs))
+    Ok(Observed::new(id, services::eks::from_tags(association.tags.as_ref()), spec, outputs))
 }

@@ -6,10 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, join_blockers, network_interfaces, tags},
+    aws::{Aws, Cx, services},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Resource, Result, Scope, Service, Tags,
-        TypeInfo,
+        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Resource, Result, Scope, Tags, TypeInfo,
     },
 };
 
@@ -38,17 +37,18 @@ pub struct Outputs {
 }
 
 impl Resource for ElasticIp {
-    const TYPE: TypeInfo = TypeInfo::new("elastic_ip", Service::Ec2, "eipalloc-{hex17}", "arn:aws:ec2:{region}:{account}:elastic-ip/{id}")
-        .without_token()
-        .quota(50, "AddressLimitExceeded")
-        .not_found("InvalidAllocationID.NotFound")
-        .iam_actions(
-            IamActions::new("ec2:elastic-ip/*")
-                .list(&["ec2:DescribeAddresses"])
-                .create(&["ec2:AllocateAddress"])
-                .change(&["ec2:ReleaseAddress"])
-                .grants(&[IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources)]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("elastic_ip", &services::ec2::SERVICE, "eipalloc-{hex17}", "arn:aws:ec2:{region}:{account}:elastic-ip/{id}")
+            .without_token()
+            .quota(50, "AddressLimitExceeded")
+            .not_found("InvalidAllocationID.NotFound")
+            .iam_actions(
+                IamActions::new("ec2:elastic-ip/*")
+                    .list(&["ec2:DescribeAddresses"])
+                    .create(&["ec2:AllocateAddress"])
+                    .change(&["ec2:ReleaseAddress"])
+                    .grants(&[IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources)]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -57,7 +57,7 @@ impl Resource for ElasticIp {
         let reply = aws.ec2.describe_addresses().set_filters(Some(scope.ec2_filters())).send().await?;
         let mut all = Vec::new();
         for address in reply.addresses.unwrap_or_default() {
-            let tags = tags::from_ec2(address.tags.as_deref().unwrap_or_default());
+            let tags = services::ec2::from_tags(address.tags.as_deref().unwrap_or_default());
             let Some(id) = address.allocation_id.filter(|_| scope.owns(&tags)) else { continue };
             all.push(observed(id, tags, address.public_ipv4_pool, address.network_border_group, address.public_ip));
         }
@@ -70,7 +70,7 @@ impl Resource for ElasticIp {
         let call = cx.ec2.allocate_address().domain(DomainType::Vpc).set_address(self.address.clone());
         let call = call.set_public_ipv4_pool(self.public_ipv4_pool.clone().filter(|pool| pool != AMAZON_POOL));
         let call = call.set_network_border_group(self.network_border_group.clone());
-        let call = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::ElasticIp));
+        let call = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::ElasticIp));
         let reply = call.send().await.map_err(Error::from).map_err(|error| match error.code.as_str() {
             "AuthFailure" if self.address.is_some() => Error { kind: ErrorKind::NotFound, ..error },
             _ => error,
@@ -95,7 +95,7 @@ impl Resource for ElasticIp {
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
-        Ok(join_blockers(network_interfaces(aws, &[("association.allocation-id", &live.id)]).await?))
+        Ok(services::ec2::join_blockers(services::ec2::network_interfaces(aws, &[("association.allocation-id", &live.id)]).await?))
     }
 
     /// Any address matches a spec without one, and a spec without a pool means Amazon's pool.

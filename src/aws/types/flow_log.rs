@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{iam_role::IamRole, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
 use crate::{
-    aws::{Aws, Cx, tags},
+    aws::{Aws, Cx, services},
     core::{
         ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
-        Service, TypeInfo,
+        TypeInfo,
     },
 };
 
@@ -92,23 +92,24 @@ pub enum FileFormat {
 pub struct Outputs {}
 
 impl Resource for FlowLog {
-    const TYPE: TypeInfo = TypeInfo::new("flow_log", Service::Ec2, "fl-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{id}")
-        .not_found("InvalidFlowLogId.NotFound")
-        .already_exists("FlowLogAlreadyExists")
-        .iam_actions(
-            IamActions::new("ec2:vpc-flow-log/*")
-                .list(&["ec2:DescribeFlowLogs"])
-                .create(&["ec2:CreateFlowLogs"])
-                .change(&["ec2:DeleteFlowLogs"])
-                .grants(&[
-                    IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("vpc")),
-                    IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("subnet")),
-                    IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["vpc-flow-logs.amazonaws.com"])),
-                    // The service reads and extends the bucket's policy for log delivery with the caller's permissions.
-                    IamGrant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], GrantTarget::AllResources),
-                    IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Referenced("s3_bucket")),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("flow_log", &services::ec2::SERVICE, "fl-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-flow-log/{id}")
+            .not_found("InvalidFlowLogId.NotFound")
+            .already_exists("FlowLogAlreadyExists")
+            .iam_actions(
+                IamActions::new("ec2:vpc-flow-log/*")
+                    .list(&["ec2:DescribeFlowLogs"])
+                    .create(&["ec2:CreateFlowLogs"])
+                    .change(&["ec2:DeleteFlowLogs"])
+                    .grants(&[
+                        IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("vpc")),
+                        IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("subnet")),
+                        IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["vpc-flow-logs.amazonaws.com"])),
+                        // The service reads and extends the bucket's policy for log delivery with the caller's permissions.
+                        IamGrant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], GrantTarget::AllResources),
+                        IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Referenced("s3_bucket")),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -117,7 +118,7 @@ impl Resource for FlowLog {
         let mut pages = aws.ec2.describe_flow_logs().set_filter(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for log in page?.flow_logs.unwrap_or_default() {
-                let tags = tags::from_ec2(log.tags.as_deref().unwrap_or_default());
+                let tags = services::ec2::from_tags(log.tags.as_deref().unwrap_or_default());
                 if scope.owns(&tags) {
                     let id = log.flow_log_id.clone().ok_or_else(|| Error::missing_field("FlowLogId"))?;
                     all.push(Observed::new(id, tags, FlowLog::read(log), Outputs {}));
@@ -154,7 +155,7 @@ impl Resource for FlowLog {
         };
         let call = call.set_deliver_logs_permission_arn(self.role.as_ref().map(|role| role.get().to_owned()));
         let call = call.max_aggregation_interval(self.max_aggregation_seconds).set_log_format(self.format());
-        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::VpcFlowLog)).send().await?;
+        let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::VpcFlowLog)).send().await?;
         ensure_none(reply.unsuccessful)?;
         let id = reply.flow_log_ids.into_iter().flatten().next().ok_or_else(|| Error::missing_field("FlowLogId"))?;
         Ok(id.into())

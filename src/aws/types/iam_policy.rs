@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, Service, TagChange, TypeInfo,
+        Created, Deletion, Error, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, TypeInfo,
         ok_or_not_found,
     },
 };
@@ -32,6 +32,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Unique id, `ANPA…`, never reused.
+    #[schemars(extend("x-acme-simulated" = "ANPA{upper17}"))]
     pub unique_id: String,
 }
 
@@ -41,7 +42,7 @@ pub struct Outputs {
 const MAX_VERSIONS: usize = 5;
 
 impl Resource for IamPolicy {
-    const TYPE: TypeInfo = TypeInfo::new("iam_policy", Service::Iam, "{arn}", "arn:aws:iam::{account}:policy{path}{name}")
+    const TYPE: TypeInfo = TypeInfo::new("iam_policy", &services::iam::SERVICE, "{arn}", "arn:aws:iam::{account}:policy{path}{name}")
         .global()
         .without_token()
         .quota(5_000, "LimitExceeded")
@@ -71,7 +72,7 @@ impl Resource for IamPolicy {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.iam.create_policy().set_policy_name(self.name.clone());
         let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment));
-        let call = call.policy_document(self.document.to_json()).set_tags(Some(tags::iam(&cx.call.tags)));
+        let call = call.policy_document(self.document.to_json()).set_tags(Some(services::iam::to_tags(&cx.call.tags)));
         let reply = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty())).send().await?;
         reply.policy.and_then(|policy| policy.arn).map(Created::Id).ok_or_else(|| Error::missing_field("Arn"))
     }
@@ -102,7 +103,7 @@ impl Resource for IamPolicy {
 
     async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
-            aws.iam.tag_policy().policy_arn(change.arn).set_tags(Some(tags::iam(&change.set))).send().await?;
+            aws.iam.tag_policy().policy_arn(change.arn).set_tags(Some(services::iam::to_tags(&change.set))).send().await?;
         }
         if !change.remove.is_empty() {
             aws.iam.untag_policy().policy_arn(change.arn).set_tag_keys(Some(change.remove.clone())).send().await?;
@@ -132,7 +133,7 @@ async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<
         Ok::<_, Error>(Policy::parse(&document)?)
     };
     let (policy, document) = tokio::try_join!(policy, document)?;
-    let tags = tags::from_iam(policy.tags());
+    let tags = services::iam::from_tags(policy.tags());
     let spec = IamPolicy { name: policy.policy_name, document, description: policy.description.unwrap_or_default() };
     Ok(Observed::new(id.clone(), tags, spec, Outputs { arn: id, unique_id: policy.policy_id.unwrap_or_default() }))
 }

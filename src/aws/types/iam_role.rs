@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, Service, TagChange,
-        Tags, TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -80,12 +80,13 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Unique id, `AROA…`, never reused.
+    #[schemars(extend("x-acme-simulated" = "AROA{upper17}"))]
     pub unique_id: String,
 }
 
 impl Resource for IamRole {
     /// The typical duration is the time until other services accept a new role. The tagging API does not show roles.
-    const TYPE: TypeInfo = TypeInfo::new("iam_role", Service::Iam, "{name}", "arn:aws:iam::{account}:role{path}{name}")
+    const TYPE: TypeInfo = TypeInfo::new("iam_role", &services::iam::SERVICE, "{name}", "arn:aws:iam::{account}:role{path}{name}")
         .global()
         .always_listed()
         .typical_seconds(8)
@@ -135,7 +136,7 @@ impl Resource for IamRole {
         let call = call.assume_role_policy_document(self.trust.to_json()).max_session_duration(self.max_session_seconds);
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let call = call.set_permissions_boundary(self.permissions_boundary.clone().filter(|arn| !arn.is_empty()));
-        let reply = call.set_tags(Some(tags::iam(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::iam::to_tags(&cx.call.tags))).send().await?;
         reply.role.map(|role| role.role_name.into()).ok_or_else(|| Error::missing_field("Role"))
     }
 
@@ -188,7 +189,7 @@ impl Resource for IamRole {
 
     async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
-            aws.iam.tag_role().role_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
+            aws.iam.tag_role().role_name(change.id).set_tags(Some(services::iam::to_tags(&change.set))).send().await?;
         }
         if !change.remove.is_empty() {
             aws.iam.untag_role().role_name(change.id).set_tag_keys(Some(change.remove.clone())).send().await?;
@@ -221,7 +222,7 @@ async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
         Ok::<_, Error>(inline)
     };
     let (role, policies, inline_policies) = tokio::try_join!(role, attached, inline)?;
-    let (tags, boundary) = (tags::from_iam(role.tags()), role.permissions_boundary.clone());
+    let (tags, boundary) = (services::iam::from_tags(role.tags()), role.permissions_boundary.clone());
     observed(role, tags, policies, inline_policies, boundary)
 }
 
@@ -253,7 +254,7 @@ fn from_role_detail(role: Role, detail: RoleDetail) -> Result<Observed<IamRole>>
             inline_policies.insert(name, Policy::parse(&document)?);
         }
     }
-    let tags = tags::from_iam(detail.tags.as_deref().unwrap_or_default());
+    let tags = services::iam::from_tags(detail.tags.as_deref().unwrap_or_default());
     let policies = detail.attached_managed_policies.into_iter().flatten().filter_map(|policy| policy.policy_arn).collect();
     observed(role, tags, policies, inline_policies, detail.permissions_boundary)
 }

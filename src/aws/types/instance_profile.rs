@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::iam_role::IamRole;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
-        TagChange, TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, TagChange,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -30,29 +30,31 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Unique id, `AIPA…`, never reused.
+    #[schemars(extend("x-acme-simulated" = "AIPA{upper17}"))]
     pub unique_id: String,
 }
 
 impl Resource for InstanceProfile {
     /// The typical duration is the time until EC2 accepts a new profile.
-    const TYPE: TypeInfo = TypeInfo::new("instance_profile", Service::Iam, "{name}", "arn:aws:iam::{account}:instance-profile{path}{name}")
-        .global()
-        .typical_seconds(8)
-        .without_token()
-        .iam_actions(
-            IamActions::new("iam:instance-profile/{path}*")
-                .list(&["iam:ListInstanceProfiles"])
-                .read(&["iam:GetInstanceProfile"])
-                .change(&[
-                    "iam:AddRoleToInstanceProfile",
-                    "iam:CreateInstanceProfile",
-                    "iam:DeleteInstanceProfile",
-                    "iam:RemoveRoleFromInstanceProfile",
-                    "iam:TagInstanceProfile",
-                    "iam:UntagInstanceProfile",
-                ])
-                .grants(&[IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["ec2.amazonaws.com"]))]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("instance_profile", &services::iam::SERVICE, "{name}", "arn:aws:iam::{account}:instance-profile{path}{name}")
+            .global()
+            .typical_seconds(8)
+            .without_token()
+            .iam_actions(
+                IamActions::new("iam:instance-profile/{path}*")
+                    .list(&["iam:ListInstanceProfiles"])
+                    .read(&["iam:GetInstanceProfile"])
+                    .change(&[
+                        "iam:AddRoleToInstanceProfile",
+                        "iam:CreateInstanceProfile",
+                        "iam:DeleteInstanceProfile",
+                        "iam:RemoveRoleFromInstanceProfile",
+                        "iam:TagInstanceProfile",
+                        "iam:UntagInstanceProfile",
+                    ])
+                    .grants(&[IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["ec2.amazonaws.com"]))]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -64,7 +66,9 @@ impl Resource for InstanceProfile {
             let ask = async {
                 let call = aws.iam.get_instance_profile().instance_profile_name(&profile.instance_profile_name);
                 let reply = ok_or_not_found(call.send().await)?;
-                Ok(reply.map(|reply| tags::from_iam(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())))
+                Ok(reply.map(|reply| {
+                    services::iam::from_tags(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())
+                }))
             };
             let Some(tags) = scope.tags_or_fetch(&profile.arn, ask).await? else { return Ok(None) };
             let role = profile.roles.into_iter().next().map(|role| Ref::to(role.role_name));
@@ -77,7 +81,8 @@ impl Resource for InstanceProfile {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.iam.create_instance_profile().set_instance_profile_name(self.name.clone());
-        let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment)).set_tags(Some(tags::iam(&cx.call.tags)));
+        let call =
+            call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment)).set_tags(Some(services::iam::to_tags(&cx.call.tags)));
         let profile = call.send().await?.instance_profile;
         profile.map(|profile| profile.instance_profile_name.into()).ok_or_else(|| Error::missing_field("InstanceProfile"))
     }
@@ -102,7 +107,12 @@ impl Resource for InstanceProfile {
 
     async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
-            aws.iam.tag_instance_profile().instance_profile_name(change.id).set_tags(Some(tags::iam(&change.set))).send().await?;
+            aws.iam
+                .tag_instance_profile()
+                .instance_profile_name(change.id)
+                .set_tags(Some(services::iam::to_tags(&change.set)))
+                .send()
+                .await?;
         }
         if !change.remove.is_empty() {
             aws.iam.untag_instance_profile().instance_profile_name(change.id).set_tag_keys(Some(change.remove.clone())).send().await?;

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, ec2_arn, join_blockers, network_interfaces, tags},
+    aws::{Aws, Cx, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Ref, Resource, Result, Scope, Service,
-        TypeInfo,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Ref, Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -31,7 +30,7 @@ pub struct Outputs {
 
 impl Resource for InternetGateway {
     const TYPE: TypeInfo =
-        TypeInfo::new("internet_gateway", Service::Ec2, "igw-{hex17}", "arn:aws:ec2:{region}:{account}:internet-gateway/{id}")
+        TypeInfo::new("internet_gateway", &services::ec2::SERVICE, "igw-{hex17}", "arn:aws:ec2:{region}:{account}:internet-gateway/{id}")
             .without_token()
             .quota(50, "InternetGatewayLimitExceeded")
             .already_exists("Resource.AlreadyAssociated")
@@ -63,7 +62,7 @@ impl Resource for InternetGateway {
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let tags = tags::ec2_specification(&cx.call.tags, ResourceType::InternetGateway);
+        let tags = services::ec2::tag_specification(&cx.call.tags, ResourceType::InternetGateway);
         let reply = cx.ec2.create_internet_gateway().tag_specifications(tags).send().await?;
         let gateway = reply.internet_gateway.ok_or_else(|| Error::missing_field("InternetGateway"))?;
         let id = gateway.internet_gateway_id.clone().ok_or_else(|| Error::missing_field("InternetGatewayId"))?;
@@ -101,7 +100,7 @@ impl Resource for InternetGateway {
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let Some(vpc) = &live.spec.vpc else { return Ok(None) };
         let filters = [("vpc-id", vpc.get()), ("association.public-ip", "*")];
-        Ok(join_blockers(network_interfaces(aws, &filters).await?))
+        Ok(services::ec2::join_blockers(services::ec2::network_interfaces(aws, &filters).await?))
     }
 }
 
@@ -114,8 +113,8 @@ fn read(aws: &Aws, gateway: ec2::InternetGateway) -> Result<Observed<InternetGat
     };
     let spec = InternetGateway { vpc: attachment.and_then(|a| a.vpc_id).map(Ref::to) };
     let id = gateway.internet_gateway_id.ok_or_else(|| Error::missing_field("InternetGatewayId"))?;
-    let tags = tags::from_ec2(gateway.tags.as_deref().unwrap_or_default());
-    let arn = ec2_arn(&aws.region, &gateway.owner_id.unwrap_or_default(), &format!("internet-gateway/{id}"));
+    let tags = services::ec2::from_tags(gateway.tags.as_deref().unwrap_or_default());
+    let arn = services::ec2::arn(&aws.region, &gateway.owner_id.unwrap_or_default(), &format!("internet-gateway/{id}"));
     Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
 }
 

@@ -8,10 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase,
-        Policy, Problem, Resource, Result, Scope, Service, TypeInfo, ok_or_not_found,
+        Policy, Problem, Resource, Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -104,6 +104,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// The alias, `alias/…`.
+    #[schemars(extend("x-acme-simulated" = "{name}"))]
     pub alias: Option<String>,
 }
 
@@ -115,7 +116,7 @@ const DELETION_WINDOW_DAYS: i32 = 30;
 const MIN_DELETION_WINDOW_DAYS: i32 = 7;
 
 impl Resource for KmsKey {
-    const TYPE: TypeInfo = TypeInfo::new("kms_key", Service::Kms, "{uuid}", "arn:aws:kms:{region}:{account}:key/{id}")
+    const TYPE: TypeInfo = TypeInfo::new("kms_key", &services::kms::SERVICE, "{uuid}", "arn:aws:kms:{region}:{account}:key/{id}")
         .data_protection(DataProtection::RecoveryWindow)
         .deletable_while_in_use()
         .without_token()
@@ -178,7 +179,7 @@ impl Resource for KmsKey {
         let call = cx.kms.create_key().key_usage(to_aws(&self.key_usage).as_str().into()).key_spec(to_aws(&self.key_spec).as_str().into());
         let call = call.multi_region(self.multi_region).set_policy(self.policy.as_ref().map(Policy::to_json));
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
-        let reply = call.set_tags(Some(tags::kms(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::kms::to_tags(&cx.call.tags))).send().await?;
         reply.key_metadata.map(|key| key.key_id.into()).ok_or_else(|| Error::missing_field("KeyId"))
     }
 
@@ -280,7 +281,7 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
     let arn = key.arn.ok_or_else(|| Error::missing_field("Arn"))?;
     let ask = async {
         let tags: Vec<_> = aws.kms.list_resource_tags().key_id(id).into_paginator().items().send().try_collect().await?;
-        Ok(Some(tags::from_kms(&tags)))
+        Ok(Some(services::kms::from_tags(&tags)))
     };
     let Some(tags) = scope.tags_or_fetch(&arn, ask).await? else { return Ok(None) };
     let wanted = aliases.iter().find(|name| scope.lookup.contains(*name));

@@ -23,9 +23,9 @@ use super::{
     target_group::Protocol,
 };
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Service,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope,
         TypeInfo, ok_or_not_found,
     },
 };
@@ -69,9 +69,9 @@ pub struct Outputs {
 impl Resource for Listener {
     const TYPE: TypeInfo = TypeInfo::new(
         "listener",
-        Service::Elbv2,
+        &services::elbv2::SERVICE,
         "{arn}",
-        "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family}/{hex8}/{hex16}/{hex16}",
+        "arn:aws:elasticloadbalancing:{region}:{account}:listener/{family|app}/{hex8}/{hex16}/{hex16}",
     )
     .not_found("ListenerNotFound")
     .already_exists("DuplicateListener")
@@ -131,7 +131,8 @@ impl Resource for Listener {
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let call = cx.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(tags::elbv2(&cx.call.tags)));
+        let call =
+            cx.elbv2.create_listener().load_balancer_arn(self.load_balancer.get()).set_tags(Some(services::elbv2::to_tags(&cx.call.tags)));
         let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.map(Protocol::to_sdk));
         let call = call.set_certificates(self.certificates()).set_ssl_policy(self.new_ssl_policy());
         let call = call.set_alpn_policy(self.alpn.clone().map(|policy| vec![policy]));

@@ -19,10 +19,10 @@ pub use subnet_mapping::SubnetMapping;
 
 use super::{security_group::SecurityGroup, subnet::Subnet};
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result, Scope,
-        Service, Tags, TypeInfo, ok_or_not_found, referenced_ids,
+        Tags, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -141,15 +141,16 @@ pub struct Outputs {
     /// Hosted zone of its DNS name, for alias records.
     pub zone_id: String,
     /// Part of the ARN used by CloudWatch metrics.
+    #[schemars(extend("x-acme-simulated" = "{arn:loadbalancer/}"))]
     pub arn_suffix: String,
 }
 
 impl Resource for LoadBalancer {
     const TYPE: TypeInfo = TypeInfo::new(
         "load_balancer",
-        Service::Elbv2,
+        &services::elbv2::SERVICE,
         "{arn}",
-        "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{family}/{name}/{hex16}",
+        "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{type|network=net|app}/{name}/{hex16}",
     )
     .typical_seconds(150)
     .quota(500, "TooManyLoadBalancers")
@@ -211,7 +212,7 @@ impl Resource for LoadBalancer {
     /// Needs no token: repeated with the same name and settings, the call returns the existing load balancer.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let scheme = if self.internal { LoadBalancerSchemeEnum::Internal } else { LoadBalancerSchemeEnum::InternetFacing };
-        let call = cx.elbv2.create_load_balancer().set_name(self.name.clone()).set_tags(Some(tags::elbv2(&cx.call.tags)));
+        let call = cx.elbv2.create_load_balancer().set_name(self.name.clone()).set_tags(Some(services::elbv2::to_tags(&cx.call.tags)));
         let call = call.r#type(LoadBalancerTypeEnum::from(to_aws(&self.kind).as_str()));
         let call = call.set_scheme((self.kind != LoadBalancerType::Gateway).then_some(scheme)).ip_address_type(self.address_type());
         let call = call.set_subnets(self.subnet_ids()).set_subnet_mappings(self.sdk_mappings());
@@ -377,7 +378,7 @@ pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arns: impl Iterator<Item
         };
         for description in asked.into_iter().flat_map(|reply| reply.tag_descriptions.unwrap_or_default()) {
             if let Some(arn) = description.resource_arn {
-                all.insert(arn, tags::from_elbv2(description.tags.as_deref().unwrap_or_default()));
+                all.insert(arn, services::elbv2::from_tags(description.tags.as_deref().unwrap_or_default()));
             }
         }
     }

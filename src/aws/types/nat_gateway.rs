@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{elastic_ip::ElasticIp, subnet::Subnet};
 use crate::{
-    aws::{Aws, Cx, tags},
+    aws::{Aws, Cx, services},
     core::{
         Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result, Scope,
-        Service, TypeInfo,
+        TypeInfo,
     },
 };
 
@@ -47,29 +47,32 @@ pub enum Connectivity {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Public address.
+    #[schemars(extend("x-acme-simulated" = "{elastic_ip.public_ip}"))]
     pub public_ip: Option<String>,
     /// Network interface id.
+    #[schemars(extend("x-acme-simulated" = "eni-{hex17}"))]
     pub network_interface_id: Option<String>,
 }
 
 impl Resource for NatGateway {
-    const TYPE: TypeInfo = TypeInfo::new("nat_gateway", Service::Ec2, "nat-{hex17}", "arn:aws:ec2:{region}:{account}:natgateway/{id}")
-        .typical_seconds(90)
-        .deletable_while_in_use()
-        .quota(50, "NatGatewayLimitExceeded")
-        .not_found("NatGatewayNotFound")
-        .already_exists("Resource.AlreadyAssociated")
-        .iam_actions(
-            IamActions::new("ec2:natgateway/*")
-                .list(&["ec2:DescribeNatGateways"])
-                .create(&["ec2:CreateNatGateway"])
-                .change(&["ec2:DeleteNatGateway"])
-                .grants(&[
-                    IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("elastic_ip")),
-                    IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("subnet")),
-                    IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("vpc")),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("nat_gateway", &services::ec2::SERVICE, "nat-{hex17}", "arn:aws:ec2:{region}:{account}:natgateway/{id}")
+            .typical_seconds(90)
+            .deletable_while_in_use()
+            .quota(50, "NatGatewayLimitExceeded")
+            .not_found("NatGatewayNotFound")
+            .already_exists("Resource.AlreadyAssociated")
+            .iam_actions(
+                IamActions::new("ec2:natgateway/*")
+                    .list(&["ec2:DescribeNatGateways"])
+                    .create(&["ec2:CreateNatGateway"])
+                    .change(&["ec2:DeleteNatGateway"])
+                    .grants(&[
+                        IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("elastic_ip")),
+                        IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("subnet")),
+                        IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("vpc")),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -99,7 +102,7 @@ impl Resource for NatGateway {
             Connectivity::Private => ConnectivityType::Private,
         });
         let call = call.set_private_ip_address(self.private_ip.clone());
-        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Natgateway)).send().await?;
+        let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::Natgateway)).send().await?;
         let id = reply.nat_gateway.and_then(|gateway| gateway.nat_gateway_id).ok_or_else(|| Error::missing_field("NatGatewayId"))?;
         Ok(id.into())
     }
@@ -154,6 +157,6 @@ fn read(gateway: ec2::NatGateway) -> Result<Observed<NatGateway>> {
         network_interface_id: address.and_then(|a| a.network_interface_id.clone()),
     };
     let id = gateway.nat_gateway_id.ok_or_else(|| Error::missing_field("NatGatewayId"))?;
-    let tags = tags::from_ec2(gateway.tags.as_deref().unwrap_or_default());
+    let tags = services::ec2::from_tags(gateway.tags.as_deref().unwrap_or_default());
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }

@@ -7,10 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
-    core::{
-        Created, Deletion, Error, Existing, IamActions, Observed, Resource, Result, Scope, Service, TagChange, TypeInfo, ok_or_not_found,
-    },
+    aws::{Aws, Cx, for_each_concurrent, services},
+    core::{Created, Deletion, Error, Existing, IamActions, Observed, Resource, Result, Scope, TagChange, TypeInfo, ok_or_not_found},
 };
 
 /// Makes IAM trust the tokens of an OpenID Connect issuer, such as an EKS cluster's. An account can have only one per issuer.
@@ -39,11 +37,12 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// The URL without `https://`, the prefix of condition keys in trust policies (`<issuer>:sub`).
+    #[schemars(extend("x-acme-simulated" = "{url}"))]
     pub issuer: String,
 }
 
 impl Resource for OidcProvider {
-    const TYPE: TypeInfo = TypeInfo::new("oidc_provider", Service::Iam, "{arn}", "arn:aws:iam::{account}:oidc-provider/{url}")
+    const TYPE: TypeInfo = TypeInfo::new("oidc_provider", &services::iam::SERVICE, "{arn}", "arn:aws:iam::{account}:oidc-provider/{url}")
         .global()
         .without_token()
         .iam_actions(
@@ -70,7 +69,7 @@ impl Resource for OidcProvider {
         for_each_concurrent(arns, |id| async move {
             let call = aws.iam.get_open_id_connect_provider().open_id_connect_provider_arn(&id);
             let Some(provider) = ok_or_not_found(call.send().await)? else { return Ok(None) };
-            let tags = tags::from_iam(provider.tags());
+            let tags = services::iam::from_tags(provider.tags());
             if !scope.owns(&tags) {
                 return Ok(None);
             }
@@ -90,7 +89,7 @@ impl Resource for OidcProvider {
         let call = cx.iam.create_open_id_connect_provider().url(format!("https://{}", issuer(&self.url)));
         let call = call.set_client_id_list(Some(self.client_ids.iter().cloned().collect()));
         let call = call.set_thumbprint_list(self.thumbprints.as_ref().map(|set| set.iter().cloned().collect()));
-        let reply = call.set_tags(Some(tags::iam(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::iam::to_tags(&cx.call.tags))).send().await?;
         reply.open_id_connect_provider_arn.map(Created::Id).ok_or_else(|| Error::missing_field("OpenIDConnectProviderArn"))
     }
 
@@ -119,7 +118,7 @@ impl Resource for OidcProvider {
     async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
         if !change.set.is_empty() {
             let call = aws.iam.tag_open_id_connect_provider().open_id_connect_provider_arn(change.arn);
-            call.set_tags(Some(tags::iam(&change.set))).send().await?;
+            call.set_tags(Some(services::iam::to_tags(&change.set))).send().await?;
         }
         if !change.remove.is_empty() {
             let call = aws.iam.untag_open_id_connect_provider().open_id_connect_provider_arn(change.arn);

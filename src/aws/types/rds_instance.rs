@@ -23,10 +23,10 @@ use super::{
     security_group::SecurityGroup,
 };
 use crate::{
-    aws::{Aws, Cx, tags},
+    aws::{Aws, Cx, services},
     core::{
         ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem, Ref,
-        Resource, Result, Scope, Service, TypeInfo,
+        Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -173,10 +173,13 @@ pub struct Outputs {
     /// Host name of the endpoint.
     pub endpoint: Option<String>,
     /// Port of the endpoint.
+    #[schemars(extend("x-acme-simulated" = "{engine|postgres=5432|3306}"))]
     pub port: Option<i32>,
     /// Secret with the master user's name and password.
+    #[schemars(extend("x-acme-simulated" = "arn:aws:secretsmanager:{region}:{account}:secret:rds!db-{uuid}-{hex6}"))]
     pub master_secret_arn: Option<String>,
     /// Identifier in IAM policies: `db-ABCDEFGHIJKL`.
+    #[schemars(extend("x-acme-simulated" = "db-{upper26}"))]
     pub resource_id: Option<String>,
     /// Exact engine version.
     pub engine_version: Option<String>,
@@ -188,7 +191,7 @@ pub struct Outputs {
 const PLACED: &[&str] = &["rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"];
 
 impl Resource for RdsInstance {
-    const TYPE: TypeInfo = TypeInfo::new("rds_instance", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:db:{name}")
+    const TYPE: TypeInfo = TypeInfo::new("rds_instance", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:db:{name}")
         .typical_seconds(480)
         .data_protection(DataProtection::Snapshot)
         .without_token()
@@ -232,7 +235,8 @@ impl Resource for RdsInstance {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let instances: Vec<_> = aws.rds.describe_db_instances().max_records(100).into_paginator().items().send().try_collect().await?;
         let covered = |instance: &DbInstance| {
-            scope.lookup.contains(instance.db_instance_identifier().unwrap_or_default()) || scope.owns(&tags::from_rds(instance.tag_list()))
+            scope.lookup.contains(instance.db_instance_identifier().unwrap_or_default())
+                || scope.owns(&services::rds::from_tags(instance.tag_list()))
         };
         instances.into_iter().filter(covered).map(observed).collect()
     }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::rds_subnet_group::rds_tags;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Service, Tags,
-        TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Tags, TypeInfo,
+        ok_or_not_found,
     },
 };
 
@@ -68,18 +68,19 @@ pub struct Outputs {
 }
 
 impl Resource for RdsParameterGroup {
-    const TYPE: TypeInfo = TypeInfo::new("rds_parameter_group", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:pg:{name}")
-        .without_token()
-        .not_found("DBParameterGroupNotFound")
-        .already_exists("DBParameterGroupAlreadyExists")
-        .in_use("InvalidDBParameterGroupState")
-        .iam_actions(
-            IamActions::new("rds:pg:{name}")
-                .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
-                .create(&["rds:CreateDBParameterGroup"])
-                .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
-                .grants(&[IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*"))]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("rds_parameter_group", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:pg:{name}")
+            .without_token()
+            .not_found("DBParameterGroupNotFound")
+            .already_exists("DBParameterGroupAlreadyExists")
+            .in_use("InvalidDBParameterGroupState")
+            .iam_actions(
+                IamActions::new("rds:pg:{name}")
+                    .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
+                    .create(&["rds:CreateDBParameterGroup"])
+                    .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
+                    .grants(&[IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*"))]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -110,7 +111,7 @@ impl Resource for RdsParameterGroup {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.rds.create_db_parameter_group().set_db_parameter_group_name(self.name.clone());
         let call = call.db_parameter_group_family(&self.family).description(&self.description);
-        let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::rds::to_tags(&cx.call.tags))).send().await?;
         let group = reply.db_parameter_group.ok_or_else(|| Error::missing_field("DBParameterGroup"))?;
         let id = group.db_parameter_group_name.clone().ok_or_else(|| Error::missing_field("DBParameterGroupName"))?;
         Ok(Created::from_answer(id, observed(group, cx.call.tags.clone(), BTreeMap::new())))

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::subnet::Subnet;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
-        Tags, TypeInfo, ok_or_not_found, referenced_ids,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Tags,
+        TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -36,25 +36,28 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// VPC of its subnets.
+    #[schemars(extend("x-acme-simulated" = "{subnet.vpc}"))]
     pub vpc_id: String,
 }
 
 impl Resource for RdsSubnetGroup {
-    const TYPE: TypeInfo = TypeInfo::new("rds_subnet_group", Service::Rds, "{name}", "arn:aws:rds:{region}:{account}:subgrp:{name}")
-        .without_token()
-        .not_found("DBSubnetGroupNotFoundFault")
-        .already_exists("DBSubnetGroupAlreadyExists")
-        .in_use("InvalidDBSubnetGroupStateFault")
-        .iam_actions(
-            IamActions::new("rds:subgrp:{name}")
-                .read(&["rds:ListTagsForResource"])
-                .create(&["rds:CreateDBSubnetGroup"])
-                .change(&["rds:DeleteDBSubnetGroup", "rds:ModifyDBSubnetGroup"])
-                .grants(&[
-                    IamGrant::read(&["rds:DescribeDBSubnetGroups"], GrantTarget::Arn("rds:subgrp:*")),
-                    IamGrant::change(NETWORK_READS, GrantTarget::AllResources),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("rds_subnet_group", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:subgrp:{name}")
+            .container()
+            .without_token()
+            .not_found("DBSubnetGroupNotFoundFault")
+            .already_exists("DBSubnetGroupAlreadyExists")
+            .in_use("InvalidDBSubnetGroupStateFault")
+            .iam_actions(
+                IamActions::new("rds:subgrp:{name}")
+                    .read(&["rds:ListTagsForResource"])
+                    .create(&["rds:CreateDBSubnetGroup"])
+                    .change(&["rds:DeleteDBSubnetGroup", "rds:ModifyDBSubnetGroup"])
+                    .grants(&[
+                        IamGrant::read(&["rds:DescribeDBSubnetGroups"], GrantTarget::Arn("rds:subgrp:*")),
+                        IamGrant::change(NETWORK_READS, GrantTarget::AllResources),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -74,7 +77,7 @@ impl Resource for RdsSubnetGroup {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.rds.create_db_subnet_group().set_db_subnet_group_name(self.name.clone());
         let call = call.db_subnet_group_description(&self.description).set_subnet_ids(Some(referenced_ids(&self.subnets)));
-        let reply = call.set_tags(Some(tags::rds(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::rds::to_tags(&cx.call.tags))).send().await?;
         let group = reply.db_subnet_group.ok_or_else(|| Error::missing_field("DBSubnetGroup"))?;
         let id = group.db_subnet_group_name.clone().ok_or_else(|| Error::missing_field("DBSubnetGroupName"))?;
         Ok(Created::from_answer(id, observed(group, cx.call.tags.clone())))
@@ -136,7 +139,7 @@ fn observed(group: DbSubnetGroup, tags: Tags) -> Result<Observed<RdsSubnetGroup>
 pub(super) async fn rds_tags(aws: &Aws, scope: &Scope, name: &str, arn: &str) -> Result<Option<Tags>> {
     let ask = async {
         let reply = ok_or_not_found(aws.rds.list_tags_for_resource().resource_name(arn).send().await)?;
-        Ok(reply.map(|reply| tags::from_rds(reply.tag_list())))
+        Ok(reply.map(|reply| services::rds::from_tags(reply.tag_list())))
     };
     Ok(scope.tags_or_fetch(arn, ask).await?.filter(|tags| scope.owns(tags) || scope.lookup.contains(name)))
 }

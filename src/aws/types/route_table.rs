@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, subnet::Subnet, vpc::Vpc, vpc_endpoint::VpcEndpoint};
 use crate::{
-    aws::{Aws, Cx, ec2_arn, tags},
+    aws::{Aws, Cx, services},
     core::{
         Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
-        Scope, Service, TypeInfo, ok_or_not_found,
+        Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -129,34 +129,35 @@ macro_rules! with_destination {
 }
 
 impl Resource for RouteTable {
-    const TYPE: TypeInfo = TypeInfo::new("route_table", Service::Ec2, "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}")
-        .iam_actions(
-            IamActions::new("ec2:route-table/*")
-                .list(&["ec2:DescribeRouteTables"])
-                .create(&["ec2:CreateRouteTable"])
-                .change(&[
-                    "ec2:AssociateRouteTable",
-                    "ec2:CreateRoute",
-                    "ec2:DeleteRoute",
-                    "ec2:DeleteRouteTable",
-                    "ec2:DisableVgwRoutePropagation",
-                    "ec2:DisassociateRouteTable",
-                    "ec2:EnableVgwRoutePropagation",
-                    "ec2:ReplaceRoute",
-                    "ec2:ReplaceRouteTableAssociation",
-                ])
-                .grants(&[
-                    IamGrant::change(&["ec2:CreateRouteTable"], GrantTarget::Referenced("vpc")),
-                    IamGrant::change(
-                        &["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:ReplaceRouteTableAssociation"],
-                        GrantTarget::Referenced("subnet"),
-                    ),
-                    IamGrant::change(
-                        &["ec2:DisableVgwRoutePropagation", "ec2:EnableVgwRoutePropagation"],
-                        GrantTarget::Arn("ec2:vpn-gateway/*"),
-                    ),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("route_table", &services::ec2::SERVICE, "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}")
+            .iam_actions(
+                IamActions::new("ec2:route-table/*")
+                    .list(&["ec2:DescribeRouteTables"])
+                    .create(&["ec2:CreateRouteTable"])
+                    .change(&[
+                        "ec2:AssociateRouteTable",
+                        "ec2:CreateRoute",
+                        "ec2:DeleteRoute",
+                        "ec2:DeleteRouteTable",
+                        "ec2:DisableVgwRoutePropagation",
+                        "ec2:DisassociateRouteTable",
+                        "ec2:EnableVgwRoutePropagation",
+                        "ec2:ReplaceRoute",
+                        "ec2:ReplaceRouteTableAssociation",
+                    ])
+                    .grants(&[
+                        IamGrant::change(&["ec2:CreateRouteTable"], GrantTarget::Referenced("vpc")),
+                        IamGrant::change(
+                            &["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:ReplaceRouteTableAssociation"],
+                            GrantTarget::Referenced("subnet"),
+                        ),
+                        IamGrant::change(
+                            &["ec2:DisableVgwRoutePropagation", "ec2:EnableVgwRoutePropagation"],
+                            GrantTarget::Arn("ec2:vpn-gateway/*"),
+                        ),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -176,7 +177,7 @@ impl Resource for RouteTable {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_route_table().client_token(&cx.call.token).vpc_id(self.vpc.get());
-        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::RouteTable)).send().await?;
+        let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::RouteTable)).send().await?;
         let table = reply.route_table.ok_or_else(|| Error::missing_field("RouteTable"))?;
         let id = table.route_table_id.clone().ok_or_else(|| Error::missing_field("RouteTableId"))?;
         Ok(Created::from_answer(id, read(cx.api, table)))
@@ -250,8 +251,8 @@ fn read(aws: &Aws, table: ec2::RouteTable) -> Result<Observed<RouteTable>> {
         propagating_gateways: table.propagating_vgws.into_iter().flatten().filter_map(|vgw| vgw.gateway_id).collect(),
     };
     let id = table.route_table_id.ok_or_else(|| Error::missing_field("RouteTableId"))?;
-    let tags = tags::from_ec2(table.tags.as_deref().unwrap_or_default());
-    let arn = ec2_arn(&aws.region, &table.owner_id.unwrap_or_default(), &format!("route-table/{id}"));
+    let tags = services::ec2::from_tags(table.tags.as_deref().unwrap_or_default());
+    let arn = services::ec2::arn(&aws.region, &table.owner_id.unwrap_or_default(), &format!("route-table/{id}"));
     Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
 }
 

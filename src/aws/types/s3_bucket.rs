@@ -18,10 +18,10 @@ pub use encryption::{Algorithm, Encryption};
 pub use lifecycle::{LifecycleRule, Transition};
 
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy, Problem,
-        Resource, Result, Scope, Service, TypeInfo,
+        Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -81,7 +81,7 @@ pub struct Outputs {
 
 impl Resource for S3Bucket {
     /// CreateBucket accepts tags since 2025, but S3-compatible endpoints ignore them.
-    const TYPE: TypeInfo = TypeInfo::new("s3_bucket", Service::S3, "{name}", "arn:aws:s3:::{name}")
+    const TYPE: TypeInfo = TypeInfo::new("s3_bucket", &services::s3::SERVICE, "{name}", "arn:aws:s3:::{name}")
         .tagged_after_create()
         .data_protection(DataProtection::Contents)
         .deletable_while_in_use()
@@ -148,7 +148,7 @@ impl Resource for S3Bucket {
     /// In us-east-1 the location must be omitted: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html>.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let region = Some(cx.region.as_str()).filter(|region| *region != "us-east-1");
-        let configuration = CreateBucketConfiguration::builder().set_tags(Some(tags::s3(&cx.call.tags)));
+        let configuration = CreateBucketConfiguration::builder().set_tags(Some(services::s3::to_tags(&cx.call.tags)));
         let configuration = configuration.set_location_constraint(region.map(BucketLocationConstraint::from)).build();
         let call = cx.s3.create_bucket().set_bucket(self.name.clone()).create_bucket_configuration(configuration);
         call.object_ownership(to_aws(&self.object_ownership).as_str().into()).send().await?;

@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::kms_key::KmsKey;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnRef, Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
-        Policy, Problem, Resource, Result, STACK_TAG, Scope, Service, TypeInfo, ok_or_not_found,
+        Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -89,26 +89,30 @@ pub struct Outputs {
 const INVALID_REQUEST: &str = "InvalidRequestException";
 
 impl Resource for Secret {
-    const TYPE: TypeInfo =
-        TypeInfo::new("secret", Service::SecretsManager, "{arn}", "arn:aws:secretsmanager:{region}:{account}:secret:{name}-{hex8}")
-            .data_protection(DataProtection::RecoveryWindow)
-            .deletable_while_in_use()
-            .iam_actions(
-                IamActions::new("secretsmanager:secret:{name}*")
-                    .list(&["secretsmanager:ListSecrets"])
-                    .read(&["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"])
-                    .create(&["secretsmanager:CreateSecret"])
-                    .change(&[
-                        "secretsmanager:DeleteResourcePolicy",
-                        "secretsmanager:DeleteSecret",
-                        "secretsmanager:PutResourcePolicy",
-                        "secretsmanager:UpdateSecret",
-                    ])
-                    .grants(&[
-                        IamGrant::change(&["secretsmanager:GetRandomPassword"], GrantTarget::AllResources),
-                        IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key")),
-                    ]),
-            );
+    const TYPE: TypeInfo = TypeInfo::new(
+        "secret",
+        &services::secretsmanager::SERVICE,
+        "{arn}",
+        "arn:aws:secretsmanager:{region}:{account}:secret:{name}-{hex8}",
+    )
+    .data_protection(DataProtection::RecoveryWindow)
+    .deletable_while_in_use()
+    .iam_actions(
+        IamActions::new("secretsmanager:secret:{name}*")
+            .list(&["secretsmanager:ListSecrets"])
+            .read(&["secretsmanager:DescribeSecret", "secretsmanager:GetResourcePolicy"])
+            .create(&["secretsmanager:CreateSecret"])
+            .change(&[
+                "secretsmanager:DeleteResourcePolicy",
+                "secretsmanager:DeleteSecret",
+                "secretsmanager:PutResourcePolicy",
+                "secretsmanager:UpdateSecret",
+            ])
+            .grants(&[
+                IamGrant::change(&["secretsmanager:GetRandomPassword"], GrantTarget::AllResources),
+                IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key")),
+            ]),
+    );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -124,7 +128,8 @@ impl Resource for Secret {
             let mut pages = call.into_paginator().send();
             while let Some(page) = pages.next().await {
                 for secret in page?.secret_list.unwrap_or_default() {
-                    if let (true, Some(name), Some(arn)) = (scope.owns(&tags::from_secretsmanager(secret.tags())), secret.name, secret.arn)
+                    if let (true, Some(name), Some(arn)) =
+                        (scope.owns(&services::secretsmanager::from_tags(secret.tags())), secret.name, secret.arn)
                     {
                         ids.insert(name, arn);
                     }
@@ -143,7 +148,7 @@ impl Resource for Secret {
         let call = cx.secretsmanager.create_secret().set_name(self.name.clone()).client_request_token(&cx.call.token);
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let call = call.set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
-        let call = call.set_tags(Some(tags::secretsmanager(&cx.call.tags)));
+        let call = call.set_tags(Some(services::secretsmanager::to_tags(&cx.call.tags)));
         let call = match &self.generate {
             Some(generate) => call.secret_string(generate.value(cx).await?),
             None => call,
@@ -228,7 +233,7 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
     if secret.deleted_date.is_some() || secret.owning_service.is_some() {
         return Ok(None);
     }
-    let tags = tags::from_secretsmanager(secret.tags());
+    let tags = services::secretsmanager::from_tags(secret.tags());
     let policy = if scope.own_reads_to_make::<Secret>(&tags).policy {
         match aws.secretsmanager.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
             // It was just deleted.

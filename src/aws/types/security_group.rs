@@ -14,10 +14,9 @@ use rule::{allow_all_to, by_plain_rule, permission};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, ec2_arn, join_blockers, network_interfaces, security_groups, tags},
+    aws::{Aws, Cx, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Service,
-        TypeInfo,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -108,7 +107,7 @@ macro_rules! change_rules {
 
 impl Resource for SecurityGroup {
     const TYPE: TypeInfo =
-        TypeInfo::new("security_group", Service::Ec2, "sg-{hex17}", "arn:aws:ec2:{region}:{account}:security-group/{id}")
+        TypeInfo::new("security_group", &services::ec2::SERVICE, "sg-{hex17}", "arn:aws:ec2:{region}:{account}:security-group/{id}")
             .always_listed()
             .without_token()
             .quota(25_000, "SecurityGroupLimitExceeded")
@@ -155,7 +154,8 @@ impl Resource for SecurityGroup {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_security_group().set_group_name(self.name.clone()).description(&self.description);
-        let call = call.vpc_id(self.vpc.get()).tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::SecurityGroup));
+        let call =
+            call.vpc_id(self.vpc.get()).tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::SecurityGroup));
         let id = call.send().await?.group_id.ok_or_else(|| Error::missing_field("GroupId"))?;
         Ok(id.into())
     }
@@ -195,11 +195,11 @@ impl Resource for SecurityGroup {
     /// Network interfaces that use it, and groups with rules that refer to it.
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let id = live.id.as_str();
-        let mut all = network_interfaces(aws, &[("group-id", id)]).await?;
+        let mut all = services::ec2::network_interfaces(aws, &[("group-id", id)]).await?;
         for direction in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
-            all.extend(security_groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);
+            all.extend(services::ec2::security_groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);
         }
-        Ok(join_blockers(all))
+        Ok(services::ec2::join_blockers(all))
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -230,7 +230,7 @@ fn read(aws: &Aws, group: ec2::SecurityGroup) -> Result<Observed<SecurityGroup>>
         ingress: group.ip_permissions.into_iter().flatten().flat_map(|p| rule::read(p, &id)).collect(),
         egress: group.ip_permissions_egress.into_iter().flatten().flat_map(|p| rule::read(p, &id)).collect(),
     };
-    let tags = tags::from_ec2(group.tags.as_deref().unwrap_or_default());
-    let arn = group.security_group_arn.unwrap_or_else(|| ec2_arn(&aws.region, &owner, &format!("security-group/{id}")));
+    let tags = services::ec2::from_tags(group.tags.as_deref().unwrap_or_default());
+    let arn = group.security_group_arn.unwrap_or_else(|| services::ec2::arn(&aws.region, &owner, &format!("security-group/{id}")));
     Ok(Observed::new(id, tags, spec, Outputs { arn, name }))
 }

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, join_blockers, network_interfaces, tags},
+    aws::{Aws, Cx, services},
     core::{
-        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Ref, Resource, Result, Scope,
-        Service, TypeInfo,
+        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, RangeErrors, Ref, Resource, Result,
+        Scope, TypeInfo,
     },
 };
 
@@ -42,9 +42,11 @@ pub struct Outputs {
 }
 
 impl Resource for Subnet {
-    const TYPE: TypeInfo = TypeInfo::new("subnet", Service::Ec2, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
+    const TYPE: TypeInfo = TypeInfo::new("subnet", &services::ec2::SERVICE, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
+        .container()
         .always_listed()
         .without_token()
+        .range_errors(RangeErrors { overlap: "InvalidSubnet.Conflict", outside: "InvalidSubnet.Range" })
         .quota(25_000, "SubnetLimitExceeded")
         .iam_actions(
             IamActions::new("ec2:subnet/*")
@@ -73,7 +75,7 @@ impl Resource for Subnet {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_subnet().vpc_id(self.vpc.get()).cidr_block(self.cidr.to_string());
         let call = call.availability_zone(&self.availability_zone);
-        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Subnet)).send().await?;
+        let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::Subnet)).send().await?;
         let subnet = reply.subnet.ok_or_else(|| Error::missing_field("Subnet"))?;
         let id = subnet.subnet_id.clone().ok_or_else(|| Error::missing_field("SubnetId"))?;
         Ok(Created::from_answer(id, read(subnet)))
@@ -98,7 +100,7 @@ impl Resource for Subnet {
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
-        Ok(join_blockers(network_interfaces(aws, &[("subnet-id", &live.id)]).await?))
+        Ok(services::ec2::join_blockers(services::ec2::network_interfaces(aws, &[("subnet-id", &live.id)]).await?))
     }
 }
 
@@ -117,6 +119,6 @@ fn read(subnet: aws_sdk_ec2::types::Subnet) -> Result<Observed<Subnet>> {
         dns64: subnet.enable_dns64.unwrap_or_default(),
     };
     let id = subnet.subnet_id.ok_or_else(|| Error::missing_field("SubnetId"))?;
-    let tags = tags::from_ec2(subnet.tags.as_deref().unwrap_or_default());
+    let tags = services::ec2::from_tags(subnet.tags.as_deref().unwrap_or_default());
     Ok(Observed::new(id, tags, spec, Outputs { arn: subnet.subnet_arn.unwrap_or_default() }).phase(phase))
 }

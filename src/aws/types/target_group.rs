@@ -17,10 +17,9 @@ pub use health::{HealthCheck, TargetGroupHealth, Threshold};
 
 use super::{load_balancer::read_tags, vpc::Vpc};
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, from_aws, tags, to_aws},
+    aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, Scope, Service, Tags, TypeInfo,
-        ok_or_not_found,
+        Created, Deletion, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -144,13 +143,14 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Part of the ARN used by CloudWatch metrics.
+    #[schemars(extend("x-acme-simulated" = "targetgroup/{arn:targetgroup/}"))]
     pub arn_suffix: String,
 }
 
 impl Resource for TargetGroup {
     const TYPE: TypeInfo = TypeInfo::new(
         "target_group",
-        Service::Elbv2,
+        &services::elbv2::SERVICE,
         "{arn}",
         "arn:aws:elasticloadbalancing:{region}:{account}:targetgroup/{name}/{hex16}",
     )
@@ -195,7 +195,7 @@ impl Resource for TargetGroup {
     /// Needs no token: repeated with the same name and settings, the call returns the existing target group.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let check = &self.health_check;
-        let call = cx.elbv2.create_target_group().set_name(self.name.clone()).set_tags(Some(tags::elbv2(&cx.call.tags)));
+        let call = cx.elbv2.create_target_group().set_name(self.name.clone()).set_tags(Some(services::elbv2::to_tags(&cx.call.tags)));
         let call = call.set_port(self.port.map(Into::into)).set_protocol(self.protocol.map(Protocol::to_sdk));
         let call = call.set_protocol_version(self.protocol_version.clone()).set_vpc_id(self.vpc.as_ref().map(|vpc| vpc.get().to_owned()));
         let call = call.set_ip_address_type(self.ip_address_type.as_deref().map(TargetGroupIpAddressTypeEnum::from));

@@ -11,10 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aws::{Aws, Cx, ec2_arn, for_each_concurrent, join_blockers, network_interfaces, security_groups, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Resource, Result, Scope,
-        Service, TypeInfo, ok_or_not_found,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -48,7 +48,8 @@ pub struct Outputs {
 }
 
 impl Resource for Vpc {
-    const TYPE: TypeInfo = TypeInfo::new("vpc", Service::Ec2, "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}")
+    const TYPE: TypeInfo = TypeInfo::new("vpc", &services::ec2::SERVICE, "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}")
+        .container()
         .always_listed()
         .without_token()
         .quota(50, "VpcLimitExceeded")
@@ -77,7 +78,7 @@ impl Resource for Vpc {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_vpc().cidr_block(self.cidr.to_string());
         let call = if self.dedicated { call.instance_tenancy(Tenancy::Dedicated) } else { call };
-        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::Vpc)).send().await?;
+        let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::Vpc)).send().await?;
         let id = reply.vpc.and_then(|vpc| vpc.vpc_id).ok_or_else(|| Error::missing_field("VpcId"))?;
         Ok(id.into())
     }
@@ -120,13 +121,13 @@ impl Resource for Vpc {
     /// Network interfaces, security groups (a cluster's controllers leave some) and subnets.
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         let id = live.id.as_str();
-        let mut all = network_interfaces(aws, &[("vpc-id", id)]).await?;
+        let mut all = services::ec2::network_interfaces(aws, &[("vpc-id", id)]).await?;
         // AWS deletes the default group together with the VPC.
-        all.extend(security_groups(aws, &[("vpc-id", id)], |group| group.group_name() != Some("default")).await?);
+        all.extend(services::ec2::security_groups(aws, &[("vpc-id", id)], |group| group.group_name() != Some("default")).await?);
         let filter = Filter::builder().name("vpc-id").values(id).build();
         let subnets = aws.ec2.describe_subnets().filters(filter).into_paginator().items().send().try_collect().await?;
         all.extend(subnets.iter().filter_map(|subnet| subnet.subnet_id()).map(|id| format!("subnet {id}")));
-        Ok(join_blockers(all))
+        Ok(services::ec2::join_blockers(all))
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -153,9 +154,9 @@ async fn read(aws: &Aws, vpc: ec2::Vpc) -> Result<Observed<Vpc>> {
         dns_hostnames: hostnames.enable_dns_hostnames.and_then(|a| a.value).unwrap_or_default(),
         dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
     };
-    let tags = tags::from_ec2(vpc.tags.as_deref().unwrap_or_default());
+    let tags = services::ec2::from_tags(vpc.tags.as_deref().unwrap_or_default());
     let owner_id = vpc.owner_id.unwrap_or_default();
-    let outputs = Outputs { arn: ec2_arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id };
+    let outputs = Outputs { arn: services::ec2::arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id };
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }
 

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use crate::{
-    aws::{Aws, Cx, ec2_arn, tags},
+    aws::{Aws, Cx, services},
     core::{
         Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Policy, Problem, Ref, Resource, Result,
-        Scope, Service, Tags, TypeInfo,
+        Scope, Tags, TypeInfo,
     },
 };
 
@@ -104,27 +104,29 @@ pub struct Outputs {
     /// Hosted zone of that name.
     pub hosted_zone_id: Option<String>,
     /// Network interface ids.
+    #[schemars(extend("x-acme-simulated" = ["eni-{hex17}"]))]
     pub network_interface_ids: BTreeSet<String>,
 }
 
 impl Resource for VpcEndpoint {
-    const TYPE: TypeInfo = TypeInfo::new("vpc_endpoint", Service::Ec2, "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}")
-        .typical_seconds(60)
-        .not_found("InvalidVpcEndpointId.NotFound")
-        .iam_actions(
-            IamActions::new("ec2:vpc-endpoint/*")
-                .list(&["ec2:DescribeVpcEndpoints"])
-                .create(&["ec2:CreateVpcEndpoint"])
-                .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
-                .grants(&[
-                    IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
-                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
-                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
-                    IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("subnet")),
-                    // An endpoint with private DNS names gets its own zone.
-                    IamGrant::change(&["route53:AssociateVPCWithHostedZone"], GrantTarget::Arn("route53:hostedzone/*")),
-                ]),
-        );
+    const TYPE: TypeInfo =
+        TypeInfo::new("vpc_endpoint", &services::ec2::SERVICE, "vpce-{hex17}", "arn:aws:ec2:{region}:{account}:vpc-endpoint/{id}")
+            .typical_seconds(60)
+            .not_found("InvalidVpcEndpointId.NotFound")
+            .iam_actions(
+                IamActions::new("ec2:vpc-endpoint/*")
+                    .list(&["ec2:DescribeVpcEndpoints"])
+                    .create(&["ec2:CreateVpcEndpoint"])
+                    .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
+                    .grants(&[
+                        IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
+                        IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
+                        IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
+                        IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("subnet")),
+                        // An endpoint with private DNS names gets its own zone.
+                        IamGrant::change(&["route53:AssociateVPCWithHostedZone"], GrantTarget::Arn("route53:hostedzone/*")),
+                    ]),
+            );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -133,7 +135,7 @@ impl Resource for VpcEndpoint {
         let mut pages = aws.ec2.describe_vpc_endpoints().set_filters(Some(scope.ec2_filters())).into_paginator().send();
         while let Some(page) = pages.next().await {
             for endpoint in page?.vpc_endpoints.unwrap_or_default() {
-                let tags = tags::from_ec2(endpoint.tags.as_deref().unwrap_or_default());
+                let tags = services::ec2::from_tags(endpoint.tags.as_deref().unwrap_or_default());
                 if scope.owns(&tags) && state(&endpoint) != "deleted" {
                     all.push(read(aws, endpoint, tags)?);
                 }
@@ -158,9 +160,9 @@ impl Resource for VpcEndpoint {
             .set_policy_document(self.policy.as_ref().map(Policy::to_json))
             .set_ip_address_type(self.ip_address_type.map(|t| IpAddressType::from(t.as_str())))
             .set_dns_options(self.dns_options());
-        let reply = call.tag_specifications(tags::ec2_specification(&cx.call.tags, ResourceType::VpcEndpoint)).send().await?;
+        let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::VpcEndpoint)).send().await?;
         let endpoint = reply.vpc_endpoint.ok_or_else(|| Error::missing_field("VpcEndpoint"))?;
-        let tags = tags::from_ec2(endpoint.tags.as_deref().unwrap_or_default());
+        let tags = services::ec2::from_tags(endpoint.tags.as_deref().unwrap_or_default());
         let id = endpoint.vpc_endpoint_id.clone().ok_or_else(|| Error::missing_field("VpcEndpointId"))?;
         Ok(Created::from_answer(id, read(cx.api, endpoint, tags)))
     }
@@ -290,7 +292,7 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
     let id = endpoint.vpc_endpoint_id.ok_or_else(|| Error::missing_field("VpcEndpointId"))?;
     let dns = endpoint.dns_entries.into_iter().flatten().next();
     let outputs = Outputs {
-        arn: ec2_arn(&aws.region, &endpoint.owner_id.unwrap_or_default(), &format!("vpc-endpoint/{id}")),
+        arn: services::ec2::arn(&aws.region, &endpoint.owner_id.unwrap_or_default(), &format!("vpc-endpoint/{id}")),
         hosted_zone_id: dns.as_ref().and_then(|entry| entry.hosted_zone_id.clone()),
         dns_name: dns.and_then(|entry| entry.dns_name),
         network_interface_ids: endpoint.network_interface_ids.into_iter().flatten().collect(),

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{load_balancer::LoadBalancer, waf_web_acl::WafWebAcl};
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnRef, Created, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Resource,
-        Result, STACK_TAG, Scope, Service, Tags, TypeInfo, ok_or_not_found,
+        Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -33,7 +33,7 @@ pub struct Outputs {}
 const LOAD_BALANCER_PATTERN: &str = "elasticloadbalancing:loadbalancer/app/*";
 
 impl Resource for WafAssociation {
-    const TYPE: TypeInfo = TypeInfo::new("waf_association", Service::Wafv2, "{resource}", "").untaggable().iam_actions(
+    const TYPE: TypeInfo = TypeInfo::new("waf_association", &services::wafv2::SERVICE, "{resource}", "").untaggable().iam_actions(
         IamActions::new("wafv2:*/webacl/*").read(&["wafv2:GetWebACL", "wafv2:GetWebACLForResource"]).grants(&[
             IamGrant::read(&["wafv2:GetWebACLForResource"], GrantTarget::Arn(LOAD_BALANCER_PATTERN)),
             IamGrant::change(&["wafv2:AssociateWebACL"], GrantTarget::Referenced("waf_web_acl")),

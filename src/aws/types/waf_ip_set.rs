@@ -9,11 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::waf_web_acl::{WebAclScope, list_arns_in_scope, parse_arn, read_tags, with_lock};
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
-    core::{
-        Cidr, Created, Deletion, Error, Existing, IamActions, Observed, Problem, Resource, Result, Scope, Service, TypeInfo,
-        ok_or_not_found,
-    },
+    aws::{Aws, Cx, for_each_concurrent, services},
+    core::{Cidr, Created, Deletion, Error, Existing, IamActions, Observed, Problem, Resource, Result, Scope, TypeInfo, ok_or_not_found},
 };
 
 /// Addresses that rules of web firewalls refer to.
@@ -55,16 +52,20 @@ pub struct Outputs {
 }
 
 impl Resource for WafIpSet {
-    const TYPE: TypeInfo =
-        TypeInfo::new("waf_ip_set", Service::Wafv2, "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/ipset/{name}/{uuid}")
-            .without_token()
-            .iam_actions(
-                IamActions::new("wafv2:*/ipset/{name}/*")
-                    .list(&["wafv2:ListIPSets"])
-                    .read(&["wafv2:GetIPSet", "wafv2:ListTagsForResource"])
-                    .create(&["wafv2:CreateIPSet"])
-                    .change(&["wafv2:DeleteIPSet", "wafv2:UpdateIPSet"]),
-            );
+    const TYPE: TypeInfo = TypeInfo::new(
+        "waf_ip_set",
+        &services::wafv2::SERVICE,
+        "{arn}",
+        "arn:aws:wafv2:{region}:{account}:{scope|cloudfront=global|regional}/ipset/{name}/{uuid}",
+    )
+    .without_token()
+    .iam_actions(
+        IamActions::new("wafv2:*/ipset/{name}/*")
+            .list(&["wafv2:ListIPSets"])
+            .read(&["wafv2:GetIPSet", "wafv2:ListTagsForResource"])
+            .create(&["wafv2:CreateIPSet"])
+            .change(&["wafv2:DeleteIPSet", "wafv2:UpdateIPSet"]),
+    );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -90,7 +91,7 @@ impl Resource for WafIpSet {
         };
         let call = cx.wafv2.create_ip_set().set_name(self.name.clone()).scope(self.scope.to_sdk()).ip_address_version(version);
         let call = call.set_description(self.description.clone()).set_addresses(Some(self.ranges()));
-        let reply = call.set_tags(Some(tags::wafv2(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::wafv2::to_tags(&cx.call.tags))).send().await?;
         Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 

@@ -13,10 +13,10 @@ use self::rule::visibility_config;
 pub use self::rule::{ManagedRules, RateLimit};
 use super::waf_ip_set::WafIpSet;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, tags},
+    aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Service,
-        Tags, TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -80,20 +80,24 @@ pub struct Outputs {
 }
 
 impl Resource for WafWebAcl {
-    const TYPE: TypeInfo =
-        TypeInfo::new("waf_web_acl", Service::Wafv2, "{arn}", "arn:aws:wafv2:{region}:{account}:{reach}/webacl/{name}/{uuid}")
-            .without_token()
-            .iam_actions(
-                IamActions::new("wafv2:*/webacl/{name}/*")
-                    .list(&["wafv2:ListWebACLs"])
-                    .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
-                    .create(&["wafv2:CreateWebACL"])
-                    .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
-                    .grants(&[
-                        IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
-                        IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),
-                    ]),
-            );
+    const TYPE: TypeInfo = TypeInfo::new(
+        "waf_web_acl",
+        &services::wafv2::SERVICE,
+        "{arn}",
+        "arn:aws:wafv2:{region}:{account}:{scope|cloudfront=global|regional}/webacl/{name}/{uuid}",
+    )
+    .without_token()
+    .iam_actions(
+        IamActions::new("wafv2:*/webacl/{name}/*")
+            .list(&["wafv2:ListWebACLs"])
+            .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
+            .create(&["wafv2:CreateWebACL"])
+            .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
+            .grants(&[
+                IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
+                IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),
+            ]),
+    );
     type Api = Aws;
     type Outputs = Outputs;
 
@@ -118,7 +122,7 @@ impl Resource for WafWebAcl {
         let call = cx.wafv2.create_web_acl().name(&name).scope(self.scope.to_sdk()).default_action(self.default_action());
         let call =
             call.set_description(self.description.clone()).visibility_config(visibility_config(&name)?).set_rules(Some(self.rules()?));
-        let reply = call.set_tags(Some(tags::wafv2(&cx.call.tags))).send().await?;
+        let reply = call.set_tags(Some(services::wafv2::to_tags(&cx.call.tags))).send().await?;
         Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 
@@ -289,7 +293,7 @@ where
 pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arn: &str) -> Result<Option<Tags>> {
     let read = async {
         let reply = ok_or_not_found(aws.wafv2.list_tags_for_resource().resource_arn(arn).limit(100).send().await)?;
-        Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| tags::from_wafv2(info.tag_list())).unwrap_or_default()))
+        Ok(reply.map(|reply| reply.tag_info_for_resource.map(|info| services::wafv2::from_tags(info.tag_list())).unwrap_or_default()))
     };
     scope.tags_or_fetch(arn, read).await
 }

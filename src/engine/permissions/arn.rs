@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    aws::partition,
-    core::{ResourceType, expression::references},
+    aws::{partition, services::SERVICES},
+    core::{ArnParts, ResourceType, expression::references},
     definition::{DesiredResource, Stack},
 };
 
@@ -35,10 +35,12 @@ impl ArnScope<'_> {
 
     fn expand(&self, kind: &ResourceType, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
         let (service, resource) = pattern.split_once(':').unwrap_or((pattern, "*"));
-        let (region, account) = match service {
-            "s3" | "route53" => ("", ""),
-            "iam" => ("", self.account()),
-            _ => (self.region, self.account()),
+        // Services without resource types, such as CloudWatch Logs, have ARNs with region and account.
+        let known = SERVICES.iter().find(|known| known.name == service);
+        let (region, account) = match known.map_or(ArnParts::RegionAndAccount, |known| known.arn_parts) {
+            ArnParts::Neither => ("", ""),
+            ArnParts::Account => ("", self.account()),
+            ArnParts::RegionAndAccount => (self.region, self.account()),
         };
         let resource = resource
             .replace("{stack}", &self.stack.prefix())

@@ -14,7 +14,7 @@ use crate::{
         types::{self, RESOURCE_TYPES},
     },
     core::{
-        ENVIRONMENT_TAG, GrantTarget, IamActions, IamGrant, OnDelete, ResourceType, STACK_TAG, Service,
+        ENVIRONMENT_TAG, GrantTarget, IamActions, IamGrant, OnDelete, ResourceType, STACK_TAG,
         expression::{for_each_string, references},
     },
     definition::{BackendLocation, DesiredResource, Stack},
@@ -80,22 +80,23 @@ impl PolicyBuilder<'_> {
     fn add_changes(&mut self, kind: &ResourceType, declared: &[&DesiredResource]) {
         let IamActions { arn: own, create, change, grants: more, .. } = kind.iam_actions;
         let arns = self.scope.arns(kind, own);
-        let has_tag_conditions = supports_tag_conditions(kind.service) && kind.is_taggable();
+        let has_tag_conditions = kind.service.supports_tag_conditions && kind.is_taggable();
         let request_tag_condition = has_tag_conditions.then(|| self.ownership_condition("aws:RequestTag"));
         let resource_tag_condition = has_tag_conditions.then(|| self.ownership_condition("aws:ResourceTag"));
         self.allow(create, &arns, request_tag_condition.as_ref());
         self.allow(change, &arns, resource_tag_condition.as_ref());
         if kind.is_taggable() {
-            let (tag, untag) = tag_actions(kind.service);
-            self.allow(tag, &arns, resource_tag_condition.as_ref());
-            self.allow(untag, &arns, resource_tag_condition.as_ref());
-            match kind.service {
-                // EC2 passes the call that adds the tags, so no other resource can be tagged.
-                Service::Ec2 => {
-                    let calls: Vec<&str> = create.iter().filter_map(|action| action.strip_prefix("ec2:")).collect();
-                    self.allow(tag, &arns, Some(&json!({ "StringEquals": { "ec2:CreateAction": calls } })));
+            let service = kind.service;
+            self.allow(service.tag_actions, &arns, resource_tag_condition.as_ref());
+            self.allow(service.untag_actions, &arns, resource_tag_condition.as_ref());
+            match service.create_action_key {
+                // The service passes the call that adds the tags, so no other resource can be tagged.
+                Some(key) => {
+                    let prefix = format!("{}:", service.name);
+                    let calls: Vec<&str> = create.iter().filter_map(|action| action.strip_prefix(&prefix)).collect();
+                    self.allow(service.tag_actions, &arns, Some(&json!({ "StringEquals": { key: calls } })));
                 }
-                _ => self.allow(tag, &arns, request_tag_condition.as_ref()),
+                None => self.allow(service.tag_actions, &arns, request_tag_condition.as_ref()),
             }
         }
         for grant in more.iter().filter(|grant| !grant.needed_for_plan) {
@@ -119,7 +120,7 @@ impl PolicyBuilder<'_> {
                 let Some(used) = types::resource_type(used) else { return };
                 let (arns, literal) = (self.scope.arns(used, used.iam_actions.arn), literal_references(declared, used));
                 if has_reference_to(declared, used.name) {
-                    let resource_tag_condition = supports_tag_conditions(used.service).then(|| self.ownership_condition("aws:ResourceTag"));
+                    let resource_tag_condition = used.service.supports_tag_conditions.then(|| self.ownership_condition("aws:ResourceTag"));
                     self.allow(grant.actions, &arns, resource_tag_condition.as_ref());
                 }
                 if literal.has_ids {
@@ -184,31 +185,6 @@ impl PolicyBuilder<'_> {
     fn ownership_condition(&self, key: &str) -> Value {
         let Stack { name, environment, .. } = self.scope.stack;
         json!({ "StringEquals": { format!("{key}/{STACK_TAG}"): name, format!("{key}/{ENVIRONMENT_TAG}"): environment } })
-    }
-}
-
-/// Whether conditions on tags work. Route 53 does not support them; S3 supports them only for configured buckets; IAM applies new tags
-/// only after a while, but its paths serve the same purpose.
-fn supports_tag_conditions(service: Service) -> bool {
-    !matches!(service, Service::Iam | Service::Route53 | Service::S3)
-}
-
-/// Actions that set and remove tags.
-fn tag_actions(service: Service) -> (&'static [&'static str], &'static [&'static str]) {
-    match service {
-        Service::Ec2 => (&["ec2:CreateTags"], &["ec2:DeleteTags"]),
-        Service::Eks => (&["eks:TagResource"], &["eks:UntagResource"]),
-        Service::Rds => (&["rds:AddTagsToResource"], &["rds:RemoveTagsFromResource"]),
-        Service::Ecr => (&["ecr:TagResource"], &["ecr:UntagResource"]),
-        Service::Kms => (&["kms:TagResource"], &["kms:UntagResource"]),
-        Service::SecretsManager => (&["secretsmanager:TagResource"], &["secretsmanager:UntagResource"]),
-        Service::Elbv2 => (&["elasticloadbalancing:AddTags"], &["elasticloadbalancing:RemoveTags"]),
-        Service::Acm => (&["acm:AddTagsToCertificate"], &["acm:RemoveTagsFromCertificate"]),
-        Service::Wafv2 => (&["wafv2:TagResource"], &["wafv2:UntagResource"]),
-        Service::Route53 => (&["route53:ChangeTagsForResource"], &[]),
-        // A bucket is created with its tags.
-        Service::S3 => (&["s3:PutBucketTagging", "s3:TagResource"], &[]),
-        Service::Iam => (&[], &[]),
     }
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_eks::types::{Cluster, ClusterStatus};
 
 use super::{EksCluster, Outputs, with_reasons};
 use crate::{
-    aws::{from_aws, tags},
+    aws::{from_aws, services},
     core::{Error, Observed, Phase, Ref, Result},
 };
 
@@ -55,5 +55,5 @@ pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
         vpc_id: vpc.vpc_id,
         oidc_issuer: cluster.identity.and_then(|identity| identity.oidc?.issuer),
     };
-    Ok(Observed::new(name, tags::from_map(cluster.tags.as_ref()), spec, outputs).phase(phase))
+    Ok(Observed::new(name, services::eks::from_tags(cluster.tags.as_ref()), spec, outputs).phase(phase))
 }

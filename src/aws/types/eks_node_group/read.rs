@@ -4,7 +4,7 @@ use aws_sdk_eks::types::{Nodegroup, NodegroupIssueCode, NodegroupStatus};
 
 use super::{CapacityType, EksNodeGroup, Outputs, RemoteAccess, Taint};
 use crate::{
-    aws::{from_aws, tags, types::eks_cluster::with_reasons},
+    aws::{from_aws, services, types::eks_cluster::with_reasons},
     core::{Error, Observed, Phase, Ref, Result},
 };
 
@@ -57,7 +57,7 @@ pub(super) fn read(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
         arn: group.nodegroup_arn.unwrap_or_default(),
         autoscaling_groups: groups.into_iter().filter_map(|group| group.name).collect(),
     };
-    Ok(Observed::new(id, tags::from_map(group.tags.as_ref()), spec, outputs).phase(phase))
+    Ok(Observed::new(id, services::eks::from_tags(group.tags.as_ref()), spec, outputs).phase(phase))
 }
 
 /// Whether the problem remains until it is fixed; lack of capacity, limits and unreachable nodes may be temporary.

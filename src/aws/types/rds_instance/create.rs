@@ -4,7 +4,7 @@ use aws_sdk_rds::types::DbSnapshot;
 
 use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
 use crate::{
-    aws::{Aws, Cx, tags, to_aws},
+    aws::{Aws, Cx, services, to_aws},
     core::{Direction, Error, ErrorKind, Result, referenced_ids},
 };
 
@@ -12,7 +12,8 @@ impl RdsInstance {
     /// Creates an empty database.
     pub(super) async fn create_empty(&self, cx: &Cx<'_>) -> Result<String> {
         let default_user = if self.engine == Engine::Postgres { "postgres" } else { "admin" };
-        let call = cx.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(&cx.call.tags)));
+        let call =
+            cx.rds.create_db_instance().set_db_instance_identifier(self.name.clone()).set_tags(Some(services::rds::to_tags(&cx.call.tags)));
         let call = call.engine(to_aws(&self.engine)).engine_version(&self.version).db_instance_class(&self.class);
         let call = call.allocated_storage(self.storage_gib).set_max_allocated_storage(self.max_storage_gib.filter(|gib| *gib > 0));
         let call = call.storage_type(&self.storage_type).set_iops(self.iops).set_storage_throughput(self.throughput_mibps);
@@ -44,7 +45,7 @@ impl RdsInstance {
             return Err(Error::new(ErrorKind::Rejected, "SnapshotDiffers", wrong));
         }
         let call = cx.rds.restore_db_instance_from_db_snapshot().db_snapshot_identifier(name);
-        let call = call.set_db_instance_identifier(self.name.clone()).set_tags(Some(tags::rds(&cx.call.tags)));
+        let call = call.set_db_instance_identifier(self.name.clone()).set_tags(Some(services::rds::to_tags(&cx.call.tags)));
         let call = call.engine(to_aws(&self.engine)).db_instance_class(&self.class);
         // Storage that RDS increased keeps its size.
         let size = snapshot.allocated_storage().unwrap_or_default();

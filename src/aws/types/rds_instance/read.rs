@@ -6,12 +6,12 @@ use aws_sdk_rds::types::{DbInstance, PendingModifiedValues};
 
 use super::{Outputs, RdsInstance};
 use crate::{
-    aws::{from_aws, tags},
+    aws::{from_aws, services},
     core::{ArnRef, Error, Observed, Phase, Ref, Result},
 };
 
 pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
-    let tags = tags::from_rds(db.tag_list());
+    let tags = services::rds::from_tags(db.tag_list());
     // Changes that wait for the maintenance window count as applied, so that a second plan shows no changes.
     let pending = db.pending_modified_values;
     let pending = pending.as_ref();

@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{self as s3, ExpirationStatus};
 
 use super::non_default;
 use crate::{
-    aws::tags,
+    aws::services,
     core::{Problem, Result},
 };
 
@@ -91,7 +91,7 @@ impl LifecycleRule {
         let (larger, smaller) = (non_default(self.larger_than_bytes), non_default(self.smaller_than_bytes));
         let conditions = usize::from(!self.prefix.is_empty()) + self.tags.len() + larger.iter().len() + smaller.iter().len();
         let filter = s3::LifecycleRuleFilter::builder();
-        let tags = tags::s3(&self.tags);
+        let tags = services::s3::to_tags(&self.tags);
         if conditions < 2 {
             let filter = filter.set_object_size_greater_than(larger).set_object_size_less_than(smaller);
             return match tags.into_iter().next() {
@@ -146,7 +146,7 @@ impl LifecycleRule {
         LifecycleRule {
             enabled: rule.status == ExpirationStatus::Enabled,
             prefix: prefix.unwrap_or_default().to_owned(),
-            tags: tags::from_s3(tags),
+            tags: services::s3::from_tags(tags),
             larger_than_bytes: sizes(|f| f.object_size_greater_than, |a| a.object_size_greater_than),
             smaller_than_bytes: sizes(|f| f.object_size_less_than, |a| a.object_size_less_than),
             expire_days: rule.expiration().and_then(|e| e.days()).unwrap_or_default(),

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{self as s3, BucketVersioningStatus};
 
 use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, S3Bucket, no_policy};
 use crate::{
-    aws::{Aws, from_aws, partition, tags},
+    aws::{Aws, from_aws, partition, services},
     core::{Error, ErrorKind, Observed, Policy, Result, Scope, ok_or_not_found},
 };
 
@@ -28,7 +28,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
     }
     let ask_tags = async {
         let reply = ok_or_not_found(client.get_bucket_tagging().bucket(bucket).send().await)?;
-        Ok(reply.map(|reply| tags::from_s3(reply.tag_set())))
+        Ok(reply.map(|reply| services::s3::from_tags(reply.tag_set())))
     };
     let tags = scope.tags_or_fetch(&arn, ask_tags).await?.unwrap_or_default();
     if !scope.owns(&tags) && !scope.lookup.contains(bucket) {

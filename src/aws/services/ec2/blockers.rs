@@ -2,8 +2,7 @@
 
 use aws_sdk_ec2::types::{Filter, NetworkInterface, SecurityGroup};
 
-use super::Aws;
-use crate::core::Result;
+use crate::{aws::Aws, core::Result};
 
 /// Maximum number of blockers to list.
 const MAX_NAMED: usize = 5;

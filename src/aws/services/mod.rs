@@ -1,0 +1,94 @@
+//! Every AWS service that has resource types: its facts, its client, and its calls for tags. Adding one: write its file, add its two lines
+//! here.
+
+use std::future::ready;
+
+use aws_config::SdkConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use futures::future::BoxFuture;
+
+use super::{Aws, CallPacer};
+use crate::core::{Error, ErrorKind, Result, ServiceInfo, TagChange};
+
+#[macro_use]
+mod macros;
+pub mod acm;
+pub mod ec2;
+pub mod ecr;
+pub mod eks;
+pub mod elbv2;
+pub mod iam;
+pub mod kms;
+pub mod rds;
+pub mod route53;
+pub mod s3;
+pub mod secretsmanager;
+#[cfg(test)]
+mod tests;
+pub mod wafv2;
+
+/// What clients are made from.
+pub(super) struct Connector {
+    pub(super) config: SdkConfig,
+    pub(super) calls: CallPacer,
+    pub(super) http_client: SharedHttpClient,
+    /// Whether calls go to another endpoint than AWS.
+    pub(super) custom_endpoint: bool,
+}
+
+/// Registers services, by the names of their modules.
+macro_rules! services {
+    ($($service:ident,)*) => {
+        /// The clients of all services.
+        pub struct Clients {
+            $(#[doc = concat!("The client of [`", stringify!($service), "`].")] pub $service: $service::Client,)*
+        }
+
+        impl Clients {
+            pub(super) fn connect(connector: &Connector) -> Clients {
+                Clients { $($service: $service::connect(connector),)* }
+            }
+        }
+
+        /// The registry, in alphabetical order.
+        pub static SERVICES: &[&ServiceInfo] = &[$(&$service::SERVICE,)*];
+
+        /// Changes tags with the calls that serve all types of a service.
+        pub(super) fn retag<'a>(aws: &'a Aws, service: &ServiceInfo, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>> {
+            $(if *service == $service::SERVICE {
+                return Box::pin($service::retag(aws, change));
+            })*
+            Box::pin(ready(Err(Error::new(ErrorKind::Rejected, "Tags", format!("`{}` is not a registered service", service.name)))))
+        }
+    };
+}
+
+services! {
+    acm,
+    ec2,
+    ecr,
+    eks,
+    elbv2,
+    iam,
+    kms,
+    rds,
+    route53,
+    s3,
+    secretsmanager,
+    wafv2,
+}
+
+/// A field that is optional in some SDKs and plain in others.
+trait IntoOption {
+    fn into_option(self) -> Option<String>;
+}
+impl IntoOption for String {
+    fn into_option(self) -> Option<String> {
+        Some(self)
+    }
+}
+impl IntoOption for Option<String> {
+    fn into_option(self) -> Option<String> {
+        self
+    }
+}

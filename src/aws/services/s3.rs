@@ -1,0 +1,75 @@
+//! Simple Storage Service.
+
+mod custom_endpoint;
+
+use aws_sdk_s3::types::{Tag, Tagging};
+
+use super::Connector;
+use crate::{
+    aws::Aws,
+    core::{ArnParts, ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange, Tags},
+};
+
+pub use aws_sdk_s3::Client;
+
+/// The facts of the service. Policies can decide by tags only for buckets that are configured so.
+pub static SERVICE: ServiceInfo = ServiceInfo::new("s3", "S3")
+    .arn_parts(ArnParts::Neither)
+    // A bucket is created with its tags.
+    .tag_actions(&["s3:PutBucketTagging", "s3:TagResource"], &[])
+    .without_tag_conditions()
+    .iam_action_names(&[
+        ("DeleteBucketCors", "PutBucketCORS"),
+        ("DeleteBucketLifecycle", "PutLifecycleConfiguration"),
+        ("DeleteObjects", "DeleteObject"),
+        ("GetBucketCors", "GetBucketCORS"),
+        ("GetBucketEncryption", "GetEncryptionConfiguration"),
+        ("GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+        ("GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
+        ("HeadBucket", "ListBucket"),
+        ("ListBuckets", "ListAllMyBuckets"),
+        ("ListMultipartUploads", "ListBucketMultipartUploads"),
+        ("ListObjectVersions", "ListBucketVersions"),
+        ("ListObjectsV2", "ListBucket"),
+        ("PutBucketCors", "PutBucketCORS"),
+        ("PutBucketEncryption", "PutEncryptionConfiguration"),
+        ("PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
+        ("PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    ])
+    .error_codes(ErrorCodes { not_found: "NoSuchBucket", already_exists: "BucketAlreadyOwnedByYou", in_use: "BucketNotEmpty" })
+    .error_rules(&[
+        ErrorRule::new("BucketAlreadyOwnedByYou", ErrorKind::AlreadyExists),
+        ErrorRule::new("BucketNotEmpty", ErrorKind::Conflict),
+        ErrorRule::new("OperationAborted", ErrorKind::Conflict),
+        ErrorRule::with_message("MalformedPolicy", "Invalid principal", ErrorKind::NotYetVisible),
+    ]);
+
+pub(super) fn connect(connector: &Connector) -> Client {
+    let config = client_config!(aws_sdk_s3, connector);
+    Client::from_conf(match connector.custom_endpoint {
+        // Stand-ins do not serve buckets as host names.
+        true => config.force_path_style(true).http_client(custom_endpoint::with_fixed_answers(connector.http_client.clone())).build(),
+        false => config.build(),
+    })
+}
+
+tag_conversions!(Tag, key, value, Result::ok);
+
+/// S3 has no call for single tags: the whole set is put.
+pub(super) async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
+    match put_bucket_tags(aws, change.id, change.after).await {
+        // AWS's own tags are among them, as CloudFormation sets them.
+        Err(error) if error.code == "InvalidTag" && error.message.to_lowercase().contains("system tags") => {
+            let live = from_tags(aws.s3.get_bucket_tagging().bucket(change.id).send().await?.tag_set());
+            let own = live.into_iter().filter(|(key, _)| key.starts_with("aws:"));
+            put_bucket_tags(aws, change.id, &own.chain((*change.after).clone()).collect()).await
+        }
+        put => put,
+    }
+}
+
+async fn put_bucket_tags(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {
+    let tagging = Tagging::builder().set_tag_set(Some(to_tags(tags))).build()?;
+    aws.s3.put_bucket_tagging().bucket(bucket).tagging(tagging).send().await?;
+    Ok(())
+}
