@@ -76,7 +76,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
             Action::Update => drop(create_or_update.insert(change, apply.add_node(step(Op::Update)))),
             Action::Forget => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Forget)))),
             Action::Delete if entry.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
-                drop(early_deletes.insert(change, apply.add_node(step(Op::Delete))))
+                early_deletes.insert(change, apply.add_node(step(Op::Delete)));
             }
             Action::Delete => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Delete)))),
             Action::Replace => {
