@@ -209,6 +209,10 @@ impl SpecField {
         for (name, bounds) in [("x-acme-length", &facts.length), ("x-acme-prefix", &facts.prefix)] {
             all.extend(bounds.as_ref().map(|Bounds { min, max }| quote!(#name = [#min, #max])));
         }
+        if let (None, Some(name)) = (&facts.length, &facts.name) {
+            let max = &name.max;
+            all.push(quote!("x-acme-length" = [1, #max]));
+        }
         if let Some(choices) = &facts.one_of {
             let choices = &choices.0;
             all.push(quote!("x-acme-one-of" = [#(#choices),*]));
@@ -254,8 +258,14 @@ impl SpecField {
         if let Some(name) = &facts.name {
             let (max, lowercase) = (&name.max, name.lowercase);
             let prefix = name.prefix.as_ref().map_or_else(String::new, LitStr::value);
+            let pattern = match &facts.pattern {
+                Some(pattern) => quote!(::std::option::Option::Some(#pattern)),
+                None => quote!(::std::option::Option::None),
+            };
             set.push(quote! {
-                naming: ::std::option::Option::Some(crate::core::spec::Naming { max: #max, lowercase: #lowercase, prefix: #prefix })
+                naming: ::std::option::Option::Some(crate::core::spec::Naming {
+                    max: #max, lowercase: #lowercase, prefix: #prefix, pattern: #pattern
+                })
             });
         }
         if let Some(impact) = &facts.impact {

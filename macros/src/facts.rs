@@ -45,7 +45,7 @@ facts! {
     /// `one_of = ["gp3", "io2"]`: all values of a string, if an enum would not document more.
     one_of: Option<Choices>,
     /// `name(max = 256, lowercase, prefix = "alias/")`: the physical name. The compiler generates it if it is unset. `max` is the maximum
-    /// length in characters; `lowercase` and `prefix` are optional.
+    /// length in characters, and the upper limit of `length` unless that is stated; `lowercase` and `prefix` are optional.
     name: Option<Name>,
     /// `secret`: never printed.
     secret: Option<Flag>,

@@ -339,11 +339,15 @@ fn facts_become_members_of_the_field() {
         (quote!(parent = super::Vpc), quote!(parent: ::std::option::Option::Some(<super::Vpc as crate::core::Named>::NAME))),
         (
             quote!(name(max = 32)),
-            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 32, lowercase: false, prefix: "" })),
+            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming {
+                max: 32, lowercase: false, prefix: "", pattern: ::std::option::Option::None
+            })),
         ),
         (
-            quote!(name(max = 256, lowercase, prefix = "alias/")),
-            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming { max: 256, lowercase: true, prefix: "alias/" })),
+            quote!(name(max = 256, lowercase, prefix = "alias/"), pattern = "[a-z/]+"),
+            quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming {
+                max: 256, lowercase: true, prefix: "alias/", pattern: ::std::option::Option::Some("[a-z/]+")
+            })),
         ),
         (quote!(impact = "stops it"), quote!(impact: ::std::option::Option::Some("stops it"))),
         (
@@ -369,6 +373,8 @@ fn facts_become_extensions_of_the_schema() {
     let cases = [
         (quote!(range = 0..=43200), quote!("minimum" = 0, "maximum" = 43200)),
         (quote!(length = 1..=MAX), quote!("x-acme-length" = [1, MAX])),
+        (quote!(name(max = 63)), quote!("x-acme-length" = [1, 63])),
+        (quote!(name(max = 63), length = 3..=63), quote!("x-acme-length" = [3, 63])),
         (quote!(prefix = 16..=28), quote!("x-acme-prefix" = [16, 28])),
         (quote!(pattern = "[a-z]+"), quote!("x-acme-pattern" = "[a-z]+")),
         (quote!(one_of = ["a", "b"]), quote!("x-acme-one-of" = ["a", "b"])),

@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 pub use super::Direction;
-use super::{Ref, ReferencedOutput};
+use super::{Ref, ReferencedOutput, rules::anchored_regex};
 
 /// The settings of a resource: users write them, and live state is read into the same shape. `#[spec]` implements it.
 pub trait Spec: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static {
@@ -120,6 +120,15 @@ pub struct Naming {
     pub lowercase: bool,
     /// Prefix of every name (`alias/`).
     pub prefix: &'static str,
+    /// A regular expression that the whole name matches, if there is one.
+    pub pattern: Option<&'static str>,
+}
+
+impl Naming {
+    /// Whether the name matches the pattern.
+    pub fn accepts(&self, name: &str) -> bool {
+        self.pattern.is_none_or(|pattern| anchored_regex(pattern).is_ok_and(|regex| regex.is_match(name)))
+    }
 }
 
 /// The only direction in which AWS can change a field.

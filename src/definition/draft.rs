@@ -259,12 +259,24 @@ fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
     false
 }
 
-/// Returns `<stack>-<environment>-<name>` within the service's rules; shortened names end with a hash of the full name.
+/// Returns `<stack>-<environment>-<name>` within the service's rules. If its pattern rejects that (no `_`, no two hyphens in a row), the name
+/// has letters and digits with single hyphens between them.
 pub(crate) fn physical_name(prefix: &str, name: &str, naming: Naming) -> String {
     let mut full: String = format!("{prefix}{name}").chars().map(|c| if matches!(c, '.' | '*' | '@') { '-' } else { c }).collect();
     if naming.lowercase {
         full = full.to_lowercase();
     }
+    let usual = shorten_name(&full, naming);
+    if naming.accepts(&usual) {
+        return usual;
+    }
+    let words: Vec<&str> = full.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    shorten_name(&words.join("-"), naming)
+}
+
+/// The name with its prefix, at most as long as the service takes; a hash of the whole tells shortened names apart.
+fn shorten_name(full: &str, naming: Naming) -> String {
+    let mut full = full.to_owned();
     let room = naming.max.saturating_sub(naming.prefix.len());
     if full.len() > room {
         let hash: String = Sha256::digest(full.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -382,10 +394,23 @@ mod tests {
 
     #[test]
     fn shortens_long_names_and_keeps_them_unique() {
-        let naming = Naming { max: 32, lowercase: true, prefix: "" };
+        let naming = Naming { max: 32, lowercase: true, prefix: "", pattern: None };
         let one = physical_name("shop-production-", "a-very-long-service-name.One", naming);
         let two = physical_name("shop-production-", "a-very-long-service-name.two", naming);
         assert!(one.len() <= 32 && two.len() <= 32 && one != two);
         assert_eq!(physical_name("shop-", "web.Api", naming), "shop-web-api");
+        assert_eq!(physical_name("shop-", "web_app", naming), "shop-web_app");
+    }
+
+    #[test]
+    fn physical_names_match_the_pattern() {
+        let naming = Naming { max: 32, lowercase: false, prefix: "", pattern: Some("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?") };
+        assert_eq!(physical_name("shop-", "web_App", naming), "shop-web-App");
+        assert_eq!(physical_name("shop-", "web--app", naming), "shop-web--app");
+        assert_eq!(physical_name("shop-", "web_", naming), "shop-web");
+        let naming = Naming { pattern: Some("[a-z](-?[a-z0-9])*"), ..naming };
+        assert_eq!(physical_name("shop-", "web--app", naming), "shop-web-app");
+        let naming = Naming { prefix: "alias/", pattern: Some("alias/[a-z-]+"), ..naming };
+        assert_eq!(physical_name("shop-", "web_app", naming), "alias/shop-web-app");
     }
 }

@@ -30,8 +30,8 @@ use crate::{
 #[spec]
 #[derive(Default)]
 pub struct LoadBalancer {
-    /// Physical name.
-    #[field(name(max = 32), replaces)]
+    /// Physical name of letters, digits and hyphens, without a hyphen at either end; it can't begin with `internal-`.
+    #[field(name(max = 32), pattern = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", replaces)]
     pub name: Option<String>,
     /// `application` (HTTP), `network` (TCP, UDP, TLS) or `gateway` (appliances).
     #[field(default = LoadBalancerType::Application, replaces)]
@@ -40,18 +40,19 @@ pub struct LoadBalancer {
     /// Uses private addresses only.
     #[field(default = false, replaces, important, risky(false, "it has public addresses"))]
     pub internal: bool,
-    /// Subnets with addresses assigned by AWS, one per availability zone; an application load balancer needs two. Excludes
+    /// Subnets with addresses assigned by AWS, one per availability zone; acme requires two for an application load balancer. Excludes
     /// `subnet_mappings`. Removing one from a gateway load balancer, or exchanging one of a network load balancer, replaces it.
     #[field(default, impact = "a removed zone receives no more requests")]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Subnets of a network load balancer with static addresses, instead of `subnets`. Subnets are added and removed in place.
     #[field(impact = "a removed zone receives no more requests")]
     pub subnet_mappings: Option<BTreeSet<SubnetMapping>>,
-    /// Security groups: required for an application load balancer, not possible for a gateway. A network load balancer that is created
-    /// with security groups keeps at least one, and one created without can't get any: such a change replaces it.
+    /// Security groups. acme requires one for an application load balancer, where AWS would use the VPC's default group; a gateway load
+    /// balancer has none. A network load balancer that is created with security groups keeps at least one, and one created without can't get
+    /// any: such a change replaces it.
     #[field(default, important)]
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
-    /// IP address type: `ipv4`, `dualstack` or `dualstack-without-public-ipv4`.
+    /// IP address type: `ipv4`, `dualstack`, or `dualstack-without-public-ipv4` for an application load balancer.
     #[field(default = AddressType::Ipv4)]
     pub ip_address_type: AddressType,
     /// Enables deletion protection.
@@ -100,7 +101,7 @@ pub struct LoadBalancer {
     /// Enables zonal shifts, which move traffic away from an impaired zone. Not for gateway load balancers.
     #[field(unset = "AWS's default, false", after_create)]
     pub zonal_shift: Option<bool>,
-    /// Access logs in S3.
+    /// Access logs in S3. Not for gateway load balancers.
     #[field(unset = "AWS's default, none", after_create)]
     pub access_logs: Option<Logs>,
     /// Logs of the connections to an application load balancer, in S3.
@@ -251,6 +252,9 @@ impl Resource for LoadBalancer {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if self.name.as_ref().is_some_and(|name| name.starts_with("internal-")) {
+            problems.push(Problem::new("/name", "the name of a load balancer can't begin with `internal-`").help("set another `name`"));
+        }
         let application = self.kind == LoadBalancerType::Application;
         let least = if application { 2 } else { 1 };
         if self.subnets.len() < least && self.subnet_mappings.as_ref().is_none_or(BTreeSet::is_empty) {

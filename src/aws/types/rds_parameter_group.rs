@@ -22,8 +22,8 @@ const MAX_PARAMETERS_PER_CALL: usize = 20;
 /// Settings of a database engine.
 #[spec]
 pub struct RdsParameterGroup {
-    /// Name in lowercase letters, unique in account and region.
-    #[field(name(max = 255, lowercase), replaces)]
+    /// Name in lowercase letters, digits and single hyphens that starts with a letter; unique in account and region.
+    #[field(name(max = 255, lowercase), pattern = "[a-z](-?[a-z0-9])*", replaces)]
     pub name: Option<String>,
     /// Engine and major version, such as `postgres16` or `mysql8.0`.
     #[field(replaces, important)]

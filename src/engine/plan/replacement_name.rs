@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::{
         core::{Address, Phase, Tags},
-        definition::{LoadOptions, Source, Stack, load},
+        definition::{LoadOptions, Source, Stack, draft::physical_name, load},
     };
 
     fn stack() -> Stack {
@@ -98,6 +98,17 @@ resources:
             let third = new_suffixed_name(declared, &live_with_name("target_group", &second)).expect("another name");
             assert!(third != second && third.len() == second.len(), "{third}");
             assert_eq!(with_name(&declared.spec, &third)["name"], third.as_str());
+        }
+    }
+
+    #[test]
+    fn suffixed_names_match_the_patterns_of_their_types() {
+        for kind in crate::aws::types::RESOURCE_TYPES.iter().filter(|kind| kind.renames_on_replace()) {
+            let Some(naming) = kind.naming else { continue };
+            for name in ["web", "web_app", "web_", "web__app", &"web_.".repeat(100)] {
+                let name = with_suffix(&physical_name("shop-", name, naming), "0123ab", naming);
+                assert!(name.len() <= naming.max && naming.accepts(&name), "{} {name}", kind.name);
+            }
         }
     }
 

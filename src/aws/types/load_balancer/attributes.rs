@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{LoadBalancer, LoadBalancerChanges, LoadBalancerType};
+use super::{AddressType, LoadBalancer, LoadBalancerChanges, LoadBalancerType};
 use crate::{aws::from_aws, core::Problem};
 
 /// Treatment of requests that may desynchronize load balancer and targets.
@@ -173,6 +173,13 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
         let problem = Problem::new("/enforce_security_groups_on_private_link", "requires `security_groups`");
         problems.push(problem.help("set `security_groups`, or remove this"));
     }
+    if balancer.kind != LoadBalancerType::Application && balancer.ip_address_type == AddressType::DualstackWithoutPublicIpv4 {
+        let problem = Problem::new("/ip_address_type", "only an application load balancer can do without public IPv4 addresses");
+        problems.push(problem.help("write `ip_address_type: dualstack`"));
+    }
+    if balancer.kind == LoadBalancerType::Gateway && balancer.access_logs.is_some() {
+        problems.push(Problem::new("/access_logs", "a gateway load balancer has no access logs"));
+    }
     if balancer.kind == LoadBalancerType::Gateway && balancer.zonal_shift.is_some() {
         problems.push(Problem::new("/zonal_shift", "gateway load balancers don't support zonal shifts"));
     }
@@ -185,4 +192,41 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reports_attributes_that_the_kind_of_load_balancer_does_not_have() {
+        let problems = |kind: &str, field: &str, value: Value| {
+            let mut balancer = json!({ "type": kind, "subnets": ["subnet-1"] });
+            balancer[field] = value;
+            let balancer: LoadBalancer = serde_json::from_value(balancer).unwrap_or_else(|error| panic!("{kind} {field}: {error}"));
+            check(&balancer).into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+        };
+        let logs = || json!({ "bucket": "logs" });
+        for (kind, field, value) in [
+            ("application", "access_logs", logs()),
+            ("network", "access_logs", logs()),
+            ("application", "connection_logs", logs()),
+            ("application", "ip_address_type", json!("dualstack-without-public-ipv4")),
+            ("network", "ip_address_type", json!("dualstack")),
+        ] {
+            assert_eq!(problems(kind, field, value), [""; 0], "{kind} {field}");
+        }
+        for (kind, field, value) in [
+            ("gateway", "access_logs", logs()),
+            ("network", "connection_logs", logs()),
+            ("network", "ip_address_type", json!("dualstack-without-public-ipv4")),
+            ("gateway", "ip_address_type", json!("dualstack-without-public-ipv4")),
+            ("gateway", "zonal_shift", json!(true)),
+            ("application", "cross_zone", json!(false)),
+        ] {
+            assert_eq!(problems(kind, field, value), [format!("/{field}")], "{kind} {field}");
+        }
+    }
 }
