@@ -39,7 +39,7 @@ pub struct Listener {
     /// Port; none for a gateway load balancer.
     #[field(range = 1..=65_535, unique = "port", important, impact = "clients of the old port can't connect")]
     pub port: Option<u16>,
-    /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP` or `TCP_UDP`; none for a gateway load balancer.
+    /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP`, `TCP_UDP`, `QUIC` or `TCP_QUIC`; none for a gateway load balancer.
     #[field(important)]
     pub protocol: Option<Protocol>,
     /// Default certificate of an HTTPS or TLS listener, for clients that send no name, or one without a matching certificate.
@@ -50,11 +50,13 @@ pub struct Listener {
     /// Policy for the TLS versions and ciphers of an HTTPS or TLS listener.
     #[field(unset = "`ELBSecurityPolicy-TLS13-1-2-2021-06` when it is created", important)]
     pub ssl_policy: Option<String>,
-    /// ALPN policy of a TLS listener, such as `HTTP2Preferred`.
+    /// ALPN policy of a TLS listener.
+    #[field(one_of = ["HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred", "None"])]
     pub alpn: Option<String>,
     /// Action for requests that match no rule.
     pub default_action: ListenerAction,
-    /// Rules of an application load balancer, by priority.
+    /// Rules of an application load balancer, or of a dualstack network load balancer, by priority. acme has no regular expressions and no
+    /// transforms: it keeps those of a rule that has some.
     #[field(default, after_create, own_read)]
     pub rules: BTreeSet<ListenerRule>,
 }
@@ -185,11 +187,12 @@ impl Resource for Listener {
         }
         let rules = self.rules.iter().enumerate().map(|(at, rule)| (format!("/rules/{at}/action"), &rule.action));
         let all = rules.chain([("/default_action".to_owned(), &self.default_action)]);
-        for (at, _) in
-            all.filter(|(_, action)| matches!(action, ListenerAction::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https))
-        {
-            let problem = Problem::new(format!("{at}/authenticate_cognito"), "only HTTPS listeners can authenticate users");
-            problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
+        for (at, action) in all {
+            problems.extend(action.check(&at));
+            if matches!(action, ListenerAction::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https) {
+                let problem = Problem::new(format!("{at}/authenticate_cognito"), "only HTTPS listeners can authenticate users");
+                problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
+            }
         }
         problems.extend(rule::check(&self.rules));
         problems

@@ -3,6 +3,7 @@
 mod cors;
 mod encryption;
 mod lifecycle;
+mod name;
 mod objects;
 mod read;
 
@@ -21,7 +22,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
         Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Policy, Problem,
-        Resource, Result, Scope, TypeInfo,
+        Resource, Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -30,8 +31,8 @@ use crate::{
 /// A store of objects.
 #[spec]
 pub struct S3Bucket {
-    /// Name in lowercase letters, digits, hyphens and dots; unique among all buckets of all accounts.
-    #[field(name(max = 63, lowercase), length = 3..=63, pattern = "[a-z0-9.-]*", replaces)]
+    /// Name in lowercase letters, digits, hyphens and dots, with a letter or digit at both ends; unique among all buckets of all accounts.
+    #[field(name(max = 63, lowercase), length = 3..=63, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?", replaces)]
     pub name: Option<String>,
     /// Enables versioning, which keeps old versions of objects.
     #[field(default = true, after_create = false, important)]
@@ -49,7 +50,7 @@ pub struct S3Bucket {
     #[field(default, after_create, own_read)]
     pub lifecycle_rules: BTreeMap<String, LifecycleRule>,
     /// CORS rules for access by web pages.
-    #[field(default, after_create, own_read)]
+    #[field(default, length = 0..=100, after_create, own_read)]
     pub cors: Vec<CorsRule>,
     /// Bucket policy; `{Statement: []}` for none.
     #[field(unset = "unchanged", after_create = Some(no_policy()), own_read, important)]
@@ -165,7 +166,10 @@ impl Resource for S3Bucket {
             client.put_public_access_block().bucket(id).public_access_block_configuration(blocks).send().await?;
         }
         if changes.encryption {
-            client.put_bucket_encryption().bucket(id).server_side_encryption_configuration(self.encryption.to_sdk()?).send().await?;
+            let live = ok_or_not_found(client.get_bucket_encryption().bucket(id).send().await)?;
+            let live = live.and_then(|reply| reply.server_side_encryption_configuration);
+            let wanted = self.encryption.to_sdk(live.as_ref().map(|live| live.rules()).unwrap_or_default())?;
+            client.put_bucket_encryption().bucket(id).server_side_encryption_configuration(wanted).send().await?;
         }
         if changes.versioning {
             let status = if self.versioning { BucketVersioningStatus::Enabled } else { BucketVersioningStatus::Suspended };
@@ -218,6 +222,7 @@ impl Resource for S3Bucket {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = self.encryption.check();
+        problems.extend(self.name.as_deref().and_then(name::check));
         problems.extend(self.lifecycle_rules.iter().filter_map(|(id, rule)| rule.check(id)));
         problems
     }

@@ -24,7 +24,7 @@ use crate::{
 #[spec]
 pub struct WafWebAcl {
     /// Physical name.
-    #[field(name(max = 128), replaces)]
+    #[field(name(max = 128), pattern = r"[\w-]+", replaces)]
     pub name: Option<String>,
     /// `regional`, or `cloudfront` in a stack of region us-east-1.
     #[field(default = WebAclScope::Regional, replaces)]
@@ -32,8 +32,9 @@ pub struct WafWebAcl {
     /// Action for a request that matches no rule.
     #[field(default = AclAction::Allow, important)]
     pub default_action: AclAction,
-    /// Description.
-    #[field(default)]
+    /// Description of 3 to 256 characters.
+    // Characters: <https://docs.aws.amazon.com/waf/latest/APIReference/API_CreateWebACL.html>
+    #[field(default, length = 3..=256, pattern = r"[\w+=:#@/,.-][\w+=:#@/,.\s-]+[\w+=:#@/,.-]")]
     pub description: Option<String>,
     /// Sets of allowed addresses, evaluated before all other rules.
     #[field(default)]
@@ -126,12 +127,14 @@ impl Resource for WafWebAcl {
         Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 
-    /// UpdateWebACL replaces the complete firewall, so settings that acme does not manage are read and sent back.
+    /// UpdateWebACL replaces the complete firewall, so settings of the firewall and its rules that acme does not manage are read and sent back.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafWebAclChanges) -> Result<()> {
         let (acl, lock) = get_web_acl(cx, &live.id).await?;
         let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
+        let rules = self.rules()?.into_iter().map(|rule| rule::with_unmanaged_parts(rule, acl.rules())).collect();
+        let visibility = acl.visibility_config.clone().map_or_else(|| visibility_config(&acl.name), Ok)?;
         let call = call.default_action(self.default_action()).set_description(self.description.clone().or(acl.description));
-        let call = call.visibility_config(visibility_config(&acl.name)?).set_rules(Some(self.rules()?));
+        let call = call.visibility_config(visibility).set_rules(Some(rules));
         call.set_custom_response_bodies(acl.custom_response_bodies)
             .set_captcha_config(acl.captcha_config)
             .set_challenge_config(acl.challenge_config)
@@ -139,6 +142,7 @@ impl Resource for WafWebAcl {
             .set_association_config(acl.association_config)
             .set_data_protection_config(acl.data_protection_config)
             .set_on_source_d_do_s_protection_config(acl.on_source_d_do_s_protection_config)
+            .set_application_config(acl.application_config)
             .set_monetization_config(acl.monetization_config)
             .send()
             .await?;

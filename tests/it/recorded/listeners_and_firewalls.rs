@@ -288,7 +288,7 @@ fn treats_a_load_balancer_unknown_to_waf_as_unassociated() {
 /// UpdateWebACL replaces the complete firewall.
 #[test]
 fn keeps_undeclared_settings_of_a_firewall() {
-    let besides = json!({ "TokenDomains": ["example.com"], "MonetizationConfig": { "CurrencyMode": "TEST" } });
+    let besides = json!({ "TokenDomains": ["example.com"], "MonetizationConfig": { "CurrencyMode": "TEST" }, "ApplicationConfig": { "Attributes": [{ "Name": "a", "Values": ["b"] }] } });
     let with = |action: Value| {
         let mut all = besides.clone();
         all["DefaultAction"] = action;
@@ -311,7 +311,7 @@ fn keeps_undeclared_settings_of_a_firewall() {
         .start("  waf_web_acl: { web: { default_action: block } }\n");
     endpoint.apply();
     let sent = &endpoint.request_bodies("UpdateWebACL")[0];
-    for key in ["TokenDomains", "MonetizationConfig"] {
+    for key in ["TokenDomains", "MonetizationConfig", "ApplicationConfig"] {
         assert_eq!(sent[key], besides[key], "{key}");
     }
 }

@@ -9,7 +9,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::authenticate::{AuthenticateCognito, NextAction};
-use crate::{aws::types::target_group::TargetGroup, core::ArnRef};
+use crate::{
+    aws::types::target_group::TargetGroup,
+    core::{ArnRef, Problem},
+};
 
 /// Action for a request.
 #[spec]
@@ -55,13 +58,13 @@ pub struct Redirect {
     #[field(default = "#{protocol}", one_of = ["HTTP", "HTTPS", "#{protocol}"])]
     pub protocol: String,
     /// Port.
-    #[field(default = "#{port}")]
+    #[field(default = "#{port}", pattern = r"#\{port\}|[0-9]{1,5}")]
     pub port: String,
     /// Host.
     #[field(default = "#{host}", length = 1..=128)]
     pub host: String,
-    /// Path.
-    #[field(default = "/#{path}", length = 1..=128)]
+    /// Path, which begins with `/`.
+    #[field(default = "/#{path}", length = 1..=128, pattern = "/.*")]
     pub path: String,
     /// Query.
     #[field(default = "#{query}", length = 0..=128)]
@@ -90,6 +93,20 @@ pub struct FixedResponse {
 }
 
 impl ListenerAction {
+    /// Problems of the action, which stands at this pointer.
+    pub(super) fn check(&self, at: &str) -> Vec<Problem> {
+        let (at, answer) = match self {
+            ListenerAction::FixedResponse(answer) => (format!("{at}/fixed_response"), answer),
+            ListenerAction::AuthenticateCognito(AuthenticateCognito { then: NextAction::FixedResponse(answer), .. }) => {
+                (format!("{at}/authenticate_cognito/then/fixed_response"), answer)
+            }
+            _ => return Vec::new(),
+        };
+        let problem =
+            || Problem::new(format!("{at}/status_code"), "a fixed response has a status of 2xx, 4xx or 5xx").help("use `redirect`");
+        (300..=399).contains(&answer.status_code).then(problem).into_iter().collect()
+    }
+
     /// Converts the actions for AWS: several have an order.
     pub(super) fn to_sdk(&self) -> Vec<SdkAction> {
         let ListenerAction::AuthenticateCognito(authenticate) = self else { return vec![self.to_single_sdk_action()] };
@@ -100,7 +117,7 @@ impl ListenerAction {
         actions
     }
 
-    /// Network and gateway load balancers accept one target group, without weights.
+    /// Gateway load balancers accept one target group, without weights. Only application load balancers accept stickiness.
     fn to_single_sdk_action(&self) -> SdkAction {
         match self {
             ListenerAction::AuthenticateCognito(authenticate) => authenticate.to_sdk(),
@@ -113,10 +130,12 @@ impl ListenerAction {
                 let shares = target_groups.iter().map(|share| {
                     TargetGroupTuple::builder().target_group_arn(share.target_group.get()).weight(share.weight.into()).build()
                 });
-                let sticky = TargetGroupStickinessConfig::builder().enabled(*stickiness_seconds > 0);
-                let seconds = (*stickiness_seconds > 0).then(|| (*stickiness_seconds).try_into().unwrap_or(i32::MAX));
+                let sticky = (*stickiness_seconds > 0).then(|| {
+                    let seconds = (*stickiness_seconds).try_into().unwrap_or(i32::MAX);
+                    TargetGroupStickinessConfig::builder().enabled(true).duration_seconds(seconds).build()
+                });
                 let forward = ForwardActionConfig::builder().set_target_groups(Some(shares.collect()));
-                action.forward_config(forward.target_group_stickiness_config(sticky.set_duration_seconds(seconds).build()).build()).build()
+                action.forward_config(forward.set_target_group_stickiness_config(sticky).build()).build()
             }
             ListenerAction::Redirect(to) => {
                 let code =
@@ -201,6 +220,38 @@ impl From<AuthenticateCognito> for ListenerAction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reports_fixed_responses_that_redirect() {
+        let problems = |action: serde_json::Value| {
+            let action: ListenerAction = serde_json::from_value(action).expect("an action");
+            action.check("/default_action").into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+        };
+        let answer = |status: u16| serde_json::json!({ "fixed_response": { "status_code": status } });
+        for status in [200, 299, 400, 503] {
+            assert_eq!(problems(answer(status)), [""; 0], "{status}");
+        }
+        for status in [300, 301, 399] {
+            assert_eq!(problems(answer(status)), ["/default_action/fixed_response/status_code"], "{status}");
+        }
+        let behind = serde_json::json!({ "authenticate_cognito": {
+            "user_pool": "arn:pool", "client_id": "1", "domain": "shop", "then": answer(302),
+        } });
+        assert_eq!(problems(behind), ["/default_action/authenticate_cognito/then/fixed_response/status_code"]);
+    }
+
+    #[test]
+    fn sends_stickiness_only_where_there_is_some() {
+        let weighted = |stickiness_seconds| {
+            let target_groups = [("arn:a", 1), ("arn:b", 3)];
+            let target_groups = target_groups.map(|(arn, weight)| WeightedTargetGroup { target_group: ArnRef::to(arn), weight });
+            let action = ListenerAction::Forward(Forward { target_groups: target_groups.into(), stickiness_seconds });
+            let sent = action.to_sdk().remove(0).forward_config.and_then(|forward| forward.target_group_stickiness_config);
+            sent.map(|sticky| (sticky.enabled, sticky.duration_seconds))
+        };
+        assert_eq!(weighted(0), None);
+        assert_eq!(weighted(60), Some((Some(true), Some(60))));
+    }
 
     #[test]
     fn actions_round_trip_through_the_sdk() {

@@ -22,22 +22,22 @@ pub struct ListenerRule {
     #[field(range = 1..=50_000)]
     pub priority: u32,
     /// Host names, with `*` and `?`.
-    #[field(unset = "any host")]
+    #[field(unset = "any host", pattern = ".{1,128}")]
     pub hosts: BTreeSet<String>,
     /// Paths, with `*` and `?`.
-    #[field(unset = "any path")]
+    #[field(unset = "any path", pattern = ".{1,128}")]
     pub paths: BTreeSet<String>,
     /// HTTP header → values, with `*` and `?`.
     #[field(unset = "any headers")]
     pub headers: BTreeMap<String, BTreeSet<String>>,
-    /// HTTP methods.
-    #[field(unset = "any method")]
+    /// HTTP methods, in uppercase letters.
+    #[field(unset = "any method", pattern = "[A-Z_-]{1,40}")]
     pub methods: BTreeSet<String>,
     /// Query parameters, one of which must match.
     #[field(unset = "any query")]
     pub query: BTreeSet<QueryCondition>,
     /// Client addresses in CIDR notation.
-    #[field(unset = "any client")]
+    #[field(unset = "any client", length = 0..=5)]
     pub source_ips: BTreeSet<String>,
     /// Action for the request.
     pub action: ListenerAction,
@@ -51,6 +51,7 @@ pub struct QueryCondition {
     #[field(unset = "any name")]
     pub key: String,
     /// Value, with `*` and `?`.
+    #[field(length = 1..=128)]
     pub value: String,
 }
 
@@ -87,6 +88,22 @@ impl ListenerRule {
         all.into_iter().map(|condition| condition.build()).collect()
     }
 
+    /// The conditions for ModifyRule, which keeps what is left out: transforms, and all conditions when they are as wanted. Regular
+    /// expressions, for which there is no field, are sent back unless the rule now has values for the same part of the request.
+    fn conditions_to_modify(&self, live: Option<&SdkRule>) -> Option<Vec<RuleCondition>> {
+        let wanted = self.conditions();
+        let Some(live) = live else { return Some(wanted) };
+        if ListenerRule::read(live).is_some_and(|live| live.conditions() == wanted) {
+            return None;
+        }
+        let part = |condition: &RuleCondition| {
+            let header = condition.http_header_config().and_then(|config| config.http_header_name()).map(str::to_ascii_lowercase);
+            (condition.field.clone(), header)
+        };
+        let kept = live.conditions().iter().filter(|one| has_regex(one) && wanted.iter().all(|other| part(other) != part(one)));
+        Some(wanted.iter().chain(kept).cloned().map(without_plain_values).collect())
+    }
+
     pub(super) fn read(rule: &SdkRule) -> Option<ListenerRule> {
         let set = |values: &[String]| values.iter().cloned().collect::<BTreeSet<_>>();
         let mut read = ListenerRule {
@@ -106,7 +123,7 @@ impl ListenerRule {
             if let Some(config) = condition.path_pattern_config() {
                 read.paths = set(config.values());
             }
-            if let Some(config) = condition.http_header_config() {
+            if let Some(config) = condition.http_header_config().filter(|config| !config.values().is_empty()) {
                 read.headers.insert(config.http_header_name().unwrap_or_default().to_owned(), set(config.values()));
             }
             if let Some(config) = condition.http_request_method_config() {
@@ -124,6 +141,26 @@ impl ListenerRule {
         }
         Some(read)
     }
+}
+
+/// Whether a condition has regular expressions.
+fn has_regex(condition: &RuleCondition) -> bool {
+    let of_config = [
+        condition.host_header_config().map(|config| config.regex_values()),
+        condition.path_pattern_config().map(|config| config.regex_values()),
+        condition.http_header_config().map(|config| config.regex_values()),
+    ];
+    of_config.into_iter().flatten().chain([condition.regex_values()]).any(|values| !values.is_empty())
+}
+
+/// A condition as AWS takes it: it describes values both in the condition itself and in its configuration, and accepts one of the two.
+fn without_plain_values(mut condition: RuleCondition) -> RuleCondition {
+    let configured = condition.host_header_config.is_some() || condition.path_pattern_config.is_some();
+    if configured || condition.http_header_config.is_some() {
+        condition.values = None;
+        condition.regex_values = None;
+    }
+    condition
 }
 
 /// Reads the rules of a listener. AWS includes the default one, with a priority that is not a number.
@@ -154,12 +191,14 @@ pub(super) async fn update(aws: &Aws, listener: &str, before: &BTreeSet<Listener
         return Ok(());
     }
     let live = read_rules(aws, listener).await?.into_iter();
-    let arns: BTreeMap<u32, String> = live.filter_map(|rule| Some((rule.priority?.parse().ok()?, rule.rule_arn?))).collect();
+    let live: BTreeMap<u32, SdkRule> = live.filter_map(|rule| Some((rule.priority()?.parse().ok()?, rule))).collect();
     for rule in modified {
-        let call = aws.elbv2.modify_rule().set_rule_arn(arns.get(&rule.priority).cloned());
-        call.set_conditions(Some(rule.conditions())).set_actions(Some(rule.action.to_sdk())).send().await?;
+        let conditions = rule.conditions_to_modify(live.get(&rule.priority));
+        let arn = live.get(&rule.priority).and_then(|live| live.rule_arn.clone());
+        let call = aws.elbv2.modify_rule().set_rule_arn(arn).set_conditions(conditions);
+        call.set_actions(Some(rule.action.to_sdk())).send().await?;
     }
-    for arn in old.keys().filter_map(|priority| arns.get(priority)) {
+    for arn in old.keys().filter_map(|priority| live.get(priority)?.rule_arn()) {
         ok_or_not_found(aws.elbv2.delete_rule().rule_arn(arn).send().await)?;
     }
     Ok(())
@@ -173,9 +212,82 @@ pub(super) fn check(rules: &BTreeSet<ListenerRule>) -> Vec<Problem> {
         if !priorities.insert(rule.priority) {
             problems.push(Problem::new(format!("/rules/{at}/priority"), format!("two rules have priority {}", rule.priority)));
         }
+        for name in rule.headers.keys().filter(|name| !(1..=40).contains(&name.chars().count())) {
+            problems.push(Problem::new(format!("/rules/{at}/headers"), format!("the header name `{name}` must have 1 to 40 characters")));
+        }
+        if rule.headers.values().flatten().any(|value| !(1..=128).contains(&value.chars().count())) {
+            problems.push(Problem::new(format!("/rules/{at}/headers"), "the value of a header must have 1 to 128 characters"));
+        }
         if rule.conditions().is_empty() {
             problems.push(Problem::new(format!("/rules/{at}"), "a rule needs a condition, such as `paths`"));
         }
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::builders::RuleConditionBuilder;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rule(fields: Value) -> ListenerRule {
+        let mut rule = json!({ "priority": 1, "action": { "fixed_response": { "status_code": 404 } } });
+        let Value::Object(fields) = fields else { panic!("an object") };
+        rule.as_object_mut().expect("an object").extend(fields);
+        serde_json::from_value(rule).expect("a rule")
+    }
+
+    /// A rule of AWS with paths, besides a condition with regular expressions.
+    fn live(regex: RuleConditionBuilder) -> SdkRule {
+        let conditions = [rule(json!({ "paths": ["/a"] })).conditions(), vec![regex.build()]].concat();
+        SdkRule::builder().priority("1").set_conditions(Some(conditions)).build()
+    }
+
+    fn host_regex() -> RuleConditionBuilder {
+        let config = HostHeaderConditionConfig::builder().regex_values("^shop").build();
+        RuleCondition::builder().field("host-header").regex_values("^shop").host_header_config(config)
+    }
+
+    fn fields(conditions: Option<Vec<RuleCondition>>) -> Vec<String> {
+        conditions.into_iter().flatten().filter_map(|condition| condition.field).collect()
+    }
+
+    #[test]
+    fn modifying_a_rule_keeps_its_regular_expressions() {
+        let live = live(host_regex());
+        assert_eq!(ListenerRule::read(&live).expect("a rule").paths, ["/a".to_owned()].into());
+        assert_eq!(rule(json!({ "paths": ["/a"] })).conditions_to_modify(Some(&live)), None, "only the action differs");
+
+        let sent = rule(json!({ "paths": ["/b"] })).conditions_to_modify(Some(&live)).expect("conditions");
+        assert_eq!(fields(Some(sent.clone())), ["path-pattern", "host-header"]);
+        assert!(has_regex(&sent[1]) && sent[1].regex_values().is_empty(), "{sent:?}");
+
+        let hosts = rule(json!({ "paths": ["/a"], "hosts": ["example.com"] })).conditions_to_modify(Some(&live));
+        assert_eq!(fields(hosts.clone()), ["host-header", "path-pattern"]);
+        assert!(hosts.into_iter().flatten().all(|condition| !has_regex(&condition)), "values replace regular expressions");
+    }
+
+    #[test]
+    fn a_header_with_regular_expressions_is_no_header_without_values() {
+        let config = HttpHeaderConditionConfig::builder().http_header_name("X-A").regex_values("1.*").build();
+        let live = live(RuleCondition::builder().field("http-header").http_header_config(config));
+        assert_eq!(ListenerRule::read(&live).expect("a rule").headers, BTreeMap::new());
+        let other = json!({ "paths": ["/a"], "headers": { "X-B": ["1"] } });
+        assert_eq!(fields(rule(other).conditions_to_modify(Some(&live))), ["path-pattern", "http-header", "http-header"]);
+        let same = json!({ "paths": ["/a"], "headers": { "x-a": ["1"] } });
+        assert_eq!(fields(rule(same).conditions_to_modify(Some(&live))), ["path-pattern", "http-header"]);
+    }
+
+    #[test]
+    fn reports_headers_that_aws_refuses() {
+        let problems = |headers: Value| {
+            let rules = [rule(json!({ "headers": headers }))].into();
+            check(&rules).into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+        };
+        assert_eq!(problems(json!({ "X-A": ["1"] })), [""; 0]);
+        assert_eq!(problems(json!({ "X".repeat(41): ["1"] })), ["/rules/0/headers"]);
+        assert_eq!(problems(json!({ "X-A": ["1".repeat(129)] })), ["/rules/0/headers"]);
+    }
 }

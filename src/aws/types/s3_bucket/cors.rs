@@ -13,8 +13,10 @@ use crate::core::Result;
 #[derive(PartialEq, Eq)]
 pub struct CorsRule {
     /// Origins of the pages, such as `https://shop.example.com`.
+    #[field(length = 1..=100)]
     pub allowed_origins: BTreeSet<String>,
     /// `GET`, `HEAD`, `PUT`, `POST`, `DELETE`.
+    #[field(one_of = ["GET", "HEAD", "PUT", "POST", "DELETE"], length = 1..=5)]
     pub allowed_methods: BTreeSet<String>,
     /// Allowed request headers.
     #[field(default)]
@@ -23,7 +25,7 @@ pub struct CorsRule {
     #[field(default)]
     pub expose_headers: BTreeSet<String>,
     /// Time for which browsers cache this rule, in seconds.
-    #[field(default = 0)]
+    #[field(default = 0, range = 0..=2_147_483_647)]
     pub max_age_seconds: i32,
 }
 

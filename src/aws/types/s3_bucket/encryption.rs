@@ -66,12 +66,16 @@ impl Encryption {
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(if self.kms_key.is_some() { Algorithm::Kms } else { Algorithm::Aes256 })
     }
-    pub(super) fn to_sdk(&self) -> Result<ServerSideEncryptionConfiguration> {
+    /// The whole configuration as S3 takes it, with the types of encryption that the live bucket refuses: acme does not manage these, and a
+    /// call without them may lift the block.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>
+    pub(super) fn to_sdk(&self, live: &[ServerSideEncryptionRule]) -> Result<ServerSideEncryptionConfiguration> {
         let algorithm = self.algorithm();
         let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::from(to_aws(&algorithm).as_str()));
         let default = default.set_kms_master_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned())).build()?;
         let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default);
-        let rule = rule.bucket_key_enabled(self.bucket_key && algorithm == Algorithm::Kms).build();
+        let blocked = live.iter().find_map(|rule| rule.blocked_encryption_types.clone());
+        let rule = rule.bucket_key_enabled(self.bucket_key && algorithm == Algorithm::Kms).set_blocked_encryption_types(blocked).build();
         Ok(ServerSideEncryptionConfiguration::builder().rules(rule).build()?)
     }
     pub(super) fn read(rules: &[ServerSideEncryptionRule]) -> Encryption {
@@ -83,5 +87,22 @@ impl Encryption {
             kms_key: default.kms_master_key_id.clone().filter(|key| !key.is_empty()).map(ArnRef::to),
             bucket_key: rule.bucket_key_enabled.unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::types::{BlockedEncryptionTypes, EncryptionType};
+
+    use super::*;
+
+    #[test]
+    fn keeps_the_types_of_encryption_that_a_bucket_refuses() {
+        let blocked = BlockedEncryptionTypes::builder().encryption_type(EncryptionType::SseC).build();
+        let live = ServerSideEncryptionRule::builder().blocked_encryption_types(blocked.clone()).build();
+        let wanted = Encryption { bucket_key: false, ..Encryption::default() };
+        let sent = |live: &[ServerSideEncryptionRule]| wanted.to_sdk(live).expect("a configuration").rules.remove(0);
+        assert_eq!(sent(&[live]).blocked_encryption_types, Some(blocked));
+        assert_eq!(sent(&[]).blocked_encryption_types, None);
     }
 }

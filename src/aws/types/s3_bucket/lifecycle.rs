@@ -25,25 +25,25 @@ pub struct LifecycleRule {
     #[field(default)]
     pub tags: BTreeMap<String, String>,
     /// Minimum size, exclusive, in bytes.
-    #[field(default = 0)]
+    #[field(default = 0, range = 0..=i64::MAX)]
     pub larger_than_bytes: i64,
     /// Maximum size, exclusive, in bytes; 0 for any.
-    #[field(default = 0)]
+    #[field(default = 0, range = 0..=i64::MAX)]
     pub smaller_than_bytes: i64,
     /// Days after which objects expire; 0 for never.
-    #[field(default = 0)]
+    #[field(default = 0, range = 0..=2_147_483_647)]
     pub expire_days: i32,
     /// Removes delete markers without older versions.
     #[field(default = false)]
     pub expire_delete_markers: bool,
     /// Days after which old versions are deleted; 0 for never.
-    #[field(default = 0)]
+    #[field(default = 0, range = 0..=2_147_483_647)]
     pub noncurrent_expire_days: i32,
     /// Number of old versions to keep beyond that age, newest first.
-    #[field(default = 0)]
+    #[field(default = 0, range = 0..=100)]
     pub noncurrent_keep: i32,
     /// Days after which unfinished uploads are aborted; 0 for never.
-    #[field(default = 0)]
+    #[field(default = 0, range = 0..=2_147_483_647)]
     pub abort_multipart_days: i32,
     /// Moves objects to other storage classes.
     #[field(default)]
@@ -58,6 +58,7 @@ pub struct LifecycleRule {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Transition {
     /// Age in days.
+    #[field(range = 0..=2_147_483_647)]
     pub days: i32,
     /// Storage class.
     #[field(one_of = ["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"])]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use super::{super::waf_ip_set::WafIpSet, AclAction};
 use crate::core::{ArnRef, Result};
 
-/// Managed rule group of AWS or another vendor.
+/// Managed rule group of AWS or another vendor. Updates keep settings that acme does not manage, such as a scope-down statement.
 #[spec]
 #[derive(PartialEq)]
 pub struct ManagedRules {
@@ -25,17 +25,17 @@ pub struct ManagedRules {
     #[field(default = "AWS")]
     pub vendor: String,
     /// Version.
-    #[field(unset = "the vendor's current default version")]
+    #[field(unset = "the vendor's current default version", length = 1..=64)]
     pub version: Option<String>,
     /// Counts requests that the group would block, instead of blocking them.
     #[field(default = false, risky(true, "it blocks nothing"))]
     pub count: bool,
     /// Rules of the group that only count requests.
-    #[field(default)]
+    #[field(default, length = 0..=100)]
     pub count_rules: BTreeSet<String>,
 }
 
-/// Rate limit per client address.
+/// Rate limit per client address. Updates keep settings that acme does not manage, such as other keys and a scope-down statement.
 #[spec]
 #[derive(Default, PartialEq)]
 pub struct RateLimit {
@@ -166,8 +166,7 @@ impl ManagedRules {
                 count_rules: BTreeSet::new(),
             };
         };
-        let counted = |one: &&RuleActionOverride| one.action_to_use().is_some_and(|action| action.count.is_some());
-        let overridden = group.rule_action_overrides().iter().filter(counted).map(|one| one.name.clone());
+        let overridden = group.rule_action_overrides().iter().filter(|one| is_counted(one)).map(|one| one.name.clone());
         ManagedRules {
             name: if group.vendor_name == "AWS" { shorten_name(&group.name) } else { group.name.clone() },
             vendor: group.vendor_name.clone(),
@@ -179,8 +178,143 @@ impl ManagedRules {
     }
 }
 
+/// Adds what acme has no field for, as the live rule about the same thing has it: scope-down statements, labels, keys of a rate limit, answers
+/// to blocked requests, settings of a managed group, actions of its rules other than counting.
+pub(super) fn with_unmanaged_parts(mut rule: Rule, live: &[Rule]) -> Rule {
+    let Some(live) = live.iter().find(|live| is_about_the_same(&rule, live)) else { return rule };
+    rule.rule_labels.clone_from(&live.rule_labels);
+    rule.captcha_config.clone_from(&live.captcha_config);
+    rule.challenge_config.clone_from(&live.challenge_config);
+    if live.visibility_config.is_some() {
+        rule.visibility_config.clone_from(&live.visibility_config);
+    }
+    if verdict(rule.action()) == verdict(live.action()) {
+        rule.action.clone_from(&live.action);
+    }
+    if let (Some(statement), Some(live)) = (&mut rule.statement, &live.statement) {
+        if let (Some(limit), Some(live)) = (&mut statement.rate_based_statement, &live.rate_based_statement) {
+            limit.aggregate_key_type = live.aggregate_key_type.clone();
+            limit.scope_down_statement.clone_from(&live.scope_down_statement);
+            limit.forwarded_ip_config.clone_from(&live.forwarded_ip_config);
+            limit.custom_keys.clone_from(&live.custom_keys);
+        }
+        if let (Some(group), Some(live)) = (&mut statement.managed_rule_group_statement, &live.managed_rule_group_statement) {
+            group.scope_down_statement.clone_from(&live.scope_down_statement);
+            group.managed_rule_group_configs.clone_from(&live.managed_rule_group_configs);
+            let mut overrides = group.rule_action_overrides.take().unwrap_or_default();
+            let kept = live.rule_action_overrides().iter().filter(|one| !is_counted(one));
+            overrides.extend(kept.filter(|one| !group_has(&overrides, &one.name)).cloned().collect::<Vec<_>>());
+            group.rule_action_overrides = Some(overrides).filter(|overrides| !overrides.is_empty());
+        }
+    }
+    rule
+}
+
+/// Whether two rules are about the same set of addresses, managed group, or acme's rate limit. Numbers and order may differ.
+fn is_about_the_same(rule: &Rule, live: &Rule) -> bool {
+    let (Some(ours), Some(theirs)) = (&rule.statement, &live.statement) else { return false };
+    match (&ours.ip_set_reference_statement, &theirs.ip_set_reference_statement) {
+        (Some(ours), Some(theirs)) => return ours.arn == theirs.arn && theirs.ip_set_forwarded_ip_config.is_none(),
+        (None, None) => {}
+        _ => return false,
+    }
+    match (&ours.managed_rule_group_statement, &theirs.managed_rule_group_statement) {
+        (Some(ours), Some(theirs)) => (&ours.vendor_name, &ours.name) == (&theirs.vendor_name, &theirs.name),
+        (None, None) => ours.rate_based_statement.is_some() && theirs.rate_based_statement.is_some() && rule.name == live.name,
+        _ => false,
+    }
+}
+
+/// The names of the actions of acme's rules, without their details.
+fn verdict(action: Option<&RuleAction>) -> Option<&'static str> {
+    let action = action?;
+    let all = [(action.allow.is_some(), "allow"), (action.block.is_some(), "block"), (action.count.is_some(), "count")];
+    all.into_iter().find_map(|(set, name)| set.then_some(name))
+}
+
+fn is_counted(one: &RuleActionOverride) -> bool {
+    one.action_to_use().is_some_and(|action| action.count.is_some())
+}
+
+fn group_has(overrides: &[RuleActionOverride], name: &str) -> bool {
+    overrides.iter().any(|one| one.name == name)
+}
+
 /// CloudWatch metrics under this name, and request samples.
 pub(super) fn visibility_config(name: &str) -> Result<VisibilityConfig> {
     let config = VisibilityConfig::builder().metric_name(name).cloud_watch_metrics_enabled(true);
     Ok(config.sampled_requests_enabled(true).build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_wafv2::types::{
+        CaptchaAction, CustomResponse, GeoMatchStatement, Label, ManagedRuleGroupConfig, RateBasedStatementAggregateKeyType as KeyType,
+    };
+
+    use super::*;
+
+    fn complete(rule: RuleBuilder) -> Rule {
+        rule.priority(0).build().expect("a complete rule")
+    }
+
+    fn scope_down() -> Option<Box<Statement>> {
+        Some(Box::new(Statement::builder().geo_match_statement(GeoMatchStatement::builder().build()).build()))
+    }
+
+    #[test]
+    fn an_update_keeps_the_parts_of_a_managed_group_that_acme_has_no_field_for() {
+        let group = |count_rules: &[&str]| ManagedRules {
+            name: "common".to_owned(),
+            vendor: "AWS".to_owned(),
+            version: None,
+            count: false,
+            count_rules: count_rules.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let mut live = complete(group(&["A", "B"]).rule().expect("a rule"));
+        live.name = "made-in-the-console".to_owned();
+        live.rule_labels = Some(vec![Label::builder().name("seen").build().expect("a label")]);
+        let statement = live.statement.as_mut().and_then(|statement| statement.managed_rule_group_statement.as_mut()).expect("a group");
+        statement.scope_down_statement = scope_down();
+        statement.managed_rule_group_configs = Some(vec![ManagedRuleGroupConfig::builder().build()]);
+        let captcha = RuleAction::builder().captcha(CaptchaAction::builder().build()).build();
+        let captcha = |name: &str| RuleActionOverride::builder().name(name).action_to_use(captcha.clone()).build().expect("an override");
+        statement.rule_action_overrides.as_mut().expect("overrides").extend([captcha("C"), captcha("D")]);
+        assert_eq!(ManagedRules::read(&live), group(&["A", "B"]));
+
+        let wanted = group(&["B", "C"]);
+        let sent = with_unmanaged_parts(complete(wanted.rule().expect("a rule")), &[live.clone()]);
+        assert_eq!(ManagedRules::read(&sent), wanted);
+        assert_eq!(sent.rule_labels, live.rule_labels);
+        let of =
+            |rule: &Rule| rule.statement.as_ref().and_then(|statement| statement.managed_rule_group_statement.clone()).expect("a group");
+        assert_eq!(of(&sent).scope_down_statement, of(&live).scope_down_statement);
+        assert_eq!(of(&sent).managed_rule_group_configs, of(&live).managed_rule_group_configs);
+        let overrides: Vec<_> = of(&sent).rule_action_overrides().iter().map(|one| (one.name.clone(), is_counted(one))).collect();
+        assert_eq!(overrides, [("B".to_owned(), true), ("C".to_owned(), true), ("D".to_owned(), false)]);
+
+        let other = ManagedRules { name: "sqli".to_owned(), ..wanted };
+        let sent = with_unmanaged_parts(complete(other.rule().expect("a rule")), &[live]);
+        assert_eq!((of(&sent).scope_down_statement, sent.rule_labels), (None, None), "another group");
+    }
+
+    #[test]
+    fn an_update_keeps_the_parts_of_a_rate_limit_that_acme_has_no_field_for() {
+        let limit = |requests, count| RateLimit { requests, window_seconds: DEFAULT_WINDOW_SECONDS, count };
+        let mut live = complete(limit(100, false).rule().expect("a rule"));
+        let statement = live.statement.as_mut().and_then(|statement| statement.rate_based_statement.as_mut()).expect("a limit");
+        statement.aggregate_key_type = KeyType::ForwardedIp;
+        statement.scope_down_statement = scope_down();
+        let response = CustomResponse::builder().response_code(429).build().expect("a response");
+        let action = RuleAction::builder().block(BlockAction::builder().custom_response(response).build()).build();
+        live.action = Some(action.clone());
+
+        let sent = with_unmanaged_parts(complete(limit(200, false).rule().expect("a rule")), &[live.clone()]);
+        let of = |rule: &Rule| rule.statement.as_ref().and_then(|statement| statement.rate_based_statement.clone()).expect("a limit");
+        assert_eq!(RateLimit::read(&sent), Some(limit(200, false)));
+        assert_eq!((of(&sent).aggregate_key_type, of(&sent).scope_down_statement), (KeyType::ForwardedIp, scope_down()));
+        assert_eq!(sent.action, Some(action));
+        let counted = with_unmanaged_parts(complete(limit(200, true).rule().expect("a rule")), &[live]);
+        assert_eq!(RateLimit::read(&counted), Some(limit(200, true)));
+    }
 }
