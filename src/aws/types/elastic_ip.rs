@@ -76,7 +76,11 @@ impl Resource for ElasticIp {
             _ => error,
         })?;
         let id = reply.allocation_id.ok_or_else(|| Error::missing_field("AllocationId"))?;
-        // The response has everything but the tags, which AWS sets in the same call or rejects.
+        // The response lacks the address if it is from a pool of one's own. Otherwise it has everything but the tags, which AWS sets in the same
+        // call or rejects.
+        if reply.public_ip.is_none() {
+            return Ok(id.into());
+        }
         let tags = cx.call.tags.clone();
         Ok(Created::Complete(observed(id, tags, reply.public_ipv4_pool, reply.network_border_group, reply.public_ip)))
     }

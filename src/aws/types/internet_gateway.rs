@@ -66,6 +66,10 @@ impl Resource for InternetGateway {
         let reply = cx.ec2.create_internet_gateway().tag_specifications(tags).send().await?;
         let gateway = reply.internet_gateway.ok_or_else(|| Error::missing_field("InternetGateway"))?;
         let id = gateway.internet_gateway_id.clone().ok_or_else(|| Error::missing_field("InternetGatewayId"))?;
+        // Without the account its ARN is not known.
+        if gateway.owner_id.is_none() {
+            return Ok(id.into());
+        }
         Ok(Created::from_answer(id, read(cx.api, gateway)))
     }
 

@@ -107,6 +107,7 @@ impl Resource for Subnet {
 fn read(subnet: aws_sdk_ec2::types::Subnet) -> Result<Observed<Subnet>> {
     let phase = match subnet.state {
         Some(SubnetState::Pending) => Phase::Progressing("pending".into()),
+        Some(SubnetState::Unavailable) => Phase::Progressing("unavailable".into()),
         Some(SubnetState::FailedInsufficientCapacity) => Phase::Failed("insufficient capacity".into()),
         Some(SubnetState::Failed) => Phase::Failed("failed".into()),
         _ => Phase::Ready,
@@ -121,4 +122,19 @@ fn read(subnet: aws_sdk_ec2::types::Subnet) -> Result<Observed<Subnet>> {
     let id = subnet.subnet_id.ok_or_else(|| Error::missing_field("SubnetId"))?;
     let tags = services::ec2::from_tags(subnet.tags.as_deref().unwrap_or_default());
     Ok(Observed::new(id, tags, spec, Outputs { arn: subnet.subnet_arn.unwrap_or_default() }).phase(phase))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unavailable_subnet_is_not_ready() {
+        let phase = |state| {
+            let subnet = aws_sdk_ec2::types::Subnet::builder().subnet_id("subnet-1").cidr_block("10.1.0.0/24").state(state).build();
+            read(subnet).map(|subnet| subnet.phase).expect("a subnet")
+        };
+        assert_eq!(phase(SubnetState::Available), Phase::Ready);
+        assert_eq!(phase(SubnetState::Unavailable), Phase::Progressing("unavailable".into()));
+    }
 }

@@ -164,6 +164,10 @@ impl Resource for VpcEndpoint {
         let endpoint = reply.vpc_endpoint.ok_or_else(|| Error::missing_field("VpcEndpoint"))?;
         let tags = services::ec2::from_tags(endpoint.tags.as_deref().unwrap_or_default());
         let id = endpoint.vpc_endpoint_id.clone().ok_or_else(|| Error::missing_field("VpcEndpointId"))?;
+        // Without the account its ARN is not known.
+        if endpoint.owner_id.is_none() {
+            return Ok(id.into());
+        }
         Ok(Created::from_answer(id, read(cx.api, endpoint, tags)))
     }
 
@@ -233,6 +237,9 @@ impl Resource for VpcEndpoint {
                     .help("remove it for the VPC's default group"),
             );
         }
+        if self.r#type == EndpointType::GatewayLoadBalancer && self.subnets.len() > 1 {
+            problems.push(Problem::new("/subnets", "a gateway load balancer endpoint has one subnet"));
+        }
         if self.ip_address_type == Some(AddressType::ServiceDefined) {
             problems.push(Problem::new("/ip_address_type", "`service-defined` is only for `dns_record_ip_type`"));
         }
@@ -268,6 +275,8 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
     let phase = match state.as_str() {
         "pending" | "pendingacceptance" => Phase::Progressing(state),
         "deleting" => Phase::Deleting,
+        // Not all of its parts are up.
+        "partial" => Phase::Degraded(reason.unwrap_or(state)),
         "failed" | "rejected" | "expired" => Phase::Failed(reason.unwrap_or(state)),
         _ => Phase::Ready,
     };
@@ -279,7 +288,8 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
         r#type: match endpoint.vpc_endpoint_type {
             Some(VpcEndpointType::Interface) => EndpointType::Interface,
             Some(VpcEndpointType::GatewayLoadBalancer) => EndpointType::GatewayLoadBalancer,
-            _ => EndpointType::Gateway,
+            Some(VpcEndpointType::Gateway) | None => EndpointType::Gateway,
+            Some(_) => return Err(Error::missing_field("supported VpcEndpointType")),
         },
         route_tables: endpoint.route_table_ids.into_iter().flatten().map(Ref::to).collect(),
         subnets: endpoint.subnet_ids.into_iter().flatten().map(Ref::to).collect(),

@@ -107,3 +107,17 @@ fn reports_a_tag_that_aws_did_not_apply() {
     assert_eq!(done.code, 1, "{}", done.combined_output());
     assert!(done.stderr.contains("did not apply the requested settings: tag team is unset, expected `web`"), "{}", done.combined_output());
 }
+
+/// AWS answers without the address where it is from a pool of one's own; dependents need it.
+#[test]
+fn reads_an_address_from_a_pool_of_ones_own() {
+    let (status, body) = addresses(&[("nat", "eipalloc-1", "203.0.113.7")]);
+    let endpoint = Script::new()
+        .on("DescribeAddresses", [addresses(&[])])
+        .on("AllocateAddress", [xml("<AllocateAddressResponse><allocationId>eipalloc-1</allocationId></AllocateAddressResponse>")])
+        .after("AllocateAddress")
+        .on("DescribeAddresses", [(status, body.replace("amazon", "ipv4pool-ec2-1"))])
+        .start("  elastic_ip: { nat: { public_ipv4_pool: ipv4pool-ec2-1 } }\noutputs: { address: '{{ elastic_ip.nat.public_ip }}' }\n");
+    let done = endpoint.apply();
+    assert!(done.combined_output().contains("203.0.113.7"), "{}", done.combined_output());
+}

@@ -169,3 +169,61 @@ fn revokes_rules_one_by_one_when_one_is_missing() {
     let several = endpoint.request_bodies(revoke).iter().filter(|call| call.get("IpPermissions.2.IpProtocol").is_some()).count();
     assert_eq!(several, 1, "all together once, then each alone");
 }
+
+/// The examples of EC2's documentation leave the owner out of the answer; without it the ARN is not known.
+#[test]
+fn reads_a_gateway_whose_owner_the_answer_lacks() {
+    let gateway = |more: &str| {
+        let tags = tags("internet_gateway.main");
+        format!("<internetGatewayId>igw-1</internetGatewayId><attachmentSet/>{more}<tagSet>{tags}</tagSet>")
+    };
+    let list = |items: &str| {
+        let set = format!("<internetGatewaySet>{items}</internetGatewaySet>");
+        xml(format!("<DescribeInternetGatewaysResponse>{set}</DescribeInternetGatewaysResponse>"))
+    };
+    let answer = gateway("");
+    let owned = gateway("<ownerId>123456789012</ownerId>");
+    let endpoint = Script::new()
+        .on("DescribeInternetGateways", [list("")])
+        .on(
+            "CreateInternetGateway",
+            [xml(format!("<CreateInternetGatewayResponse><internetGateway>{answer}</internetGateway></CreateInternetGatewayResponse>"))],
+        )
+        .after("CreateInternetGateway")
+        .on("DescribeInternetGateways", [list(&format!("<item>{owned}</item>"))])
+        .start("  internet_gateway: { main: {} }\noutputs: { arn: '{{ internet_gateway.main.arn }}' }\n");
+    let done = endpoint.apply();
+    let arn = "arn:aws:ec2:us-east-1:123456789012:internet-gateway/igw-1";
+    assert!(done.combined_output().contains(arn), "{}", done.combined_output());
+}
+
+/// An endpoint of this type and in this state, as EC2 shows it.
+fn endpoints(kind: &str, state: &str) -> Answer {
+    let tags = tags("vpc_endpoint.s3");
+    xml(format!(
+        "<DescribeVpcEndpointsResponse><vpcEndpointSet><item><vpcEndpointId>vpce-1</vpcEndpointId><vpcEndpointType>{kind}</vpcEndpointType>\
+         <vpcId>vpc-1</vpcId><serviceName>com.amazonaws.us-east-1.s3</serviceName><state>{state}</state><ownerId>123456789012</ownerId>\
+         <tagSet>{tags}</tagSet></item></vpcEndpointSet></DescribeVpcEndpointsResponse>"
+    ))
+}
+
+#[test]
+fn does_not_mistake_other_types_of_endpoints_for_gateways() {
+    let definition = "  vpc_endpoint: { s3: { vpc: { id: vpc-1 }, service: s3 } }\n";
+    let endpoint = Script::new().on("DescribeVpcEndpoints", [endpoints("Gateway", "available")]).start(definition);
+    assert_eq!(endpoint.planned_changes(), [""; 0]);
+    for kind in ["Resource", "ServiceNetwork"] {
+        let endpoint = Script::new().on("DescribeVpcEndpoints", [endpoints(kind, "available")]).start(definition);
+        let done = endpoint.run("plan", &[]);
+        assert!(done.code != 0 && done.stderr.contains("VpcEndpointType"), "{kind}: {}", done.combined_output());
+    }
+}
+
+#[test]
+fn reports_an_endpoint_of_which_only_parts_are_up() {
+    let endpoint = Script::new()
+        .on("DescribeVpcEndpoints", [endpoints("Gateway", "partial")])
+        .start("  vpc_endpoint: { s3: { vpc: { id: vpc-1 }, service: s3 } }\n");
+    let done = endpoint.run("plan", &[]);
+    assert!(done.combined_output().contains("partial"), "{}", done.combined_output());
+}
