@@ -64,6 +64,15 @@ pub struct Route {
     /// Id of an egress-only internet gateway, for IPv6.
     #[field(default)]
     pub egress_only: Option<String>,
+    /// Id of a carrier gateway, in a Wavelength Zone.
+    #[field(default)]
+    pub carrier_gateway: Option<String>,
+    /// Id of a local gateway, of an Outpost.
+    #[field(default)]
+    pub local_gateway: Option<String>,
+    /// ARN of a core network of Cloud WAN.
+    #[field(default)]
+    pub core_network: Option<String>,
 }
 
 /// Destination of a route.
@@ -116,6 +125,9 @@ macro_rules! with_route {
             .set_vpc_peering_connection_id(route.vpc_peering.clone())
             .set_network_interface_id(route.network_interface.clone())
             .set_egress_only_internet_gateway_id(route.egress_only.clone())
+            .set_carrier_gateway_id(route.carrier_gateway.clone())
+            .set_local_gateway_id(route.local_gateway.clone())
+            .set_core_network_arn(route.core_network.clone())
     }};
 }
 macro_rules! with_destination {
@@ -180,6 +192,10 @@ impl Resource for RouteTable {
         let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::RouteTable)).send().await?;
         let table = reply.route_table.ok_or_else(|| Error::missing_field("RouteTable"))?;
         let id = table.route_table_id.clone().ok_or_else(|| Error::missing_field("RouteTableId"))?;
+        // Without the account its ARN is not known.
+        if table.owner_id.is_none() {
+            return Ok(id.into());
+        }
         Ok(Created::from_answer(id, read(cx.api, table)))
     }
 
@@ -229,11 +245,9 @@ impl Resource for RouteTable {
             if !seen.insert(&route.destination) {
                 problems.push(Problem::new(&at, format!("there are two routes to {}", route.destination)).help("keep one of them"));
             }
-            let texts = [&route.transit_gateway, &route.vpc_peering, &route.network_interface, &route.egress_only];
-            let refs = [route.gateway.is_some(), route.nat_gateway.is_some(), route.vpc_endpoint.is_some()];
-            if texts.iter().filter(|t| t.is_some()).count() + refs.iter().filter(|r| **r).count() != 1 {
+            if route.target_count() != 1 {
                 let help = "write exactly one of `gateway`, `nat_gateway`, `vpc_endpoint`, `transit_gateway`, `vpc_peering`, \
-                            `network_interface`, `egress_only`";
+                            `network_interface`, `egress_only`, `carrier_gateway`, `local_gateway`, `core_network`";
                 problems.push(Problem::new(at, format!("the route to {} needs one target", route.destination)).help(help));
             }
         }
@@ -265,7 +279,7 @@ fn read_route(route: ec2::Route) -> Option<Route> {
         return None;
     }
     let destination = route.destination_cidr_block.or(route.destination_ipv6_cidr_block).or(route.destination_prefix_list_id)?;
-    Some(Route {
+    let route = Route {
         destination: Destination::try_from(destination).ok()?,
         vpc_endpoint: route.gateway_id.clone().filter(|_| endpoint).map(Ref::to),
         gateway: route.gateway_id.filter(|_| !endpoint).map(Ref::to),
@@ -274,7 +288,22 @@ fn read_route(route: ec2::Route) -> Option<Route> {
         vpc_peering: route.vpc_peering_connection_id,
         network_interface: route.network_interface_id,
         egress_only: route.egress_only_internet_gateway_id,
-    })
+        carrier_gateway: route.carrier_gateway_id,
+        local_gateway: route.local_gateway_id,
+        core_network: route.core_network_arn,
+    };
+    // A route to anything else (the network of an Oracle database) stays as it is.
+    (route.target_count() > 0).then_some(route)
+}
+
+impl Route {
+    /// The number of targets that it names.
+    fn target_count(&self) -> usize {
+        let references = [self.gateway.is_some(), self.nat_gateway.is_some(), self.vpc_endpoint.is_some()];
+        let ids = [&self.transit_gateway, &self.vpc_peering, &self.network_interface, &self.egress_only, &self.carrier_gateway];
+        let ids = ids.into_iter().chain([&self.local_gateway, &self.core_network]);
+        references.into_iter().chain(ids.map(Option::is_some)).filter(|named| *named).count()
+    }
 }
 
 /// Creates a route. It may exist already, from an earlier attempt that failed at a later call.
@@ -338,4 +367,25 @@ async fn disassociate(cx: &Cx<'_>, id: &str, subnets: &BTreeSet<&Ref<Subnet>>) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_route_only_with_a_target_that_it_can_name() {
+        let route = || ec2::Route::builder().destination_cidr_block("10.9.0.0/16").origin(RouteOrigin::CreateRoute);
+        let known = [
+            route().carrier_gateway_id("cagw-1"),
+            route().local_gateway_id("lgw-1"),
+            route().core_network_arn("arn:aws:networkmanager::123456789012:core-network/core-network-1"),
+            route().instance_id("i-1").network_interface_id("eni-1"),
+        ];
+        for one in known {
+            let read = read_route(one.clone().build()).unwrap_or_else(|| panic!("{one:?}"));
+            assert_eq!(read.target_count(), 1, "{read:?}");
+        }
+        assert_eq!(read_route(route().odb_network_arn("arn:aws:odb:us-east-1:123456789012:odb-network/1").build()), None);
+    }
 }

@@ -125,6 +125,9 @@ fn route(route: &Route) -> Value {
         "vpc_peering_connection_id": route.vpc_peering,
         "network_interface_id": route.network_interface,
         "egress_only_gateway_id": route.egress_only,
+        "carrier_gateway_id": route.carrier_gateway,
+        "local_gateway_id": route.local_gateway,
+        "core_network_arn": route.core_network,
     })
 }
 
