@@ -25,6 +25,8 @@ use crate::{
 };
 
 const DEFAULT_TTL: u32 = 300;
+/// Longest value: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecord.html>.
+const MAX_VALUE_CHARACTERS: usize = 4000;
 
 /// A record set of a hosted zone.
 #[spec]
@@ -40,7 +42,7 @@ pub struct DnsRecord {
     #[serde(rename = "type")]
     pub kind: RecordType,
     /// Time to live: how long resolvers may cache the record, in seconds. An alias has that of its target.
-    #[field(default = DEFAULT_TTL)]
+    #[field(default = DEFAULT_TTL, range = 0..=2_147_483_647)]
     pub ttl_seconds: u32,
     /// Values; TXT as plain text, MX and SRV with their numbers first (`10 mail.example.com`). An alias has none.
     #[field(default, important, impact = "resolvers return the old values until their time to live expires")]
@@ -49,7 +51,7 @@ pub struct DnsRecord {
     #[field(default, important, impact = "resolvers return the old target for up to a minute")]
     pub alias: Option<Alias>,
     /// Distinguishes records of the same domain and type; needs one of `weight`, `failover`, `region` or `multivalue`.
-    #[field(default, replaces)]
+    #[field(default, length = 0..=128, replaces)]
     pub set_identifier: String,
     /// Weight among records of the same domain and type.
     #[field(default, range = 0..=255)]
@@ -64,7 +66,7 @@ pub struct DnsRecord {
     #[field(default = false)]
     pub multivalue: bool,
     /// Id of a health check. While it fails, Route 53 does not return the record.
-    #[field(default)]
+    #[field(default, length = 0..=64)]
     pub health_check: String,
 }
 
@@ -132,7 +134,21 @@ impl Resource for DnsRecord {
         }
     }
 
+    /// An upsert replaces the whole record set, so one with a routing that acme has no field for is left alone.
     async fn update(&self, cx: &Cx<'_>, _: &Existing<Self>, _: DnsRecordChanges) -> Result<()> {
+        // Only a record with a set identifier has a routing.
+        if !self.set_identifier.is_empty() {
+            let kind = RrType::from(to_aws(&self.kind).as_str());
+            let sets = record_sets_at(cx, self.zone.get(), self.domain.as_str(), &kind).await?;
+            let live = sets.iter().find(|set| set.set_identifier() == Some(&self.set_identifier));
+            if let Some(routing) = live.and_then(unmanaged_routing) {
+                let message = format!(
+                    "the record {} has {routing} routing, which an update would remove: change it in Route 53, or delete the record there",
+                    self.domain
+                );
+                return Err(Error::new(ErrorKind::Rejected, "UnmanagedRouting", message));
+            }
+        }
         let sets = [self.record_set()?, self.ownership(cx)?];
         let changes = sets.into_iter().map(|set| to_change(ChangeAction::Upsert, set)).collect::<Result<_>>()?;
         cx.route53.changes.submit(self.zone.get(), changes).await
@@ -173,6 +189,13 @@ impl Resource for DnsRecord {
         }
         for value in self.values.iter().filter(|value| !value.contains("${") && !self.kind.accepts(value)) {
             problems.push(Problem::new("/values", format!("`{value}` is not a valid {} value", to_aws(&self.kind))));
+        }
+        if self.values.iter().any(|value| value.chars().count() > MAX_VALUE_CHARACTERS) {
+            problems.push(Problem::new("/values", format!("a value has at most {MAX_VALUE_CHARACTERS} characters")));
+        }
+        if !self.set_identifier.is_empty() && matches!(self.kind, RecordType::Ns | RecordType::Ds) {
+            let message = format!("a record of type {} can't have others of its domain beside it", to_aws(&self.kind));
+            problems.push(Problem::new("/set_identifier", message));
         }
         let routings = [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue];
         let count = routings.into_iter().filter(|set| *set).count();
@@ -249,6 +272,16 @@ impl DnsRecord {
             health_check: set.health_check_id.unwrap_or_default(),
         })
     }
+}
+
+/// The routing of a record set that acme has no field for.
+fn unmanaged_routing(set: &ResourceRecordSet) -> Option<&'static str> {
+    let all = [
+        (set.geo_location.is_some(), "geolocation"),
+        (set.geo_proximity_location.is_some(), "geoproximity"),
+        (set.cidr_routing_config.is_some(), "IP-based"),
+    ];
+    all.into_iter().find_map(|(set, name)| set.then_some(name))
 }
 
 fn observed(spec: DnsRecord, tags: Tags) -> Observed<DnsRecord> {

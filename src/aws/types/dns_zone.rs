@@ -24,7 +24,7 @@ pub struct DnsZone {
     #[field(replaces, lookup, important)]
     pub domain: DnsName,
     /// Comment.
-    #[field(default)]
+    #[field(default, length = 0..=256)]
     pub comment: String,
     /// Restricts the zone to its VPCs.
     #[field(unset = "private if there are `vpcs`", replaces, important)]
@@ -38,7 +38,7 @@ pub struct DnsZone {
     )]
     pub vpcs: BTreeSet<Ref<Vpc>>,
     /// Id of the reusable delegation set with the name servers of a public zone.
-    #[field(unset = "AWS assigns name servers", replaces)]
+    #[field(unset = "AWS assigns name servers", length = 1..=32, replaces)]
     pub delegation_set: Option<String>,
 }
 

@@ -122,3 +122,32 @@ fn sets_many_zone_tags_in_several_calls() {
     let sent: Vec<usize> = endpoint.request_bodies(change).iter().map(|sent| sent.to_string().matches("<Key>").count()).collect();
     assert_eq!(sent, [10, 2]);
 }
+
+/// An upsert replaces the whole record set, and acme has no field for the routing that it would lose.
+#[test]
+fn does_not_overwrite_a_record_with_another_routing() {
+    let (name, mark) = ("www.shop.example.com.", "_acme-a.www.shop.example.com.");
+    let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www&quot;";
+    let with = |set: String, more: &str| set.replace("<TTL>", &format!("<SetIdentifier>one</SetIdentifier>{more}<TTL>"));
+    let set = with(record(name, "A", 300, "192.0.2.1"), "<GeoLocation><CountryCode>FR</CountryCode></GeoLocation>");
+    let says = with(record(mark, "TXT", 300, says), "<Weight>0</Weight>");
+    let endpoint = Script::new()
+        .with_tagged_resources(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
+        .on("GET /hostedzone", [zone_list()])
+        .on("GET /hostedzone/-", [zone()])
+        .on("POST /tags/-", [zone_tags(&xml_ownership_tags("dns_zone.main", "Tag", "Key", "Value"))])
+        .on("GET /hostedzone/-/rrset", [records(&format!("{set}{says}"))])
+        .on("GET /hostedzone/-/rrset?name&type", [records(&set)])
+        .on("POST /hostedzone/-/rrset", [xml(CHANGED)])
+        .start(
+            "
+  dns_zone: { main: { domain: shop.example.com } }
+  dns_record:
+    www: { zone: main, domain: www.shop.example.com, type: A, values: [192.0.2.1], set_identifier: one, weight: 10 }
+",
+        );
+    assert_eq!(endpoint.planned_changes(), ["update dns_record.www"]);
+    let done = endpoint.run("apply", &["--yes"]);
+    assert!(done.code != 0 && done.stderr.contains("geolocation routing"), "{}", done.combined_output());
+    assert_eq!(endpoint.writes(), [""; 0]);
+}

@@ -16,21 +16,33 @@ pub enum RecordType {
     Aaaa,
     Caa,
     Cname,
+    Ds,
+    Https,
     Mx,
+    Naptr,
     Ns,
     Ptr,
+    Spf,
     Srv,
+    Sshfp,
+    Svcb,
+    Tlsa,
     Txt,
 }
 
 impl RecordType {
     /// Whether a value is valid for the type.
     pub(super) fn accepts(self, value: &str) -> bool {
+        let words = value.split_whitespace().count();
         match self {
             RecordType::A => value.parse::<Ipv4Addr>().is_ok(),
             RecordType::Aaaa => value.parse::<Ipv6Addr>().is_ok(),
-            RecordType::Mx => value.split_whitespace().count() == 2,
-            RecordType::Srv => value.split_whitespace().count() == 4,
+            RecordType::Mx => words == 2,
+            RecordType::Srv => words == 4,
+            RecordType::Https | RecordType::Svcb => words >= 2,
+            RecordType::Sshfp => words >= 3,
+            RecordType::Ds | RecordType::Tlsa => words >= 4,
+            RecordType::Naptr => words >= 6,
             _ => true,
         }
     }
@@ -47,8 +59,19 @@ impl RecordType {
         match self {
             RecordType::Txt => self.from_route_53(value),
             RecordType::Aaaa => value.parse::<Ipv6Addr>().map_or_else(|_| value.to_owned(), |address| address.to_string()),
-            RecordType::A | RecordType::Caa => value.to_owned(),
-            _ => value.split_whitespace().map(|word| DnsName::new(word).to_string()).collect::<Vec<_>>().join(" "),
+            // Values that hold more than numbers and domain names.
+            RecordType::A
+            | RecordType::Caa
+            | RecordType::Ds
+            | RecordType::Https
+            | RecordType::Naptr
+            | RecordType::Spf
+            | RecordType::Sshfp
+            | RecordType::Svcb
+            | RecordType::Tlsa => value.to_owned(),
+            RecordType::Cname | RecordType::Mx | RecordType::Ns | RecordType::Ptr | RecordType::Srv => {
+                value.split_whitespace().map(|word| DnsName::new(word).to_string()).collect::<Vec<_>>().join(" ")
+            }
         }
     }
 }
@@ -96,6 +119,32 @@ pub(super) fn unquote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_every_type_of_route_53() {
+        // Route 53 itself makes the one SOA record of a zone.
+        for name in aws_sdk_route53::types::RrType::values().iter().filter(|name| **name != "SOA") {
+            assert!(crate::aws::from_aws::<RecordType>(name).is_ok_and(|kind| crate::aws::to_aws(&kind) == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn accepts_values_of_the_right_form() {
+        let right = [
+            (RecordType::Ds, "12345 13 2 0123ABCD"),
+            (RecordType::Https, "1 . alpn=h2"),
+            (RecordType::Naptr, "100 50 \"u\" \"E2U+sip\" \"!^.*$!sip:a@example.com!\" ."),
+            (RecordType::Sshfp, "4 2 0123abcd"),
+            (RecordType::Svcb, "1 svc.example.com"),
+            (RecordType::Tlsa, "3 1 1 0123abcd"),
+        ];
+        for (kind, value) in right {
+            assert!(kind.accepts(value), "{value}");
+            assert_eq!(kind.normalize(value), value);
+            assert!(!kind.accepts("1"), "{kind:?}");
+        }
+        assert_eq!(RecordType::Mx.normalize("10 Mail.example.com."), RecordType::Mx.normalize("10 mail.example.com"));
+    }
 
     #[test]
     fn text_round_trips_through_quoting() {
