@@ -22,9 +22,9 @@ pub struct KmsKey {
     #[field(name(max = 256, prefix = "alias/"), after_create, pattern = "alias/[A-Za-z0-9/_-]+")]
     pub name: Option<String>,
     /// Description.
-    #[field(default)]
+    #[field(default, length = 0..=8192)]
     pub description: String,
-    /// Key usage.
+    /// Key usage. Each key spec allows some of them.
     #[field(default, replaces)]
     pub key_usage: KeyUsage,
     /// Type of key material.
@@ -96,6 +96,23 @@ pub enum KeySpec {
     MlKem_768,
     MlKem_1024,
     Sm2,
+}
+
+impl KeySpec {
+    /// The operations that such a key can be for: <https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateKey.html>.
+    fn usages(self) -> &'static [KeyUsage] {
+        use KeyUsage::{EncapsulateDecapsulate, EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify};
+        match self {
+            KeySpec::SymmetricDefault => &[EncryptDecrypt],
+            KeySpec::Rsa_2048 | KeySpec::Rsa_3072 | KeySpec::Rsa_4096 => &[EncryptDecrypt, SignVerify],
+            KeySpec::EccNistP256 | KeySpec::EccNistP384 | KeySpec::EccNistP521 => &[SignVerify, KeyAgreement],
+            KeySpec::EccNistEdwards25519 | KeySpec::EccSecgP256k1 => &[SignVerify],
+            KeySpec::MlDsa_44 | KeySpec::MlDsa_65 | KeySpec::MlDsa_87 => &[SignVerify],
+            KeySpec::Hmac_224 | KeySpec::Hmac_256 | KeySpec::Hmac_384 | KeySpec::Hmac_512 => &[GenerateVerifyMac],
+            KeySpec::MlKem_512 | KeySpec::MlKem_768 | KeySpec::MlKem_1024 => &[EncapsulateDecapsulate],
+            KeySpec::Sm2 => &[EncryptDecrypt, SignVerify, KeyAgreement],
+        }
+    }
 }
 
 /// Outputs of the resource.
@@ -243,6 +260,12 @@ impl Resource for KmsKey {
         if self.name.as_ref().is_some_and(|name| name.starts_with("alias/aws/")) {
             problems.push(Problem::new("/name", "`alias/aws/` is reserved for AWS"));
         }
+        let usages = self.key_spec.usages();
+        if !usages.contains(&self.key_usage) {
+            let usages: Vec<String> = usages.iter().map(to_aws).collect();
+            let problem = Problem::new("/key_usage", format!("{} keys are not for {}", to_aws(&self.key_spec), to_aws(&self.key_usage)));
+            problems.push(problem.help(format!("set `key_usage` to {}", usages.join(" or "))));
+        }
         if self.rotation && self.key_spec != KeySpec::SymmetricDefault {
             let problem = Problem::new("/rotation", format!("AWS does not rotate {} keys", to_aws(&self.key_spec)));
             problems.push(problem.help("write `rotation: false`"));
@@ -344,6 +367,37 @@ mod tests {
         }
         for name in aws_sdk_kms::types::KeyUsageType::values() {
             assert!(from_aws::<KeyUsage>(name).is_ok_and(|usage| to_aws(&usage) == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn reports_usages_that_a_key_is_not_for() {
+        let problems = |spec: &str, usage: &str| {
+            let key = serde_json::json!({ "key_spec": spec, "key_usage": usage, "rotation": false });
+            serde_json::from_value::<KmsKey>(key).expect("a key").check().into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+        };
+        let fitting = [
+            ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
+            ("RSA_2048", "SIGN_VERIFY"),
+            ("ECC_NIST_P384", "KEY_AGREEMENT"),
+            ("HMAC_256", "GENERATE_VERIFY_MAC"),
+            ("ML_DSA_65", "SIGN_VERIFY"),
+            ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
+            ("SM2", "KEY_AGREEMENT"),
+        ];
+        for (spec, usage) in fitting {
+            assert_eq!(problems(spec, usage), [""; 0], "{spec} {usage}");
+        }
+        let unfit = [
+            ("SYMMETRIC_DEFAULT", "SIGN_VERIFY"),
+            ("HMAC_256", "ENCRYPT_DECRYPT"),
+            ("RSA_2048", "KEY_AGREEMENT"),
+            ("ECC_SECG_P256K1", "KEY_AGREEMENT"),
+            ("ECC_NIST_EDWARDS25519", "KEY_AGREEMENT"),
+            ("ML_KEM_512", "ENCRYPT_DECRYPT"),
+        ];
+        for (spec, usage) in unfit {
+            assert_eq!(problems(spec, usage), ["/key_usage"], "{spec} {usage}");
         }
     }
 

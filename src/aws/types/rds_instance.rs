@@ -1,5 +1,6 @@
 //! `rds_instance`: a PostgreSQL, MySQL or MariaDB database.
 
+mod check;
 mod create;
 mod engine;
 mod read;
@@ -52,14 +53,15 @@ pub struct RdsInstance {
     /// Instance class, such as `db.t4g.medium`.
     #[field(important, impact = "the database restarts; with multi_az it fails over")]
     pub class: String,
-    /// Storage in GiB.
+    /// Storage in GiB: 20 to 65536, from 100 for `io1` and `io2`, 5 to 3072 for `standard`.
     #[field(
+        range = 5..=65_536,
         one_way(Direction::IncreaseByTenth, "storage can't shrink"),
         impact = "its storage is slower for hours, and can't be changed again for six hours"
     )]
     pub storage_gib: i32,
-    /// Limit for automatic storage growth, in GiB; 0 for no growth.
-    #[field(unset = "unchanged, at creation no growth")]
+    /// Limit for automatic storage growth, in GiB, at least a tenth more than `storage_gib`; 0 for no growth.
+    #[field(unset = "unchanged, at creation no growth", range = 0..=65_536)]
     pub max_storage_gib: Option<i32>,
     /// Storage type.
     #[field(
@@ -74,17 +76,17 @@ pub struct RdsInstance {
         impact = "its storage is slower for hours, and can't be changed again for six hours"
     )]
     pub iops: Option<i32>,
-    /// Throughput in MiB per second, for `gp3` of 400 GiB or more.
+    /// Throughput in MiB per second, for `gp3` only, of 400 GiB or more.
     #[field(unset = "the performance included in the storage")]
     pub throughput_mibps: Option<i32>,
     /// Maintains a standby in another availability zone.
     #[field(default = false, impact = "writes are slower while the standby is filled")]
     pub multi_az: bool,
     /// Name of an initial database.
-    #[field(unset = "no database is created", replaces)]
+    #[field(unset = "no database is created", length = 1..=64, pattern = "[A-Za-z][A-Za-z0-9_]*", replaces)]
     pub database_name: Option<String>,
-    /// Master user.
-    #[field(unset = "`postgres` for PostgreSQL, else `admin`", replaces)]
+    /// Master user: letters, digits and `_`, first a letter; at most 63 characters for PostgreSQL, else 16.
+    #[field(unset = "`postgres` for PostgreSQL, else `admin`", length = 1..=63, pattern = "[A-Za-z][A-Za-z0-9_]*", replaces)]
     pub username: Option<String>,
     /// The key that encrypts the master user's secret. RDS refuses to change it.
     #[field(unset = "`aws/secretsmanager`")]
@@ -94,7 +96,7 @@ pub struct RdsInstance {
     #[field(unset = "created empty", impact = "RDS replaces a master password that it does not manage yet")]
     pub snapshot: Option<String>,
     /// Port.
-    #[field(unset = "the engine's port", impact = "the database restarts")]
+    #[field(unset = "the engine's port", range = 1150..=65_535, impact = "the database restarts")]
     pub port: Option<i32>,
     /// Subnet group of the database.
     #[field(impact = "the database is unavailable during the move")]
@@ -114,10 +116,10 @@ pub struct RdsInstance {
     #[field(default = 7, range = 0..=35, risky(0, "there are no automatic backups"))]
     pub backup_retention_days: i32,
     /// Daily backup window in UTC, such as `02:00-03:00`.
-    #[field(unset = "assigned by AWS")]
+    #[field(unset = "assigned by AWS", pattern = "[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]")]
     pub backup_window: Option<String>,
     /// Weekly maintenance window in UTC, such as `sun:04:00-sun:05:00`.
-    #[field(unset = "assigned by AWS")]
+    #[field(unset = "assigned by AWS", pattern = "[A-Za-z]{3}:[0-2][0-9]:[0-5][0-9]-[A-Za-z]{3}:[0-2][0-9]:[0-5][0-9]")]
     pub maintenance_window: Option<String>,
     /// Assigns a public address.
     #[field(default = false, important, risky(true, "the database has a public address"))]
@@ -128,7 +130,7 @@ pub struct RdsInstance {
     /// Enables Performance Insights.
     #[field(default = false)]
     pub performance_insights: bool,
-    /// Retention of Performance Insights, in days: 7, a multiple of 31, or 731.
+    /// Retention of Performance Insights, in days: 7, a multiple of 31 up to 713, or 731.
     #[field(unset = "7")]
     pub performance_insights_retention_days: Option<i32>,
     /// Interval of enhanced monitoring, in seconds: 1, 5, 10, 15, 30 or 60; 0 disables it.
@@ -137,8 +139,8 @@ pub struct RdsInstance {
     /// Role for enhanced monitoring; required if it is enabled.
     #[field(unset = "none")]
     pub monitoring_role: Option<ArnRef<IamRole>>,
-    /// Logs to send to CloudWatch, such as `postgresql`, `upgrade`, `slowquery`.
-    #[field(default)]
+    /// Logs to send to CloudWatch: `postgresql` and `upgrade` for PostgreSQL; `audit`, `error`, `general` and `slowquery` for other engines.
+    #[field(default, one_of = ["audit", "error", "general", "iam-db-auth-error", "postgresql", "slowquery", "upgrade"])]
     pub log_exports: BTreeSet<String>,
     /// Installs new minor versions in the maintenance window.
     #[field(default = true)]
@@ -275,39 +277,7 @@ impl Resource for RdsInstance {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut wrong = |at: &str, message: String| problems.push(Problem::new(at, message));
-        if self.security_groups.is_empty() {
-            wrong("/security_groups", "a database needs a security group".into());
-        }
-        if self.max_storage_gib.is_some_and(|gib| gib != 0 && gib <= self.storage_gib) {
-            wrong("/max_storage_gib", format!("must be more than `storage_gib: {}`, or 0", self.storage_gib));
-        }
-        // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
-        for (at, set) in [("/iops", self.iops.is_some()), ("/throughput_mibps", self.throughput_mibps.is_some())] {
-            if set && self.storage_type == "gp3" && self.storage_gib < 400 {
-                wrong(at, "gp3 storage below 400 GiB has fixed performance (3000 IOPS, 125 MiB per second)".into());
-            }
-        }
-        if matches!(self.storage_type.as_str(), "io1" | "io2") && self.iops.is_none() {
-            wrong("/iops", format!("storage of type `{}` needs `iops`", self.storage_type));
-        }
-        if !matches!(self.monitoring_interval_seconds, 0 | 1 | 5 | 10 | 15 | 30 | 60) {
-            wrong("/monitoring_interval_seconds", "must be 0, 1, 5, 10, 15, 30 or 60".into());
-        }
-        if self.monitoring_interval_seconds > 0 && self.monitoring_role.is_none() {
-            wrong("/monitoring_role", "enhanced monitoring needs a role".into());
-        }
-        if self.kms_key.is_some() && !self.encrypted {
-            wrong("/kms_key", "requires `encrypted: true`".into());
-        }
-        for (field, set) in [("database_name", self.database_name.is_some()), ("username", self.username.is_some())] {
-            if set && self.snapshot.is_some() {
-                let problem = Problem::new(format!("/{field}"), "a database restored from a snapshot keeps the snapshot's value");
-                problems.push(problem.help(format!("remove `{field}`")));
-            }
-        }
-        problems
+        check::check(self)
     }
 
     fn normalize(&self, live: &mut Self) {

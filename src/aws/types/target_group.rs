@@ -1,6 +1,7 @@
 //! `target_group`: targets of a listener, with their health checks.
 
 mod attributes;
+mod check;
 mod health;
 
 use std::collections::BTreeMap;
@@ -27,16 +28,17 @@ use crate::{
 #[spec]
 #[derive(Default)]
 pub struct TargetGroup {
-    /// Physical name.
-    #[field(name(max = 32), replaces)]
+    /// Physical name of letters, digits and hyphens, without a hyphen at either end.
+    #[field(name(max = 32), pattern = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", replaces)]
     pub name: Option<String>,
     /// Type of its targets: `instance`, `ip`, `lambda` or `alb`.
     #[field(default = TargetType::Instance, replaces)]
     pub target_type: TargetType,
-    /// Port of the targets; none for `lambda`.
+    /// Port of the targets: 6081 for `GENEVE`, none for `lambda`.
     #[field(replaces, range = 1..=65_535, important)]
     pub port: Option<u16>,
-    /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP`, `TCP_UDP` or `GENEVE`; none for `lambda`.
+    /// `HTTP` or `HTTPS` for an application load balancer, `TCP`, `TLS`, `UDP`, `TCP_UDP`, `QUIC` or `TCP_QUIC` for a network load balancer,
+    /// `GENEVE` for a gateway load balancer; none for `lambda`.
     #[field(replaces, important)]
     pub protocol: Option<Protocol>,
     /// Version of the protocol.
@@ -51,29 +53,31 @@ pub struct TargetGroup {
     /// Health check of the targets.
     #[field(unset = "AWS's defaults")]
     pub health_check: HealthCheck,
-    /// Deregistration delay: time for requests in progress when a target is removed, in seconds. Has no effect for `lambda`.
+    /// Deregistration delay: time for requests in progress when a target is removed, in seconds. Not for `lambda`.
     #[field(default = 300, range = 0..=3600, after_create)]
     pub deregistration_delay_seconds: u32,
     /// Slow start: time during which a new target's share of requests increases, in seconds, from 30; 0 disables it.
+    /// Application load balancers only.
     #[field(default = 0, range = 0..=900, after_create)]
     pub slow_start_seconds: u32,
     /// Stickiness: sends a client to the same target again.
     #[field(unset = "AWS's default, off", after_create)]
     pub stickiness: Option<Stickiness>,
-    /// Load balancing algorithm.
+    /// Load balancing algorithm of an application load balancer.
     #[field(
         unset = "AWS's default, round_robin",
         one_of = ["round_robin", "least_outstanding_requests", "weighted_random"],
         after_create
     )]
     pub algorithm: Option<String>,
-    /// Preserves the client's address for targets of a network load balancer.
+    /// Preserves the client's address for targets of a network load balancer. Always true for UDP and TCP_UDP.
     #[field(unset = "AWS's default, which depends on type and protocol", after_create)]
     pub preserve_client_ip: Option<bool>,
     /// Uses proxy protocol version 2 between a network load balancer and its targets.
     #[field(unset = "AWS's default, false", after_create)]
     pub proxy_protocol_v2: Option<bool>,
-    /// Enables cross-zone load balancing: distributes requests over the targets of all zones. Not for `lambda`.
+    /// Enables cross-zone load balancing: distributes requests over the targets of all zones. Not for `lambda` and
+    /// gateway load balancers.
     #[field(unset = "the load balancer's setting", after_create)]
     pub cross_zone: Option<bool>,
     /// Enables anomaly mitigation: moves requests away from targets that fail more often; needs the algorithm `weighted_random`.
@@ -83,13 +87,13 @@ pub struct TargetGroup {
     #[field(unset = "AWS's default: true for UDP and TCP_UDP, else false", after_create)]
     pub connection_termination: Option<bool>,
     /// Closes a network load balancer's connections to an unhealthy target.
-    #[field(unset = "AWS's default, true", after_create)]
+    #[field(unset = "AWS's default: true, false for UDP and TCP_UDP", after_create)]
     pub unhealthy_connection_termination: Option<bool>,
     /// Time for which a network load balancer keeps connections to an unhealthy target, in seconds, if
     /// `unhealthy_connection_termination` is false.
     #[field(unset = "AWS's default, 0", range = 0..=360_000, after_create)]
     pub unhealthy_draining_seconds: Option<u32>,
-    /// Number of targets that must be healthy. Not for `lambda`.
+    /// Number of targets that must be healthy. Not for `lambda` and gateway load balancers.
     #[field(unset = "AWS's default, one target", after_create)]
     pub target_group_health: Option<TargetGroupHealth>,
     /// Moves existing flows of a gateway load balancer to another target if theirs is removed or unhealthy.
@@ -125,6 +129,8 @@ pub enum Protocol {
     Udp,
     TcpUdp,
     Geneve,
+    Quic,
+    TcpQuic,
 }
 
 impl Protocol {
@@ -244,45 +250,7 @@ impl Resource for TargetGroup {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let lambda = self.target_type == TargetType::Lambda;
-        let given = [("/port", self.port.is_some()), ("/protocol", self.protocol.is_some()), ("/vpc", self.vpc.is_some())];
-        for (at, _) in given.into_iter().filter(|(_, given)| *given == lambda) {
-            let message =
-                if lambda { "a target group of functions has none" } else { "a target group needs this, unless its type is lambda" };
-            problems.push(Problem::new(at, message));
-        }
-        if self.target_type == TargetType::Alb && self.protocol.is_some_and(|protocol| protocol != Protocol::Tcp) {
-            problems.push(Problem::new("/protocol", "a target group of type `alb` requires TCP"));
-        }
-        if (1..30).contains(&self.slow_start_seconds) {
-            problems.push(Problem::new("/slow_start_seconds", "must be between 30 and 900 seconds, or 0 for no slow start"));
-        }
-        if self.stickiness.as_ref().is_some_and(|s| s.enabled && s.kind == "app_cookie" && s.cookie_name.is_none()) {
-            problems.push(Problem::new("/stickiness/cookie_name", "stickiness by the application's cookie needs its name"));
-        }
-        if self.anomaly_mitigation == Some(true) && self.algorithm.as_deref() != Some("weighted_random") {
-            let problem = Problem::new("/anomaly_mitigation", "only the algorithm `weighted_random` mitigates anomalies");
-            problems.push(problem.help("set `algorithm: weighted_random`"));
-        }
-        if self.unhealthy_draining_seconds.is_some_and(|seconds| seconds > 0) && self.unhealthy_connection_termination != Some(false) {
-            let problem = Problem::new("/unhealthy_draining_seconds", "has no effect while `unhealthy_connection_termination` is true");
-            problems.push(problem.help("set `unhealthy_connection_termination: false`"));
-        }
-        let geneve = self.protocol == Some(Protocol::Geneve);
-        let network = !lambda && !geneve && !matches!(self.protocol, Some(Protocol::Http | Protocol::Https));
-        let (functions_only, network_only, gateway_only) =
-            ("only for target groups of functions", "only for network load balancers", "only for gateway load balancers");
-        let misplaced = [
-            ("/multi_value_headers", self.multi_value_headers.is_some() && !lambda, functions_only),
-            ("/rebalance_flows", self.rebalance_flows.is_some() && !geneve, gateway_only),
-            ("/connection_termination", self.connection_termination.is_some() && !network, network_only),
-            ("/unhealthy_connection_termination", self.unhealthy_connection_termination.is_some() && !network, network_only),
-            ("/unhealthy_draining_seconds", self.unhealthy_draining_seconds.is_some() && !network, network_only),
-        ];
-        problems.extend(misplaced.into_iter().filter(|(_, wrong, _)| *wrong).map(|(at, _, message)| Problem::new(at, message)));
-        problems.extend(self.target_group_health.iter().flat_map(TargetGroupHealth::check));
-        problems
+        check::check(self)
     }
 }
 

@@ -15,6 +15,14 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// The logs that can be sent to CloudWatch:
+    /// <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>.
+    pub(super) fn log_exports(self) -> &'static [&'static str] {
+        match self {
+            Engine::Postgres => &["iam-db-auth-error", "postgresql", "upgrade"],
+            Engine::Mysql | Engine::Mariadb => &["audit", "error", "general", "iam-db-auth-error", "slowquery"],
+        }
+    }
     /// Number of components of an exact version: 16.4, but 8.0.40.
     fn version_parts(self) -> usize {
         if self == Engine::Postgres { 2 } else { 3 }

@@ -15,28 +15,28 @@ pub struct HealthCheck {
     #[field(unset = "AWS's default: true, false for `lambda`")]
     pub enabled: Option<bool>,
     /// Path of the request.
-    #[field(unset = "AWS's default, `/`")]
+    #[field(unset = "AWS's default: `/`, for GRPC `/AWS.ALB/healthcheck`", length = 1..=1024)]
     pub path: Option<String>,
     /// Port, or `traffic-port`.
-    #[field(unset = "AWS's default, traffic-port")]
+    #[field(unset = "AWS's default: traffic-port, for GENEVE 80")]
     pub port: Option<String>,
-    /// `HTTP`, `HTTPS` or `TCP`.
-    #[field(unset = "AWS's default: HTTP for application, TCP for network load balancers")]
+    /// `HTTP`, `HTTPS` or `TCP`; not `TCP` where the target group is for HTTP or HTTPS.
+    #[field(unset = "AWS's default: HTTP for application, TCP for network and gateway load balancers")]
     pub protocol: Option<Protocol>,
     /// Interval between checks, in seconds.
-    #[field(unset = "AWS's default, 30", range = 5..=300)]
+    #[field(unset = "AWS's default: 30, for GENEVE 10, for `lambda` 35", range = 5..=300)]
     pub interval_seconds: Option<i32>,
     /// Response timeout, in seconds.
-    #[field(unset = "AWS's default, 5 to 30", range = 2..=120)]
+    #[field(unset = "AWS's default: 6 for HTTP, 10 for HTTPS, TCP and TLS, 5 for GENEVE, 30 for `lambda`", range = 2..=120)]
     pub timeout_seconds: Option<i32>,
     /// Consecutive successes that make a target healthy.
     #[field(unset = "AWS's default, 5", range = 2..=10)]
     pub healthy_threshold: Option<i32>,
     /// Consecutive failures that make a target unhealthy.
-    #[field(unset = "AWS's default, 2", range = 2..=10)]
+    #[field(unset = "AWS's default: 2, for `lambda` 5", range = 2..=10)]
     pub unhealthy_threshold: Option<i32>,
     /// Status codes that count as success, such as `200-299` or `200,204`.
-    #[field(unset = "AWS's default, 200, for GRPC 12")]
+    #[field(unset = "AWS's default: 200 for application, 200-399 for network and gateway load balancers, 12 for GRPC")]
     pub matcher: Option<String>,
 }
 

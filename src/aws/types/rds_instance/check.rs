@@ -1,0 +1,157 @@
+//! Rules between the fields of a database.
+
+use super::{Engine, RdsInstance};
+use crate::core::Problem;
+
+pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    storage(db, &mut problems);
+    let mut wrong = |at: &str, message: String| problems.push(Problem::new(at, message));
+    if db.security_groups.is_empty() {
+        wrong("/security_groups", "a database needs a security group".into());
+    }
+    if db.engine != Engine::Postgres && db.username.as_ref().is_some_and(|name| !name.contains("${") && name.len() > 16) {
+        wrong("/username", "the master user of MySQL and MariaDB has at most 16 characters".into());
+    }
+    if db.engine == Engine::Postgres && db.database_name.as_ref().is_some_and(|name| !name.contains("${") && name.len() > 63) {
+        wrong("/database_name", "a database of PostgreSQL has at most 63 characters in its name".into());
+    }
+    if let Some(days) = db.performance_insights_retention_days.filter(|days| !is_insights_retention(*days)) {
+        wrong("/performance_insights_retention_days", format!("must be 7, a multiple of 31 up to 713, or 731, not {days}"));
+    }
+    let logs = db.engine.log_exports();
+    for log in db.log_exports.iter().filter(|log| !log.contains("${") && !logs.contains(&log.as_str())) {
+        wrong("/log_exports", format!("this engine has no log `{log}`; its logs are `{}`", logs.join("`, `")));
+    }
+    if let Some(window) = db.maintenance_window.as_ref().filter(|window| !window.contains("${") && !has_weekdays(window)) {
+        wrong("/maintenance_window", format!("`{window}` has no days of the week, such as `sun:04:00-sun:05:00`"));
+    }
+    if !matches!(db.monitoring_interval_seconds, 0 | 1 | 5 | 10 | 15 | 30 | 60) {
+        wrong("/monitoring_interval_seconds", "must be 0, 1, 5, 10, 15, 30 or 60".into());
+    }
+    if db.monitoring_interval_seconds > 0 && db.monitoring_role.is_none() {
+        wrong("/monitoring_role", "enhanced monitoring needs a role".into());
+    }
+    if db.kms_key.is_some() && !db.encrypted {
+        wrong("/kms_key", "requires `encrypted: true`".into());
+    }
+    for (field, set) in [("database_name", db.database_name.is_some()), ("username", db.username.is_some())] {
+        if set && db.snapshot.is_some() {
+            let problem = Problem::new(format!("/{field}"), "a database restored from a snapshot keeps the snapshot's value");
+            problems.push(problem.help(format!("remove `{field}`")));
+        }
+    }
+    problems
+}
+
+/// Size and performance of the storage, which depend on its type.
+///
+/// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>.
+fn storage(db: &RdsInstance, problems: &mut Vec<Problem>) {
+    let mut wrong = |at: &str, message: String| problems.push(Problem::new(at, message));
+    let (kind, size) = (db.storage_type.as_str(), db.storage_gib);
+    let sizes = match kind {
+        "io1" | "io2" => 100..=65_536,
+        "standard" => 5..=3072,
+        _ => 20..=65_536,
+    };
+    // The field's own limits are checked besides.
+    if (5..=65_536).contains(&size) && !sizes.contains(&size) {
+        wrong("/storage_gib", format!("storage of type `{kind}` has {} to {} GiB", sizes.start(), sizes.end()));
+    }
+    // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
+    if db.max_storage_gib.is_some_and(|gib| gib != 0 && i64::from(gib) * 10 < i64::from(size) * 11) {
+        wrong("/max_storage_gib", format!("must be at least a tenth more than `storage_gib: {size}`, or 0"));
+    }
+    let has_iops = matches!(kind, "io1" | "io2" | "gp3");
+    for (at, set, fits) in [("/iops", db.iops.is_some(), has_iops), ("/throughput_mibps", db.throughput_mibps.is_some(), kind == "gp3")] {
+        if set && !fits {
+            wrong(at, format!("not available for storage of type `{kind}`"));
+        } else if set && kind == "gp3" && size < 400 {
+            // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html#gp3-storage
+            wrong(at, "gp3 storage below 400 GiB has fixed performance (3000 IOPS, 125 MiB per second)".into());
+        }
+    }
+    if matches!(kind, "io1" | "io2") && db.iops.is_none() {
+        wrong("/iops", format!("storage of type `{kind}` needs `iops`"));
+    }
+}
+
+/// Whether AWS keeps Performance Insights for this number of days.
+fn is_insights_retention(days: i32) -> bool {
+    days == 7 || days == 731 || (days % 31 == 0 && (31..=713).contains(&days))
+}
+
+/// Whether both ends of a window begin with a day of the week.
+fn has_weekdays(window: &str) -> bool {
+    let is_weekday = |end: &str| {
+        let day = end.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&day.as_str())
+    };
+    window.split('-').all(is_weekday)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The pointers of the problems of a database with these fields.
+    fn problems(fields: Value) -> Vec<String> {
+        let mut spec = json!({
+            "name": "orders", "engine": "postgres", "version": "16", "class": "db.t4g.medium", "storage_gib": 400,
+            "subnet_group": { "name": "main" }, "security_groups": [{ "id": "sg-1" }],
+        });
+        let Value::Object(fields) = fields else { panic!("an object") };
+        spec.as_object_mut().expect("an object").extend(fields);
+        let db: RdsInstance = serde_json::from_value(spec).expect("a database");
+        check(&db).into_iter().map(|problem| problem.pointer).collect()
+    }
+
+    #[test]
+    fn accepts_what_rds_takes() {
+        let accepted = [
+            json!({}),
+            json!({ "max_storage_gib": 440 }),
+            json!({ "max_storage_gib": 0 }),
+            json!({ "storage_type": "gp3", "iops": 12_000, "throughput_mibps": 500 }),
+            json!({ "storage_type": "io2", "storage_gib": 100, "iops": 3000 }),
+            json!({ "storage_type": "standard", "storage_gib": 5 }),
+            json!({ "performance_insights_retention_days": 93 }),
+            json!({ "performance_insights_retention_days": 731 }),
+            json!({ "log_exports": ["postgresql", "upgrade"] }),
+            json!({ "engine": "mysql", "log_exports": ["audit", "error", "general", "slowquery"] }),
+            json!({ "engine": "mariadb", "username": "sixteen_letters_" }),
+            json!({ "username": "seventeen_letters" }),
+            json!({ "maintenance_window": "Sun:04:00-sun:05:00" }),
+        ];
+        for fields in accepted {
+            assert_eq!(problems(fields.clone()), [""; 0], "{fields}");
+        }
+    }
+
+    #[test]
+    fn reports_what_rds_refuses() {
+        let refused = [
+            (json!({ "max_storage_gib": 439 }), "/max_storage_gib"),
+            (json!({ "storage_gib": 19 }), "/storage_gib"),
+            (json!({ "storage_type": "io1", "storage_gib": 99, "iops": 3000 }), "/storage_gib"),
+            (json!({ "storage_type": "io1" }), "/iops"),
+            (json!({ "storage_type": "standard", "storage_gib": 3073 }), "/storage_gib"),
+            (json!({ "storage_type": "gp2", "iops": 3000 }), "/iops"),
+            (json!({ "storage_type": "io2", "iops": 3000, "throughput_mibps": 500 }), "/throughput_mibps"),
+            (json!({ "storage_gib": 399, "iops": 3000 }), "/iops"),
+            (json!({ "performance_insights_retention_days": 94 }), "/performance_insights_retention_days"),
+            (json!({ "performance_insights_retention_days": 744 }), "/performance_insights_retention_days"),
+            (json!({ "log_exports": ["slowquery"] }), "/log_exports"),
+            (json!({ "engine": "mysql", "log_exports": ["postgresql"] }), "/log_exports"),
+            (json!({ "engine": "mysql", "username": "seventeen_letters" }), "/username"),
+            (json!({ "database_name": "d".repeat(64) }), "/database_name"),
+            (json!({ "maintenance_window": "day:04:00-sun:05:00" }), "/maintenance_window"),
+        ];
+        for (fields, at) in refused {
+            assert_eq!(problems(fields.clone()), [at], "{fields}");
+        }
+    }
+}
