@@ -259,6 +259,7 @@ fn definition_name(schema: &Value) -> Option<&str> {
 
 /// Formats limits of a number: `between 1 and 5`.
 fn describe_range(min: Option<&Number>, max: Option<&Number>) -> String {
+    let max = max.filter(|max| max.as_u64().is_none_or(|max| max < UNLIMITED));
     match (min, max) {
         (Some(min), Some(max)) if min == max => min.to_string(),
         (Some(min), Some(max)) => format!("between {min} and {max}"),

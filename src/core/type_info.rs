@@ -38,8 +38,8 @@ pub struct TypeInfo {
     pub range_errors: Option<RangeErrors>,
     /// Whether it contains other resources in the network, so that `acme show --tree` shows them below it.
     pub is_container: bool,
-    /// Default quota per account and region, and the error code for exceeding it.
-    /// Source: <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>
+    /// Quota of the simulated cloud per account and region, and AWS's error code for exceeding it. AWS's adjustable default is often lower (5
+    /// VPCs, 5 elastic IPs): <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>.
     pub quota: Option<(u64, &'static str)>,
     /// Error codes that differ from those of its service.
     pub error_codes: ErrorCodes,

@@ -36,7 +36,7 @@ pub struct Certificate {
     #[field(replaces, lookup, length = 1..=64, important)]
     pub domain: DnsName,
     /// Additional domain names.
-    #[field(default, replaces)]
+    #[field(default, length = 0..=99, pattern = ".{1,253}", replaces)]
     pub alternative_names: BTreeSet<DnsName>,
     /// Zone in which acme creates the validation records of all names.
     #[field(unset = "the validation records are created outside acme", after_create)]

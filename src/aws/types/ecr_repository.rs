@@ -27,18 +27,23 @@ use crate::{
 #[spec]
 pub struct EcrRepository {
     /// Name in lowercase letters, may contain `/`; unique in account and region.
-    #[field(name(max = 256, lowercase), replaces)]
+    #[field(
+        name(max = 256, lowercase),
+        length = 2..=256,
+        pattern = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*",
+        replaces
+    )]
     pub name: Option<String>,
     /// Prevents a pushed tag from being moved to another image.
     #[field(default = true, important)]
     pub immutable_tags: bool,
     /// Tags to which the opposite of `immutable_tags` applies, such as `latest` or `dev-*`.
-    #[field(default, length = 0..=5)]
+    #[field(default, length = 0..=5, pattern = "[0-9a-zA-Z._*-]{1,128}")]
     pub tag_exceptions: BTreeSet<String>,
     /// Scans every pushed image for known vulnerabilities.
     #[field(default = true, important)]
     pub scan_on_push: bool,
-    /// The key that encrypts it.
+    /// The key that encrypts it, in one layer (KMS). A repository with two layers (KMS_DSSE) shows no difference.
     #[field(unset = "Amazon's own key (AES256)", replaces)]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Number of images to keep, newest first; 0 keeps all. An alternative to `lifecycle_policy`.

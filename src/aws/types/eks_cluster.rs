@@ -46,7 +46,7 @@ pub struct EksCluster {
     /// Subnets of the control plane's network interfaces, in at least two availability zones. New subnets must be in the same zones.
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Security groups of the control plane's network interfaces, in addition to the one EKS creates.
-    #[field(default)]
+    #[field(default, length = 0..=5)]
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
     /// Makes the Kubernetes API reachable from the internet, see `public_access_cidrs`.
     #[field(

@@ -45,7 +45,7 @@ pub struct EksNodeGroup {
     #[field(replaces)]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Instance types, in order of preference.
-    #[field(unset = "the launch template's, or AWS's default, t3.medium", replaces, important)]
+    #[field(unset = "the launch template's, or AWS's default, t3.medium", length = 1..=20, replaces, important)]
     pub instance_types: Option<Vec<String>>,
     /// Purchase option of the instances.
     #[field(default = CapacityType::OnDemand, replaces)]
@@ -57,15 +57,16 @@ pub struct EksNodeGroup {
     #[field(unset = "AWS's default, 20 (50 for Windows)", replaces)]
     pub disk_gib: Option<i32>,
     /// Minimum number of nodes.
+    #[field(range = 0..=2_147_483_647)]
     pub min: i32,
     /// Maximum number of nodes.
-    #[field(important)]
+    #[field(range = 1..=2_147_483_647, important)]
     pub max: i32,
     /// Number of nodes, between `min` and `max`.
     #[field(unset = "`min` when the group is created; the autoscaler changes it afterwards")]
     pub desired: Option<i32>,
-    /// Kubernetes labels of the nodes.
-    #[field(default)]
+    /// Kubernetes labels of the nodes, keys and values of 1 to 63 characters.
+    #[field(default, pattern = ".{1,63}")]
     pub labels: BTreeMap<String, String>,
     /// Kubernetes taints of the nodes.
     #[field(default)]
@@ -271,8 +272,11 @@ impl Resource for EksNodeGroup {
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.min < 0 || self.max < 1 || self.min > self.max {
-            problems.push(Problem::new("/max", format!("`min: {}` to `max: {}` is not a valid range of node counts", self.min, self.max)));
+        if self.min > self.max {
+            problems.push(Problem::new("/max", format!("must be at least `min: {}`", self.min)));
+        }
+        for key in self.labels.keys().filter(|key| !(1..=63).contains(&key.chars().count())) {
+            problems.push(Problem::new("/labels", format!("the key `{key}` must have 1 to 63 characters")));
         }
         if let Some(desired) = self.desired.filter(|desired| !(self.min..=self.max).contains(desired)) {
             problems.push(Problem::new("/desired", format!("{desired} is not between `min` and `max`")));

@@ -16,13 +16,13 @@ use crate::{
 #[spec]
 pub struct IamPolicy {
     /// Name, unique in the account.
-    #[field(name(max = 128), replaces)]
+    #[field(name(max = 128), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Policy document.
     #[field(important)]
     pub document: Policy,
     /// Description.
-    #[field(default, replaces)]
+    #[field(default, length = 0..=1000, replaces)]
     pub description: String,
 }
 

@@ -21,7 +21,7 @@ use crate::{
 #[spec]
 pub struct IamRole {
     /// Name, unique in the account.
-    #[field(name(max = 64), replaces)]
+    #[field(name(max = 64), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Principals that may assume the role: a policy document, or `{services: [ec2.amazonaws.com]}` for AWS services.
     #[field(important)]
@@ -36,7 +36,7 @@ pub struct IamRole {
     #[field(default, after_create, important)]
     pub inline_policies: BTreeMap<String, Policy>,
     /// Description.
-    #[field(default)]
+    #[field(default, length = 0..=1000)]
     pub description: String,
     /// Maximum duration of a session, in seconds.
     #[field(default = 3600, range = 3600..=43_200)]

@@ -15,10 +15,10 @@ use crate::{
 #[spec]
 pub struct OidcProvider {
     /// The issuer's URL, `https://…`, exactly as the issuer spells it.
-    #[field(replaces, unique = "issuer", pattern = "https://.+")]
+    #[field(replaces, unique = "issuer", length = 1..=255, pattern = "https://.+")]
     pub url: String,
     /// Accepted audiences of tokens.
-    #[field(default = BTreeSet::from(["sts.amazonaws.com".to_owned()]), important)]
+    #[field(default = BTreeSet::from(["sts.amazonaws.com".to_owned()]), length = 0..=100, pattern = ".{1,255}", important)]
     pub client_ids: BTreeSet<String>,
     /// SHA-1 fingerprints of the issuer's certificate: 40 hexadecimal digits each, without colons.
     #[field(unset = "AWS determines them", length = 1..=5, pattern = "[0-9a-fA-F]{40}")]

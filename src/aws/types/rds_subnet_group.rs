@@ -19,8 +19,8 @@ use crate::{
 /// The subnets available to databases.
 #[spec]
 pub struct RdsSubnetGroup {
-    /// Name in lowercase letters, unique in account and region.
-    #[field(name(max = 255, lowercase), replaces)]
+    /// Name in lowercase letters, digits, `.`, `_`, `-` and spaces that starts with a letter; unique in account and region.
+    #[field(name(max = 255, lowercase), pattern = "[a-z][a-z0-9._ -]*", replaces)]
     pub name: Option<String>,
     /// Description.
     #[field(default = "Managed by acme")]

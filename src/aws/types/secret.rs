@@ -27,7 +27,7 @@ pub struct Secret {
     #[field(name(max = 512), replaces, pattern = "[A-Za-z0-9/_+=.@-]+")]
     pub name: Option<String>,
     /// Description.
-    #[field(default)]
+    #[field(default, length = 0..=2048)]
     pub description: String,
     /// Key that encrypts it.
     #[field(unset = "unchanged; a new secret gets AWS's own key, `alias/aws/secretsmanager`", important)]
@@ -50,7 +50,7 @@ pub struct Generate {
     #[field(default = 32, range = 1..=4096)]
     pub length: i64,
     /// Excluded characters.
-    #[field(default)]
+    #[field(default, length = 0..=4096)]
     pub exclude_characters: String,
     /// Excludes digits.
     #[field(default = false)]

@@ -24,11 +24,11 @@ use crate::{
 #[spec]
 pub struct SecurityGroup {
     /// Name, unique in the VPC.
-    #[field(name(max = 255), replaces, unique = "name")]
+    #[field(name(max = 255), pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+", replaces, unique = "name")]
     pub name: Option<String>,
-    /// Description.
+    /// Description. AWS requires one.
     // Characters: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
-    #[field(default = "Managed by acme", replaces, length = 0..=255, pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]*")]
+    #[field(default = "Managed by acme", replaces, length = 1..=255, pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+")]
     pub description: String,
     /// The VPC it belongs to.
     #[field(replaces, unique = "name")]

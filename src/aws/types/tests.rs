@@ -1,5 +1,7 @@
 //! Consistency of the facts of all types.
 
+mod limits;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     core::rules::{Rules, anchored_regex},
-    definition::{LoadOptions, Source, load},
+    definition::{LoadOptions, Source, draft::physical_name, load},
     docs::schema::{EXAMPLES_TEXT, type_schema},
 };
 
@@ -66,6 +68,25 @@ fn facts_refer_to_existing_fields() {
             if field(&schema, pointer).is_none() {
                 wrong.push(format!("{}{pointer}", kind.name));
             }
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn generated_names_are_within_the_rules_of_their_types() {
+    let examples = examples();
+    let long = "a-very-long-name_with.many-words_".repeat(20);
+    let names = ["web", "web_app", "web.app", "Web-App", "web--app", "web__app", "web_._app", "web_", "_web", "-web-", "9", "*@web", &long];
+    let mut wrong = Vec::new();
+    for kind in RESOURCE_TYPES.iter() {
+        let Some(naming) = kind.naming else { continue };
+        for (prefix, name) in ["shop-", "shop-production-"].iter().flat_map(|prefix| names.map(|name| (prefix, name))) {
+            let mut spec = examples[kind.name].clone();
+            spec["name"] = physical_name(prefix, name, naming).into();
+            let problems = Rules::of(kind.schema()).check(&spec).into_iter().chain(kind.check(&spec));
+            let about_name = problems.filter(|problem| problem.pointer == "/name");
+            wrong.extend(about_name.map(|problem| format!("{}.{name}: {} {}", kind.name, spec["name"], problem.message)));
         }
     }
     assert_none(wrong);

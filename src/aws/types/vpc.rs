@@ -24,8 +24,9 @@ pub struct Vpc {
     /// IPv4 range.
     #[field(replaces, prefix = 16..=28)]
     pub cidr: Cidr,
-    /// Additional IPv4 ranges.
-    #[field(default, after_create, removed_later)]
+    /// Additional IPv4 ranges, at most 4 unless the quota is raised.
+    // Quota: <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
+    #[field(default, after_create, removed_later, prefix = 16..=28, length = 0..=49)]
     pub secondary_cidrs: BTreeSet<Cidr>,
     /// Enables DNS resolution with Amazon's resolver.
     #[field(default = true, after_create)]

@@ -17,7 +17,7 @@ use crate::{
 #[spec]
 pub struct WafIpSet {
     /// Physical name.
-    #[field(name(max = 128), replaces)]
+    #[field(name(max = 128), pattern = r"[\w-]+", replaces)]
     pub name: Option<String>,
     /// `regional`, or `cloudfront` in a stack of region us-east-1.
     #[field(default = WebAclScope::Regional, replaces)]
@@ -28,8 +28,9 @@ pub struct WafIpSet {
     /// Ranges such as 192.0.2.0/24, and single addresses such as 192.0.2.44/32. WAF rejects /0: use its two /1 halves.
     #[field(default, length = 0..=10_000, prefix = 1..=128, important)]
     pub addresses: BTreeSet<Cidr>,
-    /// Description.
-    #[field(default)]
+    /// Description of 3 to 256 characters.
+    // Characters: <https://docs.aws.amazon.com/waf/latest/APIReference/API_CreateWebACL.html>
+    #[field(default, length = 3..=256, pattern = r"[\w+=:#@/,.-][\w+=:#@/,.\s-]+[\w+=:#@/,.-]")]
     pub description: Option<String>,
 }
 

@@ -15,9 +15,10 @@ use crate::{
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Taint {
     /// Key.
+    #[field(length = 1..=63)]
     pub key: String,
     /// Value.
-    #[field(default)]
+    #[field(default, length = 0..=63)]
     pub value: String,
     /// Effect on pods.
     pub effect: TaintEffect,
