@@ -134,9 +134,9 @@ impl Resource for DnsRecord {
         }
     }
 
-    /// An upsert replaces the whole record set, so one with a routing that acme has no field for is left alone.
+    /// UPSERT replaces the complete record set, so a record with a routing policy that acme does not manage is not updated.
     async fn update(&self, cx: &Cx<'_>, _: &Existing<Self>, _: DnsRecordChanges) -> Result<()> {
-        // Only a record with a set identifier has a routing.
+        // Only a record with a set identifier has a routing policy.
         if !self.set_identifier.is_empty() {
             let kind = RrType::from(to_aws(&self.kind).as_str());
             let sets = record_sets_at(cx, self.zone.get(), self.domain.as_str(), &kind).await?;
@@ -274,7 +274,7 @@ impl DnsRecord {
     }
 }
 
-/// The routing of a record set that acme has no field for.
+/// Routing policy of a record set, if acme does not manage it.
 fn unmanaged_routing(set: &ResourceRecordSet) -> Option<&'static str> {
     let all = [
         (set.geo_location.is_some(), "geolocation"),

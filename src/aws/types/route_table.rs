@@ -292,12 +292,12 @@ fn read_route(route: ec2::Route) -> Option<Route> {
         local_gateway: route.local_gateway_id,
         core_network: route.core_network_arn,
     };
-    // A route to anything else (the network of an Oracle database) stays as it is.
+    // Routes to other targets, such as Oracle database networks, are not managed.
     (route.target_count() > 0).then_some(route)
 }
 
 impl Route {
-    /// The number of targets that it names.
+    /// Number of targets.
     fn target_count(&self) -> usize {
         let references = [self.gateway.is_some(), self.nat_gateway.is_some(), self.vpc_endpoint.is_some()];
         let ids = [&self.transit_gateway, &self.vpc_peering, &self.network_interface, &self.egress_only, &self.carrier_gateway];

@@ -88,8 +88,8 @@ impl ListenerRule {
         all.into_iter().map(|condition| condition.build()).collect()
     }
 
-    /// The conditions for ModifyRule, which keeps what is left out: transforms, and all conditions when they are as wanted. Regular
-    /// expressions, for which there is no field, are sent back unless the rule now has values for the same part of the request.
+    /// Conditions for ModifyRule, `None` to keep the live ones: the call keeps parameters that are left out, such as transforms. Regular
+    /// expressions, which acme does not manage, are sent back unless the rule now has values for the same part of the request.
     fn conditions_to_modify(&self, live: Option<&SdkRule>) -> Option<Vec<RuleCondition>> {
         let wanted = self.conditions();
         let Some(live) = live else { return Some(wanted) };
@@ -153,7 +153,7 @@ fn has_regex(condition: &RuleCondition) -> bool {
     of_config.into_iter().flatten().chain([condition.regex_values()]).any(|values| !values.is_empty())
 }
 
-/// A condition as AWS takes it: it describes values both in the condition itself and in its configuration, and accepts one of the two.
+/// Removes duplicates: AWS describes values in the condition as well as in its configuration, and accepts only one of the two.
 fn without_plain_values(mut condition: RuleCondition) -> RuleCondition {
     let configured = condition.host_header_config.is_some() || condition.path_pattern_config.is_some();
     if configured || condition.http_header_config.is_some() {

@@ -66,8 +66,8 @@ impl Encryption {
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(if self.kms_key.is_some() { Algorithm::Kms } else { Algorithm::Aes256 })
     }
-    /// The whole configuration as S3 takes it, with the types of encryption that the live bucket refuses: acme does not manage these, and a
-    /// call without them may lift the block.
+    /// Converts the complete configuration for S3. It includes the live bucket's blocked encryption types, which acme does not manage: a call
+    /// without them may lift the block.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/blocking-unblocking-s3-c-encryption-gpb.html>
     pub(super) fn to_sdk(&self, live: &[ServerSideEncryptionRule]) -> Result<ServerSideEncryptionConfiguration> {
         let algorithm = self.algorithm();

@@ -178,10 +178,10 @@ impl ManagedRules {
     }
 }
 
-/// Adds what acme has no field for, as the live rule about the same thing has it: scope-down statements, labels, keys of a rate limit, answers
-/// to blocked requests, settings of a managed group, actions of its rules other than counting.
+/// Adds the settings of the matching live rule that acme does not manage: labels, scope-down statements, keys of a rate limit, responses to
+/// blocked requests, settings of a managed group, and overrides of its rules other than counting.
 pub(super) fn with_unmanaged_parts(mut rule: Rule, live: &[Rule]) -> Rule {
-    let Some(live) = live.iter().find(|live| is_about_the_same(&rule, live)) else { return rule };
+    let Some(live) = live.iter().find(|live| matches_rule(&rule, live)) else { return rule };
     rule.rule_labels.clone_from(&live.rule_labels);
     rule.captcha_config.clone_from(&live.captcha_config);
     rule.challenge_config.clone_from(&live.challenge_config);
@@ -210,8 +210,8 @@ pub(super) fn with_unmanaged_parts(mut rule: Rule, live: &[Rule]) -> Rule {
     rule
 }
 
-/// Whether two rules are about the same set of addresses, managed group, or acme's rate limit. Numbers and order may differ.
-fn is_about_the_same(rule: &Rule, live: &Rule) -> bool {
+/// Whether two rules have the same set of addresses or managed group, or are acme's rate limit. Names and priorities may differ.
+fn matches_rule(rule: &Rule, live: &Rule) -> bool {
     let (Some(ours), Some(theirs)) = (&rule.statement, &live.statement) else { return false };
     match (&ours.ip_set_reference_statement, &theirs.ip_set_reference_statement) {
         (Some(ours), Some(theirs)) => return ours.arn == theirs.arn && theirs.ip_set_forwarded_ip_config.is_none(),
@@ -225,7 +225,7 @@ fn is_about_the_same(rule: &Rule, live: &Rule) -> bool {
     }
 }
 
-/// The names of the actions of acme's rules, without their details.
+/// Name of an action, without its details.
 fn verdict(action: Option<&RuleAction>) -> Option<&'static str> {
     let action = action?;
     let all = [(action.allow.is_some(), "allow"), (action.block.is_some(), "block"), (action.count.is_some(), "count")];
