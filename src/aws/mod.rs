@@ -30,7 +30,7 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(50);
 /// A stand-in shows a new resource at once, or is configured to lag by a few seconds.
 const CUSTOM_ENDPOINT_VISIBILITY_DELAY: Duration = Duration::from_secs(3);
 
-/// What a call to AWS needs besides the spec.
+/// Parameters of a call to AWS besides the spec.
 pub type Cx<'a> = crate::core::Cx<'a, Aws>;
 
 /// Connection settings for AWS.

@@ -1,4 +1,4 @@
-//! What is true of an AWS service as a whole, as plain data.
+//! Facts about an AWS service, as plain data.
 
 use super::{ErrorCodes, ErrorKind};
 
@@ -9,7 +9,7 @@ pub struct ServiceInfo {
     pub name: &'static str,
     /// Name that the SDK gives its calls: `Elastic Load Balancing v2`.
     pub sdk_name: &'static str,
-    /// Which parts the ARNs of its resources have.
+    /// Parts of the ARNs of its resources.
     pub arn_parts: ArnParts,
     /// IAM actions that set tags. Empty where each type states its own (IAM).
     pub tag_actions: &'static [&'static str],
@@ -27,7 +27,7 @@ pub struct ServiceInfo {
     pub error_codes: ErrorCodes,
     /// Error code for a change of a resource that is still being created; `None` where such a change is accepted.
     pub busy_code: Option<&'static str>,
-    /// Error codes whose kind their names don't tell.
+    /// Error codes whose names don't reveal their kind.
     pub error_rules: &'static [ErrorRule],
     /// Published rates of its calls; the first that fits an action counts.
     pub call_rates: &'static [CallRate],
@@ -68,10 +68,10 @@ impl ErrorRule {
     }
 }
 
-/// How often a service may be called.
+/// Rate limit of a service.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CallRate {
-    /// What the names of the actions begin with; empty for all.
+    /// Prefix of the names of the actions; empty for all.
     pub actions: &'static str,
     /// Calls at once.
     pub burst: f64,

@@ -274,7 +274,7 @@ pub(crate) fn physical_name(prefix: &str, name: &str, naming: Naming) -> String 
     shorten_name(&words.join("-"), naming)
 }
 
-/// The name with its prefix, at most as long as the service takes; a hash of the whole tells shortened names apart.
+/// Returns the name with its prefix, within the service's maximum length; shortened names end with a hash of the full name.
 fn shorten_name(full: &str, naming: Naming) -> String {
     let mut full = full.to_owned();
     let room = naming.max.saturating_sub(naming.prefix.len());

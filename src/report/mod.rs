@@ -43,7 +43,7 @@ pub fn eprint(text: &str) {
 /// Asks a yes-or-no question on the terminal; only `yes` counts as yes.
 ///
 /// # Errors
-/// When the answer can't be read.
+/// Fails if the answer can't be read.
 pub fn confirm(question: &str) -> io::Result<bool> {
     Ok(ask(&format!("{question} Only `yes` is accepted: "))? == "yes")
 }
@@ -51,7 +51,7 @@ pub fn confirm(question: &str) -> io::Result<bool> {
 /// Asks for text on the terminal.
 ///
 /// # Errors
-/// When the answer can't be read.
+/// Fails if the answer can't be read.
 pub fn ask(question: &str) -> io::Result<String> {
     let mut out = anstream::stderr().lock();
     write!(out, "{question}")?;

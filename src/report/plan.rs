@@ -47,7 +47,7 @@ pub fn render(plan: &Plan, options: RenderOptions) -> String {
 /// Writes a plan.
 ///
 /// # Errors
-/// When `out` fails.
+/// Fails if `out` fails.
 pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::fmt::Result {
     let names = &AddressNames::from_plan(plan);
     let title = format!("{} ({}) in {}, account {}", plan.stack, plan.environment, plan.region, plan.account);

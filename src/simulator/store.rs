@@ -3,7 +3,7 @@
 //! Every line of `<region>.jsonl` after the first is a resource after one call; the last line of a resource counts. Lines are appended
 //! while holding a lock and written before the call returns, so that a killed process loses no completed call. An incomplete line of a
 //! crashed process is ignored, and removed by the next call. Opening a file with mostly obsolete lines rewrites it; its first line counts
-//! these generations, which tells other processes to read it again.
+//! these generations, so that other processes know when to read it again.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

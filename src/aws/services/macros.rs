@@ -1,4 +1,4 @@
-//! What most services' files have in common.
+//! Common code of most services.
 
 /// Writes `Client` and the function `connect` that makes it.
 macro_rules! sdk_client {

@@ -27,7 +27,7 @@ pub mod secretsmanager;
 mod tests;
 pub mod wafv2;
 
-/// What clients are made from.
+/// Configuration of clients.
 pub(super) struct Connector {
     pub(super) config: SdkConfig,
     pub(super) calls: CallPacer,

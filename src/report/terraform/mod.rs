@@ -59,7 +59,7 @@ type Resources = BTreeMap<String, TerraformResource>;
 /// The whole plan.
 ///
 /// # Errors
-/// When a spec does not fit its type.
+/// Fails if a spec does not match its type.
 pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
     let translator = Translator::new(plan);
     let (mut changes, mut prior, mut planned, mut configuration) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());

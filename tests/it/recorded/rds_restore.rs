@@ -37,7 +37,7 @@ fn script_restoring(from: Answer, states: impl IntoIterator<Item = Answer>, chan
         .on("DescribeDBInstances", changes)
 }
 
-/// What `body` says in these fields.
+/// Values of these fields in `body`.
 fn request_fields(endpoint: &Endpoint, action: &str, fields: &[&str]) -> Vec<String> {
     let sent = &endpoint.request_bodies(action)[0];
     fields.iter().map(|field| sent[*field].as_str().unwrap_or("-").to_owned()).collect()
@@ -84,7 +84,7 @@ fn ignores_the_snapshot_of_an_existing_database() {
     }
 }
 
-/// A run that ended between the restore and the change is gone on with.
+/// A run that ended between the restore and the change is continued.
 #[test]
 fn lets_rds_manage_the_password_after_an_interrupted_restore() {
     let endpoint = Script::new()
@@ -129,7 +129,7 @@ fn reports_a_missing_snapshot() {
     assert!(done.code == 1 && done.stderr.contains("aws rds describe-db-snapshots"), "{}", done.combined_output());
 }
 
-/// Where it may grow by itself, it may have grown by itself before.
+/// Storage that can grow automatically may have grown before.
 #[test]
 fn restores_autoscaled_storage_at_its_size() {
     let grown = |more: &str| {

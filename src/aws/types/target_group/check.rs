@@ -9,7 +9,7 @@ use crate::core::Problem;
 /// The only port for GENEVE.
 const GENEVE_PORT: u16 = 6081;
 
-/// The load balancer that a target group is for, as its targets and protocol tell.
+/// Type of load balancer for a target group, derived from its targets and protocol.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Balancer {
     Application,
