@@ -9,6 +9,7 @@ use super::{
     ids::IdGenerator,
     millis,
     resource::{SimulatedResource, Version},
+    schema::Reference,
     store::{CloudState, resource_key},
     timing::Timing,
 };
@@ -172,7 +173,8 @@ fn validate_range(state: &mut CloudState, kind: &ResourceType, entry: &Simulated
     let Some((group, range)) = constraints::ip_range(entry, Some(kind)) else { return Ok(()) };
     let references = state.type_schema(kind.name).map(|shape| shape.references(entry.spec())).unwrap_or_default();
     let within = references.iter().filter(|reference| key.others.iter().any(|pointer| pointer[1..] == reference.field));
-    for home in within.filter_map(|reference| state.find(&reference.type_name, &reference.value)) {
+    let found = |r: &Reference| state.find(&r.type_name, &r.value).filter(|other| other.type_name == r.type_name);
+    for home in within.filter_map(found) {
         let ranges = constraints::stated_ranges(home);
         if !ranges.is_empty() && !ranges.iter().any(|whole| whole.contains(&range)) {
             let message = format!("The CIDR '{range}' is invalid: it is not inside that of '{}'", home.id);
