@@ -1,7 +1,7 @@
 //! Errors of a session.
 
 use crate::{
-    core::{Address, Error},
+    core::{Address, Error, ErrorKind},
     definition::{Diagnostic, Source},
     engine::plan::Obstacle,
 };
@@ -181,6 +181,19 @@ impl SessionError {
             | SessionError::History(error)
             | SessionError::Call(error) => &error.code,
         })
+    }
+}
+
+impl From<SessionError> for Error {
+    fn from(error: SessionError) -> Error {
+        match error {
+            SessionError::Simulator(error)
+            | SessionError::NotAuthenticated(error)
+            | SessionError::Discovery(error)
+            | SessionError::History(error)
+            | SessionError::Call(error) => error,
+            refusal => Error::new(ErrorKind::Rejected, refusal.code().unwrap_or("definition"), refusal.to_string()),
+        }
     }
 }
 

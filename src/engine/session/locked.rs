@@ -1,16 +1,22 @@
 //! Sessions that know their account and backend, and those that hold the lease.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{DiscoveryDepth, ProposedPlan, Result, Session, StackState, proposed_plan::Task};
+use super::{DiscoveryDepth, ProposedPlan, Result, Session, SessionOptions, StackState, proposed_plan::Task};
 use crate::{
     core,
+    definition::{Source, Stack},
     engine::{
         backend::{Backend, HeldLease, Holder, Lease},
+        cloud::Cloud,
         history::History,
         plan::Goal,
         run::{RunHistory, UnfinishedRuns},
     },
+    simulator::Simulator,
 };
 
 /// A session with the checked account and the backend. It can read the history and take the lease.
@@ -85,12 +91,21 @@ impl ConnectedSession {
 /// A plan borrows the session mutably: it is applied or dropped before the next one is made, and none outlives the lease.
 pub struct LockedSession {
     connected: ConnectedSession,
+    /// `None` in the sandbox of a rehearsal.
     lease: Option<Arc<Lease>>,
     /// History read for the next plan.
     run_history: Option<RunHistory>,
 }
 
 impl LockedSession {
+    /// Session of a rehearsal, in a simulated cloud and a backend that no other process can reach: it needs no lease.
+    pub(in crate::engine) fn in_sandbox(stack: Stack, cloud: Arc<Cloud>, backend: Backend) -> LockedSession {
+        let (source, options) = (Source::new("", ""), SessionOptions::default());
+        let session = Session { source, stack, cloud, options, opened_at: Instant::now() };
+        let connected = ConnectedSession::new(session, Simulator::ACCOUNT.to_owned(), backend, None);
+        LockedSession { connected, lease: None, run_history: None }
+    }
+
     /// Session without the lease.
     pub fn session(&self) -> &Session {
         &self.connected.session
