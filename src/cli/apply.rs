@@ -1,9 +1,7 @@
 //! `acme apply` and `acme destroy`: plan, confirm, execute, and roll back after a failure.
 
 use std::{
-    io::IsTerminal,
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,21 +10,17 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments,
-    context::{Context, DiscoveryDepth, Session},
-    outputs, plan,
-    refusal::refuse,
-    saved,
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, git, lock, open, outputs, plan,
+    refusal::refuse, saved,
 };
 use crate::{
     engine::{
-        backend::{Backend, BucketCreation, Lease},
         execute::{self, StopSignal},
-        history::History,
-        journal::{FORMAT, Replay, RunInfo, RunOutcome},
-        plan::{Goal, NullMeans, Plan},
-        run::{ApplyRequest, Run, RunHistory, RunResult, UnfinishedRuns},
-        saved_plan::{SavedPlan, sha256},
+        journal::{Replay, RunOutcome},
+        plan::{Goal, Plan},
+        run::{RunResult, UnfinishedRuns},
+        saved_plan::SavedPlan,
+        session::{LockedSession, ProposedPlan, RunOptions, Session},
     },
     report::{self, Style, outcome::OutcomeReport, plan::RenderOptions, progress},
 };
@@ -50,119 +44,95 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments, goal: Goal) -> Result<u8> {
     match saved::read(&arguments.target)? {
         Some(saved) if goal == Goal::Apply => {
-            saved::check_definition(&saved, &arguments.target.file)?;
+            let target = saved::stack_arguments(&saved);
+            let source = open::read(&target)?;
+            saved.check_definition(&source, &arguments.target.file)?;
             let mut arguments = arguments.clone();
-            let path = std::mem::replace(&mut arguments.target, saved::stack_arguments(&saved)).file;
+            let file = std::mem::replace(&mut arguments.target, target).file;
             // A saved plan has been reviewed.
             arguments.yes = true;
             arguments.global.region.get_or_insert_with(|| saved.region.clone());
-            run_goal(&arguments, saved.goal, Some((&saved, &path))).await
+            let session = open::open_source(source, &arguments.target, &arguments.global).await?;
+            run_goal(&arguments, saved.goal, session, Some((&saved, &file))).await
         }
-        _ => run_goal(arguments, goal, None).await,
+        _ => {
+            let session = open::open(&arguments.target, &arguments.global).await?;
+            run_goal(arguments, goal, session, None).await
+        }
     }
 }
 
 /// Saved plan, and its file.
 type SavedPlanFile<'a> = Option<(&'a SavedPlan, &'a Path)>;
 
-async fn run_goal(arguments: &Arguments, goal: Goal, from: SavedPlanFile<'_>) -> Result<u8> {
-    let global = &arguments.global;
-    let session = Session::open(&arguments.target, global).await?;
-    let account = session.account().await?;
-    let backend = open_backend(&session, global, &account, arguments.yes).await?;
-    let lease = Arc::new(arguments.lock.acquire(&backend, &session.stack, goal.command()).await?);
-    let ended = run_with_lease(arguments, goal, from, session, account, &backend, lease.clone()).await;
-    release_lease(&lease).await;
+async fn run_goal(arguments: &Arguments, goal: Goal, session: Session, saved: SavedPlanFile<'_>) -> Result<u8> {
+    let mut locked = arguments.lock.lock(session, goal.command(), arguments.yes, &arguments.global).await?;
+    let ended = run_with_lease(arguments, goal, &mut locked, saved).await;
+    lock::release(locked).await;
     ended
 }
 
-/// Selects the backend of a run. Asks whether to create a bucket if there is a terminal.
-pub async fn open_backend(session: &Session, global: &GlobalArguments, account: &str, yes: bool) -> Result<Backend> {
-    let ask = |question: &str| report::confirm(question);
-    let may_ask = !yes && std::io::stdin().is_terminal();
-    let choice = session.backend(global, account, if may_ask { BucketCreation::Ask(&ask) } else { BucketCreation::IfRequested }).await?;
-    if let Some(note) = choice.note.filter(|_| !global.quiet) {
-        report::eprint(&note);
-    }
-    Ok(choice.backend)
-}
-
-/// Releases the lease. After a failure, it expires.
-pub async fn release_lease(lease: &Lease) {
-    if let Err(error) = lease.release().await {
-        report::eprint(&format!("{} {error}", Style::Changed.paint("warning:")));
-    }
-}
-
-async fn run_with_lease(
-    arguments: &Arguments,
-    goal: Goal,
-    from: SavedPlanFile<'_>,
-    session: Session,
-    account: String,
-    backend: &Backend,
-    lease: Arc<Lease>,
-) -> Result<u8> {
+async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSession, saved: SavedPlanFile<'_>) -> Result<u8> {
     let global = &arguments.global;
-    let history = session.history(backend);
-    let memory = RunHistory::read(&history).await?;
-    let unfinished = &memory.unfinished;
-    warn_unfinished(unfinished, &arguments.target);
-    let mut context = Context::with_history(session, account, &memory, DiscoveryDepth::Recorded).await?;
-    let plan = context.plan_with_history(goal, &memory).await?;
-    if let Some((saved, path)) = from {
-        saved::check_plan(saved, path, &plan, history.revision_numbers().await?.last().copied())?;
+    let unfinished = locked.run_history().await?.unfinished.clone();
+    warn_unfinished(&unfinished, locked.session());
+    let proposed = locked.plan(goal).await?;
+    if let Some((saved, file)) = saved {
+        proposed.check_saved(saved, file).await?;
     }
-    show_plan(&plan, &context.session, global)?;
-    if plan.is_empty() && unfinished.journals.is_empty() {
+    show_plan(proposed.plan(), proposed.session(), global)?;
+    if proposed.has_nothing_to_do() {
         let text = format!("{} no changes.", Style::Added.paint("Done:"));
         report::eprint(&text);
         report::github::summarize_outcome(goal.command(), &text);
-        context.session.print_stats(global);
+        open::print_stats(proposed.session(), global);
         if goal == Goal::Apply {
-            let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
-            outputs::print_with_title(&outputs::resolve_outputs(&context.session.stack, &live), global)?;
+            let changes = &proposed.plan().changes;
+            let live = changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+            outputs::print_with_title(&outputs::resolve_outputs(proposed.session().stack(), &live), global)?;
         }
         // The process is about to end: freeing a large plan would take a tenth of its time.
-        std::mem::forget((context, memory, plan));
+        std::mem::forget(proposed);
         return Ok(DONE);
     }
-    if !plan.is_empty() && !arguments.yes && !confirm_goal(goal, &context)? {
+    if !proposed.plan().is_empty() && !arguments.yes && !confirm_goal(goal, proposed.session())? {
         report::eprint("No changes made.");
         return Ok(FAILED);
     }
-    let world = std::mem::take(&mut context.live_state);
-    let (events, progress_task) = progress::spawn(progress_mode(global));
-    let who = (arguments.target.clone(), context.account.clone(), Some(lease));
-    let run = context.session.run(goal.command(), who, history, events)?;
-    let begun = Instant::now();
-    let stack = &context.session.stack;
-    let options = ApplyRequest {
-        stack,
-        plan: &plan,
-        live_state: world,
-        null_means: NullMeans::Unmanaged,
-        covers_whole_stack: true,
-        roll_back_on_failure: !arguments.no_rollback,
-    };
-    let ended = run.apply(options, unfinished).await?;
-    progress_task.await?;
-    let code = report_outcome(&ended, goal.command(), &context.session, begun.elapsed());
-    context.session.print_stats(global);
+    let (ended, took) = run_plan(proposed, &arguments.target, global, !arguments.no_rollback).await?;
+    let session = locked.session();
+    let code = report_outcome(&ended, goal.command(), session, took);
+    open::print_stats(session, global);
     if ended.outcome == RunOutcome::Done && goal == Goal::Apply {
-        outputs::print_with_title(&outputs::resolve_outputs(stack, &ended.execution.live), global)?;
+        outputs::print_with_title(&outputs::resolve_outputs(session.stack(), &ended.execution.live), global)?;
     }
-    std::mem::forget((context, memory, plan, ended));
+    std::mem::forget(ended);
     Ok(code)
+}
+
+/// Applies a plan that was shown and confirmed, and shows its events. Returns the outcome and the time it took.
+pub async fn run_plan(
+    proposed: ProposedPlan<'_>,
+    target: &StackArguments,
+    global: &GlobalArguments,
+    roll_back_on_failure: bool,
+) -> Result<(RunResult, Duration)> {
+    let checked = proposed.check()?;
+    let (events, progress_task) = progress::spawn(progress_mode(global));
+    let (stop, commit) = (stop_on_interrupt(events.downgrade()), git::commit(&target.file));
+    let begun = Instant::now();
+    let ended = checked.apply(RunOptions { stop, commit, roll_back_on_failure, ..RunOptions::new(events) }).await?;
+    progress_task.await?;
+    Ok((ended, begun.elapsed()))
 }
 
 /// Shows a plan before it is applied.
 ///
 /// # Errors
-/// Fails if it is blocked: then it must not be applied.
+/// Fails if it is blocked: then it can't be applied.
 pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Result<()> {
     report::github::summarize_plan(plan);
-    session.annotate_obstacles(plan);
+    open::annotate_obstacles(session, plan);
     let blocked = !plan.obstacles.is_empty();
     let quiet = global.output == OutputFormat::Json || global.quiet;
     match global.output {
@@ -178,7 +148,7 @@ pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Re
 }
 
 /// Output format of a run's events.
-pub fn progress_mode(global: &GlobalArguments) -> progress::Mode {
+fn progress_mode(global: &GlobalArguments) -> progress::Mode {
     match global.output {
         _ if global.quiet => progress::Mode::Quiet,
         OutputFormat::Json => progress::Mode::Json,
@@ -197,7 +167,7 @@ pub fn journal_damages(unfinished: &UnfinishedRuns) -> Vec<String> {
 }
 
 /// Reports that the last run is unfinished.
-pub fn warn_unfinished(unfinished: &UnfinishedRuns, target: &StackArguments) {
+pub fn warn_unfinished(unfinished: &UnfinishedRuns, session: &Session) {
     let warning = Style::Changed.paint("warning:");
     if let Some(number) = unfinished.unreadable_revision {
         report::eprint(&format!(
@@ -214,50 +184,18 @@ pub fn warn_unfinished(unfinished: &UnfinishedRuns, target: &StackArguments) {
             begin.revision,
             begin.command,
             begin.actor,
-            command_line("rollback", target)
+            session.command_line("rollback")
         ));
     }
 }
 
 /// Asks for confirmation on a terminal; without one, refuses.
-fn confirm_goal(goal: Goal, context: &Context) -> Result<bool> {
-    let stack = &context.session.stack;
+fn confirm_goal(goal: Goal, session: &Session) -> Result<bool> {
+    let stack = session.stack();
     super::confirm(&match goal {
         Goal::Apply => format!("Apply this plan to {} ({})?", stack.name, stack.environment),
         Goal::Destroy => format!("Delete all resources of {} ({})?", stack.name, stack.environment),
     })
-}
-
-impl Session {
-    /// Describes a run of this stack: its definition, account and lease.
-    pub fn run(
-        &self,
-        command: &str,
-        (target, account, lease): (StackArguments, String, Option<Arc<Lease>>),
-        history: History,
-        events: mpsc::UnboundedSender<execute::Event>,
-    ) -> Result<Run> {
-        Ok(Run {
-            cloud: self.cloud.clone(),
-            history,
-            lease,
-            stop: stop_on_interrupt(events.downgrade()),
-            events,
-            info: RunInfo {
-                format: FORMAT.to_owned(),
-                revision: 0,
-                continues: None,
-                stack: self.stack.name.clone(),
-                environment: self.stack.environment.clone(),
-                region: self.cloud.region().to_owned(),
-                account,
-                command: command.to_owned(),
-                actor: super::actor::name(),
-                commit: super::actor::git_commit(&target.file),
-                definition: sha256(self.text.as_bytes()),
-            },
-        })
-    }
 }
 
 /// Handles interrupts by the user or CI. A second one ends the process at once.
@@ -292,19 +230,19 @@ async fn wait_for_signal() {
 
 /// Reports the outcome of a run, with remedies if it failed.
 pub fn report_outcome(ended: &RunResult, command: &str, session: &Session, took: Duration) -> u8 {
-    let source = session.source();
     let outcome_report = OutcomeReport {
         command,
-        command_line: &|command| command_line(command, &session.target),
-        source: &source,
-        locate: &|address| session.locate(&source, address),
+        command_line: &|command| session.command_line(command),
+        source: session.source(),
+        locate: &|address| session.locate(address),
         elapsed: took,
     };
     let text = outcome_report.render(ended);
     report::eprint(&text);
     report::github::summarize_outcome(command, &text);
     for failure in &ended.execution.failed {
-        session.annotate(
+        open::annotate(
+            session,
             &failure.address,
             &format!("{} {} failed: {}", progress::present_participle(failure.op), failure.address, failure.error),
         );
@@ -315,10 +253,4 @@ pub fn report_outcome(ended: &RunResult, command: &str, session: &Session, took:
         RunOutcome::RolledBack => FAILED,
         RunOutcome::Kept | RunOutcome::Stuck | RunOutcome::Done => INCOMPLETE,
     }
-}
-
-/// Command line of a command on the same stack.
-pub fn command_line(command: &str, target: &StackArguments) -> String {
-    let env = target.env.as_ref().map(|env| format!(" --env {env}")).unwrap_or_default();
-    format!("acme {command} {}{env}", target.file.display())
 }

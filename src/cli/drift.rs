@@ -1,20 +1,15 @@
 //! `acme drift`: changes made outside acme since the last finished run.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
-use super::{
-    CHANGES, DONE, GlobalArguments, OutputFormat, StackArguments,
-    context::{Context, DiscoveryDepth, Session},
-};
+use super::{CHANGES, DONE, GlobalArguments, OutputFormat, StackArguments, open};
 use crate::{
     core::{Address, LiveResource},
     engine::{
         backend::BucketCreation,
         discover::address_of,
-        history::RevisionSummary,
-        plan::{Change, Goal, RecordedState, drift, drift_from_plan, plan},
-        run::RunHistory,
+        session::{DiscoveryDepth, Drift, Session},
     },
     report::{self, AddressNames, time},
 };
@@ -32,46 +27,34 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
-    let session = Session::open(&arguments.target, global).await?;
-    let account = session.account().await?;
-    let backend = session.backend(global, &account, BucketCreation::Never).await?.backend;
-    let memory = RunHistory::read(&session.history(&backend)).await.context("can't read the history")?;
-    let context =
-        Context::with_history(session, account, &memory, if arguments.deep { DiscoveryDepth::Full } else { DiscoveryDepth::Recorded })
-            .await?;
-    let stack = &context.session.stack;
-    let region = context.session.cloud.region();
-    let recorded = memory.recorded_state(region, &context.account, |_| true);
-    let changes = match &recorded {
-        Some(recorded) => drift(&stack.name, &stack.environment, recorded, &context.live_state),
-        // Compares with the definition.
-        None => drift_from_plan(plan(stack, &context.live_state, Goal::Apply, region, &context.account)),
-    };
-    let since = memory.latest.as_ref().map(|latest| &latest.summary).zip(recorded.as_ref());
+    let connected = open::open(&arguments.target, global).await?.connect(BucketCreation::Never).await?;
+    let drift = connected.drift(if arguments.deep { DiscoveryDepth::Full } else { DiscoveryDepth::Recorded }).await?;
+    let session = connected.session();
     match global.output {
         OutputFormat::Json => {
-            let json = report::json::drift(stack, region, &context.account, since.map(|(since, _)| since.run.revision), &changes);
+            let since = drift.since().map(|since| since.run.revision);
+            let json = report::json::drift(session.stack(), session.region(), connected.account(), since, &drift.changes);
             report::print(&format!("{}\n", serde_json::to_string_pretty(&json)?));
         }
-        _ => report::print(&render_text(&context, since, &changes)),
+        _ => report::print(&render_text(session, &drift)),
     }
-    if recorded.as_ref().is_some_and(|recorded| !recorded.uncertain.is_empty()) {
+    if drift.recorded.as_ref().is_some_and(|recorded| !recorded.uncertain.is_empty()) {
         report::eprint("Note: an unfinished run exists; resources it changed are not shown.");
     }
-    context.session.print_stats(global);
-    Ok(if changes.is_empty() { DONE } else { CHANGES })
+    open::print_stats(session, global);
+    Ok(if drift.changes.is_empty() { DONE } else { CHANGES })
 }
 
-/// Renders the changes. `since` is the last run and its record.
-fn render_text(context: &Context, since: Option<(&RevisionSummary, &RecordedState)>, changes: &[Change]) -> String {
-    let stack = &context.session.stack;
-    let title = format!("{} ({}) in {}, account {}", stack.name, stack.environment, context.session.cloud.region(), context.account);
-    let live: Vec<(Address, &LiveResource)> = context.live_state.iter().filter_map(|live| Some((address_of(live)?, live))).collect();
-    let recorded = since.into_iter().flat_map(|(_, recorded)| &recorded.live);
+/// Renders the changes, and what they are relative to.
+fn render_text(session: &Session, drift: &Drift) -> String {
+    let stack = session.stack();
+    let title = format!("{} ({}) in {}, account {}", stack.name, stack.environment, session.region(), drift.state.account());
+    let live: Vec<(Address, &LiveResource)> = drift.state.live_state().iter().filter_map(|live| Some((address_of(live)?, live))).collect();
+    let recorded = drift.recorded.iter().flat_map(|recorded| &recorded.live);
     let names = AddressNames::of(recorded.chain(live.iter().map(|(address, live)| (address, *live))));
-    let text = report::history::render_difference(&title, changes, &names, "No drift.");
-    match since {
-        Some((since, _)) => format!("{text}Compared with revision {}, {}.\n", since.run.revision, time::local(since.ended_at)),
+    let text = report::history::render_difference(&title, &drift.changes, &names, "No drift.");
+    match drift.since() {
+        Some(since) => format!("{text}Compared with revision {}, {}.\n", since.run.revision, time::local(since.ended_at)),
         None => format!("{text}Compared with the definition, because there is no recorded run.\n"),
     }
 }

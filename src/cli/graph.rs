@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{DONE, GlobalArguments, StackArguments, context};
+use super::{DONE, GlobalArguments, StackArguments, open};
 use crate::{
     engine::{graph::Graph, plan::Goal},
     report,
@@ -42,13 +42,13 @@ enum Format {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let graph = if arguments.plan || arguments.live {
-        let context = context::Context::open(&arguments.target, &arguments.global).await?;
-        let plan = if arguments.plan { Some(context.plan(Goal::Apply).await?) } else { None };
-        let graph = Graph::new(&context.session.stack, Some(&context.live_state), plan.as_ref());
-        context.session.print_stats(&arguments.global);
+        let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
+        let plan = if arguments.plan { Some(session.plan(&state, Goal::Apply).await?) } else { None };
+        let graph = Graph::new(session.stack(), Some(state.live_state()), plan.as_ref());
+        open::print_stats(&session, &arguments.global);
         graph
     } else {
-        Graph::new(&context::load(&arguments.target)?.0, None, None)
+        Graph::new(&open::load(&arguments.target)?, None, None)
     };
     report::print(&match arguments.format {
         Format::Mermaid => report::graph::mermaid(&graph),

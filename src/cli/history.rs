@@ -4,12 +4,13 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::{DONE, GlobalArguments, OutputFormat, StackArguments, apply::command_line, context::Session, refusal::refuse};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open, refusal::refuse};
 use crate::{
     engine::{
         backend::BucketCreation,
         history::{History, Revision},
         plan::diff_states,
+        session::Session,
     },
     report::{self, AddressNames},
 };
@@ -29,12 +30,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let session = Session::open(&arguments.target, &arguments.global).await?;
-    let account = session.account().await?;
-    let backend = session.backend(&arguments.global, &account, BucketCreation::Never).await?.backend;
-    let history = session.history(&backend);
+    let connected = open::open(&arguments.target, &arguments.global).await?.connect(BucketCreation::Never).await?;
+    let (session, history) = (connected.session(), connected.history());
     let (text, json) = match arguments.revisions[..] {
-        [] => list_revisions(arguments, &session, &history).await?,
+        [] => list_revisions(arguments, session, &history).await?,
         [number] => show_revision(&history, number).await?,
         [from, to, ..] => compare_revisions(&history, from, to).await?,
     };
@@ -42,12 +41,12 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         OutputFormat::Json => format!("{}\n", serde_json::to_string_pretty(&json)?),
         _ => text,
     });
-    session.print_stats(&arguments.global);
+    open::print_stats(session, &arguments.global);
     Ok(DONE)
 }
 
 async fn list_revisions(arguments: &Arguments, session: &Session, history: &History) -> Result<(String, Value)> {
-    let (name, environment) = (&session.stack.name, &session.stack.environment);
+    let (name, environment) = (&session.stack().name, &session.stack().environment);
     let (entries, earlier) = history.recent_runs(arguments.limit).await?;
     if entries.is_empty() && earlier == 0 {
         report::eprint(&format!("No runs recorded for {name} ({environment})."));
@@ -56,7 +55,7 @@ async fn list_revisions(arguments: &Arguments, session: &Session, history: &Hist
         report::eprint(&format!("{earlier} earlier runs not shown: use `--limit` to show more."));
     }
     if entries.iter().any(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.unfinished)) {
-        let [again, undo] = ["apply", "rollback"].map(|command| command_line(command, &arguments.target));
+        let [again, undo] = ["apply", "rollback"].map(|command| session.command_line(command));
         report::eprint(&format!("! unfinished: `{again}` continues it, `{undo}` undoes it."));
     }
     Ok((report::history::render_list(&entries), report::json::history(name, environment, &entries)))

@@ -1,14 +1,17 @@
 //! The lease on a stack, for commands that make changes.
 
-use std::time::Duration;
+use std::{io::IsTerminal, time::Duration};
 
+use anyhow::Result;
 use clap::Args;
 
+use super::GlobalArguments;
 use crate::{
-    core::Result,
-    definition::Stack,
-    engine::backend::{Backend, Lease},
-    report,
+    engine::{
+        backend::BucketCreation,
+        session::{LockedSession, Session},
+    },
+    report::{self, Style},
 };
 
 /// Options for a concurrent run.
@@ -20,13 +23,27 @@ pub struct LockArguments {
 }
 
 impl LockArguments {
-    /// Acquires the stack's lease; reports the holder while waiting.
+    /// Connects to the backend and acquires the stack's lease; reports the holder while waiting. Asks whether to create a bucket if there
+    /// is a terminal, unless `yes` skips confirmations.
     ///
     /// # Errors
-    /// Fails with `Locked` if another run still holds it after the timeout, or if the backend can't be used.
-    pub async fn acquire(&self, backend: &Backend, stack: &Stack, command: &str) -> Result<Lease> {
-        let wait = Duration::from_secs(self.lock_timeout);
-        let waiting = |holder: &_| report::eprint(&format!("Waiting for {holder}."));
-        Lease::acquire(backend, &stack.name, &stack.environment, command, wait, waiting).await
+    /// Fails with `Locked` if another run still holds the lease after the timeout, or if the backend can't be used.
+    pub async fn lock(&self, session: Session, command: &str, yes: bool, global: &GlobalArguments) -> Result<LockedSession> {
+        let ask = |question: &str| report::confirm(question);
+        let may_ask = !yes && std::io::stdin().is_terminal();
+        let creation = if may_ask { BucketCreation::Ask(&ask) } else { BucketCreation::IfRequested };
+        let connected = session.connect(creation).await?;
+        if let Some(note) = connected.backend_note().filter(|_| !global.quiet) {
+            report::eprint(note);
+        }
+        let on_wait = |holder: &_| report::eprint(&format!("Waiting for {holder}."));
+        Ok(connected.lock(command, Duration::from_secs(self.lock_timeout), on_wait).await?)
+    }
+}
+
+/// Releases the lease. After a failure, it expires.
+pub async fn release(locked: LockedSession) {
+    if let Err(error) = locked.release().await {
+        report::eprint(&format!("{} {error}", Style::Changed.paint("warning:")));
     }
 }

@@ -1,16 +1,16 @@
 //! The command line: parses arguments and returns an exit code. One file per command.
 
-mod actor;
 mod apply;
-mod context;
 mod docs;
 mod drift;
 mod explain;
+mod git;
 mod graph;
 mod history;
 mod import;
 mod lock;
 mod new;
+mod open;
 mod outputs;
 mod plan;
 mod policy;
@@ -28,7 +28,7 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{definition::BackendLocation, report};
+use crate::{definition::BackendLocation, engine::session::SessionError, report};
 pub use lock::LockArguments;
 use refusal::refuse;
 
@@ -248,12 +248,11 @@ pub async fn run(cli: Cli) -> u8 {
         Ok(code) => code,
         Err(error) => {
             report::eprint(&format!("{} {}", report::Style::Removed.paint(refusal::label(&error)), refusal::message(&error)));
-            let answered = error.chain().find_map(|cause| cause.downcast_ref::<crate::core::Error>());
-            if let Some(help) = answered.and_then(report::remedy::general_remedy) {
+            if let Some(help) = error.chain().find_map(refusal::call_error).and_then(report::remedy::general_remedy) {
                 report::eprint(&format!("  help: {help}"));
             }
             // The problems of a definition are already shown at its lines.
-            if !error.is::<context::InvalidDefinition>() {
+            if !matches!(error.downcast_ref(), Some(SessionError::InvalidDefinition { .. })) {
                 report::github::annotate_error(None, None, &format!("{error:#}"));
             }
             FAILED

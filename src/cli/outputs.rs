@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
-use super::{DONE, GlobalArguments, OutputFormat, StackArguments, context::Context, refusal::refuse};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open, refusal::refuse};
 use crate::{
     core::{Address, LiveResource, expression},
     definition::Stack,
@@ -26,10 +26,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let context = Context::open(&arguments.target, &arguments.global).await?;
-    let live = context.live_state.iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
-    let values = resolve_outputs(&context.session.stack, &live);
-    context.session.print_stats(&arguments.global);
+    let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
+    let live = state.live_state().iter().filter_map(|live| Some((address_of(live)?, live.clone()))).collect();
+    let values = resolve_outputs(session.stack(), &live);
+    open::print_stats(&session, &arguments.global);
     let Some(name) = &arguments.name else {
         print(&values, arguments.global.output)?;
         return Ok(DONE);

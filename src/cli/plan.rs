@@ -9,15 +9,12 @@ use clap::{
 };
 
 use super::{
-    CHANGES, DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, apply::warn_unfinished, context::Context, refusal::refuse, saved,
+    CHANGES, DONE, FAILED, GlobalArguments, OutputFormat, StackArguments, apply::warn_unfinished, git, open, refusal::refuse, saved,
 };
 use crate::{
     definition::Stack,
-    engine::{
-        backend::BucketCreation,
-        plan::{Goal, Plan},
-    },
-    report::{self, plan::RenderOptions},
+    engine::plan::{Goal, Plan},
+    report::{self, Style, plan::RenderOptions},
 };
 
 #[derive(Debug, Args)]
@@ -42,33 +39,36 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let (context, memory) = Context::open_with_history(&arguments.target, &arguments.global).await?;
-    warn_unfinished(&memory.unfinished, &arguments.target);
+    let session = open::open(&arguments.target, &arguments.global).await?;
+    let state = session.discover_with_history().await?;
+    if let Some(error) = state.history_error() {
+        report::eprint(&format!("{} can't read the history: {error}", Style::Changed.paint("warning:")));
+    }
+    warn_unfinished(&state.history().unfinished, &session);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    let plan = context.plan_with_history(goal, &memory).await?;
+    let plan = session.plan(&state, goal).await?;
     match arguments.global.output {
-        OutputFormat::Terraform => print_terraform(&plan, &context.session.stack)?,
+        OutputFormat::Terraform => print_terraform(&plan, session.stack())?,
         output => print(&plan, output, RenderOptions { all: arguments.all })?,
     }
     report::github::summarize_plan(&plan);
-    context.session.annotate_obstacles(&plan);
+    open::annotate_obstacles(&session, &plan);
     if let Some(out) = &arguments.out {
         if !plan.obstacles.is_empty() {
             refuse!("blocked", "the plan was not saved: it is blocked, see above");
         }
-        let backend = context.session.backend(&arguments.global, &context.account, BucketCreation::Never).await?.backend;
-        let revision = context.session.history(&backend).revision_numbers().await?.last().copied();
-        saved::write(out, &plan, goal, &context.session, revision)?;
+        let commit = git::commit(&arguments.target.file);
+        saved::write(out, &session.save_plan(&state, &plan, goal, commit).await?)?;
         report::eprint(&format!("Saved. Run `acme apply {}` to apply exactly this plan.", out.display()));
     }
-    context.session.print_stats(&arguments.global);
+    open::print_stats(&session, &arguments.global);
     let code = match plan.is_empty() {
         _ if !plan.obstacles.is_empty() => FAILED,
         false if arguments.detailed_exitcode => CHANGES,
         _ => DONE,
     };
     // The process is about to end: freeing a large plan would take a tenth of its time.
-    std::mem::forget((context, memory, plan));
+    std::mem::forget((session, state, plan));
     Ok(code)
 }
 

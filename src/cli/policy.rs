@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{DONE, StackArguments, context};
+use super::{DONE, StackArguments, open};
 use crate::{
     engine::permissions::{PolicyDocument, Purpose, policies},
     report,
@@ -36,7 +36,7 @@ enum PurposeArgument {
 }
 
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let (stack, _) = context::load(&arguments.target)?;
+    let stack = open::load(&arguments.target)?;
     let region = stack.region.as_deref().or(arguments.region.as_deref());
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],

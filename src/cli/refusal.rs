@@ -1,6 +1,6 @@
 //! Refusals of commands, each with a code for `acme explain`.
 
-use crate::core::Error;
+use crate::{core::Error, engine::session::SessionError};
 
 /// Refusal; no changes were made.
 #[derive(Debug, thiserror::Error)]
@@ -24,9 +24,18 @@ pub(super) use refuse;
 fn error_code(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|cause| {
         let refused = || Some(cause.downcast_ref::<Refusal>()?.code);
+        let session = || cause.downcast_ref::<SessionError>()?.code();
         let answered = || Some(cause.downcast_ref::<Error>()?.code.as_str());
-        refused().or_else(answered).or_else(|| cause.is::<std::io::Error>().then_some("file"))
+        refused().or_else(session).or_else(answered).or_else(|| cause.is::<std::io::Error>().then_some("file"))
     })
+}
+
+/// Error of a call, if `cause` is one.
+pub fn call_error<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    match cause.downcast_ref() {
+        Some(SessionError::Call(error)) => Some(error),
+        _ => cause.downcast_ref(),
+    }
 }
 
 /// `error:`, or `error[code]:` if there is a code.
@@ -36,7 +45,7 @@ pub fn label(error: &anyhow::Error) -> String {
 
 /// Message without the code.
 pub fn message(error: &anyhow::Error) -> String {
-    let describe = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Error>() {
+    let describe = |cause: &(dyn std::error::Error + 'static)| match call_error(cause) {
         Some(answer) => answer.message_with_request_id(),
         None => cause.to_string(),
     };

@@ -11,10 +11,9 @@ use std::{
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{DONE, GlobalArguments, INCOMPLETE, INTERRUPTED, OutputFormat, StackArguments, apply, context::Context, refusal::refuse};
+use super::{DONE, GlobalArguments, INCOMPLETE, INTERRUPTED, OutputFormat, StackArguments, apply, open, refusal::refuse};
 use crate::{
     engine::{
-        backend::BucketCreation,
         cloud::Cloud,
         plan::Goal,
         rehearse::{Fault, Rehearsal, RehearsalReport, Seed},
@@ -69,25 +68,24 @@ impl FaultMode {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
-    let context = Context::open(&arguments.target, global).await?;
-    let backend = context.session.backend(global, &context.account, BucketCreation::Never).await?.backend;
-    if !UnfinishedRuns::read(&context.session.history(&backend)).await?.journals.is_empty() {
+    let (session, state) = open::discover(&arguments.target, global).await?;
+    if !UnfinishedRuns::read(&session.history(&state).await?).await?.journals.is_empty() {
         refuse!(
             "unfinished-run",
             "the last run is unfinished: continue it with `acme apply`, or undo it with `acme rollback`, then rehearse"
         );
     }
-    let plan = context.plan(if arguments.destroy { Goal::Destroy } else { Goal::Apply }).await?;
+    let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
+    let plan = session.plan(&state, goal).await?;
     if !plan.obstacles.is_empty() {
-        apply::show_plan(&plan, &context.session, global)?;
+        apply::show_plan(&plan, &session, global)?;
     }
     let faults: Vec<Fault> = arguments.modes.iter().flat_map(|mode| mode.faults()).copied().collect();
-    let seed = match &*context.session.cloud {
+    let seed = match session.cloud() {
         Cloud::Simulated(local) => Seed::Simulated(local),
-        Cloud::Aws(_) => Seed::LiveState(&context.live_state),
+        Cloud::Aws(_) => Seed::LiveState(state.live_state()),
     };
-    let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
-    let rehearsal = Rehearsal::new(context.session.stack.clone(), goal, &plan, seed, arguments.throttle)?;
+    let rehearsal = Rehearsal::new(session.stack().clone(), goal, &plan, seed, arguments.throttle)?;
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let (report, interrupted) = run_rehearsal(rehearsal, faults, jobs).await?;
     match global.output {
@@ -96,7 +94,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         }
         _ => report::print(&report::rehearsal::render(&plan, &report)),
     }
-    context.session.print_stats(global);
+    open::print_stats(&session, global);
     Ok(match report.failures.is_empty() {
         _ if interrupted => INTERRUPTED,
         true => DONE,

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::{DONE, GlobalArguments, OutputFormat, StackArguments, context};
+use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open};
 use crate::{
     core::{Address, LiveResource},
     definition,
@@ -28,19 +28,19 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !arguments.live {
-        report::print(&definition::expanded_yaml(&context::load(&arguments.target)?.0));
+        report::print(&definition::expanded_yaml(&open::load(&arguments.target)?));
         return Ok(DONE);
     }
-    let context = context::Context::open(&arguments.target, &arguments.global).await?;
-    let mut live: Vec<_> = context.live_state.iter().collect();
+    let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
+    let mut live: Vec<_> = state.live_state().iter().collect();
     live.sort_by_key(|live| (address_of(live), live.id.clone()));
     if arguments.global.output == OutputFormat::Json {
         report::print(&format!("{}\n", serde_json::to_string_pretty(&json!({ "format": "acme-show/2", "resources": live }))?));
     } else {
-        let live = context.live_state.iter().map(|live| (display_address(live), live)).collect();
-        report::print(&report::tree::render(&context.session.stack, &live));
+        let live = state.live_state().iter().map(|live| (display_address(live), live)).collect();
+        report::print(&report::tree::render(session.stack(), &live));
     }
-    context.session.print_stats(&arguments.global);
+    open::print_stats(&session, &arguments.global);
     Ok(DONE)
 }
 

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{DONE, FAILED, GlobalArguments, StackArguments, confirm, context::Session, refusal::refuse};
+use super::{DONE, FAILED, GlobalArguments, StackArguments, confirm, open, refusal::refuse};
 use crate::{
-    engine::backend::{BucketCreation, EXPIRY, Lease},
+    engine::backend::{BucketCreation, EXPIRY},
     report,
 };
 
@@ -21,11 +21,10 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let session = Session::open(&arguments.target, &arguments.global).await?;
-    let (name, environment) = (&session.stack.name, &session.stack.environment);
-    let account = session.account().await?;
-    let backend = session.backend(&arguments.global, &account, BucketCreation::Never).await?.backend;
-    let Some(held) = Lease::holder(&backend, name, environment).await? else {
+    let connected = open::open(&arguments.target, &arguments.global).await?.connect(BucketCreation::Never).await?;
+    let stack = connected.session().stack();
+    let (name, environment) = (&stack.name, &stack.environment);
+    let Some(held) = connected.lease_holder().await? else {
         report::eprint(&format!("{name} ({environment}) is not locked."));
         return Ok(DONE);
     };
@@ -40,7 +39,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         report::eprint("No changes made.");
         return Ok(FAILED);
     }
-    if !Lease::unlock(&backend, name, environment, &held).await? {
+    if !connected.unlock(&held).await? {
         refuse!("declined", "that run has already ended: no changes made");
     }
     report::eprint(&format!("Removed the lease of {name} ({environment}). `acme plan` shows the remaining changes."));

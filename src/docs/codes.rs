@@ -96,6 +96,7 @@ mod tests {
             r#"Diagnostic::new\(\s*(?:if \w+ \{ )?"([\w-]+)"(?: \} else \{ "([\w-]+)")?"#,
             r#"\bproblem(?:_at_key)?\(\s*"([\w-]+)""#,
             r#"\brefuse!\(\s*"([\w-]+)""#,
+            r#"SessionError::\w+(?: \{ \.\. \}|\(_\))? => "([\w-]+)""#,
             r#"Error::new\(\s*ErrorKind::\w+,\s*"(\w+)""#,
             r#"\bcode: "([\w-]+)""#,
             r#"const INTERRUPTED: &str = "(\w+)""#,

@@ -13,3 +13,4 @@ pub mod plan;
 pub mod rehearse;
 pub mod run;
 pub mod saved_plan;
+pub mod session;

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Context of a run.
-pub struct Run {
+pub(in crate::engine) struct Run {
     /// Cloud of the resources.
     pub cloud: Arc<Cloud>,
     /// History of the stack.
@@ -186,7 +186,7 @@ impl Run {
     ///
     /// # Errors
     /// Fails if the run can't start: then no changes were made.
-    pub async fn apply(mut self, request: ApplyRequest<'_>, unfinished: &UnfinishedRuns) -> Result<RunResult> {
+    pub(in crate::engine) async fn apply(mut self, request: ApplyRequest<'_>, unfinished: &UnfinishedRuns) -> Result<RunResult> {
         let ApplyRequest { stack, plan, live_state, null_means, covers_whole_stack, roll_back_on_failure } = request;
         let should_continue = unfinished.should_continue();
         let journals = if should_continue { unfinished.journals.clone() } else { Vec::new() };
@@ -229,7 +229,7 @@ impl Run {
     ///
     /// # Errors
     /// Fails if the run can't start: then no changes were made.
-    pub async fn roll_back(mut self, mut undo: UndoPlan, unfinished: &UnfinishedRuns) -> Result<RunResult> {
+    pub(in crate::engine) async fn roll_back(mut self, mut undo: UndoPlan, unfinished: &UnfinishedRuns) -> Result<RunResult> {
         let (journal, started_at) = self.start(unfinished.revision()).await?;
         journal.write(Record::Rollback { reason: "requested".to_owned() }).await?;
         let execution = self.execute_undo(&journal, &mut undo).await?;
@@ -336,7 +336,7 @@ impl Run {
 }
 
 /// Work to execute.
-pub struct ApplyRequest<'a> {
+pub(in crate::engine) struct ApplyRequest<'a> {
     /// Goal.
     pub stack: &'a Stack,
     /// Plan.
@@ -352,7 +352,7 @@ pub struct ApplyRequest<'a> {
 }
 
 /// Plan of a rollback.
-pub struct UndoPlan {
+pub(in crate::engine) struct UndoPlan {
     /// Resources to restore, and resources to find and delete.
     pub stack: Stack,
     /// Plan.
@@ -366,7 +366,12 @@ impl UndoPlan {
     ///
     /// # Errors
     /// Fails if live resources can't be read.
-    pub async fn plan(cloud: &Cloud, definition: &Stack, touched: &BTreeMap<Address, TouchedResource>, account: &str) -> Result<UndoPlan> {
+    pub(in crate::engine) async fn plan(
+        cloud: &Cloud,
+        definition: &Stack,
+        touched: &BTreeMap<Address, TouchedResource>,
+        account: &str,
+    ) -> Result<UndoPlan> {
         let mut targets = restore_targets(touched);
         let name = (&definition.name, &definition.environment);
         let mut stack = target_stack(name.0, name.1, &targets);
@@ -393,7 +398,7 @@ impl UndoPlan {
 ///
 /// # Errors
 /// Fails if its type can't be read.
-pub async fn find_forgotten(
+pub(in crate::engine) async fn find_forgotten(
     cloud: &Cloud,
     stack: &Stack,
     touched: &BTreeMap<Address, TouchedResource>,
@@ -413,7 +418,7 @@ pub async fn find_forgotten(
 }
 
 /// Targets for undoing a run; resources created by the run have no data yet.
-pub fn restore_targets(touched: &BTreeMap<Address, TouchedResource>) -> BTreeMap<Address, RestoreTarget> {
+pub(in crate::engine) fn restore_targets(touched: &BTreeMap<Address, TouchedResource>) -> BTreeMap<Address, RestoreTarget> {
     let touched = touched.iter().filter(|(_, touched)| !touched.has_nothing_to_undo());
     touched.map(|(address, touched)| (address.clone(), restore_target(touched))).collect()
 }

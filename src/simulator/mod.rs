@@ -44,6 +44,7 @@ use crate::core::{
 
 /// The simulated cloud.
 pub struct Simulator {
+    folder: PathBuf,
     region: String,
     behaviour: Behaviour,
     clock: Clock,
@@ -92,9 +93,15 @@ impl Simulator {
     pub fn with_behaviour(dir: impl Into<PathBuf>, region: &str, behaviour: Behaviour) -> Result<Simulator> {
         let opened = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
         let clock = Clock { opened_at: opened, started: tokio::time::Instant::now() };
-        let store = Store::open(&dir.into(), region)?;
+        let folder = dir.into();
+        let store = Store::open(&folder, region)?;
         let inner = Inner { store, calls: CallCounter::default(), counts: BTreeMap::new() };
-        Ok(Simulator { region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
+        Ok(Simulator { folder, region: region.to_owned(), behaviour, clock, inner: Mutex::new(inner) })
+    }
+
+    /// Folder of the cloud.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Region of all resources.

@@ -15,7 +15,11 @@ mod harness;
 mod history;
 mod hostile;
 mod import;
+mod library;
 mod new;
+#[allow(dead_code)] // `main` is for `cargo run --example`.
+#[path = "../../examples/plan_and_apply.rs"]
+mod plan_and_apply;
 mod policy;
 mod proxy;
 mod readme;

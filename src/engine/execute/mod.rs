@@ -87,7 +87,7 @@ pub struct ExecuteOptions {
 ///
 /// In the apply phase, no step starts after a failure, because all steps can be undone. In the clean-up, nothing can be undone, so the
 /// other steps continue, and failed steps are retried once at the end. The same applies to a rollback.
-pub async fn execute(stack: &Stack, plan: &Plan, live_state: LiveState, options: ExecuteOptions) -> ExecuteOutcome {
+pub(in crate::engine) async fn execute(stack: &Stack, plan: &Plan, live_state: LiveState, options: ExecuteOptions) -> ExecuteOutcome {
     let rolling_back = options.rolling_back;
     // Without a progress display there is no receiver; the outcome has the same information.
     options.events.send(Event::planned(plan, rolling_back)).ok();

@@ -15,12 +15,11 @@ use crate::{
     engine::{
         backend::Backend,
         cloud::Cloud,
-        discover::discover,
-        execute::{self, StopSignal},
-        history::History,
-        journal::{FORMAT, RunInfo, RunOutcome},
-        plan::{Action, NullMeans, Plan, plan},
-        run::{ApplyRequest, RollbackOutcome, Run, RunResult, UndoPlan, UnfinishedRuns, wait_until_visible},
+        execute,
+        journal::RunOutcome,
+        plan::{Action, Plan},
+        run::{RollbackOutcome, RunResult},
+        session::{LockedSession, ProposedPlan, RunOptions},
     },
     simulator::{Behaviour, CrashMode, FaultHit, Faults, Simulator},
 };
@@ -115,11 +114,11 @@ impl Rehearsal {
             let behaviour = Behaviour { faults, ..Behaviour::default() };
             let local = Simulator::with_behaviour(sandbox.cloud(), &self.region, behaviour)?;
             let cloud = Arc::new(Cloud::Simulated(Box::new(local)));
-            let history = History::new(Backend::folder(sandbox.backend()), &self.stack.name, &self.stack.environment);
+            let session = LockedSession::in_sandbox(self.stack.clone(), cloud.clone(), Backend::folder(sandbox.backend()));
             let ended = async {
                 match command {
-                    ProcessCommand::Apply => self.apply(&cloud, history, &mut planned).await,
-                    ProcessCommand::Rollback => self.rollback(&cloud, history).await,
+                    ProcessCommand::Apply => self.apply(session, &mut planned).await,
+                    ProcessCommand::Rollback => rollback(session).await,
                 }
             };
             let status = tokio::select! {
@@ -141,69 +140,34 @@ impl Rehearsal {
         Ok(ProcessExit { status, planned, calls: local.mutating_calls(), faulted_calls: local.fault_hits(), content: local.dump() })
     }
 
-    async fn apply(&self, cloud: &Arc<Cloud>, history: History, planned: &mut Vec<(Address, Action)>) -> Result<ExitStatus> {
-        let unfinished = UnfinishedRuns::read(&history).await?;
-        let mut live_state = discover(cloud, &self.stack, unfinished.hints()).await?;
-        if wait_until_visible(cloud, &live_state, &unfinished.touched).await {
-            live_state = discover(cloud, &self.stack, unfinished.hints()).await?;
-        }
-        let plan = plan(&self.stack, &live_state, self.goal, &self.region, Simulator::ACCOUNT);
-        planned.extend(super::planned_actions(&plan));
-        if let Some(blocked) = blocked_status(&plan) {
+    async fn apply(&self, mut session: LockedSession, planned: &mut Vec<(Address, Action)>) -> Result<ExitStatus> {
+        let proposed = session.plan(self.goal).await?;
+        planned.extend(super::planned_actions(proposed.plan()));
+        if let Some(blocked) = blocked_status(proposed.plan()) {
             return Ok(blocked);
         }
-        if plan.is_empty() && unfinished.journals.is_empty() {
+        if proposed.has_nothing_to_do() {
             return Ok(ExitStatus::Done);
         }
-        let request = ApplyRequest {
-            stack: &self.stack,
-            plan: &plan,
-            live_state,
-            null_means: NullMeans::Unmanaged,
-            covers_whole_stack: true,
-            roll_back_on_failure: true,
-        };
-        let ended = self.new_run(cloud, history, self.goal.command()).apply(request, &unfinished).await?;
-        Ok(exit_status(&ended))
+        run(proposed).await
     }
+}
 
-    async fn rollback(&self, cloud: &Arc<Cloud>, history: History) -> Result<ExitStatus> {
-        let unfinished = UnfinishedRuns::read(&history).await?;
-        if unfinished.journals.is_empty() {
-            // The process crashed before it wrote its first record, and so before any change.
-            return Ok(ExitStatus::RolledBack);
-        }
-        let undo = UndoPlan::plan(cloud, &self.stack, &unfinished.touched, Simulator::ACCOUNT).await?;
-        if let Some(blocked) = blocked_status(&undo.plan) {
-            return Ok(blocked);
-        }
-        let ended = self.new_run(cloud, history, "rollback").roll_back(undo, &unfinished).await?;
-        Ok(exit_status(&ended))
+async fn rollback(mut session: LockedSession) -> Result<ExitStatus> {
+    if session.unfinished_runs().await?.journals.is_empty() {
+        // The process crashed before it wrote its first record, and so before any change.
+        return Ok(ExitStatus::RolledBack);
     }
+    let proposed = session.plan_rollback(None).await?;
+    if let Some(blocked) = blocked_status(proposed.plan()) {
+        return Ok(blocked);
+    }
+    run(proposed).await
+}
 
-    fn new_run(&self, cloud: &Arc<Cloud>, history: History, command: &str) -> Run {
-        let (events, _) = mpsc::unbounded_channel();
-        Run {
-            cloud: cloud.clone(),
-            history,
-            lease: None,
-            stop: StopSignal::never(),
-            events,
-            info: RunInfo {
-                format: FORMAT.to_owned(),
-                revision: 0,
-                continues: None,
-                stack: self.stack.name.clone(),
-                environment: self.stack.environment.clone(),
-                region: self.region.clone(),
-                account: Simulator::ACCOUNT.to_owned(),
-                command: command.to_owned(),
-                actor: "rehearsal".to_owned(),
-                commit: None,
-                definition: String::new(),
-            },
-        }
-    }
+async fn run(proposed: ProposedPlan<'_>) -> Result<ExitStatus> {
+    let (events, _) = mpsc::unbounded_channel();
+    Ok(exit_status(&proposed.check()?.apply(RunOptions::new(events)).await?))
 }
 
 fn blocked_status(plan: &Plan) -> Option<ExitStatus> {

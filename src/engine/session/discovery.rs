@@ -1,0 +1,160 @@
+//! Reads the live resources of a stack, and plans from them.
+
+use super::{Result, Session, SessionError};
+use crate::{
+    core::{DataProtection, OnDelete},
+    engine::{
+        backend::BucketCreation,
+        discover::{Hints, LiveState, discover, discover_with_index, query_tag_index, resource_type_of},
+        plan::{Action, Goal, Obstacle, Plan, attribute_changes, plan, recorded_addresses},
+        run::{RunHistory, UnfinishedRuns, wait_until_visible},
+    },
+};
+
+/// Details to read that need an extra call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscoveryDepth {
+    /// Those in the definition or the record.
+    Recorded,
+    /// All.
+    Full,
+}
+
+/// Live resources of a stack, with the history as far as it was read.
+pub struct StackState {
+    pub(super) account: String,
+    pub(super) live_state: LiveState,
+    pub(super) history: RunHistory,
+    history_error: Option<SessionError>,
+}
+
+impl StackState {
+    pub(super) fn new(account: String, live_state: LiveState, history: RunHistory) -> StackState {
+        StackState { account, live_state, history, history_error: None }
+    }
+
+    /// Account of the resources.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Live resources.
+    pub fn live_state(&self) -> &LiveState {
+        &self.live_state
+    }
+
+    /// History of the stack; empty if it was not read.
+    pub fn history(&self) -> &RunHistory {
+        &self.history
+    }
+
+    /// Reason why the history could not be read. Plans are the same without it, apart from the origin of changes.
+    pub fn history_error(&self) -> Option<&SessionError> {
+        self.history_error.as_ref()
+    }
+}
+
+impl Session {
+    /// Reads all resources of the stack.
+    ///
+    /// # Errors
+    /// Fails without valid credentials, if the definition is pinned to another account, or if live resources can't be read.
+    pub async fn discover(&self) -> Result<StackState> {
+        let indexed = query_tag_index(&self.cloud, &self.stack).await.map_err(SessionError::NotAuthenticated)?;
+        // Reads the account and live resources in parallel, because users wait for a plan.
+        let account = self.account_or_query(indexed.account().map(str::to_owned));
+        let live_state = discover_with_index(&self.cloud, &self.stack, Hints::default(), indexed);
+        let (account, live_state) = tokio::join!(account, live_state);
+        Ok(StackState::new(account?, live_state.map_err(SessionError::Discovery)?, RunHistory::default()))
+    }
+
+    /// Same, with the history if it needs no optional call.
+    ///
+    /// # Errors
+    /// As [`Session::discover`]; an unreadable history is no error, but [`StackState::history_error`].
+    pub async fn discover_with_history(&self) -> Result<StackState> {
+        let indexed = query_tag_index(&self.cloud, &self.stack).await.map_err(SessionError::NotAuthenticated)?;
+        let account = self.account_or_query(indexed.account().map(str::to_owned)).await?;
+        let read = async {
+            let backend = self.select_backend(&account, BucketCreation::NeverSkipLookup).await?.backend;
+            Ok(RunHistory::read(&self.history_in(&backend)).await?)
+        };
+        let (history, history_error) = match read.await {
+            Ok(history) => (history, None),
+            Err(error) => (RunHistory::default(), Some(error)),
+        };
+        // The history determines the details to read.
+        let hints = history.hints(self.region(), &account);
+        let live_state = discover_with_index(&self.cloud, &self.stack, hints, indexed).await.map_err(SessionError::Discovery)?;
+        let live_state = self.rediscover_once_visible(live_state, &history.unfinished).await?;
+        Ok(StackState { history_error, ..StackState::new(account, live_state, history) })
+    }
+
+    /// Reads all resources of the stack, with hints from earlier runs.
+    pub(super) async fn discover_after(&self, account: String, history: RunHistory, depth: DiscoveryDepth) -> Result<StackState> {
+        let hints = match depth {
+            DiscoveryDepth::Recorded => history.hints(self.region(), &account),
+            DiscoveryDepth::Full => history.unfinished.hints(),
+        };
+        let live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
+        let live_state = self.rediscover_once_visible(live_state, &history.unfinished).await?;
+        Ok(StackState::new(account, live_state, history))
+    }
+
+    /// Returns live resources, read again if necessary, once the latest creations of an unfinished run must be visible.
+    async fn rediscover_once_visible(&self, live_state: LiveState, unfinished: &UnfinishedRuns) -> Result<LiveState> {
+        if !wait_until_visible(&self.cloud, &live_state, &unfinished.touched).await {
+            return Ok(live_state);
+        }
+        discover(&self.cloud, &self.stack, unfinished.hints()).await.map_err(SessionError::Discovery)
+    }
+
+    /// Plans for a goal: checks which data deletions would lose, sets the origin of each difference if the history has it, and the
+    /// location of each obstacle. To apply it, use [`super::LockedSession::plan`].
+    ///
+    /// # Errors
+    /// Fails if the contents of a resource can't be read.
+    pub async fn plan(&self, state: &StackState, goal: Goal) -> Result<Plan> {
+        let mut plan = plan(&self.stack, &state.live_state, goal, self.region(), &state.account);
+        self.add_obstacles(&mut plan).await?;
+        let addresses = recorded_addresses(&plan);
+        if !addresses.is_empty()
+            && let Some(recorded) = state.history.recorded_state(self.region(), &state.account, |address| addresses.contains(address))
+        {
+            attribute_changes(&mut plan, &recorded);
+        }
+        Ok(plan)
+    }
+
+    /// Adds an obstacle for each deletion that would lose contents; completes all obstacles with remedy and location.
+    async fn add_obstacles(&self, plan: &mut Plan) -> Result<()> {
+        for obstacle in &mut plan.obstacles {
+            if let Some(id) = &obstacle.adoptable {
+                let import = self.command_line("import");
+                obstacle.help = format!("adopt it with `{import} {} {id}`, {}", obstacle.address, obstacle.help);
+            }
+        }
+        for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {
+            let Some(live) = &change.before else { continue };
+            let kind = resource_type_of(live)?;
+            if kind.data_protection != DataProtection::Contents || change.on_delete == OnDelete::Delete {
+                continue;
+            }
+            if let Some(contents) = self.cloud.contents(kind, live).await? {
+                plan.obstacles.push(Obstacle {
+                    code: "holds-data",
+                    address: change.address.clone(),
+                    message: format!("`{}` ({}) contains {contents}", change.address, live.id),
+                    help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
+                    location: None,
+                    adoptable: None,
+                });
+            }
+        }
+        for obstacle in &mut plan.obstacles {
+            let range = self.locate(&obstacle.address);
+            obstacle.location = range.map(|range| format!("{}:{}", self.source.path, self.source.line(range.start)));
+        }
+        Ok(())
+    }
+}

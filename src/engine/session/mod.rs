@@ -1,0 +1,221 @@
+//! A stack and its cloud: from a definition to a run, with every safety check on the way.
+//!
+//! [`Session::open`] compiles the definition and makes no call. [`Session::connect`] checks the account and selects the backend.
+//! [`ConnectedSession::lock`] takes the lease. Only a [`LockedSession`] makes plans that can be applied, and only a plan without
+//! obstacles becomes a [`CheckedPlan`].
+
+mod discovery;
+mod drift;
+mod error;
+mod import;
+mod locked;
+mod proposed_plan;
+mod rollback;
+mod saved;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    aws::{Aws, CallCount, Settings},
+    core::Address,
+    definition::{self, BackendLocation, LoadOptions, Source, Stack},
+    engine::{
+        backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
+        cloud::Cloud,
+        history::History,
+    },
+    simulator::{Behaviour, Simulator},
+};
+
+pub use discovery::{DiscoveryDepth, StackState};
+pub use drift::Drift;
+pub use error::{Result, SessionError};
+pub use import::{ImportTarget, Imported};
+pub use locked::{ConnectedSession, LockedSession};
+pub use proposed_plan::{CheckedPlan, ProposedPlan, RunOptions};
+
+/// Region of the simulated cloud if neither the definition nor the options name one.
+const DEFAULT_SIMULATED_REGION: &str = "us-east-1";
+
+/// Options of a session.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// Environment and values for the definition.
+    pub definition: LoadOptions,
+    /// Cloud of the resources. Default: AWS.
+    pub connection: Connection,
+    /// AWS region; must equal the definition's, if that pins one. Default: that of the AWS configuration.
+    pub region: Option<String>,
+    /// Storage of history and leases. Default: the definition's `backend`, else the bucket or folder of the account and region.
+    pub backend: Option<BackendLocation>,
+}
+
+/// Cloud a session connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// AWS, or a stand-in at another endpoint.
+    Aws {
+        /// Profile of the AWS configuration. Default: that of the environment.
+        profile: Option<String>,
+        /// Endpoint of every AWS service. Default: that of the environment, else AWS's own.
+        endpoint_url: Option<String>,
+    },
+    /// The simulated cloud in this folder, which is created if necessary.
+    Simulated(PathBuf),
+}
+
+impl Default for Connection {
+    fn default() -> Connection {
+        Connection::Aws { profile: None, endpoint_url: None }
+    }
+}
+
+/// A stack and its cloud. It reads and plans; changes need a [`LockedSession`].
+pub struct Session {
+    source: Source,
+    stack: Stack,
+    cloud: Arc<Cloud>,
+    options: SessionOptions,
+    opened_at: Instant,
+}
+
+impl Session {
+    /// Compiles the definition and prepares the connection; makes no calls.
+    ///
+    /// # Errors
+    /// Fails if the definition is invalid or pinned to another region, or if no connection is possible.
+    pub async fn open(source: Source, options: SessionOptions) -> Result<Session> {
+        let opened_at = Instant::now();
+        let stack = match definition::load(&source, &options.definition) {
+            Ok(stack) => stack,
+            Err(problems) => return Err(SessionError::InvalidDefinition { definition: source, problems }),
+        };
+        if let (Some(pinned), Some(requested)) = (&stack.region, &options.region)
+            && pinned != requested
+        {
+            return Err(SessionError::PinnedRegion { pinned: pinned.clone(), requested: requested.clone() });
+        }
+        let region = stack.region.clone().or_else(|| options.region.clone());
+        let cloud = match options.connection.clone() {
+            Connection::Simulated(folder) => {
+                let region = region.as_deref().unwrap_or(DEFAULT_SIMULATED_REGION);
+                let simulator = Simulator::open(folder, region, Behaviour::default()).map_err(SessionError::Simulator)?;
+                Cloud::Simulated(Box::new(simulator))
+            }
+            Connection::Aws { profile, endpoint_url } => {
+                Cloud::Aws(Box::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
+            }
+        };
+        Ok(Session { source, stack, cloud: Arc::new(cloud), options, opened_at })
+    }
+
+    /// Checks the account and selects the backend; `creation` says whether a bucket may be created for it.
+    ///
+    /// # Errors
+    /// Fails without valid credentials, if the definition is pinned to another account, or if the backend can't be used.
+    pub async fn connect(self, creation: BucketCreation<'_>) -> Result<ConnectedSession> {
+        let account = self.account().await?;
+        let SelectedBackend { backend, note } = self.select_backend(&account, creation).await?;
+        Ok(ConnectedSession::new(self, account, backend, note))
+    }
+
+    /// Definition with its path and text.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Compiled stack.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// Cloud of the resources.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// Region of the resources.
+    pub fn region(&self) -> &str {
+        self.cloud.region()
+    }
+
+    /// Location of an address in the definition, in bytes.
+    pub fn locate(&self, address: &Address) -> Option<Range<usize>> {
+        definition::key_range(&self.source, &self.stack.resources.get(address)?.pointer)
+    }
+
+    /// Command line of one of acme's commands on the same stack.
+    pub fn command_line(&self, command: &str) -> String {
+        command_line(command, &self.source.path, self.options.definition.environment.as_deref())
+    }
+
+    /// Calls made so far, by service and action.
+    pub fn call_counts(&self) -> BTreeMap<(String, String), CallCount> {
+        match &*self.cloud {
+            Cloud::Aws(aws) => aws.calls.counts(),
+            Cloud::Simulated(local) => local.counts().into_iter().map(|(name, calls)| (name, CallCount { calls, retries: 0 })).collect(),
+        }
+    }
+
+    /// Time since the session was opened.
+    pub fn elapsed(&self) -> Duration {
+        self.opened_at.elapsed()
+    }
+
+    /// Revisions of this stack in the account of `state`; creates nothing.
+    ///
+    /// # Errors
+    /// Fails if the backend can't be used.
+    pub async fn history(&self, state: &StackState) -> Result<History> {
+        let backend = self.select_backend(state.account(), BucketCreation::Never).await?.backend;
+        Ok(self.history_in(&backend))
+    }
+
+    /// Returns the account of the credentials, which must be the pinned one.
+    async fn account(&self) -> Result<String> {
+        let account = self.cloud.account().await.map_err(SessionError::NotAuthenticated)?;
+        self.check_account(&account)?;
+        Ok(account)
+    }
+
+    /// Same for read-only commands: takes the account from the ARNs of the stack's resources, which saves a call.
+    async fn account_or_query(&self, named: Option<String>) -> Result<String> {
+        let Some(account) = named else { return self.account().await };
+        self.check_account(&account)?;
+        Ok(account)
+    }
+
+    /// Refuses any account but the pinned one.
+    fn check_account(&self, account: &str) -> Result<()> {
+        match &self.stack.account {
+            Some(pinned) if pinned != account => Err(SessionError::PinnedAccount { pinned: pinned.clone(), account: account.to_owned() }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn select_backend(&self, account: &str, creation: BucketCreation<'_>) -> Result<SelectedBackend> {
+        let location = match &*self.cloud {
+            Cloud::Aws(aws) => CloudLocation::Aws { aws, account },
+            Cloud::Simulated(local) => CloudLocation::Simulated(local.folder()),
+        };
+        Ok(select_backend(self.options.backend.as_ref(), self.stack.backend.as_ref(), location, creation).await?)
+    }
+
+    fn history_in(&self, backend: &Backend) -> History {
+        History::new(backend.clone(), &self.stack.name, &self.stack.environment)
+    }
+}
+
+/// Command line of one of acme's commands on the definition in `file`.
+pub(super) fn command_line(command: &str, file: &str, environment: Option<&str>) -> String {
+    let environment = environment.map(|name| format!(" --env {name}")).unwrap_or_default();
+    format!("acme {command} {file}{environment}")
+}

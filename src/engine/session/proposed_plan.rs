@@ -1,0 +1,181 @@
+//! Plans made under the lease: shown first, then checked, then applied.
+
+use tokio::sync::mpsc;
+
+use super::{LockedSession, Result, Session, SessionError};
+use crate::{
+    definition::Stack,
+    engine::{
+        backend::actor,
+        discover::LiveState,
+        execute::{Event, StopSignal},
+        journal::{FORMAT, RunInfo},
+        plan::{Goal, NullMeans, Plan},
+        run::{ApplyRequest, Run, RunResult, UndoPlan, UnfinishedRuns},
+        saved_plan::sha256,
+    },
+};
+
+/// Purpose of a plan.
+pub(super) enum Task {
+    /// Reaches a goal.
+    Reach(Goal),
+    /// Undoes unfinished runs; with the stack to restore.
+    Undo(Stack),
+    /// Restores the state before the last finished run, or after a revision.
+    Restore {
+        /// Stack to restore.
+        stack: Stack,
+        /// Whether the plan covers all live resources, not only those in `stack`.
+        covers_whole_stack: bool,
+    },
+}
+
+impl Task {
+    fn command(&self) -> &'static str {
+        match self {
+            Task::Reach(goal) => goal.command(),
+            Task::Undo(_) | Task::Restore { .. } => "rollback",
+        }
+    }
+}
+
+/// A plan made under the lease, to be shown. It can be applied once [`ProposedPlan::check`] finds no obstacle.
+pub struct ProposedPlan<'a> {
+    pub(super) locked: &'a mut LockedSession,
+    pub(super) plan: Plan,
+    task: Task,
+    live_state: LiveState,
+    unfinished: UnfinishedRuns,
+}
+
+impl<'a> ProposedPlan<'a> {
+    pub(super) fn new(
+        locked: &'a mut LockedSession,
+        task: Task,
+        plan: Plan,
+        live_state: LiveState,
+        unfinished: UnfinishedRuns,
+    ) -> ProposedPlan<'a> {
+        ProposedPlan { locked, plan, task, live_state, unfinished }
+    }
+
+    /// Changes, and obstacles if there are any.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Session of the plan.
+    pub fn session(&self) -> &Session {
+        self.locked.session()
+    }
+
+    /// Unfinished runs that the plan continues or undoes.
+    pub fn unfinished_runs(&self) -> &UnfinishedRuns {
+        &self.unfinished
+    }
+
+    /// Whether neither changes nor unfinished runs remain.
+    pub fn has_nothing_to_do(&self) -> bool {
+        self.plan.is_empty() && self.unfinished.journals.is_empty()
+    }
+
+    /// Makes the plan applicable.
+    ///
+    /// # Errors
+    /// Fails with [`SessionError::Blocked`] if it has obstacles.
+    pub fn check(self) -> Result<CheckedPlan<'a>> {
+        if self.plan.obstacles.is_empty() {
+            return Ok(CheckedPlan(self));
+        }
+        Err(SessionError::Blocked { obstacles: self.plan.obstacles })
+    }
+}
+
+/// A plan without obstacles, of the session that holds the lease: the only thing that can be applied.
+///
+/// It can't be made without a lease: a [`Session`] has no method for it, and [`ProposedPlan::check`] is the only constructor.
+pub struct CheckedPlan<'a>(ProposedPlan<'a>);
+
+/// Options of a run.
+pub struct RunOptions {
+    /// Receiver of events.
+    pub events: mpsc::UnboundedSender<Event>,
+    /// Interrupt by the user. Default: never.
+    pub stop: StopSignal,
+    /// Commit of the definition, for the history. Default: none.
+    pub commit: Option<String>,
+    /// Whether an apply that fails rolls back. Default: true. A rollback always does.
+    pub roll_back_on_failure: bool,
+}
+
+impl RunOptions {
+    /// Default options, with a receiver of events.
+    pub fn new(events: mpsc::UnboundedSender<Event>) -> RunOptions {
+        RunOptions { events, stop: StopSignal::never(), commit: None, roll_back_on_failure: true }
+    }
+}
+
+impl CheckedPlan<'_> {
+    /// Applies the plan. If that fails or is interrupted, restores everything that this run and the unfinished one before it changed.
+    ///
+    /// # Errors
+    /// Fails if the run can't start: then no changes were made. A run that fails later is a [`RunResult`].
+    pub async fn apply(self, options: RunOptions) -> Result<RunResult> {
+        let ProposedPlan { locked, plan, task, live_state, unfinished } = self.0;
+        let roll_back_on_failure = options.roll_back_on_failure;
+        let run = locked.new_run(task.command(), options);
+        Ok(match task {
+            Task::Reach(_) => {
+                let request = ApplyRequest {
+                    stack: locked.session().stack(),
+                    plan: &plan,
+                    live_state,
+                    null_means: NullMeans::Unmanaged,
+                    covers_whole_stack: true,
+                    roll_back_on_failure,
+                };
+                run.apply(request, &unfinished).await?
+            }
+            Task::Undo(stack) => run.roll_back(UndoPlan { stack, plan, live_state }, &unfinished).await?,
+            Task::Restore { stack, covers_whole_stack } => {
+                let request = ApplyRequest {
+                    stack: &stack,
+                    plan: &plan,
+                    live_state,
+                    null_means: NullMeans::Unset,
+                    covers_whole_stack,
+                    roll_back_on_failure: true,
+                };
+                run.apply(request, &UnfinishedRuns::default()).await?
+            }
+        })
+    }
+}
+
+impl LockedSession {
+    fn new_run(&self, command: &str, options: RunOptions) -> Run {
+        let RunOptions { events, stop, commit, roll_back_on_failure: _ } = options;
+        let session = self.session();
+        Run {
+            cloud: session.cloud.clone(),
+            history: self.history(),
+            lease: self.lease().cloned(),
+            stop,
+            events,
+            info: RunInfo {
+                format: FORMAT.to_owned(),
+                revision: 0,
+                continues: None,
+                stack: session.stack.name.clone(),
+                environment: session.stack.environment.clone(),
+                region: session.region().to_owned(),
+                account: self.account().to_owned(),
+                command: command.to_owned(),
+                actor: actor(),
+                commit,
+                definition: sha256(session.source.text.as_bytes()),
+            },
+        }
+    }
+}

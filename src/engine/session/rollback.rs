@@ -1,0 +1,87 @@
+//! Plans that undo an unfinished run, the last finished one, or return to a revision.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{LockedSession, ProposedPlan, Result, SessionError, proposed_plan::Task};
+use crate::{
+    core::{Address, LiveResource, Tags},
+    engine::{
+        discover::{Hints, address_of, discover, discover_without_index},
+        history::LastCompletedRun,
+        journal::{TouchedResource, touched_resources},
+        plan::{RestoreTarget, plan_restore, target_stack},
+        run::{UndoPlan, UnfinishedRuns, find_forgotten, restore_targets},
+    },
+};
+
+/// Resources to restore, by address.
+type Targets = BTreeMap<Address, RestoreTarget>;
+
+impl LockedSession {
+    /// Plans to undo the unfinished run; without one, to undo the last finished run, or to return to the state after revision `to`.
+    /// Recreated resources are empty; protection from deletion applies as usual.
+    ///
+    /// # Errors
+    /// Fails if there is no run to undo or its journal can't be read, if `to` has no record or a run is unfinished, or if live
+    /// resources can't be read.
+    pub async fn plan_rollback(&mut self, to: Option<u64>) -> Result<ProposedPlan<'_>> {
+        let unfinished = self.unfinished_runs().await?;
+        if unfinished.journals.is_empty() {
+            return self.plan_restore(to).await;
+        }
+        if to.is_some() {
+            return Err(SessionError::UnfinishedRun);
+        }
+        let session = self.session();
+        let UndoPlan { stack, plan, live_state } =
+            UndoPlan::plan(&session.cloud, &session.stack, &unfinished.touched, self.account()).await?;
+        Ok(ProposedPlan::new(self, Task::Undo(stack), plan, live_state, unfinished))
+    }
+
+    async fn plan_restore(&mut self, to: Option<u64>) -> Result<ProposedPlan<'_>> {
+        let (mut targets, touched) = match to {
+            None => self.targets_before_last_run().await?,
+            Some(revision) => (self.targets_after(revision).await?, BTreeMap::new()),
+        };
+        targets.values_mut().for_each(|target| target.created_by_undone_run = false);
+        let session = self.session();
+        let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
+        let mut live_state = discover_without_index(&session.cloud, &stack, Hints::default()).await?;
+        find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;
+        let plan = plan_restore(&mut stack, &targets, &live_state, session.region(), self.account());
+        let task = Task::Restore { stack, covers_whole_stack: to.is_some() };
+        Ok(ProposedPlan::new(self, task, plan, live_state, UnfinishedRuns::default()))
+    }
+
+    async fn targets_before_last_run(&self) -> Result<(Targets, BTreeMap<Address, TouchedResource>)> {
+        let history = self.history();
+        let number = match history.last_completed_run().await? {
+            LastCompletedRun::Run(number) => number,
+            LastCompletedRun::None => {
+                let stack = self.session().stack();
+                return Err(SessionError::NothingToUndo { stack: stack.name.clone(), environment: stack.environment.clone() });
+            }
+            LastCompletedRun::Unreadable(revision) => return Err(SessionError::LostJournal { revision }),
+        };
+        let touched = touched_resources(&history.chain(number).await?);
+        Ok((restore_targets(&touched), touched))
+    }
+
+    async fn targets_after(&self, revision: u64) -> Result<Targets> {
+        let Some(recorded) = self.history().revision(revision).await? else {
+            return Err(SessionError::UnknownRevision { revision });
+        };
+        let session = self.session();
+        let live_state = discover(&session.cloud, &session.stack, Hints::default()).await?;
+        let mut targets: Targets = live_state.iter().filter_map(address_of).map(|address| (address, target(None))).collect();
+        targets.extend(recorded.live.into_iter().map(|(address, live)| (address, target(Some(live)))));
+        Ok(targets)
+    }
+}
+
+/// Target that restores `before`, or deletes the resource if there is none.
+fn target(before: Option<LiveResource>) -> RestoreTarget {
+    RestoreTarget { before, desired: Value::Null, tags: Tags::new(), depends_on: Default::default(), created_by_undone_run: false }
+}

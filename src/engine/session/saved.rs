@@ -1,0 +1,73 @@
+//! Saved plans: made from a plan, and checked against a new one.
+
+use std::path::Path;
+
+use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line};
+use crate::{
+    core::Error,
+    definition::Source,
+    engine::{
+        plan::{Goal, Plan},
+        saved_plan::{DefinitionSource, SavedPlan, sha256},
+    },
+};
+
+impl Session {
+    /// Makes a saved plan, to be applied later exactly as shown. `commit` is that of the definition.
+    ///
+    /// # Errors
+    /// Fails if the plan has obstacles, or if the backend can't be read.
+    pub async fn save_plan(&self, state: &StackState, plan: &Plan, goal: Goal, commit: Option<String>) -> Result<SavedPlan> {
+        if !plan.obstacles.is_empty() {
+            return Err(SessionError::Blocked { obstacles: plan.obstacles.clone() });
+        }
+        let revision = self.history(state).await?.revision_numbers().await?.last().copied();
+        let definition = DefinitionSource {
+            file: self.source.path.clone(),
+            sha256: sha256(self.source.text.as_bytes()),
+            commit,
+            env: self.options.definition.environment.clone(),
+            set: self.options.definition.set.clone(),
+        };
+        Ok(SavedPlan::new(plan, &self.stack, goal, definition, revision).map_err(Error::from)?)
+    }
+}
+
+impl SavedPlan {
+    /// Refuses a definition that has changed since the plan. `file` is the path of the saved plan.
+    ///
+    /// # Errors
+    /// Fails with [`SessionError::StaleDefinition`].
+    pub fn check_definition(&self, definition: &Source, file: &Path) -> Result<()> {
+        if sha256(definition.text.as_bytes()) == self.definition.sha256 {
+            return Ok(());
+        }
+        let (definition, commit) = (definition.path.clone(), self.definition.commit.clone());
+        Err(SessionError::StaleDefinition { file: definition, commit, help: self.replan_hint(file) })
+    }
+
+    fn replan_hint(&self, file: &Path) -> String {
+        let destroy = if self.goal == Goal::Destroy { " --destroy" } else { "" };
+        let plan = command_line("plan", &self.definition.file, self.definition.env.as_deref());
+        format!("plan again with `{plan}{destroy} --out {}`", file.display())
+    }
+}
+
+impl ProposedPlan<'_> {
+    /// Refuses a plan that differs from the saved one. `file` is the path of the saved plan.
+    ///
+    /// # Errors
+    /// Fails if the definition or the changes differ, or if the history can't be read.
+    pub async fn check_saved(&self, saved: &SavedPlan, file: &Path) -> Result<()> {
+        saved.check_definition(self.session().source(), file)?;
+        let latest = self.locked.history().revision_numbers().await?.last().copied();
+        let mut differences = saved.differences(&self.plan);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        if let Some(revision) = latest.filter(|_| saved.revision != latest) {
+            differences.push(format!("revision {revision} is newer than the plan (see `acme history`)"));
+        }
+        Err(SessionError::StalePlan { file: file.display().to_string(), differences, help: saved.replan_hint(file) })
+    }
+}
