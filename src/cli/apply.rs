@@ -108,7 +108,10 @@ async fn run_with_lease(
     let memory = RunHistory::read(&history).await?;
     let unfinished = &memory.unfinished;
     warn_unfinished(unfinished, &arguments.target);
-    let mut context = Context::with_history(session, account, &memory, DiscoveryDepth::Recorded).await?;
+    // A saved plan is compared with one of the same depth, and an unfinished run may still be undone.
+    let only_deletes = goal == Goal::Destroy && from.is_none() && unfinished.journals.is_empty();
+    let depth = if only_deletes { DiscoveryDepth::ForDeletion } else { DiscoveryDepth::Recorded };
+    let mut context = Context::with_history(session, account, &memory, depth).await?;
     let plan = context.plan_with_history(goal, &memory).await?;
     if let Some((saved, path)) = from {
         saved::check_plan(saved, path, &plan, history.revision_numbers().await?.last().copied())?;

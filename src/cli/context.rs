@@ -216,6 +216,7 @@ impl Context {
         let hints = match depth {
             DiscoveryDepth::Recorded => memory.hints(session.cloud.region(), &account),
             DiscoveryDepth::Full => memory.unfinished.hints(),
+            DiscoveryDepth::ForDeletion => Hints { shallow: true, ..memory.unfinished.hints() },
         };
         let world = discover(&session.cloud, &session.stack, hints).await.context("can't read live resources")?;
         let world = rediscover_once_visible(&session, world, &memory.unfinished).await?;
@@ -278,6 +279,8 @@ pub enum DiscoveryDepth {
     Recorded,
     /// All.
     Full,
+    /// None: all of the stack is about to be deleted.
+    ForDeletion,
 }
 
 /// Returns live resources, read again if necessary, once the latest creations of an unfinished run must be visible.
