@@ -354,7 +354,7 @@ impl CloudState {
                 self.claims.remove(&claim);
             }
         }
-        if let Some((group, range)) = constraints::ip_range(entry, types::resource_type(entry.type_name))
+        if let Some((group, range)) = constraints::ip_range(entry, types::resource_type(&entry.type_name))
             && let Some(ranges) = self.ranges.get_mut(&group)
         {
             ranges.remove(&constraints::bounds(range).0);
