@@ -34,6 +34,20 @@ pub trait Resource: Spec {
     fn create(&self, cx: &Cx<'_, Self::Api>) -> impl Future<Output = Result<Created<Self>>> + Send;
     /// Changes `live` to `self`, making the calls for what `changes` names and no others.
     fn update(&self, cx: &Cx<'_, Self::Api>, live: &Existing<Self>, changes: Self::Changes) -> impl Future<Output = Result<()>> + Send;
+    /// Sets what the create call couldn't set, after a `create` that returned the complete resource. Returns the resource if the responses of
+    /// these calls show it completely, else its id, and the engine reads it. The default is an update and a read.
+    fn finish_creation(
+        &self,
+        cx: &Cx<'_, Self::Api>,
+        created: Observed<Self>,
+        changes: Self::Changes,
+    ) -> impl Future<Output = Result<Created<Self>>> + Send {
+        async move {
+            let live = Existing { id: created.id, spec: created.spec, version: created.version };
+            self.update(cx, &live, changes).await?;
+            Ok(Created::Id(live.id))
+        }
+    }
     /// Requests its deletion and returns; the engine waits. May return a "not found" error.
     fn delete(cx: &Cx<'_, Self::Api>, live: &Existing<Self>) -> impl Future<Output = Result<Deletion>> + Send;
 

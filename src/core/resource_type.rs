@@ -4,7 +4,7 @@ use std::{any::Any, marker::PhantomData, ops::Deref, sync::OnceLock};
 
 use futures::future::BoxFuture;
 use schemars::{Schema, schema_for};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
@@ -176,6 +176,15 @@ pub trait Operations: Send + Sync {
         spec: &'a Value,
         pointers: &'a [String],
     ) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::finish_creation`]; `pointers` say what the create call couldn't set.
+    fn finish_creation<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a CallContext,
+        created: &'a LiveResource,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<CreatedResource>>;
     /// See [`Resource::delete`].
     fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, live: &'a LiveResource) -> BoxFuture<'a, Result<Deletion>>;
     /// See [`Resource::retag`].
@@ -239,11 +248,19 @@ impl<R: Resource> Operations for TypedOperations<R> {
         Box::pin(async move { R::list(api(to)?, scope).await?.into_iter().map(to_live_resource).collect() })
     }
     fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, spec: &'a Value) -> BoxFuture<'a, Result<CreatedResource>> {
+        Box::pin(async move { to_created_resource(deserialize_spec::<R>(spec)?.create(&Cx { api: api(to)?, call }).await?) })
+    }
+    fn finish_creation<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a CallContext,
+        created: &'a LiveResource,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<CreatedResource>> {
         Box::pin(async move {
-            Ok(match deserialize_spec::<R>(spec)?.create(&Cx { api: api(to)?, call }).await? {
-                Created::Id(id) => CreatedResource::Id(id),
-                Created::Complete(observed) => CreatedResource::Complete(Box::new(to_live_resource(observed)?)),
-            })
+            let (wanted, created) = (deserialize_spec::<R>(spec)?, to_observed::<R>(created)?);
+            to_created_resource(wanted.finish_creation(&Cx { api: api(to)?, call }, created, R::changes(pointers)).await?)
         })
     }
     fn update<'a>(
@@ -325,6 +342,24 @@ fn to_live_resource<R: Resource>(observed: Observed<R>) -> Result<LiveResource> 
         spec: serde_json::to_value(observed.spec)?,
         outputs: serde_json::to_value(observed.outputs)?,
         version: observed.version,
+    })
+}
+
+fn to_created_resource<R: Resource>(created: Created<R>) -> Result<CreatedResource> {
+    Ok(match created {
+        Created::Id(id) => CreatedResource::Id(id),
+        Created::Complete(observed) => CreatedResource::Complete(Box::new(to_live_resource(observed)?)),
+    })
+}
+
+fn to_observed<R: Resource>(live: &LiveResource) -> Result<Observed<R>> {
+    Ok(Observed {
+        id: live.id.clone(),
+        tags: live.tags.clone(),
+        phase: live.phase.clone(),
+        spec: deserialize_spec(&live.spec)?,
+        outputs: R::Outputs::deserialize(&live.outputs)?,
+        version: live.version.clone(),
     })
 }
 

@@ -29,8 +29,13 @@ pub struct Scope {
     pub tag_index: Option<BTreeMap<String, Tags>>,
     /// Tags in create calls, by physical id, which need no read.
     pub tags_on_create: BTreeMap<String, Tags>,
+    /// Whether the index has every declared resource of this type, so that none can be missing from it.
+    pub declared_in_index: bool,
     /// Whether to read tags from the services even if the index has them, because it lags behind changes.
     pub bypass_tag_index: bool,
+    /// Whether the whole stack is about to be deleted. Ids, tags, deletion protection and references are enough then: fields that need further
+    /// calls may have their defaults.
+    pub shallow: bool,
     /// Physical id of a single resource to look up, in or outside the stack. A list may return others, too.
     pub adopt: Option<String>,
     /// Physical ids of the awaited resources; `None`: all of the stack's. A list may return others, too, but reads the details of
@@ -46,6 +51,15 @@ impl Scope {
             (None, Some(ids)) => ids.iter().any(|id| id_matches(id, name, arn)),
             (None, None) => self.may_own(name, arn),
         }
+    }
+    /// The index, if it has every resource of the stack and this type: listing the account is unnecessary then.
+    pub fn complete_index(&self) -> Option<&BTreeMap<String, Tags>> {
+        let whole = self.declared_in_index && !self.bypass_tag_index && self.adopt.is_none() && self.ids.is_none();
+        self.tag_index.as_ref().filter(|_| whole)
+    }
+    /// Physical ids of the awaited resources, if no others are looked for.
+    pub fn waited_for(&self) -> Option<&BTreeSet<String>> {
+        self.ids.as_ref().filter(|_| self.adopt.is_none())
     }
     /// Whether the stack may own this resource: its name is desired, has the stack's prefix, or the index has its ARN.
     pub fn may_own(&self, name: &str, arn: &str) -> bool {
@@ -105,6 +119,21 @@ fn has_last_parts(whole: &str, end: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complete_index_only_for_a_whole_stack_with_fresh_tags() {
+        let scope = Scope { tag_index: Some(BTreeMap::new()), declared_in_index: true, ..Scope::default() };
+        assert!(scope.complete_index().is_some());
+        for other in [
+            Scope { declared_in_index: false, ..scope.clone() },
+            Scope { tag_index: None, ..scope.clone() },
+            Scope { bypass_tag_index: true, ..scope.clone() },
+            Scope { adopt: Some("id".into()), ..scope.clone() },
+            Scope { ids: Some(BTreeSet::new()), ..scope.clone() },
+        ] {
+            assert!(other.complete_index().is_none(), "{other:?}");
+        }
+    }
 
     #[test]
     fn covers_only_the_given_ids() {

@@ -30,6 +30,8 @@ pub struct TypeInfo {
     pub data_protection: DataProtection,
     /// Whether AWS refuses to delete one while another resource refers to it.
     pub blocked_by_dependents: bool,
+    /// Types whose resources AWS detaches from it when they are deleted. They are deleted first, which saves the calls that detach them.
+    pub detached_by: &'static [&'static str],
     /// Whether repeating a create call with the same token returns the resource that the first call made, instead of a second one.
     pub idempotent: bool,
     /// Whether AWS rejects a create call that repeats the token of an existing resource (the caller reference of a hosted zone).
@@ -116,6 +118,7 @@ impl TypeInfo {
             typical_duration: Duration::from_secs(2),
             data_protection: DataProtection::None,
             blocked_by_dependents: true,
+            detached_by: &[],
             idempotent: true,
             rejects_repeated_token: false,
             range_errors: None,
@@ -153,6 +156,10 @@ impl TypeInfo {
     /// AWS deletes it even if others refer to it, see [`TypeInfo::blocked_by_dependents`].
     pub const fn deletable_while_in_use(self) -> TypeInfo {
         TypeInfo { blocked_by_dependents: false, ..self }
+    }
+    /// See [`TypeInfo::detached_by`].
+    pub const fn detached_by(self, types: &'static [&'static str]) -> TypeInfo {
+        TypeInfo { detached_by: types, ..self }
     }
     /// Its create call has no token, see [`TypeInfo::idempotent`].
     pub const fn without_token(self) -> TypeInfo {

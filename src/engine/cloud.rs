@@ -133,6 +133,26 @@ impl Cloud {
         }
     }
 
+    /// See [`crate::core::Resource::finish_creation`].
+    ///
+    /// # Errors
+    /// What the service answers.
+    pub async fn finish_creation(
+        &self,
+        kind: &'static ResourceType,
+        call: &CallContext,
+        created: &LiveResource,
+        spec: &Value,
+        pointers: &[String],
+    ) -> Result<CreatedResource> {
+        match self {
+            Cloud::Aws(aws) => kind.operations.finish_creation(&**aws, call, created, spec, pointers).await,
+            Cloud::Simulated(local) => {
+                local.update(kind, &created.id, spec, pointers).await.map(|()| CreatedResource::Id(created.id.clone()))
+            }
+        }
+    }
+
     /// Changes the tags of a live resource from `before` to `after`.
     ///
     /// # Errors

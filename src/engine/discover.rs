@@ -40,6 +40,8 @@ pub struct Hints {
     /// Fields with the fact `own_read` that the record has at non-default values, by address. `None`: there is no reliable record, so
     /// all such fields are read.
     pub own_reads: Option<BTreeMap<Address, Vec<String>>>,
+    /// See [`Scope::shallow`].
+    pub shallow: bool,
 }
 
 impl LiveState {
@@ -232,15 +234,31 @@ pub fn scope(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Scop
             .index
             .clone()
             .filter(|_| !live_state.hints.started_creates.iter().any(|address| address.type_name == kind.name)),
+        declared_in_index: live_state.index.as_ref().is_some_and(|index| is_declared_in_index(stack, kind, index)),
         tags_on_create: BTreeMap::new(),
         bypass_tag_index: false,
+        shallow: live_state.hints.shallow,
         adopt: None,
         ids: None,
     }
 }
 
+/// Whether the index names every resource of this type that the definition has.
+fn is_declared_in_index(stack: &Stack, kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
+    if kind.always_listed {
+        return false;
+    }
+    let of_kind = index.iter().filter(|(arn, _)| kind.matches_arn(arn));
+    let named: BTreeSet<&str> = of_kind.filter_map(|(_, tags)| tags.get(ADDRESS_TAG).map(String::as_str)).collect();
+    let mut declared = stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
+    declared.all(|declared| named.contains(declared.address.to_string().as_str()))
+}
+
 /// Fields with the fact `own_read` that the definition or the record has, by address; see [`Scope::own_reads`].
 fn own_reads(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Option<BTreeMap<String, Vec<String>>> {
+    if live_state.hints.shallow {
+        return Some(BTreeMap::new());
+    }
     let recorded = live_state.hints.own_reads.as_ref()?;
     if kind.own_read.is_empty() {
         return None;

@@ -199,9 +199,13 @@ impl Run {
             rolling_back: false,
             retry_tokens: unfinished.retry_tokens(stack),
         };
+        let shallow = live_state.hints.shallow;
         let execution = execute(stack, plan, live_state, options).await;
         let interrupted = execution.interrupted;
         let mut live = execution.live.clone();
+        if shallow {
+            self.restore_recorded_details(&mut live).await;
+        }
         let mut rollback = None;
         let outcome = if execution.is_success() {
             RunOutcome::Done
@@ -309,6 +313,18 @@ impl Run {
         let rest = latest.and_then(|latest| latest.live(|address| !part.resources.contains_key(address)));
         live.extend(rest.unwrap_or_default());
         live
+    }
+
+    /// What a deletion left standing is known without its details, which are recorded as they were.
+    async fn restore_recorded_details(&self, live: &mut BTreeMap<Address, LiveResource>) {
+        let latest = async { self.history.snapshot().await?.latest().await };
+        let latest = if live.is_empty() { None } else { latest.await.ok().and_then(|(latest, _)| latest) };
+        let recorded = latest.and_then(|latest| latest.live(|address| live.contains_key(address))).unwrap_or_default();
+        for (address, recorded) in recorded {
+            if let Some(live) = live.get_mut(&address).filter(|live| live.id == recorded.id) {
+                *live = recorded;
+            }
+        }
     }
 
     /// Writes the record of a run. A failure is only reported, because the changes are already made.
@@ -436,7 +452,7 @@ fn restore_target(touched: &TouchedResource) -> RestoreTarget {
 fn discovery_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
     let started_creates = touched.iter().filter(|(_, touched)| touched.may_have_created).map(|(address, _)| address.clone());
     let ids = touched.iter().filter_map(|(address, touched)| Some((address.clone(), touched.before.as_ref()?.id.clone())));
-    Hints { started_creates: started_creates.collect(), known_ids: ids.collect(), own_reads: None }
+    Hints { started_creates: started_creates.collect(), known_ids: ids.collect(), ..Hints::default() }
 }
 
 /// Waits until resources created just before a crash must be visible. Returns true if another read may show more.

@@ -146,7 +146,7 @@ impl Simulator {
         tokio::task::yield_now().await;
         self.call(kind.name, "create", |inner| {
             let after = inner.calls.count_write(&self.behaviour.faults, || ("create", call.address.clone()))?;
-            let held = inner.store.lock()?;
+            let held = inner.store.lock_for_write()?;
             let time = self.advance(&mut inner.store.state);
             let id = match self.created_by_token(&inner.store.state, kind, call) {
                 Some(id) => id,
@@ -221,7 +221,11 @@ impl Simulator {
             if let Some(code) = kind.service.busy_code.filter(|_| entry.ready_at > time.now) {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
-            let users = state.dependents_of(entry);
+            let is_detached = |user: &&String| {
+                let type_name = state.resources.get(*user).map(|user| user.type_name.as_str());
+                type_name.and_then(crate::aws::types::resource_type).is_some_and(|user| user.detached_by.contains(&kind.name))
+            };
+            let users: Vec<&String> = state.dependents_of(entry).into_iter().filter(|user| !is_detached(user)).collect();
             if let Some(user) = users.first().filter(|_| kind.blocked_by_dependents) {
                 return Err(constraints::in_use(kind, id, &describe(state, user), users.len() - 1));
             }
@@ -287,7 +291,10 @@ impl Simulator {
     /// Fails if the state can't be written.
     pub fn seed_references(&self, kind: &ResourceType, spec: &Value) -> Result<()> {
         for Reference { type_name: kind, value, .. } in TypeSchema::of(kind).references(spec) {
-            let known = self.with_inner(|inner| inner.store.state.find(&kind, &value).is_some());
+            let known = self.with_inner(|inner| {
+                let _held = inner.store.lock_for_write()?;
+                Ok::<_, Error>(inner.store.state.find(&kind, &value).is_some())
+            })?;
             if known || !expression::references(&value).is_empty() {
                 continue;
             }
@@ -351,7 +358,7 @@ impl Simulator {
             let key = resource_key(kind.name, id);
             let address = || inner.store.state.resources.get(&key).and_then(|entry| entry.latest().tags.get(ADDRESS_TAG)).unwrap_or(&key);
             let after = inner.calls.count_write(&self.behaviour.faults, || (action, address().clone()))?;
-            let held = inner.store.lock()?;
+            let held = inner.store.lock_for_write()?;
             let time = self.advance(&mut inner.store.state);
             let known = inner.store.state.resources.get(&key).cloned();
             let mut entry = known.ok_or_else(|| constraints::not_found(ErrorKind::NotFound, kind.name, id))?;

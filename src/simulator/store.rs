@@ -86,6 +86,13 @@ impl Store {
         Ok(held)
     }
 
+    /// As [`Store::lock`], for a call that validates or writes: builds the indexes, which reads do not need.
+    pub fn lock_for_write(&mut self) -> Result<StoreLock> {
+        let held = self.lock()?;
+        self.state.build_indexes();
+        Ok(held)
+    }
+
     fn refresh(&mut self) -> Result<()> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
@@ -199,6 +206,8 @@ pub(super) struct CloudState {
     /// Latest time in the state: time never goes backwards, even if the clock does.
     pub latest_time: Millis,
     deleting: BTreeSet<(Millis, String)>,
+    /// Whether tokens, handles, dependents, claims and ranges are up to date. Large states are read far more often than written.
+    indexed: bool,
     type_schemas: HashMap<String, Arc<TypeSchema>>,
 }
 
@@ -266,30 +275,48 @@ impl CloudState {
         let births = self.created_counts.entry(entry.created_for.clone()).or_default();
         *births = (*births).max(entry.ordinal + 1);
         *self.type_counts.entry(entry.type_name.clone()).or_default() += 1;
-        if !entry.token.is_empty() {
-            self.tokens.insert(format!("{} {}", entry.type_name, entry.token), key.clone());
-        }
-        let (own, others) = own_handles(&entry);
-        for handle in own {
-            self.handles.insert(handle, key.clone());
-        }
-        for handle in others {
-            self.handles.entry(handle).or_insert_with(|| key.clone());
-        }
-        for used in self.depends_on(&entry) {
-            self.dependents.entry(used).or_default().insert(key.clone());
-        }
-        for claim in constraints::unique_claims(&entry, types::resource_type(&entry.type_name)) {
-            self.claims.insert(claim, key.clone());
-        }
-        if let Some((group, range)) = constraints::ip_range(&entry, types::resource_type(&entry.type_name)) {
-            let (first, last) = constraints::bounds(range);
-            self.ranges.entry(group).or_default().insert(first, (last, key.clone()));
+        if self.indexed {
+            self.index(&key, &entry);
         }
         if let Some((_, gone)) = entry.deletion {
             self.deleting.insert((gone, key.clone()));
         }
         self.resources.insert(key, entry);
+    }
+
+    fn build_indexes(&mut self) {
+        if self.indexed {
+            return;
+        }
+        let resources = std::mem::take(&mut self.resources);
+        for (key, entry) in &resources {
+            self.index(key, entry);
+        }
+        self.resources = resources;
+        self.indexed = true;
+    }
+
+    fn index(&mut self, key: &str, entry: &SimulatedResource) {
+        if !entry.token.is_empty() {
+            self.tokens.insert(format!("{} {}", entry.type_name, entry.token), key.to_owned());
+        }
+        let (own, others) = own_handles(entry);
+        for handle in own {
+            self.handles.insert(handle, key.to_owned());
+        }
+        for handle in others {
+            self.handles.entry(handle).or_insert_with(|| key.to_owned());
+        }
+        for used in self.depends_on(entry) {
+            self.dependents.entry(used).or_default().insert(key.to_owned());
+        }
+        for claim in constraints::unique_claims(entry, types::resource_type(&entry.type_name)) {
+            self.claims.insert(claim, key.to_owned());
+        }
+        if let Some((group, range)) = constraints::ip_range(entry, types::resource_type(&entry.type_name)) {
+            let (first, last) = constraints::bounds(range);
+            self.ranges.entry(group).or_default().insert(first, (last, key.to_owned()));
+        }
     }
 
     /// Removes a resource.
@@ -298,13 +325,23 @@ impl CloudState {
         if let Some(total) = self.type_counts.get_mut(&entry.type_name) {
             *total = total.saturating_sub(1);
         }
+        if self.indexed {
+            self.remove_from_indexes(key, &entry);
+        }
+        if let Some((_, gone)) = entry.deletion {
+            self.deleting.remove(&(gone, key.to_owned()));
+        }
+        Some(entry)
+    }
+
+    fn remove_from_indexes(&mut self, key: &str, entry: &SimulatedResource) {
         self.tokens.remove(&format!("{} {}", entry.type_name, entry.token));
-        for handle in handles(&entry) {
+        for handle in handles(entry) {
             if self.handles.get(&handle).is_some_and(|holder| holder == key) {
                 self.handles.remove(&handle);
             }
         }
-        for used in self.depends_on(&entry) {
+        for used in self.depends_on(entry) {
             if let Some(users) = self.dependents.get_mut(&used) {
                 users.remove(key);
                 if users.is_empty() {
@@ -312,20 +349,16 @@ impl CloudState {
                 }
             }
         }
-        for claim in constraints::unique_claims(&entry, types::resource_type(&entry.type_name)) {
+        for claim in constraints::unique_claims(entry, types::resource_type(&entry.type_name)) {
             if self.claims.get(&claim).is_some_and(|holder| holder == key) {
                 self.claims.remove(&claim);
             }
         }
-        if let Some((group, range)) = constraints::ip_range(&entry, types::resource_type(&entry.type_name))
+        if let Some((group, range)) = constraints::ip_range(entry, types::resource_type(&entry.type_name))
             && let Some(ranges) = self.ranges.get_mut(&group)
         {
             ranges.remove(&constraints::bounds(range).0);
         }
-        if let Some((_, gone)) = entry.deletion {
-            self.deleting.remove(&(gone, key.to_owned()));
-        }
-        Some(entry)
     }
 
     /// Removes deleted resources, which reads of the state at `seen` can still see until then.

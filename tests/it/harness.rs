@@ -72,6 +72,34 @@ out['later'] = [len(ids()), code(ec2.create_subnet, VpcId=vpc, CidrBlock='10.7.0
 }
 
 #[test]
+fn complete_tag_index_shows_everything_taggable() {
+    for kind in StandinKind::BOTH {
+        let standin = Standin::start(kind);
+        let proxy = Proxy::with_complete_tag_index(&standin.url);
+        let shown = run_boto3(
+            &proxy.url,
+            "
+ec2, tags = client('ec2'), [{'Key': 'stack', 'Value': 'shop'}]
+def tagged(kind, tags):
+    return [{'ResourceType': kind, 'Tags': tags}]
+ec2.create_internet_gateway(TagSpecifications=tagged('internet-gateway', tags))
+ec2.create_internet_gateway(TagSpecifications=tagged('internet-gateway', [{'Key': 'stack', 'Value': 'other'}]))
+ec2.allocate_address(TagSpecifications=tagged('elastic-ip', tags))
+client('secretsmanager').create_secret(Name='key', SecretString='x', Tags=tags)
+client('iam').create_role(RoleName='role', AssumeRolePolicyDocument='{\"Version\":\"2012-10-17\",\"Statement\":[]}', Tags=tags)
+def shown(**arguments):
+    found = client('resourcegroupstaggingapi').get_resources(TagFilters=[{'Key': 'stack', 'Values': ['shop']}], **arguments)
+    return sorted(found['ResourceTagMappingList'][i]['ResourceARN'].split(':')[5].split('/')[0] for i in range(len(found['ResourceTagMappingList'])))
+out['all'] = shown()
+out['some'] = shown(ResourceTypeFilters=['ec2:elastic-ip', 'secretsmanager'])
+",
+        );
+        let all = serde_json::json!(["elastic-ip", "internet-gateway", "secret"]);
+        assert_eq!((&shown["all"], &shown["some"]), (&all, &serde_json::json!(["elastic-ip", "secret"])), "{kind:?}");
+    }
+}
+
+#[test]
 fn fresh_stand_in_is_empty() {
     for kind in StandinKind::BOTH {
         assert_eq!(Standin::start(kind).all_resources(), serde_json::json!({}), "{kind:?}");

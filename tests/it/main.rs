@@ -31,6 +31,7 @@ mod screens;
 mod scripted_endpoint;
 mod simulated_cloud;
 mod standin;
+mod tag_index;
 mod terminal;
 mod terraform;
 mod wire;

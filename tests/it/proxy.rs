@@ -8,8 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::wire::{
-    Request, Response, Server, ec2_error, form, header, is_write, json_error, query_error, rest_json_error, send, service_and_action, xml,
+use crate::{
+    tag_index::TagIndex,
+    wire::{
+        Request, Response, Server, ec2_error, form, header, is_write, json_error, query_error, rest_json_error, send, service_and_action,
+        xml,
+    },
 };
 
 /// Injected failures.
@@ -74,6 +78,8 @@ pub struct Proxy {
 struct Shared {
     upstream: String,
     faults: Faults,
+    /// Answers for the tagging API; `None` leaves that to the stand-in.
+    tag_index: Option<TagIndex>,
     state: Mutex<ProxyState>,
 }
 
@@ -97,8 +103,15 @@ struct ProxyState {
 
 impl Proxy {
     pub fn start(upstream: &str, faults: Faults) -> Proxy {
+        Proxy::start_with(upstream, faults, None)
+    }
+    /// One whose tagging API lists everything taggable, as AWS's does.
+    pub fn with_complete_tag_index(upstream: &str) -> Proxy {
+        Proxy::start_with(upstream, Faults::default(), Some(TagIndex::over(upstream)))
+    }
+    fn start_with(upstream: &str, faults: Faults, tag_index: Option<TagIndex>) -> Proxy {
         let upstream = upstream.trim_start_matches("http://").to_owned();
-        let shared = Arc::new(Shared { upstream, faults, state: Mutex::default() });
+        let shared = Arc::new(Shared { upstream, faults, tag_index, state: Mutex::default() });
         let served = shared.clone();
         let server = Server::start(move |request| served.respond(request));
         Proxy { url: server.url.clone(), shared, _server: server }
@@ -237,7 +250,10 @@ impl Shared {
         if lagging && write {
             self.snapshot_reads(service)?;
         }
-        let response = send(&self.upstream, request)?;
+        let response = match &self.tag_index {
+            Some(index) if action == "GetResources" => index.get_resources(request),
+            _ => send(&self.upstream, request)?,
+        };
         if lagging && response.status < 300 {
             let mut state = self.state();
             if write {

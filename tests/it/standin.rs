@@ -59,6 +59,15 @@ if which == 'moto':
     def filter_value(endpoint, name, method=None):
         return endpoint.id if name == 'vpc-endpoint-id' else value_of(endpoint, name, method)
     VPCEndPoint.get_filter_value = filter_value
+    # AWS ends the associations of a subnet with it; moto keeps them.
+    from moto.ec2.models.subnets import SubnetBackend
+    delete = SubnetBackend.delete_subnet
+    def delete_subnet(backend, subnet_id):
+        for table in backend.route_tables.values():
+            for association in [a for a, subnet in table._associations.items() if subnet == subnet_id]:
+                del table._associations[association]
+        return delete(backend, subnet_id)
+    SubnetBackend.delete_subnet = delete_subnet
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:
@@ -72,6 +81,9 @@ else:
         finally:
             ec2._random_ip = any_ip
     ec2._ACTION_MAP['AllocateAddress'] = allocate_address
+    # A new bucket blocks all public access at AWS; ministack's does so only when it checks signatures.
+    from ministack.services import s3
+    s3._new_bucket_public_access_block = lambda: {'_public_access_block': s3._NEW_BUCKET_PUBLIC_ACCESS_BLOCK}
     from ministack.app import main
     main()
 ";

@@ -80,6 +80,9 @@ impl Resource for DnsZone {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
+        if let Some(index) = scope.complete_index() {
+            return read_zones(aws, indexed_zones(index)).await;
+        }
         let zones: Vec<HostedZone> = aws.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?;
         // Route 53 is global and its tags are indexed in us-east-1 only.
         let may_own = |domain: &str, arn: &str| match &scope.tag_index {
@@ -112,12 +115,7 @@ impl Resource for DnsZone {
             }
         }
         own.retain(|_, tags| scope.owns(tags));
-        for_each_concurrent(own, |(id, tags)| async move {
-            let Some(reply) = ok_or_not_found(aws.route53.get_hosted_zone().id(&id).send().await)? else { return Ok(None) };
-            let zone = reply.hosted_zone.ok_or_else(|| Error::missing_field("HostedZone"))?;
-            Ok(Some(observed(aws, zone, reply.delegation_set, reply.vpcs.unwrap_or_default(), tags)))
-        })
-        .await
+        read_zones(aws, own).await
     }
 
     /// CreateHostedZone accepts no tags. AWS stores the caller reference permanently, so it contains the ownership tags until they are set.
@@ -190,6 +188,26 @@ impl DnsZone {
 
 /// Tag of a zone that no longer belongs to the stack that created it.
 const ABANDONED_TAG: &str = "acme:given-up";
+
+/// Ids and tags of the zones that the index shows.
+fn indexed_zones(index: &BTreeMap<String, Tags>) -> BTreeMap<String, Tags> {
+    let zones = index.iter().filter_map(|(arn, tags)| Some((arn.split_once(":hostedzone/")?.1.to_owned(), tags.clone())));
+    let mut zones: BTreeMap<String, Tags> = zones.collect();
+    for tags in zones.values_mut() {
+        tags.remove(ABANDONED_TAG);
+    }
+    zones
+}
+
+/// Reads zones whose tags are known.
+async fn read_zones(aws: &Aws, zones: BTreeMap<String, Tags>) -> Result<Vec<Observed<DnsZone>>> {
+    for_each_concurrent(zones, |(id, tags)| async move {
+        let Some(reply) = ok_or_not_found(aws.route53.get_hosted_zone().id(&id).send().await)? else { return Ok(None) };
+        let zone = reply.hosted_zone.ok_or_else(|| Error::missing_field("HostedZone"))?;
+        Ok(Some(observed(aws, zone, reply.delegation_set, reply.vpcs.unwrap_or_default(), tags)))
+    })
+    .await
+}
 
 fn observed(aws: &Aws, zone: HostedZone, delegation: Option<DelegationSet>, vpcs: Vec<ZoneVpc>, tags: Tags) -> Observed<DnsZone> {
     let id = strip_id_prefix(&zone.id);

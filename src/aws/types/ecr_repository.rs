@@ -133,6 +133,15 @@ impl Resource for EcrRepository {
         Ok(())
     }
 
+    /// Only the lifecycle policy, with which PutLifecyclePolicy answers.
+    async fn finish_creation(&self, cx: &Cx<'_>, created: Observed<Self>, changes: EcrRepositoryChanges) -> Result<Created<Self>> {
+        let Some(policy) = self.lifecycle().filter(|_| changes.keep_last || changes.lifecycle_policy) else { return Ok(created.id.into()) };
+        let reply = cx.ecr.put_lifecycle_policy().repository_name(&created.id).lifecycle_policy_text(policy).send().await?;
+        let Some(Ok(policy)) = reply.lifecycle_policy_text.map(|text| serde_json::from_str(&text)) else { return Ok(created.id.into()) };
+        let spec = created.spec.with_policy(LifecyclePolicy::new(policy));
+        Ok(Created::Complete(Observed { spec, ..created }))
+    }
+
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.ecr.delete_repository().repository_name(&live.id).force(cx.call.on_delete == OnDelete::Delete).send().await?;
         Ok(Deletion::Requested)
@@ -168,6 +177,12 @@ impl Resource for EcrRepository {
 }
 
 impl EcrRepository {
+    /// With a lifecycle policy, in its short form where it has one.
+    fn with_policy(self, policy: LifecyclePolicy) -> EcrRepository {
+        let kept = policy.kept_images();
+        let lifecycle_policy = if kept.is_some() { LifecyclePolicy::default() } else { policy };
+        EcrRepository { keep_last: kept.unwrap_or_default(), lifecycle_policy, ..self }
+    }
     /// Lifecycle policy for ECR, if any.
     pub(crate) fn lifecycle(&self) -> Option<String> {
         let policy = if self.keep_last > 0 { LifecyclePolicy::keep_images(self.keep_last) } else { self.lifecycle_policy.clone() };
@@ -216,7 +231,6 @@ async fn read(aws: &Aws, scope: &Scope, repository: Repository) -> Result<Option
 
 fn observed(repository: Repository, tags: Tags, policy: LifecyclePolicy) -> Result<Observed<EcrRepository>> {
     let name = repository.repository_name.ok_or_else(|| Error::missing_field("repositoryName"))?;
-    let kept = policy.kept_images();
     let mutability = repository.image_tag_mutability;
     let exceptions = repository.image_tag_mutability_exclusion_filters.unwrap_or_default();
     let spec = EcrRepository {
@@ -225,9 +239,10 @@ fn observed(repository: Repository, tags: Tags, policy: LifecyclePolicy) -> Resu
         tag_exceptions: exceptions.into_iter().map(|exception| exception.filter).collect(),
         scan_on_push: repository.image_scanning_configuration.is_some_and(|scanning| scanning.scan_on_push),
         kms_key: repository.encryption_configuration.and_then(|encryption| encryption.kms_key).map(ArnRef::to),
-        keep_last: kept.unwrap_or_default(),
-        lifecycle_policy: if kept.is_some() { LifecyclePolicy::default() } else { policy },
+        keep_last: 0,
+        lifecycle_policy: LifecyclePolicy::default(),
     };
+    let spec = spec.with_policy(policy);
     let outputs = Outputs {
         arn: repository.repository_arn.ok_or_else(|| Error::missing_field("repositoryArn"))?,
         uri: repository.repository_uri.unwrap_or_default(),

@@ -129,7 +129,13 @@ impl Resource for EksAccessEntry {
             let pages = aws.eks.list_access_entries().cluster_name(cluster).into_paginator().items().send();
             async { empty_for_config_map_clusters(pages.try_collect().await) }
         };
-        for_each_concurrent(list_in_clusters(scope, list).await?, |(cluster, principal)| async move {
+        let entries = match scope.waited_for() {
+            Some(ids) => {
+                ids.iter().map(|id| split_id(id).map(|(cluster, name)| (cluster.to_owned(), name.to_owned()))).collect::<Result<_>>()?
+            }
+            None => list_in_clusters(scope, list).await?,
+        };
+        for_each_concurrent(entries, |(cluster, principal)| async move {
             let reply = ok_or_not_found(aws.eks.describe_access_entry().cluster_name(&cluster).principal_arn(&principal).send().await)?;
             let entry =
                 reply.and_then(|reply| reply.access_entry).filter(|entry| scope.owns(&services::eks::from_tags(entry.tags.as_ref())));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, list_in_clusters, split_id, with_reasons},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, names_in_clusters, split_id, with_reasons},
     iam_role::IamRole,
 };
 use crate::{
@@ -86,7 +86,7 @@ impl Resource for EksAddon {
     /// Only the details have the tags; a cluster has only a few add-ons.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_addons().cluster_name(cluster).into_paginator().items().send().try_collect();
-        for_each_concurrent(list_in_clusters(scope, list).await?, |(cluster, name)| async move {
+        for_each_concurrent(names_in_clusters(scope, "addon", |_| true, list).await?, |(cluster, name)| async move {
             let reply = ok_or_not_found(aws.eks.describe_addon().cluster_name(cluster).addon_name(name).send().await)?;
             let addon = reply.and_then(|reply| reply.addon).map(read).transpose()?;
             Ok(addon.filter(|addon| scope.owns(&addon.tags)))

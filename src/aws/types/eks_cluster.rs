@@ -13,7 +13,7 @@ use aws_sdk_eks::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use children::{covers_child, failed_update, list_in_clusters, split_id, with_reasons};
+pub(super) use children::{failed_update, list_in_clusters, names_in_clusters, split_id, with_reasons};
 use read::read;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
@@ -218,13 +218,14 @@ impl Resource for EksCluster {
                 reply.and_then(|reply| reply.cluster).map(read).transpose()
             })
         };
+        if let Some(ids) = scope.waited_for() {
+            return describe(ids.clone()).await;
+        }
         let mut names = scope.lookup.clone();
         let indexed = scope.tag_index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
         names.extend(indexed.filter_map(|arn| arn.split_once(":cluster/")).map(|(_, name)| name.to_owned()));
         let mut clusters = describe(names).await?;
-        // A replacement has another name than the desired one, and the index lags.
-        let missing = scope.lookup.iter().any(|name| !clusters.iter().any(|cluster: &Observed<Self>| cluster.id == *name));
-        if scope.tag_index.is_none() || missing {
+        if scope.tag_index.is_none() {
             let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
             let known: BTreeSet<String> = clusters.iter().map(|cluster| cluster.id.clone()).collect();
             let covered = all.into_iter().filter(|name| scope.covers(name, "") && !known.contains(name));

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, covers_child, list_in_clusters, split_id, with_reasons},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, names_in_clusters, split_id, with_reasons},
     iam_role::IamRole,
     subnet::Subnet,
 };
@@ -84,9 +84,8 @@ impl Resource for EksFargateProfile {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_fargate_profiles().cluster_name(cluster).into_paginator().items().send().try_collect();
-        let profiles =
-            list_in_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers_child(scope, "fargateprofile", cluster, name));
-        for_each_concurrent(profiles, |(cluster, name)| async move {
+        let may_own = |name: &str| scope.may_own(name, "");
+        for_each_concurrent(names_in_clusters(scope, "fargateprofile", may_own, list).await?, |(cluster, name)| async move {
             let reply = ok_or_not_found(aws.eks.describe_fargate_profile().cluster_name(cluster).fargate_profile_name(name).send().await)?;
             reply.and_then(|reply| reply.fargate_profile).map(read).transpose()
         })

@@ -16,7 +16,7 @@ use read::read;
 pub use taint::{Taint, TaintEffect};
 
 use super::{
-    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, covers_child, failed_update, list_in_clusters, split_id},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, failed_update, names_in_clusters, split_id},
     iam_role::IamRole,
     security_group::SecurityGroup,
     subnet::Subnet,
@@ -180,9 +180,8 @@ impl Resource for EksNodeGroup {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_nodegroups().cluster_name(cluster).into_paginator().items().send().try_collect();
-        let groups =
-            list_in_clusters(scope, list).await?.into_iter().filter(|(cluster, name)| covers_child(scope, "nodegroup", cluster, name));
-        for_each_concurrent(groups, |(cluster, name)| async move {
+        let may_own = |name: &str| scope.may_own(name, "");
+        for_each_concurrent(names_in_clusters(scope, "nodegroup", may_own, list).await?, |(cluster, name)| async move {
             let reply = ok_or_not_found(aws.eks.describe_nodegroup().cluster_name(cluster).nodegroup_name(name).send().await)?;
             reply.and_then(|reply| reply.nodegroup).map(read).transpose()
         })

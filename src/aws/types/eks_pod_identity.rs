@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, list_in_clusters, split_id},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, names_in_clusters, split_id},
     iam_role::IamRole,
 };
 use crate::{
@@ -78,11 +78,15 @@ impl Resource for EksPodIdentity {
 
     /// Only the details have the tags. Associations with an owner belong to an add-on.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let list =
-            |cluster: &str| aws.eks.list_pod_identity_associations().cluster_name(cluster).into_paginator().items().send().try_collect();
-        let free = list_in_clusters(scope, list).await?.into_iter().filter(|(_, summary)| summary.owner_arn().is_none_or(str::is_empty));
-        let ids = free.filter_map(|(cluster, summary)| Some((cluster, summary.association_id?)));
-        for_each_concurrent(ids, |(cluster, id)| async move {
+        let list = |cluster: &str| {
+            let all = aws.eks.list_pod_identity_associations().cluster_name(cluster).into_paginator().items().send();
+            async {
+                let all: Vec<_> = all.try_collect().await.map_err(Error::from)?;
+                let free = all.into_iter().filter(|summary| summary.owner_arn().is_none_or(str::is_empty));
+                Ok::<_, Error>(free.filter_map(|summary| summary.association_id).collect())
+            }
+        };
+        for_each_concurrent(names_in_clusters(scope, "podidentityassociation", |_| true, list).await?, |(cluster, id)| async move {
             let reply = ok_or_not_found(aws.eks.describe_pod_identity_association().cluster_name(cluster).association_id(id).send().await)?;
             let association = reply.and_then(|reply| reply.association).map(read).transpose()?;
             Ok(association.filter(|association| scope.owns(&association.tags)))

@@ -11,7 +11,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase,
-        Policy, Problem, Resource, Result, Scope, TypeInfo, ok_or_not_found,
+        Policy, Problem, Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -158,13 +158,16 @@ impl Resource for KmsKey {
     /// Finds keys by alias, and by the tag index, the only source for a key without an alias yet. Without the index, the tags of all keys
     /// without an alias are read.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let listed: Vec<_> = aws.kms.list_aliases().limit(100).into_paginator().items().send().try_collect().await?;
-        let mut aliases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for alias in listed {
-            if let (Some(name), Some(key)) = (alias.alias_name, alias.target_key_id) {
-                aliases.entry(key).or_default().insert(name);
+        let known_ids = match scope.waited_for() {
+            Some(ids) => Some(ids.clone()),
+            None => {
+                scope.complete_index().map(|index| index.keys().filter_map(|arn| key_id(arn, &aws.region)).map(str::to_owned).collect())
             }
+        };
+        if let Some(ids) = known_ids.filter(|ids| scope.lookup.len() <= ids.len()) {
+            return read_known(aws, scope, ids).await;
         }
+        let aliases = list_aliases(aws).await?;
         let ours = format!("alias/{}", scope.prefix);
         let known = |name: &String| scope.lookup.contains(name) || name.starts_with(&ours);
         let mut ids: BTreeSet<String> = aliases.iter().filter(|(_, names)| names.iter().any(known)).map(|(id, _)| id.clone()).collect();
@@ -182,7 +185,7 @@ impl Resource for KmsKey {
         for_each_concurrent(ids, |id| {
             let (names, unknown) = (aliases.get(&id).cloned().unwrap_or_default(), unknown.contains(&id));
             async move {
-                match ok_or_not_found(read(aws, scope, &id, names).await) {
+                match ok_or_not_found(read(aws, scope, &id, names, None).await) {
                     // Its policy denies access, so it belongs to another principal.
                     Err(error) if unknown && error.code == "AccessDeniedException" => Ok(None),
                     answer => Ok(answer?.flatten()),
@@ -197,7 +200,27 @@ impl Resource for KmsKey {
         let call = call.multi_region(self.multi_region).set_policy(self.policy.as_ref().map(Policy::to_json));
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let reply = call.set_tags(Some(services::kms::to_tags(&cx.call.tags))).send().await?;
-        reply.key_metadata.map(|key| key.key_id.into()).ok_or_else(|| Error::missing_field("KeyId"))
+        let key = reply.key_metadata.ok_or_else(|| Error::missing_field("KeyMetadata"))?;
+        let id = key.key_id.clone();
+        // The answer lacks the policy.
+        if self.policy.is_some() {
+            return Ok(id.into());
+        }
+        Ok(Created::from_answer(id, observed(key, cx.call.tags.clone(), None, (false, ROTATION_PERIOD_DAYS), None)))
+    }
+
+    /// CreateAlias answers nothing that could differ; whether the key rotates is read.
+    async fn finish_creation(&self, cx: &Cx<'_>, created: Observed<Self>, changes: KmsKeyChanges) -> Result<Created<Self>> {
+        let live = Existing { id: created.id, spec: created.spec, version: None };
+        self.update(cx, &live, changes).await?;
+        if changes.enabled {
+            return Ok(live.id.into());
+        }
+        let (rotation, rotation_period_days) =
+            if self.rotation { read_rotation(cx, &live.id).await? } else { (false, ROTATION_PERIOD_DAYS) };
+        let spec = KmsKey { name: self.name.clone(), rotation, rotation_period_days, ..live.spec };
+        let outputs = Outputs { alias: self.name.clone(), ..created.outputs };
+        Ok(Created::Complete(Observed::new(live.id, created.tags, spec, outputs).phase(created.phase)))
     }
 
     /// A disabled key rejects all other changes, so it is enabled first and disabled last.
@@ -294,14 +317,65 @@ async fn create_alias(aws: &Aws, alias: &str, id: &str) -> Result<()> {
     }
 }
 
-/// Reads one key. `None`: it is being deleted, or has neither a desired alias nor the ownership tags.
-async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> Result<Option<Observed<KmsKey>>> {
-    let key: KeyMetadata =
-        aws.kms.describe_key().key_id(id).send().await?.key_metadata.ok_or_else(|| Error::missing_field("KeyMetadata"))?;
-    if matches!(key.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) {
+/// Aliases by key id.
+async fn list_aliases(aws: &Aws) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let listed: Vec<_> = aws.kms.list_aliases().limit(100).into_paginator().items().send().try_collect().await?;
+    let mut aliases: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for alias in listed {
+        if let (Some(name), Some(key)) = (alias.alias_name, alias.target_key_id) {
+            aliases.entry(key).or_default().insert(name);
+        }
+    }
+    Ok(aliases)
+}
+
+/// Reads keys whose ids are known. Their desired aliases describe most of them; aliases are listed only for the others.
+async fn read_known(aws: &Aws, scope: &Scope, ids: BTreeSet<String>) -> Result<Vec<Observed<KmsKey>>> {
+    let named = for_each_concurrent(scope.lookup.clone(), |alias| async move {
+        Ok(ok_or_not_found(describe(aws, &alias).await)?.map(|key| (key.key_id.clone(), (BTreeSet::from([alias]), key))))
+    });
+    let mut keys: BTreeMap<String, (BTreeSet<String>, KeyMetadata)> = named.await?.into_iter().collect();
+    let unnamed: Vec<String> = ids.iter().filter(|id| !keys.contains_key(*id)).cloned().collect();
+    let unnamed = for_each_concurrent(unnamed, |id| async move { ok_or_not_found(describe(aws, &id).await) }).await?;
+    let unnamed: Vec<KeyMetadata> = unnamed.into_iter().filter(|key| !is_pending_deletion(key)).collect();
+    if !unnamed.is_empty() {
+        let mut aliases = list_aliases(aws).await?;
+        keys.extend(unnamed.into_iter().map(|key| (key.key_id.clone(), (aliases.remove(&key.key_id).unwrap_or_default(), key))));
+    }
+    // What is waited for is read alone; otherwise a key with a desired alias counts although it has no tags.
+    let wanted = keys.into_iter().filter(|(id, _)| scope.waited_for().is_none() || ids.contains(id));
+    let read = |(id, (aliases, key)): (String, (BTreeSet<String>, KeyMetadata))| async move {
+        Ok(ok_or_not_found(read(aws, scope, &id, aliases, Some(key)).await)?.flatten())
+    };
+    for_each_concurrent(wanted, read).await
+}
+
+/// A key by its id or alias.
+async fn describe(aws: &Aws, id: &str) -> Result<KeyMetadata> {
+    aws.kms.describe_key().key_id(id).send().await?.key_metadata.ok_or_else(|| Error::missing_field("KeyMetadata"))
+}
+
+fn is_pending_deletion(key: &KeyMetadata) -> bool {
+    matches!(key.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
+}
+
+/// Reads one key; `described` is its description, where that is known. `None`: it is being deleted, or has neither a desired alias nor the
+/// ownership tags.
+async fn read(
+    aws: &Aws,
+    scope: &Scope,
+    id: &str,
+    aliases: BTreeSet<String>,
+    described: Option<KeyMetadata>,
+) -> Result<Option<Observed<KmsKey>>> {
+    let key = match described {
+        Some(key) => key,
+        None => describe(aws, id).await?,
+    };
+    if is_pending_deletion(&key) {
         return Ok(None);
     }
-    let arn = key.arn.ok_or_else(|| Error::missing_field("Arn"))?;
+    let arn = key.arn.clone().ok_or_else(|| Error::missing_field("Arn"))?;
     let ask = async {
         let tags: Vec<_> = aws.kms.list_resource_tags().key_id(id).into_paginator().items().send().try_collect().await?;
         Ok(Some(services::kms::from_tags(&tags)))
@@ -311,15 +385,8 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
     if wanted.is_none() && !scope.owns(&tags) {
         return Ok(None);
     }
-    let key_spec: KeySpec = from_aws(key.key_spec.as_ref().map_or("SYMMETRIC_DEFAULT", |spec| spec.as_str()))?;
-    let rotates = key_spec == KeySpec::SymmetricDefault && matches!(key.origin, None | Some(OriginType::AwsKms));
-    let rotation = async {
-        if !rotates {
-            return Ok::<_, Error>((false, ROTATION_PERIOD_DAYS));
-        }
-        let status = aws.kms.get_key_rotation_status().key_id(id).send().await?;
-        Ok((status.key_rotation_enabled, status.rotation_period_in_days.unwrap_or(ROTATION_PERIOD_DAYS)))
-    };
+    let rotates = key_spec(&key)? == KeySpec::SymmetricDefault && matches!(key.origin, None | Some(OriginType::AwsKms));
+    let rotation = async { if rotates && !scope.shallow { read_rotation(aws, id).await } else { Ok((false, ROTATION_PERIOD_DAYS)) } };
     let details = scope.own_reads_to_make::<KmsKey>(&tags);
     let policy = async {
         if !details.policy {
@@ -328,8 +395,27 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
         let policy = aws.kms.get_key_policy().key_id(id).policy_name("default").send().await?.policy;
         Ok::<_, Error>(policy.as_deref().map(Policy::parse).transpose()?)
     };
-    let ((rotation, rotation_period_days), policy) = tokio::try_join!(rotation, policy)?;
-    let alias = wanted.or_else(|| aliases.first()).cloned();
+    let (rotation, policy) = tokio::try_join!(rotation, policy)?;
+    observed(key, tags, wanted.or_else(|| aliases.first()).cloned(), rotation, policy).map(Some)
+}
+
+/// Whether a key rotates, and the days between two rotations.
+async fn read_rotation(aws: &Aws, id: &str) -> Result<(bool, i32)> {
+    let status = aws.kms.get_key_rotation_status().key_id(id).send().await?;
+    Ok((status.key_rotation_enabled, status.rotation_period_in_days.unwrap_or(ROTATION_PERIOD_DAYS)))
+}
+
+fn key_spec(key: &KeyMetadata) -> Result<KeySpec> {
+    from_aws(key.key_spec.as_ref().map_or("SYMMETRIC_DEFAULT", |spec| spec.as_str()))
+}
+
+fn observed(
+    key: KeyMetadata,
+    tags: Tags,
+    alias: Option<String>,
+    (rotation, rotation_period_days): (bool, i32),
+    policy: Option<Policy>,
+) -> Result<Observed<KmsKey>> {
     let phase = match &key.key_state {
         Some(state @ (KeyState::Creating | KeyState::Updating)) => Phase::Progressing(state.as_str().to_owned()),
         Some(state @ (KeyState::Unavailable | KeyState::PendingImport)) => Phase::Failed(state.as_str().to_owned()),
@@ -337,9 +423,9 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
     };
     let spec = KmsKey {
         name: alias.clone(),
+        key_spec: key_spec(&key)?,
         description: key.description.unwrap_or_default(),
         key_usage: from_aws(key.key_usage.as_ref().map_or("ENCRYPT_DECRYPT", |usage| usage.as_str()))?,
-        key_spec,
         multi_region: key.multi_region.unwrap_or_default(),
         enabled: key.key_state != Some(KeyState::Disabled),
         rotation,
@@ -347,7 +433,8 @@ async fn read(aws: &Aws, scope: &Scope, id: &str, aliases: BTreeSet<String>) -> 
         policy,
         deletion_window_days: DELETION_WINDOW_DAYS,
     };
-    Ok(Some(Observed::new(key.key_id, tags, spec, Outputs { arn, alias }).phase(phase)))
+    let arn = key.arn.ok_or_else(|| Error::missing_field("Arn"))?;
+    Ok(Observed::new(key.key_id, tags, spec, Outputs { arn, alias }).phase(phase))
 }
 
 /// The id in the ARN of a key of this region.

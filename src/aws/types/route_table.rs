@@ -143,6 +143,7 @@ macro_rules! with_destination {
 impl Resource for RouteTable {
     const TYPE: TypeInfo =
         TypeInfo::new("route_table", &services::ec2::SERVICE, "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}")
+            .detached_by(&[Subnet::TYPE.name])
             .iam_actions(
                 IamActions::new("ec2:route-table/*")
                     .list(&["ec2:DescribeRouteTables"])
@@ -232,6 +233,11 @@ impl Resource for RouteTable {
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
+        // Its associations are gone where its subnets were deleted before it.
+        match cx.ec2.delete_route_table().route_table_id(&live.id).send().await.map_err(Error::from) {
+            Err(error) if error.code == "DependencyViolation" => {}
+            answer => return answer.map(|_| Deletion::Requested),
+        }
         disassociate(cx, &live.id, &live.spec.subnets.iter().collect()).await?;
         cx.ec2.delete_route_table().route_table_id(&live.id).send().await?;
         Ok(Deletion::Requested)

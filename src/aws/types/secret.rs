@@ -1,5 +1,7 @@
 //! `secret`: a secret in Secrets Manager. acme can generate its value, but never reads it.
 
+mod password;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
@@ -108,10 +110,7 @@ impl Resource for Secret {
                 "secretsmanager:PutResourcePolicy",
                 "secretsmanager:UpdateSecret",
             ])
-            .grants(&[
-                IamGrant::change(&["secretsmanager:GetRandomPassword"], GrantTarget::AllResources),
-                IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key")),
-            ]),
+            .grants(&[IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key"))]),
     );
     type Api = Aws;
     type Outputs = Outputs;
@@ -150,7 +149,7 @@ impl Resource for Secret {
         let call = call.set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
         let call = call.set_tags(Some(services::secretsmanager::to_tags(&cx.call.tags)));
         let call = match &self.generate {
-            Some(generate) => call.secret_string(generate.value(cx).await?),
+            Some(generate) => call.secret_string(generate.value()?),
             None => call,
         };
         call.send().await?.arn.map(Created::Id).ok_or_else(|| Error::missing_field("ARN"))
@@ -192,8 +191,7 @@ impl Resource for Secret {
 
     fn check(&self) -> Vec<Problem> {
         let Some(generate) = &self.generate else { return Vec::new() };
-        let excluded = [generate.exclude_numbers, generate.exclude_punctuation, generate.exclude_uppercase, generate.exclude_lowercase];
-        let types = excluded.iter().filter(|out| !**out).count() as i64;
+        let types = generate.alphabets().len() as i64;
         let mut problems = Vec::new();
         if types == 0 {
             problems.push(Problem::new("/generate", "digits, punctuation, uppercase and lowercase letters are all excluded"));
@@ -212,14 +210,9 @@ impl Resource for Secret {
 }
 
 impl Generate {
-    /// New random value. It must not appear in any message.
-    async fn value(&self, aws: &Aws) -> Result<String> {
-        let call = aws.secretsmanager.get_random_password().password_length(self.length);
-        let call = call.set_exclude_characters(Some(self.exclude_characters.clone()).filter(|text| !text.is_empty()));
-        let call = call.exclude_numbers(self.exclude_numbers).exclude_punctuation(self.exclude_punctuation);
-        let call = call.exclude_uppercase(self.exclude_uppercase).exclude_lowercase(self.exclude_lowercase);
-        let reply = call.include_space(self.include_space).require_each_included_type(self.require_each_type).send().await?;
-        let password = reply.random_password.ok_or_else(|| Error::missing_field("RandomPassword"))?;
+    /// A new random value. It must not get into any message.
+    fn value(&self) -> Result<String> {
+        let password = self.random_text()?;
         Ok(match &self.username {
             Some(username) => json!({ "username": username, "password": password }).to_string(),
             None => password,

@@ -16,7 +16,8 @@ use super::vpc::Vpc;
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, TypeInfo,
+        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Spec,
+        TypeInfo,
     },
 };
 
@@ -156,8 +157,36 @@ impl Resource for SecurityGroup {
         let call = cx.ec2.create_security_group().set_group_name(self.name.clone()).description(&self.description);
         let call =
             call.vpc_id(self.vpc.get()).tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::SecurityGroup));
-        let id = call.send().await?.group_id.ok_or_else(|| Error::missing_field("GroupId"))?;
-        Ok(id.into())
+        let reply = call.send().await?;
+        let id = reply.group_id.ok_or_else(|| Error::missing_field("GroupId"))?;
+        let Some(arn) = reply.security_group_arn else { return Ok(id.into()) };
+        let outputs = Outputs { arn, name: self.name.clone().unwrap_or_default() };
+        // The answer repeats nothing of the request, which AWS takes as it is or refuses.
+        Ok(Created::Complete(Observed::new(id, cx.call.tags.clone(), self.after_create(), outputs)))
+    }
+
+    /// AuthorizeSecurityGroupIngress answers with the rules that it made.
+    async fn finish_creation(&self, cx: &Cx<'_>, created: Observed<Self>, changes: SecurityGroupChanges) -> Result<Created<Self>> {
+        let id = created.id.as_str();
+        if changes.egress {
+            let live = Existing { id: created.id, spec: created.spec, version: None };
+            self.update(cx, &live, changes).await?;
+            return Ok(live.id.into());
+        }
+        let permissions = by_plain_rule(&self.ingress).into_values().map(|rule| permission(rule, id)).collect();
+        let call = cx.ec2.authorize_security_group_ingress().group_id(id).set_ip_permissions(Some(permissions));
+        let reply = match call.send().await.map_err(Error::from) {
+            // An earlier attempt whose answer was lost made some of them.
+            Err(error) if error.code == DUPLICATE => {
+                self.update(cx, &Existing { id: id.to_owned(), spec: created.spec, version: None }, changes).await?;
+                return Ok(created.id.into());
+            }
+            answer => answer?,
+        };
+        let ingress: BTreeSet<Rule> =
+            reply.security_group_rules.unwrap_or_default().into_iter().flat_map(|rule| rule::read(rule::to_permission(rule), id)).collect();
+        let spec = SecurityGroup { ingress, ..created.spec };
+        Ok(Created::Complete(Observed { spec, ..created }))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: SecurityGroupChanges) -> Result<()> {

@@ -20,7 +20,8 @@ use super::{load_balancer::read_tags, vpc::Vpc};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, Existing, IamActions, Observed, Problem, Ref, Resource, Result, Scope, Spec, Tags, TypeInfo,
+        ok_or_not_found,
     },
 };
 
@@ -189,9 +190,13 @@ impl Resource for TargetGroup {
         let tags = read_tags(aws, scope, own.iter().map(|(arn, ..)| arn.clone())).await?;
         let tags = &tags;
         for_each_concurrent(own, |(arn, name, group)| async move {
-            let reply = aws.elbv2.describe_target_group_attributes().target_group_arn(&arn).send().await;
-            let Some(reply) = ok_or_not_found(reply)? else { return Ok(None) };
-            let attributes = reply.attributes.unwrap_or_default().into_iter().filter_map(|a| Some((a.key?, a.value?))).collect();
+            let attributes = if scope.shallow {
+                BTreeMap::new()
+            } else {
+                let reply = aws.elbv2.describe_target_group_attributes().target_group_arn(&arn).send().await;
+                let Some(reply) = ok_or_not_found(reply)? else { return Ok(None) };
+                reply.attributes.unwrap_or_default().into_iter().filter_map(|a| Some((a.key?, a.value?))).collect()
+            };
             let tags = tags.get(&arn).cloned().unwrap_or_default();
             Ok(Some(read(arn, name, group, &attributes, tags)))
         })
@@ -218,8 +223,13 @@ impl Resource for TargetGroup {
             .set_matcher(self.matcher())
             .send()
             .await?;
-        let created = reply.target_groups.unwrap_or_default().into_iter().next();
-        Ok(created.and_then(|group| group.target_group_arn).ok_or_else(|| Error::missing_field("TargetGroupArn"))?.into())
+        let group = reply.target_groups.unwrap_or_default().into_iter().next().ok_or_else(|| Error::missing_field("TargetGroups"))?;
+        let arn = group.target_group_arn.clone().ok_or_else(|| Error::missing_field("TargetGroupArn"))?;
+        let mut created = read(arn, self.name.clone().unwrap_or_default(), group, &BTreeMap::new(), cx.call.tags.clone());
+        // The answer lacks the attributes, which have AWS's defaults.
+        let Self { deregistration_delay_seconds, slow_start_seconds, .. } = self.after_create();
+        created.spec = Self { deregistration_delay_seconds, slow_start_seconds, ..created.spec };
+        Ok(Created::Complete(created))
     }
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: TargetGroupChanges) -> Result<()> {

@@ -72,7 +72,7 @@ impl Resource for Vpc {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let vpcs = aws.ec2.describe_vpcs().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
-        for_each_concurrent(vpcs.try_collect().await?, |vpc| async move { read(aws, vpc).await.map(Some) }).await
+        for_each_concurrent(vpcs.try_collect().await?, |vpc| async move { read(aws, scope, vpc).await.map(Some) }).await
     }
 
     /// The response lacks the DNS settings, and the VPC is pending.
@@ -137,24 +137,24 @@ impl Resource for Vpc {
     }
 }
 
-async fn read(aws: &Aws, vpc: ec2::Vpc) -> Result<Observed<Vpc>> {
+async fn read(aws: &Aws, scope: &Scope, vpc: ec2::Vpc) -> Result<Observed<Vpc>> {
     let id = vpc.vpc_id.clone().ok_or_else(|| Error::missing_field("VpcId"))?;
     let attribute = |name| aws.ec2.describe_vpc_attribute().vpc_id(&id).attribute(name).send();
-    let (support, hostnames) =
-        tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
+    let (dns_support, dns_hostnames) = if scope.shallow {
+        (true, true)
+    } else {
+        let (support, hostnames) =
+            tokio::try_join!(attribute(VpcAttributeName::EnableDnsSupport), attribute(VpcAttributeName::EnableDnsHostnames))?;
+        let is_on = |attribute: Option<AttributeBooleanValue>| attribute.and_then(|attribute| attribute.value).unwrap_or_default();
+        (is_on(support.enable_dns_support), is_on(hostnames.enable_dns_hostnames))
+    };
     let cidr = parse_cidr(vpc.cidr_block.as_deref())?;
     let ranges = vpc.cidr_block_association_set();
     let mut secondary_cidrs =
         ranges.iter().filter(|a| is_associated(a)).map(|a| parse_cidr(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
     secondary_cidrs.remove(&cidr);
     let phase = phase(vpc.state.as_ref(), ranges);
-    let spec = Vpc {
-        cidr,
-        secondary_cidrs,
-        dns_support: support.enable_dns_support.and_then(|a| a.value).unwrap_or_default(),
-        dns_hostnames: hostnames.enable_dns_hostnames.and_then(|a| a.value).unwrap_or_default(),
-        dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
-    };
+    let spec = Vpc { cidr, secondary_cidrs, dns_support, dns_hostnames, dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated) };
     let tags = services::ec2::from_tags(vpc.tags.as_deref().unwrap_or_default());
     let owner_id = vpc.owner_id.unwrap_or_default();
     let outputs = Outputs { arn: services::ec2::arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id };

@@ -272,6 +272,12 @@ pub(super) async fn list_arns_in_scope<F>(
 where
     F: Future<Output = Result<(Vec<(String, String)>, Option<String>)>>,
 {
+    if let Some(ids) = scope.waited_for() {
+        return Ok(ids.iter().cloned().collect());
+    }
+    if let Some(index) = scope.complete_index() {
+        return Ok(index.keys().filter(|arn| arn.contains(&format!("/{kind}/"))).cloned().collect());
+    }
     let mut own: Vec<String> = Vec::new();
     for waf_scope in [WafScope::Regional, WafScope::Cloudfront] {
         // Resources for CloudFront are in us-east-1. They are not listed if all desired names were found before.

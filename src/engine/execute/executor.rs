@@ -161,6 +161,9 @@ impl<'a> Executor<'a> {
             let mut scope = discover::scope(stack, kind, live_state);
             let named = self.plan.name_overrides.iter().filter(|(address, _)| address.type_name == kind.name);
             scope.lookup.extend(named.map(|(_, name)| name.clone()));
+            if self.options.null_means == NullMeans::Unmanaged {
+                scope.own_reads = Some(own_reads(stack, self.plan, kind));
+            }
             // Resources changed by this run are read again, because the index lags.
             if let Some(index) = &mut scope.tag_index {
                 for change in changed_arns(self.plan) {
@@ -230,6 +233,21 @@ fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers 
 /// Whether a retry may help: not without valid credentials or the lease.
 fn is_retryable(error: &Error) -> bool {
     !error.is_credential_error() && error.code != "LeaseLost" && error.code != "Journal"
+}
+
+/// Fields with the fact `own_read` that the definition has, or had before, of what a plan changes.
+fn own_reads(stack: &Stack, plan: &Plan, kind: &ResourceType) -> BTreeMap<String, Vec<String>> {
+    if kind.own_read.is_empty() {
+        return BTreeMap::new();
+    }
+    let changes = plan.changes.iter().filter(|change| change.address.type_name == kind.name && change.action != Action::None);
+    changes
+        .map(|change| {
+            let declared = stack.resources.get(&change.address).map(|declared| kind.own_reads(&declared.spec));
+            let before = change.before.as_ref().map(|live| kind.own_reads(&live.spec));
+            (change.address.to_string(), declared.into_iter().chain(before).flatten().collect())
+        })
+        .collect()
 }
 
 /// ARNs of resources that a plan changes.

@@ -47,6 +47,16 @@ impl JournaledCloud {
         self.journaled(target, CallAction::Update, Some(&live.id), |()| None, call).await
     }
 
+    pub(super) async fn finish_creation(
+        &self,
+        target: &StepTarget,
+        created: &LiveResource,
+        pointers: &[String],
+    ) -> Result<CreatedResource> {
+        let call = || self.cloud.finish_creation(target.kind, &target.call, created, &target.spec, pointers);
+        self.journaled(target, CallAction::Update, Some(&created.id), |_| None, call).await
+    }
+
     pub(super) async fn retag(
         &self,
         target: &StepTarget,

@@ -91,25 +91,39 @@ impl StepTask {
             }
             made => made?,
         };
-        let id = created.id();
-        let applied = {
+        let (created, applied) = {
             let _under_way = self.poller.in_flight();
             if kind.is_taggable() && !kind.is_tagged_on_create() {
-                self.retag((id, None), &Tags::new(), &self.target.call.tags, CallAction::Tag).await?;
+                self.retag((created.id(), None), &Tags::new(), &self.target.call.tags, CallAction::Tag).await?;
             }
             let left = kind.operations.after_create(&self.target.spec)?;
             let missing = self.remaining_changes(&left);
-            if missing.is_empty() { Some(missing) } else { self.apply_changes(&self.unread_resource(id, left), missing).await? }
+            match &created {
+                _ if missing.is_empty() => (created, Some(missing)),
+                CreatedResource::Complete(live) => self.finish_creation(live, missing).await?,
+                CreatedResource::Id(id) => {
+                    let applied = self.apply_changes(&self.unread_resource(id, left), missing).await?;
+                    (created, applied)
+                }
+            }
         };
-        if let CreatedResource::Complete(live) = &created
-            && applied.as_ref().is_some_and(Vec::is_empty)
-            && self.matches_desired(live)
-        {
-            return Ok((**live).clone());
+        match created {
+            CreatedResource::Complete(live) if self.matches_desired(&live) => Ok(*live),
+            // The calls that set the tags were accepted, so these need no reading back.
+            created => self.verify(created.id(), None, kind.is_taggable().then(|| self.target.call.tags.clone()), applied).await,
         }
-        // AWS applies tags and resource in one call or rejects both, so they need no verification.
-        let sent = kind.is_tagged_on_create().then(|| self.target.call.tags.clone());
-        self.verify(created.id(), None, sent, applied).await
+    }
+
+    /// Makes the calls for what the create call couldn't set. Gives what they left, as far as their answers tell, and what was sent; `None`
+    /// when no answer came.
+    async fn finish_creation(&self, created: &LiveResource, missing: Vec<FieldDiff>) -> Result<(CreatedResource, Option<Vec<FieldDiff>>)> {
+        let pointers: Vec<String> = missing.iter().map(|field| field.pointer.clone()).collect();
+        let finish = || self.journaled_cloud.finish_creation(&self.target, created, &pointers);
+        match self.with_retries(Idempotency::NotIdempotent, finish).await {
+            Ok(finished) => Ok((finished, Some(missing))),
+            Err(error) if error.kind == ErrorKind::Unavailable => Ok((CreatedResource::Id(created.id.clone()), None)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the response of the create call shows that nothing is left to do, so that another read is unnecessary.

@@ -101,7 +101,7 @@ fn field_diff(pointer: &str, before: &Value, after: &Value) -> FieldDiff {
 }
 
 /// Whether `live` contains everything in `wanted`.
-fn satisfies(desired: &Value, live: &Value, null_means: NullMeans) -> bool {
+pub(super) fn satisfies(desired: &Value, live: &Value, null_means: NullMeans) -> bool {
     match (desired, live) {
         (Value::Null, _) if null_means == NullMeans::Unmanaged => true,
         (Value::Object(wanted), Value::Object(live)) => {

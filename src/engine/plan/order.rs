@@ -13,7 +13,7 @@ use std::{
 
 use petgraph::{
     Direction::Outgoing,
-    algo::tarjan_scc,
+    algo::{is_cyclic_directed, tarjan_scc},
     graph::{DiGraph, NodeIndex},
     visit::{Topo, Walker},
 };
@@ -104,13 +104,25 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
             };
         }
     }
-    for (used, user) in dependents {
-        for (graph, steps) in [(&mut apply, &early_deletes), (&mut clean_up, &late_deletes)] {
-            if let (Some(used), Some(user)) = (steps.get(&used), steps.get(&user)) {
-                graph.add_edge(*user, *used, ());
-            }
+    for (used, user) in &dependents {
+        if let (Some(used), Some(user)) = (early_deletes.get(used), early_deletes.get(user)) {
+            apply.add_edge(*user, *used, ());
         }
     }
+    let with_deletion_edges = |detaching: bool| {
+        let mut graph = clean_up.clone();
+        for (used, user) in &dependents {
+            let (Some(used_step), Some(user_step)) = (late_deletes.get(used), late_deletes.get(user)) else { continue };
+            match if detaching { deletion_order(&changes[*used], &changes[*user]) } else { DeletionOrder::DependentFirst } {
+                DeletionOrder::DependentFirst => drop(graph.add_edge(*user_step, *used_step, ())),
+                DeletionOrder::DependencyFirst => drop(graph.add_edge(*used_step, *user_step, ())),
+                DeletionOrder::Any => {}
+            }
+        }
+        graph
+    };
+    let detaching = with_deletion_edges(true);
+    let mut clean_up = if is_cyclic_directed(&detaching) { with_deletion_edges(false) } else { detaching };
     let mut blocked = Vec::new();
     for (used, user) in blocking_dependents(changes) {
         let Some(goes) = early_deletes.get(&used) else { continue };
@@ -123,6 +135,24 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     }
     break_cycles(&mut clean_up);
     StepOrder { apply, clean_up, blocked }
+}
+
+/// Which of two resources is deleted first.
+enum DeletionOrder {
+    DependentFirst,
+    DependencyFirst,
+    Any,
+}
+
+/// The order of two deletions, of which `user` refers to `used`. What is detached from others by their deletion goes after these, and so need
+/// not go before what AWS deletes regardless.
+fn deletion_order(used: &Change, user: &Change) -> DeletionOrder {
+    let types = resource_type(&used.address.type_name).zip(resource_type(&user.address.type_name));
+    match types.filter(|_| used.action == Action::Delete && user.action == Action::Delete) {
+        Some((used, user)) if user.detached_by.contains(&used.name) => DeletionOrder::DependencyFirst,
+        Some((used, user)) if !user.detached_by.is_empty() && !used.blocked_by_dependents => DeletionOrder::Any,
+        _ => DeletionOrder::DependentFirst,
+    }
 }
 
 /// Pairs (dependency, dependent): the dependency is deleted before its replacement exists, the dependent remains, and AWS refuses that.
@@ -240,7 +270,68 @@ pub fn critical_path<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Duratio
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::{
+        core::{Phase, Tags},
+        definition::{LoadOptions, Source, load},
+        engine::plan::{Reason, planner::new_change},
+    };
+
+    /// Deletions of these resources: type, id and spec.
+    fn deletion_steps(resources: &[(&str, &str, Value)]) -> (Vec<Change>, DiGraph<Step, ()>) {
+        let change = |(type_name, id, spec): &(&str, &str, Value)| {
+            let live = LiveResource {
+                type_name: (*type_name).to_owned(),
+                id: (*id).to_owned(),
+                tags: Tags::new(),
+                phase: Phase::Ready,
+                spec: spec.clone(),
+                outputs: Value::Null,
+                version: None,
+            };
+            let kind = resource_type(type_name).expect("a type");
+            new_change(Address::new(type_name, *id), kind, Action::Delete, Reason::Destroyed, Some(&live))
+        };
+        let mut changes: Vec<Change> = resources.iter().map(change).collect();
+        let source = Source::new("stack.yaml", "stack: shop\nkeys: { main: {} }\n");
+        let stack = load(&source, &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let order = order_steps(&stack, &mut changes, PlanDirection::Forward);
+        (changes, order.clean_up)
+    }
+
+    fn is_first(changes: &[Change], graph: &DiGraph<Step, ()>, first: &str, second: &str) -> bool {
+        let node = |id: &str| graph.node_indices().find(|node| changes[graph[*node].change].address.name == id).expect("a step");
+        petgraph::algo::has_path_connecting(graph, node(first), node(second), None)
+    }
+
+    #[test]
+    fn deletes_subnets_before_their_route_tables() {
+        let table =
+            json!({ "vpc": { "id": "vpc-1" }, "subnets": [{ "id": "subnet-1" }], "routes": [{ "nat_gateway": { "id": "nat-1" } }] });
+        let (changes, graph) = deletion_steps(&[
+            ("vpc", "vpc-1", json!({})),
+            ("subnet", "subnet-1", json!({ "vpc": { "id": "vpc-1" } })),
+            ("subnet", "subnet-2", json!({ "vpc": { "id": "vpc-1" } })),
+            ("nat_gateway", "nat-1", json!({ "subnet": { "id": "subnet-1" } })),
+            ("route_table", "rtb-1", table),
+        ]);
+        for (first, second) in [("subnet-1", "rtb-1"), ("nat-1", "subnet-1"), ("rtb-1", "vpc-1"), ("subnet-2", "vpc-1")] {
+            assert!(is_first(&changes, &graph, first, second), "{first} before {second}");
+        }
+    }
+
+    #[test]
+    fn deletes_route_tables_first_where_a_subnet_must_wait_for_them() {
+        let table = json!({ "subnets": [{ "id": "subnet-1" }], "routes": [{ "vpc_endpoint": { "id": "vpce-1" } }] });
+        let (changes, graph) = deletion_steps(&[
+            ("subnet", "subnet-1", json!({})),
+            ("vpc_endpoint", "vpce-1", json!({ "subnets": [{ "id": "subnet-1" }] })),
+            ("route_table", "rtb-1", table),
+        ]);
+        assert!(is_first(&changes, &graph, "rtb-1", "vpce-1") && is_first(&changes, &graph, "vpce-1", "subnet-1"));
+    }
 
     #[test]
     fn breaks_cycles_between_deletions() {

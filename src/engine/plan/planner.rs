@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     Action, Change, FieldDiff, ForeignResource, Goal, NullMeans, Obstacle, Plan, Reason, ReplacementOrder, diff,
-    diff::flag_important_and_risky, matching, order, replacement_name,
+    diff::{flag_important_and_risky, satisfies},
+    matching, order, replacement_name,
 };
 use crate::{
     aws::types,
@@ -196,6 +197,10 @@ impl<'a> Planner<'a> {
     fn plan_existing_as(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
         let kind = declared.resource_type;
         let compare = |wanted: &Value| {
+            // What is equal as it stands needs no normalization, which costs most of a large plan without changes.
+            if satisfies(wanted, &live.spec, self.null_means) {
+                return Vec::new();
+            }
             let aligned = kind.operations.normalize(wanted, &live.spec);
             let fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
             let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
@@ -302,7 +307,9 @@ impl<'a> Planner<'a> {
             let stays = self.changes.get(&address).is_some_and(|c| matches!(c.action, Action::None | Action::Update));
             stays.then(|| self.matched.live.get(&address)?.output(reference.output)).flatten()
         });
-        declared.resource_type.operations.parse(known.clone()).unwrap_or(known)
+        // What is equal to the live spec as it stands is in canonical form already.
+        let is_live = self.matched.live.get(&declared.address).is_some_and(|live| satisfies(&known, &live.spec, self.null_means));
+        if is_live { known } else { declared.resource_type.operations.parse(known.clone()).unwrap_or(known) }
     }
 }
 

@@ -18,6 +18,8 @@ pub enum DiscoveryDepth {
     Recorded,
     /// All.
     Full,
+    /// None: all of the stack is about to be deleted.
+    ForDeletion,
 }
 
 /// Live resources of a stack, with the history as far as it was read.
@@ -95,6 +97,7 @@ impl Session {
         let hints = match depth {
             DiscoveryDepth::Recorded => history.hints(self.region(), &account),
             DiscoveryDepth::Full => history.unfinished.hints(),
+            DiscoveryDepth::ForDeletion => Hints { shallow: true, ..history.unfinished.hints() },
         };
         let live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
         let live_state = self.rediscover_once_visible(live_state, &history.unfinished).await?;

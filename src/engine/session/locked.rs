@@ -1,6 +1,7 @@
 //! Sessions that know their account and backend, and those that hold the lease.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,6 +16,7 @@ use crate::{
         history::History,
         plan::Goal,
         run::{RunHistory, UnfinishedRuns},
+        saved_plan::SavedPlan,
     },
     simulator::Simulator,
 };
@@ -149,9 +151,26 @@ impl LockedSession {
     /// # Errors
     /// Fails if the history or live resources can't be read.
     pub async fn plan(&mut self, goal: Goal) -> Result<ProposedPlan<'_>> {
+        // An unfinished run may still be rolled back, which takes every detail.
+        let only_deletes = goal == Goal::Destroy && self.run_history().await?.unfinished.journals.is_empty();
+        self.plan_in_depth(goal, if only_deletes { DiscoveryDepth::ForDeletion } else { DiscoveryDepth::Recorded }).await
+    }
+
+    /// Plans again towards the goal of a saved plan, and refuses a plan that differs from it. `file` is the path of the saved plan.
+    ///
+    /// # Errors
+    /// Fails if the definition or the changes differ, or if the history or live resources can't be read.
+    pub async fn plan_saved(&mut self, saved: &SavedPlan, file: &Path) -> Result<ProposedPlan<'_>> {
+        // The saved plan has every detail, of deletions too.
+        let proposed = self.plan_in_depth(saved.goal, DiscoveryDepth::Recorded).await?;
+        proposed.check_saved(saved, file).await?;
+        Ok(proposed)
+    }
+
+    async fn plan_in_depth(&mut self, goal: Goal, depth: DiscoveryDepth) -> Result<ProposedPlan<'_>> {
         self.run_history().await?;
         let history = self.run_history.take().unwrap_or_default();
-        let state = self.connected.state(history, DiscoveryDepth::Recorded).await?;
+        let state = self.connected.state(history, depth).await?;
         let plan = self.session().plan(&state, goal).await?;
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;
         Ok(ProposedPlan::new(self, Task::Reach(goal), plan, live_state, unfinished))

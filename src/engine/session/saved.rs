@@ -58,7 +58,7 @@ impl ProposedPlan<'_> {
     ///
     /// # Errors
     /// Fails if the definition or the changes differ, or if the history can't be read.
-    pub async fn check_saved(&self, saved: &SavedPlan, file: &Path) -> Result<()> {
+    pub(super) async fn check_saved(&self, saved: &SavedPlan, file: &Path) -> Result<()> {
         saved.check_definition(self.session().source(), file)?;
         let latest = self.locked.history().revision_numbers().await?.last().copied();
         let mut differences = saved.differences(&self.plan);

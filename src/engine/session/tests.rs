@@ -131,15 +131,14 @@ async fn refuses_a_saved_plan_when_anything_has_changed() {
     let file = Path::new("shop.acmeplan");
 
     let mut locked = lock(folder.path(), &format!("{SHOP}\n# Edited")).await.expect("it is free");
-    let Err(error) = locked.plan(Goal::Apply).await.expect("a plan").check_saved(&saved, file).await else { panic!("it was edited") };
+    let Err(error) = locked.plan_saved(&saved, file).await else { panic!("it was edited") };
     assert!(matches!(error, SessionError::StaleDefinition { .. }), "{error}");
     locked.release().await.expect("it is held");
 
     let mut locked = lock(folder.path(), SHOP).await.expect("it is free");
-    let proposed = locked.plan(Goal::Apply).await.expect("a plan");
-    proposed.check_saved(&saved, file).await.expect("nothing has changed");
+    let proposed = locked.plan_saved(&saved, file).await.expect("nothing has changed");
     apply(proposed.check().expect("no obstacles")).await;
-    let Err(error) = locked.plan(Goal::Apply).await.expect("a plan").check_saved(&saved, file).await else { panic!("it was applied") };
+    let Err(error) = locked.plan_saved(&saved, file).await else { panic!("it was applied") };
     assert!(matches!(error, SessionError::StalePlan { .. }), "{error}");
     assert!(error.to_string().contains("plan again with `acme plan shop.yaml --out shop.acmeplan`"), "{error}");
 }

@@ -1,12 +1,15 @@
 //! Shared by the types of resources that live in a cluster (`eks_node_group`, `eks_addon`, …).
 
-use std::future::Future;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+};
 
 use aws_sdk_eks::types::{self as eks, Update, UpdateStatus};
 
 use crate::{
     aws::{Aws, for_each_concurrent},
-    core::{Error, ErrorKind, Result, Scope, ok_or_not_found},
+    core::{Error, ErrorKind, Result, Scope, Tags, ok_or_not_found},
 };
 
 /// A problem that EKS reports.
@@ -45,6 +48,36 @@ pub(in crate::aws::types) fn split_id(id: &str) -> Result<(&str, &str)> {
     id.split_once('/').ok_or_else(|| Error::new(ErrorKind::Rejected, "Shape", format!("`{id}` does not have the form cluster/name")))
 }
 
+/// Clusters and names of the resources to read. ARNs of the type begin with `…:<part>/<cluster>/<name>`. Only where ids and index do not tell,
+/// `list` is called for each cluster; `may_own` then tells by the name whether reading one that the index does not show is worth a call.
+pub(in crate::aws::types) async fn names_in_clusters<E, F>(
+    scope: &Scope,
+    part: &str,
+    may_own: impl Fn(&str) -> bool,
+    list: impl Fn(&str) -> F,
+) -> Result<Vec<(String, String)>>
+where
+    E: Into<Error>,
+    F: Future<Output = Result<Vec<String>, E>>,
+{
+    let owned = |(cluster, name): (&str, &str)| (cluster.to_owned(), name.to_owned());
+    if let Some(ids) = scope.waited_for() {
+        return ids.iter().map(|id| split_id(id).map(owned)).collect();
+    }
+    let indexed = |arn: &str| {
+        let (_, rest) = arn.split_once(&format!(":{part}/"))?;
+        let mut names = rest.split('/');
+        Some(owned((names.next()?, names.next()?)))
+    };
+    let indexed = |index: &BTreeMap<String, Tags>| index.keys().filter_map(|arn| indexed(arn)).collect::<BTreeSet<_>>();
+    if let Some(index) = scope.complete_index() {
+        return Ok(indexed(index).into_iter().collect());
+    }
+    let indexed = scope.tag_index.as_ref().map(indexed);
+    let may_own = |child: &(String, String)| may_own(&child.1) || indexed.as_ref().is_none_or(|all| all.contains(child));
+    Ok(list_in_clusters(scope, list).await?.into_iter().filter(may_own).collect())
+}
+
 /// Results of a list call for each live cluster, with the cluster's name.
 pub(in crate::aws::types) async fn list_in_clusters<T, E, F>(scope: &Scope, list: impl Fn(&str) -> F) -> Result<Vec<(String, T)>>
 where
@@ -72,10 +105,4 @@ pub(in crate::aws::types) async fn failed_update(aws: &Aws, cluster: &str, group
     let last = updates.into_iter().max_by_key(|update| update.created_at.map(|time| (time.secs(), time.subsec_nanos())));
     let failed = last.filter(|update| update.status == Some(UpdateStatus::Failed));
     Ok(failed.map(|update| with_reasons("Failed", update.errors())))
-}
-
-/// Whether to read this resource's details. Its ARN is `…:<part>/<cluster>/<name>/<uuid>`.
-pub(in crate::aws::types) fn covers_child(scope: &Scope, part: &str, cluster: &str, name: &str) -> bool {
-    let part = format!(":{part}/{cluster}/{name}/");
-    scope.covers(name, "") || scope.tag_index.as_ref().is_none_or(|index| index.keys().any(|arn| arn.contains(&part)))
 }

@@ -42,9 +42,9 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
                 None => ask_versioning().await,
             }
         },
-        async { ok_or_not_found(client.get_bucket_encryption().bucket(bucket).send().await) },
-        async { ok_or_not_found(client.get_public_access_block().bucket(bucket).send().await) },
-        async { ok_or_not_found(client.get_bucket_ownership_controls().bucket(bucket).send().await) },
+        only_if(!scope.shallow, async { ok_or_not_found(client.get_bucket_encryption().bucket(bucket).send().await) }),
+        only_if(!scope.shallow, async { ok_or_not_found(client.get_public_access_block().bucket(bucket).send().await) }),
+        only_if(!scope.shallow, async { ok_or_not_found(client.get_bucket_ownership_controls().bucket(bucket).send().await) }),
         only_if(wanted.lifecycle_rules, async { ok_or_not_found(client.get_bucket_lifecycle_configuration().bucket(bucket).send().await) }),
         only_if(wanted.policy, async { ok_or_not_found(client.get_bucket_policy().bucket(bucket).send().await) }),
         only_if(wanted.cors, async { ok_or_not_found(client.get_bucket_cors().bucket(bucket).send().await) }),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, UserIdGroupPair};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroupRule, UserIdGroupPair};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::SecurityGroup;
@@ -168,6 +168,18 @@ pub(super) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
     let lists = permission.prefix_list_ids.into_iter().flatten();
     rules.extend(lists.filter_map(|list| Some(Rule { prefix_list: Some(list.prefix_list_id?), ..rule(list.description) })));
     rules
+}
+
+/// A single rule as the permission that holds it.
+pub(super) fn to_permission(rule: SecurityGroupRule) -> IpPermission {
+    let permission = IpPermission::builder().set_ip_protocol(rule.ip_protocol).set_from_port(rule.from_port).set_to_port(rule.to_port);
+    let text = rule.description;
+    let v4 = rule.cidr_ipv4.map(|cidr| vec![IpRange::builder().cidr_ip(cidr).set_description(text.clone()).build()]);
+    let v6 = rule.cidr_ipv6.map(|cidr| vec![Ipv6Range::builder().cidr_ipv6(cidr).set_description(text.clone()).build()]);
+    let group = rule.referenced_group_info.and_then(|group| group.group_id);
+    let group = group.map(|id| vec![UserIdGroupPair::builder().group_id(id).set_description(text.clone()).build()]);
+    let list = rule.prefix_list_id.map(|id| vec![PrefixListId::builder().prefix_list_id(id).set_description(text).build()]);
+    permission.set_ip_ranges(v4).set_ipv6_ranges(v6).set_user_id_group_pairs(group).set_prefix_list_ids(list).build()
 }
 
 /// Inverse of [`read`]. Omitting a description removes it.
