@@ -76,10 +76,10 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
     let global = &arguments.global;
     let unfinished = locked.run_history().await?.unfinished.clone();
     warn_unfinished(&unfinished, locked.session());
-    let proposed = locked.plan(goal).await?;
-    if let Some((saved, file)) = saved {
-        proposed.check_saved(saved, file).await?;
-    }
+    let proposed = match saved {
+        Some((saved, file)) => locked.plan_saved(saved, file).await?,
+        None => locked.plan(goal).await?,
+    };
     show_plan(proposed.plan(), proposed.session(), global)?;
     if proposed.has_nothing_to_do() {
         let text = format!("{} no changes.", Style::Added.paint("Done:"));
