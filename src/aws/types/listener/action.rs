@@ -94,16 +94,18 @@ pub struct FixedResponse {
 
 impl ListenerAction {
     /// Problems of the action, which stands at this pointer.
-    pub(super) fn check(&self, at: &str) -> Vec<Problem> {
+    pub(super) fn check(&self, at: Pointer) -> Vec<Problem> {
         let (at, answer) = match self {
-            ListenerAction::FixedResponse(answer) => (format!("{at}/fixed_response"), answer),
+            ListenerAction::FixedResponse(answer) => (at.item("fixed_response"), answer),
             ListenerAction::AuthenticateCognito(AuthenticateCognito { then: NextAction::FixedResponse(answer), .. }) => {
-                (format!("{at}/authenticate_cognito/then/fixed_response"), answer)
+                (at.item("authenticate_cognito").field(AuthenticateCognito::POINTERS.then).item("fixed_response"), answer)
             }
             _ => return Vec::new(),
         };
-        let problem =
-            || Problem::new(format!("{at}/status_code"), "a fixed response has a status of 2xx, 4xx or 5xx").help("use `redirect`");
+        let problem = || {
+            Problem::new(at.field(FixedResponse::POINTERS.status_code), "a fixed response has a status of 2xx, 4xx or 5xx")
+                .help("use `redirect`")
+        };
         (300..=399).contains(&answer.status_code).then(problem).into_iter().collect()
     }
 
