@@ -88,18 +88,3 @@ fn read(subnet: ec2::Subnet) -> Result<Observed<Subnet>> {
     let id = subnet.subnet_id.ok_or_else(|| Error::missing_field("SubnetId"))?;
     Ok(Observed::new(id, tags, spec, ArnOutput { arn: subnet.subnet_arn.unwrap_or_default() }).phase(phase))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unavailable_subnet_is_not_ready() {
-        let phase = |state| {
-            let subnet = aws_sdk_ec2::types::Subnet::builder().subnet_id("subnet-1").cidr_block("10.1.0.0/24").state(state).build();
-            read(subnet).map(|subnet| subnet.phase).expect("a subnet")
-        };
-        assert_eq!(phase(SubnetState::Available), Phase::Ready);
-        assert_eq!(phase(SubnetState::Unavailable), Phase::Progressing("unavailable".into()));
-    }
-}
