@@ -11,7 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use super::authenticate::{AuthenticateCognito, NextAction};
 use crate::{
     aws::types::target_group::TargetGroup,
-    core::{ArnRef, Problem},
+    core::{ArnRef, Pointer, Problem},
 };
 
 /// Action for a request.

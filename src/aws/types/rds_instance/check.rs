@@ -68,7 +68,9 @@ fn storage(db: &RdsInstance, problems: &mut Vec<Problem>) {
         wrong(RdsInstance::POINTERS.max_storage_gib, format!("must be at least a tenth more than `storage_gib: {size}`, or 0"));
     }
     let has_iops = matches!(kind, "io1" | "io2" | "gp3");
-    for (at, set, fits) in [("/iops", db.iops.is_some(), has_iops), ("/throughput_mibps", db.throughput_mibps.is_some(), kind == "gp3")] {
+    let fields = RdsInstance::POINTERS;
+    let iops = (fields.iops, db.iops.is_some(), has_iops);
+    for (at, set, fits) in [iops, (fields.throughput_mibps, db.throughput_mibps.is_some(), kind == "gp3")] {
         if set && !fits {
             wrong(at, format!("not available for storage of type `{kind}`"));
         } else if set && kind == "gp3" && size < 400 {
