@@ -72,6 +72,8 @@ fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
     let (name, visibility) = (&item.ident, &item.vis);
     let changes = format_ident!("{name}Changes");
     let about = format!("Which fields of [`{name}`] differ.");
+    let struct_of_pointers = format_ident!("{name}Pointers");
+    let about_pointers = format!("Where the fields of [`{name}`] are.");
     let default = default.then(|| {
         let standard = keyed.iter().map(SpecField::initializer);
         quote! {
@@ -93,6 +95,7 @@ fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
     let idents: Vec<_> = keyed.iter().map(|field| &field.ident).collect();
     let pointers: Vec<_> = keyed.iter().map(SpecField::pointer).collect();
     let differs = keyed.iter().map(|field| format!("Whether `{}` differs.", field.key));
+    let places = keyed.iter().map(|field| format!("`{}`.", field.key));
     Ok(quote! {
         #derive
         #deny
@@ -105,6 +108,18 @@ fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
         #[derive(Clone, Copy, Debug, Default)]
         #[allow(dead_code)]
         #visibility struct #changes { #(#[doc = #differs] pub #idents: bool,)* }
+
+        #[doc = #about_pointers]
+        #[allow(dead_code)]
+        #visibility struct #struct_of_pointers { #(#[doc = #places] pub #idents: crate::core::Pointer,)* }
+
+        #[allow(dead_code)]
+        impl #name {
+            /// A JSON pointer to each field.
+            #visibility const POINTERS: #struct_of_pointers = #struct_of_pointers {
+                #(#idents: crate::core::Pointer::new(#pointers),)*
+            };
+        }
 
         impl crate::core::spec::Spec for #name {
             type Changes = #changes;
@@ -220,6 +235,16 @@ impl SpecField {
         if facts.replaces.is_some() {
             all.push(quote!("x-acme-replaces" = true));
         }
+        if facts.initial_only.is_some() {
+            all.push(quote!("x-acme-initial-only" = true));
+        }
+        if facts.important.is_some() {
+            all.push(quote!("x-acme-important" = true));
+        }
+        if let Some(risky) = &facts.risky {
+            let value = &risky.value;
+            all.push(quote!("x-acme-risky-value" = #value));
+        }
         let texts = [
             ("x-acme-unset", facts.unset.as_ref()),
             ("x-acme-pattern", facts.pattern.as_ref()),
@@ -239,8 +264,8 @@ impl SpecField {
             ($($fact:ident)*) => { $(if facts.$fact.is_some() { set.push(quote!($fact: true)); })* };
         }
         flags! {
-            replaces after_create identity assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately secret important
-            initial_only removed_later computed
+            replaces after_create identity assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately important
+            initial_only removed_later
         }
         for (fact, keys) in [(quote!(unique), &facts.unique), (quote!(unique_by_overlap), &facts.unique_by_overlap)] {
             if !keys.is_empty() {

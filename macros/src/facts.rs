@@ -47,12 +47,8 @@ facts! {
     /// `name(max = 256, lowercase, prefix = "alias/")`: the physical name. The compiler generates it if it is unset. `max` is the maximum
     /// length in characters, and the upper limit of `length` unless that is stated; `lowercase` and `prefix` are optional.
     name: Option<Name>,
-    /// `secret`: never printed.
-    secret: Option<Flag>,
     /// `important`: shown first in a plan.
     important: Option<Flag>,
-    /// `computed`: AWS sets it; the user can't.
-    computed: Option<Flag>,
 
     // How AWS creates and changes the resource.
 
@@ -61,9 +57,10 @@ facts! {
     /// `after_create` or `after_create = "ENABLED"`: the create call can't set the field. It leaves the field's default, or the value of
     /// the expression, which may use `self`; the engine calls `update` for the rest.
     after_create: Option<FactValue>,
-    /// `initial_only`: used only by the create call; a later change has no effect.
+    /// `initial_only`: used only by the create call. Later differences are ignored, whether the definition or a scaler caused them.
     initial_only: Option<Flag>,
-    /// `removed_later`: an entry removed from this field is removed in a separate step, after its dependents have changed.
+    /// `removed_later`: a list, set or map whose entries AWS does not remove while dependents use them. If a plan deletes dependents, their
+    /// entries are removed in a separate step, after these deletions.
     removed_later: Option<Flag>,
     /// `assigned_by_aws`: AWS fills the field in when it is unset. Rollback asks for the old value and accepts any other.
     assigned_by_aws: Option<Flag>,

@@ -133,11 +133,11 @@ fn reports_the_errors_of_all_fields_at_once() {
         pub struct Queue {
             #[field(range = 3)]
             pub delay: i32,
-            #[field(secret = 1)]
+            #[field(identity = 1)]
             pub key: String,
         }
     });
-    assert_eq!(errors, ["expected `range = 1..=10`", "expected `secret`"]);
+    assert_eq!(errors, ["expected `range = 1..=10`", "expected `identity`"]);
 }
 
 #[test]
@@ -362,7 +362,9 @@ fn facts_become_members_of_the_field() {
     for (fact, member) in cases {
         assert_has(&with_field(quote!(#[field(#fact)] pub vpc: Ref<Vpc>)), member);
     }
-    for flag in ["identity", "assigned_by_aws", "lookup", "read_by_name", "own_read", "protects_deletion", "apply_immediately", "secret"] {
+    for flag in
+        ["identity", "assigned_by_aws", "lookup", "read_by_name", "own_read", "protects_deletion", "apply_immediately", "removed_later"]
+    {
         let flag: TokenStream = flag.parse().expect("an identifier");
         assert_has(&with_field(quote!(#[field(#flag)] pub vpc: String)), quote!(#flag: true, ..crate::core::spec::Field::new));
     }
@@ -380,7 +382,8 @@ fn facts_become_extensions_of_the_schema() {
         (quote!(one_of = ["a", "b"]), quote!("x-acme-one-of" = ["a", "b"])),
         (quote!(impact = "stops it"), quote!("x-acme-impact" = "stops it")),
         (quote!(one_way(Direction::Increase, "it grows")), quote!("x-acme-one-way" = "it grows")),
-        (quote!(risky(false, "anyone can")), quote!("x-acme-risky" = "anyone can")),
+        (quote!(risky(false, "anyone can")), quote!("x-acme-risky-value" = false, "x-acme-risky" = "anyone can")),
+        (quote!(important, initial_only), quote!("x-acme-initial-only" = true, "x-acme-important" = true)),
         (quote!(replaces, length = 1..=2), quote!("x-acme-length" = [1, 2], "x-acme-replaces" = true)),
     ];
     for (fact, extension) in cases {

@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
 use self::services::{Clients, Connector};
-use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange};
+use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo};
 
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
@@ -125,6 +125,11 @@ impl Aws {
         })
     }
 
+    /// Time for which a new resource of a type may stay invisible to reads.
+    pub fn visibility_delay_of(&self, kind: &TypeInfo) -> Duration {
+        longest_visibility_delay(self.visibility_delay, kind)
+    }
+
     /// Returns the account of the credentials.
     ///
     /// # Errors
@@ -132,6 +137,11 @@ impl Aws {
     pub async fn account(&self) -> Result<String> {
         self.sts.get_caller_identity().send().await?.account.ok_or_else(|| Error::missing_field("Account"))
     }
+}
+
+/// Returns the delay of the type, if it is longer than that of the endpoint. At a custom endpoint all types have the same delay.
+fn longest_visibility_delay(of_endpoint: Duration, kind: &TypeInfo) -> Duration {
+    kind.visibility_delay.filter(|_| of_endpoint >= VISIBILITY_DELAY).map_or(of_endpoint, |own| own.max(of_endpoint))
 }
 
 impl Api for Aws {
@@ -143,5 +153,20 @@ impl Api for Aws {
 impl Connections for Aws {
     fn backends(&self) -> Vec<&dyn Any> {
         vec![self]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_for_types_that_lag() {
+        let plain = TypeInfo::new("a", &services::ec2::SERVICE, "", "");
+        let slow = plain.visibility_delay_seconds(60);
+        let quick = plain.visibility_delay_seconds(1);
+        let delay = |endpoint, kind: &TypeInfo| longest_visibility_delay(endpoint, kind).as_secs();
+        assert_eq!([&plain, &slow, &quick].map(|kind| delay(VISIBILITY_DELAY, kind)), [15, 60, 15]);
+        assert_eq!([&plain, &slow, &quick].map(|kind| delay(CUSTOM_ENDPOINT_VISIBILITY_DELAY, kind)), [3, 3, 3]);
     }
 }

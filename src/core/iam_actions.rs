@@ -15,6 +15,8 @@ pub struct IamActions {
     pub create: &'static [&'static str],
     /// Change or delete one with ownership tags, if the service supports conditions on tags.
     pub change: &'static [&'static str],
+    /// Needed to find what outside the stack still uses a resource: see [`super::Resource::blockers`]. Allowed on all resources.
+    pub blockers: &'static [&'static str],
     /// Additional permissions of the calls.
     pub grants: &'static [IamGrant],
 }
@@ -22,7 +24,7 @@ pub struct IamActions {
 impl IamActions {
     /// Creates the actions of a type with this ARN pattern.
     pub const fn new(arn: &'static str) -> IamActions {
-        IamActions { arn, list: &[], read: &[], create: &[], change: &[], grants: &[] }
+        IamActions { arn, list: &[], read: &[], create: &[], change: &[], blockers: &[], grants: &[] }
     }
     /// See [`IamActions::list`].
     pub const fn list(self, list: &'static [&'static str]) -> IamActions {
@@ -39,6 +41,10 @@ impl IamActions {
     /// See [`IamActions::change`].
     pub const fn change(self, change: &'static [&'static str]) -> IamActions {
         IamActions { change, ..self }
+    }
+    /// Sets [`IamActions::blockers`].
+    pub const fn blockers(self, blockers: &'static [&'static str]) -> IamActions {
+        IamActions { blockers, ..self }
     }
     /// See [`IamActions::grants`].
     pub const fn grants(self, more: &'static [IamGrant]) -> IamActions {

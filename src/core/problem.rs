@@ -1,5 +1,7 @@
 //! Problems with a spec.
 
+use super::Pointer;
+
 /// Problem with a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -13,8 +15,8 @@ pub struct Problem {
 
 impl Problem {
     /// Creates a problem without a remedy.
-    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Problem {
-        Problem { pointer: pointer.into(), message: message.into(), help: None }
+    pub fn new(pointer: Pointer, message: impl Into<String>) -> Problem {
+        Problem { pointer: pointer.into_string(), message: message.into(), help: None }
     }
     /// Adds the remedy.
     pub fn help(mut self, help: impl Into<String>) -> Problem {

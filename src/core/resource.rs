@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{CallContext, Phase, Problem, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo};
+use super::{CallContext, Error, Phase, Problem, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo};
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
 /// the field, see [`macro@acme_macros::spec`].
@@ -128,6 +128,13 @@ impl<R: Resource> Observed<R> {
     }
 }
 
+/// Outputs of a type whose only output is the ARN.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ArnOutput {
+    /// Amazon resource name.
+    pub arn: String,
+}
+
 /// A resource that a call changes or deletes.
 pub struct Existing<R> {
     /// Physical id.
@@ -147,6 +154,19 @@ pub enum Created<R: Resource> {
 }
 
 impl<R: Resource> Created<R> {
+    /// Takes id and attributes from the answer of a create call.
+    ///
+    /// # Errors
+    /// When the answer has no resource or no id.
+    pub fn from_reply<T>(
+        resource: Option<T>,
+        id: impl FnOnce(&T) -> Option<String>,
+        read: impl FnOnce(T) -> Result<Observed<R>>,
+    ) -> Result<Created<R>> {
+        let resource = resource.ok_or_else(|| Error::missing_field(R::TYPE.name))?;
+        let id = id(&resource).ok_or_else(|| Error::missing_field("id"))?;
+        Ok(Created::from_answer(id, read(resource)))
+    }
     /// Complete resource if the response can be parsed, otherwise the id: the resource exists in any case and must not be lost.
     pub fn from_answer(id: String, read: Result<Observed<R>>) -> Created<R> {
         read.map_or(Created::Id(id), Created::Complete)
@@ -166,6 +186,16 @@ pub enum Deletion {
     Requested,
     /// First part done ("disabled"): once the resource is ready again, `delete` is called for the next.
     NeedsAnotherCall(String),
+}
+
+impl Deletion {
+    /// Result of a delete call that needs no further call.
+    ///
+    /// # Errors
+    /// Returns the error of the call.
+    pub fn requested<T, E: Into<Error>>(answer: std::result::Result<T, E>) -> Result<Deletion> {
+        answer.map(|_| Deletion::Requested).map_err(Into::into)
+    }
 }
 
 /// Parameters of a call besides the spec: the back end, to which it dereferences, and the parameters of the call.

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::{
     CallContext, Connections, Created, Cx, DataProtection, Deletion, Error, ErrorKind, Existing, LiveResource, Named, Observed, OneWay,
-    Problem, Resource, Result, Scope, TagChange, TypeInfo,
+    Pointer, Problem, Resource, Result, Scope, TagChange, TypeInfo,
+    marks::Marks,
     rules::Rules,
     spec::{Field, Naming, Risk},
 };
@@ -48,13 +49,19 @@ pub struct ResourceType {
     pub one_way: Vec<OneWay>,
     /// Fields that are read only where they are declared or recorded.
     pub own_read: Vec<&'static str>,
-    /// Fields that a plan shows first.
+    /// Fields that only the create call sets.
+    pub initial_only: Vec<&'static str>,
+    /// Fields whose entries are removed after the deletion of their dependents.
+    pub removed_later: Vec<&'static str>,
+    /// Fields that a plan shows first; those below them too, see [`ResourceType::marks`].
     pub important: Vec<&'static str>,
-    /// Risky values, which a plan highlights, by field.
+    /// Risky values, which a plan highlights, by field; those below them too, see [`ResourceType::marks`].
     pub risky: Vec<(&'static str, Risk)>,
     /// JSON schema of the spec.
     schema: OnceLock<Value>,
     pub(super) rules: OnceLock<Rules>,
+    /// Whether a spec can have marks.
+    has_marks: OnceLock<bool>,
 }
 
 /// Unique key with an IP range: the ranges of two resources with equal other fields must not overlap.
@@ -114,10 +121,13 @@ impl ResourceType {
                 .filter_map(|field| field.one_way.map(|one| OneWay { field: field.pointer, reason: one.reason, direction: one.direction }))
                 .collect(),
             own_read: all(|field| field.own_read),
+            initial_only: all(|field| field.initial_only),
+            removed_later: all(|field| field.removed_later),
             important: all(|field| field.important),
             risky: fields.iter().filter_map(|field| Some((field.pointer, field.risky?))).collect(),
             schema: OnceLock::new(),
             rules: OnceLock::new(),
+            has_marks: OnceLock::new(),
         }
     }
 
@@ -133,6 +143,47 @@ impl ResourceType {
             spec.pointer(pointer).is_some_and(|value| !value.is_null() && value != default)
         };
         self.own_read.iter().filter(|pointer| differs(pointer)).map(|pointer| (*pointer).to_owned()).collect()
+    }
+
+    /// Returns the live spec for comparison with the wanted one: normalized, and without differences in fields that only the create call sets.
+    pub fn comparable(&self, wanted: &Value, live: &Value) -> Value {
+        let mut live = self.operations.normalize(wanted, live);
+        self.ignore_initial_only(wanted, &mut live);
+        live
+    }
+
+    /// Sets the fields that only the create call sets to their wanted values, because later differences don't count.
+    pub fn ignore_initial_only(&self, wanted: &Value, live: &mut Value) {
+        for pointer in &self.initial_only {
+            if let (Some(wanted), Some(live)) = (wanted.pointer(pointer), live.pointer_mut(pointer)) {
+                live.clone_from(wanted);
+            }
+        }
+    }
+
+    /// Adds to the wanted spec the entries of `live` that a separate step removes, see the fact `removed_later`.
+    pub fn with_entries_removed_later(&self, mut wanted: Value, live: &Value) -> Value {
+        for pointer in &self.removed_later {
+            match (wanted.pointer_mut(pointer), live.pointer(pointer)) {
+                (Some(Value::Array(wanted)), Some(Value::Array(live))) => {
+                    let leaving: Vec<Value> = live.iter().filter(|entry| !wanted.contains(entry)).cloned().collect();
+                    wanted.extend(leaving);
+                }
+                (Some(Value::Object(wanted)), Some(Value::Object(live))) => {
+                    for (key, value) in live {
+                        wanted.entry(key.clone()).or_insert_with(|| value.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        // A set has an order in canonical form.
+        self.operations.parse(wanted.clone()).unwrap_or(wanted)
+    }
+
+    /// Returns the important fields and risky values of a spec, at any depth.
+    pub fn marks(&self, spec: &Value) -> Marks {
+        if *self.has_marks.get_or_init(|| Marks::exist_in(self.schema())) { Marks::of(self.schema(), spec) } else { Marks::default() }
     }
 
     /// Checks a canonical spec against the facts of its fields: limits, lengths, patterns and closed lists.
@@ -308,7 +359,7 @@ fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) ->
     if !problems.is_empty() {
         return Err(problems);
     }
-    serde_json::to_value(&spec).map_err(|e| vec![Problem::new("", e.to_string())])
+    serde_json::to_value(&spec).map_err(|e| vec![Problem::new(Pointer::ROOT, e.to_string())])
 }
 
 /// Converts serde's error, with a JSON pointer to its location.
@@ -322,7 +373,7 @@ pub(crate) fn problem_from_serde(error: serde_path_to_error::Error<serde_json::E
             _ => None,
         })
         .collect();
-    Problem::new(pointer, error.into_inner().to_string())
+    Problem { pointer, message: error.into_inner().to_string(), help: None }
 }
 
 fn deserialize_spec<R: DeserializeOwned>(value: &Value) -> Result<R> {

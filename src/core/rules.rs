@@ -35,7 +35,7 @@ enum Limit {
 
 /// Form that distinguishes the alternatives of a value.
 #[derive(Default)]
-struct AlternativeShape {
+pub(super) struct AlternativeShape {
     types: Vec<String>,
     constants: Vec<(String, Value)>,
     required: Vec<String>,
@@ -211,7 +211,7 @@ impl Limit {
 }
 
 impl AlternativeShape {
-    fn of<'a>(mut schema: &'a Value, definitions: &'a Map<String, Value>) -> AlternativeShape {
+    pub(super) fn of<'a>(mut schema: &'a Value, definitions: &'a Map<String, Value>) -> AlternativeShape {
         while let Some(target) = definition_name(schema).and_then(|name| definitions.get(name)) {
             schema = target;
         }
@@ -228,7 +228,7 @@ impl AlternativeShape {
         AlternativeShape { types: texts("type"), constants, required: texts("required"), keys }
     }
 
-    fn matches(&self, value: &Value) -> bool {
+    pub(super) fn matches(&self, value: &Value) -> bool {
         let name = match value {
             Value::Null => "null",
             Value::Bool(_) => "boolean",
@@ -253,7 +253,7 @@ pub(crate) fn anchored_regex(pattern: &str) -> Result<Regex, regex_lite::Error> 
 }
 
 /// Name of the definition that a schema refers to.
-fn definition_name(schema: &Value) -> Option<&str> {
+pub(super) fn definition_name(schema: &Value) -> Option<&str> {
     schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")
 }
 
@@ -299,7 +299,7 @@ pub(crate) fn help_text(field: &Value) -> Option<String> {
 }
 
 /// Calls `act` with the pointer to the value of a key.
-fn with_child_pointer(at: &mut String, key: &str, act: impl FnOnce(&mut String)) {
+pub(super) fn with_child_pointer(at: &mut String, key: &str, act: impl FnOnce(&mut String)) {
     let length = at.len();
     at.push('/');
     if key.contains(['~', '/']) {
@@ -312,7 +312,7 @@ fn with_child_pointer(at: &mut String, key: &str, act: impl FnOnce(&mut String))
 }
 
 /// Calls `act` for every element of a list and every value of a map.
-fn for_each_item(value: &Value, at: &mut String, mut act: impl FnMut(&String, &Value, &mut String)) {
+pub(super) fn for_each_item(value: &Value, at: &mut String, mut act: impl FnMut(&String, &Value, &mut String)) {
     match value {
         Value::Array(list) => list.iter().enumerate().for_each(|(index, value)| {
             let key = index.to_string();

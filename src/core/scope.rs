@@ -5,7 +5,7 @@ use std::{
     future::Future,
 };
 
-use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Result, STACK_TAG, Spec, Tags};
+use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Observed, Resource, Result, STACK_TAG, Spec, Tags};
 
 /// Scope of a `list`: all resources of one stack and environment, plus those with a desired name but without ownership tags.
 #[derive(Clone, Debug, Default)]
@@ -99,6 +99,13 @@ impl Scope {
     /// Whether these tags contain the stack's ownership tags, or a single resource is looked up.
     pub fn owns(&self, tags: &Tags) -> bool {
         self.adopt.is_some() || (tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment))
+    }
+    /// Collects the resources that carry this stack's ownership tags.
+    ///
+    /// # Errors
+    /// Returns the first resource's read error.
+    pub fn collect_owned<R: Resource>(&self, read: impl Iterator<Item = Result<Observed<R>>>) -> Result<Vec<Observed<R>>> {
+        read.filter(|one| one.as_ref().map_or(true, |one| self.owns(&one.tags))).collect()
     }
     /// IAM path of the stack: `/acme/<stack>/<environment>/`.
     pub fn iam_path(&self) -> String {

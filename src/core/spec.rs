@@ -62,16 +62,12 @@ pub struct Field {
     pub protects_deletion: bool,
     /// The `bool` that makes AWS apply changes at once.
     pub apply_immediately: bool,
-    /// Never printed.
-    pub secret: bool,
     /// Shown first in a plan.
     pub important: bool,
-    /// Used by the create call alone.
+    /// Used by the create call alone; later differences are ignored.
     pub initial_only: bool,
-    /// An entry that leaves it is removed in a separate step.
+    /// An entry that leaves it is removed in a separate step, after the deletion of its dependents.
     pub removed_later: bool,
-    /// AWS sets it; the user can't.
-    pub computed: bool,
     /// The effect of a change in place on users.
     pub impact: Option<&'static str>,
     /// AWS can change it in one direction only.
@@ -99,11 +95,9 @@ impl Field {
             own_read: false,
             protects_deletion: false,
             apply_immediately: false,
-            secret: false,
             important: false,
             initial_only: false,
             removed_later: false,
-            computed: false,
             impact: None,
             one_way: None,
             risky: None,
@@ -227,10 +221,10 @@ mod tests {
         #[field(default, read_by_name, own_read, removed_later)]
         parameters: BTreeMap<String, String>,
         /// Password.
-        #[field(secret, important, initial_only)]
+        #[field(important, initial_only)]
         password: String,
         /// Serial number.
-        #[field(default, computed)]
+        #[field(default)]
         r#type: String,
         /// Its clock.
         #[serde(flatten)]
@@ -309,10 +303,8 @@ mod tests {
         assert_eq!(fields_with(|field| field.removed_later), ["parameters"]);
         assert_eq!(fields_with(|field| field.protects_deletion), ["protected"]);
         assert_eq!(fields_with(|field| field.apply_immediately), ["at_once"]);
-        assert_eq!(fields_with(|field| field.secret), ["password"]);
         assert_eq!(fields_with(|field| field.important), ["password"]);
         assert_eq!(fields_with(|field| field.initial_only), ["password"]);
-        assert_eq!(fields_with(|field| field.computed), ["type"]);
 
         assert_eq!(fields_with(|field| field.naming.is_some()), ["name"]);
         let naming = field("name").naming.expect("rules for the name");
@@ -392,11 +384,11 @@ mod tests {
             "disk_type": { "default": "gp3", "x-acme-one-of": ["gp3", "io2"] },
             "description": { "default": "", "x-acme-length": [0, 256], "x-acme-pattern": "[a-z ]*" },
             "mode": { "default": "on_demand" },
-            "protected": { "default": true, "x-acme-risky": "anyone can delete it" },
+            "protected": { "default": true, "x-acme-risky": "anyone can delete it", "x-acme-risky-value": false },
             "at_once": { "default": false },
             "zone": {},
             "parameters": { "default": {} },
-            "password": {},
+            "password": { "x-acme-important": true, "x-acme-initial-only": true },
             "type": { "default": "" },
             "time_zone": { "default": "UTC" },
         });

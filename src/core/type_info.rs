@@ -47,7 +47,8 @@ pub struct TypeInfo {
     pub error_codes: ErrorCodes,
     /// Region of its resources.
     pub region: RegionScope,
-    /// Time for which a new resource may stay invisible. Default: `None`, the time that [`crate::aws`] assumes for every service.
+    /// Time for which a new resource may stay invisible, where it is longer than the 15 seconds that [`crate::aws`] assumes for every service.
+    /// Until then, a create call without an answer is not repeated. Default: `None`.
     pub visibility_delay: Option<Duration>,
 }
 

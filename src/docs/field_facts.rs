@@ -26,10 +26,11 @@ pub fn field_facts(field: &Value) -> FieldFacts {
     about.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
     let in_place = text("x-acme-impact").map(|impact| format!("in place: {impact}"));
     let replaces = (field["x-acme-replaces"] == true).then(|| "by replacement".to_owned());
+    let initial_only = (field["x-acme-initial-only"] == true).then(|| "no effect".to_owned());
     FieldFacts {
         default: text("x-acme-unset").map(str::to_owned).or_else(|| describe_default(field)).or(prose_default),
         limits: describe_limits(field),
-        change: replaces.or(in_place).or(prose_change),
+        change: replaces.or(initial_only).or(in_place).or(prose_change),
         description: about,
     }
 }
@@ -48,6 +49,7 @@ pub fn add_descriptions(schema: &mut Value) {
         sentences.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
         sentences.extend(text("x-acme-impact").map(|impact| format!("Impact of a change: {impact}.")));
         sentences.extend((field["x-acme-replaces"] == true && !has("replaces")).then(|| "Changing it replaces the resource.".to_owned()));
+        sentences.extend((field["x-acme-initial-only"] == true).then(|| "Changing it later has no effect.".to_owned()));
         field["description"] = sentences.join(" ").into();
     }
 }
@@ -192,10 +194,12 @@ mod tests {
     fn adds_facts_to_descriptions() {
         let mut schema = json!({ "properties": {
             "a": { "description": "A.", "default": "x", "x-acme-replaces": true },
+            "c": { "description": "C.", "x-acme-initial-only": true },
             "b": { "description": "B. Default: 5. Changing it replaces the thing.", "default": 5, "x-acme-replaces": true },
         } });
         add_descriptions(&mut schema);
         assert_eq!(schema["properties"]["a"]["description"], "A. Default: `x`. Changing it replaces the resource.");
+        assert_eq!(schema["properties"]["c"]["description"], "C. Changing it later has no effect.");
         assert_eq!(schema["properties"]["b"]["description"], "B. Default: 5. Changing it replaces the thing.");
     }
 

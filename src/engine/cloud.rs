@@ -55,6 +55,14 @@ impl Cloud {
         }
     }
 
+    /// Time for which a new resource of this type may stay invisible to reads.
+    pub fn visibility_delay_of(&self, kind: &ResourceType) -> Duration {
+        match self {
+            Cloud::Aws(aws) => aws.visibility_delay_of(kind),
+            Cloud::Simulated(local) => local.read_lag(),
+        }
+    }
+
     /// ARN → tags of the stack's resources, for types with a [`crate::core::TypeInfo::index_filter`]. The tagging API lags behind.
     ///
     /// # Errors

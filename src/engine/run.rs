@@ -458,14 +458,17 @@ fn discovery_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
 /// Waits until resources created just before a crash must be visible. Returns true if another read may show more.
 pub async fn wait_until_visible(cloud: &Cloud, live_state: &LiveState, touched: &BTreeMap<Address, TouchedResource>) -> bool {
     let seen: BTreeSet<Address> = live_state.iter().filter_map(address_of).collect();
-    let unseen = touched.iter().filter(|(address, _)| !seen.contains(address));
-    let Some(latest) = unseen.filter_map(|(_, touched)| touched.last_created_at).max() else { return false };
+    let unseen = touched.iter().filter(|(address, touched)| !seen.contains(address) && touched.last_created_at.is_some());
+    let unseen: Vec<(&Address, &TouchedResource)> = unseen.collect();
+    let Some(latest) = unseen.iter().filter_map(|(_, touched)| touched.last_created_at).max() else { return false };
+    let kinds = unseen.iter().filter_map(|(address, _)| types::resource_type(&address.type_name));
+    let delay = kinds.map(|kind| cloud.visibility_delay_of(kind)).max().unwrap_or_else(|| cloud.visibility_delay());
     // The age at the time of the read counts; by now, it may be visible.
     let age = |at: SystemTime| Duration::from_millis(unix_millis(at).saturating_sub(latest));
-    if cloud.visibility_delay() <= age(live_state.read_at.unwrap_or_else(SystemTime::now)) {
+    if delay <= age(live_state.read_at.unwrap_or_else(SystemTime::now)) {
         return false;
     }
-    tokio::time::sleep(cloud.visibility_delay().saturating_sub(age(SystemTime::now()))).await;
+    tokio::time::sleep(delay.saturating_sub(age(SystemTime::now()))).await;
     true
 }
 

@@ -120,7 +120,7 @@ mod tests {
             LiveResource { type_name: "subnet".into(), id: "subnet-1".into(), tags, phase: Phase::Ready, spec, outputs, version: None };
         let mut changes = diff_states(&BTreeMap::new(), &BTreeMap::from([(Address::new("subnet", "a"), live)]));
         assert_eq!(risk_list(&changes, &AddressNames::of([])), "");
-        changes[0].fields[0].risk = Some("anyone can reach it");
+        changes[0].fields[0].risk = Some("anyone can reach it".to_owned());
         assert_eq!(risk_list(&changes, &AddressNames::of([])), "Risky:\n\n- `subnet.a` public_ip_on_launch true (anyone can reach it)\n\n");
     }
 }

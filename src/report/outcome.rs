@@ -1,6 +1,6 @@
 //! Outcome of a run: first the cause, then the rollback, then the remaining work.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     Style,
@@ -145,7 +145,13 @@ fn rollback_summary(back: Option<&RollbackOutcome>) -> String {
 /// Number of successful steps by operation, in these words for create, update, delete and forget.
 fn format_counts(outcome: &execute::ExecuteOutcome, words: &[&str; 4]) -> String {
     let ops = [Op::Create, Op::Update, Op::Delete, Op::Forget];
-    let count = |op| outcome.completed.iter().filter(|(_, done)| *done == op).count();
+    // A resource that is updated and then pruned counts once.
+    let counted = |done: Op| if done == Op::Prune { Op::Update } else { done };
+    let count = |op| {
+        let resources: BTreeSet<&Address> =
+            outcome.completed.iter().filter(|(_, done)| counted(*done) == op).map(|(address, _)| address).collect();
+        resources.len()
+    };
     let counts = ops.into_iter().zip(words).map(|(op, word)| (count(op), word)).filter(|(n, _)| *n > 0);
     counts.map(|(n, word)| format!("{n} {word}")).collect::<Vec<_>>().join(", ")
 }

@@ -13,7 +13,7 @@ use crate::{
     aws::types,
     core::Tags,
     definition::sections,
-    engine::plan::{Action, Change, ChangedBy, FieldDiff, Plan, Reason, ReplacementOrder, critical_path},
+    engine::plan::{Action, Change, ChangedBy, FieldDiff, Op, Plan, Reason, ReplacementOrder, critical_path},
 };
 
 /// Options for the output.
@@ -159,7 +159,7 @@ pub fn render_changes(changes: &[Change], names: &AddressNames) -> String {
 
 /// Writes the point of no return, and the changes that cannot be undone.
 fn write_commit_point(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
-    let clear = plan.clean_up.node_count();
+    let clear = plan.clean_up.node_weights().filter(|step| step.op != Op::Prune).count();
     if clear > 0 && plan.apply.node_count() > 0 {
         let noun = if clear == 1 { "deletion starts" } else { "deletions start" };
         writeln!(out, "Point of no return: {clear} {noun} after all other steps are verified.")?;
@@ -315,8 +315,10 @@ fn is_distinguishing(change: &Change, field: &FieldDiff) -> bool {
 }
 
 /// Risky values of a change, with reasons.
-pub fn risks(change: &Change, names: &AddressNames) -> Vec<(String, &'static str)> {
-    let risk = |field: &FieldDiff| Some((format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after)), field.risk?));
+pub fn risks<'a>(change: &'a Change, names: &AddressNames) -> Vec<(String, &'a str)> {
+    let risk = |field: &'a FieldDiff| {
+        Some((format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after)), field.risk.as_deref()?))
+    };
     change.fields.iter().filter_map(risk).collect()
 }
 
@@ -387,7 +389,9 @@ mod tests {
 
     fn with_risk(mut changes: Vec<Change>) -> Vec<Change> {
         let fields = changes.iter_mut().flat_map(|change| &mut change.fields);
-        fields.filter(|field| field.pointer == "/public_ip_on_launch").for_each(|field| field.risk = Some("anyone can reach it"));
+        fields
+            .filter(|field| field.pointer == "/public_ip_on_launch")
+            .for_each(|field| field.risk = Some("anyone can reach it".to_owned()));
         changes
     }
 

@@ -161,6 +161,7 @@ pub fn imperative(op: Op) -> &'static str {
     match op {
         Op::Create => "create",
         Op::Update => "change",
+        Op::Prune => "prune",
         Op::Delete => "delete",
         Op::Forget => "forget",
     }
@@ -171,6 +172,7 @@ pub fn present_participle(op: Op) -> &'static str {
     match op {
         Op::Create => "creating",
         Op::Update => "changing",
+        Op::Prune => "pruning",
         Op::Delete => "deleting",
         Op::Forget => "forgetting",
     }
@@ -181,6 +183,7 @@ pub fn past_tense(op: Op) -> &'static str {
     match op {
         Op::Create => "created",
         Op::Update => "changed",
+        Op::Prune => "pruned",
         Op::Delete => "deleted",
         Op::Forget => "forgot",
     }

@@ -146,7 +146,13 @@ async fn accepts_subnets_in_a_secondary_cidr() {
     assert_eq!(rejection(cloud.create_subnet(&vpc, "10.1.0.0/24").await).1, "InvalidSubnet.Range");
     let wanted = json!({ "secondary_cidrs": ["10.1.0.0/16"] });
     cloud.simulator.update(resource_type("vpc"), &vpc, &wanted, &["/secondary_cidrs/0".into()]).await.unwrap();
-    cloud.create_subnet(&vpc, "10.1.0.0/24").await.unwrap();
+    let subnet = cloud.create_subnet(&vpc, "10.1.0.0/24").await.unwrap();
+    let without = json!({ "secondary_cidrs": [] });
+    let pointers = ["/secondary_cidrs".to_owned()];
+    let remove = || cloud.simulator.update(resource_type("vpc"), &vpc, &without, &pointers);
+    assert_eq!(rejection(remove().await), (ErrorKind::Conflict, "DependencyViolation".to_owned()));
+    cloud.simulator.delete(resource_type("subnet"), &subnet).await.unwrap();
+    remove().await.unwrap();
 }
 
 #[tokio::test]

@@ -104,6 +104,7 @@ impl Simulator {
             ));
         }
         validate_range(state, kind, entry, &own)?;
+        validate_removed_entries(state, kind, entry)?;
         for claim in constraints::unique_claims(entry, Some(kind)) {
             if let Some(holder) = state.claims.get(&claim).filter(|holder| **holder != own) {
                 return Err(constraints::already_exists(kind, &format!("'{claim}'"), &describe(state, holder)));
@@ -189,6 +190,23 @@ fn validate_range(state: &mut CloudState, kind: &ResourceType, entry: &Simulated
             Err(Error::new(ErrorKind::Rejected, errors.overlap, message))
         }
         _ => Ok(()),
+    }
+}
+
+/// Rejects removing a range while a dependent uses it.
+fn validate_removed_entries(state: &CloudState, kind: &ResourceType, entry: &SimulatedResource) -> Result<()> {
+    if kind.removed_later.is_empty() {
+        return Ok(());
+    }
+    let ranges = constraints::stated_ranges(entry);
+    let is_outside = |key: &&String| {
+        let dependent = state.resources.get(*key).filter(|dependent| dependent.deletion.is_none());
+        let range = dependent.and_then(|dependent| constraints::ip_range(dependent, types::resource_type(&dependent.type_name)));
+        range.is_some_and(|(_, range)| !ranges.iter().any(|whole| whole.contains(&range)))
+    };
+    match state.dependents_of(entry).into_iter().find(is_outside) {
+        Some(dependent) => Err(constraints::in_use(kind, &entry.id, &describe(state, dependent), 0)),
+        None => Ok(()),
     }
 }
 

@@ -83,6 +83,67 @@ resources:
     assert_eq!(acme.plan(&at(&third)).0["summary"]["create"], 3);
 }
 
+/// AWS does not remove a range while a subnet uses it.
+#[test]
+fn removes_a_range_together_with_its_subnets() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let at = |text: &str| write_file(folder.path(), "stack.yaml", text);
+    let subnet = "cidr: 10.1.0.0/24, availability_zone: eu-west-1a";
+    let first = format!(
+        "
+stack: ranges
+region: eu-west-1
+resources:
+  vpc: {{ main: {{ cidr: 10.0.0.0/16, secondary_cidrs: [10.1.0.0/16, 10.2.0.0/16] }} }}
+  subnet: {{ old: {{ vpc: main, {subnet} }}, other: {{ vpc: main, cidr: 10.2.0.0/24, availability_zone: eu-west-1a }} }}
+"
+    );
+    acme.apply(&at(&first));
+    // Only the range changes.
+    let second = first.replace("10.1.0.0/16, ", "").replace(&format!("old: {{ vpc: main, {subnet} }}, "), "");
+    assert_eq!(acme.plan(&at(&second)).changes(), ["delete subnet.old", "update vpc.main"]);
+    acme.apply(&at(&second));
+    acme.assert_no_changes(&at(&second));
+    // A new range, another field and a subnet that moves to the new range, at once.
+    let third = second.replace("10.2.0.0/16]", "10.3.0.0/16], dns_hostnames: false").replace("10.2.0.0/24", "10.3.0.0/24");
+    assert_eq!(acme.plan(&at(&third)).changes(), ["replace subnet.other", "update vpc.main"]);
+    let applied = acme.run("apply", &at(&third), &["--yes"]);
+    assert_eq!(applied.code, 0, "{}", applied.combined_output());
+    assert!(applied.combined_output().contains("1 created, 1 changed, 1 deleted"), "{}", applied.combined_output());
+    acme.assert_no_changes(&at(&third));
+    acme.destroy(&at(&third));
+}
+
+/// The autoscaler changes the number of nodes, so it is set only on create.
+#[test]
+fn leaves_an_initial_value_alone_after_create() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let at = |text: &str| write_file(folder.path(), "stack.yaml", text);
+    let first = "
+stack: nodes
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }
+    b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
+  iam_role:
+    cluster: { trust: { services: [eks.amazonaws.com] } }
+    node: { trust: { services: [ec2.amazonaws.com] } }
+  eks_cluster: { main: { version: '1.33', role: cluster, subnets: [a, b], deletion_protection: false } }
+  eks_node_group: { main: { cluster: main, role: node, subnets: [a, b], min: 1, desired: 2, max: 3 } }
+";
+    acme.apply(&at(first));
+    let second = first.replace("desired: 2", "desired: 3");
+    acme.assert_no_changes(&at(&second));
+    let third = second.replace("max: 3", "max: 5");
+    assert_eq!(acme.plan(&at(&third)).changed_fields("eks_node_group.main"), ["/max".to_owned()].into());
+    acme.apply(&at(&third));
+    acme.assert_no_changes(&at(&third));
+}
+
 /// The simulated cloud has every snapshot; later, the field is not compared.
 #[test]
 fn restores_a_database_from_a_snapshot() {

@@ -3,7 +3,7 @@
 mod blockers;
 mod filters;
 
-use aws_sdk_ec2::types::{ResourceType, Tag, TagSpecification};
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Tag, TagSpecification};
 
 pub use self::blockers::{join_blockers, network_interfaces, security_groups};
 use crate::{
@@ -53,6 +53,11 @@ tag_conversions!(Tag, key, value, Some);
 /// Tags for a create call.
 pub fn tag_specification(tags: &Tags, of: ResourceType) -> TagSpecification {
     TagSpecification::builder().resource_type(of).set_tags(Some(to_tags(tags))).build()
+}
+
+/// Value of a boolean attribute.
+pub fn boolean(on: bool) -> AttributeBooleanValue {
+    AttributeBooleanValue::builder().value(on).build()
 }
 
 /// The ARN of a resource (`vpc/vpc-0123`): few answers contain it.

@@ -199,7 +199,7 @@ impl Resource for Certificate {
 
     fn check(&self) -> Vec<Problem> {
         match self.alternative_names.contains(&self.domain) {
-            true => vec![Problem::new("/alternative_names", "do not repeat the main domain name")],
+            true => vec![Problem::new(Self::POINTERS.alternative_names, "do not repeat the main domain name")],
             false => Vec::new(),
         }
     }

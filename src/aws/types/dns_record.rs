@@ -179,29 +179,31 @@ impl Resource for DnsRecord {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.alias.is_some() != self.values.is_empty() {
-            problems.push(Problem::new("/values", "a record has either `values` or an `alias`"));
+            problems.push(Problem::new(Self::POINTERS.values, "a record has either `values` or an `alias`"));
         }
         if self.alias.is_some() && self.ttl_seconds != DEFAULT_TTL {
-            problems.push(Problem::new("/ttl_seconds", "the time to live of an alias is that of its target").help("remove `ttl_seconds`"));
+            problems.push(
+                Problem::new(Self::POINTERS.ttl_seconds, "the time to live of an alias is that of its target").help("remove `ttl_seconds`"),
+            );
         }
         if self.kind == RecordType::Cname && self.values.len() > 1 {
-            problems.push(Problem::new("/values", "a CNAME has one value"));
+            problems.push(Problem::new(Self::POINTERS.values, "a CNAME has one value"));
         }
         for value in self.values.iter().filter(|value| !value.contains("${") && !self.kind.accepts(value)) {
-            problems.push(Problem::new("/values", format!("`{value}` is not a valid {} value", to_aws(&self.kind))));
+            problems.push(Problem::new(Self::POINTERS.values, format!("`{value}` is not a valid {} value", to_aws(&self.kind))));
         }
         if self.values.iter().any(|value| value.chars().count() > MAX_VALUE_CHARACTERS) {
-            problems.push(Problem::new("/values", format!("a value has at most {MAX_VALUE_CHARACTERS} characters")));
+            problems.push(Problem::new(Self::POINTERS.values, format!("a value has at most {MAX_VALUE_CHARACTERS} characters")));
         }
         if !self.set_identifier.is_empty() && matches!(self.kind, RecordType::Ns | RecordType::Ds) {
             let message = format!("a record of type {} can't have others of its domain beside it", to_aws(&self.kind));
-            problems.push(Problem::new("/set_identifier", message));
+            problems.push(Problem::new(Self::POINTERS.set_identifier, message));
         }
         let routings = [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue];
         let count = routings.into_iter().filter(|set| *set).count();
         if count != usize::from(!self.set_identifier.is_empty()) {
             let message = "`set_identifier` goes with exactly one of `weight`, `failover`, `region` and `multivalue`";
-            problems.push(Problem::new("/set_identifier", message));
+            problems.push(Problem::new(Self::POINTERS.set_identifier, message));
         }
         problems
     }

@@ -169,8 +169,12 @@ impl Resource for DnsZone {
 
     fn check(&self) -> Vec<Problem> {
         match (self.private, self.vpcs.is_empty()) {
-            (Some(true), true) => vec![Problem::new("/private", "a private zone needs at least one VPC").help("add `vpcs: [main]`")],
-            (Some(false), false) => vec![Problem::new("/private", "a public zone has no VPCs").help("remove `private`, or `vpcs`")],
+            (Some(true), true) => {
+                vec![Problem::new(Self::POINTERS.private, "a private zone needs at least one VPC").help("add `vpcs: [main]`")]
+            }
+            (Some(false), false) => {
+                vec![Problem::new(Self::POINTERS.private, "a public zone has no VPCs").help("remove `private`, or `vpcs`")]
+            }
             _ => Vec::new(),
         }
     }

@@ -164,7 +164,8 @@ impl Resource for EcrRepository {
 
     fn check(&self) -> Vec<Problem> {
         let both = self.keep_last > 0 && !self.lifecycle_policy.is_none();
-        let problem = || Problem::new("/keep_last", "set either `keep_last` or `lifecycle_policy`, not both").help("remove one of them");
+        let problem =
+            || Problem::new(Self::POINTERS.keep_last, "set either `keep_last` or `lifecycle_policy`, not both").help("remove one of them");
         both.then(problem).into_iter().collect()
     }
 

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
 use aws_sdk_eks::types::{AccessEntry, AccessScope as SdkScope, AccessScopeType, AssociatedAccessPolicy};
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use super::eks_cluster::{EksCluster, list_in_clusters, split_id};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, TypeInfo,
-        ok_or_not_found,
+        ArnOutput, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -96,13 +95,6 @@ fn name_of_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
     String::deserialize(deserializer).map(|policy| policy_name(&policy).to_owned())
 }
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 impl Resource for EksAccessEntry {
     // The ARN has the principal's type (`role` or `user`), account and name.
     const TYPE: TypeInfo = TypeInfo::new(
@@ -121,7 +113,7 @@ impl Resource for EksAccessEntry {
             ]),
     );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     /// Only the details have the tags. Entries that EKS created, for node roles and the cluster's creator, have no ownership tags.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -202,21 +194,21 @@ impl Resource for EksAccessEntry {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.kind != AccessEntryType::Standard && !self.kubernetes_groups.is_empty() {
-            problems.push(Problem::new("/type", "only `STANDARD` entries can have `kubernetes_groups`"));
+            problems.push(Problem::new(Self::POINTERS.kind, "only `STANDARD` entries can have `kubernetes_groups`"));
         }
         // Nodes of EKS Auto Mode get their permissions from `AmazonEKSAutoNodePolicy`.
         if !matches!(self.kind, AccessEntryType::Standard | AccessEntryType::Ec2) && !self.policies.is_empty() {
-            problems.push(Problem::new("/type", "only `STANDARD` and `EC2` entries can have `policies`"));
+            problems.push(Problem::new(Self::POINTERS.kind, "only `STANDARD` and `EC2` entries can have `policies`"));
         }
         let mut seen = BTreeMap::new();
         for (index, policy) in self.policies.iter().enumerate() {
             if (policy.scope == AccessScope::Namespace) == policy.namespaces.is_empty() {
                 let message = "`scope: namespace` requires `namespaces`, and no other scope accepts them";
-                problems.push(Problem::new(format!("/policies/{index}/namespaces"), message));
+                problems.push(Problem::new(Self::POINTERS.policies.item(index).field(AccessPolicy::POINTERS.namespaces), message));
             }
             if seen.insert(&policy.policy, index).is_some() {
                 let message = format!("`{}` is associated twice", policy.policy);
-                problems.push(Problem::new(format!("/policies/{index}"), message).help("list all its namespaces in one entry"));
+                problems.push(Problem::new(Self::POINTERS.policies.item(index), message).help("list all its namespaces in one entry"));
             }
         }
         problems
@@ -257,6 +249,6 @@ fn read(cluster: String, principal: String, entry: AccessEntry, policies: Vec<As
         username: entry.username,
         policies: policies.collect(),
     };
-    let outputs = Outputs { arn: entry.access_entry_arn.ok_or_else(|| Error::missing_field("accessEntryArn"))? };
+    let outputs = ArnOutput { arn: entry.access_entry_arn.ok_or_else(|| Error::missing_field("accessEntryArn"))? };
     Ok(Observed::new(id, services::eks::from_tags(entry.tags.as_ref()), spec, outputs))
 }

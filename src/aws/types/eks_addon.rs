@@ -2,8 +2,6 @@
 
 use acme_macros::spec;
 use aws_sdk_eks::types::{Addon, AddonStatus};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -13,8 +11,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
-        Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
+        Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -58,13 +56,6 @@ pub enum ResolveConflicts {
     Preserve,
 }
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 impl Resource for EksAddon {
     const TYPE: TypeInfo = TypeInfo::new(
         "eks_addon",
@@ -81,7 +72,7 @@ impl Resource for EksAddon {
         ]),
     );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     /// Only the details have the tags; a cluster has only a few add-ons.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -139,7 +130,7 @@ impl Resource for EksAddon {
     fn check(&self) -> Vec<Problem> {
         let fits = |value: &Value| value.is_object() || value.as_str().is_some_and(|text| text.contains("${"));
         let wrong = self.configuration.as_ref().is_some_and(|value| !fits(value));
-        wrong.then(|| Problem::new("/configuration", "the configuration must be a map")).into_iter().collect()
+        wrong.then(|| Problem::new(Self::POINTERS.configuration, "the configuration must be a map")).into_iter().collect()
     }
 
     fn normalize(&self, live: &mut Self) {
@@ -181,6 +172,6 @@ fn read(addon: Addon) -> Result<Observed<EksAddon>> {
         role: addon.service_account_role_arn.filter(|role| !role.is_empty()).map(Ref::to),
         resolve_conflicts: ResolveConflicts::Overwrite,
     };
-    let outputs = Outputs { arn: addon.addon_arn.unwrap_or_default() };
+    let outputs = ArnOutput { arn: addon.addon_arn.unwrap_or_default() };
     Ok(Observed::new(id, services::eks::from_tags(addon.tags.as_ref()), spec, outputs).phase(phase))
 }

@@ -333,13 +333,13 @@ impl Resource for EksCluster {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.subnets.len() < 2 {
-            problems.push(Problem::new("/subnets", "a cluster needs subnets in at least two availability zones"));
+            problems.push(Problem::new(Self::POINTERS.subnets, "a cluster needs subnets in at least two availability zones"));
         }
         if !self.endpoint_public && !self.endpoint_private {
-            problems.push(Problem::new("/endpoint_private", "with both endpoints off, nothing can reach the Kubernetes API"));
+            problems.push(Problem::new(Self::POINTERS.endpoint_private, "with both endpoints off, nothing can reach the Kubernetes API"));
         }
         if self.endpoint_public && self.public_access_cidrs.is_empty() {
-            let problem = Problem::new("/public_access_cidrs", "a public endpoint needs at least one range with access");
+            let problem = Problem::new(Self::POINTERS.public_access_cidrs, "a public endpoint needs at least one range with access");
             problems.push(problem.help("set `endpoint_public: false` to close it"));
         }
         problems
@@ -351,9 +351,7 @@ impl Resource for EksCluster {
         if !self.endpoint_public && !live.endpoint_public || self.public_access_cidrs == everywhere() && live.public_access_cidrs == dual {
             live.public_access_cidrs.clone_from(&self.public_access_cidrs);
         }
-        // AWS never reports the first two, and stand-ins do not report the mode.
-        live.bootstrap_self_managed_addons = self.bootstrap_self_managed_addons;
-        live.bootstrap_cluster_creator_admin_permissions = self.bootstrap_cluster_creator_admin_permissions;
+        // Stand-ins do not report the mode.
         live.authentication_mode = live.authentication_mode.or(self.authentication_mode);
     }
 }

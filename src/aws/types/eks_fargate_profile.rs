@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
 use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, FargateProfileStatus};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{
     eks_cluster::{EksCluster, PASS_ROLE_SERVICES, names_in_clusters, split_id, with_reasons},
@@ -15,8 +13,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
-        Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
+        Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -52,13 +50,6 @@ pub struct Selector {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 impl Resource for EksFargateProfile {
     // Creating one takes between half a minute and six minutes; a cluster creates one at a time, and the others wait.
     const TYPE: TypeInfo = TypeInfo::new(
@@ -80,7 +71,7 @@ impl Resource for EksFargateProfile {
             ]),
     );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let list = |cluster: &str| aws.eks.list_fargate_profiles().cluster_name(cluster).into_paginator().items().send().try_collect();
@@ -127,7 +118,7 @@ impl Resource for EksFargateProfile {
 
     fn check(&self) -> Vec<Problem> {
         let wrong = self.subnets.is_empty();
-        wrong.then(|| Problem::new("/subnets", "a profile needs a private subnet")).into_iter().collect()
+        wrong.then(|| Problem::new(Self::POINTERS.subnets, "a profile needs a private subnet")).into_iter().collect()
     }
 }
 
@@ -155,6 +146,6 @@ fn read(profile: FargateProfile) -> Result<Observed<EksFargateProfile>> {
         subnets: profile.subnets.into_iter().flatten().map(Ref::to).collect(),
         selectors: selectors.collect(),
     };
-    let outputs = Outputs { arn: profile.fargate_profile_arn.unwrap_or_default() };
+    let outputs = ArnOutput { arn: profile.fargate_profile_arn.unwrap_or_default() };
     Ok(Observed::new(id, services::eks::from_tags(profile.tags.as_ref()), spec, outputs).phase(phase))
 }

@@ -62,8 +62,8 @@ pub struct EksNodeGroup {
     /// Maximum number of nodes.
     #[field(range = 1..=2_147_483_647, important)]
     pub max: i32,
-    /// Number of nodes, between `min` and `max`.
-    #[field(unset = "`min` when the group is created; the autoscaler changes it afterwards")]
+    /// Number of nodes when the group is created, between `min` and `max`. Afterwards a scaler sets it.
+    #[field(unset = "`min`", initial_only)]
     pub desired: Option<i32>,
     /// Kubernetes labels of the nodes, keys and values of 1 to 63 characters.
     #[field(default, pattern = ".{1,63}")]
@@ -227,7 +227,7 @@ impl Resource for EksNodeGroup {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: EksNodeGroupChanges) -> Result<()> {
         let (cluster, name) = split_id(&live.id)?;
         let before = &live.spec;
-        let scaling = changes.min || changes.max || changes.desired;
+        let scaling = changes.min || changes.max;
         let pace = changes.max_unavailable || changes.max_unavailable_percentage;
         if scaling || changes.labels || changes.taints || pace || changes.node_repair {
             cx.eks
@@ -272,29 +272,32 @@ impl Resource for EksNodeGroup {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.min > self.max {
-            problems.push(Problem::new("/max", format!("must be at least `min: {}`", self.min)));
+            problems.push(Problem::new(Self::POINTERS.max, format!("must be at least `min: {}`", self.min)));
         }
         for key in self.labels.keys().filter(|key| !(1..=63).contains(&key.chars().count())) {
-            problems.push(Problem::new("/labels", format!("the key `{key}` must have 1 to 63 characters")));
+            problems.push(Problem::new(Self::POINTERS.labels, format!("the key `{key}` must have 1 to 63 characters")));
         }
         if let Some(desired) = self.desired.filter(|desired| !(self.min..=self.max).contains(desired)) {
-            problems.push(Problem::new("/desired", format!("{desired} is not between `min` and `max`")));
+            problems.push(Problem::new(Self::POINTERS.desired, format!("{desired} is not between `min` and `max`")));
         }
         if self.subnets.is_empty() {
-            problems.push(Problem::new("/subnets", "a node group needs a subnet"));
+            problems.push(Problem::new(Self::POINTERS.subnets, "a node group needs a subnet"));
         }
         if self.max_unavailable.is_some() && self.max_unavailable_percentage.is_some() {
-            problems.push(Problem::new("/max_unavailable_percentage", "set either `max_unavailable` or `max_unavailable_percentage`"));
+            problems.push(Problem::new(
+                Self::POINTERS.max_unavailable_percentage,
+                "set either `max_unavailable` or `max_unavailable_percentage`",
+            ));
         }
         // https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
         if self.launch_template.is_some() && self.disk_gib.is_some() {
-            problems.push(Problem::new("/disk_gib", "with a launch template, set the disk there"));
+            problems.push(Problem::new(Self::POINTERS.disk_gib, "with a launch template, set the disk there"));
         }
         if self.launch_template.is_some() && self.remote_access.is_some() {
-            problems.push(Problem::new("/remote_access", "with a launch template, set remote access there"));
+            problems.push(Problem::new(Self::POINTERS.remote_access, "with a launch template, set remote access there"));
         }
         if self.launch_template.is_none() && self.launch_template_version.is_some() {
-            problems.push(Problem::new("/launch_template_version", "requires `launch_template`"));
+            problems.push(Problem::new(Self::POINTERS.launch_template_version, "requires `launch_template`"));
         }
         problems
     }
@@ -318,10 +321,10 @@ impl EksNodeGroup {
     fn has_own_image(&self) -> bool {
         self.ami_type.as_deref() == Some("CUSTOM")
     }
-    /// AWS rejects limits that exclude the number of running nodes, so the number is adjusted to them; otherwise the autoscaler sets it.
+    /// AWS rejects limits that exclude the number of running nodes, so the number is adjusted to them.
     fn scaling(&self, before: &Self) -> NodegroupScalingConfig {
         let running = before.desired.unwrap_or(self.min);
-        let desired = self.desired.unwrap_or_else(|| running.max(self.min).min(self.max));
+        let desired = running.max(self.min).min(self.max);
         NodegroupScalingConfig::builder()
             .min_size(self.min)
             .max_size(self.max)

@@ -143,7 +143,7 @@ impl Resource for EksPodIdentity {
 
     fn check(&self) -> Vec<Problem> {
         let wrong = self.policy.is_some() && !self.disable_session_tags;
-        wrong.then(|| Problem::new("/policy", "a policy needs `disable_session_tags: true`")).into_iter().collect()
+        wrong.then(|| Problem::new(Self::POINTERS.policy, "a policy needs `disable_session_tags: true`")).into_iter().collect()
     }
 }
 

@@ -1,16 +1,9 @@
 //! `elastic_ip`: a static public IPv4 address.
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{DomainType, ResourceType};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Resource, Result, Scope, Tags, TypeInfo,
-    },
-};
+use super::prelude::*;
+use crate::core::{ErrorKind, Tags};
 
 /// A static public IPv4 address.
 #[spec]
@@ -47,7 +40,7 @@ impl Resource for ElasticIp {
                     .list(&["ec2:DescribeAddresses"])
                     .create(&["ec2:AllocateAddress"])
                     .change(&["ec2:ReleaseAddress"])
-                    .grants(&[IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources)]),
+                    .blockers(&["ec2:DescribeNetworkInterfaces"]),
             );
     type Api = Aws;
     type Outputs = Outputs;

@@ -1,20 +1,11 @@
 //! `flow_log`: records of the traffic of a VPC or subnet.
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{
     self as ec2, DestinationFileFormat, DestinationOptionsRequest, FlowLogsResourceType, LogDestinationType, ResourceType,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::{iam_role::IamRole, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
-        TypeInfo,
-    },
-};
+use super::{iam_role::IamRole, prelude::*, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
+use crate::core::{ArnRef, Pointer};
 
 /// Records of the traffic of a VPC or subnet. AWS can change only its tags: every other change replaces it.
 ///
@@ -174,38 +165,41 @@ impl Resource for FlowLog {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.vpc.is_some() == self.subnet.is_some() {
-            problems.push(Problem::new("", "a flow log needs either a VPC or a subnet").help("set `vpc: …` or `subnet: …`"));
+            problems.push(Problem::new(Pointer::ROOT, "a flow log needs either a VPC or a subnet").help("set `vpc: …` or `subnet: …`"));
         }
         if self.bucket.is_some() == self.log_group.is_some() {
-            let problem = Problem::new("", "a flow log needs either a bucket or a log group");
+            let problem = Problem::new(Pointer::ROOT, "a flow log needs either a bucket or a log group");
             problems.push(problem.help("write `bucket: …` or `log_group: arn:aws:logs:…`"));
         }
         if self.log_group.is_some() && self.role.is_none() {
-            problems.push(Problem::new("", "a log group needs a role").help("add `role: …`"));
+            problems.push(Problem::new(Pointer::ROOT, "a log group needs a role").help("add `role: …`"));
         }
         let of_buckets = [
-            ("/prefix", !self.prefix.is_empty()),
-            ("/file_format", self.file_format != FileFormat::PlainText),
-            ("/hive_compatible_partitions", self.hive_compatible_partitions),
-            ("/per_hour_partition", self.per_hour_partition),
+            (Self::POINTERS.prefix, !self.prefix.is_empty()),
+            (Self::POINTERS.file_format, self.file_format != FileFormat::PlainText),
+            (Self::POINTERS.hive_compatible_partitions, self.hive_compatible_partitions),
+            (Self::POINTERS.per_hour_partition, self.per_hour_partition),
         ];
         for (at, _) in of_buckets.into_iter().filter(|(_, written)| *written && self.log_group.is_some()) {
             problems.push(Problem::new(at, "this field is only for buckets").help("remove it, or set `bucket: …`"));
         }
         if self.bucket.is_some() && self.role.is_some() {
-            let problem = Problem::new("/role", "a bucket needs no role");
+            let problem = Problem::new(Self::POINTERS.role, "a bucket needs no role");
             problems.push(problem.help("remove it: the bucket's policy decides"));
         }
         if self.prefix.starts_with('/') || self.prefix.ends_with('/') || self.prefix.split('/').any(|part| part == "AWSLogs") {
-            let problem =
-                Problem::new("/prefix", "a prefix must not start or end with a slash, or contain the folder `AWSLogs`, which AWS creates");
+            let problem = Problem::new(
+                Self::POINTERS.prefix,
+                "a prefix must not start or end with a slash, or contain the folder `AWSLogs`, which AWS creates",
+            );
             problems.push(problem.help("use a folder such as `vpc` or `network/vpc`"));
         }
         if ![60, 600].contains(&self.max_aggregation_seconds) {
-            problems.push(Problem::new("/max_aggregation_seconds", "must be 60 or 600 seconds"));
+            problems.push(Problem::new(Self::POINTERS.max_aggregation_seconds, "must be 60 or 600 seconds"));
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
-            problems.push(Problem::new("/fields", "a record needs at least one field").help("remove it for AWS's default format"));
+            problems
+                .push(Problem::new(Self::POINTERS.fields, "a record needs at least one field").help("remove it for AWS's default format"));
         }
         problems
     }

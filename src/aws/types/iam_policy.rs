@@ -113,7 +113,7 @@ impl Resource for IamPolicy {
 
     fn check(&self) -> Vec<Problem> {
         let empty = self.document.value().get("Statement").is_none();
-        empty.then(|| Problem::new("/document", "a policy document needs `Statement`")).into_iter().collect()
+        empty.then(|| Problem::new(Self::POINTERS.document, "a policy document needs `Statement`")).into_iter().collect()
     }
 }
 

@@ -199,7 +199,7 @@ impl Resource for IamRole {
 
     fn check(&self) -> Vec<Problem> {
         let empty = self.trust.value().get("Statement").is_none();
-        let problem = Problem::new("/trust", "no principal may assume this role");
+        let problem = Problem::new(Self::POINTERS.trust, "no principal may assume this role");
         let help = "write a policy document with `Statement`, or `{services: [ec2.amazonaws.com]}`";
         empty.then(|| problem.help(help)).into_iter().collect()
     }

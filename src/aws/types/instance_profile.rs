@@ -121,7 +121,10 @@ impl Resource for InstanceProfile {
     }
 
     fn check(&self) -> Vec<Problem> {
-        let missing = self.role.is_none().then(|| Problem::new("/role", "an instance profile needs a role").help("add `role: <iam_role>`"));
+        let missing = self
+            .role
+            .is_none()
+            .then(|| Problem::new(Self::POINTERS.role, "an instance profile needs a role").help("add `role: <iam_role>`"));
         missing.into_iter().collect()
     }
 }

@@ -1,17 +1,8 @@
 //! `internet_gateway`: connects a VPC to the internet.
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{self as ec2, AttachmentStatus, ResourceType};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::vpc::Vpc;
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Ref, Resource, Result, Scope, TypeInfo,
-    },
-};
+use super::{prelude::*, vpc::Vpc};
 
 /// Connects a VPC to the internet.
 #[spec]
@@ -19,13 +10,6 @@ pub struct InternetGateway {
     /// The VPC it is attached to; a VPC can have only one gateway.
     #[field(unset = "unchanged; a new gateway is unattached", after_create, unique = "vpc", important)]
     pub vpc: Option<Ref<Vpc>>,
-}
-
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
 }
 
 impl Resource for InternetGateway {
@@ -39,26 +23,18 @@ impl Resource for InternetGateway {
                     .list(&["ec2:DescribeInternetGateways"])
                     .create(&["ec2:CreateInternetGateway"])
                     .change(&["ec2:AttachInternetGateway", "ec2:DeleteInternetGateway", "ec2:DetachInternetGateway"])
-                    .grants(&[
-                        IamGrant::change(&["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"], GrantTarget::Referenced("vpc")),
-                        IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources),
-                    ]),
+                    .blockers(&["ec2:DescribeNetworkInterfaces"])
+                    .grants(&[IamGrant::change(
+                        &["ec2:AttachInternetGateway", "ec2:DetachInternetGateway"],
+                        GrantTarget::Referenced("vpc"),
+                    )]),
             );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut all = Vec::new();
-        let mut pages = aws.ec2.describe_internet_gateways().set_filters(Some(scope.ec2_filters())).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for gateway in page?.internet_gateways.unwrap_or_default() {
-                let gateway = read(aws, gateway)?;
-                if scope.owns(&gateway.tags) {
-                    all.push(gateway);
-                }
-            }
-        }
-        Ok(all)
+        let gateways = aws.ec2.describe_internet_gateways().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
+        scope.collect_owned(gateways.try_collect().await?.into_iter().map(|gateway| read(aws, gateway)))
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -111,15 +87,13 @@ impl Resource for InternetGateway {
 fn read(aws: &Aws, gateway: ec2::InternetGateway) -> Result<Observed<InternetGateway>> {
     // AWS reports "available" for an attached gateway, a value outside its own list of states.
     let attachment = gateway.attachments.into_iter().flatten().find(|a| a.state != Some(AttachmentStatus::Detached));
-    let phase = match attachment.as_ref().and_then(|a| a.state.as_ref()) {
-        Some(state @ (AttachmentStatus::Attaching | AttachmentStatus::Detaching)) => Phase::Progressing(state.as_str().to_owned()),
-        _ => Phase::Ready,
-    };
+    let state = attachment.as_ref().and_then(|attachment| attachment.state.as_ref());
+    let phase = state.map_or(Phase::Ready, |state| Phase::from_status(state.as_str()));
     let spec = InternetGateway { vpc: attachment.and_then(|a| a.vpc_id).map(Ref::to) };
     let id = gateway.internet_gateway_id.ok_or_else(|| Error::missing_field("InternetGatewayId"))?;
     let tags = services::ec2::from_tags(gateway.tags.as_deref().unwrap_or_default());
     let arn = services::ec2::arn(&aws.region, &gateway.owner_id.unwrap_or_default(), &format!("internet-gateway/{id}"));
-    Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
+    Ok(Observed::new(id, tags, spec, ArnOutput { arn }).phase(phase))
 }
 
 /// Detaches it. "Not attached" counts as success: an earlier attempt may have detached it.

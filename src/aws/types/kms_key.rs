@@ -137,6 +137,8 @@ impl Resource for KmsKey {
         .data_protection(DataProtection::RecoveryWindow)
         .deletable_while_in_use()
         .without_token()
+        // Several minutes in some cases: https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency
+        .visibility_delay_seconds(60)
         .iam_actions(
             IamActions::new("kms:key/*")
                 .list(&["kms:ListAliases", "kms:ListKeys"])
@@ -281,16 +283,17 @@ impl Resource for KmsKey {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_ref().is_some_and(|name| name.starts_with("alias/aws/")) {
-            problems.push(Problem::new("/name", "`alias/aws/` is reserved for AWS"));
+            problems.push(Problem::new(Self::POINTERS.name, "`alias/aws/` is reserved for AWS"));
         }
         let usages = self.key_spec.usages();
         if !usages.contains(&self.key_usage) {
             let usages: Vec<String> = usages.iter().map(to_aws).collect();
-            let problem = Problem::new("/key_usage", format!("{} keys are not for {}", to_aws(&self.key_spec), to_aws(&self.key_usage)));
+            let problem =
+                Problem::new(Self::POINTERS.key_usage, format!("{} keys are not for {}", to_aws(&self.key_spec), to_aws(&self.key_usage)));
             problems.push(problem.help(format!("set `key_usage` to {}", usages.join(" or "))));
         }
         if self.rotation && self.key_spec != KeySpec::SymmetricDefault {
-            let problem = Problem::new("/rotation", format!("AWS does not rotate {} keys", to_aws(&self.key_spec)));
+            let problem = Problem::new(Self::POINTERS.rotation, format!("AWS does not rotate {} keys", to_aws(&self.key_spec)));
             problems.push(problem.help("write `rotation: false`"));
         }
         problems

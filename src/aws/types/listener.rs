@@ -10,8 +10,6 @@ use std::collections::BTreeSet;
 use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{Certificate as SdkCertificate, Listener as SdkListener, ProtocolEnum};
 use futures::try_join;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use action::{FixedResponse, Forward, ListenerAction, Redirect, WeightedTargetGroup};
 pub use authenticate::{AuthenticateCognito, NextAction, OnUnauthenticatedRequest};
@@ -25,8 +23,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope,
-        TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result,
+        Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -59,13 +57,6 @@ pub struct Listener {
     /// transforms: it keeps those of a rule that has some.
     #[field(default, after_create, own_read)]
     pub rules: BTreeSet<ListenerRule>,
-}
-
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
 }
 
 impl Resource for Listener {
@@ -104,7 +95,7 @@ impl Resource for Listener {
             ]),
     );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let all = for_each_concurrent(scope.parent_ids.clone(), |parent| async move {
@@ -127,7 +118,7 @@ impl Resource for Listener {
             };
             let Some((rules, additional_certificates)) = ok_or_not_found(try_join!(rules, certificates))? else { return Ok(None) };
             let rules = rules.iter().filter_map(ListenerRule::read).collect();
-            Ok(Some(Observed::new(arn.clone(), tags, Listener { additional_certificates, rules, ..read(listener) }, Outputs { arn })))
+            Ok(Some(Observed::new(arn.clone(), tags, Listener { additional_certificates, rules, ..read(listener) }, ArnOutput { arn })))
         })
         .await
     }
@@ -141,7 +132,7 @@ impl Resource for Listener {
         let reply = call.set_default_actions(Some(self.default_action.to_sdk())).send().await?;
         let listener = reply.listeners.unwrap_or_default().into_iter().next().ok_or_else(|| Error::missing_field("Listeners"))?;
         let arn = listener.listener_arn.clone().ok_or_else(|| Error::missing_field("ListenerArn"))?;
-        Ok(Created::Complete(Observed::new(arn.clone(), cx.call.tags.clone(), read(listener), Outputs { arn })))
+        Ok(Created::Complete(Observed::new(arn.clone(), cx.call.tags.clone(), read(listener), ArnOutput { arn })))
     }
 
     /// ModifyListener keeps omitted settings. A listener that was not secure has no TLS policy to keep.
@@ -176,21 +167,30 @@ impl Resource for Listener {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.port.is_some() != self.protocol.is_some() {
-            problems.push(Problem::new("/port", "a listener has a port and a protocol, or neither for a gateway load balancer"));
+            problems
+                .push(Problem::new(Self::POINTERS.port, "a listener has a port and a protocol, or neither for a gateway load balancer"));
         }
         if self.is_secure() != self.certificate.is_some() {
-            problems.push(Problem::new("/certificate", "a listener has a certificate if, and only if, its protocol is HTTPS or TLS"));
+            problems.push(Problem::new(
+                Self::POINTERS.certificate,
+                "a listener has a certificate if, and only if, its protocol is HTTPS or TLS",
+            ));
         }
         if !self.is_secure() && !self.additional_certificates.is_empty() {
-            let problem = Problem::new("/additional_certificates", "only a listener whose protocol is HTTPS or TLS has certificates");
+            let problem =
+                Problem::new(Self::POINTERS.additional_certificates, "only a listener whose protocol is HTTPS or TLS has certificates");
             problems.push(problem.help("set `protocol` to HTTPS or TLS, with a `certificate`, or leave them out"));
         }
-        let rules = self.rules.iter().enumerate().map(|(at, rule)| (format!("/rules/{at}/action"), &rule.action));
-        let all = rules.chain([("/default_action".to_owned(), &self.default_action)]);
+        let rules = self
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(at, rule)| (Self::POINTERS.rules.item(at).field(ListenerRule::POINTERS.action), &rule.action));
+        let all = rules.chain([(Self::POINTERS.default_action, &self.default_action)]);
         for (at, action) in all {
-            problems.extend(action.check(&at));
+            problems.extend(action.check(at.clone()));
             if matches!(action, ListenerAction::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https) {
-                let problem = Problem::new(format!("{at}/authenticate_cognito"), "only HTTPS listeners can authenticate users");
+                let problem = Problem::new(at.item("authenticate_cognito"), "only HTTPS listeners can authenticate users");
                 problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));
             }
         }

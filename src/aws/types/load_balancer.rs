@@ -253,16 +253,18 @@ impl Resource for LoadBalancer {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_ref().is_some_and(|name| name.starts_with("internal-")) {
-            problems.push(Problem::new("/name", "the name of a load balancer can't begin with `internal-`").help("set another `name`"));
+            problems.push(
+                Problem::new(Self::POINTERS.name, "the name of a load balancer can't begin with `internal-`").help("set another `name`"),
+            );
         }
         let application = self.kind == LoadBalancerType::Application;
         let least = if application { 2 } else { 1 };
         if self.subnets.len() < least && self.subnet_mappings.as_ref().is_none_or(BTreeSet::is_empty) {
             let message = "an application load balancer needs subnets in two availability zones, others in one";
-            problems.push(Problem::new("/subnets", message));
+            problems.push(Problem::new(Self::POINTERS.subnets, message));
         }
         if application && self.security_groups.is_empty() {
-            problems.push(Problem::new("/security_groups", "an application load balancer needs a security group"));
+            problems.push(Problem::new(Self::POINTERS.security_groups, "an application load balancer needs a security group"));
         }
         problems.extend(subnet_mapping::check(self));
         problems.extend(attributes::check(self));

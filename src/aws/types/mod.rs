@@ -25,6 +25,7 @@ pub mod listener;
 pub mod load_balancer;
 pub mod nat_gateway;
 pub mod oidc_provider;
+mod prelude;
 pub mod rds_instance;
 pub mod rds_parameter_group;
 pub mod rds_subnet_group;

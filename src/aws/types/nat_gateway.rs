@@ -1,18 +1,8 @@
 //! `nat_gateway`: outbound internet access for private subnets.
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{self as ec2, ConnectivityType, NatGatewayState, ResourceType};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::{elastic_ip::ElasticIp, subnet::Subnet};
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result, Scope,
-        TypeInfo,
-    },
-};
+use super::{elastic_ip::ElasticIp, prelude::*, subnet::Subnet};
 
 /// Gives private subnets outbound access without inbound access. A public one must be created after the VPC's internet gateway: the
 /// section `network` ensures that, a single resource needs `depends_on: [internet_gateway.main]`.
@@ -78,20 +68,9 @@ impl Resource for NatGateway {
 
     /// A deleted gateway stays visible for about an hour.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut all = Vec::new();
-        let mut pages = aws.ec2.describe_nat_gateways().set_filter(Some(scope.ec2_filters())).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for gateway in page?.nat_gateways.unwrap_or_default() {
-                if gateway.state == Some(NatGatewayState::Deleted) {
-                    continue;
-                }
-                let gateway = read(gateway)?;
-                if scope.owns(&gateway.tags) {
-                    all.push(gateway);
-                }
-            }
-        }
-        Ok(all)
+        let gateways = aws.ec2.describe_nat_gateways().set_filter(Some(scope.ec2_filters())).into_paginator().items().send();
+        let gateways = gateways.try_collect().await?.into_iter().filter(|gateway| gateway.state != Some(NatGatewayState::Deleted));
+        scope.collect_owned(gateways.map(read))
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -118,9 +97,9 @@ impl Resource for NatGateway {
 
     fn check(&self) -> Vec<Problem> {
         let problem = match (self.connectivity, &self.elastic_ip) {
-            (Connectivity::Public, None) => Problem::new("/elastic_ip", "a public NAT gateway needs an address")
+            (Connectivity::Public, None) => Problem::new(Self::POINTERS.elastic_ip, "a public NAT gateway needs an address")
                 .help("add `elastic_ip: <name of an elastic_ip>`, or `connectivity: private`"),
-            (Connectivity::Private, Some(_)) => Problem::new("/elastic_ip", "a private NAT gateway has no public address"),
+            (Connectivity::Private, Some(_)) => Problem::new(Self::POINTERS.elastic_ip, "a private NAT gateway has no public address"),
             _ => return Vec::new(),
         };
         vec![problem]

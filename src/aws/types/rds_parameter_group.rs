@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use acme_macros::spec;
 use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup, Filter, Parameter};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 
 use super::rds_subnet_group::rds_tags;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Tags, TypeInfo,
-        ok_or_not_found,
+        ArnOutput, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -60,13 +60,6 @@ fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, 
     Ok(written.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 impl Resource for RdsParameterGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("rds_parameter_group", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:pg:{name}")
@@ -82,7 +75,7 @@ impl Resource for RdsParameterGroup {
                     .grants(&[IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*"))]),
             );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     /// RDS never reports a setting at the engine's default as set by the user, so such a setting is read by name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
@@ -150,15 +143,12 @@ impl Resource for RdsParameterGroup {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_deref().is_some_and(|name| name.starts_with("default.")) {
-            problems.push(Problem::new("/name", "the prefix `default.` is reserved for AWS"));
+            problems.push(Problem::new(Self::POINTERS.name, "the prefix `default.` is reserved for AWS"));
         }
         for name in self.parameters.keys().filter(|name| name.chars().any(char::is_uppercase)) {
             problems.push(
-                Problem::new(
-                    format!("/parameters/{}", name.replace('~', "~0").replace('/', "~1")),
-                    "RDS reports names in lowercase letters",
-                )
-                .help(format!("write `{}`", name.to_lowercase())),
+                Problem::new(Self::POINTERS.parameters.item(name), "RDS reports names in lowercase letters")
+                    .help(format!("write `{}`", name.to_lowercase())),
             );
         }
         problems
@@ -174,7 +164,7 @@ fn observed(group: DbParameterGroup, tags: Tags, parameters: BTreeMap<String, St
         parameters,
     };
     let arn = group.db_parameter_group_arn.ok_or_else(|| Error::missing_field("DBParameterGroupArn"))?;
-    Ok(Observed::new(name, tags, spec, Outputs { arn }))
+    Ok(Observed::new(name, tags, spec, ArnOutput { arn }))
 }
 
 /// Names of parameters that the engine applies without a restart.

@@ -101,12 +101,12 @@ impl Resource for RdsSubnetGroup {
         let mut problems = Vec::new();
         if self.subnets.len() < 2 && !self.subnets.iter().any(|subnet| subnet.get().contains("${")) {
             problems.push(
-                Problem::new("/subnets", "a database needs subnets in at least two availability zones")
+                Problem::new(Self::POINTERS.subnets, "a database needs subnets in at least two availability zones")
                     .help("list subnets of at least two zones"),
             );
         }
         if self.name.as_deref() == Some("default") {
-            problems.push(Problem::new("/name", "the name `default` is reserved for AWS"));
+            problems.push(Problem::new(Self::POINTERS.name, "the name `default` is reserved for AWS"));
         }
         problems
     }

@@ -5,19 +5,10 @@ use std::{
     fmt,
 };
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{self as ec2, Filter, ResourceType, RouteOrigin, RouteTableAssociation, RouteTableAssociationStateCode};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, subnet::Subnet, vpc::Vpc, vpc_endpoint::VpcEndpoint};
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
-        Scope, TypeInfo, ok_or_not_found,
-    },
-};
+use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, prelude::*, subnet::Subnet, vpc::Vpc, vpc_endpoint::VpcEndpoint};
+use crate::core::ok_or_not_found;
 
 /// Routes for the traffic of subnets.
 #[spec]
@@ -106,13 +97,6 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 /// Parameters that CreateRoute and ReplaceRoute have in common.
 macro_rules! with_route {
     ($call:expr, $route:expr) => {{
@@ -172,20 +156,11 @@ impl Resource for RouteTable {
                     ]),
             );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut all = Vec::new();
-        let mut pages = aws.ec2.describe_route_tables().set_filters(Some(scope.ec2_filters())).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for table in page?.route_tables.unwrap_or_default() {
-                let table = read(aws, table)?;
-                if scope.owns(&table.tags) {
-                    all.push(table);
-                }
-            }
-        }
-        Ok(all)
+        let tables = aws.ec2.describe_route_tables().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
+        scope.collect_owned(tables.try_collect().await?.into_iter().map(|table| read(aws, table)))
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -247,9 +222,9 @@ impl Resource for RouteTable {
         let mut problems = Vec::new();
         let mut seen = BTreeSet::new();
         for (index, route) in self.routes.iter().enumerate() {
-            let at = format!("/routes/{index}");
+            let at = Self::POINTERS.routes.item(index);
             if !seen.insert(&route.destination) {
-                problems.push(Problem::new(&at, format!("there are two routes to {}", route.destination)).help("keep one of them"));
+                problems.push(Problem::new(at.clone(), format!("there are two routes to {}", route.destination)).help("keep one of them"));
             }
             if route.target_count() != 1 {
                 let help = "write exactly one of `gateway`, `nat_gateway`, `vpc_endpoint`, `transit_gateway`, `vpc_peering`, \
@@ -273,7 +248,7 @@ fn read(aws: &Aws, table: ec2::RouteTable) -> Result<Observed<RouteTable>> {
     let id = table.route_table_id.ok_or_else(|| Error::missing_field("RouteTableId"))?;
     let tags = services::ec2::from_tags(table.tags.as_deref().unwrap_or_default());
     let arn = services::ec2::arn(&aws.region, &table.owner_id.unwrap_or_default(), &format!("route-table/{id}"));
-    Ok(Observed::new(id, tags, spec, Outputs { arn }).phase(phase))
+    Ok(Observed::new(id, tags, spec, ArnOutput { arn }).phase(phase))
 }
 
 /// Route as a user could write it. `None` for routes that AWS adds: local ones, propagated ones, and those of gateway endpoints

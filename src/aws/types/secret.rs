@@ -6,16 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::kms_key::KmsKey;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
-        Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed,
+        OnDelete, Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -80,13 +78,6 @@ pub struct Generate {
 /// Days until AWS deletes a secret, unless set otherwise.
 const RECOVERY_WINDOW_DAYS: i64 = 30;
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 /// Error code of calls for a secret that is being deleted.
 const INVALID_REQUEST: &str = "InvalidRequestException";
 
@@ -113,7 +104,7 @@ impl Resource for Secret {
             .grants(&[IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key"))]),
     );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     /// Reads each secret in the tag index and each desired name. ListSecrets is used only without the index, because it may lag five
     /// minutes: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>.
@@ -194,10 +185,13 @@ impl Resource for Secret {
         let types = generate.alphabets().len() as i64;
         let mut problems = Vec::new();
         if types == 0 {
-            problems.push(Problem::new("/generate", "digits, punctuation, uppercase and lowercase letters are all excluded"));
+            problems.push(Problem::new(Self::POINTERS.generate, "digits, punctuation, uppercase and lowercase letters are all excluded"));
         }
         if generate.require_each_type && generate.length < types {
-            problems.push(Problem::new("/generate/length", format!("must be at least {types}, one character of each required type")));
+            problems.push(Problem::new(
+                Self::POINTERS.generate.field(Generate::POINTERS.length),
+                format!("must be at least {types}, one character of each required type"),
+            ));
         }
         problems
     }
@@ -245,7 +239,7 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
         policy,
         recovery_window_days: RECOVERY_WINDOW_DAYS,
     };
-    Ok(Some(Observed::new(arn.clone(), tags, spec, Outputs { arn })))
+    Ok(Some(Observed::new(arn.clone(), tags, spec, ArnOutput { arn })))
 }
 
 /// Value for no resource policy.

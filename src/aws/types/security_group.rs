@@ -4,22 +4,12 @@ mod rule;
 
 use std::collections::BTreeSet;
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 pub use rule::{Rule, RuleSyntax};
 use rule::{allow_all_to, by_plain_rule, permission};
 
-use super::vpc::Vpc;
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Spec,
-        TypeInfo,
-    },
-};
+use super::{prelude::*, vpc::Vpc};
 
 /// A firewall around network interfaces. Replies to allowed traffic are always allowed.
 #[spec]
@@ -127,30 +117,21 @@ impl Resource for SecurityGroup {
                         "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
                         "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
                     ])
+                    .blockers(&["ec2:DescribeNetworkInterfaces"])
                     .grants(&[
                         IamGrant::change(&["ec2:CreateSecurityGroup"], GrantTarget::Referenced("vpc")),
                         IamGrant::change(
                             &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"],
                             GrantTarget::Arn("ec2:security-group-rule/*"),
                         ),
-                        IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources),
                     ]),
             );
     type Api = Aws;
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut all = Vec::new();
-        let mut pages = aws.ec2.describe_security_groups().set_filters(Some(scope.ec2_filters())).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for group in page?.security_groups.unwrap_or_default() {
-                let group = read(aws, group)?;
-                if scope.owns(&group.tags) {
-                    all.push(group);
-                }
-            }
-        }
-        Ok(all)
+        let groups = aws.ec2.describe_security_groups().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
+        scope.collect_owned(groups.try_collect().await?.into_iter().map(|group| read(aws, group)))
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -234,10 +215,10 @@ impl Resource for SecurityGroup {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.name.as_ref().is_some_and(|name| name.starts_with("sg-")) {
-            problems.push(Problem::new("/name", "the name of a security group cannot start with `sg-`"));
+            problems.push(Problem::new(Self::POINTERS.name, "the name of a security group cannot start with `sg-`"));
         }
-        problems.extend(rule::check("/ingress", &self.ingress));
-        problems.extend(rule::check("/egress", &self.egress));
+        problems.extend(rule::check(&Self::POINTERS.ingress, &self.ingress));
+        problems.extend(rule::check(&Self::POINTERS.egress, &self.egress));
         problems
     }
 

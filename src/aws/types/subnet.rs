@@ -1,18 +1,8 @@
 //! `subnet`: an IP range of a VPC in one availability zone.
 
-use acme_macros::spec;
-use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, SubnetState};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use aws_sdk_ec2::types::{self as ec2, ResourceType};
 
-use super::vpc::Vpc;
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, RangeErrors, Ref, Resource, Result,
-        Scope, TypeInfo,
-    },
-};
+use super::{prelude::*, vpc::Vpc};
 
 /// An IP range of a VPC in one availability zone.
 #[spec]
@@ -34,13 +24,6 @@ pub struct Subnet {
     pub dns64: bool,
 }
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 impl Resource for Subnet {
     const TYPE: TypeInfo = TypeInfo::new("subnet", &services::ec2::SERVICE, "subnet-{hex17}", "arn:aws:ec2:{region}:{account}:subnet/{id}")
         .container()
@@ -53,50 +36,38 @@ impl Resource for Subnet {
                 .list(&["ec2:DescribeSubnets"])
                 .create(&["ec2:CreateSubnet"])
                 .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
-                .grants(&[
-                    IamGrant::change(&["ec2:CreateSubnet"], GrantTarget::Referenced("vpc")),
-                    IamGrant::change(&["ec2:DescribeNetworkInterfaces"], GrantTarget::AllResources),
-                ]),
+                .blockers(&["ec2:DescribeNetworkInterfaces"])
+                .grants(&[IamGrant::change(&["ec2:CreateSubnet"], GrantTarget::Referenced("vpc"))]),
         );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let mut all = Vec::new();
-        let mut pages = aws.ec2.describe_subnets().set_filters(Some(scope.ec2_filters())).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for subnet in page?.subnets.unwrap_or_default() {
-                all.push(read(subnet)?);
-            }
-        }
-        Ok(all)
+        let subnets = aws.ec2.describe_subnets().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
+        subnets.try_collect().await?.into_iter().map(read).collect()
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let call = cx.ec2.create_subnet().vpc_id(self.vpc.get()).cidr_block(self.cidr.to_string());
-        let call = call.availability_zone(&self.availability_zone);
+        let call =
+            cx.ec2.create_subnet().vpc_id(self.vpc.get()).cidr_block(self.cidr.to_string()).availability_zone(&self.availability_zone);
         let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::Subnet)).send().await?;
-        let subnet = reply.subnet.ok_or_else(|| Error::missing_field("Subnet"))?;
-        let id = subnet.subnet_id.clone().ok_or_else(|| Error::missing_field("SubnetId"))?;
-        Ok(Created::from_answer(id, read(subnet)))
+        Created::from_reply(reply.subnet, |subnet| subnet.subnet_id.clone(), read)
     }
 
     /// ModifySubnetAttribute accepts one attribute per call.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: SubnetChanges) -> Result<()> {
         let call = || cx.ec2.modify_subnet_attribute().subnet_id(&live.id);
-        let flag = |on| AttributeBooleanValue::builder().value(on).build();
         if changes.public_ip_on_launch {
-            call().map_public_ip_on_launch(flag(self.public_ip_on_launch)).send().await?;
+            call().map_public_ip_on_launch(services::ec2::boolean(self.public_ip_on_launch)).send().await?;
         }
         if changes.dns64 {
-            call().enable_dns64(flag(self.dns64)).send().await?;
+            call().enable_dns64(services::ec2::boolean(self.dns64)).send().await?;
         }
         Ok(())
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        cx.ec2.delete_subnet().subnet_id(&live.id).send().await?;
-        Ok(Deletion::Requested)
+        Deletion::requested(cx.ec2.delete_subnet().subnet_id(&live.id).send().await)
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
@@ -104,14 +75,9 @@ impl Resource for Subnet {
     }
 }
 
-fn read(subnet: aws_sdk_ec2::types::Subnet) -> Result<Observed<Subnet>> {
-    let phase = match subnet.state {
-        Some(SubnetState::Pending) => Phase::Progressing("pending".into()),
-        Some(SubnetState::Unavailable) => Phase::Progressing("unavailable".into()),
-        Some(SubnetState::FailedInsufficientCapacity) => Phase::Failed("insufficient capacity".into()),
-        Some(SubnetState::Failed) => Phase::Failed("failed".into()),
-        _ => Phase::Ready,
-    };
+fn read(subnet: ec2::Subnet) -> Result<Observed<Subnet>> {
+    let phase = subnet.state().map_or(Phase::Ready, |state| Phase::from_status(state.as_str()));
+    let tags = services::ec2::from_tags(subnet.tags());
     let spec = Subnet {
         vpc: Ref::to(subnet.vpc_id.unwrap_or_default()),
         cidr: subnet.cidr_block.and_then(|text| text.parse().ok()).ok_or_else(|| Error::missing_field("CidrBlock"))?,
@@ -120,21 +86,5 @@ fn read(subnet: aws_sdk_ec2::types::Subnet) -> Result<Observed<Subnet>> {
         dns64: subnet.enable_dns64.unwrap_or_default(),
     };
     let id = subnet.subnet_id.ok_or_else(|| Error::missing_field("SubnetId"))?;
-    let tags = services::ec2::from_tags(subnet.tags.as_deref().unwrap_or_default());
-    Ok(Observed::new(id, tags, spec, Outputs { arn: subnet.subnet_arn.unwrap_or_default() }).phase(phase))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unavailable_subnet_is_not_ready() {
-        let phase = |state| {
-            let subnet = aws_sdk_ec2::types::Subnet::builder().subnet_id("subnet-1").cidr_block("10.1.0.0/24").state(state).build();
-            read(subnet).map(|subnet| subnet.phase).expect("a subnet")
-        };
-        assert_eq!(phase(SubnetState::Available), Phase::Ready);
-        assert_eq!(phase(SubnetState::Unavailable), Phase::Progressing("unavailable".into()));
-    }
+    Ok(Observed::new(id, tags, spec, ArnOutput { arn: subnet.subnet_arn.unwrap_or_default() }).phase(phase))
 }

@@ -2,21 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{
     self as ec2, AttributeBooleanValue, Filter, ResourceType, Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockStateCode,
     VpcState,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::{
-    aws::{Aws, Cx, for_each_concurrent, services},
-    core::{
-        Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Resource, Result, Scope,
-        TypeInfo, ok_or_not_found,
-    },
-};
+use super::prelude::*;
+use crate::{aws::for_each_concurrent, core::ok_or_not_found};
 
 /// A virtual private cloud.
 #[spec]
@@ -59,13 +51,8 @@ impl Resource for Vpc {
                 .list(&["ec2:DescribeVpcs"])
                 .create(&["ec2:CreateVpc"])
                 .change(&["ec2:AssociateVpcCidrBlock", "ec2:DeleteVpc", "ec2:DisassociateVpcCidrBlock", "ec2:ModifyVpcAttribute"])
-                .grants(&[
-                    IamGrant::read(&["ec2:DescribeVpcAttribute"], GrantTarget::Arn("ec2:vpc/*")),
-                    IamGrant::change(
-                        &["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"],
-                        GrantTarget::AllResources,
-                    ),
-                ]),
+                .blockers(&["ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets"])
+                .grants(&[IamGrant::read(&["ec2:DescribeVpcAttribute"], GrantTarget::Arn("ec2:vpc/*"))]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -88,15 +75,14 @@ impl Resource for Vpc {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: VpcChanges) -> Result<()> {
         let (id, before) = (&live.id, &live.spec.secondary_cidrs);
         let call = || cx.ec2.modify_vpc_attribute().vpc_id(id);
-        let flag = |on| AttributeBooleanValue::builder().value(on).build();
         if changes.dns_support && self.dns_support {
-            call().enable_dns_support(flag(true)).send().await?;
+            call().enable_dns_support(services::ec2::boolean(true)).send().await?;
         }
         if changes.dns_hostnames {
-            call().enable_dns_hostnames(flag(self.dns_hostnames)).send().await?;
+            call().enable_dns_hostnames(services::ec2::boolean(self.dns_hostnames)).send().await?;
         }
         if changes.dns_support && !self.dns_support {
-            call().enable_dns_support(flag(false)).send().await?;
+            call().enable_dns_support(services::ec2::boolean(false)).send().await?;
         }
         for cidr in self.secondary_cidrs.difference(before) {
             cx.ec2.associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.to_string()).send().await?;
@@ -133,7 +119,7 @@ impl Resource for Vpc {
 
     fn check(&self) -> Vec<Problem> {
         let wrong = self.dns_hostnames && !self.dns_support;
-        wrong.then(|| Problem::new("/dns_hostnames", "public host names need `dns_support: true`")).into_iter().collect()
+        wrong.then(|| Problem::new(Self::POINTERS.dns_hostnames, "public host names need `dns_support: true`")).into_iter().collect()
     }
 }
 

@@ -2,19 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use acme_macros::spec;
 use aws_sdk_ec2::types::{self as ec2, DnsOptionsSpecification, DnsRecordIpType, IpAddressType, ResourceType, VpcEndpointType};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::{route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
-use crate::{
-    aws::{Aws, Cx, services},
-    core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Policy, Problem, Ref, Resource, Result,
-        Scope, Tags, TypeInfo,
-    },
-};
+use super::{prelude::*, route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
+use crate::core::{Policy, Tags};
 
 /// Private access from a VPC to a service, without the internet.
 #[spec]
@@ -220,28 +211,28 @@ impl Resource for VpcEndpoint {
         let mut problems = Vec::new();
         if self.r#type == EndpointType::Gateway {
             let others = [
-                ("/subnets", !self.subnets.is_empty()),
-                ("/security_groups", self.security_groups.as_ref().is_some_and(|groups| !groups.is_empty())),
-                ("/private_dns", self.private_dns == Some(true)),
+                (Self::POINTERS.subnets, !self.subnets.is_empty()),
+                (Self::POINTERS.security_groups, self.security_groups.as_ref().is_some_and(|groups| !groups.is_empty())),
+                (Self::POINTERS.private_dns, self.private_dns == Some(true)),
             ];
             for (at, _) in others.into_iter().filter(|(_, written)| *written) {
                 problems.push(Problem::new(at, "not supported by a gateway endpoint").help("set `type: interface`, or remove this"));
             }
         } else if !self.route_tables.is_empty() {
             let what = "only for gateway endpoints";
-            problems.push(Problem::new("/route_tables", what).help("write `type: gateway`, or remove this"));
+            problems.push(Problem::new(Self::POINTERS.route_tables, what).help("write `type: gateway`, or remove this"));
         }
         if self.security_groups.as_ref().is_some_and(BTreeSet::is_empty) && self.r#type == EndpointType::Interface {
             problems.push(
-                Problem::new("/security_groups", "an interface endpoint needs at least one group")
+                Problem::new(Self::POINTERS.security_groups, "an interface endpoint needs at least one group")
                     .help("remove it for the VPC's default group"),
             );
         }
         if self.r#type == EndpointType::GatewayLoadBalancer && self.subnets.len() > 1 {
-            problems.push(Problem::new("/subnets", "a gateway load balancer endpoint has one subnet"));
+            problems.push(Problem::new(Self::POINTERS.subnets, "a gateway load balancer endpoint has one subnet"));
         }
         if self.ip_address_type == Some(AddressType::ServiceDefined) {
-            problems.push(Problem::new("/ip_address_type", "`service-defined` is only for `dns_record_ip_type`"));
+            problems.push(Problem::new(Self::POINTERS.ip_address_type, "`service-defined` is only for `dns_record_ip_type`"));
         }
         problems
     }

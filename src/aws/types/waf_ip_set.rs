@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use acme_macros::spec;
 use aws_sdk_wafv2::types::{IpAddressVersion, IpSet};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::waf_web_acl::{WebAclScope, list_arns_in_scope, parse_arn, read_tags, with_lock};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
-    core::{Cidr, Created, Deletion, Error, Existing, IamActions, Observed, Problem, Resource, Result, Scope, TypeInfo, ok_or_not_found},
+    core::{
+        ArnOutput, Cidr, Created, Deletion, Error, Existing, IamActions, Observed, Problem, Resource, Result, Scope, TypeInfo,
+        ok_or_not_found,
+    },
 };
 
 /// Addresses that rules of web firewalls refer to.
@@ -45,13 +46,6 @@ pub enum Version {
     Ipv6,
 }
 
-/// Outputs of the resource.
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub struct Outputs {
-    /// Amazon resource name.
-    pub arn: String,
-}
-
 impl Resource for WafIpSet {
     const TYPE: TypeInfo = TypeInfo::new(
         "waf_ip_set",
@@ -68,7 +62,7 @@ impl Resource for WafIpSet {
             .change(&["wafv2:DeleteIPSet", "wafv2:UpdateIPSet"]),
     );
     type Api = Aws;
-    type Outputs = Outputs;
+    type Outputs = ArnOutput;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let page = |waf_scope, marker| async move {
@@ -80,7 +74,7 @@ impl Resource for WafIpSet {
             let Some((set, lock)) = ok_or_not_found(get_ip_set(aws, &arn).await)? else { return Ok(None) };
             let Some(tags) = read_tags(aws, scope, &arn).await? else { return Ok(None) };
             let spec = WafIpSet::read(set, &arn)?;
-            Ok(Some(Observed::new(arn.clone(), tags, spec, Outputs { arn }).version(lock)))
+            Ok(Some(Observed::new(arn.clone(), tags, spec, ArnOutput { arn }).version(lock)))
         })
         .await
     }
@@ -116,7 +110,7 @@ impl Resource for WafIpSet {
         let other = |address: &&Cidr| address.range().is_some() && address.is_v6() != (self.version == Version::Ipv6);
         let problem = |address: &Cidr| {
             let version = if address.is_v6() { "ipv6" } else { "ipv4" };
-            let problem = Problem::new("/addresses", format!("{address} does not have this set's IP version"));
+            let problem = Problem::new(Self::POINTERS.addresses, format!("{address} does not have this set's IP version"));
             problem.help(format!("a set has one IP version: use another set with `version: {version}`"))
         };
         self.addresses.iter().filter(other).map(problem).collect()

@@ -162,15 +162,21 @@ impl Resource for WafWebAcl {
         let mut names = BTreeSet::new();
         for (at, group) in self.managed_rules.iter().enumerate() {
             if !names.insert(group.rule_name()) {
-                problems.push(Problem::new(format!("/managed_rules/{at}/name"), format!("the group {} is listed twice", group.name)));
+                problems.push(Problem::new(
+                    Self::POINTERS.managed_rules.item(at).field(ManagedRules::POINTERS.name),
+                    format!("the group {} is listed twice", group.name),
+                ));
             }
         }
         let limit = &self.rate_limit;
         if limit.requests != 0 && limit.requests < 10 {
-            problems.push(Problem::new("/rate_limit/requests", "must be at least 10 requests"));
+            problems.push(Problem::new(Self::POINTERS.rate_limit.field(RateLimit::POINTERS.requests), "must be at least 10 requests"));
         }
         if ![60, 120, 300, 600].contains(&limit.window_seconds) {
-            problems.push(Problem::new("/rate_limit/window_seconds", "must be 60, 120, 300 or 600 seconds"));
+            problems.push(Problem::new(
+                Self::POINTERS.rate_limit.field(RateLimit::POINTERS.window_seconds),
+                "must be 60, 120, 300 or 600 seconds",
+            ));
         }
         problems
     }

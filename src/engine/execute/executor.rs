@@ -151,7 +151,11 @@ impl<'a> Executor<'a> {
         let kind = types::resource_type(&address.type_name)
             .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", address.type_name)))?;
         let spec = match step.op {
-            Op::Create | Op::Update => self.resolved_spec(address, kind)?,
+            Op::Update if !kind.removed_later.is_empty() && self.plan.prunes(step.change) => {
+                let live = change.before.as_ref().map_or(&Value::Null, |live| &live.spec);
+                kind.with_entries_removed_later(self.resolved_spec(address, kind)?, live)
+            }
+            Op::Create | Op::Update | Op::Prune => self.resolved_spec(address, kind)?,
             Op::Delete | Op::Forget => Value::Null,
         };
         let tags: Tags = self.stack.resources.get(address).map(|declared| declared.tags.clone()).unwrap_or_default();
@@ -199,6 +203,7 @@ impl<'a> Executor<'a> {
                 before: change.before.clone(),
                 depends_on,
             },
+            live: self.outcome.live.get(address).filter(|_| step.op == Op::Prune).cloned(),
             replacement_order: change.replacement_order,
             null_means: self.options.null_means,
             maybe_created,

@@ -30,6 +30,8 @@ pub struct StepTask {
     pub journaled_cloud: JournaledCloud,
     pub op: Op,
     pub target: StepTarget,
+    /// State of the resource after an earlier step of this run.
+    pub live: Option<LiveResource>,
     /// For a replacement, the order of creation and deletion.
     pub replacement_order: Option<ReplacementOrder>,
     /// Meaning of `null` in the desired spec.
@@ -75,7 +77,7 @@ impl StepTask {
             return self.create().await.map(Some);
         }
         match (self.op, &self.target.before) {
-            (Op::Update, Some(before)) => self.update(before).await.map(Some),
+            (Op::Update | Op::Prune, Some(before)) => self.update(self.live.as_ref().unwrap_or(before)).await.map(Some),
             (Op::Delete, Some(before)) => self.delete(before).await.map(|()| None),
             (Op::Forget, Some(before)) => self.forget(before).await.map(|()| None),
             (Op::Create, Some(_)) | (_, None) => Err(Error::new(ErrorKind::Rejected, "NothingThere", "there is nothing to change")),
@@ -324,7 +326,7 @@ impl StepTask {
                 if tagged && state.0.iter().all(|field| field.after.is_null()) {
                     return Ok(live);
                 }
-                if called.elapsed() > self.journaled_cloud.cloud.visibility_delay() + EXTRA_UPDATE_LAG {
+                if called.elapsed() > self.journaled_cloud.cloud.visibility_delay_of(target.kind) + EXTRA_UPDATE_LAG {
                     return Err(self.not_applied_error(&state.0, &live).await);
                 }
                 tokio::time::sleep(pause).await;
@@ -347,7 +349,9 @@ impl StepTask {
     }
 
     fn remaining_changes(&self, live: &Value) -> Vec<FieldDiff> {
-        let mut missing = diff(&self.target.spec, live, &[], self.null_means);
+        let mut live = live.clone();
+        self.target.kind.ignore_initial_only(&self.target.spec, &mut live);
+        let mut missing = diff(&self.target.spec, &live, &[], self.null_means);
         if self.op == Op::Create && self.null_means == NullMeans::Unset {
             // A value that AWS assigned instead of a lost one is reported and remains.
             missing.retain(|field| !self.target.kind.assigned_by_aws.contains(&field.pointer.as_str()));

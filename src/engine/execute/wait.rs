@@ -216,7 +216,7 @@ async fn run_poller(
         };
         failing_since = None;
         for request in due_requests {
-            match evaluate(&request, &found, timeout, cloud.visibility_delay()) {
+            match evaluate(&request, &found, timeout, cloud.visibility_delay_of(kind)) {
                 Some(answer) => drop(request.reply.send(answer)),
                 None => waiting.push(request.rescheduled(kind)),
             }
@@ -281,8 +281,8 @@ fn evaluate(
                 Phase::Progressing(status) => (id, status.clone()),
                 Phase::Deleting => (id, "deleting".to_owned()),
             },
-            None if waited > VISIBILITY_TIMEOUT => {
-                let message = format!("`{id}` did not become visible within {} s", VISIBILITY_TIMEOUT.as_secs());
+            None if waited > VISIBILITY_TIMEOUT.max(lag) => {
+                let message = format!("`{id}` did not become visible within {} s", VISIBILITY_TIMEOUT.max(lag).as_secs());
                 return Some(Err(Error::new(ErrorKind::Rejected, "NotVisible", message)));
             }
             None => (id, "not visible yet".to_owned()),

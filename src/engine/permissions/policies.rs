@@ -78,7 +78,8 @@ impl PolicyBuilder<'_> {
     }
 
     fn add_changes(&mut self, kind: &ResourceType, declared: &[&DesiredResource]) {
-        let IamActions { arn: own, create, change, grants: more, .. } = kind.iam_actions;
+        let IamActions { arn: own, create, change, blockers, grants: more, .. } = kind.iam_actions;
+        self.allow_on_all_resources(blockers);
         let arns = self.scope.arns(kind, own);
         let has_tag_conditions = kind.service.supports_tag_conditions && kind.is_taggable();
         let request_tag_condition = has_tag_conditions.then(|| self.ownership_condition("aws:RequestTag"));

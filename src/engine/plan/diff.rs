@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ChangedBy;
-use crate::core::{ResourceType, expression::has_reference, spec::Risk};
+use crate::core::{Marks, ResourceType, expression::has_reference};
 
 /// Field that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,7 +24,7 @@ pub struct FieldDiff {
     pub important: bool,
     /// Reason why the desired value is risky, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub risk: Option<&'static str>,
+    pub risk: Option<String>,
     /// Origin of the change, if [`super::attribute_changes`] can determine it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<ChangedBy>,
@@ -50,14 +50,24 @@ pub fn diff(desired: &Value, live: &Value, replace: &[&str], null_means: NullMea
     found
 }
 
-/// Marks important fields and risky values.
-pub(super) fn flag_important_and_risky(kind: &ResourceType, fields: &mut [FieldDiff]) {
+/// Marks important fields and risky values among the differences of two specs. A list is compared as a whole, so a risk that it held before is
+/// not highlighted again.
+pub(super) fn flag_important_and_risky(kind: &ResourceType, fields: &mut [FieldDiff], desired: &Value, live: &Value) {
+    if fields.is_empty() {
+        return;
+    }
+    let (after, before) = (kind.marks(desired), kind.marks(live));
+    let differs = |pointer: &str| desired.pointer(pointer) != live.pointer(pointer);
     for field in fields {
-        field.important = kind.important.iter().any(|pointer| is_within(&field.pointer, pointer));
-        let risky = |(pointer, risk): &&(&str, Risk)| {
-            is_within(pointer, &field.pointer) && field.after.pointer(&pointer[field.pointer.len()..]) == Some(&(risk.value)())
+        let mut important = after.important.iter().chain(&before.important);
+        field.important =
+            important.any(|pointer| is_within(&field.pointer, pointer) || is_within(pointer, &field.pointer) && differs(pointer));
+        let count = |marks: &Marks, reason: &str| {
+            marks.risks.iter().filter(|(pointer, why)| is_within(pointer, &field.pointer) && why == reason).count()
         };
-        field.risk = kind.risky.iter().find(risky).map(|(_, risk)| risk.reason);
+        let risk =
+            after.risks.iter().map(|(_, reason)| reason).find(|reason| count(&after, reason.as_str()) > count(&before, reason.as_str()));
+        field.risk = risk.cloned();
     }
 }
 
@@ -121,7 +131,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aws::types::subnet::Subnet;
+    use crate::{
+        aws::types::{eks_access_entry::EksAccessEntry, vpc::Vpc},
+        core::Resource,
+    };
 
     fn changed_pointers(wanted: Value, live: Value) -> Vec<String> {
         diff(&wanted, &live, &[], NullMeans::Unmanaged).into_iter().map(|field| field.pointer).collect()
@@ -155,21 +168,39 @@ mod tests {
         assert!(fields[0].forces_replacement && fields[0].known_after_apply);
     }
 
+    /// The pointers of what differs between two specs of a type, with their marks.
+    fn marks<R: Resource>(live: &Value, wanted: &Value) -> Vec<(String, bool, Option<String>)> {
+        let kind = ResourceType::of::<R>();
+        let [live, wanted] = [live, wanted].map(|spec| kind.operations.parse(spec.clone()).expect("a valid spec"));
+        let mut fields = diff(&wanted, &live, &[], NullMeans::Unmanaged);
+        flag_important_and_risky(&kind, &mut fields, &wanted, &live);
+        fields.into_iter().map(|field| (field.pointer, field.important, field.risk)).collect()
+    }
+
     #[test]
     fn flags_a_risky_value_only_when_the_definition_asks_for_it() {
-        let mut kind = ResourceType::of::<Subnet>();
-        kind.risky = vec![("/public_ip_on_launch", Risk { value: || json!(true), reason: "anyone can reach it" })];
-        kind.important = vec!["/public_ip_on_launch"];
-        let marked = |wanted: bool, live: bool| {
-            let spec = |on: bool| json!({ "dns64": on, "public_ip_on_launch": on });
-            let mut fields = diff(&spec(wanted), &spec(live), &[], NullMeans::Unmanaged);
-            flag_important_and_risky(&kind, &mut fields);
-            fields.into_iter().map(|field| (field.pointer, field.important, field.risk)).collect::<Vec<_>>()
+        let vpc = |dedicated: bool, dns: bool| json!({ "cidr": "10.0.0.0/16", "dedicated": dedicated, "dns_hostnames": dns });
+        let (dedicated, dns) = ("/dedicated".to_owned(), "/dns_hostnames".to_owned());
+        let reason = "dedicated hardware costs a fee per hour, and more for every instance".to_owned();
+        assert_eq!(
+            marks::<Vpc>(&vpc(false, false), &vpc(true, true)),
+            [(dedicated.clone(), true, Some(reason)), (dns.clone(), false, None)]
+        );
+        assert_eq!(marks::<Vpc>(&vpc(true, true), &vpc(false, false)), [(dedicated, true, None), (dns, false, None)]);
+    }
+
+    #[test]
+    fn flags_a_risky_value_inside_a_list() {
+        let entry = |policies: &[&str]| {
+            let policies: Vec<Value> = policies.iter().map(|policy| json!({ "policy": policy })).collect();
+            json!({ "cluster": "main", "principal_arn": "arn:aws:iam::123456789012:role/x", "policies": policies })
         };
-        let (dns64, public) = ("/dns64".to_owned(), "/public_ip_on_launch".to_owned());
-        assert_eq!(marked(true, false), [(dns64.clone(), false, None), (public.clone(), true, Some("anyone can reach it"))]);
-        assert_eq!(marked(false, true), [(dns64, false, None), (public, true, None)]);
-        assert!(marked(true, true).is_empty());
+        let (view, admin) = ("AmazonEKSViewPolicy", "AmazonEKSClusterAdminPolicy");
+        let risk = Some("the principal can do everything within the scope".to_owned());
+        let changed = |live: &[&str], wanted: &[&str]| marks::<EksAccessEntry>(&entry(live), &entry(wanted));
+        assert_eq!(changed(&[view], &[admin]), [("/policies".to_owned(), true, risk)]);
+        assert_eq!(changed(&[admin], &[view, admin]), [("/policies".to_owned(), true, None)], "it was as risky before");
+        assert_eq!(changed(&[admin], &[view]), [("/policies".to_owned(), true, None)]);
     }
 
     proptest::proptest! {

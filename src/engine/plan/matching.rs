@@ -106,7 +106,7 @@ fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
             let wanted = super::replacement_name::current_suffixed_name(declared, live)
                 .map(|name| super::replacement_name::with_name(&declared.spec, &name));
             let wanted = wanted.as_ref().unwrap_or(&declared.spec);
-            let fields = super::diff(wanted, &kind.operations.normalize(wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
+            let fields = super::diff(wanted, &kind.comparable(wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
             fields.iter().filter(|field| !field.known_after_apply).map(|field| if field.forces_replacement { 100 } else { 1 }).sum()
         })
 }

@@ -5,6 +5,7 @@ mod diff;
 mod matching;
 mod order;
 mod planner;
+mod prune;
 mod replacement_name;
 mod restore;
 mod state_diff;
@@ -159,6 +160,8 @@ pub enum Op {
     Create,
     /// Changes it in place.
     Update,
+    /// Removes entries of a field that deleted resources used.
+    Prune,
     /// Deletes it.
     Delete,
     /// Removes the ownership tags.
@@ -170,6 +173,7 @@ impl fmt::Display for Op {
         f.write_str(match self {
             Op::Create => "create",
             Op::Update => "update",
+            Op::Prune => "prune",
             Op::Delete => "delete",
             Op::Forget => "forget",
         })
@@ -208,7 +212,7 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Creates and updates, and deletions of replacements that must come first. An edge points from the earlier step.
     pub apply: DiGraph<Step, ()>,
-    /// Deletions, after the point of no return.
+    /// Deletions, and removals of entries that the deleted resources used, after the point of no return.
     pub clean_up: DiGraph<Step, ()>,
     /// Obstacles: with any of these, the plan must not be applied.
     pub obstacles: Vec<Obstacle>,
@@ -271,6 +275,10 @@ impl Plan {
         self.name_overrides
             .get(&declared.address)
             .map_or_else(|| declared.spec.clone(), |name| replacement_name::with_name(&declared.spec, name))
+    }
+    /// Whether a separate step of this change removes entries.
+    pub fn prunes(&self, change: usize) -> bool {
+        self.clean_up.node_weights().any(|step| step.change == change && step.op == Op::Prune)
     }
     /// Typical duration of a step.
     pub fn estimate(&self, step: &Step) -> Duration {

@@ -3,7 +3,7 @@
 //! ```text
 //! apply:     vpc ─► subnet ─► nat       creates and updates, dependencies first
 //! ───────── point of no return ───────── everything new exists and is verified
-//! clean-up:  old nat ─► old subnet      deletions, dependents first
+//! clean-up:  old nat ─► old subnet      deletions, dependents first, then the removal of what they used (a VPC's secondary range)
 //! ```
 
 use std::{
@@ -20,7 +20,10 @@ use petgraph::{
 
 use serde_json::Value;
 
-use super::{Action, Change, Op, ReplacementOrder, Step};
+use super::{
+    Action, Change, Op, ReplacementOrder, Step,
+    prune::{Removal, removal},
+};
 use crate::{
     aws::types::resource_type,
     core::{Address, LiveResource, expression},
@@ -68,11 +71,13 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     let mut create_or_update: HashMap<usize, NodeIndex> = HashMap::new();
     let mut early_deletes: HashMap<usize, NodeIndex> = HashMap::new();
     let mut late_deletes: HashMap<usize, NodeIndex> = HashMap::new();
+    let prunes = find_prunes(changes);
     for (change, entry) in changes.iter().enumerate() {
         let step = |op| Step { change, op };
         match entry.action {
             Action::None => {}
             Action::Create => drop(create_or_update.insert(change, apply.add_node(step(Op::Create)))),
+            Action::Update if prunes.get(&change).is_some_and(|prune| prune.removal == Removal::Only) => {}
             Action::Update => drop(create_or_update.insert(change, apply.add_node(step(Op::Update)))),
             Action::Forget => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Forget)))),
             Action::Delete if entry.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
@@ -123,6 +128,12 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     };
     let detaching = with_deletion_edges(true);
     let mut clean_up = if is_cyclic_directed(&detaching) { with_deletion_edges(false) } else { detaching };
+    for (change, prune) in prunes {
+        let node = clean_up.add_node(Step { change, op: Op::Prune });
+        for deleted in prune.deleted_dependents.iter().filter_map(|dependent| late_deletes.get(dependent)) {
+            clean_up.add_edge(*deleted, node, ());
+        }
+    }
     let mut blocked = Vec::new();
     for (used, user) in blocking_dependents(changes) {
         let Some(goes) = early_deletes.get(&used) else { continue };
@@ -153,6 +164,30 @@ fn deletion_order(used: &Change, user: &Change) -> DeletionOrder {
         Some((used, user)) if !user.detached_by.is_empty() && !used.blocked_by_dependents => DeletionOrder::Any,
         _ => DeletionOrder::DependentFirst,
     }
+}
+
+/// A removal of entries after deletions.
+struct Prune {
+    removal: Removal,
+    /// Indexes of the changes that delete dependents of the resource.
+    deleted_dependents: Vec<usize>,
+}
+
+/// Finds the changes that remove entries after deletions, by index.
+fn find_prunes(changes: &[Change]) -> BTreeMap<usize, Prune> {
+    let mut prunes = BTreeMap::new();
+    for (index, change) in changes.iter().enumerate() {
+        let (Some(live), removal @ (Removal::Some | Removal::Only)) = (&change.before, removal(change)) else { continue };
+        let deletes = |other: &Change| {
+            matches!(other.action, Action::Delete | Action::Replace) && other.before.as_ref().is_some_and(|other| refers_to(other, live))
+        };
+        let deleted_dependents: Vec<usize> =
+            changes.iter().enumerate().filter(|(_, other)| deletes(other)).map(|(index, _)| index).collect();
+        if !deleted_dependents.is_empty() {
+            prunes.insert(index, Prune { removal, deleted_dependents });
+        }
+    }
+    prunes
 }
 
 /// Pairs (dependency, dependent): the dependency is deleted before its replacement exists, the dependent remains, and AWS refuses that.

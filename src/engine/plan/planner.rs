@@ -201,7 +201,7 @@ impl<'a> Planner<'a> {
             if satisfies(wanted, &live.spec, self.null_means) {
                 return Vec::new();
             }
-            let aligned = kind.operations.normalize(wanted, &live.spec);
+            let aligned = kind.comparable(wanted, &live.spec);
             let fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
             let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
             if replaces.is_empty() {
@@ -238,7 +238,7 @@ impl<'a> Planner<'a> {
                 self.name_overrides.insert(declared.address.clone(), name);
             }
         }
-        flag_important_and_risky(kind, &mut fields);
+        flag_important_and_risky(kind, &mut fields, wanted, &live.spec);
         let mut change = Change { fields, tags, ..new_change(declared.address.clone(), kind, action, reason, Some(live)) };
         change.on_delete = effective_on_delete(kind, declared.on_delete, live);
         if action == Action::Replace {
@@ -336,8 +336,9 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
 
 /// Fields that a create sets, the important ones first.
 pub(super) fn fields_set_by_create(kind: &ResourceType, wanted: &Value) -> Vec<FieldDiff> {
-    let mut fields = diff(wanted, &Value::Object(serde_json::Map::new()), &[], NullMeans::Unmanaged);
-    flag_important_and_risky(kind, &mut fields);
+    let nothing = Value::Object(serde_json::Map::new());
+    let mut fields = diff(wanted, &nothing, &[], NullMeans::Unmanaged);
+    flag_important_and_risky(kind, &mut fields, wanted, &nothing);
     fields.sort_by_key(|field| !field.important);
     fields
 }

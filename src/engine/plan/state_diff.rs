@@ -44,8 +44,8 @@ pub fn diff_resource(
             Some(Change { fields: fields_set_by_create(kind, &after.spec), id, ..bare_change(Action::Create, Reason::DoesNotExist) })
         }
         (Some(before), Some(after)) => {
-            let mut fields = diff(&after.spec, &kind.operations.normalize(&after.spec, &before.spec), &kind.replaces, null_means);
-            flag_important_and_risky(kind, &mut fields);
+            let mut fields = diff(&after.spec, &kind.comparable(&after.spec, &before.spec), &kind.replaces, null_means);
+            flag_important_and_risky(kind, &mut fields, &after.spec, &before.spec);
             let tags = [before, after].map(|live| visible_tags(&live.tags, &Tags::new()));
             let [old, new] = tags;
             let tags = (kind.is_taggable() && old != new).then_some((old, new));

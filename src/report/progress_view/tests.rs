@@ -152,10 +152,16 @@ fn shows_pending_calls_while_stopping() {
 
 #[test]
 fn every_op_has_its_verbs() {
-    let words = [Op::Create, Op::Update, Op::Delete, Op::Forget]
+    let words = [Op::Create, Op::Update, Op::Prune, Op::Delete, Op::Forget]
         .map(|op| [imperative(op), present_participle(op), progress::past_tense(op)].join(", "));
     assert_eq!(
         words,
-        ["create, creating, created", "change, changing, changed", "delete, deleting, deleted", "forget, forgetting, forgot"]
+        [
+            "create, creating, created",
+            "change, changing, changed",
+            "prune, pruning, pruned",
+            "delete, deleting, deleted",
+            "forget, forgetting, forgot"
+        ]
     );
 }

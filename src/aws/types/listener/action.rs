@@ -11,7 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use super::authenticate::{AuthenticateCognito, NextAction};
 use crate::{
     aws::types::target_group::TargetGroup,
-    core::{ArnRef, Problem},
+    core::{ArnRef, Pointer, Problem},
 };
 
 /// Action for a request.
@@ -94,16 +94,18 @@ pub struct FixedResponse {
 
 impl ListenerAction {
     /// Problems of the action, which stands at this pointer.
-    pub(super) fn check(&self, at: &str) -> Vec<Problem> {
+    pub(super) fn check(&self, at: Pointer) -> Vec<Problem> {
         let (at, answer) = match self {
-            ListenerAction::FixedResponse(answer) => (format!("{at}/fixed_response"), answer),
+            ListenerAction::FixedResponse(answer) => (at.item("fixed_response"), answer),
             ListenerAction::AuthenticateCognito(AuthenticateCognito { then: NextAction::FixedResponse(answer), .. }) => {
-                (format!("{at}/authenticate_cognito/then/fixed_response"), answer)
+                (at.item("authenticate_cognito").field(AuthenticateCognito::POINTERS.then).item("fixed_response"), answer)
             }
             _ => return Vec::new(),
         };
-        let problem =
-            || Problem::new(format!("{at}/status_code"), "a fixed response has a status of 2xx, 4xx or 5xx").help("use `redirect`");
+        let problem = || {
+            Problem::new(at.field(FixedResponse::POINTERS.status_code), "a fixed response has a status of 2xx, 4xx or 5xx")
+                .help("use `redirect`")
+        };
         (300..=399).contains(&answer.status_code).then(problem).into_iter().collect()
     }
 
@@ -225,7 +227,7 @@ mod tests {
     fn reports_fixed_responses_that_redirect() {
         let problems = |action: serde_json::Value| {
             let action: ListenerAction = serde_json::from_value(action).expect("an action");
-            action.check("/default_action").into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
+            action.check(Pointer::new("/default_action")).into_iter().map(|problem| problem.pointer).collect::<Vec<_>>()
         };
         let answer = |status: u16| serde_json::json!({ "fixed_response": { "status_code": status } });
         for status in [200, 299, 400, 503] {

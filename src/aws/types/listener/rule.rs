@@ -8,7 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     QueryStringConditionConfig, QueryStringKeyValuePair, Rule as SdkRule, RuleCondition, SourceIpConditionConfig,
 };
 
-use super::ListenerAction;
+use super::{Listener, ListenerAction};
 use crate::{
     aws::Aws,
     core::{Error, Problem, Result, ok_or_not_found},
@@ -210,16 +210,25 @@ pub(super) fn check(rules: &BTreeSet<ListenerRule>) -> Vec<Problem> {
     let mut priorities = BTreeSet::new();
     for (at, rule) in rules.iter().enumerate() {
         if !priorities.insert(rule.priority) {
-            problems.push(Problem::new(format!("/rules/{at}/priority"), format!("two rules have priority {}", rule.priority)));
+            problems.push(Problem::new(
+                Listener::POINTERS.rules.item(at).field(ListenerRule::POINTERS.priority),
+                format!("two rules have priority {}", rule.priority),
+            ));
         }
         for name in rule.headers.keys().filter(|name| !(1..=40).contains(&name.chars().count())) {
-            problems.push(Problem::new(format!("/rules/{at}/headers"), format!("the header name `{name}` must have 1 to 40 characters")));
+            problems.push(Problem::new(
+                Listener::POINTERS.rules.item(at).field(ListenerRule::POINTERS.headers),
+                format!("the header name `{name}` must have 1 to 40 characters"),
+            ));
         }
         if rule.headers.values().flatten().any(|value| !(1..=128).contains(&value.chars().count())) {
-            problems.push(Problem::new(format!("/rules/{at}/headers"), "the value of a header must have 1 to 128 characters"));
+            problems.push(Problem::new(
+                Listener::POINTERS.rules.item(at).field(ListenerRule::POINTERS.headers),
+                "the value of a header must have 1 to 128 characters",
+            ));
         }
         if rule.conditions().is_empty() {
-            problems.push(Problem::new(format!("/rules/{at}"), "a rule needs a condition, such as `paths`"));
+            problems.push(Problem::new(Listener::POINTERS.rules.item(at), "a rule needs a condition, such as `paths`"));
         }
     }
     problems

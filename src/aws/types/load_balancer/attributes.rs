@@ -8,7 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{AddressType, LoadBalancer, LoadBalancerChanges, LoadBalancerType};
-use crate::{aws::from_aws, core::Problem};
+use crate::{
+    aws::from_aws,
+    core::{Pointer, Problem},
+};
 
 /// Treatment of requests that may desynchronize load balancer and targets.
 #[spec]
@@ -86,20 +89,26 @@ attributes_as_written! {
     zonal_shift: "zonal_shift.config.enabled",
 }
 
-const APPLICATION_ONLY: &[&str] = &[
-    "idle_timeout_seconds",
-    "client_keep_alive_seconds",
-    "http2",
-    "drop_invalid_headers",
-    "preserve_host_header",
-    "desync_mitigation_mode",
-    "xff_header_processing",
-    "xff_client_port",
-    "tls_headers",
-    "waf_fail_open",
-    "connection_logs",
-];
-const NETWORK_ONLY: &[&str] = &["client_routing_policy", "enforce_security_groups_on_private_link"];
+fn application_only() -> Vec<Pointer> {
+    let at = LoadBalancer::POINTERS;
+    vec![
+        at.idle_timeout_seconds,
+        at.client_keep_alive_seconds,
+        at.http2,
+        at.drop_invalid_headers,
+        at.preserve_host_header,
+        at.desync_mitigation_mode,
+        at.xff_header_processing,
+        at.xff_client_port,
+        at.tls_headers,
+        at.waf_fail_open,
+        at.connection_logs,
+    ]
+}
+fn network_only() -> Vec<Pointer> {
+    let at = LoadBalancer::POINTERS;
+    vec![at.client_routing_policy, at.enforce_security_groups_on_private_link]
+}
 
 /// Value of an attribute: a boolean, number or string. `None` if it is empty or unknown.
 pub(in crate::aws::types) fn from_attribute<T: DeserializeOwned>(text: &str) -> Option<T> {
@@ -160,35 +169,37 @@ impl LoadBalancer {
 pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
     let mut problems = Vec::new();
     let written = serde_json::to_value(balancer).unwrap_or_default();
-    let set = |fields: &'static [&'static str]| fields.iter().filter(|field| !written[**field].is_null());
+    let set = |field: &Pointer| written.pointer(field.as_str()).is_some_and(|value| !value.is_null());
     if balancer.kind != LoadBalancerType::Application {
-        let only = set(APPLICATION_ONLY);
-        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only for application load balancers")));
+        let only = application_only().into_iter().filter(set);
+        problems.extend(only.map(|field| Problem::new(field, "only for application load balancers")));
     }
     if balancer.kind != LoadBalancerType::Network {
-        let only = set(NETWORK_ONLY);
-        problems.extend(only.map(|field| Problem::new(format!("/{field}"), "only for network load balancers")));
+        let only = network_only().into_iter().filter(set);
+        problems.extend(only.map(|field| Problem::new(field, "only for network load balancers")));
     }
     if balancer.enforce_security_groups_on_private_link.is_some() && balancer.security_groups.is_empty() {
-        let problem = Problem::new("/enforce_security_groups_on_private_link", "requires `security_groups`");
+        let problem = Problem::new(LoadBalancer::POINTERS.enforce_security_groups_on_private_link, "requires `security_groups`");
         problems.push(problem.help("set `security_groups`, or remove this"));
     }
     if balancer.kind != LoadBalancerType::Application && balancer.ip_address_type == AddressType::DualstackWithoutPublicIpv4 {
-        let problem = Problem::new("/ip_address_type", "only an application load balancer can do without public IPv4 addresses");
+        let problem =
+            Problem::new(LoadBalancer::POINTERS.ip_address_type, "only an application load balancer can do without public IPv4 addresses");
         problems.push(problem.help("write `ip_address_type: dualstack`"));
     }
     if balancer.kind == LoadBalancerType::Gateway && balancer.access_logs.is_some() {
-        problems.push(Problem::new("/access_logs", "a gateway load balancer has no access logs"));
+        problems.push(Problem::new(LoadBalancer::POINTERS.access_logs, "a gateway load balancer has no access logs"));
     }
     if balancer.kind == LoadBalancerType::Gateway && balancer.zonal_shift.is_some() {
-        problems.push(Problem::new("/zonal_shift", "gateway load balancers don't support zonal shifts"));
+        problems.push(Problem::new(LoadBalancer::POINTERS.zonal_shift, "gateway load balancers don't support zonal shifts"));
     }
     if balancer.kind == LoadBalancerType::Application && balancer.cross_zone == Some(false) {
-        problems.push(Problem::new("/cross_zone", "an application load balancer always balances across zones"));
+        problems.push(Problem::new(LoadBalancer::POINTERS.cross_zone, "an application load balancer always balances across zones"));
     }
-    for (at, logs) in [("/access_logs/bucket", &balancer.access_logs), ("/connection_logs/bucket", &balancer.connection_logs)] {
+    let fields = LoadBalancer::POINTERS;
+    for (at, logs) in [(fields.access_logs, &balancer.access_logs), (fields.connection_logs, &balancer.connection_logs)] {
         if logs.as_ref().is_some_and(|logs| logs.enabled && logs.bucket.is_empty()) {
-            problems.push(Problem::new(at, "logs need a bucket"));
+            problems.push(Problem::new(at.field(Logs::POINTERS.bucket), "logs need a bucket"));
         }
     }
     problems

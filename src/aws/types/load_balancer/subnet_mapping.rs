@@ -11,7 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types::{AvailabilityZone, SubnetMapping as S
 use super::{AddressType, LoadBalancer, LoadBalancerType};
 use crate::{
     aws::types::{elastic_ip::ElasticIp, subnet::Subnet},
-    core::{Problem, Ref},
+    core::{Pointer, Problem, Ref},
 };
 
 /// Subnet of a network load balancer with static addresses. Changing an address replaces the load balancer.
@@ -111,29 +111,41 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
     let mut problems = Vec::new();
     let Some(mappings) = &balancer.subnet_mappings else { return problems };
     if !balancer.subnets.is_empty() {
-        let problem = Problem::new("/subnet_mappings", "set either `subnets` or `subnet_mappings`, not both");
+        let problem = Problem::new(LoadBalancer::POINTERS.subnet_mappings, "set either `subnets` or `subnet_mappings`, not both");
         problems.push(problem.help("list each subnet in `subnet_mappings`, with or without an address"));
     }
     if balancer.kind != LoadBalancerType::Network {
-        let problem = Problem::new("/subnet_mappings", "only network load balancers can have static addresses");
+        let problem = Problem::new(LoadBalancer::POINTERS.subnet_mappings, "only network load balancers can have static addresses");
         problems.push(problem.help("list the subnets in `subnets`, or set `type: network`"));
     }
     let mut subnets = BTreeSet::new();
     for (at, mapping) in mappings.iter().enumerate() {
-        let mut wrong = |field: &str, message: &str, help: &str| {
-            problems.push(Problem::new(format!("/subnet_mappings/{at}/{field}"), message).help(help));
+        let mut wrong = |field: Pointer, message: &str, help: &str| {
+            problems.push(Problem::new(LoadBalancer::POINTERS.subnet_mappings.item(at).field(field), message).help(help));
         };
         if !subnets.insert(&mapping.subnet) {
-            wrong("subnet", "this subnet is listed twice", "use one mapping per subnet, with all its addresses");
+            wrong(SubnetMapping::POINTERS.subnet, "this subnet is listed twice", "use one mapping per subnet, with all its addresses");
         }
         if balancer.internal && mapping.elastic_ip.is_some() {
-            wrong("elastic_ip", "an internal load balancer has no public addresses", "use `private_ip`, or set `internal: false`");
+            wrong(
+                SubnetMapping::POINTERS.elastic_ip,
+                "an internal load balancer has no public addresses",
+                "use `private_ip`, or set `internal: false`",
+            );
         }
         if !balancer.internal && mapping.private_ip.is_some() {
-            wrong("private_ip", "only an internal load balancer can have a static private address", "set `internal: true`");
+            wrong(
+                SubnetMapping::POINTERS.private_ip,
+                "only an internal load balancer can have a static private address",
+                "set `internal: true`",
+            );
         }
         if mapping.ipv6_address.is_some() && balancer.ip_address_type == AddressType::Ipv4 {
-            wrong("ipv6_address", "a load balancer with `ip_address_type: ipv4` has no IPv6 address", "set `ip_address_type: dualstack`");
+            wrong(
+                SubnetMapping::POINTERS.ipv6_address,
+                "a load balancer with `ip_address_type: ipv4` has no IPv6 address",
+                "set `ip_address_type: dualstack`",
+            );
         }
     }
     problems

@@ -1,44 +1,48 @@
 //! Rules between the fields of a database.
 
 use super::{Engine, RdsInstance};
-use crate::core::Problem;
+use crate::core::{Pointer, Problem};
 
 pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
     let mut problems = Vec::new();
     storage(db, &mut problems);
-    let mut wrong = |at: &str, message: String| problems.push(Problem::new(at, message));
+    let mut wrong = |at: Pointer, message: String| problems.push(Problem::new(at, message));
     if db.security_groups.is_empty() {
-        wrong("/security_groups", "a database needs a security group".into());
+        wrong(RdsInstance::POINTERS.security_groups, "a database needs a security group".into());
     }
     if db.engine != Engine::Postgres && db.username.as_ref().is_some_and(|name| !name.contains("${") && name.len() > 16) {
-        wrong("/username", "the master user of MySQL and MariaDB has at most 16 characters".into());
+        wrong(RdsInstance::POINTERS.username, "the master user of MySQL and MariaDB has at most 16 characters".into());
     }
     if db.engine == Engine::Postgres && db.database_name.as_ref().is_some_and(|name| !name.contains("${") && name.len() > 63) {
-        wrong("/database_name", "a database of PostgreSQL has at most 63 characters in its name".into());
+        wrong(RdsInstance::POINTERS.database_name, "a database of PostgreSQL has at most 63 characters in its name".into());
     }
     if let Some(days) = db.performance_insights_retention_days.filter(|days| !is_insights_retention(*days)) {
-        wrong("/performance_insights_retention_days", format!("must be 7, a multiple of 31 up to 713, or 731, not {days}"));
+        wrong(
+            RdsInstance::POINTERS.performance_insights_retention_days,
+            format!("must be 7, a multiple of 31 up to 713, or 731, not {days}"),
+        );
     }
     let logs = db.engine.log_exports();
     for log in db.log_exports.iter().filter(|log| !log.contains("${") && !logs.contains(&log.as_str())) {
-        wrong("/log_exports", format!("this engine has no log `{log}`; its logs are `{}`", logs.join("`, `")));
+        wrong(RdsInstance::POINTERS.log_exports, format!("this engine has no log `{log}`; its logs are `{}`", logs.join("`, `")));
     }
     if let Some(window) = db.maintenance_window.as_ref().filter(|window| !window.contains("${") && !has_weekdays(window)) {
-        wrong("/maintenance_window", format!("`{window}` has no days of the week, such as `sun:04:00-sun:05:00`"));
+        wrong(RdsInstance::POINTERS.maintenance_window, format!("`{window}` has no days of the week, such as `sun:04:00-sun:05:00`"));
     }
     if !matches!(db.monitoring_interval_seconds, 0 | 1 | 5 | 10 | 15 | 30 | 60) {
-        wrong("/monitoring_interval_seconds", "must be 0, 1, 5, 10, 15, 30 or 60".into());
+        wrong(RdsInstance::POINTERS.monitoring_interval_seconds, "must be 0, 1, 5, 10, 15, 30 or 60".into());
     }
     if db.monitoring_interval_seconds > 0 && db.monitoring_role.is_none() {
-        wrong("/monitoring_role", "enhanced monitoring needs a role".into());
+        wrong(RdsInstance::POINTERS.monitoring_role, "enhanced monitoring needs a role".into());
     }
     if db.kms_key.is_some() && !db.encrypted {
-        wrong("/kms_key", "requires `encrypted: true`".into());
+        wrong(RdsInstance::POINTERS.kms_key, "requires `encrypted: true`".into());
     }
-    for (field, set) in [("database_name", db.database_name.is_some()), ("username", db.username.is_some())] {
+    let fields = RdsInstance::POINTERS;
+    for (at, set) in [(fields.database_name, db.database_name.is_some()), (fields.username, db.username.is_some())] {
         if set && db.snapshot.is_some() {
-            let problem = Problem::new(format!("/{field}"), "a database restored from a snapshot keeps the snapshot's value");
-            problems.push(problem.help(format!("remove `{field}`")));
+            let help = format!("remove `{}`", at.as_str().trim_start_matches('/'));
+            problems.push(Problem::new(at, "a database restored from a snapshot keeps the snapshot's value").help(help));
         }
     }
     problems
@@ -48,7 +52,7 @@ pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
 ///
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>.
 fn storage(db: &RdsInstance, problems: &mut Vec<Problem>) {
-    let mut wrong = |at: &str, message: String| problems.push(Problem::new(at, message));
+    let mut wrong = |at: Pointer, message: String| problems.push(Problem::new(at, message));
     let (kind, size) = (db.storage_type.as_str(), db.storage_gib);
     let sizes = match kind {
         "io1" | "io2" => 100..=65_536,
@@ -57,14 +61,16 @@ fn storage(db: &RdsInstance, problems: &mut Vec<Problem>) {
     };
     // The field's own limits are checked besides.
     if (5..=65_536).contains(&size) && !sizes.contains(&size) {
-        wrong("/storage_gib", format!("storage of type `{kind}` has {} to {} GiB", sizes.start(), sizes.end()));
+        wrong(RdsInstance::POINTERS.storage_gib, format!("storage of type `{kind}` has {} to {} GiB", sizes.start(), sizes.end()));
     }
     // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIOPS.Autoscaling.html
     if db.max_storage_gib.is_some_and(|gib| gib != 0 && i64::from(gib) * 10 < i64::from(size) * 11) {
-        wrong("/max_storage_gib", format!("must be at least a tenth more than `storage_gib: {size}`, or 0"));
+        wrong(RdsInstance::POINTERS.max_storage_gib, format!("must be at least a tenth more than `storage_gib: {size}`, or 0"));
     }
     let has_iops = matches!(kind, "io1" | "io2" | "gp3");
-    for (at, set, fits) in [("/iops", db.iops.is_some(), has_iops), ("/throughput_mibps", db.throughput_mibps.is_some(), kind == "gp3")] {
+    let fields = RdsInstance::POINTERS;
+    let iops = (fields.iops, db.iops.is_some(), has_iops);
+    for (at, set, fits) in [iops, (fields.throughput_mibps, db.throughput_mibps.is_some(), kind == "gp3")] {
         if set && !fits {
             wrong(at, format!("not available for storage of type `{kind}`"));
         } else if set && kind == "gp3" && size < 400 {
@@ -73,7 +79,7 @@ fn storage(db: &RdsInstance, problems: &mut Vec<Problem>) {
         }
     }
     if matches!(kind, "io1" | "io2") && db.iops.is_none() {
-        wrong("/iops", format!("storage of type `{kind}` needs `iops`"));
+        wrong(RdsInstance::POINTERS.iops, format!("storage of type `{kind}` needs `iops`"));
     }
 }
 

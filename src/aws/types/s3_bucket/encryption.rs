@@ -3,6 +3,7 @@
 use acme_macros::spec;
 use aws_sdk_s3::types::{ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule};
 
+use super::S3Bucket;
 use crate::{
     aws::{from_aws, to_aws, types::kms_key::KmsKey},
     core::{ArnRef, Problem, Result},
@@ -47,11 +48,18 @@ impl Encryption {
     pub(super) fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.algorithm == Some(Algorithm::Aes256) && self.kms_key.is_some() {
-            problems.push(Problem::new("/encryption/algorithm", "a `kms_key` needs `algorithm: aws:kms`").help("leave `algorithm` out"));
+            problems.push(
+                Problem::new(S3Bucket::POINTERS.encryption.field(Self::POINTERS.algorithm), "a `kms_key` needs `algorithm: aws:kms`")
+                    .help("leave `algorithm` out"),
+            );
         }
         if self.algorithm == Some(Algorithm::KmsDsse) && self.bucket_key {
             problems.push(
-                Problem::new("/encryption/bucket_key", "`aws:kms:dsse` does not support a bucket key").help("set `bucket_key: false`"),
+                Problem::new(
+                    S3Bucket::POINTERS.encryption.field(Self::POINTERS.bucket_key),
+                    "`aws:kms:dsse` does not support a bucket key",
+                )
+                .help("set `bucket_key: false`"),
             );
         }
         problems

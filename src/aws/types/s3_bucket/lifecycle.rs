@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use acme_macros::spec;
 use aws_sdk_s3::types::{self as s3, ExpirationStatus};
 
-use super::non_default;
+use super::{S3Bucket, non_default};
 use crate::{
     aws::services,
     core::{Problem, Result},
@@ -68,14 +68,14 @@ pub struct Transition {
 impl LifecycleRule {
     /// A problem of the rule, which has this name.
     pub(super) fn check(&self, id: &str) -> Option<Problem> {
-        let at = format!("/lifecycle_rules/{}", id.replace('~', "~0").replace('/', "~1"));
+        let at = S3Bucket::POINTERS.lifecycle_rules.item(id);
         if !self.has_action() {
             Some(Problem::new(at, "the rule does nothing").help("add `expire_days` or another action"))
         } else if self.expire_delete_markers && self.expire_days > 0 {
-            let problem = Problem::new(format!("{at}/expire_delete_markers"), "set either this or `expire_days`, not both");
+            let problem = Problem::new(at.field(Self::POINTERS.expire_delete_markers), "set either this or `expire_days`, not both");
             Some(problem.help("`expire_days` removes such markers, too"))
         } else if self.noncurrent_keep > 0 && self.noncurrent_expire_days == 0 {
-            Some(Problem::new(format!("{at}/noncurrent_keep"), "needs `noncurrent_expire_days`"))
+            Some(Problem::new(at.field(Self::POINTERS.noncurrent_keep), "needs `noncurrent_expire_days`"))
         } else {
             None
         }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::S3Bucket;
 use crate::core::Problem;
 
 /// Beginnings that S3 keeps for itself.
@@ -22,7 +23,7 @@ pub(super) fn check(name: &str) -> Option<Problem> {
     } else {
         return None;
     };
-    Some(Problem::new("/name", message))
+    Some(Problem::new(S3Bucket::POINTERS.name, message))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, Securit
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::SecurityGroup;
-use crate::core::{Cidr, Problem, Ref};
+use crate::core::{Cidr, Pointer, Problem, Ref};
 
 /// A rule in canonical form: one source. Ordered and compared as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -213,22 +213,22 @@ pub(super) fn by_plain_rule(rules: &BTreeSet<Rule>) -> BTreeMap<Rule, &Rule> {
 }
 
 /// Problems of the rules of one direction.
-pub(super) fn check(at: &str, rules: &BTreeSet<Rule>) -> Vec<Problem> {
+pub(super) fn check(at: &Pointer, rules: &BTreeSet<Rule>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
     for rule in rules {
         if !seen.insert(without_description(rule)) {
             let what = "two rules differ only in their description";
-            problems.push(Problem::new(at, what).help("keep one of them; AWS rejects the second"));
+            problems.push(Problem::new(at.clone(), what).help("keep one of them; AWS rejects the second"));
         }
         let ports = [rule.from_port, rule.to_port].into_iter().flatten().any(|port| !(0..=65535).contains(&port));
         let turned = rule.from_port > rule.to_port;
         if matches!(rule.protocol.as_str(), "tcp" | "udp") && (ports || turned) {
-            problems.push(Problem::new(at, "ports must be between 0 and 65535, with `from_port` not above `to_port`"));
+            problems.push(Problem::new(at.clone(), "ports must be between 0 and 65535, with `from_port` not above `to_port`"));
         }
         if !matches!(rule.protocol.as_str(), "all" | "tcp" | "udp" | "icmp" | "icmpv6") && rule.protocol.parse::<u8>().is_err() {
             let what = format!("`{}` is not a valid protocol", rule.protocol);
-            problems.push(Problem::new(at, what).help("use tcp, udp, icmp, icmpv6, all, or a number from 0 to 255"));
+            problems.push(Problem::new(at.clone(), what).help("use tcp, udp, icmp, icmpv6, all, or a number from 0 to 255"));
         }
     }
     problems
@@ -251,7 +251,7 @@ mod tests {
         let long = serde_json::to_value(&short).unwrap();
         let again: SecurityGroup = serde_json::from_value(long.clone()).unwrap();
         assert_eq!(serde_json::to_value(&again).unwrap(), long);
-        assert!(check("/ingress", &again.ingress).is_empty());
+        assert!(check(&SecurityGroup::POINTERS.ingress, &again.ingress).is_empty());
     }
 
     #[test]
@@ -275,6 +275,6 @@ mod tests {
         assert!(group(json!([{ "protocol": "all", "port": 1, "cidr": "10.0.0.0/8" }])).is_err(), "port without meaning");
         assert!(group(json!([{ "port": 1 }])).is_err(), "no source");
         let double = group(json!([{ "port": 1, "self": true }, { "port": 1, "self": true, "description": "x" }])).unwrap();
-        assert_eq!(check("/ingress", &double.ingress).len(), 1);
+        assert_eq!(check(&SecurityGroup::POINTERS.ingress, &double.ingress).len(), 1);
     }
 }

@@ -3,7 +3,7 @@
 //! Sources: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html> and
 //! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html>.
 
-use super::{Protocol, TargetGroup, TargetGroupHealth, TargetType};
+use super::{HealthCheck, Protocol, Stickiness, TargetGroup, TargetGroupHealth, TargetType};
 use crate::core::Problem;
 
 /// The only port for GENEVE.
@@ -32,38 +32,46 @@ impl Balancer {
 pub(super) fn check(group: &TargetGroup) -> Vec<Problem> {
     let mut problems = Vec::new();
     let lambda = group.target_type == TargetType::Lambda;
-    let given = [("/port", group.port.is_some()), ("/protocol", group.protocol.is_some()), ("/vpc", group.vpc.is_some())];
+    let at = TargetGroup::POINTERS;
+    let given = [(at.port, group.port.is_some()), (at.protocol, group.protocol.is_some()), (at.vpc, group.vpc.is_some())];
     for (at, _) in given.into_iter().filter(|(_, given)| *given == lambda) {
         let message = if lambda { "a target group of functions has none" } else { "a target group needs this, unless its type is lambda" };
         problems.push(Problem::new(at, message));
     }
     if group.target_type == TargetType::Alb && group.protocol.is_some_and(|protocol| protocol != Protocol::Tcp) {
-        problems.push(Problem::new("/protocol", "a target group of type `alb` requires TCP"));
+        problems.push(Problem::new(TargetGroup::POINTERS.protocol, "a target group of type `alb` requires TCP"));
     }
     if group.protocol == Some(Protocol::Geneve) && group.port.is_some_and(|port| port != GENEVE_PORT) {
-        problems.push(Problem::new("/port", format!("the port of GENEVE is {GENEVE_PORT}")));
+        problems.push(Problem::new(TargetGroup::POINTERS.port, format!("the port of GENEVE is {GENEVE_PORT}")));
     }
     if (1..30).contains(&group.slow_start_seconds) {
-        problems.push(Problem::new("/slow_start_seconds", "must be between 30 and 900 seconds, or 0 for no slow start"));
+        problems.push(Problem::new(TargetGroup::POINTERS.slow_start_seconds, "must be between 30 and 900 seconds, or 0 for no slow start"));
     }
     if group.stickiness.as_ref().is_some_and(|s| s.enabled && s.kind == "app_cookie" && s.cookie_name.is_none()) {
-        problems.push(Problem::new("/stickiness/cookie_name", "stickiness by the application's cookie needs its name"));
+        problems.push(Problem::new(
+            TargetGroup::POINTERS.stickiness.field(Stickiness::POINTERS.cookie_name),
+            "stickiness by the application's cookie needs its name",
+        ));
     }
     if group.anomaly_mitigation == Some(true) && group.algorithm.as_deref() != Some("weighted_random") {
-        let problem = Problem::new("/anomaly_mitigation", "only the algorithm `weighted_random` mitigates anomalies");
+        let problem = Problem::new(TargetGroup::POINTERS.anomaly_mitigation, "only the algorithm `weighted_random` mitigates anomalies");
         problems.push(problem.help("set `algorithm: weighted_random`"));
     }
     if group.unhealthy_draining_seconds.is_some_and(|seconds| seconds > 0) && group.unhealthy_connection_termination != Some(false) {
-        let problem = Problem::new("/unhealthy_draining_seconds", "has no effect while `unhealthy_connection_termination` is true");
+        let problem = Problem::new(
+            TargetGroup::POINTERS.unhealthy_draining_seconds,
+            "has no effect while `unhealthy_connection_termination` is true",
+        );
         problems.push(problem.help("set `unhealthy_connection_termination: false`"));
     }
     if matches!(group.protocol, Some(Protocol::Udp | Protocol::TcpUdp)) {
         if group.preserve_client_ip == Some(false) {
-            problems.push(Problem::new("/preserve_client_ip", "targets of UDP and TCP_UDP always get the client's address"));
+            problems
+                .push(Problem::new(TargetGroup::POINTERS.preserve_client_ip, "targets of UDP and TCP_UDP always get the client's address"));
         }
         if group.unhealthy_connection_termination == Some(true) {
             let message = "connections of UDP and TCP_UDP to an unhealthy target can't be closed";
-            problems.push(Problem::new("/unhealthy_connection_termination", message));
+            problems.push(Problem::new(TargetGroup::POINTERS.unhealthy_connection_termination, message));
         }
     }
     problems.extend(misplaced_attributes(group));
@@ -85,20 +93,20 @@ fn misplaced_attributes(group: &TargetGroup) -> Vec<Problem> {
         ("only for application and network load balancers, and not for functions", [Balancer::Application, Balancer::Network].as_slice());
     let not_functions = ("not for target groups of functions", [Balancer::Application, Balancer::Network, Balancer::Gateway].as_slice());
     let attributes = [
-        ("/algorithm", group.algorithm.is_some(), application),
-        ("/anomaly_mitigation", group.anomaly_mitigation.is_some(), application),
-        ("/slow_start_seconds", group.slow_start_seconds > 0, application),
-        ("/multi_value_headers", group.multi_value_headers.is_some(), functions),
-        ("/rebalance_flows", group.rebalance_flows.is_some(), gateway),
-        ("/preserve_client_ip", group.preserve_client_ip.is_some(), network),
-        ("/proxy_protocol_v2", group.proxy_protocol_v2.is_some(), network),
-        ("/connection_termination", group.connection_termination.is_some(), network),
-        ("/unhealthy_connection_termination", group.unhealthy_connection_termination.is_some(), network),
-        ("/unhealthy_draining_seconds", group.unhealthy_draining_seconds.is_some(), network),
-        ("/cross_zone", group.cross_zone.is_some(), not_gateway),
-        ("/target_group_health", group.target_group_health.is_some(), not_gateway),
+        (TargetGroup::POINTERS.algorithm, group.algorithm.is_some(), application),
+        (TargetGroup::POINTERS.anomaly_mitigation, group.anomaly_mitigation.is_some(), application),
+        (TargetGroup::POINTERS.slow_start_seconds, group.slow_start_seconds > 0, application),
+        (TargetGroup::POINTERS.multi_value_headers, group.multi_value_headers.is_some(), functions),
+        (TargetGroup::POINTERS.rebalance_flows, group.rebalance_flows.is_some(), gateway),
+        (TargetGroup::POINTERS.preserve_client_ip, group.preserve_client_ip.is_some(), network),
+        (TargetGroup::POINTERS.proxy_protocol_v2, group.proxy_protocol_v2.is_some(), network),
+        (TargetGroup::POINTERS.connection_termination, group.connection_termination.is_some(), network),
+        (TargetGroup::POINTERS.unhealthy_connection_termination, group.unhealthy_connection_termination.is_some(), network),
+        (TargetGroup::POINTERS.unhealthy_draining_seconds, group.unhealthy_draining_seconds.is_some(), network),
+        (TargetGroup::POINTERS.cross_zone, group.cross_zone.is_some(), not_gateway),
+        (TargetGroup::POINTERS.target_group_health, group.target_group_health.is_some(), not_gateway),
         (
-            "/deregistration_delay_seconds",
+            TargetGroup::POINTERS.deregistration_delay_seconds,
             group.deregistration_delay_seconds != TargetGroup::default_deregistration_delay_seconds(),
             not_functions,
         ),
@@ -111,7 +119,10 @@ fn misplaced_attributes(group: &TargetGroup) -> Vec<Problem> {
         Balancer::Gateway => &["source_ip_dest_ip", "source_ip_dest_ip_proto"],
     };
     if let Some(other) = group.stickiness.as_ref().map(|stickiness| stickiness.kind.as_str()).filter(|kind| !kinds.contains(kind)) {
-        let problem = Problem::new("/stickiness/type", format!("the load balancer of this target group does not support `{other}`"));
+        let problem = Problem::new(
+            TargetGroup::POINTERS.stickiness.field(Stickiness::POINTERS.kind),
+            format!("the load balancer of this target group does not support `{other}`"),
+        );
         problems.push(problem.help(format!("write `{}`", kinds.join("` or `"))));
     }
     problems
@@ -124,12 +135,21 @@ fn health_check(group: &TargetGroup) -> Vec<Problem> {
         None | Some(Protocol::Http | Protocol::Https) => {}
         Some(Protocol::Tcp) if Balancer::of(group) != Balancer::Application => {}
         Some(Protocol::Tcp) => {
-            problems.push(Problem::new("/health_check/protocol", "health checks of HTTP and HTTPS targets use HTTP or HTTPS"));
+            problems.push(Problem::new(
+                TargetGroup::POINTERS.health_check.field(HealthCheck::POINTERS.protocol),
+                "health checks of HTTP and HTTPS targets use HTTP or HTTPS",
+            ));
         }
-        Some(_) => problems.push(Problem::new("/health_check/protocol", "health checks use HTTP, HTTPS or TCP")),
+        Some(_) => problems.push(Problem::new(
+            TargetGroup::POINTERS.health_check.field(HealthCheck::POINTERS.protocol),
+            "health checks use HTTP, HTTPS or TCP",
+        )),
     }
     if check.enabled == Some(false) && group.target_type != TargetType::Lambda {
-        problems.push(Problem::new("/health_check/enabled", "only health checks of `lambda` can be disabled"));
+        problems.push(Problem::new(
+            TargetGroup::POINTERS.health_check.field(HealthCheck::POINTERS.enabled),
+            "only health checks of `lambda` can be disabled",
+        ));
     }
     problems
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use acme_macros::spec;
 
-use super::Protocol;
+use super::{Protocol, TargetGroup};
 use crate::core::Problem;
 
 /// Health check of targets.
@@ -96,7 +96,13 @@ impl TargetGroupHealth {
     pub(super) fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.unhealthy_state_routing.minimum_count == Some(0) {
-            let problem = Problem::new("/target_group_health/unhealthy_state_routing/minimum_count", "at least one target must be healthy");
+            let problem = Problem::new(
+                TargetGroup::POINTERS
+                    .target_group_health
+                    .field(Self::POINTERS.unhealthy_state_routing)
+                    .field(Threshold::POINTERS.minimum_count),
+                "at least one target must be healthy",
+            );
             problems.push(problem.help("remove it, or set 1"));
         }
         problems
