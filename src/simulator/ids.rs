@@ -261,6 +261,7 @@ fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Bool(on) => Some(on.to_string()),
         Value::Object(map) => map.get("id").or_else(|| map.get("arn"))?.as_str().map(ToOwned::to_owned),
         _ => None,
     }

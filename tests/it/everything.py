@@ -57,6 +57,7 @@ listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describ
 listed('ecr_repository', [r['repositoryName'] for r in every('ecr', 'describe_repositories', 'repositories')])
 listed('s3_bucket', [b['Name'] for b in client('s3').list_buckets().get('Buckets', [])])
 listed('secret', [s['Name'] for s in every('secretsmanager', 'list_secrets', 'SecretList') if not s.get('DeletedDate')])
+listed('sqs_queue', every('sqs', 'list_queues', 'QueueUrls'))
 zones = [z['Id'] for z in every('route53', 'list_hosted_zones', 'HostedZones')]
 listed('hosted_zone', zones)
 listed('dns_record', [

@@ -14,6 +14,8 @@ elif kind == 'kms_key':
     client('kms').untag_resource(KeyId=id, TagKeys=keys)
 elif kind == 'secret':
     client('secretsmanager').untag_resource(SecretId=id, TagKeys=keys)
+elif kind == 'sqs_queue':
+    client('sqs').untag_queue(QueueUrl=id, TagKeys=keys)
 elif kind == 'certificate':
     client('acm').remove_tags_from_certificate(CertificateArn=id, Tags=[{'Key': key} for key in keys])
 elif kind == 'dns_zone':

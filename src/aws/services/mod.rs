@@ -23,6 +23,7 @@ pub mod rds;
 pub mod route53;
 pub mod s3;
 pub mod secretsmanager;
+pub mod sqs;
 #[cfg(test)]
 mod tests;
 pub mod wafv2;
@@ -75,6 +76,7 @@ services! {
     route53,
     s3,
     secretsmanager,
+    sqs,
     wafv2,
 }
 

@@ -10,8 +10,8 @@ use crate::{
         iam_role::IamRole, instance_profile::InstanceProfile, internet_gateway::InternetGateway, kms_key::KmsKey, listener::Listener,
         load_balancer::LoadBalancer, nat_gateway::NatGateway, oidc_provider::OidcProvider, rds_instance::RdsInstance,
         rds_parameter_group::RdsParameterGroup, rds_subnet_group::RdsSubnetGroup, route_table::RouteTable, s3_bucket::S3Bucket,
-        secret::Secret, security_group::SecurityGroup, subnet::Subnet, target_group::TargetGroup, vpc::Vpc, vpc_endpoint::VpcEndpoint,
-        waf_association::WafAssociation, waf_ip_set::WafIpSet, waf_web_acl::WafWebAcl,
+        secret::Secret, security_group::SecurityGroup, sqs_queue::SqsQueue, subnet::Subnet, target_group::TargetGroup, vpc::Vpc,
+        vpc_endpoint::VpcEndpoint, waf_association::WafAssociation, waf_ip_set::WafIpSet, waf_web_acl::WafWebAcl,
     },
     core::{Address, Named, Ref, ReferencedOutput},
 };
@@ -144,6 +144,7 @@ static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<S3Bucket>(),
     TypeMapping::of::<Secret>(),
     TypeMapping::of::<SecurityGroup>(),
+    TypeMapping::of::<SqsQueue>(),
     TypeMapping::of::<Subnet>(),
     TypeMapping::of::<TargetGroup>(),
     TypeMapping::of::<Vpc>(),

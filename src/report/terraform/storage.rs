@@ -1,4 +1,4 @@
-//! Buckets, images, databases, keys and secrets in Terraform.
+//! Buckets, images, databases, keys, queues and secrets in Terraform.
 
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::{
         rds_subnet_group::RdsSubnetGroup,
         s3_bucket::{LifecycleRule, S3Bucket},
         secret::Secret,
+        sqs_queue::SqsQueue,
     },
     core::{Policy, referenced_ids},
 };
@@ -235,5 +236,33 @@ impl ToTerraform for Secret {
         let policy = self.policy.as_ref().filter(|policy| !policy.is_empty());
         let arguments = policy.map(|policy| json!({ "secret_arn": at.output_reference("id"), "policy": policy.to_json() }));
         arguments.map(|arguments| SubResource::single("aws_secretsmanager_secret_policy", arguments)).into_iter().collect()
+    }
+}
+
+impl ToTerraform for SqsQueue {
+    const TERRAFORM_TYPE: &'static str = "aws_sqs_queue";
+
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        let written = |policy: String| Some(policy).filter(|policy| !policy.is_empty());
+        let is_kms = self.encryption() == "kms";
+        json!({
+            "name": self.queue_name(),
+            "fifo_queue": self.fifo,
+            "content_based_deduplication": self.content_based_deduplication,
+            "deduplication_scope": self.fifo.then_some(&self.deduplication_scope),
+            "fifo_throughput_limit": self.fifo.then_some(&self.throughput_limit),
+            "visibility_timeout_seconds": self.visibility_timeout_seconds,
+            "message_retention_seconds": self.retention_seconds,
+            "delay_seconds": self.delay_seconds,
+            "max_message_size": self.max_message_bytes,
+            "receive_wait_time_seconds": self.receive_wait_seconds,
+            "redrive_policy": written(self.redrive_policy()),
+            "redrive_allow_policy": written(self.redrive_allow_policy()),
+            // The provider rejects a key together with this argument.
+            "sqs_managed_sse_enabled": (!is_kms).then_some(self.encryption() == "sqs"),
+            "kms_master_key_id": id_or_arn(self.kms_key.as_ref()),
+            "kms_data_key_reuse_period_seconds": is_kms.then_some(self.data_key_reuse_seconds),
+            "policy": self.policy.as_ref().filter(|policy| !policy.is_empty()).map(Policy::to_json),
+        })
     }
 }

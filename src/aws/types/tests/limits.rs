@@ -54,6 +54,8 @@ fn limits_of_names() {
         ("waf_web_acl", "name", json!("shop_web-1"), json!("shop web")),
         ("security_group", "name", json!("shop web (1)"), json!("shop%web")),
         ("security_group", "name", text(255), text(256)),
+        ("sqs_queue", "name", json!("shop_Web-1"), json!("shop.fifo")),
+        ("sqs_queue", "name", text(75), text(76)),
     ]);
 }
 
@@ -97,6 +99,9 @@ fn limits_of_numbers_and_ranges() {
         ("vpc", "secondary_cidrs", json!([]), json!(["10.3.0.0/29"])),
         ("rds_instance", "storage_gib", json!(65_536), json!(65_537)),
         ("rds_instance", "storage_gib", json!(5), json!(4)),
+        ("sqs_queue", "max_message_bytes", json!(1_048_576), json!(1_048_577)),
+        ("sqs_queue", "retention_seconds", json!(60), json!(59)),
+        ("sqs_queue", "max_receives", json!(1000), json!(1001)),
         ("rds_instance", "max_storage_gib", json!(0), json!(-1)),
         ("rds_instance", "port", json!(1150), json!(1149)),
         ("rds_instance", "port", json!(65_535), json!(65_536)),
