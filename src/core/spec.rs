@@ -372,7 +372,7 @@ mod tests {
             Value::Object(property.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key.clone(), value.clone())).collect())
         };
         let expected = json!({
-            "name": { "x-acme-replaces": true },
+            "name": { "x-acme-length": [1, 63], "x-acme-replaces": true },
             "vpc": { "x-acme-replaces": true },
             "seen_from": { "default": "" },
             "addresses": { "default": [], "x-acme-prefix": [16, 28] },

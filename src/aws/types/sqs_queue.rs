@@ -151,15 +151,16 @@ impl Resource for SqsQueue {
         let per_group = self.throughput_limit == "perMessageGroupId";
         let by_queue = self.redrive_permission == "byQueue";
         let is_kms = self.encryption == "kms";
+        let at = Self::POINTERS;
         let rules = [
-            (self.content_based_deduplication && !self.fifo, "/content_based_deduplication", "only a FIFO queue recognizes duplicates"),
-            (!scope_is_queue && !self.fifo, "/deduplication_scope", "only a FIFO queue recognizes duplicates"),
-            (per_group && scope_is_queue, "/throughput_limit", "`perMessageGroupId` needs `deduplication_scope: messageGroup`"),
-            (self.dead_letter_queue.is_some() && self.max_receives == 0, "/dead_letter_queue", "a dead-letter queue needs `max_receives`"),
-            (self.dead_letter_queue.is_none() && self.max_receives > 0, "/max_receives", "`max_receives` needs a `dead_letter_queue`"),
-            (by_queue == self.redrive_sources.is_empty(), "/redrive_sources", "`byQueue` and `redrive_sources` need each other"),
-            (is_kms && self.kms_key.is_none(), "/encryption", "`kms` needs a `kms_key`"),
-            (self.encryption == "none" && self.kms_key.is_some(), "/encryption", "a `kms_key` encrypts messages"),
+            (self.content_based_deduplication && !self.fifo, at.content_based_deduplication, "only a FIFO queue recognizes duplicates"),
+            (!scope_is_queue && !self.fifo, at.deduplication_scope, "only a FIFO queue recognizes duplicates"),
+            (per_group && scope_is_queue, at.throughput_limit, "`perMessageGroupId` needs `deduplication_scope: messageGroup`"),
+            (self.dead_letter_queue.is_some() && self.max_receives == 0, at.dead_letter_queue, "a dead-letter queue needs `max_receives`"),
+            (self.dead_letter_queue.is_none() && self.max_receives > 0, at.max_receives, "`max_receives` needs a `dead_letter_queue`"),
+            (by_queue == self.redrive_sources.is_empty(), at.redrive_sources, "`byQueue` and `redrive_sources` need each other"),
+            (is_kms && self.kms_key.is_none(), at.encryption.clone(), "`kms` needs a `kms_key`"),
+            (self.encryption == "none" && self.kms_key.is_some(), at.encryption, "a `kms_key` encrypts messages"),
         ];
         rules.into_iter().filter(|(broken, ..)| *broken).map(|(_, pointer, message)| Problem::new(pointer, message)).collect()
     }

@@ -107,7 +107,7 @@ mod tests {
     fn problems(fields: Value) -> Vec<String> {
         let mut spec = json!({
             "name": "orders", "engine": "postgres", "version": "16", "class": "db.t4g.medium", "storage_gib": 400,
-            "subnet_group": { "name": "main" }, "security_groups": [{ "id": "sg-1" }],
+            "subnet_group": { "id": "main" }, "security_groups": [{ "id": "sg-1" }],
         });
         let Value::Object(fields) = fields else { panic!("an object") };
         spec.as_object_mut().expect("an object").extend(fields);
