@@ -3,11 +3,13 @@ use std::{fs, io::Write, sync::Arc};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use super::{ids::IdGenerator, schema::resolve_ref, *};
+use super::*;
 use crate::{
     aws::types,
     core::{ENVIRONMENT_TAG, ErrorKind, OnDelete, Phase},
 };
+
+mod outputs;
 
 struct TestCloud {
     simulator: Simulator,
@@ -432,63 +434,6 @@ async fn scales_to_two_thousand_resources() {
     assert_eq!(cloud.reopen(Behaviour::default()).dump().len(), 2020);
     // Far above the real duration, far below that of a quadratic algorithm.
     assert!(begun.elapsed() < Duration::from_secs(20), "made after {made:?}, read after {:?}", begun.elapsed());
-}
-
-/// Outputs of every type have the shape of their schema, for any spec.
-#[test]
-fn generated_outputs_match_their_schemas() {
-    for kind in types::RESOURCE_TYPES.iter() {
-        let spec =
-            json!({ "name": "shop-test-x", "domain": "shop.example.com", "engine": "postgres", "url": "https://oidc.example.com/id" });
-        let maker = IdGenerator {
-            resource_type: kind,
-            region: "eu-west-1",
-            seed: "seed".into(),
-            default_iam_path: "/".into(),
-            spec: &spec,
-            referenced: Vec::new(),
-            id: String::new(),
-            arn: String::new(),
-        };
-        let maker = maker.generate_ids();
-        let schema = Value::from(kind.operations.outputs_schema());
-        let outputs = maker.generate_outputs(&schema);
-        assert!(matches_schema(&schema, &schema, &outputs), "{}: {outputs} does not fit {schema}", kind.name);
-        assert!(!maker.id.is_empty() && !maker.id.contains(['{', '}']), "{}: {}", kind.name, maker.id);
-        assert!(!outputs.to_string().contains("simulated-"), "{}: an output has no rule of its own: {outputs}", kind.name);
-        if let Some(arn) = outputs.get("arn") {
-            assert!(arn.as_str().is_some_and(|arn| arn.starts_with("arn:aws:")), "{}: {outputs}", kind.name);
-        }
-    }
-}
-
-fn matches_schema(root: &Value, schema: &Value, value: &Value) -> bool {
-    let schema = resolve_ref(root, schema);
-    if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
-        return choices.iter().any(|choice| matches_schema(root, choice, value));
-    }
-    let is = |kind: &str| match kind {
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "array" => value.is_array(),
-        "object" => value.is_object(),
-        "null" => value.is_null(),
-        _ => false,
-    };
-    let of_type = match schema.get("type") {
-        Some(Value::String(kind)) => is(kind),
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).any(is),
-        _ => true,
-    };
-    let items = schema.get("items");
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    of_type
-        && value.as_array().into_iter().flatten().all(|item| items.is_none_or(|items| matches_schema(root, items, item)))
-        && required.into_iter().all(|name| value.get(name).is_some())
-        && properties.into_iter().all(|(name, property)| value.get(name).is_none_or(|value| matches_schema(root, property, value)))
 }
 
 #[tokio::test]

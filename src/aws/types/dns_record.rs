@@ -260,7 +260,7 @@ impl DnsRecord {
             domain: DnsName::new(&set.name),
             kind,
             ttl_seconds: set.ttl.filter(|_| set.alias_target.is_none()).and_then(|ttl| ttl.try_into().ok()).unwrap_or(DEFAULT_TTL),
-            values: set.resource_records.unwrap_or_default().iter().map(|record| kind.from_route_53(&record.value)).collect(),
+            values: set.resource_records.unwrap_or_default().iter().map(|record| kind.read_route_53(&record.value)).collect(),
             alias: set.alias_target.map(|alias| Alias {
                 target: DnsName::new(&alias.dns_name),
                 zone_id: alias.hosted_zone_id,

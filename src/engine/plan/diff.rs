@@ -181,7 +181,7 @@ mod tests {
     fn flags_a_risky_value_only_when_the_definition_asks_for_it() {
         let vpc = |dedicated: bool, dns: bool| json!({ "cidr": "10.0.0.0/16", "dedicated": dedicated, "dns_hostnames": dns });
         let (dedicated, dns) = ("/dedicated".to_owned(), "/dns_hostnames".to_owned());
-        let reason = "dedicated hardware costs a fee per hour, and more for every instance".to_owned();
+        let reason = "dedicated hardware costs an hourly fee, and more per instance".to_owned();
         assert_eq!(
             marks::<Vpc>(&vpc(false, false), &vpc(true, true)),
             [(dedicated.clone(), true, Some(reason)), (dns.clone(), false, None)]
@@ -196,7 +196,7 @@ mod tests {
             json!({ "cluster": "main", "principal_arn": "arn:aws:iam::123456789012:role/x", "policies": policies })
         };
         let (view, admin) = ("AmazonEKSViewPolicy", "AmazonEKSClusterAdminPolicy");
-        let risk = Some("the principal can do everything within the scope".to_owned());
+        let risk = Some("the principal has full access within the scope".to_owned());
         let changed = |live: &[&str], wanted: &[&str]| marks::<EksAccessEntry>(&entry(live), &entry(wanted));
         assert_eq!(changed(&[view], &[admin]), [("/policies".to_owned(), true, risk)]);
         assert_eq!(changed(&[admin], &[view, admin]), [("/policies".to_owned(), true, None)], "it was as risky before");

@@ -203,7 +203,7 @@ resources:
     bench.acme.apply(&kept);
     let before = bench.live_resources();
     let done = bench.acme.run("apply", &given_up, &["--yes"]).assert_success();
-    assert!(done.stderr.contains("gave up s3_bucket.files") && done.stderr.contains("gave up kms_key.data"), "{}", done.combined_output());
+    assert!(done.stderr.contains("forgot s3_bucket.files") && done.stderr.contains("forgot kms_key.data"), "{}", done.combined_output());
     bench.acme.run("rollback", &given_up, &["--yes"]).assert_success();
     assert_eq!(bench.live_resources(), before);
     bench.acme.assert_no_changes(&kept);

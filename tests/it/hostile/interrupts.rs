@@ -39,7 +39,7 @@ fn check_interrupted_once(name: &str) {
     send_signal(&run, name);
     let done = wait_for_exit(run);
     assert_eq!(done.code, 130, "{}", done.combined_output());
-    for part in ["Stopping:", "Everything is as it was before."] {
+    for part in ["Stopping after", "Everything is as it was before."] {
         assert!(done.stderr.contains(part), "`{part}` is missing in\n{}", done.combined_output());
     }
     let read = replay(&fs::read(bench.journal(2)).expect("a journal"));
@@ -67,7 +67,7 @@ fn run_stops_at_once_when_interrupted_twice() {
     send_signal(&run, "INT");
     let mut stderr = BufReader::new(run.stderr.take().expect("stderr"));
     let mut line = String::new();
-    while !line.contains("Stopping:") {
+    while !line.contains("Stopping after") {
         line.clear();
         assert!(stderr.read_line(&mut line).expect("text") > 0, "it ended without a word");
     }

@@ -61,7 +61,7 @@ fn does_not_adopt_a_retained_zone_again() {
         .on("POST /tags/-", [zone_tags("<Tag><Key>acme:given-up</Key><Value>yes</Value></Tag>")])
         .start("  dns_zone: { main: { domain: shop.example.com } }\n");
     let done = endpoint.run("destroy", &["--yes"]).assert_success();
-    assert!(done.stderr.contains("gave up dns_zone.main"), "{}", done.combined_output());
+    assert!(done.stderr.contains("forgot dns_zone.main"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 POST /tags/-/-"]);
     let sent = endpoint.request_bodies("POST /tags/-/-")[0].to_string();
     assert!(sent.contains("<Key>acme:given-up</Key>") && sent.contains("<Key>acme:stack</Key>"), "{sent}");

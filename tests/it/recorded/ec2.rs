@@ -67,7 +67,7 @@ fn retries_when_throttled() {
     let endpoint = Script::new().on("DescribeSubnets", [busy(), busy(), subnets(&[subnet_a(), subnet_b()], "")]).start(SUBNETS);
     let done = endpoint.run("plan", &["--detailed-exitcode", "--stats"]);
     assert_eq!(done.code, 0, "{}", done.combined_output());
-    assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.combined_output());
+    assert!(done.stderr.contains("DescribeSubnets (2 retries)"), "{}", done.combined_output());
 }
 
 /// The error of a broken service or its load balancer may not be in the service's format.
@@ -77,7 +77,7 @@ fn retries_a_read_after_an_internal_error() {
     let endpoint = Script::new().on("DescribeSubnets", [broken(500), broken(502), subnets(&[subnet_a(), subnet_b()], "")]).start(SUBNETS);
     let done = endpoint.run("plan", &["--detailed-exitcode", "--stats"]);
     assert_eq!(done.code, 0, "{}", done.combined_output());
-    assert!(done.stderr.contains("DescribeSubnets (2 tries again)"), "{}", done.combined_output());
+    assert!(done.stderr.contains("DescribeSubnets (2 retries)"), "{}", done.combined_output());
 }
 
 /// A write may have taken effect anyway: acme looks for the resource and does not repeat the call.

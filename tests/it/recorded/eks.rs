@@ -253,7 +253,7 @@ fn reports_why_an_accepted_update_failed() {
         .start(CLUSTER);
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.combined_output());
-    for part in ["version is \"1.33\", wanted \"1.34\"", &format!("Failed: InsufficientFreeAddresses: {message} (subnet-1)")] {
+    for part in ["version is \"1.33\", expected \"1.34\"", &format!("Failed: InsufficientFreeAddresses: {message} (subnet-1)")] {
         assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.combined_output());
     }
 }

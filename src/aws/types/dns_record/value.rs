@@ -51,13 +51,13 @@ impl RecordType {
         if self == RecordType::Txt && !is_quoted(value) { quote(value) } else { value.to_owned() }
     }
     /// Converts a value from AWS.
-    pub(super) fn from_route_53(self, value: &str) -> String {
+    pub(super) fn read_route_53(self, value: &str) -> String {
         if self == RecordType::Txt && is_quoted(value) { unquote(value) } else { value.to_owned() }
     }
     /// Converts a value to canonical form, in which equivalent values are equal.
     pub(super) fn normalize(self, value: &str) -> String {
         match self {
-            RecordType::Txt => self.from_route_53(value),
+            RecordType::Txt => self.read_route_53(value),
             RecordType::Aaaa => value.parse::<Ipv6Addr>().map_or_else(|_| value.to_owned(), |address| address.to_string()),
             // Values that hold more than numbers and domain names.
             RecordType::A
