@@ -225,7 +225,9 @@ impl Resource for EksCluster {
         let indexed = scope.tag_index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
         names.extend(indexed.filter_map(|arn| arn.split_once(":cluster/")).map(|(_, name)| name.to_owned()));
         let mut clusters = describe(names).await?;
-        if scope.tag_index.is_none() {
+        // A replaced cluster has another name than the one asked for, and the index lags behind.
+        let is_missing = scope.lookup.iter().any(|name| clusters.iter().all(|cluster| cluster.id != *name));
+        if scope.tag_index.as_ref().is_none_or(|index| is_missing && !index.is_empty()) {
             let all: Vec<String> = aws.eks.list_clusters().into_paginator().items().send().try_collect().await?;
             let known: BTreeSet<String> = clusters.iter().map(|cluster| cluster.id.clone()).collect();
             let covered = all.into_iter().filter(|name| scope.covers(name, "") && !known.contains(name));

@@ -465,6 +465,7 @@ fn reports_why_an_addon_failed_and_deletes_it() {
         .on(delete, [addon(json!({ "status": "DELETING" }))])
         .after(delete)
         .on("GET /clusters/-/addons", [ok(json!({ "addons": [] }))])
+        .on("GET /clusters/-/addons/-", [json_error(404, "ResourceNotFoundException", "No addon: coredns found in cluster: shop-main")])
         .start(ADDON);
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.combined_output());
