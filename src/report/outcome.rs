@@ -135,11 +135,11 @@ fn rollback_summary(back: Option<&RollbackOutcome>) -> String {
     let what = format_counts(tried, &["recreated", "reverted", "deleted", "forgotten"]);
     let what = if what.is_empty() { String::new() } else { format!("{} {what}.\n", Style::Changed.paint("Rolled back:")) };
     let everything = if tried.not_restored.is_empty() { "Everything" } else { "Everything else" };
-    let anew: Vec<String> = back.map(RollbackOutcome::recreated).unwrap_or_default().iter().map(ToString::to_string).collect();
-    if anew.is_empty() {
+    let recreated: Vec<String> = back.map(RollbackOutcome::recreated).unwrap_or_default().iter().map(ToString::to_string).collect();
+    if recreated.is_empty() {
         return format!("{what}{everything} is as it was before.");
     }
-    format!("{what}{everything} is as it was before, except for new ids of recreated resources: {}.", anew.join(", "))
+    format!("{what}{everything} is as it was before, except for new ids of recreated resources: {}.", recreated.join(", "))
 }
 
 /// Number of successful steps by operation, in these words for create, update, delete and forget.

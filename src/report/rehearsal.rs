@@ -32,9 +32,9 @@ fn write_report(out: &mut String, plan: &Plan, report: &RehearsalReport) -> fmt:
         let what = describe_case(tally.fault, tally.recovery);
         writeln!(out, "  {what:<38} {}  {}", style.paint(format!("{passed:>4} of {all:<4}")), Style::Faint.paint(outcome_counts(tally)))?;
     }
-    let anew: usize = report.tallies.iter().map(|tally| tally.recreated).sum();
-    if anew > 0 {
-        writeln!(out, "In {anew} of them, recreated resources have new ids; nothing is missing.")?;
+    let recreated: usize = report.tallies.iter().map(|tally| tally.recreated).sum();
+    if recreated > 0 {
+        writeln!(out, "In {recreated} of them, recreated resources have new ids; nothing is missing.")?;
     }
     let irreversible: Vec<_> = irreversible(plan).collect();
     if !irreversible.is_empty() {

@@ -2,7 +2,7 @@
 //! Afterwards, the resources are those before the run or the desired ones, and nothing else. Uses the binary, over sockets, against
 //! ministack; boto3 checks the result.
 //!
-//! `ACME_BINARY=target/release/acme cargo test --test it exhaust::exhaustive -- --ignored --nocapture` tests every write of the reference
+//! `ACME_BINARY=target/release/acme cargo test --test it fault_injection::exhaustive -- --ignored --nocapture` tests every write of the reference
 //! stack's first apply and of five edits, and again with every third call throttled, which takes a while; `EXHAUST=<names with commas>`
 //! selects scenarios, `EXHAUST_AT=<number>` one write. The default run tests some writes of a small stack.
 

@@ -248,8 +248,8 @@ impl<'a> Planner<'a> {
             change.irreversible = irreversible_effect(kind, change.on_delete, change.replacement_order);
         } else {
             let changed = ChangedFields(change.fields.iter().map(|field| field.pointer.clone()).collect());
-            let disturbs = kind.impact.iter().filter(|(field, _)| changed.contains(field)).map(|(_, words)| *words);
-            change.impact = without_repeats(disturbs);
+            let impact = kind.impact.iter().filter(|(field, _)| changed.contains(field)).map(|(_, words)| *words);
+            change.impact = without_repeats(impact);
             let one_way: Vec<&OneWay> = kind.one_way.iter().filter(|one_way| changed.contains(one_way.field)).collect();
             change.irreversible =
                 Some(without_repeats(one_way.iter().map(|one_way| one_way.reason)).join("; ")).filter(|words| !words.is_empty());

@@ -239,8 +239,8 @@ mod tests {
     fn treats_recreated_resources_with_new_ids_as_equal() {
         let one = content("vpc-00000000000000001", &[("subnet.a", "subnet-1"), ("subnet.b", "subnet-2")]);
         assert_eq!(compare(&one, &one), Comparison::Same);
-        let anew = content("vpc-00000000000000002", &[("subnet.a", "subnet-3"), ("subnet.b", "subnet-2")]);
-        assert_eq!(compare(&one, &anew), Comparison::Recreated);
+        let recreated = content("vpc-00000000000000002", &[("subnet.a", "subnet-3"), ("subnet.b", "subnet-2")]);
+        assert_eq!(compare(&one, &recreated), Comparison::Recreated);
     }
 
     #[test]

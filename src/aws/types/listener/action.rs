@@ -93,7 +93,7 @@ pub struct FixedResponse {
 }
 
 impl ListenerAction {
-    /// Problems of the action, which stands at this pointer.
+    /// Problems of the action, at this pointer.
     pub(super) fn check(&self, at: Pointer) -> Vec<Problem> {
         let (at, answer) = match self {
             ListenerAction::FixedResponse(answer) => (at.item("fixed_response"), answer),
