@@ -1,27 +1,30 @@
 //! A run from its first journal line to its last: executes a plan, and rolls back after a failure.
 
+mod undo;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde_json::Value;
 use tokio::sync::mpsc;
+
+pub(in crate::engine) use self::undo::{UndoPlan, find_forgotten, restore_targets};
 
 use crate::{
     aws::types,
-    core::{Address, Error, ErrorKind, LiveResource, Result, STACK_TAG},
+    core::{Address, Error, ErrorKind, LiveResource, Result},
     definition::Stack,
     engine::{
         backend::Lease,
         cloud::Cloud,
-        discover::{Hints, LiveState, address_of, discover, discover_without_index, find_by_id, resource_type_of},
+        discover::{Hints, LiveState, address_of},
         execute::{self, Event, ExecuteOptions, JournaledCloud, StopSignal, execute},
         history::{FORMAT, History, Revision, Snapshot, StoredRevision, was_kept},
         journal::{Journal, Record, Replay, RunInfo, RunOutcome, TouchedResource, touched_resources},
-        plan::{
-            NullMeans, Op, Plan, RecordedState, RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack,
-        },
+        plan::{NullMeans, Op, Plan, RecordedState},
     },
 };
 
@@ -171,11 +174,9 @@ impl RunHistory {
         let has_own_reads = |address: &Address| types::resource_type(&address.type_name).is_some_and(|kind| !kind.own_read.is_empty());
         let reliable = self.unfinished.journals.is_empty() && self.unfinished.unreadable_revision.is_none() && self.uncertain.is_empty();
         let recorded = if reliable { self.recorded_state(region, account, has_own_reads) } else { None };
-        let own_reads = recorded.map(|recorded| {
-            let pointers =
-                |live: &LiveResource| types::resource_type(&live.type_name).map(|kind| kind.own_reads(&live.spec)).unwrap_or_default();
-            recorded.live.iter().map(|(address, live)| (address.clone(), pointers(live))).collect()
-        });
+        let specs =
+            |recorded: RecordedState| merge_own_reads(BTreeMap::new(), recorded.live.iter().map(|(address, live)| (address, &live.spec)));
+        let own_reads = recorded.map(specs);
         Hints { own_reads, ..self.unfinished.hints() }
     }
 }
@@ -367,86 +368,16 @@ pub(in crate::engine) struct ApplyRequest<'a> {
     pub roll_back_on_failure: bool,
 }
 
-/// Plan of a rollback.
-pub(in crate::engine) struct UndoPlan {
-    /// Resources to restore, and resources to find and delete.
-    pub stack: Stack,
-    /// Plan.
-    pub plan: Plan,
-    /// Live resource.
-    pub live_state: LiveState,
-}
-
-impl UndoPlan {
-    /// Reads live resources and plans to undo the changes in `touched`. `definition` has the stack's name and dependencies.
-    ///
-    /// # Errors
-    /// Fails if live resources can't be read.
-    pub(in crate::engine) async fn plan(
-        cloud: &Cloud,
-        definition: &Stack,
-        touched: &BTreeMap<Address, TouchedResource>,
-        account: &str,
-    ) -> Result<UndoPlan> {
-        let mut targets = restore_targets(touched);
-        let name = (&definition.name, &definition.environment);
-        let mut stack = target_stack(name.0, name.1, &targets);
-        let mut live_state = discover_without_index(cloud, &stack, discovery_hints(touched)).await?;
-        if wait_until_visible(cloud, &live_state, touched).await {
-            live_state = discover_without_index(cloud, &stack, discovery_hints(touched)).await?;
-        }
-        if has_lost_resources(&targets, &live_state) {
-            let dependents =
-                dependents_of_lost_resources(definition, &targets, &discover(cloud, definition, discovery_hints(touched)).await?);
-            if !dependents.is_empty() {
-                targets.extend(dependents);
-                stack = target_stack(name.0, name.1, &targets);
-                live_state = discover_without_index(cloud, &stack, discovery_hints(touched)).await?;
-            }
-        }
-        find_forgotten(cloud, &stack, touched, &mut live_state).await?;
-        let plan = plan_restore(&mut stack, &targets, &live_state, cloud.region(), account);
-        Ok(UndoPlan { stack, plan, live_state })
+/// Adds the fields with the fact `own_read` that these specs have.
+pub(in crate::engine) fn merge_own_reads<'a>(
+    mut all: BTreeMap<Address, Vec<String>>,
+    specs: impl Iterator<Item = (&'a Address, &'a Value)>,
+) -> BTreeMap<Address, Vec<String>> {
+    for (address, spec) in specs {
+        let pointers = types::resource_type(&address.type_name).map(|kind| kind.own_reads(spec)).unwrap_or_default();
+        all.entry(address.clone()).or_default().extend(pointers);
     }
-}
-
-/// Adds resources whose ownership tags were removed to the live resources.
-///
-/// # Errors
-/// Fails if its type can't be read.
-pub(in crate::engine) async fn find_forgotten(
-    cloud: &Cloud,
-    stack: &Stack,
-    touched: &BTreeMap<Address, TouchedResource>,
-    live_state: &mut LiveState,
-) -> Result<()> {
-    let forgotten = touched.iter().filter(|(_, touched)| touched.forgotten);
-    for (address, live) in forgotten.filter_map(|(address, touched)| Some((address, touched.before.as_ref()?))) {
-        let kind = resource_type_of(live)?;
-        live_state.hints.known_ids.insert(address.clone(), live.id.clone());
-        if live_state.iter().any(|other| other.type_name == live.type_name && other.id == live.id) {
-            continue;
-        }
-        let found = find_by_id(cloud, stack, kind, &live.id, live_state).await?;
-        live_state.live.entry(kind.name).or_default().extend(found.filter(|found| !found.tags.contains_key(STACK_TAG)));
-    }
-    Ok(())
-}
-
-/// Targets for undoing a run; resources created by the run have no data yet.
-pub(in crate::engine) fn restore_targets(touched: &BTreeMap<Address, TouchedResource>) -> BTreeMap<Address, RestoreTarget> {
-    let touched = touched.iter().filter(|(_, touched)| !touched.has_nothing_to_undo());
-    touched.map(|(address, touched)| (address.clone(), restore_target(touched))).collect()
-}
-
-fn restore_target(touched: &TouchedResource) -> RestoreTarget {
-    RestoreTarget {
-        before: touched.before.clone(),
-        desired: touched.desired.clone(),
-        tags: touched.tags.clone(),
-        depends_on: touched.depends_on.clone(),
-        created_by_undone_run: true,
-    }
+    all
 }
 
 fn discovery_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {

@@ -8,6 +8,7 @@ mod connection;
 mod docs;
 mod end_to_end;
 mod events;
+mod failed_runs;
 mod fault_injection;
 mod github;
 mod graph;

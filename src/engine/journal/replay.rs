@@ -56,6 +56,8 @@ pub struct TouchedResource {
     pub may_have_created: bool,
     /// Whether the run removed its ownership tags.
     pub forgotten: bool,
+    /// Whether the run tried to delete it and made no other call: if it still exists, it is as before.
+    pub only_deleted: bool,
 }
 
 /// Length of the end of a line: `,"sum":"0123456789abcdef"}`.
@@ -185,6 +187,7 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                         entry.last_created_at = Some(line.at);
                     }
                     entry.forgotten |= intent.action == CallAction::Forget;
+                    entry.only_deleted &= intent.action == CallAction::Delete;
                     if forward && !intent.desired.is_null() {
                         entry.desired = intent.desired.clone();
                     }
@@ -240,6 +243,7 @@ impl TouchedResource {
             last_created_at: None,
             may_have_created: false,
             forgotten: false,
+            only_deleted: true,
         }
     }
 

@@ -28,6 +28,9 @@ pub struct RestoreTarget {
     pub depends_on: BTreeSet<Address>,
     /// Whether the run being undone created the current resource: it has no data yet, and is deleted without a snapshot.
     pub created_by_undone_run: bool,
+    /// Whether the run being undone only tried to delete it: if it still exists, nothing is restored. `before` may lack details then, because
+    /// a destroy does not read them.
+    pub only_deleted: bool,
 }
 
 impl RestoreTarget {
@@ -39,6 +42,7 @@ impl RestoreTarget {
             tags: Tags::new(),
             depends_on: BTreeSet::new(),
             created_by_undone_run: false,
+            only_deleted: false,
         }
     }
 }
@@ -86,6 +90,7 @@ pub fn plan_restore(
     account: &str,
 ) -> Plan {
     let matching::MatchedResources { live, left_over: doubles, .. } = matching::match_resources(stack, live_state);
+    keep_undeleted_resources(stack, targets, &live);
     rewrite_references_to_lost_resources(stack, targets, &live);
     let not_restored = keep_one_way_fields(stack, &live);
     let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new() };
@@ -112,6 +117,20 @@ pub fn plan_restore(
     let mut plan = planner.into_plan(stack, live_state, region, account, super::order::PlanDirection::Rollback);
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));
     Plan { not_restored, ..plan }
+}
+
+/// Keeps resources as they are whose deletion did not take effect.
+fn keep_undeleted_resources(stack: &mut Stack, targets: &BTreeMap<Address, RestoreTarget>, live: &BTreeMap<Address, &LiveResource>) {
+    for declared in stack.resources.values_mut() {
+        let before = targets.get(&declared.address).filter(|target| target.only_deleted).and_then(|target| target.before.as_ref());
+        if let (Some(before), Some(live)) = (before, live.get(&declared.address))
+            && before.id == live.id
+            && live.phase != Phase::Deleting
+        {
+            declared.spec = live.spec.clone();
+            declared.tags = visible_tags(&live.tags, &Tags::new());
+        }
+    }
 }
 
 /// Keeps values that AWS can't change back, and returns descriptions of them.
@@ -211,8 +230,8 @@ pub fn dependents_of_lost_resources(
         }
         let mut holds = false;
         expression::for_each_string(&open, &mut |text| holds |= lost.replacement_reference(text, address, &depends_on).is_some());
-        let (before, desired, tags) = (Some((*live).clone()), live.spec.clone(), live.tags.clone());
-        holds.then(|| (address.clone(), RestoreTarget { before, desired, tags, depends_on, created_by_undone_run: false }))
+        let (desired, tags) = (live.spec.clone(), live.tags.clone());
+        holds.then(|| (address.clone(), RestoreTarget { desired, tags, depends_on, ..RestoreTarget::from_live((*live).clone()) }))
     };
     live.iter().filter(|(address, _)| !targets.contains_key(*address)).filter_map(dependent).collect()
 }

@@ -1,6 +1,6 @@
 //! Plans that undo an unfinished run, the last finished one, or return to a revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use crate::{
         history::LastCompletedRun,
         journal::{TouchedResource, touched_resources},
         plan::{RestoreTarget, plan_restore, target_stack},
-        run::{UndoPlan, UnfinishedRuns, find_forgotten, restore_targets},
+        run::{UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, restore_targets},
     },
 };
 
@@ -46,9 +46,17 @@ impl LockedSession {
             Some(revision) => (self.targets_after(revision).await?, BTreeMap::new()),
         };
         targets.values_mut().for_each(|target| target.created_by_undone_run = false);
+        let region = self.session().region().to_owned();
+        let account = self.account().to_owned();
+        // Details that acme manages, now or in the state to restore; what it never read, it must not change.
+        let recorded = self.run_history().await?.hints(&region, &account).own_reads.unwrap_or_default();
         let session = self.session();
+        let declared = session.stack.resources.values().map(|declared| (&declared.address, &declared.spec));
+        let desired = touched.iter().map(|(address, touched)| (address, &touched.desired));
+        let own_reads = merge_own_reads(recorded, declared.chain(desired));
         let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
-        let mut live_state = discover_without_index(&session.cloud, &stack, Hints::default()).await?;
+        let hints = Hints { own_reads: Some(own_reads), ..Hints::default() };
+        let mut live_state = discover_without_index(&session.cloud, &stack, hints).await?;
         find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;
         let plan = plan_restore(&mut stack, &targets, &live_state, session.region(), self.account());
         let task = Task::Restore { stack, covers_whole_stack: to.is_some() };
@@ -83,5 +91,6 @@ impl LockedSession {
 
 /// Target that restores `before`, or deletes the resource if there is none.
 fn target(before: Option<LiveResource>) -> RestoreTarget {
-    RestoreTarget { before, desired: Value::Null, tags: Tags::new(), depends_on: Default::default(), created_by_undone_run: false }
+    let (desired, tags, depends_on) = (Value::Null, Tags::new(), BTreeSet::new());
+    RestoreTarget { before, desired, tags, depends_on, created_by_undone_run: false, only_deleted: false }
 }

@@ -1,0 +1,104 @@
+//! What undoing a run takes: reads what its calls touched, and plans to restore it.
+
+use std::collections::BTreeMap;
+
+use super::{discovery_hints, merge_own_reads, wait_until_visible};
+use crate::{
+    core::{Address, Result, STACK_TAG},
+    definition::Stack,
+    engine::{
+        cloud::Cloud,
+        discover::{Hints, LiveState, discover, discover_without_index, find_by_id, resource_type_of},
+        journal::TouchedResource,
+        plan::{Plan, RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack},
+    },
+};
+
+/// Plan of a rollback.
+pub(in crate::engine) struct UndoPlan {
+    /// Resources to restore, and resources to find and delete.
+    pub stack: Stack,
+    /// Plan.
+    pub plan: Plan,
+    /// Live resource.
+    pub live_state: LiveState,
+}
+
+impl UndoPlan {
+    /// Reads live resources and plans to undo the changes in `touched`. `definition` has the stack's name and dependencies.
+    ///
+    /// # Errors
+    /// Fails if live resources can't be read.
+    pub(in crate::engine) async fn plan(
+        cloud: &Cloud,
+        definition: &Stack,
+        touched: &BTreeMap<Address, TouchedResource>,
+        account: &str,
+    ) -> Result<UndoPlan> {
+        let mut targets = restore_targets(touched);
+        let name = (&definition.name, &definition.environment);
+        let mut stack = target_stack(name.0, name.1, &targets);
+        let mut live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
+        if wait_until_visible(cloud, &live_state, touched).await {
+            live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
+        }
+        if has_lost_resources(&targets, &live_state) {
+            let dependents = dependents_of_lost_resources(definition, &targets, &discover(cloud, definition, undo_hints(touched)).await?);
+            if !dependents.is_empty() {
+                targets.extend(dependents);
+                stack = target_stack(name.0, name.1, &targets);
+                live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
+            }
+        }
+        find_forgotten(cloud, &stack, touched, &mut live_state).await?;
+        let plan = plan_restore(&mut stack, &targets, &live_state, cloud.region(), account);
+        Ok(UndoPlan { stack, plan, live_state })
+    }
+}
+
+/// Adds resources whose ownership tags were removed to the live resources.
+///
+/// # Errors
+/// Fails if its type can't be read.
+pub(in crate::engine) async fn find_forgotten(
+    cloud: &Cloud,
+    stack: &Stack,
+    touched: &BTreeMap<Address, TouchedResource>,
+    live_state: &mut LiveState,
+) -> Result<()> {
+    let forgotten = touched.iter().filter(|(_, touched)| touched.forgotten);
+    for (address, live) in forgotten.filter_map(|(address, touched)| Some((address, touched.before.as_ref()?))) {
+        let kind = resource_type_of(live)?;
+        live_state.hints.known_ids.insert(address.clone(), live.id.clone());
+        if live_state.iter().any(|other| other.type_name == live.type_name && other.id == live.id) {
+            continue;
+        }
+        let found = find_by_id(cloud, stack, kind, &live.id, live_state).await?;
+        live_state.live.entry(kind.name).or_default().extend(found.filter(|found| !found.tags.contains_key(STACK_TAG)));
+    }
+    Ok(())
+}
+
+/// Targets for undoing a run; resources created by the run have no data yet.
+pub(in crate::engine) fn restore_targets(touched: &BTreeMap<Address, TouchedResource>) -> BTreeMap<Address, RestoreTarget> {
+    let touched = touched.iter().filter(|(_, touched)| !touched.has_nothing_to_undo());
+    touched.map(|(address, touched)| (address.clone(), restore_target(touched))).collect()
+}
+
+fn restore_target(touched: &TouchedResource) -> RestoreTarget {
+    RestoreTarget {
+        before: touched.before.clone(),
+        desired: touched.desired.clone(),
+        tags: touched.tags.clone(),
+        depends_on: touched.depends_on.clone(),
+        created_by_undone_run: true,
+        only_deleted: touched.only_deleted,
+    }
+}
+
+/// Hints for discovery before a rollback: the details that the runs read before, which the stack to restore has, or set. What they did not
+/// read would look as if it had been absent before, and be removed.
+fn undo_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
+    let desired = touched.iter().map(|(address, touched)| (address, &touched.desired));
+    Hints { own_reads: Some(merge_own_reads(BTreeMap::new(), desired)), ..discovery_hints(touched) }
+}
