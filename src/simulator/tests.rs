@@ -435,25 +435,3 @@ async fn scales_to_two_thousand_resources() {
     // Far above the real duration, far below that of a quadratic algorithm.
     assert!(begun.elapsed() < Duration::from_secs(20), "made after {made:?}, read after {:?}", begun.elapsed());
 }
-
-#[tokio::test]
-#[ignore = "prints figures"]
-async fn prints_timings_for_large_clouds() {
-    for subnets in [1_000, 2_000, 10_000, 20_000] {
-        let cloud = new_cloud();
-        let begun = std::time::Instant::now();
-        for vpc in 0..subnets / 500 {
-            let id = cloud.create("vpc", &format!("vpc.{vpc}"), json!({ "cidr": format!("10.{vpc}.0.0/16") })).await.unwrap();
-            for n in 0..500 {
-                cloud.create_subnet(&id, &format!("10.{vpc}.{}.{}/26", n / 4, n % 4 * 64)).await.unwrap();
-            }
-        }
-        let made = begun.elapsed();
-        let begun = std::time::Instant::now();
-        let again = cloud.reopen(Behaviour::default());
-        let opened = begun.elapsed();
-        let listed = again.list(resource_type("subnet"), &scope()).await.unwrap().len();
-        let size = fs::metadata(cloud.file()).unwrap().len() / 1024;
-        println!("{subnets}: made {made:?}, opened {opened:?}, listed {listed} after {:?}, {size} KiB", begun.elapsed());
-    }
-}

@@ -137,7 +137,7 @@ impl Resource for KmsKey {
         .data_protection(DataProtection::RecoveryWindow)
         .deletable_while_in_use()
         .without_token()
-        // Several minutes in some cases: https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency
+        // Several minutes in some cases: https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
         .visibility_delay_seconds(60)
         .iam_actions(
             IamActions::new("kms:key/*")
