@@ -4,13 +4,13 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{
     Error, Expr, ExprLit, ExprUnary, Fields, GenericArgument, Ident, Item, ItemEnum, ItemStruct, Lit, LitStr, Meta, PathArguments, Result,
-    Type, UnOp, parse_quote,
+    Token, Type, UnOp, parse_quote, punctuated::Punctuated,
 };
 
 use crate::{
     attributes::{contains_any, derive_missing, serde_items, take_default},
     facts::Facts,
-    shape::{Bounds, FactValue, Parent},
+    shape::{Bounds, FactValue, OtherField, Parent},
 };
 
 /// Traits derived for every spec.
@@ -68,6 +68,7 @@ fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
     if let Some(errors) = errors {
         return Err(errors);
     }
+    add_relations(&mut fields.named, &keyed)?;
 
     let (name, visibility) = (&item.ident, &item.vis);
     let changes = format_ident!("{name}Changes");
@@ -134,6 +135,25 @@ fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
             fn after_create(&self) -> Self { #after_create }
         }
     })
+}
+
+/// Adds the relations between fields to their schemas. The other field must exist.
+fn add_relations(fields: &mut Punctuated<syn::Field, Token![,]>, keyed: &[SpecField]) -> Result<()> {
+    for field in keyed {
+        for (keyword, others) in [("x-acme-requires", &field.facts.requires), ("x-acme-conflicts-with", &field.facts.conflicts_with)] {
+            let mut keys = Vec::new();
+            for OtherField(ident) in others {
+                match keyed.iter().find(|other| other.ident == *ident) {
+                    Some(other) => keys.push(&other.key),
+                    None => return Err(Error::new_spanned(ident, format!("there is no field `{ident}`"))),
+                }
+            }
+            if let (false, Some(field)) = (keys.is_empty(), fields.iter_mut().find(|one| one.ident.as_ref() == Some(&field.ident))) {
+                field.attrs.push(parse_quote!(#[schemars(extend(#keyword = [#(#keys),*]))]));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A field with a key of its own.
@@ -293,8 +313,8 @@ impl SpecField {
                 })
             });
         }
-        if let Some(impact) = &facts.impact {
-            set.push(quote!(impact: ::std::option::Option::Some(#impact)));
+        for (fact, text) in [(quote!(impact), &facts.impact), (quote!(attribute), &facts.attribute)] {
+            set.extend(text.as_ref().map(|text| quote!(#fact: ::std::option::Option::Some(#text))));
         }
         if let Some(one_way) = &facts.one_way {
             let (direction, reason) = (&one_way.value, &one_way.reason);

@@ -2,7 +2,7 @@
 
 use syn::{Attribute, LitStr, Meta, Result, Token, punctuated::Punctuated};
 
-use crate::shape::{Bounds, Choices, FactSlot, FactValue, Flag, Name, Parent, WithReason};
+use crate::shape::{Bounds, Choices, FactSlot, FactValue, Flag, Name, OtherField, Parent, WithReason};
 
 /// Declares [`Facts`] and reads one of them by its name.
 macro_rules! facts {
@@ -42,8 +42,13 @@ facts! {
     pattern: Option<LitStr>,
     /// `prefix = 16..=28`: the limits for the prefix length of a CIDR, both inclusive.
     prefix: Option<Bounds>,
-    /// `one_of = ["gp3", "io2"]`: all values of a string, if an enum would not document more.
+    /// `one_of = ["gp3", "io2"]` or `one_of = [60, 600]`: all values of a string or number, if an enum would not document more.
     one_of: Option<Choices>,
+    /// `requires = kms_key`, repeatable: the field can be set only if the other one is. A `bool` is set if it is true, another field if it
+    /// differs from its default.
+    requires: Vec<OtherField>,
+    /// `conflicts_with = kms_key`, repeatable: at most one of the two fields can be set. Stated at one of them.
+    conflicts_with: Vec<OtherField>,
     /// `name(max = 256, lowercase, prefix = "alias/")`: the physical name. The compiler generates it if it is unset. `max` is the maximum
     /// length in characters, and the upper limit of `length` unless that is stated; `lowercase` and `prefix` are optional.
     name: Option<Name>,
@@ -89,6 +94,8 @@ facts! {
     parent: Option<Parent>,
     /// `lookup`: the tag index lags, so resources with the desired values are looked up and their tags read.
     lookup: Option<Flag>,
+    /// `attribute = "idle_timeout.timeout_seconds"`: AWS keeps the field as text in a map, under this name.
+    attribute: Option<LitStr>,
     /// `read_by_name`: a map with entries that AWS lists only by name.
     read_by_name: Option<Flag>,
     /// `own_read`: costs an extra read per resource, so it is read only if declared or recorded.

@@ -1,7 +1,8 @@
 //! The shapes in which facts are written.
 
 use syn::{
-    Error, Expr, ExprLit, ExprPath, ExprRange, Lit, LitInt, LitStr, Meta, RangeLimits, Result, Token, parse::Parser, punctuated::Punctuated,
+    Error, Expr, ExprLit, ExprPath, ExprRange, Ident, Lit, LitInt, LitStr, Meta, RangeLimits, Result, Token, parse::Parser,
+    punctuated::Punctuated,
 };
 
 /// A fact of one shape.
@@ -102,8 +103,8 @@ impl Shape for Bounds {
     }
 }
 
-/// A closed list of texts.
-pub struct Choices(pub Vec<LitStr>);
+/// A closed list of texts or numbers.
+pub struct Choices(pub Vec<Lit>);
 
 impl Shape for Choices {
     fn syntax(name: &str) -> String {
@@ -111,7 +112,21 @@ impl Shape for Choices {
     }
     fn from_meta(meta: &Meta) -> Option<Self> {
         let Expr::Array(array) = value(meta)? else { return None };
-        array.elems.iter().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty()).map(Choices)
+        let choice = |value: &Expr| text(value).map(Lit::Str).or_else(|| integer(value).map(Lit::Int));
+        array.elems.iter().map(choice).collect::<Option<Vec<_>>>().filter(|choices| !choices.is_empty()).map(Choices)
+    }
+}
+
+/// Another field of the same struct.
+pub struct OtherField(pub Ident);
+
+impl Shape for OtherField {
+    fn syntax(name: &str) -> String {
+        format!("`{name} = field`")
+    }
+    fn from_meta(meta: &Meta) -> Option<Self> {
+        let Expr::Path(path) = value(meta)? else { return None };
+        path.path.get_ident().cloned().map(OtherField)
     }
 }
 

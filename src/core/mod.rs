@@ -1,6 +1,7 @@
 //! Common vocabulary of all layers: addresses, tags, errors, the contract of a resource type, and specs. No AWS SDK.
 
 mod address;
+pub mod attributes;
 mod call_context;
 mod changed_fields;
 mod cidr;
@@ -8,6 +9,7 @@ mod dns_name;
 mod duration;
 mod error;
 pub mod expression;
+mod field_relations;
 pub mod file_lock;
 mod iam_actions;
 mod live_resource;

@@ -30,6 +30,10 @@ impl Policy {
         }
         Policy(document)
     }
+    /// Returns a document without statements, which means no policy.
+    pub fn none() -> Policy {
+        Policy::new(json!({ "Statement": [] }))
+    }
     /// Parses a document as returned by AWS: JSON, possibly URL-encoded (IAM).
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
 
-use super::{Problem, expression::references};
+use super::{Problem, expression::references, field_relations::FieldRelation};
 
 /// Rules of a schema, derived once, so that checking a spec costs one walk over the fields with rules.
 pub struct Rules(RuleNode);
@@ -18,6 +18,8 @@ struct RuleNode {
     description: Option<String>,
     /// Rules by key.
     fields: Vec<(String, RuleNode)>,
+    /// Rules between two of the fields.
+    relations: Vec<FieldRelation>,
     /// Rules for every element of a list, and every value of a map.
     items: Option<Box<RuleNode>>,
     /// Alternatives: a value must satisfy one whose form it has.
@@ -30,7 +32,7 @@ enum Limit {
     Length { min: u64, max: u64 },
     Prefix { min: u64, max: u64 },
     Pattern { text: String, regex: Regex },
-    OneOf(Vec<String>),
+    OneOf(Vec<Value>),
 }
 
 /// Form that distinguishes the alternatives of a value.
@@ -62,7 +64,7 @@ impl Rules {
 
 impl RuleNode {
     fn of<'a>(schema: &'a Value, definitions: &'a Map<String, Value>, within: &mut Vec<&'a str>) -> RuleNode {
-        let mut node = RuleNode { limits: Limit::of(schema), ..RuleNode::default() };
+        let mut node = RuleNode { limits: Limit::of(schema), relations: FieldRelation::all(schema), ..RuleNode::default() };
         node.description = if node.limits.is_empty() { None } else { help_text(schema) };
         if let Some(name) = definition_name(schema).filter(|name| !within.contains(name)) {
             within.push(name);
@@ -103,12 +105,17 @@ impl RuleNode {
         self.limits.extend(other.limits);
         self.description = self.description.take().or(other.description);
         self.fields.extend(other.fields);
+        self.relations.extend(other.relations);
         self.items = self.items.take().or(other.items);
         self.alternatives.extend(other.alternatives);
     }
 
     fn is_empty(&self) -> bool {
-        self.limits.is_empty() && self.fields.is_empty() && self.items.is_none() && self.alternatives.is_empty()
+        self.limits.is_empty()
+            && self.fields.is_empty()
+            && self.relations.is_empty()
+            && self.items.is_none()
+            && self.alternatives.is_empty()
     }
 
     fn check(&self, value: &Value, at: &mut String, problems: &mut Vec<Problem>) {
@@ -119,6 +126,13 @@ impl RuleNode {
             for (key, node) in &self.fields {
                 if let Some(value) = map.get(key) {
                     with_child_pointer(at, key, |at| node.check(value, at, problems));
+                }
+            }
+            for relation in &self.relations {
+                if let Some((message, help)) = relation.violation(map) {
+                    with_child_pointer(at, &relation.field, |at| {
+                        problems.push(Problem { pointer: at.clone(), message, help: Some(help) });
+                    });
                 }
             }
         }
@@ -170,7 +184,7 @@ impl Limit {
         let regex = pattern.and_then(|text| Some((text, anchored_regex(text).ok()?)));
         limits.extend(regex.map(|(text, regex)| Limit::Pattern { text: text.to_owned(), regex }));
         let choices = schema.get("x-acme-one-of").and_then(Value::as_array);
-        limits.extend(choices.map(|all| Limit::OneOf(all.iter().filter_map(Value::as_str).map(str::to_owned).collect())));
+        limits.extend(choices.map(|all| Limit::OneOf(all.clone())));
         limits
     }
 
@@ -202,8 +216,9 @@ impl Limit {
             (Limit::Pattern { text: pattern, regex }, Value::String(text)) => {
                 (!regex.is_match(text)).then(|| format!("must match the pattern `{pattern}`"))
             }
-            (Limit::OneOf(choices), Value::String(text)) => {
-                (!choices.contains(text)).then(|| format!("must be one of `{}`", choices.join("`, `")))
+            (Limit::OneOf(choices), Value::String(_) | Value::Number(_)) => {
+                let show = |choice: &Value| choice.as_str().map_or_else(|| choice.to_string(), |text| format!("`{text}`"));
+                (!choices.contains(value)).then(|| format!("must be one of {}", choices.iter().map(show).collect::<Vec<_>>().join(", ")))
             }
             _ => None,
         }

@@ -68,6 +68,8 @@ pub struct Field {
     pub initial_only: bool,
     /// An entry that leaves it is removed in a separate step, after the deletion of its dependents.
     pub removed_later: bool,
+    /// AWS's name of the attribute that holds it as text.
+    pub attribute: Option<&'static str>,
     /// The effect of a change in place on users.
     pub impact: Option<&'static str>,
     /// AWS can change it in one direction only.
@@ -98,6 +100,7 @@ impl Field {
             important: false,
             initial_only: false,
             removed_later: false,
+            attribute: None,
             impact: None,
             one_way: None,
             risky: None,

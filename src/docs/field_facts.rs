@@ -23,6 +23,7 @@ pub fn field_facts(field: &Value) -> FieldFacts {
     let Prose { default: prose_default, change: prose_change, description: mut about } =
         prose::parse(&text("description").unwrap_or_default().replace('\n', " "));
     about.extend(text("x-acme-pattern").map(|pattern| format!("It matches `{pattern}`.")));
+    about.extend(describe_relations(field));
     about.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
     let in_place = text("x-acme-impact").map(|impact| format!("in place: {impact}"));
     let replaces = (field["x-acme-replaces"] == true).then(|| "by replacement".to_owned());
@@ -46,6 +47,7 @@ pub fn add_descriptions(schema: &mut Value) {
         let has = |start: &str| description.contains(start);
         let value = text("x-acme-unset").map(str::to_owned).or_else(|| describe_default(field)).filter(|_| !has("Default: "));
         sentences.extend(value.map(|value| format!("Default: {value}.")));
+        sentences.extend(describe_relations(field));
         sentences.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
         sentences.extend(text("x-acme-impact").map(|impact| format!("Impact of a change: {impact}.")));
         sentences.extend((field["x-acme-replaces"] == true && !has("replaces")).then(|| "Changing it replaces the resource.".to_owned()));
@@ -65,6 +67,16 @@ fn describe_default(field: &Value) -> Option<String> {
         value @ (Value::Bool(_) | Value::Number(_)) => value.to_string(),
         value => format!("`{value}`"),
     })
+}
+
+/// Sentences about the other fields that a field requires, or can't be combined with.
+fn describe_relations(field: &Value) -> Vec<String> {
+    let relation = |keyword: &str, words: &str| {
+        let others = field.get(keyword)?.as_array()?.iter().filter_map(Value::as_str);
+        Some(format!("{words} {}.", others.map(|other| format!("`{other}`")).collect::<Vec<_>>().join(" and ")))
+    };
+    let relations = [relation("x-acme-requires", "Requires"), relation("x-acme-conflicts-with", "Can't be combined with")];
+    relations.into_iter().flatten().collect()
 }
 
 fn describe_limits(field: &Value) -> Vec<String> {

@@ -86,8 +86,8 @@ pub fn describe_value_type(schema: &Value) -> String {
         return format!("`{}`", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        let values: Vec<String> = values.iter().filter_map(Value::as_str).map(|value| format!("`{value}`")).collect();
-        return values.join(", ");
+        let show = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |text| format!("`{text}`"));
+        return values.iter().filter(|value| !value.is_null()).map(show).collect::<Vec<_>>().join(", ");
     }
     for key in ["anyOf", "oneOf"] {
         if let Some(branches) = schema.get(key).and_then(Value::as_array) {
@@ -136,6 +136,7 @@ mod tests {
             "properties": {
                 "a_seconds": { "type": ["integer", "null"], "description": "Time, such as `1. Two`. Default: 5. Changing it replaces the thing." },
                 "b": { "type": "array", "items": { "type": "object", "properties": { "c": { "enum": ["x", "y"] } } } },
+                "d_seconds": { "enum": [60, 600, null] },
             },
         });
         let rows: Vec<String> = field_rows(&schema, &["/b"])
@@ -147,6 +148,7 @@ mod tests {
             [
                 "b | list of fields | required | by replacement | ",
                 "b[].c | `x`, `y` | none | by replacement | ",
+                "d_seconds | 60, 600, seconds | none | in place | ",
                 "a_seconds | integer, seconds | 5 | replaces the thing | Time, such as `1. Two`.",
             ]
         );

@@ -18,8 +18,8 @@ use super::kms_key::KmsKey;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem,
-        Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Resource,
+        Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -46,8 +46,8 @@ pub struct EcrRepository {
     /// The key that encrypts it, in one layer (KMS). A repository with two layers (KMS_DSSE) shows no difference.
     #[field(unset = "Amazon's own key (AES256)", replaces)]
     pub kms_key: Option<ArnRef<KmsKey>>,
-    /// Number of images to keep, newest first; 0 keeps all. An alternative to `lifecycle_policy`.
-    #[field(default = 0, after_create, own_read)]
+    /// Number of images to keep, newest first; 0 keeps all.
+    #[field(default = 0, after_create, own_read, conflicts_with = lifecycle_policy)]
     pub keep_last: u32,
     /// Rules for expiring images, as `{rules: [...]}` in ECR's format. Without rules, no image expires.
     #[field(default, after_create, own_read)]
@@ -160,13 +160,6 @@ impl Resource for EcrRepository {
             (1, false) => Some("1 image".into()),
             (count, false) => Some(format!("{count} images")),
         })
-    }
-
-    fn check(&self) -> Vec<Problem> {
-        let both = self.keep_last > 0 && !self.lifecycle_policy.is_none();
-        let problem =
-            || Problem::new(Self::POINTERS.keep_last, "set either `keep_last` or `lifecycle_policy`, not both").help("remove one of them");
-        both.then(problem).into_iter().collect()
     }
 
     /// A policy that only keeps the last images can be written in both forms.

@@ -54,7 +54,7 @@ pub struct EksNodeGroup {
     #[field(unset = "AWS's choice, by instance type", replaces)]
     pub ami_type: Option<String>,
     /// Size of the root volume, in GiB.
-    #[field(unset = "AWS's default, 20 (50 for Windows)", replaces)]
+    #[field(unset = "AWS's default, 20 (50 for Windows)", replaces, conflicts_with = launch_template)]
     pub disk_gib: Option<i32>,
     /// Minimum number of nodes.
     #[field(range = 0..=2_147_483_647)]
@@ -90,23 +90,24 @@ pub struct EksNodeGroup {
     /// Replaces nodes during an update of version or image even if a disruption budget forbids it.
     #[field(default = false, risky(true, "updates ignore disruption budgets"))]
     pub force_update: bool,
-    /// Number of nodes replaced in parallel during an update. Excludes `max_unavailable_percentage`.
+    /// Number of nodes replaced in parallel during an update.
     #[field(unset = "AWS's default, 1", range = 1..=100)]
     pub max_unavailable: Option<i32>,
-    /// Share of nodes replaced in parallel during an update, in percent. Excludes `max_unavailable`.
-    #[field(unset = "`max_unavailable` applies", range = 1..=100)]
+    /// Share of nodes replaced in parallel during an update, in percent.
+    #[field(unset = "`max_unavailable` applies", range = 1..=100, conflicts_with = max_unavailable)]
     pub max_unavailable_percentage: Option<i32>,
     /// Replaces unhealthy nodes.
     #[field(unset = "AWS's default, false")]
     pub node_repair: Option<bool>,
-    /// Id of the launch template.
+    /// Id of the launch template. It sets disk and remote access, too:
+    /// <https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html>.
     #[field(unset = "one that EKS creates", replaces)]
     pub launch_template: Option<String>,
     /// Version of the launch template: a number in quotes, `$Latest` or `$Default` (both resolved when the group is created).
-    #[field(unset = "the template's default version", impact = "every node is replaced, and its pods are rescheduled")]
+    #[field(unset = "the template's default version", impact = "every node is replaced, and its pods are rescheduled", requires = launch_template)]
     pub launch_template_version: Option<String>,
     /// SSH access to the nodes.
-    #[field(unset = "none", replaces, important)]
+    #[field(unset = "none", replaces, important, conflicts_with = launch_template)]
     pub remote_access: Option<RemoteAccess>,
 }
 
@@ -282,22 +283,6 @@ impl Resource for EksNodeGroup {
         }
         if self.subnets.is_empty() {
             problems.push(Problem::new(Self::POINTERS.subnets, "a node group needs a subnet"));
-        }
-        if self.max_unavailable.is_some() && self.max_unavailable_percentage.is_some() {
-            problems.push(Problem::new(
-                Self::POINTERS.max_unavailable_percentage,
-                "set either `max_unavailable` or `max_unavailable_percentage`",
-            ));
-        }
-        // https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
-        if self.launch_template.is_some() && self.disk_gib.is_some() {
-            problems.push(Problem::new(Self::POINTERS.disk_gib, "with a launch template, set the disk there"));
-        }
-        if self.launch_template.is_some() && self.remote_access.is_some() {
-            problems.push(Problem::new(Self::POINTERS.remote_access, "with a launch template, set remote access there"));
-        }
-        if self.launch_template.is_none() && self.launch_template_version.is_some() {
-            problems.push(Problem::new(Self::POINTERS.launch_template_version, "requires `launch_template`"));
         }
         problems
     }

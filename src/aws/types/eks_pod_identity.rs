@@ -12,8 +12,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Problem, Ref, Resource, Result,
-        Scope, TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Ref, Resource, Result, Scope,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -38,8 +38,8 @@ pub struct EksPodIdentity {
     /// Omits the session tags for cluster, namespace and service account.
     #[field(default = false)]
     pub disable_session_tags: bool,
-    /// Restricts the permissions of the role; needs `disable_session_tags: true`.
-    #[field(unset = "none at creation; acme does not remove it later", important)]
+    /// Restricts the permissions of the role.
+    #[field(unset = "none at creation; acme does not remove it later", important, requires = disable_session_tags)]
     pub policy: Option<Policy>,
 }
 
@@ -139,11 +139,6 @@ impl Resource for EksPodIdentity {
         let (cluster, association) = split_id(&live.id)?;
         cx.eks.delete_pod_identity_association().cluster_name(cluster).association_id(association).send().await?;
         Ok(Deletion::Requested)
-    }
-
-    fn check(&self) -> Vec<Problem> {
-        let wrong = self.policy.is_some() && !self.disable_session_tags;
-        wrong.then(|| Problem::new(Self::POINTERS.policy, "a policy needs `disable_session_tags: true`")).into_iter().collect()
     }
 }
 

@@ -25,25 +25,25 @@ pub struct FlowLog {
     #[field(default, replaces, unique = "bucket of the VPC", unique = "bucket of the subnet")]
     pub bucket: Option<ArnRef<S3Bucket>>,
     /// Folder in the bucket, without leading and trailing slashes; AWS creates `AWSLogs/…` in it.
-    #[field(default, replaces)]
+    #[field(default, replaces, requires = bucket)]
     pub prefix: String,
     /// File format in the bucket: `plain-text` or `parquet`.
-    #[field(default, replaces)]
+    #[field(default, replaces, requires = bucket)]
     pub file_format: FileFormat,
     /// Uses Hive-compatible folder names in the bucket (`year=2026/month=01`).
-    #[field(default = false, replaces)]
+    #[field(default = false, replaces, requires = bucket)]
     pub hive_compatible_partitions: bool,
     /// Creates a folder per hour instead of one per day.
-    #[field(default = false, replaces)]
+    #[field(default = false, replaces, requires = bucket)]
     pub per_hour_partition: bool,
     /// ARN of the destination log group in CloudWatch.
     #[field(default, replaces, unique = "log group of the VPC", unique = "log group of the subnet")]
     pub log_group: Option<String>,
-    /// Role for writing to the log group; required with `log_group`.
-    #[field(default, replaces)]
+    /// Role for writing to the log group; a log group requires one.
+    #[field(default, replaces, conflicts_with = bucket)]
     pub role: Option<ArnRef<IamRole>>,
-    /// Maximum aggregation interval of a record, in seconds: 60 or 600.
-    #[field(default = DEFAULT_AGGREGATION_SECONDS, replaces)]
+    /// Maximum aggregation interval of a record, in seconds.
+    #[field(default = DEFAULT_AGGREGATION_SECONDS, one_of = [60, 600], replaces)]
     pub max_aggregation_seconds: i32,
     /// Fields of a record in this order, such as `[srcaddr, dstaddr, action]`.
     #[field(unset = "AWS's default format", replaces)]
@@ -174,28 +174,12 @@ impl Resource for FlowLog {
         if self.log_group.is_some() && self.role.is_none() {
             problems.push(Problem::new(Pointer::ROOT, "a log group needs a role").help("add `role: …`"));
         }
-        let of_buckets = [
-            (Self::POINTERS.prefix, !self.prefix.is_empty()),
-            (Self::POINTERS.file_format, self.file_format != FileFormat::PlainText),
-            (Self::POINTERS.hive_compatible_partitions, self.hive_compatible_partitions),
-            (Self::POINTERS.per_hour_partition, self.per_hour_partition),
-        ];
-        for (at, _) in of_buckets.into_iter().filter(|(_, written)| *written && self.log_group.is_some()) {
-            problems.push(Problem::new(at, "this field is only for buckets").help("remove it, or set `bucket: …`"));
-        }
-        if self.bucket.is_some() && self.role.is_some() {
-            let problem = Problem::new(Self::POINTERS.role, "a bucket needs no role");
-            problems.push(problem.help("remove it: the bucket's policy decides"));
-        }
         if self.prefix.starts_with('/') || self.prefix.ends_with('/') || self.prefix.split('/').any(|part| part == "AWSLogs") {
             let problem = Problem::new(
                 Self::POINTERS.prefix,
                 "a prefix must not start or end with a slash, or contain the folder `AWSLogs`, which AWS creates",
             );
             problems.push(problem.help("use a folder such as `vpc` or `network/vpc`"));
-        }
-        if ![60, 600].contains(&self.max_aggregation_seconds) {
-            problems.push(Problem::new(Self::POINTERS.max_aggregation_seconds, "must be 60 or 600 seconds"));
         }
         if self.fields.as_ref().is_some_and(Vec::is_empty) {
             problems
@@ -325,10 +309,9 @@ mod tests {
         for spec in [json!({ "bucket": "one" }), json!({ "vpc": "main" }), json!({ "vpc": "main", "subnet": "a", "bucket": "one" })] {
             assert_eq!(flow_log(spec)?.check().len(), 1);
         }
-        let both =
-            flow_log(json!({ "vpc": "main", "bucket": "one", "log_group": "arn:aws:logs:::log-group:x", "per_hour_partition": true }))?;
+        let both = flow_log(json!({ "vpc": "main", "bucket": "one", "log_group": "arn:aws:logs:::log-group:x" }))?;
         let places: Vec<String> = both.check().into_iter().map(|problem| problem.pointer).collect();
-        assert_eq!(places, ["", "", "/per_hour_partition"]);
+        assert_eq!(places, ["", ""]);
         Ok(())
     }
 }

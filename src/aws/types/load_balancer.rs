@@ -14,7 +14,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use attributes::{ClientRoutingPolicy, DesyncMitigationMode, Logs, XffHeaderProcessing};
-pub(super) use attributes::{attributes_as_written, from_attribute, to_attribute};
 pub use subnet_mapping::SubnetMapping;
 
 use super::{security_group::SecurityGroup, subnet::Subnet};
@@ -56,50 +55,61 @@ pub struct LoadBalancer {
     #[field(default = AddressType::Ipv4)]
     pub ip_address_type: AddressType,
     /// Enables deletion protection.
-    #[field(default = true, after_create = false, protects_deletion, risky(false, "deletion protection is disabled"))]
+    #[field(
+        default = true,
+        after_create = false,
+        protects_deletion,
+        risky(false, "deletion protection is disabled"),
+        attribute = "deletion_protection.enabled"
+    )]
     pub deletion_protection: bool,
     /// Idle timeout of an application load balancer's connections, in seconds.
-    #[field(unset = "AWS's default, 60", range = 1..=4000, after_create)]
+    #[field(unset = "AWS's default, 60", range = 1..=4000, after_create, attribute = "idle_timeout.timeout_seconds")]
     pub idle_timeout_seconds: Option<u32>,
     /// Maximum duration of a client's connection to an application load balancer, in seconds.
-    #[field(unset = "AWS's default, 3600", range = 60..=604_800, after_create)]
+    #[field(unset = "AWS's default, 3600", range = 60..=604_800, after_create, attribute = "client_keep_alive.seconds")]
     pub client_keep_alive_seconds: Option<u32>,
     /// Accepts HTTP/2. Application load balancers only.
-    #[field(unset = "AWS's default, true", after_create)]
+    #[field(unset = "AWS's default, true", after_create, attribute = "routing.http2.enabled")]
     pub http2: Option<bool>,
     /// Enables cross-zone load balancing: distributes requests over the targets of all zones.
     #[field(unset = "AWS's default: true for application (fixed), false for others", after_create)]
     pub cross_zone: Option<bool>,
     /// Drops HTTP headers with invalid names. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.drop_invalid_header_fields.enabled")]
     pub drop_invalid_headers: Option<bool>,
     /// Preserves the client's `Host` header. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.preserve_host_header.enabled")]
     pub preserve_host_header: Option<bool>,
     /// Treatment of requests that may desynchronize an application load balancer and its targets.
-    #[field(unset = "AWS's default, defensive", after_create)]
+    #[field(unset = "AWS's default, defensive", after_create, attribute = "routing.http.desync_mitigation_mode")]
     pub desync_mitigation_mode: Option<DesyncMitigationMode>,
     /// Treatment of the `X-Forwarded-For` header by an application load balancer.
-    #[field(unset = "AWS's default, append", after_create)]
+    #[field(unset = "AWS's default, append", after_create, attribute = "routing.http.xff_header_processing.mode")]
     pub xff_header_processing: Option<XffHeaderProcessing>,
     /// Adds the client's port to `X-Forwarded-For`. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.xff_client_port.enabled")]
     pub xff_client_port: Option<bool>,
     /// Sends the TLS version and cipher suite to targets, in the headers `x-amzn-tls-version` and `x-amzn-tls-cipher-suite`. Application
     /// load balancers only.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.x_amzn_tls_version_and_cipher_suite.enabled")]
     pub tls_headers: Option<bool>,
     /// Forwards requests if its web firewall is unreachable. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create, risky(true, "requests pass unchecked if the firewall is unreachable"))]
+    #[field(
+        unset = "AWS's default, false",
+        after_create,
+        risky(true, "requests pass unchecked if the firewall is unreachable"),
+        attribute = "waf.fail_open.enabled"
+    )]
     pub waf_fail_open: Option<bool>,
     /// Distribution of clients in the VPC over the zones of a network load balancer.
-    #[field(unset = "AWS's default, any_availability_zone", after_create)]
+    #[field(unset = "AWS's default, any_availability_zone", after_create, attribute = "dns_record.client_routing_policy")]
     pub client_routing_policy: Option<ClientRoutingPolicy>,
     /// Applies the security groups of a network load balancer to PrivateLink traffic, too.
-    #[field(unset = "AWS's default, true", after_create)]
+    #[field(unset = "AWS's default, true", after_create, requires = security_groups)]
     pub enforce_security_groups_on_private_link: Option<bool>,
     /// Enables zonal shifts, which move traffic away from an impaired zone. Not for gateway load balancers.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, attribute = "zonal_shift.config.enabled")]
     pub zonal_shift: Option<bool>,
     /// Access logs in S3. Not for gateway load balancers.
     #[field(unset = "AWS's default, none", after_create)]
@@ -322,7 +332,7 @@ fn read(arn: String, name: String, lb: SdkLoadBalancer, attributes: &BTreeMap<St
         Some(LoadBalancerStateEnum::Failed) => Phase::Failed(state.reason.unwrap_or_else(|| "failed".into())),
         _ => Phase::Ready,
     };
-    let mut spec = LoadBalancer {
+    let spec = LoadBalancer {
         name: Some(name),
         kind: lb.r#type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
         internal: lb.scheme == Some(LoadBalancerSchemeEnum::Internal),
@@ -331,9 +341,10 @@ fn read(arn: String, name: String, lb: SdkLoadBalancer, attributes: &BTreeMap<St
         security_groups: lb.security_groups.unwrap_or_default().into_iter().map(Ref::to).collect(),
         ip_address_type: lb.ip_address_type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
         enforce_security_groups_on_private_link: lb.enforce_security_group_inbound_rules_on_private_link_traffic.map(|value| value == "on"),
+        deletion_protection: false,
         ..LoadBalancer::default()
-    };
-    spec.read_attributes(attributes);
+    }
+    .with_attributes(attributes);
     let outputs = Outputs {
         dns_name: lb.dns_name.unwrap_or_default(),
         zone_id: lb.canonical_hosted_zone_id.unwrap_or_default(),

@@ -5,9 +5,9 @@ pub(super) use schemars::JsonSchema;
 pub(super) use serde::{Deserialize, Serialize};
 
 pub(super) use crate::{
-    aws::{Aws, Cx, services},
+    aws::{Aws, Cx, for_each_concurrent, partition, services},
     core::{
-        ArnOutput, Cidr, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, RangeErrors, Ref,
-        Resource, Result, Scope, Spec, TypeInfo,
+        ArnOutput, ArnRef, Cidr, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase,
+        Policy, Problem, RangeErrors, Ref, Resource, Result, Scope, Spec, TypeInfo, ok_or_not_found,
     },
 };

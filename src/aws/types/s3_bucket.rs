@@ -53,7 +53,7 @@ pub struct S3Bucket {
     #[field(default, length = 0..=100, after_create, own_read)]
     pub cors: Vec<CorsRule>,
     /// Bucket policy; `{Statement: []}` for none.
-    #[field(unset = "unchanged", after_create = Some(no_policy()), own_read, important)]
+    #[field(unset = "unchanged", after_create = Some(Policy::none()), own_read, important)]
     pub policy: Option<Policy>,
 }
 
@@ -182,7 +182,7 @@ impl Resource for S3Bucket {
             client.put_bucket_ownership_controls().bucket(id).ownership_controls(controls).send().await?;
         }
         if changes.policy {
-            match self.policy.as_ref().filter(|policy| **policy != no_policy()) {
+            match self.policy.as_ref().filter(|policy| **policy != Policy::none()) {
                 Some(policy) => drop(client.put_bucket_policy().bucket(id).policy(policy.to_json()).send().await?),
                 None => drop(client.delete_bucket_policy().bucket(id).send().await?),
             }
@@ -230,11 +230,6 @@ impl Resource for S3Bucket {
     fn normalize(&self, live: &mut Self) {
         self.encryption.normalize(&mut live.encryption);
     }
-}
-
-/// Value for no policy.
-fn no_policy() -> Policy {
-    Policy::new(serde_json::json!({ "Statement": [] }))
 }
 
 /// Number, with 0 for "not set".

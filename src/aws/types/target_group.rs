@@ -55,11 +55,11 @@ pub struct TargetGroup {
     #[field(unset = "AWS's defaults")]
     pub health_check: HealthCheck,
     /// Deregistration delay: time for requests in progress when a target is removed, in seconds. Not for `lambda`.
-    #[field(default = 300, range = 0..=3600, after_create)]
+    #[field(default = 300, range = 0..=3600, after_create, attribute = "deregistration_delay.timeout_seconds")]
     pub deregistration_delay_seconds: u32,
     /// Slow start: time during which a new target's share of requests increases, in seconds, from 30; 0 disables it.
     /// Application load balancers only.
-    #[field(default = 0, range = 0..=900, after_create)]
+    #[field(default = 0, range = 0..=900, after_create, attribute = "slow_start.duration_seconds")]
     pub slow_start_seconds: u32,
     /// Stickiness: sends a client to the same target again.
     #[field(unset = "AWS's default, off", after_create)]
@@ -68,14 +68,15 @@ pub struct TargetGroup {
     #[field(
         unset = "AWS's default, round_robin",
         one_of = ["round_robin", "least_outstanding_requests", "weighted_random"],
-        after_create
+        after_create,
+        attribute = "load_balancing.algorithm.type"
     )]
     pub algorithm: Option<String>,
     /// Preserves the client's address for targets of a network load balancer. Always true for UDP and TCP_UDP.
-    #[field(unset = "AWS's default, which depends on type and protocol", after_create)]
+    #[field(unset = "AWS's default, which depends on type and protocol", after_create, attribute = "preserve_client_ip.enabled")]
     pub preserve_client_ip: Option<bool>,
     /// Uses proxy protocol version 2 between a network load balancer and its targets.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, attribute = "proxy_protocol_v2.enabled")]
     pub proxy_protocol_v2: Option<bool>,
     /// Enables cross-zone load balancing: distributes requests over the targets of all zones. Not for `lambda` and
     /// gateway load balancers.
@@ -85,14 +86,22 @@ pub struct TargetGroup {
     #[field(unset = "AWS's default, false", after_create)]
     pub anomaly_mitigation: Option<bool>,
     /// Closes a network load balancer's connections to a removed target, after `deregistration_delay_seconds`.
-    #[field(unset = "AWS's default: true for UDP and TCP_UDP, else false", after_create)]
+    #[field(
+        unset = "AWS's default: true for UDP and TCP_UDP, else false",
+        after_create,
+        attribute = "deregistration_delay.connection_termination.enabled"
+    )]
     pub connection_termination: Option<bool>,
     /// Closes a network load balancer's connections to an unhealthy target.
-    #[field(unset = "AWS's default: true, false for UDP and TCP_UDP", after_create)]
+    #[field(
+        unset = "AWS's default: true, false for UDP and TCP_UDP",
+        after_create,
+        attribute = "target_health_state.unhealthy.connection_termination.enabled"
+    )]
     pub unhealthy_connection_termination: Option<bool>,
     /// Time for which a network load balancer keeps connections to an unhealthy target, in seconds, if
     /// `unhealthy_connection_termination` is false.
-    #[field(unset = "AWS's default, 0", range = 0..=360_000, after_create)]
+    #[field(unset = "AWS's default, 0", range = 0..=360_000, after_create, attribute = "target_health_state.unhealthy.draining_interval_seconds")]
     pub unhealthy_draining_seconds: Option<u32>,
     /// Number of targets that must be healthy. Not for `lambda` and gateway load balancers.
     #[field(unset = "AWS's default, one target", after_create)]
@@ -101,7 +110,7 @@ pub struct TargetGroup {
     #[field(unset = "AWS's default, false", after_create)]
     pub rebalance_flows: Option<bool>,
     /// Passes all values of a repeated header or query parameter to functions.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, attribute = "lambda.multi_value_headers.enabled")]
     pub multi_value_headers: Option<bool>,
 }
 
@@ -265,7 +274,7 @@ impl Resource for TargetGroup {
 }
 
 fn read(arn: String, name: String, group: SdkTargetGroup, attributes: &BTreeMap<String, String>, tags: Tags) -> Observed<TargetGroup> {
-    let mut spec = TargetGroup {
+    let spec = TargetGroup {
         name: Some(name),
         target_type: group.target_type.and_then(|kind| from_aws(kind.as_str()).ok()).unwrap_or_default(),
         port: group.port.and_then(|port| port.try_into().ok()),
@@ -285,8 +294,8 @@ fn read(arn: String, name: String, group: SdkTargetGroup, attributes: &BTreeMap<
             matcher: group.matcher.and_then(|matcher| matcher.http_code.or(matcher.grpc_code)),
         },
         ..TargetGroup::default()
-    };
-    spec.read_attributes(attributes);
+    }
+    .with_attributes(attributes);
     let outputs = Outputs { arn_suffix: arn.rsplit(':').next().unwrap_or_default().to_owned(), arn: arn.clone() };
     Observed::new(arn, tags, spec, outputs)
 }

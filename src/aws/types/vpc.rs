@@ -24,7 +24,7 @@ pub struct Vpc {
     #[field(default = true, after_create)]
     pub dns_support: bool,
     /// Assigns public host names to instances with public addresses. EKS needs it.
-    #[field(default = true, after_create = false)]
+    #[field(default = true, after_create = false, requires = dns_support)]
     pub dns_hostnames: bool,
     /// Runs instances on dedicated hardware.
     #[field(default = false, replaces, important, risky(true, "dedicated hardware costs an hourly fee, and more per instance"))]
@@ -115,11 +115,6 @@ impl Resource for Vpc {
         let subnets = aws.ec2.describe_subnets().filters(filter).into_paginator().items().send().try_collect().await?;
         all.extend(subnets.iter().filter_map(|subnet| subnet.subnet_id()).map(|id| format!("subnet {id}")));
         Ok(services::ec2::join_blockers(all))
-    }
-
-    fn check(&self) -> Vec<Problem> {
-        let wrong = self.dns_hostnames && !self.dns_support;
-        wrong.then(|| Problem::new(Self::POINTERS.dns_hostnames, "public host names need `dns_support: true`")).into_iter().collect()
     }
 }
 

@@ -172,12 +172,6 @@ impl Resource for WafWebAcl {
         if limit.requests != 0 && limit.requests < 10 {
             problems.push(Problem::new(Self::POINTERS.rate_limit.field(RateLimit::POINTERS.requests), "must be at least 10 requests"));
         }
-        if ![60, 120, 300, 600].contains(&limit.window_seconds) {
-            problems.push(Problem::new(
-                Self::POINTERS.rate_limit.field(RateLimit::POINTERS.window_seconds),
-                "must be 60, 120, 300 or 600 seconds",
-            ));
-        }
         problems
     }
 }

@@ -244,7 +244,7 @@ impl ToTerraform for SqsQueue {
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
         let written = |policy: String| Some(policy).filter(|policy| !policy.is_empty());
-        let is_kms = self.encryption() == "kms";
+        let is_kms = self.kms_key.is_some();
         json!({
             "name": self.queue_name(),
             "fifo_queue": self.fifo,
@@ -259,7 +259,7 @@ impl ToTerraform for SqsQueue {
             "redrive_policy": written(self.redrive_policy()),
             "redrive_allow_policy": written(self.redrive_allow_policy()),
             // The provider rejects a key together with this argument.
-            "sqs_managed_sse_enabled": (!is_kms).then_some(self.encryption() == "sqs"),
+            "sqs_managed_sse_enabled": (!is_kms).then_some(self.managed_encryption),
             "kms_master_key_id": id_or_arn(self.kms_key.as_ref()),
             "kms_data_key_reuse_period_seconds": is_kms.then_some(self.data_key_reuse_seconds),
             "policy": self.policy.as_ref().filter(|policy| !policy.is_empty()).map(Policy::to_json),

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 use super::{AddressType, LoadBalancer, LoadBalancerChanges, LoadBalancerType};
-use crate::{
-    aws::from_aws,
-    core::{Pointer, Problem},
+use crate::core::{
+    Pointer, Problem,
+    attributes::{changed_attributes, with_attributes},
 };
 
 /// Treatment of requests that may desynchronize load balancer and targets.
@@ -57,38 +55,6 @@ pub struct Logs {
     pub prefix: String,
 }
 
-/// Declares attributes with the same values in AWS and in the spec: the field, and the attribute's key.
-macro_rules! attributes_as_written {
-    ($spec:ident, $changes:ident, $($field:ident: $key:literal,)*) => {
-        impl $spec {
-            fn read_as_written(&mut self, attributes: &BTreeMap<String, String>) {
-                $(self.$field = attributes.get($key).and_then(|text| from_attribute(text));)*
-            }
-            /// For each: whether it differs, its key, and its value.
-            fn as_written(&self, changes: &$changes) -> Vec<(bool, &'static str, Option<String>)> {
-                vec![$((changes.$field, $key, self.$field.as_ref().map(to_attribute))),*]
-            }
-        }
-    };
-}
-pub(in crate::aws::types) use attributes_as_written;
-
-attributes_as_written! {
-    LoadBalancer, LoadBalancerChanges,
-    idle_timeout_seconds: "idle_timeout.timeout_seconds",
-    client_keep_alive_seconds: "client_keep_alive.seconds",
-    http2: "routing.http2.enabled",
-    drop_invalid_headers: "routing.http.drop_invalid_header_fields.enabled",
-    preserve_host_header: "routing.http.preserve_host_header.enabled",
-    desync_mitigation_mode: "routing.http.desync_mitigation_mode",
-    xff_header_processing: "routing.http.xff_header_processing.mode",
-    xff_client_port: "routing.http.xff_client_port.enabled",
-    tls_headers: "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
-    waf_fail_open: "waf.fail_open.enabled",
-    client_routing_policy: "dns_record.client_routing_policy",
-    zonal_shift: "zonal_shift.config.enabled",
-}
-
 fn application_only() -> Vec<Pointer> {
     let at = LoadBalancer::POINTERS;
     vec![
@@ -110,24 +76,9 @@ fn network_only() -> Vec<Pointer> {
     vec![at.client_routing_policy, at.enforce_security_groups_on_private_link]
 }
 
-/// Value of an attribute: a boolean, number or string. `None` if it is empty or unknown.
-pub(in crate::aws::types) fn from_attribute<T: DeserializeOwned>(text: &str) -> Option<T> {
-    let text = Some(text).filter(|text| !text.is_empty())?;
-    serde_json::from_str(text).or_else(|_| from_aws(text)).ok()
-}
-
-/// The text of an attribute.
-pub(in crate::aws::types) fn to_attribute<T: Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(text)) => text,
-        Ok(other) => other.to_string(),
-        Err(_) => String::new(),
-    }
-}
-
 impl LoadBalancer {
-    pub(super) fn read_attributes(&mut self, attributes: &BTreeMap<String, String>) {
-        self.read_as_written(attributes);
+    pub(super) fn with_attributes(self, attributes: &BTreeMap<String, String>) -> LoadBalancer {
+        let mut this = with_attributes(self, |key| attributes.get(key).map(String::as_str));
         let flag = |key: &str| attributes.get(key).map(|value| value == "true");
         let text = |key: &str| attributes.get(key).cloned().unwrap_or_default();
         let logs = |kind: &str| {
@@ -137,20 +88,19 @@ impl LoadBalancer {
                 prefix: text(&format!("{kind}.s3.prefix")),
             })
         };
-        self.deletion_protection = flag("deletion_protection.enabled").unwrap_or_default();
         // Always on for application load balancers, even if the attribute says otherwise.
-        self.cross_zone = flag("load_balancing.cross_zone.enabled").map(|on| on || self.kind == LoadBalancerType::Application);
-        self.access_logs = logs("access_logs");
-        self.connection_logs = logs("connection_logs");
+        this.cross_zone = flag("load_balancing.cross_zone.enabled").map(|on| on || this.kind == LoadBalancerType::Application);
+        this.access_logs = logs("access_logs");
+        this.connection_logs = logs("connection_logs");
+        this
     }
 
     /// The attributes that differ.
     pub(super) fn attributes(&self, changes: &LoadBalancerChanges) -> Vec<LoadBalancerAttribute> {
-        let mut all: Vec<(bool, String, Option<String>)> =
-            self.as_written(changes).into_iter().map(|(differs, key, value)| (differs, key.to_owned(), value)).collect();
+        let same = changed_attributes(self, changes).into_iter().map(|(key, value)| (true, key.to_owned(), Some(value)));
+        let mut all: Vec<(bool, String, Option<String>)> = same.collect();
         // AWS rejects it for application load balancers.
         let cross_zone = self.cross_zone.filter(|_| self.kind != LoadBalancerType::Application);
-        all.push((changes.deletion_protection, "deletion_protection.enabled".into(), Some(self.deletion_protection.to_string())));
         all.push((changes.cross_zone, "load_balancing.cross_zone.enabled".into(), cross_zone.map(|on| on.to_string())));
         let logs =
             [(changes.access_logs, "access_logs", &self.access_logs), (changes.connection_logs, "connection_logs", &self.connection_logs)];
@@ -178,10 +128,6 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
         let only = network_only().into_iter().filter(set);
         problems.extend(only.map(|field| Problem::new(field, "only for network load balancers")));
     }
-    if balancer.enforce_security_groups_on_private_link.is_some() && balancer.security_groups.is_empty() {
-        let problem = Problem::new(LoadBalancer::POINTERS.enforce_security_groups_on_private_link, "requires `security_groups`");
-        problems.push(problem.help("set `security_groups`, or remove this"));
-    }
     if balancer.kind != LoadBalancerType::Application && balancer.ip_address_type == AddressType::DualstackWithoutPublicIpv4 {
         let problem =
             Problem::new(LoadBalancer::POINTERS.ip_address_type, "only an application load balancer can do without public IPv4 addresses");
@@ -207,7 +153,7 @@ pub(super) fn check(balancer: &LoadBalancer) -> Vec<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use aws_sdk_s3::types::{self as s3, BucketVersioningStatus};
 
-use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, S3Bucket, no_policy};
+use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, S3Bucket};
 use crate::{
     aws::{Aws, from_aws, partition, services},
     core::{Error, ErrorKind, Observed, Policy, Result, Scope, ok_or_not_found},
@@ -68,7 +68,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         object_ownership: ownership.and_then(|rule| from_aws(rule.object_ownership.as_str()).ok()).unwrap_or(ObjectOwnership::ObjectWriter),
         lifecycle_rules: rules.iter().map(|rule| (rule.id().unwrap_or_default().to_owned(), LifecycleRule::read(rule))).collect(),
         cors: cors.and_then(|reply| reply.cors_rules).unwrap_or_default().iter().map(CorsRule::read).collect(),
-        policy: wanted.policy.then(|| policy.unwrap_or_else(no_policy)),
+        policy: wanted.policy.then(|| policy.unwrap_or_else(Policy::none)),
     };
     let outputs = Outputs { arn, regional_domain_name: format!("{name}.s3.{}.amazonaws.com", aws.region) };
     Ok(Some(Observed::new(name, tags, spec, outputs)))

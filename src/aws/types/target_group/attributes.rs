@@ -6,7 +6,7 @@ use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::TargetGroupAttribute;
 
 use super::{TargetGroup, TargetGroupChanges, TargetGroupHealth};
-use crate::aws::types::load_balancer::{attributes_as_written, from_attribute, to_attribute};
+use crate::core::attributes::{changed_attributes, with_attributes};
 
 /// Stickiness: sends a client to the same target again.
 #[spec]
@@ -25,37 +25,22 @@ pub struct Stickiness {
     pub cookie_name: Option<String>,
 }
 
-attributes_as_written! {
-    TargetGroup, TargetGroupChanges,
-    algorithm: "load_balancing.algorithm.type",
-    preserve_client_ip: "preserve_client_ip.enabled",
-    proxy_protocol_v2: "proxy_protocol_v2.enabled",
-    connection_termination: "deregistration_delay.connection_termination.enabled",
-    unhealthy_connection_termination: "target_health_state.unhealthy.connection_termination.enabled",
-    unhealthy_draining_seconds: "target_health_state.unhealthy.draining_interval_seconds",
-    multi_value_headers: "lambda.multi_value_headers.enabled",
-}
-
 impl TargetGroup {
-    pub(super) fn read_attributes(&mut self, attributes: &BTreeMap<String, String>) {
-        self.read_as_written(attributes);
+    pub(super) fn with_attributes(self, attributes: &BTreeMap<String, String>) -> TargetGroup {
         let text = |key: &str| attributes.get(key).map(String::as_str).filter(|value| !value.is_empty());
-        let number = |key: &str| text(key).and_then(from_attribute::<u32>);
-        if let Some(seconds) = number("deregistration_delay.timeout_seconds") {
-            self.deregistration_delay_seconds = seconds;
-        }
-        self.slow_start_seconds = number("slow_start.duration_seconds").unwrap_or_default();
-        self.stickiness = text("stickiness.type").map(|kind| Stickiness {
+        let mut this = with_attributes(self, text);
+        this.stickiness = text("stickiness.type").map(|kind| Stickiness {
             enabled: text("stickiness.enabled") == Some("true"),
-            duration_seconds: number(&format!("stickiness.{kind}.duration_seconds")),
+            duration_seconds: text(&format!("stickiness.{kind}.duration_seconds")).and_then(|seconds| seconds.parse().ok()),
             cookie_name: text("stickiness.app_cookie.cookie_name").map(str::to_owned),
             kind: kind.to_owned(),
         });
         // `None` for `use_load_balancer_configuration`.
-        self.cross_zone = text("load_balancing.cross_zone.enabled").and_then(from_attribute);
-        self.anomaly_mitigation = text("load_balancing.algorithm.anomaly_mitigation").map(|value| value == "on");
-        self.target_group_health = TargetGroupHealth::read(attributes);
-        self.rebalance_flows = text("target_failover.on_unhealthy").map(|value| value == "rebalance");
+        this.cross_zone = text("load_balancing.cross_zone.enabled").and_then(|value| value.parse().ok());
+        this.anomaly_mitigation = text("load_balancing.algorithm.anomaly_mitigation").map(|value| value == "on");
+        this.target_group_health = TargetGroupHealth::read(attributes);
+        this.rebalance_flows = text("target_failover.on_unhealthy").map(|value| value == "rebalance");
+        this
     }
 
     /// The attributes that differ.
@@ -68,12 +53,6 @@ impl TargetGroup {
         let cross_zone = self.cross_zone.map_or_else(|| "use_load_balancer_configuration".to_owned(), |on| on.to_string());
         let health = self.target_group_health.iter().flat_map(TargetGroupHealth::attributes);
         let all = [
-            (
-                changes.deregistration_delay_seconds,
-                "deregistration_delay.timeout_seconds",
-                Some(self.deregistration_delay_seconds.to_string()),
-            ),
-            (changes.slow_start_seconds, "slow_start.duration_seconds", Some(self.slow_start_seconds.to_string())),
             (changes.stickiness, "stickiness.enabled", sticky.map(|s| s.enabled.to_string())),
             (changes.stickiness, "stickiness.type", sticky.map(|s| s.kind.clone())),
             (changes.stickiness, &duration, sticky.and_then(|s| s.duration_seconds).map(|seconds| seconds.to_string())),
@@ -83,7 +62,8 @@ impl TargetGroup {
             (changes.rebalance_flows, "target_failover.on_deregistration", failover.clone()),
             (changes.rebalance_flows, "target_failover.on_unhealthy", failover),
         ];
-        let all = all.into_iter().chain(self.as_written(changes));
+        let same = changed_attributes(self, changes).into_iter().map(|(key, value)| (true, key, Some(value)));
+        let all = all.into_iter().chain(same);
         let all = all.chain(health.map(|(key, value)| (changes.target_group_health, key, value))).filter(|(differs, ..)| *differs);
         all.filter_map(|(_, key, value)| Some(TargetGroupAttribute::builder().key(key).value(value?).build())).collect()
     }

@@ -101,7 +101,6 @@ fn limits_of_numbers_and_ranges() {
         ("rds_instance", "storage_gib", json!(5), json!(4)),
         ("sqs_queue", "max_message_bytes", json!(1_048_576), json!(1_048_577)),
         ("sqs_queue", "retention_seconds", json!(60), json!(59)),
-        ("sqs_queue", "max_receives", json!(1000), json!(1001)),
         ("rds_instance", "max_storage_gib", json!(0), json!(-1)),
         ("rds_instance", "port", json!(1150), json!(1149)),
         ("rds_instance", "port", json!(65_535), json!(65_536)),

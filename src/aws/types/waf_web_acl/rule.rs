@@ -42,8 +42,8 @@ pub struct RateLimit {
     /// Maximum number of requests in the window, at least 10; 0 for no limit.
     #[field(range = 0..=2_000_000_000)]
     pub requests: u32,
-    /// The window, in seconds: 60, 120, 300 or 600.
-    #[field(default = DEFAULT_WINDOW_SECONDS)]
+    /// The window, in seconds.
+    #[field(default = DEFAULT_WINDOW_SECONDS, one_of = [60, 120, 300, 600])]
     pub window_seconds: u32,
     /// Counts requests over the limit, instead of blocking them.
     #[field(default = false, risky(true, "it blocks nothing"))]
