@@ -210,7 +210,10 @@ impl Resource for S3Bucket {
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         if cx.call.on_delete == OnDelete::Delete {
-            objects::delete_all(cx.api, &live.id).await?;
+            if objects::delete_some(cx.api, &live.id).await? {
+                return Ok(Deletion::NeedsAnotherCall("deleting objects".into()));
+            }
+            objects::abort_uploads(cx.api, &live.id).await?;
         }
         cx.s3.delete_bucket().bucket(&live.id).send().await?;
         Ok(Deletion::Requested)

@@ -75,3 +75,28 @@ fn reports_a_bucket_name_taken_by_another_account() {
     let done = endpoint.run("plan", &[]);
     assert!(done.code != 0 && done.stderr.contains("the bucket `files` exists in another account"), "{}", done.combined_output());
 }
+
+/// A bucket with more objects than one call of the type deletes is emptied by several.
+#[test]
+fn empties_a_large_bucket_in_several_steps() {
+    let page = |truncated: bool| {
+        let version = "<Version><Key>a</Key><VersionId>v1</VersionId></Version>";
+        xml(format!("<ListVersionsResult><IsTruncated>{truncated}</IsTruncated>{version}</ListVersionsResult>"))
+    };
+    let pages = std::iter::repeat_with(|| page(true)).take(23).chain([page(false)]);
+    let endpoint = bucket(Script::new())
+        .with_tagged_resources(&[("arn:aws:s3:::shop-files", "s3_bucket.files")])
+        .on("GET /-?tagging", [tags("<Tag><Key>acme:on-delete</Key><Value>delete</Value></Tag>")])
+        .on("GET /-?versions", pages)
+        .on("POST /-?delete", [xml("<DeleteResult/>")])
+        .on("GET /-?uploads", [xml("<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>")])
+        .on("DELETE /-", [(204, String::new())])
+        .after("DELETE /-")
+        .on("GetResources", [ok(serde_json::json!({ "ResourceTagMappingList": [] }))])
+        .start("  s3_bucket: { files: { on_delete: delete } }\n");
+    let done = endpoint.run("destroy", &["--yes"]);
+    assert!(done.code == 0, "{}", done.combined_output());
+    let writes = endpoint.writes();
+    assert_eq!(writes.iter().filter(|write| write.contains("?delete")).count(), 24, "{writes:?}");
+    assert_eq!(writes.last().map(String::as_str), Some("204 DELETE /-"), "{writes:?}");
+}

@@ -20,12 +20,14 @@ pub(super) async fn count_objects(aws: &Aws, bucket: &str) -> Result<Option<Stri
     })
 }
 
-/// Deletes every version of every object, every delete marker, and every unfinished upload.
-pub(super) async fn delete_all(aws: &Aws, bucket: &str) -> Result<()> {
-    let (mut key, mut version) = (None, None);
-    loop {
-        let call = aws.s3.list_object_versions().bucket(bucket).set_key_marker(key).set_version_id_marker(version);
-        let page = call.send().await?;
+/// Number of pages that [`delete_some`] deletes: few enough to be done in seconds, so that an interrupt of the run takes effect.
+const PAGES_PER_CALL: usize = 10;
+
+/// Deletes versions of objects and delete markers, up to 10,000. Returns whether any remain.
+pub(super) async fn delete_some(aws: &Aws, bucket: &str) -> Result<bool> {
+    for _ in 0..PAGES_PER_CALL {
+        // Every page is the first one, because the entries of the previous one are gone.
+        let page = aws.s3.list_object_versions().bucket(bucket).send().await?;
         let versions = page.versions().iter().map(|v| (v.key(), v.version_id()));
         let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
         let object = |(key, version): (Option<&str>, Option<&str>)| {
@@ -42,10 +44,14 @@ pub(super) async fn delete_all(aws: &Aws, bucket: &str) -> Result<()> {
             }
         }
         if page.is_truncated != Some(true) {
-            break;
+            return Ok(false);
         }
-        (key, version) = (page.next_key_marker, page.next_version_id_marker);
     }
+    Ok(true)
+}
+
+/// Aborts every unfinished upload.
+pub(super) async fn abort_uploads(aws: &Aws, bucket: &str) -> Result<()> {
     let (mut key, mut upload) = (None, None);
     loop {
         let page = aws.s3.list_multipart_uploads().bucket(bucket).set_key_marker(key).set_upload_id_marker(upload).send().await?;
