@@ -148,8 +148,8 @@ mod tests {
             [
                 "b | list of fields | required | by replacement | ",
                 "b[].c | `x`, `y` | none | by replacement | ",
-                "d_seconds | 60, 600, seconds | none | in place | ",
                 "a_seconds | integer, seconds | 5 | replaces the thing | Time, such as `1. Two`.",
+                "d_seconds | 60, 600, seconds | none | in place | ",
             ]
         );
     }
