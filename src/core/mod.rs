@@ -1,6 +1,7 @@
 //! Common vocabulary of all layers: addresses, tags, errors, the contract of a resource type, and specs. No AWS SDK.
 
 mod address;
+mod after_create;
 pub mod attributes;
 mod call_context;
 mod changed_fields;
@@ -30,6 +31,7 @@ mod tags;
 mod type_info;
 
 pub use address::Address;
+pub use after_create::with_fields;
 pub use call_context::CallContext;
 pub use changed_fields::ChangedFields;
 pub use cidr::Cidr;

@@ -26,6 +26,8 @@ pub struct ResourceType {
     pub unique_keys: Vec<Vec<&'static str>>,
     /// Unique key that includes an IP range.
     pub overlap_key: Option<OverlapKey>,
+    /// Fields that the create call can't set.
+    pub after_create: Vec<&'static str>,
     /// Fields that AWS fills in when they are unset. Rollback asks for the old value and accepts any other.
     pub assigned_by_aws: Vec<&'static str>,
     /// Rules for the physical name, in `/name`. If the compiler chose the name, a replacement gets another one, so that both can exist
@@ -107,6 +109,7 @@ impl ResourceType {
                 let others = fields.iter().filter(|other| other.unique.contains(key)).map(|other| other.pointer);
                 Some(OverlapKey { range: field.pointer, others: others.collect() })
             }),
+            after_create: all(|field| field.after_create),
             assigned_by_aws: all(|field| field.assigned_by_aws),
             naming: fields.iter().find_map(|field| field.naming),
             lookup: one(|field| field.lookup),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{
     DesiredResource, Stack,
     compiler::{Compiler, describe_type, scalar_text},
-    dependencies::KnownResources,
+    dependencies::{KnownResources, deferrable_dependencies},
     diagnostic::Diagnostic,
     nearest::suggestion,
     problems,
@@ -157,6 +157,7 @@ fn compile_draft(
     let mut needs = BTreeSet::new();
     let depends_at = draft.definition_pointer("/depends_on");
     known.add_depends_on(c, depends_on, &depends_at, &mut needs);
+    let explicit = needs.clone();
 
     let spec = Value::Object(std::mem::take(&mut draft.spec));
     // References to itself are resolved at once: the policy of a bucket names the bucket.
@@ -186,13 +187,17 @@ fn compile_draft(
     }
     // The valid part of an invalid resource is needed to check others: its range, its name, its references.
     let at = c.spans.origin(&draft.pointer).into_owned();
+    let spec = parsed?;
+    let mut deferrable = deferrable_dependencies(draft.resource_type, &spec);
+    deferrable.retain(|dependency| needs.contains(dependency) && !explicit.contains(dependency));
     Some(DesiredResource {
         address,
         resource_type: draft.resource_type,
-        spec: parsed?,
+        spec,
         has_generated_name: named,
         tags,
         depends_on: needs,
+        deferrable,
         on_delete,
         pointer: at,
     })

@@ -30,13 +30,14 @@ use serde_json::{Map, Value};
 pub use self::{backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, source::Source};
 pub(crate) use self::{
     compiler::{Compiler, describe_type},
+    dependencies::deferrable_dependencies,
     draft::Draft,
     nearest::suggestion,
     problems::parse_section,
     source::child_pointer,
     template::cidr_subnet,
 };
-use crate::core::{Address, OnDelete, ResourceType, Tags};
+use crate::core::{Address, OnDelete, ResourceType, Tags, expression::references};
 
 /// Resource of the definition, in canonical form.
 #[derive(Clone)]
@@ -53,10 +54,21 @@ pub struct DesiredResource {
     pub tags: Tags,
     /// Dependencies, from references in the spec and `depends_on`.
     pub depends_on: BTreeSet<Address>,
+    /// Those of the dependencies to which only fields with the fact `after_create` refer: in a cycle, these fields are set last.
+    pub deferrable: BTreeSet<Address>,
     /// Treatment of its data on deletion; `None`: the type's default.
     pub on_delete: Option<OnDelete>,
     /// Location: a JSON pointer into the definition.
     pub pointer: String,
+}
+
+impl DesiredResource {
+    /// Fields that refer to these dependencies, which are all deferrable.
+    pub fn deferrable_fields(&self, dependencies: &BTreeSet<Address>) -> Vec<&'static str> {
+        let is_wanted =
+            |text: &str| text.contains("${") && references(text).iter().any(|r| dependencies.contains(&Address::new(r.type_name, r.name)));
+        self.resource_type.deferrable_fields(&self.spec, &is_wanted).unwrap_or_default()
+    }
 }
 
 /// Stack compiled for one environment.

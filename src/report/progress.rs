@@ -161,7 +161,9 @@ pub fn imperative(op: Op) -> &'static str {
     match op {
         Op::Create => "create",
         Op::Update => "change",
+        Op::Attach => "attach",
         Op::Prune => "prune",
+        Op::Detach => "detach",
         Op::Delete => "delete",
         Op::Forget => "forget",
     }
@@ -172,7 +174,9 @@ pub fn present_participle(op: Op) -> &'static str {
     match op {
         Op::Create => "creating",
         Op::Update => "changing",
+        Op::Attach => "attaching",
         Op::Prune => "pruning",
+        Op::Detach => "detaching",
         Op::Delete => "deleting",
         Op::Forget => "forgetting",
     }
@@ -183,7 +187,9 @@ pub fn past_tense(op: Op) -> &'static str {
     match op {
         Op::Create => "created",
         Op::Update => "changed",
+        Op::Attach => "attached",
         Op::Prune => "pruned",
+        Op::Detach => "detached",
         Op::Delete => "deleted",
         Op::Forget => "forgot",
     }

@@ -309,7 +309,7 @@ impl Columns {
 fn op_style(op: Op) -> Style {
     match op {
         Op::Create => Style::Added,
-        Op::Update | Op::Prune | Op::Forget => Style::Changed,
+        Op::Update | Op::Attach | Op::Prune | Op::Detach | Op::Forget => Style::Changed,
         Op::Delete => Style::Removed,
     }
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, expression},
+    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, expression, with_fields},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -105,8 +105,14 @@ impl<'a> Executor<'a> {
         self.outcome.failed.push(StepFailure { address, op: Op::Update, error });
     }
 
-    /// Desired spec with every reference resolved to live resources.
-    fn resolved_spec(&self, address: &Address, kind: &ResourceType) -> Result<Value, Error> {
+    /// Desired spec with every reference resolved to live resources. Fields `set_later` are as in `live`, or as the create call leaves them.
+    fn resolved_spec(
+        &self,
+        address: &Address,
+        kind: &ResourceType,
+        set_later: &[&'static str],
+        live: Option<&LiveResource>,
+    ) -> Result<Value, Error> {
         let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
         let wanted = self.plan.desired_spec(declared);
         if !expression::has_reference(&wanted) {
@@ -116,15 +122,24 @@ impl<'a> Executor<'a> {
             let address = Address::new(reference.type_name, reference.name);
             self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
         });
+        let parse = |spec: Value| {
+            kind.operations.parse(spec).map_err(|problems| {
+                let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
+                Error::new(ErrorKind::Rejected, "Shape", text.join("; "))
+            })
+        };
+        // Without the fields that are set later, the spec may not be valid.
+        let known = match live {
+            _ if set_later.is_empty() => known,
+            None => kind.with_created_fields(&parse(known)?, set_later)?,
+            Some(live) => with_fields(&parse(known)?, set_later, &live.spec),
+        };
         if expression::has_reference(&known) {
             let mut missing = Vec::new();
             expression::for_each_string(&known, &mut |text| missing.extend(expression::references(text).iter().map(|r| r.text.to_owned())));
             return Err(Error::new(ErrorKind::Rejected, "NoOutput", format!("AWS returned no value for {}", missing.join(", "))));
         }
-        kind.operations.parse(known).map_err(|problems| {
-            let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
-            Error::new(ErrorKind::Rejected, "Shape", text.join("; "))
-        })
+        if set_later.is_empty() { parse(known) } else { Ok(known) }
     }
 
     /// Values that a restored resource has lost.
@@ -150,12 +165,16 @@ impl<'a> Executor<'a> {
         let address = &change.address;
         let kind = types::resource_type(&address.type_name)
             .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", address.type_name)))?;
+        let live = change.before.as_ref();
         let spec = match step.op {
-            Op::Update if !kind.removed_later.is_empty() && self.plan.prunes(step.change) => {
-                let live = change.before.as_ref().map_or(&Value::Null, |live| &live.spec);
-                kind.with_entries_removed_later(self.resolved_spec(address, kind)?, live)
+            Op::Create => self.resolved_spec(address, kind, &change.attach, None)?,
+            Op::Update => {
+                let spec = self.resolved_spec(address, kind, &change.attach, live)?;
+                let prunes = !kind.removed_later.is_empty() && self.plan.prunes(step.change);
+                if prunes { kind.with_entries_removed_later(spec, live.map_or(&Value::Null, |live| &live.spec)) } else { spec }
             }
-            Op::Create | Op::Update | Op::Prune => self.resolved_spec(address, kind)?,
+            Op::Attach | Op::Prune => self.resolved_spec(address, kind, &[], None)?,
+            Op::Detach => kind.with_created_fields(live.map_or(&Value::Null, |live| &live.spec), &change.detach)?,
             Op::Delete | Op::Forget => Value::Null,
         };
         let tags: Tags = self.stack.resources.get(address).map(|declared| declared.tags.clone()).unwrap_or_default();
@@ -182,9 +201,12 @@ impl<'a> Executor<'a> {
             Some(token) if step.op == Op::Create => token.clone(),
             _ => idempotency_token(&self.run_id, address, step.op),
         };
-        let depends_on = self.stack.resources.get(address).map(|declared| declared.depends_on.clone()).unwrap_or_default();
+        let declared = self.stack.resources.get(address);
+        let depends_on = declared.map(|declared| declared.depends_on.clone()).unwrap_or_default();
+        let deferrable = declared.map(|declared| declared.deferrable.clone()).unwrap_or_default();
         // A leftover resource is deleted under the address in its ownership tags.
-        let marked = change.before.as_ref().filter(|_| matches!(step.op, Op::Delete | Op::Forget)).and_then(discover::address_of);
+        let marked =
+            change.before.as_ref().filter(|_| matches!(step.op, Op::Detach | Op::Delete | Op::Forget)).and_then(discover::address_of);
         Ok(StepTask {
             journaled_cloud: self.options.journaled_cloud.clone(),
             op: step.op,
@@ -202,8 +224,9 @@ impl<'a> Executor<'a> {
                 spec,
                 before: change.before.clone(),
                 depends_on,
+                deferrable,
             },
-            live: self.outcome.live.get(address).filter(|_| step.op == Op::Prune).cloned(),
+            live: self.outcome.live.get(address).filter(|_| matches!(step.op, Op::Attach | Op::Prune)).cloned(),
             replacement_order: change.replacement_order,
             null_means: self.options.null_means,
             maybe_created,
@@ -331,7 +354,10 @@ impl StepRunner<Step> for Executor<'_> {
                 if step.op == Op::Create && self.options.null_means == NullMeans::Unset {
                     self.outcome.not_restored.extend(self.lost_values(&address, live).map(|words| (address.clone(), words)));
                 }
-                self.outcome.live.insert(address.clone(), live.clone());
+                // After a replacement, the new resource has this address.
+                if step.op != Op::Detach || self.outcome.live.get(&address).is_some_and(|known| known.id == live.id) {
+                    self.outcome.live.insert(address.clone(), live.clone());
+                }
                 self.outcome.completed.push((address, step.op));
             }
             Ok(None) => {

@@ -34,6 +34,7 @@ pub struct StepTarget {
     /// Resource at the address when the run started.
     pub before: Option<LiveResource>,
     pub depends_on: BTreeSet<Address>,
+    pub deferrable: BTreeSet<Address>,
 }
 
 impl JournaledCloud {
@@ -99,6 +100,7 @@ impl JournaledCloud {
             desired: target.spec.clone(),
             tags: target.call.tags.clone(),
             depends_on: target.depends_on.clone(),
+            deferrable: target.deferrable.clone(),
         };
         let number = self.journal.write(Record::Intent(Box::new(intent))).await?;
         if let Some(lease) = &self.lease {

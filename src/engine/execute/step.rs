@@ -76,8 +76,9 @@ impl StepTask {
         if self.op == Op::Create {
             return self.create().await.map(Some);
         }
-        match (self.op, &self.target.before) {
-            (Op::Update | Op::Prune, Some(before)) => self.update(self.live.as_ref().unwrap_or(before)).await.map(Some),
+        match (self.op, self.live.as_ref().or(self.target.before.as_ref())) {
+            (Op::Update | Op::Attach | Op::Prune, Some(live)) => self.update(live).await.map(Some),
+            (Op::Detach, Some(before)) => self.detach(before).await.map(Some),
             (Op::Delete, Some(before)) => self.delete(before).await.map(|()| None),
             (Op::Forget, Some(before)) => self.forget(before).await.map(|()| None),
             (Op::Create, Some(_)) | (_, None) => Err(Error::new(ErrorKind::Rejected, "NothingThere", "there is nothing to change")),
@@ -251,6 +252,15 @@ impl StepTask {
             applied
         };
         self.verify(&before.id, Some(before.phase.clone()), None, applied).await
+    }
+
+    /// Resets fields of a resource that is about to be deleted. The deletions that follow show whether it took effect.
+    async fn detach(&self, live: &LiveResource) -> Result<LiveResource> {
+        let spec = &self.target.spec;
+        let pointers: Vec<String> = diff(spec, &live.spec, &[], NullMeans::Unset).into_iter().map(|field| field.pointer).collect();
+        let _under_way = self.poller.in_flight();
+        self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.update(&self.target, live, spec, &pointers)).await?;
+        Ok(LiveResource { spec: spec.clone(), ..live.clone() })
     }
 
     async fn delete(&self, live: &LiveResource) -> Result<()> {

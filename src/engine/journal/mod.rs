@@ -109,6 +109,9 @@ pub struct Intent {
     pub tags: Tags,
     /// Dependencies of the resource; a rollback uses the reverse order.
     pub depends_on: BTreeSet<Address>,
+    /// Those of the dependencies that can follow it, see [`crate::definition::DesiredResource::deferrable`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub deferrable: BTreeSet<Address>,
 }
 
 /// Operation of a call.

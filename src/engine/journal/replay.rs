@@ -44,6 +44,8 @@ pub struct TouchedResource {
     pub tags: Tags,
     /// Dependencies.
     pub depends_on: BTreeSet<Address>,
+    /// Those of the dependencies that can follow it.
+    pub deferrable: BTreeSet<Address>,
     /// Idempotency token of the last create.
     pub token: String,
     /// Physical ids the run created at the address.
@@ -237,6 +239,7 @@ impl TouchedResource {
             desired: intent.desired.clone(),
             tags: intent.tags.clone(),
             depends_on: intent.depends_on.clone(),
+            deferrable: intent.deferrable.clone(),
             token: String::new(),
             created_ids: BTreeSet::new(),
             unanswered_create: None,

@@ -1,6 +1,7 @@
 //! The planner: a pure function from the desired and the live state to ordered changes.
 
 mod attribution;
+mod cycles;
 mod diff;
 mod matching;
 mod order;
@@ -8,6 +9,7 @@ mod planner;
 mod prune;
 mod replacement_name;
 mod restore;
+mod soft_edges;
 mod state_diff;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -127,6 +129,12 @@ pub struct Change {
     /// Live resource.
     #[serde(skip)]
     pub before: Option<LiveResource>,
+    /// JSON pointers to fields that a separate step sets, because they refer to resources that are created later.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attach: Vec<&'static str>,
+    /// JSON pointers to fields that a separate step resets before the deletion, because they refer to resources that are deleted first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub detach: Vec<&'static str>,
     /// Whether to disable AWS's deletion protection first, because the run being undone created it.
     #[serde(skip)]
     pub disable_deletion_protection: bool,
@@ -160,8 +168,12 @@ pub enum Op {
     Create,
     /// Changes it in place.
     Update,
+    /// Sets the fields of a new or changed resource that refer to resources created after it.
+    Attach,
     /// Removes entries of a field that deleted resources used.
     Prune,
+    /// Resets the fields of a resource that refer to resources deleted before it.
+    Detach,
     /// Deletes it.
     Delete,
     /// Removes the ownership tags.
@@ -173,7 +185,9 @@ impl fmt::Display for Op {
         f.write_str(match self {
             Op::Create => "create",
             Op::Update => "update",
+            Op::Attach => "attach",
             Op::Prune => "prune",
+            Op::Detach => "detach",
             Op::Delete => "delete",
             Op::Forget => "forget",
         })
@@ -210,7 +224,7 @@ pub struct Plan {
     pub account: String,
     /// Entries by address, including unchanged ones.
     pub changes: Vec<Change>,
-    /// Creates and updates, and deletions of replacements that must come first. An edge points from the earlier step.
+    /// Creates, updates and attachments, and deletions of replacements that must come first. An edge points from the earlier step.
     pub apply: DiGraph<Step, ()>,
     /// Deletions, and removals of entries that the deleted resources used, after the point of no return.
     pub clean_up: DiGraph<Step, ()>,
@@ -283,7 +297,7 @@ impl Plan {
     /// Typical duration of a step.
     pub fn estimate(&self, step: &Step) -> Duration {
         match step.op {
-            Op::Forget => Duration::from_secs(1),
+            Op::Attach | Op::Detach | Op::Forget => Duration::from_secs(1),
             _ => Duration::from_secs(self.changes[step.change].estimated_seconds),
         }
     }

@@ -1,19 +1,19 @@
 //! Order of steps.
 //!
 //! ```text
-//! apply:     vpc ─► subnet ─► nat       creates and updates, dependencies first
+//! apply:     vpc ─► subnet ─► nat       creates and updates, dependencies first; fields that refer back are set by another step
 //! ───────── point of no return ───────── everything new exists and is verified
 //! clean-up:  old nat ─► old subnet      deletions, dependents first, then the removal of what they used (a VPC's secondary range)
 //! ```
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
 use petgraph::{
     Direction::Outgoing,
-    algo::{is_cyclic_directed, tarjan_scc},
+    algo::is_cyclic_directed,
     graph::{DiGraph, NodeIndex},
     visit::{Topo, Walker},
 };
@@ -22,7 +22,9 @@ use serde_json::Value;
 
 use super::{
     Action, Change, Op, ReplacementOrder, Step,
+    cycles::Cycles,
     prune::{Removal, removal},
+    soft_edges::{Edge, break_cycles, cut_cycles},
 };
 use crate::{
     aws::types::resource_type,
@@ -30,8 +32,16 @@ use crate::{
     definition::Stack,
 };
 
-/// Addresses of a stack, each after its dependencies. The compiler has rejected cycles.
-pub fn topological_order(stack: &Stack) -> Vec<Address> {
+/// Addresses of a stack, each after its dependencies.
+pub struct TopologicalOrder {
+    /// The addresses.
+    pub addresses: Vec<Address>,
+    /// Exceptions within cycles: a dependent before its deferrable dependency.
+    pub assumed: Vec<(Address, Address)>,
+}
+
+/// Orders the resources of a stack.
+pub fn topological_order(stack: &Stack) -> TopologicalOrder {
     let mut graph = DiGraph::<&Address, ()>::new();
     let nodes: BTreeMap<&Address, NodeIndex> = stack.resources.keys().map(|address| (address, graph.add_node(address))).collect();
     for declared in stack.resources.values() {
@@ -39,7 +49,12 @@ pub fn topological_order(stack: &Stack) -> Vec<Address> {
             graph.add_edge(*need, nodes[&declared.address], ());
         }
     }
-    Topo::new(&graph).iter(&graph).map(|node| graph[node].clone()).collect()
+    let can_wait = |dependency: &&Address, dependent: &&Address| stack.resources[*dependent].deferrable.contains(*dependency);
+    let cut = cut_cycles(&mut graph, |dependency, dependent| can_wait(dependency, dependent).then_some(0));
+    TopologicalOrder {
+        addresses: Topo::new(&graph).iter(&graph).map(|node| graph[node].clone()).collect(),
+        assumed: cut.into_iter().map(|(dependency, dependent)| (graph[dependent].clone(), graph[dependency].clone())).collect(),
+    }
 }
 
 /// Direction of a plan.
@@ -99,39 +114,21 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     }
     let index: HashMap<&Address, usize> = changes.iter().enumerate().map(|(i, change)| (&change.address, i)).collect();
     let recreates = changes.iter().any(|change| matches!(change.action, Action::Create | Action::Replace));
+    // A recreated resource must exist before its dependents, in both directions.
+    let is_reversed = direction == PlanDirection::Rollback && !recreates;
     for (change, entry) in changes.iter().enumerate() {
         let (Some(step), Some(declared)) = (create_or_update.get(&change), stack.resources.get(&entry.address)) else { continue };
         for need in declared.depends_on.iter().filter_map(|need| create_or_update.get(index.get(need)?)) {
-            // A recreated resource must exist before its dependents, in both directions.
-            match direction {
-                PlanDirection::Rollback if !recreates => apply.add_edge(*step, *need, ()),
-                _ => apply.add_edge(*need, *step, ()),
+            if is_reversed {
+                apply.add_edge(*step, *need, ())
+            } else {
+                apply.add_edge(*need, *step, ())
             };
         }
     }
     for (used, user) in &dependents {
         if let (Some(used), Some(user)) = (early_deletes.get(used), early_deletes.get(user)) {
             apply.add_edge(*user, *used, ());
-        }
-    }
-    let with_deletion_edges = |detaching: bool| {
-        let mut graph = clean_up.clone();
-        for (used, user) in &dependents {
-            let (Some(used_step), Some(user_step)) = (late_deletes.get(used), late_deletes.get(user)) else { continue };
-            match if detaching { deletion_order(&changes[*used], &changes[*user]) } else { DeletionOrder::DependentFirst } {
-                DeletionOrder::DependentFirst => drop(graph.add_edge(*user_step, *used_step, ())),
-                DeletionOrder::DependencyFirst => drop(graph.add_edge(*used_step, *user_step, ())),
-                DeletionOrder::Any => {}
-            }
-        }
-        graph
-    };
-    let detaching = with_deletion_edges(true);
-    let mut clean_up = if is_cyclic_directed(&detaching) { with_deletion_edges(false) } else { detaching };
-    for (change, prune) in prunes {
-        let node = clean_up.add_node(Step { change, op: Op::Prune });
-        for deleted in prune.deleted_dependents.iter().filter_map(|dependent| late_deletes.get(dependent)) {
-            clean_up.add_edge(*deleted, node, ());
         }
     }
     let mut blocked = Vec::new();
@@ -144,7 +141,39 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
             None => blocked.push((used, user)),
         }
     }
+    let with_deletion_edges = |detaching: bool, cut: &[Edge]| {
+        let mut graph = clean_up.clone();
+        for (used, user) in &dependents {
+            let (Some(used_step), Some(user_step)) = (late_deletes.get(used), late_deletes.get(user)) else { continue };
+            if cut.contains(&(*user_step, *used_step)) {
+                continue;
+            }
+            match if detaching { deletion_order(&changes[*used], &changes[*user]) } else { DeletionOrder::DependentFirst } {
+                DeletionOrder::DependentFirst => drop(graph.add_edge(*user_step, *used_step, ())),
+                DeletionOrder::DependencyFirst => drop(graph.add_edge(*used_step, *user_step, ())),
+                DeletionOrder::Any => {}
+            }
+        }
+        graph
+    };
+    let cycles = Cycles { stack, is_reversed };
+    let cut_deletions = {
+        let mut dependents_first = with_deletion_edges(false, &[]);
+        cycles.cut(changes, &mut dependents_first)
+    };
+    let detaching = with_deletion_edges(true, &cut_deletions);
+    let mut clean_up = if is_cyclic_directed(&detaching) { with_deletion_edges(false, &cut_deletions) } else { detaching };
     break_cycles(&mut clean_up);
+    cycles.detach(changes, &mut clean_up, &cut_deletions);
+    for (change, prune) in prunes {
+        let node = clean_up.add_node(Step { change, op: Op::Prune });
+        for deleted in prune.deleted_dependents.iter().filter_map(|dependent| late_deletes.get(dependent)) {
+            clean_up.add_edge(*deleted, node, ());
+        }
+    }
+    let cut = cycles.cut(changes, &mut apply);
+    cycles.attach(changes, &mut apply, &cut);
+    cycles.detach(changes, &mut apply, &cut);
     StepOrder { apply, clean_up, blocked }
 }
 
@@ -223,14 +252,6 @@ fn contains_reference(spec: &Value, value: &str) -> bool {
                 || map.values().any(|spec| contains_reference(spec, value))
         }
         _ => false,
-    }
-}
-
-/// Security groups created outside acme may name each other. There is no valid order to delete them: AWS's errors decide.
-fn break_cycles(graph: &mut DiGraph<Step, ()>) {
-    for component in tarjan_scc(&*graph).into_iter().filter(|component| component.len() > 1) {
-        let within: HashSet<NodeIndex> = component.into_iter().collect();
-        graph.retain_edges(|graph, edge| !graph.edge_endpoints(edge).is_some_and(|(a, b)| within.contains(&a) && within.contains(&b)));
     }
 }
 
@@ -366,17 +387,5 @@ mod tests {
             ("route_table", "rtb-1", table),
         ]);
         assert!(is_first(&changes, &graph, "rtb-1", "vpce-1") && is_first(&changes, &graph, "vpce-1", "subnet-1"));
-    }
-
-    #[test]
-    fn breaks_cycles_between_deletions() {
-        let mut graph = DiGraph::new();
-        let steps: Vec<NodeIndex> = (0..3).map(|change| graph.add_node(Step { change, op: Op::Delete })).collect();
-        for (from, to) in [(0, 1), (1, 0), (1, 2)] {
-            graph.add_edge(steps[from], steps[to], ());
-        }
-        break_cycles(&mut graph);
-        assert_eq!(graph.edge_count(), 1);
-        assert!(graph.contains_edge(steps[1], steps[2]));
     }
 }

@@ -22,9 +22,7 @@ pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, acc
     let mut planner = Planner::new(&matched, NullMeans::Unmanaged, BTreeSet::new());
     if goal == Goal::Apply {
         planner.obstacles.extend(matched.foreign.iter().map(foreign_resource_obstacle));
-        for address in order::topological_order(stack) {
-            planner.plan_declared(&stack.resources[&address]);
-        }
+        planner.plan_all_declared(stack, |_| true);
     }
     for (address, live) in &matched.live {
         match (goal, stack.resources.get(address)) {
@@ -171,8 +169,32 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Plans a declared resource; its dependencies have been planned before.
-    pub(super) fn plan_declared(&mut self, declared: &DesiredResource) {
+    /// Plans the declared resources at these addresses, dependencies first. Where a resource comes before one that it refers to, because they
+    /// form a cycle, it is planned as if that one stays, and again if it does not.
+    pub(super) fn plan_all_declared(&mut self, stack: &Stack, is_wanted: impl Fn(&Address) -> bool) {
+        let order::TopologicalOrder { addresses, mut assumed } = order::topological_order(stack);
+        for address in addresses.iter().filter(|address| is_wanted(address)) {
+            self.plan_declared(&stack.resources[address]);
+        }
+        loop {
+            let (wrong, right): (Vec<_>, Vec<_>) = assumed.into_iter().partition(|(_, dependency)| {
+                self.changes.get(dependency).is_some_and(|change| matches!(change.action, Action::Create | Action::Replace))
+            });
+            if wrong.is_empty() {
+                break;
+            }
+            for (dependent, _) in wrong.iter().filter(|(dependent, _)| is_wanted(dependent)) {
+                let known = self.obstacles.clone();
+                self.plan_declared(&stack.resources[dependent]);
+                let more = self.obstacles.split_off(known.len());
+                self.obstacles.extend(more.into_iter().filter(|obstacle| !known.contains(obstacle)));
+            }
+            assumed = right;
+        }
+    }
+
+    /// Plans a declared resource; its dependencies have been planned before, or are assumed to stay.
+    fn plan_declared(&mut self, declared: &DesiredResource) {
         let wanted = self.resolve_known_references(declared);
         let change = match self.matched.live.get(&declared.address) {
             None => Change {
@@ -304,7 +326,7 @@ impl<'a> Planner<'a> {
         }
         let known = expression::resolve(&declared.spec, &|reference| {
             let address = Address::new(reference.type_name, reference.name);
-            let stays = self.changes.get(&address).is_some_and(|c| matches!(c.action, Action::None | Action::Update));
+            let stays = self.changes.get(&address).is_none_or(|c| matches!(c.action, Action::None | Action::Update));
             stays.then(|| self.matched.live.get(&address)?.output(reference.output)).flatten()
         });
         // What is equal to the live spec as it stands is in canonical form already.
@@ -326,6 +348,8 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         id: live.map(|live| live.id.clone()),
         on_delete: OnDelete::Delete,
         before: live.cloned(),
+        attach: Vec::new(),
+        detach: Vec::new(),
         disable_deletion_protection: false,
         section: None,
         impact: Vec::new(),

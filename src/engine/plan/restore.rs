@@ -8,7 +8,7 @@ use super::{Plan, Reason, matching, planner::Planner};
 use crate::{
     aws::types,
     core::{Address, LiveResource, OneWay, Phase, Tags, expression},
-    definition::{DesiredResource, Stack},
+    definition::{DesiredResource, Stack, deferrable_dependencies},
     engine::{
         discover::{LiveState, address_of, visible_tags},
         plan::NullMeans,
@@ -26,6 +26,8 @@ pub struct RestoreTarget {
     pub tags: Tags,
     /// Dependencies.
     pub depends_on: BTreeSet<Address>,
+    /// Those of the dependencies that can follow it.
+    pub deferrable: BTreeSet<Address>,
     /// Whether the run being undone created the current resource: it has no data yet, and is deleted without a snapshot.
     pub created_by_undone_run: bool,
     /// Whether the run being undone only tried to delete it: if it still exists, nothing is restored. `before` may lack details then, because
@@ -41,6 +43,7 @@ impl RestoreTarget {
             desired: Value::Null,
             tags: Tags::new(),
             depends_on: BTreeSet::new(),
+            deferrable: BTreeSet::new(),
             created_by_undone_run: false,
             only_deleted: false,
         }
@@ -56,14 +59,14 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
             Some(live) => (live.spec.clone(), visible_tags(&live.tags, &Tags::new())),
             None => (target.desired.clone(), target.tags.clone()),
         };
-        let needs = target.depends_on.clone();
         let declared = DesiredResource {
             address: address.clone(),
             resource_type: kind,
             spec,
             has_generated_name: false,
             tags,
-            depends_on: needs,
+            depends_on: target.depends_on.clone(),
+            deferrable: target.deferrable.clone(),
             on_delete: None,
             pointer: String::new(),
         };
@@ -95,12 +98,11 @@ pub fn plan_restore(
     let not_restored = keep_one_way_fields(stack, &live);
     let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new() };
     let mut planner = Planner::new(&matched, NullMeans::Unset, created_addresses(targets));
-    for address in super::order::topological_order(stack) {
-        let back = |target: &RestoreTarget| target.before.as_ref().is_some_and(|before| !still_exists(&address, before, live_state));
-        if targets.get(&address).is_some_and(back) {
-            planner.plan_declared(&stack.resources[&address]);
-        }
-    }
+    let back = |address: &Address| {
+        let before = targets.get(address).and_then(|target| target.before.as_ref());
+        before.is_some_and(|before| !still_exists(address, before, live_state))
+    };
+    planner.plan_all_declared(stack, back);
     for (address, live) in &matched.live {
         if targets.get(address).is_some_and(|target| target.before.is_none()) {
             planner.plan_removal(address, live, None, Reason::RolledBack);
@@ -222,7 +224,9 @@ pub fn dependents_of_lost_resources(
     let live = matching::match_resources(definition, live_state).live;
     let lost = LostResources::of(targets, &live);
     let dependent = |(address, live): (&Address, &&LiveResource)| {
-        let depends_on = definition.resources.get(address).map(|declared| declared.depends_on.clone()).unwrap_or_default();
+        let declared = definition.resources.get(address);
+        let depends_on = declared.map(|declared| declared.depends_on.clone()).unwrap_or_default();
+        let deferrable = declared.map(|declared| declared.deferrable.clone()).unwrap_or_default();
         // A field that can't change in place would cause a replacement: it keeps its value.
         let mut open = live.spec.clone();
         for at in types::resource_type(&live.type_name).into_iter().flat_map(|kind| &kind.replaces) {
@@ -231,7 +235,9 @@ pub fn dependents_of_lost_resources(
         let mut holds = false;
         expression::for_each_string(&open, &mut |text| holds |= lost.replacement_reference(text, address, &depends_on).is_some());
         let (desired, tags) = (live.spec.clone(), live.tags.clone());
-        holds.then(|| (address.clone(), RestoreTarget { desired, tags, depends_on, ..RestoreTarget::from_live((*live).clone()) }))
+        holds.then(|| {
+            (address.clone(), RestoreTarget { desired, tags, depends_on, deferrable, ..RestoreTarget::from_live((*live).clone()) })
+        })
     };
     live.iter().filter(|(address, _)| !targets.contains_key(*address)).filter_map(dependent).collect()
 }
@@ -263,6 +269,10 @@ fn rewrite_references_to_lost_resources(
         expression::for_each_string(&declared.spec, &mut |text| {
             needs.extend(expression::references(text).into_iter().map(|r| Address::new(r.type_name, r.name)));
         });
+        let is_hard = |need: &Address| declared.depends_on.contains(need) && !declared.deferrable.contains(need);
+        let found = deferrable_dependencies(declared.resource_type, &declared.spec).into_iter().filter(|need| !is_hard(need));
+        let rest = declared.deferrable.iter().filter(|need| !needs.contains(*need)).cloned();
+        declared.deferrable = found.chain(rest).collect();
         declared.depends_on.extend(needs);
     }
 }

@@ -91,6 +91,7 @@ fn restore_target(touched: &TouchedResource) -> RestoreTarget {
         desired: touched.desired.clone(),
         tags: touched.tags.clone(),
         depends_on: touched.depends_on.clone(),
+        deferrable: touched.deferrable.clone(),
         created_by_undone_run: true,
         only_deleted: touched.only_deleted,
     }

@@ -91,6 +91,13 @@ impl LockedSession {
 
 /// Target that restores `before`, or deletes the resource if there is none.
 fn target(before: Option<LiveResource>) -> RestoreTarget {
-    let (desired, tags, depends_on) = (Value::Null, Tags::new(), BTreeSet::new());
-    RestoreTarget { before, desired, tags, depends_on, created_by_undone_run: false, only_deleted: false }
+    RestoreTarget {
+        before,
+        desired: Value::Null,
+        tags: Tags::new(),
+        depends_on: BTreeSet::new(),
+        deferrable: BTreeSet::new(),
+        created_by_undone_run: false,
+        only_deleted: false,
+    }
 }
