@@ -198,13 +198,17 @@ pub fn deferrable_dependencies(resource_type: &ResourceType, spec: &Value) -> BT
     let fields: Vec<&'static str> = fields.filter(|pointer| spec.pointer(pointer).is_some_and(has_reference)).collect();
     let mut later = BTreeSet::new();
     for field in fields.iter().filter_map(|pointer| spec.pointer(pointer)) {
-        for_each_reference(field, &mut |reference| drop(later.insert(Address::new(reference.type_name, reference.name))));
+        for_each_reference(field, &mut |reference| {
+            later.insert(Address::new(reference.type_name, reference.name));
+        });
     }
     if later.is_empty() {
         return later;
     }
     let Ok(created) = resource_type.with_created_fields(spec, &fields) else { return BTreeSet::new() };
-    for_each_reference(&created, &mut |reference| drop(later.remove(&Address::new(reference.type_name, reference.name))));
+    for_each_reference(&created, &mut |reference| {
+        later.remove(&Address::new(reference.type_name, reference.name));
+    });
     later
 }
 

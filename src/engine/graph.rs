@@ -19,7 +19,7 @@ use crate::{
     definition::Stack,
     engine::{
         discover::{LiveState, address_of},
-        plan::{Action, FieldDiff, Plan, critical_path},
+        plan::{Action, FieldDiff, Plan, critical_path, deferred_dependencies},
     },
 };
 
@@ -74,6 +74,9 @@ pub struct Edge {
     pub critical: bool,
     /// Whether other edges imply it.
     pub implied: bool,
+    /// Whether the dependent is created first, and then set to refer to the dependency, because they form a cycle.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deferred: bool,
 }
 
 impl Graph {
@@ -115,8 +118,14 @@ impl Graph {
             .into_iter()
             .filter_map(|(dependency, dependent)| Some((*index.get(&dependency)?, *index.get(&dependent)?)));
         let pairs: BTreeSet<(usize, usize)> = pairs.collect();
-        let edges =
-            pairs.into_iter().map(|(dependency, dependent)| Edge { dependency, dependent, critical: false, implied: false }).collect();
+        let deferred = deferred_dependencies(stack);
+        let deferred: BTreeSet<(usize, usize)> =
+            deferred.iter().filter_map(|(dependent, dependency)| Some((*index.get(dependency)?, *index.get(dependent)?))).collect();
+        let edge = |(dependency, dependent)| {
+            let deferred = deferred.contains(&(dependency, dependent));
+            Edge { dependency, dependent, critical: false, implied: false, deferred }
+        };
+        let edges = pairs.into_iter().map(edge).collect();
         let mut graph = Graph {
             stack: stack.name.clone(),
             environment: stack.environment.clone(),
@@ -129,17 +138,17 @@ impl Graph {
         graph
     }
 
-    /// Nodes and edges keep their numbers.
-    fn as_petgraph(&self) -> DiGraph<usize, ()> {
+    /// The graph without deferred edges. Nodes keep their numbers; edges have theirs as weights.
+    fn as_petgraph(&self) -> DiGraph<usize, usize> {
         let mut graph = DiGraph::new();
         let nodes: Vec<NodeIndex> = (0..self.nodes.len()).map(|node| graph.add_node(node)).collect();
-        for edge in &self.edges {
-            graph.add_edge(nodes[edge.dependency], nodes[edge.dependent], ());
+        for (number, edge) in self.edges.iter().enumerate().filter(|(_, edge)| !edge.deferred) {
+            graph.add_edge(nodes[edge.dependency], nodes[edge.dependent], number);
         }
         graph
     }
 
-    /// Marks edges implied by a longer path. In a cycle, as of groups that name each other, no edge is implied.
+    /// Marks edges implied by a longer path. With a cycle among resources made outside acme, no edge is implied.
     fn mark_implied_edges(&mut self) {
         let graph = self.as_petgraph();
         let Ok(order) = toposort(&graph, None) else { return };
@@ -149,7 +158,7 @@ impl Graph {
             (&reduced).node_identifiers().flat_map(|node| (&reduced).neighbors(node).map(move |next| (node, next))).collect();
         for edge in graph.edge_references() {
             let pair = (position[edge.source().index()], position[edge.target().index()]);
-            self.edges[edge.id().index()].implied = !kept.contains(&pair);
+            self.edges[*edge.weight()].implied = !kept.contains(&pair);
         }
     }
 

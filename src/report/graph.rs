@@ -23,7 +23,8 @@ pub fn mermaid(graph: &Graph) -> String {
     }
     let mut critical = Vec::new();
     for (number, edge) in visible_edges(graph).enumerate() {
-        push_line(&mut out, &format!("  n{} --> n{}", edge.dependency, edge.dependent));
+        let arrow = if edge.deferred { "-.->" } else { "-->" };
+        push_line(&mut out, &format!("  n{} {arrow} n{}", edge.dependency, edge.dependent));
         critical.extend(edge.critical.then(|| number.to_string()));
     }
     for (class, nodes) in classes {
@@ -59,7 +60,11 @@ pub fn dot(graph: &Graph) -> String {
         push_line(&mut out, &format!("  {} [{look}];", quoted(&node.address)));
     }
     for edge in visible_edges(graph) {
-        let look = if edge.critical { " [color=\"#b45309\", penwidth=3]" } else { "" };
+        let look = match (edge.critical, edge.deferred) {
+            (true, _) => " [color=\"#b45309\", penwidth=3]",
+            (false, true) => " [style=dashed]",
+            (false, false) => "",
+        };
         push_line(
             &mut out,
             &format!("  {} -> {}{look};", quoted(&graph.nodes[edge.dependency].address), quoted(&graph.nodes[edge.dependent].address)),

@@ -145,7 +145,7 @@ fn rollback_summary(back: Option<&RollbackOutcome>) -> String {
 /// Number of successful steps by operation, in these words for create, update, delete and forget.
 fn format_counts(outcome: &execute::ExecuteOutcome, words: &[&str; 4]) -> String {
     let ops = [Op::Create, Op::Update, Op::Delete, Op::Forget];
-    // A resource that is updated and then pruned counts once.
+    // A resource with several steps counts once: attaching is a part of its creation or update, detaching of its deletion.
     let counted = |done: Op| if done == Op::Prune { Op::Update } else { done };
     let count = |op| {
         let resources: BTreeSet<&Address> =

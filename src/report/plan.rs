@@ -159,7 +159,7 @@ pub fn render_changes(changes: &[Change], names: &AddressNames) -> String {
 
 /// Writes the point of no return, and the changes that cannot be undone.
 fn write_commit_point(out: &mut dyn Write, plan: &Plan) -> std::fmt::Result {
-    let clear = plan.clean_up.node_weights().filter(|step| step.op != Op::Prune).count();
+    let clear = plan.clean_up.node_weights().filter(|step| matches!(step.op, Op::Delete | Op::Forget)).count();
     if clear > 0 && plan.apply.node_count() > 0 {
         let noun = if clear == 1 { "deletion starts" } else { "deletions start" };
         writeln!(out, "Point of no return: {clear} {noun} after all other steps are verified.")?;
@@ -252,6 +252,12 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
             }
         }
         Action::None | Action::Delete | Action::Forget => {}
+    }
+    for (words, fields) in [("reset first:", &change.detach), ("set last:", &change.attach)] {
+        if !fields.is_empty() {
+            let fields: Vec<&str> = fields.iter().map(|field| field.trim_start_matches('/')).collect();
+            writeln!(out, "      {words} {}", fields.join(", "))?;
+        }
     }
     Ok(())
 }

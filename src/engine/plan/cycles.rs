@@ -139,3 +139,172 @@ fn changes_only(change: &Change, fields: &[&str]) -> bool {
     };
     change.action == Action::Update && change.tags.is_none() && change.fields.iter().all(|field| is_one(&field.pointer))
 }
+
+#[cfg(test)]
+mod tests {
+    use petgraph::{
+        algo::{is_cyclic_directed, toposort},
+        visit::Reversed,
+    };
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, STACK_TAG, expression},
+        definition::{LoadOptions, Source, load},
+        engine::{
+            discover::LiveState,
+            plan::{Goal, Plan, plan},
+        },
+    };
+
+    /// A security group: those that its rules name, those that it depends on otherwise, its description, and whether it has a name of its own.
+    #[derive(Clone, Debug, Default)]
+    struct Group {
+        rules: BTreeSet<usize>,
+        depends_on: BTreeSet<usize>,
+        description: bool,
+        named: bool,
+    }
+
+    type Groups = BTreeMap<usize, Group>;
+
+    fn stack_of(groups: &Groups) -> Stack {
+        let exists = |other: &&usize| groups.contains_key(other);
+        let entry = |(number, group): (&usize, &Group)| {
+            let others = group.rules.iter().filter(exists).filter(|other| *other != number);
+            let rules: Vec<_> = others.map(|other| json!({ "port": 80, "security_group": format!("g{other}") })).collect();
+            let depends_on: Vec<String> = group
+                .depends_on
+                .iter()
+                .filter(exists)
+                .filter(|other| *other < number)
+                .map(|other| format!("security_group.g{other}"))
+                .collect();
+            let description = if group.description { "one" } else { "two" };
+            let mut spec = json!({ "vpc": { "id": "vpc-1" }, "ingress": rules, "depends_on": depends_on, "description": description });
+            if group.named {
+                spec["name"] = format!("group-{number}").into();
+            }
+            (format!("g{number}"), spec)
+        };
+        let entries: serde_json::Map<_, _> = groups.iter().map(entry).collect();
+        let text = json!({ "stack": "shop", "region": "eu-west-1", "resources": { "security_group": entries } }).to_string();
+        load(&Source::new("stack.yaml", text), &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    /// The groups as they are in AWS.
+    fn live_state_of(groups: &Groups) -> LiveState {
+        let live = |declared: &crate::definition::DesiredResource| LiveResource {
+            type_name: "security_group".into(),
+            id: format!("sg-{}", declared.address.name),
+            tags: declared.tags.clone(),
+            phase: Phase::Ready,
+            spec: expression::resolve(&declared.spec, &|reference| Some(format!("sg-{}", reference.name).into())),
+            outputs: json!({ "arn": format!("arn:{}", declared.address.name) }),
+            version: None,
+        };
+        let all: Vec<LiveResource> = stack_of(groups).resources.values().map(live).collect();
+        assert!(all.iter().all(|one| [STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG].iter().all(|key| one.tags.contains_key(*key))));
+        LiveState { live: [("security_group", all)].into(), ..LiveState::default() }
+    }
+
+    /// Existing groups by address and whether they are new, and those that they refer to.
+    type Existing = BTreeMap<(Address, bool), BTreeSet<(Address, bool)>>;
+
+    fn named_groups(spec: &serde_json::Value, id: impl Fn(&str) -> Option<(Address, bool)>) -> BTreeSet<(Address, bool)> {
+        let mut found = BTreeSet::new();
+        expression::for_each_string(&spec["ingress"], &mut |text| found.extend(id(text)));
+        found
+    }
+
+    /// Runs the steps of a graph in this order, and refuses what AWS refuses.
+    fn run(plan: &Plan, stack: &Stack, graph: &DiGraph<Step, ()>, order: &[NodeIndex], existing: &mut Existing) -> Result<(), String> {
+        let is_new = |address: &Address| {
+            plan.changes.iter().any(|change| change.address == *address && matches!(change.action, Action::Create | Action::Replace))
+        };
+        for node in order {
+            let Step { change, op } = graph[*node];
+            let change = &plan.changes[change];
+            let wanted = || {
+                let spec = &stack.resources[&change.address].spec;
+                named_groups(spec, |text| {
+                    let reference = expression::references(text).into_iter().next()?;
+                    let address = Address::new(reference.type_name, reference.name);
+                    Some((address.clone(), is_new(&address)))
+                })
+            };
+            let (new, old) = ((change.address.clone(), is_new(&change.address)), (change.address.clone(), false));
+            match op {
+                Op::Create if change.attach.is_empty() => drop(existing.insert(new, wanted())),
+                Op::Create => drop(existing.insert(new, BTreeSet::new())),
+                Op::Update if !change.attach.is_empty() => {}
+                Op::Update | Op::Attach => {
+                    let entry = existing.get_mut(&new).ok_or_else(|| format!("{op} of {new:?}, which does not exist"))?;
+                    *entry = wanted();
+                }
+                Op::Detach => drop(existing.insert(old, BTreeSet::new())),
+                Op::Delete => {
+                    existing.remove(&old);
+                }
+                Op::Prune | Op::Forget => return Err(format!("unexpected {op}")),
+            }
+            for (user, used) in existing.iter() {
+                if let Some(missing) = used.iter().find(|one| !existing.contains_key(one)) {
+                    return Err(format!("after {op} of {}, {user:?} refers to {missing:?}", change.address));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn group() -> impl Strategy<Value = Group> {
+        let others = || proptest::collection::btree_set(0..6_usize, 0..4);
+        (others(), others(), any::<bool>(), any::<bool>()).prop_map(|(rules, depends_on, description, named)| Group {
+            rules,
+            depends_on: depends_on.into_iter().filter(|_| description).collect(),
+            description,
+            named,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        /// In every order that the graphs allow, all references exist when they are set, and none to what is deleted remains.
+        #[test]
+        fn every_plan_is_acyclic_and_sets_every_reference(
+            before in proptest::collection::btree_map(0..6_usize, group(), 0..6),
+            after in proptest::collection::btree_map(0..6_usize, group(), 0..6),
+            destroy in proptest::bool::weighted(0.2),
+        ) {
+            let (stack, live_state) = (stack_of(&after), live_state_of(&before));
+            let goal = if destroy { Goal::Destroy } else { Goal::Apply };
+            let plan = plan(&stack, &live_state, goal, "eu-west-1", "123456789012");
+            prop_assert!(!is_cyclic_directed(&plan.apply) && !is_cyclic_directed(&plan.clean_up));
+            prop_assume!(plan.obstacles.is_empty());
+            let orders = |graph: &DiGraph<Step, ()>| {
+                let forward = toposort(graph, None).expect("it is acyclic");
+                let mut backward = toposort(Reversed(graph), None).expect("it is acyclic");
+                backward.reverse();
+                [forward, backward]
+            };
+            for (apply, clean_up) in orders(&plan.apply).iter().zip(orders(&plan.clean_up).iter()) {
+                let mut existing = Existing::new();
+                for live in live_state.iter() {
+                    let address = |id: &str| id.strip_prefix("sg-").map(|name| (Address::new("security_group", name), false));
+                    existing.insert(address(&live.id).expect("a group"), named_groups(&live.spec, address));
+                }
+                let ended = run(&plan, &stack, &plan.apply, apply, &mut existing)
+                    .and_then(|()| run(&plan, &stack, &plan.clean_up, clean_up, &mut existing));
+                prop_assert_eq!(ended, Ok(()));
+                let wanted = if destroy { 0 } else { stack.resources.len() };
+                prop_assert_eq!(existing.len(), wanted);
+                for ((address, _), used) in &existing {
+                    let references = stack.resources[address].spec["ingress"].as_array().map(Vec::len);
+                    prop_assert_eq!(Some(used.len()), references, "{}", address);
+                }
+            }
+        }
+    }
+}

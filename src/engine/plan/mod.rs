@@ -26,7 +26,7 @@ use crate::{
 pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addresses};
 pub use diff::{FieldDiff, NullMeans, diff};
 pub use matching::{ForeignResource, owner};
-pub use order::{critical_path, refers_to, remaining_paths};
+pub use order::{critical_path, deferred_dependencies, refers_to, remaining_paths};
 pub use planner::plan;
 pub use restore::{RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack};
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};

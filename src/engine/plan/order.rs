@@ -57,6 +57,11 @@ pub fn topological_order(stack: &Stack) -> TopologicalOrder {
     }
 }
 
+/// Pairs (dependent, dependency) of a stack of which the dependent is created first, if both are, because they form a cycle.
+pub fn deferred_dependencies(stack: &Stack) -> Vec<(Address, Address)> {
+    topological_order(stack).assumed
+}
+
 /// Direction of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanDirection {
@@ -302,7 +307,7 @@ fn propagate_destroy_before_create(changes: &mut [Change], dependents: &[(usize,
 }
 
 /// For each node, the time from its start to the end of all its dependents.
-pub fn remaining_paths<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Duration) -> Vec<Duration> {
+pub fn remaining_paths<N, E>(graph: &DiGraph<N, E>, estimate: impl Fn(&N) -> Duration) -> Vec<Duration> {
     let mut remaining = vec![Duration::ZERO; graph.node_count()];
     let order: Vec<NodeIndex> = Topo::new(graph).iter(graph).collect();
     for node in order.into_iter().rev() {
@@ -313,7 +318,7 @@ pub fn remaining_paths<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Durat
 }
 
 /// Nodes of the critical path, first to last.
-pub fn critical_path<N>(graph: &DiGraph<N, ()>, estimate: impl Fn(&N) -> Duration) -> Vec<NodeIndex> {
+pub fn critical_path<N, E>(graph: &DiGraph<N, E>, estimate: impl Fn(&N) -> Duration) -> Vec<NodeIndex> {
     let remaining = remaining_paths(graph, estimate);
     let mut next = graph.node_indices().max_by_key(|node| remaining[node.index()]);
     let mut path = Vec::new();

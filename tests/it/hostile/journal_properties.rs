@@ -87,6 +87,7 @@ fn intent_record(name: usize, action: CallAction) -> Record {
         desired: if action == CallAction::Delete { Value::Null } else { json!({ "name": format!("n{name}") }) },
         tags: Tags::new(),
         depends_on: BTreeSet::new(),
+        deferrable: BTreeSet::new(),
     }))
 }
 
