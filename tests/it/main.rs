@@ -5,6 +5,7 @@ mod acme;
 mod backend;
 mod browser;
 mod connection;
+mod cycles;
 mod docs;
 mod end_to_end;
 mod events;
