@@ -287,7 +287,12 @@ impl SpecField {
             replaces after_create identity assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately important
             initial_only removed_later
         }
-        for (fact, keys) in [(quote!(unique), &facts.unique), (quote!(unique_by_overlap), &facts.unique_by_overlap)] {
+        let keys = [
+            (quote!(unique), &facts.unique),
+            (quote!(unique_by_overlap), &facts.unique_by_overlap),
+            (quote!(unique_entries), &facts.unique_entries),
+        ];
+        for (fact, keys) in keys {
             if !keys.is_empty() {
                 set.push(quote!(#fact: &[#(#keys),*]));
             }

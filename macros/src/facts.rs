@@ -88,6 +88,9 @@ facts! {
     unique: Vec<LitStr>,
     /// `unique_by_overlap = "range"`, repeatable: like `unique`, but two values are equal if their ranges overlap.
     unique_by_overlap: Vec<LitStr>,
+    /// `unique_entries = "subnet"`, repeatable: part of the key of this name, of which each entry of a list or set is a value. Two resources of a
+    /// definition can't have a value in common; unlike with `unique`, a replacement can take over those of the old resource.
+    unique_entries: Vec<LitStr>,
     /// `identity`: identifies an untaggable resource within its parent.
     identity: Option<Flag>,
     /// `parent` or `parent = Vpc`: refers to its parent resource, whose type is that of the `Ref`, or the given one.

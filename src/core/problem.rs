@@ -11,16 +11,26 @@ pub struct Problem {
     pub message: String,
     /// Remedy.
     pub help: Option<String>,
+    /// Stable code, which `acme explain` explains.
+    pub code: &'static str,
 }
 
 impl Problem {
+    /// Code of an invalid value.
+    pub const INVALID: &'static str = "invalid";
+
     /// Creates a problem without a remedy.
     pub fn new(pointer: Pointer, message: impl Into<String>) -> Problem {
-        Problem { pointer: pointer.into_string(), message: message.into(), help: None }
+        Problem { pointer: pointer.into_string(), message: message.into(), help: None, code: Problem::INVALID }
     }
     /// Adds the remedy.
     pub fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
+        self
+    }
+    /// Sets the code.
+    pub fn code(mut self, code: &'static str) -> Problem {
+        self.code = code;
         self
     }
 }

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{CallContext, Error, Phase, Problem, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo};
+use super::{CallContext, Declared, Error, Phase, Problem, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo};
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
 /// the field, see [`macro@acme_macros::spec`].
@@ -53,6 +53,11 @@ pub trait Resource: Spec {
 
     /// Checks rules between fields that facts can't express. Strings may still contain `${…}` references.
     fn check(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+    /// Checks rules between it and the resources it refers to, and about its region. Messages name the resources by address. Facts state that
+    /// fields are unique among resources of the type.
+    fn check_declared(_declared: &Declared<'_, Self>) -> Vec<Problem> {
         Vec::new()
     }
     /// Rewrites a live spec that means the same as `self` but reads differently (`16` declared, `16.4` reported).

@@ -8,8 +8,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    CallContext, Connections, Created, Cx, DataProtection, Deletion, Error, ErrorKind, Existing, LiveResource, Named, Observed, OneWay,
-    Pointer, Problem, Resource, Result, Scope, TagChange, TypeInfo,
+    CallContext, Connections, Created, Cx, DataProtection, Declared, DeclaredResource, Deletion, Error, ErrorKind, Existing, LiveResource,
+    Named, Observed, OneWay, Pointer, Problem, Resource, Result, Scope, TagChange, TypeInfo,
     marks::Marks,
     rules::Rules,
     spec::{Field, Naming, Risk},
@@ -24,6 +24,8 @@ pub struct ResourceType {
     pub replaces: Vec<&'static str>,
     /// Unique keys, each a set of JSON pointers: two resources can't have all fields of a key in common.
     pub unique_keys: Vec<Vec<&'static str>>,
+    /// Keys of which each entry of a list is a value, each a set of JSON pointers: two declared resources can't have a value in common.
+    pub entry_keys: Vec<Vec<&'static str>>,
     /// Unique key that includes an IP range.
     pub overlap_key: Option<OverlapKey>,
     /// Fields that the create call can't set.
@@ -90,20 +92,17 @@ impl ResourceType {
     fn new(info: TypeInfo, fields: &'static [Field], operations: Box<dyn Operations>) -> ResourceType {
         let all = |fact: fn(&Field) -> bool| fields.iter().filter(|field| fact(field)).map(|field| field.pointer).collect::<Vec<_>>();
         let one = |fact: fn(&Field) -> bool| fields.iter().find(|field| fact(field)).map(|field| field.pointer);
-        let mut keys: Vec<(&str, Vec<&'static str>)> = Vec::new();
-        for field in fields {
-            for key in field.unique.iter().chain(field.unique_by_overlap) {
-                match keys.iter_mut().find(|(name, _)| name == key) {
-                    Some((_, pointers)) => pointers.push(field.pointer),
-                    None => keys.push((key, vec![field.pointer])),
-                }
-            }
+        let mut unique_keys = keys(fields, |field| [field.unique, field.unique_by_overlap].concat());
+        // A physical name is unique within its type, unless a key says otherwise.
+        if let Some(name) = one(|field| field.naming.is_some()).filter(|name| !unique_keys.iter().any(|key| key.contains(name))) {
+            unique_keys.push(vec![name]);
         }
         ResourceType {
             info,
             operations,
             replaces: all(|field| field.replaces),
-            unique_keys: keys.into_iter().map(|(_, pointers)| pointers).collect(),
+            unique_keys,
+            entry_keys: keys(fields, |field| field.unique_entries.to_vec()),
             overlap_key: fields.iter().find_map(|field| {
                 let key = field.unique_by_overlap.first()?;
                 let others = fields.iter().filter(|other| other.unique.contains(key)).map(|other| other.pointer);
@@ -201,6 +200,20 @@ impl ResourceType {
     }
 }
 
+/// Keys of these names, each with the JSON pointers to its fields.
+fn keys(fields: &[Field], names: fn(&Field) -> Vec<&'static str>) -> Vec<Vec<&'static str>> {
+    let mut keys: Vec<(&str, Vec<&'static str>)> = Vec::new();
+    for field in fields {
+        for key in names(field) {
+            match keys.iter_mut().find(|(name, _)| *name == key) {
+                Some((_, pointers)) => pointers.push(field.pointer),
+                None => keys.push((key, vec![field.pointer])),
+            }
+        }
+    }
+    keys.into_iter().map(|(_, pointers)| pointers).collect()
+}
+
 /// Operations of a resource type.
 pub trait Operations: Send + Sync {
     /// JSON schema of the spec.
@@ -211,6 +224,8 @@ pub trait Operations: Send + Sync {
     fn parse(&self, spec: Value) -> std::result::Result<Value, Vec<Problem>>;
     /// See [`Spec::after_create`].
     fn after_create(&self, spec: &Value) -> Result<Value>;
+    /// See [`Resource::check_declared`].
+    fn check_declared(&self, declared: DeclaredResource<'_>) -> Vec<Problem>;
     /// Normalizes a live spec for comparison with the desired one, see [`Resource::normalize`].
     fn normalize(&self, wanted: &Value, live: &Value) -> Value;
     /// See [`Resource::replaces`].
@@ -284,6 +299,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn after_create(&self, spec: &Value) -> Result<Value> {
         Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.after_create())?)
+    }
+    fn check_declared(&self, declared: DeclaredResource<'_>) -> Vec<Problem> {
+        R::check_declared(&Declared::new(declared))
     }
     fn normalize(&self, wanted: &Value, live: &Value) -> Value {
         let normalized = |(wanted, mut live): (R, R)| {
@@ -376,7 +394,7 @@ pub(crate) fn problem_from_serde(error: serde_path_to_error::Error<serde_json::E
             _ => None,
         })
         .collect();
-    Problem { pointer, message: error.into_inner().to_string(), help: None }
+    Problem { pointer, message: error.into_inner().to_string(), help: None, code: Problem::INVALID }
 }
 
 fn deserialize_spec<R: DeserializeOwned>(value: &Value) -> Result<R> {

@@ -158,7 +158,7 @@ impl RuleNode {
     /// Adds a limit for numbers or strings, which applies to each value of a list or map.
     fn check_limit(&self, limit: &Limit, value: &Value, at: &mut String, problems: &mut Vec<Problem>) {
         if let Some(message) = limit.violation(value) {
-            problems.push(Problem { pointer: at.clone(), message, help: self.description.clone() });
+            problems.push(Problem { pointer: at.clone(), message, help: self.description.clone(), code: Problem::INVALID });
         } else if !matches!(limit, Limit::Length { .. }) {
             for_each_item(value, at, |_, value, at| self.check_limit(limit, value, at, problems));
         }

@@ -44,6 +44,8 @@ pub struct Field {
     pub unique: &'static [&'static str],
     /// Names of the unique keys of which it is a part, where values are the same when their ranges overlap.
     pub unique_by_overlap: &'static [&'static str],
+    /// Names of the keys of which each of its entries is a value that two declared resources can't have in common.
+    pub unique_entries: &'static [&'static str],
     /// Identifies an untaggable resource within its parent.
     pub identity: bool,
     /// Name of the resource type in which the resource lives, if this field refers to it.
@@ -88,6 +90,7 @@ impl Field {
             after_create: false,
             unique: &[],
             unique_by_overlap: &[],
+            unique_entries: &[],
             identity: false,
             parent: None,
             naming: None,
@@ -221,7 +224,7 @@ mod tests {
         #[field(assigned_by_aws, lookup)]
         zone: Option<String>,
         /// Parameters.
-        #[field(default, read_by_name, own_read, removed_later)]
+        #[field(default, read_by_name, own_read, removed_later, unique_entries = "parameter")]
         parameters: BTreeMap<String, String>,
         /// Password.
         #[field(important, initial_only)]
@@ -296,6 +299,7 @@ mod tests {
         assert_eq!(fields_with(|field| field.unique.contains(&"name")), ["name"]);
         assert_eq!(fields_with(|field| field.unique.contains(&"address")), ["vpc"]);
         assert_eq!(fields_with(|field| field.unique_by_overlap.contains(&"address")), ["addresses"]);
+        assert_eq!(fields_with(|field| field.unique_entries.contains(&"parameter")), ["parameters"]);
         assert_eq!(fields_with(|field| field.identity), ["seen_from"]);
         assert_eq!(fields_with(|field| field.parent == Some("vpc")), ["vpc", "seen_from"]);
         assert_eq!(fields_with(|field| field.parent.is_some()), ["vpc", "seen_from"]);

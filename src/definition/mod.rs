@@ -18,6 +18,7 @@ mod source;
 mod template;
 #[cfg(test)]
 mod tests;
+mod unique_keys;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},

@@ -175,7 +175,7 @@ pub fn report_problem(
     schema: Option<&Value>,
     place: &dyn Fn(&str) -> String,
 ) {
-    let Problem { pointer: at, message, help } = problem;
+    let Problem { pointer: at, message, help, code } = problem;
     let pointer = place(&at);
     if !message.starts_with("missing field") && c.is_broken_below(&pointer) {
         return;
@@ -216,7 +216,7 @@ pub fn report_problem(
         let meant = meant.map(|value| format!("did you mean `{value}`?"));
         // The field's documentation describes valid values.
         let described = schema.filter(|_| !field.contains('.')).and_then(|schema| description(schema, &field));
-        Diagnostic::new("invalid", text).at(c.value_range(&pointer)).maybe_help(meant.or(help).or(remedy).or(described))
+        Diagnostic::new(code, text).at(c.value_range(&pointer)).maybe_help(meant.or(help).or(remedy).or(described))
     };
     c.problems.push(found);
 }

@@ -359,3 +359,90 @@ resources:
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert!(messages.contains(&"`subnet.c` has no `vpc`") && messages.contains(&"`dns64` of `subnet.c`: expected true or false, not 5"));
 }
+
+/// Compiles resources of these types.
+fn problems_of(resources: &str) -> String {
+    compile_problems(&format!("stack: shop\nregion: eu-west-1\nresources:\n{resources}"), &LoadOptions::default())
+}
+
+#[test]
+fn accepts_cycles_through_fields_that_are_set_last() {
+    let text = "
+stack: shop
+region: eu-west-1
+resources:
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  security_group:
+    a: { vpc: main, ingress: [{ port: 80, security_group: b }] }
+    b: { vpc: main, ingress: [{ port: 80, security_group: a }] }
+  iam_role:
+    a: { trust: { Statement: [{ Effect: Allow, Principal: { AWS: '{{ iam_role.b.unique_id }}' }, Action: 'sts:AssumeRole' }] } }
+    b:
+      trust: { services: [ec2.amazonaws.com] }
+      inline_policies: { a: { Statement: [{ Effect: Allow, Action: '*', Resource: '{{ iam_role.a.unique_id }}' }] } }
+";
+    let stack = compile(text, &LoadOptions::default());
+    let deferrable = |kind: &str, name: &str| stack.resources[&Address::new(kind, name)].deferrable.clone();
+    assert_eq!(deferrable("security_group", "a"), BTreeSet::from([Address::new("security_group", "b")]));
+    assert_eq!(deferrable("iam_role", "a"), BTreeSet::new(), "the trust is set by the creation");
+    assert_eq!(deferrable("iam_role", "b"), BTreeSet::from([Address::new("iam_role", "a")]));
+}
+
+#[test]
+fn reports_cycles_with_the_fields_that_form_them() {
+    let roles = "
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  security_group:
+    a: { vpc: main, ingress: [{ port: 80, security_group: b }], depends_on: [security_group.b] }
+    b: { vpc: main, depends_on: [security_group.a] }
+    c: { vpc: main, ingress: [{ port: 80, security_group: a }] }
+  iam_role:
+    a: { trust: { Statement: [{ Effect: Allow, Principal: { AWS: '{{ iam_role.b.unique_id }}' }, Action: 'sts:AssumeRole' }] } }
+    b: { trust: { services: [ec2.amazonaws.com] }, description: 'Beside {{ iam_role.a.unique_id }}' }
+";
+    let said = problems_of(roles);
+    for line in [
+        "┌→ security_group.a",
+        "│  depends on security_group.b (`depends_on`)",
+        "└─ which depends on security_group.a (`depends_on`)",
+        "│  depends on iam_role.b (`trust`)",
+        "└─ which depends on iam_role.a (`description`)",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    assert_eq!(said.matches("error[cycle]").count(), 2, "{said}");
+}
+
+#[test]
+fn reports_resources_that_aws_does_not_accept_together() {
+    let said = problems_of(
+        "
+  vpc: { main: { cidr: 10.0.0.0/16 }, other: { cidr: 10.1.0.0/16 } }
+  subnet:
+    a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }
+    b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
+  route_table:
+    a: { vpc: main, subnets: [a] }
+    b: { vpc: main, subnets: [b, a] }
+  security_group:
+    a: { vpc: main, name: web }
+    b: { vpc: other, name: web }
+    c: { vpc: main, name: web }
+  dns_zone: { main: { domain: example.com }, inner: { domain: in.example.com, vpcs: [main] }, again: { domain: in.example.com, vpcs: [main] } }
+  dns_record:
+    a: { zone: main, domain: www.example.com, type: A, values: [192.0.2.1] }
+    b: { zone: main, domain: WWW.example.com., type: A, values: [192.0.2.2] }
+    c: { zone: main, domain: www.example.com, type: AAAA, values: ['2001:db8::1'] }
+    d: { zone: main, domain: api.example.com, type: A, values: [192.0.2.1], set_identifier: one, weight: 1 }
+    e: { zone: main, domain: api.example.com, type: A, values: [192.0.2.1], set_identifier: two, weight: 1 }
+  target_group: { web: { vpc: main, port: 80, protocol: TCP } }
+  load_balancer: { web: { type: network, subnets: [a, b] } }
+  listener:
+    a: { load_balancer: web, port: 80, protocol: TCP, default_action: { forward: { target_groups: [{ target_group: web }] } } }
+    b: { load_balancer: web, port: 80, protocol: TCP, default_action: { forward: { target_groups: [{ target_group: web }] } } }
+    c: { load_balancer: web, port: 81, protocol: TCP, default_action: { forward: { target_groups: [{ target_group: web }] } } }
+  internet_gateway: { a: { vpc: main }, b: { vpc: main }, c: {}, d: {} }
+",
+    );
+    insta::assert_snapshot!(said);
+}

@@ -99,6 +99,8 @@ mod tests {
             r#"SessionError::\w+(?: \{ \.\. \}|\(_\))? => "([\w-]+)""#,
             r#"Error::new\(\s*ErrorKind::\w+,\s*"(\w+)""#,
             r#"\bcode: "([\w-]+)""#,
+            r#"\.code\("([\w-]+)"\)"#,
+            r#"const INVALID: &'static str = "(\w+)""#,
             r#"const INTERRUPTED: &str = "(\w+)""#,
         ];
         let mut found: BTreeSet<String> = BTreeSet::new();

@@ -11,7 +11,7 @@ use crate::{
     core::{Error, ErrorCodes, ErrorKind, ResourceType},
 };
 
-/// Unique claims of a resource: its identity, or its unique keys and its name.
+/// Unique claims of a resource: its identity, or its unique keys.
 pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceType>) -> Vec<String> {
     let mut claims = Vec::new();
     let value = |pointer: &str| value_text(entry.spec().pointer(pointer));
@@ -22,9 +22,7 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
         let parents: Vec<String> = parents.filter_map(|(_, value)| value_text(Some(value))).collect();
         claims.push(format!("{} {} in {}", entry.type_name, values.join(" "), parents.join(" ")));
     } else if let Some(kind) = kind {
-        let named = kind.naming.is_some() && kind.parent.is_none() && !kind.unique_keys.iter().any(|key| key.contains(&"/name"));
-        let name: &[&str] = if named { &["/name"] } else { &[] };
-        for key in kind.unique_keys.iter().map(Vec::as_slice).chain([name]).filter(|key| !key.is_empty()) {
+        for key in &kind.unique_keys {
             let values: Option<Vec<String>> = key.iter().map(|pointer| value(pointer)).collect();
             claims.extend(values.map(|values| format!("{} {} {}", entry.type_name, key.join(" "), values.join(" "))));
         }

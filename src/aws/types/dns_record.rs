@@ -32,13 +32,13 @@ const MAX_VALUE_CHARACTERS: usize = 4000;
 #[spec]
 pub struct DnsRecord {
     /// Zone of the record.
-    #[field(parent, replaces, unique = "domain")]
+    #[field(parent, replaces, unique = "record")]
     pub zone: Ref<DnsZone>,
     /// Full domain name, such as `www.shop.example.com` or `*.shop.example.com`.
-    #[field(replaces, unique = "domain")]
+    #[field(replaces, unique = "record")]
     pub domain: DnsName,
     /// Record type.
-    #[field(replaces)]
+    #[field(replaces, unique = "record")]
     #[serde(rename = "type")]
     pub kind: RecordType,
     /// Time to live: how long resolvers may cache the record, in seconds. An alias has that of its target.
@@ -51,7 +51,7 @@ pub struct DnsRecord {
     #[field(default, important, impact = "resolvers return the old target for up to a minute")]
     pub alias: Option<Alias>,
     /// Distinguishes records of the same domain and type; needs one of `weight`, `failover`, `region` or `multivalue`.
-    #[field(default, length = 0..=128, replaces)]
+    #[field(default, length = 0..=128, replaces, unique = "record")]
     pub set_identifier: String,
     /// Weight among records of the same domain and type.
     #[field(default, range = 0..=255)]
@@ -206,6 +206,11 @@ impl Resource for DnsRecord {
             problems.push(Problem::new(Self::POINTERS.set_identifier, message));
         }
         problems
+    }
+
+    /// Of one domain, a CNAME can't exist beside other records, nor a record with a routing policy beside one without.
+    fn conflicts_with(&self, live: &Self) -> bool {
+        self.zone == live.zone && self.domain == live.domain
     }
 
     /// AWS keeps the spelling of values: with or without quotes, with or without a final dot, and with `dualstack.` before an alias

@@ -21,7 +21,7 @@ use crate::{
 #[spec]
 pub struct DnsZone {
     /// Domain of the zone, such as `shop.example.com`.
-    #[field(replaces, lookup, important)]
+    #[field(replaces, lookup, unique_entries = "domain in a VPC", important)]
     pub domain: DnsName,
     /// Comment.
     #[field(default, length = 0..=256)]
@@ -33,6 +33,7 @@ pub struct DnsZone {
     // CreateHostedZone accepts one VPC.
     #[field(
         default,
+        unique_entries = "domain in a VPC",
         after_create = self.vpcs.first().cloned().into_iter().collect(),
         impact = "a removed VPC can't resolve the zone's names"
     )]

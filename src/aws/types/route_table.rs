@@ -21,7 +21,7 @@ pub struct RouteTable {
     #[field(default, after_create, important, impact = "connections over a changed route are interrupted")]
     pub routes: BTreeSet<Route>,
     /// Subnets that use this table. A subnet uses one table: by default the VPC's main table.
-    #[field(default, after_create)]
+    #[field(default, after_create, unique_entries = "subnet")]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Virtual private gateways (`vgw-…`) that propagate routes to this table.
     #[field(default, after_create)]

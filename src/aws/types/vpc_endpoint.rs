@@ -14,14 +14,14 @@ pub struct VpcEndpoint {
     #[field(replaces)]
     pub vpc: Ref<Vpc>,
     /// Service: the short name of an AWS service in the region (`s3`, `ecr.api`), or a full name (`com.amazonaws.vpce.…`).
-    #[field(replaces)]
+    #[field(replaces, unique_entries = "service in a route table")]
     pub service: String,
     /// Endpoint type: `gateway` with routes (S3 and DynamoDB only), `interface` with addresses in subnets, `gateway_load_balancer`
     /// as the target of routes.
     #[field(default, replaces)]
     pub r#type: EndpointType,
     /// Gateway endpoints: route tables for its routes.
-    #[field(default)]
+    #[field(default, unique_entries = "service in a route table")]
     pub route_tables: BTreeSet<Ref<RouteTable>>,
     /// Other endpoints: subnets with its addresses, one per availability zone. Each costs an hourly fee.
     #[field(default, important, impact = "connections through a removed subnet are interrupted")]

@@ -18,10 +18,10 @@ use crate::{
 #[spec]
 pub struct WafIpSet {
     /// Physical name.
-    #[field(name(max = 128), pattern = r"[\w-]+", replaces)]
+    #[field(name(max = 128), pattern = r"[\w-]+", replaces, unique = "name")]
     pub name: Option<String>,
     /// `regional`, or `cloudfront` in a stack of region us-east-1.
-    #[field(default = WebAclScope::Regional, replaces)]
+    #[field(default = WebAclScope::Regional, replaces, unique = "name")]
     pub scope: WebAclScope,
     /// IP version of its addresses.
     #[field(default = Version::Ipv4, replaces)]

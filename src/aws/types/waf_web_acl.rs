@@ -24,10 +24,10 @@ use crate::{
 #[spec]
 pub struct WafWebAcl {
     /// Physical name.
-    #[field(name(max = 128), pattern = r"[\w-]+", replaces)]
+    #[field(name(max = 128), pattern = r"[\w-]+", replaces, unique = "name")]
     pub name: Option<String>,
     /// `regional`, or `cloudfront` in a stack of region us-east-1.
-    #[field(default = WebAclScope::Regional, replaces)]
+    #[field(default = WebAclScope::Regional, replaces, unique = "name")]
     pub scope: WebAclScope,
     /// Action for a request that matches no rule.
     #[field(default = AclAction::Allow, important)]

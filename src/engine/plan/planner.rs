@@ -371,9 +371,7 @@ pub(super) fn fields_set_by_create(kind: &ResourceType, wanted: &Value) -> Vec<F
 fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
     let changed = ChangedFields(fields.iter().map(|field| field.pointer.clone()).collect());
     let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.contains(pointer);
-    let named = kind.unique_keys.iter().any(|fields| fields.contains(&"/name"));
-    let name: &[&str] = if kind.naming.is_some() && !named { &["/name"] } else { &[] };
-    let keys = kind.unique_keys.iter().map(Vec::as_slice).chain([name, &kind.identity]).filter(|key| !key.is_empty());
+    let keys = kind.unique_keys.iter().chain([&kind.identity]).filter(|key| !key.is_empty());
     !kind.operations.conflicts_with(wanted, live) && !keys.into_iter().any(|fields| fields.iter().all(kept))
 }
 
