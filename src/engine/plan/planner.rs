@@ -177,17 +177,18 @@ impl<'a> Planner<'a> {
             self.plan_declared(&stack.resources[address]);
         }
         loop {
-            let (wrong, right): (Vec<_>, Vec<_>) = assumed.into_iter().partition(|(_, dependency)| {
-                self.changes.get(dependency).is_some_and(|change| matches!(change.action, Action::Create | Action::Replace))
-            });
+            let is_replaced = |address: &Address| self.changes.get(address).is_some_and(|change| change.action == Action::Replace);
+            let (wrong, right): (Vec<_>, Vec<_>) = assumed.into_iter().partition(|(_, dependency)| is_replaced(dependency));
+            let wrong: BTreeSet<Address> = wrong.into_iter().map(|(dependent, _)| dependent).filter(&is_wanted).collect();
             if wrong.is_empty() {
                 break;
             }
-            for (dependent, _) in wrong.iter().filter(|(dependent, _)| is_wanted(dependent)) {
-                let known = self.obstacles.clone();
+            for dependent in &wrong {
+                let known = self.obstacles.len();
                 self.plan_declared(&stack.resources[dependent]);
-                let more = self.obstacles.split_off(known.len());
-                self.obstacles.extend(more.into_iter().filter(|obstacle| !known.contains(obstacle)));
+                let mut again = self.obstacles.split_off(known);
+                again.retain(|obstacle| !self.obstacles.contains(obstacle));
+                self.obstacles.extend(again);
             }
             assumed = right;
         }
