@@ -88,6 +88,9 @@ facts! {
     unique: Vec<LitStr>,
     /// `unique_by_overlap = "range"`, repeatable: like `unique`, but two values are equal if their ranges overlap.
     unique_by_overlap: Vec<LitStr>,
+    /// `global_region = "cloudfront"`: with this value, a resource is in the partition's region for global services (us-east-1), whatever the
+    /// stack's region is.
+    global_region: Option<LitStr>,
     /// `identity`: identifies an untaggable resource within its parent.
     identity: Option<Flag>,
     /// `parent` or `parent = Vpc`: refers to its parent resource, whose type is that of the `Ref`, or the given one.

@@ -8,21 +8,6 @@ use serde_json::Value;
 use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic};
 use crate::core::expression::references;
 
-/// Checks a region's name, such as `eu-west-1`. Returns the region probably meant, for later checks, or `None` if that is unclear.
-pub fn check_region(c: &mut Compiler<'_>, name: String) -> Option<String> {
-    let parts: Vec<&str> = name.split('-').collect();
-    let fits = parts.len() >= 3
-        && parts.last().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()))
-        && parts[..parts.len() - 1].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
-    if fits {
-        return Some(name);
-    }
-    let zone = name.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit()));
-    let help = zone.map_or_else(|| "a region looks like `eu-west-1`".into(), |region| format!("this is a zone: write `{region}`"));
-    c.problem("region", "/region", format!("`{name}` is not a valid region"), help);
-    zone.map(str::to_owned)
-}
-
 /// Checks all rules across resources.
 pub fn check_all(c: &mut Compiler<'_>, stack: &Stack) {
     check_subnets(c, stack);
@@ -75,10 +60,10 @@ fn check_subnets(c: &mut Compiler<'_>, stack: &Stack) {
     }
 }
 
-/// Checks that zones belong to the stack's region.
+/// Checks that zones belong to the region of their resource.
 fn check_zones(c: &mut Compiler<'_>, stack: &Stack) {
-    let Some(region) = &stack.region else { return };
     for declared in stack.resources.values() {
+        let Some(region) = declared.region.as_ref().or(stack.region.as_ref()) else { continue };
         let Some(zone) = declared.spec.get("availability_zone").and_then(Value::as_str).filter(|zone| !zone.contains("${")) else {
             continue;
         };
@@ -97,7 +82,7 @@ fn check_zones(c: &mut Compiler<'_>, stack: &Stack) {
 
 /// Checks that physical names are unique within a type.
 fn check_names(c: &mut Compiler<'_>, stack: &Stack) {
-    let mut seen: BTreeMap<(&str, String), &DesiredResource> = BTreeMap::new();
+    let mut seen: BTreeMap<(&str, Option<&str>, String), &DesiredResource> = BTreeMap::new();
     let mut reported = BTreeSet::new();
     for declared in stack.resources.values().filter(|d| d.resource_type.naming.is_some()) {
         let Some(name) = declared.spec.get("name").and_then(Value::as_str) else { continue };
@@ -107,7 +92,8 @@ fn check_names(c: &mut Compiler<'_>, stack: &Stack) {
             let of_parent = |value: &Value| value.as_object().and_then(|map| map.values().next()?.as_str().map(str::to_owned));
             fields.filter_map(of_parent).find(|text| text.starts_with(&format!("${{{parent}.")))
         });
-        let key = (declared.resource_type.name, format!("{}\0{name}", parent.unwrap_or_default()));
+        let region = declared.region.as_deref().filter(|_| declared.resource_type.has_names_by_region());
+        let key = (declared.resource_type.name, region, format!("{}\0{name}", parent.unwrap_or_default()));
         if let Some(other) = seen.insert(key, declared)
             && reported.insert(declared.address.clone())
         {
