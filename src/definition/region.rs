@@ -108,3 +108,89 @@ fn collect_ids<'a>(value: &'a Value, at: &str, act: &mut impl FnMut(&str, &'a st
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LoadOptions, Source, load};
+    use crate::core::{Address, REGION_TAG};
+
+    /// Problems of a definition with these resources: line, code and message.
+    fn problems(resources: &str) -> Vec<(usize, &'static str, String)> {
+        let source = Source::new("stack.yaml", format!("stack: shop\nregion: eu-west-1\nresources:\n{resources}"));
+        let found = load(&source, &LoadOptions::default()).err().unwrap_or_default();
+        let line = |range: &std::ops::Range<usize>| source.text[..range.start].matches('\n').count() + 1;
+        found.into_iter().map(|problem| (problem.range.as_ref().map_or(0, line), problem.code, problem.message)).collect()
+    }
+
+    #[test]
+    fn reports_ids_of_another_region_at_their_line() {
+        let found = problems(
+            "  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet:
+    a:
+      cidr: 10.0.0.0/24
+      availability_zone: us-east-1a
+      region: us-east-1
+      vpc: main
+",
+        );
+        let message = "`subnet.a` can't use `vpc.main` of region eu-west-1 from us-east-1";
+        assert_eq!(found, [(10, "other-region", message.to_owned())]);
+    }
+
+    #[test]
+    fn accepts_arns_of_another_region_and_global_resources() {
+        let found = problems(
+            "  kms_key: { there: { region: us-east-1 } }
+  iam_role:
+    app: { assume_role_policy: { Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' }] } }
+  iam_policy:
+    keys: { document: { Statement: [{ Effect: Allow, Action: 'kms:Decrypt', Resource: '{{ kms_key.there.arn }}' }] } }
+",
+        );
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn rejects_regions_that_make_no_sense() {
+        let role = "{ Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' }] }";
+        let at = |resources: &str| problems(resources).into_iter().map(|(line, code, _)| (line, code)).collect::<Vec<_>>();
+        assert_eq!(at("  kms_key: { a: { region: us-east-1a } }\n"), [(4, "region")]);
+        assert_eq!(at("  kms_key: { a: { region: '{{ vpc.main.id }}' } }\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n"), [(4, "region")]);
+        assert_eq!(at("  kms_key: { a: { region: cn-north-1 } }\n"), [(4, "region")]);
+        assert_eq!(at(&format!("  iam_role: {{ a: {{ region: us-east-1, assume_role_policy: {role} }} }}\n")), [(4, "region")]);
+        assert_eq!(at("  waf_web_acl: { a: { scope: cloudfront, region: eu-central-1 } }\n"), [(4, "region")]);
+        let unpinned = Source::new("stack.yaml", "stack: shop\nresources:\n  kms_key: { a: { region: us-east-1 } }\n");
+        assert_eq!(load(&unpinned, &LoadOptions::default()).err().map(|found| found[0].code), Some("region"));
+    }
+
+    #[test]
+    fn regions_follow_from_the_definition_and_the_stack() {
+        let text = "
+stack: shop
+region: eu-west-1
+values: { copies: us-east-1 }
+resources:
+  kms_key: { here: {}, also-here: { region: eu-west-1 }, there: { region: '{{ copies }}' } }
+  waf_web_acl: { cdn: { scope: cloudfront }, web: {} }
+  dns_zone: { main: { domain: example.com } }
+";
+        let mut stack = load(&Source::new("stack.yaml", text), &LoadOptions::default()).expect("a valid definition");
+        let region = |stack: &super::Stack, kind: &str, name: &str| stack.resources[&Address::new(kind, name)].region.clone();
+        let expected = [("here", None), ("also-here", None), ("there", Some("us-east-1"))];
+        assert!(expected.into_iter().all(|(name, expected)| region(&stack, "kms_key", name).as_deref() == expected));
+        assert_eq!(region(&stack, "waf_web_acl", "cdn").as_deref(), Some("us-east-1"));
+        assert_eq!(region(&stack, "waf_web_acl", "web"), None);
+        assert_eq!(stack.resources[&Address::new("dns_zone", "main")].tags[REGION_TAG], "eu-west-1");
+        stack.set_region("us-east-1");
+        assert_eq!(region(&stack, "waf_web_acl", "cdn"), None);
+    }
+
+    /// The common field would hide it.
+    #[test]
+    fn no_regional_type_has_a_field_for_the_region() {
+        let has_field = |kind: &crate::core::ResourceType| kind.schema().pointer("/properties/region").is_some();
+        let kinds = crate::aws::types::RESOURCE_TYPES.iter().filter(|kind| !kind.is_global() && has_field(kind));
+        assert_eq!(kinds.map(|kind| kind.name).collect::<Vec<_>>(), [""; 0]);
+    }
+}

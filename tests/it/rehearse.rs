@@ -12,7 +12,7 @@ use crate::{
 
 /// Rehearses a definition; every case must end as expected.
 #[track_caller]
-fn check_rehearsal(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value {
+pub fn check_rehearsal(acme: &Acme, path: &Path, what: &str, more: &[&str]) -> Value {
     let mut command = acme.command("rehearse", path, &[&["-o", "json"], more].concat());
     let done = CommandOutput::from_output(command.output().expect("acme runs"));
     let report: Value =
