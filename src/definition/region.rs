@@ -115,11 +115,11 @@ mod tests {
     use crate::core::{Address, REGION_TAG};
 
     /// Problems of a definition with these resources: line, code and message.
-    fn problems(resources: &str) -> Vec<(usize, &'static str, String)> {
+    fn problems(resources: &str) -> Vec<(usize, String, String)> {
         let source = Source::new("stack.yaml", format!("stack: shop\nregion: eu-west-1\nresources:\n{resources}"));
         let found = load(&source, &LoadOptions::default()).err().unwrap_or_default();
         let line = |range: &std::ops::Range<usize>| source.text[..range.start].matches('\n').count() + 1;
-        found.into_iter().map(|problem| (problem.range.as_ref().map_or(0, line), problem.code, problem.message)).collect()
+        found.into_iter().map(|problem| (problem.range.as_ref().map_or(0, line), problem.code.into_owned(), problem.message)).collect()
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
 ",
         );
         let message = "`subnet.a` can't use `vpc.main` of region eu-west-1 from us-east-1";
-        assert_eq!(found, [(10, "other-region", message.to_owned())]);
+        assert_eq!(found, [(10, "other-region".to_owned(), message.to_owned())]);
     }
 
     #[test]
@@ -154,14 +154,17 @@ mod tests {
     #[test]
     fn rejects_regions_that_make_no_sense() {
         let role = "{ Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' }] }";
-        let at = |resources: &str| problems(resources).into_iter().map(|(line, code, _)| (line, code)).collect::<Vec<_>>();
-        assert_eq!(at("  kms_key: { a: { region: us-east-1a } }\n"), [(4, "region")]);
-        assert_eq!(at("  kms_key: { a: { region: '{{ vpc.main.id }}' } }\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n"), [(4, "region")]);
-        assert_eq!(at("  kms_key: { a: { region: cn-north-1 } }\n"), [(4, "region")]);
-        assert_eq!(at(&format!("  iam_role: {{ a: {{ region: us-east-1, assume_role_policy: {role} }} }}\n")), [(4, "region")]);
-        assert_eq!(at("  waf_web_acl: { a: { scope: cloudfront, region: eu-central-1 } }\n"), [(4, "region")]);
+        let at = |resources: &str| problems(resources).into_iter().map(|(line, code, _)| format!("{line} {code}")).collect::<Vec<_>>();
+        assert_eq!(at("  kms_key: { a: { region: us-east-1a } }\n"), ["4 region"]);
+        assert_eq!(at("  kms_key: { a: { region: '{{ vpc.main.id }}' } }\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n"), ["4 region"]);
+        assert_eq!(at("  kms_key: { a: { region: cn-north-1 } }\n"), ["4 region"]);
+        assert_eq!(at(&format!("  iam_role: {{ a: {{ region: us-east-1, assume_role_policy: {role} }} }}\n")), ["4 region"]);
+        assert_eq!(at("  waf_web_acl: { a: { scope: cloudfront, region: eu-central-1 } }\n"), ["4 region"]);
         let unpinned = Source::new("stack.yaml", "stack: shop\nresources:\n  kms_key: { a: { region: us-east-1 } }\n");
-        assert_eq!(load(&unpinned, &LoadOptions::default()).err().map(|found| found[0].code), Some("region"));
+        assert_eq!(
+            load(&unpinned, &LoadOptions::default()).err().map(|found| found[0].code.clone().into_owned()),
+            Some("region".to_owned())
+        );
     }
 
     #[test]

@@ -32,10 +32,10 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Clients for an endpoint; only S3's has credentials.
 async fn connect(endpoint: &str) -> Aws {
     let settings = Settings { region: Some("us-east-1".into()), endpoint_url: Some(endpoint.into()), ..Settings::default() };
-    let aws = Aws::connect(settings).await.expect("a region is set");
+    let mut aws = Aws::connect(settings).await.expect("a region is set");
     let config = aws.s3.config().to_builder().credentials_provider(Credentials::new("test", "test", None, None, "test"));
-    let s3 = aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build());
-    Aws { clients: Clients { s3, ..aws.clients }, ..aws }
+    aws.clients.s3 = aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build());
+    aws
 }
 
 async fn choose_backend(aws: &Aws, kind: StandinKind, location: &str, consent: BucketCreation<'_>) -> acme::core::Result<SelectedBackend> {
@@ -100,7 +100,8 @@ fn check_bucket(kind: StandinKind) {
     let usual = format!("acme-{}-us-east-1", account_id(kind));
     block_on(async {
         // moto applies the bucket's policy to TLS, too.
-        let aws = Aws { tls: kind == StandinKind::Ministack, ..connect(&standin.url).await };
+        let mut aws = connect(&standin.url).await;
+        aws.tls = kind == StandinKind::Ministack;
         let empty = choose_backend(&aws, kind, "s3", BucketCreation::Never).await.expect("nothing has to be there to read").backend;
         assert_eq!(
             (read_text(&empty, "key").await, empty.list("").await.expect("a list"), empty.read_appended("key").await.expect("nothing")),
