@@ -143,7 +143,7 @@ mod tests {
         let found = problems(
             "  kms_key: { there: { region: us-east-1 } }
   iam_role:
-    app: { assume_role_policy: { Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' }] } }
+    app: { trust: { services: [ec2.amazonaws.com] } }
   iam_policy:
     keys: { document: { Statement: [{ Effect: Allow, Action: 'kms:Decrypt', Resource: '{{ kms_key.there.arn }}' }] } }
 ",
@@ -153,12 +153,12 @@ mod tests {
 
     #[test]
     fn rejects_regions_that_make_no_sense() {
-        let role = "{ Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' }] }";
+        let role = "{ services: [ec2.amazonaws.com] }";
         let at = |resources: &str| problems(resources).into_iter().map(|(line, code, _)| format!("{line} {code}")).collect::<Vec<_>>();
         assert_eq!(at("  kms_key: { a: { region: us-east-1a } }\n"), ["4 region"]);
         assert_eq!(at("  kms_key: { a: { region: '{{ vpc.main.id }}' } }\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n"), ["4 region"]);
         assert_eq!(at("  kms_key: { a: { region: cn-north-1 } }\n"), ["4 region"]);
-        assert_eq!(at(&format!("  iam_role: {{ a: {{ region: us-east-1, assume_role_policy: {role} }} }}\n")), ["4 region"]);
+        assert_eq!(at(&format!("  iam_role: {{ a: {{ region: us-east-1, trust: {role} }} }}\n")), ["4 region"]);
         assert_eq!(at("  waf_web_acl: { a: { scope: cloudfront, region: eu-central-1 } }\n"), ["4 region"]);
         let unpinned = Source::new("stack.yaml", "stack: shop\nresources:\n  kms_key: { a: { region: us-east-1 } }\n");
         assert_eq!(

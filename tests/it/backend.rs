@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
 use acme::{
-    aws::{Aws, Settings, services::Clients},
+    aws::{Aws, Settings},
     definition::BackendLocation,
     engine::backend::{Backend, BucketCreation, CloudLocation, Lease, SelectedBackend, WriteCondition, WriteResult, select_backend},
 };

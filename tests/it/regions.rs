@@ -21,7 +21,7 @@ resources:
     api: { name: shop/api }
     api-us: { name: shop/api, region: us-east-1 }
   iam_role:
-    app: { assume_role_policy: { Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' }] } }
+    app: { trust: { services: [ec2.amazonaws.com] } }
 outputs:
   here: '{{ ecr_repository.api.arn }}'
   there: '{{ ecr_repository.api-us.arn }}'
@@ -165,7 +165,7 @@ resources:
   iam_role:
     app:
       name: NAME
-      assume_role_policy: { Statement: [{ Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' }] }
+      trust: { services: [ec2.amazonaws.com] }
 ";
 
 /// One definition in two regions: each owns its own global resources.
