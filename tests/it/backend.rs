@@ -299,7 +299,7 @@ fn check_unlock(acme: &Acme, folder: &Path, backend: &[&str]) {
 #[test]
 fn unlock_releases_a_stack_in_the_simulated_cloud() {
     let folder = tempfile::tempdir().expect("a folder");
-    leave_stale_lease(&Backend::folder(folder.path().join("sim/backend/eu-west-1")));
+    leave_stale_lease(&Backend::folder(folder.path().join("sim/backend/us-east-1")));
     check_unlock(&Acme::local(&folder.path().join("sim")), folder.path(), &[]);
     leave_stale_lease(&Backend::folder(folder.path().join("other")));
     let other = folder.path().join("other").display().to_string();

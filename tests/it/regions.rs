@@ -168,6 +168,36 @@ resources:
       trust: { services: [ec2.amazonaws.com] }
 ";
 
+#[test]
+fn policies_exports_and_imports_know_the_region_of_a_resource() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = folder.path().join("cloud");
+    let acme = Acme::local(&cloud);
+    let stack = write_file(folder.path(), "stack.yaml", STACK);
+    let policy = acme.run("policy", &stack, &[]).assert_success().stdout;
+    for arn in ["arn:aws:ecr:eu-west-1:*:repository/shop/api", "arn:aws:ecr:us-east-1:*:repository/shop/api"] {
+        assert!(policy.contains(arn), "{arn}: {policy}");
+    }
+    assert!(!policy.contains("arn:aws:sqs:us-east-1"), "{policy}");
+    let exported: Value = serde_json::from_str(&acme.run("plan", &stack, &["-o", "terraform"]).assert_success().stdout).expect("JSON");
+    let planned = exported["planned_values"]["root_module"]["resources"].as_array().expect("resources");
+    let region = |address: &str| planned.iter().find(|one| one["address"] == address).map(|one| one["values"]["region"].clone());
+    assert_eq!(region("aws_kms_key.there"), Some(json!("us-east-1")));
+    assert_eq!(region("aws_kms_key.here"), Some(Value::Null));
+
+    acme.apply(&stack);
+    let simulator = Simulator::open(&cloud, "eu-west-1", Behaviour::default()).expect("a cloud");
+    let repository = acme::aws::types::resource_type("ecr_repository").expect("a type");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(simulator.retag(repository, (Some("us-east-1"), "shop/api"), &acme::core::Tags::new())).unwrap();
+    let plan = acme.run("plan", &stack, &[]).combined_output();
+    assert!(plan.contains("Blocked[foreign]: `shop/api` exists but is not part of this stack"), "{plan}");
+    let imported = acme.run("import", &stack, &["ecr_repository.api-us", "shop/api", "--yes"]);
+    assert_eq!(imported.code, 0, "{}", imported.combined_output());
+    assert!(imported.combined_output().contains("region: us-east-1"), "{}", imported.combined_output());
+    acme.assert_no_changes(&stack);
+}
+
 /// One definition in two regions: each owns its own global resources.
 fn check_one_definition_in_two_regions(acme: &Acme, folder: &Path) {
     let write = |region: &str, name: &str| {
