@@ -192,7 +192,7 @@ fn policies_exports_and_imports_know_the_region_of_a_resource() {
     runtime.block_on(simulator.retag(repository, (Some("us-east-1"), "shop/api"), &acme::core::Tags::new())).unwrap();
     let plan = acme.run("plan", &stack, &[]).combined_output();
     assert!(plan.contains("Blocked[foreign]: `shop/api` exists but is not part of this stack"), "{plan}");
-    let imported = acme.run("import", &stack, &["ecr_repository.api-us", "shop/api", "--yes"]);
+    let imported = acme.run("import", &stack, &["ecr_repository.api-us", "shop/api"]);
     assert_eq!(imported.code, 0, "{}", imported.combined_output());
     assert!(imported.combined_output().contains("region: us-east-1"), "{}", imported.combined_output());
     acme.assert_no_changes(&stack);
