@@ -382,7 +382,8 @@ fn with_ownership_tags(
         };
         tags.insert(ON_DELETE_TAG.into(), text.into());
     }
-    if tags.len() > 50 {
+    // A global resource also gets the tag for the region.
+    if tags.len() + usize::from(draft.resource_type.is_global()) > 50 {
         let place = c.key_range(at);
         let problem = Diagnostic::new("tags", format!("{} tags exceed AWS's limit of 50", tags.len()));
         c.problems.push(problem.at(place).help("acme's own ownership tags count, too: leave room for five"));

@@ -261,6 +261,31 @@ fn a_role_without_the_tag_for_the_region_belongs_to_the_region_of_its_record() {
     assert_eq!(simulator.dump()["iam_role/app"]["tags"]["acme:region"], "eu-west-1");
 }
 
+/// Everything for a distribution of CloudFront, beside a stack in Europe.
+#[test]
+fn a_certificate_is_in_another_region_than_the_stack() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "
+stack: shop
+region: eu-west-1
+resources:
+  dns_zone: { main: { domain: shop.example.com } }
+  certificate: { cdn: { domain: cdn.shop.example.com, zone: main, region: us-east-1 }, api: { domain: api.shop.example.com, zone: main } }
+";
+    let stack = write_file(folder.path(), "stack.yaml", text);
+    let standin = Standin::start(StandinKind::Ministack);
+    for acme in [Acme::local(&folder.path().join("cloud")), Acme::without_region(&standin.url)] {
+        acme.apply(&stack);
+        acme.assert_no_changes(&stack);
+        let live = regions(&acme, &stack);
+        let places = ["certificate.cdn", "certificate.api", "dns_zone.main"].map(|address| live[address].0.clone());
+        assert_eq!(places, ["us-east-1", "", ""]);
+        assert!(live["certificate.cdn"].1.contains(":us-east-1:") && live["certificate.api"].1.contains(":eu-west-1:"), "{live:?}");
+        acme.destroy(&stack);
+        assert_eq!(regions(&acme, &stack).len(), 0);
+    }
+}
+
 /// Firewalls for CloudFront are in us-east-1, whatever the stack's region is.
 #[test]
 fn a_firewall_for_cloudfront_is_in_the_global_region() {

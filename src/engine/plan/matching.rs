@@ -27,8 +27,10 @@ pub struct ForeignResource {
     pub address: Address,
     /// Physical id.
     pub id: String,
-    /// Stack and environment in its ownership tags, if any.
+    /// Stack and environment in its ownership tags, if any; with the region, if that is another one.
     pub owner: Option<String>,
+    /// Whether the same stack owns it in another region.
+    pub is_in_other_region: bool,
 }
 
 pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedResources<'a> {
@@ -87,7 +89,8 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
                 matched.live.insert(declared.address.clone(), live);
                 continue;
             }
-            matched.foreign.push(ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner: owner(&live.tags) });
+            let (address, id) = (declared.address.clone(), live.id.clone());
+            matched.foreign.push(ForeignResource { address, id, owner: owner(&live.tags), is_in_other_region: false });
         }
     }
     let missing = stack.resources.values().filter(|declared| !matched.live.contains_key(&declared.address));
@@ -97,7 +100,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
     matched.foreign.extend(taken.into_iter().map(|(declared, live)| {
         let region = live.tags.get(REGION_TAG).map_or_else(|| "another region".to_owned(), |region| format!("region {region}"));
         let owner = owner(&live.tags).map(|owner| format!("{owner} in {region}"));
-        ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner }
+        ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner, is_in_other_region: true }
     }));
     matched
 }

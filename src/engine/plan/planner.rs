@@ -63,7 +63,11 @@ fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
         code: "foreign",
         address: foreign.address.clone(),
         message: format!("`{}` {whose}", foreign.id),
-        help: format!("give `{}` another name, or remove the existing one", foreign.address),
+        help: match types::resource_type(&foreign.address.type_name).is_some_and(|kind| kind.naming.is_some()) {
+            true if foreign.is_in_other_region => format!("give `{}` a name with the region in it", foreign.address),
+            false if foreign.is_in_other_region => "declare it in one region, and refer to its ARN in the other".to_owned(),
+            _ => format!("give `{}` another name, or remove the existing one", foreign.address),
+        },
         location: None,
         adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
     }
