@@ -318,7 +318,9 @@ impl SpecField {
                 })
             });
         }
-        for (fact, text) in [(quote!(impact), &facts.impact), (quote!(attribute), &facts.attribute)] {
+        for (fact, text) in
+            [(quote!(impact), &facts.impact), (quote!(attribute), &facts.attribute), (quote!(global_region), &facts.global_region)]
+        {
             set.extend(text.as_ref().map(|text| quote!(#fact: ::std::option::Option::Some(#text))));
         }
         if let Some(one_way) = &facts.one_way {

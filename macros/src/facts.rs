@@ -91,6 +91,9 @@ facts! {
     /// `unique_entries = "subnet"`, repeatable: part of the key of this name, of which each entry of a list or set is a value. Two resources of a
     /// definition can't have a value in common; unlike with `unique`, a replacement can take over those of the old resource.
     unique_entries: Vec<LitStr>,
+    /// `global_region = "cloudfront"`: with this value, a resource is in the partition's region for global services (us-east-1), whatever the
+    /// stack's region is.
+    global_region: Option<LitStr>,
     /// `identity`: identifies an untaggable resource within its parent.
     identity: Option<Flag>,
     /// `parent` or `parent = Vpc`: refers to its parent resource, whose type is that of the `Ref`, or the given one.

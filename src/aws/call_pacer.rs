@@ -31,14 +31,19 @@ pub struct CallCount {
     pub retries: u64,
 }
 
-/// Counter and rate limiter of calls, shared by all clients.
+/// Counter and rate limiter of calls, shared by all clients. AWS limits the rate per region.
 #[derive(Clone, Debug, Default)]
-pub struct CallPacer(Arc<Mutex<PacerState>>);
+pub struct CallPacer {
+    state: Arc<Mutex<PacerState>>,
+    /// Region of the client.
+    region: Arc<str>,
+}
 
 #[derive(Debug, Default)]
 struct PacerState {
     counts: BTreeMap<(String, String), CallCount>,
-    buckets: BTreeMap<(String, String), TokenBucket>,
+    /// By region, service and action.
+    buckets: BTreeMap<(Arc<str>, String, String), TokenBucket>,
     paced: bool,
 }
 
@@ -64,7 +69,11 @@ fn published_rate(service: Option<&ServiceInfo>, action: &str) -> CallRate {
 impl CallPacer {
     /// Creates a counter; `paced` enables AWS's rate limits, which are pointless with another endpoint.
     pub fn new(paced: bool) -> CallPacer {
-        CallPacer(Arc::new(Mutex::new(PacerState { paced, ..PacerState::default() })))
+        CallPacer { state: Arc::new(Mutex::new(PacerState { paced, ..PacerState::default() })), region: Arc::default() }
+    }
+    /// Returns the same counter, for the clients of a region.
+    pub fn in_region(&self, region: &str) -> CallPacer {
+        CallPacer { state: self.state.clone(), region: region.into() }
     }
     /// Returns the counts so far, by service and action.
     pub fn counts(&self) -> BTreeMap<(String, String), CallCount> {
@@ -76,7 +85,7 @@ impl CallPacer {
     }
 
     fn with_state<T>(&self, act: impl FnOnce(&mut PacerState) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Counts a call and returns its delay.
@@ -90,7 +99,9 @@ impl CallPacer {
                 return Duration::ZERO;
             }
             let service = SERVICES.iter().copied().find(|service| service.sdk_name == call.service);
-            let key = if service.is_some_and(|service| service.shares_call_rate) { (key.0, String::new()) } else { key };
+            let (name, action) = key;
+            let action = if service.is_some_and(|service| service.shares_call_rate) { String::new() } else { action };
+            let key = (call.region.clone(), name, action);
             let CallRate { burst, per_second, .. } = published_rate(service, &call.action);
             let now = Instant::now();
             let bucket = state.buckets.entry(key).or_insert(TokenBucket {
@@ -116,6 +127,7 @@ impl CallPacer {
 struct ApiCall {
     service: String,
     action: String,
+    region: Arc<str>,
     retry: bool,
 }
 
@@ -132,7 +144,8 @@ impl Intercept for CallPacer {
     ) -> Result<(), BoxError> {
         if let Some(metadata) = cfg.load::<Metadata>() {
             let retry = cfg.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
-            let call = ApiCall { service: metadata.service().to_owned(), action: metadata.name().to_owned(), retry };
+            let region = self.region.clone();
+            let call = ApiCall { service: metadata.service().to_owned(), action: metadata.name().to_owned(), region, retry };
             context.request_mut().add_extension(call);
         }
         Ok(())
@@ -196,7 +209,8 @@ mod tests {
     fn actions_wait_for_each_other_where_they_share_a_rate() {
         let waits = |service: &str| {
             let pacer = CallPacer::new(true);
-            let call = |action: &str| ApiCall { service: service.to_owned(), action: action.to_owned(), retry: false };
+            let call =
+                |action: &str| ApiCall { service: service.to_owned(), action: action.to_owned(), region: Arc::default(), retry: false };
             for _ in 0..60 {
                 pacer.reserve_slot(&call("CreateOne"));
             }
@@ -204,5 +218,17 @@ mod tests {
         };
         assert!(waits("Route 53"));
         assert!(!waits("EC2"));
+    }
+
+    #[test]
+    fn regions_have_their_own_rates_and_one_count() {
+        let pacer = CallPacer::new(true);
+        let call = |region: &str| ApiCall { service: "EC2".into(), action: "CreateVpc".into(), region: region.into(), retry: false };
+        for _ in 0..60 {
+            pacer.reserve_slot(&call("eu-west-1"));
+        }
+        assert!(!pacer.reserve_slot(&call("eu-west-1")).is_zero());
+        assert!(pacer.in_region("us-east-1").reserve_slot(&call("us-east-1")).is_zero());
+        assert_eq!(pacer.counts().values().map(|count| count.calls).sum::<u64>(), 62);
     }
 }

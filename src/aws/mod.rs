@@ -4,12 +4,19 @@ mod call_pacer;
 mod concurrent;
 mod error;
 mod https;
+#[macro_use]
 pub mod services;
 mod spelling;
 pub mod types;
 mod unanswered_calls;
 
-use std::{any::Any, ops::Deref, time::Duration};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -20,7 +27,7 @@ use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagCh
 
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
-pub use spelling::{from_aws, partition, to_aws};
+pub use spelling::{from_aws, global_region, partition, to_aws};
 
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
@@ -46,7 +53,7 @@ pub struct Settings {
     pub http_client: Option<SharedHttpClient>,
 }
 
-/// Clients of all services, created from one configuration. Dereferences to the clients of [`services`].
+/// Clients of all services in one region. Dereferences to the clients of [`services`].
 pub struct Aws {
     /// Region of every call.
     pub region: String,
@@ -60,10 +67,12 @@ pub struct Aws {
     pub sts: aws_sdk_sts::Client,
     /// Index of tagged resources in the region.
     pub tagging: aws_sdk_resourcegroupstagging::Client,
-    /// Index in the region of the partition that shows global resources (IAM, Route 53); `None` in that region.
-    pub tagging_global: Option<aws_sdk_resourcegroupstagging::Client>,
     /// Clients of the services.
     pub clients: Clients,
+    /// Configuration of the clients, for those of other regions.
+    connector: Connector,
+    /// Clients of other regions in use.
+    other_regions: Mutex<BTreeMap<String, Arc<Aws>>>,
 }
 
 impl Deref for Aws {
@@ -105,24 +114,36 @@ impl Aws {
         let region = config.region().map(ToString::to_string).ok_or_else(|| {
             Error::new(ErrorKind::Rejected, "NoRegion", "no region is set: add `region:` to the definition, or pass --region")
         })?;
-        let global_region = spelling::global_region(&region);
-        let tagging = |region: &str| {
-            let config = aws_sdk_resourcegroupstagging::config::Builder::from(&config).region(Region::new(region.to_owned()));
-            let config = config.interceptor(calls.clone()).interceptor(unanswered_calls::StopUnansweredRetries);
-            aws_sdk_resourcegroupstagging::Client::from_conf(config.build())
-        };
-        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(calls.clone());
-        let sts = sts.interceptor(unanswered_calls::StopUnansweredRetries);
-        Ok(Aws {
+        let connector = Connector { config, calls, http_client: https, custom_endpoint: endpoint.is_some() };
+        Ok(Aws::with_clients(connector, region, lag, tls))
+    }
+
+    fn with_clients(connector: Connector, region: String, visibility_delay: Duration, tls: bool) -> Aws {
+        let calls = connector.calls.in_region(&region);
+        let config = connector.config.to_builder().region(Region::new(region.clone())).build();
+        let here = Connector { config, calls: calls.clone(), ..connector.clone() };
+        let tagging = client_config!(aws_sdk_resourcegroupstagging, here);
+        let sts = client_config!(aws_sdk_sts, here);
+        Aws {
             sts: aws_sdk_sts::Client::from_conf(sts.build()),
-            tagging: tagging(&region),
-            tagging_global: (region != global_region).then(|| tagging(global_region)),
+            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),
             tls,
             region,
-            visibility_delay: lag,
-            clients: Clients::connect(&Connector { config, calls: calls.clone(), http_client: https, custom_endpoint: endpoint.is_some() }),
+            visibility_delay,
+            clients: Clients::connect(&here),
             calls,
-        })
+            connector,
+            other_regions: Mutex::default(),
+        }
+    }
+
+    /// Clients for another region, created at the first use: `None` is this region. They share HTTP connections, credentials and the count
+    /// of calls; rate limits apply per region.
+    pub fn in_region(self: &Arc<Self>, region: Option<&str>) -> Arc<Aws> {
+        let Some(region) = region.filter(|region| *region != self.region) else { return self.clone() };
+        let mut others = self.other_regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let create = || Arc::new(Aws::with_clients(self.connector.clone(), region.to_owned(), self.visibility_delay, self.tls));
+        others.entry(region.to_owned()).or_insert_with(create).clone()
     }
 
     /// Time for which a new resource of a type may stay invisible to reads.

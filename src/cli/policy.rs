@@ -36,8 +36,12 @@ enum PurposeArgument {
 }
 
 pub fn run(arguments: &Arguments) -> Result<u8> {
-    let stack = open::load(&arguments.target)?;
-    let region = stack.region.as_deref().or(arguments.region.as_deref());
+    let mut stack = open::load(&arguments.target)?;
+    let region = stack.region.clone().or(arguments.region.clone());
+    if let Some(region) = &region {
+        stack.set_region(region);
+    }
+    let region = region.as_deref();
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],
         None => vec![PurposeArgument::Plan, PurposeArgument::Apply],

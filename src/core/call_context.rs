@@ -7,6 +7,8 @@ use super::{OnDelete, Tags};
 pub struct CallContext {
     /// Address in the stack.
     pub address: String,
+    /// Region of the resource, if it is not the stack's.
+    pub region: Option<String>,
     /// Desired tags.
     pub tags: Tags,
     /// Idempotency token.

@@ -21,6 +21,9 @@ pub struct LiveResource {
     pub spec: Value,
     /// Outputs for references.
     pub outputs: Value,
+    /// Region, if it is not the stack's. `None` for global types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// See [`super::Observed::version`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -33,6 +36,10 @@ impl LiveResource {
             return Some(Value::String(self.id.clone()));
         }
         self.outputs.get(name).or_else(|| self.spec.get(name)).filter(|v| !v.is_null()).cloned()
+    }
+    /// Whether both are the same resource: ids are unique within a type and region.
+    pub fn is_same_as(&self, other: &LiveResource) -> bool {
+        (&self.type_name, &self.region, &self.id) == (&other.type_name, &other.region, &other.id)
     }
     /// Returns the ARN, if the type has one.
     pub fn arn(&self) -> Option<&str> {

@@ -55,5 +55,5 @@ pub use resource_type::{CreatedResource, Operations, OverlapKey, ResourceType};
 pub use scope::Scope;
 pub use service::{ArnParts, CallRate, ErrorRule, ServiceInfo};
 pub use spec::{Named, Naming, ReferencesType, Spec};
-pub use tags::{ADDRESS_TAG, ENVIRONMENT_TAG, ON_DELETE_TAG, STACK_TAG, TagChange, Tags, UNTAGGED};
+pub use tags::{ADDRESS_TAG, ENVIRONMENT_TAG, ON_DELETE_TAG, REGION_TAG, STACK_TAG, TagChange, Tags, UNTAGGED};
 pub use type_info::{DataProtection, ErrorCodes, RangeErrors, RegionScope, Tagging, TypeInfo};

@@ -53,6 +53,8 @@ pub struct ResourceType {
     pub one_way: Vec<OneWay>,
     /// Fields that are read only where they are declared or recorded.
     pub own_read: Vec<&'static str>,
+    /// Field and value of resources in the partition's region for global services, whatever the stack's region is.
+    pub global_region: Option<(&'static str, &'static str)>,
     /// Fields that only the create call sets.
     pub initial_only: Vec<&'static str>,
     /// Fields whose entries are removed after the deletion of their dependents.
@@ -123,6 +125,7 @@ impl ResourceType {
                 .filter_map(|field| field.one_way.map(|one| OneWay { field: field.pointer, reason: one.reason, direction: one.direction }))
                 .collect(),
             own_read: all(|field| field.own_read),
+            global_region: fields.iter().find_map(|field| Some((field.pointer, field.global_region?))),
             initial_only: all(|field| field.initial_only),
             removed_later: all(|field| field.removed_later),
             important: all(|field| field.important),
@@ -145,6 +148,11 @@ impl ResourceType {
             spec.pointer(pointer).is_some_and(|value| !value.is_null() && value != default)
         };
         self.own_read.iter().filter(|pointer| differs(pointer)).map(|pointer| (*pointer).to_owned()).collect()
+    }
+
+    /// Whether a resource with this spec is in the partition's region for global services, see [`ResourceType::global_region`].
+    pub fn is_in_global_region(&self, spec: &Value) -> bool {
+        self.global_region.is_some_and(|(field, value)| spec.pointer(field).and_then(Value::as_str) == Some(value))
     }
 
     /// Returns the live spec for comparison with the wanted one: normalized, and without differences in fields that only the create call sets.
@@ -413,6 +421,8 @@ fn to_live_resource<R: Resource>(observed: Observed<R>) -> Result<LiveResource> 
         phase: observed.phase,
         spec: serde_json::to_value(observed.spec)?,
         outputs: serde_json::to_value(observed.outputs)?,
+        // The engine knows which region it asked.
+        region: None,
         version: observed.version,
     })
 }

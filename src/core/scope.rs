@@ -14,6 +14,8 @@ pub struct Scope {
     pub stack: String,
     /// Environment name.
     pub environment: String,
+    /// Region to read, if it is not the stack's.
+    pub region: Option<String>,
     /// Prefix of physical names, unless the user set one: `<stack>-<environment>-`.
     pub prefix: String,
     /// Physical names of declared resources of this type, or the values used instead, see

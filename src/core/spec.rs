@@ -66,6 +66,8 @@ pub struct Field {
     pub apply_immediately: bool,
     /// Shown first in a plan.
     pub important: bool,
+    /// The value with which a resource is in the partition's region for global services.
+    pub global_region: Option<&'static str>,
     /// Used by the create call alone; later differences are ignored.
     pub initial_only: bool,
     /// An entry that leaves it is removed in a separate step, after the deletion of its dependents.
@@ -101,6 +103,7 @@ impl Field {
             protects_deletion: false,
             apply_immediately: false,
             important: false,
+            global_region: None,
             initial_only: false,
             removed_later: false,
             attribute: None,

@@ -11,6 +11,8 @@ pub const STACK_TAG: &str = "acme:stack";
 pub const ENVIRONMENT_TAG: &str = "acme:environment";
 /// Ownership tag with the resource's address in the stack.
 pub const ADDRESS_TAG: &str = "acme:address";
+/// Ownership tag of global resources with the region of the stack: the same definition may be applied in several regions.
+pub const REGION_TAG: &str = "acme:region";
 /// Tag with the treatment of the data, if the definition sets `on_delete`.
 pub const ON_DELETE_TAG: &str = "acme:on-delete";
 

@@ -66,7 +66,7 @@ pub enum Tagging {
 /// Region of a type's resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegionScope {
-    /// The stack's region.
+    /// A region: the one that `region:` of the resource names, or that the fact `global_region` implies; by default the stack's.
     Regional,
     /// None: the service is global, and its index is in one region of the partition.
     Global,
@@ -203,6 +203,14 @@ impl TypeInfo {
         TypeInfo { visibility_delay: Some(Duration::from_secs(seconds)), ..self }
     }
 
+    /// Whether its resources have no region.
+    pub fn is_global(&self) -> bool {
+        self.region == RegionScope::Global
+    }
+    /// Whether two regions can have resources of this type with the same name. A bucket's name is unique in the partition.
+    pub fn has_names_by_region(&self) -> bool {
+        !self.is_global() && (self.arn.is_empty() || self.arn.contains("{region}"))
+    }
     /// Whether its resources have an IAM path, by which acme finds them.
     pub fn has_path(&self) -> bool {
         self.arn.contains("{path}")

@@ -11,7 +11,7 @@ use super::{
     dependencies::{KnownResources, deferrable_dependencies},
     diagnostic::Diagnostic,
     nearest::suggestion,
-    problems,
+    problems, region,
     source::child_pointer,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub struct Draft {
     pub resource_type: &'static ResourceType,
     /// Name within its type.
     pub name: String,
-    /// Fields, including the common ones (`tags`, `depends_on`, `on_delete`).
+    /// Fields, including the common ones (`tags`, `depends_on`, `on_delete`, `region`).
     pub spec: Map<String, Value>,
     /// Location: a JSON pointer into the expanded definition.
     pub pointer: String,
@@ -40,7 +40,7 @@ pub struct Draft {
 
 impl Draft {
     /// Converts a pointer into the spec to one into the definition.
-    fn definition_pointer(&self, pointer: &str) -> String {
+    pub(super) fn definition_pointer(&self, pointer: &str) -> String {
         let other =
             self.pointer_overrides.iter().find_map(|(prefix, at)| pointer.strip_prefix(prefix.as_str()).map(|rest| format!("{at}{rest}")));
         other.unwrap_or_else(|| format!("{}{pointer}", self.pointer))
@@ -147,6 +147,7 @@ fn compile_draft(
     let own_tags = draft.spec.remove("tags");
     let depends_on = draft.spec.remove("depends_on");
     let on_delete = draft.spec.remove("on_delete").filter(|value| !value.is_null());
+    let region = region::take(c, &mut draft, stack);
     let named = draft.resource_type.naming.is_some_and(|naming| set_physical_name(&mut draft, naming, stack));
 
     let on_delete_at = draft.definition_pointer("/on_delete");
@@ -179,7 +180,7 @@ fn compile_draft(
         if let Some(parsed) = parsed.as_ref().filter(|_| spelled) {
             known.check_types(c, schema, parsed, &spec, &shown, &|pointer| draft.definition_pointer(pointer));
         }
-        let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete"];
+        let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete", "region"];
         more.extend(draft.extra_fields.iter().map(String::as_str));
         for problem in found {
             problems::report_problem(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.definition_pointer(pointer));
@@ -193,6 +194,7 @@ fn compile_draft(
     Some(DesiredResource {
         address,
         resource_type: draft.resource_type,
+        region,
         spec,
         has_generated_name: named,
         tags,
@@ -385,10 +387,11 @@ fn with_ownership_tags(
         };
         tags.insert(ON_DELETE_TAG.into(), text.into());
     }
-    if tags.len() > 50 {
+    // A global resource also gets the tag for the region.
+    if tags.len() + usize::from(draft.resource_type.is_global()) > 50 {
         let place = c.key_range(at);
         let problem = Diagnostic::new("tags", format!("{} tags exceed AWS's limit of 50", tags.len()));
-        c.problems.push(problem.at(place).help("acme's own ownership tags count, too: leave room for four"));
+        c.problems.push(problem.at(place).help("acme's own ownership tags count, too: leave room for five"));
     }
     tags
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{DesiredResource, Stack};
 use crate::core::{
-    ADDRESS_TAG, Address, ENVIRONMENT_TAG, ON_DELETE_TAG, STACK_TAG,
+    ADDRESS_TAG, Address, ENVIRONMENT_TAG, ON_DELETE_TAG, REGION_TAG, STACK_TAG,
     expression::{for_each_string, references, resolve},
 };
 
@@ -48,11 +48,14 @@ fn resource_yaml(declared: &DesiredResource) -> Value {
     let tags: Map<String, Value> = declared
         .tags
         .iter()
-        .filter(|(key, _)| ![STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG, ON_DELETE_TAG].contains(&key.as_str()))
+        .filter(|(key, _)| ![STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG, ON_DELETE_TAG, REGION_TAG].contains(&key.as_str()))
         .map(|(k, v)| (k.clone(), v.clone().into()))
         .collect();
     if !tags.is_empty() {
         fields.insert("tags".into(), tags.into());
+    }
+    if let Some(region) = declared.region.as_ref().filter(|_| !declared.resource_type.is_in_global_region(&declared.spec)) {
+        fields.insert("region".into(), region.clone().into());
     }
     if let Some(fate) = declared.on_delete {
         fields.insert("on_delete".into(), json!(fate));

@@ -13,6 +13,7 @@ mod expanded;
 mod nearest;
 mod parse;
 mod problems;
+mod region;
 pub mod sections;
 mod source;
 mod template;
@@ -38,7 +39,10 @@ pub(crate) use self::{
     source::child_pointer,
     template::cidr_subnet,
 };
-use crate::core::{Address, OnDelete, ResourceType, Tags, expression::references};
+use crate::{
+    aws::global_region,
+    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, expression::references},
+};
 
 /// Resource of the definition, in canonical form.
 #[derive(Clone)]
@@ -47,6 +51,8 @@ pub struct DesiredResource {
     pub address: Address,
     /// Resource type.
     pub resource_type: &'static ResourceType,
+    /// Region, if it is not the stack's. `None` for global types.
+    pub region: Option<String>,
     /// Canonical spec. Strings contain references as `${type.name.output}`.
     pub spec: Value,
     /// Whether acme chose its physical name, and nothing else in the spec repeats it.
@@ -96,6 +102,18 @@ impl Stack {
     pub fn prefix(&self) -> String {
         if self.environment == "default" { format!("{}-", self.name) } else { format!("{}-{}-", self.name, self.environment) }
     }
+
+    /// Sets the regions and the ownership of global resources that depend on the stack's region, which the definition need not contain.
+    pub fn set_region(&mut self, region: &str) {
+        for declared in self.resources.values_mut() {
+            if declared.resource_type.is_global() {
+                declared.tags.insert(REGION_TAG.to_owned(), region.to_owned());
+            } else {
+                let fixed = declared.resource_type.is_in_global_region(&declared.spec).then(|| global_region(region).to_owned());
+                declared.region = fixed.or(declared.region.take()).filter(|own| own != region);
+            }
+        }
+    }
 }
 
 /// Options of a caller.
@@ -142,7 +160,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     if let Some(region) = &region {
         c.templates.set("region", &Value::String(region.clone()));
     }
-    let region = region.and_then(|region| cross_checks::check_region(&mut c, region));
+    let region = region.and_then(|region| region::check_name(&mut c, "/region", region));
     if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
         c.problem("account", "/account", format!("`{account}` is not a valid account id"), "an account id has 12 digits; put it in quotes");
     }
@@ -160,6 +178,9 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     draft::add_single_resources(&mut c, single, &mut drafts);
     let mut stack = Stack { name, environment, region, account, backend, resources: BTreeMap::new(), outputs: BTreeMap::new() };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
+    if let Some(region) = stack.region.clone() {
+        stack.set_region(&region);
+    }
     if let Some(outputs) = c.top_level_map(&document, "outputs") {
         for (name, value) in outputs {
             let at = child_pointer("/outputs", name);
@@ -171,6 +192,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     }
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
+    region::check_references(&mut c, &stack);
     if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }
 

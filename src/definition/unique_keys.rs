@@ -32,10 +32,10 @@ pub fn check_unique_keys(c: &mut Compiler<'_>, stack: &Stack) {
 }
 
 fn check_key(c: &mut Compiler<'_>, resource_type: &ResourceType, key: &[&str], resources: &[&DesiredResource]) {
-    let mut seen: HashMap<Vec<&Value>, &DesiredResource> = HashMap::with_capacity(resources.len());
+    let mut seen: HashMap<(Option<&str>, Vec<&Value>), &DesiredResource> = HashMap::with_capacity(resources.len());
     for declared in resources {
         let Some(values) = key.iter().map(|pointer| value_at(declared, pointer)).collect::<Option<Vec<_>>>() else { continue };
-        let Some(other) = seen.insert(values, declared) else { continue };
+        let Some(other) = seen.insert((distinguishing_region(declared), values), declared) else { continue };
         let (one, two) = (&other.address, &declared.address);
         let problem = if resource_type.naming.is_some()
             && let Some(name) = key.iter().find(|pointer| **pointer == "/name").and_then(|pointer| value_at(declared, pointer))
@@ -58,7 +58,7 @@ const ONLY_ONE: &str = "AWS accepts only one of them: change or remove the other
 
 /// Checks a key of which each entry of a list is a value.
 fn check_entries(c: &mut Compiler<'_>, key: &[&str], resources: &[&DesiredResource]) {
-    let mut seen: HashMap<Vec<&Value>, &DesiredResource> = HashMap::new();
+    let mut seen: HashMap<(Option<&str>, Vec<&Value>), &DesiredResource> = HashMap::new();
     for declared in resources {
         let mut combinations: Vec<Vec<&Value>> = vec![Vec::new()];
         for pointer in key {
@@ -74,7 +74,8 @@ fn check_entries(c: &mut Compiler<'_>, key: &[&str], resources: &[&DesiredResour
         }
         for combination in combinations {
             let list = key.iter().zip(&combination).rev().find(|(pointer, _)| declared.spec.pointer(pointer).is_some_and(Value::is_array));
-            let (Some(other), Some((list, entry))) = (seen.insert(combination.clone(), declared), list) else { continue };
+            let before = seen.insert((distinguishing_region(declared), combination.clone()), declared);
+            let (Some(other), Some((list, entry))) = (before, list) else { continue };
             let (one, two) = (&other.address, &declared.address);
             let others: Vec<&str> = key.iter().copied().filter(|pointer| pointer != list).collect();
             let same = if others.is_empty() { String::new() } else { format!(" for the same {}", field_names(&others)) };
@@ -87,12 +88,12 @@ fn check_entries(c: &mut Compiler<'_>, key: &[&str], resources: &[&DesiredResour
 
 /// Checks that ranges don't overlap, in one sorted sweep for each group of equal other fields.
 fn check_ranges(c: &mut Compiler<'_>, key: &OverlapKey, resources: &[&DesiredResource]) {
-    let mut groups: HashMap<Vec<&Value>, Vec<(IpNet, &DesiredResource)>> = HashMap::new();
+    let mut groups: HashMap<(Option<&str>, Vec<&Value>), Vec<(IpNet, &DesiredResource)>> = HashMap::new();
     for declared in resources {
         let others = key.others.iter().map(|pointer| value_at(declared, pointer)).collect::<Option<Vec<_>>>();
         let range = value_at(declared, key.range).and_then(|value| value.as_str()?.parse().ok());
         if let Some((others, range)) = others.zip(range) {
-            groups.entry(others).or_default().push((range, declared));
+            groups.entry((distinguishing_region(declared), others)).or_default().push((range, declared));
         }
     }
     let mut groups: Vec<_> = groups.into_values().collect();
@@ -112,6 +113,11 @@ fn check_ranges(c: &mut Compiler<'_>, key: &OverlapKey, resources: &[&DesiredRes
             }
         }
     }
+}
+
+/// Region of a resource, if resources in different regions can have the same key; `None` for the stack's.
+fn distinguishing_region(declared: &DesiredResource) -> Option<&str> {
+    declared.region.as_deref().filter(|_| declared.resource_type.has_names_by_region())
 }
 
 /// Value of a field that is set; a key with one that is not distinguishes nothing.

@@ -138,6 +138,11 @@ fn common_definitions() -> Map<String, Value> {
             "items": { "type": "string", "pattern": format!("^[a-z0-9_]+\\.|{EXPRESSION_PATTERN}") },
             "examples": [["vpc.main"]],
         },
+        "region": {
+            "description": "Region, if it is not the stack's. A change replaces the resource. Default: the stack's region.",
+            "type": ["string", "null"], "pattern": format!("^[a-z]+(-[a-z]+)+-[0-9]+$|{EXPRESSION_PATTERN}"),
+            "examples": ["us-east-1"],
+        },
         "for_each": {
             "description": "Creates one per entry of a list or map, per number below a limit (`3`: 0, 1, 2), or per number of a range \
                             (`{from: 1, to: 3}`). `each.key` and `each.value` are the current entry.",
@@ -193,6 +198,9 @@ fn common_fields(resource_type: &ResourceType) -> Vec<&'static str> {
     let mut fields = vec!["depends_on", "for_each", "when"];
     if resource_type.is_taggable() {
         fields.push("tags");
+    }
+    if !resource_type.is_global() {
+        fields.push("region");
     }
     fields
 }

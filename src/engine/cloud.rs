@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, types::RESOURCE_TYPES},
+    aws::{Aws, global_region, types::RESOURCE_TYPES},
     core::{
-        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, RegionScope, ResourceType, Result,
-        STACK_TAG, Scope, TagChange, Tags,
+        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, ResourceType, Result, STACK_TAG, Scope,
+        TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -19,10 +20,13 @@ use crate::{
 /// AWS or the simulated cloud.
 pub enum Cloud {
     /// AWS, or a stand-in at another endpoint.
-    Aws(Box<Aws>),
+    Aws(Arc<Aws>),
     /// The simulated cloud.
     Simulated(Box<Simulator>),
 }
+
+/// ARN → tags, by region; `None` is the stack's.
+pub type RegionIndexes = BTreeMap<Option<String>, BTreeMap<String, Tags>>;
 
 /// Maximum number of attempts when the simulated cloud throttles.
 const MAX_READ_ATTEMPTS: usize = 5;
@@ -39,7 +43,7 @@ impl Cloud {
         }
     }
 
-    /// Region in use.
+    /// Region of the stack.
     pub fn region(&self) -> &str {
         match self {
             Cloud::Aws(aws) => &aws.region,
@@ -63,30 +67,51 @@ impl Cloud {
         }
     }
 
-    /// ARN → tags of the stack's resources, for types with a [`crate::core::TypeInfo::index_filter`]. The tagging API lags behind.
+    /// ARN → tags of the stack's resources, for types with a [`crate::core::TypeInfo::index_filter`], in the stack's region (`None`), where
+    /// global resources are included, and in `others`; one call per region. The tagging API lags behind.
     ///
     /// # Errors
     /// Returns errors of the tagging API.
-    pub async fn tag_index(&self, stack: &str, environment: &str) -> Result<BTreeMap<String, Tags>> {
-        let Cloud::Aws(aws) = self else { return Ok(BTreeMap::new()) };
+    pub async fn tag_index(&self, stack: &str, environment: &str, regions: &BTreeSet<Option<String>>) -> Result<RegionIndexes> {
+        let Cloud::Aws(aws) = self else { return Ok(regions.iter().map(|region| (region.clone(), BTreeMap::new())).collect()) };
+        // Global resources are in the index of one region, where other resources belong to that region.
+        let global = Some(global_region(&aws.region).to_owned()).filter(|region| *region != aws.region);
+        let all: BTreeSet<&Option<String>> = regions.iter().chain(regions.contains(&None).then_some(&global)).collect();
+        let mut indexes = RegionIndexes::new();
+        for region in all {
+            let has_global = *region == global;
+            let is_wanted = |kind: &ResourceType| {
+                region.is_none() || (has_global && kind.is_global()) || (regions.contains(region) && !kind.is_global())
+            };
+            let found = self.regional_tag_index(aws, stack, environment, region.as_deref(), &is_wanted).await?;
+            for (arn, tags) in found {
+                let is_global = has_global && RESOURCE_TYPES.iter().any(|kind| kind.is_global() && kind.matches_arn(&arn));
+                indexes.entry(if is_global { None } else { region.clone() }).or_default().insert(arn, tags);
+            }
+        }
+        Ok(regions.iter().map(|region| (region.clone(), indexes.remove(region).unwrap_or_default())).collect())
+    }
+
+    async fn regional_tag_index(
+        &self,
+        aws: &Arc<Aws>,
+        stack: &str,
+        environment: &str,
+        region: Option<&str>,
+        is_wanted: &impl Fn(&ResourceType) -> bool,
+    ) -> Result<BTreeMap<String, Tags>> {
         let filter = |key: &str, value: &str| aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(key).values(value).build();
+        let aws = aws.in_region(region);
+        let call = aws.tagging.get_resources().tag_filters(filter(STACK_TAG, stack)).tag_filters(filter(ENVIRONMENT_TAG, environment));
         // A filter is a service with or without a type: `rds:db`, `s3`.
-        let types = |wanted: fn(&ResourceType) -> bool| -> BTreeSet<String> {
-            let kinds = RESOURCE_TYPES.iter().filter(|kind| wanted(kind));
-            kinds.filter_map(|kind| kind.index_filter()).collect()
-        };
-        // Other resources in the region of global services belong to the stack in that region.
-        let global = aws.tagging_global.as_ref().map(|tagging| (tagging, types(|kind| kind.region == RegionScope::Global)));
+        let types: BTreeSet<String> = RESOURCE_TYPES.iter().filter(|kind| is_wanted(kind)).filter_map(|kind| kind.index_filter()).collect();
+        let types = Some(types.into_iter().collect());
+        let mut pages = call.set_resource_type_filters(types).resources_per_page(100).into_paginator().send();
         let mut index = BTreeMap::new();
-        for (tagging, types) in [(&aws.tagging, types(|_| true))].into_iter().chain(global) {
-            let call = tagging.get_resources().tag_filters(filter(STACK_TAG, stack)).tag_filters(filter(ENVIRONMENT_TAG, environment));
-            let types = Some(types.into_iter().collect());
-            let mut pages = call.set_resource_type_filters(types).resources_per_page(100).into_paginator().send();
-            while let Some(page) = pages.next().await {
-                for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
-                    let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
-                    index.extend(resource.resource_arn.map(|arn| (arn, tags)));
-                }
+        while let Some(page) = pages.next().await {
+            for resource in page?.resource_tag_mapping_list.unwrap_or_default() {
+                let tags = resource.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect();
+                index.extend(resource.resource_arn.map(|arn| (arn, tags)));
             }
         }
         Ok(index)
@@ -97,19 +122,21 @@ impl Cloud {
     /// # Errors
     /// Returns errors of the service.
     pub async fn list(&self, kind: &'static ResourceType, scope: &Scope) -> Result<Vec<LiveResource>> {
-        match self {
-            Cloud::Aws(aws) => kind.operations.list(&**aws, scope).await,
+        let region = scope.region.as_deref();
+        let listed = match self {
+            Cloud::Aws(aws) => kind.operations.list(&*aws.in_region(region), scope).await,
             Cloud::Simulated(local) => {
                 // Like the SDK, retries throttled reads silently.
                 for _ in 1..MAX_READ_ATTEMPTS {
                     match local.list(kind, scope).await {
                         Err(error) if error.kind == ErrorKind::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
-                        ended => return ended,
+                        ended => return ended.map(|found| in_region(found, region)),
                     }
                 }
                 local.list(kind, scope).await
             }
-        }
+        };
+        listed.map(|found| in_region(found, region))
     }
 
     /// See [`crate::core::Resource::create`].
@@ -117,8 +144,12 @@ impl Cloud {
     /// # Errors
     /// Returns errors of the service.
     pub async fn create(&self, kind: &'static ResourceType, call: &CallContext, spec: &Value) -> Result<CreatedResource> {
+        let region = call.region.as_deref();
         match self {
-            Cloud::Aws(aws) => kind.operations.create(&**aws, call, spec).await,
+            Cloud::Aws(aws) => {
+                let created = kind.operations.create(&*aws.in_region(region), call, spec).await;
+                created.map(|created| created_in_region(created, region))
+            }
             Cloud::Simulated(local) => local.create(kind, call, spec).await.map(CreatedResource::Id),
         }
     }
@@ -136,8 +167,8 @@ impl Cloud {
         pointers: &[String],
     ) -> Result<()> {
         match self {
-            Cloud::Aws(aws) => kind.operations.update(&**aws, call, live, spec, pointers).await,
-            Cloud::Simulated(local) => local.update(kind, &live.id, spec, pointers).await,
+            Cloud::Aws(aws) => kind.operations.update(&*aws.in_region(call.region.as_deref()), call, live, spec, pointers).await,
+            Cloud::Simulated(local) => local.update(kind, (call.region.as_deref(), &live.id), spec, pointers).await,
         }
     }
 
@@ -154,21 +185,34 @@ impl Cloud {
         pointers: &[String],
     ) -> Result<CreatedResource> {
         match self {
-            Cloud::Aws(aws) => kind.operations.finish_creation(&**aws, call, created, spec, pointers).await,
-            Cloud::Simulated(local) => {
-                local.update(kind, &created.id, spec, pointers).await.map(|()| CreatedResource::Id(created.id.clone()))
+            Cloud::Aws(aws) => {
+                let region = call.region.as_deref();
+                let finished = kind.operations.finish_creation(&*aws.in_region(region), call, created, spec, pointers).await;
+                finished.map(|finished| created_in_region(finished, region))
             }
+            Cloud::Simulated(local) => local
+                .update(kind, (call.region.as_deref(), &created.id), spec, pointers)
+                .await
+                .map(|()| CreatedResource::Id(created.id.clone())),
         }
     }
 
-    /// Changes the tags of a live resource from `before` to `after`.
+    /// Changes the tags of a live resource from `before` to `after`. `resource` is its region and id.
     ///
     /// # Errors
     /// Returns errors of the service.
-    pub async fn retag(&self, kind: &'static ResourceType, id: &str, arn: Option<&str>, before: &Tags, after: &Tags) -> Result<()> {
+    pub async fn retag(
+        &self,
+        kind: &'static ResourceType,
+        resource: (Option<&str>, &str),
+        arn: Option<&str>,
+        before: &Tags,
+        after: &Tags,
+    ) -> Result<()> {
+        let (region, id) = resource;
         match self {
-            Cloud::Aws(aws) => kind.operations.retag(&**aws, &TagChange::new(id, arn, before, after)).await,
-            Cloud::Simulated(local) => local.retag(kind, id, after).await,
+            Cloud::Aws(aws) => kind.operations.retag(&*aws.in_region(region), &TagChange::new(id, arn, before, after)).await,
+            Cloud::Simulated(local) => local.retag(kind, resource, after).await,
         }
     }
 
@@ -178,8 +222,8 @@ impl Cloud {
     /// Returns errors of the service, including "not found".
     pub async fn delete(&self, kind: &'static ResourceType, call: &CallContext, live: &LiveResource) -> Result<Deletion> {
         match self {
-            Cloud::Aws(aws) => kind.operations.delete(&**aws, call, live).await,
-            Cloud::Simulated(local) => local.delete(kind, &live.id).await.map(|()| Deletion::Requested),
+            Cloud::Aws(aws) => kind.operations.delete(&*aws.in_region(call.region.as_deref()), call, live).await,
+            Cloud::Simulated(local) => local.delete(kind, (call.region.as_deref(), &live.id)).await.map(|()| Deletion::Requested),
         }
     }
 
@@ -189,7 +233,7 @@ impl Cloud {
     /// Returns errors of the service.
     pub async fn contents(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<String>, Error> {
         match self {
-            Cloud::Aws(aws) => kind.operations.contents(&**aws, &live.id).await,
+            Cloud::Aws(aws) => kind.operations.contents(&*aws.in_region(live.region.as_deref()), &live.id).await,
             Cloud::Simulated(_) => Ok(None),
         }
     }
@@ -198,9 +242,9 @@ impl Cloud {
     ///
     /// # Errors
     /// Returns errors of the service.
-    pub async fn explain(&self, kind: &'static ResourceType, id: &str) -> Result<Option<String>> {
+    pub async fn explain(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<String>> {
         match self {
-            Cloud::Aws(aws) => kind.operations.explain(&**aws, id).await,
+            Cloud::Aws(aws) => kind.operations.explain(&*aws.in_region(live.region.as_deref()), &live.id).await,
             Cloud::Simulated(_) => Ok(None),
         }
     }
@@ -211,8 +255,21 @@ impl Cloud {
     /// Returns errors of the service.
     pub async fn blockers(&self, kind: &'static ResourceType, live: &LiveResource) -> Result<Option<String>> {
         match self {
-            Cloud::Aws(aws) => kind.operations.blockers(&**aws, live).await,
+            Cloud::Aws(aws) => kind.operations.blockers(&*aws.in_region(live.region.as_deref()), live).await,
             Cloud::Simulated(_) => Ok(None),
         }
     }
+}
+
+/// The same resources, with their region.
+fn in_region(mut found: Vec<LiveResource>, region: Option<&str>) -> Vec<LiveResource> {
+    found.iter_mut().for_each(|live| live.region = region.map(str::to_owned));
+    found
+}
+
+fn created_in_region(mut created: CreatedResource, region: Option<&str>) -> CreatedResource {
+    if let CreatedResource::Complete(live) = &mut created {
+        live.region = region.map(str::to_owned);
+    }
+    created
 }

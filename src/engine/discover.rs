@@ -1,27 +1,34 @@
 //! Reads all resources of a stack, all types in parallel.
 
+mod scope;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::SystemTime,
 };
 
 use futures::future::join_all;
-use serde_json::Value;
 
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
-    core::{ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, ResourceType, Result, Scope, Tags, expression},
+    core::{
+        ADDRESS_TAG, Address, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, STACK_TAG, Scope, Tags,
+    },
     definition::Stack,
-    engine::cloud::Cloud,
+    engine::cloud::{Cloud, RegionIndexes},
 };
+
+pub use scope::scope;
 
 /// Live resources, by name of the type.
 #[derive(Clone, Debug, Default)]
 pub struct LiveState {
     /// Live resources by type.
     pub live: BTreeMap<&'static str, Vec<LiveResource>>,
-    /// ARN → tags from the tagging API; `None` if it was not available.
-    pub index: Option<BTreeMap<String, Tags>>,
+    /// Global resources of the same stack in another region.
+    pub elsewhere: Vec<LiveResource>,
+    /// ARN → tags from the tagging API, by region; `None` if it was not available.
+    pub index: Option<RegionIndexes>,
     /// Warnings about types that could not be read, but that this definition does not use.
     pub warnings: Vec<String>,
     /// Hints from journals about live resources.
@@ -40,6 +47,11 @@ pub struct Hints {
     /// Fields with the fact `own_read` that the record has at non-default values, by address. `None`: there is no reliable record, so
     /// all such fields are read.
     pub own_reads: Option<BTreeMap<Address, Vec<String>>>,
+    /// Types and regions, other than the stack's, of resources in the record and in journals.
+    pub other_regions: BTreeSet<(&'static str, String)>,
+    /// Types and ids of the global resources in the record of this region; `None` without a record. They belong to the stack here even if
+    /// they have no tag for the region.
+    pub recorded_global: Option<BTreeSet<(String, String)>>,
     /// See [`Scope::shallow`].
     pub shallow: bool,
 }
@@ -49,13 +61,41 @@ impl LiveState {
     pub fn iter(&self) -> impl Iterator<Item = &LiveResource> {
         self.live.values().flatten()
     }
+
+    /// ARN → tags of a region; `None` is the stack's.
+    fn index_of(&self, region: Option<&str>) -> Option<&BTreeMap<String, Tags>> {
+        self.index.as_ref()?.get(&region.map(str::to_owned))
+    }
+
+    /// Moves global resources that the same stack owns in another region to [`LiveState::elsewhere`]. Versions of acme that did not set the
+    /// tag for the region may have created one: it belongs to the stack in the region whose record has it. Without a record, it does if the
+    /// stack has other resources here.
+    fn separate_other_regions(&mut self, stack: &Stack, region: &str) {
+        let is_ours = |live: &LiveResource| {
+            live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment)
+        };
+        let is_global = |name: &str| types::resource_type(name).is_some_and(|kind| kind.is_global());
+        let stack_is_here = self.iter().any(|live| live.region.is_none() && !is_global(&live.type_name) && is_ours(live));
+        let hints = &self.hints;
+        let belongs_here = |live: &LiveResource| match (live.tags.get(REGION_TAG), &hints.recorded_global) {
+            (Some(tag), _) => tag == region,
+            (None, _) if address_of(live).is_some_and(|address| hints.started_creates.contains(&address)) => true,
+            (None, Some(recorded)) => recorded.contains(&(live.type_name.clone(), live.id.clone())),
+            (None, None) => stack_is_here,
+        };
+        let mut elsewhere = Vec::new();
+        for found in self.live.iter_mut().filter(|(name, _)| is_global(name)).map(|(_, found)| found) {
+            elsewhere.extend(found.extract_if(.., |live| is_ours(live) && !belongs_here(live)));
+        }
+        self.elsewhere = elsewhere;
+    }
 }
 
 /// A stack's resources in the tagging API.
 #[derive(Clone, Debug)]
 pub struct TagIndex {
-    /// See [`World::index`].
-    index: Option<BTreeMap<String, Tags>>,
+    /// See [`LiveState::index`].
+    index: Option<RegionIndexes>,
     /// Warning if it was not available.
     warning: Option<String>,
     /// Time of the call.
@@ -65,7 +105,7 @@ pub struct TagIndex {
 impl TagIndex {
     /// Account of the stack's resources: the index shows only the account of the credentials. `None` if no ARN contains it.
     pub fn account(&self) -> Option<&str> {
-        let arns = self.index.iter().flat_map(BTreeMap::keys);
+        let arns = self.index.iter().flat_map(BTreeMap::values).flat_map(BTreeMap::keys);
         let is_account = |part: &&str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
         let mut accounts = arns.filter_map(|arn| arn.split(':').nth(4)).filter(is_account);
         let first = accounts.next()?;
@@ -77,9 +117,9 @@ impl TagIndex {
 ///
 /// # Errors
 /// Fails without credentials; after other errors, types are read without the index.
-pub async fn query_tag_index(cloud: &Cloud, stack: &Stack) -> Result<TagIndex> {
+pub async fn query_tag_index(cloud: &Cloud, stack: &Stack, hints: &Hints) -> Result<TagIndex> {
     let queried_at = SystemTime::now();
-    match cloud.tag_index(&stack.name, &stack.environment).await {
+    match cloud.tag_index(&stack.name, &stack.environment, &regions(stack, hints)).await {
         Ok(index) => Ok(TagIndex { index: Some(index), warning: None, queried_at }),
         Err(error) if error.kind == ErrorKind::AccessDenied && error.code == "NoCredentials" => Err(error),
         Err(error) => {
@@ -89,12 +129,33 @@ pub async fn query_tag_index(cloud: &Cloud, stack: &Stack) -> Result<TagIndex> {
     }
 }
 
+/// Adds the regions of these hints to the result of an earlier call of the tagging API.
+///
+/// # Errors
+/// As [`query_tag_index`].
+pub async fn extend_tag_index(cloud: &Cloud, stack: &Stack, hints: &Hints, known: TagIndex) -> Result<TagIndex> {
+    let Some(indexes) = &known.index else { return Ok(known) };
+    let missing: BTreeSet<_> = regions(stack, hints).into_iter().filter(|region| !indexes.contains_key(region)).collect();
+    if missing.is_empty() {
+        return Ok(known);
+    }
+    let more = cloud.tag_index(&stack.name, &stack.environment, &missing).await?;
+    Ok(TagIndex { index: known.index.map(|index| index.into_iter().chain(more).collect()), ..known })
+}
+
+/// Regions to read: the stack's (`None`), and those of the definition and the hints.
+fn regions(stack: &Stack, hints: &Hints) -> BTreeSet<Option<String>> {
+    let declared = stack.resources.values().map(|declared| declared.region.clone());
+    declared.chain(hints.other_regions.iter().map(|(_, region)| Some(region.clone()))).chain([None]).collect()
+}
+
 /// Reads all live resources of the stack and environment.
 ///
 /// # Errors
 /// Fails if a type that the definition uses, or that the index contains, can't be read.
 pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<LiveState> {
-    discover_with_index(cloud, stack, hints, query_tag_index(cloud, stack).await?).await
+    let tag_index = query_tag_index(cloud, stack, &hints).await?;
+    discover_with_index(cloud, stack, hints, tag_index).await
 }
 
 /// Same, with the result of an earlier call of the tagging API.
@@ -104,13 +165,25 @@ pub async fn discover(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<Live
 pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag_index: TagIndex) -> Result<LiveState> {
     let TagIndex { index, warning, queried_at } = tag_index;
     let live_state = LiveState { index, hints, warnings: warning.into_iter().collect(), read_at: Some(queried_at), ..LiveState::default() };
-    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
+    let declared = declared_types(stack);
     let local = matches!(cloud, Cloud::Simulated(_));
     let wanted = |kind: &&ResourceType| {
-        local || declared.contains(kind.name) || live_state.index.as_ref().is_none_or(|index| may_exist(kind, index))
+        local || declared.contains(&(kind.name, None)) || live_state.index_of(None).is_none_or(|index| may_exist(kind, index))
     };
-    let wanted = RESOURCE_TYPES.iter().filter(wanted).collect();
-    read_all(cloud, stack, wanted, live_state).await
+    let mut reads: Vec<TypeRead> = RESOURCE_TYPES.iter().filter(wanted).map(|kind| TypeRead { kind, region: None }).collect();
+    for region in regions(stack, &live_state.hints).into_iter().flatten() {
+        let known = |kind: &ResourceType| {
+            let read = (kind.name, Some(region.clone()));
+            declared.contains(&read) || live_state.hints.other_regions.contains(&(kind.name, region.clone()))
+        };
+        let indexed =
+            |kind: &ResourceType| live_state.index_of(Some(&region)).is_none_or(|index| index.keys().any(|arn| kind.matches_arn(arn)));
+        // Without ARNs, a type is read within its parents.
+        let wanted = |kind: &&ResourceType| local || known(kind) || indexed(kind) || (kind.arn.is_empty() && kind.parent.is_some());
+        let kinds = RESOURCE_TYPES.iter().filter(|kind| !kind.is_global()).filter(wanted);
+        reads.extend(kinds.map(|kind| TypeRead { kind, region: Some(region.clone()) }));
+    }
+    read_all(cloud, stack, reads, live_state).await
 }
 
 /// Reads the resources at the addresses of a stack again, without the tagging API, which lags behind recent changes.
@@ -118,39 +191,57 @@ pub async fn discover_with_index(cloud: &Cloud, stack: &Stack, hints: Hints, tag
 /// # Errors
 /// Fails if a type can't be read.
 pub async fn discover_without_index(cloud: &Cloud, stack: &Stack, hints: Hints) -> Result<LiveState> {
-    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
+    let mut wanted = declared_types(stack);
+    wanted.extend(hints.other_regions.iter().map(|(kind, region)| (*kind, Some(region.clone()))));
     // Parents are read because their children need them.
-    let parents: BTreeSet<&str> = stack.resources.values().filter_map(|d| d.resource_type.parent).collect();
-    let wanted = RESOURCE_TYPES.iter().filter(|kind| declared.contains(kind.name) || parents.contains(kind.name)).collect();
-    read_all(cloud, stack, wanted, LiveState { hints, read_at: Some(SystemTime::now()), ..LiveState::default() }).await
+    let parent = |(kind, region): &(&str, Option<String>)| Some((types::resource_type(kind)?.parent?, region.clone()));
+    let parents: Vec<_> = wanted.iter().filter_map(parent).collect();
+    wanted.extend(parents);
+    let reads = wanted.into_iter().filter_map(|(kind, region)| Some(TypeRead { kind: types::resource_type(kind)?, region })).collect();
+    read_all(cloud, stack, reads, LiveState { hints, read_at: Some(SystemTime::now()), ..LiveState::default() }).await
 }
 
-async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<&'static ResourceType>, mut live_state: LiveState) -> Result<LiveState> {
-    let declared: BTreeSet<&str> = stack.resources.values().map(|d| d.resource_type.name).collect();
+/// Names and regions of the declared types.
+fn declared_types(stack: &Stack) -> BTreeSet<(&'static str, Option<String>)> {
+    stack.resources.values().map(|declared| (declared.resource_type.name, declared.region.clone())).collect()
+}
+
+/// Read of a type in a region; `None` is the stack's.
+struct TypeRead {
+    kind: &'static ResourceType,
+    region: Option<String>,
+}
+
+async fn read_all(cloud: &Cloud, stack: &Stack, wanted: Vec<TypeRead>, mut live_state: LiveState) -> Result<LiveState> {
+    let declared = declared_types(stack);
     let local = matches!(cloud, Cloud::Simulated(_));
     // Types with a parent are read once the parents' ids are known.
     for nested in [false, true] {
-        let reads = wanted.iter().filter(|kind| kind.parent.is_some() == nested).map(|kind| {
-            let scope = scope(stack, kind, &live_state);
+        let reads = wanted.iter().filter(|read| read.kind.parent.is_some() == nested).map(|TypeRead { kind, region }| {
+            let scope = scope(stack, kind, region.as_deref(), &live_state);
+            let region = region.clone();
             async move {
                 if kind.parent.is_some() && scope.parent_ids.is_empty() && !local {
-                    return (*kind, Ok(Vec::new()));
+                    return (*kind, region, Ok(Vec::new()));
                 }
-                (*kind, read_type(cloud, stack, kind, scope).await)
+                (*kind, region, read_type(cloud, stack, kind, scope).await)
             }
         });
-        for (kind, found) in join_all(reads).await {
+        for (kind, region, found) in join_all(reads).await {
             match found {
-                Ok(live) => drop(live_state.live.insert(kind.name, live)),
-                Err(error) if declared.contains(kind.name) || live_state.index.is_some() => return Err(with_type_context(error, kind)),
+                Ok(live) => live_state.live.entry(kind.name).or_default().extend(live),
+                Err(error) if declared.contains(&(kind.name, region.clone())) || live_state.index.is_some() => {
+                    return Err(with_type_context(error, kind));
+                }
                 Err(error) => live_state.warnings.push(format!("Can't read the type `{}`: {error}.", kind.name)),
             }
         }
     }
+    live_state.separate_other_regions(stack, cloud.region());
     Ok(live_state)
 }
 
-/// Looks up one resource by its physical id, in or outside the stack; `world` has the stack's resources, to find parents.
+/// Looks up one resource by its region and physical id, in or outside the stack; `live_state` has the stack's resources, to find parents.
 ///
 /// # Errors
 /// Fails if its type can't be read.
@@ -158,15 +249,16 @@ pub async fn find_by_id(
     cloud: &Cloud,
     stack: &Stack,
     kind: &'static ResourceType,
-    id: &str,
+    resource: (Option<&str>, &str),
     live_state: &LiveState,
 ) -> Result<Option<LiveResource>> {
+    let (region, id) = resource;
     let scope = Scope {
         adopt: Some(id.to_owned()),
         lookup: [id.to_owned()].into(),
         tag_index: Some([(id.to_owned(), Tags::new())].into()),
         bypass_tag_index: true,
-        ..scope(stack, kind, live_state)
+        ..scope(stack, kind, region, live_state)
     };
     let found = cloud.list(kind, &scope).await.map_err(|error| with_type_context(error, kind))?;
     Ok(found.into_iter().find(|live| live.id == id))
@@ -206,96 +298,6 @@ pub fn without_ownership_tags(tags: &Tags) -> Tags {
     tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// Scope of a `list` of this type.
-pub fn scope(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Scope {
-    let of_kind = || stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
-    let mut parents = BTreeSet::new();
-    if let Some(parent) = kind.parent {
-        parents.extend(live_state.live.get(parent).into_iter().flatten().map(|live| live.id.clone()));
-        let field = parent_field(kind, parent);
-        parents.extend(of_kind().filter_map(|declared| literal_parent(&declared.spec, parent, field.as_deref())));
-    }
-    Scope {
-        stack: stack.name.clone(),
-        environment: stack.environment.clone(),
-        prefix: stack.prefix(),
-        lookup: match kind.naming.map(|_| "/name").or(kind.lookup) {
-            Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
-            None => BTreeSet::new(),
-        },
-        read_by_name: match kind.read_by_name {
-            Some(field) => of_kind().map(|d| (d.address.to_string(), object_keys(d.spec.pointer(field)))).collect(),
-            None => BTreeMap::new(),
-        },
-        own_reads: own_reads(stack, kind, live_state),
-        parent_ids: parents.into_iter().collect(),
-        // The index lags: it may not show a resource created just before a crash.
-        tag_index: live_state
-            .index
-            .clone()
-            .filter(|_| !live_state.hints.started_creates.iter().any(|address| address.type_name == kind.name)),
-        declared_in_index: live_state.index.as_ref().is_some_and(|index| is_declared_in_index(stack, kind, index)),
-        tags_on_create: BTreeMap::new(),
-        bypass_tag_index: false,
-        shallow: live_state.hints.shallow,
-        adopt: None,
-        ids: None,
-    }
-}
-
-/// Whether the index names every resource of this type that the definition has.
-fn is_declared_in_index(stack: &Stack, kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
-    if kind.always_listed {
-        return false;
-    }
-    let of_kind = index.iter().filter(|(arn, _)| kind.matches_arn(arn));
-    let named: BTreeSet<&str> = of_kind.filter_map(|(_, tags)| tags.get(ADDRESS_TAG).map(String::as_str)).collect();
-    let mut declared = stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
-    declared.all(|declared| named.contains(declared.address.to_string().as_str()))
-}
-
-/// Fields with the fact `own_read` that the definition or the record has, by address; see [`Scope::own_reads`].
-fn own_reads(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> Option<BTreeMap<String, Vec<String>>> {
-    if live_state.hints.shallow {
-        return Some(BTreeMap::new());
-    }
-    let recorded = live_state.hints.own_reads.as_ref()?;
-    if kind.own_read.is_empty() {
-        return None;
-    }
-    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let of_kind = stack.resources.values().filter(|declared| declared.resource_type.name == kind.name);
-    for declared in of_kind {
-        all.entry(declared.address.to_string()).or_default().extend(kind.own_reads(&declared.spec));
-    }
-    for (address, pointers) in recorded.iter().filter(|(address, _)| address.type_name == kind.name) {
-        all.entry(address.to_string()).or_default().extend(pointers.iter().cloned());
-    }
-    Some(all)
-}
-
-fn object_keys(settings: Option<&Value>) -> BTreeSet<String> {
-    settings.and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
-}
-
-/// Field of a type that refers to its parent, if any.
-fn parent_field(kind: &ResourceType, parent: &str) -> Option<String> {
-    let schema = kind.schema();
-    let reference = format!("\"x-acme-ref\":\"{parent}\"");
-    let mut properties = schema.get("properties")?.as_object()?.iter();
-    properties.find(|(_, schema)| schema.to_string().contains(&reference)).map(|(field, _)| field.clone())
-}
-
-/// Parent outside the stack, set by its literal id (`zone: {id: Z123}`) or by its ARN as text.
-fn literal_parent(spec: &Value, parent: &str, field: Option<&str>) -> Option<String> {
-    if let Some(field) = field {
-        let id = spec.get(field)?.as_object()?.values().next()?.as_str()?;
-        return expression::references(id).is_empty().then(|| id.to_owned());
-    }
-    let parent = types::resource_type(parent)?;
-    spec.as_object()?.values().filter_map(Value::as_str).find(|text| parent.matches_arn(text)).map(str::to_owned)
-}
-
 /// Whether the index contains a resource of this type, or can't: then the type is read only within its parents, or cheaply by path.
 fn may_exist(kind: &ResourceType, index: &BTreeMap<String, Tags>) -> bool {
     kind.always_listed || index.keys().any(|arn| kind.matches_arn(arn))
@@ -317,13 +319,13 @@ pub fn resource_type_of(live: &LiveResource) -> Result<&'static ResourceType> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::{LoadOptions, Source, load};
 
     #[test]
     fn reads_the_account_from_the_index_when_all_arns_agree() {
         let account = |arns: &[&str]| {
             let index = arns.iter().map(|arn| ((*arn).to_owned(), Tags::new())).collect();
-            let indexed = TagIndex { index: Some(index), warning: None, queried_at: SystemTime::UNIX_EPOCH };
+            let index = Some([(None, index)].into());
+            let indexed = TagIndex { index, warning: None, queried_at: SystemTime::UNIX_EPOCH };
             indexed.account().map(str::to_owned)
         };
         let (bucket, zone) = ("arn:aws:s3:::uploads", "arn:aws:route53:::hostedzone/Z1");
@@ -332,22 +334,5 @@ mod tests {
         assert_eq!(account(&[bucket, zone]), None);
         assert_eq!(account(&[vpc, other]), None);
         assert_eq!(account(&[]), None);
-    }
-
-    #[test]
-    fn lists_parents_outside_the_stack() {
-        let text = "
-stack: shop
-dns: { records: { www: { domain: www.example.org, zone: { id: Z123 }, type: A, values: [192.0.2.1] } } }
-firewall: { web: {} }
-resources:
-  waf_association:
-    web: { web_acl: web, resource: 'arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123' }
-";
-        let source = Source::new("stack.yaml", text);
-        let stack = load(&source, &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let parents = |kind| scope(&stack, types::resource_type(kind).expect("a type"), &LiveState::default()).parent_ids;
-        assert_eq!(parents("dns_record"), ["Z123"]);
-        assert_eq!(parents("waf_association"), ["arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/web/0123"]);
     }
 }

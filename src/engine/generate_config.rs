@@ -43,6 +43,9 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
     if !tags.is_empty() {
         fields.insert("tags".into(), json!(tags));
     }
+    if let Some(region) = live.region.as_ref().filter(|_| !kind.is_in_global_region(&live.spec)) {
+        fields.insert("region".into(), json!(region));
+    }
     json!({ &address.type_name: { &address.name: fields } })
 }
 

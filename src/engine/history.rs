@@ -3,7 +3,7 @@
 mod run_summary;
 mod stored;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,9 @@ pub struct Revision {
     pub outcome: RunOutcome,
     /// Actions in order, each with an address.
     pub done: Vec<(String, Address)>,
+    /// Types and regions, other than the stack's, of the resources.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub other_regions: BTreeSet<(String, String)>,
     /// Resources of the stack after the run.
     pub live: BTreeMap<Address, LiveResource>,
 }

@@ -1,5 +1,6 @@
 //! A run from its first journal line to its last: executes a plan, and rolls back after a failure.
 
+mod run_history;
 mod undo;
 
 use std::{
@@ -11,7 +12,12 @@ use std::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-pub(in crate::engine) use self::undo::{UndoPlan, find_forgotten, restore_targets};
+use self::run_history::discovery_hints;
+pub use self::run_history::{RunHistory, UnfinishedRuns};
+pub(in crate::engine) use self::{
+    run_history::touched_regions,
+    undo::{UndoPlan, find_forgotten, restore_targets},
+};
 
 use crate::{
     aws::types,
@@ -20,11 +26,11 @@ use crate::{
     engine::{
         backend::Lease,
         cloud::Cloud,
-        discover::{Hints, LiveState, address_of},
+        discover::{LiveState, address_of},
         execute::{self, Event, ExecuteOptions, JournaledCloud, StopSignal, execute},
-        history::{FORMAT, History, Revision, Snapshot, StoredRevision, was_kept},
+        history::{FORMAT, History, Revision},
         journal::{Journal, Record, Replay, RunInfo, RunOutcome, TouchedResource, touched_resources},
-        plan::{NullMeans, Op, Plan, RecordedState},
+        plan::{NullMeans, Op, Plan},
     },
 };
 
@@ -81,103 +87,6 @@ impl RollbackOutcome {
     /// Whether everything is as it was before.
     pub fn is_complete(&self) -> bool {
         matches!(self, RollbackOutcome::Attempted(outcome) if outcome.is_success())
-    }
-}
-
-/// Unfinished runs of a stack.
-#[derive(Clone, Debug, Default)]
-pub struct UnfinishedRuns {
-    /// Journals, in chronological order.
-    pub journals: Vec<Replay>,
-    /// Changed resources.
-    pub touched: BTreeMap<Address, TouchedResource>,
-    /// Last revision, if it is unreadable.
-    pub unreadable_revision: Option<u64>,
-}
-
-impl UnfinishedRuns {
-    /// Reads the unfinished runs.
-    ///
-    /// # Errors
-    /// Fails if the backend can't be read.
-    pub async fn read(history: &History) -> Result<UnfinishedRuns> {
-        UnfinishedRuns::of(&history.snapshot().await?).await
-    }
-
-    async fn of(snapshot: &Snapshot<'_>) -> Result<UnfinishedRuns> {
-        let journals = snapshot.unfinished().await?;
-        let touched = touched_resources(&journals);
-        let unreadable_revision = if journals.is_empty() { snapshot.unreadable_revision().await? } else { None };
-        Ok(UnfinishedRuns { journals, touched, unreadable_revision })
-    }
-
-    /// Unfinished revision.
-    pub fn revision(&self) -> Option<u64> {
-        self.journals.last()?.run.as_ref().map(|begin| begin.revision)
-    }
-
-    /// Hints for discovery before an apply.
-    pub fn hints(&self) -> Hints {
-        Hints { known_ids: BTreeMap::new(), ..discovery_hints(&self.touched) }
-    }
-
-    /// Whether the next run continues the unfinished ones, so that its rollback undoes them, too. Not if they were kept on purpose, or if a
-    /// resource was deleted that can't be restored: then only the way forward remains.
-    fn should_continue(&self) -> bool {
-        self.journals.last().is_some_and(|last| !was_kept(last)) && !self.journals.iter().any(Replay::has_cleaned_up)
-    }
-
-    /// Tokens of creates without a response, to repeat them with the same parameters.
-    fn retry_tokens(&self, stack: &Stack) -> BTreeMap<Address, String> {
-        let unanswered = self.touched.iter().filter(|(address, touched)| {
-            touched.unanswered_create.is_some() && stack.resources.get(*address).is_some_and(|declared| declared.spec == touched.desired)
-        });
-        unanswered.map(|(address, touched)| (address.clone(), touched.token.clone())).collect()
-    }
-}
-
-/// History of a stack. It is not the state: without it, plans are the same.
-#[derive(Clone, Debug, Default)]
-pub struct RunHistory {
-    /// Unfinished runs of a stack.
-    pub unfinished: UnfinishedRuns,
-    /// Latest finished run that was not undone.
-    pub latest: Option<StoredRevision>,
-    /// Resources changed by later runs that were neither finished nor undone.
-    pub uncertain: BTreeSet<Address>,
-}
-
-impl RunHistory {
-    /// Reads the history.
-    ///
-    /// # Errors
-    /// Fails if the backend can't be read.
-    pub async fn read(history: &History) -> Result<RunHistory> {
-        let snapshot = history.snapshot().await?;
-        let unfinished = UnfinishedRuns::of(&snapshot).await?;
-        let (latest, since) = snapshot.latest().await?;
-        let unknown = since.iter().flat_map(|replay| touched_resources(std::slice::from_ref(replay)).into_keys()).collect();
-        Ok(RunHistory { unfinished, latest, uncertain: unknown })
-    }
-
-    /// Record of the latest run in this region and account, at the `wanted` addresses; `None` without a record.
-    pub fn recorded_state(&self, region: &str, account: &str, wanted: impl Fn(&Address) -> bool) -> Option<RecordedState> {
-        let here = |stored: &&StoredRevision| stored.summary.run.region == region && stored.summary.run.account == account;
-        let live = self.latest.as_ref().filter(here)?.live(wanted)?;
-        Some(RecordedState { live, uncertain: self.uncertain.clone() })
-    }
-}
-
-impl RunHistory {
-    /// Hints for discovery before an apply: results of unfinished runs, and details that need an extra read.
-    pub fn hints(&self, region: &str, account: &str) -> Hints {
-        let has_own_reads = |address: &Address| types::resource_type(&address.type_name).is_some_and(|kind| !kind.own_read.is_empty());
-        let reliable = self.unfinished.journals.is_empty() && self.unfinished.unreadable_revision.is_none() && self.uncertain.is_empty();
-        let recorded = if reliable { self.recorded_state(region, account, has_own_reads) } else { None };
-        let specs =
-            |recorded: RecordedState| merge_own_reads(BTreeMap::new(), recorded.live.iter().map(|(address, live)| (address, &live.spec)));
-        let own_reads = recorded.map(specs);
-        Hints { own_reads, ..self.unfinished.hints() }
     }
 }
 
@@ -339,8 +248,9 @@ impl Run {
     ) {
         let done = execution.completed.iter().map(|(address, op)| (op.to_string(), address.clone())).collect();
         let format = FORMAT.to_owned();
-        let revision =
-            Revision { format, run: self.info.clone(), started_at, ended_at: unix_millis(SystemTime::now()), outcome, done, live };
+        let other_regions = live.values().filter_map(|live| Some((live.type_name.clone(), live.region.clone()?))).collect();
+        let ended_at = unix_millis(SystemTime::now());
+        let revision = Revision { format, run: self.info.clone(), started_at, ended_at, outcome, done, other_regions, live };
         let ended = async {
             journal.write(Record::End { outcome }).await?;
             self.history.save(&revision).await
@@ -378,12 +288,6 @@ pub(in crate::engine) fn merge_own_reads<'a>(
         all.entry(address.clone()).or_default().extend(pointers);
     }
     all
-}
-
-fn discovery_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
-    let started_creates = touched.iter().filter(|(_, touched)| touched.may_have_created).map(|(address, _)| address.clone());
-    let ids = touched.iter().filter_map(|(address, touched)| Some((address.clone(), touched.before.as_ref()?.id.clone())));
-    Hints { started_creates: started_creates.collect(), known_ids: ids.collect(), ..Hints::default() }
 }
 
 /// Waits until resources created just before a crash must be visible. Returns true if another read may show more.

@@ -219,6 +219,11 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
     } else {
         change_reason(change, context.in_undeclared_section)
     };
+    let why = match &change.region {
+        Some(region) if why.is_empty() => format!("in {region}"),
+        Some(region) => format!("in {region}; {why}"),
+        None => why,
+    };
     let gap = match address.chars().count() + why.chars().count() + 6 {
         _ if why.is_empty() => "",
         ..=WIDTH => "  ",
@@ -373,6 +378,7 @@ mod tests {
             phase: Phase::Ready,
             spec,
             outputs: json!({}),
+            region: None,
             version: None,
         };
         BTreeMap::from([(Address::new("subnet", "a"), live)])

@@ -80,12 +80,13 @@ fn render_branch(
 ) {
     let Some(one) = live.get(address) else { return };
     let phase = status_text(&one.phase).map(|status| format!("  {status}")).unwrap_or_default();
-    let used = format!("{indent}{tick}{address}{phase}").chars().count() + 2;
+    let region = one.region.as_ref().map(|region| format!("{region}  ")).unwrap_or_default();
+    let used = format!("{indent}{tick}{address}{region}{phase}").chars().count() + 2;
     let id = truncate_start(&one.id, WIDTH.saturating_sub(used));
     out.push_str(&format!(
         "{}{address}  {}{}\n",
         Style::Faint.paint(format!("{indent}{tick}")),
-        Style::Faint.paint(id),
+        Style::Faint.paint(format!("{region}{id}")),
         Style::Changed.paint(phase)
     ));
     let deeper = match tick {

@@ -27,6 +27,9 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
             claims.extend(values.map(|values| format!("{} {} {}", entry.type_name, key.join(" "), values.join(" "))));
         }
     }
+    if kind.is_some_and(|kind| kind.has_names_by_region()) {
+        claims.iter_mut().for_each(|claim| claim.push_str(&format!(" in {}", entry.region)));
+    }
     if kind.is_some_and(|kind| kind.rejects_repeated_token) && !entry.token.is_empty() {
         claims.push(format!("{} with token {}", entry.type_name, entry.token));
     }

@@ -18,6 +18,7 @@ const PATTERN: &str = "x-acme-simulated";
 /// Input for generated values of a resource.
 pub(super) struct IdGenerator<'a> {
     pub resource_type: &'static ResourceType,
+    /// Region of the resource; for a global type, the stack's.
     pub region: &'a str,
     /// Stack, environment, address and ordinal number.
     pub seed: String,

@@ -33,13 +33,16 @@ pub use timing::{Behaviour, CrashMode, FAULT_VARIABLE, FaultHit, Faults, Timing}
 use self::{
     resource::{Millis, SimulatedResource, Version, copy_at},
     schema::{Reference, TypeSchema},
-    store::{CloudState, Store, resource_key},
+    store::{CloudState, Store},
     timing::CallCounter,
     validation::describe,
 };
-use crate::core::{
-    ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, Phase, ResourceType, Result, STACK_TAG, Scope, Tags,
-    expression,
+use crate::{
+    aws::types,
+    core::{
+        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, Phase, ResourceType, Result, STACK_TAG, Scope, Tags,
+        expression,
+    },
 };
 
 /// The simulated cloud.
@@ -104,7 +107,7 @@ impl Simulator {
         &self.folder
     }
 
-    /// Region of all resources.
+    /// Region of the stack.
     pub fn region(&self) -> &str {
         &self.region
     }
@@ -125,14 +128,18 @@ impl Simulator {
             let _held = inner.store.lock()?;
             let time = self.advance(&mut inner.store.state);
             let state = &inner.store.state;
+            let region = state.region_of(kind, scope.region.as_deref());
             let seen = |entry: &SimulatedResource| entry.view_at(time.visible_until, |version| in_scope(entry, version, scope));
-            let ghosts = state.visible_deleted.iter().filter(|ghost| ghost.type_name == kind.name);
+            let ghosts = state.visible_deleted.iter().filter(|ghost| ghost.type_name == kind.name && ghost.region == region);
             Ok(match &scope.ids {
                 Some(ids) => {
-                    let standing = ids.iter().filter_map(|id| state.resources.get(&resource_key(kind.name, id)));
+                    let standing = ids.iter().filter_map(|id| state.resources.get(&state.key(kind.name, &region, id)));
                     standing.chain(ghosts.filter(|ghost| ids.contains(&ghost.id))).filter_map(seen).collect()
                 }
-                None => state.of_type(kind.name).chain(ghosts).filter_map(seen).collect(),
+                None => {
+                    let here = state.of_type(kind.name).filter(|entry| entry.region == region);
+                    here.chain(ghosts).filter_map(seen).collect()
+                }
             })
         })
         .await
@@ -168,9 +175,16 @@ impl Simulator {
     ///
     /// # Errors
     /// Returns AWS's errors, and injected faults.
-    pub async fn update(&self, kind: &'static ResourceType, id: &str, spec: &Value, pointers: &[String]) -> Result<()> {
+    pub async fn update(
+        &self,
+        kind: &'static ResourceType,
+        resource: (Option<&str>, &str),
+        spec: &Value,
+        pointers: &[String],
+    ) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change_resource(kind, "update", id, |state, time, entry| {
+        self.change_resource(kind, "update", resource, |state, time, entry| {
+            let id = resource.1;
             if let Some(code) = kind.service.busy_code.filter(|_| entry.ready_at > time.now) {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
@@ -194,9 +208,9 @@ impl Simulator {
     ///
     /// # Errors
     /// Fails if the resource does not exist, and returns injected faults.
-    pub async fn retag(&self, kind: &'static ResourceType, id: &str, after: &Tags) -> Result<()> {
+    pub async fn retag(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), after: &Tags) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change_resource(kind, "retag", id, |_, time, entry| {
+        self.change_resource(kind, "retag", resource, |_, time, entry| {
             let version = Version { written_at: time.now, spec: entry.spec().clone(), tags: after.clone() };
             entry.push_version(version, time.visible_until);
             Ok(())
@@ -208,9 +222,10 @@ impl Simulator {
     ///
     /// # Errors
     /// Returns AWS's errors, and injected faults.
-    pub async fn delete(&self, kind: &'static ResourceType, id: &str) -> Result<()> {
+    pub async fn delete(&self, kind: &'static ResourceType, resource: (Option<&str>, &str)) -> Result<()> {
         tokio::task::yield_now().await;
-        self.change_resource(kind, "delete", id, |state, time, entry| {
+        self.change_resource(kind, "delete", resource, |state, time, entry| {
+            let id = resource.1;
             if entry.deletion.is_some() {
                 return Ok(());
             }
@@ -223,7 +238,7 @@ impl Simulator {
             }
             let is_detached = |user: &&String| {
                 let type_name = state.resources.get(*user).map(|user| user.type_name.as_str());
-                type_name.and_then(crate::aws::types::resource_type).is_some_and(|user| user.detached_by.contains(&kind.name))
+                type_name.and_then(types::resource_type).is_some_and(|user| user.detached_by.contains(&kind.name))
             };
             let users: Vec<&String> = state.dependents_of(entry).into_iter().filter(|user| !is_detached(user)).collect();
             if let Some(user) = users.first().filter(|_| kind.blocked_by_dependents) {
@@ -246,6 +261,8 @@ impl Simulator {
             let address = live.tags.get(ADDRESS_TAG).or_else(|| live.tags.get(STACK_TAG)).unwrap_or(&live.id).clone();
             inner.store.write(SimulatedResource {
                 created_for: format!("{} seeded {address}", live.type_name),
+                region: types::resource_type(&live.type_name)
+                    .map_or_else(String::new, |kind| inner.store.state.region_of(kind, live.region.as_deref())),
                 type_name: live.type_name,
                 id: live.id,
                 ordinal: 0,
@@ -259,7 +276,7 @@ impl Simulator {
         })
     }
 
-    /// All resources by `type/id`: spec, tags, outputs and phase. Clouds with equal dumps are equal.
+    /// All resources by `type/id`, with ` in <region>` if that is not the stack's: spec, tags, outputs and phase. Clouds with equal dumps are equal.
     pub fn dump(&self) -> BTreeMap<String, Value> {
         self.with_inner(|inner| {
             // An unreadable file means unchanged content.
@@ -289,11 +306,11 @@ impl Simulator {
     ///
     /// # Errors
     /// Fails if the state can't be written.
-    pub fn seed_references(&self, kind: &ResourceType, spec: &Value) -> Result<()> {
+    pub fn seed_references(&self, kind: &ResourceType, region: Option<&str>, spec: &Value) -> Result<()> {
         for Reference { type_name: kind, value, .. } in TypeSchema::of(kind).references(spec) {
             let known = self.with_inner(|inner| {
                 let _held = inner.store.lock_for_write()?;
-                Ok::<_, Error>(inner.store.state.find(&kind, &value).is_some())
+                Ok::<_, Error>(inner.store.state.find(&kind, region.unwrap_or(&self.region), &value).is_some())
             })?;
             if known || !expression::references(&value).is_empty() {
                 continue;
@@ -306,6 +323,7 @@ impl Simulator {
                 phase: Phase::Ready,
                 spec: json!({}),
                 outputs,
+                region: region.map(str::to_owned),
                 version: None,
             })?;
         }
@@ -351,11 +369,13 @@ impl Simulator {
         &self,
         kind: &'static ResourceType,
         action: &'static str,
-        id: &str,
+        resource: (Option<&str>, &str),
         act: impl FnOnce(&mut CloudState, CallTime, &mut SimulatedResource) -> Result<()>,
     ) -> Result<()> {
         self.call(kind.name, action, |inner| {
-            let key = resource_key(kind.name, id);
+            let (region, id) = resource;
+            let state = &inner.store.state;
+            let key = state.key(kind.name, &state.region_of(kind, region), id);
             let address = || inner.store.state.resources.get(&key).and_then(|entry| entry.latest().tags.get(ADDRESS_TAG)).unwrap_or(&key);
             let after = inner.calls.count_write(&self.behaviour.faults, || (action, address().clone()))?;
             let held = inner.store.lock_for_write()?;

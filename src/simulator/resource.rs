@@ -13,6 +13,8 @@ pub(super) type Millis = u64;
 pub(super) struct SimulatedResource {
     /// Name of its type.
     pub type_name: String,
+    /// Region; empty for a global type.
+    pub region: String,
     /// Physical id.
     pub id: String,
     /// Stack, environment and address; with `nth`, the seed of all generated values.
@@ -73,6 +75,8 @@ impl SimulatedResource {
             phase,
             spec: version.spec.clone(),
             outputs: self.outputs.clone(),
+            // The caller knows which region it asked.
+            region: None,
             version: None,
         })
     }

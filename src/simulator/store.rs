@@ -1,6 +1,6 @@
 //! The state of the simulated cloud: in memory with its indexes, and on disk as one file of JSON lines.
 //!
-//! Every line of `<region>.jsonl` after the first is a resource after one call; the last line of a resource counts. Lines are appended
+//! Every line of `cloud.jsonl` after the first is a resource after one call; the last line of a resource counts. Lines are appended
 //! while holding a lock and written before the call returns, so that a killed process loses no completed call. An incomplete line of a
 //! crashed process is ignored, and removed by the next call. Opening a file with mostly obsolete lines rewrites it; its first line counts
 //! these generations, so that other processes know when to read it again.
@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     constraints,
     resource::{Millis, SimulatedResource},
-    schema::{TypeSchema, collect_handles, is_handle},
+    schema::{Reference, TypeSchema, collect_handles, is_handle},
 };
 use crate::{
     aws::types,
-    core::{Error, ErrorKind, Result, file_lock},
+    core::{Error, ErrorKind, ResourceType, Result, file_lock},
 };
 
 /// First line of the file.
@@ -34,11 +34,16 @@ struct Header {
     created_counts: HashMap<String, u32>,
 }
 
-const FORMAT: &str = "acme-local/2";
+const FORMAT: &str = "acme-local/3";
+
+/// Name of the file.
+const FILE: &str = "cloud.jsonl";
 
 /// The file and its content.
 pub(super) struct Store {
     path: PathBuf,
+    /// Region of the stack.
+    home: String,
     lock: Arc<File>,
     generation: u64,
     position: u64,
@@ -58,11 +63,12 @@ impl Drop for StoreLock {
 
 impl Store {
     pub fn open(dir: &Path, region: &str) -> Result<Store> {
-        let path = dir.join(format!("{region}.jsonl"));
+        let path = dir.join(FILE);
         fs::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
-        let lock = dir.join(format!("{region}.lock"));
+        let lock = path.with_extension("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|e| state_error(&lock, e))?;
-        let mut store = Store { path, lock: Arc::new(file), generation: 0, position: 0, lines: 0, state: CloudState::default() };
+        let (lock, state) = (Arc::new(file), CloudState::in_region(region));
+        let mut store = Store { path, home: region.to_owned(), lock, generation: 0, position: 0, lines: 0, state };
         let held = store.lock()?;
         if store.lines > 2 * store.state.resources.len() + 100 {
             store.rewrite()?;
@@ -97,7 +103,7 @@ impl Store {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.state = CloudState::default();
+                self.state = CloudState::in_region(&self.home);
                 return self.rewrite();
             }
             Err(error) => return Err(state_error(&self.path, error)),
@@ -114,7 +120,7 @@ impl Store {
             self.generation = header.generation;
             self.position = header_length;
             self.lines = 0;
-            self.state = CloudState { created_counts: header.created_counts, ..CloudState::default() };
+            self.state = CloudState { created_counts: header.created_counts, ..CloudState::in_region(&self.home) };
         }
         if length == self.position {
             return Ok(());
@@ -185,7 +191,9 @@ pub type IpRanges = BTreeMap<(bool, u128), ((bool, u128), String)>;
 /// All resources, with indexes that keep the cost of a call independent of their number.
 #[derive(Default)]
 pub(super) struct CloudState {
-    /// By `type/id`.
+    /// Region of the stack.
+    home: String,
+    /// By key, see [`CloudState::key`].
     pub resources: BTreeMap<String, SimulatedResource>,
     /// Deleted resources still visible to lagging reads.
     pub visible_deleted: Vec<SimulatedResource>,
@@ -201,8 +209,8 @@ pub(super) struct CloudState {
     pub claims: HashMap<String, String>,
     /// IP ranges that must not overlap, by the other fields of the overlap key.
     pub ranges: HashMap<String, IpRanges>,
-    /// Number of resources, by type.
-    pub type_counts: HashMap<String, u64>,
+    /// Number of resources, by type and region.
+    pub type_counts: HashMap<(String, String), u64>,
     /// Latest time in the state: time never goes backwards, even if the clock does.
     pub latest_time: Millis,
     deleting: BTreeSet<(Millis, String)>,
@@ -211,12 +219,33 @@ pub(super) struct CloudState {
     type_schemas: HashMap<String, Arc<TypeSchema>>,
 }
 
-/// Key of a resource in [`State::entries`].
-pub(super) fn resource_key(kind: &str, id: &str) -> String {
-    format!("{kind}/{id}")
-}
-
 impl CloudState {
+    /// Empty state, for a stack in this region.
+    pub fn in_region(home: &str) -> CloudState {
+        CloudState { home: home.to_owned(), ..CloudState::default() }
+    }
+
+    /// Region of a resource of this type: empty for a global type; by default the stack's.
+    pub fn region_of(&self, kind: &ResourceType, region: Option<&str>) -> String {
+        if kind.is_global() { String::new() } else { region.unwrap_or(&self.home).to_owned() }
+    }
+
+    /// Key of a resource: `type/id`, with its region if that is not the stack's.
+    pub fn key(&self, kind: &str, region: &str, id: &str) -> String {
+        if region.is_empty() || region == self.home { format!("{kind}/{id}") } else { format!("{kind}/{id} in {region}") }
+    }
+
+    /// Key of this resource.
+    pub fn key_of(&self, entry: &SimulatedResource) -> String {
+        self.key(&entry.type_name, &entry.region, &entry.id)
+    }
+
+    /// Key of a resource of this type that a resource in `region` refers to by name.
+    fn named_key(&self, kind: &str, region: &str, name: &str) -> String {
+        let is_global = types::resource_type(kind).is_some_and(|kind| kind.is_global());
+        self.key(kind, if is_global { "" } else { region }, name)
+    }
+
     /// Schemas of a type.
     pub fn type_schema(&mut self, kind: &str) -> Option<Arc<TypeSchema>> {
         if let Some(shape) = self.type_schemas.get(kind) {
@@ -239,25 +268,30 @@ impl CloudState {
         collect_handles(entry.spec(), &mut uses);
         if let Some(shape) = self.type_schema(&entry.type_name) {
             let references = shape.references(entry.spec()).into_iter();
-            uses.extend(references.map(|r| if is_handle(&r.value) { r.value } else { resource_key(&r.type_name, &r.value) }));
+            let named = |r: Reference| if is_handle(&r.value) { r.value } else { self.named_key(&r.type_name, &entry.region, &r.value) };
+            uses.extend(references.map(named));
         }
-        let own = handles(entry);
+        let own = self.handles_of(entry);
         uses.retain(|text| !own.contains(text));
         uses
     }
 
-    /// Resource with this handle, if any.
-    pub fn find(&self, kind: &str, value: &str) -> Option<&SimulatedResource> {
-        let key = self.handles.get(value).or_else(|| self.handles.get(&resource_key(kind, value)))?;
-        self.resources.get(key)
+    /// Resource with this handle, as seen from a region: ids of other regions mean nothing there, but ARNs do. A global resource, whose
+    /// region is empty, can refer to any.
+    pub fn find(&self, kind: &str, region: &str, value: &str) -> Option<&SimulatedResource> {
+        let key = self.handles.get(value).or_else(|| self.handles.get(&self.named_key(kind, region, value)))?;
+        let is_visible = |entry: &&SimulatedResource| {
+            region.is_empty() || entry.region.is_empty() || entry.region == region || value.starts_with("arn:")
+        };
+        self.resources.get(key).filter(is_visible)
     }
 
     /// Resources that use this one.
     pub fn dependents_of(&self, entry: &SimulatedResource) -> BTreeSet<&String> {
-        let own = resource_key(&entry.type_name, &entry.id);
+        let own = self.key_of(entry);
         // Outputs may refer to the resource of a referenced one: the VPC of a subnet group.
         let holds = |handle: &&String| self.handles.get(*handle) == Some(&own);
-        handles(entry)
+        self.handles_of(entry)
             .iter()
             .filter(holds)
             .filter_map(|handle| self.dependents.get(handle))
@@ -268,13 +302,13 @@ impl CloudState {
 
     /// Inserts or replaces a resource.
     pub fn insert(&mut self, entry: SimulatedResource) {
-        let key = resource_key(&entry.type_name, &entry.id);
+        let key = self.key_of(&entry);
         self.remove(&key);
         let latest = entry.latest().written_at.max(entry.created_at).max(entry.deletion.map_or(0, |(asked, _)| asked));
         self.latest_time = self.latest_time.max(latest);
         let births = self.created_counts.entry(entry.created_for.clone()).or_default();
         *births = (*births).max(entry.ordinal + 1);
-        *self.type_counts.entry(entry.type_name.clone()).or_default() += 1;
+        *self.type_counts.entry((entry.type_name.clone(), entry.region.clone())).or_default() += 1;
         if self.indexed {
             self.index(&key, &entry);
         }
@@ -300,7 +334,7 @@ impl CloudState {
         if !entry.token.is_empty() {
             self.tokens.insert(format!("{} {}", entry.type_name, entry.token), key.to_owned());
         }
-        let (own, others) = own_handles(entry);
+        let (own, others) = self.own_handles(entry);
         for handle in own {
             self.handles.insert(handle, key.to_owned());
         }
@@ -322,7 +356,7 @@ impl CloudState {
     /// Removes a resource.
     fn remove(&mut self, key: &str) -> Option<SimulatedResource> {
         let entry = self.resources.remove(key)?;
-        if let Some(total) = self.type_counts.get_mut(&entry.type_name) {
+        if let Some(total) = self.type_counts.get_mut(&(entry.type_name.clone(), entry.region.clone())) {
             *total = total.saturating_sub(1);
         }
         if self.indexed {
@@ -336,7 +370,7 @@ impl CloudState {
 
     fn remove_from_indexes(&mut self, key: &str, entry: &SimulatedResource) {
         self.tokens.remove(&format!("{} {}", entry.type_name, entry.token));
-        for handle in handles(entry) {
+        for handle in self.handles_of(entry) {
             if self.handles.get(&handle).is_some_and(|holder| holder == key) {
                 self.handles.remove(&handle);
             }
@@ -372,23 +406,23 @@ impl CloudState {
         }
         self.visible_deleted.retain(|ghost| ghost.deletion.is_some_and(|(_, gone)| gone > seen));
     }
-}
 
-/// Handles of this resource alone, and outputs that identify a part of it (the security group that EKS creates).
-fn own_handles(entry: &SimulatedResource) -> (Vec<String>, BTreeSet<String>) {
-    let mut mentioned = BTreeSet::new();
-    collect_handles(entry.spec(), &mut mentioned);
-    let mut own = vec![resource_key(&entry.type_name, &entry.id)];
-    // The id of an association is the id of its resource, and so does not identify the association.
-    own.extend(Some(entry.id.clone()).filter(|id| is_handle(id) && !mentioned.contains(id)));
-    own.extend(entry.arn().filter(|arn| *arn != entry.id).map(ToOwned::to_owned));
-    let mut parts = BTreeSet::new();
-    collect_handles(&entry.outputs, &mut parts);
-    parts.retain(|part| !own.contains(part) && !mentioned.contains(part));
-    (own, parts)
-}
+    /// Handles of this resource alone, and outputs that identify a part of it (the security group that EKS creates).
+    fn own_handles(&self, entry: &SimulatedResource) -> (Vec<String>, BTreeSet<String>) {
+        let mut mentioned = BTreeSet::new();
+        collect_handles(entry.spec(), &mut mentioned);
+        let mut own = vec![self.key_of(entry)];
+        // The id of an association is the id of its resource, and so does not identify the association.
+        own.extend(Some(entry.id.clone()).filter(|id| is_handle(id) && !mentioned.contains(id)));
+        own.extend(entry.arn().filter(|arn| *arn != entry.id).map(ToOwned::to_owned));
+        let mut parts = BTreeSet::new();
+        collect_handles(&entry.outputs, &mut parts);
+        parts.retain(|part| !own.contains(part) && !mentioned.contains(part));
+        (own, parts)
+    }
 
-fn handles(entry: &SimulatedResource) -> BTreeSet<String> {
-    let (own, parts) = own_handles(entry);
-    parts.into_iter().chain(own).collect()
+    fn handles_of(&self, entry: &SimulatedResource) -> BTreeSet<String> {
+        let (own, parts) = self.own_handles(entry);
+        parts.into_iter().chain(own).collect()
+    }
 }

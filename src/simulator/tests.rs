@@ -54,6 +54,7 @@ impl TestCloud {
     async fn create_with_token(&self, name: &str, address: &str, token: &str, spec: Value) -> Result<String> {
         let call = CallContext {
             address: address.into(),
+            region: None,
             tags: tags(address),
             token: token.into(),
             on_delete: OnDelete::Delete,
@@ -77,7 +78,7 @@ impl TestCloud {
         Simulator::open(self.dir.path(), "eu-west-1", behaviour).unwrap()
     }
     fn file(&self) -> PathBuf {
-        self.dir.path().join("eu-west-1.jsonl")
+        self.dir.path().join("cloud.jsonl")
     }
 }
 
@@ -97,12 +98,12 @@ async fn creates_updates_retags_and_deletes_a_vpc() {
     // A field that the create call can't set has AWS's default until an update.
     assert_eq!(live.spec["dns_hostnames"], json!(false));
     let wanted = json!({ "cidr": "10.9.0.0/16", "dns_hostnames": true, "dns_support": false });
-    cloud.simulator.update(resource_type("vpc"), &vpc, &wanted, &["/dns_hostnames".into()]).await.unwrap();
+    cloud.simulator.update(resource_type("vpc"), (None, &vpc), &wanted, &["/dns_hostnames".into()]).await.unwrap();
     let spec = &cloud.list("vpc").await[0].spec;
     assert_eq!((&spec["dns_hostnames"], &spec["dns_support"], &spec["cidr"]), (&json!(true), &json!(true), &json!("10.0.0.0/16")));
-    cloud.simulator.retag(resource_type("vpc"), &vpc, &Tags::new()).await.unwrap();
+    cloud.simulator.retag(resource_type("vpc"), (None, &vpc), &Tags::new()).await.unwrap();
     assert!(cloud.list("vpc").await.is_empty());
-    cloud.simulator.delete(resource_type("vpc"), &vpc).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
     assert!(cloud.simulator.dump().is_empty());
     let count = |action: &str| cloud.simulator.counts()[&("vpc".to_owned(), action.to_owned())];
     assert_eq!((count("create"), count("list"), count("update"), count("retag"), count("delete")), (1, 3, 1, 1, 1));
@@ -112,9 +113,9 @@ async fn creates_updates_retags_and_deletes_a_vpc() {
 async fn returns_not_found_for_a_missing_resource() {
     let cloud = new_cloud();
     let gone = (ErrorKind::NotFound, "InvalidVpcID.NotFound".to_owned());
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), "vpc-0").await), gone);
-    assert_eq!(rejection(cloud.simulator.update(resource_type("vpc"), "vpc-0", &json!({}), &[]).await), gone);
-    assert_eq!(rejection(cloud.simulator.retag(resource_type("vpc"), "vpc-0", &Tags::new()).await), gone);
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, "vpc-0")).await), gone);
+    assert_eq!(rejection(cloud.simulator.update(resource_type("vpc"), (None, "vpc-0"), &json!({}), &[]).await), gone);
+    assert_eq!(rejection(cloud.simulator.retag(resource_type("vpc"), (None, "vpc-0"), &Tags::new()).await), gone);
 }
 
 #[tokio::test]
@@ -147,13 +148,13 @@ async fn accepts_subnets_in_a_secondary_cidr() {
     let vpc = cloud.create_vpc().await;
     assert_eq!(rejection(cloud.create_subnet(&vpc, "10.1.0.0/24").await).1, "InvalidSubnet.Range");
     let wanted = json!({ "secondary_cidrs": ["10.1.0.0/16"] });
-    cloud.simulator.update(resource_type("vpc"), &vpc, &wanted, &["/secondary_cidrs/0".into()]).await.unwrap();
+    cloud.simulator.update(resource_type("vpc"), (None, &vpc), &wanted, &["/secondary_cidrs/0".into()]).await.unwrap();
     let subnet = cloud.create_subnet(&vpc, "10.1.0.0/24").await.unwrap();
     let without = json!({ "secondary_cidrs": [] });
     let pointers = ["/secondary_cidrs".to_owned()];
-    let remove = || cloud.simulator.update(resource_type("vpc"), &vpc, &without, &pointers);
+    let remove = || cloud.simulator.update(resource_type("vpc"), (None, &vpc), &without, &pointers);
     assert_eq!(rejection(remove().await), (ErrorKind::Conflict, "DependencyViolation".to_owned()));
-    cloud.simulator.delete(resource_type("subnet"), &subnet).await.unwrap();
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
     remove().await.unwrap();
 }
 
@@ -162,11 +163,11 @@ async fn refuses_to_delete_a_resource_in_use() {
     let cloud = new_cloud();
     let vpc = cloud.create_vpc().await;
     let subnet = cloud.create_subnet(&vpc, "10.0.0.0/24").await.unwrap();
-    let error = cloud.simulator.delete(resource_type("vpc"), &vpc).await.unwrap_err();
+    let error = cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Conflict, "DependencyViolation"));
     assert!(error.message.contains(&subnet) && error.message.contains("subnet.10.0.0.0/24"), "{error}");
-    cloud.simulator.delete(resource_type("subnet"), &subnet).await.unwrap();
-    cloud.simulator.delete(resource_type("vpc"), &vpc).await.unwrap();
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
 }
 
 #[tokio::test]
@@ -176,10 +177,10 @@ async fn allows_deletion_after_the_reference_is_removed() {
     let gateway = cloud.create("internet_gateway", "internet_gateway.main", json!({ "vpc": { "id": vpc } })).await.unwrap();
     // Attaching is not part of the create call.
     let (attached, detached) = (json!({ "vpc": { "id": vpc } }), json!({ "vpc": null }));
-    cloud.simulator.update(resource_type("internet_gateway"), &gateway, &attached, &["/vpc/id".into()]).await.unwrap();
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), &vpc).await).0, ErrorKind::Conflict);
-    cloud.simulator.update(resource_type("internet_gateway"), &gateway, &detached, &["/vpc".into()]).await.unwrap();
-    cloud.simulator.delete(resource_type("vpc"), &vpc).await.unwrap();
+    cloud.simulator.update(resource_type("internet_gateway"), (None, &gateway), &attached, &["/vpc/id".into()]).await.unwrap();
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await).0, ErrorKind::Conflict);
+    cloud.simulator.update(resource_type("internet_gateway"), (None, &gateway), &detached, &["/vpc".into()]).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
 }
 
 #[tokio::test]
@@ -197,7 +198,7 @@ async fn rejects_duplicate_names() {
         rejection(cloud.create("security_group", "security_group.b", group).await),
         (ErrorKind::AlreadyExists, "InvalidGroup.Duplicate".to_owned())
     );
-    cloud.simulator.delete(resource_type("ecr_repository"), &id).await.unwrap();
+    cloud.simulator.delete(resource_type("ecr_repository"), (None, &id)).await.unwrap();
     cloud.create("ecr_repository", "ecr_repository.others", repository).await.unwrap();
 }
 
@@ -205,7 +206,7 @@ async fn rejects_duplicate_names() {
 async fn lists_unowned_resources_with_a_looked_up_name() {
     let cloud = new_cloud();
     let id = cloud.create("ecr_repository", "ecr_repository.users", json!({ "name": "users" })).await.unwrap();
-    cloud.simulator.retag(resource_type("ecr_repository"), &id, &Tags::new()).await.unwrap();
+    cloud.simulator.retag(resource_type("ecr_repository"), (None, &id), &Tags::new()).await.unwrap();
     assert!(cloud.list("ecr_repository").await.is_empty());
     let wanted = Scope { lookup: ["users".to_owned()].into(), ..scope() };
     assert_eq!(cloud.simulator.list(resource_type("ecr_repository"), &wanted).await.unwrap().len(), 1);
@@ -228,7 +229,7 @@ async fn ids_are_deterministic_and_never_reused() {
     let (one, other) = (new_cloud(), new_cloud());
     let first = one.create_vpc().await;
     assert_eq!(first, other.create_vpc().await);
-    one.simulator.delete(resource_type("vpc"), &first).await.unwrap();
+    one.simulator.delete(resource_type("vpc"), (None, &first)).await.unwrap();
     drop(one.reopen(Behaviour::default()));
     assert_ne!(one.create_vpc().await, first);
 }
@@ -244,12 +245,12 @@ async fn rejects_deletion_of_protected_resources_and_changes_to_immutable_fields
     let mut wanted = resource_type("load_balancer").operations.parse(spec).unwrap();
     wanted["deletion_protection"] = json!(true);
     let protect = ["/deletion_protection".into()];
-    cloud.simulator.update(resource_type("load_balancer"), &id, &wanted, &protect).await.unwrap();
+    cloud.simulator.update(resource_type("load_balancer"), (None, &id), &wanted, &protect).await.unwrap();
     assert_eq!(
-        rejection(cloud.simulator.delete(resource_type("load_balancer"), &id).await),
+        rejection(cloud.simulator.delete(resource_type("load_balancer"), (None, &id)).await),
         (ErrorKind::Rejected, "OperationNotPermitted".to_owned())
     );
-    let fixed = cloud.simulator.update(resource_type("vpc"), &vpc, &json!({ "cidr": "10.7.0.0/16" }), &["/cidr".into()]).await;
+    let fixed = cloud.simulator.update(resource_type("vpc"), (None, &vpc), &json!({ "cidr": "10.7.0.0/16" }), &["/cidr".into()]).await;
     assert_eq!(rejection(fixed), (ErrorKind::Rejected, "InvalidParameterCombination".to_owned()));
 }
 
@@ -270,15 +271,15 @@ async fn keeps_its_state_when_reopened() {
     let subnet = cloud.create_subnet(&vpc, "10.0.0.0/24").await.unwrap();
     for n in 0..400 {
         let tags = Tags::from([("n".to_owned(), n.to_string())]);
-        cloud.simulator.retag(resource_type("vpc"), &vpc, &tags).await.unwrap();
+        cloud.simulator.retag(resource_type("vpc"), (None, &vpc), &tags).await.unwrap();
     }
     let again = cloud.reopen(Behaviour::default());
     assert_eq!(again.dump(), cloud.simulator.dump());
     assert!(fs::read_to_string(cloud.file()).unwrap().lines().count() < 10, "obsolete lines are removed");
     // Both see the writes of the other, including the one that was open before the file was rewritten.
-    assert_eq!(rejection(again.delete(resource_type("vpc"), &vpc).await).0, ErrorKind::Conflict);
-    cloud.simulator.delete(resource_type("subnet"), &subnet).await.unwrap();
-    again.delete(resource_type("vpc"), &vpc).await.unwrap();
+    assert_eq!(rejection(again.delete(resource_type("vpc"), (None, &vpc)).await).0, ErrorKind::Conflict);
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
+    again.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
     assert!(cloud.simulator.dump().is_empty());
 }
 
@@ -293,7 +294,7 @@ async fn ignores_a_truncated_last_line() {
     let again = cloud.reopen(Behaviour::default());
     assert_eq!(again.dump(), before);
     let vpc = before.keys().next().unwrap().trim_start_matches("vpc/").to_owned();
-    again.retag(resource_type("vpc"), &vpc, &Tags::new()).await.unwrap();
+    again.retag(resource_type("vpc"), (None, &vpc), &Tags::new()).await.unwrap();
     assert_eq!(cloud.reopen(Behaviour::default()).dump(), again.dump());
     assert_ne!(again.dump(), before);
     // A complete line that can't be parsed is reported, not skipped.
@@ -316,7 +317,7 @@ async fn a_call_with_a_lost_answer_takes_effect() {
     let cloud = cloud_with_faults("lost:1, lost:2");
     assert_eq!(rejection(cloud.create("vpc", "vpc.main", json!({ "cidr": "10.0.0.0/16" })).await).0, ErrorKind::Unavailable);
     let vpc = cloud.list("vpc").await[0].id.clone();
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), &vpc).await).0, ErrorKind::Unavailable);
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await).0, ErrorKind::Unavailable);
     assert!(cloud.list("vpc").await.is_empty());
 }
 
@@ -325,7 +326,7 @@ async fn seeds_referenced_resources_of_other_owners() {
     let cloud = new_cloud();
     let spec = json!({ "vpc": { "id": "vpc-0123456789abcdef0" }, "cidr": "10.9.0.0/24", "availability_zone": "eu-west-1a" });
     assert_eq!(rejection(cloud.create("subnet", "subnet.main", spec.clone()).await).1, "InvalidVpcID.NotFound");
-    cloud.simulator.seed_references(resource_type("subnet"), &spec).unwrap();
+    cloud.simulator.seed_references(resource_type("subnet"), None, &spec).unwrap();
     cloud.create("subnet", "subnet.main", spec).await.unwrap();
     let copy = TempDir::new().unwrap();
     cloud.simulator.copy(copy.path()).unwrap();
@@ -385,11 +386,11 @@ async fn survives_reads_that_lag_behind_writes() {
     wait().await;
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(false));
     let wanted = json!({ "dns_hostnames": true });
-    cloud.simulator.update(resource_type("vpc"), &vpc, &wanted, &["/dns_hostnames".into()]).await.unwrap();
+    cloud.simulator.update(resource_type("vpc"), (None, &vpc), &wanted, &["/dns_hostnames".into()]).await.unwrap();
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(false));
     wait().await;
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(true));
-    cloud.simulator.delete(resource_type("vpc"), &vpc).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
     assert_eq!(cloud.list("vpc").await.len(), 1);
     assert!(cloud.simulator.dump().is_empty());
     wait().await;
@@ -410,12 +411,12 @@ async fn creation_and_deletion_take_time() {
     assert_eq!(outputs.0, outputs.1);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(cloud.list("nat_gateway").await[0].phase, Phase::Ready);
-    cloud.simulator.delete(resource_type("nat_gateway"), &gateway).await.unwrap();
+    cloud.simulator.delete(resource_type("nat_gateway"), (None, &gateway)).await.unwrap();
     assert_eq!(cloud.list("nat_gateway").await[0].phase, Phase::Deleting);
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("subnet"), &subnet).await).0, ErrorKind::Conflict);
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await).0, ErrorKind::Conflict);
     tokio::time::sleep(Duration::from_millis(150)).await;
     assert!(cloud.list("nat_gateway").await.is_empty());
-    cloud.simulator.delete(resource_type("subnet"), &subnet).await.unwrap();
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{
     millis,
     resource::{SimulatedResource, Version},
     schema::Reference,
-    store::{CloudState, resource_key},
+    store::CloudState,
     timing::Timing,
 };
 use crate::{
@@ -38,13 +38,14 @@ impl Simulator {
     ) -> Result<SimulatedResource> {
         let created = kind.operations.after_create(spec)?;
         let made_for = format!("{} {}/{}/{}", kind.name, call.stack, call.environment, call.address);
+        let region = state.region_of(kind, call.region.as_deref());
         let nth = state.created_counts.get(&made_for).copied().unwrap_or(0);
         let shape = state.type_schema(kind.name);
         let references = shape.as_ref().map(|shape| shape.references(spec)).unwrap_or_default();
-        let referenced = references.into_iter().filter_map(|r| Some((r.type_name.clone(), state.find(&r.type_name, &r.value)?)));
+        let referenced = references.into_iter().filter_map(|r| Some((r.type_name.clone(), state.find(&r.type_name, &region, &r.value)?)));
         let maker = IdGenerator {
             resource_type: kind,
-            region: &self.region,
+            region: call.region.as_deref().unwrap_or(&self.region),
             seed: format!("{made_for}/{nth}"),
             default_iam_path: format!("/acme/{}/{}/", call.stack, call.environment),
             spec,
@@ -66,6 +67,7 @@ impl Simulator {
         };
         Ok(SimulatedResource {
             type_name: kind.name.to_owned(),
+            region,
             id,
             created_for: made_for,
             ordinal: nth,
@@ -95,7 +97,7 @@ impl Simulator {
         entry: &SimulatedResource,
         new: bool,
     ) -> Result<()> {
-        let own = resource_key(&entry.type_name, &entry.id);
+        let own = state.key_of(entry);
         if new && state.resources.contains_key(&own) {
             return Err(constraints::already_exists(
                 kind,
@@ -112,7 +114,9 @@ impl Simulator {
         }
         self.validate_references(state, time, kind, entry, new)?;
         match kind.quota.filter(|_| new) {
-            Some((most, code)) if state.type_counts.get(kind.name).is_some_and(|total| *total >= most) => {
+            Some((most, code))
+                if state.type_counts.get(&(kind.name.to_owned(), entry.region.clone())).is_some_and(|total| *total >= most) =>
+            {
                 let message = format!("The maximum number of {most} of {} has been reached", kind.name.replace('_', " "));
                 Err(Error::new(ErrorKind::Rejected, code, message))
             }
@@ -135,7 +139,7 @@ impl Simulator {
                 error.message.push_str(&format!(" (`{}` of the {})", reference.field, kind.name.replace('_', " ")));
                 error
             };
-            let Some(other) = state.find(&reference.type_name, &reference.value) else {
+            let Some(other) = state.find(&reference.type_name, &entry.region, &reference.value) else {
                 match is_foreign_arn(&reference.value) {
                     true => continue,
                     false => return Err(missing(ErrorKind::Rejected)),
@@ -174,7 +178,7 @@ fn validate_range(state: &mut CloudState, kind: &ResourceType, entry: &Simulated
     let Some((group, range)) = constraints::ip_range(entry, Some(kind)) else { return Ok(()) };
     let references = state.type_schema(kind.name).map(|shape| shape.references(entry.spec())).unwrap_or_default();
     let within = references.iter().filter(|reference| key.others.iter().any(|pointer| pointer[1..] == reference.field));
-    let found = |r: &Reference| state.find(&r.type_name, &r.value).filter(|other| other.type_name == r.type_name);
+    let found = |r: &Reference| state.find(&r.type_name, &entry.region, &r.value).filter(|other| other.type_name == r.type_name);
     for home in within.filter_map(found) {
         let ranges = constraints::stated_ranges(home);
         if !ranges.is_empty() && !ranges.iter().any(|whole| whole.contains(&range)) {

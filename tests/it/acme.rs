@@ -34,6 +34,10 @@ impl Acme {
     pub fn at_endpoint(endpoint: &str) -> Acme {
         Acme::new(["--endpoint-url", endpoint, "--region", "us-east-1"].map(str::to_owned).into())
     }
+    /// Against an endpoint, in the region of the definition.
+    pub fn without_region(endpoint: &str) -> Acme {
+        Acme::new(["--endpoint-url", endpoint].map(str::to_owned).into())
+    }
     /// Against the simulated cloud in a folder.
     pub fn local(folder: &Path) -> Acme {
         Acme::new(vec![format!("--local={}", folder.display())])

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
 use acme::{
-    aws::{Aws, Settings, services::Clients},
+    aws::{Aws, Settings},
     definition::BackendLocation,
     engine::backend::{Backend, BucketCreation, CloudLocation, Lease, SelectedBackend, WriteCondition, WriteResult, select_backend},
 };
@@ -32,10 +32,10 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 /// Clients for an endpoint; only S3's has credentials.
 async fn connect(endpoint: &str) -> Aws {
     let settings = Settings { region: Some("us-east-1".into()), endpoint_url: Some(endpoint.into()), ..Settings::default() };
-    let aws = Aws::connect(settings).await.expect("a region is set");
+    let mut aws = Aws::connect(settings).await.expect("a region is set");
     let config = aws.s3.config().to_builder().credentials_provider(Credentials::new("test", "test", None, None, "test"));
-    let s3 = aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build());
-    Aws { clients: Clients { s3, ..aws.clients }, ..aws }
+    aws.clients.s3 = aws_sdk_s3::Client::from_conf(config.region(Region::new("us-east-1")).build());
+    aws
 }
 
 async fn choose_backend(aws: &Aws, kind: StandinKind, location: &str, consent: BucketCreation<'_>) -> acme::core::Result<SelectedBackend> {
@@ -100,7 +100,8 @@ fn check_bucket(kind: StandinKind) {
     let usual = format!("acme-{}-us-east-1", account_id(kind));
     block_on(async {
         // moto applies the bucket's policy to TLS, too.
-        let aws = Aws { tls: kind == StandinKind::Ministack, ..connect(&standin.url).await };
+        let mut aws = connect(&standin.url).await;
+        aws.tls = kind == StandinKind::Ministack;
         let empty = choose_backend(&aws, kind, "s3", BucketCreation::Never).await.expect("nothing has to be there to read").backend;
         assert_eq!(
             (read_text(&empty, "key").await, empty.list("").await.expect("a list"), empty.read_appended("key").await.expect("nothing")),
@@ -298,7 +299,7 @@ fn check_unlock(acme: &Acme, folder: &Path, backend: &[&str]) {
 #[test]
 fn unlock_releases_a_stack_in_the_simulated_cloud() {
     let folder = tempfile::tempdir().expect("a folder");
-    leave_stale_lease(&Backend::folder(folder.path().join("sim/backend")));
+    leave_stale_lease(&Backend::folder(folder.path().join("sim/backend/us-east-1")));
     check_unlock(&Acme::local(&folder.path().join("sim")), folder.path(), &[]);
     leave_stale_lease(&Backend::folder(folder.path().join("other")));
     let other = folder.path().join("other").display().to_string();

@@ -80,20 +80,20 @@ impl Shop {
             let (id, mut spec, _) = find_resource(local, of, name);
             *spec.pointer_mut(field).expect("a field") = value;
             let changed = [field.to_owned()];
-            runtime.block_on(local.update(resource_type(of).expect("a type"), &id, &spec, &changed)).unwrap();
+            runtime.block_on(local.update(resource_type(of).expect("a type"), (None, &id), &spec, &changed)).unwrap();
         });
     }
     fn retag(&self, of: &str, name: &str, key: &str, value: &str) {
         self.change_outside_acme(|local, runtime| {
             let (id, _, mut tags) = find_resource(local, of, name);
             tags.insert(key.to_owned(), value.to_owned());
-            runtime.block_on(local.retag(resource_type(of).expect("a type"), &id, &tags)).unwrap();
+            runtime.block_on(local.retag(resource_type(of).expect("a type"), (None, &id), &tags)).unwrap();
         });
     }
     fn delete(&self, of: &str, name: &str) {
         self.change_outside_acme(|local, runtime| {
             let (id, ..) = find_resource(local, of, name);
-            runtime.block_on(local.delete(resource_type(of).expect("a type"), &id)).unwrap();
+            runtime.block_on(local.delete(resource_type(of).expect("a type"), (None, &id))).unwrap();
         });
     }
     fn change_outside_acme(&self, act: impl FnOnce(&Simulator, &tokio::runtime::Runtime)) {

@@ -26,6 +26,7 @@ mod policy;
 mod proxy;
 mod readme;
 mod recorded;
+mod regions;
 mod rehearse;
 mod resource_lifecycle;
 mod saved_plan;

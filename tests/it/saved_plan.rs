@@ -67,7 +67,16 @@ impl SavedPlanCase {
             let (kind, id) = key.split_once('/').expect("type/id");
             let tags = serde_json::from_value(value["tags"].clone()).expect("tags");
             let (spec, outputs) = (value["spec"].clone(), value["outputs"].clone());
-            let mut live = LiveResource { type_name: kind.into(), id: id.into(), tags, phase: Phase::Ready, spec, outputs, version: None };
+            let mut live = LiveResource {
+                type_name: kind.into(),
+                id: id.into(),
+                tags,
+                phase: Phase::Ready,
+                spec,
+                outputs,
+                region: None,
+                version: None,
+            };
             if address_of(&live).is_some_and(|at| at.to_string() == address) {
                 change(&mut live);
                 cloud.seed(live).expect("it can be changed");
@@ -226,6 +235,7 @@ fn does_not_save_a_blocked_plan() {
         phase: Phase::Ready,
         spec,
         outputs: json!({}),
+        region: None,
         version: None,
     };
     cloud.seed(live).unwrap();

@@ -68,6 +68,15 @@ if which == 'moto':
                 del table._associations[association]
         return delete(backend, subnet_id)
     SubnetBackend.delete_subnet = delete_subnet
+    # AWS shows a bucket in the index of its own region, moto in that of every region.
+    from types import SimpleNamespace
+    from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend as Index
+    s3_backend = Index.s3_backend.fget
+    def buckets_of_region(index):
+        backend = s3_backend(index)
+        here = {name: bucket for name, bucket in backend.buckets.items() if bucket.region_name == index.region_name}
+        return SimpleNamespace(buckets=here, tagger=backend.tagger)
+    Index.s3_backend = property(buckets_of_region)
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:

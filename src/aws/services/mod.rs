@@ -29,6 +29,7 @@ mod tests;
 pub mod wafv2;
 
 /// Configuration of clients.
+#[derive(Clone)]
 pub(super) struct Connector {
     pub(super) config: SdkConfig,
     pub(super) calls: CallPacer,

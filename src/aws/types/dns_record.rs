@@ -19,8 +19,8 @@ use super::dns_zone::DnsZone;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, IamActions, Observed, Problem, Ref, Resource,
-        Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
+        ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, IamActions, Observed, Problem, REGION_TAG,
+        Ref, Resource, Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -254,7 +254,8 @@ impl DnsRecord {
     }
 
     fn ownership(&self, cx: &Cx<'_>) -> Result<ResourceRecordSet> {
-        let text = format!("{STACK_TAG}={},{ENVIRONMENT_TAG}={},{ADDRESS_TAG}={}", cx.call.stack, cx.call.environment, cx.call.address);
+        let mut text = format!("{STACK_TAG}={},{ENVIRONMENT_TAG}={},{ADDRESS_TAG}={}", cx.call.stack, cx.call.environment, cx.call.address);
+        text.extend(cx.call.tags.get(REGION_TAG).map(|region| format!(",{REGION_TAG}={region}")));
         ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &text)
     }
 

@@ -20,8 +20,8 @@ pub struct WafIpSet {
     /// Physical name.
     #[field(name(max = 128), pattern = r"[\w-]+", replaces, unique = "name")]
     pub name: Option<String>,
-    /// `regional`, or `cloudfront` in a stack of region us-east-1.
-    #[field(default = WebAclScope::Regional, replaces, unique = "name")]
+    /// `regional`, or `cloudfront`: then it is in us-east-1, whatever the stack's region is.
+    #[field(default = WebAclScope::Regional, replaces, unique = "name", global_region = "cloudfront")]
     pub scope: WebAclScope,
     /// IP version of its addresses.
     #[field(default = Version::Ipv4, replaces)]

@@ -15,8 +15,13 @@ use crate::{
 /// Location of the stack.
 #[derive(Clone, Copy)]
 pub enum CloudLocation<'a> {
-    /// Simulated cloud in this folder.
-    Simulated(&'a Path),
+    /// Simulated cloud.
+    Simulated {
+        /// Its folder.
+        folder: &'a Path,
+        /// Region of the stack.
+        region: &'a str,
+    },
     /// AWS account.
     Aws {
         /// Clients.
@@ -63,10 +68,13 @@ pub async fn select_backend(
     creation: BucketCreation<'_>,
 ) -> Result<SelectedBackend> {
     let (aws, account) = match (location, requested) {
-        (CloudLocation::Simulated(_), Some(BackendLocation::Folder(path))) => {
+        (CloudLocation::Simulated { .. }, Some(BackendLocation::Folder(path))) => {
             return Ok(SelectedBackend { backend: Backend::folder(path), note: None });
         }
-        (CloudLocation::Simulated(dir), _) => return Ok(SelectedBackend { backend: Backend::folder(dir.join("backend")), note: None }),
+        (CloudLocation::Simulated { folder, region }, _) => {
+            let backend = Backend::folder(folder.join("backend").join(region));
+            return Ok(SelectedBackend { backend, note: None });
+        }
         (CloudLocation::Aws { aws, account }, _) => (aws, account),
     };
     let part = format!("{account}-{}", aws.region);
@@ -182,13 +190,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (bucket, other) = (BackendLocation::DefaultBucket, BackendLocation::Folder(folder.path().join("other")));
         for (named, declared, expected) in [
-            (None, None, "sim/backend/key"),
-            (None, Some(&other), "sim/backend/key"),
-            (Some(&bucket), None, "sim/backend/key"),
+            (None, None, "sim/backend/eu-west-1/key"),
+            (None, Some(&other), "sim/backend/eu-west-1/key"),
+            (Some(&bucket), None, "sim/backend/eu-west-1/key"),
             (Some(&other), Some(&bucket), "other/key"),
         ] {
             let sim = folder.path().join("sim");
-            let choice = select_backend(named, declared, CloudLocation::Simulated(&sim), BucketCreation::Never).await.expect("a folder");
+            let location = CloudLocation::Simulated { folder: &sim, region: "eu-west-1" };
+            let choice = select_backend(named, declared, location, BucketCreation::Never).await.expect("a folder");
             choice.backend.put("key", b"", &super::super::WriteCondition::Always).await.expect("it can be written");
             std::fs::remove_file(folder.path().join(expected)).expect("it is there");
         }

@@ -154,10 +154,11 @@ impl<'a> Executor<'a> {
         Some(format!("was recreated, and AWS could not restore all values: {words}"))
     }
 
-    /// Ids of live resources of a type.
-    fn live_ids(&self, kind: &str) -> Vec<String> {
+    /// Ids of live resources of a type in a region.
+    fn live_ids(&self, kind: &str, region: Option<&str>) -> Vec<String> {
         let from = self.outcome.live.range(Address::new(kind, "")..);
-        from.take_while(|(address, _)| address.type_name == kind).map(|(_, live)| live.id.clone()).collect()
+        let of_kind = from.take_while(|(address, _)| address.type_name == kind);
+        of_kind.filter(|(_, live)| live.region.as_deref() == region).map(|(_, live)| live.id.clone()).collect()
     }
 
     fn step_task(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<StepTask, Error> {
@@ -177,11 +178,20 @@ impl<'a> Executor<'a> {
             Op::Detach => kind.with_created_fields(live.map_or(&Value::Null, |live| &live.spec), &change.detach)?,
             Op::Delete | Op::Forget => Value::Null,
         };
-        let tags: Tags = self.stack.resources.get(address).map(|declared| declared.tags.clone()).unwrap_or_default();
+        let region = match step.op {
+            Op::Create | Op::Update | Op::Attach | Op::Prune => change.region.clone(),
+            // After the change, a replaced resource may be in another region.
+            Op::Detach | Op::Delete | Op::Forget => change.before.as_ref().and_then(|live| live.region.clone()),
+        };
+        let tags = match (self.stack.resources.get(address), &change.before) {
+            (Some(declared), _) => declared.tags.clone(),
+            (None, Some(before)) => before.tags.clone(),
+            (None, None) => Tags::new(),
+        };
         let (stack, live_state) = (self.stack, &self.live_state);
-        let parents = kind.parent.map(|parent| self.live_ids(parent)).unwrap_or_default();
-        let poller = self.waiters.poller(kind, || {
-            let mut scope = discover::scope(stack, kind, live_state);
+        let parents = kind.parent.map(|parent| self.live_ids(parent, region.as_deref())).unwrap_or_default();
+        let poller = self.waiters.poller(kind, region.clone(), || {
+            let mut scope = discover::scope(stack, kind, region.as_deref(), live_state);
             let named = self.plan.name_overrides.iter().filter(|(address, _)| address.type_name == kind.name);
             scope.lookup.extend(named.map(|(_, name)| name.clone()));
             if self.options.null_means == NullMeans::Unmanaged {
@@ -215,6 +225,7 @@ impl<'a> Executor<'a> {
                 kind,
                 call: CallContext {
                     address: marked.as_ref().unwrap_or(address).to_string(),
+                    region,
                     tags,
                     token,
                     on_delete: change.on_delete,
@@ -362,8 +373,8 @@ impl StepRunner<Step> for Executor<'_> {
             }
             Ok(None) => {
                 // After a replacement, the new resource has this address.
-                let id = self.plan.changes[step.change].id.as_deref();
-                if self.outcome.live.get(&address).map(|live| live.id.as_str()) == id {
+                let before = self.plan.changes[step.change].before.as_ref();
+                if before.zip(self.outcome.live.get(&address)).is_some_and(|(before, live)| live.is_same_as(before)) {
                     self.outcome.live.remove(&address);
                 }
                 self.outcome.completed.push((address, step.op));

@@ -67,7 +67,7 @@ impl JournaledCloud {
         action: CallAction,
     ) -> Result<()> {
         let (id, arn) = live;
-        let call = || self.cloud.retag(target.kind, id, arn, from, to);
+        let call = || self.cloud.retag(target.kind, (target.call.region.as_deref(), id), arn, from, to);
         self.journaled(target, action, Some(id), |()| None, call).await
     }
 
@@ -95,6 +95,7 @@ impl JournaledCloud {
             address: target.address.clone(),
             action,
             token: target.call.token.clone(),
+            region: target.call.region.clone(),
             id: id.map(str::to_owned),
             before: target.before.clone(),
             desired: target.spec.clone(),

@@ -17,7 +17,9 @@ use super::{
     wait::{Condition, Matcher, Poller},
 };
 use crate::{
-    core::{ADDRESS_TAG, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, Phase, Result, STACK_TAG, Tags},
+    core::{
+        ADDRESS_TAG, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, Phase, REGION_TAG, Result, STACK_TAG, Tags,
+    },
     engine::{
         discover::{visible_tags, without_ownership_tags},
         journal::CallAction,
@@ -145,6 +147,7 @@ impl StepTask {
             phase: Phase::Ready,
             spec,
             outputs: Value::Null,
+            region: self.target.call.region.clone(),
             version: None,
         }
     }
@@ -220,6 +223,8 @@ impl StepTask {
             .before
             .as_ref()
             .filter(|_| self.replacement_order != Some(ReplacementOrder::DestroyBeforeCreate))
+            // In another region, the new one may have the same id.
+            .filter(|live| live.region == target.call.region)
             .map(|live| live.id.clone());
         let (kind, call, spec) = (target.kind, target.call.clone(), target.spec.clone());
         Arc::new(move |live: &LiveResource| {
@@ -227,7 +232,9 @@ impl StepTask {
                 return false;
             }
             let mark = |key: &str| live.tags.get(key).map(String::as_str);
-            let ours = mark(STACK_TAG) == Some(&call.stack) && mark(ENVIRONMENT_TAG) == Some(&call.environment);
+            let ours = mark(STACK_TAG) == Some(&call.stack)
+                && mark(ENVIRONMENT_TAG) == Some(&call.environment)
+                && mark(REGION_TAG).is_none_or(|region| call.tags.get(REGION_TAG).is_none_or(|own| own == region));
             if ours && mark(ADDRESS_TAG) == Some(&call.address) {
                 return true;
             }
@@ -382,8 +389,7 @@ impl StepTask {
             parts.push(format!("tag {key} is {}, expected {}", word(&has), word(wanted)));
         }
         // The reason is optional: reading it may fail.
-        let why =
-            if missing.is_empty() { None } else { self.journaled_cloud.cloud.explain(self.target.kind, &live.id).await.ok().flatten() };
+        let why = if missing.is_empty() { None } else { self.journaled_cloud.cloud.explain(self.target.kind, live).await.ok().flatten() };
         parts.extend(why.map(|why| format!("AWS reports: {why}")));
         Error::new(ErrorKind::Rejected, "NotKept", format!("AWS did not apply the requested settings: {}", parts.join("; ")))
     }

@@ -61,14 +61,14 @@ struct WaitRequest {
     status: mpsc::UnboundedSender<String>,
 }
 
-/// Pollers, one per type.
+/// Pollers, one per type and region.
 pub struct Waiters {
     cloud: Arc<Cloud>,
     stop: StopSignal,
-    pollers: BTreeMap<&'static str, Poller>,
+    pollers: BTreeMap<(&'static str, Option<String>), Poller>,
 }
 
-/// Poller of one type.
+/// Poller of one type in one region.
 #[derive(Clone)]
 pub struct Poller {
     requests: mpsc::UnboundedSender<WaitRequest>,
@@ -90,10 +90,10 @@ impl Waiters {
     pub fn new(cloud: Arc<Cloud>, stop: StopSignal) -> Waiters {
         Waiters { cloud, stop, pollers: BTreeMap::new() }
     }
-    /// Poller of a type; `scope` limits its reads.
-    pub fn poller(&mut self, kind: &'static ResourceType, scope: impl FnOnce() -> Scope) -> Poller {
+    /// Poller of a type in a region; `scope` limits its reads.
+    pub fn poller(&mut self, kind: &'static ResourceType, region: Option<String>, scope: impl FnOnce() -> Scope) -> Poller {
         let (cloud, stop) = (self.cloud.clone(), self.stop.clone());
-        let poller = self.pollers.entry(kind.name).or_insert_with(|| {
+        let poller = self.pollers.entry((kind.name, region)).or_insert_with(|| {
             let (requests, inbox) = mpsc::unbounded_channel();
             let in_flight = Arc::new(AtomicUsize::new(0));
             tokio::spawn(run_poller(cloud, stop, kind, scope(), inbox, in_flight.clone()));

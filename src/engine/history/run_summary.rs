@@ -267,6 +267,7 @@ fn call_change(call: &JournaledCall<'_>, null_means: NullMeans) -> Option<Change
         id: id.to_owned(),
         tags: intent.tags.clone(),
         phase: crate::core::Phase::Ready,
+        region: intent.region.clone(),
         version: None,
         spec: intent.desired.clone(),
         outputs: Value::Null,

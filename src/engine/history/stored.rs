@@ -1,6 +1,9 @@
 //! Stored revisions, parsed only as far as needed: resources are most of the data, and few of them are read.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{
     Deserialize,
@@ -34,6 +37,9 @@ pub struct RevisionSummary {
     pub outcome: RunOutcome,
     /// Actions in order, each with an address.
     pub done: Vec<(String, Address)>,
+    /// See [`Revision::other_regions`].
+    #[serde(default)]
+    pub other_regions: BTreeSet<(String, String)>,
 }
 
 impl StoredRevision {
@@ -126,6 +132,7 @@ mod tests {
             phase: Phase::Ready,
             spec: json!({ "a": 1 }),
             outputs: Value::Null,
+            region: None,
             version: None,
         }
     }
@@ -144,6 +151,7 @@ mod tests {
             ended_at: 2,
             outcome: RunOutcome::Done,
             done: vec![("create".into(), a.clone())],
+            other_regions: BTreeSet::new(),
             live: [(a.clone(), live("vpc-1")), (b.clone(), live("vpc-2"))].into(),
         };
         let json = serde_json::to_vec(&revision).expect("it is JSON");

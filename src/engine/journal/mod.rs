@@ -99,6 +99,9 @@ pub struct Intent {
     pub action: CallAction,
     /// Idempotency token.
     pub token: String,
+    /// Region of the resource, if it is not the stack's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Physical id, except for creations.
     pub id: Option<String>,
     /// Exact resource at this address before the run; `None` if there was none.

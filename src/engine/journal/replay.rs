@@ -38,6 +38,8 @@ pub struct Damage {
 pub struct TouchedResource {
     /// Resource at the address before the run; `None` if there was none.
     pub before: Option<LiveResource>,
+    /// Region in which the run creates it, if it is not the stack's.
+    pub region: Option<String>,
     /// Last desired spec; `null` for a deletion.
     pub desired: Value,
     /// Desired tags.
@@ -165,7 +167,7 @@ impl Replay {
 /// order. The first intent about a resource contains the previous state.
 pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource> {
     let mut touched: BTreeMap<Address, TouchedResource> = BTreeMap::new();
-    // Type and id of the resources at the addresses changed so far.
+    // Type, region and id of the resources at the addresses changed so far.
     let mut seen = BTreeSet::new();
     for replay in chain {
         let mut forward = true;
@@ -185,6 +187,7 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                     if intent.action == CallAction::Create && !refused.contains(&line.n) {
                         entry.may_have_created = true;
                         entry.token.clone_from(&intent.token);
+                        entry.region.clone_from(&intent.region);
                         entry.unanswered_create = Some(line.at);
                         entry.last_created_at = Some(line.at);
                     }
@@ -207,7 +210,7 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                             entry.last_created_at = Some(line.at);
                         }
                         (CallAction::Delete, CallResult::Done { .. })
-                            if intent.id.as_ref().is_some_and(|id| entry.created_ids.contains(id)) =>
+                            if intent.region == entry.region && intent.id.as_ref().is_some_and(|id| entry.created_ids.contains(id)) =>
                         {
                             entry.last_created_at = None;
                         }
@@ -223,8 +226,8 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
 
 /// Whether this is about the resource at an address that was changed before: the old resource of an interrupted replacement later has
 /// an address of its own, but is restored under the first one.
-fn is_old_half(intent: &Intent, seen: &mut BTreeSet<(String, String)>) -> bool {
-    intent.before.as_ref().is_some_and(|old| !seen.insert((old.type_name.clone(), old.id.clone())))
+fn is_old_half(intent: &Intent, seen: &mut BTreeSet<(String, Option<String>, String)>) -> bool {
+    intent.before.as_ref().is_some_and(|old| !seen.insert((old.type_name.clone(), old.region.clone(), old.id.clone())))
 }
 
 impl TouchedResource {
@@ -236,6 +239,7 @@ impl TouchedResource {
     fn from_intent(intent: &Intent) -> TouchedResource {
         TouchedResource {
             before: intent.before.clone(),
+            region: intent.region.clone(),
             desired: intent.desired.clone(),
             tags: intent.tags.clone(),
             depends_on: intent.depends_on.clone(),

@@ -31,7 +31,8 @@ pub enum Purpose {
 
 /// Returns the policies for this stack, as many as necessary. Without a region, they apply to all regions.
 pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<PolicyDocument> {
-    let scope = ArnScope { stack, region: region.unwrap_or("*") };
+    let home = region.unwrap_or("*");
+    let scope = ArnScope { stack, region: home };
     let mut builder = PolicyBuilder { scope, purpose, allowed: AllowedActions::default() };
     builder.allow_on_all_resources(&["sts:GetCallerIdentity", "tag:GetResources"]);
     for kind in RESOURCE_TYPES.iter() {
@@ -40,13 +41,20 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<Po
         // The tagging API does not list these types, so every possible parent is read.
         let has = |name: &str| stack.resources.values().any(|declared| declared.resource_type.name == name);
         let looked_for = kind.always_listed && kind.parent.is_none_or(has);
-        if looked_for || !declared.is_empty() {
-            builder.add_reads(kind, &declared);
-        }
-        if !declared.is_empty() && purpose == Purpose::Apply {
-            builder.add_changes(kind, &declared);
+        let other_regions: BTreeSet<&str> = declared.iter().filter_map(|declared| declared.region.as_deref()).collect();
+        for region in [None].into_iter().chain(other_regions.into_iter().map(Some)) {
+            builder.scope.region = region.unwrap_or(home);
+            let declared: Vec<&DesiredResource> =
+                declared.iter().filter(|declared| declared.region.as_deref() == region).copied().collect();
+            if looked_for || !declared.is_empty() {
+                builder.add_reads(kind, &declared);
+            }
+            if !declared.is_empty() && purpose == Purpose::Apply {
+                builder.add_changes(kind, &declared);
+            }
         }
     }
+    builder.scope.region = home;
     builder.add_backend();
     builder.allowed.documents()
 }

@@ -144,6 +144,7 @@ mod tests {
             phase: Phase::Ready,
             spec,
             outputs: json!({}),
+            region: None,
             version: None,
         }
     }

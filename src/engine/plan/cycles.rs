@@ -203,6 +203,7 @@ mod tests {
             phase: Phase::Ready,
             spec: expression::resolve(&declared.spec, &|reference| Some(format!("sg-{}", reference.name).into())),
             outputs: json!({ "arn": format!("arn:{}", declared.address.name) }),
+            region: None,
             version: None,
         };
         let all: Vec<LiveResource> = stack_of(groups).resources.values().map(live).collect();

@@ -98,15 +98,22 @@ fn collect_differences(pointer: &mut String, desired: &Value, live: &Value, null
 }
 
 fn field_diff(pointer: &str, before: &Value, after: &Value) -> FieldDiff {
-    FieldDiff {
-        pointer: pointer.to_owned(),
-        before: before.clone(),
-        after: after.clone(),
-        known_after_apply: has_reference(after),
-        forces_replacement: false,
-        important: false,
-        risk: None,
-        changed_by: None,
+    FieldDiff::new(pointer, before.clone(), after.clone())
+}
+
+impl FieldDiff {
+    /// Creates a difference without any marks.
+    pub fn new(pointer: &str, before: Value, after: Value) -> FieldDiff {
+        FieldDiff {
+            pointer: pointer.to_owned(),
+            known_after_apply: has_reference(&after),
+            before,
+            after,
+            forces_replacement: false,
+            important: false,
+            risk: None,
+            changed_by: None,
+        }
     }
 }
 

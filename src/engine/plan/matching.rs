@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use crate::{
-    core::{Address, ENVIRONMENT_TAG, LiveResource, Phase, STACK_TAG, Tags, expression},
+    core::{Address, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, address_of},
 };
@@ -27,8 +27,10 @@ pub struct ForeignResource {
     pub address: Address,
     /// Physical id.
     pub id: String,
-    /// Stack and environment in its ownership tags, if any.
+    /// Stack and environment in its ownership tags, if any; with the region, if that is another one.
     pub owner: Option<String>,
+    /// Whether the same stack owns it in another region.
+    pub is_in_other_region: bool,
 }
 
 pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedResources<'a> {
@@ -51,11 +53,14 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
             None => untagged.push((live, ours)),
         }
     }
-    let by_name: HashMap<(&str, &str), &DesiredResource> = stack
+    let by_name: HashMap<(&str, Option<&str>, &str), &DesiredResource> = stack
         .resources
         .values()
         .filter(|declared| declared.resource_type.naming.is_some())
-        .filter_map(|declared| Some(((declared.resource_type.name, declared.spec.get("name")?.as_str()?), declared)))
+        .filter_map(|declared| {
+            let name = declared.spec.get("name")?.as_str()?;
+            Some(((declared.resource_type.name, declared.region.as_deref(), name), declared))
+        })
         .collect();
     untagged.retain(|(live, _)| match find_by_identity(stack, &matched.live, live) {
         Some(declared) => matched.live.insert(declared.address.clone(), live).is_some(),
@@ -76,7 +81,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
             // Part of the stack because of its parent, but without an address: it gets a name derived from its id.
             matched.live.insert(Address::new(&live.type_name, live.id.clone()), live);
         } else if let Some(name) = live.spec.get("name").and_then(Value::as_str)
-            && let Some(declared) = by_name.get(&(live.type_name.as_str(), name))
+            && let Some(declared) = by_name.get(&(live.type_name.as_str(), live.region.as_deref(), name))
             && !matched.live.contains_key(&declared.address)
         {
             // An unfinished run started to create it but did not tag it.
@@ -84,10 +89,36 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
                 matched.live.insert(declared.address.clone(), live);
                 continue;
             }
-            matched.foreign.push(ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner: owner(&live.tags) });
+            let (address, id) = (declared.address.clone(), live.id.clone());
+            matched.foreign.push(ForeignResource { address, id, owner: owner(&live.tags), is_in_other_region: false });
         }
     }
+    let missing = stack.resources.values().filter(|declared| !matched.live.contains_key(&declared.address));
+    let taken = missing
+        .filter_map(|declared| Some((declared, live_state.elsewhere.iter().find(|live| has_same_key(declared, &matched.live, live))?)));
+    let taken: Vec<(&DesiredResource, &LiveResource)> = taken.collect();
+    matched.foreign.extend(taken.into_iter().map(|(declared, live)| {
+        let region = live.tags.get(REGION_TAG).map_or_else(|| "another region".to_owned(), |region| format!("region {region}"));
+        let owner = owner(&live.tags).map(|owner| format!("{owner} in {region}"));
+        ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner, is_in_other_region: true }
+    }));
     matched
+}
+
+/// Whether a declared global resource and a live one can't both exist: they have the same name, or the same values of a unique key.
+fn has_same_key(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>, live: &LiveResource) -> bool {
+    let (kind, spec) = (declared.resource_type, resolve_spec(declared, known));
+    let name: &[&str] = if kind.naming.is_some() { &["/name"] } else { &[] };
+    let keys = kind.unique_keys.iter().map(Vec::as_slice).chain([name, &kind.identity]).filter(|key| !key.is_empty());
+    let is_same = |field: &&str| {
+        let (wanted, live) = (spec.pointer(field), live.spec.pointer(field));
+        wanted.is_some_and(|value| !value.is_null()) && wanted == live
+    };
+    // An identity is unique within the parent.
+    let mut references = spec.as_object().into_iter().flatten().filter(|(_, value)| value.get("id").is_some());
+    kind.name == live.type_name
+        && (kind.parent.is_none() || references.all(|(field, value)| live.spec.get(field) == Some(value)))
+        && keys.into_iter().any(|key| key.iter().all(is_same))
 }
 
 /// Stack and environment in these ownership tags: `shop (production)`.
@@ -103,11 +134,17 @@ fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
     failed
         + wanted.map_or(0, |declared| {
             let kind = declared.resource_type;
+            let moves = if declared.region == live.region { 0 } else { 100 };
             let wanted = super::replacement_name::current_suffixed_name(declared, live)
                 .map(|name| super::replacement_name::with_name(&declared.spec, &name));
             let wanted = wanted.as_ref().unwrap_or(&declared.spec);
             let fields = super::diff(wanted, &kind.comparable(wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
-            fields.iter().filter(|field| !field.known_after_apply).map(|field| if field.forces_replacement { 100 } else { 1 }).sum()
+            fields
+                .iter()
+                .filter(|field| !field.known_after_apply)
+                .map(|field| if field.forces_replacement { 100 } else { 1 })
+                .sum::<usize>()
+                + moves
         })
 }
 
@@ -142,7 +179,8 @@ fn declared_with_identity<'a>(stack: &'a Stack, live: &LiveResource) -> impl Ite
     stack
         .resources
         .values()
-        .filter(move |declared| declared.resource_type.name == live.type_name && !declared.resource_type.identity.is_empty())
+        .filter(move |declared| declared.resource_type.name == live.type_name && declared.region == live.region)
+        .filter(|declared| !declared.resource_type.identity.is_empty())
 }
 
 fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {

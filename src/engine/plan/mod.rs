@@ -123,6 +123,9 @@ pub struct Change {
     /// Physical id of the live resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Region of the resource, after the change if it exists then; `None`: the plan's, or none for a global type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Treatment of its data.
     #[serde(skip)]
     pub on_delete: OnDelete,

@@ -350,6 +350,7 @@ mod tests {
                 phase: Phase::Ready,
                 spec: spec.clone(),
                 outputs: Value::Null,
+                region: None,
                 version: None,
             };
             let kind = resource_type(type_name).expect("a type");

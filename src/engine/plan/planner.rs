@@ -16,10 +16,13 @@ use crate::{
     engine::discover::{LiveState, resource_type_of, visible_tags},
 };
 
+/// Pointer to the region of a resource in the differences of a plan. No regional type has a field of this name.
+pub(super) const REGION_POINTER: &str = "/region";
+
 /// Compares the definition with live resources. Pure: makes no calls, reads no clock.
 pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, account: &str) -> Plan {
     let matched = matching::match_resources(stack, live_state);
-    let mut planner = Planner::new(&matched, NullMeans::Unmanaged, BTreeSet::new());
+    let mut planner = Planner::new(&matched, NullMeans::Unmanaged, BTreeSet::new(), region);
     if goal == Goal::Apply {
         planner.obstacles.extend(matched.foreign.iter().map(foreign_resource_obstacle));
         planner.plan_all_declared(stack, |_| true);
@@ -35,7 +38,7 @@ pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, acc
         let kind = live.type_name.as_str();
         planner.plan_removal(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
-    planner.into_plan(stack, live_state, region, account, order::PlanDirection::Forward)
+    planner.into_plan(stack, live_state, account, order::PlanDirection::Forward)
 }
 
 /// A failed resource with data is updated, never replaced. The same applies to one that an update can fix.
@@ -58,7 +61,11 @@ fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
         code: "foreign",
         address: foreign.address.clone(),
         message: format!("`{}` {whose}", foreign.id),
-        help: format!("give `{}` another name, or remove the existing one", foreign.address),
+        help: match types::resource_type(&foreign.address.type_name).is_some_and(|kind| kind.naming.is_some()) {
+            true if foreign.is_in_other_region => format!("give `{}` a name with the region in it", foreign.address),
+            false if foreign.is_in_other_region => "declare it in one region, and refer to its ARN in the other".to_owned(),
+            _ => format!("give `{}` another name, or remove the existing one", foreign.address),
+        },
         location: None,
         adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
     }
@@ -122,6 +129,8 @@ pub(super) struct Planner<'a> {
     pub(super) null_means: NullMeans,
     /// Resources created by the run being undone.
     pub(super) created_by_undone_run: BTreeSet<Address>,
+    /// Region of the stack.
+    region: &'a str,
 }
 
 impl<'a> Planner<'a> {
@@ -129,6 +138,7 @@ impl<'a> Planner<'a> {
         matched: &'a matching::MatchedResources<'a>,
         null_means: NullMeans,
         created_by_undone_run: BTreeSet<Address>,
+        region: &'a str,
     ) -> Planner<'a> {
         Planner {
             matched,
@@ -137,19 +147,13 @@ impl<'a> Planner<'a> {
             obstacles: Vec::new(),
             null_means,
             created_by_undone_run,
+            region,
         }
     }
 
     /// Builds the plan from the changes of each resource.
-    pub(super) fn into_plan(
-        self,
-        stack: &Stack,
-        live_state: &LiveState,
-        region: &str,
-        account: &str,
-        direction: order::PlanDirection,
-    ) -> Plan {
-        let Planner { changes, name_overrides: names, mut obstacles, .. } = self;
+    pub(super) fn into_plan(self, stack: &Stack, live_state: &LiveState, account: &str, direction: order::PlanDirection) -> Plan {
+        let Planner { changes, name_overrides: names, mut obstacles, region, .. } = self;
         let mut changes: Vec<Change> = changes.into_values().collect();
         let warnings = live_state.warnings.iter().cloned().chain(changes.iter().filter_map(unhealthy_warning)).collect();
         let order::StepOrder { apply, clean_up, blocked } = order::order_steps(stack, &mut changes, direction);
@@ -205,7 +209,7 @@ impl<'a> Planner<'a> {
             Some(live) => self.plan_existing(declared, &wanted, live),
         };
         let section = declared.pointer.split('/').nth(1).map(str::to_owned);
-        self.changes.insert(declared.address.clone(), Change { section, ..change });
+        self.changes.insert(declared.address.clone(), Change { section, region: declared.region.clone(), ..change });
     }
 
     fn plan_existing(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
@@ -219,19 +223,21 @@ impl<'a> Planner<'a> {
 
     fn plan_existing_as(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
         let kind = declared.resource_type;
+        let moved = (declared.region != live.region).then(|| self.region_diff(declared, live));
         let compare = |wanted: &Value| {
             // What is equal as it stands needs no normalization, which costs most of a large plan without changes.
             if satisfies(wanted, &live.spec, self.null_means) {
-                return Vec::new();
+                return moved.clone().into_iter().collect();
             }
             let aligned = kind.comparable(wanted, &live.spec);
             let fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
             let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
-            if replaces.is_empty() {
+            let fields = if replaces.is_empty() {
                 fields
             } else {
                 diff(wanted, &aligned, &[kind.replaces.as_slice(), &replaces].concat(), self.null_means)
-            }
+            };
+            moved.clone().into_iter().chain(fields).collect::<Vec<_>>()
         };
         let mut fields = compare(wanted);
         let before = visible_tags(&live.tags, &declared.tags);
@@ -279,6 +285,13 @@ impl<'a> Planner<'a> {
             self.obstacles.extend(one_way.into_iter().filter_map(|one_way| one_way_obstacle(&change, one_way)));
         }
         change
+    }
+
+    /// Difference between the regions of a declared and a live resource, which replaces it.
+    fn region_diff(&self, declared: &DesiredResource, live: &LiveResource) -> FieldDiff {
+        let name = |region: &Option<String>| region.as_deref().unwrap_or(self.region).into();
+        let diff = FieldDiff::new(REGION_POINTER, name(&live.region), name(&declared.region));
+        FieldDiff { forces_replacement: true, ..diff }
     }
 
     /// Plans a live resource that is no longer declared.
@@ -347,6 +360,7 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         tags_changed_by: BTreeMap::new(),
         replacement_order: None,
         id: live.map(|live| live.id.clone()),
+        region: live.and_then(|live| live.region.clone()),
         on_delete: OnDelete::Delete,
         before: live.cloned(),
         attach: Vec::new(),
@@ -371,6 +385,9 @@ pub(super) fn fields_set_by_create(kind: &ResourceType, wanted: &Value) -> Vec<F
 /// Whether the new resource can exist beside the old one: every unique key differs.
 fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[FieldDiff]) -> bool {
     let changed = ChangedFields(fields.iter().map(|field| field.pointer.clone()).collect());
+    if kind.has_names_by_region() && changed.contains(REGION_POINTER) {
+        return true;
+    }
     let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.contains(pointer);
     let keys = kind.unique_keys.iter().chain([&kind.identity]).filter(|key| !key.is_empty());
     !kind.operations.conflicts_with(wanted, live) && !keys.into_iter().any(|fields| fields.iter().all(kept))

@@ -81,6 +81,7 @@ resources:
             phase: Phase::Ready,
             spec,
             outputs: Value::Null,
+            region: None,
             version: None,
         }
     }

@@ -20,6 +20,8 @@ use crate::{
 pub struct RestoreTarget {
     /// Previous resource; `None` if there was none.
     pub before: Option<LiveResource>,
+    /// Region of the desired resource, if it is not the stack's.
+    pub region: Option<String>,
     /// Last desired spec, to find it without ownership tags; `null` if there was none.
     pub desired: Value,
     /// Desired tags.
@@ -39,6 +41,7 @@ impl RestoreTarget {
     /// Target from the previous resource alone.
     pub fn from_live(live: LiveResource) -> RestoreTarget {
         RestoreTarget {
+            region: live.region.clone(),
             before: Some(live),
             desired: Value::Null,
             tags: Tags::new(),
@@ -55,13 +58,14 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
     let mut resources = BTreeMap::new();
     for (address, target) in targets {
         let Some(kind) = types::resource_type(&address.type_name) else { continue };
-        let (spec, tags) = match &target.before {
-            Some(live) => (live.spec.clone(), visible_tags(&live.tags, &Tags::new())),
-            None => (target.desired.clone(), target.tags.clone()),
+        let (spec, tags, region) = match &target.before {
+            Some(live) => (live.spec.clone(), visible_tags(&live.tags, &Tags::new()), &live.region),
+            None => (target.desired.clone(), target.tags.clone(), &target.region),
         };
         let declared = DesiredResource {
             address: address.clone(),
             resource_type: kind,
+            region: region.clone(),
             spec,
             has_generated_name: false,
             tags,
@@ -97,7 +101,7 @@ pub fn plan_restore(
     rewrite_references_to_lost_resources(stack, targets, &live);
     let not_restored = keep_one_way_fields(stack, &live);
     let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new() };
-    let mut planner = Planner::new(&matched, NullMeans::Unset, created_addresses(targets));
+    let mut planner = Planner::new(&matched, NullMeans::Unset, created_addresses(targets), region);
     let back = |address: &Address| {
         let before = targets.get(address).and_then(|target| target.before.as_ref());
         before.is_some_and(|before| !still_exists(address, before, live_state))
@@ -116,7 +120,7 @@ pub fn plan_restore(
         }
         planner.plan_removal(&duplicate, live, None, Reason::RolledBack);
     }
-    let mut plan = planner.into_plan(stack, live_state, region, account, super::order::PlanDirection::Rollback);
+    let mut plan = planner.into_plan(stack, live_state, account, super::order::PlanDirection::Rollback);
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));
     Plan { not_restored, ..plan }
 }
@@ -126,7 +130,7 @@ fn keep_undeleted_resources(stack: &mut Stack, targets: &BTreeMap<Address, Resto
     for declared in stack.resources.values_mut() {
         let before = targets.get(&declared.address).filter(|target| target.only_deleted).and_then(|target| target.before.as_ref());
         if let (Some(before), Some(live)) = (before, live.get(&declared.address))
-            && before.id == live.id
+            && before.is_same_as(live)
             && live.phase != Phase::Deleting
         {
             declared.spec = live.spec.clone();
@@ -160,7 +164,7 @@ fn still_exists(address: &Address, before: &LiveResource, live_state: &LiveState
             .get(before.type_name.as_str())
             .into_iter()
             .flatten()
-            .any(|live| live.id == before.id && live.phase != Phase::Deleting)
+            .any(|live| live.is_same_as(before) && live.phase != Phase::Deleting)
 }
 
 fn created_addresses(targets: &BTreeMap<Address, RestoreTarget>) -> BTreeSet<Address> {
@@ -180,7 +184,7 @@ impl<'a> LostResources<'a> {
         // The id of an association is the id of its resource: if that still exists, the id refers to it.
         let present: BTreeSet<&str> = live.values().flat_map(|live| [Some(live.id.as_str()), live.arn()]).flatten().collect();
         for (address, target) in targets {
-            let gone = |before: &&LiveResource| live.get(address).is_none_or(|live| live.id != before.id);
+            let gone = |before: &&LiveResource| live.get(address).is_none_or(|live| !live.is_same_as(before));
             let Some(before) = target.before.as_ref().filter(gone) else { continue };
             lost.resources.insert(address, before);
             let arn = before.arn().filter(|arn| *arn != before.id);
@@ -244,8 +248,9 @@ pub fn dependents_of_lost_resources(
 
 /// Whether any resource must be recreated, so that others may have to follow.
 pub fn has_lost_resources(targets: &BTreeMap<Address, RestoreTarget>, live_state: &LiveState) -> bool {
-    let ids: BTreeSet<&str> = live_state.iter().map(|live| live.id.as_str()).collect();
-    targets.values().filter_map(|target| target.before.as_ref()).any(|before| !ids.contains(before.id.as_str()))
+    let place = |live: &LiveResource| (live.region.clone(), live.id.clone());
+    let present: BTreeSet<_> = live_state.iter().map(place).collect();
+    targets.values().filter_map(|target| target.before.as_ref()).any(|before| !present.contains(&place(before)))
 }
 
 /// Updates every reference to a lost resource to the new one.

@@ -50,7 +50,7 @@ pub fn diff_resource(
             let [old, new] = tags;
             let tags = (kind.is_taggable() && old != new).then_some((old, new));
             let (action, reason) = match () {
-                () if before.id != after.id => (Action::Replace, Reason::IdChanged { id: after.id.clone() }),
+                () if !before.is_same_as(after) => (Action::Replace, Reason::IdChanged { id: after.id.clone() }),
                 () if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
                 () => return None,
             };

@@ -96,6 +96,12 @@ pub fn expected_after_rollback(before: &CloudContents, after: &CloudContents, fo
 /// Name assigned by AWS → its resource.
 type AssignedNames = BTreeMap<String, String>;
 
+/// Id in the key of a resource of another region than the stack's: `queue in us-east-1`.
+fn without_region(id: &str) -> &str {
+    let is_region = |text: &str| text.contains('-') && text.ends_with(|c: char| c.is_ascii_digit()) && !text.contains(' ');
+    id.rsplit_once(" in ").filter(|(_, region)| is_region(region)).map_or(id, |(id, _)| id)
+}
+
 /// Names of the same resource in both contents, if they differ.
 fn match_assigned_names(one: &CloudContents, other: &CloudContents) -> (AssignedNames, AssignedNames) {
     let (mut names_one, mut names_other) = (AssignedNames::new(), AssignedNames::new());
@@ -131,6 +137,7 @@ fn by_address(content: &CloudContents) -> BTreeMap<&str, (&str, &Value)> {
     let mut found: BTreeMap<&str, Option<(&str, &Value)>> = BTreeMap::new();
     for (key, value) in content {
         let (Some(address), Some((_, id))) = (value["tags"][ADDRESS_TAG].as_str(), key.split_once('/')) else { continue };
+        let id = without_region(id);
         found.entry(address).and_modify(|known| *known = None).or_insert(Some((id, value)));
     }
     found.into_iter().filter_map(|(address, resource)| Some((address, resource?))).collect()

@@ -162,10 +162,10 @@ impl Rehearsal {
                 local.seed(live.clone())?;
             }
             for live in live_state.iter() {
-                local.seed_references(resource_type_of(live)?, &live.spec)?;
+                local.seed_references(resource_type_of(live)?, live.region.as_deref(), &live.spec)?;
             }
             for declared in stack.resources.values() {
-                local.seed_references(declared.resource_type, &declared.spec)?;
+                local.seed_references(declared.resource_type, declared.region.as_deref(), &declared.spec)?;
             }
         }
         let (region, planned, before) = (plan.region.clone(), planned_actions(plan), local.dump());

@@ -70,10 +70,10 @@ pub(in crate::engine) async fn find_forgotten(
     for (address, live) in forgotten.filter_map(|(address, touched)| Some((address, touched.before.as_ref()?))) {
         let kind = resource_type_of(live)?;
         live_state.hints.known_ids.insert(address.clone(), live.id.clone());
-        if live_state.iter().any(|other| other.type_name == live.type_name && other.id == live.id) {
+        if live_state.iter().any(|other| other.is_same_as(live)) {
             continue;
         }
-        let found = find_by_id(cloud, stack, kind, &live.id, live_state).await?;
+        let found = find_by_id(cloud, stack, kind, (live.region.as_deref(), &live.id), live_state).await?;
         live_state.live.entry(kind.name).or_default().extend(found.filter(|found| !found.tags.contains_key(STACK_TAG)));
     }
     Ok(())
@@ -88,6 +88,7 @@ pub(in crate::engine) fn restore_targets(touched: &BTreeMap<Address, TouchedReso
 fn restore_target(touched: &TouchedResource) -> RestoreTarget {
     RestoreTarget {
         before: touched.before.clone(),
+        region: touched.region.clone(),
         desired: touched.desired.clone(),
         tags: touched.tags.clone(),
         depends_on: touched.depends_on.clone(),

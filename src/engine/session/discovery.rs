@@ -5,9 +5,9 @@ use crate::{
     core::{DataProtection, OnDelete},
     engine::{
         backend::BucketCreation,
-        discover::{Hints, LiveState, discover, discover_with_index, query_tag_index, resource_type_of},
+        discover::{Hints, LiveState, discover, discover_with_index, extend_tag_index, query_tag_index, resource_type_of},
         plan::{Action, Goal, Obstacle, Plan, attribute_changes, plan, recorded_addresses},
-        run::{RunHistory, UnfinishedRuns, wait_until_visible},
+        run::{RunHistory, wait_until_visible},
     },
 };
 
@@ -62,7 +62,7 @@ impl Session {
     /// # Errors
     /// Fails without valid credentials, if the definition is pinned to another account, or if live resources can't be read.
     pub async fn discover(&self) -> Result<StackState> {
-        let indexed = query_tag_index(&self.cloud, &self.stack).await.map_err(SessionError::NotAuthenticated)?;
+        let indexed = query_tag_index(&self.cloud, &self.stack, &Hints::default()).await.map_err(SessionError::NotAuthenticated)?;
         // Reads the account and live resources in parallel, because users wait for a plan.
         let account = self.account_or_query(indexed.account().map(str::to_owned));
         let live_state = discover_with_index(&self.cloud, &self.stack, Hints::default(), indexed);
@@ -75,7 +75,7 @@ impl Session {
     /// # Errors
     /// As [`Session::discover`]; an unreadable history is no error, but [`StackState::history_error`].
     pub async fn discover_with_history(&self) -> Result<StackState> {
-        let indexed = query_tag_index(&self.cloud, &self.stack).await.map_err(SessionError::NotAuthenticated)?;
+        let indexed = query_tag_index(&self.cloud, &self.stack, &Hints::default()).await.map_err(SessionError::NotAuthenticated)?;
         let account = self.account_or_query(indexed.account().map(str::to_owned)).await?;
         let read = async {
             let backend = self.select_backend(&account, BucketCreation::NeverSkipLookup).await?.backend;
@@ -87,8 +87,9 @@ impl Session {
         };
         // The history determines the details to read.
         let hints = history.hints(self.region(), &account);
+        let indexed = extend_tag_index(&self.cloud, &self.stack, &hints, indexed).await.map_err(SessionError::Discovery)?;
         let live_state = discover_with_index(&self.cloud, &self.stack, hints, indexed).await.map_err(SessionError::Discovery)?;
-        let live_state = self.rediscover_once_visible(live_state, &history.unfinished).await?;
+        let live_state = self.rediscover_once_visible(live_state, &history, &account).await?;
         Ok(StackState { history_error, ..StackState::new(account, live_state, history) })
     }
 
@@ -96,20 +97,20 @@ impl Session {
     pub(super) async fn discover_after(&self, account: String, history: RunHistory, depth: DiscoveryDepth) -> Result<StackState> {
         let hints = match depth {
             DiscoveryDepth::Recorded => history.hints(self.region(), &account),
-            DiscoveryDepth::Full => history.unfinished.hints(),
-            DiscoveryDepth::ForDeletion => Hints { shallow: true, ..history.unfinished.hints() },
+            DiscoveryDepth::Full => history.location_hints(self.region(), &account),
+            DiscoveryDepth::ForDeletion => Hints { shallow: true, ..history.location_hints(self.region(), &account) },
         };
         let live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
-        let live_state = self.rediscover_once_visible(live_state, &history.unfinished).await?;
+        let live_state = self.rediscover_once_visible(live_state, &history, &account).await?;
         Ok(StackState::new(account, live_state, history))
     }
 
     /// Returns live resources, read again if necessary, once the latest creations of an unfinished run must be visible.
-    async fn rediscover_once_visible(&self, live_state: LiveState, unfinished: &UnfinishedRuns) -> Result<LiveState> {
-        if !wait_until_visible(&self.cloud, &live_state, &unfinished.touched).await {
+    async fn rediscover_once_visible(&self, live_state: LiveState, history: &RunHistory, account: &str) -> Result<LiveState> {
+        if !wait_until_visible(&self.cloud, &live_state, &history.unfinished.touched).await {
             return Ok(live_state);
         }
-        discover(&self.cloud, &self.stack, unfinished.hints()).await.map_err(SessionError::Discovery)
+        discover(&self.cloud, &self.stack, history.location_hints(self.region(), account)).await.map_err(SessionError::Discovery)
     }
 
     /// Plans for a goal: checks which data deletions would lose, sets the origin of each difference if the history has it, and the

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{LockedSession, Result, SessionError, StackState};
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
-    core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, ResourceType, STACK_TAG, Tags, UNTAGGED},
+    core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED},
     definition::{self, Stack},
     engine::{
         discover::{Hints, address_of, discover, find_by_id, visible_tags},
@@ -78,14 +78,19 @@ impl LockedSession {
         let (address, kind) = (&target.address, target.resource_type);
         let session = self.session();
         let (cloud, stack) = (&session.cloud, &session.stack);
+        let region = stack.resources.get(address).and_then(|declared| declared.region.clone());
         let mut live_state = discover(cloud, stack, Hints::default()).await?;
-        let Some(mut live) = find_by_id(cloud, stack, kind, id, &live_state).await? else {
+        let Some(mut live) = find_by_id(cloud, stack, kind, (region.as_deref(), id), &live_state).await? else {
             return Err(SessionError::NotFound(not_found_message(kind, id, stack)));
         };
-        let newly_adopted = !is_already_adopted(stack, &live, address)?;
+        let newly_adopted = !is_already_adopted(stack, &live, address, session.region())?;
         if newly_adopted {
+            let mut ownership = ownership_tags(stack, address);
+            if kind.is_global() {
+                ownership.insert(REGION_TAG.to_owned(), session.region().to_owned());
+            }
             let occupies_address = |other: &&LiveResource| {
-                other.id != live.id && owner(&other.tags) == stack_owner(stack) && address_of(other).as_ref() == Some(address)
+                !other.is_same_as(&live) && owner(&other.tags) == stack_owner(stack) && address_of(other).as_ref() == Some(address)
             };
             if let Some(other) = live_state.iter().find(occupies_address) {
                 let (id, requested) = (other.id.clone(), live.id.clone());
@@ -93,17 +98,17 @@ impl LockedSession {
             }
             let before = visible_tags(&live.tags, &Tags::new());
             let mut after = before.clone();
-            after.extend(ownership_tags(stack, address));
+            after.extend(ownership.clone());
             after.remove(UNTAGGED);
             if let Some(lease) = self.lease() {
                 lease.ensure_held()?;
             }
-            cloud.retag(kind, &live.id, live.arn(), &before, &after).await?;
+            cloud.retag(kind, (live.region.as_deref(), &live.id), live.arn(), &before, &after).await?;
             live.tags.remove(UNTAGGED);
-            live.tags.extend(ownership_tags(stack, address));
+            live.tags.extend(ownership);
         }
         let of_kind = live_state.live.entry(kind.name).or_default();
-        of_kind.retain(|other| other.id != live.id);
+        of_kind.retain(|other| !other.is_same_as(&live));
         of_kind.push(live.clone());
         let state = StackState::new(self.account().to_owned(), live_state, RunHistory::default());
         Ok(Imported { live, newly_adopted, state })
@@ -114,15 +119,20 @@ impl LockedSession {
 ///
 /// # Errors
 /// Fails if it has another address, or belongs to another stack.
-fn is_already_adopted(stack: &Stack, live: &LiveResource, address: &Address) -> Result<bool> {
+fn is_already_adopted(stack: &Stack, live: &LiveResource, address: &Address, region: &str) -> Result<bool> {
     if live.phase == Phase::Deleting {
         return Err(SessionError::NotAdoptable(format!("`{}` is being deleted", live.id)));
     }
     let Some(owner) = owner(&live.tags) else { return Ok(false) };
     let at = address_of(live);
+    let is_global = types::resource_type(&live.type_name).is_some_and(|kind| kind.is_global());
+    let region_tag = live.tags.get(REGION_TAG);
+    if let Some(other) = region_tag.filter(|tag| is_global && *tag != region) {
+        return Err(SessionError::OtherStack { id: live.id.clone(), owner: format!("{owner} in {other}"), address: at });
+    }
     match Some(&owner) == stack_owner(stack).as_ref() {
         // Ownership that a list derived from other attributes still needs tags.
-        true if at.as_ref() == Some(address) => Ok(!live.tags.contains_key(UNTAGGED)),
+        true if at.as_ref() == Some(address) => Ok(!live.tags.contains_key(UNTAGGED) && (!is_global || region_tag.is_some())),
         true if at.is_none() => Ok(false),
         true => Err(SessionError::AlreadyAdopted { id: live.id.clone(), address: at }),
         false => Err(SessionError::OtherStack { id: live.id.clone(), owner, address: at }),

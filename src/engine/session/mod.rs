@@ -111,9 +111,11 @@ impl Session {
                 Cloud::Simulated(Box::new(simulator))
             }
             Connection::Aws { profile, endpoint_url } => {
-                Cloud::Aws(Box::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
+                Cloud::Aws(Arc::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
             }
         };
+        let mut stack = stack;
+        stack.set_region(cloud.region());
         Ok(Session { source, stack, cloud: Arc::new(cloud), options, opened_at })
     }
 
@@ -204,7 +206,7 @@ impl Session {
     async fn select_backend(&self, account: &str, creation: BucketCreation<'_>) -> Result<SelectedBackend> {
         let location = match &*self.cloud {
             Cloud::Aws(aws) => CloudLocation::Aws { aws, account },
-            Cloud::Simulated(local) => CloudLocation::Simulated(local.folder()),
+            Cloud::Simulated(local) => CloudLocation::Simulated { folder: local.folder(), region: local.region() },
         };
         Ok(select_backend(self.options.backend.as_ref(), self.stack.backend.as_ref(), location, creation).await?)
     }

@@ -12,7 +12,7 @@ use crate::{
         history::LastCompletedRun,
         journal::{TouchedResource, touched_resources},
         plan::{RestoreTarget, plan_restore, target_stack},
-        run::{UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, restore_targets},
+        run::{UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, restore_targets, touched_regions},
     },
 };
 
@@ -41,21 +41,26 @@ impl LockedSession {
     }
 
     async fn plan_restore(&mut self, to: Option<u64>) -> Result<ProposedPlan<'_>> {
-        let (mut targets, touched) = match to {
-            None => self.targets_before_last_run().await?,
-            Some(revision) => (self.targets_after(revision).await?, BTreeMap::new()),
-        };
-        targets.values_mut().for_each(|target| target.created_by_undone_run = false);
         let region = self.session().region().to_owned();
         let account = self.account().to_owned();
+        let Hints { own_reads, mut other_regions, recorded_global, .. } = self.run_history().await?.hints(&region, &account);
+        let (mut targets, touched) = match to {
+            None => self.targets_before_last_run().await?,
+            Some(revision) => {
+                let hints = Hints { other_regions: other_regions.clone(), recorded_global: recorded_global.clone(), ..Hints::default() };
+                (self.targets_after(revision, hints).await?, BTreeMap::new())
+            }
+        };
+        targets.values_mut().for_each(|target| target.created_by_undone_run = false);
+        other_regions.extend(touched_regions(&touched));
         // Details that acme manages, now or in the state to restore; what it never read, it must not change.
-        let recorded = self.run_history().await?.hints(&region, &account).own_reads.unwrap_or_default();
+        let recorded = own_reads.unwrap_or_default();
         let session = self.session();
         let declared = session.stack.resources.values().map(|declared| (&declared.address, &declared.spec));
         let desired = touched.iter().map(|(address, touched)| (address, &touched.desired));
         let own_reads = merge_own_reads(recorded, declared.chain(desired));
         let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
-        let hints = Hints { own_reads: Some(own_reads), ..Hints::default() };
+        let hints = Hints { own_reads: Some(own_reads), other_regions, recorded_global, ..Hints::default() };
         let mut live_state = discover_without_index(&session.cloud, &stack, hints).await?;
         find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;
         let plan = plan_restore(&mut stack, &targets, &live_state, session.region(), self.account());
@@ -77,12 +82,12 @@ impl LockedSession {
         Ok((restore_targets(&touched), touched))
     }
 
-    async fn targets_after(&self, revision: u64) -> Result<Targets> {
+    async fn targets_after(&self, revision: u64, hints: Hints) -> Result<Targets> {
         let Some(recorded) = self.history().revision(revision).await? else {
             return Err(SessionError::UnknownRevision { revision });
         };
         let session = self.session();
-        let live_state = discover(&session.cloud, &session.stack, Hints::default()).await?;
+        let live_state = discover(&session.cloud, &session.stack, hints).await?;
         let mut targets: Targets = live_state.iter().filter_map(address_of).map(|address| (address, target(None))).collect();
         targets.extend(recorded.live.into_iter().map(|(address, live)| (address, target(Some(live)))));
         Ok(targets)
@@ -92,6 +97,7 @@ impl LockedSession {
 /// Target that restores `before`, or deletes the resource if there is none.
 fn target(before: Option<LiveResource>) -> RestoreTarget {
     RestoreTarget {
+        region: before.as_ref().and_then(|before| before.region.clone()),
         before,
         desired: Value::Null,
         tags: Tags::new(),

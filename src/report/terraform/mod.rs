@@ -75,7 +75,7 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
             Some(live) => translator.resolved_resources(
                 change,
                 entry,
-                &live.spec,
+                (live.region.as_deref(), &live.spec),
                 &visible_tags(&live.tags, &tags),
                 prior_lookup(&translator.changes),
             )?,
@@ -88,18 +88,22 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
                 translator.resolved_resources(
                     change,
                     entry,
-                    &with_planned_changes(&live.spec, change),
+                    (live.region.as_deref(), &with_planned_changes(&live.spec, change)),
                     &tags,
                     stable_lookup(&translator.changes),
                 )?
             }
-            (_, _, Some(declared)) => {
-                translator.resolved_resources(change, entry, &declared.spec, &tags, stable_lookup(&translator.changes))?
-            }
+            (_, _, Some(declared)) => translator.resolved_resources(
+                change,
+                entry,
+                (declared.region.as_deref(), &declared.spec),
+                &tags,
+                stable_lookup(&translator.changes),
+            )?,
             _ => Resources::new(),
         };
         if let Some(declared) = declared {
-            let translation = (entry.to_terraform)(&declared.spec, &translator.context(&change.address))?;
+            let translation = (entry.to_terraform)(&declared.spec, &translator.context(&change.address, declared.region.as_deref()))?;
             configuration.extend(
                 translator
                     .terraform_resources(change, entry, translation)
@@ -188,26 +192,31 @@ impl<'a> Translator<'a> {
         Translator { plan, changes, names, addresses_by_id: by_id }
     }
 
-    fn context<'b>(&'b self, address: &'b Address) -> ResourceContext<'b> {
-        ResourceContext { address, stack: &self.plan.stack, environment: &self.plan.environment, region: &self.plan.region }
+    fn context<'b>(&'b self, address: &'b Address, region: Option<&'b str>) -> ResourceContext<'b> {
+        let Plan { stack, environment, region: home, .. } = self.plan;
+        ResourceContext { address, stack, environment, region: region.unwrap_or(home) }
     }
 
-    /// Values of a spec, with ids, ARNs and tags; references known to `lookup` are resolved.
+    /// Values of a spec in a region, with ids, ARNs and tags; references known to `lookup` are resolved.
     fn resolved_resources(
         &self,
         change: &Change,
         entry: &TypeMapping,
-        spec: &Value,
+        located: (Option<&str>, &Value),
         tags: &Tags,
         lookup: impl Fn(&Reference<'_>) -> Option<Value>,
     ) -> serde_json::Result<Resources> {
-        let place = self.context(&change.address);
+        let (region, spec) = located;
+        let place = self.context(&change.address, region);
         let spec = resolve(spec, &lookup);
         let mut translation = (entry.to_terraform)(&spec, &place)?;
         if let (Some(map), Some(kind)) = (translation.arguments.as_object_mut(), types::resource_type(&change.address.type_name)) {
             map.insert("id".into(), place.output_reference("id").into());
             if kind.operations.outputs_schema().pointer("/properties/arn").is_some() {
                 map.insert(entry.arn_attribute.into(), place.output_reference("arn").into());
+            }
+            if let Some(region) = region {
+                map.insert("region".into(), region.into());
             }
             if kind.is_taggable() {
                 map.insert("tags".into(), json!(tags));

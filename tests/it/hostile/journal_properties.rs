@@ -73,6 +73,7 @@ fn live_resource(name: usize) -> LiveResource {
         phase: Phase::Ready,
         spec,
         outputs: Value::Null,
+        region: None,
         version: None,
     }
 }
@@ -82,6 +83,7 @@ fn intent_record(name: usize, action: CallAction) -> Record {
         address: Address::new("vpc", format!("n{name}")),
         action,
         token: format!("t{name}"),
+        region: None,
         id: (action != CallAction::Create).then(|| format!("vpc-{name}")),
         before: (action != CallAction::Create).then(|| live_resource(name)),
         desired: if action == CallAction::Delete { Value::Null } else { json!({ "name": format!("n{name}") }) },

@@ -90,7 +90,7 @@ impl TestStack {
         self.folder.path().join("cloud")
     }
     fn backend(&self) -> PathBuf {
-        self.cloud().join("backend")
+        self.cloud().join("backend/eu-west-1")
     }
     fn journal(&self, revision: u64) -> PathBuf {
         self.backend().join(format!("shop/default/revisions/{revision:06}/journal"))

@@ -1,0 +1,167 @@
+//! What earlier runs left: unfinished ones, and the record of the latest finished one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::merge_own_reads;
+use crate::{
+    aws::types,
+    core::{Address, Result},
+    definition::Stack,
+    engine::{
+        discover::Hints,
+        history::{History, Snapshot, StoredRevision, was_kept},
+        journal::{Replay, TouchedResource, touched_resources},
+        plan::RecordedState,
+    },
+};
+
+/// Unfinished runs of a stack.
+#[derive(Clone, Debug, Default)]
+pub struct UnfinishedRuns {
+    /// Journals, in chronological order.
+    pub journals: Vec<Replay>,
+    /// Changed resources.
+    pub touched: BTreeMap<Address, TouchedResource>,
+    /// Last revision, if it is unreadable.
+    pub unreadable_revision: Option<u64>,
+}
+
+impl UnfinishedRuns {
+    /// Reads the unfinished runs.
+    ///
+    /// # Errors
+    /// Fails if the backend can't be read.
+    pub async fn read(history: &History) -> Result<UnfinishedRuns> {
+        UnfinishedRuns::of(&history.snapshot().await?).await
+    }
+
+    async fn of(snapshot: &Snapshot<'_>) -> Result<UnfinishedRuns> {
+        let journals = snapshot.unfinished().await?;
+        let touched = touched_resources(&journals);
+        let unreadable_revision = if journals.is_empty() { snapshot.unreadable_revision().await? } else { None };
+        Ok(UnfinishedRuns { journals, touched, unreadable_revision })
+    }
+
+    /// Unfinished revision.
+    pub fn revision(&self) -> Option<u64> {
+        self.journals.last()?.run.as_ref().map(|begin| begin.revision)
+    }
+
+    /// Hints for discovery before an apply.
+    pub fn hints(&self) -> Hints {
+        Hints { known_ids: BTreeMap::new(), ..discovery_hints(&self.touched) }
+    }
+
+    /// Whether the next run continues the unfinished ones, so that its rollback undoes them, too. Not if they were kept on purpose, or if a
+    /// resource was deleted that can't be restored: then only the way forward remains.
+    pub(super) fn should_continue(&self) -> bool {
+        self.journals.last().is_some_and(|last| !was_kept(last)) && !self.journals.iter().any(Replay::has_cleaned_up)
+    }
+
+    /// Tokens of creates without a response, to repeat them with the same parameters.
+    pub(super) fn retry_tokens(&self, stack: &Stack) -> BTreeMap<Address, String> {
+        let unanswered = self.touched.iter().filter(|(address, touched)| {
+            touched.unanswered_create.is_some() && stack.resources.get(*address).is_some_and(|declared| declared.spec == touched.desired)
+        });
+        unanswered.map(|(address, touched)| (address.clone(), touched.token.clone())).collect()
+    }
+}
+
+/// History of a stack. It is not the state: without it, plans are the same.
+#[derive(Clone, Debug, Default)]
+pub struct RunHistory {
+    /// Unfinished runs of a stack.
+    pub unfinished: UnfinishedRuns,
+    /// Latest finished run that was not undone.
+    pub latest: Option<StoredRevision>,
+    /// Resources changed by later runs that were neither finished nor undone.
+    pub uncertain: BTreeSet<Address>,
+    /// Types and regions, other than the stack's, of these resources.
+    pub uncertain_regions: BTreeSet<(&'static str, String)>,
+}
+
+impl RunHistory {
+    /// Reads the history.
+    ///
+    /// # Errors
+    /// Fails if the backend can't be read.
+    pub async fn read(history: &History) -> Result<RunHistory> {
+        let snapshot = history.snapshot().await?;
+        let unfinished = UnfinishedRuns::of(&snapshot).await?;
+        let (latest, since) = snapshot.latest().await?;
+        let touched: Vec<_> = since.iter().map(|replay| touched_resources(std::slice::from_ref(replay))).collect();
+        let uncertain_regions = touched.iter().flat_map(touched_regions).collect();
+        Ok(RunHistory { unfinished, latest, uncertain: touched.into_iter().flat_map(BTreeMap::into_keys).collect(), uncertain_regions })
+    }
+
+    /// Record of the latest run in this region and account, at the `wanted` addresses; `None` without a record.
+    pub fn recorded_state(&self, region: &str, account: &str, wanted: impl Fn(&Address) -> bool) -> Option<RecordedState> {
+        let live = self.latest_in(region, account)?.live(wanted)?;
+        Some(RecordedState { live, uncertain: self.uncertain.clone() })
+    }
+
+    fn latest_in(&self, region: &str, account: &str) -> Option<&StoredRevision> {
+        self.latest.as_ref().filter(|stored| stored.summary.run.region == region && stored.summary.run.account == account)
+    }
+}
+
+impl RunHistory {
+    /// Hints for discovery before an apply: results of unfinished runs, locations, and details that need an extra read.
+    pub fn hints(&self, region: &str, account: &str) -> Hints {
+        let has_own_reads = |address: &Address| types::resource_type(&address.type_name).is_some_and(|kind| !kind.own_read.is_empty());
+        let recorded = self.recorded_state(region, account, |address| has_own_reads(address) || is_global(address));
+        let reliable = self.unfinished.journals.is_empty() && self.unfinished.unreadable_revision.is_none() && self.uncertain.is_empty();
+        let own_reads = recorded.as_ref().filter(|_| reliable).map(|recorded| {
+            let specs = recorded.live.iter().filter(|(address, _)| has_own_reads(address));
+            merge_own_reads(BTreeMap::new(), specs.map(|(address, live)| (address, &live.spec)))
+        });
+        Hints { own_reads, ..self.with_locations(region, account, recorded) }
+    }
+
+    /// Same, without the details.
+    pub fn location_hints(&self, region: &str, account: &str) -> Hints {
+        self.with_locations(region, account, self.recorded_state(region, account, is_global))
+    }
+
+    /// Hints of unfinished runs, with the regions in the record, and the global resources among `recorded`.
+    fn with_locations(&self, region: &str, account: &str, recorded: Option<RecordedState>) -> Hints {
+        let mut hints = self.unfinished.hints();
+        hints.other_regions.extend(self.uncertain_regions.iter().cloned());
+        if let Some(latest) = self.latest_in(region, account) {
+            let known = latest.summary.other_regions.iter().filter_map(|(name, region)| Some((types::resource_type(name)?.name, region)));
+            hints.other_regions.extend(known.map(|(name, region)| (name, region.clone())));
+        }
+        let global = |recorded: RecordedState| {
+            let global = recorded.live.into_iter().filter(|(address, _)| is_global(address));
+            global.map(|(_, live)| (live.type_name, live.id)).collect()
+        };
+        hints.recorded_global = recorded.map(global);
+        hints
+    }
+}
+
+fn is_global(address: &Address) -> bool {
+    types::resource_type(&address.type_name).is_some_and(|kind| kind.is_global())
+}
+
+/// Types and regions, other than the stack's, of these resources.
+pub(in crate::engine) fn touched_regions(touched: &BTreeMap<Address, TouchedResource>) -> BTreeSet<(&'static str, String)> {
+    let regions = |(address, touched): (&Address, &TouchedResource)| {
+        let before = touched.before.as_ref().and_then(|before| before.region.clone());
+        let kind = types::resource_type(&address.type_name);
+        [before, touched.region.clone()].into_iter().flatten().filter_map(move |region| Some((kind?.name, region)))
+    };
+    touched.iter().flat_map(regions).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// Hints about resources that unfinished runs touched.
+pub(super) fn discovery_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
+    let started_creates = touched.iter().filter(|(_, touched)| touched.may_have_created).map(|(address, _)| address.clone());
+    let ids = touched.iter().filter_map(|(address, touched)| Some((address.clone(), touched.before.as_ref()?.id.clone())));
+    Hints {
+        started_creates: started_creates.collect(),
+        known_ids: ids.collect(),
+        other_regions: touched_regions(touched),
+        ..Hints::default()
+    }
+}
