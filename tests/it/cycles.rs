@@ -141,6 +141,20 @@ fn says_what_is_set_last() {
     assert_eq!(attaches, attached.len(), "{applied}");
     let destroyed = acme.run("destroy", &path, &["--yes"]).assert_success().combined_output();
     assert!(destroyed.contains("detached security_group.") && destroyed.contains("6 deleted"), "{destroyed}");
+
+    // The history shows each resource once, complete.
+    let history = |number: &str| {
+        let text = acme.run("history", &path, &[number, "-o", "json"]).assert_success().stdout;
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    let (created, deleted) = (history("1"), history("2"));
+    let actions = |run: &serde_json::Value| -> Vec<String> {
+        run["changes"].as_array().unwrap().iter().map(|change| change["action"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((actions(&created), actions(&deleted)), (vec!["create".to_owned(); 6], vec!["delete".to_owned(); 6]));
+    let group = created["changes"].as_array().unwrap().iter().find(|change| change["address"] == "security_group.database").unwrap();
+    let rules = group["fields"].as_array().unwrap().iter().find(|field| field["pointer"] == "/ingress").unwrap();
+    assert_eq!(rules["after"].as_array().map(Vec::len), Some(1), "{group:#}");
 }
 
 #[test]

@@ -138,13 +138,17 @@ fn mark_unfinished(runs: &mut [(u64, Option<RunSummary>)]) {
 impl RunSummary {
     fn from_revision(summary: &RevisionSummary) -> RunSummary {
         let mut counts = ChangeCounts::default();
-        for (op, _) in &summary.done {
+        let mut updated = BTreeSet::new();
+        for (op, address) in &summary.done {
             match op.as_str() {
                 "create" => counts.create += 1,
-                "update" => counts.update += 1,
-                _ => counts.delete += 1,
+                "update" | "prune" => drop(updated.insert(address)),
+                "delete" | "forget" => counts.delete += 1,
+                // Parts of a creation or update, or of a deletion.
+                _ => {}
             }
         }
+        counts.update = updated.len();
         RunSummary {
             run: summary.run.clone(),
             started_at: summary.started_at,
@@ -182,10 +186,12 @@ impl RunDetails {
             _ => None,
         });
         let calls = calls(replay);
+        let final_specs = final_specs(&calls);
         for call in effective_calls(&calls) {
             // A spec read from AWS and restored is compared in full.
             let put_back = !call.forward || self.summary.run.command == "rollback";
-            let change = call_change(call, if put_back { NullMeans::Unset } else { NullMeans::Unmanaged });
+            let null_means = if put_back { NullMeans::Unset } else { NullMeans::Unmanaged };
+            let change = call_change(call, call.id().and_then(|id| final_specs.get(&id)).copied(), null_means);
             if call.forward { self.changes.extend(change) } else { self.rolled_back_changes.extend(change) }
         }
         for (number, call) in calls.iter().enumerate() {
@@ -211,7 +217,18 @@ struct JournaledCall<'a> {
     forward: bool,
 }
 
-impl JournaledCall<'_> {
+/// Whether a call happened before the rollback, and the type and id of its resource.
+type CallId<'a> = (bool, &'a str, &'a str);
+
+impl<'a> JournaledCall<'a> {
+    /// Resource that it created or changed, if known.
+    fn id(&self) -> Option<CallId<'a>> {
+        let created = match self.result {
+            Some(CallResult::Done { id }) => id.as_deref(),
+            _ => None,
+        };
+        Some((self.forward, self.intent.address.type_name.as_str(), self.intent.id.as_deref().or(created)?))
+    }
     fn is_done(&self) -> bool {
         matches!(self.result, Some(CallResult::Done { .. }))
     }
@@ -240,8 +257,19 @@ fn calls(replay: &Replay) -> Vec<JournaledCall<'_>> {
     calls
 }
 
-/// Calls that took effect, one per created or changed resource.
+/// Specs that the last updates of resources asked for, by direction, type and id: the steps of one resource set it in parts.
+fn final_specs<'a>(calls: &[JournaledCall<'a>]) -> BTreeMap<CallId<'a>, &'a Value> {
+    let updates = calls.iter().filter(|call| call.is_done() && call.intent.action == CallAction::Update);
+    updates.filter_map(|call| Some((call.id()?, &call.intent.desired))).collect()
+}
+
+/// Calls that took effect, one per created or changed resource. An update of a resource that is then deleted prepares its deletion.
 fn effective_calls<'a, 'b>(calls: &'b [JournaledCall<'a>]) -> Vec<&'b JournaledCall<'a>> {
+    let deletions = calls.iter().filter(|call| call.is_done() && call.intent.action == CallAction::Delete);
+    let deleted: BTreeSet<CallId<'a>> = deletions.filter_map(JournaledCall::id).collect();
+    let prepares = |call: &JournaledCall<'a>| {
+        call.intent.action == CallAction::Update && call.intent.before.is_some() && call.id().is_some_and(|id| deleted.contains(&id))
+    };
     let mut seen = BTreeSet::new();
     let mut first = |call: &&JournaledCall<'a>| {
         let key = (call.forward, &call.intent.address);
@@ -251,11 +279,11 @@ fn effective_calls<'a, 'b>(calls: &'b [JournaledCall<'a>]) -> Vec<&'b JournaledC
         }
         seen.insert(key)
     };
-    calls.iter().filter(|call| call.is_done()).filter(|call| first(call)).collect()
+    calls.iter().filter(|call| call.is_done() && !prepares(call)).filter(|call| first(call)).collect()
 }
 
 /// Action of a call, in the plan's terms.
-fn call_change(call: &JournaledCall<'_>, null_means: NullMeans) -> Option<Change> {
+fn call_change(call: &JournaledCall<'_>, final_spec: Option<&Value>, null_means: NullMeans) -> Option<Change> {
     let intent = call.intent;
     let (address, before) = (&intent.address, intent.before.as_ref());
     let created_id = match call.result {
@@ -269,7 +297,7 @@ fn call_change(call: &JournaledCall<'_>, null_means: NullMeans) -> Option<Change
         phase: crate::core::Phase::Ready,
         region: intent.region.clone(),
         version: None,
-        spec: intent.desired.clone(),
+        spec: final_spec.unwrap_or(&intent.desired).clone(),
         outputs: Value::Null,
     };
     match intent.action {
