@@ -83,6 +83,7 @@ fn json_plan_matches_the_documentation() {
     acme.apply(&write_file(folder.path(), "stack.yaml", &reference));
     let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
     let edited = edited.replace("nat: per-az", "nat: single").replace("team: platform", "team: shop").replace(", stock, user]", "]");
+    let edited = edited + "\nresources: { sqs_queue: { copies: { region: eu-central-1 } } }\n";
     let plan_now = acme.plan(&write_file(folder.path(), "stack.yaml", &edited)).0;
     assert_eq!(keys(&plan_now), first(plan));
     let seen: BTreeSet<String> = plan_now["changes"].as_array().unwrap().iter().flat_map(keys).collect();

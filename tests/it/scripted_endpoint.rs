@@ -66,7 +66,11 @@ pub fn ec2_error(status: u16, code: &str, message: &str) -> Answer {
 
 /// Tags of every resource of the stack.
 pub fn ownership_tags(address: &str) -> BTreeMap<&'static str, String> {
-    [("acme:stack", "shop"), ("acme:environment", "default"), ("acme:address", address)].map(|(key, value)| (key, value.to_owned())).into()
+    let type_name = address.split('.').next().unwrap_or_default();
+    let is_global = acme::aws::types::resource_type(type_name).is_some_and(|kind| kind.is_global());
+    let region = is_global.then_some(("acme:region", "us-east-1"));
+    let tags = [("acme:stack", "shop"), ("acme:environment", "default"), ("acme:address", address)].into_iter().chain(region);
+    tags.map(|(key, value)| (key, value.to_owned())).collect()
 }
 
 /// Same in XML: `element` around each pair of `key` and `value`.

@@ -14,6 +14,10 @@ use crate::{
 /// Scope of a `list` of this type in a region; `None` is the stack's.
 pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_state: &LiveState) -> Scope {
     let of_kind = || declared_in(stack, kind, region);
+    // A resource that moves to another region keeps its name, and the index of the old region lags.
+    let may_move =
+        kind.has_names_by_region() && region.is_some_and(|region| live_state.hints.other_regions.contains(&(kind.name, region.to_owned())));
+    let named = || stack.resources.values().filter(|d| d.resource_type.name == kind.name && (may_move || d.region.as_deref() == region));
     let mut parents = BTreeSet::new();
     if let Some(parent) = kind.parent {
         let here = live_state.live.get(parent).into_iter().flatten().filter(|live| live.region.as_deref() == region);
@@ -27,7 +31,7 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         region: region.map(str::to_owned),
         prefix: stack.prefix(),
         lookup: match kind.naming.map(|_| "/name").or(kind.lookup) {
-            Some(field) => of_kind().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
+            Some(field) => named().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
             None => BTreeSet::new(),
         },
         read_by_name: match kind.read_by_name {

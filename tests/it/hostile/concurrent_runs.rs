@@ -21,7 +21,7 @@ impl TestStack {
     }
     /// Stops the process, but not while it holds a file lock, which would block all other processes.
     fn pause_outside_locks(&self, child: &Child) {
-        let turns = [self.backend().join("lock"), self.cloud().join("eu-west-1.lock")];
+        let turns = [self.backend().join("lock"), self.cloud().join("cloud.lock")];
         let free = |path: &PathBuf| File::open(path).expect("a lock").try_lock().is_ok();
         loop {
             send_signal(child, "STOP");

@@ -76,7 +76,7 @@ fn does_not_adopt_a_retained_zone_again() {
 #[test]
 fn deletes_a_changed_record_with_its_current_values() {
     let (name, mark) = ("www.shop.example.com.", "_acme-a.www.shop.example.com.");
-    let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www&quot;";
+    let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www,acme:region=us-east-1&quot;";
     let (old, new) = (record(name, "A", 300, "192.0.2.1"), record(name, "A", 60, "192.0.2.2"));
     let says = record(mark, "TXT", 300, says);
     let reason = "[Tried to delete resource record set [name='www.shop.example.com.', type='A'] but the values provided do not match the \
@@ -127,7 +127,7 @@ fn sets_many_zone_tags_in_several_calls() {
 #[test]
 fn does_not_overwrite_a_record_with_another_routing() {
     let (name, mark) = ("www.shop.example.com.", "_acme-a.www.shop.example.com.");
-    let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www&quot;";
+    let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www,acme:region=us-east-1&quot;";
     let with = |set: String, more: &str| set.replace("<TTL>", &format!("<SetIdentifier>one</SetIdentifier>{more}<TTL>"));
     let set = with(record(name, "A", 300, "192.0.2.1"), "<GeoLocation><CountryCode>FR</CountryCode></GeoLocation>");
     let says = with(record(mark, "TXT", 300, says), "<Weight>0</Weight>");

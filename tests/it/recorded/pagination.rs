@@ -190,7 +190,7 @@ fn route_53_pages_zones_by_marker_and_records_by_name() {
              </ListResourceRecordSetsResponse>"
         ))
     };
-    let mark = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www&quot;";
+    let mark = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www,acme:region=us-east-1&quot;";
     let script = Script::new()
         .on("GET /hostedzone", [zones("a", "<IsTruncated>true</IsTruncated><NextMarker>more</NextMarker>")])
         .on_containing("GET /hostedzone?marker", "marker=more", [zones("b", "<IsTruncated>false</IsTruncated>")])
