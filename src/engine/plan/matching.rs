@@ -105,11 +105,10 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
     matched
 }
 
-/// Whether a declared global resource and a live one can't both exist: they have the same name, or the same values of a unique key.
+/// Whether a declared global resource and a live one can't both exist: they have the same values of a unique key.
 fn has_same_key(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>, live: &LiveResource) -> bool {
     let (kind, spec) = (declared.resource_type, resolve_spec(declared, known));
-    let name: &[&str] = if kind.naming.is_some() { &["/name"] } else { &[] };
-    let keys = kind.unique_keys.iter().map(Vec::as_slice).chain([name, &kind.identity]).filter(|key| !key.is_empty());
+    let keys = kind.unique_keys.iter().chain([&kind.identity]).filter(|key| !key.is_empty());
     let is_same = |field: &&str| {
         let (wanted, live) = (spec.pointer(field), live.spec.pointer(field));
         wanted.is_some_and(|value| !value.is_null()) && wanted == live
