@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Phase, Tags};
+use super::{Phase, Shared, Tags};
 
 /// A live resource of any type.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,13 +14,13 @@ pub struct LiveResource {
     /// Physical id.
     pub id: String,
     /// All tags, including ownership tags.
-    pub tags: Tags,
+    pub tags: Shared<Tags>,
     /// Phase of its life: pending, ready, failed or deleted.
     pub phase: Phase,
     /// Attributes in the shape of the spec.
-    pub spec: Value,
+    pub spec: Shared<Value>,
     /// Outputs for references.
-    pub outputs: Value,
+    pub outputs: Shared<Value>,
     /// Region, if it is not the stack's. `None` for global types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -30,6 +30,19 @@ pub struct LiveResource {
 }
 
 impl LiveResource {
+    /// Ready resource without tags and outputs.
+    pub fn ready(type_name: impl Into<String>, id: impl Into<String>, spec: Value) -> LiveResource {
+        LiveResource {
+            type_name: type_name.into(),
+            id: id.into(),
+            tags: Shared::default(),
+            phase: Phase::Ready,
+            spec: spec.into(),
+            outputs: Shared::default(),
+            region: None,
+            version: None,
+        }
+    }
     /// Returns the value of an output; `id` is the physical id.
     pub fn output(&self, name: &str) -> Option<Value> {
         if name == "id" {

@@ -188,7 +188,7 @@ impl ResourceType {
             }
         }
         // A set has an order in canonical form.
-        self.operations.parse(wanted.clone()).unwrap_or(wanted)
+        self.operations.parse(&wanted).unwrap_or(wanted)
     }
 
     /// Returns the important fields and risky values of a spec, at any depth.
@@ -229,7 +229,7 @@ pub trait Operations: Send + Sync {
     /// JSON schema of the outputs.
     fn outputs_schema(&self) -> Schema;
     /// Returns the canonical form with every default, or all problems.
-    fn parse(&self, spec: Value) -> std::result::Result<Value, Vec<Problem>>;
+    fn parse(&self, spec: &Value) -> std::result::Result<Value, Vec<Problem>>;
     /// See [`Spec::after_create`].
     fn after_create(&self, spec: &Value) -> Result<Value>;
     /// See [`Resource::check_declared`].
@@ -302,8 +302,8 @@ impl<R: Resource> Operations for TypedOperations<R> {
     fn outputs_schema(&self) -> Schema {
         schema_for!(R::Outputs)
     }
-    fn parse(&self, spec: Value) -> std::result::Result<Value, Vec<Problem>> {
-        parse(&spec, R::check)
+    fn parse(&self, spec: &Value) -> std::result::Result<Value, Vec<Problem>> {
+        parse(spec, R::check)
     }
     fn after_create(&self, spec: &Value) -> Result<Value> {
         Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.after_create())?)
@@ -383,7 +383,9 @@ fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
 }
 
 fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) -> Vec<Problem>) -> std::result::Result<Value, Vec<Problem>> {
-    let spec: R = serde_path_to_error::deserialize(value).map_err(|e| vec![problem_from_serde(e)])?;
+    // Only errors need their location, and tracking it costs more than parsing.
+    let located = || serde_path_to_error::deserialize(value).map_err(|e| vec![problem_from_serde(e)]);
+    let spec = R::deserialize(value).or_else(|_| located())?;
     let problems = check(&spec);
     if !problems.is_empty() {
         return Err(problems);
@@ -417,10 +419,10 @@ fn to_live_resource<R: Resource>(observed: Observed<R>) -> Result<LiveResource> 
     Ok(LiveResource {
         type_name: R::TYPE.name.to_owned(),
         id: observed.id,
-        tags: observed.tags,
+        tags: observed.tags.into(),
         phase: observed.phase,
-        spec: serde_json::to_value(observed.spec)?,
-        outputs: serde_json::to_value(observed.outputs)?,
+        spec: serde_json::to_value(observed.spec)?.into(),
+        outputs: serde_json::to_value(observed.outputs)?.into(),
         // The engine knows which region it asked.
         region: None,
         version: observed.version,
@@ -437,10 +439,10 @@ fn to_created_resource<R: Resource>(created: Created<R>) -> Result<CreatedResour
 fn to_observed<R: Resource>(live: &LiveResource) -> Result<Observed<R>> {
     Ok(Observed {
         id: live.id.clone(),
-        tags: live.tags.clone(),
+        tags: live.tags.clone().into_inner(),
         phase: live.phase.clone(),
         spec: deserialize_spec(&live.spec)?,
-        outputs: R::Outputs::deserialize(&live.outputs)?,
+        outputs: R::Outputs::deserialize(&*live.outputs)?,
         version: live.version.clone(),
     })
 }

@@ -5,7 +5,7 @@ use std::{
     future::Future,
 };
 
-use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Observed, Resource, Result, STACK_TAG, Spec, Tags};
+use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Observed, Resource, Result, STACK_TAG, Shared, Spec, Tags};
 
 /// Scope of a `list`: all resources of one stack and environment, plus those with a desired name but without ownership tags.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +28,7 @@ pub struct Scope {
     /// Ids of live parents, see [`crate::core::ResourceType::parent`].
     pub parent_ids: Vec<String>,
     /// ARN → tags of all resources with the stack's ownership tags, from the tagging API; `None` if it was not available.
-    pub tag_index: Option<BTreeMap<String, Tags>>,
+    pub tag_index: Option<Shared<BTreeMap<String, Tags>>>,
     /// Tags in create calls, by physical id, which need no read.
     pub tags_on_create: BTreeMap<String, Tags>,
     /// Whether the index has every declared resource of this type, so that none can be missing from it.
@@ -57,7 +57,7 @@ impl Scope {
     /// The index, if it has every resource of the stack and this type: listing the account is unnecessary then.
     pub fn complete_index(&self) -> Option<&BTreeMap<String, Tags>> {
         let whole = self.declared_in_index && !self.bypass_tag_index && self.adopt.is_none() && self.ids.is_none();
-        self.tag_index.as_ref().filter(|_| whole)
+        self.tag_index.as_deref().filter(|_| whole)
     }
     /// Physical ids of the awaited resources, if no others are looked for.
     pub fn waited_for(&self) -> Option<&BTreeSet<String>> {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn complete_index_only_for_a_whole_stack_with_fresh_tags() {
-        let scope = Scope { tag_index: Some(BTreeMap::new()), declared_in_index: true, ..Scope::default() };
+        let scope = Scope { tag_index: Some(Shared::default()), declared_in_index: true, ..Scope::default() };
         assert!(scope.complete_index().is_some());
         for other in [
             Scope { declared_in_index: false, ..scope.clone() },

@@ -2,6 +2,12 @@
 //!
 //! `macros/src/facts.rs` explains the facts to authors of resource types. Here they are data for the engine.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use regex_lite::Regex;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -130,7 +136,11 @@ pub struct Naming {
 impl Naming {
     /// Whether the name matches the pattern.
     pub fn accepts(&self, name: &str) -> bool {
-        self.pattern.is_none_or(|pattern| anchored_regex(pattern).is_ok_and(|regex| regex.is_match(name)))
+        // A large stack has thousands of names and few patterns.
+        static COMPILED: Mutex<BTreeMap<&str, Option<Regex>>> = Mutex::new(BTreeMap::new());
+        let Some(pattern) = self.pattern else { return true };
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+        compiled.entry(pattern).or_insert_with(|| anchored_regex(pattern).ok()).as_ref().is_some_and(|regex| regex.is_match(name))
     }
 }
 

@@ -14,8 +14,8 @@ use crate::core::{Problem, ResourceType, rules::help_text};
 
 /// Finds all problems of a spec: serde stops at the first error, so each invalid value is removed and the rest parsed again.
 /// Returns all problems, and the canonical form of the valid part if it is complete enough.
-pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Problem>>) -> (Option<Value>, Vec<Problem>) {
-    let mut problems = match parse(value.clone()) {
+pub fn parse_all(value: &Value, parse: impl Fn(&Value) -> Result<Value, Vec<Problem>>) -> (Option<Value>, Vec<Problem>) {
+    let mut problems = match parse(value) {
         Ok(canonical) => return (Some(canonical), Vec::new()),
         Err(problems) => problems,
     };
@@ -46,7 +46,7 @@ pub fn parse_all(value: &Value, parse: impl Fn(Value) -> Result<Value, Vec<Probl
         if taken == 0 {
             return (None, all);
         }
-        problems = match parse(rest.value.clone()) {
+        problems = match parse(&rest.value) {
             Ok(canonical) => return (Some(canonical), all),
             Err(problems) => problems,
         };
@@ -153,16 +153,15 @@ impl PrunedValue {
 
 /// Parses a section's own fields; reports problems below `at` and uses the rest.
 pub fn parse_section<T: DeserializeOwned + JsonSchema>(c: &mut Compiler<'_>, value: Value, at: &str, what: &str) -> Option<T> {
-    let parse = |value: Value| -> Result<Value, Vec<Problem>> {
-        let kept = value.clone();
-        serde_path_to_error::deserialize::<_, T>(value).map(|_| kept).map_err(|e| vec![crate::core::problem_from_serde(e)])
+    let parse = |value: &Value| -> Result<Value, Vec<Problem>> {
+        serde_path_to_error::deserialize::<_, T>(value).map(|_| value.clone()).map_err(|e| vec![crate::core::problem_from_serde(e)])
     };
     let (right, problems) = parse_all(&value, parse);
     let schema = (!problems.is_empty()).then(|| schema_for!(T).to_value());
     for problem in problems {
         report_problem(c, problem, &value, what, &[], schema.as_ref(), &|pointer| format!("{at}{pointer}"));
     }
-    serde_json::from_value(right?).ok()
+    T::deserialize(&right?).ok()
 }
 
 /// Converts a problem of a spec to a diagnostic at its location.

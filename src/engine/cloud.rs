@@ -12,7 +12,7 @@ use crate::{
     aws::{Aws, global_region, types::RESOURCE_TYPES},
     core::{
         CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, ResourceType, Result, STACK_TAG, Scope,
-        TagChange, Tags,
+        Shared, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -26,7 +26,7 @@ pub enum Cloud {
 }
 
 /// ARN → tags, by region; `None` is the stack's.
-pub type RegionIndexes = BTreeMap<Option<String>, BTreeMap<String, Tags>>;
+pub type RegionIndexes = BTreeMap<Option<String>, Shared<BTreeMap<String, Tags>>>;
 
 /// Maximum number of attempts when the simulated cloud throttles.
 const MAX_READ_ATTEMPTS: usize = 5;
@@ -73,7 +73,7 @@ impl Cloud {
     /// # Errors
     /// Returns errors of the tagging API.
     pub async fn tag_index(&self, stack: &str, environment: &str, regions: &BTreeSet<Option<String>>) -> Result<RegionIndexes> {
-        let Cloud::Aws(aws) = self else { return Ok(regions.iter().map(|region| (region.clone(), BTreeMap::new())).collect()) };
+        let Cloud::Aws(aws) = self else { return Ok(regions.iter().map(|region| (region.clone(), Shared::default())).collect()) };
         // Global resources are in the index of one region, where other resources belong to that region.
         let global = Some(global_region(&aws.region).to_owned()).filter(|region| *region != aws.region);
         let all: BTreeSet<&Option<String>> = regions.iter().chain(regions.contains(&None).then_some(&global)).collect();

@@ -12,7 +12,8 @@ use futures::future::join_all;
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
     core::{
-        ADDRESS_TAG, Address, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, STACK_TAG, Scope, Tags,
+        ADDRESS_TAG, Address, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, STACK_TAG, Scope, Shared,
+        Tags,
     },
     definition::Stack,
     engine::cloud::{Cloud, RegionIndexes},
@@ -63,7 +64,7 @@ impl LiveState {
     }
 
     /// ARN → tags of a region; `None` is the stack's.
-    fn index_of(&self, region: Option<&str>) -> Option<&BTreeMap<String, Tags>> {
+    fn index_of(&self, region: Option<&str>) -> Option<&Shared<BTreeMap<String, Tags>>> {
         self.index.as_ref()?.get(&region.map(str::to_owned))
     }
 
@@ -105,7 +106,7 @@ pub struct TagIndex {
 impl TagIndex {
     /// Account of the stack's resources: the index shows only the account of the credentials. `None` if no ARN contains it.
     pub fn account(&self) -> Option<&str> {
-        let arns = self.index.iter().flat_map(BTreeMap::values).flat_map(BTreeMap::keys);
+        let arns = self.index.iter().flat_map(BTreeMap::values).flat_map(|index| index.keys());
         let is_account = |part: &&str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
         let mut accounts = arns.filter_map(|arn| arn.split(':').nth(4)).filter(is_account);
         let first = accounts.next()?;
@@ -256,7 +257,7 @@ pub async fn find_by_id(
     let scope = Scope {
         adopt: Some(id.to_owned()),
         lookup: [id.to_owned()].into(),
-        tag_index: Some([(id.to_owned(), Tags::new())].into()),
+        tag_index: Some(BTreeMap::from([(id.to_owned(), Tags::new())]).into()),
         bypass_tag_index: true,
         ..scope(stack, kind, region, live_state)
     };
@@ -272,7 +273,7 @@ async fn read_type(cloud: &Cloud, stack: &Stack, kind: &'static ResourceType, mu
             live.arn().is_some_and(|arn| index.contains_key(arn))
                 && address_of(live)
                     .and_then(|address| stack.resources.get(&address))
-                    .is_some_and(|declared| declared.tags != visible_tags(&live.tags, &declared.tags))
+                    .is_some_and(|declared| !has_visible_tags(&live.tags, &declared.tags))
         })
     });
     if !stale || live.len() > 500 {
@@ -289,8 +290,17 @@ pub fn address_of(live: &LiveResource) -> Option<Address> {
 
 /// Tags of a resource without those that AWS and Kubernetes add, unless the definition sets them.
 pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
+    iter_visible_tags(live, wanted).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// Whether the [`visible_tags`] of a resource are these.
+pub fn has_visible_tags(live: &Tags, wanted: &Tags) -> bool {
+    iter_visible_tags(live, wanted).eq(wanted)
+}
+
+fn iter_visible_tags<'a>(live: &'a Tags, wanted: &'a Tags) -> impl Iterator<Item = (&'a String, &'a String)> {
     let is_foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
-    live.iter().filter(|(key, _)| wanted.contains_key(*key) || !is_foreign(key)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    live.iter().filter(move |(key, _)| wanted.contains_key(*key) || !is_foreign(key))
 }
 
 /// Tags without ownership tags.
@@ -323,7 +333,7 @@ mod tests {
     #[test]
     fn reads_the_account_from_the_index_when_all_arns_agree() {
         let account = |arns: &[&str]| {
-            let index = arns.iter().map(|arn| ((*arn).to_owned(), Tags::new())).collect();
+            let index = arns.iter().map(|arn| ((*arn).to_owned(), Tags::new())).collect::<BTreeMap<_, _>>().into();
             let index = Some([(None, index)].into());
             let indexed = TagIndex { index, warning: None, queried_at: SystemTime::UNIX_EPOCH };
             indexed.account().map(str::to_owned)

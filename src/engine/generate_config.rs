@@ -14,12 +14,12 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
         |live: &&LiveResource| live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
     let known: Vec<(Address, &LiveResource)> = live_state.iter().filter(ours).filter_map(|live| Some((address_of(live)?, live))).collect();
     let parse_and_resolve = |written: &Value| {
-        let parsed = kind.operations.parse(written.clone()).ok()?;
+        let parsed = kind.operations.parse(&written).ok()?;
         let resolved = resolve(&parsed, &|reference| {
             let (_, live) = known.iter().find(|(address, _)| address.type_name == reference.type_name && address.name == reference.name)?;
             live.output(reference.output)
         });
-        kind.operations.parse(resolved).ok()
+        kind.operations.parse(&resolved).ok()
     };
     let mut spec = settable_fields(kind, &live.spec);
     // A spec that is still not valid is returned unchanged: validation reports the remedy.
@@ -53,7 +53,7 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
 fn settable_fields(kind: &ResourceType, live: &Value) -> Value {
     let mut spec = live.clone();
     loop {
-        let problems = kind.operations.parse(spec.clone()).map_or_else(|problems| problems, |spec| kind.check(&spec));
+        let problems = kind.operations.parse(&spec).map_or_else(|problems| problems, |spec| kind.check(&spec));
         if problems.is_empty() {
             return spec;
         }

@@ -97,8 +97,8 @@ impl Graph {
             let node = nodes.entry(address.clone()).or_default();
             node.id = Some(live.id.clone());
             node.phase = status_text(&live.phase);
-            node.live = Some(live.spec.clone());
-            node.outputs = Some(live.outputs.clone());
+            node.live = Some(live.spec.clone().into_inner());
+            node.outputs = Some(live.outputs.clone().into_inner());
         }
         for change in plan.iter().flat_map(|plan| &plan.changes) {
             let node = nodes.entry(change.address.clone()).or_default();

@@ -108,24 +108,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::{Address, LiveResource, Phase, Tags},
+        core::{Address, LiveResource},
         engine::plan::diff_states,
     };
 
     #[test]
     fn lists_risky_values() {
         let spec = json!({ "vpc": { "id": "vpc-1" }, "public_ip_on_launch": true });
-        let (tags, outputs) = (Tags::new(), json!({}));
-        let live = LiveResource {
-            type_name: "subnet".into(),
-            id: "subnet-1".into(),
-            tags,
-            phase: Phase::Ready,
-            spec,
-            outputs,
-            region: None,
-            version: None,
-        };
+        let live = LiveResource::ready("subnet", "subnet-1", spec);
         let mut changes = diff_states(&BTreeMap::new(), &BTreeMap::from([(Address::new("subnet", "a"), live)]));
         assert_eq!(risk_list(&changes, &AddressNames::of([])), "");
         changes[0].fields[0].risk = Some("anyone can reach it".to_owned());

@@ -328,7 +328,8 @@ fn is_distinguishing(change: &Change, field: &FieldDiff) -> bool {
 /// Risky values of a change, with reasons.
 pub fn risks<'a>(change: &'a Change, names: &AddressNames) -> Vec<(String, &'a str)> {
     let risk = |field: &'a FieldDiff| {
-        Some((format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after)), field.risk.as_deref()?))
+        let reason = field.risk.as_deref()?;
+        Some((format!("{} {}", field.pointer.trim_start_matches('/'), names.format(&field.after)), reason))
     };
     change.fields.iter().filter_map(risk).collect()
 }
@@ -366,21 +367,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::{Address, LiveResource, Phase},
+        core::{Address, LiveResource},
         engine::plan::diff_states,
     };
 
     fn live_subnet(spec: Value) -> BTreeMap<Address, LiveResource> {
-        let live = LiveResource {
-            type_name: "subnet".into(),
-            id: "subnet-1".into(),
-            tags: Tags::new(),
-            phase: Phase::Ready,
-            spec,
-            outputs: json!({}),
-            region: None,
-            version: None,
-        };
+        let live = LiveResource::ready("subnet", "subnet-1", spec);
         BTreeMap::from([(Address::new("subnet", "a"), live)])
     }
 

@@ -211,7 +211,7 @@ impl Simulator {
     pub async fn retag(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), after: &Tags) -> Result<()> {
         tokio::task::yield_now().await;
         self.change_resource(kind, "retag", resource, |_, time, entry| {
-            let version = Version { written_at: time.now, spec: entry.spec().clone(), tags: after.clone() };
+            let version = Version { written_at: time.now, spec: entry.latest().spec.clone(), tags: after.clone().into() };
             entry.push_version(version, time.visible_until);
             Ok(())
         })
@@ -316,16 +316,8 @@ impl Simulator {
                 continue;
             }
             let outputs = if value.starts_with("arn:") { json!({ "arn": value }) } else { json!({}) };
-            self.seed(LiveResource {
-                type_name: kind,
-                id: value,
-                tags: Tags::new(),
-                phase: Phase::Ready,
-                spec: json!({}),
-                outputs,
-                region: region.map(str::to_owned),
-                version: None,
-            })?;
+            let live = LiveResource::ready(kind, value, json!({}));
+            self.seed(LiveResource { outputs: outputs.into(), region: region.map(str::to_owned), ..live })?;
         }
         Ok(())
     }

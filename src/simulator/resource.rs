@@ -1,9 +1,11 @@
 //! A simulated resource: its stored versions, and its state at a point in time.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::core::{LiveResource, Phase, Tags};
+use crate::core::{LiveResource, Phase, Shared, Tags};
 
 /// Milliseconds since 1970.
 pub(super) type Millis = u64;
@@ -30,7 +32,7 @@ pub(super) struct SimulatedResource {
     /// Start and end of the deletion.
     pub deletion: Option<(Millis, Millis)>,
     /// Outputs, which never change.
-    pub outputs: Value,
+    pub outputs: Shared<Value>,
     /// Versions, the latest last; earlier ones are kept while a lagging read may still see them.
     pub versions: Vec<Version>,
 }
@@ -39,11 +41,11 @@ pub(super) struct SimulatedResource {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Version {
     pub written_at: Millis,
-    pub spec: Value,
-    pub tags: Tags,
+    pub spec: Shared<Value>,
+    pub tags: Shared<Tags>,
 }
 
-static EMPTY_VERSION: Version = Version { written_at: 0, spec: Value::Null, tags: Tags::new() };
+static EMPTY_VERSION: LazyLock<Version> = LazyLock::new(Version::default);
 
 impl SimulatedResource {
     /// Latest version.

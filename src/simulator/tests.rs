@@ -61,7 +61,7 @@ impl TestCloud {
             stack: "shop".into(),
             environment: "test".into(),
         };
-        let spec = resource_type(name).operations.parse(spec).unwrap();
+        let spec = resource_type(name).operations.parse(&spec).unwrap();
         self.simulator.create(resource_type(name), &call, &spec).await
     }
     async fn create_vpc(&self) -> String {
@@ -93,8 +93,8 @@ async fn creates_updates_retags_and_deletes_a_vpc() {
     let vpc = cloud.create_vpc().await;
     assert!(vpc.starts_with("vpc-") && vpc.len() == 4 + 17, "{vpc}");
     let [live] = <[LiveResource; 1]>::try_from(cloud.list("vpc").await).unwrap();
-    assert_eq!((live.id.as_str(), &live.phase, &live.tags), (vpc.as_str(), &Phase::Ready, &tags("vpc.main")));
-    assert_eq!(live.outputs, json!({ "arn": format!("arn:aws:ec2:eu-west-1:123456789012:vpc/{vpc}"), "owner_id": "123456789012" }));
+    assert_eq!((live.id.as_str(), &live.phase, &*live.tags), (vpc.as_str(), &Phase::Ready, &tags("vpc.main")));
+    assert_eq!(*live.outputs, json!({ "arn": format!("arn:aws:ec2:eu-west-1:123456789012:vpc/{vpc}"), "owner_id": "123456789012" }));
     // A field that the create call can't set has AWS's default until an update.
     assert_eq!(live.spec["dns_hostnames"], json!(false));
     let wanted = json!({ "cidr": "10.9.0.0/16", "dns_hostnames": true, "dns_support": false });
@@ -242,7 +242,7 @@ async fn rejects_deletion_of_protected_resources_and_changes_to_immutable_fields
     let subnets = subnets.map(|id| json!({ "id": id }));
     let spec = json!({ "name": "web", "type": "network", "subnets": subnets });
     let id = cloud.create("load_balancer", "load_balancer.web", spec.clone()).await.unwrap();
-    let mut wanted = resource_type("load_balancer").operations.parse(spec).unwrap();
+    let mut wanted = resource_type("load_balancer").operations.parse(&spec).unwrap();
     wanted["deletion_protection"] = json!(true);
     let protect = ["/deletion_protection".into()];
     cloud.simulator.update(resource_type("load_balancer"), (None, &id), &wanted, &protect).await.unwrap();

@@ -75,8 +75,8 @@ impl Simulator {
             created_at: time.now,
             ready_at: time.now + millis(usual),
             deletion: None,
-            outputs,
-            versions: vec![Version { written_at: time.now, spec: created, tags }],
+            outputs: outputs.into(),
+            versions: vec![Version { written_at: time.now, spec: created.into(), tags: tags.into() }],
         })
     }
 

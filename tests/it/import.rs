@@ -4,7 +4,7 @@ use std::path::Path;
 
 use acme::{
     aws::types::RESOURCE_TYPES,
-    core::{LiveResource, Phase, Tags},
+    core::{LiveResource, Tags},
     simulator::{Behaviour, Simulator},
 };
 use serde_json::{Value, json};
@@ -79,16 +79,7 @@ fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), S
 fn seed_resource(cloud: &Path, kind: &str, id: &str, spec: Value, tags: &[(&str, &str)]) {
     let local = Simulator::open(cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud");
     let tags: Tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let live = LiveResource {
-        type_name: kind.into(),
-        id: id.into(),
-        tags,
-        phase: Phase::Ready,
-        spec,
-        outputs: json!({}),
-        region: None,
-        version: None,
-    };
+    let live = LiveResource { tags: tags.into(), outputs: json!({}).into(), ..LiveResource::ready(kind, id, spec) };
     local.seed(live).expect("it can be put there");
 }
 

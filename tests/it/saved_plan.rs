@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use acme::{
-    core::{LiveResource, Phase},
+    core::LiveResource,
     engine::discover::address_of,
     simulator::{Behaviour, Simulator},
 };
@@ -66,17 +66,8 @@ impl SavedPlanCase {
         for (key, value) in cloud.dump() {
             let (kind, id) = key.split_once('/').expect("type/id");
             let tags = serde_json::from_value(value["tags"].clone()).expect("tags");
-            let (spec, outputs) = (value["spec"].clone(), value["outputs"].clone());
-            let mut live = LiveResource {
-                type_name: kind.into(),
-                id: id.into(),
-                tags,
-                phase: Phase::Ready,
-                spec,
-                outputs,
-                region: None,
-                version: None,
-            };
+            let outputs = value["outputs"].clone().into();
+            let mut live = LiveResource { tags, outputs, ..LiveResource::ready(kind, id, value["spec"].clone()) };
             if address_of(&live).is_some_and(|at| at.to_string() == address) {
                 change(&mut live);
                 cloud.seed(live).expect("it can be changed");
@@ -228,16 +219,7 @@ fn does_not_save_a_blocked_plan() {
         "name": "small-staging-users", "immutable_tags": true, "tag_exceptions": [], "scan_on_push": true, "kms_key": null,
         "keep_last": 5, "lifecycle_policy": {},
     });
-    let live = LiveResource {
-        type_name: "ecr_repository".into(),
-        id: "small-staging-users".into(),
-        tags: Default::default(),
-        phase: Phase::Ready,
-        spec,
-        outputs: json!({}),
-        region: None,
-        version: None,
-    };
+    let live = LiveResource { outputs: json!({}).into(), ..LiveResource::ready("ecr_repository", "small-staging-users", spec) };
     cloud.seed(live).unwrap();
     let out = case.path("plan.json").display().to_string();
     let done = case.run("plan", "stack.yaml", &["--env", "staging", "--out", &out]);

@@ -3,7 +3,7 @@
 mod children;
 mod read;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use acme_macros::spec;
 use aws_sdk_eks::types::{
@@ -222,7 +222,7 @@ impl Resource for EksCluster {
             return describe(ids.clone()).await;
         }
         let mut names = scope.lookup.clone();
-        let indexed = scope.tag_index.iter().flat_map(BTreeMap::keys).filter(|arn| arn.contains(":eks:"));
+        let indexed = scope.tag_index.iter().flat_map(|index| index.keys()).filter(|arn| arn.contains(":eks:"));
         names.extend(indexed.filter_map(|arn| arn.split_once(":cluster/")).map(|(_, name)| name.to_owned()));
         let mut clusters = describe(names).await?;
         // A replaced cluster has another name than the one asked for, and the index lags behind.

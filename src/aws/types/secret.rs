@@ -126,7 +126,7 @@ impl Resource for Secret {
                 }
             }
         }
-        let indexed = scope.tag_index.iter().flat_map(BTreeMap::keys).filter_map(|arn| Some((secret_name(arn, &aws.region)?, arn)));
+        let indexed = scope.tag_index.iter().flat_map(|index| index.keys()).filter_map(|arn| Some((secret_name(arn, &aws.region)?, arn)));
         for (name, id) in indexed.chain(scope.lookup.iter().map(|name| (name.as_str(), name))) {
             ids.entry(name.to_owned()).or_insert_with(|| id.clone());
         }

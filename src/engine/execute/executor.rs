@@ -123,7 +123,7 @@ impl<'a> Executor<'a> {
             self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
         });
         let parse = |spec: Value| {
-            kind.operations.parse(spec).map_err(|problems| {
+            kind.operations.parse(&spec).map_err(|problems| {
                 let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
                 Error::new(ErrorKind::Rejected, "Shape", text.join("; "))
             })

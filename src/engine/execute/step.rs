@@ -21,7 +21,7 @@ use crate::{
         ADDRESS_TAG, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, Phase, REGION_TAG, Result, STACK_TAG, Tags,
     },
     engine::{
-        discover::{visible_tags, without_ownership_tags},
+        discover::{has_visible_tags, visible_tags, without_ownership_tags},
         journal::CallAction,
         plan::{FieldDiff, NullMeans, Op, ReplacementOrder, diff},
     },
@@ -134,22 +134,13 @@ impl StepTask {
     /// Whether the response of the create call shows that nothing is left to do, so that another read is unnecessary.
     fn matches_desired(&self, live: &LiveResource) -> bool {
         let kind = self.target.kind;
-        let tagged = !kind.is_taggable() || visible_tags(&live.tags, &self.target.call.tags) == self.target.call.tags;
+        let tagged = !kind.is_taggable() || has_visible_tags(&live.tags, &self.target.call.tags);
         live.phase == Phase::Ready && tagged && self.remaining_changes(&kind.operations.normalize(&self.target.spec, &live.spec)).is_empty()
     }
 
     /// Live resource as known before the first read.
     fn unread_resource(&self, id: &str, spec: Value) -> LiveResource {
-        LiveResource {
-            type_name: self.target.kind.name.to_owned(),
-            id: id.to_owned(),
-            tags: Tags::new(),
-            phase: Phase::Ready,
-            spec,
-            outputs: Value::Null,
-            region: self.target.call.region.clone(),
-            version: None,
-        }
+        LiveResource { region: self.target.call.region.clone(), ..LiveResource::ready(self.target.kind.name, id, spec) }
     }
 
     /// Whether the spec asks for an old value that AWS may have assigned elsewhere.
@@ -253,7 +244,7 @@ impl StepTask {
             let applied = if missing.is_empty() {
                 Some(missing)
             } else {
-                self.apply_changes(&LiveResource { spec: normalized, ..before.clone() }, missing).await?
+                self.apply_changes(&LiveResource { spec: normalized.into(), ..before.clone() }, missing).await?
             };
             self.tag(before).await?;
             applied
@@ -355,7 +346,7 @@ impl StepTask {
             }
             let _under_way = self.poller.in_flight();
             let answered = state.0.is_empty()
-                || self.apply_changes(&LiveResource { spec: normalized, ..live.clone() }, state.0.clone()).await?.is_some();
+                || self.apply_changes(&LiveResource { spec: normalized.into(), ..live.clone() }, state.0.clone()).await?.is_some();
             if !tagged {
                 self.tag(&live).await?;
             }

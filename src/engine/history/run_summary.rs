@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{History, RevisionSummary};
 use crate::{
@@ -291,14 +290,9 @@ fn call_change(call: &JournaledCall<'_>, final_spec: Option<&Value>, null_means:
         _ => "",
     };
     let wanted = |id: &str| LiveResource {
-        type_name: address.type_name.clone(),
-        id: id.to_owned(),
-        tags: intent.tags.clone(),
-        phase: crate::core::Phase::Ready,
+        tags: intent.tags.clone().into(),
         region: intent.region.clone(),
-        version: None,
-        spec: final_spec.unwrap_or(&intent.desired).clone(),
-        outputs: Value::Null,
+        ..LiveResource::ready(address.type_name.as_str(), id, final_spec.unwrap_or(&intent.desired).clone())
     };
     match intent.action {
         CallAction::Create => diff_resource(address, None, Some(&wanted(created_id)), null_means),

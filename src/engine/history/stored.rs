@@ -116,25 +116,13 @@ impl<'de, F: Fn(&Address) -> bool> Visitor<'de> for WantedResources<'_, F> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::{
-        core::{Phase, Tags},
-        engine::history::FORMAT,
-    };
+    use crate::engine::history::FORMAT;
 
     fn live(id: &str) -> LiveResource {
-        LiveResource {
-            type_name: "vpc".into(),
-            id: id.into(),
-            tags: Tags::new(),
-            phase: Phase::Ready,
-            spec: json!({ "a": 1 }),
-            outputs: Value::Null,
-            region: None,
-            version: None,
-        }
+        LiveResource::ready("vpc", id, json!({ "a": 1 }))
     }
 
     #[test]

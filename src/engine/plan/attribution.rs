@@ -124,7 +124,7 @@ fn normalized_recorded_value(field: &FieldDiff, wanted: &Value, then: &LiveResou
             *place = wanted.clone();
             kind.operations.normalize(&spec, &then.spec)
         }
-        _ => then.spec.clone(),
+        _ => then.spec.clone().into_inner(),
     };
     aligned.pointer(&field.pointer).cloned().unwrap_or_default()
 }
@@ -134,19 +134,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::Phase;
 
     fn live(kind: &str, spec: Value) -> LiveResource {
-        LiveResource {
-            type_name: kind.into(),
-            id: format!("{kind}-1"),
-            tags: Tags::new(),
-            phase: Phase::Ready,
-            spec,
-            outputs: json!({}),
-            region: None,
-            version: None,
-        }
+        LiveResource { outputs: json!({}).into(), ..LiveResource::ready(kind, format!("{kind}-1"), spec) }
     }
 
     /// Origin of a change to one field of a database, from the recorded, live and desired values.
@@ -157,11 +147,11 @@ mod tests {
             spec["subnet_group"] = json!({ "id": "group" });
             spec["security_groups"] = json!([{ "id": "sg-1" }]);
             spec[field] = value.clone();
-            kind.operations.parse(spec).expect("a database")
+            kind.operations.parse(&spec).expect("a database")
         };
         let (then, now) = (live("rds_instance", spec(&then)), live("rds_instance", spec(&now)));
         let address = Address::new("rds_instance", "orders");
-        let vpc = LiveResource { outputs: json!({ "arn": "arn:1" }), ..live("kms_key", json!({})) };
+        let vpc = LiveResource { outputs: json!({ "arn": "arn:1" }).into(), ..live("kms_key", json!({})) };
         let recorded =
             RecordedState { live: [(address, then.clone()), (Address::new("kms_key", "main"), vpc)].into(), uncertain: BTreeSet::new() };
         let fields = diff(&wanted, &now.spec[field], &[], NullMeans::Unmanaged);

@@ -44,6 +44,8 @@ pub enum NullMeans {
 pub fn diff(desired: &Value, live: &Value, replace: &[&str], null_means: NullMeans) -> Vec<FieldDiff> {
     let mut found = Vec::new();
     collect_differences(&mut String::new(), desired, live, null_means, &mut found);
+    // A plan keeps them, and large plans have many.
+    found.shrink_to_fit();
     for field in &mut found {
         field.forces_replacement = replace.iter().any(|pointer| is_within(&field.pointer, pointer) || is_within(pointer, &field.pointer));
     }
@@ -178,7 +180,7 @@ mod tests {
     /// The pointers of what differs between two specs of a type, with their marks.
     fn marks<R: Resource>(live: &Value, wanted: &Value) -> Vec<(String, bool, Option<String>)> {
         let kind = ResourceType::of::<R>();
-        let [live, wanted] = [live, wanted].map(|spec| kind.operations.parse(spec.clone()).expect("a valid spec"));
+        let [live, wanted] = [live, wanted].map(|spec| kind.operations.parse(spec).expect("a valid spec"));
         let mut fields = diff(&wanted, &live, &[], NullMeans::Unmanaged);
         flag_important_and_risky(&kind, &mut fields, &wanted, &live);
         fields.into_iter().map(|field| (field.pointer, field.important, field.risk)).collect()

@@ -335,7 +335,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        core::{Phase, Tags},
         definition::{LoadOptions, Source, load},
         engine::plan::{Reason, planner::new_change},
     };
@@ -343,16 +342,7 @@ mod tests {
     /// Deletions of these resources: type, id and spec.
     fn deletion_steps(resources: &[(&str, &str, Value)]) -> (Vec<Change>, DiGraph<Step, ()>) {
         let change = |(type_name, id, spec): &(&str, &str, Value)| {
-            let live = LiveResource {
-                type_name: (*type_name).to_owned(),
-                id: (*id).to_owned(),
-                tags: Tags::new(),
-                phase: Phase::Ready,
-                spec: spec.clone(),
-                outputs: Value::Null,
-                region: None,
-                version: None,
-            };
+            let live = LiveResource::ready(*type_name, *id, spec.clone());
             let kind = resource_type(type_name).expect("a type");
             new_change(Address::new(type_name, *id), kind, Action::Delete, Reason::Destroyed, Some(&live))
         };

@@ -1,6 +1,10 @@
 //! Decides the action for each resource, and its reason.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::Value;
 
@@ -13,7 +17,7 @@ use crate::{
     aws::types,
     core::{Address, ChangedFields, DataProtection, LiveResource, OnDelete, OneWay, Phase, RefusedChange, ResourceType, expression},
     definition::{DesiredResource, Stack},
-    engine::discover::{LiveState, resource_type_of, visible_tags},
+    engine::discover::{LiveState, has_visible_tags, resource_type_of, visible_tags},
 };
 
 /// Pointer to the region of a resource in the differences of a plan. No regional type has a field of this name.
@@ -122,7 +126,7 @@ fn without_repeats(words: impl Iterator<Item = &'static str>) -> Vec<&'static st
 /// Planned changes so far.
 pub(super) struct Planner<'a> {
     pub(super) matched: &'a matching::MatchedResources<'a>,
-    pub(super) changes: BTreeMap<Address, Change>,
+    pub(super) changes: BTreeMap<Address, Box<Change>>,
     /// See [`Plan::names`].
     name_overrides: BTreeMap<Address, String>,
     pub(super) obstacles: Vec<Obstacle>,
@@ -154,7 +158,7 @@ impl<'a> Planner<'a> {
     /// Builds the plan from the changes of each resource.
     pub(super) fn into_plan(self, stack: &Stack, live_state: &LiveState, account: &str, direction: order::PlanDirection) -> Plan {
         let Planner { changes, name_overrides: names, mut obstacles, region, .. } = self;
-        let mut changes: Vec<Change> = changes.into_values().collect();
+        let mut changes: Vec<Change> = changes.into_values().map(|change| *change).collect();
         let warnings = live_state.warnings.iter().cloned().chain(changes.iter().filter_map(unhealthy_warning)).collect();
         let order::StepOrder { apply, clean_up, blocked } = order::order_steps(stack, &mut changes, direction);
         obstacles.extend(blocked.into_iter().map(|(used, user)| blocked_replacement_obstacle(&changes[used], &changes[user])));
@@ -209,7 +213,7 @@ impl<'a> Planner<'a> {
             Some(live) => self.plan_existing(declared, &wanted, live),
         };
         let section = declared.pointer.split('/').nth(1).map(str::to_owned);
-        self.changes.insert(declared.address.clone(), Change { section, region: declared.region.clone(), ..change });
+        self.changes.insert(declared.address.clone(), Box::new(Change { section, region: declared.region.clone(), ..change }));
     }
 
     fn plan_existing(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
@@ -240,8 +244,8 @@ impl<'a> Planner<'a> {
             moved.clone().into_iter().chain(fields).collect::<Vec<_>>()
         };
         let mut fields = compare(wanted);
-        let before = visible_tags(&live.tags, &declared.tags);
-        let tags = (kind.is_taggable() && before != declared.tags).then(|| (before, declared.tags.clone()));
+        let differ = kind.is_taggable() && !has_visible_tags(&live.tags, &declared.tags);
+        let tags = differ.then(|| (visible_tags(&live.tags, &declared.tags), declared.tags.clone()));
         let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.pointer.clone()).collect();
         let (action, reason) = match &live.phase {
             Phase::Failed(status) if kind.data_protection == DataProtection::None => {
@@ -300,7 +304,7 @@ impl<'a> Planner<'a> {
         if self.created_by_undone_run.contains(address) {
             let change =
                 Change { disable_deletion_protection: true, ..new_change(address.clone(), kind, Action::Delete, reason, Some(live)) };
-            self.changes.insert(address.clone(), change);
+            self.changes.insert(address.clone(), Box::new(change));
             return;
         }
         let on_delete = effective_on_delete(kind, declared.and_then(|d| d.on_delete), live);
@@ -313,7 +317,7 @@ impl<'a> Planner<'a> {
             change.irreversible = irreversible_effect(kind, on_delete, None);
             self.check_deletion_protection(&change, kind, live, declared.is_some());
         }
-        self.changes.insert(address.clone(), change);
+        self.changes.insert(address.clone(), Box::new(change));
     }
 
     /// Obstacle for AWS's deletion protection.
@@ -334,18 +338,24 @@ impl<'a> Planner<'a> {
     }
 
     /// Desired spec with all known references resolved, in canonical form.
-    fn resolve_known_references(&self, declared: &DesiredResource) -> Value {
+    fn resolve_known_references<'d>(&self, declared: &'d DesiredResource) -> Cow<'d, Value> {
         if declared.depends_on.is_empty() {
-            return declared.spec.clone();
+            return Cow::Borrowed(&declared.spec);
         }
+        let is_changed = Cell::new(false);
         let known = expression::resolve(&declared.spec, &|reference| {
             let address = Address::new(reference.type_name, reference.name);
             let stays = self.changes.get(&address).is_none_or(|c| matches!(c.action, Action::None | Action::Update));
-            stays.then(|| self.matched.live.get(&address)?.output(reference.output)).flatten()
+            let value = stays.then(|| self.matched.live.get(&address)?.output(reference.output)).flatten();
+            is_changed.set(is_changed.get() || value.is_some());
+            value
         });
+        if !is_changed.get() {
+            return Cow::Borrowed(&declared.spec);
+        }
         // What is equal to the live spec as it stands is in canonical form already.
         let is_live = self.matched.live.get(&declared.address).is_some_and(|live| satisfies(&known, &live.spec, self.null_means));
-        if is_live { known } else { declared.resource_type.operations.parse(known.clone()).unwrap_or(known) }
+        Cow::Owned(if is_live { known } else { declared.resource_type.operations.parse(&known).unwrap_or(known) })
     }
 }
 

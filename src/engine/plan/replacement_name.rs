@@ -53,7 +53,7 @@ fn with_suffix(base: &str, suffix: &str, naming: Naming) -> String {
 mod tests {
     use super::*;
     use crate::{
-        core::{Address, Phase, Tags},
+        core::Address,
         definition::{LoadOptions, Source, Stack, draft::physical_name, load},
     };
 
@@ -73,17 +73,7 @@ resources:
     }
 
     fn live_with_name(kind: &str, name: &str) -> LiveResource {
-        let spec = serde_json::json!({ "name": name });
-        LiveResource {
-            type_name: kind.into(),
-            id: format!("arn:{name}"),
-            tags: Tags::new(),
-            phase: Phase::Ready,
-            spec,
-            outputs: Value::Null,
-            region: None,
-            version: None,
-        }
+        LiveResource::ready(kind, format!("arn:{name}"), serde_json::json!({ "name": name }))
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
     for (address, target) in targets {
         let Some(kind) = types::resource_type(&address.type_name) else { continue };
         let (spec, tags, region) = match &target.before {
-            Some(live) => (live.spec.clone(), visible_tags(&live.tags, &Tags::new()), &live.region),
+            Some(live) => (live.spec.clone().into_inner(), visible_tags(&live.tags, &Tags::new()), &live.region),
             None => (target.desired.clone(), target.tags.clone(), &target.region),
         };
         let declared = DesiredResource {
@@ -133,7 +133,7 @@ fn keep_undeleted_resources(stack: &mut Stack, targets: &BTreeMap<Address, Resto
             && before.is_same_as(live)
             && live.phase != Phase::Deleting
         {
-            declared.spec = live.spec.clone();
+            declared.spec = live.spec.clone().into_inner();
             declared.tags = visible_tags(&live.tags, &Tags::new());
         }
     }
@@ -238,7 +238,7 @@ pub fn dependents_of_lost_resources(
         }
         let mut holds = false;
         expression::for_each_string(&open, &mut |text| holds |= lost.replacement_reference(text, address, &depends_on).is_some());
-        let (desired, tags) = (live.spec.clone(), live.tags.clone());
+        let (desired, tags) = (live.spec.clone().into_inner(), live.tags.clone().into_inner());
         holds.then(|| {
             (address.clone(), RestoreTarget { desired, tags, depends_on, deferrable, ..RestoreTarget::from_live((*live).clone()) })
         })

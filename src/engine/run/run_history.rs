@@ -113,7 +113,7 @@ impl RunHistory {
         let reliable = self.unfinished.journals.is_empty() && self.unfinished.unreadable_revision.is_none() && self.uncertain.is_empty();
         let own_reads = recorded.as_ref().filter(|_| reliable).map(|recorded| {
             let specs = recorded.live.iter().filter(|(address, _)| has_own_reads(address));
-            merge_own_reads(BTreeMap::new(), specs.map(|(address, live)| (address, &live.spec)))
+            merge_own_reads(BTreeMap::new(), specs.map(|(address, live)| (address, &*live.spec)))
         });
         Hints { own_reads, ..self.with_locations(region, account, recorded) }
     }

@@ -107,7 +107,7 @@ impl TypeMapping {
             terraform_type: R::TERRAFORM_TYPE,
             arn_attribute: R::ARN_ATTRIBUTE,
             to_terraform: |spec, at| {
-                let spec: R = serde_json::from_value(spec.clone())?;
+                let spec = R::deserialize(spec)?;
                 Ok(Translation { arguments: spec.arguments(at), sub_resources: spec.sub_resources(at) })
             },
         }

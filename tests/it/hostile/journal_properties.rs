@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme::{
-    core::{Address, LiveResource, Phase, Tags},
+    core::{Address, LiveResource, Tags},
     engine::journal::{CallAction, CallResult, FORMAT, Intent, JournalState, Line, Record, RunInfo, RunOutcome, replay, touched_resources},
 };
 use proptest::prelude::*;
@@ -65,17 +65,7 @@ fn begin_record() -> Record {
 }
 
 fn live_resource(name: usize) -> LiveResource {
-    let spec = json!({ "name": format!("n{name}") });
-    LiveResource {
-        type_name: "vpc".into(),
-        id: format!("vpc-{name}"),
-        tags: Tags::new(),
-        phase: Phase::Ready,
-        spec,
-        outputs: Value::Null,
-        region: None,
-        version: None,
-    }
+    LiveResource::ready("vpc", format!("vpc-{name}"), json!({ "name": format!("n{name}") }))
 }
 
 fn intent_record(name: usize, action: CallAction) -> Record {

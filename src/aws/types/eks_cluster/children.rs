@@ -73,7 +73,7 @@ where
     if let Some(index) = scope.complete_index() {
         return Ok(indexed(index).into_iter().collect());
     }
-    let indexed = scope.tag_index.as_ref().map(indexed);
+    let indexed = scope.tag_index.as_deref().map(indexed);
     let may_own = |child: &(String, String)| may_own(&child.1) || indexed.as_ref().is_none_or(|all| all.contains(child));
     Ok(list_in_clusters(scope, list).await?.into_iter().filter(may_own).collect())
 }
