@@ -284,7 +284,7 @@ impl SpecField {
             ($($fact:ident)*) => { $(if facts.$fact.is_some() { set.push(quote!($fact: true)); })* };
         }
         flags! {
-            replaces after_create identity assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately important
+            replaces after_create identity bound assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately important
             initial_only removed_later
         }
         let keys = [
@@ -312,9 +312,18 @@ impl SpecField {
                 Some(pattern) => quote!(::std::option::Option::Some(#pattern)),
                 None => quote!(::std::option::Option::None),
             };
+            let suffix = match &name.suffix {
+                Some((text, when)) => {
+                    let key = when.to_string();
+                    // A field of another name or type is a compile error.
+                    let when = quote!({ let _: fn(&Self) -> bool = |spec| spec.#when; #key });
+                    quote!(::std::option::Option::Some(crate::core::spec::NameSuffix { text: #text, when: #when }))
+                }
+                None => quote!(::std::option::Option::None),
+            };
             set.push(quote! {
                 naming: ::std::option::Option::Some(crate::core::spec::Naming {
-                    max: #max, lowercase: #lowercase, prefix: #prefix, pattern: #pattern
+                    max: #max, lowercase: #lowercase, prefix: #prefix, suffix: #suffix, pattern: #pattern
                 })
             });
         }

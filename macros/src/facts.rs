@@ -49,8 +49,9 @@ facts! {
     requires: Vec<OtherField>,
     /// `conflicts_with = kms_key`, repeatable: at most one of the two fields can be set. Stated at one of them.
     conflicts_with: Vec<OtherField>,
-    /// `name(max = 256, lowercase, prefix = "alias/")`: the physical name. The compiler generates it if it is unset. `max` is the maximum
-    /// length in characters, and the upper limit of `length` unless that is stated; `lowercase` and `prefix` are optional.
+    /// `name(max = 256, lowercase, prefix = "alias/", suffix(".fifo", when = fifo))`: the physical name. The compiler generates it if it is
+    /// unset. `max` is the maximum length in characters with prefix and suffix, and the upper limit of `length` unless that is stated; the
+    /// others are optional. The compiler adds a missing prefix, and a missing suffix where the field in `when`, a `bool`, is true.
     name: Option<Name>,
     /// `important`: shown first in a plan.
     important: Option<Flag>,
@@ -98,6 +99,9 @@ facts! {
     identity: Option<Flag>,
     /// `parent` or `parent = Vpc`: refers to its parent resource, whose type is that of the `Ref`, or the given one.
     parent: Option<Parent>,
+    /// `bound`: AWS binds the resource to the very one that the field refers to. If that is recreated, even under the same ARN, so is this
+    /// resource, after its deletion.
+    bound: Option<Flag>,
     /// `lookup`: the tag index lags, so resources with the desired values are looked up and their tags read.
     lookup: Option<Flag>,
     /// `attribute = "idle_timeout.timeout_seconds"`: AWS keeps the field as text in a map, under this name.

@@ -1,7 +1,7 @@
 //! The shapes in which facts are written.
 
 use syn::{
-    Error, Expr, ExprLit, ExprPath, ExprRange, Ident, Lit, LitInt, LitStr, Meta, RangeLimits, Result, Token, parse::Parser,
+    Error, Expr, ExprLit, ExprPath, ExprRange, Ident, Lit, LitInt, LitStr, Meta, MetaList, RangeLimits, Result, Token, parse::Parser,
     punctuated::Punctuated,
 };
 
@@ -159,25 +159,38 @@ pub struct Name {
     pub lowercase: bool,
     /// The text with which it begins.
     pub prefix: Option<LitStr>,
+    /// The text with which some names end, and the field that says which.
+    pub suffix: Option<(LitStr, Ident)>,
 }
 
 impl Shape for Name {
     fn syntax(name: &str) -> String {
-        format!(r#"`{name}(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#)
+        format!(r#"`{name}(max = 64, lowercase, prefix = "alias/", suffix(".fifo", when = fifo))`, where `max` is required"#)
     }
     fn from_meta(meta: &Meta) -> Option<Self> {
         let Meta::List(list) = meta else { return None };
-        let (mut max, mut lowercase, mut prefix) = (None, false, None);
+        let (mut max, mut lowercase, mut prefix, mut suffix) = (None, false, None, None);
         for rule in list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()? {
             match (rule.path().get_ident()?.to_string().as_str(), &rule) {
                 ("lowercase", Meta::Path(_)) => lowercase = true,
                 ("max", Meta::NameValue(_)) => max = Some(integer(value(&rule)?)?),
                 ("prefix", Meta::NameValue(_)) => prefix = Some(text(value(&rule)?)?),
+                ("suffix", Meta::List(list)) => suffix = Some(conditional_suffix(list)?),
                 _ => return None,
             }
         }
-        Some(Name { max: max?, lowercase, prefix })
+        Some(Name { max: max?, lowercase, prefix, suffix })
     }
+}
+
+/// Reads `".fifo", when = fifo`.
+fn conditional_suffix(list: &MetaList) -> Option<(LitStr, Ident)> {
+    let parts = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(list.tokens.clone()).ok()?;
+    let mut parts = parts.into_iter();
+    let (suffix, condition) = (text(&parts.next()?)?, parts.next()?);
+    let Expr::Assign(condition) = condition else { return None };
+    let (Expr::Path(when), Expr::Path(field)) = (*condition.left, *condition.right) else { return None };
+    (when.path.is_ident("when") && parts.next().is_none()).then_some((suffix, field.path.get_ident()?.clone()))
 }
 
 /// A value and the reason that is shown with it.

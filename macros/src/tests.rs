@@ -93,6 +93,9 @@ fn refuses_an_unknown_fact_and_lists_the_known_ones() {
     }
 }
 
+const NAME_SYNTAX: &str =
+    r#"expected `name(max = 64, lowercase, prefix = "alias/", suffix(".fifo", when = fifo))`, where `max` is required"#;
+
 #[test]
 fn refuses_facts_of_the_wrong_shape() {
     let cases = [
@@ -107,8 +110,10 @@ fn refuses_facts_of_the_wrong_shape() {
         (quote!(one_of = "a"), r#"expected `one_of = ["a", "b"]`"#),
         (quote!(one_of = []), r#"expected `one_of = ["a", "b"]`"#),
         (quote!(parent = "vpc"), "expected `parent` or `parent = Type`"),
-        (quote!(name(lowercase)), r#"expected `name(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#),
-        (quote!(name(max = 64, upper)), r#"expected `name(max = 64, lowercase, prefix = "alias/")`, where `max` is required"#),
+        (quote!(name(lowercase)), NAME_SYNTAX),
+        (quote!(name(max = 64, upper)), NAME_SYNTAX),
+        (quote!(name(max = 64, suffix = ".fifo")), NAME_SYNTAX),
+        (quote!(name(max = 64, suffix(".fifo", if_true = fifo))), NAME_SYNTAX),
         (quote!(one_way(Direction::Increase)), r#"expected `one_way(value, "why")`"#),
         (quote!(risky(false, reason)), r#"expected `risky(value, "why")`"#),
         (quote!(replaces, replaces), "`replaces` is stated twice"),
@@ -340,13 +345,19 @@ fn facts_become_members_of_the_field() {
         (
             quote!(name(max = 32)),
             quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming {
-                max: 32, lowercase: false, prefix: "", pattern: ::std::option::Option::None
+                max: 32, lowercase: false, prefix: "", suffix: ::std::option::Option::None, pattern: ::std::option::Option::None
+            })),
+        ),
+        (
+            quote!(name(max = 80, suffix(".fifo", when = fifo))),
+            quote!(suffix: ::std::option::Option::Some(crate::core::spec::NameSuffix {
+                text: ".fifo", when: { let _: fn(&Self) -> bool = |spec| spec.fifo; "fifo" }
             })),
         ),
         (
             quote!(name(max = 256, lowercase, prefix = "alias/"), pattern = "[a-z/]+"),
             quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming {
-                max: 256, lowercase: true, prefix: "alias/", pattern: ::std::option::Option::Some("[a-z/]+")
+                max: 256, lowercase: true, prefix: "alias/", suffix: ::std::option::Option::None, pattern: ::std::option::Option::Some("[a-z/]+")
             })),
         ),
         (quote!(impact = "stops it"), quote!(impact: ::std::option::Option::Some("stops it"))),
@@ -363,9 +374,17 @@ fn facts_become_members_of_the_field() {
     for (fact, member) in cases {
         assert_has(&with_field(quote!(#[field(#fact)] pub vpc: Ref<Vpc>)), member);
     }
-    for flag in
-        ["identity", "assigned_by_aws", "lookup", "read_by_name", "own_read", "protects_deletion", "apply_immediately", "removed_later"]
-    {
+    for flag in [
+        "identity",
+        "bound",
+        "assigned_by_aws",
+        "lookup",
+        "read_by_name",
+        "own_read",
+        "protects_deletion",
+        "apply_immediately",
+        "removed_later",
+    ] {
         let flag: TokenStream = flag.parse().expect("an identifier");
         assert_has(&with_field(quote!(#[field(#flag)] pub vpc: String)), quote!(#flag: true, ..crate::core::spec::Field::new));
     }

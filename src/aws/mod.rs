@@ -19,6 +19,7 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_sts::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
@@ -27,7 +28,9 @@ use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagCh
 
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
-pub use spelling::{from_aws, global_region, partition, to_aws};
+pub use spelling::{from_aws, to_aws};
+
+pub use crate::core::{global_region, partition};
 
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
@@ -51,6 +54,8 @@ pub struct Settings {
     pub endpoint_url: Option<String>,
     /// Alternative HTTP client, for tests.
     pub http_client: Option<SharedHttpClient>,
+    /// Credentials. Default: those of the profile, see [`Aws::connect`].
+    pub credentials: Option<SharedCredentialsProvider>,
 }
 
 /// Clients of all services in one region. Dereferences to the clients of [`services`].
@@ -106,6 +111,9 @@ impl Aws {
         }
         if let Some(profile) = settings.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(credentials) = settings.credentials {
+            loader = loader.credentials_provider(credentials);
         }
         if let Some(url) = &endpoint {
             loader = loader.endpoint_url(url);

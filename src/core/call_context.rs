@@ -20,3 +20,10 @@ pub struct CallContext {
     /// Environment name.
     pub environment: String,
 }
+
+impl CallContext {
+    /// IAM path of the stack, see [`super::iam_path`].
+    pub fn iam_path(&self) -> String {
+        super::iam_path(&self.stack, &self.environment)
+    }
+}

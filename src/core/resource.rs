@@ -22,10 +22,13 @@ pub trait Resource: Spec {
     type Api: Api;
     /// Outputs for `{{ type.name.output }}`, besides `id`. A field `arn`, if present, is the ARN.
     ///
-    /// The simulator generates outputs from their names. If a name is not enough, the field has a pattern,
-    /// `#[schemars(extend("x-acme-simulated" = "eni-{hex17}"))]`: like [`TypeInfo::id`], with `{type.field}` for a field or output of a
-    /// referenced resource, `{arn:text}` and `{id:text}` for the rest of the ARN or id after a text, `{label}` for the id as part of a host
-    /// name and `{simulated_domain}` for the domain of host names. A list has a list of patterns, a map the patterns of a key and its value.
+    /// An output that follows from the spec, region and account has the pattern `#[schemars(extend("x-acme-determined" = "{name}"))]`: the
+    /// planner knows it before the resource exists. Patterns are like [`TypeInfo::id`], with `{type.field}` for a field or output of the
+    /// referenced resources, and `{arn:text}` and `{id:text}` for the rest of the ARN or id after a text.
+    ///
+    /// The simulator generates other outputs from their names. If a name is not enough, the field has a pattern of plausible values,
+    /// `#[schemars(extend("x-acme-simulated" = "eni-{hex17}"))]`, with `{label}` for the id as part of a host name and `{simulated_domain}`
+    /// for the domain of host names in addition. A list has a list of patterns, a map the patterns of a key and its value.
     type Outputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// Lists every resource of this type in scope, all pages, with as few calls as the API allows.

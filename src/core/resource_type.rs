@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     CallContext, Connections, Created, Cx, DataProtection, Declared, DeclaredResource, Deletion, Error, ErrorKind, Existing, LiveResource,
-    Named, Observed, OneWay, Pointer, Problem, Resource, Result, Scope, TagChange, TypeInfo,
+    Named, Observed, OneWay, Outputs, Pointer, Problem, Resource, Result, Scope, TagChange, TypeInfo,
     marks::Marks,
     rules::Rules,
     spec::{Field, Naming, Risk},
@@ -63,8 +63,13 @@ pub struct ResourceType {
     pub important: Vec<&'static str>,
     /// Risky values, which a plan highlights, by field; those below them too, see [`ResourceType::marks`].
     pub risky: Vec<(&'static str, Risk)>,
+    /// JSON pointers to the references to parents, see [`ResourceType::parent`].
+    pub parent_fields: Vec<&'static str>,
+    /// JSON pointers to fields that bind the resource to the referenced one itself: it is recreated with that one.
+    pub bound: Vec<&'static str>,
     /// JSON schema of the spec.
     schema: OnceLock<Value>,
+    outputs: OnceLock<Outputs>,
     pub(super) rules: OnceLock<Rules>,
     /// Whether a spec can have marks.
     has_marks: OnceLock<bool>,
@@ -130,7 +135,10 @@ impl ResourceType {
             removed_later: all(|field| field.removed_later),
             important: all(|field| field.important),
             risky: fields.iter().filter_map(|field| Some((field.pointer, field.risky?))).collect(),
+            parent_fields: all(|field| field.parent.is_some()),
+            bound: all(|field| field.bound),
             schema: OnceLock::new(),
+            outputs: OnceLock::new(),
             rules: OnceLock::new(),
             has_marks: OnceLock::new(),
         }
@@ -139,6 +147,17 @@ impl ResourceType {
     /// JSON schema of the spec.
     pub fn schema(&self) -> &Value {
         self.schema.get_or_init(|| self.operations.schema().to_value())
+    }
+
+    /// Outputs, with the patterns in their schema.
+    pub fn outputs(&self) -> &Outputs {
+        self.outputs.get_or_init(|| Outputs::of(&self.operations.outputs_schema().to_value()))
+    }
+
+    /// Whether an output, or a field read as one, may change with these fields (JSON pointers).
+    pub fn output_depends_on(&self, output: &str, pointers: &[&str]) -> bool {
+        let fields: Vec<&str> = pointers.iter().filter_map(|pointer| pointer.split('/').nth(1)).collect();
+        self.outputs().depends_on(output, &fields, self.id, self.arn)
     }
 
     /// Pointers to the fields with the fact `own_read` that have another value than their default in this spec.
@@ -198,7 +217,9 @@ impl ResourceType {
 
     /// Checks a canonical spec against the facts of its fields: limits, lengths, patterns and closed lists.
     pub fn check(&self, spec: &Value) -> Vec<Problem> {
-        self.rules.get_or_init(|| Rules::of(self.schema())).check(spec)
+        let mut problems = self.rules.get_or_init(|| Rules::of(self.schema())).check(spec);
+        problems.extend(self.naming.and_then(|naming| naming.check(spec)));
+        problems
     }
 
     /// Whether a replacement may have another physical name than the old one, if acme chooses it. Not for resources with data, which must

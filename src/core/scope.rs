@@ -111,7 +111,7 @@ impl Scope {
     }
     /// IAM path of the stack: `/acme/<stack>/<environment>/`.
     pub fn iam_path(&self) -> String {
-        format!("/acme/{}/{}/", self.stack, self.environment)
+        super::iam_path(&self.stack, &self.environment)
     }
 }
 

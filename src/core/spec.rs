@@ -10,10 +10,10 @@ use std::{
 use regex_lite::Regex;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use super::Direction;
-use super::{Ref, ReferencedOutput, rules::anchored_regex};
+use super::{Problem, Ref, ReferencedOutput, rules::anchored_regex};
 
 /// The settings of a resource: users write them, and live state is read into the same shape. `#[spec]` implements it.
 pub trait Spec: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static {
@@ -56,6 +56,8 @@ pub struct Field {
     pub identity: bool,
     /// Name of the resource type in which the resource lives, if this field refers to it.
     pub parent: Option<&'static str>,
+    /// Binds the resource to the one it refers to, not to its id or ARN.
+    pub bound: bool,
     /// Rules for the physical name, if this is it.
     pub naming: Option<Naming>,
     /// AWS fills it in when it is unset.
@@ -101,6 +103,7 @@ impl Field {
             unique_entries: &[],
             identity: false,
             parent: None,
+            bound: false,
             naming: None,
             assigned_by_aws: false,
             lookup: false,
@@ -129,11 +132,42 @@ pub struct Naming {
     pub lowercase: bool,
     /// Prefix of every name (`alias/`).
     pub prefix: &'static str,
+    /// Suffix of some names (`.fifo`).
+    pub suffix: Option<NameSuffix>,
     /// A regular expression that the whole name matches, if there is one.
     pub pattern: Option<&'static str>,
 }
 
+/// A suffix of the physical names of some resources of a type.
+#[derive(Clone, Copy, Debug)]
+pub struct NameSuffix {
+    /// The suffix.
+    pub text: &'static str,
+    /// Name of the `bool` field that is true for the resources with the suffix.
+    pub when: &'static str,
+}
+
 impl Naming {
+    /// Suffix of the name of a resource with this spec; empty for none.
+    pub fn suffix_for(&self, spec: &Value) -> &'static str {
+        spec.as_object().map_or("", |fields| self.suffix_with(fields))
+    }
+    /// Suffix of the name of a resource with these fields; empty for none.
+    pub fn suffix_with(&self, fields: &Map<String, Value>) -> &'static str {
+        self.suffix.filter(|suffix| fields.get(suffix.when) == Some(&Value::Bool(true))).map_or("", |suffix| suffix.text)
+    }
+    /// Returns the problem of a name with a suffix that the spec does not call for.
+    pub fn check(&self, spec: &Value) -> Option<Problem> {
+        let NameSuffix { text, when } = self.suffix.filter(|_| self.suffix_for(spec).is_empty())?;
+        spec.get("name")?.as_str().filter(|name| name.ends_with(text))?;
+        let message = format!("a name with the suffix `{text}` requires `{when}: true`");
+        Some(Problem {
+            pointer: "/name".to_owned(),
+            message,
+            help: Some(format!("set `{when}: true`, or remove the suffix")),
+            code: Problem::INVALID,
+        })
+    }
     /// Whether the name matches the pattern.
     pub fn accepts(&self, name: &str) -> bool {
         // A large stack has thousands of names and few patterns.
@@ -197,10 +231,10 @@ mod tests {
     #[derive(Default)]
     struct Machine {
         /// Its name.
-        #[field(name(max = 63, lowercase, prefix = "m-"), unique = "name", replaces)]
+        #[field(name(max = 63, lowercase, prefix = "m-", suffix(".safe", when = protected)), unique = "name", replaces)]
         name: Option<String>,
         /// The network it runs in.
-        #[field(replaces, parent, unique = "address")]
+        #[field(replaces, parent, bound, unique = "address")]
         vpc: Option<Ref<Vpc>>,
         /// The network it is visible from.
         #[field(default, parent = Vpc, identity)]
@@ -316,6 +350,7 @@ mod tests {
         assert_eq!(fields_with(|field| field.identity), ["seen_from"]);
         assert_eq!(fields_with(|field| field.parent == Some("vpc")), ["vpc", "seen_from"]);
         assert_eq!(fields_with(|field| field.parent.is_some()), ["vpc", "seen_from"]);
+        assert_eq!(fields_with(|field| field.bound), ["vpc"]);
         assert_eq!(fields_with(|field| field.assigned_by_aws), ["zone"]);
         assert_eq!(fields_with(|field| field.lookup), ["zone"]);
         assert_eq!(fields_with(|field| field.read_by_name), ["parameters"]);
@@ -329,6 +364,9 @@ mod tests {
         assert_eq!(fields_with(|field| field.naming.is_some()), ["name"]);
         let naming = field("name").naming.expect("rules for the name");
         assert_eq!((naming.max, naming.lowercase, naming.prefix), (63, true, "m-"));
+        assert_eq!([true, false].map(|protected| naming.suffix_for(&json!({ "protected": protected }))), [".safe", ""]);
+        let check = |name: &str, protected: bool| naming.check(&json!({ "name": name, "protected": protected })).is_none();
+        assert_eq!([check("m-a.safe", true), check("m-a", false), check("m-a.safe", false)], [true, true, false]);
         assert_eq!(fields_with(|field| field.impact.is_some()), ["disk/gib"]);
         assert_eq!(field("disk/gib").impact, Some("slows it down"));
         assert_eq!(fields_with(|field| field.one_way.is_some()), ["disk/gib"]);

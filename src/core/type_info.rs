@@ -12,10 +12,12 @@ pub struct TypeInfo {
     /// AWS service.
     pub service: &'static ServiceInfo,
     /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{field|value=text|other}` for `text` if the field has
-    /// this value and `other` if not, `{arn}`, and `{hex8}` (8 hexadecimal digits), `{upper14}` (14 uppercase letters and digits) or `{uuid}`
-    /// for parts that AWS generates.
+    /// this value and `other` if not, `{region}`, `{account}`, `{path}` for the stack's IAM path, `{arn}`, and for parts that AWS generates
+    /// `{hex8}` (8 hexadecimal digits), `{upper14}` (14 uppercase letters and digits), `{uuid}` or `{host}` (of the service's endpoint). A
+    /// pattern without generated parts is exact: the planner knows the id before the resource exists.
     pub id: &'static str,
-    /// Pattern of its ARNs, like [`TypeInfo::id`], with `{region}`, `{account}` and `{id}` in addition. Empty for a type without ARNs.
+    /// Pattern of its ARNs, like [`TypeInfo::id`], with `{id}` in addition; the partition `aws` stands for the region's. Empty for a type
+    /// without ARNs.
     pub arn: &'static str,
     /// Whether the type is always listed, because the tagging API does not show it (IAM roles), or because a list call is cheaper than
     /// paging through the index (subnets). Always true without ARNs.

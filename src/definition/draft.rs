@@ -249,16 +249,19 @@ fn merge(into: &mut Map<String, Value>, field: String, value: Value) {
     }
 }
 
-/// Sets the physical name, or adds the prefix to the user's. Returns whether the name was generated.
+/// Sets the physical name, or adds a missing prefix and suffix to the user's. Returns whether the name was generated.
 fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
+    let suffix = naming.suffix_with(&draft.spec);
     match draft.spec.get("name") {
         None | Some(Value::Null) => {
-            let name = physical_name(&stack.prefix(), &draft.name, naming);
+            let name = physical_name(&stack.prefix(), &draft.name, naming, suffix);
             draft.spec.insert("name".into(), name.into());
             return true;
         }
-        Some(Value::String(name)) if !name.starts_with(naming.prefix) && !name.contains("${") => {
-            let name = format!("{}{name}", naming.prefix);
+        Some(Value::String(name)) if !name.contains("${") => {
+            let prefix = if name.starts_with(naming.prefix) { "" } else { naming.prefix };
+            let suffix = if name.ends_with(suffix) { "" } else { suffix };
+            let name = format!("{prefix}{name}{suffix}");
             draft.spec.insert("name".into(), name.into());
         }
         _ => {}
@@ -266,31 +269,31 @@ fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
     false
 }
 
-/// Returns `<stack>-<environment>-<name>` within the service's rules. If its pattern rejects that (no `_`, no two hyphens in a row), the name
-/// has letters and digits with single hyphens between them.
-pub(crate) fn physical_name(prefix: &str, name: &str, naming: Naming) -> String {
+/// Returns `<stack>-<environment>-<name>` within the service's rules, with this suffix. If its pattern rejects that (no `_`, no two hyphens in
+/// a row), the name has letters and digits with single hyphens between them.
+pub(crate) fn physical_name(prefix: &str, name: &str, naming: Naming, suffix: &str) -> String {
     let mut full: String = format!("{prefix}{name}").chars().map(|c| if matches!(c, '.' | '*' | '@') { '-' } else { c }).collect();
     if naming.lowercase {
         full = full.to_lowercase();
     }
-    let usual = shorten_name(&full, naming);
+    let usual = shorten_name(&full, naming, suffix);
     if naming.accepts(&usual) {
         return usual;
     }
     let words: Vec<&str> = full.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    shorten_name(&words.join("-"), naming)
+    shorten_name(&words.join("-"), naming, suffix)
 }
 
-/// Returns the name with its prefix, within the service's maximum length; shortened names end with a hash of the full name.
-fn shorten_name(full: &str, naming: Naming) -> String {
+/// Returns the name with its prefix and suffix, within the service's maximum length; shortened names end with a hash of the full name.
+fn shorten_name(full: &str, naming: Naming, suffix: &str) -> String {
     let mut full = full.to_owned();
-    let room = naming.max.saturating_sub(naming.prefix.len());
+    let room = naming.max.saturating_sub(naming.prefix.len() + suffix.len());
     if full.len() > room {
         let hash: String = Sha256::digest(full.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         let kept: String = full.chars().take(room.saturating_sub(hash.len() + 1)).collect();
         full = format!("{}-{hash}", kept.trim_end_matches('-'));
     }
-    format!("{}{full}", naming.prefix)
+    format!("{}{full}{suffix}", naming.prefix)
 }
 
 fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &ResourceType, at: &str, shown: &str) -> Option<OnDelete> {
@@ -402,23 +405,24 @@ mod tests {
 
     #[test]
     fn shortens_long_names_and_keeps_them_unique() {
-        let naming = Naming { max: 32, lowercase: true, prefix: "", pattern: None };
-        let one = physical_name("shop-production-", "a-very-long-service-name.One", naming);
-        let two = physical_name("shop-production-", "a-very-long-service-name.two", naming);
+        let naming = Naming { max: 32, lowercase: true, prefix: "", suffix: None, pattern: None };
+        let one = physical_name("shop-production-", "a-very-long-service-name.One", naming, "");
+        let two = physical_name("shop-production-", "a-very-long-service-name.two", naming, "");
         assert!(one.len() <= 32 && two.len() <= 32 && one != two);
-        assert_eq!(physical_name("shop-", "web.Api", naming), "shop-web-api");
-        assert_eq!(physical_name("shop-", "web_app", naming), "shop-web_app");
+        assert_eq!(physical_name("shop-", "web.Api", naming, ""), "shop-web-api");
+        assert_eq!(physical_name("shop-", "web_app", naming, ""), "shop-web_app");
     }
 
     #[test]
     fn physical_names_match_the_pattern() {
-        let naming = Naming { max: 32, lowercase: false, prefix: "", pattern: Some("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?") };
-        assert_eq!(physical_name("shop-", "web_App", naming), "shop-web-App");
-        assert_eq!(physical_name("shop-", "web--app", naming), "shop-web--app");
-        assert_eq!(physical_name("shop-", "web_", naming), "shop-web");
+        let naming =
+            Naming { max: 32, lowercase: false, prefix: "", suffix: None, pattern: Some("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?") };
+        assert_eq!(physical_name("shop-", "web_App", naming, ""), "shop-web-App");
+        assert_eq!(physical_name("shop-", "web--app", naming, ""), "shop-web--app");
+        assert_eq!(physical_name("shop-", "web_", naming, ""), "shop-web");
         let naming = Naming { pattern: Some("[a-z](-?[a-z0-9])*"), ..naming };
-        assert_eq!(physical_name("shop-", "web--app", naming), "shop-web-app");
+        assert_eq!(physical_name("shop-", "web--app", naming, ""), "shop-web-app");
         let naming = Naming { prefix: "alias/", pattern: Some("alias/[a-z-]+"), ..naming };
-        assert_eq!(physical_name("shop-", "web_app", naming), "alias/shop-web-app");
+        assert_eq!(physical_name("shop-", "web_app", naming, ""), "alias/shop-web-app");
     }
 }

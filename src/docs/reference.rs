@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     aws::types::RESOURCE_TYPES,
-    core::{ResourceType, format_duration},
+    core::{NameSuffix, ResourceType, format_duration},
     definition::sections::section_schema::{FieldSet, SECTIONS, Section, SectionBody},
 };
 
@@ -32,6 +32,9 @@ fn type_page(resource_type: &ResourceType) -> String {
     let mut facts = vec![format!("It is usually ready after {}.", format_duration(resource_type.typical_duration))];
     if let Some(naming) = resource_type.naming {
         facts.push(format!("Its physical name has at most {} characters.", naming.max));
+        if let Some(NameSuffix { text, when }) = naming.suffix {
+            facts.push(format!("It ends with `{text}` if `{when}` is true; acme adds a missing suffix."));
+        }
     }
     if resource_type.renames_on_replace() && resource_type.replaces != ["/name"] {
         facts.push("Without a `name`, its replacement gets a name with a suffix and is created before the old one is deleted.".into());

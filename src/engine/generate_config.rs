@@ -32,7 +32,7 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
-    let usual = kind.naming.map(|naming| physical_name(&stack.prefix(), &address.name, naming));
+    let usual = kind.naming.map(|naming| physical_name(&stack.prefix(), &address.name, naming, naming.suffix_for(&live.spec)));
     if usual.is_some() && fields.get("name").and_then(Value::as_str) == usual.as_deref() {
         fields.remove("name");
     }

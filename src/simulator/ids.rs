@@ -1,19 +1,21 @@
 //! Ids, ARNs and outputs of simulated resources: plausible, stable, and the same in every run.
 //!
-//! They follow patterns: of ids and ARNs in [`crate::core::TypeInfo`], of outputs at their fields, [`PATTERN`]. An output without a pattern
-//! is generated from its name.
+//! They follow patterns: of ids and ARNs in [`crate::core::TypeInfo`], of outputs at their fields, see [`crate::core::Resource::Outputs`]. An
+//! output without a pattern is generated from its name.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Simulator, resource::SimulatedResource, schema::resolve_ref};
-use crate::core::ResourceType;
+use crate::core::{
+    PatternInputs, ResourceType, expand_pattern,
+    outputs::{DETERMINED, SIMULATED},
+    pattern::text_of,
+    rest_after,
+};
 
 /// Domain of generated host names, which does not exist.
 const DOMAIN: &str = "simulated.example.com";
-
-/// Key of the pattern in the schema of an output, see [`crate::core::Resource::Outputs`].
-const PATTERN: &str = "x-acme-simulated";
 
 /// Input for generated values of a resource.
 pub(super) struct IdGenerator<'a> {
@@ -22,8 +24,8 @@ pub(super) struct IdGenerator<'a> {
     pub region: &'a str,
     /// Stack, environment, address and ordinal number.
     pub seed: String,
-    /// IAM path when the spec has none.
-    pub default_iam_path: String,
+    /// Path of the stack's IAM resources.
+    pub iam_path: String,
     pub spec: &'a Value,
     /// Referenced resources, each with the type in the reference.
     pub referenced: Vec<(String, &'a SimulatedResource)>,
@@ -53,66 +55,55 @@ impl IdGenerator<'_> {
 
     /// Text for a pattern of an id or ARN. An unset field becomes digits.
     fn fill_id_pattern(&self, pattern: &str) -> String {
-        let mut text = String::new();
-        let mut rest = pattern;
-        while let Some((before, name, after)) = split_placeholder(rest) {
-            text.push_str(before);
+        let text = expand_pattern(pattern, self.region, |placeholder, position| {
             // Two generated parts of an ARN differ.
-            let label = format!("part {}", text.len());
-            text.push_str(&self.placeholder(name, &label).unwrap_or_else(|| self.hex(&label)[..8].to_owned()));
-            rest = after;
-        }
-        text + rest
+            let label = format!("part {position}");
+            Some(self.placeholder(placeholder, &label).unwrap_or_else(|| self.hex(&label)[..8].to_owned()))
+        });
+        text.unwrap_or_default()
     }
 
     /// Text for a pattern of an output; `None` if a placeholder has no value.
     fn fill_output_pattern(&self, pattern: &str, label: &str) -> Option<String> {
-        let mut text = String::new();
-        let mut rest = pattern;
-        while let Some((before, name, after)) = split_placeholder(rest) {
-            text.push_str(before);
-            text.push_str(&self.placeholder(name, label)?);
-            rest = after;
-        }
-        Some(text + rest)
+        expand_pattern(pattern, self.region, |placeholder, _| self.placeholder(placeholder, label))
     }
 
     fn placeholder(&self, name: &str, label: &str) -> Option<String> {
-        if let Some((field, choices)) = name.split_once('|') {
-            let value = self.spec_text(field).unwrap_or_default();
-            let (otherwise, choices) = choices.rsplit_once('|').map_or((choices, ""), |(choices, otherwise)| (otherwise, choices));
-            let chosen = choices.split('|').find_map(|choice| choice.split_once('=').filter(|(of, _)| *of == value));
-            return Some(chosen.map_or(otherwise, |(_, text)| text).to_owned());
-        }
-        if let Some((whole, start)) = name.split_once(':') {
-            let whole = if whole == "arn" { &self.arn } else { &self.id };
-            return whole.split_once(start).map(|(_, rest)| rest.to_owned());
-        }
-        if let Some((type_name, field)) = name.split_once('.') {
-            let mut values = self.referenced.iter().filter(|(name, _)| name == type_name).map(|(_, other)| other);
-            return values.find_map(|other| text_of(other.outputs.get(field).or_else(|| other.spec().get(field))?));
-        }
         let digits = |prefix: &str| name.strip_prefix(prefix).and_then(|count| count.parse::<usize>().ok());
         match name {
-            "region" => return Some(self.region.to_owned()),
-            "account" => return Some(Simulator::ACCOUNT.to_owned()),
             "id" => return Some(self.id.clone()),
             "arn" => return Some(self.arn.clone()),
             "label" => return Some(self.host_label()),
+            "host" => return Some(format!("{}.{}.amazonaws.com", self.resource_type.service.name, self.region)),
             "simulated_domain" => return Some(DOMAIN.to_owned()),
             // Ids of AWS with 17 digits begin with 0.
             "hex17" => return Some(format!("0{}", &self.hex(label)[..16])),
             "uuid" => return Some(self.uuid(label)),
-            "path" => return Some(self.spec_text("path").unwrap_or_else(|| self.default_iam_path.clone())),
             _ => {}
         }
+        if let Some((whole, start)) = name.split_once(':') {
+            return rest_after(if whole == "arn" { &self.arn } else { &self.id }, start);
+        }
         let hex = |count: usize| self.hex(label).chars().take(count).collect::<String>();
-        digits("hex")
-            .map(hex)
-            .or_else(|| digits("HEX").map(|count| hex(count).to_uppercase()))
-            .or_else(|| digits("upper").map(|count| self.upper_base32(label, count)))
-            // ARNs contain a URL without its scheme.
-            .or_else(|| self.spec_text(name).map(|text| text.trim_start_matches("https://").to_owned()))
+        let generated = digits("hex").map(hex).or_else(|| digits("HEX").map(|count| hex(count).to_uppercase()));
+        generated.or_else(|| digits("upper").map(|count| self.upper_base32(label, count))).or_else(|| self.determined(name))
+    }
+
+    /// Value of a placeholder that AWS does not generate.
+    fn determined(&self, placeholder: &str) -> Option<String> {
+        let referenced = |type_name: &str, field: &str| {
+            let mut values = self.referenced.iter().filter(|(name, _)| name == type_name).map(|(_, other)| other);
+            values.find_map(|other| other.outputs.get(field).or_else(|| other.spec().get(field)).cloned())
+        };
+        let inputs = PatternInputs {
+            resource_type: self.resource_type,
+            region: self.region,
+            account: Simulator::ACCOUNT,
+            iam_path: &self.iam_path,
+            spec: self.spec,
+            referenced: &referenced,
+        };
+        inputs.value(placeholder)
     }
 
     /// Field of the spec as text: for a reference, its id or ARN.
@@ -121,7 +112,7 @@ impl IdGenerator<'_> {
     }
 
     fn output_value(&self, root: &Value, schema: &Value, name: &str, depth: usize) -> Value {
-        let pattern = schema.get(PATTERN);
+        let pattern = schema.get(DETERMINED).or_else(|| schema.get(SIMULATED));
         let schema = resolve_ref(root, schema);
         if depth > 6 {
             return Value::Null;
@@ -248,22 +239,5 @@ impl IdGenerator<'_> {
     fn upper_base32(&self, label: &str, length: usize) -> String {
         const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         self.digest(label).iter().cycle().take(length).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
-    }
-}
-
-/// Text before the first placeholder, name of the placeholder, and text after it.
-fn split_placeholder(pattern: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = pattern.split_once('{')?;
-    let (name, after) = rest.split_once('}')?;
-    Some((before, name, after))
-}
-
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(on) => Some(on.to_string()),
-        Value::Object(map) => map.get("id").or_else(|| map.get("arn"))?.as_str().map(ToOwned::to_owned),
-        _ => None,
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, ResourceType, Result},
+    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, ResourceType, Result, iam_path},
 };
 
 impl Simulator {
@@ -47,7 +47,7 @@ impl Simulator {
             resource_type: kind,
             region: call.region.as_deref().unwrap_or(&self.region),
             seed: format!("{made_for}/{nth}"),
-            default_iam_path: format!("/acme/{}/{}/", call.stack, call.environment),
+            iam_path: iam_path(&call.stack, &call.environment),
             spec,
             referenced: referenced.collect(),
             id: String::new(),

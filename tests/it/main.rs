@@ -17,6 +17,7 @@ mod harness;
 mod history;
 mod hostile;
 mod import;
+mod known;
 mod library;
 mod new;
 #[allow(dead_code)] // `main` is for `cargo run --example`.

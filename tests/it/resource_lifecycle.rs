@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     acme::{Acme, CommandOutput, Plan, write_file},
-    policy,
+    known, policy,
     standin::{Standin, StandinKind},
 };
 
@@ -204,6 +204,7 @@ fn check_lifecycle(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<()
     let case = LifecycleCase::new(standin, kind, life, folder.path());
     let mut spec = life.spec.clone();
     case.apply("creating it", &case.definition(Some(&spec)))?;
+    known::compare_known_values_at(&standin.url, &case.definition(Some(&spec)))?;
     if RESOURCE_TYPES.iter().any(|known| known.name == kind && known.is_taggable()) && !life.untagged.contains_key(standin.kind.name()) {
         for tags in [json!({ "team": "web", "tier": "one" }), json!({ "team": "shop" })] {
             spec.insert("tags".into(), tags.clone());

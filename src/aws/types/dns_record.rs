@@ -97,7 +97,7 @@ pub struct Alias {
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Outputs {
     /// Domain name, as text.
-    #[schemars(extend("x-acme-simulated" = "{domain}"))]
+    #[schemars(extend("x-acme-determined" = "{domain}"))]
     pub fqdn: String,
 }
 

@@ -63,6 +63,7 @@ pub struct Outputs {
     #[schemars(extend("x-acme-simulated" = "{account}.dkr.ecr.{region}.{simulated_domain}/{id}"))]
     pub uri: String,
     /// Account id.
+    #[schemars(extend("x-acme-determined" = "{account}"))]
     pub registry_id: String,
 }
 

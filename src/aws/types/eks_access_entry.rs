@@ -22,7 +22,9 @@ pub struct EksAccessEntry {
     #[field(replaces, parent, unique = "principal")]
     pub cluster: Ref<EksCluster>,
     /// ARN of a role or user, such as `{{ iam_role.deployer.arn }}`.
-    #[field(replaces, unique = "principal")]
+    // The entry holds the unique id of the role or user and does not work for another one with the same ARN:
+    // https://docs.aws.amazon.com/eks/latest/APIReference/API_AccessEntry.html
+    #[field(replaces, bound, unique = "principal")]
     pub principal_arn: String,
     /// Type of the principal. EKS creates the entries for nodes of managed node groups and for Fargate.
     #[field(default = AccessEntryType::Standard, replaces)]

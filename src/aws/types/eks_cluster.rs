@@ -171,7 +171,7 @@ pub struct Outputs {
     #[schemars(extend("x-acme-simulated" = "sg-{hex17}"))]
     pub security_group_id: Option<String>,
     /// VPC of the subnets.
-    #[schemars(extend("x-acme-simulated" = "{subnet.vpc}"))]
+    #[schemars(extend("x-acme-determined" = "{subnet.vpc}"))]
     pub vpc_id: Option<String>,
     /// URL of the OpenID Connect issuer, for roles of service accounts.
     #[schemars(extend("x-acme-simulated" = "https://oidc.eks.{region}.{simulated_domain}/id/{HEX32}"))]

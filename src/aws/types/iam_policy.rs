@@ -71,7 +71,7 @@ impl Resource for IamPolicy {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.iam.create_policy().set_policy_name(self.name.clone());
-        let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment));
+        let call = call.path(cx.call.iam_path());
         let call = call.policy_document(self.document.to_json()).set_tags(Some(services::iam::to_tags(&cx.call.tags)));
         let reply = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty())).send().await?;
         reply.policy.and_then(|policy| policy.arn).map(Created::Id).ok_or_else(|| Error::missing_field("Arn"))

@@ -132,7 +132,7 @@ impl Resource for IamRole {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.iam.create_role().set_role_name(self.name.clone());
-        let call = call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment));
+        let call = call.path(cx.call.iam_path());
         let call = call.assume_role_policy_document(self.trust.to_json()).max_session_duration(self.max_session_seconds);
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let call = call.set_permissions_boundary(self.permissions_boundary.clone().filter(|arn| !arn.is_empty()));

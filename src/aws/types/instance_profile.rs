@@ -81,8 +81,7 @@ impl Resource for InstanceProfile {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.iam.create_instance_profile().set_instance_profile_name(self.name.clone());
-        let call =
-            call.path(format!("/acme/{}/{}/", cx.call.stack, cx.call.environment)).set_tags(Some(services::iam::to_tags(&cx.call.tags)));
+        let call = call.path(cx.call.iam_path()).set_tags(Some(services::iam::to_tags(&cx.call.tags)));
         let profile = call.send().await?.instance_profile;
         profile.map(|profile| profile.instance_profile_name.into()).ok_or_else(|| Error::missing_field("InstanceProfile"))
     }

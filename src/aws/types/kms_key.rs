@@ -121,7 +121,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// The alias, `alias/…`.
-    #[schemars(extend("x-acme-simulated" = "{name}"))]
+    #[schemars(extend("x-acme-determined" = "{name}"))]
     pub alias: Option<String>,
 }
 

@@ -37,7 +37,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// The URL without `https://`, the prefix of condition keys in trust policies (`<issuer>:sub`).
-    #[schemars(extend("x-acme-simulated" = "{url}"))]
+    #[schemars(extend("x-acme-determined" = "{url}"))]
     pub issuer: String,
 }
 

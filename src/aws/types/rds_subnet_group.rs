@@ -36,7 +36,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// VPC of its subnets.
-    #[schemars(extend("x-acme-simulated" = "{subnet.vpc}"))]
+    #[schemars(extend("x-acme-determined" = "{subnet.vpc}"))]
     pub vpc_id: String,
 }
 

@@ -47,6 +47,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Name.
+    #[schemars(extend("x-acme-determined" = "{name}"))]
     pub name: String,
 }
 

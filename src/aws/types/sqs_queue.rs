@@ -12,8 +12,8 @@ use crate::core::attributes::{attributes, with_attributes};
 #[spec]
 #[derive(Default)]
 pub struct SqsQueue {
-    /// Name, unique in account and region. A FIFO queue gets the suffix `.fifo` in addition.
-    #[field(name(max = 75), pattern = "[A-Za-z0-9_-]+", replaces)]
+    /// Name, unique in account and region. acme adds the suffix `.fifo` of a FIFO queue if it is missing.
+    #[field(name(max = 80, suffix(".fifo", when = fifo)), pattern = r"[A-Za-z0-9_-]+(\.fifo)?", replaces)]
     pub name: Option<String>,
     /// Delivers messages in order and exactly once.
     #[field(default = false, replaces, important, attribute = "FifoQueue")]
@@ -67,23 +67,19 @@ pub struct SqsQueue {
 }
 
 impl Resource for SqsQueue {
-    const TYPE: TypeInfo = TypeInfo::new(
-        "sqs_queue",
-        &services::sqs::SERVICE,
-        "https://sqs.{region}.amazonaws.com/{account}/{name}{fifo|true=.fifo|}",
-        "arn:aws:sqs:{region}:{account}:{name}{fifo|true=.fifo|}",
-    )
-    .data_protection(DataProtection::Contents)
-    .deletable_while_in_use()
-    .visibility_delay_seconds(60)
-    .iam_actions(
-        IamActions::new("sqs:{name}*")
-            .list(&["sqs:ListQueues"])
-            .read(&["sqs:GetQueueAttributes", "sqs:ListQueueTags"])
-            .create(&["sqs:CreateQueue"])
-            .change(&["sqs:DeleteQueue", "sqs:SetQueueAttributes"])
-            .grants(&[IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key"))]),
-    );
+    const TYPE: TypeInfo =
+        TypeInfo::new("sqs_queue", &services::sqs::SERVICE, "https://{host}/{account}/{name}", "arn:aws:sqs:{region}:{account}:{name}")
+            .data_protection(DataProtection::Contents)
+            .deletable_while_in_use()
+            .visibility_delay_seconds(60)
+            .iam_actions(
+                IamActions::new("sqs:{name}*")
+                    .list(&["sqs:ListQueues"])
+                    .read(&["sqs:GetQueueAttributes", "sqs:ListQueueTags"])
+                    .create(&["sqs:CreateQueue"])
+                    .change(&["sqs:DeleteQueue", "sqs:SetQueueAttributes"])
+                    .grants(&[IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key"))]),
+            );
     type Api = Aws;
     type Outputs = ArnOutput;
 
@@ -95,7 +91,7 @@ impl Resource for SqsQueue {
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let attributes = self.attributes_unlike(&SqsQueue { policy: Some(Policy::none()), ..SqsQueue::default() });
-        let call = cx.sqs.create_queue().queue_name(self.queue_name()).set_attributes(Some(attributes));
+        let call = cx.sqs.create_queue().set_queue_name(self.name.clone()).set_attributes(Some(attributes));
         let reply = call.set_tags(Some(cx.call.tags.clone().into_iter().collect())).send().await?;
         reply.queue_url.map(Created::Id).ok_or_else(|| Error::missing_field("QueueUrl"))
     }
@@ -137,10 +133,6 @@ impl Resource for SqsQueue {
 }
 
 impl SqsQueue {
-    /// Name with the suffix of a FIFO queue.
-    pub(crate) fn queue_name(&self) -> String {
-        format!("{}{}", self.name.as_deref().unwrap_or_default(), if self.fifo { ".fifo" } else { "" })
-    }
     /// Redrive policy; empty for none.
     pub(crate) fn redrive_policy(&self) -> String {
         let policy = |queue| json!({ "deadLetterTargetArn": queue, "maxReceiveCount": self.max_receives }).to_string();
@@ -200,9 +192,8 @@ impl SqsQueue {
 /// Reads one queue. `None`: it is not part of the stack.
 async fn read(aws: &Aws, scope: &Scope, url: String) -> Result<Option<Observed<SqsQueue>>> {
     let mut parts = url.rsplit('/');
-    let (queue_name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let arn = format!("arn:{}:sqs:{}:{account}:{queue_name}", partition(&aws.region), aws.region);
-    let name = queue_name.trim_end_matches(".fifo");
+    let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let arn = format!("arn:{}:sqs:{}:{account}:{name}", partition(&aws.region), aws.region);
     if !scope.covers(name, &arn) && !scope.covers(&url, &arn) {
         return Ok(None);
     }

@@ -37,6 +37,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Account id.
+    #[schemars(extend("x-acme-determined" = "{account}"))]
     pub owner_id: String,
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{History, RevisionSummary};
 use crate::{

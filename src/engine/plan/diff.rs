@@ -73,7 +73,7 @@ pub(super) fn flag_important_and_risky(kind: &ResourceType, fields: &mut [FieldD
     }
 }
 
-fn is_within(inner: &str, outer: &str) -> bool {
+pub(super) fn is_within(inner: &str, outer: &str) -> bool {
     inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -99,7 +99,7 @@ fn collect_differences(pointer: &mut String, desired: &Value, live: &Value, null
     found.push(field_diff(pointer, live, desired));
 }
 
-fn field_diff(pointer: &str, before: &Value, after: &Value) -> FieldDiff {
+pub(super) fn field_diff(pointer: &str, before: &Value, after: &Value) -> FieldDiff {
     FieldDiff::new(pointer, before.clone(), after.clone())
 }
 

@@ -3,6 +3,7 @@
 mod attribution;
 mod cycles;
 mod diff;
+mod known;
 mod matching;
 mod order;
 mod planner;

@@ -1,21 +1,18 @@
 //! Decides the action for each resource, and its reason.
 
-use std::{
-    borrow::Cow,
-    cell::Cell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::{
     Action, Change, FieldDiff, ForeignResource, Goal, NullMeans, Obstacle, Plan, Reason, ReplacementOrder, diff,
     diff::{flag_important_and_risky, satisfies},
+    known::Location,
     matching, order, replacement_name,
 };
 use crate::{
     aws::types,
-    core::{Address, ChangedFields, DataProtection, LiveResource, OnDelete, OneWay, Phase, RefusedChange, ResourceType, expression},
+    core::{Address, ChangedFields, DataProtection, LiveResource, OnDelete, OneWay, Phase, RefusedChange, ResourceType, iam_path},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, has_visible_tags, resource_type_of, visible_tags},
 };
@@ -26,7 +23,8 @@ pub(super) const REGION_POINTER: &str = "/region";
 /// Compares the definition with live resources. Pure: makes no calls, reads no clock.
 pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, account: &str) -> Plan {
     let matched = matching::match_resources(stack, live_state);
-    let mut planner = Planner::new(&matched, NullMeans::Unmanaged, BTreeSet::new(), region);
+    let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
+    let mut planner = Planner::new(stack, &matched, location, NullMeans::Unmanaged, BTreeSet::new());
     if goal == Goal::Apply {
         planner.obstacles.extend(matched.foreign.iter().map(foreign_resource_obstacle));
         planner.plan_all_declared(stack, |_| true);
@@ -42,7 +40,7 @@ pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, acc
         let kind = live.type_name.as_str();
         planner.plan_removal(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
-    planner.into_plan(stack, live_state, account, order::PlanDirection::Forward)
+    planner.into_plan(live_state, order::PlanDirection::Forward)
 }
 
 /// A failed resource with data is updated, never replaced. The same applies to one that an update can fix.
@@ -125,39 +123,44 @@ fn without_repeats(words: impl Iterator<Item = &'static str>) -> Vec<&'static st
 
 /// Planned changes so far.
 pub(super) struct Planner<'a> {
+    pub(super) stack: &'a Stack,
     pub(super) matched: &'a matching::MatchedResources<'a>,
     pub(super) changes: BTreeMap<Address, Box<Change>>,
-    /// See [`Plan::names`].
-    name_overrides: BTreeMap<Address, String>,
+    pub(super) location: Location<'a>,
+    /// Desired specs of the resources that change, with known references resolved, by address.
+    pub(super) desired: BTreeMap<Address, Value>,
+    /// See [`Plan::name_overrides`].
+    pub(super) name_overrides: BTreeMap<Address, String>,
     pub(super) obstacles: Vec<Obstacle>,
     pub(super) null_means: NullMeans,
     /// Resources created by the run being undone.
     pub(super) created_by_undone_run: BTreeSet<Address>,
-    /// Region of the stack.
-    region: &'a str,
 }
 
 impl<'a> Planner<'a> {
     pub(super) fn new(
+        stack: &'a Stack,
         matched: &'a matching::MatchedResources<'a>,
+        location: Location<'a>,
         null_means: NullMeans,
         created_by_undone_run: BTreeSet<Address>,
-        region: &'a str,
     ) -> Planner<'a> {
         Planner {
+            stack,
             matched,
             changes: BTreeMap::new(),
+            location,
+            desired: BTreeMap::new(),
             name_overrides: BTreeMap::new(),
             obstacles: Vec::new(),
             null_means,
             created_by_undone_run,
-            region,
         }
     }
 
     /// Builds the plan from the changes of each resource.
-    pub(super) fn into_plan(self, stack: &Stack, live_state: &LiveState, account: &str, direction: order::PlanDirection) -> Plan {
-        let Planner { changes, name_overrides: names, mut obstacles, region, .. } = self;
+    pub(super) fn into_plan(self, live_state: &LiveState, direction: order::PlanDirection) -> Plan {
+        let Planner { stack, changes, name_overrides: names, mut obstacles, location, .. } = self;
         let mut changes: Vec<Change> = changes.into_values().map(|change| *change).collect();
         let warnings = live_state.warnings.iter().cloned().chain(changes.iter().filter_map(unhealthy_warning)).collect();
         let order::StepOrder { apply, clean_up, blocked } = order::order_steps(stack, &mut changes, direction);
@@ -165,8 +168,8 @@ impl<'a> Planner<'a> {
         Plan {
             stack: stack.name.clone(),
             environment: stack.environment.clone(),
-            region: region.to_owned(),
-            account: account.to_owned(),
+            region: location.region.to_owned(),
+            account: location.account.to_owned(),
             changes,
             apply,
             clean_up,
@@ -213,6 +216,13 @@ impl<'a> Planner<'a> {
             Some(live) => self.plan_existing(declared, &wanted, live),
         };
         let section = declared.pointer.split('/').nth(1).map(str::to_owned);
+        if change.action != Action::None {
+            let desired = match self.name_overrides.get(&declared.address) {
+                Some(name) => replacement_name::with_name(&wanted, name),
+                None => wanted.into_owned(),
+            };
+            self.desired.insert(declared.address.clone(), desired);
+        }
         self.changes.insert(declared.address.clone(), Box::new(Change { section, region: declared.region.clone(), ..change }));
     }
 
@@ -244,9 +254,10 @@ impl<'a> Planner<'a> {
             moved.clone().into_iter().chain(fields).collect::<Vec<_>>()
         };
         let mut fields = compare(wanted);
+        let recreated = self.fields_of_recreated(declared, live, &fields);
         let differ = kind.is_taggable() && !has_visible_tags(&live.tags, &declared.tags);
         let tags = differ.then(|| (visible_tags(&live.tags, &declared.tags), declared.tags.clone()));
-        let forcing: Vec<String> = fields.iter().filter(|f| f.forces_replacement).map(|f| f.pointer.clone()).collect();
+        let forcing: Vec<String> = fields.iter().chain(&recreated).filter(|f| f.forces_replacement).map(|f| f.pointer.clone()).collect();
         let (action, reason) = match &live.phase {
             Phase::Failed(status) if kind.data_protection == DataProtection::None => {
                 (Action::Replace, Reason::Failed { status: status.clone() })
@@ -255,10 +266,11 @@ impl<'a> Planner<'a> {
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
             _ => (Action::None, Reason::UpToDate),
         };
-        let mut create_first = action == Action::Replace && can_coexist(kind, wanted, &live.spec, &fields);
-        // A failed resource has no data, and its replacement takes its name.
+        let mut create_first = action == Action::Replace && recreated.is_empty() && can_coexist(kind, wanted, &live.spec, &fields);
+        // A failed resource has no data, and its replacement takes its name. So does one that is recreated with another.
         if action == Action::Replace
             && !create_first
+            && recreated.is_empty()
             && !matches!(live.phase, Phase::Failed(_))
             && let Some(name) = replacement_name::new_suffixed_name(declared, live)
         {
@@ -271,6 +283,7 @@ impl<'a> Planner<'a> {
                 self.name_overrides.insert(declared.address.clone(), name);
             }
         }
+        fields.extend(recreated);
         flag_important_and_risky(kind, &mut fields, wanted, &live.spec);
         let mut change = Change { fields, tags, ..new_change(declared.address.clone(), kind, action, reason, Some(live)) };
         change.on_delete = effective_on_delete(kind, declared.on_delete, live);
@@ -293,7 +306,7 @@ impl<'a> Planner<'a> {
 
     /// Difference between the regions of a declared and a live resource, which replaces it.
     fn region_diff(&self, declared: &DesiredResource, live: &LiveResource) -> FieldDiff {
-        let name = |region: &Option<String>| region.as_deref().unwrap_or(self.region).into();
+        let name = |region: &Option<String>| region.as_deref().unwrap_or(self.location.region).into();
         let diff = FieldDiff::new(REGION_POINTER, name(&live.region), name(&declared.region));
         FieldDiff { forces_replacement: true, ..diff }
     }
@@ -335,27 +348,6 @@ impl<'a> Planner<'a> {
         };
         let message = format!("`{address}` ({}) is protected from deletion", live.id);
         self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, location: None, adoptable: None });
-    }
-
-    /// Desired spec with all known references resolved, in canonical form.
-    fn resolve_known_references<'d>(&self, declared: &'d DesiredResource) -> Cow<'d, Value> {
-        if declared.depends_on.is_empty() {
-            return Cow::Borrowed(&declared.spec);
-        }
-        let is_changed = Cell::new(false);
-        let known = expression::resolve(&declared.spec, &|reference| {
-            let address = Address::new(reference.type_name, reference.name);
-            let stays = self.changes.get(&address).is_none_or(|c| matches!(c.action, Action::None | Action::Update));
-            let value = stays.then(|| self.matched.live.get(&address)?.output(reference.output)).flatten();
-            is_changed.set(is_changed.get() || value.is_some());
-            value
-        });
-        if !is_changed.get() {
-            return Cow::Borrowed(&declared.spec);
-        }
-        // What is equal to the live spec as it stands is in canonical form already.
-        let is_live = self.matched.live.get(&declared.address).is_some_and(|live| satisfies(&known, &live.spec, self.null_means));
-        Cow::Owned(if is_live { known } else { declared.resource_type.operations.parse(&known).unwrap_or(known) })
     }
 }
 

@@ -16,9 +16,10 @@ const SUFFIX_DIGITS: usize = 6;
 pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
     let (naming, base) = acme_chosen_name(declared)?;
     let name = live.spec.get("name")?.as_str()?;
-    let suffix = name.get(name.len().checked_sub(SUFFIX_DIGITS)?..)?;
-    let ours =
-        suffix.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) && with_suffix(base, suffix, naming) == name;
+    let stem = name.strip_suffix(naming.suffix_for(&declared.spec))?;
+    let digits = stem.get(stem.len().checked_sub(SUFFIX_DIGITS)?..)?;
+    let ours = digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        && with_digits(base, digits, naming, &declared.spec) == name;
     ours.then(|| name.to_owned())
 }
 
@@ -27,7 +28,7 @@ pub fn new_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Opt
     let (naming, base) = acme_chosen_name(declared)?;
     // Derived from the old resource, so that all plans of this replacement agree, and the next replacement gets another name.
     let old = live.spec.get("name")?.as_str()?;
-    declared.resource_type.renames_on_replace().then(|| with_suffix(base, &sha256(old.as_bytes())[..SUFFIX_DIGITS], naming))
+    declared.resource_type.renames_on_replace().then(|| with_digits(base, &sha256(old.as_bytes())[..SUFFIX_DIGITS], naming, &declared.spec))
 }
 
 /// Spec with another name.
@@ -43,10 +44,12 @@ fn acme_chosen_name(declared: &DesiredResource) -> Option<(Naming, &str)> {
     Some((declared.resource_type.naming.filter(|_| declared.has_generated_name)?, declared.spec.get("name")?.as_str()?))
 }
 
-fn with_suffix(base: &str, suffix: &str, naming: Naming) -> String {
-    let room = naming.max.saturating_sub(suffix.len() + 1);
-    let cut: String = base.chars().take(room).collect();
-    format!("{}-{suffix}", cut.trim_end_matches('-'))
+/// Name with these digits at its end, or before the suffix that the type requires (`.fifo`).
+fn with_digits(base: &str, digits: &str, naming: Naming, spec: &Value) -> String {
+    let required = naming.suffix_for(spec);
+    let room = naming.max.saturating_sub(digits.len() + 1 + required.len());
+    let cut: String = base.strip_suffix(required).unwrap_or(base).chars().take(room).collect();
+    format!("{}-{digits}{required}", cut.trim_end_matches('-'))
 }
 
 #[cfg(test)]
@@ -97,10 +100,18 @@ resources:
         for kind in crate::aws::types::RESOURCE_TYPES.iter().filter(|kind| kind.renames_on_replace()) {
             let Some(naming) = kind.naming else { continue };
             for name in ["web", "web_app", "web_", "web__app", &"web_.".repeat(100)] {
-                let name = with_suffix(&physical_name("shop-", name, naming), "0123ab", naming);
+                let name = with_digits(&physical_name("shop-", name, naming, ""), "0123ab", naming, &Value::Null);
                 assert!(name.len() <= naming.max && naming.accepts(&name), "{} {name}", kind.name);
             }
         }
+    }
+
+    #[test]
+    fn digits_stand_before_a_required_suffix() {
+        let naming = crate::aws::types::resource_type("sqs_queue").and_then(|kind| kind.naming).expect("rules for names");
+        let fifo = serde_json::json!({ "fifo": true });
+        assert_eq!(with_digits("shop-jobs.fifo", "0123ab", naming, &fifo), "shop-jobs-0123ab.fifo");
+        assert_eq!(with_digits(&format!("{}.fifo", "x".repeat(75)), "0123ab", naming, &fifo), format!("{}-0123ab.fifo", "x".repeat(68)));
     }
 
     #[test]

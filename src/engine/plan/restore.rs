@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Plan, Reason, matching, planner::Planner};
+use super::{Plan, Reason, known::Location, matching, planner::Planner};
 use crate::{
     aws::types,
-    core::{Address, LiveResource, OneWay, Phase, Tags, expression},
+    core::{Address, LiveResource, OneWay, Phase, Tags, expression, iam_path},
     definition::{DesiredResource, Stack, deferrable_dependencies},
     engine::{
         discover::{LiveState, address_of, visible_tags},
@@ -101,7 +101,8 @@ pub fn plan_restore(
     rewrite_references_to_lost_resources(stack, targets, &live);
     let not_restored = keep_one_way_fields(stack, &live);
     let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new() };
-    let mut planner = Planner::new(&matched, NullMeans::Unset, created_addresses(targets), region);
+    let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
+    let mut planner = Planner::new(stack, &matched, location, NullMeans::Unset, created_addresses(targets));
     let back = |address: &Address| {
         let before = targets.get(address).and_then(|target| target.before.as_ref());
         before.is_some_and(|before| !still_exists(address, before, live_state))
@@ -120,7 +121,7 @@ pub fn plan_restore(
         }
         planner.plan_removal(&duplicate, live, None, Reason::RolledBack);
     }
-    let mut plan = planner.into_plan(stack, live_state, account, super::order::PlanDirection::Rollback);
+    let mut plan = planner.into_plan(live_state, super::order::PlanDirection::Rollback);
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));
     Plan { not_restored, ..plan }
 }

@@ -111,7 +111,7 @@ impl Session {
                 Cloud::Simulated(Box::new(simulator))
             }
             Connection::Aws { profile, endpoint_url } => {
-                Cloud::Aws(Arc::new(Aws::connect(Settings { region, profile, endpoint_url, http_client: None }).await?))
+                Cloud::Aws(Arc::new(Aws::connect(Settings { region, profile, endpoint_url, ..Settings::default() }).await?))
             }
         };
         let mut stack = stack;

@@ -13,7 +13,7 @@ use crate::{
         secret::Secret, security_group::SecurityGroup, sqs_queue::SqsQueue, subnet::Subnet, target_group::TargetGroup, vpc::Vpc,
         vpc_endpoint::VpcEndpoint, waf_association::WafAssociation, waf_ip_set::WafIpSet, waf_web_acl::WafWebAcl,
     },
-    core::{Address, Named, Ref, ReferencedOutput},
+    core::{Address, Named, Ref, ReferencedOutput, iam_path},
 };
 
 /// A resource type with a counterpart in Terraform.
@@ -71,7 +71,7 @@ impl ResourceContext<'_> {
     }
     /// The IAM path of the stack's roles, policies and instance profiles.
     pub fn iam_path(&self) -> String {
-        format!("/acme/{}/{}/", self.stack, self.environment)
+        iam_path(&self.stack, &self.environment)
     }
 }
 

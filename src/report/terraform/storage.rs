@@ -246,7 +246,7 @@ impl ToTerraform for SqsQueue {
         let written = |policy: String| Some(policy).filter(|policy| !policy.is_empty());
         let is_kms = self.kms_key.is_some();
         json!({
-            "name": self.queue_name(),
+            "name": self.name,
             "fifo_queue": self.fifo,
             "content_based_deduplication": self.content_based_deduplication,
             "deduplication_scope": self.fifo.then_some(&self.deduplication_scope),

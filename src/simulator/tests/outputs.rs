@@ -15,7 +15,7 @@ fn generated_outputs_match_their_schemas() {
             resource_type: kind,
             region: "eu-west-1",
             seed: "seed".into(),
-            default_iam_path: "/".into(),
+            iam_path: "/".into(),
             spec: &spec,
             referenced: Vec::new(),
             id: String::new(),

@@ -54,8 +54,8 @@ fn limits_of_names() {
         ("waf_web_acl", "name", json!("shop_web-1"), json!("shop web")),
         ("security_group", "name", json!("shop web (1)"), json!("shop%web")),
         ("security_group", "name", text(255), text(256)),
-        ("sqs_queue", "name", json!("shop_Web-1"), json!("shop.fifo")),
-        ("sqs_queue", "name", text(75), text(76)),
+        ("sqs_queue", "name", json!("shop_Web-1.fifo"), json!("shop.web")),
+        ("sqs_queue", "name", text(80), text(81)),
     ]);
 }
 
