@@ -131,7 +131,7 @@ impl RuleNode {
             for relation in &self.relations {
                 if let Some((message, help)) = relation.violation(map) {
                     with_child_pointer(at, &relation.field, |at| {
-                        problems.push(Problem { pointer: at.clone(), message, help: Some(help) });
+                        problems.push(Problem { pointer: at.clone(), message, help: Some(help), code: Problem::INVALID });
                     });
                 }
             }
