@@ -1,8 +1,6 @@
 //! Ids, ARNs and outputs that acme knows before the resources exist, compared with those that the cloud reports.
 
-use std::sync::Arc;
-
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use acme::{
     aws::{Aws, Settings},
