@@ -50,7 +50,7 @@ mod tests {
     use crate::aws::types::{dns_zone::DnsZone, security_group::SecurityGroup};
 
     fn canonical(kind: &ResourceType, spec: Value) -> Value {
-        kind.operations.parse(spec).expect("a valid spec")
+        kind.operations.parse(&spec).expect("a valid spec")
     }
 
     #[test]

@@ -40,8 +40,7 @@ use self::{
 use crate::{
     aws::types,
     core::{
-        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, Phase, ResourceType, Result, STACK_TAG, Scope, Tags,
-        expression,
+        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, ResourceType, Result, STACK_TAG, Scope, Tags, expression,
     },
 };
 

@@ -185,7 +185,7 @@ impl<'a> Executor<'a> {
         };
         let tags = match (self.stack.resources.get(address), &change.before) {
             (Some(declared), _) => declared.tags.clone(),
-            (None, Some(before)) => before.tags.clone(),
+            (None, Some(before)) => before.tags.clone().into_inner(),
             (None, None) => Tags::new(),
         };
         let (stack, live_state) = (self.stack, &self.live_state);

@@ -258,7 +258,7 @@ impl StepTask {
         let pointers: Vec<String> = diff(spec, &live.spec, &[], NullMeans::Unset).into_iter().map(|field| field.pointer).collect();
         let _under_way = self.poller.in_flight();
         self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.update(&self.target, live, spec, &pointers)).await?;
-        Ok(LiveResource { spec: spec.clone(), ..live.clone() })
+        Ok(LiveResource { spec: spec.clone().into(), ..live.clone() })
     }
 
     async fn delete(&self, live: &LiveResource) -> Result<()> {

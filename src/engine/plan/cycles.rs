@@ -199,10 +199,10 @@ mod tests {
         let live = |declared: &crate::definition::DesiredResource| LiveResource {
             type_name: "security_group".into(),
             id: format!("sg-{}", declared.address.name),
-            tags: declared.tags.clone(),
+            tags: declared.tags.clone().into(),
             phase: Phase::Ready,
-            spec: expression::resolve(&declared.spec, &|reference| Some(format!("sg-{}", reference.name).into())),
-            outputs: json!({ "arn": format!("arn:{}", declared.address.name) }),
+            spec: expression::resolve(&declared.spec, &|reference| Some(format!("sg-{}", reference.name).into())).into(),
+            outputs: json!({ "arn": format!("arn:{}", declared.address.name) }).into(),
             region: None,
             version: None,
         };
