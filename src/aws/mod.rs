@@ -28,6 +28,7 @@ use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagCh
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
 pub use spelling::{from_aws, global_region, partition, to_aws};
+pub use unanswered_calls::optional_reads;
 
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
