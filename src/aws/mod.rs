@@ -29,6 +29,7 @@ use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagCh
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
 pub use spelling::{from_aws, to_aws};
+pub use unanswered_calls::optional_reads;
 
 pub use crate::core::{global_region, partition};
 

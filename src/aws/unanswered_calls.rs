@@ -1,6 +1,8 @@
 //! Calls without a response. The SDK must not repeat a mutating one, which may have taken effect: the engine checks first. Reads are
 //! repeated, but not for half a minute if there is no network.
 
+use std::future::Future;
+
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -14,6 +16,16 @@ use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig};
 
 /// Maximum number of attempts of a read without a response.
 const MAX_READ_ATTEMPTS: u32 = 4;
+
+tokio::task_local! {
+    /// Set while optional reads are made.
+    static OPTIONAL: ();
+}
+
+/// Makes reads that nothing depends on: they are not repeated without a response, or after an internal error of the service.
+pub async fn optional_reads<F: Future>(reads: F) -> F::Output {
+    OPTIONAL.scope((), reads).await
+}
 
 /// Stops retries of such calls. The SDK decides about a retry after an attempt, with the configuration at that time. A retry classifier
 /// would not work: it does not know the action, and the request no longer exists then.
@@ -39,7 +51,7 @@ impl Intercept for StopUnansweredRetries {
             (_, Some(response)) => matches!(response.status().as_u16(), 500 | 502 | 504),
         };
         let last = match cfg.load::<Metadata>() {
-            Some(call) if is_read_action(call.name()) => {
+            Some(call) if is_read_action(call.name()) && OPTIONAL.try_with(|()| ()).is_err() => {
                 context.response().is_none() && cfg.load::<RequestAttempts>().is_some_and(|so_far| so_far.attempts() >= MAX_READ_ATTEMPTS)
             }
             _ => true,

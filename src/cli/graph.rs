@@ -42,7 +42,8 @@ enum Format {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let graph = if arguments.plan || arguments.live {
-        let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
+        let (mut session, state) = open::discover(&arguments.target, &arguments.global).await?;
+        session.choose_values(&state, Goal::Apply).await;
         let plan = if arguments.plan { Some(session.plan(&state, Goal::Apply).await?) } else { None };
         let graph = Graph::new(session.stack(), Some(state.live_state()), plan.as_ref());
         open::print_stats(&session, &arguments.global);

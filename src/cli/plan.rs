@@ -39,13 +39,14 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
-    let session = open::open(&arguments.target, &arguments.global).await?;
+    let mut session = open::open(&arguments.target, &arguments.global).await?;
     let state = session.discover_with_history().await?;
     if let Some(error) = state.history_error() {
         report::eprint(&format!("{} can't read the history: {error}", Style::Changed.paint("warning:")));
     }
     warn_unfinished(&state.history().unfinished, &session);
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
+    session.choose_values(&state, goal).await;
     let plan = session.plan(&state, goal).await?;
     match arguments.global.output {
         OutputFormat::Terraform => print_terraform(&plan, session.stack())?,

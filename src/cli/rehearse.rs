@@ -68,7 +68,7 @@ impl FaultMode {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
-    let (session, state) = open::discover(&arguments.target, global).await?;
+    let (mut session, state) = open::discover(&arguments.target, global).await?;
     if !UnfinishedRuns::read(&session.history(&state).await?).await?.journals.is_empty() {
         refuse!(
             "unfinished-run",
@@ -76,6 +76,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         );
     }
     let goal = if arguments.destroy { Goal::Destroy } else { Goal::Apply };
+    session.choose_values(&state, goal).await;
     let plan = session.plan(&state, goal).await?;
     if !plan.obstacles.is_empty() {
         apply::show_plan(&plan, &session, global)?;

@@ -59,3 +59,22 @@ impl LiveResource {
         self.outputs.get("arn").and_then(Value::as_str).or_else(|| self.id.starts_with("arn:").then_some(self.id.as_str()))
     }
 }
+
+/// A type-erased [`super::Created`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum CreatedResource {
+    /// Physical id; the rest is read.
+    Id(String),
+    /// Complete resource.
+    Complete(Box<LiveResource>),
+}
+
+impl CreatedResource {
+    /// Physical id.
+    pub fn id(&self) -> &str {
+        match self {
+            CreatedResource::Id(id) => id,
+            CreatedResource::Complete(live) => &live.id,
+        }
+    }
+}

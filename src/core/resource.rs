@@ -9,7 +9,9 @@ use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{CallContext, Declared, Error, Phase, Problem, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo};
+use super::{
+    CallContext, Declared, Error, Phase, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo,
+};
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
 /// the field, see [`macro@acme_macros::spec`].
@@ -61,6 +63,19 @@ pub trait Resource: Spec {
     /// Checks rules between it and the resources it refers to, and about its region. Messages name the resources by address. Facts state that
     /// fields are unique among resources of the type.
     fn check_declared(_declared: &Declared<'_, Self>) -> Vec<Problem> {
+        Vec::new()
+    }
+    /// Asks AWS about values that a plan is about to set, the fields in `changes`, and returns a problem for each one that AWS would
+    /// reject. Called after the plan, for resources that it creates, replaces or changes. Strings may still contain `${…}` references.
+    fn preflight(&self, _questions: &Questions<'_, Self::Api>, _changes: Self::Changes) -> impl Future<Output = Vec<Problem>> + Send {
+        async { Vec::new() }
+    }
+    /// Asks AWS for the values of the field that a definition may leave to acme, in order of preference; empty if AWS does not tell.
+    fn choices(_questions: &Questions<'_, Self::Api>) -> impl Future<Output = Vec<String>> + Send {
+        async { Vec::new() }
+    }
+    /// What the account must have before this resource is created.
+    fn prerequisites(&self) -> Vec<Prerequisite> {
         Vec::new()
     }
     /// Rewrites a live spec that means the same as `self` but reads differently (`16` declared, `16.4` reported).

@@ -8,9 +8,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    CallContext, Connections, Created, Cx, DataProtection, Declared, DeclaredResource, Deletion, Error, ErrorKind, Existing, LiveResource,
-    Named, Observed, OneWay, Outputs, Pointer, Problem, Resource, Result, Scope, TagChange, TypeInfo,
+    CallContext, Connections, Created, CreatedResource, Cx, DataProtection, Declared, DeclaredResource, Deletion, Error, ErrorKind,
+    Existing, LiveResource, Named, Observed, OneWay, Outputs, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope,
+    TagChange, TypeInfo,
     marks::Marks,
+    problem::parse,
     rules::Rules,
     spec::{Field, Naming, Risk},
 };
@@ -261,6 +263,18 @@ pub trait Operations: Send + Sync {
     fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str>;
     /// See [`Resource::conflicts_with`].
     fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool;
+    /// See [`Resource::preflight`]; without connections for the simulated cloud. `pointers` are the fields that the plan sets, `None` for all.
+    fn preflight<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        spec: &'a Value,
+        pointers: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Vec<Problem>>;
+    /// See [`Resource::choices`].
+    fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>>;
+    /// See [`Resource::prerequisites`].
+    fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
     /// See [`Resource::list`].
     fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>>;
     /// See [`Resource::create`].
@@ -295,25 +309,6 @@ pub trait Operations: Send + Sync {
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
 }
 
-/// A type-erased [`Created`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum CreatedResource {
-    /// Physical id; the rest is read.
-    Id(String),
-    /// Complete resource.
-    Complete(Box<LiveResource>),
-}
-
-impl CreatedResource {
-    /// Physical id.
-    pub fn id(&self) -> &str {
-        match self {
-            CreatedResource::Id(id) => id,
-            CreatedResource::Complete(live) => &live.id,
-        }
-    }
-}
-
 struct TypedOperations<R>(PhantomData<fn() -> R>);
 
 impl<R: Resource> Operations for TypedOperations<R> {
@@ -344,6 +339,29 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool {
         deserialize_both::<R>(wanted, live).is_some_and(|(wanted, live)| wanted.conflicts_with(&live))
+    }
+    fn preflight<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        spec: &'a Value,
+        pointers: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Vec<Problem>> {
+        Box::pin(async move {
+            let (Ok(spec), Ok(api)) = (deserialize_spec::<R>(spec), to.map(api).transpose()) else { return Vec::new() };
+            let all = || R::FIELDS.iter().map(|field| field.pointer.to_owned()).collect::<Vec<_>>();
+            let changes = pointers.map_or_else(|| R::changes(&all()), R::changes);
+            spec.preflight(&Questions::new(api, context), changes).await
+        })
+    }
+    fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let Ok(api) = to.map(api).transpose() else { return Vec::new() };
+            R::choices(&Questions::new(api, context)).await
+        })
+    }
+    fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {
+        deserialize_spec::<R>(spec).map(|spec| spec.prerequisites()).unwrap_or_default()
     }
     fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>> {
         Box::pin(async move { R::list(api(to)?, scope).await?.into_iter().map(to_live_resource).collect() })
@@ -401,31 +419,6 @@ impl<R: Resource> Named for R {
 fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
     let found = to.backends().into_iter().find_map(|one| one.downcast_ref::<A>());
     found.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotConnected", "not connected to the back end of this resource type"))
-}
-
-fn parse<R: DeserializeOwned + serde::Serialize>(value: &Value, check: fn(&R) -> Vec<Problem>) -> std::result::Result<Value, Vec<Problem>> {
-    // Only errors need their location, and tracking it costs more than parsing.
-    let located = || serde_path_to_error::deserialize(value).map_err(|e| vec![problem_from_serde(e)]);
-    let spec = R::deserialize(value).or_else(|_| located())?;
-    let problems = check(&spec);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    serde_json::to_value(&spec).map_err(|e| vec![Problem::new(Pointer::ROOT, e.to_string())])
-}
-
-/// Converts serde's error, with a JSON pointer to its location.
-pub(crate) fn problem_from_serde(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let pointer: String = error
-        .path()
-        .iter()
-        .filter_map(|segment| match segment {
-            serde_path_to_error::Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-            serde_path_to_error::Segment::Seq { index } => Some(format!("/{index}")),
-            _ => None,
-        })
-        .collect();
-    Problem { pointer, message: error.into_inner().to_string(), help: None, code: Problem::INVALID }
 }
 
 fn deserialize_spec<R: DeserializeOwned>(value: &Value) -> Result<R> {

@@ -36,15 +36,21 @@ pub struct Draft {
     pub pointer_overrides: Vec<(String, String)>,
     /// Fields allowed in addition to the type's own, for messages.
     pub extra_fields: Vec<String>,
+    /// See [`DesiredResource::chosen_fields`].
+    pub chosen_fields: Vec<String>,
 }
 
 impl Draft {
     /// Converts a pointer into the spec to one into the definition.
     pub(super) fn definition_pointer(&self, pointer: &str) -> String {
-        let other =
-            self.pointer_overrides.iter().find_map(|(prefix, at)| pointer.strip_prefix(prefix.as_str()).map(|rest| format!("{at}{rest}")));
-        other.unwrap_or_else(|| format!("{}{pointer}", self.pointer))
+        definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
     }
+}
+
+/// Converts a pointer into the spec at `base` to one into the definition; some fields are elsewhere.
+pub fn definition_pointer(base: &str, overrides: &[(String, String)], pointer: &str) -> String {
+    let other = overrides.iter().find_map(|(prefix, at)| pointer.strip_prefix(prefix.as_str()).map(|rest| format!("{at}{rest}")));
+    other.unwrap_or_else(|| format!("{base}{pointer}"))
 }
 
 /// Collects the resources of `resources:`, by type and name.
@@ -73,6 +79,7 @@ pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut
                             pointer: at,
                             pointer_overrides: Vec::new(),
                             extra_fields: Vec::new(),
+                            chosen_fields: Vec::new(),
                         }),
                         Value::Null => drafts.push(Draft {
                             resource_type: kind,
@@ -81,6 +88,7 @@ pub fn add_single_resources(c: &mut Compiler<'_>, resources: Value, drafts: &mut
                             pointer: at,
                             pointer_overrides: Vec::new(),
                             extra_fields: Vec::new(),
+                            chosen_fields: Vec::new(),
                         }),
                         other => c.problem(
                             "type",
@@ -191,6 +199,7 @@ fn compile_draft(
     let spec = parsed?;
     let mut deferrable = deferrable_dependencies(draft.resource_type, &spec);
     deferrable.retain(|dependency| needs.contains(dependency) && !explicit.contains(dependency));
+    let overrides = draft.pointer_overrides.iter().map(|(pointer, at)| (pointer.clone(), c.spans.origin(at).into_owned()));
     Some(DesiredResource {
         address,
         resource_type: draft.resource_type,
@@ -202,6 +211,8 @@ fn compile_draft(
         deferrable,
         on_delete,
         pointer: at,
+        pointer_overrides: overrides.collect(),
+        chosen_fields: draft.chosen_fields,
     })
 }
 
@@ -231,6 +242,7 @@ fn apply_overrides(c: &mut Compiler<'_>, overrides: Value, drafts: &mut [Draft])
             continue;
         };
         for (field, value) in fields {
+            drafts[draft].chosen_fields.retain(|chosen| *chosen != child_pointer("", &field));
             drafts[draft].pointer_overrides.insert(0, (child_pointer("", &field), child_pointer(&at, &field)));
             merge(&mut drafts[draft].spec, field, value);
         }

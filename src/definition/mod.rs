@@ -10,7 +10,6 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
-mod nearest;
 mod parse;
 mod problems;
 mod region;
@@ -34,14 +33,14 @@ pub(crate) use self::{
     compiler::{Compiler, describe_type},
     dependencies::deferrable_dependencies,
     draft::Draft,
-    nearest::suggestion,
     problems::parse_section,
     source::child_pointer,
     template::cidr_subnet,
 };
+pub(crate) use crate::core::nearest::suggestion;
 use crate::{
     aws::global_region,
-    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, expression::references},
+    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, expression::references, nearest},
 };
 
 /// Resource of the definition, in canonical form.
@@ -67,9 +66,18 @@ pub struct DesiredResource {
     pub on_delete: Option<OnDelete>,
     /// Location: a JSON pointer into the definition.
     pub pointer: String,
+    /// Spec pointers whose value is not from below `pointer`, and its location.
+    pub pointer_overrides: Vec<(String, String)>,
+    /// Fields that the definition leaves to acme: a value in place counts as desired, and a new resource may get another one that AWS
+    /// offers.
+    pub chosen_fields: Vec<String>,
 }
 
 impl DesiredResource {
+    /// Converts a pointer into the spec to one into the definition.
+    pub fn definition_pointer(&self, pointer: &str) -> String {
+        draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
+    }
     /// Fields that refer to these dependencies, which are all deferrable.
     pub fn deferrable_fields(&self, dependencies: &BTreeSet<Address>) -> Vec<&'static str> {
         let is_wanted =

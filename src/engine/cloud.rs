@@ -9,10 +9,10 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    aws::{Aws, global_region, types::RESOURCE_TYPES},
+    aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, ResourceType, Result, STACK_TAG, Scope,
-        Shared, TagChange, Tags,
+        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, PreflightContext, Prerequisite, Problem,
+        ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -115,6 +115,59 @@ impl Cloud {
             }
         }
         Ok(index)
+    }
+
+    /// See [`crate::core::Operations::preflight`].
+    pub async fn preflight(
+        &self,
+        kind: &'static ResourceType,
+        region: Option<&str>,
+        context: PreflightContext<'_>,
+        spec: &Value,
+        pointers: Option<&[String]>,
+    ) -> Vec<Problem> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => {
+                let aws = aws.in_region(region);
+                aws::optional_reads(kind.operations.preflight(Some(&*aws), context, spec, pointers)).await
+            }
+            Cloud::Simulated(_) => kind.operations.preflight(None, context, spec, pointers).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::choices`].
+    pub async fn choices(&self, kind: &'static ResourceType, region: Option<&str>, context: PreflightContext<'_>) -> Vec<String> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => {
+                let aws = aws.in_region(region);
+                aws::optional_reads(kind.operations.choices(Some(&*aws), context)).await
+            }
+            Cloud::Simulated(_) => kind.operations.choices(None, context).await,
+        }
+    }
+
+    /// Whether the account has this prerequisite. The account of the simulated cloud has all.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn has_prerequisite(&self, needed: &Prerequisite) -> Result<bool> {
+        match (self, needed) {
+            (Cloud::Aws(aws), Prerequisite::ServiceLinkedRole { service }) => services::iam::has_service_linked_role(aws, service).await,
+            (Cloud::Simulated(_), _) => Ok(true),
+        }
+    }
+
+    /// Creates a prerequisite; one that exists by now is no error.
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn create_prerequisite(&self, needed: &Prerequisite) -> Result<()> {
+        match (self, needed) {
+            (Cloud::Aws(aws), Prerequisite::ServiceLinkedRole { service }) => services::iam::create_service_linked_role(aws, service).await,
+            (Cloud::Simulated(_), _) => Ok(()),
+        }
     }
 
     /// See [`crate::core::Resource::list`].

@@ -10,6 +10,7 @@ pub mod history;
 pub mod journal;
 pub mod permissions;
 pub mod plan;
+mod preflight;
 pub mod rehearse;
 pub mod run;
 pub mod saved_plan;

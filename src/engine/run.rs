@@ -100,7 +100,13 @@ impl Run {
         let ApplyRequest { stack, plan, live_state, null_means, covers_whole_stack, roll_back_on_failure } = request;
         let should_continue = unfinished.should_continue();
         let journals = if should_continue { unfinished.journals.clone() } else { Vec::new() };
+        for needed in &plan.prerequisites {
+            self.cloud.create_prerequisite(needed).await?;
+        }
         let (journal, started_at) = self.start(unfinished.revision().filter(|_| should_continue)).await?;
+        for needed in &plan.prerequisites {
+            journal.write(Record::Prerequisite { name: needed.to_string() }).await?;
+        }
         let options = ExecuteOptions {
             journaled_cloud: self.journaled_cloud(&journal),
             stop: self.stop.clone(),

@@ -76,6 +76,10 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
             write_change(out, change, &around)?;
         }
     }
+    for needed in &plan.prerequisites {
+        writeln!(out, "  {} {}", Style::Added.paint("+"), Style::Added.paint(needed.to_string()))?;
+        writeln!(out, "      {}", Style::Faint.paint("the whole account needs it once; acme never deletes it"))?;
+    }
     writeln!(out)?;
     let summary = plan.summary();
     if plan.is_empty() {

@@ -140,3 +140,26 @@ resources:
     let printed = Acme::without_cloud().run("policy", &definition, &[]).assert_success().stdout;
     insta::assert_snapshot!(printed);
 }
+
+#[test]
+fn policy_allows_the_creation_of_the_service_linked_role_that_spot_instances_need() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let grants = |capacity: &str, purpose: &str| {
+        let group = format!("cluster: {{ id: main }}, role: {{ arn: arn }}, subnets: [{{ id: subnet-1 }}], min: 1, max: 2{capacity}");
+        let text = format!("stack: shop\nregion: eu-west-1\nresources: {{ eks_node_group: {{ main: {{ {group} }} }} }}\n");
+        let documents = policy_documents(&Acme::without_cloud(), &write_file(folder.path(), "stack.yaml", &text), purpose);
+        let condition = |statement: &&Value| statement["Condition"]["StringEquals"]["iam:AWSServiceName"] == "spot.amazonaws.com";
+        statements(&documents).into_iter().filter(condition).cloned().collect::<Vec<_>>()
+    };
+    let spot = ", capacity_type: SPOT";
+    assert_eq!(
+        grants(spot, "apply"),
+        [json!({
+            "Effect": "Allow",
+            "Action": ["iam:CreateServiceLinkedRole"],
+            "Resource": ["arn:aws:iam::*:role/aws-service-role/spot.amazonaws.com/*"],
+            "Condition": { "StringEquals": { "iam:AWSServiceName": "spot.amazonaws.com" } },
+        })]
+    );
+    assert_eq!((grants("", "apply"), grants(spot, "plan")), (Vec::new(), Vec::new()));
+}

@@ -192,3 +192,56 @@ fn command_line_errors_suggest_a_fix() {
     .collect();
     insta::assert_snapshot!(outputs.join("\n━━\n"));
 }
+
+/// Tokyo has no zone `b` for new accounts.
+#[test]
+fn chooses_zones_of_the_region_and_keeps_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let network = |zones: &str| {
+        let text = format!("stack: tokyo\nregion: ap-northeast-1\nnetwork: {{ zones: {zones}, nat: none }}\n");
+        write_file(folder.path(), "stack.yaml", &text)
+    };
+    acme.apply(&network("2"));
+    acme.assert_no_changes(&network("2"));
+    let three = acme.plan(&network("3"));
+    assert!(
+        three.changes().iter().all(|change| change.starts_with("create ") || change == "update route_table.public"),
+        "{:?}",
+        three.changes()
+    );
+    let zone = three.0["changes"].as_array().unwrap().iter().find(|change| change["address"] == "subnet.private-c").unwrap();
+    assert!(zone["fields"].to_string().contains("ap-northeast-1d"), "{zone:#}");
+    acme.apply(&network("3"));
+    acme.assert_no_changes(&network("3"));
+    acme.apply(&network("2"));
+    acme.assert_no_changes(&network("2"));
+
+    let refused = acme.run("plan", &network("[a, b]"), &[]);
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stdout.contains("AWS does not offer `ap-northeast-1b`") && refused.stdout.contains("stack.yaml:3"),
+        "{}",
+        refused.stdout
+    );
+}
+
+#[test]
+fn refuses_what_aws_does_not_offer_according_to_published_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let text = "stack: shop\nregion: eu-west-1\nresources:\n  waf_web_acl:\n    main:\n      managed_rules:\n        - name: comon\n";
+    let definition = write_file(folder.path(), "stack.yaml", text);
+    for command in ["plan", "rehearse", "apply"] {
+        let refused = acme.run(command, &definition, if command == "apply" { &["--yes"] } else { &[] });
+        assert_eq!(refused.code, 1, "{command}: {}", refused.combined_output());
+        let words =
+            "Blocked[not-offered]: `managed_rules` of `waf_web_acl.main`: AWS does not offer `comon` as a managed rule group of AWS.";
+        assert!(refused.stdout.contains(words), "{command}: {}", refused.stdout);
+        assert!(refused.stdout.contains("stack.yaml:7\n  help: did you mean `common`?"), "{command}: {}", refused.stdout);
+    }
+    acme.apply(&write_file(folder.path(), "stack.yaml", &text.replace("comon", "common")));
+    // Groups of other vendors are not published.
+    let other = text.replace("name: comon", "{ name: rules, vendor: Example }");
+    assert_eq!(acme.plan(&write_file(folder.path(), "stack.yaml", &other)).changes(), ["update waf_web_acl.main"]);
+}

@@ -2,10 +2,14 @@
 
 mod blockers;
 mod filters;
+mod zones;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, Tag, TagSpecification};
 
-pub use self::blockers::{join_blockers, network_interfaces, security_groups};
+pub use self::{
+    blockers::{join_blockers, network_interfaces, security_groups},
+    zones::{Zone, zones},
+};
 use crate::{
     aws::{Aws, partition},
     core::{CallRate, ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange, Tags},

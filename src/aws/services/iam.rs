@@ -27,3 +27,25 @@ tag_conversions!(Tag, key, value, Result::ok);
 pub(super) async fn retag(_: &Aws, _: &TagChange<'_>) -> Result<()> {
     Err(Error::new(ErrorKind::Rejected, "Tags", "each type of IAM has calls of its own for tags: see `Resource::retag`"))
 }
+
+/// Whether the account has the service-linked role of this service.
+///
+/// # Errors
+/// Returns errors of the service.
+pub async fn has_service_linked_role(aws: &Aws, service: &str) -> Result<bool> {
+    let roles = aws.iam.list_roles().path_prefix(format!("/aws-service-role/{service}/")).max_items(1).send().await?;
+    Ok(!roles.roles.is_empty())
+}
+
+/// Creates the service-linked role of this service, unless the account has it.
+///
+/// # Errors
+/// Returns errors of the service.
+pub async fn create_service_linked_role(aws: &Aws, service: &str) -> Result<()> {
+    match aws.iam.create_service_linked_role().aws_service_name(service).send().await.map_err(Error::from) {
+        Err(error) if error.kind == ErrorKind::AlreadyExists => Ok(()),
+        // IAM's words for a role that exists.
+        Err(error) if error.code.starts_with("InvalidInput") && error.message.contains("has been taken in this account") => Ok(()),
+        answer => answer.map(|_| ()),
+    }
+}

@@ -6,12 +6,12 @@ use acme_macros::spec;
 use aws_sdk_eks::types::{AccessEntry, AccessScope as SdkScope, AccessScopeType, AssociatedAccessPolicy};
 use serde::{Deserialize, Deserializer};
 
-use super::eks_cluster::{EksCluster, list_in_clusters, split_id};
+use super::eks_cluster::{AuthenticationMode, EksCluster, list_in_clusters, split_id};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ArnOutput, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
-        TypeInfo, ok_or_not_found,
+        ArnOutput, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Ref, Resource,
+        Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -193,6 +193,21 @@ impl Resource for EksAccessEntry {
         Ok(Deletion::Requested)
     }
 
+    /// EKS gives the creator of a cluster an entry; creating it again would fail once the cluster exists.
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: EksAccessEntryChanges) -> Vec<Problem> {
+        let Some(cluster) = questions.planned(&self.cluster).filter(|_| changes.principal_arn && questions.creates(&self.cluster)) else {
+            return Vec::new();
+        };
+        let is_given = cluster.bootstrap_cluster_creator_admin_permissions != Some(false)
+            && cluster.authentication_mode != Some(AuthenticationMode::ConfigMap);
+        if !is_given || !caller(questions).await.is_some_and(|caller| is_principal(&caller, &self.principal_arn)) {
+            return Vec::new();
+        }
+        let message = "EKS gives this principal, which creates the cluster, an access entry of its own";
+        let help = "remove this entry, or set `bootstrap_cluster_creator_admin_permissions: false` on the cluster";
+        vec![Problem::new(Self::POINTERS.principal_arn, message).help(help)]
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.kind != AccessEntryType::Standard && !self.kubernetes_groups.is_empty() {
@@ -215,6 +230,25 @@ impl Resource for EksAccessEntry {
         }
         problems
     }
+}
+
+/// ARN of the caller.
+async fn caller(questions: &Questions<'_, Aws>) -> Option<String> {
+    let call = |aws: &Aws| {
+        let call = aws.sts.get_caller_identity();
+        async move { Ok(call.send().await?.arn.unwrap_or_default()) }
+    };
+    questions.ask("sts:GetCallerIdentity", "", call).await
+}
+
+/// Whether a caller is this role or user. A caller with a role has the ARN of a session, which lacks the path of the role:
+/// `arn:aws:sts::123456789012:assumed-role/deployer/ci` for `arn:aws:iam::123456789012:role/ci/deployer`.
+fn is_principal(caller: &str, principal: &str) -> bool {
+    let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
+    let Some((_, session)) = caller.split_once(":assumed-role/") else { return caller == principal };
+    let role = session.split('/').next();
+    let is_role = principal.contains(":role/") && principal.rsplit('/').next() == role;
+    is_role && account(caller) == account(principal)
 }
 
 /// A cluster with permissions in a config map has no entries, and EKS rejects the list call.
@@ -253,4 +287,25 @@ fn read(cluster: String, principal: String, entry: AccessEntry, policies: Vec<As
     };
     let outputs = ArnOutput { arn: entry.access_entry_arn.ok_or_else(|| Error::missing_field("accessEntryArn"))? };
     Ok(Observed::new(id, services::eks::from_tags(entry.tags.as_ref()), spec, outputs))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognizes_the_caller() {
+        let session = "arn:aws:sts::123456789012:assumed-role/deployer/ci";
+        for (caller, principal, same) in [
+            (session, "arn:aws:iam::123456789012:role/deployer", true),
+            (session, "arn:aws:iam::123456789012:role/ci/deployer", true),
+            (session, "arn:aws:iam::123456789012:role/deployer/other", false),
+            (session, "arn:aws:iam::123456789012:user/deployer", false),
+            (session, "arn:aws:iam::210987654321:role/deployer", false),
+            ("arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/ann", true),
+            ("arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/bob", false),
+        ] {
+            assert_eq!(is_principal(caller, principal), same, "{caller} {principal}");
+        }
+    }
 }

@@ -5,14 +5,14 @@ use aws_sdk_eks::types::{Addon, AddonStatus};
 use serde_json::Value;
 
 use super::{
-    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, names_in_clusters, split_id, with_reasons},
+    eks_cluster::{EksCluster, PASS_ROLE_SERVICES, addon_versions, names_in_clusters, split_id, with_reasons},
     iam_role::IamRole,
 };
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
-        Result, Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Questions, Ref,
+        Resource, Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -66,6 +66,7 @@ impl Resource for EksAddon {
     .typical_seconds(30)
     .iam_actions(
         IamActions::new("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).grants(&[
+            IamGrant::read(&["eks:DescribeAddonVersions"], GrantTarget::AllResources),
             IamGrant::read(&["eks:ListAddons"], GrantTarget::Arn("eks:cluster/{parent}")),
             IamGrant::change(&["eks:CreateAddon"], GrantTarget::Referenced("eks_cluster")),
             IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
@@ -125,6 +126,23 @@ impl Resource for EksAddon {
         let (cluster, addon) = split_id(&live.id)?;
         cx.eks.delete_addon().cluster_name(cluster).addon_name(addon).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: EksAddonChanges) -> Vec<Problem> {
+        if !(changes.addon || changes.version) || self.addon.contains("${") {
+            return Vec::new();
+        }
+        let kubernetes = questions.planned(&self.cluster).and_then(|cluster| cluster.version).filter(|version| !version.contains("${"));
+        let offered = addon_versions(questions, kubernetes.as_deref().unwrap_or_default()).await.unwrap_or_default();
+        let scope = kubernetes.map(|version| format!(" for Kubernetes {version}")).unwrap_or_default();
+        let problem = match (offered.get(&self.addon), &self.version) {
+            (None, _) => Problem::not_offered(Self::POINTERS.addon, &self.addon, "add-ons", &scope, offered.keys().map(String::as_str)),
+            (Some(versions), Some(version)) => {
+                Problem::not_offered(Self::POINTERS.version, version, "versions", &scope, versions.iter().map(String::as_str))
+            }
+            (Some(_), None) => None,
+        };
+        problem.into_iter().collect()
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -1,6 +1,7 @@
 //! `eks_cluster`: a Kubernetes control plane.
 
 mod children;
+mod preflight;
 mod read;
 
 use std::collections::BTreeSet;
@@ -14,14 +15,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use children::{failed_update, list_in_clusters, names_in_clusters, split_id, with_reasons};
+pub(super) use preflight::addon_versions;
+use preflight::kubernetes_versions;
 use read::read;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        ArnRef, Cidr, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource,
-        Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnRef, Cidr, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Ref,
+        Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -199,6 +202,7 @@ impl Resource for EksCluster {
                     "eks:UpdateClusterVersion",
                 ])
                 .grants(&[
+                    IamGrant::read(&["eks:DescribeClusterVersions"], GrantTarget::AllResources),
                     IamGrant::change(&["eks:CreateCluster"], GrantTarget::TagOnCreate),
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
                     IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks.amazonaws.com")),
@@ -326,6 +330,13 @@ impl Resource for EksCluster {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: EksClusterChanges) -> Vec<Problem> {
+        let Some(version) = self.version.as_deref().filter(|_| changes.version) else { return Vec::new() };
+        let offered = kubernetes_versions(questions).await.unwrap_or_default();
+        let offered = offered.iter().map(String::as_str);
+        Problem::not_offered(Self::POINTERS.version, version, "versions", " as a Kubernetes version", offered).into_iter().collect()
     }
 
     async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {

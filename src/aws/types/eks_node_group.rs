@@ -1,5 +1,7 @@
 //! `eks_node_group`: worker nodes of a cluster, which EKS starts and replaces.
 
+mod image;
+mod preflight;
 mod read;
 mod taint;
 
@@ -24,8 +26,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
-        TypeInfo, ok_or_not_found, referenced_ids,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Prerequisite, Problem, Questions, Ref,
+        Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -163,6 +165,7 @@ impl Resource for EksNodeGroup {
                 "eks:UpdateNodegroupVersion",
             ])
             .grants(&[
+                IamGrant::read(&["ec2:DescribeInstanceTypeOfferings"], GrantTarget::AllResources),
                 IamGrant::read(&["eks:ListNodegroups"], GrantTarget::Arn("eks:cluster/{parent}")),
                 // AWS checks for updates at the cluster and at the node group.
                 IamGrant::change(&["eks:CreateNodegroup", "eks:DescribeUpdate", "eks:ListUpdates"], GrantTarget::Referenced("eks_cluster")),
@@ -270,8 +273,21 @@ impl Resource for EksNodeGroup {
         failed_update(aws, cluster, Some(name)).await
     }
 
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: EksNodeGroupChanges) -> Vec<Problem> {
+        preflight::preflight(self, questions, changes).await
+    }
+
+    /// EC2 creates the role only for callers that may create it, and the nodes are started by Auto Scaling:
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html>.
+    fn prerequisites(&self) -> Vec<Prerequisite> {
+        match self.capacity_type {
+            CapacityType::Spot => vec![Prerequisite::ServiceLinkedRole { service: "spot.amazonaws.com" }],
+            CapacityType::OnDemand | CapacityType::CapacityBlock => Vec::new(),
+        }
+    }
+
     fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = image::check(self);
         if self.min > self.max {
             problems.push(Problem::new(Self::POINTERS.max, format!("must be at least `min: {}`", self.min)));
         }

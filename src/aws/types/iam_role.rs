@@ -1,5 +1,7 @@
 //! `iam_role`: an identity that services, nodes and pods assume.
 
+mod preflight;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
@@ -11,8 +13,8 @@ use serde_json::{Value, json};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, Tags,
-        TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Problem, Questions, Resource,
+        Result, Scope, TagChange, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -109,7 +111,8 @@ impl Resource for IamRole {
                     "iam:UntagRole",
                     "iam:UpdateAssumeRolePolicy",
                     "iam:UpdateRole",
-                ]),
+                ])
+                .grants(&[IamGrant::read(&["iam:GetPolicy", "iam:ListPolicies"], GrantTarget::AllResources)]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -195,6 +198,10 @@ impl Resource for IamRole {
             aws.iam.untag_role().role_name(change.id).set_tag_keys(Some(change.remove.clone())).send().await?;
         }
         Ok(())
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: IamRoleChanges) -> Vec<Problem> {
+        preflight::preflight(self, questions, changes).await
     }
 
     fn check(&self) -> Vec<Problem> {

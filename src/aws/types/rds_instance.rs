@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod engine;
+mod preflight;
 mod read;
 mod update;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use engine::Engine;
+pub(super) use preflight::engine_versions;
 use read::observed;
 
 use super::{
@@ -26,8 +28,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem, Ref,
-        Resource, Result, Scope, TypeInfo,
+        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem,
+        Questions, Ref, Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -206,6 +208,7 @@ impl Resource for RdsInstance {
                 .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
+                    IamGrant::read(&["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"], GrantTarget::AllResources),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
@@ -274,6 +277,10 @@ impl Resource for RdsInstance {
             answer => drop(answer?),
         }
         Ok(Deletion::Requested)
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
+        preflight::preflight(self, questions, changes).await
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -1,5 +1,7 @@
 //! `rds_parameter_group`: settings of a database engine.
 
+mod preflight;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
@@ -11,8 +13,8 @@ use super::rds_subnet_group::rds_tags;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Tags,
-        TypeInfo, ok_or_not_found,
+        ArnOutput, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Resource, Result,
+        Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -72,7 +74,10 @@ impl Resource for RdsParameterGroup {
                     .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
                     .create(&["rds:CreateDBParameterGroup"])
                     .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
-                    .grants(&[IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*"))]),
+                    .grants(&[
+                        IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*")),
+                        IamGrant::read(&["rds:DescribeDBEngineVersions", "rds:DescribeEngineDefaultParameters"], GrantTarget::AllResources),
+                    ]),
             );
     type Api = Aws;
     type Outputs = ArnOutput;
@@ -138,6 +143,10 @@ impl Resource for RdsParameterGroup {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.rds.delete_db_parameter_group().db_parameter_group_name(&live.id).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsParameterGroupChanges) -> Vec<Problem> {
+        preflight::preflight(self, questions, changes).await
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{self as ec2, ResourceType};
 use ipnet::IpNet;
 
 use super::{prelude::*, vpc::Vpc};
-use crate::core::Declared;
+use crate::core::{Declared, Questions};
 
 /// An IP range of a VPC in one availability zone.
 #[spec]
@@ -39,7 +39,10 @@ impl Resource for Subnet {
                 .create(&["ec2:CreateSubnet"])
                 .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
                 .blockers(&["ec2:DescribeNetworkInterfaces"])
-                .grants(&[IamGrant::change(&["ec2:CreateSubnet"], GrantTarget::Referenced("vpc"))]),
+                .grants(&[
+                    IamGrant::read(&["ec2:DescribeAvailabilityZones"], GrantTarget::AllResources),
+                    IamGrant::change(&["ec2:CreateSubnet"], GrantTarget::Referenced("vpc")),
+                ]),
         );
     type Api = Aws;
     type Outputs = ArnOutput;
@@ -94,6 +97,21 @@ impl Resource for Subnet {
             problems.push(Problem::new(Self::POINTERS.availability_zone, message).help(help).code("zone"));
         }
         problems
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: SubnetChanges) -> Vec<Problem> {
+        if !changes.availability_zone {
+            return Vec::new();
+        }
+        let zones = services::ec2::zones(questions).await.unwrap_or_default();
+        let names = zones.iter().map(|zone| zone.name.as_str());
+        let scope = " to this account as an availability zone";
+        Problem::not_offered(Self::POINTERS.availability_zone, &self.availability_zone, "zones", scope, names).into_iter().collect()
+    }
+
+    async fn choices(questions: &Questions<'_, Aws>) -> Vec<String> {
+        let zones = services::ec2::zones(questions).await.unwrap_or_default();
+        zones.into_iter().filter(|zone| zone.is_availability_zone).map(|zone| zone.name).collect()
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {

@@ -1,11 +1,13 @@
 //! `vpc_endpoint`: private access from a VPC to a service.
 
+mod preflight;
+
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{self as ec2, DnsOptionsSpecification, DnsRecordIpType, IpAddressType, ResourceType, VpcEndpointType};
 
 use super::{prelude::*, route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
-use crate::core::{Policy, Tags};
+use crate::core::{Policy, Questions, Tags};
 
 /// Private access from a VPC to a service, without the internet.
 #[spec]
@@ -110,6 +112,7 @@ impl Resource for VpcEndpoint {
                     .create(&["ec2:CreateVpcEndpoint"])
                     .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
                     .grants(&[
+                        IamGrant::read(&["ec2:DescribeVpcEndpointServices"], GrantTarget::AllResources),
                         IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
                         IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
                         IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
@@ -205,6 +208,10 @@ impl Resource for VpcEndpoint {
             Some(error) => Err(Error::from_code(&error.code.unwrap_or_default(), error.message.unwrap_or_default())),
             None => Ok(Deletion::Requested),
         }
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: VpcEndpointChanges) -> Vec<Problem> {
+        preflight::preflight(self, questions, changes).await
     }
 
     fn check(&self) -> Vec<Problem> {

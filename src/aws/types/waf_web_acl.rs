@@ -1,5 +1,6 @@
 //! `waf_web_acl`: a web firewall with managed rule groups and a rate limit.
 
+mod preflight;
 mod rule;
 
 use std::collections::BTreeSet;
@@ -15,8 +16,8 @@ use super::waf_ip_set::WafIpSet;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result, Scope, Tags,
-        TypeInfo, ok_or_not_found,
+        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Resource, Result,
+        Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -95,6 +96,7 @@ impl Resource for WafWebAcl {
             .create(&["wafv2:CreateWebACL"])
             .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
             .grants(&[
+                IamGrant::read(&["wafv2:ListAvailableManagedRuleGroups"], GrantTarget::AllResources),
                 IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
                 IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),
             ]),
@@ -155,6 +157,10 @@ impl Resource for WafWebAcl {
         let read = async { Ok(get_web_acl(cx, &live.id).await?.1) };
         with_lock(live, read, |lock| call.clone().set_lock_token(lock).send()).await?;
         Ok(Deletion::Requested)
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: WafWebAclChanges) -> Vec<Problem> {
+        preflight::preflight(self, questions, changes).await
     }
 
     fn check(&self) -> Vec<Problem> {

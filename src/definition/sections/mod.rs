@@ -137,6 +137,7 @@ impl Expansion<'_, '_> {
             pointer: at.to_owned(),
             pointer_overrides: Vec::new(),
             extra_fields: Vec::new(),
+            chosen_fields: Vec::new(),
         });
         self.drafts.last_mut()
     }

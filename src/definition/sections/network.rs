@@ -23,8 +23,8 @@ pub struct Network {
     /// Additional IPv4 ranges of the VPC. Default: none.
     #[serde(default)]
     pub secondary_cidrs: BTreeSet<Cidr>,
-    /// Number of availability zones, or a list of letters (`[a, c]`) or names (`[eu-west-1a]`). Default: 2. Adding zones does not
-    /// change the others.
+    /// Number of availability zones, which acme chooses from those that AWS offers to the account, or a list of letters (`[a, c]`) or
+    /// names (`[eu-west-1a]`). Default: 2. Adding zones does not change the others.
     #[serde(default = "default_zones")]
     pub zones: Zones,
     /// Internet access of private subnets: `none`, `single` (one NAT gateway, in the first zone) or `per-az`. Default: single.
@@ -152,6 +152,9 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
                 "public_ip_on_launch": public && network.public_ip_on_launch,
             });
             if let Some(draft) = out.add_generated("subnet", &name, spec, at) {
+                if matches!(network.zones, Zones::Count(_)) {
+                    draft.chosen_fields.push("/availability_zone".into());
+                }
                 draft.pointer_overrides = vec![
                     ("/availability_zone".into(), format!("{at}/zones")),
                     ("/cidr".into(), format!("{at}/cidr")),

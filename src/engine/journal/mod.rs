@@ -40,6 +40,11 @@ pub struct Line {
 pub enum Record {
     /// A run starts.
     Begin(Box<RunInfo>),
+    /// The account lacked a prerequisite, which acme created. It stays.
+    Prerequisite {
+        /// Name.
+        name: String,
+    },
     /// A mutating call is about to go out.
     Intent(Box<Intent>),
     /// Outcome.

@@ -217,7 +217,7 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                         _ => {}
                     }
                 }
-                Record::Begin(_) | Record::CommitPoint | Record::End { .. } => {}
+                Record::Begin(_) | Record::Prerequisite { .. } | Record::CommitPoint | Record::End { .. } => {}
             }
         }
     }

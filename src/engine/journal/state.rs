@@ -53,6 +53,7 @@ impl JournalState {
                 next.phase = RunPhase::Applying;
                 return Ok(next);
             }
+            (RunPhase::Applying, Record::Prerequisite { .. }) => return Ok(next),
             (RunPhase::Applying | RunPhase::CleaningUp | RunPhase::RollingBack, Record::Intent(_)) => {
                 next.open_intents.insert(next.last);
                 return Ok(next);
@@ -89,6 +90,7 @@ impl JournalState {
                 return Ok(next);
             }
             (_, Record::Begin(_)) => "a beginning",
+            (_, Record::Prerequisite { .. }) => "a prerequisite",
             (_, Record::Intent(_)) => "an intent",
             (_, Record::Result { .. }) => "a result",
             (_, Record::CommitPoint) => "the point of no return",

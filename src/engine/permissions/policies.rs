@@ -14,7 +14,7 @@ use crate::{
         types::{self, RESOURCE_TYPES},
     },
     core::{
-        ENVIRONMENT_TAG, GrantTarget, IamActions, IamGrant, OnDelete, ResourceType, STACK_TAG,
+        ENVIRONMENT_TAG, GrantTarget, IamActions, IamGrant, OnDelete, Prerequisite, ResourceType, STACK_TAG,
         expression::{for_each_string, references},
     },
     definition::{BackendLocation, DesiredResource, Stack},
@@ -83,6 +83,9 @@ impl PolicyBuilder<'_> {
         for grant in more.iter().filter(|grant| grant.needed_for_plan) {
             self.add_grant(kind, declared, grant);
         }
+        for needed in prerequisites(declared) {
+            self.allow_on_all_resources(&[needed.read_action()]);
+        }
     }
 
     fn add_changes(&mut self, kind: &ResourceType, declared: &[&DesiredResource]) {
@@ -110,6 +113,10 @@ impl PolicyBuilder<'_> {
         }
         for grant in more.iter().filter(|grant| !grant.needed_for_plan) {
             self.add_grant(kind, declared, grant);
+        }
+        for Prerequisite::ServiceLinkedRole { service } in prerequisites(declared) {
+            let create = IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole(service));
+            self.add_grant(kind, declared, &create);
         }
     }
 
@@ -195,6 +202,11 @@ impl PolicyBuilder<'_> {
         let Stack { name, environment, .. } = self.scope.stack;
         json!({ "StringEquals": { format!("{key}/{STACK_TAG}"): name, format!("{key}/{ENVIRONMENT_TAG}"): environment } })
     }
+}
+
+/// Prerequisites of these resources.
+fn prerequisites(declared: &[&DesiredResource]) -> BTreeSet<Prerequisite> {
+    declared.iter().flat_map(|declared| declared.resource_type.operations.prerequisites(&declared.spec)).collect()
 }
 
 fn has_reference_to(declared: &[&DesiredResource], kind: &str) -> bool {

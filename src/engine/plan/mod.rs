@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    core::{Address, LiveResource, OnDelete, Tags},
+    core::{Address, LiveResource, OnDelete, Prerequisite, Tags},
     definition::DesiredResource,
 };
 
@@ -234,6 +234,8 @@ pub struct Plan {
     pub clean_up: DiGraph<Step, ()>,
     /// Obstacles: with any of these, the plan must not be applied.
     pub obstacles: Vec<Obstacle>,
+    /// What the account lacks: created before the first step, and never deleted.
+    pub prerequisites: Vec<Prerequisite>,
     /// Warnings.
     pub warnings: Vec<String>,
     /// Values that a rollback does not restore.

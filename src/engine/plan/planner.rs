@@ -174,6 +174,7 @@ impl<'a> Planner<'a> {
             apply,
             clean_up,
             obstacles,
+            prerequisites: Vec::new(),
             warnings,
             not_restored: Vec::new(),
             name_overrides: names,

@@ -73,6 +73,8 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
             deferrable: target.deferrable.clone(),
             on_delete: None,
             pointer: String::new(),
+            pointer_overrides: Vec::new(),
+            chosen_fields: Vec::new(),
         };
         resources.insert(address.clone(), declared);
     }

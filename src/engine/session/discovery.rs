@@ -3,10 +3,12 @@
 use super::{Result, Session, SessionError};
 use crate::{
     core::{DataProtection, OnDelete},
+    definition::{self, DesiredResource},
     engine::{
         backend::BucketCreation,
         discover::{Hints, LiveState, discover, discover_with_index, extend_tag_index, query_tag_index, resource_type_of},
         plan::{Action, Goal, Obstacle, Plan, attribute_changes, plan, recorded_addresses},
+        preflight::{choose_values, preflight},
         run::{RunHistory, wait_until_visible},
     },
 };
@@ -113,13 +115,24 @@ impl Session {
         discover(&self.cloud, &self.stack, history.location_hints(self.region(), account)).await.map_err(SessionError::Discovery)
     }
 
-    /// Plans for a goal: checks which data deletions would lose, sets the origin of each difference if the history has it, and the
-    /// location of each obstacle. To apply it, use [`super::LockedSession::plan`].
+    /// Settles what the definition leaves to acme, such as availability zones: call it before [`Session::plan`].
+    pub async fn choose_values(&mut self, state: &StackState, goal: Goal) {
+        if let (Goal::Apply, Some(answers)) = (goal, &self.answers) {
+            choose_values(&self.cloud, answers, &mut self.stack, &state.live_state).await;
+        }
+    }
+
+    /// Plans for a goal: asks AWS whether it accepts new values, checks which data deletions would lose, sets the origin of each difference
+    /// if the history has it, and the location of each obstacle. To apply it, use [`super::LockedSession::plan`].
     ///
     /// # Errors
     /// Fails if the contents of a resource can't be read.
     pub async fn plan(&self, state: &StackState, goal: Goal) -> Result<Plan> {
         let mut plan = plan(&self.stack, &state.live_state, goal, self.region(), &state.account);
+        if let (Goal::Apply, Some(answers)) = (goal, &self.answers) {
+            let locate = |declared: &DesiredResource, pointer: &str| self.line_of(&declared.definition_pointer(pointer));
+            preflight(&self.cloud, answers, &self.stack, &mut plan, locate).await;
+        }
         self.add_obstacles(&mut plan).await?;
         let addresses = recorded_addresses(&plan);
         if !addresses.is_empty()
@@ -155,10 +168,16 @@ impl Session {
                 });
             }
         }
-        for obstacle in &mut plan.obstacles {
-            let range = self.locate(&obstacle.address);
-            obstacle.location = range.map(|range| format!("{}:{}", self.source.path, self.source.line(range.start)));
+        for obstacle in plan.obstacles.iter_mut().filter(|obstacle| obstacle.location.is_none()) {
+            let declared = self.stack.resources.get(&obstacle.address);
+            obstacle.location = declared.and_then(|declared| self.line_of(&declared.pointer));
         }
         Ok(())
+    }
+
+    /// File and line of a JSON pointer into the definition.
+    fn line_of(&self, pointer: &str) -> Option<String> {
+        let range = definition::key_range(&self.source, pointer)?;
+        Some(format!("{}:{}", self.source.path, self.source.line(range.start)))
     }
 }

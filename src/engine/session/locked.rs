@@ -103,7 +103,7 @@ impl LockedSession {
     /// Session of a rehearsal, in a simulated cloud and a backend that no other process can reach: it needs no lease.
     pub(in crate::engine) fn in_sandbox(stack: Stack, cloud: Arc<Cloud>, backend: Backend) -> LockedSession {
         let (source, options) = (Source::new("", ""), SessionOptions::default());
-        let session = Session { source, stack, cloud, options, opened_at: Instant::now() };
+        let session = Session { source, stack, cloud, options, answers: None, opened_at: Instant::now() };
         let connected = ConnectedSession::new(session, Simulator::ACCOUNT.to_owned(), backend, None);
         LockedSession { connected, lease: None, run_history: None }
     }
@@ -171,6 +171,7 @@ impl LockedSession {
         self.run_history().await?;
         let history = self.run_history.take().unwrap_or_default();
         let state = self.connected.state(history, depth).await?;
+        self.connected.session.choose_values(&state, goal).await;
         let plan = self.session().plan(&state, goal).await?;
         let StackState { live_state, history: RunHistory { unfinished, .. }, .. } = state;
         Ok(ProposedPlan::new(self, Task::Reach(goal), plan, live_state, unfinished))

@@ -25,7 +25,7 @@ use std::{
 
 use crate::{
     aws::{Aws, CallCount, Settings},
-    core::Address,
+    core::{Address, Answers},
     definition::{self, BackendLocation, LoadOptions, Source, Stack},
     engine::{
         backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
@@ -84,6 +84,8 @@ pub struct Session {
     stack: Stack,
     cloud: Arc<Cloud>,
     options: SessionOptions,
+    /// Answers to questions about plans; `None` in the sandbox of a rehearsal, whose plan has been made with them.
+    answers: Option<Answers>,
     opened_at: Instant,
 }
 
@@ -116,7 +118,7 @@ impl Session {
         };
         let mut stack = stack;
         stack.set_region(cloud.region());
-        Ok(Session { source, stack, cloud: Arc::new(cloud), options, opened_at })
+        Ok(Session { source, stack, cloud: Arc::new(cloud), options, answers: Some(Answers::default()), opened_at })
     }
 
     /// Checks the account and selects the backend; `creation` says whether a bucket may be created for it.

@@ -14,6 +14,7 @@ mod listeners_and_firewalls;
 mod load_balancers;
 mod network;
 mod pagination;
+mod preflight;
 mod rds;
 mod rds_restore;
 mod s3;

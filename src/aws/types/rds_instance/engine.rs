@@ -31,6 +31,11 @@ impl Engine {
     pub(super) fn same_major(self, one: &str, other: &str) -> bool {
         one.split('.').zip(other.split('.')).take(self.version_parts() - 1).all(|(one, other)| one == other)
     }
+    /// The major version of an exact one: `16` of `16.4`, `8.0` of `8.0.40`.
+    pub(super) fn major(self, version: &str) -> &str {
+        let end = version.match_indices('.').nth(self.version_parts() - 2).map_or(version.len(), |(at, _)| at);
+        &version[..end]
+    }
     /// Whether a database of version `live` satisfies `version`; with `newer_minor` a newer minor version does, too.
     pub(super) fn satisfies(self, version: &str, newer_minor: bool, live: &str) -> bool {
         // `11.22-rds.20240509` is 11.22 in extended support.

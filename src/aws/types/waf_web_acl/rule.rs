@@ -68,12 +68,32 @@ const MANAGED_RULE_GROUPS: &[(&str, &str)] = &[
     ("bot-control", "AWSManagedRulesBotControlRuleSet"),
 ];
 
-fn shorten_name(name: &str) -> String {
-    MANAGED_RULE_GROUPS.iter().find(|(_, long)| *long == name).map_or(name, |(short, _)| short).to_owned()
+/// All groups of AWS, from the same page.
+pub(super) const AWS_RULE_GROUPS: &[&str] = &[
+    "AWSManagedRulesACFPRuleSet",
+    "AWSManagedRulesATPRuleSet",
+    "AWSManagedRulesAdminProtectionRuleSet",
+    "AWSManagedRulesAmazonIpReputationList",
+    "AWSManagedRulesAnonymousIpList",
+    "AWSManagedRulesAntiDDoSRuleSet",
+    "AWSManagedRulesBotControlRuleSet",
+    "AWSManagedRulesCommonRuleSet",
+    "AWSManagedRulesKnownBadInputsRuleSet",
+    "AWSManagedRulesLinuxRuleSet",
+    "AWSManagedRulesPHPRuleSet",
+    "AWSManagedRulesSQLiRuleSet",
+    "AWSManagedRulesUnixRuleSet",
+    "AWSManagedRulesWindowsRuleSet",
+    "AWSManagedRulesWordPressRuleSet",
+];
+
+/// Short name of a group, if it has one.
+pub(super) fn shorten_name(name: &str) -> &str {
+    MANAGED_RULE_GROUPS.iter().find(|(_, long)| *long == name).map_or(name, |(short, _)| short)
 }
 
 fn short_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
-    Ok(shorten_name(&String::deserialize(deserializer)?))
+    Ok(shorten_name(&String::deserialize(deserializer)?).to_owned())
 }
 
 const RATE_LIMIT: &str = "rate-limit";
@@ -168,7 +188,7 @@ impl ManagedRules {
         };
         let overridden = group.rule_action_overrides().iter().filter(|one| is_counted(one)).map(|one| one.name.clone());
         ManagedRules {
-            name: if group.vendor_name == "AWS" { shorten_name(&group.name) } else { group.name.clone() },
+            name: if group.vendor_name == "AWS" { shorten_name(&group.name).to_owned() } else { group.name.clone() },
             vendor: group.vendor_name.clone(),
             version: group.version.clone(),
             count: rule.override_action().is_some_and(|action| action.count.is_some()),

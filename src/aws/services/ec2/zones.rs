@@ -1,0 +1,48 @@
+//! Availability zones.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{aws::Aws, core::Questions};
+
+/// A zone that the account can use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zone {
+    /// Name, such as `eu-west-1a`.
+    pub name: String,
+    /// Whether it is an availability zone; otherwise a local or wavelength zone that the account has enabled.
+    pub is_availability_zone: bool,
+}
+
+/// Letters of the zones in regions without `a`, `b` and `c` for new accounts, or with more. AWS has withdrawn some, and maps letters to
+/// zones for each account: <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html>.
+const LETTERS: &[(&str, &str)] = &[
+    ("ap-northeast-1", "acd"),
+    ("ap-northeast-2", "abcd"),
+    ("ca-central-1", "abd"),
+    ("us-east-1", "abcdef"),
+    ("us-west-1", "ac"),
+    ("us-west-2", "abcd"),
+];
+
+/// Zones of the region that the account can use, by name. `None` if AWS does not tell.
+pub async fn zones(questions: &Questions<'_, Aws>) -> Option<Vec<Zone>> {
+    let call = |aws: &Aws| {
+        let call = aws.ec2.describe_availability_zones();
+        async move {
+            let zones = call.send().await?.availability_zones.unwrap_or_default().into_iter().filter_map(|zone| {
+                let is_availability_zone = zone.zone_type.is_none_or(|kind| kind == "availability-zone");
+                Some(Zone { name: zone.zone_name?, is_availability_zone })
+            });
+            let mut zones: Vec<Zone> = zones.collect();
+            zones.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(zones)
+        }
+    };
+    questions.ask_or_simulate("ec2:DescribeAvailabilityZones", "", |region| simulated(region), call).await
+}
+
+/// Zones of the simulated cloud.
+fn simulated(region: &str) -> Vec<Zone> {
+    let letters = LETTERS.iter().find(|(name, _)| *name == region).map_or("abc", |(_, letters)| letters);
+    letters.chars().map(|letter| Zone { name: format!("{region}{letter}"), is_availability_zone: true }).collect()
+}
