@@ -293,10 +293,11 @@ impl<'a> LifecycleCase<'a> {
         };
         let address = format!("{}.it", self.resource_type);
         let mut changed: BTreeSet<String> = plan.changed_fields(&address);
-        // The name of a replacement is not one of the edited fields.
-        let forced = plan.0["changes"].as_array().into_iter().flatten().filter(|change| change["address"] == address.as_str());
-        let mut forced = forced.filter_map(|change| change["fields"].as_array()).flatten().filter(|field| field["pointer"] == "/name");
-        if action == "replace" && forced.all(|field| field["forces_replacement"] == false) {
+        // The name of a replacement is not one of the edited fields, even if it gets or loses a suffix that AWS requires.
+        let planned = plan.0["changes"].as_array().into_iter().flatten().filter(|change| change["address"] == address.as_str());
+        let mut forcing =
+            planned.filter_map(|change| change["fields"].as_array()).flatten().filter(|field| field["forces_replacement"] == true);
+        if action == "replace" && !fields.contains("/name") && forcing.any(|field| field["pointer"] != "/name") {
             changed.remove("/name");
         }
         let top: BTreeSet<String> = changed.iter().map(|at| format!("/{}", at.split('/').nth(1).unwrap_or_default())).collect();
