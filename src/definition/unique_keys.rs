@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic};
 use crate::core::{OverlapKey, ResourceType, expression::references};
 
+/// Values of the fields of a key, in a region.
+type Key<'a> = (Option<&'a str>, Vec<&'a Value>);
+
 /// Reports declared resources of a type that have a unique key in common. References are equal if their texts are.
 pub fn check_unique_keys(c: &mut Compiler<'_>, stack: &Stack) {
     let mut by_type: BTreeMap<&str, Vec<&DesiredResource>> = BTreeMap::new();
@@ -32,7 +35,7 @@ pub fn check_unique_keys(c: &mut Compiler<'_>, stack: &Stack) {
 }
 
 fn check_key(c: &mut Compiler<'_>, resource_type: &ResourceType, key: &[&str], resources: &[&DesiredResource]) {
-    let mut seen: HashMap<(Option<&str>, Vec<&Value>), &DesiredResource> = HashMap::with_capacity(resources.len());
+    let mut seen: HashMap<Key<'_>, &DesiredResource> = HashMap::with_capacity(resources.len());
     for declared in resources {
         let Some(values) = key.iter().map(|pointer| value_at(declared, pointer)).collect::<Option<Vec<_>>>() else { continue };
         let Some(other) = seen.insert((distinguishing_region(declared), values), declared) else { continue };
@@ -58,7 +61,7 @@ const ONLY_ONE: &str = "AWS accepts only one of them: change or remove the other
 
 /// Checks a key of which each entry of a list is a value.
 fn check_entries(c: &mut Compiler<'_>, key: &[&str], resources: &[&DesiredResource]) {
-    let mut seen: HashMap<(Option<&str>, Vec<&Value>), &DesiredResource> = HashMap::new();
+    let mut seen: HashMap<Key<'_>, &DesiredResource> = HashMap::new();
     for declared in resources {
         let mut combinations: Vec<Vec<&Value>> = vec![Vec::new()];
         for pointer in key {
@@ -88,7 +91,7 @@ fn check_entries(c: &mut Compiler<'_>, key: &[&str], resources: &[&DesiredResour
 
 /// Checks that ranges don't overlap, in one sorted sweep for each group of equal other fields.
 fn check_ranges(c: &mut Compiler<'_>, key: &OverlapKey, resources: &[&DesiredResource]) {
-    let mut groups: HashMap<(Option<&str>, Vec<&Value>), Vec<(IpNet, &DesiredResource)>> = HashMap::new();
+    let mut groups: HashMap<Key<'_>, Vec<(IpNet, &DesiredResource)>> = HashMap::new();
     for declared in resources {
         let others = key.others.iter().map(|pointer| value_at(declared, pointer)).collect::<Option<Vec<_>>>();
         let range = value_at(declared, key.range).and_then(|value| value.as_str()?.parse().ok());

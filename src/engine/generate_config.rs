@@ -14,7 +14,7 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
         |live: &&LiveResource| live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
     let known: Vec<(Address, &LiveResource)> = live_state.iter().filter(ours).filter_map(|live| Some((address_of(live)?, live))).collect();
     let parse_and_resolve = |written: &Value| {
-        let parsed = kind.operations.parse(&written).ok()?;
+        let parsed = kind.operations.parse(written).ok()?;
         let resolved = resolve(&parsed, &|reference| {
             let (_, live) = known.iter().find(|(address, _)| address.type_name == reference.type_name && address.name == reference.name)?;
             live.output(reference.output)

@@ -71,7 +71,7 @@ impl ResourceContext<'_> {
     }
     /// The IAM path of the stack's roles, policies and instance profiles.
     pub fn iam_path(&self) -> String {
-        iam_path(&self.stack, &self.environment)
+        iam_path(self.stack, self.environment)
     }
 }
 

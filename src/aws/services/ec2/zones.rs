@@ -38,7 +38,7 @@ pub async fn zones(questions: &Questions<'_, Aws>) -> Option<Vec<Zone>> {
             Ok(zones)
         }
     };
-    questions.ask_or_simulate("ec2:DescribeAvailabilityZones", "", |region| simulated(region), call).await
+    questions.ask_or_simulate("ec2:DescribeAvailabilityZones", "", simulated, call).await
 }
 
 /// Zones of the simulated cloud.
