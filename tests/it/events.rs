@@ -80,10 +80,16 @@ fn json_plan_matches_the_documentation() {
     let acme = Acme::local(&folder.path().join("cloud"));
     let reference = fs::read_to_string(crate::acme::repository_stack("reference.yaml")).unwrap();
     let acme = acme.with_args(&["--env", "production"]);
-    acme.apply(&write_file(folder.path(), "stack.yaml", &reference));
+    // Groups that refer to each other, before and after.
+    let groups = |one: &str, two: &str| {
+        let group = |name: &str, other: &str| format!("{name}: {{ vpc: main, ingress: [{{ port: 443, security_group: {other} }}] }}");
+        format!("security_group: {{ {}, {} }}", group(one, two), group(two, one))
+    };
+    let before = format!("{reference}\nresources: {{ {} }}\n", groups("one", "two"));
+    acme.apply(&write_file(folder.path(), "stack.yaml", &before));
     let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
     let edited = edited.replace("nat: per-az", "nat: single").replace("team: platform", "team: shop").replace(", stock, user]", "]");
-    let edited = edited + "\nresources: { sqs_queue: { copies: { region: eu-central-1 } } }\n";
+    let edited = format!("{edited}\nresources: {{ sqs_queue: {{ copies: {{ region: eu-central-1 }} }}, {} }}\n", groups("three", "four"));
     let plan_now = acme.plan(&write_file(folder.path(), "stack.yaml", &edited)).0;
     assert_eq!(keys(&plan_now), first(plan));
     let seen: BTreeSet<String> = plan_now["changes"].as_array().unwrap().iter().flat_map(keys).collect();

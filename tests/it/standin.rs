@@ -93,6 +93,14 @@ else:
     # A new bucket blocks all public access at AWS; ministack's does so only when it checks signatures.
     from ministack.services import s3
     s3._new_bucket_public_access_block = lambda: {'_public_access_block': s3._NEW_BUCKET_PUBLIC_ACCESS_BLOCK}
+    # It offers a few database classes, versions and endpoint services, and accepts all: so it must not be asked.
+    from ministack.services import rds
+    for actions, action in [
+        (rds, 'DescribeOrderableDBInstanceOptions'),
+        (rds, 'DescribeDBEngineVersions'),
+        (ec2, 'DescribeVpcEndpointServices'),
+    ]:
+        del actions._ACTION_MAP[action]
     from ministack.app import main
     main()
 ";
