@@ -1,7 +1,8 @@
 //! `subnet`: an IP range of a VPC in one availability zone.
 
+mod check;
+
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
-use ipnet::IpNet;
 
 use super::{prelude::*, vpc::Vpc};
 use crate::core::{Declared, Questions};
@@ -75,28 +76,8 @@ impl Resource for Subnet {
         Deletion::requested(cx.ec2.delete_subnet().subnet_id(&live.id).send().await)
     }
 
-    /// A subnet's range is inside a range of its VPC, and its zone belongs to the stack's region.
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
-        let Some(subnet) = declared.spec() else { return Vec::new() };
-        let address = declared.address();
-        let mut problems = Vec::new();
-        if let (Some(range), Some((home, vpc))) = (subnet.cidr.range(), declared.referenced(&subnet.vpc)) {
-            let ranges: Vec<IpNet> = vpc.secondary_cidrs.iter().chain([&vpc.cidr]).filter_map(Cidr::range).collect();
-            if !ranges.is_empty() && !ranges.iter().any(|whole| whole.contains(&range)) {
-                let all: Vec<String> = ranges.iter().map(ToString::to_string).collect();
-                let message = format!("`{address}` ({range}) is outside `{home}` ({})", all.join(", "));
-                let help = format!("choose a range inside {}, or add one to the VPC's `secondary_cidrs`", all.join(" or "));
-                problems.push(Problem::new(Self::POINTERS.cidr, message).help(help).code("subnet-range"));
-            }
-        }
-        let zone = &subnet.availability_zone;
-        if let Some(region) = declared.region().filter(|region| !zone.contains("${") && !is_zone_of(zone, region)) {
-            let message = format!("`{address}` is in the zone `{zone}`, which region `{region}` does not have");
-            let letter = zone.chars().last().filter(char::is_ascii_lowercase).unwrap_or('a');
-            let help = format!("a zone of this region looks like `{region}{letter}`");
-            problems.push(Problem::new(Self::POINTERS.availability_zone, message).help(help).code("zone"));
-        }
-        problems
+        check::check(declared)
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: SubnetChanges) -> Vec<Problem> {
@@ -117,12 +98,6 @@ impl Resource for Subnet {
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {
         Ok(services::ec2::join_blockers(services::ec2::network_interfaces(aws, &[("subnet-id", &live.id)]).await?))
     }
-}
-
-/// Whether a zone belongs to a region. Local and wavelength zones have a longer suffix: `us-east-1-bos-1a`.
-fn is_zone_of(zone: &str, region: &str) -> bool {
-    let rest = zone.strip_prefix(region);
-    rest.is_some_and(|rest| (rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_lowercase())) || rest.starts_with('-'))
 }
 
 fn read(subnet: ec2::Subnet) -> Result<Observed<Subnet>> {

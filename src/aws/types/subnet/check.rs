@@ -1,0 +1,36 @@
+//! Rules between a subnet and its VPC or region.
+
+use ipnet::IpNet;
+
+use super::Subnet;
+use crate::core::{Cidr, Declared, Problem};
+
+/// A subnet's range is inside a range of its VPC, and its zone belongs to the stack's region.
+pub(super) fn check(declared: &Declared<'_, Subnet>) -> Vec<Problem> {
+    let Some(subnet) = declared.spec() else { return Vec::new() };
+    let address = declared.address();
+    let mut problems = Vec::new();
+    if let (Some(range), Some((home, vpc))) = (subnet.cidr.range(), declared.referenced(&subnet.vpc)) {
+        let ranges: Vec<IpNet> = vpc.secondary_cidrs.iter().chain([&vpc.cidr]).filter_map(Cidr::range).collect();
+        if !ranges.is_empty() && !ranges.iter().any(|whole| whole.contains(&range)) {
+            let all: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+            let message = format!("`{address}` ({range}) is outside `{home}` ({})", all.join(", "));
+            let help = format!("choose a range inside {}, or add one to the VPC's `secondary_cidrs`", all.join(" or "));
+            problems.push(Problem::new(Subnet::POINTERS.cidr, message).help(help).code("subnet-range"));
+        }
+    }
+    let zone = &subnet.availability_zone;
+    if let Some(region) = declared.region().filter(|region| !zone.contains("${") && !is_zone_of(zone, region)) {
+        let message = format!("`{address}` is in the zone `{zone}`, which region `{region}` does not have");
+        let letter = zone.chars().last().filter(char::is_ascii_lowercase).unwrap_or('a');
+        let help = format!("a zone of this region looks like `{region}{letter}`");
+        problems.push(Problem::new(Subnet::POINTERS.availability_zone, message).help(help).code("zone"));
+    }
+    problems
+}
+
+/// Whether a zone belongs to a region. Local and wavelength zones have a longer suffix: `us-east-1-bos-1a`.
+fn is_zone_of(zone: &str, region: &str) -> bool {
+    let rest = zone.strip_prefix(region);
+    rest.is_some_and(|rest| (rest.len() == 1 && rest.bytes().all(|b| b.is_ascii_lowercase())) || rest.starts_with('-'))
+}
