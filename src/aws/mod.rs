@@ -38,6 +38,8 @@ pub use crate::core::{global_region, partition};
 const VISIBILITY_DELAY: Duration = Duration::from_secs(15);
 /// A credential process may ask for a second factor; the SDK's default would be five seconds. A call has one minute in total.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(50);
+/// Timeout of one attempt of a call.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A stand-in shows a new resource at once, or is configured to lag by a few seconds.
 const CUSTOM_ENDPOINT_VISIBILITY_DELAY: Duration = Duration::from_secs(3);
 
@@ -105,7 +107,7 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build())
             .retry_config(RetryConfig::standard().with_max_attempts(10).with_initial_backoff(Duration::from_millis(200)))
             .timeout_config(
-                TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(Duration::from_secs(60)).build(),
+                TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(CALL_TIMEOUT).build(),
             );
         if let Some(region) = settings.region {
             loader = loader.region(Region::new(region));

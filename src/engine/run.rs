@@ -296,17 +296,27 @@ pub(in crate::engine) fn merge_own_reads<'a>(
     all
 }
 
+/// Longest time between the start of a call and its effect: the timeout of an attempt.
+const LONGEST_CALL_MILLIS: u64 = crate::aws::CALL_TIMEOUT.as_secs() * 1000;
+
 /// Waits until resources created just before a crash must be visible. Returns true if another read may show more.
+///
+/// A creation without an answer may have taken effect at any time until this read, but not longer than a call can take after it began.
 pub async fn wait_until_visible(cloud: &Cloud, live_state: &LiveState, touched: &BTreeMap<Address, TouchedResource>) -> bool {
     let seen: BTreeSet<Address> = live_state.iter().filter_map(address_of).collect();
     let unseen = touched.iter().filter(|(address, touched)| !seen.contains(address) && touched.last_created_at.is_some());
     let unseen: Vec<(&Address, &TouchedResource)> = unseen.collect();
-    let Some(latest) = unseen.iter().filter_map(|(_, touched)| touched.last_created_at).max() else { return false };
+    let read_at = live_state.read_at.unwrap_or_else(SystemTime::now);
+    let created_at = |touched: &TouchedResource| match touched.unanswered_create {
+        Some(began) => Some(unix_millis(read_at).min(began.saturating_add(LONGEST_CALL_MILLIS))),
+        None => touched.last_created_at,
+    };
+    let Some(latest) = unseen.iter().filter_map(|(_, touched)| created_at(touched)).max() else { return false };
     let kinds = unseen.iter().filter_map(|(address, _)| types::resource_type(&address.type_name));
     let delay = kinds.map(|kind| cloud.visibility_delay_of(kind)).max().unwrap_or_else(|| cloud.visibility_delay());
     // The age at the time of the read counts; by now, it may be visible.
     let age = |at: SystemTime| Duration::from_millis(unix_millis(at).saturating_sub(latest));
-    if delay <= age(live_state.read_at.unwrap_or_else(SystemTime::now)) {
+    if delay <= age(read_at) {
         return false;
     }
     tokio::time::sleep(delay.saturating_sub(age(SystemTime::now()))).await;
