@@ -35,7 +35,11 @@ pub fn with_attributes<'a, S: Spec>(spec: S, text_of: impl Fn(&str) -> Option<&'
                     read = parsed;
                     break;
                 }
-                Err(_) => json.pointer_mut(field.pointer).into_iter().for_each(|place| *place = before.clone()),
+                Err(_) => {
+                    if let Some(place) = json.pointer_mut(field.pointer) {
+                        *place = before;
+                    }
+                }
             }
         }
     }

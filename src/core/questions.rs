@@ -16,7 +16,7 @@ use super::{Error, ErrorKind, Named, Ref, ReferencedOutput, Result};
 /// Time for an answer. A question that takes longer stays open, and the plan is made without it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An answer, or a question that is being asked; `None` if AWS does not tell.
+/// An answer, or a question that is being asked; `None` without an answer.
 type Answer = Arc<OnceCell<Option<Value>>>;
 
 /// Answers of one account and region, each asked for once.
@@ -90,7 +90,7 @@ impl<'a, A: Sync> Questions<'a, A> {
     }
 
     /// Returns the answer to a question: an IAM action, and the parameters that tell it from others with this action. `call` makes the
-    /// calls, at most once for equal questions. `None` if AWS does not tell, and in the simulated cloud.
+    /// calls, at most once for equal questions. `None` without an answer, and in the simulated cloud.
     pub async fn ask<T, F>(&self, action: &'static str, parameters: &str, call: impl FnOnce(&'a A) -> F + Send) -> Option<T>
     where
         T: Serialize + DeserializeOwned,

@@ -70,7 +70,7 @@ pub trait Resource: Spec {
     fn preflight(&self, _questions: &Questions<'_, Self::Api>, _changes: Self::Changes) -> impl Future<Output = Vec<Problem>> + Send {
         async { Vec::new() }
     }
-    /// Asks AWS for the values of the field that a definition may leave to acme, in order of preference; empty if AWS does not tell.
+    /// Asks AWS for the values of the field that a definition may leave to acme, in order of preference; empty if AWS does not answer.
     fn choices(_questions: &Questions<'_, Self::Api>) -> impl Future<Output = Vec<String>> + Send {
         async { Vec::new() }
     }

@@ -10,7 +10,7 @@ use super::{
     source::child_pointer,
 };
 use crate::{
-    aws::{global_region, types::resource_type},
+    aws::global_region,
     core::{Address, expression::references},
 };
 
@@ -64,7 +64,7 @@ pub fn take(c: &mut Compiler<'_>, draft: &mut Draft, stack: &Stack) -> Option<St
         c.problem("region", &at, message, "a stack has one account, and an account is in one partition");
         return None;
     }
-    if kind.is_in_global_region(&draft.spec.clone().into()) && region != global_region(home) {
+    if kind.is_in_global_region(&Value::Object(draft.spec.clone())) && region != global_region(home) {
         let message = format!("{shown} can only be in {}", global_region(home));
         c.problem("region", &at, message, "remove the line");
         return None;
@@ -93,8 +93,7 @@ pub fn check_references(c: &mut Compiler<'_>, stack: &Stack) {
 
 /// Whether the id of another resource means nothing in the region of this one.
 fn has_unreachable_id(declared: &DesiredResource, other: &DesiredResource) -> bool {
-    let is_arn = resource_type(other.resource_type.name).is_some_and(|kind| kind.id == "{arn}");
-    !is_arn && !other.resource_type.is_global() && other.region != declared.region
+    other.resource_type.id != "{arn}" && !other.resource_type.is_global() && other.region != declared.region
 }
 
 /// Calls `act` for every reference by id, `{"id": …}`, and its pointer.

@@ -33,8 +33,9 @@ pub(super) async fn retag(_: &Aws, _: &TagChange<'_>) -> Result<()> {
 /// # Errors
 /// Returns errors of the service.
 pub async fn has_service_linked_role(aws: &Aws, service: &str) -> Result<bool> {
-    let roles = aws.iam.list_roles().path_prefix(format!("/aws-service-role/{service}/")).max_items(1).send().await?;
-    Ok(!roles.roles.is_empty())
+    // A page may be empty although another follows.
+    let mut roles = aws.iam.list_roles().path_prefix(format!("/aws-service-role/{service}/")).into_paginator().items().send();
+    Ok(roles.try_next().await?.is_some())
 }
 
 /// Creates the service-linked role of this service, unless the account has it.

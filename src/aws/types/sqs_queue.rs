@@ -1,5 +1,8 @@
 //! `sqs_queue`: a message queue.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;

@@ -15,6 +15,7 @@ mod load_balancers;
 mod network;
 mod pagination;
 mod preflight;
+mod preflight_databases;
 mod rds;
 mod rds_restore;
 mod s3;

@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::rds::{DATABASE, answer};
+use super::rds::answer;
 use crate::scripted_endpoint::{Answer, Endpoint, Script, ec2_error, json_error, ok, ownership_tags, xml, xml_error};
 
 /// A plan as JSON, blocked or not.
-fn plan(endpoint: &Endpoint) -> Value {
+pub(super) fn plan(endpoint: &Endpoint) -> Value {
     let done = endpoint.run("plan", &["-o", "json"]);
     serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {}", done.combined_output()))
 }
 
 /// `line address: message (help)` of each obstacle.
-fn obstacles(plan: &Value) -> Vec<String> {
+pub(super) fn obstacles(plan: &Value) -> Vec<String> {
     let text = |obstacle: &Value, key: &str| obstacle[key].as_str().unwrap_or_default().to_owned();
     let of = |obstacle: &Value| {
         assert_eq!(obstacle["code"], "not-offered");
@@ -22,13 +22,13 @@ fn obstacles(plan: &Value) -> Vec<String> {
     plan["obstacles"].as_array().expect("a list").iter().map(of).collect()
 }
 
-fn warnings(plan: &Value) -> Vec<&str> {
+pub(super) fn warnings(plan: &Value) -> Vec<&str> {
     plan["warnings"].as_array().expect("a list").iter().filter_map(Value::as_str).collect()
 }
 
 /// The endpoint allows a plan of these resources, or names the obstacle.
 #[track_caller]
-fn assert_plan(script: Script, resources: &str, expected: &[&str]) -> Endpoint {
+pub(super) fn assert_plan(script: Script, resources: &str, expected: &[&str]) -> Endpoint {
     let endpoint = script.start(resources);
     let plan = plan(&endpoint);
     assert_eq!(obstacles(&plan), expected);
@@ -39,7 +39,7 @@ fn assert_plan(script: Script, resources: &str, expected: &[&str]) -> Endpoint {
 
 /// The endpoint denies the question: the plan has one warning and no obstacle.
 #[track_caller]
-fn assert_denied(script: Script, resources: &str, action: &str) {
+pub(super) fn assert_denied(script: Script, resources: &str, action: &str) {
     let plan = plan(&script.start(resources));
     assert_eq!(obstacles(&plan), [""; 0]);
     let expected = format!("Some values were not checked: `{action}` is not allowed; `acme policy` prints the permissions.");
@@ -159,125 +159,6 @@ fn asks_for_instance_types_in_the_zones_of_the_subnets() {
     );
     let denied = ec2_error(403, "UnauthorizedOperation", "You are not authorized to perform this operation.");
     assert_denied(Script::new().on(OFFERINGS, [denied]), &types("t3.medum"), "ec2:DescribeInstanceTypeOfferings");
-}
-
-const ENGINES: &str = "DescribeDBEngineVersions";
-const ORDERABLE: &str = "DescribeOrderableDBInstanceOptions";
-
-fn engine_versions() -> Answer {
-    let version = |version: &str, family: &str| {
-        format!(
-            "<DBEngineVersion><EngineVersion>{version}</EngineVersion><DBParameterGroupFamily>{family}</DBParameterGroupFamily></DBEngineVersion>"
-        )
-    };
-    let all = [("15.14", "postgres15"), ("16.9", "postgres16"), ("16.10", "postgres16")].map(|(text, family)| version(text, family));
-    answer(ENGINES, &format!("<DBEngineVersions>{}</DBEngineVersions>", all.concat()))
-}
-
-fn orderable(classes: &[&str]) -> Answer {
-    let option = |class: &&str| {
-        format!(
-            "<OrderableDBInstanceOption><DBInstanceClass>{class}</DBInstanceClass><StorageType>gp3</StorageType>\
-             <MinStorageSize>20</MinStorageSize><MaxStorageSize>65536</MaxStorageSize><MultiAZCapable>false</MultiAZCapable>\
-             </OrderableDBInstanceOption>"
-        )
-    };
-    let options: String = classes.iter().map(option).collect();
-    answer(ORDERABLE, &format!("<OrderableDBInstanceOptions>{options}</OrderableDBInstanceOptions>"))
-}
-
-#[test]
-fn asks_for_database_versions_classes_and_storage() {
-    let script = || {
-        Script::new()
-            .on(ENGINES, [engine_versions()])
-            .on(ORDERABLE, [orderable(&["db.m6g.large", "db.t4g.medium"])])
-            .on_containing(ORDERABLE, "DBInstanceClass", [orderable(&[])])
-            .on_containing(ORDERABLE, "DBInstanceClass=db.t4g.medium", [orderable(&["db.t4g.medium"])])
-    };
-    let endpoint = assert_plan(script(), DATABASE, &[]);
-    // The newest version that satisfies `16`.
-    let asked = endpoint.request_bodies(ORDERABLE);
-    assert_eq!((asked.len(), &asked[0]["EngineVersion"]), (1, &json!("16.10")));
-
-    for (from, to, expected) in [
-        (
-            "version: \"16\"",
-            "version: \"16.99\"",
-            "8: `version` of `rds_instance.orders`: AWS does not offer `16.99` of postgres (did you mean `16.9`? versions: 16.9, 16.10)",
-        ),
-        (
-            "db.t4g.medium",
-            "db.t4g.medum",
-            "9: `class` of `rds_instance.orders`: AWS does not offer `db.t4g.medum` with postgres 16.10 (did you mean `db.t4g.medium`? \
-             classes: db.m6g.large, db.t4g.medium)",
-        ),
-        (
-            "storage_gib: 50",
-            "storage_gib: 100\n      storage_type: io2\n      iops: 3000",
-            "11: `storage_type` of `rds_instance.orders`: AWS does not offer `io2` for `db.t4g.medium` with postgres 16.10 (storage types: \
-             gp3)",
-        ),
-        (
-            "storage_gib: 50",
-            "storage_gib: 50\n      multi_az: true",
-            "11: `multi_az` of `rds_instance.orders`: AWS does not offer a standby for `db.t4g.medium` with postgres 16.10 (set \
-             `multi_az: false`, or another class)",
-        ),
-    ] {
-        assert_plan(script(), &DATABASE.replace(from, to), &[expected]);
-    }
-    let denied = || xml_error(403, "AccessDenied", "not authorized");
-    let unknown = DATABASE.replace("db.t4g.medium", "db.t4g.medum");
-    assert_denied(Script::new().on(ENGINES, [denied()]), &unknown, "rds:DescribeDBEngineVersions");
-    assert_denied(script().on(ORDERABLE, [denied()]), &unknown, "rds:DescribeOrderableDBInstanceOptions");
-}
-
-#[test]
-fn asks_for_parameters_of_a_family() {
-    const DEFAULTS: &str = "DescribeEngineDefaultParameters";
-    let parameters = |all: &[(&str, bool)]| {
-        let parameter = |(name, modifiable): &(&str, bool)| {
-            format!("<Parameter><ParameterName>{name}</ParameterName><IsModifiable>{modifiable}</IsModifiable></Parameter>")
-        };
-        let all: String = all.iter().map(parameter).collect();
-        answer(DEFAULTS, &format!("<EngineDefaults><Parameters>{all}</Parameters></EngineDefaults>"))
-    };
-    let all = [("data_directory", false), ("max_connections", true)];
-    let script = || {
-        Script::new().on(ENGINES, [engine_versions()]).on(DEFAULTS, [parameters(&all)]).on_containing(
-            DEFAULTS,
-            "max_conections",
-            [parameters(&[])],
-        )
-    };
-    let group = |family: &str, name: &str| {
-        format!("  rds_parameter_group:\n    main:\n      family: {family}\n      parameters:\n        {name}: 500\n")
-    };
-    assert_plan(script(), &group("postgres16", "max_connections"), &[]);
-    for (family, name, expected) in [
-        (
-            "postgres61",
-            "max_connections",
-            "6: `family` of `rds_parameter_group.main`: AWS does not offer `postgres61` (did you mean `postgres16`? families: postgres15, \
-             postgres16)",
-        ),
-        (
-            "postgres16",
-            "max_conections",
-            "8: `parameters` of `rds_parameter_group.main`: AWS does not offer `max_conections` for `postgres16` (did you mean \
-             `max_connections`? parameters: data_directory, max_connections)",
-        ),
-        (
-            "postgres16",
-            "data_directory",
-            "8: `parameters` of `rds_parameter_group.main`: RDS does not let `data_directory` be changed (remove `data_directory`)",
-        ),
-    ] {
-        assert_plan(script(), &group(family, name), &[expected]);
-    }
-    let denied = xml_error(403, "AccessDenied", "not authorized");
-    assert_denied(script().on(DEFAULTS, [denied]), &group("postgres16", "max_conections"), "rds:DescribeEngineDefaultParameters");
 }
 
 const ZONES: &str = "DescribeAvailabilityZones";

@@ -24,7 +24,7 @@ const LETTERS: &[(&str, &str)] = &[
     ("us-west-2", "abcd"),
 ];
 
-/// Zones of the region that the account can use, by name. `None` if AWS does not tell.
+/// Zones of the region that the account can use, by name. `None` without an answer.
 pub async fn zones(questions: &Questions<'_, Aws>) -> Option<Vec<Zone>> {
     let call = |aws: &Aws| {
         let call = aws.ec2.describe_availability_zones();

@@ -9,7 +9,7 @@ use crate::{
     core::{Error, Questions},
 };
 
-/// Kubernetes versions of new clusters, the newest first. `None` if AWS does not tell.
+/// Kubernetes versions of new clusters, the newest first. `None` without an answer.
 pub(super) async fn kubernetes_versions(questions: &Questions<'_, Aws>) -> Option<Vec<String>> {
     let call = |aws: &Aws| {
         let pages = aws.eks.describe_cluster_versions().into_paginator().items().send();
@@ -22,7 +22,7 @@ pub(super) async fn kubernetes_versions(questions: &Questions<'_, Aws>) -> Optio
     questions.ask("eks:DescribeClusterVersions", "", call).await
 }
 
-/// Versions of every add-on for a Kubernetes version, or for any if that is empty. `None` if AWS does not tell.
+/// Versions of every add-on for a Kubernetes version, or for any if that is empty. `None` without an answer.
 pub(in crate::aws::types) async fn addon_versions(
     questions: &Questions<'_, Aws>,
     kubernetes: &str,

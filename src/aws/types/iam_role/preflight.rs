@@ -46,7 +46,7 @@ fn arn_of(questions: &Questions<'_, Aws>, name: &str) -> String {
     format!("arn:{}:iam::aws:policy/{name}", partition(questions.region()))
 }
 
-/// Whether a managed policy of AWS exists. `None` if AWS does not tell.
+/// Whether a managed policy of AWS exists. `None` without an answer.
 async fn exists(questions: &Questions<'_, Aws>, arn: String) -> Option<bool> {
     let call = |aws: &Aws| {
         let call = aws.iam.get_policy().policy_arn(&arn);

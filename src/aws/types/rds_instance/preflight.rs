@@ -29,7 +29,7 @@ struct OrderableOption {
     multi_az: bool,
 }
 
-/// Versions of an engine, in AWS's order. `None` if AWS does not tell.
+/// Versions of an engine, in AWS's order. `None` without an answer.
 pub(in crate::aws::types) async fn engine_versions(questions: &Questions<'_, Aws>, engine: &str) -> Option<Vec<EngineVersion>> {
     let call = |aws: &Aws| {
         let pages = aws.rds.describe_db_engine_versions().engine(engine).max_records(100).into_paginator().items().send();

@@ -52,7 +52,7 @@ pub(super) async fn preflight(
     group.parameters.keys().filter_map(problem).collect()
 }
 
-/// Parameters of a family, with these names or all, and whether they can be changed. `None` if AWS does not tell.
+/// Parameters of a family, with these names or all, and whether they can be changed. `None` without an answer.
 async fn default_parameters(questions: &Questions<'_, Aws>, family: &str, names: Vec<String>) -> Option<BTreeMap<String, bool>> {
     let parameters = format!("{family} {}", names.join(","));
     let call = |aws: &Aws| {

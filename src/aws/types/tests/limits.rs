@@ -101,6 +101,8 @@ fn limits_of_numbers_and_ranges() {
         ("rds_instance", "storage_gib", json!(5), json!(4)),
         ("sqs_queue", "max_message_bytes", json!(1_048_576), json!(1_048_577)),
         ("sqs_queue", "retention_seconds", json!(60), json!(59)),
+        ("flow_log", "max_aggregation_seconds", json!(60), json!(61)),
+        ("waf_web_acl", "rate_limit", json!({ "window_seconds": 120 }), json!({ "window_seconds": 180 })),
         ("rds_instance", "max_storage_gib", json!(0), json!(-1)),
         ("rds_instance", "port", json!(1150), json!(1149)),
         ("rds_instance", "port", json!(65_535), json!(65_536)),
@@ -149,4 +151,29 @@ fn limits_of_listener_rules() {
         ("listener", "default_action", json!({ "redirect": { "path": "/a", "port": "443" } }), json!({ "redirect": { "path": "a" } })),
         ("listener", "default_action", json!({ "redirect": { "port": "#{port}" } }), json!({ "redirect": { "port": "https" } })),
     ]);
+}
+
+#[test]
+fn fields_that_require_or_exclude_others() {
+    let cases = [
+        ("vpc", json!({ "dns_support": false, "dns_hostnames": false }), json!({ "dns_support": false, "dns_hostnames": true })),
+        ("eks_pod_identity", json!({ "policy": {}, "disable_session_tags": true }), json!({ "policy": { "Version": "2012-10-17" } })),
+        ("ecr_repository", json!({ "keep_last": 5 }), json!({ "keep_last": 5, "lifecycle_policy": { "rules": [{}] } })),
+        ("eks_node_group", json!({ "max_unavailable": 1 }), json!({ "max_unavailable": 1, "max_unavailable_percentage": 10 })),
+        ("eks_node_group", json!({ "launch_template": "lt-1" }), json!({ "launch_template": "lt-1", "disk_gib": 50 })),
+        ("eks_node_group", json!({ "disk_gib": 50 }), json!({ "launch_template": "lt-1", "remote_access": { "key_pair": "ops" } })),
+        ("eks_node_group", json!({ "launch_template": "lt-1", "launch_template_version": "1" }), json!({ "launch_template_version": "1" })),
+        ("flow_log", json!({ "bucket": { "arn": "logs" }, "prefix": "a" }), json!({ "log_group": "logs", "prefix": "a" })),
+        ("flow_log", json!({ "log_group": "logs" }), json!({ "log_group": "logs", "file_format": "parquet" })),
+        ("flow_log", json!({ "role": { "arn": "writer" } }), json!({ "bucket": { "arn": "logs" }, "role": { "arn": "writer" } })),
+        ("sqs_queue", json!({ "fifo": true, "deduplication_scope": "messageGroup" }), json!({ "deduplication_scope": "messageGroup" })),
+        ("sqs_queue", json!({ "dead_letter_queue": { "arn": "failed" }, "max_receives": 3 }), json!({ "max_receives": 3 })),
+        ("load_balancer", json!({}), json!({ "enforce_security_groups_on_private_link": false })),
+    ];
+    for (type_name, right, wrong) in cases {
+        let kind = resource_type(type_name).unwrap_or_else(|| panic!("{type_name}"));
+        let problems = |spec: &Value| Rules::of(kind.schema()).check(spec);
+        assert_eq!(problems(&right), [], "{type_name} {right}");
+        assert_eq!(problems(&wrong).len(), 1, "{type_name} {wrong}: {:?}", problems(&wrong));
+    }
 }

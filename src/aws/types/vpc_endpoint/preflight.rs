@@ -33,7 +33,7 @@ pub(super) async fn preflight(endpoint: &VpcEndpoint, questions: &Questions<'_, 
     vec![Problem::new(VpcEndpoint::POINTERS.r#type, message).help(help)]
 }
 
-/// Types of endpoints by service: by its full name, and by the short one of an AWS service of the region. `None` if AWS does not tell.
+/// Types of endpoints by service: by its full name, and by the short one of an AWS service of the region. `None` without an answer.
 async fn endpoint_services(questions: &Questions<'_, Aws>) -> Option<BTreeMap<String, BTreeSet<String>>> {
     let call = |aws: &Aws| {
         let (ec2, prefix) = (aws.ec2.clone(), super::service_prefix(&aws.region));

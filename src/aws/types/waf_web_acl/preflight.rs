@@ -40,7 +40,7 @@ pub(super) async fn preflight(acl: &WafWebAcl, questions: &Questions<'_, Aws>, c
     problems
 }
 
-/// Vendors and names of managed rule groups. `None` if AWS does not tell.
+/// Vendors and names of managed rule groups. `None` without an answer.
 async fn rule_groups(questions: &Questions<'_, Aws>, scope: WebAclScope) -> Option<Vec<(String, String)>> {
     let scope = match scope {
         WebAclScope::Regional => WafScope::Regional,
