@@ -16,7 +16,7 @@ use petgraph::{
 
 use super::{
     Action, Change, Op, Step,
-    order::refers_to,
+    order::{contains_reference, refers_to},
     soft_edges::{Edge, add_edges, cut_cycles},
 };
 use crate::{aws::types::resource_type, core::ChangedFields, definition::Stack};
@@ -61,8 +61,11 @@ impl Cycles<'_> {
         resource_type(&live.type_name)?.deferrable_fields(&live.spec, &is_used)
     }
 
-    /// Adds a step for the fields that refer to resources created after theirs, and notes these fields in the changes.
-    pub fn attach(&self, changes: &mut [Change], graph: &mut DiGraph<Step, ()>, cut: &[Edge]) {
+    /// Adds a step for the fields that refer to resources created after theirs, and notes these fields in the changes. Returns pairs
+    /// (dependency, dependent) that block the plan: until the new references can be set, the dependent keeps one to the dependency, which must
+    /// be deleted before.
+    pub fn attach(&self, changes: &mut [Change], graph: &mut DiGraph<Step, ()>, cut: &[Edge]) -> Vec<(usize, usize)> {
+        let mut blocked = Vec::new();
         let mut later: BTreeMap<NodeIndex, Vec<NodeIndex>> = BTreeMap::new();
         for (dependency, dependent) in cut.iter().filter(|(from, _)| graph[*from].op == Op::Create) {
             later.entry(*dependent).or_default().push(*dependency);
@@ -78,7 +81,11 @@ impl Cycles<'_> {
                 continue;
             }
             let dependents: Vec<NodeIndex> = graph.neighbors_directed(dependent, Outgoing).collect();
-            let lets_go = dependents.iter().any(|node| graph[*node].op == Op::Delete);
+            let deleted: Vec<usize> =
+                dependents.iter().map(|node| graph[*node]).filter(|step| step.op == Op::Delete).map(|step| step.change).collect();
+            let lets_go = !deleted.is_empty();
+            let kept = |used: &usize| graph[dependent].op == Op::Update && fields_refer(&changes[change], &changes[*used], &fields);
+            blocked.extend(deleted.into_iter().filter(kept).map(|used| (used, change)));
             let attach = if changes_only(&changes[change], &fields) && !lets_go {
                 // The whole update can wait.
                 let edges: Vec<_> = graph.edges_directed(dependent, Outgoing).map(|edge| (edge.source(), edge.target())).collect();
@@ -99,6 +106,7 @@ impl Cycles<'_> {
         if !before_dependents.is_empty() {
             add_edges(graph, before_dependents);
         }
+        blocked
     }
 
     /// Adds a step that resets the fields that refer to resources deleted before theirs, if AWS would otherwise refuse these deletions, and
@@ -129,6 +137,13 @@ impl Cycles<'_> {
 fn is_held(used: &Change, user: &Change) -> bool {
     let is_blocked = resource_type(&used.address.type_name).is_some_and(|kind| kind.blocked_by_dependents);
     is_blocked && used.before.as_ref().zip(user.before.as_ref()).is_some_and(|(used, user)| refers_to(user, used))
+}
+
+/// Whether one of these fields of a live resource refers to another one.
+fn fields_refer(user: &Change, used: &Change, fields: &[&str]) -> bool {
+    let (Some(user), Some(used)) = (&user.before, &used.before) else { return false };
+    let mut values = fields.iter().filter_map(|field| user.spec.pointer(field));
+    values.any(|value| contains_reference(value, &used.id) || used.arn().is_some_and(|arn| contains_reference(value, arn)))
 }
 
 /// Whether a change updates these fields and nothing else.

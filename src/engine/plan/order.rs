@@ -177,7 +177,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
         }
     }
     let cut = cycles.cut(changes, &mut apply);
-    cycles.attach(changes, &mut apply, &cut);
+    blocked.extend(cycles.attach(changes, &mut apply, &cut));
     cycles.detach(changes, &mut apply, &cut);
     StepOrder { apply, clean_up, blocked }
 }
@@ -249,7 +249,7 @@ pub fn refers_to(dependent: &LiveResource, dependency: &LiveResource) -> bool {
 }
 
 /// Whether a reference in `spec` has this value: names alone may belong to another type.
-fn contains_reference(spec: &Value, value: &str) -> bool {
+pub fn contains_reference(spec: &Value, value: &str) -> bool {
     match spec {
         Value::Array(list) => list.iter().any(|spec| contains_reference(spec, value)),
         Value::Object(map) => {

@@ -77,7 +77,8 @@ fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
 fn blocked_replacement_obstacle(dependency: &Change, dependent: &Change) -> Obstacle {
     let address = &dependency.address;
     let named = types::resource_type(&address.type_name).is_some_and(|kind| kind.naming.is_some());
-    let help = if named {
+    let is_replaced = dependency.action == Action::Replace;
+    let help = if named && is_replaced {
         format!("set another name for `{address}`, or none, so that the new one is created first")
     } else {
         format!("remove the use of `{address}` from `{}` and apply that first", dependent.address)
@@ -85,7 +86,13 @@ fn blocked_replacement_obstacle(dependency: &Change, dependent: &Change) -> Obst
     Obstacle {
         code: "held",
         address: address.clone(),
-        message: format!("`{address}` must be deleted before its replacement is created, but `{}` still uses it", dependent.address),
+        message: match is_replaced {
+            true => format!("`{address}` must be deleted before its replacement is created, but `{}` still uses it", dependent.address),
+            false => format!(
+                "`{address}` must be deleted before a resource that it uses is replaced, but `{}` still uses it until then",
+                dependent.address
+            ),
+        },
         help,
         location: None,
         adoptable: None,
