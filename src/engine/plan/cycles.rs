@@ -285,6 +285,18 @@ mod tests {
         })
     }
 
+    /// g4 is replaced under the same name, so g3, which uses it, is deleted before; g1 uses g3 until it can use the new g4.
+    #[test]
+    fn refuses_a_replacement_that_a_dependent_can_follow_only_afterwards() {
+        let group =
+            |rules: &[usize], description| Group { rules: rules.iter().copied().collect(), description, named: true, ..Group::default() };
+        let before = live_state_of(&[(1, group(&[3], false)), (3, group(&[4], true)), (4, group(&[], true))].into());
+        let stack = stack_of(&[(1, group(&[4], false)), (4, group(&[], false))].into());
+        let plan = plan(&stack, &before, Goal::Apply, "eu-west-1", "123456789012");
+        let obstacles: Vec<String> = plan.obstacles.iter().map(|obstacle| format!("{}: {}", obstacle.code, obstacle.address)).collect();
+        assert_eq!(obstacles, ["held: security_group.g3"]);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
         /// In every order that the graphs allow, all references exist when they are set, and none to what is deleted remains.
