@@ -258,6 +258,9 @@ impl SpecField {
         if facts.initial_only.is_some() {
             all.push(quote!("x-acme-initial-only" = true));
         }
+        if facts.write_only.is_some() {
+            all.push(quote!("x-acme-write-only" = true));
+        }
         if facts.important.is_some() {
             all.push(quote!("x-acme-important" = true));
         }
@@ -285,7 +288,7 @@ impl SpecField {
         }
         flags! {
             replaces after_create identity bound assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately important
-            initial_only removed_later
+            initial_only write_only removed_later
         }
         let keys = [
             (quote!(unique), &facts.unique),

@@ -65,6 +65,9 @@ facts! {
     after_create: Option<FactValue>,
     /// `initial_only`: used only by the create call. Later differences are ignored, whether the definition or a scaler caused them.
     initial_only: Option<Flag>,
+    /// `write_only`: AWS never reports the field. It is not compared, and its last value comes from the record of the last run, or else is the
+    /// default. Calls that need the field send it.
+    write_only: Option<Flag>,
     /// `removed_later`: a list, set or map whose entries AWS does not remove while dependents use them. If a plan deletes dependents, their
     /// entries are removed in a separate step, after these deletions.
     removed_later: Option<Flag>,

@@ -384,6 +384,7 @@ fn facts_become_members_of_the_field() {
         "protects_deletion",
         "apply_immediately",
         "removed_later",
+        "write_only",
     ] {
         let flag: TokenStream = flag.parse().expect("an identifier");
         assert_has(&with_field(quote!(#[field(#flag)] pub vpc: String)), quote!(#flag: true, ..crate::core::spec::Field::new));
@@ -404,6 +405,7 @@ fn facts_become_extensions_of_the_schema() {
         (quote!(one_way(Direction::Increase, "it grows")), quote!("x-acme-one-way" = "it grows")),
         (quote!(risky(false, "anyone can")), quote!("x-acme-risky-value" = false, "x-acme-risky" = "anyone can")),
         (quote!(important, initial_only), quote!("x-acme-initial-only" = true, "x-acme-important" = true)),
+        (quote!(write_only), quote!("x-acme-write-only" = true)),
         (quote!(replaces, length = 1..=2), quote!("x-acme-length" = [1, 2], "x-acme-replaces" = true)),
     ];
     for (fact, extension) in cases {

@@ -59,6 +59,8 @@ pub struct ResourceType {
     pub global_region: Option<(&'static str, &'static str)>,
     /// Fields that only the create call sets.
     pub initial_only: Vec<&'static str>,
+    /// Fields that AWS never reports.
+    pub write_only: Vec<&'static str>,
     /// Fields whose entries are removed after the deletion of their dependents.
     pub removed_later: Vec<&'static str>,
     /// Fields that a plan shows first; those below them too, see [`ResourceType::marks`].
@@ -134,6 +136,7 @@ impl ResourceType {
             own_read: all(|field| field.own_read),
             global_region: fields.iter().find_map(|field| Some((field.pointer, field.global_region?))),
             initial_only: all(|field| field.initial_only),
+            write_only: all(|field| field.write_only),
             removed_later: all(|field| field.removed_later),
             important: all(|field| field.important),
             risky: fields.iter().filter_map(|field| Some((field.pointer, field.risky?))).collect(),
@@ -176,19 +179,22 @@ impl ResourceType {
         self.global_region.is_some_and(|(field, value)| spec.pointer(field).and_then(Value::as_str) == Some(value))
     }
 
-    /// Returns the live spec for comparison with the wanted one: normalized, and without differences in fields that only the create call sets.
+    /// Returns the live spec for comparison with the wanted one: normalized, and without differences in fields that are not compared.
     pub fn comparable(&self, wanted: &Value, live: &Value) -> Value {
         let mut live = self.operations.normalize(wanted, live);
-        self.ignore_initial_only(wanted, &mut live);
+        self.ignore_uncompared(wanted, &mut live);
         live
     }
 
-    /// Sets the fields that only the create call sets to their wanted values, because later differences don't count.
-    pub fn ignore_initial_only(&self, wanted: &Value, live: &mut Value) {
-        for pointer in &self.initial_only {
-            if let (Some(wanted), Some(live)) = (wanted.pointer(pointer), live.pointer_mut(pointer)) {
-                live.clone_from(wanted);
-            }
+    /// Sets the fields that are not compared to their wanted values: those that only the create call sets, and those that AWS never reports.
+    pub fn ignore_uncompared(&self, wanted: &Value, live: &mut Value) {
+        copy_fields(self.initial_only.iter().chain(&self.write_only), wanted, live);
+    }
+
+    /// Sets the fields that AWS never reports to the values in another spec.
+    pub fn set_write_only(&self, from: &Value, live: &mut LiveResource) {
+        if !self.write_only.is_empty() {
+            copy_fields(self.write_only.iter(), from, &mut live.spec);
         }
     }
 
@@ -228,6 +234,15 @@ impl ResourceType {
     /// not be duplicated, or without ownership tags from the start, which are found by name.
     pub fn renames_on_replace(&self) -> bool {
         self.naming.is_some() && self.is_tagged_on_create() && self.data_protection == DataProtection::None
+    }
+}
+
+/// Copies the fields at these JSON pointers, where both specs have them.
+fn copy_fields<'a>(pointers: impl Iterator<Item = &'a &'static str>, from: &Value, to: &mut Value) {
+    for pointer in pointers {
+        if let (Some(from), Some(to)) = (from.pointer(pointer), to.pointer_mut(pointer)) {
+            to.clone_from(from);
+        }
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Field {
     pub global_region: Option<&'static str>,
     /// Used by the create call alone; later differences are ignored.
     pub initial_only: bool,
+    /// AWS never reports it.
+    pub write_only: bool,
     /// An entry that leaves it is removed in a separate step, after the deletion of its dependents.
     pub removed_later: bool,
     /// AWS's name of the attribute that holds it as text.
@@ -114,6 +116,7 @@ impl Field {
             important: false,
             global_region: None,
             initial_only: false,
+            write_only: false,
             removed_later: false,
             attribute: None,
             impact: None,
@@ -265,7 +268,7 @@ mod tests {
         #[field(default = true, protects_deletion, risky(false, "anyone can delete it"), after_create = false)]
         protected: bool,
         /// Whether changes are made at once.
-        #[field(default, apply_immediately)]
+        #[field(default, apply_immediately, write_only)]
         at_once: bool,
         /// Zone.
         #[field(assigned_by_aws, lookup)]
@@ -360,6 +363,7 @@ mod tests {
         assert_eq!(fields_with(|field| field.apply_immediately), ["at_once"]);
         assert_eq!(fields_with(|field| field.important), ["password"]);
         assert_eq!(fields_with(|field| field.initial_only), ["password"]);
+        assert_eq!(fields_with(|field| field.write_only), ["at_once"]);
 
         assert_eq!(fields_with(|field| field.naming.is_some()), ["name"]);
         let naming = field("name").naming.expect("rules for the name");
@@ -443,7 +447,7 @@ mod tests {
             "description": { "default": "", "x-acme-length": [0, 256], "x-acme-pattern": "[a-z ]*" },
             "mode": { "default": "on_demand" },
             "protected": { "default": true, "x-acme-risky": "anyone can delete it", "x-acme-risky-value": false },
-            "at_once": { "default": false },
+            "at_once": { "default": false, "x-acme-write-only": true },
             "zone": {},
             "parameters": { "default": {} },
             "password": { "x-acme-important": true, "x-acme-initial-only": true },

@@ -17,6 +17,9 @@ pub struct FieldFacts {
     pub description: Vec<String>,
 }
 
+/// Sentence about a field that AWS never reports.
+const WRITE_ONLY: &str = "AWS does not report it: a change is not an update, but later calls use it.";
+
 /// Reads the facts of a field.
 pub fn field_facts(field: &Value) -> FieldFacts {
     let text = |key: &str| field.get(key).and_then(Value::as_str);
@@ -24,6 +27,7 @@ pub fn field_facts(field: &Value) -> FieldFacts {
         prose::parse(&text("description").unwrap_or_default().replace('\n', " "));
     about.extend(text("x-acme-pattern").map(|pattern| format!("It matches `{pattern}`.")));
     about.extend(describe_relations(field));
+    about.extend((field["x-acme-write-only"] == true).then(|| WRITE_ONLY.to_owned()));
     about.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
     let in_place = text("x-acme-impact").map(|impact| format!("in place: {impact}"));
     let replaces = (field["x-acme-replaces"] == true).then(|| "by replacement".to_owned());
@@ -48,6 +52,7 @@ pub fn add_descriptions(schema: &mut Value) {
         let value = text("x-acme-unset").map(str::to_owned).or_else(|| describe_default(field)).filter(|_| !has("Default: "));
         sentences.extend(value.map(|value| format!("Default: {value}.")));
         sentences.extend(describe_relations(field));
+        sentences.extend((field["x-acme-write-only"] == true).then(|| WRITE_ONLY.to_owned()));
         sentences.extend(text("x-acme-one-way").map(|why| format!("The change can't be undone: {why}.")));
         sentences.extend(text("x-acme-impact").map(|impact| format!("Impact of a change: {impact}.")));
         sentences.extend((field["x-acme-replaces"] == true && !has("replaces")).then(|| "Changing it replaces the resource.".to_owned()));

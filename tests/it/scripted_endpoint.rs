@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -127,13 +128,17 @@ impl Script {
     /// Starts the endpoint, with a stack of these resources.
     pub fn start(self, resources: &str) -> Endpoint {
         let (folder, region) = (tempfile::tempdir().expect("a folder"), self.region);
-        let stack = write_file(folder.path(), "stack.yaml", &format!("stack: shop\nregion: {}\nresources:\n{resources}", self.region));
+        let stack = write_file(folder.path(), "stack.yaml", &definition(region, resources));
         let state = Arc::new(Mutex::new(EndpointState { script: self, stage: 0, calls: Vec::new() }));
         let shared = state.clone();
         let server = Server::start(move |request| Ok(lock(&shared).answer(request)));
         let acme = Acme::at_endpoint(&server.url).with_only_args(&["--endpoint-url", &server.url, "--region", region]);
-        Endpoint { acme, stack, state, _server: server, _folder: folder }
+        Endpoint { acme, region, stack, state, _server: server, _folder: folder }
     }
+}
+
+fn definition(region: &str, resources: &str) -> String {
+    format!("stack: shop\nregion: {region}\nresources:\n{resources}")
 }
 
 struct EndpointState {
@@ -192,6 +197,7 @@ fn default_answer(service: &str, action: &str, request: &Request) -> Answer {
 /// A running script with a stack.
 pub struct Endpoint {
     acme: Acme,
+    region: &'static str,
     stack: std::path::PathBuf,
     state: Arc<Mutex<EndpointState>>,
     _server: Server,
@@ -202,6 +208,10 @@ impl Endpoint {
     /// Runs a command on the stack.
     pub fn run(&self, command: &str, more: &[&str]) -> CommandOutput {
         self.acme.run(command, &self.stack, more)
+    }
+    /// Changes the resources of the definition.
+    pub fn redefine(&self, resources: &str) {
+        fs::write(&self.stack, definition(self.region, resources)).expect("the definition can be written");
     }
     /// Applies, and expects a second plan without changes.
     pub fn apply(&self) -> CommandOutput {

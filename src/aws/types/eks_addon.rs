@@ -39,7 +39,7 @@ pub struct EksAddon {
     #[field(unset = "the nodes' role, or pod identity", important)]
     pub role: Option<ArnRef<IamRole>>,
     /// Treatment of settings that were changed in the cluster.
-    #[field(default = ResolveConflicts::Overwrite)]
+    #[field(default = ResolveConflicts::Overwrite, write_only)]
     pub resolve_conflicts: ResolveConflicts,
 }
 
@@ -152,7 +152,6 @@ impl Resource for EksAddon {
     }
 
     fn normalize(&self, live: &mut Self) {
-        live.resolve_conflicts = self.resolve_conflicts;
         if live.configuration.is_none() && self.values().as_deref() == Some("{}") {
             live.configuration.clone_from(&self.configuration);
         }

@@ -90,7 +90,7 @@ pub struct EksNodeGroup {
     )]
     pub release_version: Option<String>,
     /// Replaces nodes during an update of version or image even if a disruption budget forbids it.
-    #[field(default = false, risky(true, "updates ignore disruption budgets"))]
+    #[field(default = false, risky(true, "updates ignore disruption budgets"), write_only)]
     pub force_update: bool,
     /// Number of nodes replaced in parallel during an update.
     #[field(unset = "AWS's default, 1", range = 1..=100)]
@@ -304,7 +304,6 @@ impl Resource for EksNodeGroup {
     }
 
     fn normalize(&self, live: &mut Self) {
-        live.force_update = self.force_update;
         // AWS returns the number for `$Latest` or `$Default`.
         if self.launch_template_version.as_ref().is_some_and(|version| version.starts_with('$')) {
             live.launch_template_version.clone_from(&self.launch_template_version);

@@ -46,8 +46,8 @@ pub struct KmsKey {
     /// Key policy: principals that may use and administer the key.
     #[field(unset = "unchanged; the policy of a new key delegates access to the account's IAM policies", own_read, important)]
     pub policy: Option<Policy>,
-    /// Waiting period before deletion, in days. A key that was removed from the definition gets the default.
-    #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important)]
+    /// Waiting period before deletion, in days.
+    #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important, write_only)]
     pub deletion_window_days: i32,
 }
 
@@ -301,7 +301,6 @@ impl Resource for KmsKey {
 
     /// AWS reports no window before a deletion, and no period for a key without rotation.
     fn normalize(&self, live: &mut Self) {
-        live.deletion_window_days = self.deletion_window_days;
         if !self.rotation && !live.rotation {
             live.rotation_period_days = self.rotation_period_days;
         }

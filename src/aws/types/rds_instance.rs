@@ -148,7 +148,7 @@ pub struct RdsInstance {
     #[field(default = true)]
     pub auto_minor_version_upgrade: bool,
     /// Allows a change of `version` to another major version.
-    #[field(default = false)]
+    #[field(default = false, write_only)]
     pub allow_major_version_upgrade: bool,
     /// Certificate authority of the server's certificate, such as `rds-ca-rsa2048-g1`.
     #[field(unset = "assigned by AWS")]
@@ -160,7 +160,7 @@ pub struct RdsInstance {
     #[field(default = false)]
     pub iam_authentication: bool,
     /// Applies changes immediately; otherwise disruptive ones wait for the maintenance window.
-    #[field(default = true, apply_immediately)]
+    #[field(default = true, apply_immediately, write_only)]
     pub apply_immediately: bool,
 }
 
@@ -307,8 +307,6 @@ impl Resource for RdsInstance {
         if same(&self.maintenance_window, &live.maintenance_window) {
             live.maintenance_window.clone_from(&self.maintenance_window);
         }
-        live.apply_immediately = self.apply_immediately;
-        live.allow_major_version_upgrade = self.allow_major_version_upgrade;
     }
 }
 

@@ -38,8 +38,8 @@ pub struct Secret {
     /// Resource policy for access by other principals; `{Statement: []}` for none.
     #[field(unset = "unchanged", after_create = Some(Policy::none()), own_read, important)]
     pub policy: Option<Policy>,
-    /// Recovery window before deletion, in days. A secret that was removed from the definition gets the default.
-    #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important)]
+    /// Recovery window before deletion, in days.
+    #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important, write_only)]
     pub recovery_window_days: i64,
 }
 
@@ -194,12 +194,6 @@ impl Resource for Secret {
             ));
         }
         problems
-    }
-
-    /// AWS reports neither the format of a generated value nor the window of a deletion.
-    fn normalize(&self, live: &mut Self) {
-        live.generate = self.generate.clone();
-        live.recovery_window_days = self.recovery_window_days;
     }
 }
 

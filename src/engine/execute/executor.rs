@@ -55,7 +55,13 @@ pub(super) struct Executor<'a> {
 impl<'a> Executor<'a> {
     /// Executor for the plan's apply phase.
     pub(super) fn new(stack: &'a Stack, plan: &'a Plan, live_state: LiveState, options: ExecuteOptions) -> Executor<'a> {
-        let live = plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+        let mut live: BTreeMap<Address, LiveResource> =
+            plan.changes.iter().filter_map(|change| Some((change.address.clone(), change.before.clone()?))).collect();
+        for change in plan.changes.iter().filter(|change| change.action == Action::None) {
+            if let Some(live) = live.get_mut(&change.address) {
+                set_write_only(stack, &change.address, live);
+            }
+        }
         let mut steps_of_type = BTreeMap::new();
         for step in plan.apply.node_weights() {
             *steps_of_type.entry(plan.changes[step.change].address.type_name.as_str()).or_default() += 1;
@@ -253,6 +259,13 @@ impl<'a> Executor<'a> {
     }
 }
 
+/// Sets the fields that AWS never reports to their declared values, which calls use and the run records.
+fn set_write_only(stack: &Stack, address: &Address, live: &mut LiveResource) {
+    if let (Some(declared), Some(kind)) = (stack.resources.get(address), types::resource_type(&address.type_name)) {
+        kind.set_write_only(&declared.spec, live);
+    }
+}
+
 /// Seed that makes this run's tokens unique.
 fn run_id() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -367,7 +380,9 @@ impl StepRunner<Step> for Executor<'_> {
                 }
                 // After a replacement, the new resource has this address.
                 if step.op != Op::Detach || self.outcome.live.get(&address).is_some_and(|known| known.id == live.id) {
-                    self.outcome.live.insert(address.clone(), live.clone());
+                    let mut live = live.clone();
+                    set_write_only(self.stack, &address, &mut live);
+                    self.outcome.live.insert(address.clone(), live);
                 }
                 self.outcome.completed.push((address, step.op));
             }

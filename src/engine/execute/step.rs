@@ -358,7 +358,7 @@ impl StepTask {
 
     fn remaining_changes(&self, live: &Value) -> Vec<FieldDiff> {
         let mut live = live.clone();
-        self.target.kind.ignore_initial_only(&self.target.spec, &mut live);
+        self.target.kind.ignore_uncompared(&self.target.spec, &mut live);
         let mut missing = diff(&self.target.spec, &live, &[], self.null_means);
         if self.op == Op::Create && self.null_means == NullMeans::Unset {
             // A value that AWS assigned instead of a lost one is reported and remains.

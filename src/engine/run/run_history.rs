@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::merge_own_reads;
 use crate::{
     aws::types,
-    core::{Address, Result},
+    core::{Address, LiveResource, Result},
     definition::Stack,
     engine::{
-        discover::Hints,
+        discover::{Hints, LiveState},
         history::{History, Snapshot, StoredRevision, was_kept},
         journal::{Replay, TouchedResource, touched_resources},
         plan::RecordedState,
@@ -116,6 +116,21 @@ impl RunHistory {
             merge_own_reads(BTreeMap::new(), specs.map(|(address, live)| (address, &*live.spec)))
         });
         Hints { own_reads, ..self.with_locations(region, account, recorded) }
+    }
+
+    /// Sets the fields that AWS never reports to their recorded values.
+    pub fn add_write_only(&self, region: &str, account: &str, live_state: &mut LiveState) {
+        let has_write_only = |address: &Address| types::resource_type(&address.type_name).is_some_and(|kind| !kind.write_only.is_empty());
+        let Some(recorded) = self.recorded_state(region, account, has_write_only) else { return };
+        let by_id: BTreeMap<(&str, &str), &LiveResource> =
+            recorded.live.values().map(|recorded| ((recorded.type_name.as_str(), recorded.id.as_str()), recorded)).collect();
+        for live in live_state.live.values_mut().flatten() {
+            if let Some(recorded) = by_id.get(&(live.type_name.as_str(), live.id.as_str()))
+                && let Some(kind) = types::resource_type(&live.type_name)
+            {
+                kind.set_write_only(&recorded.spec, live);
+            }
+        }
     }
 
     /// Same, without the details.

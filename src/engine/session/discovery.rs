@@ -91,7 +91,7 @@ impl Session {
         let hints = history.hints(self.region(), &account);
         let indexed = extend_tag_index(&self.cloud, &self.stack, &hints, indexed).await.map_err(SessionError::Discovery)?;
         let live_state = discover_with_index(&self.cloud, &self.stack, hints, indexed).await.map_err(SessionError::Discovery)?;
-        let live_state = self.rediscover_once_visible(live_state, &history, &account).await?;
+        let live_state = self.complete(live_state, &history, &account).await?;
         Ok(StackState { history_error, ..StackState::new(account, live_state, history) })
     }
 
@@ -103,16 +103,19 @@ impl Session {
             DiscoveryDepth::ForDeletion => Hints { shallow: true, ..history.location_hints(self.region(), &account) },
         };
         let live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
-        let live_state = self.rediscover_once_visible(live_state, &history, &account).await?;
+        let live_state = self.complete(live_state, &history, &account).await?;
         Ok(StackState::new(account, live_state, history))
     }
 
-    /// Returns live resources, read again if necessary, once the latest creations of an unfinished run must be visible.
-    async fn rediscover_once_visible(&self, live_state: LiveState, history: &RunHistory, account: &str) -> Result<LiveState> {
-        if !wait_until_visible(&self.cloud, &live_state, &history.unfinished.touched).await {
-            return Ok(live_state);
+    /// Returns live resources, read again if necessary, once the latest creations of an unfinished run must be visible, with the recorded
+    /// values of fields that AWS never reports.
+    async fn complete(&self, mut live_state: LiveState, history: &RunHistory, account: &str) -> Result<LiveState> {
+        if wait_until_visible(&self.cloud, &live_state, &history.unfinished.touched).await {
+            let hints = history.location_hints(self.region(), account);
+            live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
         }
-        discover(&self.cloud, &self.stack, history.location_hints(self.region(), account)).await.map_err(SessionError::Discovery)
+        history.add_write_only(self.region(), account, &mut live_state);
+        Ok(live_state)
     }
 
     /// Settles what the definition leaves to acme, such as availability zones: call it before [`Session::plan`].

@@ -37,3 +37,26 @@ fn accepts_that_a_secret_is_already_marked_deleted() {
     endpoint.run("destroy", &["--yes"]).assert_success();
     assert_eq!(endpoint.writes(), ["500 DeleteSecret", "400 DeleteSecret"]);
 }
+
+/// AWS never reports the window, so it comes from the record of the last run.
+#[test]
+fn deletes_a_removed_secret_with_its_last_recovery_window() {
+    let none = json_error(400, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.");
+    let endpoint = Script::new()
+        .on("DescribeSecret", [none.clone()])
+        .on("CreateSecret", [ok(json!({ "ARN": ARN, "Name": "shop-token" }))])
+        .after("CreateSecret")
+        .with_tagged_resources(&[(ARN, "secret.token")])
+        .on("DescribeSecret", [secret(None)])
+        .on("DeleteSecret", [ok(json!({ "ARN": ARN }))])
+        .after("DeleteSecret")
+        .on("DescribeSecret", [none])
+        .start("  secret: { token: { recovery_window_days: 8 } }\n");
+    endpoint.apply();
+    // Not an update: no call would transmit it.
+    endpoint.redefine("  secret: { token: { recovery_window_days: 9 } }\n");
+    assert_eq!(endpoint.planned_changes(), [""; 0]);
+    endpoint.redefine("    {}\n");
+    endpoint.run("apply", &["--yes"]).assert_success();
+    assert_eq!(endpoint.request_bodies("DeleteSecret")[0]["RecoveryWindowInDays"], 8);
+}

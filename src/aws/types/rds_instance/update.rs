@@ -7,7 +7,7 @@ use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance};
 use super::{GP3_IOPS, GP3_MIBPS, RdsInstance, RdsInstanceChanges};
 use crate::{
     aws::{Aws, Cx},
-    core::{Error, Existing, Result, Spec, referenced_ids},
+    core::{Error, Existing, Result, referenced_ids},
 };
 
 impl RdsInstance {
@@ -20,11 +20,6 @@ impl RdsInstance {
             };
         }
         let (id, before) = (live.id.as_str(), &live.spec);
-        // These control how changes are made, and are not changes themselves.
-        let lasting = RdsInstanceChanges { apply_immediately: false, allow_major_version_upgrade: false, ..changes };
-        if Self::pointers(&lasting).is_empty() {
-            return Ok(());
-        }
         let storage = changes.storage_gib || changes.storage_type || changes.iops || changes.throughput_mibps;
         let provisioned = storage && self.takes_iops();
         let call = cx.rds.modify_db_instance().db_instance_identifier(id).apply_immediately(self.apply_immediately);
