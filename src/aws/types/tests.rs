@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    core::rules::{Rules, anchored_regex},
+    core::{
+        GrantTarget,
+        rules::{Rules, anchored_regex},
+    },
     definition::{LoadOptions, Source, draft::physical_name, load},
     docs::schema::{EXAMPLES_TEXT, type_schema},
 };
@@ -69,6 +72,39 @@ fn facts_refer_to_existing_fields() {
                 wrong.push(format!("{}{pointer}", kind.name));
             }
         }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn facts_refer_to_existing_types() {
+    let mut wrong = Vec::new();
+    for kind in RESOURCE_TYPES.iter() {
+        let schema = kind.schema().to_string();
+        for grant in kind.iam_actions.grants {
+            if let GrantTarget::Referenced(used) = grant.target
+                && !schema.contains(&format!("\"x-acme-ref\":\"{used}\""))
+            {
+                wrong.push(format!("{} grants actions on `{used}`, which it does not refer to", kind.name));
+            }
+        }
+        let unknown = kind.detached_by.iter().filter(|name| resource_type(name).is_none());
+        wrong.extend(unknown.map(|name| format!("{} is detached by `{name}`", kind.name)));
+    }
+    assert_none(wrong);
+}
+
+/// Prose could contradict the fact.
+#[test]
+fn descriptions_do_not_repeat_facts() {
+    let mut wrong = Vec::new();
+    for kind in RESOURCE_TYPES.iter() {
+        for_each_field(kind.schema(), kind.name, &mut |path, field| {
+            let about = field.get("description").and_then(Value::as_str).unwrap_or_default();
+            if ["Default:", "replaces the resource"].iter().any(|fact| about.contains(fact)) {
+                wrong.push(format!("{path}: {about}"));
+            }
+        });
     }
     assert_none(wrong);
 }
