@@ -29,6 +29,7 @@ mod readme;
 mod recorded;
 mod regions;
 mod rehearse;
+mod request_model;
 mod resource_lifecycle;
 mod saved_plan;
 mod screens;

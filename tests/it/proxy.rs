@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    request_model,
     tag_index::TagIndex,
     wire::{
         Request, Response, Server, ec2_error, form, header, is_write, json_error, query_error, rest_json_error, send, service_and_action,
@@ -99,6 +100,7 @@ struct ProxyState {
     created: Vec<(String, &'static str, String, Instant)>,
     /// Responses to reads from right before a write, by service and request: those of a lagging replica.
     past_responses: BTreeMap<(String, Request), Vec<(Instant, Response)>>,
+    requests: Vec<Request>,
 }
 
 impl Proxy {
@@ -129,6 +131,16 @@ impl Proxy {
     pub fn wait_until_idle(&self) {
         while self.shared.state().in_flight > 0 {
             std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// AWS would accept the parameters of all requests.
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let problems = request_model::find_problems(&self.shared.state().requests);
+            assert!(problems.is_empty(), "AWS rejects: {problems:#?}");
         }
     }
 }
@@ -173,6 +185,7 @@ impl Shared {
                 return Err(ErrorKind::ConnectionAborted.into());
             }
             state.calls += 1;
+            state.requests.push(request.clone());
             let throttled = self.faults.throttle_every.is_some_and(|n| state.calls.is_multiple_of(n));
             let counts = write && !throttled;
             state.writes += usize::from(counts);

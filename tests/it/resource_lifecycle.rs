@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     acme::{Acme, CommandOutput, Plan, write_file},
     known, policy,
+    proxy::{Faults, Proxy},
     standin::{Standin, StandinKind},
 };
 
@@ -176,7 +177,10 @@ pub fn for_every_type(kind: StandinKind, live: fn(&Standin, &str, &Lifecycle) ->
         !life.except.contains_key(kind.name()) && picked.as_ref().is_none_or(|picked| picked.contains(name.as_str()))
     });
     let (left, failures) = (Mutex::new(chosen.collect::<Vec<_>>()), Mutex::new(BTreeMap::new()));
-    let standin = Standin::start(kind);
+    let mut standin = Standin::start(kind);
+    // Checks the parameters of all calls.
+    let proxy = Proxy::start(&standin.url, Faults::default());
+    standin.url.clone_from(&proxy.url);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     acme::{Acme, CommandOutput, write_file},
+    request_model,
     wire::{Request, Response, Server, form, header, is_write, service_and_action},
 };
 
@@ -202,6 +203,17 @@ pub struct Endpoint {
     state: Arc<Mutex<EndpointState>>,
     _server: Server,
     _folder: tempfile::TempDir,
+}
+
+/// AWS would accept the parameters of all requests.
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let requests: Vec<Request> = lock(&self.state).calls.iter().map(|(_, request, _)| request.clone()).collect();
+            let problems = request_model::find_problems(&requests);
+            assert!(problems.is_empty(), "AWS rejects: {problems:#?}");
+        }
+    }
 }
 
 impl Endpoint {

@@ -133,14 +133,17 @@ pub struct Standin {
 }
 
 /// A process that answers each line with a line.
-struct LineChannel(ChildStdin, BufReader<ChildStdout>);
+/// A process that answers each line with a line.
+pub struct LineChannel(ChildStdin, BufReader<ChildStdout>);
 
 impl LineChannel {
-    fn attach(child: &mut Child) -> LineChannel {
+    /// Takes the pipes of a process.
+    pub fn attach(child: &mut Child) -> LineChannel {
         let (stdin, stdout) = (child.stdin.take().expect("a pipe in"), child.stdout.take().expect("a pipe out"));
         LineChannel(stdin, BufReader::new(stdout))
     }
-    fn ask(&mut self, line: &str) -> String {
+    /// Sends a line and returns the answer.
+    pub fn ask(&mut self, line: &str) -> String {
         writeln!(self.0, "{line}").expect("it listens");
         let mut answer = String::new();
         self.1.read_line(&mut answer).expect("it answers");

@@ -135,7 +135,9 @@ impl Resource for WafWebAcl {
         let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
         let rules = self.rules()?.into_iter().map(|rule| rule::with_unmanaged_parts(rule, acl.rules())).collect();
         let visibility = acl.visibility_config.clone().map_or_else(|| visibility_config(&acl.name), Ok)?;
-        let call = call.default_action(self.default_action()).set_description(self.description.clone().or(acl.description));
+        let call = call
+            .default_action(self.default_action())
+            .set_description(self.description.clone().or(acl.description.filter(|text| !text.is_empty())));
         let call = call.visibility_config(visibility).set_rules(Some(rules));
         call.set_custom_response_bodies(acl.custom_response_bodies)
             .set_captcha_config(acl.captcha_config)
