@@ -15,6 +15,21 @@ impl DnsName {
         let text = unescape(text.trim_end_matches('.'));
         DnsName(if text.contains("${") { text } else { text.to_lowercase() })
     }
+    /// Returns the reason why Route 53 rejects a name. <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DomainNameFormat.html>
+    pub fn violation(name: &str) -> Option<&'static str> {
+        let labels = || name.trim_end_matches('.').split('.');
+        if name.len() > 255 {
+            Some("a domain name has at most 255 characters")
+        } else if labels().any(str::is_empty) {
+            Some("a domain name has no empty labels: between two dots, there is text")
+        } else if labels().any(|label| label.len() > 63) {
+            Some("a label of a domain name has at most 63 characters")
+        } else if name.chars().any(|character| character.is_whitespace() || character.is_control()) {
+            Some("a domain name has no spaces")
+        } else {
+            None
+        }
+    }
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -58,13 +73,24 @@ impl JsonSchema for DnsName {
         true
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A domain name, such as db.shop.example.com." })
+        json_schema!({ "type": "string", "description": "A domain name, such as db.shop.example.com.", "x-acme-dns-name": true })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_have_the_form_of_domain_names() {
+        for name in ["example.com", "example.com.", "*.example.com", "_dmarc.example.com", "0/26.2.0.192.in-addr.arpa", "com"] {
+            assert_eq!(DnsName::violation(name), None, "{name}");
+        }
+        let long = format!("{}.com", "a".repeat(64));
+        for name in ["", "example..com", ".example.com", "exam ple.com", &long, &"a.".repeat(200)] {
+            assert!(DnsName::violation(name).is_some(), "{name}");
+        }
+    }
 
     #[test]
     fn unescapes_names_from_route_53() {

@@ -1,5 +1,7 @@
 //! IAM policy documents.
 
+pub(super) mod grammar;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -162,7 +164,11 @@ impl JsonSchema for Policy {
         true
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["object", "string"], "description": "A policy document with `Statement`, as YAML or as a JSON string." })
+        json_schema!({
+            "type": ["object", "string"],
+            "description": "A policy document with `Statement`, as YAML or as a JSON string.",
+            "x-acme-policy": true,
+        })
     }
 }
 

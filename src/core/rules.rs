@@ -5,7 +5,7 @@ use std::fmt::Display;
 use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
 
-use super::{Problem, expression::references, field_relations::FieldRelation};
+use super::{DnsName, Problem, expression::references, field_relations::FieldRelation, policy::grammar};
 
 /// Rules of a schema, derived once, so that checking a spec costs one walk over the fields with rules.
 pub struct Rules(RuleNode);
@@ -24,6 +24,8 @@ struct RuleNode {
     items: Option<Box<RuleNode>>,
     /// Alternatives: a value must satisfy one whose form it has.
     alternatives: Vec<(AlternativeShape, RuleNode)>,
+    /// Whether it is a policy document.
+    is_policy: bool,
 }
 
 /// Limit of a value.
@@ -33,6 +35,7 @@ enum Limit {
     Prefix { min: u64, max: u64 },
     Pattern { text: String, regex: Regex },
     OneOf(Vec<Value>),
+    DnsName,
 }
 
 /// Form that distinguishes the alternatives of a value.
@@ -65,6 +68,7 @@ impl Rules {
 impl RuleNode {
     fn of<'a>(schema: &'a Value, definitions: &'a Map<String, Value>, within: &mut Vec<&'a str>) -> RuleNode {
         let mut node = RuleNode { limits: Limit::of(schema), relations: FieldRelation::all(schema), ..RuleNode::default() };
+        node.is_policy = schema.get("x-acme-policy").is_some();
         node.description = if node.limits.is_empty() { None } else { help_text(schema) };
         if let Some(name) = definition_name(schema).filter(|name| !within.contains(name)) {
             within.push(name);
@@ -108,6 +112,7 @@ impl RuleNode {
         self.relations.extend(other.relations);
         self.items = self.items.take().or(other.items);
         self.alternatives.extend(other.alternatives);
+        self.is_policy |= other.is_policy;
     }
 
     fn is_empty(&self) -> bool {
@@ -116,11 +121,15 @@ impl RuleNode {
             && self.relations.is_empty()
             && self.items.is_none()
             && self.alternatives.is_empty()
+            && !self.is_policy
     }
 
     fn check(&self, value: &Value, at: &mut String, problems: &mut Vec<Problem>) {
         for limit in &self.limits {
             self.check_limit(limit, value, at, problems);
+        }
+        if self.is_policy {
+            grammar::check(value, at, problems);
         }
         if let Some(map) = value.as_object() {
             for (key, node) in &self.fields {
@@ -185,6 +194,7 @@ impl Limit {
         limits.extend(regex.map(|(text, regex)| Limit::Pattern { text: text.to_owned(), regex }));
         let choices = schema.get("x-acme-one-of").and_then(Value::as_array);
         limits.extend(choices.map(|all| Limit::OneOf(all.clone())));
+        limits.extend(schema.get("x-acme-dns-name").map(|_| Limit::DnsName));
         limits
     }
 
@@ -220,6 +230,7 @@ impl Limit {
                 let show = |choice: &Value| choice.as_str().map_or_else(|| choice.to_string(), |text| format!("`{text}`"));
                 (!choices.contains(value)).then(|| format!("must be one of {}", choices.iter().map(show).collect::<Vec<_>>().join(", ")))
             }
+            (Limit::DnsName, Value::String(text)) => DnsName::violation(text).map(str::to_owned),
             _ => None,
         }
     }

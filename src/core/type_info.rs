@@ -26,6 +26,8 @@ pub struct TypeInfo {
     pub iam_actions: IamActions,
     /// Support for ownership tags.
     pub tagging: Tagging,
+    /// Whether two tag keys that differ only in case are the same. <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html>
+    pub tag_keys_ignore_case: bool,
     /// Typical time until it is ready: orders the critical path and paces polling.
     pub typical_duration: Duration,
     /// Data lost by a deletion, which determines the values of `on_delete`.
@@ -118,6 +120,7 @@ impl TypeInfo {
             always_listed: arn.is_empty(),
             iam_actions: IamActions::new(""),
             tagging: Tagging::OnCreate,
+            tag_keys_ignore_case: false,
             typical_duration: Duration::from_secs(2),
             data_protection: DataProtection::None,
             blocked_by_dependents: true,
@@ -147,6 +150,10 @@ impl TypeInfo {
     /// See [`Tagging::Untaggable`].
     pub const fn untaggable(self) -> TypeInfo {
         TypeInfo { tagging: Tagging::Untaggable, ..self }
+    }
+    /// See [`TypeInfo::tag_keys_ignore_case`].
+    pub const fn ignoring_case_of_tag_keys(self) -> TypeInfo {
+        TypeInfo { tag_keys_ignore_case: true, ..self }
     }
     /// See [`TypeInfo::typical_duration`].
     pub const fn typical_seconds(self, seconds: u64) -> TypeInfo {

@@ -391,6 +391,17 @@ fn with_ownership_tags(
         let message = format!("AWS does not support tags on a {}", draft.resource_type.name.replace('_', " "));
         c.problem_at_key("tags", at, message, "remove `tags`");
     }
+    if draft.resource_type.tag_keys_ignore_case {
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for key in tags.keys() {
+            if let Some(other) = seen.insert(key.to_lowercase(), key) {
+                let message = format!("the tag keys `{other}` and `{key}` are the same, because AWS ignores their case here");
+                let place =
+                    c.key_range(&child_pointer(at, key)).or_else(|| c.key_range(at)).or_else(|| c.key_range(&draft.definition_pointer("")));
+                c.problems.push(Diagnostic::new("tags", message).at(place).help("remove one of them"));
+            }
+        }
+    }
     tags.insert(STACK_TAG.into(), stack.name.clone());
     tags.insert(ENVIRONMENT_TAG.into(), stack.environment.clone());
     tags.insert(ADDRESS_TAG.into(), format!("{}.{}", draft.resource_type.name, draft.name));

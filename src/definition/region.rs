@@ -7,6 +7,7 @@ use super::{
     compiler::{Compiler, scalar_text},
     diagnostic::Diagnostic,
     draft::Draft,
+    nearest::nearest,
     source::child_pointer,
 };
 use crate::{
@@ -14,14 +15,27 @@ use crate::{
     core::{Address, expression::references},
 };
 
+/// Areas and directions in the names of regions, which new regions share: the expressions for regions in `partitions.json` of the AWS SDKs.
+const AREAS: [&str; 16] =
+    ["af", "ap", "ca", "cn", "eu", "eu-isoe", "eusc-de", "il", "me", "mx", "sa", "us", "us-gov", "us-iso", "us-isob", "us-isof"];
+const DIRECTIONS: [&str; 9] = ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
+
 /// Checks a region's name, such as `eu-west-1`. Returns the region probably meant, for later checks, or `None` if that is unclear.
 pub fn check_name(c: &mut Compiler<'_>, at: &str, name: String) -> Option<String> {
     let parts: Vec<&str> = name.split('-').collect();
     let fits = parts.len() >= 3
         && parts.last().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()))
         && parts[..parts.len() - 1].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
-    if fits {
-        return Some(name);
+    if let (true, [area @ .., direction, number]) = (fits, parts.as_slice()) {
+        let area = area.join("-");
+        let (near_area, near_direction) = (nearest(&area, AREAS), nearest(direction, DIRECTIONS));
+        if AREAS.contains(&area.as_str()) && DIRECTIONS.contains(direction) {
+            return Some(name);
+        }
+        let near = near_area.zip(near_direction).map(|(area, direction)| format!("{area}-{direction}-{number}"));
+        let help = near.as_ref().map_or_else(|| "a region looks like `eu-west-1`".into(), |near| format!("did you mean `{near}`?"));
+        c.problem("region", at, format!("`{name}` is not a valid region"), help);
+        return near;
     }
     let zone = name.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit()));
     let help = zone.map_or_else(|| "a region looks like `eu-west-1`".into(), |region| format!("this is a zone: write `{region}`"));
@@ -155,6 +169,7 @@ mod tests {
         let role = "{ services: [ec2.amazonaws.com] }";
         let at = |resources: &str| problems(resources).into_iter().map(|(line, code, _)| format!("{line} {code}")).collect::<Vec<_>>();
         assert_eq!(at("  kms_key: { a: { region: us-east-1a } }\n"), ["4 region"]);
+        assert_eq!(at("  kms_key: { a: { region: eu-wst-1 } }\n"), ["4 region"]);
         assert_eq!(at("  kms_key: { a: { region: '{{ vpc.main.id }}' } }\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n"), ["4 region"]);
         assert_eq!(at("  kms_key: { a: { region: cn-north-1 } }\n"), ["4 region"]);
         assert_eq!(at(&format!("  iam_role: {{ a: {{ region: us-east-1, trust: {role} }} }}\n")), ["4 region"]);

@@ -19,6 +19,7 @@ mod hostile;
 mod import;
 mod known;
 mod library;
+mod mistakes;
 mod new;
 #[allow(dead_code)] // `main` is for `cargo run --example`.
 #[path = "../../examples/plan_and_apply.rs"]

@@ -1,6 +1,7 @@
 //! `dns_record`: a record set of a hosted zone. It has no tags; like external-dns, acme adds a TXT record with the ownership tags, in the
 //! same change batch, so that neither exists without the other.
 
+mod check;
 mod ownership;
 mod value;
 
@@ -19,8 +20,8 @@ use super::dns_zone::DnsZone;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, IamActions, Observed, Problem, REGION_TAG,
-        Ref, Resource, Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
+        ADDRESS_TAG, Created, Declared, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, IamActions, Observed, Problem,
+        REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -206,6 +207,10 @@ impl Resource for DnsRecord {
             problems.push(Problem::new(Self::POINTERS.set_identifier, message));
         }
         problems
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        check::check(declared)
     }
 
     /// Of one domain, a CNAME can't exist beside other records, nor a record with a routing policy beside one without.

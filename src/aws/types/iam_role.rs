@@ -92,6 +92,7 @@ impl Resource for IamRole {
         .global()
         .always_listed()
         .typical_seconds(8)
+        .ignoring_case_of_tag_keys()
         .without_token()
         .quota(5_000, "LimitExceeded")
         .iam_actions(

@@ -60,7 +60,6 @@ impl Resource for NatGateway {
                     .grants(&[
                         IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("elastic_ip")),
                         IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("subnet")),
-                        IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("vpc")),
                     ]),
             );
     type Api = Aws;

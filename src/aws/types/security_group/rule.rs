@@ -91,11 +91,20 @@ impl TryFrom<RuleSyntax> for RuleList {
         if written.port.is_some() && (written.from_port.is_some() || written.to_port.is_some()) {
             return Err("set either `port`, or `from_port` and `to_port`".into());
         }
+        if written.port.is_some() && protocol.starts_with("icmp") {
+            return Err("ICMP has no ports: set `from_port` to the type, and `to_port` to the code or omit it for all".into());
+        }
         let ports = (written.from_port.or(written.port), written.to_port.or(written.port));
         let (from_port, to_port) = match (protocol.as_str(), ports) {
+            ("tcp" | "udp", (Some(from), Some(to))) if from > to || !(0..=65535).contains(&from) || !(0..=65535).contains(&to) => {
+                return Err("ports must be between 0 and 65535, with `from_port` not above `to_port`".into());
+            }
             ("tcp" | "udp", (Some(from), Some(to))) => (Some(from), Some(to)),
             ("tcp" | "udp", _) => {
                 return Err(format!("a rule for {protocol} needs `port`, or `from_port` and `to_port` (0 and 65535 for all)"));
+            }
+            ("icmp" | "icmpv6", (None | Some(-1), Some(0..))) => {
+                return Err("an ICMP code needs a type: set `from_port`".into());
             }
             ("icmp" | "icmpv6", (from, to)) => (from.or(Some(-1)), to.or(Some(-1))),
             // AWS ignores ports with other protocols.
@@ -220,11 +229,6 @@ pub(super) fn check(at: &Pointer, rules: &BTreeSet<Rule>) -> Vec<Problem> {
         if !seen.insert(without_description(rule)) {
             let what = "two rules differ only in their description";
             problems.push(Problem::new(at.clone(), what).help("keep one of them; AWS rejects the second"));
-        }
-        let ports = [rule.from_port, rule.to_port].into_iter().flatten().any(|port| !(0..=65535).contains(&port));
-        let turned = rule.from_port > rule.to_port;
-        if matches!(rule.protocol.as_str(), "tcp" | "udp") && (ports || turned) {
-            problems.push(Problem::new(at.clone(), "ports must be between 0 and 65535, with `from_port` not above `to_port`"));
         }
         if !matches!(rule.protocol.as_str(), "all" | "tcp" | "udp" | "icmp" | "icmpv6") && rule.protocol.parse::<u8>().is_err() {
             let what = format!("`{}` is not a valid protocol", rule.protocol);

@@ -77,7 +77,7 @@ fn limits_of_texts() {
         ("dns_record", "health_check", text(64), text(65)),
         ("oidc_provider", "url", json!("https://example.com"), json!(format!("https://{}", "x".repeat(248)))),
         ("oidc_provider", "client_ids", json!(["x".repeat(255)]), json!(["x".repeat(256)])),
-        ("certificate", "alternative_names", json!(["x".repeat(253)]), json!(["x".repeat(254)])),
+        ("certificate", "alternative_names", json!([format!("{}x", "x.".repeat(126))]), json!([format!("{}xx", "x.".repeat(126))])),
         ("ecr_repository", "tag_exceptions", json!(["dev-*", "x".repeat(128)]), json!(["dev/*"])),
         ("rds_instance", "username", json!("admin_1"), json!("1admin")),
         ("rds_instance", "username", text(63), text(64)),
@@ -157,7 +157,11 @@ fn limits_of_listener_rules() {
 fn fields_that_require_or_exclude_others() {
     let cases = [
         ("vpc", json!({ "dns_support": false, "dns_hostnames": false }), json!({ "dns_support": false, "dns_hostnames": true })),
-        ("eks_pod_identity", json!({ "policy": {}, "disable_session_tags": true }), json!({ "policy": { "Version": "2012-10-17" } })),
+        (
+            "eks_pod_identity",
+            json!({ "policy": { "Statement": [] }, "disable_session_tags": true }),
+            json!({ "policy": { "Statement": [] } }),
+        ),
         ("ecr_repository", json!({ "keep_last": 5 }), json!({ "keep_last": 5, "lifecycle_policy": { "rules": [{}] } })),
         ("eks_node_group", json!({ "max_unavailable": 1 }), json!({ "max_unavailable": 1, "max_unavailable_percentage": 10 })),
         ("eks_node_group", json!({ "launch_template": "lt-1" }), json!({ "launch_template": "lt-1", "disk_gib": 50 })),
