@@ -13,13 +13,14 @@ use aws_smithy_runtime_api::{
         http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
         interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut, dyn_dispatch_hint},
         orchestrator::{HttpRequest, Metadata},
+        result::ConnectorError,
         retries::RequestAttempts,
         runtime_components::RuntimeComponents,
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::services::SERVICES;
+use super::{call_guard::permit_attempt, services::SERVICES};
 use crate::core::{CallRate, ServiceInfo};
 
 /// Number of calls of an action.
@@ -183,6 +184,7 @@ impl HttpConnector for PacedConnector {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
+            permit_attempt().map_err(|refusal| ConnectorError::user(refusal.into()))?;
             inner.call(request).await
         })
     }

@@ -1,5 +1,6 @@
 //! All uses of the AWS SDK outside resource types: clients, errors, tags, rate limits.
 
+mod call_guard;
 mod call_pacer;
 mod concurrent;
 mod error;
@@ -26,6 +27,7 @@ use futures::future::BoxFuture;
 use self::services::{Clients, Connector};
 use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo};
 
+pub use call_guard::CallGuard;
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
 pub use spelling::{from_aws, to_aws};

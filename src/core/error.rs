@@ -68,6 +68,10 @@ impl Error {
         // The code alone may mean something else: AuthFailure is also returned for an address in use.
         self.kind == ErrorKind::AccessDenied && CODES.contains(&self.code.as_str())
     }
+    /// Whether the run lost the stack's lease, so that it must not change anything.
+    pub fn is_lease_lost(&self) -> bool {
+        self.code == "LeaseLost"
+    }
     /// The resource does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind == ErrorKind::NotFound

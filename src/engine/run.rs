@@ -101,6 +101,9 @@ impl Run {
         let should_continue = unfinished.should_continue();
         let journals = if should_continue { unfinished.journals.clone() } else { Vec::new() };
         for needed in &plan.prerequisites {
+            if let Some(lease) = &self.lease {
+                lease.ensure_held_or_renew().await?;
+            }
             self.cloud.create_prerequisite(needed).await?;
         }
         let (journal, started_at) = self.start(unfinished.revision().filter(|_| should_continue)).await?;
@@ -125,7 +128,7 @@ impl Run {
         let mut rollback = None;
         let outcome = if execution.is_success() {
             RunOutcome::Done
-        } else if execution.failed.iter().any(|failure| failure.error.is_credential_error() || failure.error.code == "LeaseLost") {
+        } else if execution.failed.iter().any(|failure| failure.error.is_credential_error() || failure.error.is_lease_lost()) {
             RunOutcome::Stuck
         } else if !roll_back_on_failure {
             RunOutcome::Kept

@@ -15,7 +15,7 @@ use folder::Folder;
 use s3::S3;
 pub use {
     holder::{Holder, actor},
-    lease::{EXPIRY, HeldLease, Lease},
+    lease::{HeldLease, Lease, LeaseWait, LeasedCall, TAKEOVER_DELAY, TERM},
     select::{BucketCreation, CloudLocation, SelectedBackend, select_backend},
 };
 

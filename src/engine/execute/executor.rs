@@ -271,7 +271,7 @@ fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers 
 
 /// Whether a retry may help: not without valid credentials or the lease.
 fn is_retryable(error: &Error) -> bool {
-    !error.is_credential_error() && error.code != "LeaseLost" && error.code != "Journal"
+    !error.is_credential_error() && !error.is_lease_lost() && error.code != "Journal"
 }
 
 /// Fields with the fact `own_read` that the definition has, or had before, of what a plan changes.
