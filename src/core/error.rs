@@ -50,9 +50,9 @@ impl Error {
     pub fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Error {
         Error { kind, code: code.to_owned(), message: message.into(), request_id: None }
     }
-    /// Creates an error about a response that lacks a documented field.
+    /// Creates an error about a successful response that lacks a documented field, perhaps because it was cut off: the call took effect.
     pub fn missing_field(field: &str) -> Error {
-        Error::new(ErrorKind::Rejected, "IncompleteAnswer", format!("AWS's response has no {field}"))
+        Error::new(ErrorKind::Unavailable, "IncompleteAnswer", format!("AWS's response has no {field}"))
     }
     /// Whether the credentials are not valid, so that no call succeeds until they are renewed.
     pub fn is_credential_error(&self) -> bool {
@@ -71,6 +71,10 @@ impl Error {
     /// Whether the run lost the stack's lease, so that it must not change anything.
     pub fn is_lease_lost(&self) -> bool {
         self.code == "LeaseLost"
+    }
+    /// Whether the journal of the run can't be written, so that it must not change anything.
+    pub fn is_journal_error(&self) -> bool {
+        self.code == "Journal"
     }
     /// The resource does not exist.
     pub fn is_not_found(&self) -> bool {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{Address, LiveResource, Result},
     engine::{
-        backend::{Backend, WriteCondition},
+        backend::{Backend, WriteCondition, with_patience},
         journal::{Journal, Replay, RunInfo, RunOutcome, RunPhase, replay},
     },
 };
@@ -157,13 +157,14 @@ impl History {
         Journal::new(self.backend.clone(), self.object_key(number, "journal"))
     }
 
-    /// Writes the record of a finished run.
+    /// Writes the record of a finished run; retries while the backend is unreachable.
     ///
     /// # Errors
     /// Fails if the backend can't be written.
     pub async fn save(&self, revision: &Revision) -> Result<()> {
         let text = serde_json::to_vec(revision)?;
-        self.backend.put(&self.object_key(revision.run.revision, "revision.json"), &text, &WriteCondition::Always).await.map(|_| ())
+        let key = self.object_key(revision.run.revision, "revision.json");
+        with_patience(|| self.backend.put(&key, &text, &WriteCondition::Always)).await.map(|_| ())
     }
 
     fn object_key(&self, number: u64, name: &str) -> String {

@@ -5,6 +5,7 @@
 mod folder;
 mod holder;
 mod lease;
+mod patience;
 mod s3;
 mod select;
 
@@ -16,6 +17,7 @@ use s3::S3;
 pub use {
     holder::{Holder, actor},
     lease::{HeldLease, Lease, LeaseWait, LeasedCall, TAKEOVER_DELAY, TERM},
+    patience::with_patience,
     select::{BucketCreation, CloudLocation, SelectedBackend, select_backend},
 };
 

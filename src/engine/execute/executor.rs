@@ -269,9 +269,9 @@ fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers 
     Blockers::new(cloud, stack.clone(), deleting.into_iter().map(|live| live.id.clone()).collect(), has_slow_deletes)
 }
 
-/// Whether a retry may help: not without valid credentials or the lease.
+/// Whether a retry may help: not without valid credentials, the lease or the journal.
 fn is_retryable(error: &Error) -> bool {
-    !error.is_credential_error() && !error.is_lease_lost() && error.code != "Journal"
+    !error.is_credential_error() && !error.is_lease_lost() && !error.is_journal_error()
 }
 
 /// Fields with the fact `own_read` that the definition has, or had before, of what a plan changes.

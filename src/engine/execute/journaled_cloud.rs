@@ -107,7 +107,8 @@ impl JournaledCloud {
         let number = self.journal.write(Record::Intent(Box::new(intent))).await?;
         let (result, sent) = match &self.lease {
             Some(lease) => {
-                // Writing may have taken a long time.
+                // Writing may have taken a long time, because the backend was unreachable for the renewals, too.
+                lease.ensure_held_or_renew().await?;
                 let leased = lease.start_call()?;
                 let guard = CallGuard::new(move || leased.ensure_held());
                 let result = guard.scope(call()).await;
