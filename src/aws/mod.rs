@@ -24,6 +24,7 @@ use aws_sdk_sts::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
+use self::call_pacer::MAX_PACING_DELAY;
 use self::services::{Clients, Connector};
 use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo};
 
@@ -38,10 +39,13 @@ pub use crate::core::{global_region, partition};
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const VISIBILITY_DELAY: Duration = Duration::from_secs(15);
-/// A credential process may ask for a second factor; the SDK's default would be five seconds. A call has one minute in total.
+/// A credential process may ask for a second factor; the SDK's default would be five seconds.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(50);
-/// Timeout of one attempt of a call.
+/// Time after which a request without a response is given up.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Timeout of one attempt in the SDK, which includes credentials, the wait for AWS's rate limits, the request and its response.
+const ATTEMPT_TIMEOUT: Duration =
+    Duration::from_secs(CREDENTIALS_TIMEOUT.as_secs() + MAX_PACING_DELAY.as_secs() + 2 * CALL_TIMEOUT.as_secs());
 /// A stand-in shows a new resource at once, or is configured to lag by a few seconds.
 const CUSTOM_ENDPOINT_VISIBILITY_DELAY: Duration = Duration::from_secs(3);
 
@@ -109,7 +113,7 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build())
             .retry_config(RetryConfig::standard().with_max_attempts(10).with_initial_backoff(Duration::from_millis(200)))
             .timeout_config(
-                TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(CALL_TIMEOUT).build(),
+                TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(ATTEMPT_TIMEOUT).build(),
             );
         if let Some(region) = settings.region {
             loader = loader.region(Region::new(region));
