@@ -38,5 +38,6 @@ mod standin;
 mod tag_index;
 mod terminal;
 mod terraform;
+mod unreadable_answers;
 mod wire;
 mod words;
