@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, git, lock, open, outputs, plan,
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, git, lock, open, outputs, plan,
     refusal::refuse, saved,
 };
 use crate::{
@@ -251,6 +251,7 @@ pub fn report_outcome(ended: &RunResult, command: &str, session: &Session, took:
         _ if ended.succeeded(command) => DONE,
         RunOutcome::RolledBack | RunOutcome::Kept if ended.interrupted => INTERRUPTED,
         RunOutcome::RolledBack => FAILED,
+        RunOutcome::Waiting => WAITING,
         RunOutcome::Kept | RunOutcome::Stuck | RunOutcome::Done => INCOMPLETE,
     }
 }

@@ -39,6 +39,8 @@ pub struct Error {
 }
 
 impl Error {
+    const WAITING: &'static str = "Waiting";
+
     /// AWS's message and request id.
     pub fn message_with_request_id(&self) -> String {
         match &self.request_id {
@@ -71,6 +73,14 @@ impl Error {
     /// Whether the run lost the stack's lease, so that it must not change anything.
     pub fn is_lease_lost(&self) -> bool {
         self.code == "LeaseLost"
+    }
+    /// Error of a resource that is not ready until a person acts.
+    pub fn waiting(instruction: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Rejected, Error::WAITING, instruction)
+    }
+    /// Whether the resource is only waiting for a person.
+    pub fn is_waiting(&self) -> bool {
+        self.code == Error::WAITING
     }
     /// Whether the journal of the run can't be written, so that it must not change anything.
     pub fn is_journal_error(&self) -> bool {

@@ -16,6 +16,7 @@ mod region;
 pub mod sections;
 mod source;
 mod template;
+mod timeouts;
 #[cfg(test)]
 mod tests;
 mod unique_keys;
@@ -40,7 +41,7 @@ pub(crate) use self::{
 pub(crate) use crate::core::nearest::suggestion;
 use crate::{
     aws::global_region,
-    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, expression::references, nearest},
+    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, Timeouts, expression::references, nearest},
 };
 
 /// Resource of the definition, in canonical form.
@@ -64,6 +65,8 @@ pub struct DesiredResource {
     pub deferrable: BTreeSet<Address>,
     /// Treatment of its data on deletion; `None`: the type's default.
     pub on_delete: Option<OnDelete>,
+    /// Maximum waits.
+    pub timeouts: Timeouts,
     /// Location: a JSON pointer into the definition.
     pub pointer: String,
     /// Spec pointers whose value is not from below `pointer`, and its location.

@@ -124,6 +124,7 @@ fn top_level_fields() -> Map<String, Value> {
 
 /// Fields of every resource, and of every entry.
 fn common_definitions() -> Map<String, Value> {
+    let time = json!({ "type": ["string", "null"], "pattern": format!("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{EXPRESSION_PATTERN}") });
     let common = json!({
         "tags": {
             "description": "Additional tags. Default: none.",
@@ -142,6 +143,13 @@ fn common_definitions() -> Map<String, Value> {
             "description": "Region, if it is not the stack's. A change replaces the resource. Default: the stack's region.",
             "type": ["string", "null"], "pattern": format!("^[a-z]+(-[a-z]+)+-[0-9]+$|{EXPRESSION_PATTERN}"),
             "examples": ["us-east-1"],
+        },
+        "timeouts": {
+            "description": "Maximum time to wait until it is created, changed or deleted: `90s`, `45m` or `2h`. Default: as long as AWS reports \
+                            progress, at most some hours, depending on the type.",
+            "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
+            "properties": { "create": time, "update": time, "delete": time }, "additionalProperties": false,
+            "examples": [{ "create": "2h", "delete": "45m" }],
         },
         "for_each": {
             "description": "Creates one per entry of a list or map, per number below a limit (`3`: 0, 1, 2), or per number of a range \
@@ -195,7 +203,7 @@ pub fn example(type_name: &str) -> Option<&'static Value> {
 
 /// Common fields of a resource, which its type does not declare.
 fn common_fields(resource_type: &ResourceType) -> Vec<&'static str> {
-    let mut fields = vec!["depends_on", "for_each", "when"];
+    let mut fields = vec!["depends_on", "for_each", "timeouts", "when"];
     if resource_type.is_taggable() {
         fields.push("tags");
     }

@@ -220,7 +220,7 @@ impl Snapshot<'_> {
                 continue;
             }
             let stored = if back == 0 { last.take() } else { history.stored_revision(number).await? };
-            if stored.as_ref().is_some_and(|record| matches!(record.summary.outcome, RunOutcome::Done | RunOutcome::Kept)) {
+            if stored.as_ref().is_some_and(|record| matches!(record.summary.outcome, RunOutcome::Done | RunOutcome::Kept | RunOutcome::Waiting)) {
                 return Ok((stored, since));
             }
             let replay = history.journal(number).await?;
@@ -239,7 +239,7 @@ impl Snapshot<'_> {
     }
 }
 
-/// Whether a run was kept on purpose: its result is the new starting point.
+/// Whether a run was kept on purpose, or waits for a person: its result is the new starting point.
 pub fn was_kept(replay: &Replay) -> bool {
-    replay.state.phase == RunPhase::Ended(RunOutcome::Kept)
+    matches!(replay.state.phase, RunPhase::Ended(RunOutcome::Kept | RunOutcome::Waiting))
 }

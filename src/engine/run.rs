@@ -128,6 +128,9 @@ impl Run {
         let mut rollback = None;
         let outcome = if execution.is_success() {
             RunOutcome::Done
+        } else if execution.only_waits() {
+            // Undoing it would undo what the person is about to do.
+            RunOutcome::Waiting
         } else if execution.failed.iter().any(|failure| prevents_rollback(&failure.error)) {
             RunOutcome::Stuck
         } else if !roll_back_on_failure {

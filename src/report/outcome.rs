@@ -48,6 +48,14 @@ impl OutcomeReport<'_> {
         let undo = (self.command_line)("rollback");
         match (ended.outcome, &ended.rollback) {
             (journal::RunOutcome::RolledBack, back) => paragraphs.push(rollback_summary(back.as_ref())),
+            (journal::RunOutcome::Waiting, _) => {
+                for (address, _, instruction) in &forward.waiting {
+                    paragraphs.push(format!("{} {address} waits for a person: {instruction}", Style::Changed.paint("waiting:")));
+                }
+                push_steps(&mut paragraphs, "Completed and kept:", &forward.completed, past_tense);
+                push_steps(&mut paragraphs, "Not started:", &forward.not_started, present_participle);
+                paragraphs.push(format!("  help: do this; `{again}` then goes on,\n        `{undo}` undoes the run"));
+            }
             (journal::RunOutcome::Kept, _) => {
                 push_steps(&mut paragraphs, "Completed and kept:", &forward.completed, past_tense);
                 push_steps(&mut paragraphs, "Started and kept unfinished:", &forward.interrupted_steps, present_participle);

@@ -64,6 +64,7 @@ impl Resource for EksAddon {
         "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}",
     )
     .typical_seconds(30)
+    .longest_hours(3)
     .iam_actions(
         IamActions::new("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).grants(&[
             IamGrant::read(&["eks:DescribeAddonVersions"], GrantTarget::AllResources),

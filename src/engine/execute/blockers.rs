@@ -56,7 +56,7 @@ impl Blockers {
         let live_state = self.live_state.get_or_init(read).await;
         let dependents: Vec<&LiveResource> = live_state.iter().flat_map(LiveState::iter).filter(|user| depends_on(user, live)).collect();
         let stays =
-            |user: &&LiveResource| !matches!(user.phase, Phase::Progressing(_) | Phase::Deleting) && !self.deleting.contains(&user.id);
+            |user: &&LiveResource| !matches!(user.phase, Phase::Progressing(_) | Phase::Waiting(_) | Phase::Deleting) && !self.deleting.contains(&user.id);
         let names = |users: &[&LiveResource]| {
             let name = |user: &&LiveResource| match address_of(user) {
                 Some(address) => format!("{address} ({})", user.id),

@@ -15,14 +15,15 @@ use tokio::sync::mpsc;
 use super::{
     Event, ExecuteOptions, ExecuteOutcome, INTERRUPTED, StepFailure,
     blockers::Blockers,
+    handover::{handovers, with_handovers},
     journaled_cloud::StepTarget,
     step::{ASYNC_DELETE_THRESHOLD, StepTask},
-    wait::Waiters,
+    wait::{Status, WaitLimits, Waiters},
     walk::{Next, StepRunner, walk},
 };
 use crate::{
     aws::types,
-    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, expression, with_fields},
+    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, Timeouts, expression, with_fields},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -33,6 +34,9 @@ use crate::{
 
 /// Maximum number of parallel steps. AWS's rate limits apply per action, below.
 const MAX_PARALLEL_STEPS: usize = 64;
+
+/// Interval between reminders of what a person has to do.
+const REMINDER_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Starts a task for each step, and records its result.
 pub(super) struct Executor<'a> {
@@ -161,7 +165,7 @@ impl<'a> Executor<'a> {
         of_kind.filter(|(_, live)| live.region.as_deref() == region).map(|(_, live)| live.id.clone()).collect()
     }
 
-    fn step_task(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<StepTask, Error> {
+    fn step_task(&mut self, step: &Step, status: mpsc::UnboundedSender<Status>) -> Result<StepTask, Error> {
         let change = &self.plan.changes[step.change];
         let address = &change.address;
         let kind = types::resource_type(&address.type_name)
@@ -244,12 +248,22 @@ impl<'a> Executor<'a> {
             attempted,
             disable_deletion_protection: change.disable_deletion_protection,
             poller,
+            limits: WaitLimits::new(kind, declared.and_then(|declared| declared_timeout(declared.timeouts, step.op))),
             parents,
             status,
             stop: self.options.stop.clone(),
             steps_of_type: self.steps_of_type.get(address.type_name.as_str()).copied().unwrap_or_default(),
             blockers: self.blockers.clone(),
         })
+    }
+}
+
+/// Timeout of an operation, if the definition sets one.
+fn declared_timeout(timeouts: Timeouts, op: Op) -> Option<Duration> {
+    match op {
+        Op::Create => timeouts.create,
+        Op::Update | Op::Attach | Op::Prune | Op::Detach => timeouts.update,
+        Op::Delete | Op::Forget => timeouts.delete,
     }
 }
 
@@ -317,6 +331,7 @@ impl StepRunner<Step> for Executor<'_> {
         if let Some(lease) = &self.options.journaled_cloud.lease {
             lease.set_step(format!("{op} {address}"));
         }
+        let handovers = handovers(self.stack, &self.outcome.live, &address);
         let (status, mut statuses) = mpsc::unbounded_channel();
         let task = self.step_task(step, status);
         let started = Instant::now();
@@ -325,11 +340,22 @@ impl StepRunner<Step> for Executor<'_> {
                 Ok(task) => {
                     let run = task.run();
                     tokio::pin!(run);
-                    let mut last = String::new();
-                    let mut report_status = |status: String| {
-                        if status != last {
-                            last.clone_from(&status);
-                            events.send(Event::StepWaiting { address: address.clone(), op, status }).ok();
+                    let mut last: Option<(Status, Instant)> = None;
+                    let mut report_status = |status: Status| {
+                        let repeat = last.as_ref().is_none_or(|(told, at)| {
+                            *told != status || (matches!(status, Status::ActionNeeded(_)) && at.elapsed() >= REMINDER_INTERVAL)
+                        });
+                        if repeat {
+                            last = Some((status.clone(), Instant::now()));
+                            let address = address.clone();
+                            events
+                                .send(match status {
+                                    Status::Reported(status) => Event::StepWaiting { address, op, status },
+                                    Status::ActionNeeded(instruction) => {
+                                        Event::ActionNeeded { address, op, instruction: with_handovers(&instruction, &handovers) }
+                                    }
+                                })
+                                .ok();
                         }
                     };
                     let ended = loop {
@@ -351,6 +377,7 @@ impl StepRunner<Step> for Executor<'_> {
                     Event::StepDone { address, op, id: live.as_ref().map(|live| live.id.clone()), milliseconds }
                 }
                 Err(error) if error.code == INTERRUPTED => Event::StepInterrupted { address, op },
+                Err(error) if error.is_waiting() => Event::StepSuspended { address, op, instruction: with_handovers(&error.message, &handovers) },
                 Err(error) => Event::failed(address, op, error),
             };
             events.send(event).ok();
@@ -380,6 +407,11 @@ impl StepRunner<Step> for Executor<'_> {
                 self.outcome.completed.push((address, step.op));
             }
             Err(error) if error.code == INTERRUPTED => self.outcome.interrupted_steps.push((address, step.op)),
+            // The steps that do not depend on it go on.
+            Err(error) if error.is_waiting() && !self.options.rolling_back => {
+                let instruction = with_handovers(&error.message, &handovers(self.stack, &self.outcome.live, &address));
+                self.outcome.waiting.push((address, step.op, instruction));
+            }
             Err(error) => {
                 let keep_going = self.keep_going && is_retryable(error);
                 self.outcome.failed.push(StepFailure { address, op: step.op, error: error.clone() });

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{blockers::Blocked, step::StepTask};
+use super::{blockers::Blocked, step::StepTask, wait::Status};
 use crate::{
     core::{Error, ErrorKind, Result},
     engine::plan::Op,
@@ -27,7 +27,8 @@ impl StepTask {
     /// Returns the last error of AWS.
     pub(super) async fn with_retries<T, F: Future<Output = Result<T>>>(&self, idempotency: Idempotency, call: impl Fn() -> F) -> Result<T> {
         let start = Instant::now();
-        let timeout = retry_timeout(self.target.kind.typical_duration, self.steps_of_type);
+        // Another change that AWS is making, such as draining nodes, may take as long as the definition allows.
+        let timeout = retry_timeout(self.target.kind.typical_duration, self.steps_of_type).max(self.limits.declared.unwrap_or_default());
         let mut pause = Duration::from_millis(500);
         let mut blocked = None;
         loop {
@@ -57,7 +58,7 @@ impl StepTask {
             if self.stop.is_requested() {
                 return Err(error);
             }
-            self.status.send(format!("{}, retrying", error.code)).ok();
+            self.status.send(Status::Reported(format!("{}, retrying", error.code))).ok();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.requested() => return Err(error),
@@ -73,7 +74,7 @@ impl StepTask {
             _ => Blocked::busy(timeout, error),
         };
         // Without a progress display there is no receiver.
-        self.status.send(blocked.status.clone()).ok();
+        self.status.send(Status::Reported(blocked.status.clone())).ok();
         blocked
     }
 }

@@ -14,7 +14,7 @@ use super::{
     journaled_cloud::{JournaledCloud, StepTarget},
     retry::Idempotency,
     stop::StopSignal,
-    wait::{Condition, Matcher, Poller},
+    wait::{Condition, Matcher, Poller, Status, WaitLimits},
 };
 use crate::{
     core::{
@@ -45,10 +45,12 @@ pub struct StepTask {
     /// Whether to disable AWS's deletion protection before the deletion.
     pub disable_deletion_protection: bool,
     pub poller: Poller,
+    /// Maximum waits.
+    pub limits: WaitLimits,
     /// Ids of live resources of the type's parent type.
     pub parents: Vec<String>,
     /// Receiver of AWS's status.
-    pub status: mpsc::UnboundedSender<String>,
+    pub status: mpsc::UnboundedSender<Status>,
     pub stop: StopSignal,
     /// Number of apply-phase steps of the same type.
     pub steps_of_type: u32,
@@ -154,9 +156,8 @@ impl StepTask {
         for at in &self.target.kind.assigned_by_aws {
             if let Some(value) = self.target.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
                 // Without a progress display there is no receiver.
-                self.status
-                    .send(format!("{} {value} is no longer available, any other is accepted: {error}", at.trim_start_matches('/')))
-                    .ok();
+                let words = format!("{} {value} is no longer available, any other is accepted: {error}", at.trim_start_matches('/'));
+                self.status.send(Status::Reported(words)).ok();
             }
         }
     }
@@ -202,7 +203,7 @@ impl StepTask {
 
     /// Resource created by an earlier call, after the time by which it must be visible.
     async fn find_created(&self) -> Result<Option<String>> {
-        let found = self.poller.wait(Condition::Visible(self.matcher()), None, None, self.parents.clone(), self.status.clone()).await?;
+        let found = self.poller.wait(Condition::Visible(self.matcher()), None, None, self.wait_options(), self.status.clone()).await?;
         Ok(found.map(|live| live.id))
     }
 
@@ -272,9 +273,9 @@ impl StepTask {
                 self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.delete(&self.target, &live)).await?
             {
                 // Without a progress display there is no receiver.
-                self.status.send(words).ok();
+                self.status.send(Status::Reported(words)).ok();
                 let ready = Condition::Ready(live.id.clone());
-                let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.parents.clone(), self.status.clone()).await?;
+                let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.wait_options(), self.status.clone()).await?;
                 let Some(ready) = waited else { return Ok(()) };
                 live = ready;
             }
@@ -283,7 +284,7 @@ impl StepTask {
             return Ok(());
         }
         self.poller
-            .wait(Condition::Deleted(live.id.clone()), Some(live.phase.clone()), None, self.parents.clone(), self.status.clone())
+            .wait(Condition::Deleted(live.id.clone()), Some(live.phase.clone()), None, self.wait_options(), self.status.clone())
             .await
             .map(|_| ())
     }
@@ -320,7 +321,7 @@ impl StepTask {
         loop {
             let at_once = target.kind.apply_immediately.is_some_and(|at| target.spec.pointer(at) == Some(&Value::Bool(true)));
             let ready = if at_once { Condition::Stable(id.to_owned()) } else { Condition::Ready(id.to_owned()) };
-            let live = self.poller.wait(ready, phase_before.clone(), sent_tags.clone(), self.parents.clone(), self.status.clone()).await?;
+            let live = self.poller.wait(ready, phase_before.clone(), sent_tags.clone(), self.wait_options(), self.status.clone()).await?;
             let live = live.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotThere", format!("`{id}` no longer exists")))?;
             let normalized = target.kind.operations.normalize(&target.spec, &live.spec);
             let missing = self.remaining_changes(&normalized);
@@ -354,6 +355,10 @@ impl StepTask {
             called = Instant::now();
             rounds += 1;
         }
+    }
+
+    fn wait_options(&self) -> (WaitLimits, Vec<String>) {
+        (self.limits, self.parents.clone())
     }
 
     fn remaining_changes(&self, live: &Value) -> Vec<FieldDiff> {

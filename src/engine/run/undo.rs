@@ -38,6 +38,7 @@ impl UndoPlan {
         let mut targets = restore_targets(touched);
         let name = (&definition.name, &definition.environment);
         let mut stack = target_stack(name.0, name.1, &targets);
+        keep_timeouts(&mut stack, definition);
         let mut live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
         if wait_until_visible(cloud, &live_state, touched).await {
             live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
@@ -47,12 +48,20 @@ impl UndoPlan {
             if !dependents.is_empty() {
                 targets.extend(dependents);
                 stack = target_stack(name.0, name.1, &targets);
+                keep_timeouts(&mut stack, definition);
                 live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
             }
         }
         find_forgotten(cloud, &stack, touched, &mut live_state).await?;
         let plan = plan_restore(&mut stack, &targets, &live_state, cloud.region(), account);
         Ok(UndoPlan { stack, plan, live_state })
+    }
+}
+
+/// A rollback waits as long as the definition allows, too.
+fn keep_timeouts(stack: &mut Stack, definition: &Stack) {
+    for (address, target) in &mut stack.resources {
+        target.timeouts = definition.resources.get(address).map(|declared| declared.timeouts).unwrap_or_default();
     }
 }
 
