@@ -39,6 +39,10 @@ pub use crate::core::{global_region, partition};
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const VISIBILITY_DELAY: Duration = Duration::from_secs(15);
+/// Time for which reads may show the state before an accepted change.
+const UPDATE_LAG: Duration = Duration::from_secs(300);
+/// Additional time for which reads of a custom endpoint or the simulated cloud may lag behind a change, compared with a creation.
+pub const EXTRA_UPDATE_LAG: Duration = Duration::from_secs(5);
 /// A credential process may ask for a second factor; the SDK's default would be five seconds.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(50);
 /// Time after which a request without a response is given up.
@@ -166,6 +170,14 @@ impl Aws {
     /// Time for which a new resource of a type may stay invisible to reads.
     pub fn visibility_delay_of(&self, kind: &TypeInfo) -> Duration {
         longest_visibility_delay(self.visibility_delay, kind)
+    }
+
+    /// Time for which reads of this type may show the state before an accepted change. S3 and KMS need minutes now and then:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-set-lifecycle-configuration-intro.html>,
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency>.
+    pub fn update_lag_of(&self, kind: &TypeInfo) -> Duration {
+        let shortest = self.visibility_delay_of(kind) + EXTRA_UPDATE_LAG;
+        if self.visibility_delay >= VISIBILITY_DELAY { shortest.max(UPDATE_LAG) } else { shortest }
     }
 
     /// Returns the account of the credentials.

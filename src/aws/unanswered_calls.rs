@@ -52,7 +52,7 @@ impl Intercept for StopUnansweredRetries {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         match context.response().body().bytes() {
-            Some(body) if !is_complete(body) => Err("the response is cut off".into()),
+            Some(body) if context.response().status().is_success() && !is_complete(body) => Err("the response is cut off".into()),
             _ => Ok(()),
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     aws::types::RESOURCE_TYPES,
     core::{DataProtection, ResourceType},
     definition::{
-        child_pointer,
+        RollbackPolicy, child_pointer,
         sections::section_schema::{FieldSet, SECTIONS, SectionBody},
     },
 };
@@ -102,6 +102,11 @@ fn top_level_fields() -> Map<String, Value> {
             "description": "Location of history and locks: a folder, `s3` for the default bucket of account and region, or a bucket. \
                             Default: the default bucket if it exists.",
             "type": ["string", "null"], "examples": ["s3", "s3://some-bucket/prefix", "./history"],
+        },
+        "rollback": {
+            "description": "Whether a failed apply undoes its completed steps: `always`, `on-update` (a first apply keeps them), or `never`. \
+                            Default: always.",
+            "type": ["string", "null"], "pattern": either(&format!("^({})$", RollbackPolicy::NAMES.join("|"))), "examples": ["on-update"],
         },
         "tags": { "$ref": "#/$defs/tags", "description": "Tags added to every resource. Default: none." },
         "environments": {

@@ -220,7 +220,10 @@ impl Snapshot<'_> {
                 continue;
             }
             let stored = if back == 0 { last.take() } else { history.stored_revision(number).await? };
-            if stored.as_ref().is_some_and(|record| matches!(record.summary.outcome, RunOutcome::Done | RunOutcome::Kept | RunOutcome::Waiting)) {
+            if stored
+                .as_ref()
+                .is_some_and(|record| matches!(record.summary.outcome, RunOutcome::Done | RunOutcome::Kept | RunOutcome::Waiting))
+            {
                 return Ok((stored, since));
             }
             let replay = history.journal(number).await?;

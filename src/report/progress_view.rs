@@ -116,7 +116,9 @@ impl ProgressView {
                 let failed_before_commit = self.phases[0].node_weights().any(|step| step.state == StepState::Failed);
                 self.stopping |= failed_before_commit && !self.rolling_back;
             }
-            Event::StepSuspended { address, op, .. } | Event::StepInterrupted { address, op } => self.set_step_state(address, *op, StepState::Failed),
+            Event::StepSuspended { address, op, .. } | Event::StepInterrupted { address, op } => {
+                self.set_step_state(address, *op, StepState::Failed)
+            }
             Event::StopRequested => self.stopping = !self.rolling_back,
             Event::RunNotRecorded { .. } => {}
             Event::RunEnded { .. } => self.activity = "",

@@ -39,5 +39,6 @@ mod tag_index;
 mod terminal;
 mod terraform;
 mod unreadable_answers;
+mod waiting;
 mod wire;
 mod words;

@@ -44,6 +44,10 @@ pub enum WriteFault {
     LoseResponse,
     /// It takes effect, but its response is changed on the way.
     SpoilResponse(Spoiled),
+    /// Something happens, and it is rejected.
+    RefuseAfter(Kill),
+    /// Something happens before it reaches the stand-in.
+    Before(Kill),
     /// The caller is killed before the write reaches the stand-in.
     KillBefore(Kill),
     /// The caller is killed after the write, before it receives the response.
@@ -281,6 +285,14 @@ impl Shared {
             WriteFault::Refuse | WriteFault::RefuseFromHere => return Ok((access_denied_error(service, action), true)),
             WriteFault::LoseResponse => drop(self.forward(service, action, true, request)?),
             WriteFault::SpoilResponse(spoiled) => return Ok((spoiled.spoil(self.forward(service, action, true, request)?), true)),
+            WriteFault::RefuseAfter(act) => {
+                act.0();
+                return Ok((access_denied_error(service, action), true));
+            }
+            WriteFault::Before(act) => {
+                act.0();
+                return Ok((self.forward(service, action, true, request)?, false));
+            }
             WriteFault::KillBefore(kill) => kill.0(),
             WriteFault::KillAfter(kill) => {
                 self.forward(service, action, true, request)?;

@@ -173,8 +173,9 @@ fn read(addon: Addon) -> Result<Observed<EksAddon>> {
     let issues = addon.health.and_then(|health| health.issues).unwrap_or_default();
     let status_text = || with_reasons(status.as_str(), &issues);
     let phase = match status {
-        // After a failed update, the add-on runs as before, and a plan shows the differences.
-        AddonStatus::Active | AddonStatus::UpdateFailed => Phase::Ready,
+        AddonStatus::Active => Phase::Ready,
+        // EKS keeps the new version in its record, though the add-on does not run with it.
+        AddonStatus::UpdateFailed => Phase::Degraded(status_text()),
         AddonStatus::CreateFailed | AddonStatus::DeleteFailed => Phase::Failed(status_text()),
         AddonStatus::Deleting => Phase::Deleting,
         // Includes DEGRADED: CoreDNS is degraded until there is a node to run on.

@@ -273,7 +273,8 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
     let phase = match state.as_str() {
         "pending" => Phase::Progressing(state),
         "pendingacceptance" => {
-            let (id, service) = (endpoint.vpc_endpoint_id.as_deref().unwrap_or_default(), endpoint.service_name.as_deref().unwrap_or_default());
+            let (id, service) =
+                (endpoint.vpc_endpoint_id.as_deref().unwrap_or_default(), endpoint.service_name.as_deref().unwrap_or_default());
             Phase::Waiting(format!("accept the connection of {id} in the account of the endpoint service {service}"))
         }
         "deleting" => Phase::Deleting,

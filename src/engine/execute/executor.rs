@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -52,6 +52,8 @@ pub(super) struct Executor<'a> {
     /// Number of apply-phase steps by type.
     steps_of_type: BTreeMap<&'a str, u32>,
     blockers: Arc<Blockers>,
+    /// See [`ExecuteOutcome::unconfirmed`].
+    unconfirmed: Arc<Mutex<Vec<(Address, String)>>>,
     /// Whether other steps continue after a failure.
     pub(super) keep_going: bool,
 }
@@ -71,12 +73,19 @@ impl<'a> Executor<'a> {
             waiters: Waiters::new(options.journaled_cloud.cloud.clone(), options.stop.clone()),
             blockers: Arc::new(deletion_blockers(stack, plan, options.journaled_cloud.cloud.clone())),
             keep_going: options.rolling_back,
+            unconfirmed: Arc::default(),
             options,
             outcome: ExecuteOutcome { live, not_restored: plan.not_restored.clone(), ..ExecuteOutcome::default() },
             run_id: run_id(),
             attempted: BTreeSet::new(),
             steps_of_type,
         }
+    }
+
+    /// Outcome of all graphs.
+    pub(super) fn into_outcome(mut self) -> ExecuteOutcome {
+        self.outcome.unconfirmed = std::mem::take(&mut *self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner));
+        self.outcome
     }
 
     /// Walks one graph; with `again`, failed steps are retried once. Returns true if every step succeeded.
@@ -127,6 +136,10 @@ impl<'a> Executor<'a> {
             self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
         });
         let parse = |spec: Value| {
+            // AWS accepted what it had before, even where it reports values that a definition can't contain.
+            if self.options.null_means == NullMeans::Unset {
+                return Ok(kind.operations.canonical(&spec).unwrap_or(spec));
+            }
             kind.operations.parse(&spec).map_err(|problems| {
                 let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
                 Error::new(ErrorKind::Rejected, "Shape", text.join("; "))
@@ -218,6 +231,7 @@ impl<'a> Executor<'a> {
         let declared = self.stack.resources.get(address);
         let depends_on = declared.map(|declared| declared.depends_on.clone()).unwrap_or_default();
         let deferrable = declared.map(|declared| declared.deferrable.clone()).unwrap_or_default();
+        let dependencies = depends_on.iter().filter_map(|need| self.outcome.live.get(need).cloned()).collect();
         // A leftover resource is deleted under the address in its ownership tags.
         let marked =
             change.before.as_ref().filter(|_| matches!(step.op, Op::Detach | Op::Delete | Op::Forget)).and_then(discover::address_of);
@@ -254,6 +268,8 @@ impl<'a> Executor<'a> {
             stop: self.options.stop.clone(),
             steps_of_type: self.steps_of_type.get(address.type_name.as_str()).copied().unwrap_or_default(),
             blockers: self.blockers.clone(),
+            dependencies,
+            unconfirmed: self.unconfirmed.clone(),
         })
     }
 }
@@ -377,7 +393,9 @@ impl StepRunner<Step> for Executor<'_> {
                     Event::StepDone { address, op, id: live.as_ref().map(|live| live.id.clone()), milliseconds }
                 }
                 Err(error) if error.code == INTERRUPTED => Event::StepInterrupted { address, op },
-                Err(error) if error.is_waiting() => Event::StepSuspended { address, op, instruction: with_handovers(&error.message, &handovers) },
+                Err(error) if error.is_waiting() => {
+                    Event::StepSuspended { address, op, instruction: with_handovers(&error.message, &handovers) }
+                }
                 Err(error) => Event::failed(address, op, error),
             };
             events.send(event).ok();

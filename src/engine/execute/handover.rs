@@ -17,7 +17,8 @@ pub(super) fn handovers(stack: &Stack, live: &BTreeMap<Address, LiveResource>, a
         let Some(declared) = stack.resources.get(&next) else { continue };
         let new: Vec<Address> = declared.depends_on.iter().filter(|need| seen.insert((*need).clone())).cloned().collect();
         for need in &new {
-            let instruction = types::resource_type(&need.type_name).zip(live.get(need)).and_then(|(kind, live)| expand(kind.handover, live));
+            let instruction =
+                types::resource_type(&need.type_name).zip(live.get(need)).and_then(|(kind, live)| expand(kind.handover, live));
             found.extend(instruction.map(|text| format!("{need}: {text}")));
         }
         left.extend(new);

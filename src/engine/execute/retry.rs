@@ -31,6 +31,7 @@ impl StepTask {
         let timeout = retry_timeout(self.target.kind.typical_duration, self.steps_of_type).max(self.limits.declared.unwrap_or_default());
         let mut pause = Duration::from_millis(500);
         let mut blocked = None;
+        let mut checked_dependencies = false;
         loop {
             let error = match call().await {
                 Ok(value) => return Ok(value),
@@ -38,6 +39,15 @@ impl StepTask {
             };
             if error.kind == ErrorKind::Conflict && blocked.is_none() {
                 blocked = Some(self.explain_conflict(timeout, &error).await);
+            }
+            // What this call needs may have been deleted outside acme, and would be waited for in vain.
+            let may_lack = matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotYetVisible);
+            let lag = self.journaled_cloud.cloud.visibility_delay_of(self.target.kind);
+            if may_lack && !checked_dependencies && self.op != Op::Delete && start.elapsed() >= lag {
+                checked_dependencies = true;
+                if let Some(lost) = self.blockers.lost_dependency(&self.dependencies).await {
+                    return Err(Error { message: format!("{}; AWS answers: {error}", lost.message), ..lost });
+                }
             }
             let timeout = match error.kind {
                 ErrorKind::Conflict => blocked.as_ref().map_or(timeout, |blocked| blocked.timeout),

@@ -56,6 +56,8 @@ struct WaitRequest {
     /// Tags in the create call.
     sent_tags: Option<Tags>,
     limits: WaitLimits,
+    /// Last read that showed it.
+    last_seen: Option<Instant>,
     /// Parents possibly created since the poller started.
     parents: Vec<String>,
     reply: oneshot::Sender<Result<Option<LiveResource>>>,
@@ -153,7 +155,7 @@ impl Poller {
         let (reply, answer) = oneshot::channel();
         let started = Instant::now();
         let due = started + FIRST_POLL_DELAY;
-        let request = WaitRequest { condition, phase_before, started, due, sent_tags, limits, parents, reply, status };
+        let request = WaitRequest { condition, phase_before, started, due, sent_tags, limits, last_seen: None, parents, reply, status };
         let stopped = || Error::new(ErrorKind::Rejected, "Stopped", "the poller stopped");
         self.requests.send(request).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -162,6 +164,9 @@ impl Poller {
 
 /// Maximum time a new resource may stay invisible.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Time after which a resource that was visible and is missing now counts as deleted: reads may lag.
+const MISSING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delay of the first read after a call.
 const FIRST_POLL_DELAY: Duration = Duration::from_millis(20);
@@ -244,7 +249,10 @@ async fn run_poller(
             }
         };
         failing_since = None;
-        for request in due_requests {
+        for mut request in due_requests {
+            if request.condition.id().is_some_and(|id| found.contains_key(id)) {
+                request.last_seen = Some(Instant::now());
+            }
             match evaluate(&request, &found, cloud.visibility_delay_of(kind)) {
                 Some(answer) => drop(request.reply.send(answer)),
                 None => waiting.push(request.rescheduled(kind)),
@@ -278,11 +286,7 @@ fn poll_interval(typical: Duration, expected: Option<Duration>, waited: Duration
 }
 
 /// Result of a read for a waiting step; `None`: keep waiting.
-fn evaluate(
-    request: &WaitRequest,
-    found: &BTreeMap<String, LiveResource>,
-    lag: Duration,
-) -> Option<Result<Option<LiveResource>>> {
+fn evaluate(request: &WaitRequest, found: &BTreeMap<String, LiveResource>, lag: Duration) -> Option<Result<Option<LiveResource>>> {
     let waited = request.started.elapsed();
     let as_before = |phase: &Phase| request.phase_before.as_ref() == Some(phase) && waited < VISIBILITY_TIMEOUT;
     let limits = &request.limits;
@@ -302,7 +306,9 @@ fn evaluate(
         },
         Condition::Ready(id) | Condition::Stable(id) => match found.get(id) {
             Some(live) => match &live.phase {
-                Phase::PendingChanges(status) if matches!(request.condition, Condition::Stable(_)) => (id, status.clone(), limits.progressing),
+                Phase::PendingChanges(status) if matches!(request.condition, Condition::Stable(_)) => {
+                    (id, status.clone(), limits.progressing)
+                }
                 Phase::Ready | Phase::PendingChanges(_) => return Some(Ok(Some(live.clone()))),
                 Phase::Degraded(status) if waited > lag => return Some(Err(failed_error(status))),
                 Phase::Degraded(status) => (id, status.clone(), limits.idle),
@@ -317,6 +323,10 @@ fn evaluate(
                 Phase::Progressing(status) => (id, status.clone(), limits.progressing),
                 Phase::Deleting => (id, "deleting".to_owned(), limits.progressing),
             },
+            None if request.last_seen.is_some_and(|at| at.elapsed() > lag.max(MISSING_TIMEOUT)) => {
+                let message = format!("`{id}` was deleted outside acme while this run waited for it");
+                return Some(Err(Error::new(ErrorKind::Rejected, "DeletedOutside", message)));
+            }
             None if waited > VISIBILITY_TIMEOUT.max(lag) => {
                 let message = format!("`{id}` did not become visible within {} s", VISIBILITY_TIMEOUT.max(lag).as_secs());
                 return Some(Err(Error::new(ErrorKind::Rejected, "NotVisible", message)));
@@ -360,6 +370,59 @@ mod tests {
         assert!(between(60.0, 200.0).all(|pause| pause > 10.0), "{cluster:?}");
         assert!(between(490.0, 540.0).all(|pause| pause <= 2.6), "{cluster:?}");
         assert!(poll_times(540, 480).len() < 40);
+    }
+
+    fn request(phase: Phase, waited: u64) -> (WaitRequest, BTreeMap<String, LiveResource>) {
+        let kind = crate::aws::types::resource_type("eks_node_group").expect("a type");
+        let started = Instant::now().checked_sub(Duration::from_secs(waited)).expect("the machine has run for longer");
+        let request = WaitRequest {
+            condition: Condition::Ready("a".into()),
+            phase_before: None,
+            started,
+            due: started,
+            sent_tags: None,
+            limits: WaitLimits::new(kind, None),
+            last_seen: None,
+            parents: Vec::new(),
+            reply: oneshot::channel().0,
+            status: mpsc::unbounded_channel().0,
+        };
+        let live = LiveResource { phase, ..LiveResource::ready("eks_node_group", "a", serde_json::Value::Null) };
+        (request, [("a".to_owned(), live)].into())
+    }
+
+    fn error_code((request, found): (WaitRequest, BTreeMap<String, LiveResource>)) -> Option<String> {
+        evaluate(&request, &found, Duration::ZERO).map(|ended| ended.expect_err("not ready").code)
+    }
+
+    /// Nodes are drained one at a time, for hours.
+    #[test]
+    fn waits_for_hours_while_aws_reports_progress() {
+        let minutes = |minutes: u64| request(Phase::Progressing("UPDATING".into()), minutes * 60);
+        assert_eq!(error_code(minutes(20)), None, "it drains");
+        let (request_of_an_hour, found) = minutes(0);
+        let limits = request_of_an_hour.limits;
+        assert_eq!((limits.progressing.as_secs(), limits.idle.as_secs()), (24 * 3600, 1500));
+        let declared = WaitLimits::new(crate::aws::types::resource_type("eks_node_group").expect("a type"), Some(Duration::from_secs(1)));
+        let overdue = WaitRequest { limits: declared, ..minutes(1).0 };
+        assert_eq!(error_code((overdue, found)).as_deref(), Some("TimedOut"));
+    }
+
+    #[test]
+    fn a_wait_for_a_person_ends_as_such() {
+        let waiting = || Phase::Waiting("accept it".into());
+        assert_eq!(error_code(request(waiting(), 60)), None);
+        let (request, found) = request(waiting(), 60);
+        let short = WaitLimits { idle: Duration::from_secs(1), ..request.limits };
+        let ended = evaluate(&WaitRequest { limits: short, ..request }, &found, Duration::ZERO).expect("it ends").expect_err("not ready");
+        assert!(ended.is_waiting() && ended.message == "accept it", "{ended}");
+    }
+
+    #[test]
+    fn a_resource_that_disappears_was_deleted_by_somebody_else() {
+        let (request, _) = request(Phase::Progressing("CREATING".into()), 60);
+        let seen = WaitRequest { last_seen: Some(request.started), ..request };
+        assert_eq!(error_code((seen, BTreeMap::new())).as_deref(), Some("DeletedOutside"));
     }
 
     #[test]

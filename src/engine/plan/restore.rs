@@ -8,7 +8,7 @@ use super::{Plan, Reason, known::Location, matching, planner::Planner};
 use crate::{
     aws::types,
     core::{Address, LiveResource, OneWay, Phase, Tags, Timeouts, expression, iam_path},
-    definition::{DesiredResource, Stack, deferrable_dependencies},
+    definition::{DesiredResource, RollbackPolicy, Stack, deferrable_dependencies},
     engine::{
         discover::{LiveState, address_of, visible_tags},
         plan::NullMeans,
@@ -85,6 +85,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
         region: None,
         account: None,
         backend: None,
+        rollback: RollbackPolicy::default(),
         resources,
         outputs: BTreeMap::new(),
     }
