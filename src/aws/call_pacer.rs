@@ -13,13 +13,14 @@ use aws_smithy_runtime_api::{
         http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
         interceptors::{Intercept, context::BeforeTransmitInterceptorContextMut, dyn_dispatch_hint},
         orchestrator::{HttpRequest, Metadata},
+        result::ConnectorError,
         retries::RequestAttempts,
         runtime_components::RuntimeComponents,
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::services::SERVICES;
+use super::{CALL_TIMEOUT, call_guard::permit_attempt, services::SERVICES};
 use crate::core::{CallRate, ServiceInfo};
 
 /// Number of calls of an action.
@@ -46,6 +47,10 @@ struct PacerState {
     buckets: BTreeMap<(Arc<str>, String, String), TokenBucket>,
     paced: bool,
 }
+
+/// Longest wait for a rate. A request is signed before it, and AWS accepts a signature for five minutes.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
+pub(super) const MAX_PACING_DELAY: Duration = Duration::from_secs(240);
 
 /// Token bucket; negative `tokens` are the length of the queue.
 #[derive(Debug)]
@@ -117,7 +122,7 @@ impl CallPacer {
             bucket.tokens =
                 (bucket.tokens + now.duration_since(bucket.refilled_at).as_secs_f64() * bucket.per_second).min(bucket.burst) - 1.0;
             bucket.refilled_at = now;
-            Duration::from_secs_f64((-bucket.tokens).max(0.0) / bucket.per_second)
+            Duration::from_secs_f64((-bucket.tokens).max(0.0) / bucket.per_second).min(MAX_PACING_DELAY)
         })
     }
 }
@@ -165,7 +170,8 @@ impl fmt::Debug for PacedClient {
 
 impl HttpClient for PacedClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(PacedConnector { inner: self.inner.http_connector(settings, components), calls: self.calls.clone() })
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(PacedConnector { inner, calls: self.calls.clone(), timeout: CALL_TIMEOUT })
     }
 }
 
@@ -173,24 +179,38 @@ impl HttpClient for PacedClient {
 struct PacedConnector {
     inner: SharedHttpConnector,
     calls: CallPacer,
+    /// Time from sending a request to the start of its response; the wait for the rate does not count.
+    timeout: Duration,
 }
 
 impl HttpConnector for PacedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let wait = request.extension::<ApiCall>().map(|call| self.calls.reserve_slot(call)).unwrap_or_default();
-        let inner = self.inner.clone();
+        let (inner, timeout) = (self.inner.clone(), self.timeout);
         HttpConnectorFuture::new(async move {
             if !wait.is_zero() {
                 tokio::time::sleep(wait).await;
             }
-            inner.call(request).await
+            permit_attempt().map_err(|refusal| ConnectorError::user(refusal.into()))?;
+            let late = |_| ConnectorError::timeout(format!("no response within {} s", timeout.as_secs()).into());
+            tokio::time::timeout(timeout, inner.call(request)).await.map_err(late)?
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+
     use super::*;
+    use crate::{
+        aws::CallGuard,
+        core::{Error, ErrorKind},
+    };
 
     #[test]
     fn keeps_to_published_rates() {
@@ -202,6 +222,57 @@ mod tests {
         assert_eq!(rate("EC2", "CreateSubnet"), (50.0, 5.0));
         assert_eq!(rate("Route 53", "ListHostedZones"), (5.0, 5.0));
         assert_eq!(rate("STS", "GetCallerIdentity"), (50.0, 10.0));
+    }
+
+    /// Counts the requests that were sent, and answers each.
+    #[derive(Clone, Debug, Default)]
+    struct Answering(Arc<Mutex<usize>>);
+
+    impl HttpConnector for Answering {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            *self.0.lock().expect("no panic") += 1;
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(StatusCode::try_from(200).expect("a status"), SdkBody::empty())))
+        }
+    }
+
+    /// Connector whose calls of this action have to wait for longer than their timeout.
+    fn slow_connector(sent: &Answering) -> (PacedConnector, ApiCall) {
+        let calls = CallPacer::new(true);
+        let call = ApiCall { service: "EC2".into(), action: "CreateVpc".into(), region: Arc::default(), retry: false };
+        while calls.reserve_slot(&call) < Duration::from_millis(300) {}
+        (PacedConnector { inner: SharedHttpConnector::new(sent.clone()), calls, timeout: Duration::from_millis(100) }, call)
+    }
+
+    fn request(call: &ApiCall) -> HttpRequest {
+        let mut request = HttpRequest::empty();
+        request.add_extension(call.clone());
+        request
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_rate_does_not_count_towards_the_timeout() {
+        let sent = Answering::default();
+        let (connector, call) = slow_connector(&sent);
+        connector.call(request(&call)).await.expect("it is sent and answered");
+        assert_eq!(*sent.0.lock().expect("no panic"), 1);
+    }
+
+    #[tokio::test]
+    async fn asks_for_permission_after_the_wait_and_before_the_request() {
+        let sent = Answering::default();
+        let (connector, call) = slow_connector(&sent);
+        let may_change = Arc::new(AtomicBool::new(true));
+        let asked = may_change.clone();
+        let lost = || Error::new(ErrorKind::Rejected, "LeaseLost", "another run has it");
+        let guard = CallGuard::new(move || if asked.load(Ordering::SeqCst) { Ok(()) } else { Err(lost()) });
+        let attempt = guard.scope(connector.call(request(&call)));
+        // It is lost while the request waits.
+        may_change.store(false, Ordering::SeqCst);
+        assert!(attempt.await.expect_err("refused").is_user());
+        assert_eq!((*sent.0.lock().expect("no panic"), guard.has_sent()), (0, false));
+        assert_eq!(guard.refusal().map(|error| error.code.as_str()), Some("LeaseLost"));
+        // Reads have no guard.
+        connector.call(request(&call)).await.expect("it is sent and answered");
     }
 
     /// Route 53 limits the calls of an account, EC2 those of an action.

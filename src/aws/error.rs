@@ -61,6 +61,16 @@ fn classify(status: u16, code: &str, message: &str) -> ErrorKind {
     }
 }
 
+/// Whether the body of an error names a code for too many calls, so that the call had no effect.
+pub(super) fn is_throttling(body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body);
+    let rules = SERVICES.iter().flat_map(|service| service.error_rules).chain(COMMON_RULES);
+    // XML has the code as the text of an element, JSON as a string, perhaps after a namespace.
+    rules.filter(|rule| rule.kind == ErrorKind::Throttled).any(|rule| {
+        [">", "\"", "#"].iter().any(|before| ["<", "\"", ":"].iter().any(|after| body.contains(&format!("{before}{}{after}", rule.code))))
+    })
+}
+
 /// Messages of an error and its causes, without meaningless ones.
 fn describe_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
@@ -85,6 +95,11 @@ where
         let meta = service.err().meta();
         // Some responses have only a status.
         let status = service.raw().status().as_u16();
+        // The call took effect, but its response is garbled or cut off.
+        if (200..300).contains(&status) && meta.code().is_none() {
+            let message = format!("AWS accepted the call, but its response can't be read: {}", describe_causes(service.err()));
+            return Error::new(ErrorKind::Unavailable, "UnreadableAnswer", message);
+        }
         let code = meta.code().map_or_else(|| if status == 404 { "NotFound".to_owned() } else { format!("Http{status}") }, str::to_owned);
         let message = match (meta.message(), meta.code()) {
             (Some(message), _) => message.to_owned(),
@@ -111,6 +126,21 @@ mod tests {
         let sort = |message: &str| Error::from_code("OperationNotPermitted", message).kind;
         assert_eq!(sort("Load balancer 'web' cannot be deleted because deletion protection is enabled"), ErrorKind::Rejected);
         assert_eq!(sort("You are not allowed to manage 'ela-attach' attachments."), ErrorKind::Conflict);
+    }
+
+    #[test]
+    fn recognizes_throttling_in_the_body_of_an_error() {
+        for body in [
+            "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Slow.</Message></Error></Errors></Response>",
+            r#"{"__type":"com.amazonaws.kms#ThrottlingException","message":"Rate exceeded"}"#,
+            r#"{"code":"TooManyRequestsException"}"#,
+            "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
+        ] {
+            assert!(is_throttling(body.as_bytes()), "{body}");
+        }
+        for body in ["", "<html>503 Service Unavailable</html>", "<Error><Code>ServiceUnavailable</Code></Error>", "Throttling of tokens"] {
+            assert!(!is_throttling(body.as_bytes()), "{body}");
+        }
     }
 
     #[test]

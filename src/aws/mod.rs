@@ -1,5 +1,6 @@
 //! All uses of the AWS SDK outside resource types: clients, errors, tags, rate limits.
 
+mod call_guard;
 mod call_pacer;
 mod concurrent;
 mod error;
@@ -23,9 +24,11 @@ use aws_sdk_sts::config::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::BoxFuture;
 
+use self::call_pacer::MAX_PACING_DELAY;
 use self::services::{Clients, Connector};
 use crate::core::{Api, Connections, Error, ErrorKind, Result, ServiceInfo, TagChange, TypeInfo};
 
+pub use call_guard::CallGuard;
 pub use call_pacer::{CallCount, CallPacer};
 pub use concurrent::for_each_concurrent;
 pub use spelling::{from_aws, to_aws};
@@ -36,10 +39,17 @@ pub use crate::core::{global_region, partition};
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const VISIBILITY_DELAY: Duration = Duration::from_secs(15);
-/// A credential process may ask for a second factor; the SDK's default would be five seconds. A call has one minute in total.
+/// Time for which reads may show the state before an accepted change.
+const UPDATE_LAG: Duration = Duration::from_secs(300);
+/// Additional time for which reads of a custom endpoint or the simulated cloud may lag behind a change, compared with a creation.
+pub const EXTRA_UPDATE_LAG: Duration = Duration::from_secs(5);
+/// A credential process may ask for a second factor; the SDK's default would be five seconds.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(50);
-/// Timeout of one attempt of a call.
+/// Time after which a request without a response is given up.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Timeout of one attempt in the SDK, which includes credentials, the wait for AWS's rate limits, the request and its response.
+const ATTEMPT_TIMEOUT: Duration =
+    Duration::from_secs(CREDENTIALS_TIMEOUT.as_secs() + MAX_PACING_DELAY.as_secs() + 2 * CALL_TIMEOUT.as_secs());
 /// A stand-in shows a new resource at once, or is configured to lag by a few seconds.
 const CUSTOM_ENDPOINT_VISIBILITY_DELAY: Duration = Duration::from_secs(3);
 
@@ -107,7 +117,7 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS_TIMEOUT).build())
             .retry_config(RetryConfig::standard().with_max_attempts(10).with_initial_backoff(Duration::from_millis(200)))
             .timeout_config(
-                TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(CALL_TIMEOUT).build(),
+                TimeoutConfig::builder().connect_timeout(Duration::from_secs(5)).operation_attempt_timeout(ATTEMPT_TIMEOUT).build(),
             );
         if let Some(region) = settings.region {
             loader = loader.region(Region::new(region));
@@ -160,6 +170,14 @@ impl Aws {
     /// Time for which a new resource of a type may stay invisible to reads.
     pub fn visibility_delay_of(&self, kind: &TypeInfo) -> Duration {
         longest_visibility_delay(self.visibility_delay, kind)
+    }
+
+    /// Time for which reads of this type may show the state before an accepted change. S3 and KMS need minutes now and then:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-set-lifecycle-configuration-intro.html>,
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency>.
+    pub fn update_lag_of(&self, kind: &TypeInfo) -> Duration {
+        let shortest = self.visibility_delay_of(kind) + EXTRA_UPDATE_LAG;
+        if self.visibility_delay >= VISIBILITY_DELAY { shortest.max(UPDATE_LAG) } else { shortest }
     }
 
     /// Returns the account of the credentials.

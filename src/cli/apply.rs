@@ -10,8 +10,8 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
-    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, git, lock, open, outputs, plan,
-    refusal::refuse, saved,
+    DONE, FAILED, GlobalArguments, INCOMPLETE, INTERRUPTED, LockArguments, OutputFormat, StackArguments, WAITING, git, lock, open, outputs,
+    plan, refusal::refuse, saved,
 };
 use crate::{
     engine::{
@@ -95,7 +95,8 @@ async fn run_with_lease(arguments: &Arguments, goal: Goal, locked: &mut LockedSe
         std::mem::forget(proposed);
         return Ok(DONE);
     }
-    if !proposed.plan().is_empty() && !arguments.yes && !confirm_goal(goal, proposed.session())? {
+    let rolls_back = proposed.rolls_back() && !arguments.no_rollback;
+    if !proposed.plan().is_empty() && !arguments.yes && !confirm_goal(goal, proposed.session(), rolls_back)? {
         report::eprint("No changes made.");
         return Ok(FAILED);
     }
@@ -190,10 +191,14 @@ pub fn warn_unfinished(unfinished: &UnfinishedRuns, session: &Session) {
 }
 
 /// Asks for confirmation on a terminal; without one, refuses.
-fn confirm_goal(goal: Goal, session: &Session) -> Result<bool> {
+fn confirm_goal(goal: Goal, session: &Session, rolls_back: bool) -> Result<bool> {
     let stack = session.stack();
+    let failure = match rolls_back {
+        true => "If a step fails, everything is rolled back; `--no-rollback` keeps completed steps.",
+        false => "If a step fails, completed steps are kept.",
+    };
     super::confirm(&match goal {
-        Goal::Apply => format!("Apply this plan to {} ({})?", stack.name, stack.environment),
+        Goal::Apply => format!("{failure}\nApply this plan to {} ({})?", stack.name, stack.environment),
         Goal::Destroy => format!("Delete all resources of {} ({})?", stack.name, stack.environment),
     })
 }
@@ -251,6 +256,7 @@ pub fn report_outcome(ended: &RunResult, command: &str, session: &Session, took:
         _ if ended.succeeded(command) => DONE,
         RunOutcome::RolledBack | RunOutcome::Kept if ended.interrupted => INTERRUPTED,
         RunOutcome::RolledBack => FAILED,
+        RunOutcome::Waiting => WAITING,
         RunOutcome::Kept | RunOutcome::Stuck | RunOutcome::Done => INCOMPLETE,
     }
 }

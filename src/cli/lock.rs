@@ -8,7 +8,7 @@ use clap::Args;
 use super::GlobalArguments;
 use crate::{
     engine::{
-        backend::BucketCreation,
+        backend::{BucketCreation, LeaseWait},
         session::{LockedSession, Session},
     },
     report::{self, Style},
@@ -36,7 +36,7 @@ impl LockArguments {
         if let Some(note) = connected.backend_note().filter(|_| !global.quiet) {
             report::eprint(note);
         }
-        let on_wait = |holder: &_| report::eprint(&format!("Waiting for {holder}."));
+        let on_wait = |awaited: LeaseWait<'_>| report::eprint(&format!("Waiting for {awaited}."));
         Ok(connected.lock(command, Duration::from_secs(self.lock_timeout), on_wait).await?)
     }
 }

@@ -40,6 +40,8 @@ pub const FAILED: u8 = 1;
 pub const CHANGES: u8 = 2;
 /// Exit code: failed, and some changes remain.
 pub const INCOMPLETE: u8 = 3;
+/// Exit code: the run waits for a person.
+pub const WAITING: u8 = 4;
 /// Exit code: interrupted.
 pub const INTERRUPTED: u8 = 130;
 
@@ -49,6 +51,7 @@ Exit codes:
     1  failed, and everything is as before
     2  there are changes (`plan --detailed-exitcode`, `drift`)
     3  failed, and some changes remain: they and the next command are listed
+    4  waiting for a person: what to do is listed, the next apply goes on
   130  interrupted";
 
 /// Deploys AWS infrastructure from a YAML stack definition, without a state file.

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{DONE, FAILED, GlobalArguments, StackArguments, confirm, open, refusal::refuse};
 use crate::{
-    engine::backend::{BucketCreation, EXPIRY},
+    engine::backend::{BucketCreation, HeldLease, TAKEOVER_DELAY, TERM},
     report,
 };
 
@@ -24,16 +24,26 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let connected = open::open(&arguments.target, &arguments.global).await?.connect(BucketCreation::Never).await?;
     let stack = connected.session().stack();
     let (name, environment) = (&stack.name, &stack.environment);
-    let Some(held) = connected.lease_holder().await? else {
+    let Some(held) = connected.held_lease().await? else {
         report::eprint(&format!("{name} ({environment}) is not locked."));
         return Ok(DONE);
     };
-    let silent = report::format_duration(held.holder.since_last_heartbeat());
-    report::eprint(&format!("{name} ({environment}) is locked by {}.\nThe last heartbeat was {silent} ago.", held.holder));
-    let question = if held.holder.since_last_heartbeat() < EXPIRY && !held.holder.has_exited() {
-        "That run seems to be active. Remove its lease anyway? The run stops within seconds and remains unfinished."
-    } else {
-        "Remove the lease?"
+    let question = match &held {
+        HeldLease::Damaged { problem, .. } => {
+            report::eprint(&format!("The lease of {name} ({environment}) is damaged: {problem}."));
+            "Replace the lease? Another run may be active."
+        }
+        HeldLease::By { holder, .. } => {
+            let silent = report::format_duration(holder.since_last_heartbeat());
+            report::eprint(&format!(
+                "{name} ({environment}) is locked by {holder}.\nThe last heartbeat was {silent} ago, by the clock of this machine."
+            ));
+            if holder.since_last_heartbeat() < TERM && !holder.has_exited() {
+                "That run seems to be active. Remove its lease anyway? The run stops within seconds and remains unfinished."
+            } else {
+                "Remove the lease?"
+            }
+        }
     };
     if !arguments.yes && !confirm(question)? {
         report::eprint("No changes made.");
@@ -42,6 +52,13 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !connected.unlock(&held).await? {
         refuse!("declined", "that run has already ended: no changes made");
     }
-    report::eprint(&format!("Removed the lease of {name} ({environment}). `acme plan` shows the remaining changes."));
+    report::eprint(&format!(
+        "Removed the lease of {name} ({environment}). `{}` shows the remaining changes.",
+        connected.session().command_line("plan")
+    ));
+    if !matches!(&held, HeldLease::By { holder, .. } if holder.has_exited()) {
+        let seconds = TAKEOVER_DELAY.as_secs();
+        report::eprint(&format!("The next run waits until the last calls of the old one have ended, for up to {seconds} s."));
+    }
     Ok(DONE)
 }

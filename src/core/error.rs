@@ -39,6 +39,8 @@ pub struct Error {
 }
 
 impl Error {
+    const WAITING: &'static str = "Waiting";
+
     /// AWS's message and request id.
     pub fn message_with_request_id(&self) -> String {
         match &self.request_id {
@@ -50,9 +52,9 @@ impl Error {
     pub fn new(kind: ErrorKind, code: &str, message: impl Into<String>) -> Error {
         Error { kind, code: code.to_owned(), message: message.into(), request_id: None }
     }
-    /// Creates an error about a response that lacks a documented field.
+    /// Creates an error about a successful response that lacks a documented field, perhaps because it was cut off: the call took effect.
     pub fn missing_field(field: &str) -> Error {
-        Error::new(ErrorKind::Rejected, "IncompleteAnswer", format!("AWS's response has no {field}"))
+        Error::new(ErrorKind::Unavailable, "IncompleteAnswer", format!("AWS's response has no {field}"))
     }
     /// Whether the credentials are not valid, so that no call succeeds until they are renewed.
     pub fn is_credential_error(&self) -> bool {
@@ -67,6 +69,22 @@ impl Error {
         ];
         // The code alone may mean something else: AuthFailure is also returned for an address in use.
         self.kind == ErrorKind::AccessDenied && CODES.contains(&self.code.as_str())
+    }
+    /// Whether the run lost the stack's lease, so that it must not change anything.
+    pub fn is_lease_lost(&self) -> bool {
+        self.code == "LeaseLost"
+    }
+    /// Error of a resource that is not ready until a person acts.
+    pub fn waiting(instruction: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Rejected, Error::WAITING, instruction)
+    }
+    /// Whether the resource is only waiting for a person.
+    pub fn is_waiting(&self) -> bool {
+        self.code == Error::WAITING
+    }
+    /// Whether the journal of the run can't be written, so that it must not change anything.
+    pub fn is_journal_error(&self) -> bool {
+        self.code == "Journal"
     }
     /// The resource does not exist.
     pub fn is_not_found(&self) -> bool {

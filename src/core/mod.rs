@@ -36,6 +36,7 @@ mod service;
 mod shared;
 pub mod spec;
 mod tags;
+mod timeouts;
 mod type_info;
 
 pub use address::Address;
@@ -69,4 +70,5 @@ pub use service::{ArnParts, CallRate, ErrorRule, ServiceInfo};
 pub use shared::Shared;
 pub use spec::{NameSuffix, Named, Naming, ReferencesType, Spec};
 pub use tags::{ADDRESS_TAG, ENVIRONMENT_TAG, ON_DELETE_TAG, REGION_TAG, STACK_TAG, TagChange, Tags, UNTAGGED};
+pub use timeouts::{Timeouts, parse_timeout};
 pub use type_info::{DataProtection, ErrorCodes, RangeErrors, RegionScope, Tagging, TypeInfo};

@@ -12,6 +12,8 @@ pub enum Phase {
     PendingChanges(String),
     /// Not ready yet, with AWS's status.
     Progressing(String),
+    /// Not ready until a person acts, with an instruction: "accept the endpoint in the account of its service". AWS reports no failure.
+    Waiting(String),
     /// Broken until the cause is fixed, with AWS's status.
     Degraded(String),
     /// Failed permanently, with AWS's status.

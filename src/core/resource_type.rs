@@ -268,6 +268,11 @@ pub trait Operations: Send + Sync {
     fn outputs_schema(&self) -> Schema;
     /// Returns the canonical form with every default, or all problems.
     fn parse(&self, spec: &Value) -> std::result::Result<Value, Vec<Problem>>;
+    /// Returns the canonical form of a spec that AWS reported, without the checks of a definition.
+    ///
+    /// # Errors
+    /// Fails if the spec does not have the type's shape.
+    fn canonical(&self, spec: &Value) -> Result<Value>;
     /// See [`Spec::after_create`].
     fn after_create(&self, spec: &Value) -> Result<Value>;
     /// See [`Resource::check_declared`].
@@ -335,6 +340,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn parse(&self, spec: &Value) -> std::result::Result<Value, Vec<Problem>> {
         parse(spec, R::check)
+    }
+    fn canonical(&self, spec: &Value) -> Result<Value> {
+        Ok(serde_json::to_value(deserialize_spec::<R>(spec)?)?)
     }
     fn after_create(&self, spec: &Value) -> Result<Value> {
         Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.after_create())?)

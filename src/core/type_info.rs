@@ -30,6 +30,11 @@ pub struct TypeInfo {
     pub tag_keys_ignore_case: bool,
     /// Typical time until it is ready: orders the critical path and paces polling.
     pub typical_duration: Duration,
+    /// Longest time to wait for it while AWS reports progress, where the definition sets no `timeouts`. Default: 2 hours.
+    pub longest_duration: Duration,
+    /// What a person must do outside acme before others can use it, with fields and outputs in braces; empty: nothing. Shown while a dependent
+    /// waits for a person.
+    pub handover: &'static str,
     /// Data lost by a deletion, which determines the values of `on_delete`.
     pub data_protection: DataProtection,
     /// Whether AWS refuses to delete one while another resource refers to it.
@@ -122,6 +127,8 @@ impl TypeInfo {
             tagging: Tagging::OnCreate,
             tag_keys_ignore_case: false,
             typical_duration: Duration::from_secs(2),
+            longest_duration: Duration::from_secs(2 * 3600),
+            handover: "",
             data_protection: DataProtection::None,
             blocked_by_dependents: true,
             detached_by: &[],
@@ -158,6 +165,14 @@ impl TypeInfo {
     /// See [`TypeInfo::typical_duration`].
     pub const fn typical_seconds(self, seconds: u64) -> TypeInfo {
         TypeInfo { typical_duration: Duration::from_secs(seconds), ..self }
+    }
+    /// See [`TypeInfo::longest_duration`].
+    pub const fn longest_hours(self, hours: u64) -> TypeInfo {
+        TypeInfo { longest_duration: Duration::from_secs(hours * 3600), ..self }
+    }
+    /// See [`TypeInfo::handover`].
+    pub const fn handover(self, instruction: &'static str) -> TypeInfo {
+        TypeInfo { handover: instruction, ..self }
     }
     /// See [`TypeInfo::data_protection`].
     pub const fn data_protection(self, data: DataProtection) -> TypeInfo {

@@ -13,6 +13,7 @@ use super::{
     nearest::suggestion,
     problems, region,
     source::child_pointer,
+    timeouts,
 };
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
@@ -28,7 +29,7 @@ pub struct Draft {
     pub resource_type: &'static ResourceType,
     /// Name within its type.
     pub name: String,
-    /// Fields, including the common ones (`tags`, `depends_on`, `on_delete`, `region`).
+    /// Fields, including the common ones (`tags`, `depends_on`, `on_delete`, `region`, `timeouts`).
     pub spec: Map<String, Value>,
     /// Location: a JSON pointer into the expanded definition.
     pub pointer: String,
@@ -155,6 +156,7 @@ fn compile_draft(
     let own_tags = draft.spec.remove("tags");
     let depends_on = draft.spec.remove("depends_on");
     let on_delete = draft.spec.remove("on_delete").filter(|value| !value.is_null());
+    let timeouts = timeouts::take(c, &mut draft);
     let region = region::take(c, &mut draft, stack);
     let named = draft.resource_type.naming.is_some_and(|naming| set_physical_name(&mut draft, naming, stack));
 
@@ -188,7 +190,7 @@ fn compile_draft(
         if let Some(parsed) = parsed.as_ref().filter(|_| spelled) {
             known.check_types(c, schema, parsed, &spec, &shown, &|pointer| draft.definition_pointer(pointer));
         }
-        let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete", "region"];
+        let mut more = vec!["for_each", "when", "tags", "depends_on", "on_delete", "region", "timeouts"];
         more.extend(draft.extra_fields.iter().map(String::as_str));
         for problem in found {
             problems::report_problem(c, problem, &spec, &shown, &more, Some(schema), &|pointer| draft.definition_pointer(pointer));
@@ -210,6 +212,7 @@ fn compile_draft(
         depends_on: needs,
         deferrable,
         on_delete,
+        timeouts,
         pointer: at,
         pointer_overrides: overrides.collect(),
         chosen_fields: draft.chosen_fields,

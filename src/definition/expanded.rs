@@ -60,6 +60,9 @@ fn resource_yaml(declared: &DesiredResource) -> Value {
     if let Some(fate) = declared.on_delete {
         fields.insert("on_delete".into(), json!(fate));
     }
+    if let Some(timeouts) = declared.timeouts.to_definition() {
+        fields.insert("timeouts".into(), timeouts);
+    }
     let mut known = Vec::new();
     for_each_string(&declared.spec, &mut |text| known.extend(references(text).into_iter().map(|r| Address::new(r.type_name, r.name))));
     let more: Vec<String> = declared.depends_on.iter().filter(|need| !known.contains(need)).map(ToString::to_string).collect();

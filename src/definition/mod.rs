@@ -13,11 +13,13 @@ mod expanded;
 mod parse;
 mod problems;
 mod region;
+mod rollback_policy;
 pub mod sections;
 mod source;
 mod template;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 mod unique_keys;
 
 use std::{
@@ -28,7 +30,9 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub use self::{backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, source::Source};
+pub use self::{
+    backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, rollback_policy::RollbackPolicy, source::Source,
+};
 pub(crate) use self::{
     compiler::{Compiler, describe_type},
     dependencies::deferrable_dependencies,
@@ -40,7 +44,7 @@ pub(crate) use self::{
 pub(crate) use crate::core::nearest::suggestion;
 use crate::{
     aws::global_region,
-    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, expression::references, nearest},
+    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, Timeouts, expression::references, nearest},
 };
 
 /// Resource of the definition, in canonical form.
@@ -64,6 +68,8 @@ pub struct DesiredResource {
     pub deferrable: BTreeSet<Address>,
     /// Treatment of its data on deletion; `None`: the type's default.
     pub on_delete: Option<OnDelete>,
+    /// Maximum waits.
+    pub timeouts: Timeouts,
     /// Location: a JSON pointer into the definition.
     pub pointer: String,
     /// Spec pointers whose value is not from below `pointer`, and its location.
@@ -99,6 +105,8 @@ pub struct Stack {
     pub account: Option<String>,
     /// Backend for history and locks, if the definition sets one.
     pub backend: Option<BackendLocation>,
+    /// Whether a failed apply rolls back.
+    pub rollback: RollbackPolicy,
     /// Resources by address.
     pub resources: BTreeMap<Address, DesiredResource>,
     /// Values to report after apply, with references as `${type.name.output}`.
@@ -135,7 +143,7 @@ pub struct LoadOptions {
 
 /// Top-level keys that are not sections.
 const TOP_LEVEL_KEYS: &[&str] =
-    &["stack", "region", "account", "backend", "tags", "environments", "values", "resources", "overrides", "outputs"];
+    &["stack", "region", "account", "backend", "rollback", "tags", "environments", "values", "resources", "overrides", "outputs"];
 
 /// Compiles a definition for one environment. Makes no calls and reads only the text.
 ///
@@ -175,6 +183,15 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
 
     let backend = top_level_text(&mut c, &document, "backend").and_then(|text| parse_backend(&mut c, &text));
 
+    let rollback = top_level_text(&mut c, &document, "rollback").map_or(Some(RollbackPolicy::default()), |text| {
+        let policy = RollbackPolicy::from_name(&text);
+        if policy.is_none() {
+            let help = nearest::suggestion(&text, "values", RollbackPolicy::NAMES);
+            c.problem("rollback", "/rollback", format!("`{text}` is not a valid rollback policy"), help);
+        }
+        policy
+    });
+
     let mut drafts = Vec::new();
     sections::expand(
         &mut c,
@@ -184,7 +201,16 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     );
     let single = document.get("resources").map(|resources| c.expand(resources, "/resources")).unwrap_or_default();
     draft::add_single_resources(&mut c, single, &mut drafts);
-    let mut stack = Stack { name, environment, region, account, backend, resources: BTreeMap::new(), outputs: BTreeMap::new() };
+    let mut stack = Stack {
+        name,
+        environment,
+        region,
+        account,
+        backend,
+        rollback: rollback.unwrap_or_default(),
+        resources: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+    };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
     if let Some(region) = stack.region.clone() {
         stack.set_region(&region);

@@ -446,3 +446,25 @@ fn reports_resources_that_aws_does_not_accept_together() {
     );
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn reads_timeouts_and_the_rollback_policy() {
+    let text = |rollback: &str, timeouts: &str| {
+        format!("stack: shop\nrollback: {rollback}\nresources:\n  vpc:\n    main: {{ cidr: 10.0.0.0/16, timeouts: {timeouts} }}\n")
+    };
+    let stack = |text: &str| load(&Source::new("stack.yaml", text), &LoadOptions::default());
+    let Ok(read) = stack(&text("on-update", "{ create: 1h30m, delete: 45s }")) else { panic!("it is valid") };
+    let timeouts = read.resources.values().next().expect("a resource").timeouts;
+    let seconds = [timeouts.create, timeouts.update, timeouts.delete].map(|time| time.map(|time| time.as_secs()));
+    assert_eq!((read.rollback, seconds), (RollbackPolicy::OnUpdate, [Some(5400), None, Some(45)]));
+    assert!(expanded_yaml(&read).contains("create: 5400s"), "{}", expanded_yaml(&read));
+    for (rollback, timeouts, code, part) in [
+        ("sometimes", "{}", "rollback", "`sometimes` is not a valid rollback policy"),
+        ("always", "{ create: 90 }", "timeouts", "`90` is not a valid timeout"),
+        ("always", "{ crate: 90s }", "timeouts", "did you mean `create`?"),
+        ("always", "2h", "timeouts", "`timeouts` must be a map"),
+    ] {
+        let problems = compile_problems(&text(rollback, timeouts), &LoadOptions::default());
+        assert!(problems.contains(&format!("error[{code}]")) && problems.contains(part), "{problems}");
+    }
+}

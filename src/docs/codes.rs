@@ -50,6 +50,7 @@ pub fn outcome_code(outcome: RunOutcome) -> &'static str {
         RunOutcome::Done => "done",
         RunOutcome::RolledBack => "rolled-back",
         RunOutcome::Kept => "kept",
+        RunOutcome::Waiting => "waiting",
         RunOutcome::Stuck => "stuck",
     }
 }
@@ -130,7 +131,7 @@ mod tests {
             ErrorKind::Unavailable,
             ErrorKind::Rejected,
         ];
-        let outcomes = [RunOutcome::Done, RunOutcome::RolledBack, RunOutcome::Kept, RunOutcome::Stuck];
+        let outcomes = [RunOutcome::Done, RunOutcome::RolledBack, RunOutcome::Kept, RunOutcome::Waiting, RunOutcome::Stuck];
         let others =
             sorts.map(error_kind_code).into_iter().chain(outcomes.map(outcome_code)).chain(["NoCredentials", "LocalState", "file"]);
         let known: BTreeSet<&str> = found.iter().map(String::as_str).chain(others).collect();

@@ -15,7 +15,7 @@ use crate::{
     aws::types::RESOURCE_TYPES,
     core::{DataProtection, ResourceType},
     definition::{
-        child_pointer,
+        RollbackPolicy, child_pointer,
         sections::section_schema::{FieldSet, SECTIONS, SectionBody},
     },
 };
@@ -103,6 +103,11 @@ fn top_level_fields() -> Map<String, Value> {
                             Default: the default bucket if it exists.",
             "type": ["string", "null"], "examples": ["s3", "s3://some-bucket/prefix", "./history"],
         },
+        "rollback": {
+            "description": "Whether a failed apply undoes its completed steps: `always`, `on-update` (a first apply keeps them), or `never`. \
+                            Default: always.",
+            "type": ["string", "null"], "pattern": either(&format!("^({})$", RollbackPolicy::NAMES.join("|"))), "examples": ["on-update"],
+        },
         "tags": { "$ref": "#/$defs/tags", "description": "Tags added to every resource. Default: none." },
         "environments": {
             "description": "Environments by name, each with its values. `--env` selects one. Default: one, named `default`.",
@@ -124,6 +129,7 @@ fn top_level_fields() -> Map<String, Value> {
 
 /// Fields of every resource, and of every entry.
 fn common_definitions() -> Map<String, Value> {
+    let time = json!({ "type": ["string", "null"], "pattern": format!("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{EXPRESSION_PATTERN}") });
     let common = json!({
         "tags": {
             "description": "Additional tags. Default: none.",
@@ -142,6 +148,13 @@ fn common_definitions() -> Map<String, Value> {
             "description": "Region, if it is not the stack's. A change replaces the resource. Default: the stack's region.",
             "type": ["string", "null"], "pattern": format!("^[a-z]+(-[a-z]+)+-[0-9]+$|{EXPRESSION_PATTERN}"),
             "examples": ["us-east-1"],
+        },
+        "timeouts": {
+            "description": "Maximum time to wait until it is created, changed or deleted: `90s`, `45m` or `2h`. Default: as long as AWS reports \
+                            progress, at most some hours, depending on the type.",
+            "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
+            "properties": { "create": time, "update": time, "delete": time }, "additionalProperties": false,
+            "examples": [{ "create": "2h", "delete": "45m" }],
         },
         "for_each": {
             "description": "Creates one per entry of a list or map, per number below a limit (`3`: 0, 1, 2), or per number of a range \
@@ -195,7 +208,7 @@ pub fn example(type_name: &str) -> Option<&'static Value> {
 
 /// Common fields of a resource, which its type does not declare.
 fn common_fields(resource_type: &ResourceType) -> Vec<&'static str> {
-    let mut fields = vec!["depends_on", "for_each", "when"];
+    let mut fields = vec!["depends_on", "for_each", "timeouts", "when"];
     if resource_type.is_taggable() {
         fields.push("tags");
     }

@@ -67,6 +67,14 @@ impl Cloud {
         }
     }
 
+    /// Time for which reads of this type may show the state before an accepted change.
+    pub fn update_lag_of(&self, kind: &ResourceType) -> Duration {
+        match self {
+            Cloud::Aws(aws) => aws.update_lag_of(kind),
+            Cloud::Simulated(local) => local.read_lag() + aws::EXTRA_UPDATE_LAG,
+        }
+    }
+
     /// ARN → tags of the stack's resources, for types with a [`crate::core::TypeInfo::index_filter`], in the stack's region (`None`), where
     /// global resources are included, and in `others`; one call per region. The tagging API lags behind.
     ///

@@ -198,9 +198,11 @@ impl Graph {
 pub fn status_text(phase: &Phase) -> Option<String> {
     match phase {
         Phase::Ready => None,
-        Phase::PendingChanges(status) | Phase::Progressing(status) | Phase::Degraded(status) | Phase::Failed(status) => {
-            Some(status.clone())
-        }
+        Phase::PendingChanges(status)
+        | Phase::Progressing(status)
+        | Phase::Waiting(status)
+        | Phase::Degraded(status)
+        | Phase::Failed(status) => Some(status.clone()),
         Phase::Deleting => Some("deleting".to_owned()),
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     core::{Address, LiveResource, Result},
     engine::{
-        backend::{Backend, WriteCondition},
+        backend::{Backend, WriteCondition, with_patience},
         journal::{Journal, Replay, RunInfo, RunOutcome, RunPhase, replay},
     },
 };
@@ -157,13 +157,14 @@ impl History {
         Journal::new(self.backend.clone(), self.object_key(number, "journal"))
     }
 
-    /// Writes the record of a finished run.
+    /// Writes the record of a finished run; retries while the backend is unreachable.
     ///
     /// # Errors
     /// Fails if the backend can't be written.
     pub async fn save(&self, revision: &Revision) -> Result<()> {
         let text = serde_json::to_vec(revision)?;
-        self.backend.put(&self.object_key(revision.run.revision, "revision.json"), &text, &WriteCondition::Always).await.map(|_| ())
+        let key = self.object_key(revision.run.revision, "revision.json");
+        with_patience(|| self.backend.put(&key, &text, &WriteCondition::Always)).await.map(|_| ())
     }
 
     fn object_key(&self, number: u64, name: &str) -> String {
@@ -219,7 +220,10 @@ impl Snapshot<'_> {
                 continue;
             }
             let stored = if back == 0 { last.take() } else { history.stored_revision(number).await? };
-            if stored.as_ref().is_some_and(|record| matches!(record.summary.outcome, RunOutcome::Done | RunOutcome::Kept)) {
+            if stored
+                .as_ref()
+                .is_some_and(|record| matches!(record.summary.outcome, RunOutcome::Done | RunOutcome::Kept | RunOutcome::Waiting))
+            {
                 return Ok((stored, since));
             }
             let replay = history.journal(number).await?;
@@ -238,7 +242,7 @@ impl Snapshot<'_> {
     }
 }
 
-/// Whether a run was kept on purpose: its result is the new starting point.
+/// Whether a run was kept on purpose, or waits for a person: its result is the new starting point.
 pub fn was_kept(replay: &Replay) -> bool {
-    replay.state.phase == RunPhase::Ended(RunOutcome::Kept)
+    matches!(replay.state.phase, RunPhase::Ended(RunOutcome::Kept | RunOutcome::Waiting))
 }

@@ -24,7 +24,7 @@ use crate::{
     core::{Address, Error, ErrorKind, LiveResource, Result},
     definition::Stack,
     engine::{
-        backend::Lease,
+        backend::{Lease, with_patience},
         cloud::Cloud,
         discover::{LiveState, address_of},
         execute::{self, Event, ExecuteOptions, JournaledCloud, StopSignal, execute},
@@ -101,6 +101,9 @@ impl Run {
         let should_continue = unfinished.should_continue();
         let journals = if should_continue { unfinished.journals.clone() } else { Vec::new() };
         for needed in &plan.prerequisites {
+            if let Some(lease) = &self.lease {
+                lease.ensure_held_or_renew().await?;
+            }
             self.cloud.create_prerequisite(needed).await?;
         }
         let (journal, started_at) = self.start(unfinished.revision().filter(|_| should_continue)).await?;
@@ -125,7 +128,10 @@ impl Run {
         let mut rollback = None;
         let outcome = if execution.is_success() {
             RunOutcome::Done
-        } else if execution.failed.iter().any(|failure| failure.error.is_credential_error() || failure.error.code == "LeaseLost") {
+        } else if execution.only_waits() {
+            // Undoing it would undo what the person is about to do.
+            RunOutcome::Waiting
+        } else if execution.failed.iter().any(|failure| prevents_rollback(&failure.error)) {
             RunOutcome::Stuck
         } else if !roll_back_on_failure {
             RunOutcome::Kept
@@ -187,7 +193,7 @@ impl Run {
         let tried = async {
             journal.write(Record::Rollback { reason: reason.to_owned() }).await?;
             self.events.send(Event::RollingBack { reason: reason.to_owned() }).ok();
-            journals.push(self.history.journal(self.info.revision).await?);
+            journals.push(with_patience(|| self.history.journal(self.info.revision)).await?);
             let touched = touched_resources(&journals);
             let mut undo_plan = UndoPlan::plan(&self.cloud, stack, &touched, &self.info.account).await?;
             if let Some(obstacle) = undo_plan.plan.obstacles.first() {
@@ -330,6 +336,11 @@ fn has_irreversible_deletes(plan: &Plan, execution: &execute::ExecuteOutcome) ->
     execution.past_commit_point
         && (execution.completed.iter().any(|(address, op)| leaves(*op) && late(address))
             || execution.failed.iter().any(|failure| leaves(failure.op) && failure.error.kind == ErrorKind::Unavailable))
+}
+
+/// Whether a failure also prevents every call of a rollback.
+fn prevents_rollback(error: &Error) -> bool {
+    error.is_credential_error() || error.is_lease_lost() || error.is_journal_error()
 }
 
 fn failure_summary(execution: &execute::ExecuteOutcome) -> String {

@@ -70,6 +70,7 @@ fn outcome_label(entry: &RunSummary) -> (&'static str, Style) {
         Some(RunOutcome::Done) => ("done", Style::Added),
         Some(RunOutcome::RolledBack) => ("rolled back", Style::Changed),
         Some(RunOutcome::Kept) => ("kept", Style::Changed),
+        Some(RunOutcome::Waiting) => ("waiting", Style::Changed),
         Some(RunOutcome::Stuck) => ("stuck", Style::Removed),
         None => ("unfinished", Style::Removed),
     }

@@ -47,7 +47,22 @@ impl OutcomeReport<'_> {
         let again = (self.command_line)(self.command);
         let undo = (self.command_line)("rollback");
         match (ended.outcome, &ended.rollback) {
-            (journal::RunOutcome::RolledBack, back) => paragraphs.push(rollback_summary(back.as_ref())),
+            (journal::RunOutcome::RolledBack, back) => {
+                paragraphs.push(rollback_summary(back.as_ref()));
+                if self.command == "apply" && !ended.interrupted && !forward.completed.is_empty() {
+                    paragraphs.push(format!(
+                        "  help: fix the cause, then apply again; `{again} --no-rollback` keeps completed steps after a failure"
+                    ));
+                }
+            }
+            (journal::RunOutcome::Waiting, _) => {
+                for (address, _, instruction) in &forward.waiting {
+                    paragraphs.push(format!("{} {address} waits for a person: {instruction}", Style::Changed.paint("waiting:")));
+                }
+                push_steps(&mut paragraphs, "Completed and kept:", &forward.completed, past_tense);
+                push_steps(&mut paragraphs, "Not started:", &forward.not_started, present_participle);
+                paragraphs.push(format!("  help: do this; `{again}` then goes on,\n        `{undo}` undoes the run"));
+            }
             (journal::RunOutcome::Kept, _) => {
                 push_steps(&mut paragraphs, "Completed and kept:", &forward.completed, past_tense);
                 push_steps(&mut paragraphs, "Started and kept unfinished:", &forward.interrupted_steps, present_participle);
@@ -119,14 +134,19 @@ impl RunResult {
     }
 }
 
-/// Values that AWS could not restore.
+fn back_outcome(ended: &RunResult) -> Option<&execute::ExecuteOutcome> {
+    match &ended.rollback {
+        Some(RollbackOutcome::Attempted(back)) => Some(back),
+        _ => None,
+    }
+}
+
+/// Values that AWS could not restore, and accepted changes that it does not show yet.
 fn unrestored_warnings(ended: &RunResult) -> Vec<String> {
-    let back = match &ended.rollback {
-        Some(RollbackOutcome::Attempted(back)) => back.not_restored.as_slice(),
-        _ => &[],
-    };
+    let back = back_outcome(ended).map(|back| back.not_restored.as_slice()).unwrap_or_default();
+    let unconfirmed = back_outcome(ended).into_iter().chain([&ended.execution]).flat_map(|outcome| &outcome.unconfirmed);
     let warning = |(address, lost): &(Address, String)| format!("{} {address} {lost}.", Style::Changed.paint("warning:"));
-    ended.execution.not_restored.iter().chain(back).map(warning).collect()
+    ended.execution.not_restored.iter().chain(back).chain(unconfirmed).map(warning).collect()
 }
 
 /// Resources that were restored, and those that had to be recreated.

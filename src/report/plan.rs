@@ -282,6 +282,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::DoesNotExist if change.changed_by == Some(ChangedBy::Outside) => "deleted outside acme".to_owned(),
         Reason::UpToDate | Reason::DoesNotExist => String::new(),
         Reason::Differs => "in place".to_owned(),
+        Reason::Waiting { instruction } => format!("waits for a person: {instruction}"),
         Reason::ImmutableFields { fields } => {
             let fields: Vec<&str> = fields.iter().map(|f| f.trim_start_matches('/').split('/').next().unwrap_or_default()).collect();
             format!("replaced: {} can't change in place{order}", fields.join(", "))

@@ -119,8 +119,11 @@ fn event_line(event: &Event) -> Option<String> {
         Event::StepInterrupted { address, op } => {
             Some(format!("  {} {address}: stopped waiting", Style::Changed.paint(present_participle(*op))))
         }
+        Event::StepSuspended { address, instruction, .. } => {
+            Some(format!("  {} {address}: {instruction}", Style::Changed.paint("waiting for a person:")))
+        }
         Event::RollingBack { reason: why } => Some(format!("{} {why}", Style::Changed.paint("Rolling back:"))),
-        Event::StopRequested | Event::RunNotRecorded { .. } => urgent_line(event),
+        Event::StopRequested | Event::ActionNeeded { .. } | Event::RunNotRecorded { .. } => urgent_line(event),
         Event::RunStarted { .. }
         | Event::Planned { .. }
         | Event::StepStarted { .. }
@@ -146,6 +149,9 @@ fn transient_line(event: &Event) -> Option<String> {
 fn urgent_line(event: &Event) -> Option<String> {
     match event {
         Event::StopRequested => Some("Stopping after the calls in flight finish. Interrupt again to stop at once.".to_owned()),
+        Event::ActionNeeded { address, instruction, .. } => {
+            Some(format!("{} {address}: {instruction}", Style::Changed.paint("action needed:")))
+        }
         Event::RunNotRecorded { message } => Some(format!("{} can't record this run: {message}", Style::Changed.paint("warning:"))),
         _ => None,
     }

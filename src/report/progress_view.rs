@@ -104,6 +104,11 @@ impl ProgressView {
                     shown.clone_from(status);
                 }
             }
+            Event::ActionNeeded { address, op, .. } => {
+                if let Some(StepState::Running { status: shown, .. }) = self.step_state_mut(address, *op) {
+                    "waits for a person".clone_into(shown);
+                }
+            }
             Event::StepDone { address, op, .. } => self.set_step_state(address, *op, StepState::Done),
             Event::StepFailed { address, op, .. } => {
                 self.set_step_state(address, *op, StepState::Failed);
@@ -111,7 +116,9 @@ impl ProgressView {
                 let failed_before_commit = self.phases[0].node_weights().any(|step| step.state == StepState::Failed);
                 self.stopping |= failed_before_commit && !self.rolling_back;
             }
-            Event::StepInterrupted { address, op } => self.set_step_state(address, *op, StepState::Failed),
+            Event::StepSuspended { address, op, .. } | Event::StepInterrupted { address, op } => {
+                self.set_step_state(address, *op, StepState::Failed)
+            }
             Event::StopRequested => self.stopping = !self.rolling_back,
             Event::RunNotRecorded { .. } => {}
             Event::RunEnded { .. } => self.activity = "",

@@ -17,8 +17,11 @@ pub fn remedy(error: &Error, address: &Address, command: &dyn Fn(&str) -> String
         "BucketAlreadyExists" => format!("give `{address}` another name: bucket names are unique across all of AWS"),
         "DBSnapshotNotFound" => "choose an existing snapshot: `aws rds describe-db-snapshots` lists them".to_owned(),
         "Failed" => format!("check the events of `{address}` in the AWS console"),
+        "DeletedOutside" => format!("find out who deletes it; `{}` then creates it again", command("apply")),
         "NotKept" => "set the field to the value AWS returns, or find out what else changes it".to_owned(),
-        "TimedOut" => format!("check its status in the AWS console; the next `{}` continues to wait", command("apply")),
+        "TimedOut" => {
+            format!("check its status in the AWS console; the next `{}` continues to wait, `timeouts` sets a longer time", command("apply"))
+        }
         code if error.is_credential_error() || is_quota(code) => return general_remedy(error),
         _ => match error.kind {
             ErrorKind::AccessDenied => format!("grant the permission: `{}` prints the policies this stack needs", command("policy")),

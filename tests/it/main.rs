@@ -40,5 +40,7 @@ mod standin;
 mod tag_index;
 mod terminal;
 mod terraform;
+mod unreadable_answers;
+mod waiting;
 mod wire;
 mod words;

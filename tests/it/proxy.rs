@@ -30,6 +30,8 @@ pub struct Faults {
     pub read_lag: BTreeMap<&'static str, Duration>,
     /// Failure of one write, counted from 1, without throttled ones.
     pub at_write: Option<(usize, WriteFault)>,
+    /// The connection of one write to S3, counted from 1, is dropped after the write has taken effect.
+    pub at_backend_write: Option<usize>,
 }
 
 /// Failure of a write.
@@ -41,10 +43,48 @@ pub enum WriteFault {
     RefuseFromHere,
     /// It takes effect, but the response is lost.
     LoseResponse,
+    /// It takes effect, but its response is changed on the way.
+    SpoilResponse(Spoiled),
+    /// Something happens, and it is rejected.
+    RefuseAfter(Kill),
+    /// Something happens before it reaches the stand-in.
+    Before(Kill),
     /// The caller is killed before the write reaches the stand-in.
     KillBefore(Kill),
     /// The caller is killed after the write, before it receives the response.
     KillAfter(Kill),
+}
+
+/// A response that was changed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoiled {
+    /// The body is garbage.
+    Garbled,
+    /// Half of the body is missing.
+    Cut,
+    /// The body is missing.
+    Empty,
+    /// A load balancer in between answers that the service is unavailable.
+    Unavailable,
+}
+
+impl Spoiled {
+    pub const ALL: [Spoiled; 4] = [Spoiled::Garbled, Spoiled::Cut, Spoiled::Empty, Spoiled::Unavailable];
+
+    fn spoil(self, response: Response) -> Response {
+        let Response { status, mut headers, mut body } = response;
+        headers.retain(|(name, _)| name != "content-length");
+        match self {
+            Spoiled::Garbled => body = b"\x00<}{\xff garbage".to_vec(),
+            Spoiled::Cut => body.truncate(body.len() / 2),
+            Spoiled::Empty => body.clear(),
+            Spoiled::Unavailable => {
+                let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+                return Response { status: 503, headers, body: b"<html>503 Service Unavailable</html>".to_vec() };
+            }
+        }
+        Response { status, headers, body }
+    }
 }
 
 /// Kills the caller.
@@ -89,6 +129,7 @@ struct ProxyState {
     seen: Vec<RecordedCall>,
     calls: usize,
     writes: usize,
+    s3_writes: usize,
     /// Service and action of the write with the failure.
     faulted_write: Option<String>,
     /// Whether the caller is dead: its remaining requests are dropped.
@@ -189,7 +230,15 @@ impl Shared {
             let throttled = self.faults.throttle_every.is_some_and(|n| state.calls.is_multiple_of(n));
             let counts = write && !throttled;
             state.writes += usize::from(counts);
-            let trouble = self.faults.at_write.as_ref().filter(|(number, _)| counts && *number == state.writes).map(|(_, trouble)| trouble);
+            state.s3_writes += usize::from(counts && service == "s3");
+            let dropped = Some(state.s3_writes) == self.faults.at_backend_write && counts && service == "s3";
+            let trouble = dropped.then_some(&WriteFault::LoseResponse);
+            let trouble = trouble.or(self
+                .faults
+                .at_write
+                .as_ref()
+                .filter(|(number, _)| counts && *number == state.writes)
+                .map(|(_, trouble)| trouble));
             if trouble.is_some() {
                 state.faulted_write = Some(format!("{service} {action}"));
             }
@@ -248,6 +297,15 @@ impl Shared {
         match trouble {
             WriteFault::Refuse | WriteFault::RefuseFromHere => return Ok((access_denied_error(service, action), true)),
             WriteFault::LoseResponse => drop(self.forward(service, action, true, request)?),
+            WriteFault::SpoilResponse(spoiled) => return Ok((spoiled.spoil(self.forward(service, action, true, request)?), true)),
+            WriteFault::RefuseAfter(act) => {
+                act.0();
+                return Ok((access_denied_error(service, action), true));
+            }
+            WriteFault::Before(act) => {
+                act.0();
+                return Ok((self.forward(service, action, true, request)?, false));
+            }
             WriteFault::KillBefore(kill) => kill.0(),
             WriteFault::KillAfter(kill) => {
                 self.forward(service, action, true, request)?;

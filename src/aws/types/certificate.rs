@@ -217,7 +217,7 @@ impl Certificate {
         Certificate {
             alternative_names: detail.subject_alternative_names().iter().map(|n| DnsName::new(n)).filter(|n| *n != domain).collect(),
             domain,
-            zone: (!matches!(phase, Phase::Progressing(_))).then(|| Ref::to(VALIDATED)),
+            zone: (!matches!(phase, Phase::Progressing(_) | Phase::Waiting(_))).then(|| Ref::to(VALIDATED)),
             // AWS accepts EC_prime256v1 and returns EC-prime256v1.
             key_algorithm: detail
                 .key_algorithm
@@ -231,7 +231,13 @@ impl Certificate {
 
 fn phase(detail: &CertificateDetail) -> Phase {
     match &detail.status {
-        Some(CertificateStatus::PendingValidation) => Phase::Progressing("pending validation".into()),
+        Some(CertificateStatus::PendingValidation) => match validation_records(detail) {
+            records if records.is_empty() => Phase::Progressing("pending validation".into()),
+            records => {
+                let records: Vec<_> = records.iter().map(|(name, value)| format!("{name} CNAME {value}")).collect();
+                Phase::Waiting(format!("AWS issues the certificate once public DNS has {}", records.join(", ")))
+            }
+        },
         Some(CertificateStatus::Issued | CertificateStatus::Inactive) | None => Phase::Ready,
         Some(other) => {
             let reason = detail.failure_reason.as_ref().map(|reason| format!(": {}", reason.as_str())).unwrap_or_default();

@@ -64,6 +64,7 @@ impl Resource for EksAddon {
         "arn:aws:eks:{region}:{account}:addon/{cluster}/{addon}/{uuid}",
     )
     .typical_seconds(30)
+    .longest_hours(3)
     .iam_actions(
         IamActions::new("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).grants(&[
             IamGrant::read(&["eks:DescribeAddonVersions"], GrantTarget::AllResources),
@@ -171,8 +172,9 @@ fn read(addon: Addon) -> Result<Observed<EksAddon>> {
     let issues = addon.health.and_then(|health| health.issues).unwrap_or_default();
     let status_text = || with_reasons(status.as_str(), &issues);
     let phase = match status {
-        // After a failed update, the add-on runs as before, and a plan shows the differences.
-        AddonStatus::Active | AddonStatus::UpdateFailed => Phase::Ready,
+        AddonStatus::Active => Phase::Ready,
+        // EKS keeps the new version in its record, though the add-on does not run with it.
+        AddonStatus::UpdateFailed => Phase::Degraded(status_text()),
         AddonStatus::CreateFailed | AddonStatus::DeleteFailed => Phase::Failed(status_text()),
         AddonStatus::Deleting => Phase::Deleting,
         // Includes DEGRADED: CoreDNS is degraded until there is a node to run on.

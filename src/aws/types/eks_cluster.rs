@@ -188,6 +188,7 @@ pub(super) const PASS_ROLE_SERVICES: &[&str] =
 impl Resource for EksCluster {
     const TYPE: TypeInfo = TypeInfo::new("eks_cluster", &services::eks::SERVICE, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
         .typical_seconds(540)
+        .longest_hours(6)
         .quota(100, "ResourceLimitExceededException")
         .iam_actions(
             IamActions::new("eks:cluster/{name}")

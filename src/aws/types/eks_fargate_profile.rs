@@ -59,6 +59,7 @@ impl Resource for EksFargateProfile {
         "arn:aws:eks:{region}:{account}:fargateprofile/{cluster}/{name}/{uuid}",
     )
     .typical_seconds(150)
+    .longest_hours(3)
     .iam_actions(
         IamActions::new("eks:fargateprofile/{parent}/*")
             .read(&["eks:DescribeFargateProfile"])

@@ -154,6 +154,7 @@ impl Resource for EksNodeGroup {
         "arn:aws:eks:{region}:{account}:nodegroup/{cluster}/{name}/{uuid}",
     )
     .typical_seconds(150)
+    .longest_hours(24)
     .iam_actions(
         IamActions::new("eks:nodegroup/{parent}/*")
             .read(&["eks:DescribeNodegroup"])

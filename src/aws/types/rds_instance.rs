@@ -197,6 +197,7 @@ const PLACED: &[&str] = &["rds:CreateDBInstance", "rds:ModifyDBInstance", "rds:R
 impl Resource for RdsInstance {
     const TYPE: TypeInfo = TypeInfo::new("rds_instance", &services::rds::SERVICE, "{name}", "arn:aws:rds:{region}:{account}:db:{name}")
         .typical_seconds(480)
+        .longest_hours(24)
         .data_protection(DataProtection::Snapshot)
         .without_token()
         .quota(400, "InstanceQuotaExceeded")

@@ -271,7 +271,12 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
     let state = state(&endpoint);
     let reason = endpoint.last_error.and_then(|error| error.message).or(endpoint.failure_reason);
     let phase = match state.as_str() {
-        "pending" | "pendingacceptance" => Phase::Progressing(state),
+        "pending" => Phase::Progressing(state),
+        "pendingacceptance" => {
+            let (id, service) =
+                (endpoint.vpc_endpoint_id.as_deref().unwrap_or_default(), endpoint.service_name.as_deref().unwrap_or_default());
+            Phase::Waiting(format!("accept the connection of {id} in the account of the endpoint service {service}"))
+        }
         "deleting" => Phase::Deleting,
         // Not all of its parts are up.
         "partial" => Phase::Degraded(reason.unwrap_or(state)),

@@ -5,6 +5,7 @@
 mod folder;
 mod holder;
 mod lease;
+mod patience;
 mod s3;
 mod select;
 
@@ -15,7 +16,8 @@ use folder::Folder;
 use s3::S3;
 pub use {
     holder::{Holder, actor},
-    lease::{EXPIRY, HeldLease, Lease},
+    lease::{HeldLease, Lease, LeaseWait, LeasedCall, TAKEOVER_DELAY, TERM},
+    patience::with_patience,
     select::{BucketCreation, CloudLocation, SelectedBackend, select_backend},
 };
 

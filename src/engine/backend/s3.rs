@@ -68,8 +68,9 @@ impl S3 {
                 Ok(reply) => return Ok(WriteResult::Done(reply.e_tag.ok_or_else(|| Error::missing_field("ETag"))?)),
                 // Another write of the same key is in progress, perhaps an earlier attempt of this one: S3 asks to retry.
                 Err(error) if error.code == "ConditionalRequestConflict" => {}
-                // It failed inside S3 and may have taken effect.
-                Err(error) if error.kind == ErrorKind::Unavailable && error.code != "Unreachable" && attempt < MAX_ATTEMPTS => {}
+                // It failed inside S3, or the connection was dropped: it may have taken effect. A repetition then fails its condition, and finds
+                // its own bytes, below.
+                Err(error) if error.kind == ErrorKind::Unavailable && attempt < MAX_ATTEMPTS => {}
                 Err(error)
                     if *condition != WriteCondition::Always
                         && matches!(error.code.as_str(), "PreconditionFailed" | "Http412" | "NoSuchKey") =>

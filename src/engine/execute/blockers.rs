@@ -6,11 +6,11 @@ use tokio::sync::OnceCell;
 
 use crate::{
     aws::types,
-    core::{Error, LiveResource, Phase, ResourceType},
+    core::{Error, ErrorKind, LiveResource, Phase, ResourceType},
     definition::Stack,
     engine::{
         cloud::Cloud,
-        discover::{Hints, LiveState, address_of, discover},
+        discover::{Hints, LiveState, address_of, discover, find_by_id},
         plan::refers_to,
     },
 };
@@ -55,8 +55,9 @@ impl Blockers {
         let read = || async { discover(&self.cloud, &self.stack, Hints::default()).await.ok() };
         let live_state = self.live_state.get_or_init(read).await;
         let dependents: Vec<&LiveResource> = live_state.iter().flat_map(LiveState::iter).filter(|user| depends_on(user, live)).collect();
-        let stays =
-            |user: &&LiveResource| !matches!(user.phase, Phase::Progressing(_) | Phase::Deleting) && !self.deleting.contains(&user.id);
+        let stays = |user: &&LiveResource| {
+            !matches!(user.phase, Phase::Progressing(_) | Phase::Waiting(_) | Phase::Deleting) && !self.deleting.contains(&user.id)
+        };
         let names = |users: &[&LiveResource]| {
             let name = |user: &&LiveResource| match address_of(user) {
                 Some(address) => format!("{address} ({})", user.id),
@@ -90,6 +91,24 @@ impl Blockers {
                 help: Some(format!("used by {}, which this run does not change", names(staying))),
             },
         }
+    }
+
+    /// Error about dependencies that were deleted outside acme during the run, if any are gone.
+    pub async fn lost_dependency(&self, dependencies: &[LiveResource]) -> Option<Error> {
+        let mut gone = Vec::new();
+        for needed in dependencies {
+            let (Some(address), Some(kind)) = (address_of(needed), types::resource_type(&needed.type_name)) else { continue };
+            let resource = (needed.region.as_deref(), needed.id.as_str());
+            // If it can't be read, AWS's message must do.
+            let found = find_by_id(&self.cloud, &self.stack, kind, resource, &LiveState::default()).await.ok()?;
+            if found.is_none_or(|live| live.phase == Phase::Deleting) {
+                gone.push(format!("{address} ({})", needed.id));
+            }
+        }
+        (!gone.is_empty()).then(|| {
+            let message = format!("{} was deleted outside acme during this run", gone.join(", "));
+            Error::new(ErrorKind::Rejected, "DeletedOutside", message)
+        })
     }
 
     /// Blockers outside the stack; `None` if they can't be read, so that AWS's message must do.

@@ -58,6 +58,15 @@ pub enum Event {
         /// AWS's message.
         status: String,
     },
+    /// A person must act before the step can go on. Repeated while the step waits.
+    ActionNeeded {
+        /// Address of the resource.
+        address: Address,
+        /// Operation.
+        op: Op,
+        /// What to do.
+        instruction: String,
+    },
     /// A step succeeded.
     StepDone {
         /// Address of the resource.
@@ -81,6 +90,15 @@ pub enum Event {
         message: String,
         /// AWS request id.
         request_id: Option<String>,
+    },
+    /// acme stopped waiting for a person. The run ends *waiting*, and the next apply goes on.
+    StepSuspended {
+        /// Address of the resource.
+        address: Address,
+        /// Operation.
+        op: Op,
+        /// What to do.
+        instruction: String,
     },
     /// acme stopped waiting for a step, because the user interrupted the run.
     StepInterrupted {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,14 +15,15 @@ use tokio::sync::mpsc;
 use super::{
     Event, ExecuteOptions, ExecuteOutcome, INTERRUPTED, StepFailure,
     blockers::Blockers,
+    handover::{handovers, with_handovers},
     journaled_cloud::StepTarget,
     step::{ASYNC_DELETE_THRESHOLD, StepTask},
-    wait::Waiters,
+    wait::{Status, WaitLimits, Waiters},
     walk::{Next, StepRunner, walk},
 };
 use crate::{
     aws::types,
-    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, expression, with_fields},
+    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, Timeouts, expression, with_fields},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -33,6 +34,9 @@ use crate::{
 
 /// Maximum number of parallel steps. AWS's rate limits apply per action, below.
 const MAX_PARALLEL_STEPS: usize = 64;
+
+/// Interval between reminders of what a person has to do.
+const REMINDER_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Starts a task for each step, and records its result.
 pub(super) struct Executor<'a> {
@@ -48,6 +52,8 @@ pub(super) struct Executor<'a> {
     /// Number of apply-phase steps by type.
     steps_of_type: BTreeMap<&'a str, u32>,
     blockers: Arc<Blockers>,
+    /// See [`ExecuteOutcome::unconfirmed`].
+    unconfirmed: Arc<Mutex<Vec<(Address, String)>>>,
     /// Whether other steps continue after a failure.
     pub(super) keep_going: bool,
 }
@@ -73,12 +79,19 @@ impl<'a> Executor<'a> {
             waiters: Waiters::new(options.journaled_cloud.cloud.clone(), options.stop.clone()),
             blockers: Arc::new(deletion_blockers(stack, plan, options.journaled_cloud.cloud.clone())),
             keep_going: options.rolling_back,
+            unconfirmed: Arc::default(),
             options,
             outcome: ExecuteOutcome { live, not_restored: plan.not_restored.clone(), ..ExecuteOutcome::default() },
             run_id: run_id(),
             attempted: BTreeSet::new(),
             steps_of_type,
         }
+    }
+
+    /// Outcome of all graphs.
+    pub(super) fn into_outcome(mut self) -> ExecuteOutcome {
+        self.outcome.unconfirmed = std::mem::take(&mut *self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner));
+        self.outcome
     }
 
     /// Walks one graph; with `again`, failed steps are retried once. Returns true if every step succeeded.
@@ -129,6 +142,10 @@ impl<'a> Executor<'a> {
             self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
         });
         let parse = |spec: Value| {
+            // AWS accepted what it had before, even where it reports values that a definition can't contain.
+            if self.options.null_means == NullMeans::Unset {
+                return Ok(kind.operations.canonical(&spec).unwrap_or(spec));
+            }
             kind.operations.parse(&spec).map_err(|problems| {
                 let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
                 Error::new(ErrorKind::Rejected, "Shape", text.join("; "))
@@ -167,7 +184,7 @@ impl<'a> Executor<'a> {
         of_kind.filter(|(_, live)| live.region.as_deref() == region).map(|(_, live)| live.id.clone()).collect()
     }
 
-    fn step_task(&mut self, step: &Step, status: mpsc::UnboundedSender<String>) -> Result<StepTask, Error> {
+    fn step_task(&mut self, step: &Step, status: mpsc::UnboundedSender<Status>) -> Result<StepTask, Error> {
         let change = &self.plan.changes[step.change];
         let address = &change.address;
         let kind = types::resource_type(&address.type_name)
@@ -220,6 +237,7 @@ impl<'a> Executor<'a> {
         let declared = self.stack.resources.get(address);
         let depends_on = declared.map(|declared| declared.depends_on.clone()).unwrap_or_default();
         let deferrable = declared.map(|declared| declared.deferrable.clone()).unwrap_or_default();
+        let dependencies = depends_on.iter().filter_map(|need| self.outcome.live.get(need).cloned()).collect();
         // A leftover resource is deleted under the address in its ownership tags.
         let marked =
             change.before.as_ref().filter(|_| matches!(step.op, Op::Detach | Op::Delete | Op::Forget)).and_then(discover::address_of);
@@ -250,11 +268,14 @@ impl<'a> Executor<'a> {
             attempted,
             disable_deletion_protection: change.disable_deletion_protection,
             poller,
+            limits: WaitLimits::new(kind, declared.and_then(|declared| declared_timeout(declared.timeouts, step.op))),
             parents,
             status,
             stop: self.options.stop.clone(),
             steps_of_type: self.steps_of_type.get(address.type_name.as_str()).copied().unwrap_or_default(),
             blockers: self.blockers.clone(),
+            dependencies,
+            unconfirmed: self.unconfirmed.clone(),
         })
     }
 }
@@ -263,6 +284,15 @@ impl<'a> Executor<'a> {
 fn set_write_only(stack: &Stack, address: &Address, live: &mut LiveResource) {
     if let (Some(declared), Some(kind)) = (stack.resources.get(address), types::resource_type(&address.type_name)) {
         kind.set_write_only(&declared.spec, live);
+    }
+}
+
+/// Timeout of an operation, if the definition sets one.
+fn declared_timeout(timeouts: Timeouts, op: Op) -> Option<Duration> {
+    match op {
+        Op::Create => timeouts.create,
+        Op::Update | Op::Attach | Op::Prune | Op::Detach => timeouts.update,
+        Op::Delete | Op::Forget => timeouts.delete,
     }
 }
 
@@ -282,9 +312,9 @@ fn deletion_blockers(stack: &Stack, plan: &Plan, cloud: Arc<Cloud>) -> Blockers 
     Blockers::new(cloud, stack.clone(), deleting.into_iter().map(|live| live.id.clone()).collect(), has_slow_deletes)
 }
 
-/// Whether a retry may help: not without valid credentials or the lease.
+/// Whether a retry may help: not without valid credentials, the lease or the journal.
 fn is_retryable(error: &Error) -> bool {
-    !error.is_credential_error() && error.code != "LeaseLost" && error.code != "Journal"
+    !error.is_credential_error() && !error.is_lease_lost() && !error.is_journal_error()
 }
 
 /// Fields with the fact `own_read` that the definition has, or had before, of what a plan changes.
@@ -330,6 +360,7 @@ impl StepRunner<Step> for Executor<'_> {
         if let Some(lease) = &self.options.journaled_cloud.lease {
             lease.set_step(format!("{op} {address}"));
         }
+        let handovers = handovers(self.stack, &self.outcome.live, &address);
         let (status, mut statuses) = mpsc::unbounded_channel();
         let task = self.step_task(step, status);
         let started = Instant::now();
@@ -338,11 +369,22 @@ impl StepRunner<Step> for Executor<'_> {
                 Ok(task) => {
                     let run = task.run();
                     tokio::pin!(run);
-                    let mut last = String::new();
-                    let mut report_status = |status: String| {
-                        if status != last {
-                            last.clone_from(&status);
-                            events.send(Event::StepWaiting { address: address.clone(), op, status }).ok();
+                    let mut last: Option<(Status, Instant)> = None;
+                    let mut report_status = |status: Status| {
+                        let repeat = last.as_ref().is_none_or(|(told, at)| {
+                            *told != status || (matches!(status, Status::ActionNeeded(_)) && at.elapsed() >= REMINDER_INTERVAL)
+                        });
+                        if repeat {
+                            last = Some((status.clone(), Instant::now()));
+                            let address = address.clone();
+                            events
+                                .send(match status {
+                                    Status::Reported(status) => Event::StepWaiting { address, op, status },
+                                    Status::ActionNeeded(instruction) => {
+                                        Event::ActionNeeded { address, op, instruction: with_handovers(&instruction, &handovers) }
+                                    }
+                                })
+                                .ok();
                         }
                     };
                     let ended = loop {
@@ -364,6 +406,9 @@ impl StepRunner<Step> for Executor<'_> {
                     Event::StepDone { address, op, id: live.as_ref().map(|live| live.id.clone()), milliseconds }
                 }
                 Err(error) if error.code == INTERRUPTED => Event::StepInterrupted { address, op },
+                Err(error) if error.is_waiting() => {
+                    Event::StepSuspended { address, op, instruction: with_handovers(&error.message, &handovers) }
+                }
                 Err(error) => Event::failed(address, op, error),
             };
             events.send(event).ok();
@@ -395,6 +440,11 @@ impl StepRunner<Step> for Executor<'_> {
                 self.outcome.completed.push((address, step.op));
             }
             Err(error) if error.code == INTERRUPTED => self.outcome.interrupted_steps.push((address, step.op)),
+            // The steps that do not depend on it go on.
+            Err(error) if error.is_waiting() && !self.options.rolling_back => {
+                let instruction = with_handovers(&error.message, &handovers(self.stack, &self.outcome.live, &address));
+                self.outcome.waiting.push((address, step.op, instruction));
+            }
             Err(error) => {
                 let keep_going = self.keep_going && is_retryable(error);
                 self.outcome.failed.push(StepFailure { address, op: step.op, error: error.clone() });

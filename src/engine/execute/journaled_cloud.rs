@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, future::Future, sync::Arc};
 use serde_json::Value;
 
 use crate::{
+    aws::CallGuard,
     core::{Address, CallContext, CreatedResource, Deletion, Error, ErrorKind, LiveResource, ResourceType, Result, Tags},
     engine::{
         backend::Lease,
@@ -104,14 +105,23 @@ impl JournaledCloud {
             deferrable: target.deferrable.clone(),
         };
         let number = self.journal.write(Record::Intent(Box::new(intent))).await?;
-        if let Some(lease) = &self.lease {
-            // Writing may have taken a long time.
-            lease.ensure_held()?;
-        }
-        let result = call().await;
+        let (result, sent) = match &self.lease {
+            Some(lease) => {
+                // Writing may have taken a long time, because the backend was unreachable for the renewals, too.
+                lease.ensure_held_or_renew().await?;
+                let leased = lease.start_call()?;
+                let guard = CallGuard::new(move || leased.ensure_held());
+                let result = guard.scope(call()).await;
+                // The refusal of one attempt is not an error of AWS, and some types ignore errors of optional calls.
+                (guard.refusal().cloned().map_or(result, Err), guard.has_sent())
+            }
+            None => (call().await, true),
+        };
         let outcome = match &result {
             Ok(value) => CallResult::Done { id: created_id(value) },
             Err(Error { kind: ErrorKind::Unavailable, .. }) => CallResult::Unknown,
+            // The calls before the refused one may have taken effect.
+            Err(error) if error.is_lease_lost() && sent => CallResult::Unknown,
             Err(error) => CallResult::Rejected { code: error.code.clone() },
         };
         self.journal.enqueue(Record::Result { intent: number, result: outcome })?;

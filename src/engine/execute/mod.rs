@@ -3,10 +3,12 @@
 mod blockers;
 mod event;
 mod executor;
+mod handover;
 mod journaled_cloud;
 mod retry;
 mod step;
 mod stop;
+mod verify;
 mod wait;
 mod walk;
 
@@ -48,6 +50,10 @@ pub struct ExecuteOutcome {
     pub failed: Vec<StepFailure>,
     /// Steps that acme stopped waiting for after an interrupt; AWS may still complete them.
     pub interrupted_steps: Vec<(Address, Op)>,
+    /// Steps that wait for a person, with the instruction.
+    pub waiting: Vec<(Address, Op, String)>,
+    /// Accepted changes that reads do not show yet.
+    pub unconfirmed: Vec<(Address, String)>,
     /// Steps not started.
     pub not_started: Vec<(Address, Op)>,
     /// Whether the user interrupted the run.
@@ -63,7 +69,15 @@ pub struct ExecuteOutcome {
 impl ExecuteOutcome {
     /// Whether every step succeeded.
     pub fn is_success(&self) -> bool {
-        self.failed.is_empty() && self.interrupted_steps.is_empty() && self.not_started.is_empty() && !self.interrupted
+        self.failed.is_empty()
+            && self.waiting.is_empty()
+            && self.interrupted_steps.is_empty()
+            && self.not_started.is_empty()
+            && !self.interrupted
+    }
+    /// Whether nothing but steps that wait for a person, and those that depend on them, is left.
+    pub fn only_waits(&self) -> bool {
+        !self.waiting.is_empty() && self.failed.is_empty() && self.interrupted_steps.is_empty() && !self.interrupted
     }
 }
 
@@ -106,7 +120,7 @@ pub(in crate::engine) async fn execute(stack: &Stack, plan: &Plan, live_state: L
     } else {
         executor.outcome.not_started.extend(plan.clean_up.node_weights().map(|step| (plan.changes[step.change].address.clone(), step.op)));
     }
-    executor.outcome
+    executor.into_outcome()
 }
 
 /// Error code of a step that acme stopped waiting for after an interrupt.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{blockers::Blocked, step::StepTask};
+use super::{blockers::Blocked, step::StepTask, wait::Status};
 use crate::{
     core::{Error, ErrorKind, Result},
     engine::plan::Op,
@@ -27,9 +27,11 @@ impl StepTask {
     /// Returns the last error of AWS.
     pub(super) async fn with_retries<T, F: Future<Output = Result<T>>>(&self, idempotency: Idempotency, call: impl Fn() -> F) -> Result<T> {
         let start = Instant::now();
-        let timeout = retry_timeout(self.target.kind.typical_duration, self.steps_of_type);
+        // Another change that AWS is making, such as draining nodes, may take as long as the definition allows.
+        let timeout = retry_timeout(self.target.kind.typical_duration, self.steps_of_type).max(self.limits.declared.unwrap_or_default());
         let mut pause = Duration::from_millis(500);
         let mut blocked = None;
+        let mut checked_dependencies = false;
         loop {
             let error = match call().await {
                 Ok(value) => return Ok(value),
@@ -37,6 +39,15 @@ impl StepTask {
             };
             if error.kind == ErrorKind::Conflict && blocked.is_none() {
                 blocked = Some(self.explain_conflict(timeout, &error).await);
+            }
+            // What this call needs may have been deleted outside acme, and would be waited for in vain.
+            let may_lack = matches!(error.kind, ErrorKind::NotFound | ErrorKind::NotYetVisible);
+            let lag = self.journaled_cloud.cloud.visibility_delay_of(self.target.kind);
+            if may_lack && !checked_dependencies && self.op != Op::Delete && start.elapsed() >= lag {
+                checked_dependencies = true;
+                if let Some(lost) = self.blockers.lost_dependency(&self.dependencies).await {
+                    return Err(Error { message: format!("{}; AWS answers: {error}", lost.message), ..lost });
+                }
             }
             let timeout = match error.kind {
                 ErrorKind::Conflict => blocked.as_ref().map_or(timeout, |blocked| blocked.timeout),
@@ -57,7 +68,7 @@ impl StepTask {
             if self.stop.is_requested() {
                 return Err(error);
             }
-            self.status.send(format!("{}, retrying", error.code)).ok();
+            self.status.send(Status::Reported(format!("{}, retrying", error.code))).ok();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.stop.requested() => return Err(error),
@@ -73,7 +84,7 @@ impl StepTask {
             _ => Blocked::busy(timeout, error),
         };
         // Without a progress display there is no receiver.
-        self.status.send(blocked.status.clone()).ok();
+        self.status.send(Status::Reported(blocked.status.clone())).ok();
         blocked
     }
 }

@@ -1,9 +1,8 @@
 //! Runs one step to its verified end: makes the call, waits, compares, and applies remaining differences.
 
 use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -14,11 +13,12 @@ use super::{
     journaled_cloud::{JournaledCloud, StepTarget},
     retry::Idempotency,
     stop::StopSignal,
-    wait::{Condition, Matcher, Poller},
+    wait::{Condition, Matcher, Poller, Status, WaitLimits},
 };
 use crate::{
     core::{
-        ADDRESS_TAG, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, Phase, REGION_TAG, Result, STACK_TAG, Tags,
+        ADDRESS_TAG, Address, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, Phase, REGION_TAG, Result,
+        STACK_TAG, Tags,
     },
     engine::{
         discover::{has_visible_tags, visible_tags, without_ownership_tags},
@@ -45,25 +45,25 @@ pub struct StepTask {
     /// Whether to disable AWS's deletion protection before the deletion.
     pub disable_deletion_protection: bool,
     pub poller: Poller,
+    /// Maximum waits.
+    pub limits: WaitLimits,
     /// Ids of live resources of the type's parent type.
     pub parents: Vec<String>,
     /// Receiver of AWS's status.
-    pub status: mpsc::UnboundedSender<String>,
+    pub status: mpsc::UnboundedSender<Status>,
     pub stop: StopSignal,
     /// Number of apply-phase steps of the same type.
     pub steps_of_type: u32,
     /// Blockers of a deletion.
     pub blockers: Arc<Blockers>,
+    /// Live resources that it depends on.
+    pub dependencies: Vec<LiveResource>,
+    /// Receiver of accepted changes that reads do not show.
+    pub unconfirmed: Arc<Mutex<Vec<(Address, String)>>>,
 }
 
 /// Maximum number of attempts of a create without a response.
 const MAX_CREATE_ATTEMPTS: usize = 4;
-
-/// Maximum number of further updates for differences found by a read. EKS accepts one kind of change at a time.
-const MAX_UPDATE_ROUNDS: usize = 8;
-
-/// Additional time for which reads may lag behind a change, compared with a creation.
-const EXTRA_UPDATE_LAG: Duration = Duration::from_secs(5);
 
 /// Types with this typical duration are deleted in the background, so acme waits for them. Others are gone when the call returns; if
 /// another service still sees them for a moment, the next call is retried.
@@ -154,9 +154,8 @@ impl StepTask {
         for at in &self.target.kind.assigned_by_aws {
             if let Some(value) = self.target.spec.pointer_mut(at).map(Value::take).filter(|value| !value.is_null()) {
                 // Without a progress display there is no receiver.
-                self.status
-                    .send(format!("{} {value} is no longer available, any other is accepted: {error}", at.trim_start_matches('/')))
-                    .ok();
+                let words = format!("{} {value} is no longer available, any other is accepted: {error}", at.trim_start_matches('/'));
+                self.status.send(Status::Reported(words)).ok();
             }
         }
     }
@@ -202,7 +201,7 @@ impl StepTask {
 
     /// Resource created by an earlier call, after the time by which it must be visible.
     async fn find_created(&self) -> Result<Option<String>> {
-        let found = self.poller.wait(Condition::Visible(self.matcher()), None, None, self.parents.clone(), self.status.clone()).await?;
+        let found = self.poller.wait(Condition::Visible(self.matcher()), None, None, self.wait_options(), self.status.clone()).await?;
         Ok(found.map(|live| live.id))
     }
 
@@ -272,9 +271,9 @@ impl StepTask {
                 self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.delete(&self.target, &live)).await?
             {
                 // Without a progress display there is no receiver.
-                self.status.send(words).ok();
+                self.status.send(Status::Reported(words)).ok();
                 let ready = Condition::Ready(live.id.clone());
-                let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.parents.clone(), self.status.clone()).await?;
+                let waited = self.poller.wait(ready, Some(live.phase.clone()), None, self.wait_options(), self.status.clone()).await?;
                 let Some(ready) = waited else { return Ok(()) };
                 live = ready;
             }
@@ -283,7 +282,7 @@ impl StepTask {
             return Ok(());
         }
         self.poller
-            .wait(Condition::Deleted(live.id.clone()), Some(live.phase.clone()), None, self.parents.clone(), self.status.clone())
+            .wait(Condition::Deleted(live.id.clone()), Some(live.phase.clone()), None, self.wait_options(), self.status.clone())
             .await
             .map(|_| ())
     }
@@ -303,60 +302,11 @@ impl StepTask {
         self.retag((&live.id, live.arn()), &live.tags, &without_ownership_tags(&live.tags), CallAction::Forget).await
     }
 
-    /// Reads the resource back and applies remaining differences until there are none. `brought` are the changes just applied: a first read
-    /// that lacks exactly those may lag, and is repeated before it counts; `None` if the response was lost.
-    async fn verify(
-        &self,
-        id: &str,
-        phase_before: Option<Phase>,
-        sent_tags: Option<Tags>,
-        applied: Option<Vec<FieldDiff>>,
-    ) -> Result<LiveResource> {
-        let target = &self.target;
-        let mut last = applied.map(|missing| (missing, true));
-        let mut called = Instant::now();
-        let mut pause = Duration::from_millis(250);
-        let mut rounds = 0;
-        loop {
-            let at_once = target.kind.apply_immediately.is_some_and(|at| target.spec.pointer(at) == Some(&Value::Bool(true)));
-            let ready = if at_once { Condition::Stable(id.to_owned()) } else { Condition::Ready(id.to_owned()) };
-            let live = self.poller.wait(ready, phase_before.clone(), sent_tags.clone(), self.parents.clone(), self.status.clone()).await?;
-            let live = live.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotThere", format!("`{id}` no longer exists")))?;
-            let normalized = target.kind.operations.normalize(&target.spec, &live.spec);
-            let missing = self.remaining_changes(&normalized);
-            let tagged = !target.kind.is_taggable() || visible_tags(&live.tags, &target.call.tags) == target.call.tags;
-            if missing.is_empty() && tagged {
-                return Ok(live);
-            }
-            let state = (missing, tagged);
-            if last.as_ref() == Some(&state) {
-                // A value that AWS's API can't unset remains.
-                if tagged && state.0.iter().all(|field| field.after.is_null()) {
-                    return Ok(live);
-                }
-                if called.elapsed() > self.journaled_cloud.cloud.visibility_delay_of(target.kind) + EXTRA_UPDATE_LAG {
-                    return Err(self.not_applied_error(&state.0, &live).await);
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(3));
-                continue;
-            }
-            if rounds == MAX_UPDATE_ROUNDS {
-                return Err(self.not_applied_error(&state.0, &live).await);
-            }
-            let _under_way = self.poller.in_flight();
-            let answered = state.0.is_empty()
-                || self.apply_changes(&LiveResource { spec: normalized.into(), ..live.clone() }, state.0.clone()).await?.is_some();
-            if !tagged {
-                self.tag(&live).await?;
-            }
-            last = answered.then_some(state);
-            called = Instant::now();
-            rounds += 1;
-        }
+    pub(super) fn wait_options(&self) -> (WaitLimits, Vec<String>) {
+        (self.limits, self.parents.clone())
     }
 
-    fn remaining_changes(&self, live: &Value) -> Vec<FieldDiff> {
+    pub(super) fn remaining_changes(&self, live: &Value) -> Vec<FieldDiff> {
         let mut live = live.clone();
         self.target.kind.ignore_uncompared(&self.target.spec, &mut live);
         let mut missing = diff(&self.target.spec, &live, &[], self.null_means);
@@ -367,26 +317,8 @@ impl StepTask {
         missing
     }
 
-    /// Error about settings that AWS did not apply: fields, tags, and AWS's reason if known.
-    async fn not_applied_error(&self, missing: &[FieldDiff], live: &LiveResource) -> Error {
-        let mut parts: Vec<String> =
-            missing.iter().map(|f| format!("{} is {}, expected {}", f.pointer.trim_start_matches('/'), f.before, f.after)).collect();
-        let wanted = &self.target.call.tags;
-        let has = visible_tags(&live.tags, wanted);
-        let keys: BTreeSet<&String> =
-            if self.target.kind.is_taggable() { has.keys().chain(wanted.keys()).collect() } else { BTreeSet::new() };
-        for key in keys.into_iter().filter(|key| has.get(*key) != wanted.get(*key)) {
-            let word = |tags: &Tags| tags.get(key).map_or("unset".to_owned(), |value| format!("`{value}`"));
-            parts.push(format!("tag {key} is {}, expected {}", word(&has), word(wanted)));
-        }
-        // The reason is optional: reading it may fail.
-        let why = if missing.is_empty() { None } else { self.journaled_cloud.cloud.explain(self.target.kind, live).await.ok().flatten() };
-        parts.extend(why.map(|why| format!("AWS reports: {why}")));
-        Error::new(ErrorKind::Rejected, "NotKept", format!("AWS did not apply the requested settings: {}", parts.join("; ")))
-    }
-
     /// Makes the calls for remaining differences, and returns those; `None` if a response was lost, so that only a read shows the result.
-    async fn apply_changes(&self, live: &LiveResource, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
+    pub(super) async fn apply_changes(&self, live: &LiveResource, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
         let pointers: Vec<String> = missing.iter().map(|field| field.pointer.clone()).collect();
         let update = || self.journaled_cloud.update(&self.target, live, &self.target.spec, &pointers);
         match self.with_retries(Idempotency::NotIdempotent, update).await {
@@ -396,7 +328,7 @@ impl StepTask {
         }
     }
 
-    async fn tag(&self, live: &LiveResource) -> Result<()> {
+    pub(super) async fn tag(&self, live: &LiveResource) -> Result<()> {
         let call = &self.target.call;
         let before = visible_tags(&live.tags, &call.tags);
         if !self.target.kind.is_taggable() || before == call.tags {

@@ -55,10 +55,41 @@ struct WaitRequest {
     due: Instant,
     /// Tags in the create call.
     sent_tags: Option<Tags>,
+    limits: WaitLimits,
+    /// Last read that showed it.
+    last_seen: Option<Instant>,
     /// Parents possibly created since the poller started.
     parents: Vec<String>,
     reply: oneshot::Sender<Result<Option<LiveResource>>>,
-    status: mpsc::UnboundedSender<String>,
+    status: mpsc::UnboundedSender<Status>,
+}
+
+/// Status of a running step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// AWS's status.
+    Reported(String),
+    /// Instruction for a person, without which the resource does not become ready.
+    ActionNeeded(String),
+}
+
+/// Maximum waits of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitLimits {
+    /// While AWS reports progress.
+    progressing: Duration,
+    /// While AWS reports none.
+    idle: Duration,
+    /// Set by the definition.
+    pub declared: Option<Duration>,
+}
+
+impl WaitLimits {
+    /// Those that the definition declares, or those of the type: at least ten minutes, and ten times the typical duration.
+    pub fn new(kind: &ResourceType, declared: Option<Duration>) -> WaitLimits {
+        let idle = (kind.typical_duration * 10).max(Duration::from_secs(600));
+        WaitLimits { progressing: declared.unwrap_or(kind.longest_duration.max(idle)), idle: declared.unwrap_or(idle), declared }
+    }
 }
 
 /// Pollers, one per type and region.
@@ -112,18 +143,19 @@ impl Poller {
     /// Waits for a condition. `was` is the resource before the call; `status` receives AWS's status.
     ///
     /// # Errors
-    /// Fails if the resource failed, is not ready within ten times its typical duration (at least ten minutes), or can't be read.
+    /// Fails if the resource failed, is not ready within the limits, or can't be read.
     pub async fn wait(
         &self,
         condition: Condition,
         phase_before: Option<Phase>,
         sent_tags: Option<Tags>,
-        parents: Vec<String>,
-        status: mpsc::UnboundedSender<String>,
+        (limits, parents): (WaitLimits, Vec<String>),
+        status: mpsc::UnboundedSender<Status>,
     ) -> Result<Option<LiveResource>> {
         let (reply, answer) = oneshot::channel();
         let started = Instant::now();
-        let request = WaitRequest { condition, phase_before, started, due: started + FIRST_POLL_DELAY, sent_tags, parents, reply, status };
+        let due = started + FIRST_POLL_DELAY;
+        let request = WaitRequest { condition, phase_before, started, due, sent_tags, limits, last_seen: None, parents, reply, status };
         let stopped = || Error::new(ErrorKind::Rejected, "Stopped", "the poller stopped");
         self.requests.send(request).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -132,6 +164,9 @@ impl Poller {
 
 /// Maximum time a new resource may stay invisible.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Time after which a resource that was visible and is missing now counts as deleted: reads may lag.
+const MISSING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Delay of the first read after a call.
 const FIRST_POLL_DELAY: Duration = Duration::from_millis(20);
@@ -154,7 +189,6 @@ async fn run_poller(
     let mut waiting: Vec<WaitRequest> = Vec::new();
     let mut parents: BTreeSet<String> = scope.parent_ids.iter().cloned().collect();
     let mut failing_since: Option<Instant> = None;
-    let timeout = (kind.typical_duration * 10).max(Duration::from_secs(600));
     loop {
         let Some(due) = waiting.iter().map(|request| request.due).min() else {
             let Some(request) = inbox.recv().await else { return };
@@ -215,8 +249,11 @@ async fn run_poller(
             }
         };
         failing_since = None;
-        for request in due_requests {
-            match evaluate(&request, &found, timeout, cloud.visibility_delay_of(kind)) {
+        for mut request in due_requests {
+            if request.condition.id().is_some_and(|id| found.contains_key(id)) {
+                request.last_seen = Some(Instant::now());
+            }
+            match evaluate(&request, &found, cloud.visibility_delay_of(kind)) {
                 Some(answer) => drop(request.reply.send(answer)),
                 None => waiting.push(request.rescheduled(kind)),
             }
@@ -249,51 +286,60 @@ fn poll_interval(typical: Duration, expected: Option<Duration>, waited: Duration
 }
 
 /// Result of a read for a waiting step; `None`: keep waiting.
-fn evaluate(
-    request: &WaitRequest,
-    found: &BTreeMap<String, LiveResource>,
-    timeout: Duration,
-    lag: Duration,
-) -> Option<Result<Option<LiveResource>>> {
+fn evaluate(request: &WaitRequest, found: &BTreeMap<String, LiveResource>, lag: Duration) -> Option<Result<Option<LiveResource>>> {
     let waited = request.started.elapsed();
     let as_before = |phase: &Phase| request.phase_before.as_ref() == Some(phase) && waited < VISIBILITY_TIMEOUT;
-    let (id, status) = match &request.condition {
+    let limits = &request.limits;
+    let (id, status, limit) = match &request.condition {
         Condition::Visible(likeness) => {
             let seen = found.values().find(|live| likeness(live)).cloned();
             return (seen.is_some() || waited > lag).then_some(Ok(seen));
         }
         Condition::Deleted(id) => match found.get(id).map(|live| &live.phase) {
             None => return Some(Ok(None)),
-            Some(phase @ Phase::Failed(status)) if as_before(phase) => (id, status.clone()),
+            Some(phase @ Phase::Failed(status)) if as_before(phase) => (id, status.clone(), limits.idle),
             Some(Phase::Failed(status)) => return Some(Err(failed_error(status))),
-            Some(Phase::Progressing(status) | Phase::Degraded(status)) => (id, status.clone()),
-            Some(Phase::Ready | Phase::PendingChanges(_)) if waited > VISIBILITY_TIMEOUT => (id, "still exists".to_owned()),
-            Some(Phase::Ready | Phase::PendingChanges(_) | Phase::Deleting) => (id, "deleting".to_owned()),
+            Some(Phase::Progressing(status)) => (id, status.clone(), limits.progressing),
+            Some(Phase::Degraded(status) | Phase::Waiting(status)) => (id, status.clone(), limits.idle),
+            Some(Phase::Ready | Phase::PendingChanges(_)) if waited > VISIBILITY_TIMEOUT => (id, "still exists".to_owned(), limits.idle),
+            Some(Phase::Ready | Phase::PendingChanges(_) | Phase::Deleting) => (id, "deleting".to_owned(), limits.progressing),
         },
         Condition::Ready(id) | Condition::Stable(id) => match found.get(id) {
             Some(live) => match &live.phase {
-                Phase::PendingChanges(status) if matches!(request.condition, Condition::Stable(_)) => (id, status.clone()),
+                Phase::PendingChanges(status) if matches!(request.condition, Condition::Stable(_)) => {
+                    (id, status.clone(), limits.progressing)
+                }
                 Phase::Ready | Phase::PendingChanges(_) => return Some(Ok(Some(live.clone()))),
                 Phase::Degraded(status) if waited > lag => return Some(Err(failed_error(status))),
-                Phase::Degraded(status) => (id, status.clone()),
-                phase @ Phase::Failed(status) if as_before(phase) => (id, status.clone()),
+                Phase::Degraded(status) => (id, status.clone(), limits.idle),
+                phase @ Phase::Failed(status) if as_before(phase) => (id, status.clone(), limits.idle),
                 Phase::Failed(status) => return Some(Err(failed_error(status))),
-                Phase::Progressing(status) => (id, status.clone()),
-                Phase::Deleting => (id, "deleting".to_owned()),
+                Phase::Waiting(instruction) if waited > limits.idle => return Some(Err(Error::waiting(instruction))),
+                Phase::Waiting(instruction) => {
+                    // Without a progress display there is no receiver.
+                    request.status.send(Status::ActionNeeded(instruction.clone())).ok();
+                    return None;
+                }
+                Phase::Progressing(status) => (id, status.clone(), limits.progressing),
+                Phase::Deleting => (id, "deleting".to_owned(), limits.progressing),
             },
+            None if request.last_seen.is_some_and(|at| at.elapsed() > lag.max(MISSING_TIMEOUT)) => {
+                let message = format!("`{id}` was deleted outside acme while this run waited for it");
+                return Some(Err(Error::new(ErrorKind::Rejected, "DeletedOutside", message)));
+            }
             None if waited > VISIBILITY_TIMEOUT.max(lag) => {
                 let message = format!("`{id}` did not become visible within {} s", VISIBILITY_TIMEOUT.max(lag).as_secs());
                 return Some(Err(Error::new(ErrorKind::Rejected, "NotVisible", message)));
             }
-            None => (id, "not visible yet".to_owned()),
+            None => (id, "not visible yet".to_owned(), limits.idle),
         },
     };
-    if waited > timeout {
+    if waited > limit {
         let message = format!("`{id}` is still `{status}` after {} s", waited.as_secs());
         return Some(Err(Error::new(ErrorKind::Rejected, "TimedOut", message)));
     }
     // Without a progress display there is no receiver.
-    request.status.send(status).ok();
+    request.status.send(Status::Reported(status)).ok();
     None
 }
 
@@ -324,6 +370,59 @@ mod tests {
         assert!(between(60.0, 200.0).all(|pause| pause > 10.0), "{cluster:?}");
         assert!(between(490.0, 540.0).all(|pause| pause <= 2.6), "{cluster:?}");
         assert!(poll_times(540, 480).len() < 40);
+    }
+
+    fn request(phase: Phase, waited: u64) -> (WaitRequest, BTreeMap<String, LiveResource>) {
+        let kind = crate::aws::types::resource_type("eks_node_group").expect("a type");
+        let started = Instant::now().checked_sub(Duration::from_secs(waited)).expect("the machine has run for longer");
+        let request = WaitRequest {
+            condition: Condition::Ready("a".into()),
+            phase_before: None,
+            started,
+            due: started,
+            sent_tags: None,
+            limits: WaitLimits::new(kind, None),
+            last_seen: None,
+            parents: Vec::new(),
+            reply: oneshot::channel().0,
+            status: mpsc::unbounded_channel().0,
+        };
+        let live = LiveResource { phase, ..LiveResource::ready("eks_node_group", "a", serde_json::Value::Null) };
+        (request, [("a".to_owned(), live)].into())
+    }
+
+    fn error_code((request, found): (WaitRequest, BTreeMap<String, LiveResource>)) -> Option<String> {
+        evaluate(&request, &found, Duration::ZERO).map(|ended| ended.expect_err("not ready").code)
+    }
+
+    /// Nodes are drained one at a time, for hours.
+    #[test]
+    fn waits_for_hours_while_aws_reports_progress() {
+        let minutes = |minutes: u64| request(Phase::Progressing("UPDATING".into()), minutes * 60);
+        assert_eq!(error_code(minutes(20)), None, "it drains");
+        let (request_of_an_hour, found) = minutes(0);
+        let limits = request_of_an_hour.limits;
+        assert_eq!((limits.progressing.as_secs(), limits.idle.as_secs()), (24 * 3600, 1500));
+        let declared = WaitLimits::new(crate::aws::types::resource_type("eks_node_group").expect("a type"), Some(Duration::from_secs(1)));
+        let overdue = WaitRequest { limits: declared, ..minutes(1).0 };
+        assert_eq!(error_code((overdue, found)).as_deref(), Some("TimedOut"));
+    }
+
+    #[test]
+    fn a_wait_for_a_person_ends_as_such() {
+        let waiting = || Phase::Waiting("accept it".into());
+        assert_eq!(error_code(request(waiting(), 60)), None);
+        let (request, found) = request(waiting(), 60);
+        let short = WaitLimits { idle: Duration::from_secs(1), ..request.limits };
+        let ended = evaluate(&WaitRequest { limits: short, ..request }, &found, Duration::ZERO).expect("it ends").expect_err("not ready");
+        assert!(ended.is_waiting() && ended.message == "accept it", "{ended}");
+    }
+
+    #[test]
+    fn a_resource_that_disappears_was_deleted_by_somebody_else() {
+        let (request, _) = request(Phase::Progressing("CREATING".into()), 60);
+        let seen = WaitRequest { last_seen: Some(request.started), ..request };
+        assert_eq!(error_code((seen, BTreeMap::new())).as_deref(), Some("DeletedOutside"));
     }
 
     #[test]

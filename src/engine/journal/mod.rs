@@ -166,6 +166,8 @@ pub enum RunOutcome {
     RolledBack,
     /// The run failed or was interrupted, and completed steps were kept.
     Kept,
+    /// Steps wait for a person; completed steps were kept, and the next apply goes on.
+    Waiting,
     /// The run could be neither finished nor undone.
     Stuck,
 }

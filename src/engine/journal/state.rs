@@ -84,7 +84,7 @@ impl JournalState {
             }
             (
                 RunPhase::Applying | RunPhase::CleaningUp | RunPhase::RollingBack,
-                Record::End { outcome: outcome @ (RunOutcome::Kept | RunOutcome::Stuck) },
+                Record::End { outcome: outcome @ (RunOutcome::Kept | RunOutcome::Waiting | RunOutcome::Stuck) },
             ) => {
                 next.phase = RunPhase::Ended(*outcome);
                 return Ok(next);

@@ -13,7 +13,7 @@ use tokio::{
 use super::{JournalState, Line, Record, replay::with_checksum};
 use crate::{
     core::{Error, ErrorKind, Result},
-    engine::backend::{Backend, WriteResult},
+    engine::backend::{Backend, WriteResult, with_patience},
 };
 
 /// Journal of the current run.
@@ -91,12 +91,12 @@ async fn run_writer(backend: Backend, key: String, mut inbox: mpsc::UnboundedRec
             replies.push(reply);
         }
         last = Some(Instant::now());
-        let written = match backend.append(&key, number, text.as_bytes()).await {
+        let written = match with_patience(|| backend.append(&key, number, text.as_bytes())).await {
             Ok(WriteResult::Done(_)) => Ok(()),
             Ok(WriteResult::Conflict) => {
                 Err(Error::new(ErrorKind::Rejected, "LeaseLost", "another process writes this journal: this run makes no further changes"))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(Error::new(ErrorKind::Rejected, "Journal", format!("can't write the journal: {error}"))),
         };
         number += 1;
         let failed = written.is_err();

@@ -60,6 +60,11 @@ pub enum Reason {
     DoesNotExist,
     /// Fields or tags differ.
     Differs,
+    /// It waits for a person, with the instruction.
+    Waiting {
+        /// What to do.
+        instruction: String,
+    },
     /// These fields can't change in place.
     ImmutableFields {
         /// JSON pointers.

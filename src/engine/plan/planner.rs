@@ -272,6 +272,7 @@ impl<'a> Planner<'a> {
             }
             _ if !forcing.is_empty() => (Action::Replace, Reason::ImmutableFields { fields: forcing }),
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
+            Phase::Waiting(instruction) => (Action::Update, Reason::Waiting { instruction: instruction.clone() }),
             _ => (Action::None, Reason::UpToDate),
         };
         let mut create_first = action == Action::Replace && recreated.is_empty() && can_coexist(kind, wanted, &live.spec, &fields);

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{Plan, Reason, known::Location, matching, planner::Planner};
 use crate::{
     aws::types,
-    core::{Address, LiveResource, OneWay, Phase, Tags, expression, iam_path},
-    definition::{DesiredResource, Stack, deferrable_dependencies},
+    core::{Address, LiveResource, OneWay, Phase, Tags, Timeouts, expression, iam_path},
+    definition::{DesiredResource, RollbackPolicy, Stack, deferrable_dependencies},
     engine::{
         discover::{LiveState, address_of, visible_tags},
         plan::NullMeans,
@@ -72,6 +72,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
             depends_on: target.depends_on.clone(),
             deferrable: target.deferrable.clone(),
             on_delete: None,
+            timeouts: Timeouts::default(),
             pointer: String::new(),
             pointer_overrides: Vec::new(),
             chosen_fields: Vec::new(),
@@ -84,6 +85,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
         region: None,
         account: None,
         backend: None,
+        rollback: RollbackPolicy::default(),
         resources,
         outputs: BTreeMap::new(),
     }

@@ -178,7 +178,7 @@ fn exit_status(ended: &RunResult) -> ExitStatus {
     match ended.outcome {
         RunOutcome::Done => ExitStatus::Done,
         RunOutcome::RolledBack => ExitStatus::RolledBack,
-        RunOutcome::Kept | RunOutcome::Stuck => {
+        RunOutcome::Kept | RunOutcome::Waiting | RunOutcome::Stuck => {
             let mut why = failures(&ended.execution);
             match &ended.rollback {
                 Some(RollbackOutcome::Attempted(back)) => why.extend(failures(back)),

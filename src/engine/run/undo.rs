@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{discovery_hints, merge_own_reads, wait_until_visible};
 use crate::{
-    core::{Address, Result, STACK_TAG},
+    aws::types::resource_type,
+    core::{Address, LiveResource, Phase, Result, STACK_TAG},
     definition::Stack,
     engine::{
         cloud::Cloud,
@@ -38,6 +39,7 @@ impl UndoPlan {
         let mut targets = restore_targets(touched);
         let name = (&definition.name, &definition.environment);
         let mut stack = target_stack(name.0, name.1, &targets);
+        keep_timeouts(&mut stack, definition);
         let mut live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
         if wait_until_visible(cloud, &live_state, touched).await {
             live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
@@ -47,12 +49,21 @@ impl UndoPlan {
             if !dependents.is_empty() {
                 targets.extend(dependents);
                 stack = target_stack(name.0, name.1, &targets);
+                keep_timeouts(&mut stack, definition);
                 live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
             }
         }
         find_forgotten(cloud, &stack, touched, &mut live_state).await?;
+        find_untagged(cloud, &stack, touched, &mut live_state).await?;
         let plan = plan_restore(&mut stack, &targets, &live_state, cloud.region(), account);
         Ok(UndoPlan { stack, plan, live_state })
+    }
+}
+
+/// A rollback waits as long as the definition allows, too.
+fn keep_timeouts(stack: &mut Stack, definition: &Stack) {
+    for (address, target) in &mut stack.resources {
+        target.timeouts = definition.resources.get(address).map(|declared| declared.timeouts).unwrap_or_default();
     }
 }
 
@@ -75,6 +86,30 @@ pub(in crate::engine) async fn find_forgotten(
         }
         let found = find_by_id(cloud, stack, kind, (live.region.as_deref(), &live.id), live_state).await?;
         live_state.live.entry(kind.name).or_default().extend(found.filter(|found| !found.tags.contains_key(STACK_TAG)));
+    }
+    Ok(())
+}
+
+/// Adds resources that the runs created, and whose tags were removed since: the journal has their ids.
+async fn find_untagged(
+    cloud: &Cloud,
+    stack: &Stack,
+    touched: &BTreeMap<Address, TouchedResource>,
+    live_state: &mut LiveState,
+) -> Result<()> {
+    for (address, touched) in touched {
+        let Some(kind) = resource_type(&address.type_name) else { continue };
+        for id in &touched.created_ids {
+            let is_same = |live: &LiveResource| live.type_name == kind.name && live.id == *id && live.region == touched.region;
+            if live_state.iter().any(is_same) {
+                continue;
+            }
+            let found = find_by_id(cloud, stack, kind, (touched.region.as_deref(), id), live_state).await?;
+            // One that belongs to a stack by now is not this run's any more.
+            let untagged = found.filter(|live| !live.tags.contains_key(STACK_TAG) && live.phase != Phase::Deleting);
+            let ours = untagged.map(|live| LiveResource { tags: touched.tags.clone().into(), ..live });
+            live_state.live.entry(kind.name).or_default().extend(ours);
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::{
     core,
     definition::{Source, Stack},
     engine::{
-        backend::{Backend, HeldLease, Holder, Lease},
+        backend::{Backend, HeldLease, Lease, LeaseWait},
         cloud::Cloud,
         history::History,
         plan::Goal,
@@ -54,16 +54,16 @@ impl ConnectedSession {
         self.session.history_in(&self.backend)
     }
 
-    /// Returns the holder of the stack's lease, if any.
+    /// Returns the stack's lease, unless it is free.
     ///
     /// # Errors
     /// Fails if the backend can't be read.
-    pub async fn lease_holder(&self) -> Result<Option<HeldLease>> {
+    pub async fn held_lease(&self) -> Result<Option<HeldLease>> {
         let stack = &self.session.stack;
-        Ok(Lease::holder(&self.backend, &stack.name, &stack.environment).await?)
+        Ok(Lease::held(&self.backend, &stack.name, &stack.environment).await?)
     }
 
-    /// Removes the lease from its holder, which stops within seconds. False if it no longer holds it.
+    /// Removes the lease from its holder, which stops within seconds, or replaces a damaged one. False if it is no longer the same.
     ///
     /// # Errors
     /// Fails if the backend can't be read or written.
@@ -76,7 +76,7 @@ impl ConnectedSession {
     ///
     /// # Errors
     /// Fails with `Locked` if another run still holds it after that, or if the backend can't be used.
-    pub async fn lock(self, command: &str, wait: Duration, on_wait: impl FnMut(&Holder)) -> Result<LockedSession> {
+    pub async fn lock(self, command: &str, wait: Duration, on_wait: impl FnMut(LeaseWait<'_>)) -> Result<LockedSession> {
         let stack = &self.session.stack;
         let lease = Lease::acquire(&self.backend, &stack.name, &stack.environment, command, wait, on_wait).await?;
         Ok(LockedSession { connected: self, lease: Some(Arc::new(lease)), run_history: None })

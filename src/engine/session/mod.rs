@@ -4,6 +4,7 @@
 //! [`ConnectedSession::lock`] takes the lease. Only a [`LockedSession`] makes plans that can be applied, and only a plan without
 //! obstacles becomes a [`CheckedPlan`].
 
+mod command_line;
 mod discovery;
 mod drift;
 mod error;
@@ -156,11 +157,6 @@ impl Session {
         definition::key_range(&self.source, &self.stack.resources.get(address)?.pointer)
     }
 
-    /// Command line of one of acme's commands on the same stack.
-    pub fn command_line(&self, command: &str) -> String {
-        command_line(command, &self.source.path, self.options.definition.environment.as_deref())
-    }
-
     /// Calls made so far, by service and action.
     pub fn call_counts(&self) -> BTreeMap<(String, String), CallCount> {
         match &*self.cloud {
@@ -216,10 +212,4 @@ impl Session {
     fn history_in(&self, backend: &Backend) -> History {
         History::new(backend.clone(), &self.stack.name, &self.stack.environment)
     }
-}
-
-/// Command line of one of acme's commands on the definition in `file`.
-pub(super) fn command_line(command: &str, file: &str, environment: Option<&str>) -> String {
-    let environment = environment.map(|name| format!(" --env {name}")).unwrap_or_default();
-    format!("acme {command} {file}{environment}")
 }

@@ -80,6 +80,11 @@ impl<'a> ProposedPlan<'a> {
         self.plan.is_empty() && self.unfinished.journals.is_empty()
     }
 
+    /// Whether a failure undoes the completed steps, unless the options of the run say otherwise.
+    pub fn rolls_back(&self) -> bool {
+        rolls_back(self.session().stack(), &self.plan)
+    }
+
     /// Makes the plan applicable.
     ///
     /// # Errors
@@ -123,7 +128,7 @@ impl CheckedPlan<'_> {
     /// Fails if the run can't start: then no changes were made. A run that fails later is a [`RunResult`].
     pub async fn apply(self, options: RunOptions) -> Result<RunResult> {
         let ProposedPlan { locked, plan, task, live_state, unfinished } = self.0;
-        let roll_back_on_failure = options.roll_back_on_failure;
+        let roll_back_on_failure = options.roll_back_on_failure && rolls_back(locked.session().stack(), &plan);
         let run = locked.new_run(task.command(), options);
         Ok(match task {
             Task::Reach(_) => {
@@ -151,6 +156,11 @@ impl CheckedPlan<'_> {
             }
         })
     }
+}
+
+/// Whether the definition wants a failed run with this plan to roll back.
+fn rolls_back(stack: &Stack, plan: &Plan) -> bool {
+    stack.rollback.applies(plan.changes.iter().any(|change| change.before.is_some()))
 }
 
 impl LockedSession {

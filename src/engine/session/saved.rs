@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line};
+use super::{ProposedPlan, Result, Session, SessionError, StackState, command_line::command_line};
 use crate::{
     core::Error,
     definition::Source,

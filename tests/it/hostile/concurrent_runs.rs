@@ -102,12 +102,13 @@ mod exhaustive {
 
 /// A holder that is stopped beyond its lease's expiry notices that another one took over, and makes no further calls.
 #[test]
+#[ignore = "full run"]
 fn paused_run_does_nothing_after_losing_its_lease() {
     let bench = TestStack::new();
     let first = bench.spawn("settle:0.05", "apply", &bench.after, &["--yes"]);
     bench.wait_for_intents(2, 2);
     bench.pause_outside_locks(&first);
-    let second = bench.spawn("", "apply", &bench.after, &["--yes", "--lock-timeout", "100"]);
+    let second = bench.spawn("", "apply", &bench.after, &["--yes", "--lock-timeout", "200"]);
     let done = wait_for_exit(second);
     assert_eq!(done.code, 0, "{}", done.combined_output());
     let (content, fence) = (bench.live_resources(), bench.lease_fence());

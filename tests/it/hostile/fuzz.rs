@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 use acme::{
     definition::{LoadOptions, Source, load},
     engine::{
-        backend::{Backend, Lease},
+        backend::{Backend, HeldLease, Lease},
         history::History,
         journal::{replay, touched_resources},
         plan::Goal,
@@ -268,9 +268,9 @@ fn fuzz_damaged_objects(mut runner: TestRunner) {
             runtime.block_on(async {
                 // Both results are valid, as long as there is one.
                 history.revision(1).await.ok();
-                if let Ok(Some(held)) = Lease::holder(&backend, "shop", "default").await {
-                    assert!(!held.holder.to_string().is_empty() && held.holder.since_last_heartbeat() < Duration::MAX);
-                    held.holder.has_exited();
+                if let Ok(Some(HeldLease::By { holder, .. })) = Lease::held(&backend, "shop", "default").await {
+                    assert!(!holder.to_string().is_empty() && holder.since_last_heartbeat() < Duration::MAX);
+                    holder.has_exited();
                 }
                 if let Ok(lease) = Lease::acquire(&backend, "shop", "default", "apply", Duration::ZERO, |_| {}).await {
                     lease.release().await.ok();

@@ -48,7 +48,8 @@ fn validates_a_certificate_once_its_records_are_known() {
     let script = script_requesting([pending(false), pending(true)]);
     let endpoint = with_validation(script, [pending(true), pending(true), certificate("ISSUED", true, None)]).start(CERTIFICATE);
     let done = endpoint.apply();
-    assert!(done.stderr.contains("certificate.main: pending validation"), "{}", done.combined_output());
+    let told = "action needed: certificate.main: AWS issues the certificate once public DNS has _a1.shop.example.com CNAME _b2.acm-validations.aws";
+    assert!(done.stderr.contains(told), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 POST /hostedzone/-/rrset"]);
     let sent = &endpoint.request_bodies("RequestCertificate")[0];
     assert_eq!((&sent["ValidationMethod"], &sent["Tags"]), (&json!("DNS"), &json_ownership_tags("certificate.main")));
@@ -56,6 +57,25 @@ fn validates_a_certificate_once_its_records_are_known() {
     for part in ["<Name>_a1.shop.example.com</Name><Type>CNAME</Type>", "<Value>_b2.acm-validations.aws</Value>"] {
         assert!(records.contains(part), "`{part}` is missing in {records}");
     }
+}
+
+/// Without a zone, a person creates the records.
+#[test]
+fn ends_waiting_for_a_person_and_keeps_the_certificate() {
+    let script = script_requesting([certificate("PENDING_VALIDATION", true, None)]);
+    let endpoint = script.start("  certificate: { main: { domain: shop.example.com, timeouts: { create: 1s, update: 1s } } }\n");
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 4, "{}", done.combined_output());
+    for part in
+        ["action needed: certificate.main: ", "waiting: certificate.main waits for a person: ", "_a1.shop.example.com CNAME _b2", "goes on"]
+    {
+        assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.combined_output());
+    }
+    assert_eq!(endpoint.writes(), ["200 RequestCertificate"], "nothing is undone");
+    let plan = endpoint.run("plan", &[]).assert_success();
+    assert!(plan.stdout.contains("waits for a person"), "{}", plan.combined_output());
+    let again = endpoint.run("apply", &["--yes"]);
+    assert_eq!((again.code, endpoint.writes().len()), (4, 1), "{}", again.combined_output());
 }
 
 /// Certificate Manager accepts `EC_prime256v1` and returns `EC-prime256v1`.

@@ -227,3 +227,23 @@ fn reports_an_endpoint_of_which_only_parts_are_up() {
     let done = endpoint.run("plan", &[]);
     assert!(done.combined_output().contains("partial"), "{}", done.combined_output());
 }
+
+/// The owner of the service accepts the connection by hand.
+#[test]
+fn ends_waiting_until_an_endpoint_is_accepted() {
+    let endpoint = Script::new()
+        .on(
+            "CreateVpcEndpoint",
+            [xml(
+                "<CreateVpcEndpointResponse><vpcEndpoint><vpcEndpointId>vpce-1</vpcEndpointId></vpcEndpoint></CreateVpcEndpointResponse>",
+            )],
+        )
+        .after("CreateVpcEndpoint")
+        .on("DescribeVpcEndpoints", [endpoints("Gateway", "pendingAcceptance")])
+        .start("  vpc_endpoint: { s3: { vpc: { id: vpc-1 }, service: s3, timeouts: { create: 1s } } }\n");
+    let done = endpoint.run("apply", &["--yes"]);
+    assert_eq!(done.code, 4, "{}", done.combined_output());
+    let told = "accept the connection of vpce-1 in the account of the endpoint service com.amazonaws.us-east-1.s3";
+    assert!(done.stderr.contains(told), "{}", done.combined_output());
+    assert_eq!(endpoint.writes(), ["200 CreateVpcEndpoint"], "nothing is undone");
+}
