@@ -53,7 +53,7 @@ pub use live_resource::{CreatedResource, LiveResource};
 pub use marks::Marks;
 pub use one_way::{Direction, OneWay, RefusedChange};
 pub use outputs::{OutputPattern, Outputs};
-pub use partitions::{global_region, partition};
+pub use partitions::{arn_in_partition, arn_without_partition, ec2_principal, endpoint_domain, global_region, partition};
 pub use pattern::{PatternInputs, expand_pattern, iam_path, rest_after};
 pub use phase::Phase;
 pub use pointer::Pointer;

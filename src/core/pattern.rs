@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{ResourceType, expression::has_reference, partition};
+use super::{ResourceType, endpoint_domain, expression::has_reference, partition};
 
 /// Values from which the ids, ARNs and outputs of a resource follow.
 pub struct PatternInputs<'a> {
@@ -70,6 +70,7 @@ impl PatternInputs<'_> {
         }
         match placeholder {
             "region" => Some(self.region.to_owned()),
+            "endpoint_domain" => Some(endpoint_domain(self.region).to_owned()),
             "account" => Some(self.account.to_owned()).filter(|account| !account.is_empty()),
             "path" => Some(self.iam_path.to_owned()),
             "id" => self.id(),

@@ -12,7 +12,7 @@ pub struct TypeInfo {
     /// AWS service.
     pub service: &'static ServiceInfo,
     /// Pattern of its physical ids: literal text, `{field}` for a field of the spec, `{field|value=text|other}` for `text` if the field has
-    /// this value and `other` if not, `{region}`, `{account}`, `{path}` for the stack's IAM path, `{arn}`, and for parts that AWS generates
+    /// this value and `other` if not, `{region}`, `{endpoint_domain}`, `{account}`, `{path}` for the stack's IAM path, `{arn}`, and for parts that AWS generates
     /// `{hex8}` (8 hexadecimal digits), `{upper14}` (14 uppercase letters and digits), `{uuid}` or `{host}` (of the service's endpoint). A
     /// pattern without generated parts is exact: the planner knows the id before the resource exists.
     pub id: &'static str,

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Simulator, resource::SimulatedResource, schema::resolve_ref};
 use crate::core::{
-    PatternInputs, ResourceType, expand_pattern,
+    PatternInputs, ResourceType, endpoint_domain, expand_pattern,
     outputs::{DETERMINED, SIMULATED},
     pattern::text_of,
     rest_after,
@@ -74,7 +74,7 @@ impl IdGenerator<'_> {
             "id" => return Some(self.id.clone()),
             "arn" => return Some(self.arn.clone()),
             "label" => return Some(self.host_label()),
-            "host" => return Some(format!("{}.{}.amazonaws.com", self.resource_type.service.name, self.region)),
+            "host" => return Some(format!("{}.{}.{}", self.resource_type.service.name, self.region, endpoint_domain(self.region))),
             "simulated_domain" => return Some(DOMAIN.to_owned()),
             // Ids of AWS with 17 digits begin with 0.
             "hex17" => return Some(format!("0{}", &self.hex(label)[..16])),

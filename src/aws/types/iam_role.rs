@@ -14,7 +14,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Problem, Questions, Resource,
-        Result, Scope, TagChange, Tags, TypeInfo, ok_or_not_found,
+        Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition, arn_without_partition, ok_or_not_found,
     },
 };
 
@@ -67,10 +67,10 @@ fn trust<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error>
     Ok(Policy::new(json!({ "Statement": [{ "Effect": "Allow", "Action": actions, "Principal": { "Service": services } }] })))
 }
 
-/// Converts names of AWS managed policies to ARNs.
+/// Converts names of AWS managed policies to ARNs, in the partition `aws`, which stands for the region's.
 fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
     let whole = |text: String| match text.starts_with("arn:") || text.contains("${") {
-        true => text,
+        true => arn_without_partition(&text),
         false => format!("arn:aws:iam::aws:policy/{text}"),
     };
     Ok(BTreeSet::<String>::deserialize(deserializer)?.into_iter().map(whole).collect())
@@ -161,10 +161,10 @@ impl Resource for IamRole {
         }
         if changes.policies {
             for arn in self.policies.difference(&before.policies) {
-                iam.attach_role_policy().role_name(id).policy_arn(arn).send().await?;
+                iam.attach_role_policy().role_name(id).policy_arn(arn_in_partition(arn, &cx.region)).send().await?;
             }
             for arn in before.policies.difference(&self.policies) {
-                ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
+                ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn_in_partition(arn, &cx.region)).send().await)?;
             }
         }
         if changes.inline_policies {
@@ -182,7 +182,7 @@ impl Resource for IamRole {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let (iam, id) = (&cx.iam, live.id.as_str());
         for arn in &live.spec.policies {
-            ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn).send().await)?;
+            ok_or_not_found(iam.detach_role_policy().role_name(id).policy_arn(arn_in_partition(arn, &cx.region)).send().await)?;
         }
         for name in live.spec.inline_policies.keys() {
             ok_or_not_found(iam.delete_role_policy().role_name(id).policy_name(name).send().await)?;
@@ -277,7 +277,7 @@ fn observed(
     let spec = IamRole {
         name: Some(role.role_name.clone()),
         trust: Policy::parse(role.assume_role_policy_document.as_deref().ok_or_else(|| Error::missing_field("AssumeRolePolicyDocument"))?)?,
-        policies,
+        policies: policies.iter().map(|arn| arn_without_partition(arn)).collect(),
         inline_policies,
         description: role.description.unwrap_or_default(),
         max_session_seconds: role.max_session_duration.unwrap_or(3600),

@@ -77,7 +77,7 @@ pub struct Outputs {
     /// Amazon resource name.
     pub arn: String,
     /// Host name in its region: `name.s3.eu-west-1.amazonaws.com`.
-    #[schemars(extend("x-acme-determined" = "{name}.s3.{region}.amazonaws.com"))]
+    #[schemars(extend("x-acme-determined" = "{name}.s3.{region}.{endpoint_domain}"))]
     pub regional_domain_name: String,
 }
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Expansion, SectionEntry, add_depends_on, field_names, set_default};
+use crate::core::ec2_principal;
 
 /// Fields of a cluster in addition to those of `eks_cluster`.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -61,7 +62,8 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     }
     if own_role {
         let policies = ["AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly"];
-        add_role(out, "nodes", "ec2.amazonaws.com", &policies, &format!("{at}/node_groups"));
+        let principal = ec2_principal(out.frame.region.unwrap_or_default());
+        add_role(out, "nodes", &principal, &policies, &format!("{at}/node_groups"));
     }
     for mut addon in addons {
         set_default(&mut addon.fields, "cluster", "main");

@@ -64,3 +64,31 @@ fn reads_roles_one_by_one_when_the_bulk_read_is_denied() {
     assert_eq!(endpoint.planned_changes(), ["delete iam_role.a", "delete iam_role.b"]);
     assert_eq!(endpoint.call_count(bulk), 1);
 }
+
+/// The definition names a policy of AWS; its ARN depends on the partition.
+#[test]
+fn attaches_managed_policies_of_the_partition() {
+    let policy = "arn:aws-cn:iam::aws:policy/ReadOnlyAccess";
+    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+    let tags = xml_ownership_tags("iam_role.app", "member", "Key", "Value");
+    let region = "<member><Key>acme:region</Key><Value>cn-north-1</Value></member>";
+    let role = format!(
+        "<RoleName>shop-app</RoleName><RoleId>A1</RoleId><Path>/acme/shop/default/</Path><CreateDate>2026-11-21T16:00:00Z</CreateDate>\
+         <Arn>arn:aws-cn:iam::123456789012:role/acme/shop/default/shop-app</Arn><AssumeRolePolicyDocument>{trust}\
+         </AssumeRolePolicyDocument><Tags>{tags}{region}</Tags>"
+    );
+    let attached = format!("<AttachedPolicies><member><PolicyArn>{policy}</PolicyArn></member></AttachedPolicies>");
+    let endpoint = Script::new()
+        .region("cn-north-1")
+        .on("CreateRole", [answer("CreateRole", &format!("<Role>{role}</Role>"))])
+        .on("AttachRolePolicy", [answer("AttachRolePolicy", "")])
+        .after("CreateRole")
+        .on("ListRoles", [answer("ListRoles", &format!("<Roles><member>{role}</member></Roles><IsTruncated>false</IsTruncated>"))])
+        .on("GetRole", [answer("GetRole", &format!("<Role>{role}</Role>"))])
+        .after("AttachRolePolicy")
+        .on("ListAttachedRolePolicies", [answer("ListAttachedRolePolicies", &attached)])
+        .start("  iam_role: { app: { trust: { Version: 2012-10-17, Statement: [] }, policies: [ReadOnlyAccess] } }\n");
+    endpoint.apply();
+    assert_eq!(endpoint.request_bodies("GetPolicy")[0]["PolicyArn"], policy);
+    assert_eq!(endpoint.request_bodies("AttachRolePolicy")[0]["PolicyArn"], policy);
+}

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use super::{IamRole, IamRoleChanges};
 use crate::{
     aws::{Aws, partition},
-    core::{Error, Problem, Questions, ok_or_not_found},
+    core::{Error, Problem, Questions, arn_in_partition, ok_or_not_found},
 };
 
 /// A policy that every account of AWS has. Where it is unknown, others are, too: a stand-in knows some or none.
@@ -20,7 +20,7 @@ pub(super) async fn preflight(role: &IamRole, questions: &Questions<'_, Aws>, ch
     let boundary = role.permissions_boundary.iter().filter(|_| changes.permissions_boundary);
     let boundary = boundary.map(|arn| (IamRole::POINTERS.permissions_boundary, arn));
     let of_aws = policies.chain(boundary).filter(|(_, arn)| is_of_aws(arn));
-    let checks = of_aws.map(|(at, arn)| async move { (at, arn, exists(questions, arn.clone()).await) });
+    let checks = of_aws.map(|(at, arn)| async move { (at, arn, exists(questions, arn_in_partition(arn, questions.region())).await) });
     let mut problems = Vec::new();
     for (at, arn, found) in join_all(checks).await {
         if found != Some(false) || exists(questions, arn_of(questions, KNOWN_POLICY)).await == Some(false) {

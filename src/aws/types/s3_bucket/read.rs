@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{self as s3, BucketVersioningStatus};
 use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, S3Bucket};
 use crate::{
     aws::{Aws, from_aws, partition, services},
-    core::{Error, ErrorKind, Observed, Policy, Result, Scope, ok_or_not_found},
+    core::{Error, ErrorKind, Observed, Policy, Result, Scope, endpoint_domain, ok_or_not_found},
 };
 
 /// The ARN of a bucket.
@@ -70,7 +70,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         cors: cors.and_then(|reply| reply.cors_rules).unwrap_or_default().iter().map(CorsRule::read).collect(),
         policy: wanted.policy.then(|| policy.unwrap_or_else(Policy::none)),
     };
-    let outputs = Outputs { arn, regional_domain_name: format!("{name}.s3.{}.amazonaws.com", aws.region) };
+    let outputs = Outputs { arn, regional_domain_name: format!("{name}.s3.{}.{}", aws.region, endpoint_domain(&aws.region)) };
     Ok(Some(Observed::new(name, tags, spec, outputs)))
 }
 
