@@ -1,6 +1,6 @@
 //! The expansion of `#[spec]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{format_ident, quote};
 use syn::{
     Error, Expr, ExprLit, ExprUnary, Fields, GenericArgument, Ident, Item, ItemEnum, ItemStruct, Lit, LitStr, Meta, PathArguments, Result,
@@ -10,7 +10,7 @@ use syn::{
 use crate::{
     attributes::{contains_any, derive_missing, serde_items, take_default},
     facts::Facts,
-    shape::{Bounds, FactValue, OtherField, Parent},
+    shape::{Bounds, Dropped, FactValue, OtherField, Parent},
 };
 
 /// Traits derived for every spec.
@@ -93,6 +93,12 @@ fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
         [] => quote!(::std::clone::Clone::clone(self)),
         statements => quote!(let mut after = ::std::clone::Clone::clone(self); #(#statements)* after),
     };
+    let dropped: Vec<_> = keyed.iter().filter_map(SpecField::computed_drop).collect();
+    let dropped = (!dropped.is_empty()).then(|| {
+        quote! {
+            fn dropped(&self) -> Self { let mut dropped = ::std::clone::Clone::clone(self); #(#dropped)* dropped }
+        }
+    });
     let idents: Vec<_> = keyed.iter().map(|field| &field.ident).collect();
     let pointers: Vec<_> = keyed.iter().map(SpecField::pointer).collect();
     let differs = keyed.iter().map(|field| format!("Whether `{}` differs.", field.key));
@@ -133,6 +139,7 @@ fn expand_struct(mut item: ItemStruct) -> Result<TokenStream> {
                 all.iter().filter(|(differs, _)| *differs).map(|(_, pointer)| *pointer).collect()
             }
             fn after_create(&self) -> Self { #after_create }
+            #dropped
         }
     })
 }
@@ -229,6 +236,15 @@ impl SpecField {
         Some(quote!(after.#ident = #value;))
     }
 
+    /// The statement that sets it to the value of a dropped field, if that depends on other fields.
+    fn computed_drop(&self) -> Option<TokenStream> {
+        let ident = &self.ident;
+        match &self.facts.dropped {
+            Some(Dropped::Value(value)) if mentions_self(quote!(#value)) => Some(quote!(dropped.#ident = #value;)),
+            _ => None,
+        }
+    }
+
     /// Its JSON pointer below the spec.
     fn pointer(&self) -> String {
         format!("/{}", self.key.replace('~', "~0").replace('/', "~1"))
@@ -267,6 +283,15 @@ impl SpecField {
         if let Some(risky) = &facts.risky {
             let value = &risky.value;
             all.push(quote!("x-acme-risky-value" = #value));
+        }
+        match &facts.dropped {
+            None => {}
+            Some(Dropped::Value(value)) if mentions_self(quote!(#value)) => all.push(quote!("x-acme-dropped-computed" = true)),
+            Some(Dropped::Value(Expr::Path(path))) if path.path.is_ident("None") => all.push(quote!("x-acme-dropped" = null)),
+            Some(Dropped::Value(value)) => all.push(quote!("x-acme-dropped" = #value)),
+            Some(Dropped::Inherited) => all.push(quote!("x-acme-dropped-computed" = true)),
+            Some(Dropped::Kept(why)) => all.push(quote!("x-acme-dropped-kept" = #why)),
+            Some(Dropped::Impossible(why)) => all.push(quote!("x-acme-dropped-impossible" = #why)),
         }
         let texts = [
             ("x-acme-unset", facts.unset.as_ref()),
@@ -335,6 +360,9 @@ impl SpecField {
         {
             set.extend(text.as_ref().map(|text| quote!(#fact: ::std::option::Option::Some(#text))));
         }
+        if let Some(FactValue::Given(quota)) = &facts.entry_quota {
+            set.push(quote!(entry_quota: ::std::option::Option::Some(#quota)));
+        }
         if let Some(one_way) = &facts.one_way {
             let (direction, reason) = (&one_way.value, &one_way.reason);
             set.push(quote! {
@@ -355,6 +383,15 @@ impl SpecField {
         let plain = quote!(crate::core::spec::Field::new(#key, #pointer));
         if set.is_empty() { plain } else { quote!(crate::core::spec::Field { #(#set,)* ..#plain }) }
     }
+}
+
+/// Whether an expression uses `self`.
+fn mentions_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "self",
+        TokenTree::Group(group) => mentions_self(group.stream()),
+        _ => false,
+    })
 }
 
 /// The name of a field in YAML.

@@ -2,7 +2,7 @@
 
 use syn::{Attribute, LitStr, Meta, Result, Token, punctuated::Punctuated};
 
-use crate::shape::{Bounds, Choices, FactSlot, FactValue, Flag, Name, OtherField, Parent, WithReason};
+use crate::shape::{Bounds, Choices, Dropped, FactSlot, FactValue, Flag, Name, OtherField, Parent, WithReason};
 
 /// Declares [`Facts`] and reads one of them by its name.
 macro_rules! facts {
@@ -34,6 +34,12 @@ facts! {
     /// `unset = "the engine's port"`: a description of the behaviour of an unset field, if its default is not a literal.
     /// Implies `default`.
     unset: Option<LitStr>,
+    /// The value of an optional field that the last revision set and the definition no longer sets; required at every `Option`.
+    /// `dropped = 60`: it returns to the documented default; `None` for no value. The expression may use `self`, the spec without the field.
+    /// `dropped(inherited)`: to that of the field it is part of, whose expression uses `self`.
+    /// `dropped(kept, "the port is permanent")`: any value will do, or AWS chooses one only at creation.
+    /// `dropped(impossible, "AWS does not end the encryption")`: AWS can't return to the default, which blocks the plan.
+    dropped: Option<Dropped>,
     /// `range = 0..=43200`: the limits of a number, both inclusive.
     range: Option<Bounds>,
     /// `length = 1..=255`: the limits for the length of a string, list, set or map, both inclusive.
@@ -71,6 +77,9 @@ facts! {
     /// `removed_later`: a list, set or map whose entries AWS does not remove while dependents use them. If a plan deletes dependents, their
     /// entries are removed in a separate step, after these deletions.
     removed_later: Option<Flag>,
+    /// `entry_quota = 60`: AWS's default quota for the entries of a list, set or map that an update changes one by one, additions first. If
+    /// AWS refuses the additions because of a quota, the engine removes what leaves, then adds.
+    entry_quota: Option<FactValue>,
     /// `assigned_by_aws`: AWS fills the field in when it is unset. Rollback asks for the old value and accepts any other.
     assigned_by_aws: Option<Flag>,
     /// `one_way(Direction::Increase, "AWS never shrinks storage")`: AWS can change the field in one direction only, with the reason.

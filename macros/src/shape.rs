@@ -216,6 +216,36 @@ impl Shape for WithReason {
     }
 }
 
+/// What becomes of a field that is no longer set.
+pub enum Dropped {
+    /// It gets this value.
+    Value(Expr),
+    /// It gets the value it has in that of the field it is part of.
+    Inherited,
+    /// It stays, with the reason.
+    Kept(LitStr),
+    /// AWS can't change it back, with the reason.
+    Impossible(LitStr),
+}
+
+impl Shape for Dropped {
+    fn syntax(name: &str) -> String {
+        format!(r#"`{name} = value`, `{name}(inherited)`, `{name}(kept, "why")` or `{name}(impossible, "why")`"#)
+    }
+    fn from_meta(meta: &Meta) -> Option<Self> {
+        let Meta::List(list) = meta else { return value(meta).cloned().map(Dropped::Value) };
+        let parts = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(list.tokens.clone()).ok()?;
+        let parts: Vec<&Expr> = parts.iter().collect();
+        let is = |expr: &Expr, name: &str| matches!(expr, Expr::Path(path) if path.path.is_ident(name));
+        match parts.as_slice() {
+            [word] if is(word, "inherited") => Some(Dropped::Inherited),
+            [word, why] if is(word, "kept") => Some(Dropped::Kept(text(why)?)),
+            [word, why] if is(word, "impossible") => Some(Dropped::Impossible(text(why)?)),
+            _ => None,
+        }
+    }
+}
+
 fn value(meta: &Meta) -> Option<&Expr> {
     match meta {
         Meta::NameValue(pair) => Some(&pair.value),

@@ -87,7 +87,7 @@ fn refuses_an_unknown_fact_and_lists_the_known_ones() {
         }
     });
     let [error] = errors.as_slice() else { panic!("{errors:?}") };
-    assert!(error.starts_with("unknown fact; the facts are default, unset, range, "), "{error}");
+    assert!(error.starts_with("unknown fact; the facts are default, unset, dropped, range, "), "{error}");
     for fact in Facts::KNOWN {
         assert!(error.contains(fact), "{fact} is not in {error}");
     }
@@ -95,6 +95,8 @@ fn refuses_an_unknown_fact_and_lists_the_known_ones() {
 
 const NAME_SYNTAX: &str =
     r#"expected `name(max = 64, lowercase, prefix = "alias/", suffix(".fifo", when = fifo))`, where `max` is required"#;
+
+const DROPPED_SYNTAX: &str = r#"expected `dropped = value`, `dropped(inherited)`, `dropped(kept, "why")` or `dropped(impossible, "why")`"#;
 
 #[test]
 fn refuses_facts_of_the_wrong_shape() {
@@ -116,6 +118,9 @@ fn refuses_facts_of_the_wrong_shape() {
         (quote!(name(max = 64, suffix(".fifo", if_true = fifo))), NAME_SYNTAX),
         (quote!(one_way(Direction::Increase)), r#"expected `one_way(value, "why")`"#),
         (quote!(risky(false, reason)), r#"expected `risky(value, "why")`"#),
+        (quote!(dropped), DROPPED_SYNTAX),
+        (quote!(dropped(kept)), DROPPED_SYNTAX),
+        (quote!(dropped(sometimes, "why")), DROPPED_SYNTAX),
         (quote!(replaces, replaces), "`replaces` is stated twice"),
     ];
     for (fact, message) in cases {
@@ -247,6 +252,35 @@ fn after_create_takes_the_default_or_the_expression() {
                 ::std::clone::Clone::clone(self)
             }
         },
+    );
+}
+
+#[test]
+fn a_dropped_field_has_a_value_in_the_schema_or_one_that_is_computed() {
+    let cases = [
+        (quote!(dropped = 60), quote!("x-acme-dropped" = 60)),
+        (quote!(dropped = None), quote!("x-acme-dropped" = null)),
+        (quote!(dropped = Policy::none()), quote!("x-acme-dropped" = Policy::none())),
+        (quote!(dropped(inherited)), quote!("x-acme-dropped-computed" = true)),
+        (quote!(dropped(kept, "it is permanent")), quote!("x-acme-dropped-kept" = "it is permanent")),
+        (quote!(dropped(impossible, "AWS keeps it")), quote!("x-acme-dropped-impossible" = "AWS keeps it")),
+    ];
+    for (fact, extension) in cases {
+        let expansion = with_field(quote!(#[field(#fact)] pub delay: Option<u32>));
+        assert_has(&expansion, quote!(#[schemars(extend(#extension))] pub delay: Option<u32>));
+        assert_lacks(&expansion, "fndropped");
+    }
+    let expansion = with_field(quote!(#[field(dropped = Some(self.usual()))] pub delay: Option<u32>));
+    assert_has(&expansion, quote!(#[schemars(extend("x-acme-dropped-computed" = true))]));
+    assert_has(
+        &expansion,
+        quote!(
+            fn dropped(&self) -> Self {
+                let mut dropped = ::std::clone::Clone::clone(self);
+                dropped.delay = Some(self.usual());
+                dropped
+            }
+        ),
     );
 }
 

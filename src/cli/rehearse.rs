@@ -68,7 +68,8 @@ impl FaultMode {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     let global = &arguments.global;
-    let (mut session, state) = open::discover(&arguments.target, global).await?;
+    let mut session = open::open(&arguments.target, global).await?;
+    let state = session.discover_with_history().await?;
     if !UnfinishedRuns::read(&session.history(&state).await?).await?.journals.is_empty() {
         refuse!(
             "unfinished-run",

@@ -19,6 +19,8 @@ pub struct CallContext {
     pub stack: String,
     /// Environment name.
     pub environment: String,
+    /// Id of the resource of this address that is within its recovery window: a create call restores it.
+    pub dormant: Option<String>,
 }
 
 impl CallContext {

@@ -42,6 +42,11 @@ pub enum RefusedChange {
 }
 
 impl Direction {
+    /// Whether a change lowers a version that others must not exceed: they are lowered first.
+    pub fn is_downgrade(self, from: &Value, to: &Value) -> bool {
+        let versions = version_numbers(from).zip(version_numbers(to));
+        matches!(self, Direction::OneMinorVersion) && versions.is_some_and(|(from, to)| to < from)
+    }
     /// Returns the reason why AWS would reject this change, as far as the values show.
     pub fn refusal(self, from: &Value, to: &Value) -> Option<RefusedChange> {
         if from.is_null() || to.is_null() || from == to {
@@ -92,6 +97,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn recognizes_downgrades() {
+        let is_downgrade = |way: Direction, from: &str, to: &str| way.is_downgrade(&json!(from), &json!(to));
+        assert!(is_downgrade(Direction::OneMinorVersion, "1.10", "1.9"));
+        assert!(!is_downgrade(Direction::OneMinorVersion, "1.9", "1.10"));
+        assert!(!is_downgrade(Direction::DecidedByAws, "1.10", "1.9"), "nothing else depends on it");
+    }
 
     #[test]
     fn refuses_only_backward_changes() {

@@ -15,6 +15,7 @@ use super::{
     problem::parse,
     rules::Rules,
     spec::{Field, Naming, Risk},
+    spec_references::ReferencePaths,
 };
 
 /// A type-erased resource type. Dereferences to its [`TypeInfo`].
@@ -63,6 +64,8 @@ pub struct ResourceType {
     pub write_only: Vec<&'static str>,
     /// Fields whose entries are removed after the deletion of their dependents.
     pub removed_later: Vec<&'static str>,
+    /// Fields with AWS's default quotas for their entries, which an update changes one by one, additions first.
+    pub entry_quotas: Vec<(&'static str, usize)>,
     /// Fields that a plan shows first; those below them too, see [`ResourceType::marks`].
     pub important: Vec<&'static str>,
     /// Risky values, which a plan highlights, by field; those below them too, see [`ResourceType::marks`].
@@ -75,6 +78,7 @@ pub struct ResourceType {
     schema: OnceLock<Value>,
     outputs: OnceLock<Outputs>,
     pub(super) rules: OnceLock<Rules>,
+    pub(super) reference_paths: OnceLock<ReferencePaths>,
     /// Whether a spec can have marks.
     has_marks: OnceLock<bool>,
 }
@@ -138,6 +142,7 @@ impl ResourceType {
             initial_only: all(|field| field.initial_only),
             write_only: all(|field| field.write_only),
             removed_later: all(|field| field.removed_later),
+            entry_quotas: fields.iter().filter_map(|field| Some((field.pointer, field.entry_quota?))).collect(),
             important: all(|field| field.important),
             risky: fields.iter().filter_map(|field| Some((field.pointer, field.risky?))).collect(),
             parent_fields: all(|field| field.parent.is_some()),
@@ -145,6 +150,7 @@ impl ResourceType {
             schema: OnceLock::new(),
             outputs: OnceLock::new(),
             rules: OnceLock::new(),
+            reference_paths: OnceLock::new(),
             has_marks: OnceLock::new(),
         }
     }
@@ -198,6 +204,19 @@ impl ResourceType {
         }
     }
 
+    /// Returns the live spec without the entries that `wanted` lacks, of the fields with the fact `entry_quota`; `None` if it lacks none.
+    pub fn without_leaving_entries(&self, wanted: &Value, live: &Value) -> Option<Value> {
+        let mut reduced = live.clone();
+        for (pointer, _) in &self.entry_quotas {
+            match (wanted.pointer(pointer), reduced.pointer_mut(pointer)) {
+                (Some(Value::Array(wanted)), Some(Value::Array(live))) => live.retain(|entry| wanted.contains(entry)),
+                (Some(Value::Object(wanted)), Some(Value::Object(live))) => live.retain(|key, _| wanted.contains_key(key)),
+                _ => {}
+            }
+        }
+        (reduced != *live).then_some(reduced)
+    }
+
     /// Adds to the wanted spec the entries of `live` that a separate step removes, see the fact `removed_later`.
     pub fn with_entries_removed_later(&self, mut wanted: Value, live: &Value) -> Value {
         for pointer in &self.removed_later {
@@ -231,9 +250,10 @@ impl ResourceType {
     }
 
     /// Whether a replacement may have another physical name than the old one, if acme chooses it. Not for resources with data, which must
-    /// not be duplicated, or without ownership tags from the start, which are found by name.
+    /// not be duplicated, or without ownership tags from the start, which are found by name. A key must exist until its users have the new one.
     pub fn renames_on_replace(&self) -> bool {
-        self.naming.is_some() && self.is_tagged_on_create() && self.data_protection == DataProtection::None
+        let has_data = !matches!(self.data_protection, DataProtection::None | DataProtection::RecoveryWindow);
+        self.naming.is_some() && self.is_tagged_on_create() && !has_data
     }
 }
 
@@ -275,6 +295,8 @@ pub trait Operations: Send + Sync {
     fn canonical(&self, spec: &Value) -> Result<Value>;
     /// See [`Spec::after_create`].
     fn after_create(&self, spec: &Value) -> Result<Value>;
+    /// See [`super::Spec::dropped`].
+    fn dropped(&self, spec: &Value) -> Result<Value>;
     /// See [`Resource::check_declared`].
     fn check_declared(&self, declared: DeclaredResource<'_>) -> Vec<Problem>;
     /// Normalizes a live spec for comparison with the desired one, see [`Resource::normalize`].
@@ -346,6 +368,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn after_create(&self, spec: &Value) -> Result<Value> {
         Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.after_create())?)
+    }
+    fn dropped(&self, spec: &Value) -> Result<Value> {
+        Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.dropped())?)
     }
     fn check_declared(&self, declared: DeclaredResource<'_>) -> Vec<Problem> {
         R::check_declared(&Declared::new(declared))

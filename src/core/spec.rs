@@ -28,6 +28,10 @@ pub trait Spec: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync 
     fn pointers(changes: &Self::Changes) -> Vec<&'static str>;
     /// The state in which the create call leaves the resource: fields it can't set have AWS's default here.
     fn after_create(&self) -> Self;
+    /// The spec in which fields with the fact `dropped`, whose value depends on others, have that value.
+    fn dropped(&self) -> Self {
+        self.clone()
+    }
 }
 
 /// Whether one of the pointers is `field`, or below it.
@@ -82,6 +86,8 @@ pub struct Field {
     pub write_only: bool,
     /// An entry that leaves it is removed in a separate step, after the deletion of its dependents.
     pub removed_later: bool,
+    /// AWS's default quota for its entries, if an update changes them one by one.
+    pub entry_quota: Option<usize>,
     /// AWS's name of the attribute that holds it as text.
     pub attribute: Option<&'static str>,
     /// The effect of a change in place on users.
@@ -118,6 +124,7 @@ impl Field {
             initial_only: false,
             write_only: false,
             removed_later: false,
+            entry_quota: None,
             attribute: None,
             impact: None,
             one_way: None,

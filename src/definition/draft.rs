@@ -216,6 +216,7 @@ fn compile_draft(
         pointer: at,
         pointer_overrides: overrides.collect(),
         chosen_fields: draft.chosen_fields,
+        dropped: Vec::new(),
     })
 }
 

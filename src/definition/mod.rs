@@ -44,7 +44,7 @@ pub(crate) use self::{
 pub(crate) use crate::core::nearest::suggestion;
 use crate::{
     aws::global_region,
-    core::{Address, OnDelete, REGION_TAG, ResourceType, Tags, Timeouts, expression::references, nearest},
+    core::{Address, Dropped, OnDelete, REGION_TAG, ResourceType, Tags, Timeouts, expression::references, nearest},
 };
 
 /// Resource of the definition, in canonical form.
@@ -77,12 +77,28 @@ pub struct DesiredResource {
     /// Fields that the definition leaves to acme: a value in place counts as desired, and a new resource may get another one that AWS
     /// offers.
     pub chosen_fields: Vec<String>,
+    /// Fields that the last revision set and the definition no longer sets, see [`crate::engine::plan::return_dropped_fields`].
+    pub dropped: Vec<DroppedField>,
+}
+
+/// Field that a definition no longer sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DroppedField {
+    /// JSON pointer below the spec.
+    pub pointer: String,
+    /// What becomes of it.
+    pub fate: Dropped,
 }
 
 impl DesiredResource {
     /// Converts a pointer into the spec to one into the definition.
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
+    }
+    /// Fields that must have no value any more, while `null` in any other field means that it is not managed.
+    pub fn unset_fields(&self) -> Vec<String> {
+        let unset = self.dropped.iter().filter(|field| field.fate == Dropped::Value(Value::Null));
+        unset.map(|field| field.pointer.clone()).collect()
     }
     /// Fields that refer to these dependencies, which are all deferrable.
     pub fn deferrable_fields(&self, dependencies: &BTreeSet<Address>) -> Vec<&'static str> {
@@ -109,6 +125,8 @@ pub struct Stack {
     pub rollback: RollbackPolicy,
     /// Resources by address.
     pub resources: BTreeMap<Address, DesiredResource>,
+    /// New addresses of resources, by the old ones.
+    pub moved: BTreeMap<Address, Address>,
     /// Values to report after apply, with references as `${type.name.output}`.
     pub outputs: BTreeMap<String, Value>,
 }
@@ -143,7 +161,7 @@ pub struct LoadOptions {
 
 /// Top-level keys that are not sections.
 const TOP_LEVEL_KEYS: &[&str] =
-    &["stack", "region", "account", "backend", "rollback", "tags", "environments", "values", "resources", "overrides", "outputs"];
+    &["stack", "region", "account", "backend", "rollback", "tags", "environments", "values", "resources", "overrides", "moved", "outputs"];
 
 /// Compiles a definition for one environment. Makes no calls and reads only the text.
 ///
@@ -209,6 +227,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         backend,
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),
+        moved: BTreeMap::new(),
         outputs: BTreeMap::new(),
     };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
@@ -224,6 +243,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
             stack.outputs.insert(name.clone(), value);
         }
     }
+    stack.moved = parse_moved(&mut c, &document, &stack);
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     region::check_references(&mut c, &stack);
@@ -284,6 +304,29 @@ fn parse_backend(c: &mut Compiler<'_>, text: &str) -> Option<BackendLocation> {
             None
         }
     }
+}
+
+/// Reads the addresses of resources whose keys have changed.
+fn parse_moved(c: &mut Compiler<'_>, document: &Map<String, Value>, stack: &Stack) -> BTreeMap<Address, Address> {
+    let mut moved = BTreeMap::new();
+    for (from, to) in c.top_level_map(document, "moved").into_iter().flatten() {
+        let at = child_pointer("/moved", from);
+        let (old, new) = (Address::parse(from), to.as_str().and_then(Address::parse));
+        match old.zip(new) {
+            Some((old, new)) if old.type_name != new.type_name => {
+                c.problem("moved", &at, format!("`{old}` and `{new}` have different types"), "a resource keeps its type");
+            }
+            Some((old, _)) if stack.resources.contains_key(&old) => {
+                c.problem_at_key("moved", &at, format!("`{old}` is still declared"), "remove it, or this line");
+            }
+            Some((_, new)) if !stack.resources.contains_key(&new) => {
+                c.problem("moved", &at, format!("there is no resource `{new}`"), "write the address of a declared resource: `vpc.main`");
+            }
+            Some((old, new)) => drop(moved.insert(old, new)),
+            None => c.problem("moved", &at, "a move is from an address to an address", "write `moved: { vpc.old: vpc.new }`"),
+        }
+    }
+    moved
 }
 
 fn top_level_text(c: &mut Compiler<'_>, document: &Map<String, Value>, key: &str) -> Option<String> {

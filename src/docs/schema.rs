@@ -30,6 +30,16 @@ pub fn definition() -> Value {
     }
     properties.insert("resources".into(), resources_schema());
     properties.insert("overrides".into(), overrides_schema());
+    properties.insert(
+        "moved".into(),
+        json!({
+            "type": "object",
+            "additionalProperties": { "type": "string" },
+            "description": "New addresses of resources whose keys have changed, by the old ones: `{vpc.old: vpc.new}`. acme keeps such a \
+                            resource and changes its ownership tags. Without this, it recognizes a resource that has the same unique name, \
+                            or the same settings.",
+        }),
+    );
     let mut defs: Map<String, Value> = RESOURCE_TYPES.iter().map(|kind| (kind.name.to_owned(), resource_schema(kind))).collect();
     defs.extend(common_definitions());
     json!({

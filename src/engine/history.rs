@@ -1,4 +1,5 @@
-//! Revisions of a stack: the runs, their times and outcomes. A history, not the state: without it, plans are the same.
+//! Revisions of a stack: the runs, their times and outcomes. A history, not the state: without it, plans are the same,
+//! except that fields which a definition no longer sets are left alone.
 
 mod run_summary;
 mod stored;
@@ -12,6 +13,7 @@ use crate::{
     engine::{
         backend::{Backend, WriteCondition, with_patience},
         journal::{Journal, Replay, RunInfo, RunOutcome, RunPhase, replay},
+        plan::DeclaredFields,
     },
 };
 
@@ -45,6 +47,9 @@ pub struct Revision {
     pub other_regions: BTreeSet<(String, String)>,
     /// Resources of the stack after the run.
     pub live: BTreeMap<Address, LiveResource>,
+    /// Fields that the definition set: what it sets no longer returns to its default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub declared: DeclaredFields,
 }
 
 /// Last run that can be undone.
@@ -150,6 +155,21 @@ impl History {
             }
         }
         Ok(LastCompletedRun::None)
+    }
+
+    /// Returns the fields that the definition of the last finished run before this one set.
+    ///
+    /// # Errors
+    /// Fails if the backend can't be read.
+    pub async fn declared_before(&self, number: u64) -> Result<DeclaredFields> {
+        for earlier in self.revision_numbers().await?.into_iter().rev().filter(|earlier| *earlier < number) {
+            if let Some(stored) = self.stored_revision(earlier).await?
+                && matches!(stored.summary.outcome, RunOutcome::Done | RunOutcome::Kept)
+            {
+                return Ok(stored.summary.declared);
+            }
+        }
+        Ok(DeclaredFields::new())
     }
 
     /// Creates the journal of the next revision.

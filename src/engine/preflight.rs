@@ -82,6 +82,7 @@ fn obstacle(declared: &DesiredResource, problem: Problem, locate: impl Fn(&Desir
         help: problem.help.unwrap_or_else(|| format!("set another `{field}`")),
         location: locate(declared, &problem.pointer),
         adoptable: None,
+        other: None,
     }
 }
 

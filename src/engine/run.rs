@@ -30,7 +30,7 @@ use crate::{
         execute::{self, Event, ExecuteOptions, JournaledCloud, StopSignal, execute},
         history::{FORMAT, History, Revision},
         journal::{Journal, Record, Replay, RunInfo, RunOutcome, TouchedResource, touched_resources},
-        plan::{NullMeans, Op, Plan},
+        plan::{DeclaredFields, NullMeans, Op, Plan, add_fields},
     },
 };
 
@@ -97,7 +97,7 @@ impl Run {
     /// # Errors
     /// Fails if the run can't start: then no changes were made.
     pub(in crate::engine) async fn apply(mut self, request: ApplyRequest<'_>, unfinished: &UnfinishedRuns) -> Result<RunResult> {
-        let ApplyRequest { stack, plan, live_state, null_means, covers_whole_stack, roll_back_on_failure } = request;
+        let ApplyRequest { stack, plan, live_state, null_means, covers_whole_stack, roll_back_on_failure, declared } = request;
         let should_continue = unfinished.should_continue();
         let journals = if should_continue { unfinished.journals.clone() } else { Vec::new() };
         for needed in &plan.prerequisites {
@@ -147,7 +147,8 @@ impl Run {
         if !covers_whole_stack {
             live = self.with_recorded_rest(live, stack).await;
         }
-        self.finish(&journal, started_at, outcome, &execution, live).await;
+        let declared = if outcome == RunOutcome::Done { declared } else { self.with_recorded_fields(declared).await };
+        self.finish(&journal, started_at, outcome, &execution, (live, declared)).await;
         Ok(RunResult { revision: self.info.revision, outcome, execution, rollback, interrupted })
     }
 
@@ -162,7 +163,8 @@ impl Run {
         let interrupted = execution.interrupted;
         let outcome = if execution.is_success() { RunOutcome::RolledBack } else { RunOutcome::Stuck };
         let live = self.with_recorded_rest(execution.live.clone(), &undo.stack).await;
-        self.finish(&journal, started_at, outcome, &execution, live).await;
+        let declared = self.with_recorded_fields(DeclaredFields::new()).await;
+        self.finish(&journal, started_at, outcome, &execution, (live, declared)).await;
         Ok(RunResult { revision: self.info.revision, outcome, execution, rollback: None, interrupted })
     }
 
@@ -237,6 +239,14 @@ impl Run {
         live
     }
 
+    /// Fields of an unfinished run, with those of the record: it may not have returned them to their defaults yet.
+    async fn with_recorded_fields(&self, mut declared: DeclaredFields) -> DeclaredFields {
+        let latest = async { self.history.snapshot().await?.latest().await };
+        let recorded = latest.await.ok().and_then(|(latest, _)| latest).map(|latest| latest.summary.declared);
+        add_fields(&mut declared, recorded.unwrap_or_default());
+        declared
+    }
+
     /// What a deletion left standing is known without its details, which are recorded as they were.
     async fn restore_recorded_details(&self, live: &mut BTreeMap<Address, LiveResource>) {
         let latest = async { self.history.snapshot().await?.latest().await };
@@ -256,13 +266,13 @@ impl Run {
         started_at: u64,
         outcome: RunOutcome,
         execution: &execute::ExecuteOutcome,
-        live: BTreeMap<Address, LiveResource>,
+        (live, declared): (BTreeMap<Address, LiveResource>, DeclaredFields),
     ) {
         let done = execution.completed.iter().map(|(address, op)| (op.to_string(), address.clone())).collect();
         let format = FORMAT.to_owned();
         let other_regions = live.values().filter_map(|live| Some((live.type_name.clone(), live.region.clone()?))).collect();
         let ended_at = unix_millis(SystemTime::now());
-        let revision = Revision { format, run: self.info.clone(), started_at, ended_at, outcome, done, other_regions, live };
+        let revision = Revision { format, run: self.info.clone(), started_at, ended_at, outcome, done, other_regions, live, declared };
         let ended = async {
             journal.write(Record::End { outcome }).await?;
             self.history.save(&revision).await
@@ -288,6 +298,8 @@ pub(in crate::engine) struct ApplyRequest<'a> {
     pub covers_whole_stack: bool,
     /// Whether to roll back after a failure.
     pub roll_back_on_failure: bool,
+    /// Fields to record, see [`Revision::declared`].
+    pub declared: DeclaredFields,
 }
 
 /// Adds the fields with the fact `own_read` that these specs have.

@@ -280,12 +280,14 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
     };
     match &change.reason {
         Reason::DoesNotExist if change.changed_by == Some(ChangedBy::Outside) => "deleted outside acme".to_owned(),
+        Reason::DoesNotExist if change.dormant.is_some() => "restored, within its recovery window".to_owned(),
         Reason::UpToDate | Reason::DoesNotExist => String::new(),
         Reason::Differs => "in place".to_owned(),
         Reason::Waiting { instruction } => format!("waits for a person: {instruction}"),
         Reason::ImmutableFields { fields } => {
             let fields: Vec<&str> = fields.iter().map(|f| f.trim_start_matches('/').split('/').next().unwrap_or_default()).collect();
-            format!("replaced: {} can't change in place{order}", fields.join(", "))
+            let kept = change.kept_for.as_ref().map(|by| format!("; the old one stays in AWS, because data of {by} needs it"));
+            format!("replaced: {} can't change in place{order}{}", fields.join(", "), kept.unwrap_or_default())
         }
         Reason::Failed { status } => format!("replaced: AWS reports `{status}`{order}"),
         Reason::NotInDefinition if in_undeclared_section && change.action == Action::Forget => "stays in AWS".to_owned(),
@@ -295,6 +297,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
         Reason::NotInDefinition => UNDECLARED.to_owned(),
         Reason::Destroyed if change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::Destroyed => String::new(),
+        Reason::StillNeeded { by } => format!("stays in AWS, because data of {by} needs it"),
         Reason::RolledBack => "created by the run being undone".to_owned(),
         Reason::NoLongerExists => "gone".to_owned(),
         Reason::IdChanged { id } => format!("a different resource exists there ({id})"),

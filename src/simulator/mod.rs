@@ -32,7 +32,7 @@ pub use timing::{Behaviour, CrashMode, FAULT_VARIABLE, FaultHit, Faults, Timing}
 
 use self::{
     resource::{Millis, SimulatedResource, Version, copy_at},
-    schema::{Reference, TypeSchema},
+    schema::Reference,
     store::{CloudState, Store},
     timing::CallCounter,
     validation::describe,
@@ -187,6 +187,7 @@ impl Simulator {
             if let Some(code) = kind.service.busy_code.filter(|_| entry.ready_at > time.now) {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
+            validation::validate_entry_quotas(kind, entry.spec(), spec)?;
             let mut version = Version { written_at: time.now, ..entry.latest().clone() };
             for pointer in pointers {
                 if kind.replaces.iter().any(|fixed| ChangedFields(vec![pointer.clone()]).contains(fixed))
@@ -306,7 +307,7 @@ impl Simulator {
     /// # Errors
     /// Fails if the state can't be written.
     pub fn seed_references(&self, kind: &ResourceType, region: Option<&str>, spec: &Value) -> Result<()> {
-        for Reference { type_name: kind, value, .. } in TypeSchema::of(kind).references(spec) {
+        for Reference { type_name: kind, value, .. } in kind.references(spec).into_iter().filter(|reference| !reference.is_name) {
             let known = self.with_inner(|inner| {
                 let _held = inner.store.lock_for_write()?;
                 Ok::<_, Error>(inner.store.state.find(&kind, region.unwrap_or(&self.region), &value).is_some())

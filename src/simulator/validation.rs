@@ -197,6 +197,19 @@ fn validate_range(state: &mut CloudState, kind: &ResourceType, entry: &Simulated
     }
 }
 
+/// Rejects an update that adds more entries than the quota allows before it removes others.
+pub(super) fn validate_entry_quotas(kind: &ResourceType, before: &Value, after: &Value) -> Result<()> {
+    for (pointer, most) in &kind.entry_quotas {
+        let (Some(Value::Array(old)), Some(Value::Array(new))) = (before.pointer(pointer), after.pointer(pointer)) else { continue };
+        let added = new.iter().filter(|entry| !old.contains(entry)).count();
+        if added > 0 && old.len() + added > *most {
+            let message = format!("{} of the {}: more than {most}", pointer.trim_start_matches('/'), kind.name.replace('_', " "));
+            return Err(Error::new(ErrorKind::Rejected, "LimitExceeded", message));
+        }
+    }
+    Ok(())
+}
+
 /// Rejects removing a range while a dependent uses it.
 fn validate_removed_entries(state: &CloudState, kind: &ResourceType, entry: &SimulatedResource) -> Result<()> {
     if kind.removed_later.is_empty() {

@@ -40,6 +40,7 @@ pub struct Certificate {
     pub alternative_names: BTreeSet<DnsName>,
     /// Zone in which acme creates the validation records of all names.
     #[field(unset = "the validation records are created outside acme", after_create)]
+    #[field(dropped(kept, "the certificate keeps the records by which AWS renews it"))]
     pub zone: Option<Ref<DnsZone>>,
     /// Key algorithm.
     #[field(default = Algorithm::Rsa2048, replaces)]

@@ -49,19 +49,19 @@ pub struct DnsRecord {
     #[field(default, important, impact = "resolvers return the old values until their time to live expires")]
     pub values: BTreeSet<String>,
     /// Alias: an AWS resource as the target, instead of `values`.
-    #[field(default, important, impact = "resolvers return the old target for up to a minute")]
+    #[field(default, important, impact = "resolvers return the old target for up to a minute", dropped = None)]
     pub alias: Option<Alias>,
     /// Distinguishes records of the same domain and type; needs one of `weight`, `failover`, `region` or `multivalue`.
     #[field(default, length = 0..=128, replaces, unique = "record")]
     pub set_identifier: String,
     /// Weight among records of the same domain and type.
-    #[field(default, range = 0..=255)]
+    #[field(default, range = 0..=255, dropped = None)]
     pub weight: Option<u8>,
     /// Role in a failover pair.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub failover: Option<Failover>,
     /// AWS region of the target; Route 53 returns the record with the lowest latency.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub region: Option<String>,
     /// Returns up to eight healthy records of the same domain and type.
     #[field(default = false)]

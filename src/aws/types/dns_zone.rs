@@ -27,7 +27,7 @@ pub struct DnsZone {
     #[field(default, length = 0..=256)]
     pub comment: String,
     /// Restricts the zone to its VPCs.
-    #[field(unset = "private if there are `vpcs`", replaces, important)]
+    #[field(unset = "private if there are `vpcs`", replaces, important, dropped(kept, "a zone stays as `vpcs` made it"))]
     pub private: Option<bool>,
     /// VPCs of this region in which a private zone is visible. Adding the first and removing the last replaces the zone.
     // CreateHostedZone accepts one VPC.
@@ -39,7 +39,7 @@ pub struct DnsZone {
     )]
     pub vpcs: BTreeSet<Ref<Vpc>>,
     /// Id of the reusable delegation set with the name servers of a public zone.
-    #[field(unset = "AWS assigns name servers", length = 1..=32, replaces)]
+    #[field(unset = "AWS assigns name servers", length = 1..=32, replaces, dropped(kept, "the name servers of a zone are permanent"))]
     pub delegation_set: Option<String>,
 }
 

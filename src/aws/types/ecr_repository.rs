@@ -44,7 +44,7 @@ pub struct EcrRepository {
     #[field(default = true, important)]
     pub scan_on_push: bool,
     /// The key that encrypts it, in one layer (KMS). A repository with two layers (KMS_DSSE) shows no difference.
-    #[field(unset = "Amazon's own key (AES256)", replaces)]
+    #[field(unset = "Amazon's own key (AES256)", replaces, dropped(impossible, "the encryption of a repository is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Number of images to keep, newest first; 0 keeps all.
     #[field(default = 0, after_create, own_read, conflicts_with = lifecycle_policy)]

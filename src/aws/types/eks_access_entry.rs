@@ -34,7 +34,7 @@ pub struct EksAccessEntry {
     #[field(default, important)]
     pub kubernetes_groups: BTreeSet<String>,
     /// Kubernetes user name.
-    #[field(unset = "a name that AWS derives from the ARN")]
+    #[field(unset = "a name that AWS derives from the ARN", dropped(impossible, "EKS derives the name only when the entry is created"))]
     pub username: Option<String>,
     /// EKS access policies.
     #[field(default, important, after_create)]

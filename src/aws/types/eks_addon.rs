@@ -31,12 +31,13 @@ pub struct EksAddon {
         important,
         impact = "its pods restart"
     )]
+    #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub version: Option<String>,
     /// Configuration values in the add-on's schema; `{}` removes all.
-    #[field(unset = "unchanged", impact = "its pods may restart")]
+    #[field(unset = "unchanged, at creation AWS's defaults", impact = "its pods may restart", dropped = {})]
     pub configuration: Option<Value>,
     /// Role of the add-on's service account.
-    #[field(unset = "the nodes' role, or pod identity", important)]
+    #[field(unset = "the nodes' role, or pod identity", important, dropped = None)]
     pub role: Option<ArnRef<IamRole>>,
     /// Treatment of settings that were changed in the cluster.
     #[field(default = ResolveConflicts::Overwrite, write_only)]

@@ -42,6 +42,7 @@ pub struct EksCluster {
         impact = "its API may respond slowly for minutes; nodes and add-ons keep their versions",
         one_way(Direction::OneMinorVersion, "AWS rolls a Kubernetes version back by one only, and only within a week")
     )]
+    #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub version: Option<String>,
     /// Role of the control plane; needs `AmazonEKSClusterPolicy`.
     #[field(replaces)]
@@ -70,6 +71,7 @@ pub struct EksCluster {
     pub log_types: BTreeSet<LogType>,
     /// The key that encrypts Kubernetes secrets. It can be added later.
     #[field(unset = "a key that AWS owns", one_way(Direction::SetOnce, "AWS neither ends the encryption of secrets nor changes its key"))]
+    #[field(dropped(impossible, "AWS does not end the encryption of secrets, and without the key the cluster is lost"))]
     pub secrets_key: Option<ArnRef<KmsKey>>,
     /// Source of the Kubernetes permissions of IAM principals. Access entries need at least `API_AND_CONFIG_MAP`.
     // An `Option` although there is a default: older clusters report no mode, and that is not a difference.
@@ -80,25 +82,25 @@ pub struct EksCluster {
     )]
     pub authentication_mode: Option<AuthenticationMode>,
     /// Makes the principal that creates the cluster its administrator.
-    #[field(unset = "AWS's default, true", initial_only)]
+    #[field(unset = "AWS's default, true", initial_only, dropped(kept, "used only at creation"))]
     pub bootstrap_cluster_creator_admin_permissions: Option<bool>,
     /// Installs the network add-ons (`vpc-cni`, `coredns`, `kube-proxy`) unmanaged.
     #[field(default = true, initial_only)]
     pub bootstrap_self_managed_addons: bool,
     /// Range of service addresses.
-    #[field(unset = "AWS's choice", replaces, prefix = 12..=24)]
+    #[field(unset = "AWS's choice", replaces, prefix = 12..=24, dropped(kept, "any range will do"))]
     pub service_ipv4_cidr: Option<Cidr>,
     /// Addresses of pods and services.
-    #[field(unset = "AWS's default, ipv4", replaces)]
+    #[field(unset = "AWS's default, ipv4", replaces, dropped = IpFamily::Ipv4)]
     pub ip_family: Option<IpFamily>,
     /// Enables deletion protection.
     #[field(default = true, protects_deletion, risky(false, "deletion protection is disabled"))]
     pub deletion_protection: bool,
     /// Support after the end of a version's standard support.
-    #[field(unset = "AWS's default, EXTENDED", important)]
+    #[field(unset = "AWS's default, EXTENDED", important, dropped = SupportType::Extended)]
     pub support_type: Option<SupportType>,
     /// Enables zonal shifts, which move traffic away from an impaired availability zone.
-    #[field(unset = "AWS's default, false")]
+    #[field(unset = "AWS's default, false", dropped = false)]
     pub zonal_shift: Option<bool>,
 }
 

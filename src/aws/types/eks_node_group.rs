@@ -48,15 +48,17 @@ pub struct EksNodeGroup {
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Instance types, in order of preference.
     #[field(unset = "the launch template's, or AWS's default, t3.medium", length = 1..=20, replaces, important)]
+    #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub instance_types: Option<Vec<String>>,
     /// Purchase option of the instances.
     #[field(default = CapacityType::OnDemand, replaces)]
     pub capacity_type: CapacityType,
     /// Machine image family, such as `AL2023_ARM_64_STANDARD`.
-    #[field(unset = "AWS's choice, by instance type", replaces)]
+    #[field(unset = "AWS's choice, by instance type", replaces, dropped(kept, "AWS's choice applies only at creation"))]
     pub ami_type: Option<String>,
     /// Size of the root volume, in GiB.
     #[field(unset = "AWS's default, 20 (50 for Windows)", replaces, conflicts_with = launch_template)]
+    #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub disk_gib: Option<i32>,
     /// Minimum number of nodes.
     #[field(range = 0..=2_147_483_647)]
@@ -65,7 +67,7 @@ pub struct EksNodeGroup {
     #[field(range = 1..=2_147_483_647, important)]
     pub max: i32,
     /// Number of nodes when the group is created, between `min` and `max`. Afterwards a scaler sets it.
-    #[field(unset = "`min`", initial_only)]
+    #[field(unset = "`min`", initial_only, dropped(kept, "used only at creation"))]
     pub desired: Option<i32>,
     /// Kubernetes labels of the nodes, keys and values of 1 to 63 characters.
     #[field(default, pattern = ".{1,63}")]
@@ -81,6 +83,7 @@ pub struct EksNodeGroup {
         impact = "every node is replaced, and its pods are rescheduled",
         one_way(Direction::DecidedByAws, "AWS may refuse to roll the nodes' Kubernetes version back")
     )]
+    #[field(dropped(kept, "the cluster's version applies only at creation"))]
     pub version: Option<String>,
     /// Version of the machine image.
     #[field(
@@ -88,28 +91,30 @@ pub struct EksNodeGroup {
         impact = "every node is replaced, and its pods are rescheduled",
         one_way(Direction::DecidedByAws, "AWS may refuse to roll the version of the machine image back")
     )]
+    #[field(dropped(kept, "the newest version applies only at creation"))]
     pub release_version: Option<String>,
     /// Replaces nodes during an update of version or image even if a disruption budget forbids it.
     #[field(default = false, risky(true, "updates ignore disruption budgets"), write_only)]
     pub force_update: bool,
     /// Number of nodes replaced in parallel during an update.
-    #[field(unset = "AWS's default, 1", range = 1..=100)]
+    #[field(unset = "AWS's default, 1", range = 1..=100, dropped = 1)]
     pub max_unavailable: Option<i32>,
     /// Share of nodes replaced in parallel during an update, in percent.
-    #[field(unset = "`max_unavailable` applies", range = 1..=100, conflicts_with = max_unavailable)]
+    #[field(unset = "`max_unavailable` applies", range = 1..=100, conflicts_with = max_unavailable, dropped = None)]
     pub max_unavailable_percentage: Option<i32>,
     /// Replaces unhealthy nodes.
-    #[field(unset = "AWS's default, false")]
+    #[field(unset = "AWS's default, false", dropped = false)]
     pub node_repair: Option<bool>,
     /// Id of the launch template. It sets disk and remote access, too:
     /// <https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html>.
-    #[field(unset = "one that EKS creates", replaces)]
+    #[field(unset = "one that EKS creates", replaces, dropped = None)]
     pub launch_template: Option<String>,
     /// Version of the launch template: a number in quotes, `$Latest` or `$Default` (both resolved when the group is created).
     #[field(unset = "the template's default version", impact = "every node is replaced, and its pods are rescheduled", requires = launch_template)]
+    #[field(dropped(kept, "nodes are not replaced only for a newer default version"))]
     pub launch_template_version: Option<String>,
     /// SSH access to the nodes.
-    #[field(unset = "none", replaces, important, conflicts_with = launch_template)]
+    #[field(unset = "none", replaces, important, conflicts_with = launch_template, dropped = None)]
     pub remote_access: Option<RemoteAccess>,
 }
 
@@ -242,7 +247,7 @@ impl Resource for EksNodeGroup {
                 .set_scaling_config(scaling.then(|| self.scaling(before)))
                 .set_labels(changes.labels.then(|| self.label_changes(before)))
                 .set_taints(changes.taints.then(|| Taint::changes(&before.taints, &self.taints)))
-                .set_update_config(self.update_config().filter(|_| pace))
+                .set_update_config(pace.then(|| self.update_config().unwrap_or_else(one_at_a_time)))
                 .set_node_repair_config(self.node_repair_config().filter(|_| changes.node_repair))
                 .send()
                 .await?;
@@ -315,6 +320,11 @@ impl Resource for EksNodeGroup {
             live.release_version.clone_from(&self.release_version);
         }
     }
+}
+
+/// AWS's default pace.
+fn one_at_a_time() -> NodegroupUpdateConfig {
+    NodegroupUpdateConfig::builder().max_unavailable(1).build()
 }
 
 impl EksNodeGroup {

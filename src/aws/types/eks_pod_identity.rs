@@ -33,13 +33,14 @@ pub struct EksPodIdentity {
     #[field(important)]
     pub role: ArnRef<IamRole>,
     /// Role for the pods, possibly of another account, which is assumed with the first role.
-    #[field(unset = "none at creation; acme does not remove it later", important)]
+    #[field(unset = "unchanged, at creation none", important, dropped = None)]
     pub target_role: Option<ArnRef<IamRole>>,
     /// Omits the session tags for cluster, namespace and service account.
     #[field(default = false)]
     pub disable_session_tags: bool,
     /// Restricts the permissions of the role.
     #[field(unset = "none at creation; acme does not remove it later", important, requires = disable_session_tags)]
+    #[field(dropped(impossible, "an update keeps the policy, and no value removes it"))]
     pub policy: Option<Policy>,
 }
 

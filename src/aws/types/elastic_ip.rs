@@ -9,13 +9,13 @@ use crate::core::{ErrorKind, Tags};
 #[spec]
 pub struct ElasticIp {
     /// Pool of the address, such as `ipv4pool-ec2-0123` for your own range.
-    #[field(unset = "Amazon's pool", replaces)]
+    #[field(unset = "Amazon's pool", replaces, dropped(kept, "an address stays in its pool"))]
     pub public_ipv4_pool: Option<String>,
     /// Network border group: the zones from which AWS advertises the address.
-    #[field(unset = "the zones of the region", replaces)]
+    #[field(unset = "the zones of the region", replaces, dropped(kept, "an address stays in its group of zones"))]
     pub network_border_group: Option<String>,
     /// Specific address: one from the pool, or one released recently.
-    #[field(unset = "any address", replaces, assigned_by_aws, important)]
+    #[field(unset = "any address", replaces, assigned_by_aws, important, dropped(kept, "any address will do"))]
     pub address: Option<String>,
 }
 

@@ -13,16 +13,16 @@ use crate::core::{ArnRef, Pointer};
 #[spec]
 pub struct FlowLog {
     /// VPC to record; set either this or `subnet`.
-    #[field(default, replaces, unique = "bucket of the VPC", unique = "log group of the VPC")]
+    #[field(default, replaces, unique = "bucket of the VPC", unique = "log group of the VPC", dropped = None)]
     pub vpc: Option<Ref<Vpc>>,
     /// Subnet to record.
-    #[field(default, replaces, unique = "bucket of the subnet", unique = "log group of the subnet")]
+    #[field(default, replaces, unique = "bucket of the subnet", unique = "log group of the subnet", dropped = None)]
     pub subnet: Option<Ref<Subnet>>,
     /// Traffic to record: `all`, `accept` (allowed by security groups and network ACLs) or `reject`.
     #[field(default, replaces, important)]
     pub traffic: Traffic,
     /// Destination bucket; set either this or `log_group`. Its policy must allow `delivery.logs.amazonaws.com` to write.
-    #[field(default, replaces, unique = "bucket of the VPC", unique = "bucket of the subnet")]
+    #[field(default, replaces, unique = "bucket of the VPC", unique = "bucket of the subnet", dropped = None)]
     pub bucket: Option<ArnRef<S3Bucket>>,
     /// Folder in the bucket, without leading and trailing slashes; AWS creates `AWSLogs/…` in it.
     #[field(default, replaces, requires = bucket)]
@@ -37,16 +37,16 @@ pub struct FlowLog {
     #[field(default = false, replaces, requires = bucket)]
     pub per_hour_partition: bool,
     /// ARN of the destination log group in CloudWatch.
-    #[field(default, replaces, unique = "log group of the VPC", unique = "log group of the subnet")]
+    #[field(default, replaces, unique = "log group of the VPC", unique = "log group of the subnet", dropped = None)]
     pub log_group: Option<String>,
     /// Role for writing to the log group; a log group requires one.
-    #[field(default, replaces, conflicts_with = bucket)]
+    #[field(default, replaces, conflicts_with = bucket, dropped = None)]
     pub role: Option<ArnRef<IamRole>>,
     /// Maximum aggregation interval of a record, in seconds.
     #[field(default = DEFAULT_AGGREGATION_SECONDS, one_of = [60, 600], replaces)]
     pub max_aggregation_seconds: i32,
     /// Fields of a record in this order, such as `[srcaddr, dstaddr, action]`.
-    #[field(unset = "AWS's default format", replaces)]
+    #[field(unset = "AWS's default format", replaces, dropped = DEFAULT_FIELDS)]
     pub fields: Option<Vec<String>>,
 }
 
@@ -77,6 +77,24 @@ pub enum FileFormat {
     /// Apache Parquet: smaller and faster to query.
     Parquet,
 }
+
+/// AWS's default format: <https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html>.
+const DEFAULT_FIELDS: [&str; 14] = [
+    "version",
+    "account-id",
+    "interface-id",
+    "srcaddr",
+    "dstaddr",
+    "srcport",
+    "dstport",
+    "protocol",
+    "packets",
+    "bytes",
+    "start",
+    "end",
+    "action",
+    "log-status",
+];
 
 /// Outputs of the resource.
 #[derive(Serialize, Deserialize, JsonSchema)]

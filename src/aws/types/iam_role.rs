@@ -32,6 +32,7 @@ pub struct IamRole {
     /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for one in the stack), or names of AWS managed policies with their path
     /// (`AmazonEKSClusterPolicy`, `service-role/AmazonEBSCSIDriverPolicy`). All others are detached.
     #[field(default, after_create, important)]
+    #[field(entry_quota = 10)]
     #[serde(deserialize_with = "arns")]
     pub policies: BTreeSet<String>,
     /// Inline policies by name. All others are deleted.
@@ -44,7 +45,7 @@ pub struct IamRole {
     #[field(default = 3600, range = 3600..=43_200)]
     pub max_session_seconds: i32,
     /// ARN of the permissions boundary, a policy that limits the role; `""` for none.
-    #[field(unset = "unchanged")]
+    #[field(unset = "unchanged, at creation none", dropped = "")]
     pub permissions_boundary: Option<String>,
 }
 

@@ -20,7 +20,7 @@ pub struct InstanceProfile {
     #[field(name(max = 128), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Role of the instances. Required.
-    #[field(after_create, important)]
+    #[field(after_create, important, dropped = None)]
     pub role: Option<Ref<IamRole>>,
 }
 

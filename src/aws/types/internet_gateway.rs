@@ -8,7 +8,7 @@ use super::{prelude::*, vpc::Vpc};
 #[spec]
 pub struct InternetGateway {
     /// The VPC it is attached to; a VPC can have only one gateway.
-    #[field(unset = "unchanged; a new gateway is unattached", after_create, unique = "vpc", important)]
+    #[field(unset = "unchanged; a new gateway is unattached", after_create, unique = "vpc", important, dropped = None)]
     pub vpc: Option<Ref<Vpc>>,
 }
 

@@ -6,6 +6,7 @@ use acme_macros::spec;
 use aws_sdk_kms::types::{KeyMetadata, KeyState, OriginType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
@@ -45,6 +46,7 @@ pub struct KmsKey {
     pub rotation_period_days: i32,
     /// Key policy: principals that may use and administer the key.
     #[field(unset = "unchanged; the policy of a new key delegates access to the account's IAM policies", own_read, important)]
+    #[field(dropped = default_policy())]
     pub policy: Option<Policy>,
     /// Waiting period before deletion, in days.
     #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important, write_only)]
@@ -125,6 +127,22 @@ pub struct Outputs {
     pub alias: Option<String>,
 }
 
+/// The policy of a key that is created without one:
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html>.
+fn default_policy() -> Policy {
+    Policy::new(json!({
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [{
+            "Sid": "Enable IAM User Permissions",
+            "Effect": "Allow",
+            "Principal": { "AWS": "{account}" },
+            "Action": "kms:*",
+            "Resource": "*",
+        }],
+    }))
+}
+
 /// Days between two rotations, unless set otherwise.
 const ROTATION_PERIOD_DAYS: i32 = 365;
 /// Days until AWS deletes a key, unless set otherwise.
@@ -143,7 +161,13 @@ impl Resource for KmsKey {
             IamActions::new("kms:key/*")
                 .list(&["kms:ListAliases", "kms:ListKeys"])
                 .read(&["kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"])
-                .change(&["kms:DisableKey", "kms:DisableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"])
+                .change(&[
+                    "kms:CancelKeyDeletion",
+                    "kms:DisableKey",
+                    "kms:DisableKeyRotation",
+                    "kms:PutKeyPolicy",
+                    "kms:ScheduleKeyDeletion",
+                ])
                 .grants(&[
                     IamGrant::change(&["kms:CreateKey"], GrantTarget::TagOnCreate),
                     // Conditions on new tags take effect after up to five minutes, but these calls may follow a creation at once.
@@ -197,7 +221,13 @@ impl Resource for KmsKey {
         .await
     }
 
+    /// A key within its waiting period can read old data, so its deletion is cancelled.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        if let Some(id) = &cx.call.dormant {
+            cx.kms.cancel_key_deletion().key_id(id).send().await?;
+            cx.kms.enable_key().key_id(id).send().await?;
+            return Ok(id.clone().into());
+        }
         let call = cx.kms.create_key().key_usage(to_aws(&self.key_usage).as_str().into()).key_spec(to_aws(&self.key_spec).as_str().into());
         let call = call.multi_region(self.multi_region).set_policy(self.policy.as_ref().map(Policy::to_json));
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
@@ -339,7 +369,8 @@ async fn read_known(aws: &Aws, scope: &Scope, ids: BTreeSet<String>) -> Result<V
     let mut keys: BTreeMap<String, (BTreeSet<String>, KeyMetadata)> = named.await?.into_iter().collect();
     let unnamed: Vec<String> = ids.iter().filter(|id| !keys.contains_key(*id)).cloned().collect();
     let unnamed = for_each_concurrent(unnamed, |id| async move { ok_or_not_found(describe(aws, &id).await) }).await?;
-    let unnamed: Vec<KeyMetadata> = unnamed.into_iter().filter(|key| !is_pending_deletion(key)).collect();
+    let (deleted, unnamed): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(is_pending_deletion);
+    keys.extend(deleted.into_iter().map(|key| (key.key_id.clone(), (BTreeSet::new(), key))));
     if !unnamed.is_empty() {
         let mut aliases = list_aliases(aws).await?;
         keys.extend(unnamed.into_iter().map(|key| (key.key_id.clone(), (aliases.remove(&key.key_id).unwrap_or_default(), key))));
@@ -361,8 +392,7 @@ fn is_pending_deletion(key: &KeyMetadata) -> bool {
     matches!(key.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
 
-/// Reads one key; `described` is its description, where that is known. `None`: it is being deleted, or has neither a desired alias nor the
-/// ownership tags.
+/// Reads one key; `described` is its description, where that is known. `None`: it has neither a desired alias nor the ownership tags.
 async fn read(
     aws: &Aws,
     scope: &Scope,
@@ -374,9 +404,6 @@ async fn read(
         Some(key) => key,
         None => describe(aws, id).await?,
     };
-    if is_pending_deletion(&key) {
-        return Ok(None);
-    }
     let arn = key.arn.clone().ok_or_else(|| Error::missing_field("Arn"))?;
     let ask = async {
         let tags: Vec<_> = aws.kms.list_resource_tags().key_id(id).into_paginator().items().send().try_collect().await?;
@@ -386,6 +413,11 @@ async fn read(
     let wanted = aliases.iter().find(|name| scope.lookup.contains(*name));
     if wanted.is_none() && !scope.owns(&tags) {
         return Ok(None);
+    }
+    if is_pending_deletion(&key) {
+        let owned = scope.owns(&tags) && key.key_state == Some(KeyState::PendingDeletion);
+        let deleting = || Ok(observed(key, tags, None, (false, ROTATION_PERIOD_DAYS), None)?.phase(Phase::Deleting));
+        return owned.then(deleting).transpose();
     }
     let rotates = key_spec(&key)? == KeySpec::SymmetricDefault && matches!(key.origin, None | Some(OriginType::AwsKms));
     let rotation = async { if rotates && !scope.shallow { read_rotation(aws, id).await } else { Ok((false, ROTATION_PERIOD_DAYS)) } };

@@ -35,27 +35,30 @@ pub struct Listener {
     #[field(replaces, parent, unique = "port")]
     pub load_balancer: ArnRef<LoadBalancer>,
     /// Port; none for a gateway load balancer.
-    #[field(range = 1..=65_535, unique = "port", important, impact = "clients of the old port can't connect")]
+    #[field(range = 1..=65_535, unique = "port", important, impact = "clients of the old port can't connect", dropped = None)]
     pub port: Option<u16>,
     /// `HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP`, `TCP_UDP`, `QUIC` or `TCP_QUIC`; none for a gateway load balancer.
-    #[field(important)]
+    #[field(important, dropped = None)]
     pub protocol: Option<Protocol>,
     /// Default certificate of an HTTPS or TLS listener, for clients that send no name, or one without a matching certificate.
+    #[field(dropped = None)]
     pub certificate: Option<ArnRef<Certificate>>,
     /// Additional certificates of an HTTPS or TLS listener, selected by the name a client sends (SNI).
     #[field(default, after_create, own_read)]
+    #[field(entry_quota = 25)]
     pub additional_certificates: BTreeSet<ArnRef<Certificate>>,
     /// Policy for the TLS versions and ciphers of an HTTPS or TLS listener.
-    #[field(unset = "`ELBSecurityPolicy-TLS13-1-2-2021-06` when it is created", important)]
+    #[field(unset = "`ELBSecurityPolicy-TLS13-1-2-2021-06` when it is created", important, dropped = self.new_ssl_policy())]
     pub ssl_policy: Option<String>,
     /// ALPN policy of a TLS listener.
-    #[field(one_of = ["HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred", "None"])]
+    #[field(one_of = ["HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred", "None"], dropped = self.no_alpn())]
     pub alpn: Option<String>,
     /// Action for requests that match no rule.
     pub default_action: ListenerAction,
     /// Rules of an application load balancer, or of a dualstack network load balancer, by priority. acme has no regular expressions and no
     /// transforms: it keeps those of a rule that has some.
     #[field(default, after_create, own_read)]
+    #[field(entry_quota = 100)]
     pub rules: BTreeSet<ListenerRule>,
 }
 
@@ -207,6 +210,11 @@ impl Listener {
     /// TLS policy of a new listener: AWS's default allows older versions of TLS.
     fn new_ssl_policy(&self) -> Option<String> {
         self.ssl_policy.clone().or_else(|| self.is_secure().then(|| "ELBSecurityPolicy-TLS13-1-2-2021-06".to_owned()))
+    }
+
+    /// ALPN policy of a TLS listener without one.
+    fn no_alpn(&self) -> Option<String> {
+        (self.protocol == Some(Protocol::Tls)).then(|| "None".to_owned())
     }
 
     fn certificates(&self) -> Option<Vec<SdkCertificate>> {

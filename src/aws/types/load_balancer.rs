@@ -45,6 +45,7 @@ pub struct LoadBalancer {
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Subnets of a network load balancer with static addresses, instead of `subnets`. Subnets are added and removed in place.
     #[field(impact = "a removed zone receives no more requests")]
+    #[field(dropped(kept, "`subnets` decides, and a load balancer keeps its addresses"))]
     pub subnet_mappings: Option<BTreeSet<SubnetMapping>>,
     /// Security groups. acme requires one for an application load balancer, where AWS would use the VPC's default group; a gateway load
     /// balancer has none. A network load balancer that is created with security groups keeps at least one, and one created without can't get
@@ -64,35 +65,39 @@ pub struct LoadBalancer {
     )]
     pub deletion_protection: bool,
     /// Idle timeout of an application load balancer's connections, in seconds.
-    #[field(unset = "AWS's default, 60", range = 1..=4000, after_create, attribute = "idle_timeout.timeout_seconds")]
+    #[field(unset = "AWS's default, 60", range = 1..=4000, after_create, attribute = "idle_timeout.timeout_seconds", dropped = 60)]
     pub idle_timeout_seconds: Option<u32>,
     /// Maximum duration of a client's connection to an application load balancer, in seconds.
-    #[field(unset = "AWS's default, 3600", range = 60..=604_800, after_create, attribute = "client_keep_alive.seconds")]
+    #[field(unset = "AWS's default, 3600", range = 60..=604_800, after_create, attribute = "client_keep_alive.seconds", dropped = 3600)]
     pub client_keep_alive_seconds: Option<u32>,
     /// Accepts HTTP/2. Application load balancers only.
-    #[field(unset = "AWS's default, true", after_create, attribute = "routing.http2.enabled")]
+    #[field(unset = "AWS's default, true", after_create, attribute = "routing.http2.enabled", dropped = true)]
     pub http2: Option<bool>,
     /// Enables cross-zone load balancing: distributes requests over the targets of all zones.
     #[field(unset = "AWS's default: true for application (fixed), false for others", after_create)]
+    #[field(dropped = Some(self.kind == LoadBalancerType::Application))]
     pub cross_zone: Option<bool>,
     /// Drops HTTP headers with invalid names. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.drop_invalid_header_fields.enabled")]
+    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.drop_invalid_header_fields.enabled", dropped = false)]
     pub drop_invalid_headers: Option<bool>,
     /// Preserves the client's `Host` header. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.preserve_host_header.enabled")]
+    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.preserve_host_header.enabled", dropped = false)]
     pub preserve_host_header: Option<bool>,
     /// Treatment of requests that may desynchronize an application load balancer and its targets.
     #[field(unset = "AWS's default, defensive", after_create, attribute = "routing.http.desync_mitigation_mode")]
+    #[field(dropped = DesyncMitigationMode::Defensive)]
     pub desync_mitigation_mode: Option<DesyncMitigationMode>,
     /// Treatment of the `X-Forwarded-For` header by an application load balancer.
     #[field(unset = "AWS's default, append", after_create, attribute = "routing.http.xff_header_processing.mode")]
+    #[field(dropped = XffHeaderProcessing::Append)]
     pub xff_header_processing: Option<XffHeaderProcessing>,
     /// Adds the client's port to `X-Forwarded-For`. Application load balancers only.
-    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.xff_client_port.enabled")]
+    #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.xff_client_port.enabled", dropped = false)]
     pub xff_client_port: Option<bool>,
     /// Sends the TLS version and cipher suite to targets, in the headers `x-amzn-tls-version` and `x-amzn-tls-cipher-suite`. Application
     /// load balancers only.
     #[field(unset = "AWS's default, false", after_create, attribute = "routing.http.x_amzn_tls_version_and_cipher_suite.enabled")]
+    #[field(dropped = false)]
     pub tls_headers: Option<bool>,
     /// Forwards requests if its web firewall is unreachable. Application load balancers only.
     #[field(
@@ -101,21 +106,23 @@ pub struct LoadBalancer {
         risky(true, "requests pass unchecked if the firewall is unreachable"),
         attribute = "waf.fail_open.enabled"
     )]
+    #[field(dropped = false)]
     pub waf_fail_open: Option<bool>,
     /// Distribution of clients in the VPC over the zones of a network load balancer.
     #[field(unset = "AWS's default, any_availability_zone", after_create, attribute = "dns_record.client_routing_policy")]
+    #[field(dropped = ClientRoutingPolicy::AnyAvailabilityZone)]
     pub client_routing_policy: Option<ClientRoutingPolicy>,
     /// Applies the security groups of a network load balancer to PrivateLink traffic, too.
-    #[field(unset = "AWS's default, true", after_create, requires = security_groups)]
+    #[field(unset = "AWS's default, true", after_create, requires = security_groups, dropped = true)]
     pub enforce_security_groups_on_private_link: Option<bool>,
     /// Enables zonal shifts, which move traffic away from an impaired zone. Not for gateway load balancers.
-    #[field(unset = "AWS's default, false", after_create, attribute = "zonal_shift.config.enabled")]
+    #[field(unset = "AWS's default, false", after_create, attribute = "zonal_shift.config.enabled", dropped = false)]
     pub zonal_shift: Option<bool>,
     /// Access logs in S3. Not for gateway load balancers.
-    #[field(unset = "AWS's default, none", after_create)]
+    #[field(unset = "AWS's default, none", after_create, dropped = Logs::off())]
     pub access_logs: Option<Logs>,
     /// Logs of the connections to an application load balancer, in S3.
-    #[field(unset = "AWS's default, none", after_create)]
+    #[field(unset = "AWS's default, none", after_create, dropped = Logs::off())]
     pub connection_logs: Option<Logs>,
 }
 

@@ -12,13 +12,13 @@ pub struct NatGateway {
     #[field(replaces, unique = "private address", important)]
     pub subnet: Ref<Subnet>,
     /// Public address; required for a public gateway.
-    #[field(default, replaces, unique = "public address")]
+    #[field(default, replaces, unique = "public address", dropped = None)]
     pub elastic_ip: Option<Ref<ElasticIp>>,
     /// Whether it connects to the internet or to other private networks.
     #[field(default, replaces, important)]
     pub connectivity: Connectivity,
     /// IPv4 address in the subnet.
-    #[field(unset = "assigned by AWS", replaces, unique = "private address")]
+    #[field(unset = "assigned by AWS", replaces, unique = "private address", dropped(kept, "any address will do"))]
     pub private_ip: Option<String>,
 }
 

@@ -23,6 +23,7 @@ pub struct OidcProvider {
     /// SHA-1 fingerprints of the issuer's certificate: 40 hexadecimal digits each, without colons.
     #[field(unset = "AWS determines them", length = 1..=5, pattern = "[0-9a-fA-F]{40}")]
     #[serde(deserialize_with = "lowercase")]
+    #[field(dropped(kept, "AWS determines them only at creation"))]
     pub thumbprints: Option<BTreeSet<String>>,
 }
 

@@ -63,7 +63,7 @@ pub struct RdsInstance {
     )]
     pub storage_gib: i32,
     /// Limit for automatic storage growth, in GiB, at least a tenth more than `storage_gib`; 0 for no growth.
-    #[field(unset = "unchanged, at creation no growth", range = 0..=65_536)]
+    #[field(unset = "unchanged, at creation no growth", range = 0..=65_536, dropped = 0)]
     pub max_storage_gib: Option<i32>,
     /// Storage type.
     #[field(
@@ -77,28 +77,34 @@ pub struct RdsInstance {
         unset = "the performance included in the storage",
         impact = "its storage is slower for hours, and can't be changed again for six hours"
     )]
+    #[field(dropped(kept, "RDS keeps the performance until the type of the storage changes"))]
     pub iops: Option<i32>,
     /// Throughput in MiB per second, for `gp3` only, of 400 GiB or more.
     #[field(unset = "the performance included in the storage")]
+    #[field(dropped(kept, "RDS keeps the performance until the type of the storage changes"))]
     pub throughput_mibps: Option<i32>,
     /// Maintains a standby in another availability zone.
     #[field(default = false, impact = "writes are slower while the standby is filled")]
     pub multi_az: bool,
     /// Name of an initial database.
     #[field(unset = "no database is created", length = 1..=64, pattern = "[A-Za-z][A-Za-z0-9_]*", replaces)]
+    #[field(dropped(kept, "used only at creation"))]
     pub database_name: Option<String>,
     /// Master user: letters, digits and `_`, first a letter; at most 63 characters for PostgreSQL, else 16.
     #[field(unset = "`postgres` for PostgreSQL, else `admin`", length = 1..=63, pattern = "[A-Za-z][A-Za-z0-9_]*", replaces)]
+    #[field(dropped(kept, "the master user is permanent"))]
     pub username: Option<String>,
     /// The key that encrypts the master user's secret. RDS refuses to change it.
-    #[field(unset = "`aws/secretsmanager`")]
+    #[field(unset = "`aws/secretsmanager`", dropped(impossible, "RDS does not change the key of the master user's secret"))]
     pub master_password_key: Option<ArnRef<KmsKey>>,
     /// Snapshot to restore the database from: a name or an ARN. It is used only at creation: later changes have no effect, so they never
     /// lose data. The database keeps the snapshot's databases, users, encryption and key, but RDS generates a new master password.
     #[field(unset = "created empty", impact = "RDS replaces a master password that it does not manage yet")]
+    #[field(dropped(kept, "used only at creation"))]
     pub snapshot: Option<String>,
     /// Port.
     #[field(unset = "the engine's port", range = 1150..=65_535, impact = "the database restarts")]
+    #[field(dropped = Some(self.engine.default_port()))]
     pub port: Option<i32>,
     /// Subnet group of the database.
     #[field(impact = "the database is unavailable during the move")]
@@ -107,21 +113,23 @@ pub struct RdsInstance {
     pub security_groups: BTreeSet<Ref<SecurityGroup>>,
     /// Parameter group with engine settings.
     #[field(unset = "AWS's default group for the version", impact = "its parameters take effect only after the next restart")]
+    #[field(dropped = None)]
     pub parameter_group: Option<Ref<RdsParameterGroup>>,
     /// Encrypts its storage, backups and logs.
     #[field(default = true, replaces, risky(false, "storage, backups and logs are not encrypted"))]
     pub encrypted: bool,
     /// The key that encrypts it.
-    #[field(unset = "`aws/rds`", replaces)]
+    #[field(unset = "`aws/rds`", replaces, dropped(impossible, "the key of a database is permanent"))]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Retention of automatic backups, in days; 0 disables them.
     #[field(default = 7, range = 0..=35, risky(0, "there are no automatic backups"))]
     pub backup_retention_days: i32,
     /// Daily backup window in UTC, such as `02:00-03:00`.
-    #[field(unset = "assigned by AWS", pattern = "[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]")]
+    #[field(unset = "assigned by AWS", pattern = "[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]", dropped(kept, "any window will do"))]
     pub backup_window: Option<String>,
     /// Weekly maintenance window in UTC, such as `sun:04:00-sun:05:00`.
     #[field(unset = "assigned by AWS", pattern = "[A-Za-z]{3}:[0-2][0-9]:[0-5][0-9]-[A-Za-z]{3}:[0-2][0-9]:[0-5][0-9]")]
+    #[field(dropped(kept, "any window will do"))]
     pub maintenance_window: Option<String>,
     /// Assigns a public address.
     #[field(default = false, important, risky(true, "the database has a public address"))]
@@ -133,13 +141,13 @@ pub struct RdsInstance {
     #[field(default = false)]
     pub performance_insights: bool,
     /// Retention of Performance Insights, in days: 7, a multiple of 31 up to 713, or 731.
-    #[field(unset = "7")]
+    #[field(unset = "7", dropped = 7)]
     pub performance_insights_retention_days: Option<i32>,
     /// Interval of enhanced monitoring, in seconds: 1, 5, 10, 15, 30 or 60; 0 disables it.
     #[field(default = 0)]
     pub monitoring_interval_seconds: i32,
     /// Role for enhanced monitoring; required if it is enabled.
-    #[field(unset = "none")]
+    #[field(unset = "none", dropped = None)]
     pub monitoring_role: Option<ArnRef<IamRole>>,
     /// Logs to send to CloudWatch: `postgresql` and `upgrade` for PostgreSQL; `audit`, `error`, `general` and `slowquery` for other engines.
     #[field(default, one_of = ["audit", "error", "general", "iam-db-auth-error", "postgresql", "slowquery", "upgrade"])]
@@ -151,7 +159,7 @@ pub struct RdsInstance {
     #[field(default = false, write_only)]
     pub allow_major_version_upgrade: bool,
     /// Certificate authority of the server's certificate, such as `rds-ca-rsa2048-g1`.
-    #[field(unset = "assigned by AWS")]
+    #[field(unset = "assigned by AWS", dropped(kept, "AWS's choice applies only at creation"))]
     pub ca_certificate: Option<String>,
     /// Copies the database's tags to its snapshots.
     #[field(default = true)]

@@ -19,6 +19,7 @@ pub struct RouteTable {
     /// Routes, one per destination. Omit the routes that AWS adds itself: the VPC's own range, propagated routes and those of gateway
     /// endpoints.
     #[field(default, after_create, important, impact = "connections over a changed route are interrupted")]
+    #[field(entry_quota = 500)]
     pub routes: BTreeSet<Route>,
     /// Subnets that use this table. A subnet uses one table: by default the VPC's main table.
     #[field(default, after_create, unique_entries = "subnet")]
@@ -35,34 +36,34 @@ pub struct Route {
     /// An IPv4 or IPv6 range, or a prefix list (`pl-…`).
     pub destination: Destination,
     /// An internet gateway, or `{id: vgw-…}` for a virtual private gateway.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub gateway: Option<Ref<InternetGateway>>,
     /// A NAT gateway.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub nat_gateway: Option<Ref<NatGateway>>,
     /// A Gateway Load Balancer endpoint.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub vpc_endpoint: Option<Ref<VpcEndpoint>>,
     /// Id of a transit gateway.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub transit_gateway: Option<String>,
     /// Id of a VPC peering connection.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub vpc_peering: Option<String>,
     /// Id of a network interface.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub network_interface: Option<String>,
     /// Id of an egress-only internet gateway, for IPv6.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub egress_only: Option<String>,
     /// Id of a carrier gateway, in a Wavelength Zone.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub carrier_gateway: Option<String>,
     /// Id of a local gateway, of an Outpost.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub local_gateway: Option<String>,
     /// ARN of a core network of Cloud WAN.
-    #[field(default)]
+    #[field(default, dropped = None)]
     pub core_network: Option<String>,
 }
 

@@ -39,6 +39,7 @@ pub struct S3Bucket {
     pub versioning: bool,
     /// Encryption of new objects.
     #[field(default, after_create = Encryption { bucket_key: self.encryption.bucket_key, ..Encryption::default() })]
+    #[field(dropped = Encryption { algorithm: Some(self.encryption.algorithm()), ..self.encryption.clone() })]
     pub encryption: Encryption,
     /// Blocks public access, even if policies or access control lists allow it; `false` removes all four of S3's blocks.
     #[field(default = true, after_create, important, risky(false, "policies and access control lists can make objects public"))]
@@ -53,7 +54,7 @@ pub struct S3Bucket {
     #[field(default, length = 0..=100, after_create, own_read)]
     pub cors: Vec<CorsRule>,
     /// Bucket policy; `{Statement: []}` for none.
-    #[field(unset = "unchanged", after_create = Some(Policy::none()), own_read, important)]
+    #[field(unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important, dropped = Policy::none())]
     pub policy: Option<Policy>,
 }
 

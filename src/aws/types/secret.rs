@@ -13,7 +13,7 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
         ArnOutput, ArnRef, Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed,
-        OnDelete, Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        OnDelete, Phase, Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -30,13 +30,13 @@ pub struct Secret {
     #[field(default, length = 0..=2048)]
     pub description: String,
     /// Key that encrypts it.
-    #[field(unset = "unchanged; a new secret gets AWS's own key, `alias/aws/secretsmanager`", important)]
+    #[field(unset = "unchanged; a new secret gets AWS's own key, `alias/aws/secretsmanager`", important, dropped = None)]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Generates a random value when the secret is created.
-    #[field(unset = "the secret is created empty", initial_only)]
+    #[field(unset = "the secret is created empty", initial_only, dropped(kept, "used only at creation"))]
     pub generate: Option<Generate>,
     /// Resource policy for access by other principals; `{Statement: []}` for none.
-    #[field(unset = "unchanged", after_create = Some(Policy::none()), own_read, important)]
+    #[field(unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important, dropped = Policy::none())]
     pub policy: Option<Policy>,
     /// Recovery window before deletion, in days.
     #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important, write_only)]
@@ -71,12 +71,15 @@ pub struct Generate {
     #[field(default = true)]
     pub require_each_type: bool,
     /// User name. If set, the value is a JSON object with `username` and the random `password`, in the format for databases.
-    #[field(unset = "the value is only the random text")]
+    #[field(unset = "the value is only the random text", dropped(kept, "used only at creation"))]
     pub username: Option<String>,
 }
 
 /// Days until AWS deletes a secret, unless set otherwise.
 const RECOVERY_WINDOW_DAYS: i64 = 30;
+
+/// Alias of the key that encrypts a secret without one of its own.
+const AWS_KEY: &str = "alias/aws/secretsmanager";
 
 /// Error code of calls for a secret that is being deleted.
 const INVALID_REQUEST: &str = "InvalidRequestException";
@@ -99,6 +102,7 @@ impl Resource for Secret {
                 "secretsmanager:DeleteResourcePolicy",
                 "secretsmanager:DeleteSecret",
                 "secretsmanager:PutResourcePolicy",
+                "secretsmanager:RestoreSecret",
                 "secretsmanager:UpdateSecret",
             ])
             .grants(&[IamGrant::change(&["kms:Decrypt", "kms:GenerateDataKey"], GrantTarget::Referenced("kms_key"))]),
@@ -134,7 +138,12 @@ impl Resource for Secret {
         for_each_concurrent(ids, |id| async move { Ok(ok_or_not_found(read(aws, scope, &id).await)?.flatten()) }).await
     }
 
+    /// A secret within its recovery window keeps its name and its value, so it is restored.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
+        if let Some(id) = &cx.call.dormant {
+            cx.secretsmanager.restore_secret().secret_id(id).send().await?;
+            return Ok(id.clone().into());
+        }
         let call = cx.secretsmanager.create_secret().set_name(self.name.clone()).client_request_token(&cx.call.token);
         let call = call.set_description(Some(self.description.clone()).filter(|text| !text.is_empty()));
         let call = call.set_kms_key_id(self.kms_key.as_ref().map(|key| key.get().to_owned()));
@@ -148,10 +157,10 @@ impl Resource for Secret {
 
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: SecretChanges) -> Result<()> {
         let (client, id) = (&cx.secretsmanager, live.id.as_str());
-        let (description, kms_key) = (changes.description, self.kms_key.as_ref().filter(|_| changes.kms_key));
-        if description || kms_key.is_some() {
-            let call = client.update_secret().secret_id(id).set_description(description.then(|| self.description.clone()));
-            call.set_kms_key_id(kms_key.map(|key| key.get().to_owned())).send().await?;
+        if changes.description || changes.kms_key {
+            let call = client.update_secret().secret_id(id).set_description(changes.description.then(|| self.description.clone()));
+            let kms_key = self.kms_key.as_ref().map_or(AWS_KEY, |key| key.get()).to_owned();
+            call.set_kms_key_id(changes.kms_key.then_some(kms_key)).send().await?;
         }
         if let Some(policy) = self.policy.as_ref().filter(|_| changes.policy) {
             if policy.is_empty() {
@@ -208,14 +217,15 @@ impl Generate {
     }
 }
 
-/// Reads one secret, by name or ARN. `None`: it is being deleted, or belongs to another service.
+/// Reads one secret, by name or ARN. `None`: it belongs to another service, or is being deleted and not part of the stack.
 async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secret>>> {
     let secret = aws.secretsmanager.describe_secret().secret_id(id).send().await?;
-    if secret.deleted_date.is_some() || secret.owning_service.is_some() {
+    let tags = services::secretsmanager::from_tags(secret.tags());
+    let is_deleted = secret.deleted_date.is_some();
+    if is_deleted && !scope.owns(&tags) || secret.owning_service.is_some() {
         return Ok(None);
     }
-    let tags = services::secretsmanager::from_tags(secret.tags());
-    let policy = if scope.own_reads_to_make::<Secret>(&tags).policy {
+    let policy = if !is_deleted && scope.own_reads_to_make::<Secret>(&tags).policy {
         match aws.secretsmanager.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
             // It was just deleted.
             Err(error) if error.code == INVALID_REQUEST => return Ok(None),
@@ -228,12 +238,13 @@ async fn read(aws: &Aws, scope: &Scope, id: &str) -> Result<Option<Observed<Secr
     let spec = Secret {
         name: secret.name,
         description: secret.description.unwrap_or_default(),
-        kms_key: secret.kms_key_id.map(ArnRef::to),
+        kms_key: secret.kms_key_id.filter(|key| key != AWS_KEY).map(ArnRef::to),
         generate: None,
         policy,
         recovery_window_days: RECOVERY_WINDOW_DAYS,
     };
-    Ok(Some(Observed::new(arn.clone(), tags, spec, ArnOutput { arn })))
+    let phase = if is_deleted { Phase::Deleting } else { Phase::Ready };
+    Ok(Some(Observed::new(arn.clone(), tags, spec, ArnOutput { arn }).phase(phase)))
 }
 
 /// Name in the ARN of a secret of this region. The ARN ends with a hyphen and six characters generated by AWS.

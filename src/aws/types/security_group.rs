@@ -28,11 +28,13 @@ pub struct SecurityGroup {
     #[field(default, after_create, important)]
     #[serde(deserialize_with = "rule::rules")]
     #[schemars(with = "Vec<RuleSyntax>")]
+    #[field(entry_quota = 60)]
     pub ingress: BTreeSet<Rule>,
     /// Allowed outgoing traffic.
     #[field(default = everything(), unset = "everything, to any IPv4 address", after_create, important)]
     #[serde(deserialize_with = "rule::rules")]
     #[schemars(with = "Vec<RuleSyntax>")]
+    #[field(entry_quota = 60)]
     pub egress: BTreeSet<Rule>,
 }
 

@@ -46,7 +46,7 @@ pub struct SqsQueue {
     #[field(default = 0, range = 0..=20, attribute = "ReceiveMessageWaitTimeSeconds")]
     pub receive_wait_seconds: u32,
     /// Queue for messages that were received `max_receives` times; a FIFO queue if this is one.
-    #[field(default, important, requires = max_receives)]
+    #[field(default, important, requires = max_receives, dropped = None)]
     pub dead_letter_queue: Option<ArnRef<SqsQueue>>,
     /// Number of receives after which a message moves to the `dead_letter_queue`; 0 without one.
     #[field(default = 0, range = 0..=1000, requires = dead_letter_queue)]
@@ -59,13 +59,13 @@ pub struct SqsQueue {
     #[field(default = true, risky(false, "messages are not encrypted"), attribute = "SqsManagedSseEnabled")]
     pub managed_encryption: bool,
     /// Key that encrypts messages.
-    #[field(default, important)]
+    #[field(default, important, dropped = None)]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Time for which SQS uses a data key before it calls KMS again, in seconds.
     #[field(default = 300, range = 60..=86_400, requires = kms_key, attribute = "KmsDataKeyReusePeriodSeconds")]
     pub data_key_reuse_seconds: u32,
     /// Queue policy for access by other principals; `{Statement: []}` for none.
-    #[field(unset = "unchanged", important)]
+    #[field(unset = "unchanged, at creation none", important, dropped = Policy::none())]
     pub policy: Option<Policy>,
 }
 

@@ -36,23 +36,24 @@ pub struct TargetGroup {
     #[field(default = TargetType::Instance, replaces)]
     pub target_type: TargetType,
     /// Port of the targets: 6081 for `GENEVE`, none for `lambda`.
-    #[field(replaces, range = 1..=65_535, important)]
+    #[field(replaces, range = 1..=65_535, important, dropped = None)]
     pub port: Option<u16>,
     /// `HTTP` or `HTTPS` for an application load balancer, `TCP`, `TLS`, `UDP`, `TCP_UDP`, `QUIC` or `TCP_QUIC` for a network load balancer,
     /// `GENEVE` for a gateway load balancer; none for `lambda`.
-    #[field(replaces, important)]
+    #[field(replaces, important, dropped = None)]
     pub protocol: Option<Protocol>,
     /// Version of the protocol.
     #[field(unset = "AWS's default, HTTP1 for HTTP and HTTPS", one_of = ["HTTP1", "HTTP2", "GRPC"], replaces)]
+    #[field(dropped = self.is_http().then(|| "HTTP1".to_owned()))]
     pub protocol_version: Option<String>,
     /// VPC of the targets; none for `lambda`.
-    #[field(replaces)]
+    #[field(replaces, dropped = None)]
     pub vpc: Option<Ref<Vpc>>,
     /// IP address type of the targets.
-    #[field(unset = "AWS's default, ipv4", one_of = ["ipv4", "ipv6"], replaces)]
+    #[field(unset = "AWS's default, ipv4", one_of = ["ipv4", "ipv6"], replaces, dropped = "ipv4")]
     pub ip_address_type: Option<String>,
     /// Health check of the targets.
-    #[field(unset = "AWS's defaults")]
+    #[field(unset = "AWS's defaults", dropped = self.default_health_check())]
     pub health_check: HealthCheck,
     /// Deregistration delay: time for requests in progress when a target is removed, in seconds. Not for `lambda`.
     #[field(default = 300, range = 0..=3600, after_create, attribute = "deregistration_delay.timeout_seconds")]
@@ -62,7 +63,7 @@ pub struct TargetGroup {
     #[field(default = 0, range = 0..=900, after_create, attribute = "slow_start.duration_seconds")]
     pub slow_start_seconds: u32,
     /// Stickiness: sends a client to the same target again.
-    #[field(unset = "AWS's default, off", after_create)]
+    #[field(unset = "AWS's default, off", after_create, dropped = Some(self.no_stickiness()))]
     pub stickiness: Option<Stickiness>,
     /// Load balancing algorithm of an application load balancer.
     #[field(
@@ -71,19 +72,21 @@ pub struct TargetGroup {
         after_create,
         attribute = "load_balancing.algorithm.type"
     )]
+    #[field(dropped = "round_robin")]
     pub algorithm: Option<String>,
     /// Preserves the client's address for targets of a network load balancer. Always true for UDP and TCP_UDP.
     #[field(unset = "AWS's default, which depends on type and protocol", after_create, attribute = "preserve_client_ip.enabled")]
+    #[field(dropped = Some(self.preserves_client_ip_by_default()))]
     pub preserve_client_ip: Option<bool>,
     /// Uses proxy protocol version 2 between a network load balancer and its targets.
-    #[field(unset = "AWS's default, false", after_create, attribute = "proxy_protocol_v2.enabled")]
+    #[field(unset = "AWS's default, false", after_create, attribute = "proxy_protocol_v2.enabled", dropped = false)]
     pub proxy_protocol_v2: Option<bool>,
     /// Enables cross-zone load balancing: distributes requests over the targets of all zones. Not for `lambda` and
     /// gateway load balancers.
-    #[field(unset = "the load balancer's setting", after_create)]
+    #[field(unset = "the load balancer's setting", after_create, dropped = None)]
     pub cross_zone: Option<bool>,
     /// Enables anomaly mitigation: moves requests away from targets that fail more often; needs the algorithm `weighted_random`.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, dropped = false)]
     pub anomaly_mitigation: Option<bool>,
     /// Closes a network load balancer's connections to a removed target, after `deregistration_delay_seconds`.
     #[field(
@@ -91,6 +94,7 @@ pub struct TargetGroup {
         after_create,
         attribute = "deregistration_delay.connection_termination.enabled"
     )]
+    #[field(dropped = Some(self.is_udp()))]
     pub connection_termination: Option<bool>,
     /// Closes a network load balancer's connections to an unhealthy target.
     #[field(
@@ -98,19 +102,21 @@ pub struct TargetGroup {
         after_create,
         attribute = "target_health_state.unhealthy.connection_termination.enabled"
     )]
+    #[field(dropped = Some(!self.is_udp()))]
     pub unhealthy_connection_termination: Option<bool>,
     /// Time for which a network load balancer keeps connections to an unhealthy target, in seconds, if
     /// `unhealthy_connection_termination` is false.
     #[field(unset = "AWS's default, 0", range = 0..=360_000, after_create, attribute = "target_health_state.unhealthy.draining_interval_seconds")]
+    #[field(dropped = 0)]
     pub unhealthy_draining_seconds: Option<u32>,
     /// Number of targets that must be healthy. Not for `lambda` and gateway load balancers.
-    #[field(unset = "AWS's default, one target", after_create)]
+    #[field(unset = "AWS's default, one target", after_create, dropped = TargetGroupHealth::one_target())]
     pub target_group_health: Option<TargetGroupHealth>,
     /// Moves existing flows of a gateway load balancer to another target if theirs is removed or unhealthy.
-    #[field(unset = "AWS's default, false", after_create)]
+    #[field(unset = "AWS's default, false", after_create, dropped = false)]
     pub rebalance_flows: Option<bool>,
     /// Passes all values of a repeated header or query parameter to functions.
-    #[field(unset = "AWS's default, false", after_create, attribute = "lambda.multi_value_headers.enabled")]
+    #[field(unset = "AWS's default, false", after_create, attribute = "lambda.multi_value_headers.enabled", dropped = false)]
     pub multi_value_headers: Option<bool>,
 }
 
@@ -300,7 +306,70 @@ fn read(arn: String, name: String, group: SdkTargetGroup, attributes: &BTreeMap<
     Observed::new(arn, tags, spec, outputs)
 }
 
+/// AWS's defaults: <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html> and
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html>.
 impl TargetGroup {
+    fn is_http(&self) -> bool {
+        matches!(self.protocol, Some(Protocol::Http | Protocol::Https))
+    }
+    fn is_udp(&self) -> bool {
+        matches!(self.protocol, Some(Protocol::Udp | Protocol::TcpUdp | Protocol::Quic | Protocol::TcpQuic))
+    }
+    fn preserves_client_ip_by_default(&self) -> bool {
+        self.target_type == TargetType::Instance || self.is_udp()
+    }
+    fn no_stickiness(&self) -> Stickiness {
+        let kind = if self.is_http() || self.target_type == TargetType::Lambda { "lb_cookie" } else { "source_ip" };
+        let kind = if self.protocol == Some(Protocol::Geneve) { "source_ip_dest_ip_proto" } else { kind };
+        Stickiness { enabled: false, kind: kind.to_owned(), duration_seconds: None, cookie_name: None }
+    }
+    fn default_health_check(&self) -> HealthCheck {
+        let (lambda, geneve, http) = (self.target_type == TargetType::Lambda, self.protocol == Some(Protocol::Geneve), self.is_http());
+        let grpc = self.protocol_version.as_deref() == Some("GRPC");
+        let check = &self.health_check;
+        let protocol = check.protocol.unwrap_or(if http || lambda { Protocol::Http } else { Protocol::Tcp });
+        // A check of TCP has neither path nor status codes.
+        let asks = lambda || matches!(protocol, Protocol::Http | Protocol::Https);
+        HealthCheck {
+            enabled: Some(!lambda),
+            path: asks.then(|| if grpc { "/AWS.ALB/healthcheck" } else { "/" }.to_owned()),
+            port: (!lambda).then(|| if geneve { "80" } else { "traffic-port" }.to_owned()),
+            protocol: (!lambda).then_some(if http { Protocol::Http } else { Protocol::Tcp }),
+            interval_seconds: Some(if lambda {
+                35
+            } else if geneve {
+                10
+            } else {
+                30
+            }),
+            timeout_seconds: Some(match protocol {
+                _ if lambda => 30,
+                _ if geneve => 5,
+                Protocol::Http => {
+                    if http {
+                        5
+                    } else {
+                        6
+                    }
+                }
+                _ if http => 5,
+                _ => 10,
+            }),
+            healthy_threshold: Some(5),
+            unhealthy_threshold: Some(if lambda { 5 } else { 2 }),
+            matcher: asks.then(|| {
+                if grpc {
+                    "12"
+                } else if http || lambda {
+                    "200"
+                } else {
+                    "200-399"
+                }
+                .to_owned()
+            }),
+        }
+    }
+
     fn matcher(&self) -> Option<Matcher> {
         let codes = self.health_check.matcher.clone()?;
         let grpc = self.protocol_version.as_deref() == Some("GRPC");

@@ -5,6 +5,7 @@ mod preflight;
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{self as ec2, DnsOptionsSpecification, DnsRecordIpType, IpAddressType, ResourceType, VpcEndpointType};
+use serde_json::json;
 
 use super::{prelude::*, route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
 use crate::core::{Policy, Questions, Tags};
@@ -29,19 +30,20 @@ pub struct VpcEndpoint {
     #[field(default, important, impact = "connections through a removed subnet are interrupted")]
     pub subnets: BTreeSet<Ref<Subnet>>,
     /// Interface endpoints: security groups of its addresses.
-    #[field(unset = "the VPC's default group", important)]
+    #[field(unset = "the VPC's default group", important, dropped = None)]
     pub security_groups: Option<BTreeSet<Ref<SecurityGroup>>>,
     /// Interface endpoints: the service's public DNS name resolves to its addresses. Requires DNS support and host names in the VPC.
     #[field(unset = "AWS's choice", impact = "names of the service resolve to other addresses")]
+    #[field(dropped(kept, "AWS's choice applies only at creation"))]
     pub private_dns: Option<bool>,
     /// IAM policy for requests through the endpoint.
-    #[field(unset = "full access", important)]
+    #[field(unset = "full access", important, dropped = full_access())]
     pub policy: Option<Policy>,
     /// IP versions of its addresses: `ipv4`, `dualstack`, `ipv6`.
-    #[field(unset = "AWS's choice")]
+    #[field(unset = "AWS's choice", dropped(kept, "AWS's choice applies only at creation"))]
     pub ip_address_type: Option<AddressType>,
     /// IP versions of its DNS records: `ipv4`, `dualstack`, `ipv6`, `service-defined`.
-    #[field(unset = "AWS's choice")]
+    #[field(unset = "AWS's choice", dropped(kept, "AWS's choice applies only at creation"))]
     pub dns_record_ip_type: Option<AddressType>,
 }
 
@@ -112,7 +114,7 @@ impl Resource for VpcEndpoint {
                     .create(&["ec2:CreateVpcEndpoint"])
                     .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
                     .grants(&[
-                        IamGrant::read(&["ec2:DescribeVpcEndpointServices"], GrantTarget::AllResources),
+                        IamGrant::read(&["ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpointServices"], GrantTarget::AllResources),
                         IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
                         IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
                         IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
@@ -179,11 +181,15 @@ impl Resource for VpcEndpoint {
                 .set_add_subnet_ids(some_if_not_empty(self.subnets.difference(&before.subnets).map(Ref::get)))
                 .set_remove_subnet_ids(some_if_not_empty(before.subnets.difference(&self.subnets).map(Ref::get)));
         }
-        if let Some(groups) = self.security_groups.as_ref().filter(|_| changes.security_groups) {
+        if changes.security_groups {
+            let groups = match &self.security_groups {
+                Some(groups) => groups.clone(),
+                None => default_group(cx.api, &self.vpc).await?,
+            };
             let old = before.security_groups.clone().unwrap_or_default();
             call = call
                 .set_add_security_group_ids(some_if_not_empty(groups.difference(&old).map(Ref::get)))
-                .set_remove_security_group_ids(some_if_not_empty(old.difference(groups).map(Ref::get)));
+                .set_remove_security_group_ids(some_if_not_empty(old.difference(&groups).map(Ref::get)));
         }
         if changes.private_dns {
             call = call.set_private_dns_enabled(self.private_dns);
@@ -311,6 +317,19 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
         network_interface_ids: endpoint.network_interface_ids.into_iter().flatten().collect(),
     };
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
+}
+
+/// The policy of an endpoint without one: <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>.
+fn full_access() -> Policy {
+    let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*" });
+    Policy::new(json!({ "Version": "2008-10-17", "Statement": [statement] }))
+}
+
+/// The default security group of a VPC.
+async fn default_group(aws: &Aws, vpc: &Ref<Vpc>) -> Result<BTreeSet<Ref<SecurityGroup>>> {
+    let filter = |name: &str, value: &str| ec2::Filter::builder().name(name).values(value).build();
+    let call = aws.ec2.describe_security_groups().filters(filter("vpc-id", vpc.get())).filters(filter("group-name", "default"));
+    Ok(call.send().await?.security_groups.unwrap_or_default().into_iter().filter_map(|group| group.group_id).map(Ref::to).collect())
 }
 
 /// State in lowercase: AWS returns camel case, the SDK lists Pascal case.

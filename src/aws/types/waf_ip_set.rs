@@ -31,7 +31,7 @@ pub struct WafIpSet {
     pub addresses: BTreeSet<Cidr>,
     /// Description of 3 to 256 characters.
     // Characters: <https://docs.aws.amazon.com/waf/latest/APIReference/API_CreateWebACL.html>
-    #[field(default, length = 3..=256, pattern = r"[\w+=:#@/,.-][\w+=:#@/,.\s-]+[\w+=:#@/,.-]")]
+    #[field(default, length = 3..=256, pattern = r"[\w+=:#@/,.-][\w+=:#@/,.\s-]+[\w+=:#@/,.-]", dropped = None)]
     pub description: Option<String>,
 }
 
@@ -91,9 +91,9 @@ impl Resource for WafIpSet {
     }
 
     /// UpdateIPSet replaces the complete set.
-    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafIpSetChanges) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: WafIpSetChanges) -> Result<()> {
         let (scope, name, id) = parse_arn(&live.id);
-        let description = self.description.as_ref().or(live.spec.description.as_ref()).cloned();
+        let description = self.description.as_ref().or(live.spec.description.as_ref().filter(|_| !changes.description)).cloned();
         let call = cx.wafv2.update_ip_set().scope(scope).name(name).id(id);
         let call = call.set_addresses(Some(self.ranges())).set_description(description);
         with_lock(live, get_lock_token(cx, &live.id), |lock| call.clone().set_lock_token(lock).send()).await

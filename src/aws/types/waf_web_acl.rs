@@ -35,7 +35,7 @@ pub struct WafWebAcl {
     pub default_action: AclAction,
     /// Description of 3 to 256 characters.
     // Characters: <https://docs.aws.amazon.com/waf/latest/APIReference/API_CreateWebACL.html>
-    #[field(default, length = 3..=256, pattern = r"[\w+=:#@/,.-][\w+=:#@/,.\s-]+[\w+=:#@/,.-]")]
+    #[field(default, length = 3..=256, pattern = r"[\w+=:#@/,.-][\w+=:#@/,.\s-]+[\w+=:#@/,.-]", dropped = None)]
     pub description: Option<String>,
     /// Sets of allowed addresses, evaluated before all other rules.
     #[field(default)]
@@ -130,14 +130,13 @@ impl Resource for WafWebAcl {
     }
 
     /// UpdateWebACL replaces the complete firewall, so settings of the firewall and its rules that acme does not manage are read and sent back.
-    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, _: WafWebAclChanges) -> Result<()> {
+    async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: WafWebAclChanges) -> Result<()> {
         let (acl, lock) = get_web_acl(cx, &live.id).await?;
         let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
         let rules = self.rules()?.into_iter().map(|rule| rule::with_unmanaged_parts(rule, acl.rules())).collect();
         let visibility = acl.visibility_config.clone().map_or_else(|| visibility_config(&acl.name), Ok)?;
-        let call = call
-            .default_action(self.default_action())
-            .set_description(self.description.clone().or(acl.description.filter(|text| !text.is_empty())));
+        let kept = acl.description.filter(|text| !changes.description && !text.is_empty());
+        let call = call.default_action(self.default_action()).set_description(self.description.clone().or(kept));
         let call = call.visibility_config(visibility).set_rules(Some(rules));
         call.set_custom_response_bodies(acl.custom_response_bodies)
             .set_captcha_config(acl.captcha_config)

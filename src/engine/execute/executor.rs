@@ -24,7 +24,7 @@ use super::{
 use crate::{
     aws::types,
     core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, Timeouts, expression, with_fields},
-    definition::Stack,
+    definition::{DesiredResource, Stack},
     engine::{
         cloud::Cloud,
         discover::{self, LiveState},
@@ -177,6 +177,12 @@ impl<'a> Executor<'a> {
         Some(format!("was recreated, and AWS could not restore all values: {words}"))
     }
 
+    /// Whether a creation of this run, at another address, returned this resource.
+    fn was_returned_by_create(&self, address: &Address, old: &LiveResource) -> bool {
+        let created = self.outcome.completed.iter().filter(|(other, op)| *op == Op::Create && other != address);
+        created.filter_map(|(other, _)| self.outcome.live.get(other)).any(|live| live.is_same_as(old))
+    }
+
     /// Ids of live resources of a type in a region.
     fn live_ids(&self, kind: &str, region: Option<&str>) -> Vec<String> {
         let from = self.outcome.live.range(Address::new(kind, "")..);
@@ -255,8 +261,10 @@ impl<'a> Executor<'a> {
                     on_delete: change.on_delete,
                     stack: self.stack.name.clone(),
                     environment: self.stack.environment.clone(),
+                    dormant: change.dormant.clone().filter(|_| step.op == Op::Create),
                 },
                 spec,
+                unset: declared.map(DesiredResource::unset_fields).unwrap_or_default(),
                 before: change.before.clone(),
                 depends_on,
                 deferrable,
@@ -267,6 +275,7 @@ impl<'a> Executor<'a> {
             maybe_created,
             attempted,
             disable_deletion_protection: change.disable_deletion_protection,
+            returned_by_create: step.op == Op::Delete && live.is_some_and(|old| self.was_returned_by_create(address, old)),
             poller,
             limits: WaitLimits::new(kind, declared.and_then(|declared| declared_timeout(declared.timeouts, step.op))),
             parents,

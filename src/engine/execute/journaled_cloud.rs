@@ -32,6 +32,8 @@ pub struct StepTarget {
     pub call: CallContext,
     /// Desired spec; `null` for deletions.
     pub spec: Value,
+    /// Fields of `spec` that must have no value, see [`crate::definition::DesiredResource::unset_fields`].
+    pub unset: Vec<String>,
     /// Resource at the address when the run started.
     pub before: Option<LiveResource>,
     pub depends_on: BTreeSet<Address>,

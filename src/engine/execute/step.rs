@@ -23,7 +23,7 @@ use crate::{
     engine::{
         discover::{has_visible_tags, visible_tags, without_ownership_tags},
         journal::CallAction,
-        plan::{FieldDiff, NullMeans, Op, ReplacementOrder, diff},
+        plan::{FieldDiff, NullMeans, Op, ReplacementOrder, add_unset_diffs, diff, unset_diffs},
     },
 };
 
@@ -44,6 +44,8 @@ pub struct StepTask {
     pub attempted: bool,
     /// Whether to disable AWS's deletion protection before the deletion.
     pub disable_deletion_protection: bool,
+    /// Whether a create call of this run returned the resource to delete: some calls return what exists.
+    pub returned_by_create: bool,
     pub poller: Poller,
     /// Maximum waits.
     pub limits: WaitLimits,
@@ -81,6 +83,7 @@ impl StepTask {
         match (self.op, self.live.as_ref().or(self.target.before.as_ref())) {
             (Op::Update | Op::Attach | Op::Prune, Some(live)) => self.update(live).await.map(Some),
             (Op::Detach, Some(before)) => self.detach(before).await.map(Some),
+            (Op::Delete, Some(_)) if self.returned_by_create => Ok(None),
             (Op::Delete, Some(before)) => self.delete(before).await.map(|()| None),
             (Op::Forget, Some(before)) => self.forget(before).await.map(|()| None),
             (Op::Create, Some(_)) | (_, None) => Err(Error::new(ErrorKind::Rejected, "NothingThere", "there is nothing to change")),
@@ -310,6 +313,7 @@ impl StepTask {
         let mut live = live.clone();
         self.target.kind.ignore_uncompared(&self.target.spec, &mut live);
         let mut missing = diff(&self.target.spec, &live, &[], self.null_means);
+        add_unset_diffs(&mut missing, unset_diffs(&self.target.unset, &self.target.spec, &live, &[]));
         if self.op == Op::Create && self.null_means == NullMeans::Unset {
             // A value that AWS assigned instead of a lost one is reported and remains.
             missing.retain(|field| !self.target.kind.assigned_by_aws.contains(&field.pointer.as_str()));
@@ -324,8 +328,19 @@ impl StepTask {
         match self.with_retries(Idempotency::NotIdempotent, update).await {
             Ok(()) => Ok(Some(missing)),
             Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
+            Err(error) if is_quota_exceeded(&error) && self.remove_leaving_entries(live).await? => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Removes what leaves before anything is added: the result may fit a quota that the sum exceeds. A read then shows what is left to do.
+    async fn remove_leaving_entries(&self, live: &LiveResource) -> Result<bool> {
+        let kind = self.target.kind;
+        let Some(reduced) = kind.without_leaving_entries(&self.target.spec, &live.spec) else { return Ok(false) };
+        let pointers: Vec<String> = diff(&reduced, &live.spec, &[], NullMeans::Unset).into_iter().map(|field| field.pointer).collect();
+        let update = || self.journaled_cloud.update(&self.target, live, &reduced, &pointers);
+        self.with_retries(Idempotency::NotIdempotent, update).await?;
+        Ok(true)
     }
 
     pub(super) async fn tag(&self, live: &LiveResource) -> Result<()> {
@@ -345,6 +360,11 @@ impl StepTask {
     async fn retag(&self, live: (&str, Option<&str>), from: &Tags, to: &Tags, action: CallAction) -> Result<()> {
         self.with_retries(Idempotency::Idempotent, || self.journaled_cloud.retag(&self.target, live, from, to, action)).await
     }
+}
+
+/// Whether AWS rejected an addition because of a quota: `LimitExceeded`, `RulesPerSecurityGroupLimitExceeded`, `TooManyCertificates`.
+fn is_quota_exceeded(error: &Error) -> bool {
+    error.kind == ErrorKind::Rejected && (error.code.contains("LimitExceeded") || error.code.starts_with("TooMany"))
 }
 
 /// Whether AWS rejected the request itself, not the caller or the request rate.

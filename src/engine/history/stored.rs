@@ -13,7 +13,10 @@ use serde::{
 use super::Revision;
 use crate::{
     core::{Address, LiveResource},
-    engine::journal::{RunInfo, RunOutcome},
+    engine::{
+        journal::{RunInfo, RunOutcome},
+        plan::DeclaredFields,
+    },
 };
 
 /// Revision with unparsed resources.
@@ -40,6 +43,9 @@ pub struct RevisionSummary {
     /// See [`Revision::other_regions`].
     #[serde(default)]
     pub other_regions: BTreeSet<(String, String)>,
+    /// See [`Revision::declared`].
+    #[serde(default)]
+    pub declared: DeclaredFields,
 }
 
 impl StoredRevision {
@@ -141,10 +147,12 @@ mod tests {
             done: vec![("create".into(), a.clone())],
             other_regions: BTreeSet::new(),
             live: [(a.clone(), live("vpc-1")), (b.clone(), live("vpc-2"))].into(),
+            declared: [(a.clone(), BTreeSet::from(["/name".to_owned()]))].into(),
         };
         let json = serde_json::to_vec(&revision).expect("it is JSON");
         let stored = StoredRevision::parse(json.clone()).expect("it is a revision");
         assert_eq!((stored.summary.ended_at, &stored.summary.done), (2, &revision.done));
+        assert_eq!(stored.summary.declared, revision.declared);
         assert_eq!(stored.live(|address| *address == b), Some([(b.clone(), live("vpc-2"))].into()));
         assert_eq!(stored.live(|_| true).as_ref(), Some(&revision.live));
         assert_eq!(stored.revision(), Some(revision));

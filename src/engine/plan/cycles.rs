@@ -197,7 +197,8 @@ mod tests {
                 .filter(|other| *other < number)
                 .map(|other| format!("security_group.g{other}"))
                 .collect();
-            let description = if group.description { "one" } else { "two" };
+            // Groups that don't differ would be taken for the same one under another key.
+            let description = format!("{} {number}", if group.description { "one" } else { "two" });
             let mut spec = json!({ "vpc": { "id": "vpc-1" }, "ingress": rules, "depends_on": depends_on, "description": description });
             if group.named {
                 spec["name"] = format!("group-{number}").into();

@@ -8,7 +8,7 @@ use std::{borrow::Cow, cell::Cell};
 use serde_json::Value;
 
 use super::{
-    Action, Change, FieldDiff,
+    Action, Change, FieldDiff, NullMeans,
     diff::{field_diff, is_within, satisfies},
     planner::Planner,
 };
@@ -58,7 +58,7 @@ impl Planner<'_> {
                 let live = live?;
                 let kind = resource_type(&address.type_name)?;
                 if may_change(kind, output, &change.fields) {
-                    self.determined_output(address, kind, &with_unmanaged(self.desired.get(address)?, live), output)
+                    self.determined_output(address, kind, &self.spec_after_update(address, live)?, output)
                 } else {
                     live.output(output)
                 }
@@ -71,8 +71,17 @@ impl Planner<'_> {
         }
     }
 
+    /// Spec of a resource after its update. An update keeps the live values of unmanaged fields.
+    pub(super) fn spec_after_update(&self, address: &Address, live: &LiveResource) -> Option<Value> {
+        let mut spec = with_unmanaged(self.desired.get(address)?, &live.spec);
+        for pointer in self.stack.resources.get(address).map(DesiredResource::unset_fields).unwrap_or_default() {
+            spec.pointer_mut(&pointer).map(Value::take);
+        }
+        Some(spec)
+    }
+
     /// Value of an output that follows from the spec and the location.
-    fn determined_output(&self, address: &Address, resource_type: &ResourceType, spec: &Value, output: &str) -> Option<Value> {
+    pub(super) fn determined_output(&self, address: &Address, resource_type: &ResourceType, spec: &Value, output: &str) -> Option<Value> {
         let referenced = |type_name: &str, name: &str| self.common_output(address, type_name, name);
         let Location { region, account, iam_path } = self.location;
         let region = self.stack.resources.get(address).and_then(|declared| declared.region.as_deref()).unwrap_or(region);
@@ -142,12 +151,20 @@ fn has_reference_value(value: &Value) -> bool {
     }
 }
 
-/// Desired spec in which unmanaged fields have the values of the live resource, which an update keeps.
-fn with_unmanaged(desired: &Value, live: &LiveResource) -> Value {
-    let (Value::Object(desired), Value::Object(live)) = (desired, &*live.spec) else { return desired.clone() };
-    let value = |(key, value): (&String, &Value)| {
-        let kept = live.get(key).filter(|_| value.is_null()).unwrap_or(value);
-        (key.clone(), kept.clone())
-    };
-    desired.iter().map(value).collect()
+/// Desired spec in which unmanaged fields have the live values.
+fn with_unmanaged(desired: &Value, live: &Value) -> Value {
+    match (desired, live) {
+        (Value::Null, live) => live.clone(),
+        (Value::Object(desired), Value::Object(live)) => {
+            desired.iter().map(|(key, value)| (key.clone(), with_unmanaged(value, live.get(key).unwrap_or(&Value::Null)))).collect()
+        }
+        // Entries at the same place correspond to each other only if they don't differ otherwise.
+        (Value::Array(desired), Value::Array(live)) if desired.len() == live.len() => {
+            let entry = |(desired, live): (&Value, &Value)| {
+                if satisfies(desired, live, NullMeans::Unmanaged) { with_unmanaged(desired, live) } else { desired.clone() }
+            };
+            desired.iter().zip(live).map(entry).collect()
+        }
+        _ => desired.clone(),
+    }
 }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
+use super::moves;
 use crate::{
-    core::{Address, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
+    aws::types::resource_type,
+    core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, address_of},
 };
@@ -19,6 +21,8 @@ pub struct MatchedResources<'a> {
     pub left_over: Vec<&'a LiveResource>,
     /// Resources with a desired name that don't have the stack's ownership tags.
     pub foreign: Vec<ForeignResource>,
+    /// Deleted resources of the stack within their recovery window.
+    pub dormant: BTreeMap<Address, &'a LiveResource>,
 }
 
 /// Resource with a desired name that is not part of the stack.
@@ -34,7 +38,8 @@ pub struct ForeignResource {
 }
 
 pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedResources<'a> {
-    let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new() };
+    let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
+    matched.dormant = dormant_resources(stack, live_state);
     let mut untagged = Vec::new();
     for live in live_state.iter().filter(|live| live.phase != Phase::Deleting) {
         let ours = live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
@@ -53,6 +58,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
             None => untagged.push((live, ours)),
         }
     }
+    moves::apply_moves(stack, &mut matched);
     let by_name: HashMap<(&str, Option<&str>, &str), &DesiredResource> = stack
         .resources
         .values()
@@ -103,6 +109,23 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
         ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner, is_in_other_region: true }
     }));
     matched
+}
+
+/// Keys and secrets of the stack that were deleted and can be restored.
+fn dormant_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> BTreeMap<Address, &'a LiveResource> {
+    let has_window =
+        |live: &LiveResource| resource_type(&live.type_name).is_some_and(|kind| kind.data_protection == DataProtection::RecoveryWindow);
+    let is_ours =
+        |live: &LiveResource| live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
+    let dormant = live_state.iter().filter(|live| live.phase == Phase::Deleting && has_window(live) && is_ours(live));
+    let mut found: BTreeMap<Address, &LiveResource> = BTreeMap::new();
+    for (address, live) in dormant.filter_map(|live| Some((address_of(live)?, live))) {
+        let is_known = live_state.hints.known_ids.get(&address) == Some(&live.id);
+        if is_known || !found.contains_key(&address) {
+            found.insert(address, live);
+        }
+    }
+    found
 }
 
 /// Whether a declared global resource and a live one can't both exist: they have the same values of a unique key.
@@ -182,7 +205,7 @@ fn declared_with_identity<'a>(stack: &'a Stack, live: &LiveResource) -> impl Ite
         .filter(|declared| !declared.resource_type.identity.is_empty())
 }
 
-fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {
+pub(super) fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {
     expression::resolve(&declared.spec, &|reference| {
         known.get(&Address::new(reference.type_name, reference.name)).and_then(|live| live.output(reference.output))
     })

@@ -3,8 +3,10 @@
 mod attribution;
 mod cycles;
 mod diff;
+mod dropped;
 mod known;
 mod matching;
+mod moves;
 mod order;
 mod planner;
 mod prune;
@@ -12,8 +14,13 @@ mod replacement_name;
 mod restore;
 mod soft_edges;
 mod state_diff;
+mod still_used;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use petgraph::graph::DiGraph;
 use serde::{Deserialize, Serialize};
@@ -26,6 +33,7 @@ use crate::{
 
 pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addresses};
 pub use diff::{FieldDiff, NullMeans, diff};
+pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
 pub use matching::{ForeignResource, owner};
 pub use order::{critical_path, deferred_dependencies, refers_to, remaining_paths};
 pub use planner::plan;
@@ -81,6 +89,11 @@ pub enum Reason {
     Destroyed,
     /// Duplicate with the same ownership tags, left over from an interrupted run.
     LeftOver,
+    /// Retained data, or data that stays, needs it: it is left in AWS.
+    StillNeeded {
+        /// Address of the resource with the data.
+        by: Address,
+    },
     /// The run that created it is being undone.
     RolledBack,
     /// It no longer exists.
@@ -135,6 +148,9 @@ pub struct Change {
     /// Treatment of its data.
     #[serde(skip)]
     pub on_delete: OnDelete,
+    /// Id of a deleted resource within its recovery window, which a create restores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dormant: Option<String>,
     /// Live resource.
     #[serde(skip)]
     pub before: Option<LiveResource>,
@@ -156,6 +172,12 @@ pub struct Change {
     /// Parts of the change that cannot be undone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
+    /// For a replacement, the resource whose data needs the old one, which is left in AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<Address>,
+    /// Resources at other addresses that can't exist beside a new one, and so are deleted first.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub after_deletion_of: BTreeSet<Address>,
     /// Typical duration, in seconds.
     pub estimated_seconds: u64,
 }
@@ -219,6 +241,9 @@ pub struct Obstacle {
     /// Physical id of an existing resource that could be adopted.
     #[serde(skip)]
     pub adoptable: Option<String>,
+    /// Other resource in the message, whose line is shown, too.
+    #[serde(skip)]
+    pub other: Option<Address>,
 }
 
 /// Operation.

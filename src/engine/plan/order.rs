@@ -21,14 +21,14 @@ use petgraph::{
 use serde_json::Value;
 
 use super::{
-    Action, Change, Op, ReplacementOrder, Step,
+    Action, Change, FieldDiff, Op, ReplacementOrder, Step,
     cycles::Cycles,
     prune::{Removal, removal},
-    soft_edges::{Edge, break_cycles, cut_cycles},
+    soft_edges::{Edge, add_edges, break_cycles, cut_cycles},
 };
 use crate::{
     aws::types::resource_type,
-    core::{Address, LiveResource, expression},
+    core::{Address, DataProtection, LiveResource, expression},
     definition::Stack,
 };
 
@@ -112,7 +112,8 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
                     apply.add_edge(old, new, ());
                     early_deletes.insert(change, old);
                 } else {
-                    late_deletes.insert(change, clean_up.add_node(step(Op::Delete)));
+                    let op = if entry.kept_for.is_some() { Op::Forget } else { Op::Delete };
+                    late_deletes.insert(change, clean_up.add_node(step(op)));
                 }
             }
         }
@@ -123,12 +124,19 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     let is_reversed = direction == PlanDirection::Rollback && !recreates;
     for (change, entry) in changes.iter().enumerate() {
         let (Some(step), Some(declared)) = (create_or_update.get(&change), stack.resources.get(&entry.address)) else { continue };
-        for need in declared.depends_on.iter().filter_map(|need| create_or_update.get(index.get(need)?)) {
-            if is_reversed {
+        let needs = declared.depends_on.iter().filter_map(|need| index.get(need));
+        for (used, need) in needs.filter_map(|used| Some((*used, create_or_update.get(used)?))) {
+            if is_reversed || is_downgrade(&changes[used]) {
                 apply.add_edge(*step, *need, ())
             } else {
                 apply.add_edge(*need, *step, ())
             };
+        }
+    }
+    for (change, entry) in changes.iter().enumerate() {
+        let Some(new) = create_or_update.get(&change) else { continue };
+        for old in entry.after_deletion_of.iter().filter_map(|old| early_deletes.get(index.get(old)?)) {
+            apply.update_edge(*old, *new, ());
         }
     }
     for (used, user) in &dependents {
@@ -162,6 +170,14 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
         graph
     };
     let cycles = Cycles { stack, is_reversed };
+    let keys_last = |graph: &mut DiGraph<Step, ()>| {
+        let is_key = |change: &usize| has_recovery_window(&changes[*change]);
+        let (keys, others): (Vec<_>, Vec<_>) = late_deletes.iter().partition(|(change, _)| is_key(change));
+        let mut edges: Vec<Edge> = others.iter().flat_map(|(_, other)| keys.iter().map(|(_, key)| (**other, **key))).collect();
+        edges.sort_unstable();
+        // Some resources can only be deleted after a key: roles that its policy names.
+        add_edges(graph, edges);
+    };
     let cut_deletions = {
         let mut dependents_first = with_deletion_edges(false, &[]);
         cycles.cut(changes, &mut dependents_first)
@@ -169,6 +185,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     let detaching = with_deletion_edges(true, &cut_deletions);
     let mut clean_up = if is_cyclic_directed(&detaching) { with_deletion_edges(false, &cut_deletions) } else { detaching };
     break_cycles(&mut clean_up);
+    keys_last(&mut clean_up);
     cycles.detach(changes, &mut clean_up, &cut_deletions);
     for (change, prune) in prunes {
         let node = clean_up.add_node(Step { change, op: Op::Prune });
@@ -180,6 +197,19 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     blocked.extend(cycles.attach(changes, &mut apply, &cut));
     cycles.detach(changes, &mut apply, &cut);
     StepOrder { apply, clean_up, blocked }
+}
+
+/// Whether a change is about a key or secret, on which data and other resources depend.
+fn has_recovery_window(change: &Change) -> bool {
+    resource_type(&change.address.type_name).is_some_and(|kind| kind.data_protection == DataProtection::RecoveryWindow)
+}
+
+/// Whether an update lowers a version that those of its dependents must not exceed, so that these go first.
+fn is_downgrade(change: &Change) -> bool {
+    let one_way = resource_type(&change.address.type_name).map(|kind| kind.one_way.as_slice()).unwrap_or_default();
+    let lowers =
+        |field: &FieldDiff| one_way.iter().any(|one| one.field == field.pointer && one.direction.is_downgrade(&field.before, &field.after));
+    change.action == Action::Update && change.fields.iter().any(lowers)
 }
 
 /// Which of two resources is deleted first.
@@ -228,7 +258,8 @@ fn find_prunes(changes: &[Change]) -> BTreeMap<usize, Prune> {
 fn blocking_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
     let goes = |change: &Change| {
         change.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate)
-            && resource_type(&change.address.type_name).is_some_and(|kind| kind.blocked_by_dependents)
+            // AWS lets a key go, but whatever uses it stops working.
+            && (has_recovery_window(change) || resource_type(&change.address.type_name).is_some_and(|kind| kind.blocked_by_dependents))
     };
     let stays = |change: &Change| matches!(change.action, Action::None | Action::Update);
     let mut blocking = Vec::new();

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::{
     Action, Change, FieldDiff, ForeignResource, Goal, NullMeans, Obstacle, Plan, Reason, ReplacementOrder, diff,
     diff::{flag_important_and_risky, satisfies},
+    dropped::{add_unset_diffs, permanent_field_obstacles, unset_diffs},
     known::Location,
-    matching, order, replacement_name,
+    matching, moves, order, replacement_name,
 };
 use crate::{
     aws::types,
@@ -40,6 +41,8 @@ pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, acc
         let kind = live.type_name.as_str();
         planner.plan_removal(&Address::new(kind, format!("left-over-{}", number + 1)), live, None, Reason::LeftOver);
     }
+    planner.order_exclusive_resources();
+    planner.protect_what_is_still_used();
     planner.into_plan(live_state, order::PlanDirection::Forward)
 }
 
@@ -70,6 +73,7 @@ fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
         },
         location: None,
         adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
+        other: None,
     }
 }
 
@@ -96,6 +100,7 @@ fn blocked_replacement_obstacle(dependency: &Change, dependent: &Change) -> Obst
         help,
         location: None,
         adoptable: None,
+        other: None,
     }
 }
 
@@ -119,7 +124,41 @@ fn one_way_obstacle(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
             format!("set `{field}` to {next} and apply that first"),
         ),
     };
-    Some(Obstacle { code: "one-way", address: address.clone(), message, help, location: None, adoptable: None })
+    Some(Obstacle { code: "one-way", address: address.clone(), message, help, location: None, adoptable: None, other: None })
+}
+
+/// Obstacle for a new resource that can't exist beside an old one with data.
+fn exclusive_obstacle(new: &Address, old: &Address) -> Obstacle {
+    Obstacle {
+        code: "taken",
+        address: new.clone(),
+        message: format!("`{new}` can't exist beside `{old}`, which holds data and would have to be deleted first"),
+        help: format!(
+            "if it is the same, write `moved: {{ {old}: {new} }}`; otherwise set another name, or delete `{old}` and apply that first"
+        ),
+        location: None,
+        adoptable: None,
+        other: Some(old.clone()),
+    }
+}
+
+/// Obstacle for another name of a resource with data: AWS would make an empty one.
+fn renamed_data_obstacle(kind: &ResourceType, change: &Change, wanted: &Value, live: &LiveResource) -> Option<Obstacle> {
+    let Reason::ImmutableFields { fields } = &change.reason else { return None };
+    if kind.data_protection != DataProtection::Snapshot || change.on_delete == OnDelete::Delete || *fields != ["/name"] {
+        return None;
+    }
+    let (from, to) = (live.spec.get("name")?.as_str()?, wanted.get("name")?.as_str()?);
+    let address = &change.address;
+    Some(Obstacle {
+        code: "renamed",
+        address: address.clone(),
+        message: format!("`{address}` is named `{from}`: one named `{to}` would be made without its data"),
+        help: format!("set `name: {from}`; or rename it in AWS to `{to}`, which keeps its data, and plan again"),
+        location: None,
+        adoptable: None,
+        other: None,
+    })
 }
 
 fn without_repeats(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
@@ -219,6 +258,12 @@ impl<'a> Planner<'a> {
         let change = match self.matched.live.get(&declared.address) {
             None => Change {
                 fields: fields_set_by_create(declared.resource_type, &wanted),
+                dormant: self
+                    .matched
+                    .dormant
+                    .get(&declared.address)
+                    .filter(|live| live.region == declared.region)
+                    .map(|live| live.id.clone()),
                 ..new_change(declared.address.clone(), declared.resource_type, Action::Create, Reason::DoesNotExist, None)
             },
             Some(live) => self.plan_existing(declared, &wanted, live),
@@ -235,7 +280,8 @@ impl<'a> Planner<'a> {
     }
 
     fn plan_existing(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
-        let Some(name) = replacement_name::current_suffixed_name(declared, live) else {
+        let Some(name) = replacement_name::current_suffixed_name(declared, live).or_else(|| replacement_name::kept_name(declared, live))
+        else {
             return self.plan_existing_as(declared, wanted, live);
         };
         let wanted = replacement_name::with_name(wanted, &name);
@@ -246,13 +292,15 @@ impl<'a> Planner<'a> {
     fn plan_existing_as(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
         let kind = declared.resource_type;
         let moved = (declared.region != live.region).then(|| self.region_diff(declared, live));
+        let unset = declared.unset_fields();
         let compare = |wanted: &Value| {
             // What is equal as it stands needs no normalization, which costs most of a large plan without changes.
-            if satisfies(wanted, &live.spec, self.null_means) {
+            if unset.is_empty() && satisfies(wanted, &live.spec, self.null_means) {
                 return moved.clone().into_iter().collect();
             }
             let aligned = kind.comparable(wanted, &live.spec);
-            let fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
+            let mut fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
+            add_unset_diffs(&mut fields, unset_diffs(&unset, wanted, &aligned, &kind.replaces));
             let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
             let fields = if replaces.is_empty() {
                 fields
@@ -295,8 +343,12 @@ impl<'a> Planner<'a> {
         fields.extend(recreated);
         flag_important_and_risky(kind, &mut fields, wanted, &live.spec);
         let mut change = Change { fields, tags, ..new_change(declared.address.clone(), kind, action, reason, Some(live)) };
+        if action != Action::Replace {
+            self.obstacles.extend(permanent_field_obstacles(&change, declared, live));
+        }
         change.on_delete = effective_on_delete(kind, declared.on_delete, live);
         if action == Action::Replace {
+            self.obstacles.extend(renamed_data_obstacle(kind, &change, wanted, live));
             self.check_deletion_protection(&change, kind, live, true);
             change.replacement_order =
                 Some(if create_first { ReplacementOrder::CreateBeforeDestroy } else { ReplacementOrder::DestroyBeforeCreate });
@@ -311,6 +363,39 @@ impl<'a> Planner<'a> {
             self.obstacles.extend(one_way.into_iter().filter_map(|one_way| one_way_obstacle(&change, one_way)));
         }
         change
+    }
+
+    /// Deletes resources first that can't exist beside a new one at another address: they have the same unique key, or ranges that overlap.
+    fn order_exclusive_resources(&mut self) {
+        let mut pairs = Vec::new();
+        for (new, wanted) in &self.desired {
+            let Some(kind) = types::resource_type(&new.type_name) else { continue };
+            let comes = self.changes.get(new).filter(|change| matches!(change.action, Action::Create | Action::Replace));
+            let Some(region) = comes.map(|change| &change.region) else { continue };
+            let same_type = self.changes.range(Address::new(&new.type_name, "")..).take_while(|(old, _)| old.type_name == new.type_name);
+            for (old, change) in same_type.filter(|(old, _)| *old != new) {
+                let leaves = matches!(change.action, Action::Delete | Action::Replace);
+                let Some(live) = change.before.as_ref().filter(|live| leaves && (live.region == *region || !kind.has_names_by_region()))
+                else {
+                    continue;
+                };
+                if moves::have_same_key(kind, wanted, &live.spec) || moves::ranges_overlap(kind, wanted, &live.spec) {
+                    pairs.push((new.clone(), old.clone(), kind));
+                }
+            }
+        }
+        for (new, old, kind) in pairs {
+            if let Some(change) = self.changes.get_mut(&old) {
+                change.replacement_order = Some(ReplacementOrder::DestroyBeforeCreate);
+                change.irreversible = irreversible_effect(kind, change.on_delete, change.replacement_order);
+            }
+            if kind.data_protection != DataProtection::None {
+                self.obstacles.push(exclusive_obstacle(&new, &old));
+            }
+            if let Some(change) = self.changes.get_mut(&new) {
+                change.after_deletion_of.insert(old);
+            }
+        }
     }
 
     /// Difference between the regions of a declared and a live resource, which replaces it.
@@ -356,7 +441,15 @@ impl<'a> Planner<'a> {
             format!("declare `{address}` again with `{field}: false`, apply that, then remove it")
         };
         let message = format!("`{address}` ({}) is protected from deletion", live.id);
-        self.obstacles.push(Obstacle { code: "protected", address: address.clone(), message, help, location: None, adoptable: None });
+        self.obstacles.push(Obstacle {
+            code: "protected",
+            address: address.clone(),
+            message,
+            help,
+            location: None,
+            adoptable: None,
+            other: None,
+        });
     }
 }
 
@@ -373,6 +466,7 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         id: live.map(|live| live.id.clone()),
         region: live.and_then(|live| live.region.clone()),
         on_delete: OnDelete::Delete,
+        dormant: None,
         before: live.cloned(),
         attach: Vec::new(),
         detach: Vec::new(),
@@ -380,6 +474,8 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         section: None,
         impact: Vec::new(),
         irreversible: None,
+        kept_for: None,
+        after_deletion_of: BTreeSet::new(),
         estimated_seconds: kind.typical_duration.as_secs(),
     }
 }
@@ -401,7 +497,9 @@ fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[Fiel
     }
     let kept = |pointer: &&str| wanted.pointer(pointer).is_some_and(|value| !value.is_null()) && !changed.contains(pointer);
     let keys = kind.unique_keys.iter().chain([&kind.identity]).filter(|key| !key.is_empty());
-    !kind.operations.conflicts_with(wanted, live) && !keys.into_iter().any(|fields| fields.iter().all(kept))
+    !kind.operations.conflicts_with(wanted, live)
+        && !moves::ranges_overlap(kind, wanted, live)
+        && !keys.into_iter().any(|fields| fields.iter().all(kept))
 }
 
 fn on_delete_tag(live: &LiveResource) -> Option<OnDelete> {

@@ -23,6 +23,14 @@ pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) ->
     ours.then(|| name.to_owned())
 }
 
+/// Name of the live resource, if acme chose the declared name, and another one would replace the resource: its key has changed, or the
+/// definition no longer sets the name.
+pub fn kept_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
+    let (_, chosen) = acme_chosen_name(declared)?;
+    let name = live.spec.get("name")?.as_str()?;
+    (name != chosen && declared.resource_type.replaces.contains(&"/name")).then(|| name.to_owned())
+}
+
 /// Name for the replacement of the live resource; `None` if the user chose the name, or another name would not help.
 pub fn new_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
     let (naming, base) = acme_chosen_name(declared)?;

@@ -76,6 +76,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
             pointer: String::new(),
             pointer_overrides: Vec::new(),
             chosen_fields: Vec::new(),
+            dropped: Vec::new(),
         };
         resources.insert(address.clone(), declared);
     }
@@ -87,6 +88,7 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
         backend: None,
         rollback: RollbackPolicy::default(),
         resources,
+        moved: BTreeMap::new(),
         outputs: BTreeMap::new(),
     }
 }
@@ -100,11 +102,11 @@ pub fn plan_restore(
     region: &str,
     account: &str,
 ) -> Plan {
-    let matching::MatchedResources { live, left_over: doubles, .. } = matching::match_resources(stack, live_state);
+    let matching::MatchedResources { live, left_over: doubles, dormant, .. } = matching::match_resources(stack, live_state);
     keep_undeleted_resources(stack, targets, &live);
     rewrite_references_to_lost_resources(stack, targets, &live);
     let not_restored = keep_one_way_fields(stack, &live);
-    let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new() };
+    let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new(), dormant };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unset, created_addresses(targets));
     let back = |address: &Address| {

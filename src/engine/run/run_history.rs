@@ -11,7 +11,7 @@ use crate::{
         discover::{Hints, LiveState},
         history::{History, Snapshot, StoredRevision, was_kept},
         journal::{Replay, TouchedResource, touched_resources},
-        plan::RecordedState,
+        plan::{DeclaredFields, RecordedState},
     },
 };
 
@@ -67,7 +67,8 @@ impl UnfinishedRuns {
     }
 }
 
-/// History of a stack. It is not the state: without it, plans are the same.
+/// History of a stack. It is not the state: without it, plans are the same, except that fields which a definition no longer sets are left
+/// alone.
 #[derive(Clone, Debug, Default)]
 pub struct RunHistory {
     /// Unfinished runs of a stack.
@@ -98,6 +99,11 @@ impl RunHistory {
     pub fn recorded_state(&self, region: &str, account: &str, wanted: impl Fn(&Address) -> bool) -> Option<RecordedState> {
         let live = self.latest_in(region, account)?.live(wanted)?;
         Some(RecordedState { live, uncertain: self.uncertain.clone() })
+    }
+
+    /// Fields that the definition of the latest run in this region and account set.
+    pub fn declared_fields(&self, region: &str, account: &str) -> DeclaredFields {
+        self.latest_in(region, account).map(|stored| stored.summary.declared.clone()).unwrap_or_default()
     }
 
     fn latest_in(&self, region: &str, account: &str) -> Option<&StoredRevision> {

@@ -2,12 +2,12 @@
 
 use super::{Result, Session, SessionError};
 use crate::{
-    core::{DataProtection, OnDelete},
+    core::{Address, DataProtection, OnDelete},
     definition::{self, DesiredResource},
     engine::{
         backend::BucketCreation,
         discover::{Hints, LiveState, discover, discover_with_index, extend_tag_index, query_tag_index, resource_type_of},
-        plan::{Action, Goal, Obstacle, Plan, attribute_changes, plan, recorded_addresses},
+        plan::{Action, Goal, Obstacle, Plan, attribute_changes, plan, recorded_addresses, return_dropped_fields},
         preflight::{choose_values, preflight},
         run::{RunHistory, wait_until_visible},
     },
@@ -118,9 +118,12 @@ impl Session {
         Ok(live_state)
     }
 
-    /// Settles what the definition leaves to acme, such as availability zones: call it before [`Session::plan`].
+    /// Settles what the definition leaves to acme, such as availability zones, and the values of fields that it no longer sets: call it
+    /// before [`Session::plan`].
     pub async fn choose_values(&mut self, state: &StackState, goal: Goal) {
         if let (Goal::Apply, Some(answers)) = (goal, &self.answers) {
+            let recorded = state.history.declared_fields(self.cloud.region(), &state.account);
+            return_dropped_fields(&mut self.stack, &recorded, &state.account);
             choose_values(&self.cloud, answers, &mut self.stack, &state.live_state).await;
         }
     }
@@ -168,12 +171,17 @@ impl Session {
                     help: format!("empty it, or set `on_delete: delete` on `{}` and apply that first", change.address),
                     location: None,
                     adoptable: None,
+                    other: None,
                 });
             }
         }
         for obstacle in plan.obstacles.iter_mut().filter(|obstacle| obstacle.location.is_none()) {
-            let declared = self.stack.resources.get(&obstacle.address);
-            obstacle.location = declared.and_then(|declared| self.line_of(&declared.pointer));
+            let line = |address: &Address| self.line_of(&self.stack.resources.get(address)?.pointer);
+            let other = obstacle.other.as_ref().and_then(|other| Some((other, line(other)?)));
+            obstacle.location = line(&obstacle.address).or_else(|| other.as_ref().map(|(_, line)| line.clone()));
+            if let Some((other, line)) = other.filter(|(_, line)| obstacle.location.as_ref() != Some(line)) {
+                obstacle.help.push_str(&format!(" (`{other}`: {line})"));
+            }
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::{
         discover::LiveState,
         execute::{Event, StopSignal},
         journal::{FORMAT, RunInfo},
-        plan::{Goal, NullMeans, Plan},
+        plan::{DeclaredFields, Goal, NullMeans, Plan, declared_fields},
         run::{ApplyRequest, Run, RunResult, UndoPlan, UnfinishedRuns},
         saved_plan::sha256,
     },
@@ -28,6 +28,8 @@ pub(super) enum Task {
         stack: Stack,
         /// Whether the plan covers all live resources, not only those in `stack`.
         covers_whole_stack: bool,
+        /// Fields that the definitions of the undone run and of the one before it set.
+        declared: DeclaredFields,
     },
 }
 
@@ -131,7 +133,7 @@ impl CheckedPlan<'_> {
         let roll_back_on_failure = options.roll_back_on_failure && rolls_back(locked.session().stack(), &plan);
         let run = locked.new_run(task.command(), options);
         Ok(match task {
-            Task::Reach(_) => {
+            Task::Reach(goal) => {
                 let request = ApplyRequest {
                     stack: locked.session().stack(),
                     plan: &plan,
@@ -139,11 +141,12 @@ impl CheckedPlan<'_> {
                     null_means: NullMeans::Unmanaged,
                     covers_whole_stack: true,
                     roll_back_on_failure,
+                    declared: if goal == Goal::Apply { declared_fields(locked.session().stack()) } else { DeclaredFields::new() },
                 };
                 run.apply(request, &unfinished).await?
             }
             Task::Undo(stack) => run.roll_back(UndoPlan { stack, plan, live_state }, &unfinished).await?,
-            Task::Restore { stack, covers_whole_stack } => {
+            Task::Restore { stack, covers_whole_stack, declared } => {
                 let request = ApplyRequest {
                     stack: &stack,
                     plan: &plan,
@@ -151,6 +154,7 @@ impl CheckedPlan<'_> {
                     null_means: NullMeans::Unset,
                     covers_whole_stack,
                     roll_back_on_failure: true,
+                    declared,
                 };
                 run.apply(request, &UnfinishedRuns::default()).await?
             }

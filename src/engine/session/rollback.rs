@@ -11,7 +11,7 @@ use crate::{
         discover::{Hints, address_of, discover, discover_without_index},
         history::LastCompletedRun,
         journal::{TouchedResource, touched_resources},
-        plan::{RestoreTarget, plan_restore, target_stack},
+        plan::{RestoreTarget, add_fields, plan_restore, target_stack},
         run::{UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, restore_targets, touched_regions},
     },
 };
@@ -43,10 +43,18 @@ impl LockedSession {
     async fn plan_restore(&mut self, to: Option<u64>) -> Result<ProposedPlan<'_>> {
         let region = self.session().region().to_owned();
         let account = self.account().to_owned();
-        let Hints { own_reads, mut other_regions, recorded_global, .. } = self.run_history().await?.hints(&region, &account);
+        let history = self.run_history().await?;
+        let Hints { own_reads, mut other_regions, recorded_global, .. } = history.hints(&region, &account);
+        // The definition may set fields of the state to restore no longer.
+        let mut declared = history.declared_fields(&region, &account);
         let (mut targets, touched) = match to {
-            None => self.targets_before_last_run().await?,
+            None => {
+                let (number, targets, touched) = self.targets_before_last_run().await?;
+                add_fields(&mut declared, self.history().declared_before(number).await?);
+                (targets, touched)
+            }
             Some(revision) => {
+                add_fields(&mut declared, self.history().declared_before(revision.saturating_add(1)).await?);
                 let hints = Hints { other_regions: other_regions.clone(), recorded_global: recorded_global.clone(), ..Hints::default() };
                 (self.targets_after(revision, hints).await?, BTreeMap::new())
             }
@@ -56,19 +64,19 @@ impl LockedSession {
         // Details that acme manages, now or in the state to restore; what it never read, it must not change.
         let recorded = own_reads.unwrap_or_default();
         let session = self.session();
-        let declared = session.stack.resources.values().map(|declared| (&declared.address, &declared.spec));
+        let specs = session.stack.resources.values().map(|declared| (&declared.address, &declared.spec));
         let desired = touched.iter().map(|(address, touched)| (address, &touched.desired));
-        let own_reads = merge_own_reads(recorded, declared.chain(desired));
+        let own_reads = merge_own_reads(recorded, specs.chain(desired));
         let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
         let hints = Hints { own_reads: Some(own_reads), other_regions, recorded_global, ..Hints::default() };
         let mut live_state = discover_without_index(&session.cloud, &stack, hints).await?;
         find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;
         let plan = plan_restore(&mut stack, &targets, &live_state, session.region(), self.account());
-        let task = Task::Restore { stack, covers_whole_stack: to.is_some() };
+        let task = Task::Restore { stack, covers_whole_stack: to.is_some(), declared };
         Ok(ProposedPlan::new(self, task, plan, live_state, UnfinishedRuns::default()))
     }
 
-    async fn targets_before_last_run(&self) -> Result<(Targets, BTreeMap<Address, TouchedResource>)> {
+    async fn targets_before_last_run(&self) -> Result<(u64, Targets, BTreeMap<Address, TouchedResource>)> {
         let history = self.history();
         let number = match history.last_completed_run().await? {
             LastCompletedRun::Run(number) => number,
@@ -79,7 +87,7 @@ impl LockedSession {
             LastCompletedRun::Unreadable(revision) => return Err(SessionError::LostJournal { revision }),
         };
         let touched = touched_resources(&history.chain(number).await?);
-        Ok((restore_targets(&touched), touched))
+        Ok((number, restore_targets(&touched), touched))
     }
 
     async fn targets_after(&self, revision: u64, hints: Hints) -> Result<Targets> {

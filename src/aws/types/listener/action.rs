@@ -86,6 +86,7 @@ pub struct FixedResponse {
         unset = "AWS's default, text/plain",
         one_of = ["text/plain", "text/css", "text/html", "application/javascript", "application/json"]
     )]
+    #[field(dropped = "text/plain")]
     pub content_type: Option<String>,
     /// Body.
     #[field(default, length = 0..=1024)]

@@ -49,10 +49,18 @@ pub struct Logs {
     pub enabled: bool,
     /// Bucket in the same region, with a policy that allows Elastic Load Balancing to write. Required if the logs are enabled.
     #[field(default)]
+    #[schemars(extend("x-acme-names" = "s3_bucket"))]
     pub bucket: String,
     /// Prefix of the objects' keys.
     #[field(default)]
     pub prefix: String,
+}
+
+impl Logs {
+    /// No logs.
+    pub(super) fn off() -> Logs {
+        Logs { enabled: false, bucket: String::new(), prefix: String::new() }
+    }
 }
 
 fn application_only() -> Vec<Pointer> {

@@ -21,13 +21,13 @@ pub struct SubnetMapping {
     /// The subnet, one per availability zone.
     pub subnet: Ref<Subnet>,
     /// Public address of a load balancer that is not internal.
-    #[field(unset = "an address that AWS assigns")]
+    #[field(unset = "an address that AWS assigns", dropped(kept, "a load balancer keeps its addresses"))]
     pub elastic_ip: Option<Ref<ElasticIp>>,
     /// Private IPv4 address of an internal load balancer, in the subnet's range.
-    #[field(unset = "an address that AWS assigns")]
+    #[field(unset = "an address that AWS assigns", dropped(kept, "a load balancer keeps its addresses"))]
     pub private_ip: Option<String>,
     /// IPv6 address of a dual-stack load balancer, in the subnet's range.
-    #[field(unset = "an address that AWS assigns")]
+    #[field(unset = "an address that AWS assigns", dropped(kept, "a load balancer keeps its addresses"))]
     pub ipv6_address: Option<Ipv6Addr>,
 }
 

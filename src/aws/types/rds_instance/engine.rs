@@ -23,6 +23,19 @@ impl Engine {
             Engine::Mysql | Engine::Mariadb => &["audit", "error", "general", "iam-db-auth-error", "slowquery"],
         }
     }
+    /// The port of a database that states none.
+    pub(super) fn default_port(self) -> i32 {
+        if self == Engine::Postgres { 5432 } else { 3306 }
+    }
+    /// Name of the parameter group that AWS provides for a version: `default.postgres16`, `default.mysql8.0`.
+    pub(super) fn default_parameter_group(self, version: &str) -> String {
+        let name = match self {
+            Engine::Postgres => "postgres",
+            Engine::Mysql => "mysql",
+            Engine::Mariadb => "mariadb",
+        };
+        format!("default.{name}{}", self.major(version))
+    }
     /// Number of components of an exact version: 16.4, but 8.0.40.
     fn version_parts(self) -> usize {
         if self == Engine::Postgres { 2 } else { 3 }

@@ -52,7 +52,10 @@ impl RdsInstance {
         let call = call.set_db_port_number(self.port.filter(|_| changes.port));
         let call = call.set_db_subnet_group_name(if_changed!(subnet_group, self.subnet_group.get().to_owned()));
         let call = call.set_vpc_security_group_ids(if_changed!(security_groups, referenced_ids(&self.security_groups)));
-        let group = self.parameter_group.as_ref().map(|group| group.get().to_owned());
+        // The live version is exact.
+        let version = if changes.version { &self.version } else { &before.version };
+        let default_group = || changes.parameter_group.then(|| self.engine.default_parameter_group(version));
+        let group = self.parameter_group.as_ref().map(|group| group.get().to_owned()).or_else(default_group);
         // A new major version needs the parameter group of its family in the same call.
         let call = call.set_db_parameter_group_name(group.filter(|_| changes.parameter_group || changes.version));
         let call = call.set_backup_retention_period(if_changed!(backup_retention_days, self.backup_retention_days));

@@ -13,10 +13,10 @@ use crate::{
 #[spec]
 pub struct Encryption {
     /// Algorithm.
-    #[field(unset = "`aws:kms` with a `kms_key`, else AES256")]
+    #[field(unset = "`aws:kms` with a `kms_key`, else AES256", dropped(inherited))]
     pub algorithm: Option<Algorithm>,
     /// The key.
-    #[field(unset = "`aws/s3`, for `aws:kms`")]
+    #[field(unset = "`aws/s3`, for `aws:kms`", dropped = None)]
     pub kms_key: Option<ArnRef<KmsKey>>,
     /// Uses a bucket key, which reduces KMS requests and costs. Has no effect with AES256.
     #[field(default = true)]

@@ -19,9 +19,10 @@ pub struct Stickiness {
     #[serde(rename = "type")]
     pub kind: String,
     /// Lifetime of the two cookies, in seconds.
-    #[field(unset = "AWS's default, 86400", range = 1..=604_800)]
+    #[field(unset = "AWS's default, 86400", range = 1..=604_800, dropped = 86_400)]
     pub duration_seconds: Option<u32>,
     /// Name of the application's cookie. Required for `app_cookie`.
+    #[field(dropped(kept, "without `app_cookie` it has no effect"))]
     pub cookie_name: Option<String>,
 }
 

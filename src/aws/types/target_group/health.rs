@@ -12,31 +12,33 @@ use crate::core::Problem;
 #[derive(Default)]
 pub struct HealthCheck {
     /// Enables the check.
-    #[field(unset = "AWS's default: true, false for `lambda`")]
+    #[field(unset = "AWS's default: true, false for `lambda`", dropped(inherited))]
     pub enabled: Option<bool>,
     /// Path of the request.
-    #[field(unset = "AWS's default: `/`, for GRPC `/AWS.ALB/healthcheck`", length = 1..=1024)]
+    #[field(unset = "AWS's default: `/`, for GRPC `/AWS.ALB/healthcheck`", length = 1..=1024, dropped(inherited))]
     pub path: Option<String>,
     /// Port, or `traffic-port`.
-    #[field(unset = "AWS's default: traffic-port, for GENEVE 80")]
+    #[field(unset = "AWS's default: traffic-port, for GENEVE 80", dropped(inherited))]
     pub port: Option<String>,
     /// `HTTP`, `HTTPS` or `TCP`; not `TCP` where the target group is for HTTP or HTTPS.
-    #[field(unset = "AWS's default: HTTP for application, TCP for network and gateway load balancers")]
+    #[field(unset = "AWS's default: HTTP for application, TCP for network and gateway load balancers", dropped(inherited))]
     pub protocol: Option<Protocol>,
     /// Interval between checks, in seconds.
-    #[field(unset = "AWS's default: 30, for GENEVE 10, for `lambda` 35", range = 5..=300)]
+    #[field(unset = "AWS's default: 30, for GENEVE 10, for `lambda` 35", range = 5..=300, dropped(inherited))]
     pub interval_seconds: Option<i32>,
     /// Response timeout, in seconds.
     #[field(unset = "AWS's default: 6 for HTTP, 10 for HTTPS, TCP and TLS, 5 for GENEVE, 30 for `lambda`", range = 2..=120)]
+    #[field(dropped(inherited))]
     pub timeout_seconds: Option<i32>,
     /// Consecutive successes that make a target healthy.
-    #[field(unset = "AWS's default, 5", range = 2..=10)]
+    #[field(unset = "AWS's default, 5", range = 2..=10, dropped(inherited))]
     pub healthy_threshold: Option<i32>,
     /// Consecutive failures that make a target unhealthy.
-    #[field(unset = "AWS's default: 2, for `lambda` 5", range = 2..=10)]
+    #[field(unset = "AWS's default: 2, for `lambda` 5", range = 2..=10, dropped(inherited))]
     pub unhealthy_threshold: Option<i32>,
     /// Status codes that count as success, such as `200-299` or `200,204`.
     #[field(unset = "AWS's default: 200 for application, 200-399 for network and gateway load balancers, 12 for GRPC")]
+    #[field(dropped(inherited))]
     pub matcher: Option<String>,
 }
 
@@ -57,10 +59,10 @@ pub struct TargetGroupHealth {
 #[derive(Default)]
 pub struct Threshold {
     /// Number of targets; 0 disables it, except for `unhealthy_state_routing`.
-    #[field(unset = "AWS's default, 1")]
+    #[field(unset = "AWS's default, 1", dropped = 1)]
     pub minimum_count: Option<u32>,
     /// Share of the targets, in percent; 0 disables it.
-    #[field(unset = "AWS's default, 0", range = 0..=100)]
+    #[field(unset = "AWS's default, 0", range = 0..=100, dropped = 0)]
     pub minimum_percentage: Option<u32>,
 }
 
@@ -82,6 +84,12 @@ impl TargetGroupHealth {
             dns_failover: Threshold { minimum_count: count, minimum_percentage: percentage },
             unhealthy_state_routing: Threshold { minimum_count: routing_count, minimum_percentage: routing_percentage },
         })
+    }
+
+    /// AWS's default.
+    pub(super) fn one_target() -> TargetGroupHealth {
+        let one = || Threshold { minimum_count: Some(1), minimum_percentage: Some(0) };
+        TargetGroupHealth { dns_failover: one(), unhealthy_state_routing: one() }
     }
 
     /// Keys and values of the attributes.

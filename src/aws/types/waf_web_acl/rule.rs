@@ -25,7 +25,7 @@ pub struct ManagedRules {
     #[field(default = "AWS")]
     pub vendor: String,
     /// Version.
-    #[field(unset = "the vendor's current default version", length = 1..=64)]
+    #[field(unset = "the vendor's current default version", length = 1..=64, dropped = None)]
     pub version: Option<String>,
     /// Counts requests that the group would block, instead of blocking them.
     #[field(default = false, risky(true, "it blocks nothing"))]

@@ -1,0 +1,95 @@
+//! Resources at a new address: the key of an entry has changed, but not the resource.
+//!
+//! `moved: {vpc.old: vpc.new}` in the definition says so. Without it, a resource that is no longer declared has moved to a declared one that does
+//! not exist, if both have the same unique key, or if they don't differ and no other resource comes into question. A move changes the ownership
+//! tags.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    NullMeans, diff,
+    matching::{MatchedResources, resolve_spec},
+};
+use crate::{
+    core::{Address, LiveResource, ResourceType},
+    definition::{DesiredResource, Stack},
+};
+
+/// Moves live resources to their new addresses.
+pub(super) fn apply_moves(stack: &Stack, matched: &mut MatchedResources<'_>) {
+    // The address of a resource may be all that distinguishes those that refer to it, so these follow.
+    while let Some((from, to)) = next_move(stack, matched) {
+        if let Some(live) = matched.live.remove(&from) {
+            matched.live.insert(to, live);
+        }
+    }
+}
+
+fn next_move(stack: &Stack, matched: &MatchedResources<'_>) -> Option<(Address, Address)> {
+    let stated = stack.moved.iter().find(|(from, to)| matched.live.contains_key(*from) && !matched.live.contains_key(*to));
+    if let Some((from, to)) = stated {
+        return Some((from.clone(), to.clone()));
+    }
+    let leaving: Vec<(&Address, &LiveResource)> = matched
+        .live
+        .iter()
+        .filter(|(address, _)| !stack.resources.contains_key(*address))
+        .map(|(address, live)| (address, *live))
+        .collect();
+    if leaving.is_empty() {
+        return None;
+    }
+    let missing = stack.resources.values().filter(|declared| !matched.live.contains_key(&declared.address));
+    let mut equal: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+    for declared in missing {
+        let mut wanted: Option<Value> = None;
+        for (from, live) in &leaving {
+            if from.type_name != declared.address.type_name || declared.region != live.region {
+                continue;
+            }
+            // A set of references has another order once they are resolved.
+            let wanted = wanted.get_or_insert_with(|| {
+                let spec = resolve_spec(declared, &matched.live);
+                declared.resource_type.operations.parse(&spec).unwrap_or(spec)
+            });
+            if have_same_key(declared.resource_type, wanted, &live.spec) {
+                return Some(((*from).clone(), declared.address.clone()));
+            }
+            if is_same(declared, wanted, live) {
+                equal.entry(&declared.address).or_default().push(from);
+            }
+        }
+    }
+    equal.iter().find_map(|(to, all)| {
+        let [from] = all.as_slice() else { return None };
+        let is_only = equal.values().filter(|all| all.contains(from)).count() == 1;
+        is_only.then(|| ((*from).clone(), (*to).clone()))
+    })
+}
+
+/// Whether two resources of a type have all fields of a unique key in common, so that they can't both exist.
+pub(super) fn have_same_key(kind: &ResourceType, wanted: &Value, live: &Value) -> bool {
+    let same = |field: &&str| wanted.pointer(field).is_some_and(|value| !value.is_null()) && wanted.pointer(field) == live.pointer(field);
+    kind.unique_keys.iter().any(|key| !key.is_empty() && key.iter().all(same))
+}
+
+/// Whether the ranges of two resources of a type overlap, so that they can't both exist.
+pub(super) fn ranges_overlap(kind: &ResourceType, wanted: &Value, live: &Value) -> bool {
+    let Some(key) = &kind.overlap_key else { return false };
+    let range = |spec: &Value| spec.pointer(key.range)?.as_str()?.parse::<ipnet::IpNet>().ok();
+    let is_same = key.others.iter().all(|field| wanted.pointer(field) == live.pointer(field));
+    let overlap = range(wanted).zip(range(live)).is_some_and(|(a, b)| a.contains(&b) || b.contains(&a));
+    is_same && overlap
+}
+
+/// Whether a live resource is as desired, apart from a name that acme chose by its address.
+fn is_same(declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> bool {
+    let kind = declared.resource_type;
+    let fields = diff(wanted, &kind.comparable(wanted, &live.spec), &[], NullMeans::Unmanaged);
+    fields.iter().all(|field| field.pointer == "/name" && declared.has_generated_name)
+}
