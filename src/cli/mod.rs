@@ -51,7 +51,7 @@ Exit codes:
     1  failed, and everything is as before
     2  there are changes (`plan --detailed-exitcode`, `drift`)
     3  failed, and some changes remain: they and the next command are listed
-    4  waiting for a person: what to do is listed, the next apply goes on
+    4  waiting for a person: the next apply continues the run
   130  interrupted";
 
 /// Deploys AWS infrastructure from a YAML stack definition, without a state file.

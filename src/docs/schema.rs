@@ -139,7 +139,10 @@ fn top_level_fields() -> Map<String, Value> {
 
 /// Fields of every resource, and of every entry.
 fn common_definitions() -> Map<String, Value> {
-    let time = json!({ "type": ["string", "null"], "pattern": format!("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{EXPRESSION_PATTERN}") });
+    let time = |what: &str| {
+        let pattern = format!("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{EXPRESSION_PATTERN}");
+        json!({ "description": format!("Maximum time to wait for its {what}."), "type": ["string", "null"], "pattern": pattern })
+    };
     let common = json!({
         "tags": {
             "description": "Additional tags. Default: none.",
@@ -163,7 +166,7 @@ fn common_definitions() -> Map<String, Value> {
             "description": "Maximum time to wait until it is created, changed or deleted: `90s`, `45m` or `2h`. Default: as long as AWS reports \
                             progress, at most some hours, depending on the type.",
             "type": ["object", "null", "string"], "pattern": EXPRESSION_PATTERN,
-            "properties": { "create": time, "update": time, "delete": time }, "additionalProperties": false,
+            "properties": { "create": time("creation"), "update": time("change"), "delete": time("deletion") }, "additionalProperties": false,
             "examples": [{ "create": "2h", "delete": "45m" }],
         },
         "for_each": {

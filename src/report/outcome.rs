@@ -61,7 +61,7 @@ impl OutcomeReport<'_> {
                 }
                 push_steps(&mut paragraphs, "Completed and kept:", &forward.completed, past_tense);
                 push_steps(&mut paragraphs, "Not started:", &forward.not_started, present_participle);
-                paragraphs.push(format!("  help: do this; `{again}` then goes on,\n        `{undo}` undoes the run"));
+                paragraphs.push(format!("  help: do this; `{again}` then continues the run,\n        `{undo}` undoes the run"));
             }
             (journal::RunOutcome::Kept, _) => {
                 push_steps(&mut paragraphs, "Completed and kept:", &forward.completed, past_tense);

@@ -135,7 +135,8 @@ def rest_operation(of, method, path, query):
         pattern, labels = uri_pattern(uri)
         found = re.fullmatch(pattern, path)
         selects = dict(parse_qsl(fixed, keep_blank_values=True))
-        if http["method"] != method or not found or any(query.get(key) != value for key, value in selects.items()):
+        # The SDK names the operation where several have the same path.
+        if http["method"] != method or not found or query.get("x-id", name) != name or any(query.get(key) != value for key, value in selects.items()):
             continue
         rank = (len(selects), -len(labels), not of.operation_model(name).deprecated)
         if best is None or rank > best[0]:

@@ -58,7 +58,7 @@ pub enum Event {
         /// AWS's message.
         status: String,
     },
-    /// A person must act before the step can go on. Repeated while the step waits.
+    /// A person must act before the step can continue. Repeated while the step waits.
     ActionNeeded {
         /// Address of the resource.
         address: Address,
@@ -91,7 +91,7 @@ pub enum Event {
         /// AWS request id.
         request_id: Option<String>,
     },
-    /// acme stopped waiting for a person. The run ends *waiting*, and the next apply goes on.
+    /// acme stopped waiting for a person. The run ends *waiting*, and the next apply continues the run.
     StepSuspended {
         /// Address of the resource.
         address: Address,

@@ -166,7 +166,7 @@ pub enum RunOutcome {
     RolledBack,
     /// The run failed or was interrupted, and completed steps were kept.
     Kept,
-    /// Steps wait for a person; completed steps were kept, and the next apply goes on.
+    /// Steps wait for a person; completed steps were kept, and the next apply continues the run.
     Waiting,
     /// The run could be neither finished nor undone.
     Stuck,
