@@ -129,7 +129,7 @@ fn top_level_fields() -> Map<String, Value> {
 
 /// Fields of every resource, and of every entry.
 fn common_definitions() -> Map<String, Value> {
-    let time = json!({ "type": ["string", "null"], "pattern": format!("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{EXPRESSION_PATTERN}") });
+    let time = json!({ "description": "Maximum time to wait.", "type": ["string", "null"], "pattern": format!("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$|{EXPRESSION_PATTERN}") });
     let common = json!({
         "tags": {
             "description": "Additional tags. Default: none.",

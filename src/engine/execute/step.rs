@@ -324,6 +324,11 @@ impl StepTask {
         match self.with_retries(Idempotency::NotIdempotent, update).await {
             Ok(()) => Ok(Some(missing)),
             Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
+            Err(error) if error.is_not_found() => {
+                // It may have been deleted outside acme since it was created or read.
+                let it = LiveResource { tags: self.target.call.tags.clone().into(), ..live.clone() };
+                Err(self.blockers.explain_not_found(&[it], error).await)
+            }
             Err(error) => Err(error),
         }
     }
