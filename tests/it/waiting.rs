@@ -1,6 +1,6 @@
 //! Runs that wait: for people, for reads that lag, for what somebody else deleted; and what a failed run keeps.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 
@@ -49,24 +49,28 @@ resources:
   subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: us-east-1a } }
 ";
 
-/// Applies NETWORK; `fault` is that of the second write, the creation of the subnet.
-fn apply_network(standin: &Standin, acme: &Acme, stack: &std::path::Path, more: &[&str], fault: WriteFault) -> CommandOutput {
-    let proxy = Proxy::start(&standin.url, Faults { at_write: Some((2, fault)), ..Faults::default() });
+/// Applies with a fault at one write.
+fn apply_with_fault(standin: &Standin, acme: &Acme, stack: &Path, more: &[&str], fault: (usize, WriteFault)) -> CommandOutput {
+    let proxy = Proxy::start(&standin.url, Faults { at_write: Some(fault), ..Faults::default() });
     acme.with_endpoint(&proxy.url).run("apply", stack, &[&["--yes"], more].concat())
 }
+
+/// Number of the write that creates the subnet; the first two are about the VPC.
+const SUBNET: usize = 3;
 
 const VPCS: &str = "out = [v['VpcId'] for v in client('ec2').describe_vpcs(Filters=[{'Name': 'is-default', 'Values': ['false']}])['Vpcs']]";
 
 #[test]
-fn says_which_dependency_was_deleted_during_the_run() {
-    for kind in [StandinKind::Moto, StandinKind::Ministack] {
+fn says_which_resource_was_deleted_during_the_run() {
+    // Before the VPC is changed, and before the subnet is created in it.
+    for (kind, at) in [(StandinKind::Moto, 2), (StandinKind::Moto, SUBNET), (StandinKind::Ministack, SUBNET)] {
         let (standin, folder) = (Standin::start(kind), tempfile::tempdir().expect("a folder"));
         let stack = write_file(folder.path(), "stack.yaml", NETWORK);
         let url = standin.url.clone();
         let delete = Kill(Arc::new(move || {
             standin::run_boto3(&url, &format!("{VPCS}\nclient('ec2').delete_vpc(VpcId=out[0])"));
         }));
-        let done = apply_network(&standin, &Acme::at_endpoint(&standin.url), &stack, &[], WriteFault::Before(delete));
+        let done = apply_with_fault(&standin, &Acme::at_endpoint(&standin.url), &stack, &[], (at, WriteFault::Before(delete)));
         assert_eq!(done.code, 1, "{}", done.combined_output());
         for part in ["DeletedOutside", "vpc.main (vpc-", "was deleted outside acme during this run"] {
             assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.combined_output());
@@ -87,10 +91,10 @@ fn rollback_deletes_what_the_run_created_even_if_its_tags_are_gone() {
             standin::run_boto3(&url, &format!("{VPCS}\nclient('ec2').delete_tags(Resources=out, {keys})"));
         }));
         // The tags are removed, and the subnet is refused: the run rolls back, or a later command does.
-        let done = apply_network(&standin, &acme, &stack, &[], WriteFault::RefuseAfter(untag.clone()));
+        let done = apply_with_fault(&standin, &acme, &stack, &[], (SUBNET, WriteFault::RefuseAfter(untag.clone())));
         assert_eq!(done.code, 1, "{}", done.combined_output());
         assert_eq!(standin.run_boto3(VPCS), json!([]), "{}", done.combined_output());
-        let done = apply_network(&standin, &acme, &stack, &["--no-rollback"], WriteFault::RefuseAfter(untag));
+        let done = apply_with_fault(&standin, &acme, &stack, &["--no-rollback"], (SUBNET, WriteFault::RefuseAfter(untag)));
         assert_eq!(done.code, 3, "{}", done.combined_output());
         acme.run("rollback", &stack, &["--yes"]).assert_success();
         assert_eq!(standin.run_boto3(VPCS), json!([]));
@@ -103,13 +107,13 @@ fn the_definition_chooses_what_a_failed_apply_keeps() {
         let (standin, folder) = (Standin::start(StandinKind::Ministack), tempfile::tempdir().expect("a folder"));
         let acme = Acme::at_endpoint(&standin.url);
         let stack = write_file(folder.path(), "stack.yaml", &format!("rollback: {policy}{NETWORK}"));
-        let done = apply_network(&standin, &acme, &stack, &[], WriteFault::Refuse);
+        let done = apply_with_fault(&standin, &acme, &stack, &[], (SUBNET, WriteFault::Refuse));
         assert_eq!(done.code, first, "{policy}: {}", done.combined_output());
         assert_eq!(done.stderr.contains("--no-rollback"), first == 1, "{policy}: {}", done.combined_output());
         acme.apply(&stack);
         let more = "  elastic_ip: { a: {}, b: { depends_on: [elastic_ip.a] } }\n";
         let stack = write_file(folder.path(), "stack.yaml", &format!("rollback: {policy}{NETWORK}{more}"));
-        let done = apply_network(&standin, &acme, &stack, &[], WriteFault::Refuse);
+        let done = apply_with_fault(&standin, &acme, &stack, &[], (2, WriteFault::Refuse));
         assert_eq!(done.code, update, "{policy}: {}", done.combined_output());
         let kept = standin.run_boto3("out = len(client('ec2').describe_addresses()['Addresses'])");
         assert_eq!(kept, json!(usize::from(update == 3)), "{policy}");
@@ -128,7 +132,7 @@ fn a_read_that_lags_for_long_is_a_warning() {
         ),
         (
             "  ecr_repository: { main: { on_delete: delete } }\n",
-            "  ecr_repository: { main: { immutable_tags: true, on_delete: delete } }\n",
+            "  ecr_repository: { main: { immutable_tags: false, on_delete: delete } }\n",
             "ecr",
             "immutable_tags",
         ),

@@ -111,6 +111,14 @@ impl Blockers {
         })
     }
 
+    /// Same, or AWS's error if nothing is gone.
+    pub async fn explain_not_found(&self, needed: &[LiveResource], error: Error) -> Error {
+        match self.lost_dependency(needed).await {
+            Some(lost) => Error { message: format!("{}; AWS answers: {error}", lost.message), ..lost },
+            None => error,
+        }
+    }
+
     /// Blockers outside the stack; `None` if they can't be read, so that AWS's message must do.
     async fn external_blockers(&self, live: &LiveResource) -> Option<String> {
         let kind = types::resource_type(&live.type_name)?;

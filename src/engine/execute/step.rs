@@ -329,6 +329,11 @@ impl StepTask {
             Ok(()) => Ok(Some(missing)),
             Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
             Err(error) if is_quota_exceeded(&error) && self.remove_leaving_entries(live).await? => Ok(None),
+            Err(error) if error.is_not_found() => {
+                // It may have been deleted outside acme since it was created or read.
+                let it = LiveResource { tags: self.target.call.tags.clone().into(), ..live.clone() };
+                Err(self.blockers.explain_not_found(&[it], error).await)
+            }
             Err(error) => Err(error),
         }
     }

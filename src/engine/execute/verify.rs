@@ -40,7 +40,7 @@ impl StepTask {
         let mut last = applied.map(|missing| (missing, true));
         let mut called = Instant::now();
         let mut pause = Duration::from_millis(250);
-        let (mut rounds, mut agreeing, mut has_lagged) = (0, 0, false);
+        let (mut rounds, mut agreeing, mut has_lagged, mut asked) = (0, 0, false, false);
         loop {
             let at_once = target.kind.apply_immediately.is_some_and(|at| target.spec.pointer(at) == Some(&true.into()));
             let ready = if at_once { Condition::Stable(id.to_owned()) } else { Condition::Ready(id.to_owned()) };
@@ -65,7 +65,16 @@ impl StepTask {
                     return Ok(live);
                 }
                 has_lagged = true;
-                if called.elapsed() > self.journaled_cloud.cloud.update_lag_of(target.kind) {
+                // A change that failed after it was accepted never becomes visible.
+                let cloud = &self.journaled_cloud.cloud;
+                let is_over = called.elapsed() > cloud.update_lag_of(target.kind);
+                if is_over || (!asked && called.elapsed() > cloud.visibility_delay_of(target.kind)) {
+                    asked = true;
+                    if cloud.explain(target.kind, &live).await.is_ok_and(|reason| reason.is_some()) {
+                        return Err(self.not_applied_error(&state.0, &live).await);
+                    }
+                }
+                if is_over {
                     if tagged && state.0.iter().all(|field| accepted.contains(field)) {
                         return Ok(self.accept_unconfirmed(&state.0, live));
                     }
