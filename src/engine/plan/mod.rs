@@ -7,6 +7,7 @@ mod dropped;
 mod known;
 mod matching;
 mod moves;
+mod obstacles;
 mod order;
 mod planner;
 mod prune;

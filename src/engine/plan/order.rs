@@ -266,7 +266,10 @@ fn blocking_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
     for (used, gone) in changes.iter().enumerate().filter(|(_, change)| goes(change)) {
         let Some(live) = &gone.before else { continue };
         for (user, change) in changes.iter().enumerate().filter(|(_, change)| stays(change)) {
-            if change.before.as_ref().is_some_and(|user| refers_to(user, live)) {
+            // What AWS detaches with the deletion, such as a subnet from its route table, does not prevent it.
+            let is_detached =
+                resource_type(&change.address.type_name).is_some_and(|user| user.detached_by.contains(&gone.address.type_name.as_str()));
+            if !is_detached && change.before.as_ref().is_some_and(|user| refers_to(user, live)) {
                 blocking.push((used, user));
             }
         }

@@ -108,3 +108,25 @@ fn ignores_a_key_whose_policy_denies_reading() {
         .start(KEY);
     assert_eq!(endpoint.planned_changes(), ["create kms_key.main"]);
 }
+
+/// Its alias is gone, so the tag index finds it.
+#[test]
+fn cancels_the_deletion_of_a_key() {
+    let no_alias = json_error(400, "NotFoundException", "Alias alias/shop-main is not found.");
+    let endpoint = script_with_metadata()
+        .with_tagged_resources(&[(ARN, "kms_key.main")])
+        .on("ListAliases", [ok(json!({ "Aliases": [] }))])
+        .on("DescribeKey", [no_alias, key("PendingDeletion")])
+        .on("CancelKeyDeletion", [ok(json!({ "KeyId": ARN }))])
+        .on("EnableKey", [ok(json!({}))])
+        .on("CreateAlias", [ok(json!({}))])
+        .on("EnableKeyRotation", [ok(json!({}))])
+        .after("EnableKeyRotation")
+        .on("ListAliases", [alias()])
+        .on("DescribeKey", [key("Enabled")])
+        .on("GetKeyRotationStatus", [rotation(true)])
+        .start(KEY);
+    endpoint.apply();
+    let writes = [(200, "CancelKeyDeletion"), (200, "EnableKey"), (200, "CreateAlias"), (200, "EnableKeyRotation")];
+    assert_eq!(endpoint.writes(), status_lines(&writes));
+}

@@ -60,3 +60,16 @@ fn deletes_a_removed_secret_with_its_last_recovery_window() {
     endpoint.run("apply", &["--yes"]).assert_success();
     assert_eq!(endpoint.request_bodies("DeleteSecret")[0]["RecoveryWindowInDays"], 8);
 }
+
+/// A secret within its recovery window keeps its name and its value.
+#[test]
+fn restores_a_deleted_secret() {
+    let endpoint = Script::new()
+        .on("DescribeSecret", [secret(Some(1_790_000_000))])
+        .on("RestoreSecret", [ok(json!({ "ARN": ARN, "Name": "shop-token" }))])
+        .after("RestoreSecret")
+        .on("DescribeSecret", [secret(None)])
+        .start(SECRET);
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), ["200 RestoreSecret"]);
+}

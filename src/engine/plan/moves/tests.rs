@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    core::ADDRESS_TAG,
+    core::{ADDRESS_TAG, Phase},
     engine::plan::{
         Action, Plan,
         dropped::tests::{applied, planned},
@@ -77,4 +77,21 @@ async fn a_stated_move_takes_a_changed_resource_along() {
     let plan = planned(&stack, &live_state);
     assert!(creations_and_deletions(&plan).iter().all(|change| change.starts_with("Replace ")), "{:?}", creations_and_deletions(&plan));
     assert!(plan.changes.iter().any(|change| change.address == new && change.before.is_some()));
+}
+
+/// What was deleted can be restored within its recovery window, with its data.
+#[tokio::test]
+async fn a_deleted_key_or_secret_is_restored() {
+    let (stack, mut live_state) = applied().await;
+    let mut ids = BTreeMap::new();
+    for kind in ["kms_key", "secret"] {
+        for live in live_state.live.get_mut(kind).expect("there are some") {
+            live.phase = Phase::Deleting;
+            ids.insert(live.tags[ADDRESS_TAG].clone(), live.id.clone());
+        }
+    }
+    let plan = planned(&stack, &live_state);
+    let restored = plan.changes.iter().filter_map(|change| Some((change.address.to_string(), change.dormant.clone()?)));
+    assert_eq!(restored.collect::<BTreeMap<_, _>>(), ids);
+    assert!(plan.changes.iter().filter(|change| change.dormant.is_some()).all(|change| change.action == Action::Create));
 }

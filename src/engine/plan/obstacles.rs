@@ -1,0 +1,114 @@
+//! Obstacles that the planner finds.
+
+use serde_json::Value;
+
+use super::{Action, Change, FieldDiff, ForeignResource, Obstacle, Reason};
+use crate::{
+    aws::types,
+    core::{Address, DataProtection, LiveResource, OnDelete, OneWay, RefusedChange, ResourceType},
+};
+
+/// Obstacle for a resource with a desired name that is not part of the stack.
+pub(super) fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
+    let whose = match &foreign.owner {
+        Some(owner) => format!("belongs to the stack {owner}"),
+        None => "exists but is not part of this stack".to_owned(),
+    };
+    Obstacle {
+        code: "foreign",
+        address: foreign.address.clone(),
+        message: format!("`{}` {whose}", foreign.id),
+        help: match types::resource_type(&foreign.address.type_name).is_some_and(|kind| kind.naming.is_some()) {
+            true if foreign.is_in_other_region => format!("give `{}` a name with the region in it", foreign.address),
+            false if foreign.is_in_other_region => "declare it in one region, and refer to its ARN in the other".to_owned(),
+            _ => format!("give `{}` another name, or remove the existing one", foreign.address),
+        },
+        location: None,
+        adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
+        other: None,
+    }
+}
+
+/// Obstacle for a resource that can't exist beside its replacement, and can't be deleted because another one uses it.
+pub(super) fn blocked_replacement_obstacle(dependency: &Change, dependent: &Change) -> Obstacle {
+    let address = &dependency.address;
+    let named = types::resource_type(&address.type_name).is_some_and(|kind| kind.naming.is_some());
+    let is_replaced = dependency.action == Action::Replace;
+    let help = if named && is_replaced {
+        format!("set another name for `{address}`, or none, so that the new one is created first")
+    } else {
+        format!("remove the use of `{address}` from `{}` and apply that first", dependent.address)
+    };
+    Obstacle {
+        code: "held",
+        address: address.clone(),
+        message: match is_replaced {
+            true => format!("`{address}` must be deleted before its replacement is created, but `{}` still uses it", dependent.address),
+            false => format!(
+                "`{address}` must be deleted before a resource that it uses is replaced, but `{}` still uses it until then",
+                dependent.address
+            ),
+        },
+        help,
+        location: None,
+        adoptable: None,
+        other: None,
+    }
+}
+
+/// Obstacle for a change that AWS rejects because it can't be reversed.
+pub(super) fn one_way_obstacle(change: &Change, one_way: &OneWay) -> Option<Obstacle> {
+    let FieldDiff { before, after, .. } = change.fields.iter().find(|field| field.pointer == one_way.field)?;
+    let (field, address) = (one_way.field.trim_start_matches('/'), &change.address);
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let (from, to) = (plain(before), plain(after));
+    let (message, help) = match one_way.direction.refusal(before, after)? {
+        RefusedChange::Backward => (
+            format!("can't change {field} of `{address}` from {from} to {to}: {}", one_way.reason),
+            format!("leave `{field}` at {from}, or declare a second resource"),
+        ),
+        RefusedChange::TooSmall(least) => (
+            format!("can't change {field} of `{address}` from {from} to {to}: AWS requires an increase of at least ten percent"),
+            format!("set `{field}` to {least} or more"),
+        ),
+        RefusedChange::SkipsMinorVersion(next) => (
+            format!("can't change {field} of `{address}` from {from} to {to} at once: AWS upgrades one minor version at a time"),
+            format!("set `{field}` to {next} and apply that first"),
+        ),
+    };
+    Some(Obstacle { code: "one-way", address: address.clone(), message, help, location: None, adoptable: None, other: None })
+}
+
+/// Obstacle for a new resource that can't exist beside an old one with data.
+pub(super) fn exclusive_obstacle(new: &Address, old: &Address) -> Obstacle {
+    Obstacle {
+        code: "taken",
+        address: new.clone(),
+        message: format!("`{new}` can't exist beside `{old}`, which holds data and would have to be deleted first"),
+        help: format!(
+            "if it is the same, write `moved: {{ {old}: {new} }}`; otherwise set another name, or delete `{old}` and apply that first"
+        ),
+        location: None,
+        adoptable: None,
+        other: Some(old.clone()),
+    }
+}
+
+/// Obstacle for another name of a resource with data: AWS would make an empty one.
+pub(super) fn renamed_data_obstacle(kind: &ResourceType, change: &Change, wanted: &Value, live: &LiveResource) -> Option<Obstacle> {
+    let Reason::ImmutableFields { fields } = &change.reason else { return None };
+    if kind.data_protection != DataProtection::Snapshot || change.on_delete == OnDelete::Delete || *fields != ["/name"] {
+        return None;
+    }
+    let (from, to) = (live.spec.get("name")?.as_str()?, wanted.get("name")?.as_str()?);
+    let address = &change.address;
+    Some(Obstacle {
+        code: "renamed",
+        address: address.clone(),
+        message: format!("`{address}` is named `{from}`: one named `{to}` would be made without its data"),
+        help: format!("set `name: {from}`; or rename it in AWS to `{to}`, which keeps its data, and plan again"),
+        location: None,
+        adoptable: None,
+        other: None,
+    })
+}
