@@ -230,3 +230,23 @@ fn own_read_fields_have_a_default() {
     }
     assert_none(wrong);
 }
+
+/// A rollback restores what AWS had, even where a definition can't say it: RDS reports the IOPS and the throughput of storage that takes
+/// neither.
+#[test]
+fn specs_that_aws_reported_need_not_pass_the_checks_of_a_definition() {
+    let database = json!({
+        "name": "orders", "engine": "postgres", "version": "16", "class": "db.t4g.medium", "storage_gib": 20, "storage_type": "gp2",
+        "iops": 3000, "throughput_mibps": 0, "subnet_group": { "id": "main" }, "security_groups": [{ "id": "sg-1" }],
+    });
+    let certificate = json!({ "domain": "a.example.com", "alternative_names": ["a.example.com"] });
+    let key = json!({ "key_spec": "RSA_2048", "key_usage": "ENCRYPT_DECRYPT", "rotation": true });
+    for (name, spec) in [("rds_instance", database), ("certificate", certificate), ("kms_key", key)] {
+        let kind = resource_type(name).expect("a type");
+        assert!(kind.operations.parse(&spec).is_err(), "{name}: a definition can't have it");
+        let canonical = kind.operations.canonical(&spec).unwrap_or_else(|error| panic!("{name}: {error}"));
+        for (field, value) in spec.as_object().into_iter().flatten().filter(|(_, value)| value.is_number()) {
+            assert_eq!(&canonical[field], value, "{name}: {field}");
+        }
+    }
+}
