@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the binary of an acme release after verifying its checksum.
+# Installs the binary of an acme release after verifying its checksum, and its attestation if `gh` is installed and signed in.
 #
 #   curl --proto '=https' --tlsv1.2 -fsSL https://github.com/example/acme/releases/latest/download/install.sh | sh
 #
@@ -36,6 +36,11 @@ case $(uname -m) in
     *) fail "there is no binary for $(uname -m): build it with cargo install --git https://github.com/example/acme" ;;
 esac
 
+case $from in
+    https://*) protocols='=https' ;;
+    file://*) protocols='=file' ;;
+    *) fail "--from must begin with https:// or file://" ;;
+esac
 archive=acme-$machine-$system.tar.gz
 case $version in
     latest) address=$from/latest/download ;;
@@ -49,7 +54,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 get() {
-    curl -fsSL --retry 3 -o "$work/$1" "$address/$1" || fail "can't download $address/$1"
+    curl --proto "$protocols" --proto-redir '=https' --tlsv1.2 -fsSL --retry 3 -o "$work/$1" "$address/$1" || fail "can't download $address/$1"
 }
 get "$archive"
 get SHA256SUMS
@@ -60,6 +65,19 @@ if command -v sha256sum > /dev/null; then
 else
     (cd "$work" && shasum -a 256 -c expected > /dev/null 2>&1) || fail "the checksum of $archive does not match; nothing was installed"
 fi
+# The checksum is from the same place as the archive. The attestation proves that the release workflow of the repository built it.
+case $from in
+    https://github.com/*/releases)
+        repository=${from#https://github.com/}
+        repository=${repository%/releases}
+        if command -v gh > /dev/null && gh auth status > /dev/null 2>&1; then
+            gh attestation verify "$work/$archive" --repo "$repository" --signer-workflow "$repository/.github/workflows/release.yml" \
+                > /dev/null 2>&1 || fail "the attestation of $archive is not valid; nothing was installed"
+        else
+            echo "The attestation was not verified: it needs gh, signed in." >&2
+        fi
+        ;;
+esac
 tar -xzf "$work/$archive" -C "$work" acme
 mkdir -p "$to"
 install -m 755 "$work/acme" "$to/acme"

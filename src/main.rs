@@ -1,9 +1,7 @@
 //! The `acme` binary.
 
-use clap::Parser;
-
 fn main() {
-    let cli = acme::cli::Cli::parse();
+    let cli = acme::cli::Cli::parse_or_exit();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(acme::cli::run(cli));

@@ -138,7 +138,7 @@ pub fn show_plan(plan: &Plan, session: &Session, global: &GlobalArguments) -> Re
     let quiet = global.output == OutputFormat::Json || global.quiet;
     match global.output {
         // A document is one line, like events.
-        OutputFormat::Json if blocked => report::print(&format!("{}\n", report::json::plan(plan))),
+        OutputFormat::Json if blocked => report::print_json_line(&report::json::plan(plan))?,
         _ if blocked || !quiet => plan::print(plan, global.output, RenderOptions::default())?,
         _ => {}
     }

@@ -34,7 +34,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         OutputFormat::Json => {
             let since = drift.since().map(|since| since.run.revision);
             let json = report::json::drift(session.stack(), session.region(), connected.account(), since, &drift.changes);
-            report::print(&format!("{}\n", serde_json::to_string_pretty(&json)?));
+            report::print_json(&json)?;
         }
         _ => report::print(&render_text(session, &drift)),
     }

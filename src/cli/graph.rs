@@ -51,11 +51,11 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     } else {
         Graph::new(&open::load(&arguments.target)?, None, None)
     };
-    report::print(&match arguments.format {
-        Format::Mermaid => report::graph::mermaid(&graph),
-        Format::Dot => report::graph::dot(&graph),
-        Format::Html => report::graph::html(&graph),
-        Format::Json => report::graph::json(&graph),
-    });
+    match arguments.format {
+        Format::Mermaid => report::print(&report::graph::mermaid(&graph)),
+        Format::Dot => report::print(&report::graph::dot(&graph)),
+        Format::Html => report::print(&report::graph::html(&graph)),
+        Format::Json => report::print_json(&report::graph::json(&graph))?,
+    }
     Ok(DONE)
 }

@@ -37,10 +37,10 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         [number] => show_revision(&history, number).await?,
         [from, to, ..] => compare_revisions(&history, from, to).await?,
     };
-    report::print(&match arguments.global.output {
-        OutputFormat::Json => format!("{}\n", serde_json::to_string_pretty(&json)?),
-        _ => text,
-    });
+    match arguments.global.output {
+        OutputFormat::Json => report::print_json(&json)?,
+        _ => report::print(&text),
+    }
     open::print_stats(session, &arguments.global);
     Ok(DONE)
 }

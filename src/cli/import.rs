@@ -54,15 +54,12 @@ async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession, targe
         plan::print(&plan, global.output, RenderOptions::default())?;
     } else {
         let resources = generate_config(stack, imported.state.live_state(), target.resource_type(), address, live);
-        report::print(&match global.output {
-            OutputFormat::Json => format!(
-                "{}\n",
-                serde_json::to_string_pretty(
-                    &json!({ "format": "acme-import/1", "address": address, "id": live.id, "resources": resources })
-                )?
-            ),
-            _ => serde_yaml::to_string(&json!({ "resources": resources }))?,
-        });
+        match global.output {
+            OutputFormat::Json => {
+                report::print_json(&json!({ "format": "acme-import/1", "address": address, "id": live.id, "resources": resources }))?;
+            }
+            _ => report::print_yaml(&serde_yaml::to_string(&json!({ "resources": resources }))?)?,
+        }
         report::eprint(&format!(
             "  help: `{address}` is not in the definition: add the lines above, or the next `{}` deletes it.",
             session.command_line("apply")

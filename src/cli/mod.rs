@@ -28,7 +28,12 @@ use std::{io::IsTerminal, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{definition::BackendLocation, engine::session::SessionError, report};
+use crate::{
+    core::{EnvironmentName, is_region_name},
+    definition::BackendLocation,
+    engine::session::SessionError,
+    report,
+};
 pub use lock::LockArguments;
 use refusal::refuse;
 
@@ -134,7 +139,7 @@ pub struct StackArguments {
     pub file: PathBuf,
     /// Environment of the definition.
     #[arg(short, long, value_name = "NAME")]
-    pub env: Option<String>,
+    pub env: Option<EnvironmentName>,
     /// Value for expressions in the definition; repeatable. Saved plans and the shell history store it, so don't pass secrets.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_key_value)]
     pub set: Vec<(String, String)>,
@@ -151,7 +156,7 @@ pub struct GlobalArguments {
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<String>,
     /// AWS region; must match the definition's `region`, if set.
-    #[arg(long)]
+    #[arg(long, value_parser = parse_region)]
     pub region: Option<String>,
     /// Profile in the AWS configuration.
     #[arg(long)]
@@ -206,6 +211,10 @@ fn confirm(question: &str) -> anyhow::Result<bool> {
     Ok(report::confirm(question)?)
 }
 
+fn parse_region(text: &str) -> Result<String, String> {
+    if is_region_name(text) { Ok(text.to_owned()) } else { Err("a region looks like `eu-west-1`".to_owned()) }
+}
+
 fn parse_key_value(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
@@ -220,6 +229,21 @@ impl GlobalArguments {
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
+    }
+}
+
+impl Cli {
+    /// Parses the arguments of the process. Prints help, the version or an error, and exits, if there is nothing to run.
+    pub fn parse_or_exit() -> Cli {
+        Cli::try_parse().unwrap_or_else(|ended| {
+            // An error repeats arguments, so it is shown without clap's styles. Help contains none.
+            let (plain, styled) = (ended.render().to_string(), ended.render().ansi().to_string());
+            match ended.use_stderr() {
+                true => report::eprint(plain.trim_end()),
+                false => report::print(&report::trusted(&styled)),
+            }
+            std::process::exit(ended.exit_code())
+        })
     }
 }
 

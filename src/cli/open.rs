@@ -65,7 +65,7 @@ fn load_options(target: &StackArguments) -> LoadOptions {
 fn show_problems(error: &SessionError) {
     let SessionError::InvalidDefinition { definition, problems } = error else { return };
     for problem in problems {
-        report::eprint(&problem.render(definition, true));
+        report::eprint(&report::render_diagnostic(problem, definition));
         let help = problem.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
         report::github::annotate_error(Some(&definition.path), problem.line(definition), &format!("{}{help}", problem.message));
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{DONE, GlobalArguments, OutputFormat, StackArguments, open, refusal::refuse};
 use crate::{
-    core::{Address, LiveResource, expression},
+    core::{Address, LiveResource, expression, printable_line},
     definition::Stack,
     engine::discover::address_of,
     report,
@@ -36,7 +36,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     };
     match values.get(name) {
         Some(Value::String(text)) if arguments.global.output != OutputFormat::Json => report::print(&format!("{text}\n")),
-        Some(value) => report::print(&format!("{value}\n")),
+        Some(value) => report::print_json_line(value)?,
         None => {
             let names: Vec<&str> = values.keys().map(String::as_str).collect();
             refuse!("unknown-output", "there is no output `{name}`; outputs: {}", names.join(", "));
@@ -65,11 +65,11 @@ pub fn print_with_title(values: &BTreeMap<String, Value>, global: &GlobalArgumen
 /// Prints outputs to stdout.
 pub fn print(values: &BTreeMap<String, Value>, output: OutputFormat) -> Result<()> {
     match output {
-        OutputFormat::Json => report::print(&format!("{}\n", serde_json::json!({ "format": "acme-outputs/1", "outputs": values }))),
+        OutputFormat::Json => report::print_json_line(&serde_json::json!({ "format": "acme-outputs/1", "outputs": values }))?,
         _ => {
             for (name, value) in values {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                report::print(&format!("{name} = {text}\n"));
+                report::print(&format!("{} = {text}\n", printable_line(name)));
             }
         }
     }

@@ -76,7 +76,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
 /// Prints a plan to stdout.
 pub fn print(plan: &Plan, output: OutputFormat, show: RenderOptions) -> Result<()> {
     match output {
-        OutputFormat::Json => report::print(&format!("{}\n", serde_json::to_string_pretty(&report::json::plan(plan))?)),
+        OutputFormat::Json => report::print_json(&report::json::plan(plan))?,
         // The reader may close the pipe early.
         _ => report::plan::write(&mut report::Stdout::default(), plan, show).unwrap_or_default(),
     }
@@ -86,7 +86,7 @@ pub fn print(plan: &Plan, output: OutputFormat, show: RenderOptions) -> Result<(
 /// Prints a plan in Terraform's format to stdout, and unsupported parts to stderr.
 fn print_terraform(plan: &Plan, stack: &Stack) -> Result<()> {
     let report::terraform::Export { document, unsupported: left_out } = report::terraform::plan(plan, stack)?;
-    report::print(&format!("{}\n", serde_json::to_string_pretty(&document)?));
+    report::print_json(&document)?;
     let notes = report::plan::render_notes(plan);
     if !notes.is_empty() {
         report::eprint(notes.trim_end());

@@ -23,7 +23,7 @@ pub struct Arguments {
     #[arg(long)]
     resources: bool,
     /// AWS region, if the definition has none. Default: all.
-    #[arg(long)]
+    #[arg(long, value_parser = super::parse_region)]
     region: Option<String>,
 }
 
@@ -55,15 +55,15 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         let numbered = policies.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
         let named: BTreeMap<String, Value> =
             numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
-        report::print(&serde_yaml::to_string(&json!({ "iam_policy": named }))?);
+        report::print_yaml(&serde_yaml::to_string(&json!({ "iam_policy": named }))?)?;
         return Ok(DONE);
     }
     if arguments.purpose.is_none() {
-        report::print(&format!("{}\n", serde_json::to_string_pretty(&policies)?));
+        report::print_json(&policies)?;
         return Ok(DONE);
     }
     for document in policies.values().flatten() {
-        report::print(&format!("{}\n", serde_json::to_string_pretty(document)?));
+        report::print_json(document)?;
     }
     Ok(DONE)
 }

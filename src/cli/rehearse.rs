@@ -91,9 +91,7 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let (report, interrupted) = run_rehearsal(rehearsal, faults, jobs).await?;
     match global.output {
-        OutputFormat::Json => {
-            report::print(&format!("{}\n", serde_json::to_string_pretty(&report::rehearsal::json(&plan, &report))?));
-        }
+        OutputFormat::Json => report::print_json(&report::rehearsal::json(&plan, &report))?,
         _ => report::print(&report::rehearsal::render(&plan, &report)),
     }
     open::print_stats(&session, global);

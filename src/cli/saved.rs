@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{StackArguments, refusal::refuse};
-use crate::engine::saved_plan::{DefinitionSource, SavedPlan};
+use crate::{
+    core::private_files,
+    engine::saved_plan::{DefinitionSource, SavedPlan},
+};
 
 /// Reads the saved plan at `target`; `None` if it is a definition.
 pub fn read(target: &StackArguments) -> Result<Option<SavedPlan>> {
@@ -52,11 +55,7 @@ fn overwrite_plan(path: &Path, text: &str) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = private_files::open_options().write(true).create_new(true).open(path)?;
     file.write_all(text.as_bytes())?;
     Ok(file.sync_all()?)
 }

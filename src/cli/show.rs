@@ -28,14 +28,14 @@ pub struct Arguments {
 
 pub async fn run(arguments: &Arguments) -> Result<u8> {
     if !arguments.live {
-        report::print(&definition::expanded_yaml(&open::load(&arguments.target)?));
+        report::print_yaml(&definition::expanded_yaml(&open::load(&arguments.target)?))?;
         return Ok(DONE);
     }
     let (session, state) = open::discover(&arguments.target, &arguments.global).await?;
     let mut live: Vec<_> = state.live_state().iter().collect();
     live.sort_by_key(|live| (address_of(live), live.id.clone()));
     if arguments.global.output == OutputFormat::Json {
-        report::print(&format!("{}\n", serde_json::to_string_pretty(&json!({ "format": "acme-show/2", "resources": live }))?));
+        report::print_json(&json!({ "format": "acme-show/2", "resources": live }))?;
     } else {
         let live = state.live_state().iter().map(|live| (display_address(live), live)).collect();
         report::print(&report::tree::render(session.stack(), &live));

@@ -61,6 +61,8 @@ impl Error {
         const CODES: &[&str] = &[
             "ExpiredToken",
             "ExpiredTokenException",
+            "InvalidAccessKeyId",
+            "InvalidToken",
             "RequestExpired",
             "InvalidClientTokenId",
             "UnrecognizedClientException",

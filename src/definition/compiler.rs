@@ -6,9 +6,11 @@ use serde_json::{Map, Value};
 
 use super::{
     diagnostic::Diagnostic,
+    scalar, sections,
     source::{Source, Spans, child_pointer},
     template::{ExpressionError, Templates, is_template},
 };
+use crate::core::Address;
 
 /// State of compiling one definition.
 pub struct Compiler<'a> {
@@ -23,6 +25,8 @@ pub struct Compiler<'a> {
     /// Locations of failed expressions, to suppress follow-up problems.
     broken_ranges: BTreeSet<(usize, usize)>,
     broken_pointers: BTreeSet<String>,
+    /// Resources whose `when` is false.
+    pub absent: BTreeSet<Address>,
     /// Rest of [`MEMORY_LIMIT`].
     memory_left: usize,
 }
@@ -50,6 +54,7 @@ impl<'a> Compiler<'a> {
             problems: Vec::new(),
             broken_ranges: broken,
             broken_pointers: broken_at,
+            absent: BTreeSet::new(),
             memory_left: MEMORY_LIMIT,
         }
     }
@@ -99,13 +104,21 @@ impl<'a> Compiler<'a> {
 
     /// Evaluates every scalar below `value`, without `for_each` and `when`.
     pub fn render(&mut self, value: &Value, at: &str) -> Value {
+        let mut value = self.render_as_written(value, at);
+        scalar::to_text(&mut value);
+        value
+    }
+    /// Same, with marked scalars, see [`scalar`].
+    fn render_as_written(&mut self, value: &Value, at: &str) -> Value {
         let mut path = WalkPath { source: at.to_owned(), out: at.to_owned() };
         self.walk(value, &mut path, false)
     }
     /// Evaluates every scalar below `value` and expands `for_each` and `when`.
     pub fn expand(&mut self, value: &Value, at: &str) -> Value {
         let mut path = WalkPath { source: at.to_owned(), out: at.to_owned() };
-        self.walk(value, &mut path, true)
+        let mut value = self.walk(value, &mut path, true);
+        scalar::to_text(&mut value);
+        value
     }
 
     fn walk(&mut self, value: &Value, path: &mut WalkPath, entries: bool) -> Value {
@@ -211,8 +224,10 @@ impl<'a> Compiler<'a> {
     ) {
         let at = path.source.clone();
         let Some(over) = entry.get("for_each") else {
-            if self.evaluate_when(entry, &at) {
-                let name = if is_template(key) { self.render_name(key, &at) } else { key.to_owned() };
+            let name = if is_template(key) { self.render_name(key, &at) } else { key.to_owned() };
+            if !self.evaluate_when(entry, &at) {
+                self.absent.extend(address_of(&child_pointer(&path.out, &name)));
+            } else {
                 let body = self.expand_body(entry, &name, path);
                 add(self, name, body, path);
             }
@@ -225,12 +240,14 @@ impl<'a> Compiler<'a> {
                 break;
             }
             self.templates.set_each(&each, &value);
-            if self.evaluate_when(entry, &at) {
-                let name = if key.contains("each.") {
-                    self.render_name(key, &at)
-                } else {
-                    format!("{}-{each}", if is_template(key) { self.render_name(key, &at) } else { key.to_owned() })
-                };
+            let name = if key.contains("each.") {
+                self.render_name(key, &at)
+            } else {
+                format!("{}-{each}", if is_template(key) { self.render_name(key, &at) } else { key.to_owned() })
+            };
+            if !self.evaluate_when(entry, &at) {
+                self.absent.extend(address_of(&child_pointer(&path.out, &name)));
+            } else {
                 let body = self.expand_body(entry, &name, path);
                 add(self, name, body, path);
             }
@@ -250,6 +267,7 @@ impl<'a> Compiler<'a> {
         let at = child_pointer(at, "when");
         let value = match entry.get("when") {
             None | Some(Value::Bool(true)) => return true,
+            Some(value) if scalar::is_marked(value) => value.clone(),
             Some(Value::String(text)) => match self.templates.expression(text) {
                 Ok(value) => value,
                 Err(fault) => {
@@ -259,7 +277,7 @@ impl<'a> Compiler<'a> {
             },
             Some(other) => other.clone(),
         };
-        match value {
+        match scalar::to_typed(&value) {
             Value::Bool(on) => on,
             other => {
                 self.problem(
@@ -277,14 +295,14 @@ impl<'a> Compiler<'a> {
     fn for_each_items(&mut self, over: &Value, at: &str) -> Vec<(String, Value)> {
         let help = "use a list, a map, a number (`3`: 0, 1, 2) or a range `{from: 1, to: 3}`";
         let failed = self.problems.len();
-        let over = self.render(over, at);
+        let over = self.render_as_written(over, at);
         if self.problems.len() != failed {
             return Vec::new();
         }
         let range = match &over {
-            Value::Number(count) => count.as_i64().map(|count| (0, count.saturating_sub(1))),
-            Value::Object(map) if map.len() == 2 => map.get("from").and_then(Value::as_i64).zip(map.get("to").and_then(Value::as_i64)),
-            _ => None,
+            Value::String(_) => range_of(&scalar::to_typed(&over)),
+            Value::Object(map) if map.len() == 2 => range_of(&scalar::to_typed(&over)),
+            other => range_of(other),
         };
         if let Some((from, to)) = range {
             let count = i128::from(to) - i128::from(from) + 1;
@@ -349,6 +367,23 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// Address of the resource at a pointer into the definition, if there is one.
+fn address_of(pointer: &str) -> Option<Address> {
+    let segments: Vec<String> = pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    let parts = segments.iter().map(String::as_str).skip_while(|part| *part == "resources").chain(["id"]);
+    let (type_name, name, _) = sections::resolve_reference(&parts.collect::<Vec<_>>())?;
+    Some(Address::new(&type_name, name))
+}
+
+/// Range of a `for_each`: a number of entries, or the first and the last.
+fn range_of(over: &Value) -> Option<(i64, i64)> {
+    match over {
+        Value::Number(count) => count.as_i64().map(|count| (0, count.saturating_sub(1))),
+        Value::Object(map) if map.len() == 2 => map.get("from").and_then(Value::as_i64).zip(map.get("to").and_then(Value::as_i64)),
+        _ => None,
+    }
+}
+
 /// Position of a walk, in the source text and in the expanded definition.
 struct WalkPath {
     source: String,
@@ -391,7 +426,7 @@ pub fn estimated_size(value: &Value) -> usize {
 /// Converts a scalar to text.
 pub fn scalar_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(scalar::unmarked(text).to_owned()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(on) => Some(on.to_string()),
         _ => None,

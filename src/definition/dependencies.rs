@@ -17,13 +17,57 @@ use crate::{
 /// Possible targets of references.
 pub struct KnownResources {
     addresses: BTreeSet<Address>,
-    outputs: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Resources whose `when` is false, and that are not declared elsewhere.
+    absent: BTreeSet<Address>,
+    /// Outputs by type, and whether they are lists.
+    outputs: BTreeMap<&'static str, BTreeMap<String, bool>>,
 }
 
 impl KnownResources {
     /// Targets at these addresses.
-    pub fn new(addresses: BTreeSet<Address>) -> KnownResources {
-        KnownResources { addresses, outputs: BTreeMap::new() }
+    pub fn new(addresses: BTreeSet<Address>, absent: &BTreeSet<Address>) -> KnownResources {
+        let absent = absent.difference(&addresses).cloned().collect();
+        KnownResources { addresses, absent, outputs: BTreeMap::new() }
+    }
+
+    /// Value without references to resources whose `when` is false: such an output is null, and no element of a list.
+    pub fn without_absent(&self, value: Value) -> Value {
+        if self.absent.is_empty() { value } else { self.replace_absent(value, false) }
+    }
+
+    /// Same for a spec, where such a field is unset.
+    pub fn unset_absent(&self, value: Value) -> Value {
+        if self.absent.is_empty() { value } else { self.replace_absent(value, true) }
+    }
+
+    fn replace_absent(&self, value: Value, unset: bool) -> Value {
+        match value {
+            Value::String(text) if self.is_absent_reference(&text) => Value::Null,
+            Value::Array(list) => {
+                let kept = |value: Value| {
+                    let was_null = value.is_null();
+                    Some(self.replace_absent(value, unset)).filter(|left| was_null || !left.is_null())
+                };
+                list.into_iter().filter_map(kept).collect()
+            }
+            Value::Object(map) => {
+                let is_id = map.len() == 1 && map.keys().all(|key| key == "id" || key == "arn");
+                let kept = |(key, value): (String, Value)| {
+                    let was_null = value.is_null();
+                    Some((key, self.replace_absent(value, unset))).filter(|(_, left)| was_null || !unset || !left.is_null())
+                };
+                let map: serde_json::Map<String, Value> = map.into_iter().filter_map(kept).collect();
+                if is_id && map.values().all(Value::is_null) { Value::Null } else { map.into() }
+            }
+            other => other,
+        }
+    }
+
+    fn is_absent_reference(&self, text: &str) -> bool {
+        match references(text).as_slice() {
+            [one] => one.text == text && self.absent.contains(&Address::new(one.type_name, one.name)),
+            _ => false,
+        }
     }
 
     /// Adds the addresses in `depends_on` to `needs`.
@@ -37,6 +81,7 @@ impl KnownResources {
         for (at, value) in list {
             match value.as_str().and_then(Address::parse) {
                 Some(address) if self.addresses.contains(&address) => drop(dependencies.insert(address)),
+                Some(address) if self.absent.contains(&address) => {}
                 Some(address) => {
                     let (message, help) = self.unknown_reference("`depends_on`", &address.type_name, &address.name);
                     c.problem("unknown-reference", &at, message, help);
@@ -107,22 +152,30 @@ impl KnownResources {
             return Some(self.unknown_reference(shown, reference.type_name, reference.name));
         }
         let kind = resource_type(reference.type_name)?;
-        if reference.output == "id" {
+        if reference.output == "id" && reference.index.is_none() {
             return None;
         }
         let outputs = self.outputs.entry(kind.name).or_insert_with(|| {
-            let names = |schema: Value| -> Vec<String> {
-                schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect()
+            let names = |schema: Value| -> Vec<(String, bool)> {
+                let properties = schema.get("properties").and_then(Value::as_object);
+                properties.into_iter().flatten().map(|(name, schema)| (name.clone(), is_list(schema))).collect()
             };
-            let mut outputs: BTreeSet<String> = names(kind.operations.outputs_schema().to_value()).into_iter().collect();
-            outputs.extend(names(kind.schema().clone()));
-            outputs.insert("id".into());
+            let mut outputs: BTreeMap<String, bool> = names(kind.schema().clone()).into_iter().collect();
+            outputs.extend(names(kind.operations.outputs_schema().to_value()));
+            outputs.insert("id".into(), false);
             outputs
         });
-        (!outputs.contains(reference.output)).then(|| {
-            let help = suggestion(reference.output, "outputs", outputs.iter().map(String::as_str));
-            (format!("{shown} refers to the output `{}`, which `{address}` does not have", reference.output), help)
-        })
+        match outputs.get(reference.output) {
+            None => {
+                let help = suggestion(reference.output, "outputs", outputs.keys().map(String::as_str));
+                Some((format!("{shown} refers to the output `{}`, which `{address}` does not have", reference.output), help))
+            }
+            Some(false) if reference.index.is_some() => {
+                let message = format!("{shown} refers to an item of the output `{}` of `{address}`, which is not a list", reference.output);
+                Some((message, format!("write `{{{{ {address}.{} }}}}`", reference.output)))
+            }
+            Some(_) => None,
+        }
     }
 
     fn unknown_reference(&self, who: &str, kind_name: &str, name: &str) -> (String, String) {
@@ -131,6 +184,10 @@ impl KnownResources {
             return (format!("{who} refers to the unknown type `{kind_name}`"), help);
         };
         let words = kind.name.replace('_', " ");
+        if self.absent.contains(&Address::new(kind.name, name)) {
+            let help = "a reference alone is null then; elsewhere, use the same `when`".to_owned();
+            return (format!("{who} refers to the {words} `{name}`, whose `when` is false"), help);
+        }
         let same = self.addresses.iter().filter(|address| address.type_name == kind.name).map(|address| address.name.as_str());
         let help = match super::nearest::nearest(name, same.clone()) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -143,11 +200,46 @@ impl KnownResources {
     }
 }
 
+/// Whether a schema is that of a list.
+fn is_list(schema: &Value) -> bool {
+    let is_array = |name: &Value| name == "array";
+    match schema.get("type") {
+        Some(Value::Array(types)) => types.iter().any(is_array),
+        Some(name) => is_array(name),
+        None => schema.get("anyOf").and_then(Value::as_array).is_some_and(|choices| choices.iter().any(is_list)),
+    }
+}
+
+/// Whether a text is exactly a reference to a list output.
+pub fn is_list_reference(text: &str) -> bool {
+    let found = references(text);
+    let [one] = found.as_slice() else { return false };
+    let Some(kind) = resource_type(one.type_name).filter(|_| one.text == text && one.index.is_none()) else { return false };
+    let property = |schema: &Value| schema.get("properties").and_then(|properties| properties.get(one.output)).map(is_list);
+    property(&kind.operations.outputs_schema().to_value()).or_else(|| property(kind.schema())).unwrap_or(false)
+}
+
+/// Whether an output of another type is the id or ARN of a `wanted` resource: `security_group_id` of a cluster.
+fn is_id_of(output: &str, wanted: &str) -> bool {
+    let stem = ["_id", "_ids", "_arn", "_arns"].iter().find_map(|suffix| output.strip_suffix(suffix));
+    stem.is_some_and(|stem| stem == wanted || wanted.ends_with(&format!("_{stem}")) || stem.ends_with(&format!("_{wanted}")))
+}
+
+/// Whether a field of another type refers to `wanted` resources itself: `subnets` of a cluster.
+fn is_reference_field(reference: &Reference<'_>, wanted: &str) -> bool {
+    let schema = resource_type(reference.type_name).and_then(|kind| kind.schema().get("properties")?.get(reference.output));
+    let refers = |schema: &Value| schema.get("x-acme-ref").is_some_and(|name| name == wanted);
+    schema.is_some_and(|schema| refers(schema) || schema.get("items").is_some_and(refers))
+}
+
 /// Calls `act` for every reference to a wrong type.
 fn for_each_mistyped<'a>(root: &Value, schema: &Value, value: &'a Value, act: &mut impl FnMut(Reference<'a>, &str)) {
     if let Some(wanted) = schema.get("x-acme-ref").and_then(Value::as_str) {
         let texts = value.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_str);
-        for reference in texts.flat_map(references).filter(|reference| reference.type_name != wanted) {
+        let is_wrong = |reference: &Reference<'_>| {
+            reference.type_name != wanted && !is_id_of(reference.output, wanted) && !is_reference_field(reference, wanted)
+        };
+        for reference in texts.flat_map(references).filter(is_wrong) {
             act(reference, wanted);
         }
         return;

@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Range};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::source::Source;
+use crate::core::printable;
 
 /// One problem as plain data; [`Diagnostic::render`] formats it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,10 +61,11 @@ impl Diagnostic {
         Some(source.line(self.range.as_ref()?.start))
     }
 
-    /// Renders the problem with its line, a caret, and the remedy.
+    /// Renders the problem with its line, a caret, and the remedy. Control characters are escaped; the styles are the only escape sequences.
     pub fn render(&self, source: &Source, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let title = Level::ERROR.primary_title(self.message.as_str()).id(&*self.code);
+        let code = printable(&self.code);
+        let title = Level::ERROR.primary_title(printable(&self.message)).id(code);
         let text = source.text.as_str();
         let place = self
             .range
@@ -73,16 +75,16 @@ impl Diagnostic {
             Some(range) => {
                 let annotation = AnnotationKind::Primary.span(range);
                 let annotation = match &self.label {
-                    Some(label) => annotation.label(label.as_str()),
+                    Some(label) => annotation.label(printable(label)),
                     None => annotation,
                 };
-                title.element(Snippet::source(text).path(source.path.as_str()).annotation(annotation))
+                title.element(Snippet::source(text).path(printable(&source.path)).annotation(annotation))
             }
             None => Group::with_title(title),
         };
-        let first = self.notes.iter().fold(first, |first, note| first.element(Level::NOTE.message(note.as_str())));
+        let first = self.notes.iter().fold(first, |first, note| first.element(Level::NOTE.message(printable(note))));
         let first = match &self.help {
-            Some(help) => first.element(Level::HELP.message(help.as_str())),
+            Some(help) => first.element(Level::HELP.message(printable(help))),
             None => first,
         };
         renderer.render(&[first])

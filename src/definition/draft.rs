@@ -18,8 +18,10 @@ use super::{
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, Naming, ON_DELETE_TAG, OnDelete, ResourceType, STACK_TAG, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, Naming, ON_DELETE_TAG, OnDelete, RESOURCE_NAME_RULE, ResourceType,
+        STACK_TAG, Tags,
         expression::{self, Reference, has_reference},
+        is_resource_name,
     },
 };
 
@@ -121,13 +123,8 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
     let mut places: BTreeMap<Address, String> = BTreeMap::new();
     for draft in &drafts {
         let address = Address::new(draft.resource_type.name, &draft.name);
-        if !draft.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) || draft.name.is_empty() {
-            c.problem_at_key(
-                "name",
-                &draft.pointer,
-                format!("`{}` is not a valid resource name", draft.name),
-                "use letters, digits, `-`, `_` and `.`",
-            );
+        if !is_resource_name(&draft.name) {
+            c.problem_at_key("name", &draft.pointer, format!("`{}` is not a valid resource name", draft.name), RESOURCE_NAME_RULE);
         }
         if let Some(other) = places.insert(address, draft.pointer.clone()) {
             let line = c.value_range(&other).map(|range| c.source.text[..range.start].matches('\n').count() + 1).unwrap_or_default();
@@ -135,7 +132,7 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
             c.problem_at_key("duplicate", &draft.pointer, message, format!("the other definition is at line {line}: rename or remove one"));
         }
     }
-    let mut known = KnownResources::new(places.into_keys().collect());
+    let mut known = KnownResources::new(places.into_keys().collect(), &c.absent);
     for draft in drafts {
         if let Some(declared) = compile_draft(c, draft, &defaults, stack, &mut known) {
             stack.resources.insert(declared.address.clone(), declared);
@@ -170,7 +167,7 @@ fn compile_draft(
     known.add_depends_on(c, depends_on, &depends_at, &mut needs);
     let explicit = needs.clone();
 
-    let spec = Value::Object(std::mem::take(&mut draft.spec));
+    let spec = known.unset_absent(Value::Object(std::mem::take(&mut draft.spec)));
     // References to itself are resolved at once: the policy of a bucket names the bucket.
     let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar_text(v).is_some()).cloned();
     let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
@@ -406,8 +403,8 @@ fn with_ownership_tags(
             }
         }
     }
-    tags.insert(STACK_TAG.into(), stack.name.clone());
-    tags.insert(ENVIRONMENT_TAG.into(), stack.environment.clone());
+    tags.insert(STACK_TAG.into(), stack.name.to_string());
+    tags.insert(ENVIRONMENT_TAG.into(), stack.environment.to_string());
     tags.insert(ADDRESS_TAG.into(), format!("{}.{}", draft.resource_type.name, draft.name));
     if let Some(fate) = on_delete {
         let text = match fate {

@@ -9,14 +9,19 @@ use super::{
     compiler::{Compiler, estimated_size},
     diagnostic::Diagnostic,
     nearest::{list_names, nearest, suggestion},
+    parse::parse_argument,
     source::child_pointer,
     template::{self, is_template},
 };
-use crate::core::expression;
+use crate::core::{EnvironmentName, NAME_RULE, expression};
 
 /// Selects the environment and sets all values. Returns its name.
-pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &LoadOptions) -> String {
+pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &LoadOptions) -> EnvironmentName {
     let environments = c.top_level_map(document, "environments").cloned().unwrap_or_default();
+    for environment in environments.keys().filter(|name| name.parse::<EnvironmentName>().is_err()) {
+        let message = format!("`{environment}` is not a valid name of an environment");
+        c.problem_at_key("environment-name", &child_pointer("/environments", environment), message, NAME_RULE);
+    }
     let name = chosen_name(c, &environments, options);
     let mut values: BTreeMap<String, (Value, String)> = BTreeMap::new();
     let mut known: BTreeSet<&str> = BTreeSet::new();
@@ -30,7 +35,7 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
         match given {
             Value::Object(map) => {
                 known.extend(map.keys().map(String::as_str));
-                if *environment == name {
+                if name == environment.as_str() {
                     values.extend(map.iter().map(|(key, value)| (key.clone(), (value.clone(), child_pointer(&at, key)))));
                 }
             }
@@ -47,23 +52,25 @@ pub fn choose(c: &mut Compiler<'_>, document: &Map<String, Value>, options: &Loa
                 .push(Diagnostic::new("unknown-value", format!("`--set {key}` sets a value that the definition does not have")).help(help));
             continue;
         }
-        let value = serde_yaml::from_str(text).unwrap_or_else(|_| Value::String(text.clone()));
-        values.insert(key.clone(), (value, String::new()));
+        // Without a location, so that it is not taken for a template.
+        values.insert(key.clone(), (parse_argument(text), String::new()));
     }
     for key in ["stack", "environment", "each"] {
         if let Some((_, at)) = values.remove(key) {
             c.problem_at_key("reserved", &at, format!("`{key}` is set by acme"), "choose another name for the value");
         }
     }
-    c.templates.set("environment", &Value::String(name.clone()));
+    c.templates.set("environment", &Value::String(name.to_string()));
     resolve_values(c, values);
     name
 }
 
-fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &LoadOptions) -> String {
+fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options: &LoadOptions) -> EnvironmentName {
+    // An invalid name is reported at its line.
+    let valid = |name: &str| name.parse().unwrap_or_default();
     let names = environments.keys().map(String::as_str);
     match &options.environment {
-        Some(name) if environments.contains_key(name) => name.clone(),
+        Some(name) if environments.contains_key(&**name) => name.clone(),
         Some(name) => {
             let problem = Diagnostic::new("environment", format!("there is no environment `{name}`"));
             let help = if environments.is_empty() {
@@ -75,15 +82,15 @@ fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options:
             c.problems.push(problem.at(place).help(help));
             // Checks the rest with the values of the environment probably meant.
             let first = environments.keys().next().map(String::as_str);
-            nearest(name, names).or(first).unwrap_or(name).to_owned()
+            nearest(name, names).or(first).map_or_else(|| name.clone(), valid)
         }
-        None if environments.is_empty() => "default".into(),
-        None if environments.len() == 1 => environments.keys().next().cloned().unwrap_or_default(),
+        None if environments.is_empty() => EnvironmentName::default(),
+        None if environments.len() == 1 => environments.keys().next().map(String::as_str).map_or_else(EnvironmentName::default, valid),
         None => {
             let place = c.spans.keys.get("/environments").cloned();
             let help = format!("choose one with `--env`; {}", list_names("environments", names.clone()));
             c.problems.push(Diagnostic::new("environment", "no environment is selected").at(place).help(help));
-            environments.keys().next().cloned().unwrap_or_default()
+            environments.keys().next().map(String::as_str).map_or_else(EnvironmentName::default, valid)
         }
     }
 }
@@ -92,8 +99,8 @@ fn chosen_name(c: &mut Compiler<'_>, environments: &Map<String, Value>, options:
 fn resolve_values(c: &mut Compiler<'_>, values: BTreeMap<String, (Value, String)>) {
     let unresolved: BTreeMap<String, (Value, String)> = values
         .into_iter()
-        .filter(|(key, (value, _))| {
-            let waits = holds_template(value);
+        .filter(|(key, (value, at))| {
+            let waits = !at.is_empty() && holds_template(value);
             if !waits {
                 c.templates.set(key, value);
             }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{DesiredResource, Stack};
 use crate::core::{
-    ADDRESS_TAG, Address, ENVIRONMENT_TAG, ON_DELETE_TAG, REGION_TAG, STACK_TAG,
+    ADDRESS_TAG, Address, ENVIRONMENT_TAG, EnvironmentName, ON_DELETE_TAG, REGION_TAG, STACK_TAG,
     expression::{for_each_string, references, resolve},
 };
 
@@ -28,8 +28,8 @@ pub fn expanded_yaml(stack: &Stack) -> String {
             add(json!({ key: value }));
         }
     }
-    if stack.environment != "default" {
-        add(json!({ "environments": { &stack.environment: {} } }));
+    if stack.environment != EnvironmentName::default() {
+        add(json!({ "environments": { stack.environment.to_string(): {} } }));
     }
     add(json!({ "resources": types }));
     if !stack.outputs.is_empty() {
@@ -88,7 +88,10 @@ fn shorten_references(value: &Value) -> Value {
         Value::Object(map) if map.len() == 1 => {
             let one = ["id", "arn"].iter().find_map(|key| map.get(*key).and_then(Value::as_str).map(|text| (*key, text)));
             match one.and_then(|(key, text)| {
-                references(text).first().filter(|r| r.text == text && r.output == key).map(|r| format!("{}.{}", r.type_name, r.name))
+                references(text)
+                    .first()
+                    .filter(|r| r.text == text && r.output == key && r.index.is_none())
+                    .map(|r| format!("{}.{}", r.type_name, r.name))
             }) {
                 Some(address) => address.into(),
                 None => map.iter().map(|(k, v)| (k.clone(), shorten_references(v))).collect::<Map<_, _>>().into(),
@@ -101,5 +104,7 @@ fn shorten_references(value: &Value) -> Value {
 }
 
 fn references_as_expressions(value: &Value) -> Value {
-    resolve(value, &|reference| Some(format!("{{{{ {}.{}.{} }}}}", reference.type_name, reference.name, reference.output).into()))
+    resolve(value, &|reference| {
+        Some(format!("{{{{ {}.{}.{} }}}}", reference.type_name, reference.name, reference.output_with_index()).into())
+    })
 }

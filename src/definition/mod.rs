@@ -3,6 +3,7 @@
 //! Parsing comes before evaluation, so that every problem points to a line of the definition; all problems are reported at once.
 
 mod backend_location;
+mod cidr_subnet;
 mod compiler;
 mod cross_checks;
 mod dependencies;
@@ -14,9 +15,13 @@ mod parse;
 mod problems;
 mod region;
 mod rollback_policy;
+mod scalar;
 pub mod sections;
 mod source;
 mod template;
+mod template_limits;
+mod template_path;
+mod template_written;
 #[cfg(test)]
 mod tests;
 mod timeouts;
@@ -34,17 +39,20 @@ pub use self::{
     backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, rollback_policy::RollbackPolicy, source::Source,
 };
 pub(crate) use self::{
+    cidr_subnet::cidr_subnet,
     compiler::{Compiler, describe_type},
     dependencies::deferrable_dependencies,
     draft::Draft,
     problems::parse_section,
     source::child_pointer,
-    template::cidr_subnet,
 };
 pub(crate) use crate::core::nearest::suggestion;
 use crate::{
     aws::global_region,
-    core::{Address, Dropped, OnDelete, REGION_TAG, ResourceType, Tags, Timeouts, expression::references, nearest},
+    core::{
+        Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG, StackName, Tags,
+        Timeouts, expression::references, is_account_id, nearest,
+    },
 };
 
 /// Resource of the definition, in canonical form.
@@ -112,9 +120,9 @@ impl DesiredResource {
 #[derive(Clone)]
 pub struct Stack {
     /// Name of the stack.
-    pub name: String,
+    pub name: StackName,
     /// Name of the environment. Default: `default`, if the definition has none.
-    pub environment: String,
+    pub environment: EnvironmentName,
     /// Pinned region, if any.
     pub region: Option<String>,
     /// Pinned account, if any.
@@ -134,7 +142,17 @@ pub struct Stack {
 impl Stack {
     /// Prefix of physical names: `<stack>-<environment>-`, or `<stack>-` if the definition has no environments.
     pub fn prefix(&self) -> String {
-        if self.environment == "default" { format!("{}-", self.name) } else { format!("{}-{}-", self.name, self.environment) }
+        if self.environment == EnvironmentName::default() {
+            format!("{}-", self.name)
+        } else {
+            format!("{}-{}-", self.name, self.environment)
+        }
+    }
+
+    /// Whether ownership tags name this stack and environment.
+    pub fn owns(&self, tags: &Tags) -> bool {
+        let tag = |key: &str| tags.get(key).map(String::as_str);
+        tag(STACK_TAG) == Some(&*self.name) && tag(ENVIRONMENT_TAG) == Some(&*self.environment)
     }
 
     /// Sets the regions and the ownership of global resources that depend on the stack's region, which the definition need not contain.
@@ -154,7 +172,7 @@ impl Stack {
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
     /// Environment; optional if the definition has at most one.
-    pub environment: Option<String>,
+    pub environment: Option<EnvironmentName>,
     /// Values set for this run, as YAML scalars.
     pub set: Vec<(String, String)>,
 }
@@ -182,20 +200,25 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     }
 
     let name = stack_name(&mut c, &document);
-    c.templates.set("stack", &Value::String(name.clone()));
+    c.templates.set("stack", &Value::String(name.to_string()));
     if let Some(region @ Value::String(text)) = document.get("region")
         && !template::is_template(text)
     {
         c.templates.set("region", region);
     }
+    if let Some(account) = document.get("account").and_then(compiler::scalar_text).filter(|text| !template::is_template(text)) {
+        c.templates.set("account", &Value::String(account));
+    }
     let environment = environment::choose(&mut c, &document, options);
     let region = top_level_text(&mut c, &document, "region");
     let account = top_level_text(&mut c, &document, "account");
-    if let Some(region) = &region {
-        c.templates.set("region", &Value::String(region.clone()));
+    for (name, value) in [("region", &region), ("account", &account)] {
+        if let Some(value) = value {
+            c.templates.set(name, &Value::String(value.clone()));
+        }
     }
     let region = region.and_then(|region| region::check_name(&mut c, "/region", region));
-    if let Some(account) = account.as_ref().filter(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
+    if let Some(account) = account.as_ref().filter(|account| !is_account_id(account)) {
         c.problem("account", "/account", format!("`{account}` is not a valid account id"), "an account id has 12 digits; put it in quotes");
     }
 
@@ -237,7 +260,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     if let Some(outputs) = c.top_level_map(&document, "outputs") {
         for (name, value) in outputs {
             let at = child_pointer("/outputs", name);
-            let value = c.render(value, &at);
+            let value = known.without_absent(c.render(value, &at));
             let shown = format!("output `{name}`");
             known.add_references(&mut c, &value, &value, &shown, &|pointer| format!("{at}{pointer}"), &mut BTreeSet::new());
             stack.outputs.insert(name.clone(), value);
@@ -271,26 +294,21 @@ fn sorted_problems(c: Compiler<'_>) -> Vec<Diagnostic> {
     found
 }
 
-fn stack_name(c: &mut Compiler<'_>, document: &Map<String, Value>) -> String {
-    let help = "use a lowercase letter, then lowercase letters, digits and hyphens, at most 31 in all";
+fn stack_name(c: &mut Compiler<'_>, document: &Map<String, Value>) -> StackName {
     match document.get("stack") {
-        Some(Value::String(name)) => {
-            let fits = name.len() <= 31
-                && name.starts_with(|c: char| c.is_ascii_lowercase())
-                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-            if !fits {
-                c.problem("stack-name", "/stack", format!("`{name}` is not a valid stack name"), help);
-            }
-            name.clone()
-        }
-        Some(_) => {
-            c.problem("stack-name", "/stack", "a stack's name must be text", help);
-            "unnamed".into()
+        Some(value) => {
+            let name = compiler::scalar_text(value).unwrap_or_default();
+            name.parse().unwrap_or_else(|_| {
+                let message =
+                    if name.is_empty() { "a stack's name must be text".into() } else { format!("`{name}` is not a valid stack name") };
+                c.problem("stack-name", "/stack", message, NAME_RULE);
+                StackName::default()
+            })
         }
         None => {
             let end = c.source.text.find('\n').unwrap_or(c.source.text.len());
             c.problems.push(Diagnostic::new("missing-field", "the stack has no name").at(Some(0..end)).help("start with `stack: <name>`"));
-            "unnamed".into()
+            StackName::default()
         }
     }
 }

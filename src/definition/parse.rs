@@ -8,6 +8,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     diagnostic::Diagnostic,
+    scalar,
     source::{Source, Spans, child_pointer},
 };
 
@@ -19,6 +20,35 @@ const MAX_ALIAS_NODES: usize = 100_000;
 
 /// Parses the text; duplicate keys and syntax errors are diagnostics.
 pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
+    let mut node = parse_node(source)?;
+    let mut spans = Spans::default();
+    for (pointer, part, range) in node.spans {
+        match part {
+            SpanKind::Key => drop(spans.keys.insert(pointer, range)),
+            SpanKind::Value => drop(spans.values.insert(pointer, range)),
+            SpanKind::Scalar => keep_written_text(&mut node.value, &pointer, source.text.get(range)),
+        }
+    }
+    Ok((node.value, spans))
+}
+
+/// Parses a value that is given besides the definition, by the same rules. Text that is not YAML is taken as it is.
+pub fn parse_argument(text: &str) -> Value {
+    let source = Source::new("", &format!("- {text}"));
+    match parse(&source) {
+        // `#` begins a comment in YAML, but is text here.
+        Ok((Value::Array(mut list), _)) if list.len() == 1 && (!list[0].is_null() || !text.contains('#')) => list.remove(0),
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+fn keep_written_text(document: &mut Value, pointer: &str, written: Option<&str>) {
+    if let (Some(written), Some(value)) = (written, document.pointer_mut(pointer)) {
+        *value = scalar::as_written(value.take(), written.trim());
+    }
+}
+
+fn parse_node(source: &Source) -> Result<SpannedValue, Vec<Diagnostic>> {
     // Far beyond real definitions, and small enough that no file exhausts the stack or the memory, or takes minutes.
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -30,17 +60,10 @@ pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
         },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_ALIAS_NODES },
         with_snippet: false,
+        // `12e4567` is a commit, not infinity.
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
     };
-    let node: SpannedValue =
-        serde_saphyr::from_str_with_options(&source.text, options).map_err(|error| vec![syntax_error(source, &error)])?;
-    let mut spans = Spans::default();
-    for (pointer, part, range) in node.spans {
-        match part {
-            SpanKind::Key => spans.keys.insert(pointer, range),
-            SpanKind::Value => spans.values.insert(pointer, range),
-        };
-    }
-    Ok((node.value, spans))
+    serde_saphyr::from_str_with_options(&source.text, options).map_err(|error| vec![syntax_error(source, &error)])
 }
 
 fn syntax_error(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
@@ -66,6 +89,8 @@ fn syntax_error(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
 enum SpanKind {
     Key,
     Value,
+    /// Number, switch or null, where it is defined: an alias is elsewhere.
+    Scalar,
 }
 
 /// Value with the locations of everything below it.
@@ -92,6 +117,12 @@ fn byte_range(location: &Location) -> Range<usize> {
 impl<'de> Deserialize<'de> for SpannedValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SpannedValueVisitor)
+    }
+}
+
+fn push_scalar(places: &mut Vec<(String, SpanKind, Range<usize>)>, at: &str, item: &Spanned<SpannedValue>) {
+    if matches!(item.value.value, Value::Null | Value::Bool(_) | Value::Number(_)) {
+        places.push((at.to_owned(), SpanKind::Scalar, byte_range(&item.defined)));
     }
 }
 
@@ -126,6 +157,7 @@ impl<'de> Visitor<'de> for SpannedValueVisitor {
         let (mut list, mut places) = (Vec::new(), Vec::new());
         while let Some(item) = access.next_element::<Spanned<SpannedValue>>()? {
             let at = format!("/{}", list.len());
+            push_scalar(&mut places, &at, &item);
             places.push((at.clone(), SpanKind::Value, byte_range(&item.referenced)));
             places.extend(item.value.spans.into_iter().map(|(rest, part, range)| (format!("{at}{rest}"), part, range)));
             list.push(item.value.value);
@@ -137,6 +169,7 @@ impl<'de> Visitor<'de> for SpannedValueVisitor {
         let (mut map, mut places) = (Map::new(), Vec::new());
         while let Some((key, item)) = access.next_entry::<Spanned<String>, Spanned<SpannedValue>>()? {
             let at = child_pointer("", &key.value);
+            push_scalar(&mut places, &at, &item);
             places.push((at.clone(), SpanKind::Key, byte_range(&key.referenced)));
             places.push((at.clone(), SpanKind::Value, byte_range(&item.referenced)));
             places.extend(item.value.spans.into_iter().map(|(rest, part, range)| (format!("{at}{rest}"), part, range)));

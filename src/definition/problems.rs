@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::{
     compiler::{Compiler, describe_type},
+    dependencies::is_list_reference,
     diagnostic::Diagnostic,
     nearest::{nearest, suggestion},
+    scalar::other_meaning,
     source::child_pointer,
 };
 use crate::core::{Problem, ResourceType, rules::help_text};
@@ -23,7 +25,12 @@ pub fn parse_all(value: &Value, parse: impl Fn(&Value) -> Result<Value, Vec<Prob
     let mut all: Vec<Problem> = Vec::new();
     loop {
         let mut targets = Vec::new();
+        let mut converted = false;
         for problem in problems {
+            if rest.convert_scalar(&problem, &parse) {
+                converted = true;
+                continue;
+            }
             let missing = problem.message.starts_with("missing field");
             let field = missing || problem.message.starts_with("unknown field");
             let here = match first_quoted(&problem.message).filter(|name| field && !ends_with(&problem.pointer, name)) {
@@ -43,7 +50,7 @@ pub fn parse_all(value: &Value, parse: impl Fn(&Value) -> Result<Value, Vec<Prob
         }
         targets.sort_by(|a, b| b.cmp(a));
         let taken = targets.iter().filter(|target| rest.remove(target)).count();
-        if taken == 0 {
+        if taken == 0 && !converted {
             return (None, all);
         }
         problems = match parse(&rest.value) {
@@ -127,6 +134,27 @@ impl PrunedValue {
             }
         }
         pointer
+    }
+    /// Converts a scalar of a wrong type: a number to its written text where text is wanted, and `010` or `yes` to a number or a switch.
+    /// Returns whether that solves the problem.
+    fn convert_scalar(&mut self, problem: &Problem, parse: &impl Fn(&Value) -> Result<Value, Vec<Problem>>) -> bool {
+        if !problem.message.starts_with("invalid type") && !problem.message.starts_with("expected") {
+            return false;
+        }
+        let converted = match self.value.pointer(&problem.pointer) {
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(Value::String(value.to_string())),
+            // A list output is resolved to its items.
+            Some(Value::String(text)) if is_list_reference(text) => Some(Value::Array(vec![text.clone().into()])),
+            Some(Value::String(text)) => other_meaning(text),
+            _ => None,
+        };
+        let Some((value, converted)) = self.value.pointer_mut(&problem.pointer).zip(converted) else { return false };
+        let before = std::mem::replace(value, converted);
+        let is_solved = parse(&self.value).err().is_none_or(|problems| problems.iter().all(|other| other.pointer != problem.pointer));
+        if let Some(value) = self.value.pointer_mut(&problem.pointer).filter(|_| !is_solved) {
+            *value = before;
+        }
+        is_solved
     }
     /// Removes the value at `pointer`. Returns whether there was one.
     fn remove(&mut self, pointer: &str) -> bool {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     aws::global_region,
-    core::{Address, expression::references},
+    core::{Address, expression::references, is_region_name},
 };
 
 /// Areas and directions in the names of regions, which new regions share: the expressions for regions in `partitions.json` of the AWS SDKs.
@@ -23,10 +23,7 @@ const DIRECTIONS: [&str; 9] = ["central", "east", "north", "northeast", "northwe
 /// Checks a region's name, such as `eu-west-1`. Returns the region probably meant, for later checks, or `None` if that is unclear.
 pub fn check_name(c: &mut Compiler<'_>, at: &str, name: String) -> Option<String> {
     let parts: Vec<&str> = name.split('-').collect();
-    let fits = parts.len() >= 3
-        && parts.last().is_some_and(|last| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit()))
-        && parts[..parts.len() - 1].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()));
-    if let (true, [area @ .., direction, number]) = (fits, parts.as_slice()) {
+    if let (true, [area @ .., direction, number]) = (is_region_name(&name), parts.as_slice()) {
         let area = area.join("-");
         let (near_area, near_direction) = (nearest(&area, AREAS), nearest(direction, DIRECTIONS));
         if AREAS.contains(&area.as_str()) && DIRECTIONS.contains(direction) {

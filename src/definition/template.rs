@@ -5,12 +5,17 @@ use std::{
     io,
 };
 
-use ipnet::IpNet;
 use serde_json::Value;
 use tera::{Context, ErrorKind, Kwargs, State, Tera};
 
-use super::nearest::{list_names, nearest, suggestion};
-use crate::definition::sections;
+use super::{
+    cidr_subnet::cidr_subnet,
+    nearest::{list_names, nearest, suggestion},
+    scalar, sections,
+    template_limits::{self, Budget, MAX_OUTPUT_BYTES},
+    template_path::{parse_path, split_index},
+    template_written::{PREFIX, sole_path, use_written_texts},
+};
 
 /// Problem of an expression.
 #[derive(Clone, Debug)]
@@ -37,8 +42,23 @@ enum Template {
 pub struct Templates {
     base: Tera,
     context: Context,
+    budget: Budget,
+    /// Values that contain scalars whose written text differs, see [`scalar`].
+    written: BTreeMap<String, Value>,
+    /// Whether the entries of a `for_each` may be such values.
+    each_is_written: bool,
+    /// Size of the largest value.
+    largest: usize,
     known_names: BTreeMap<String, ()>,
     compiled: HashMap<String, Template>,
+}
+
+/// The current entry of a `for_each`.
+#[derive(Clone, Default)]
+pub struct Each {
+    typed: Option<tera::Value>,
+    texts: Option<tera::Value>,
+    written: Option<Value>,
 }
 
 /// Whether a text contains an expression.
@@ -82,19 +102,36 @@ impl Default for Templates {
     fn default() -> Self {
         let mut base = Tera::new();
         base.autoescape_on(Vec::<String>::new());
+        let budget = Budget::default();
+        template_limits::register(&mut base, &budget);
         base.register_function("typed", |kwargs: Kwargs, _: &State| -> tera::TeraResult<String> {
             let value = kwargs.must_get::<tera::Value>("value")?;
             if value.is_undefined() {
                 return Err(tera::Error::message("the expression has no value"));
             }
-            serde_json::to_string(&value).map_err(|e| tera::Error::message(e.to_string()))
+            let mut out = LimitedWriter(Vec::new());
+            let written = serde_json::to_writer(&mut out, &value);
+            if out.0.len() > MAX_OUTPUT_BYTES {
+                return Err(tera::Error::message(TOO_LONG));
+            }
+            written.map_err(|e| tera::Error::message(e.to_string()))?;
+            Ok(String::from_utf8_lossy(&out.0).into_owned())
         });
         base.register_function("cidrsubnet", |kwargs: Kwargs, _: &State| -> tera::TeraResult<String> {
             let cidr = kwargs.must_get::<String>("cidr")?;
             let (newbits, index) = (kwargs.must_get::<u64>("newbits")?, kwargs.must_get::<u64>("index")?);
             cidr_subnet(&cidr, newbits, index).map_err(tera::Error::message)
         });
-        Templates { base, context: Context::new(), known_names: BTreeMap::new(), compiled: HashMap::new() }
+        Templates {
+            base,
+            context: Context::new(),
+            budget,
+            written: BTreeMap::new(),
+            each_is_written: false,
+            largest: 0,
+            known_names: BTreeMap::new(),
+            compiled: HashMap::new(),
+        }
     }
 }
 
@@ -105,7 +142,22 @@ impl Templates {
             // A new name may shadow a reference.
             self.compiled.clear();
         }
-        self.context.insert_value(name.to_owned(), tera::Value::from_serializable(value));
+        if self.insert(name, value) {
+            self.compiled.clear();
+        }
+    }
+    /// Inserts a value, and its written texts if they differ. Returns whether templates have to be compiled again.
+    fn insert(&mut self, name: &str, value: &Value) -> bool {
+        self.largest = self.largest.max(template_limits::size_of(value));
+        if !scalar::is_marked(value) {
+            self.context.insert_value(name.to_owned(), tera::Value::from_serializable(value));
+            return self.written.remove(name).is_some();
+        }
+        self.context.insert_value(name.to_owned(), tera::Value::from_serializable(&scalar::to_typed(value)));
+        let mut texts = value.clone();
+        scalar::to_text(&mut texts);
+        self.context.insert_value(format!("{PREFIX}{name}"), tera::Value::from_serializable(&texts));
+        self.written.insert(name.to_owned(), value.clone()).is_none()
     }
     /// Whether a value of this name is set.
     pub fn has(&self, name: &str) -> bool {
@@ -114,20 +166,41 @@ impl Templates {
     /// Sets `each` for the current entry.
     pub fn set_each(&mut self, key: &str, value: &Value) {
         self.known_names.entry("each".to_owned()).or_default();
-        self.context.insert_value("each", tera::Value::from_serializable(&serde_json::json!({ "key": key, "value": value })));
+        let each = serde_json::json!({ "key": key, "value": value });
+        self.insert("each", &each);
+        if !self.each_is_written && self.written.contains_key("each") {
+            self.each_is_written = true;
+            self.compiled.clear();
+        }
+        if self.each_is_written && !self.written.contains_key("each") {
+            // Templates compiled for an entry with such scalars are used for all entries.
+            self.context.insert_value(format!("{PREFIX}each"), tera::Value::from_serializable(&each));
+        }
     }
     /// Takes the current `each`, for [`Templates::restore_each`].
-    pub fn take_each(&mut self) -> Option<tera::Value> {
+    pub fn take_each(&mut self) -> Each {
         self.known_names.remove("each");
-        self.context.remove("each")
+        let texts = self.context.remove(&format!("{PREFIX}each"));
+        Each { typed: self.context.remove("each"), texts, written: self.written.remove("each") }
     }
     /// Restores the `each` taken by [`Templates::take_each`].
-    pub fn restore_each(&mut self, each: Option<tera::Value>) {
+    pub fn restore_each(&mut self, each: Each) {
         self.take_each();
-        if let Some(each) = each {
+        if let Some(typed) = each.typed {
             self.known_names.entry("each".to_owned()).or_default();
-            self.context.insert_value("each", each);
+            self.context.insert_value("each", typed);
         }
+        if let Some(texts) = each.texts {
+            self.context.insert_value(format!("{PREFIX}each"), texts);
+        }
+        self.written.extend(each.written.map(|value| ("each".to_owned(), value)));
+    }
+
+    /// Value of a template that is nothing but a value with a written text.
+    fn written_value(&self, text: &str) -> Option<Value> {
+        let path = sole_path(sole_expression(text)?)?;
+        let (head, rest) = path.split_first()?;
+        rest.iter().try_fold(self.written.get(*head)?, |value, part| value.get(*part)).cloned()
     }
 
     /// Evaluates a scalar.
@@ -135,6 +208,14 @@ impl Templates {
     /// # Errors
     /// Fails if it is not a valid template or uses an unknown value.
     pub fn render(&mut self, text: &str) -> Result<Value, ExpressionError> {
+        if let Some(value) = (!self.written.is_empty()).then(|| self.written_value(text)).flatten() {
+            return Ok(value);
+        }
+        if template_limits::may_exceed_memory(text, self.largest) {
+            let help = "use fewer operators in one template, or smaller values".to_owned();
+            return Err(ExpressionError { message: "the template may need more than 256 MiB".to_owned(), help: Some(help) });
+        }
+        self.budget.reset();
         if !self.compiled.contains_key(text) {
             let template = self.compile(text);
             self.compiled.insert(text.to_owned(), template);
@@ -146,8 +227,11 @@ impl Templates {
             Template::Text(tera) => render_limited(tera, &self.context)?.map(Value::String).map_err(|e| fault(&e)),
             Template::Expression(tera) => {
                 // Rendered as text, an expression without a value fails with an error that names it.
-                let json =
-                    render_limited(tera, &self.context)?.map_err(|typed| fault(&self.render_as_text(text).err().unwrap_or(typed)))?;
+                let named = |typed: tera::Error| match typed.to_string().contains("exceed") {
+                    true => fault(&typed),
+                    false => fault(&self.render_as_text(text).err().unwrap_or(typed)),
+                };
+                let json = render_limited(tera, &self.context)?.map_err(named)?;
                 serde_json::from_str(&json).map_err(|e| ExpressionError { message: e.to_string(), help: None })
             }
         }
@@ -160,10 +244,11 @@ impl Templates {
         if is_template(text) { self.render(text) } else { self.render(&format!("{{{{ {text} }}}}")) }
     }
 
-    fn render_as_text(&self, text: &str) -> tera::TeraResult<String> {
+    fn render_as_text(&self, text: &str) -> tera::TeraResult<()> {
         let mut tera = self.base.clone();
         tera.add_raw_template("it", text)?;
-        tera.render("it", &self.context)
+        let mut out = LimitedWriter(Vec::new());
+        tera.render_to("it", &self.context, &mut out)
     }
 
     fn compile(&self, text: &str) -> Template {
@@ -174,6 +259,14 @@ impl Templates {
         if !is_template(&text) {
             return Template::Plain(text);
         }
+        let original = text;
+        let text = match template_limits::instrument(&original) {
+            Ok(text) => use_written_texts(&text, |name| self.written.contains_key(name) || (name == "each" && self.each_is_written)),
+            Err(statement) => {
+                let help = Some("use `if`, `for`, and `set` with a value; declare values under `values:`".to_owned());
+                return Template::Invalid(ExpressionError { message: format!("`{statement}` is not available in definitions"), help });
+            }
+        };
         let (content, typed) = match sole_expression(&text) {
             Some(expression) => (format!("{{{{ typed(value=({expression})) }}}}"), true),
             None => (text.clone(), false),
@@ -184,7 +277,7 @@ impl Templates {
             Ok(()) => Template::Text(Box::new(tera)),
             Err(error) => {
                 // The definition does not contain `typed(..)`: report the error of the original text, if it fails, too.
-                let plain = self.base.clone().add_raw_template("it", &text);
+                let plain = self.base.clone().add_raw_template("it", &original);
                 Template::Invalid(self.to_expression_error(plain.as_ref().err().unwrap_or(&error)))
             }
         }
@@ -215,6 +308,7 @@ impl Templates {
         if !tail.starts_with(['.', '[']) || self.known_names.contains_key(head) || !sections::starts_reference(head) {
             return Ok(None);
         }
+        let (tail, index) = split_index(tail);
         let Some(path) = parse_path(tail) else {
             return Err(ExpressionError {
                 message: format!("`{expression}` calculates with a value known only after apply"),
@@ -223,7 +317,7 @@ impl Templates {
         };
         let parts: Vec<&str> = std::iter::once(head).chain(path.iter().map(String::as_str)).collect();
         match sections::resolve_reference(&parts) {
-            Some((kind, name, output)) => Ok(Some(format!("${{{kind}.{name}.{output}}}"))),
+            Some((kind, name, output)) => Ok(Some(format!("${{{kind}.{name}.{output}{index}}}"))),
             None => Err(ExpressionError {
                 message: format!("`{expression}` is not a reference to an output"),
                 help: Some(format!("write `{{{{ {} }}}}`", sections::reference_syntax(head))),
@@ -238,11 +332,13 @@ impl Templates {
         };
         // Tera adds its own drawing, or a list of names; acme adds its own below.
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.');
+        let message = message.split(". Available").next().unwrap_or_default().trim_end_matches('.').replace(PREFIX, "");
+        let message = message.as_str();
         let name = message.split('`').nth(1).unwrap_or_default();
         let values = self.known_names.keys().map(String::as_str);
         let help = if message.contains("not defined") || message.contains("undefined") {
             match nearest(name, values.clone().chain(sections::reference_heads())) {
+                _ if name == "account" => Some("add the account to the definition: `account: \"123456789012\"`".into()),
                 Some(near) if near != name => Some(format!("did you mean `{near}`?")),
                 _ if sections::starts_reference(name) => {
                     Some("write a value known only after apply alone: `{{ type.name.output }}`".into())
@@ -265,8 +361,8 @@ impl Templates {
     }
 }
 
-/// Maximum size of the result of one expression, in bytes.
-const MAX_OUTPUT_BYTES: usize = 4 << 20;
+/// Message about a result of more than [`MAX_OUTPUT_BYTES`].
+const TOO_LONG: &str = "the result of the expression exceeds 4 MiB";
 
 /// Renders a template. The outer error reports that the result is too long.
 fn render_limited(tera: &Tera, context: &Context) -> Result<tera::TeraResult<String>, ExpressionError> {
@@ -274,10 +370,7 @@ fn render_limited(tera: &Tera, context: &Context) -> Result<tera::TeraResult<Str
     let rendered = tera.render_to("it", context, &mut out);
     if out.0.len() > MAX_OUTPUT_BYTES {
         let help = "make it shorter: values that repeat other values grow exponentially".to_owned();
-        return Err(ExpressionError {
-            message: format!("the result of the expression exceeds {} MiB", MAX_OUTPUT_BYTES >> 20),
-            help: Some(help),
-        });
+        return Err(ExpressionError { message: TOO_LONG.to_owned(), help: Some(help) });
     }
     Ok(rendered.map(|()| String::from_utf8_lossy(&out.0).into_owned()))
 }
@@ -331,52 +424,4 @@ fn sole_expression(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     let inner = inner.trim_start_matches('-').trim_end_matches('-').trim();
     (!inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%")).then_some(inner)
-}
-
-/// Parses `.orders.endpoint` or `[each.key].endpoint` into names; `None` for any other text.
-fn parse_path(mut tail: &str) -> Option<Vec<String>> {
-    let mut parts = Vec::new();
-    while !tail.is_empty() {
-        if let Some(rest) = tail.strip_prefix('.') {
-            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-').unwrap_or(rest.len());
-            if end == 0 {
-                return None;
-            }
-            parts.push(rest[..end].to_owned());
-            tail = &rest[end..];
-        } else {
-            let rest = tail.strip_prefix('[')?;
-            let (index, after) = rest.split_once(']')?;
-            let quoted = index.trim().strip_prefix(['"', '\'']).and_then(|t| t.strip_suffix(['"', '\'']));
-            parts.push(quoted.map_or_else(|| format!("{{{{ {} }}}}", index.trim()), str::to_owned));
-            tail = after;
-        }
-    }
-    Some(parts)
-}
-
-/// Returns the `index`-th subnet of `cidr` with a prefix longer by `newbits`.
-///
-/// # Errors
-/// Fails if `cidr` is not valid or the subnet does not fit.
-pub fn cidr_subnet(cidr: &str, newbits: u64, index: u64) -> Result<String, String> {
-    let net: IpNet = cidr.parse().map_err(|_| format!("`{cidr}` is not a CIDR block such as 10.0.0.0/16"))?;
-    let prefix = u64::from(net.prefix_len()).saturating_add(newbits);
-    if prefix > u64::from(net.max_prefix_len()) {
-        return Err(format!("{net} has no room for a /{prefix}"));
-    }
-    if newbits < 64 && index >> newbits != 0 {
-        return Err(format!("{net} has only {} /{prefix} ranges, so index {index} does not exist", 1u64 << newbits));
-    }
-    let shift = u64::from(net.max_prefix_len()) - prefix;
-    Ok(match net {
-        IpNet::V4(net) => format!(
-            "{}/{prefix}",
-            std::net::Ipv4Addr::from(u32::from(net.network()) | ((index as u32).checked_shl(shift as u32).unwrap_or(0)))
-        ),
-        IpNet::V6(net) => format!(
-            "{}/{prefix}",
-            std::net::Ipv6Addr::from(u128::from(net.network()) | u128::from(index).checked_shl(shift as u32).unwrap_or(0))
-        ),
-    })
 }

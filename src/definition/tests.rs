@@ -4,7 +4,7 @@ use super::*;
 
 fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
     LoadOptions {
-        environment: environment.map(str::to_owned),
+        environment: environment.map(|name| name.parse().expect("a name")),
         set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
     }
 }

@@ -11,10 +11,7 @@ use futures::future::join_all;
 
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
-    core::{
-        ADDRESS_TAG, Address, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, STACK_TAG, Scope, Shared,
-        Tags,
-    },
+    core::{ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, Scope, Shared, Tags},
     definition::Stack,
     engine::cloud::{Cloud, RegionIndexes},
 };
@@ -72,9 +69,7 @@ impl LiveState {
     /// tag for the region may have created one: it belongs to the stack in the region whose record has it. Without a record, it does if the
     /// stack has other resources here.
     fn separate_other_regions(&mut self, stack: &Stack, region: &str) {
-        let is_ours = |live: &LiveResource| {
-            live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment)
-        };
+        let is_ours = |live: &LiveResource| stack.owns(&live.tags);
         let is_global = |name: &str| types::resource_type(name).is_some_and(|kind| kind.is_global());
         let stack_is_here = self.iter().any(|live| live.region.is_none() && !is_global(&live.type_name) && is_ours(live));
         let hints = &self.hints;

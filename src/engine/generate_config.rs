@@ -3,15 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    core::{Address, ENVIRONMENT_TAG, LiveResource, ResourceType, STACK_TAG, Tags, expression::resolve},
+    core::{Address, LiveResource, ResourceType, Tags, expression::resolve},
     definition::{Stack, draft::physical_name},
     engine::discover::{LiveState, address_of, visible_tags, without_ownership_tags},
 };
 
 /// Returns the entry under `resources:` for a live resource, without fields at their default, and with references to the stack's resources.
 pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceType, address: &Address, live: &LiveResource) -> Value {
-    let ours =
-        |live: &&LiveResource| live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
+    let ours = |live: &&LiveResource| stack.owns(&live.tags);
     let known: Vec<(Address, &LiveResource)> = live_state.iter().filter(ours).filter_map(|live| Some((address_of(live)?, live))).collect();
     let parse_and_resolve = |written: &Value| {
         let parsed = kind.operations.parse(written).ok()?;

@@ -127,8 +127,8 @@ impl Graph {
         };
         let edges = pairs.into_iter().map(edge).collect();
         let mut graph = Graph {
-            stack: stack.name.clone(),
-            environment: stack.environment.clone(),
+            stack: stack.name.to_string(),
+            environment: stack.environment.to_string(),
             nodes: nodes.into_values().collect(),
             edges,
             estimated_seconds: 0,

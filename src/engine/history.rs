@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    core::{Address, LiveResource, Result},
+    core::{Address, EnvironmentName, LiveResource, Result, StackName},
     engine::{
-        backend::{Backend, WriteCondition, with_patience},
+        backend::{Backend, Key, WriteCondition, with_patience},
         journal::{Journal, Replay, RunInfo, RunOutcome, RunPhase, replay},
         plan::DeclaredFields,
     },
@@ -24,7 +24,7 @@ pub use stored::{RevisionSummary, StoredRevision};
 #[derive(Clone, Debug)]
 pub struct History {
     backend: Backend,
-    key: String,
+    key: Key,
 }
 
 /// Record of a finished run.
@@ -68,8 +68,8 @@ pub const FORMAT: &str = "acme-revision/2";
 
 impl History {
     /// Creates the history of a stack and environment.
-    pub fn new(backend: Backend, stack: &str, environment: &str) -> History {
-        History { backend, key: format!("{stack}/{environment}/revisions") }
+    pub fn new(backend: Backend, stack: &StackName, environment: &EnvironmentName) -> History {
+        History { backend, key: Key::revisions(stack, environment) }
     }
 
     /// Returns the numbers of all revisions, the latest last.
@@ -87,7 +87,7 @@ impl History {
     /// # Errors
     /// Fails if the backend can't be read; a damaged journal is not an error.
     pub async fn journal(&self, number: u64) -> Result<Replay> {
-        Ok(replay(&self.backend.read_appended(&self.object_key(number, "journal")).await?.unwrap_or_default()))
+        Ok(replay(&self.backend.read_appended(&self.key.journal(number)).await?.unwrap_or_default()))
     }
 
     /// Returns the record of a finished revision; `None` if it is unfinished or its record is invalid.
@@ -103,7 +103,7 @@ impl History {
     /// # Errors
     /// Fails if the backend can't be read.
     pub async fn stored_revision(&self, number: u64) -> Result<Option<StoredRevision>> {
-        let object = self.backend.get(&self.object_key(number, "revision.json")).await?;
+        let object = self.backend.get(&self.key.record(number)).await?;
         Ok(object.and_then(|object| StoredRevision::parse(object.bytes)))
     }
 
@@ -174,7 +174,7 @@ impl History {
 
     /// Creates the journal of the next revision.
     pub fn start_journal(&self, number: u64) -> Journal {
-        Journal::new(self.backend.clone(), self.object_key(number, "journal"))
+        Journal::new(self.backend.clone(), self.key.journal(number))
     }
 
     /// Writes the record of a finished run; retries while the backend is unreachable.
@@ -183,12 +183,8 @@ impl History {
     /// Fails if the backend can't be written.
     pub async fn save(&self, revision: &Revision) -> Result<()> {
         let text = serde_json::to_vec(revision)?;
-        let key = self.object_key(revision.run.revision, "revision.json");
+        let key = self.key.record(revision.run.revision);
         with_patience(|| self.backend.put(&key, &text, &WriteCondition::Always)).await.map(|_| ())
-    }
-
-    fn object_key(&self, number: u64, name: &str) -> String {
-        format!("{}/{number:06}/{name}", self.key)
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    core::{Address, LiveResource},
+    core::{Address, EnvironmentName, LiveResource},
     definition::Stack,
     engine::plan::{Action, Change, Goal, Plan},
 };
@@ -58,7 +58,7 @@ pub struct DefinitionSource {
     /// Git commit of its repository.
     pub commit: Option<String>,
     /// `--env`, if given.
-    pub env: Option<String>,
+    pub env: Option<EnvironmentName>,
     /// `--set`: keys and values, which are part of the definition and must not be secrets.
     pub set: Vec<(String, String)>,
 }

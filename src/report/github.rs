@@ -4,10 +4,16 @@
 
 use std::{env, fs::OpenOptions, io::Write};
 
-use anstream::adapter::strip_str;
-
-use super::{Style, eprint, plan::RenderOptions, value::AddressNames};
-use crate::engine::plan::{Change, Plan};
+use super::{
+    Style, eprint,
+    plan::RenderOptions,
+    printer::{break_hash_commands, plain, write_workflow_command},
+    value::AddressNames,
+};
+use crate::{
+    core::printable_line,
+    engine::plan::{Change, Plan},
+};
 
 /// Limit of a step's summary is 1 MiB; this leaves some room.
 const MAX_SUMMARY_BYTES: usize = 900 * 1024;
@@ -22,7 +28,7 @@ pub fn annotate_error(file: Option<&str>, line: Option<usize>, message: &str) {
     let file = file.map(|file| format!("file={}", escape_property(file)));
     let place: Vec<String> = file.into_iter().chain(line.map(|line| format!("line={line}"))).collect();
     let place = if place.is_empty() { String::new() } else { format!(" {}", place.join(",")) };
-    eprint(&format!("::error{place}::{}", escape_data(&strip_str(message).to_string())));
+    write_workflow_command(&format!("::error{place}::{}", escape_data(message)));
 }
 
 /// Adds a plan to the summary.
@@ -44,7 +50,8 @@ pub fn summarize_plan(plan: &Plan) {
         FOLD_ABOVE_LINES.. => format!("<details><summary>Full plan</summary>\n\n{text}\n\n</details>"),
         _ => text,
     };
-    let head = format!("### Plan for {} ({})\n\n**{counts}; {} unchanged.**", plan.stack, plan.environment, summary.unchanged);
+    let title = escape_markdown(&format!("{} ({})", plan.stack, plan.environment));
+    let head = format!("### Plan for {title}\n\n**{counts}; {} unchanged.**", summary.unchanged);
     append_to_summary(&format!("{head}\n\n{}{text}\n", risk_list(&plan.changes, &AddressNames::from_plan(plan))));
 }
 
@@ -52,7 +59,10 @@ pub fn summarize_plan(plan: &Plan) {
 fn risk_list(changes: &[Change], names: &AddressNames) -> String {
     let of = |change: &Change| {
         let risks = super::plan::risks(change, names).into_iter();
-        risks.map(|(value, why)| format!("- `{}` {value} ({why})\n", change.address)).collect::<Vec<_>>()
+        let line = |(value, why): (String, &str)| {
+            format!("- {} {} ({})\n", code_span(&change.address.to_string()), code_span(&value), escape_markdown(why))
+        };
+        risks.map(line).collect::<Vec<_>>()
     };
     let lines: String = changes.iter().flat_map(of).collect();
     if lines.is_empty() { lines } else { format!("Risky:\n\n{lines}\n") }
@@ -80,7 +90,7 @@ fn append_to_summary(markdown: &str) {
 
 /// Fenced block of plain text, with a fence that does not occur in the text.
 fn code_block(text: &str) -> String {
-    let mut text = strip_str(text).to_string();
+    let mut text = plain(text);
     if text.len() > MAX_SUMMARY_BYTES {
         text.truncate(text.floor_char_boundary(MAX_SUMMARY_BYTES));
         text += "\n… see the log for the rest";
@@ -92,8 +102,27 @@ fn code_block(text: &str) -> String {
     format!("{fence}text\n{}\n{fence}", text.trim_end())
 }
 
+/// Text as code within a line.
+fn code_span(text: &str) -> String {
+    let text = printable_line(text);
+    let mut fence = "`".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    // One space at each end is not shown; without it, a backquote at an end would be part of the fence.
+    let gap = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{gap}{text}{gap}{fence}")
+}
+
+/// Text without meaning in Markdown: links, images, HTML, mentions.
+fn escape_markdown(text: &str) -> String {
+    let escaped = |c: char| if c.is_ascii_punctuation() && !"(),;'-".contains(c) { format!("\\{c}") } else { c.to_string() };
+    printable_line(text).chars().map(escaped).collect()
+}
+
+/// Text of a command, on one line and without other commands: the log shows it once more.
 fn escape_data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    break_hash_commands(&plain(text), "\\[").replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn escape_property(text: &str) -> String {
@@ -113,12 +142,26 @@ mod tests {
     };
 
     #[test]
+    fn code_contains_any_text() {
+        assert_eq!(code_span("a"), "`a`");
+        assert_eq!(code_span("a`b``c"), "```a`b``c```");
+        assert_eq!(code_span("`a\n# b"), "`` `a\\n# b ``");
+        assert_eq!(code_block("a\n```\n````\nb\u{1b}[2J"), "`````text\na\n```\n````\nb\\u{1b}[2J\n`````");
+    }
+
+    #[test]
     fn lists_risky_values() {
         let spec = json!({ "vpc": { "id": "vpc-1" }, "public_ip_on_launch": true });
         let live = LiveResource::ready("subnet", "subnet-1", spec);
         let mut changes = diff_states(&BTreeMap::new(), &BTreeMap::from([(Address::new("subnet", "a"), live)]));
         assert_eq!(risk_list(&changes, &AddressNames::of([])), "");
         changes[0].fields[0].risk = Some("anyone can reach it".to_owned());
-        assert_eq!(risk_list(&changes, &AddressNames::of([])), "Risky:\n\n- `subnet.a` public_ip_on_launch true (anyone can reach it)\n\n");
+        assert_eq!(
+            risk_list(&changes, &AddressNames::of([])),
+            "Risky:\n\n- `subnet.a` `public_ip_on_launch true` (anyone can reach it)\n\n"
+        );
+        changes[0].fields[0].risk = Some("see <img src=x> [here](https://example.com), @all".to_owned());
+        let markdown = risk_list(&changes, &AddressNames::of([]));
+        assert!(markdown.contains(r"(see \<img src\=x\> \[here\](https\:\/\/example\.com), \@all)"), "{markdown}");
     }
 }

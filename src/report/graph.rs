@@ -2,20 +2,23 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::format_duration;
-use crate::engine::{
-    graph::{Edge, Graph, Node},
-    plan::Action,
+use crate::{
+    core::{printable, printable_line},
+    engine::{
+        graph::{Edge, Graph, Node},
+        plan::Action,
+    },
 };
 
 /// Renders Mermaid, which Markdown viewers draw.
 pub fn mermaid(graph: &Graph) -> String {
-    let mut out = format!("---\ntitle: {}\n---\nflowchart LR\n", graph_title(graph));
+    let mut out = format!("---\ntitle: {}\n---\nflowchart LR\n", mermaid_title(&graph_title(graph)));
     let mut classes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (number, node) in graph.nodes.iter().enumerate() {
-        let label: Vec<String> = node_label(node).iter().map(|line| line.replace('"', "#quot;").replace('<', "#lt;")).collect();
+        let label: Vec<String> = node_label(node).iter().map(|line| mermaid_text(line)).collect();
         push_line(&mut out, &format!("  n{number}[\"{}\"]", label.join("<br/>")));
         for class in [action_class(node), node.critical.then_some("critical")].into_iter().flatten() {
             classes.entry(class).or_default().push(format!("n{number}"));
@@ -42,14 +45,14 @@ pub fn mermaid(graph: &Graph) -> String {
 
 /// Renders DOT for Graphviz.
 pub fn dot(graph: &Graph) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let quoted = |text: &str| format!("\"{}\"", dot_text(text));
     let mut out = format!(
         "digraph {} {{\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", fillcolor=\"#ffffff\", fontname=\"sans-serif\"];\n",
         quoted(&graph_title(graph))
     );
     for node in &graph.nodes {
         // A line break is a backslash and an n in DOT.
-        let label = node_label(node).iter().map(|line| quoted(line).trim_matches('"').to_owned()).collect::<Vec<_>>().join("\\n");
+        let label = node_label(node).iter().map(|line| dot_text(line)).collect::<Vec<_>>().join("\\n");
         let mut look = format!("label=\"{label}\"");
         if let Some(class) = action_class(node) {
             let _ = write!(look, ", fillcolor=\"{}\"", fill_color(class));
@@ -74,21 +77,63 @@ pub fn dot(graph: &Graph) -> String {
     out
 }
 
-/// Renders JSON in the format `acme-graph/2`.
-pub fn json(graph: &Graph) -> String {
+/// Document in the format `acme-graph/2`.
+pub fn json(graph: &Graph) -> Value {
     let mut whole = json!(graph);
     if let Some(map) = whole.as_object_mut() {
         map.insert("format".into(), "acme-graph/2".into());
     }
-    format!("{whole:#}\n")
+    whole
 }
 
 /// Renders a self-contained page: no network, no library.
 pub fn html(graph: &Graph) -> String {
     // Inside a script element, only `</script` and `<!--` are special.
-    let data = json!(graph).to_string().replace('<', "\\u003c");
-    let title = graph_title(graph).replace('&', "&amp;").replace('<', "&lt;");
-    include_str!("graph.html").replacen("TITLE", &title, 2).replacen("DATA", &data, 1)
+    let data = printable_value(&json!(graph)).to_string().replace('<', "\\u003c");
+    let title = printable_line(&graph_title(graph)).replace('&', "&amp;").replace('<', "&lt;");
+    // By parts, so that a value can't contain another placeholder.
+    let mut page = String::new();
+    for part in include_str!("graph.html").split("{{") {
+        match part.split_once("}}") {
+            Some(("TITLE", rest)) => page.extend([&title, rest]),
+            Some(("DATA", rest)) => page.extend([&data, rest]),
+            _ => page.push_str(part),
+        }
+    }
+    page
+}
+
+/// JSON with printable texts and keys.
+fn printable_value(value: &Value) -> Value {
+    match value {
+        Value::String(text) => printable(text).into(),
+        Value::Array(list) => list.iter().map(printable_value).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (printable_line(key).into_owned(), printable_value(value))).collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Text in a quoted label of Mermaid, where `#` begins an entity, and Markdown and HTML have a meaning.
+fn mermaid_text(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '"' => "#quot;".to_owned(),
+        '#' | '&' | '<' | '>' | '`' | '*' | '\\' | '[' | ']' => format!("#{};", u32::from(c)),
+        _ => c.to_string(),
+    };
+    printable_line(text).chars().map(escaped).collect()
+}
+
+/// Text as a YAML value of Mermaid's front matter.
+fn mermaid_title(text: &str) -> String {
+    let text = printable_line(text);
+    if text.chars().all(|c| c.is_alphanumeric() || " (),._-".contains(c)) { text.into_owned() } else { json!(text).to_string() }
+}
+
+/// Text in a quoted string of DOT.
+fn dot_text(text: &str) -> String {
+    printable_line(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 fn graph_title(graph: &Graph) -> String {

@@ -1,4 +1,4 @@
-//! All output for users. Only this module has texts and colours; nothing else prints.
+//! All output for users. Only this module has texts and colours; nothing else prints, and only through `printer`.
 
 pub mod github;
 pub mod graph;
@@ -7,37 +7,34 @@ pub mod json;
 mod layout;
 pub mod outcome;
 pub mod plan;
+mod printer;
 pub mod progress;
 mod progress_view;
 pub mod rehearsal;
 pub mod remedy;
 pub mod stats;
-mod stdout;
 mod style;
 pub mod terraform;
 pub mod time;
 pub mod tree;
 mod value;
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::io;
 
 pub use crate::core::{format_duration, format_elapsed};
-pub use stdout::Stdout;
+use crate::definition::{Diagnostic, Source};
+pub use printer::{Stdout, eprint, print, print_json, print_json_line, print_yaml};
 pub use style::Style;
 pub use value::AddressNames;
 
-/// Writes data to stdout. Ignores a closed pipe, because a reader may stop early.
-pub fn print(text: &str) {
-    Stdout::default().write_str(text).ok();
+/// Renders a problem of a definition with its line, a caret, and the remedy.
+pub fn render_diagnostic(problem: &Diagnostic, source: &Source) -> String {
+    style::mark_styles(&problem.render(source, true))
 }
 
-/// Writes a message to stderr.
-pub fn eprint(text: &str) {
-    let mut out = anstream::stderr().lock();
-    drop(writeln!(out, "{text}"));
+/// Text with escape sequences that is shown as it is, because acme itself wrote it.
+pub fn trusted(styled: &str) -> String {
+    style::mark_styles(styled)
 }
 
 /// Asks a yes-or-no question on the terminal; only `yes` counts as yes.
@@ -53,9 +50,7 @@ pub fn confirm(question: &str) -> io::Result<bool> {
 /// # Errors
 /// Fails if the answer can't be read.
 pub fn ask(question: &str) -> io::Result<String> {
-    let mut out = anstream::stderr().lock();
-    write!(out, "{question}")?;
-    out.flush()?;
+    printer::write_stderr(question)?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(answer.trim().to_owned())

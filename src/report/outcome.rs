@@ -121,7 +121,8 @@ impl OutcomeReport<'_> {
                 let shown = others.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
                 diagnostic = diagnostic.note(format!("same error for {shown}{more}"));
             }
-            paragraphs.push(diagnostic.maybe_help(remedy(error, &failure.address, self.command_line)).render(self.source, true));
+            let diagnostic = diagnostic.maybe_help(remedy(error, &failure.address, self.command_line));
+            paragraphs.push(super::render_diagnostic(&diagnostic, self.source));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::Tags,
+    core::{Tags, printable_line},
     definition::sections,
     engine::plan::{Action, Change, ChangedBy, FieldDiff, Op, Plan, Reason, ReplacementOrder, critical_path},
 };
@@ -56,7 +56,7 @@ pub fn write(out: &mut dyn Write, plan: &Plan, options: RenderOptions) -> std::f
     if let Some((tags, count)) = &shared {
         writeln!(out, "  {} {}", Style::Changed.paint("~"), Style::Changed.paint(format!("tags of {count} resources")))?;
         for (key, old, new) in tags {
-            writeln!(out, "      {key}: {old} → {new}")?;
+            writeln!(out, "      {}: {} → {}", printable_line(key), printable_line(old), printable_line(new))?;
         }
     }
     let mut around =
@@ -255,7 +255,8 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
                 true => writeln!(out, "      tags, as above")?,
                 false => {
                     for (key, old, new) in tags {
-                        writeln!(out, "      tag {key}: {old} → {new}{}", changed_by(change.tags_changed_by.get(key).copied()))?;
+                        let by = changed_by(change.tags_changed_by.get(key).copied());
+                        writeln!(out, "      tag {}: {} → {}{by}", printable_line(key), printable_line(old), printable_line(new))?;
                     }
                 }
             }
@@ -289,7 +290,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
             let kept = change.kept_for.as_ref().map(|by| format!("; the old one stays in AWS, because data of {by} needs it"));
             format!("replaced: {} can't change in place{order}{}", fields.join(", "), kept.unwrap_or_default())
         }
-        Reason::Failed { status } => format!("replaced: AWS reports `{status}`{order}"),
+        Reason::Failed { status } => format!("replaced: AWS reports `{}`{order}", printable_line(status)),
         Reason::NotInDefinition if in_undeclared_section && change.action == Action::Forget => "stays in AWS".to_owned(),
         Reason::NotInDefinition if change.action == Action::Forget => "no longer declared; stays in AWS".to_owned(),
         Reason::NotInDefinition if change.changed_by == Some(ChangedBy::Outside) => "not declared, created outside acme".to_owned(),

@@ -12,8 +12,11 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Style, eprint, layout::WIDTH, progress_view::ProgressView, tree::truncate_start};
-use crate::engine::{execute::Event, plan::Op};
+use super::{Style, eprint, layout::WIDTH, print_json_line, printer, progress_view::ProgressView, tree::truncate_start};
+use crate::{
+    core::printable_line,
+    engine::{execute::Event, plan::Op},
+};
 
 /// Output format of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +39,7 @@ pub fn spawn(mode: Mode) -> (mpsc::UnboundedSender<Event>, JoinHandle<()>) {
         while let Some(event) = receiver.recv().await {
             match mode {
                 Mode::Text => drop(event_line(&event).or_else(|| transient_line(&event)).map(|text| eprint(&text))),
-                Mode::Json => {
-                    if let Ok(text) = serde_json::to_string(&event) {
-                        super::print(&format!("{text}\n"));
-                    }
-                }
+                Mode::Json => drop(print_json_line(&event)),
                 Mode::Quiet => drop(urgent_line(&event).map(|text| eprint(&text))),
             }
         }
@@ -62,8 +61,8 @@ const EVENT_BATCH: usize = 100;
 
 /// Lines of finished steps scroll away above; running steps stay below.
 async fn run_live_view(mut receiver: UnboundedReceiver<Event>) {
-    let plain = anstream::AutoStream::choice(&io::stderr()) == anstream::ColorChoice::Never;
-    let text = |text: String| if plain { anstream::adapter::strip_str(&text).to_string() } else { text };
+    let with_color = printer::stderr_has_color();
+    let text = |text: String| printer::rendered(&text, with_color);
     let mut screen = Screen { terminal: Term::buffered_stderr(), rows: 0 };
     let mut state = ProgressView::default();
     let begun = Instant::now();
@@ -114,15 +113,15 @@ fn event_line(event: &Event) -> Option<String> {
             Some(format!("  {} {address}{id} {}", Style::Added.paint(word), Style::Faint.paint(took)))
         }
         Event::StepFailed { address, op, code, message, .. } => {
-            Some(format!("  {} {address} failed: {code}: {message}", Style::Removed.paint(present_participle(*op))))
+            Some(format!("  {} {address} failed: {code}: {}", Style::Removed.paint(present_participle(*op)), printable_line(message)))
         }
         Event::StepInterrupted { address, op } => {
             Some(format!("  {} {address}: stopped waiting", Style::Changed.paint(present_participle(*op))))
         }
         Event::StepSuspended { address, instruction, .. } => {
-            Some(format!("  {} {address}: {instruction}", Style::Changed.paint("waiting for a person:")))
+            Some(format!("  {} {address}: {}", Style::Changed.paint("waiting for a person:"), printable_line(instruction)))
         }
-        Event::RollingBack { reason: why } => Some(format!("{} {why}", Style::Changed.paint("Rolling back:"))),
+        Event::RollingBack { reason: why } => Some(format!("{} {}", Style::Changed.paint("Rolling back:"), printable_line(why))),
         Event::StopRequested | Event::ActionNeeded { .. } | Event::RunNotRecorded { .. } => urgent_line(event),
         Event::RunStarted { .. }
         | Event::Planned { .. }
@@ -139,7 +138,7 @@ fn transient_line(event: &Event) -> Option<String> {
             let usual = super::format_duration(Duration::from_secs(*estimated_seconds));
             format!("  {} {address} (usually {usual})", present_participle(*op))
         }
-        Event::StepWaiting { address, status, .. } => format!("  {address}: {status}"),
+        Event::StepWaiting { address, status, .. } => format!("  {address}: {}", printable_line(status)),
         _ => return None,
     };
     Some(Style::Faint.paint(text).to_string())

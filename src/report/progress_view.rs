@@ -15,7 +15,7 @@ use super::{
     progress::{imperative, present_participle},
 };
 use crate::{
-    core::Address,
+    core::{Address, printable_line},
     engine::{
         execute::{Event, PlannedStep},
         plan::{Op, critical_path, remaining_paths},
@@ -101,7 +101,7 @@ impl ProgressView {
             }
             Event::StepWaiting { address, op, status } => {
                 if let Some(StepState::Running { status: shown, .. }) = self.step_state_mut(address, *op) {
-                    shown.clone_from(status);
+                    *shown = printable_line(status).into_owned();
                 }
             }
             Event::ActionNeeded { address, op, .. } => {

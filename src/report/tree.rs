@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Style;
 use crate::{
     aws::types,
-    core::{Address, LiveResource},
+    core::{Address, LiveResource, printable_line},
     definition::Stack,
     engine::graph::{dependencies, status_text},
 };
@@ -79,10 +79,10 @@ fn render_branch(
     out: &mut String,
 ) {
     let Some(one) = live.get(address) else { return };
-    let phase = status_text(&one.phase).map(|status| format!("  {status}")).unwrap_or_default();
+    let phase = status_text(&one.phase).map(|status| format!("  {}", printable_line(&status))).unwrap_or_default();
     let region = one.region.as_ref().map(|region| format!("{region}  ")).unwrap_or_default();
     let used = format!("{indent}{tick}{address}{region}{phase}").chars().count() + 2;
-    let id = truncate_start(&one.id, WIDTH.saturating_sub(used));
+    let id = truncate_start(&printable_line(&one.id), WIDTH.saturating_sub(used));
     out.push_str(&format!(
         "{}{address}  {}{}\n",
         Style::Faint.paint(format!("{indent}{tick}")),

@@ -73,7 +73,7 @@ impl AddressNames {
             let new = if self.replaced.contains(&address) { "the new " } else { "" };
             match r.output {
                 "id" | "arn" => format!("{new}{address}"),
-                output => format!("{new}{address}.{output}"),
+                _ => format!("{new}{address}.{}", r.output_with_index()),
             }
         };
         let mut out = text.to_owned();

@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Error, ErrorKind, ResourceType, Result, file_lock},
+    core::{Error, ErrorKind, ResourceType, Result, file_lock, private_files},
 };
 
 /// First line of the file.
@@ -64,9 +64,9 @@ impl Drop for StoreLock {
 impl Store {
     pub fn open(dir: &Path, region: &str) -> Result<Store> {
         let path = dir.join(FILE);
-        fs::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
+        private_files::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
         let lock = path.with_extension("lock");
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(|e| state_error(&lock, e))?;
+        let file = private_files::open_options().create(true).truncate(false).write(true).open(&lock).map_err(|e| state_error(&lock, e))?;
         let (lock, state) = (Arc::new(file), CloudState::in_region(region));
         let mut store = Store { path, home: region.to_owned(), lock, generation: 0, position: 0, lines: 0, state };
         let held = store.lock()?;
@@ -80,7 +80,7 @@ impl Store {
     /// Writes the content to another folder. The lock must be held.
     pub fn copy(&self, dir: &Path) -> Result<()> {
         let copy = dir.join(self.path.file_name().unwrap_or_default());
-        fs::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
+        private_files::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
         fs::copy(&self.path, &copy).map(|_| ()).map_err(|e| state_error(&copy, e))
     }
 
@@ -143,7 +143,7 @@ impl Store {
     pub fn write(&mut self, entry: SimulatedResource) -> Result<()> {
         let mut line = serde_json::to_vec(&entry)?;
         line.push(b'\n');
-        let mut file = OpenOptions::new().append(true).open(&self.path).map_err(|e| state_error(&self.path, e))?;
+        let mut file = private_files::open_options().append(true).open(&self.path).map_err(|e| state_error(&self.path, e))?;
         let length = file.metadata().map_err(|e| state_error(&self.path, e))?.len();
         if length > self.position {
             file.set_len(self.position).map_err(|e| state_error(&self.path, e))?;
@@ -166,10 +166,11 @@ impl Store {
             text.push(b'\n');
         }
         if let Some(dir) = self.path.parent() {
-            fs::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
+            private_files::create_dir_all(dir).map_err(|e| state_error(dir, e))?;
         }
         let new = self.path.with_extension("new");
-        fs::write(&new, &text).map_err(|e| state_error(&new, e))?;
+        let written = private_files::open_options().write(true).create(true).truncate(true).open(&new);
+        written.and_then(|mut file| file.write_all(&text)).map_err(|e| state_error(&new, e))?;
         fs::rename(&new, &self.path).map_err(|e| state_error(&self.path, e))?;
         self.position = text.len() as u64;
         self.lines = self.state.resources.len();
@@ -284,6 +285,12 @@ impl CloudState {
             region.is_empty() || entry.region.is_empty() || entry.region == region || value.starts_with("arn:")
         };
         self.resources.get(key).filter(is_visible)
+    }
+
+    /// Whether a resource in the region has this value as an output: the security group that a cluster made is not a resource of its own.
+    pub fn is_output(&self, region: &str, value: &str) -> bool {
+        let mut there = self.resources.values().filter(|entry| entry.region == region && entry.deletion.is_none());
+        there.any(|entry| entry.outputs.as_object().is_some_and(|outputs| outputs.values().any(|output| output == value)))
     }
 
     /// Resources that use this one.

@@ -140,7 +140,7 @@ impl Simulator {
                 error
             };
             let Some(other) = state.find(&reference.type_name, &entry.region, &reference.value) else {
-                match is_foreign_arn(&reference.value) {
+                match is_foreign_arn(&reference.value) || state.is_output(&entry.region, &reference.value) {
                     true => continue,
                     false => return Err(missing(ErrorKind::Rejected)),
                 }

@@ -4,8 +4,9 @@ use std::{collections::VecDeque, fs, path::Path, sync::Mutex, time::Duration};
 
 use acme::{
     aws::{Aws, Settings},
+    core::EnvironmentName,
     definition::BackendLocation,
-    engine::backend::{Backend, BucketCreation, CloudLocation, Lease, SelectedBackend, WriteCondition, WriteResult, select_backend},
+    engine::backend::{Backend, BucketCreation, CloudLocation, Key, Lease, SelectedBackend, WriteCondition, WriteResult, select_backend},
 };
 use aws_sdk_s3::config::{Credentials, Region};
 use futures::{StreamExt, stream};
@@ -43,8 +44,12 @@ async fn choose_backend(aws: &Aws, kind: StandinKind, location: &str, consent: B
     select_backend(Some(&location), None, CloudLocation::Aws { aws, account: account_id(kind) }, consent).await
 }
 
-async fn read_text(backend: &Backend, key: &str) -> Option<String> {
-    let object = backend.get(key).await.expect("it can be read")?;
+fn key(text: &str) -> Key {
+    text.parse().expect("a key")
+}
+
+async fn read_text(backend: &Backend, text: &str) -> Option<String> {
+    let object = backend.get(&key(text)).await.expect("it can be read")?;
     Some(String::from_utf8(object.bytes).expect("text"))
 }
 
@@ -58,7 +63,7 @@ fn expect_written(written: acme::core::Result<WriteResult>) -> String {
 
 /// Common behaviour of all backends.
 async fn check_backend(backend: &Backend) {
-    let put = async |text: &str, when: &WriteCondition| backend.put("shop/one/lease.json", text.as_bytes(), when).await;
+    let put = async |text: &str, when: &WriteCondition| backend.put(&key("shop/one/lease.json"), text.as_bytes(), when).await;
     assert_eq!(read_text(backend, "shop/one/lease.json").await, None);
     assert_eq!(put("early", &WriteCondition::IfVersion("\"0123\"".into())).await.expect("it can be written"), WriteResult::Conflict);
     let first = expect_written(put("1", &WriteCondition::IfAbsent).await);
@@ -67,25 +72,25 @@ async fn check_backend(backend: &Backend) {
     assert_ne!(first, second);
     assert_eq!(put("3", &WriteCondition::IfVersion(first)).await.expect("it can be written"), WriteResult::Conflict);
     assert_eq!(read_text(backend, "shop/one/lease.json").await.as_deref(), Some("2"));
-    assert_eq!(backend.get("shop/one/lease.json").await.expect("it can be read").map(|object| object.version), Some(second));
+    assert_eq!(backend.get(&key("shop/one/lease.json")).await.expect("it can be read").map(|object| object.version), Some(second));
     expect_written(put("4", &WriteCondition::Always).await);
     assert_eq!(read_text(backend, "shop/one/lease.json").await.as_deref(), Some("4"));
 
-    let journal = "shop/one/revisions/000007/journal";
+    let journal = &key("shop/one/revisions/000007/journal");
     assert_eq!(backend.read_appended(journal).await.expect("it can be read"), None);
     for (number, piece) in (0..).zip(["a\n", "b\n", "c\nd\n"]) {
         expect_written(backend.append(journal, number, piece.as_bytes()).await);
     }
     assert_eq!(backend.append(journal, 0, b"another's\n").await.expect("it can be written"), WriteResult::Conflict);
     assert_eq!(backend.read_appended(journal).await.expect("it can be read").as_deref(), Some(&b"a\nb\nc\nd\n"[..]));
-    expect_written(backend.append("shop/one/revisions/000010/journal", 0, b"a\n").await);
+    expect_written(backend.append(&key("shop/one/revisions/000010/journal"), 0, b"a\n").await);
 
-    assert_eq!(backend.list("shop").await.expect("a list"), ["one"]);
-    assert_eq!(backend.list("shop/one/revisions").await.expect("a list"), ["000007", "000010"]);
-    assert_eq!(backend.list("shop/two").await.expect("a list"), [""; 0]);
-    for key in [journal, "shop/one/lease.json", "shop/one/never"] {
-        backend.delete(key).await.expect("it can be deleted");
-        assert_eq!((read_text(backend, key).await, backend.read_appended(key).await.expect("it can be read")), (None, None));
+    assert_eq!(backend.list(&key("shop")).await.expect("a list"), ["one"]);
+    assert_eq!(backend.list(&key("shop/one/revisions")).await.expect("a list"), ["000007", "000010"]);
+    assert_eq!(backend.list(&key("shop/two")).await.expect("a list"), [""; 0]);
+    for text in [journal.as_str(), "shop/one/lease.json", "shop/one/never"] {
+        backend.delete(&key(text)).await.expect("it can be deleted");
+        assert_eq!((read_text(backend, text).await, backend.read_appended(&key(text)).await.expect("it can be read")), (None, None));
     }
 }
 
@@ -104,7 +109,11 @@ fn check_bucket(kind: StandinKind) {
         aws.tls = kind == StandinKind::Ministack;
         let empty = choose_backend(&aws, kind, "s3", BucketCreation::Never).await.expect("nothing has to be there to read").backend;
         assert_eq!(
-            (read_text(&empty, "key").await, empty.list("").await.expect("a list"), empty.read_appended("key").await.expect("nothing")),
+            (
+                read_text(&empty, "key").await,
+                empty.list(&key("shop")).await.expect("a list"),
+                empty.read_appended(&key("key")).await.expect("nothing")
+            ),
             { (None, Vec::new(), None) }
         );
         let missing = choose_backend(&aws, kind, "s3://some-bucket", BucketCreation::IfRequested).await.expect_err("it is not there");
@@ -121,7 +130,7 @@ fn check_bucket(kind: StandinKind) {
             .await
             .expect("it is there");
         assert_eq!(found.note, Some(format!("History and locks are stored in the bucket {usual}.")));
-        expect_written(found.backend.put("key", b"text", &WriteCondition::Always).await);
+        expect_written(found.backend.put(&key("key"), b"text", &WriteCondition::Always).await);
         assert_eq!(read_text(&choice.backend, "key").await.as_deref(), Some("text"));
 
         // A prefix in a bucket with another name has separate folders for accounts and regions.
@@ -133,14 +142,14 @@ fn check_bucket(kind: StandinKind) {
         let part = choose_backend(&aws, kind, "s3://some-bucket/a/b", BucketCreation::Ask(&ask)).await.expect("it is made").backend;
         assert_eq!(*asked.borrow(), "The bucket some-bucket does not exist. Create it in us-east-1 for history and locks?");
         check_backend(&part).await;
-        expect_written(part.put("key", b"text", &WriteCondition::Always).await);
+        expect_written(part.put(&key("key"), b"text", &WriteCondition::Always).await);
         assert_eq!(
             read_text(&Backend::bucket(aws.s3.clone(), "some-bucket", "", None), &format!("a/b/{}-us-east-1/key", account_id(kind))).await,
             Some("text".into())
         );
         // A piece written without a response is written again, and counts.
-        expect_written(part.append("journal", 0, b"a\n").await);
-        expect_written(part.append("journal", 0, b"a\n").await);
+        expect_written(part.append(&key("journal"), 0, b"a\n").await);
+        expect_written(part.append(&key("journal"), 0, b"a\n").await);
     });
     let tls = kind == StandinKind::Ministack;
     let made = standin.run_boto3(&format!(
@@ -183,10 +192,10 @@ fn reads_every_page_of_a_long_journal() {
     block_on(async {
         let aws = connect(&standin.url).await;
         let backend = choose_backend(&aws, StandinKind::Ministack, "s3", BucketCreation::IfRequested).await.expect("it is made").backend;
-        let append = async |n: u64| expect_written(backend.append("journal", n, format!("{n}\n").as_bytes()).await);
+        let append = async |n: u64| expect_written(backend.append(&key("journal"), n, format!("{n}\n").as_bytes()).await);
         assert_eq!(stream::iter((0..1005).map(append)).buffer_unordered(16).count().await, 1005);
         let expected: String = (0..1005).map(|n| format!("{n}\n")).collect();
-        assert_eq!(backend.read_appended("journal").await.expect("it can be read"), Some(expected.into_bytes()));
+        assert_eq!(backend.read_appended(&key("journal")).await.expect("it can be read"), Some(expected.into_bytes()));
     });
 }
 
@@ -213,7 +222,7 @@ fn retries_a_write_after_a_conditional_request_conflict() {
     block_on(async {
         let backend =
             choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::Never).await.expect("it is there").backend;
-        assert_eq!(expect_written(backend.put("key", b"text", &WriteCondition::IfAbsent).await), "\"0123\"");
+        assert_eq!(expect_written(backend.put(&key("key"), b"text", &WriteCondition::IfAbsent).await), "\"0123\"");
     });
 }
 
@@ -224,7 +233,7 @@ fn retries_a_write_after_an_internal_s3_error() {
     block_on(async {
         let backend =
             choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::Never).await.expect("it is there").backend;
-        assert_eq!(expect_written(backend.put("key", b"text", &WriteCondition::IfAbsent).await), "\"0123\"");
+        assert_eq!(expect_written(backend.put(&key("key"), b"text", &WriteCondition::IfAbsent).await), "\"0123\"");
     });
 }
 
@@ -249,7 +258,30 @@ fn follows_a_bucket_to_its_region() {
             .await
             .expect("it is there")
             .backend;
-        expect_written(backend.put("key", b"text", &WriteCondition::IfAbsent).await);
+        expect_written(backend.put(&key("key"), b"text", &WriteCondition::IfAbsent).await);
+    });
+}
+
+/// S3 answers GET with a reason, and HEAD without one.
+#[test]
+fn names_the_remedy_when_credentials_have_expired() {
+    let server = s3_answering(&[("HEAD", 200, ""), ("GET", 400, "ExpiredToken"), ("PUT", 403, "InvalidAccessKeyId")]);
+    block_on(async {
+        let backend =
+            choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::Never).await.expect("it is there").backend;
+        let read = backend.get(&key("key")).await.expect_err("refused");
+        let written = backend.put(&key("key"), b"text", &WriteCondition::IfAbsent).await.expect_err("refused");
+        for refused in [read, written] {
+            assert!(refused.is_credential_error(), "{refused}");
+            assert!(refused.to_string().contains("; renew the credentials"), "{refused}");
+            assert!(!refused.to_string().contains("s3:GetObject"), "{refused}");
+        }
+    });
+    let server = s3_answering(&[("HEAD", 400, ""), ("HEAD", 400, "")]);
+    block_on(async {
+        let refused =
+            choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::Never).await.expect_err("refused");
+        assert!(refused.is_credential_error() && refused.to_string().contains("; renew the credentials"), "{refused}");
     });
 }
 
@@ -259,8 +291,8 @@ fn names_the_bucket_and_a_remedy_when_access_is_denied() {
     block_on(async {
         let backend =
             choose_backend(&connect(&server.url).await, StandinKind::Moto, "s3", BucketCreation::Never).await.expect("it is there").backend;
-        let denied = backend.get("key").await.expect_err("refused").to_string();
-        let gone = backend.put("key", b"text", &WriteCondition::IfAbsent).await.expect_err("refused").to_string();
+        let denied = backend.get(&key("key")).await.expect_err("refused").to_string();
+        let gone = backend.put(&key("key"), b"text", &WriteCondition::IfAbsent).await.expect_err("refused").to_string();
         insta::assert_snapshot!(format!("{denied}\n{gone}"));
     });
     let server = s3_answering(&[("HEAD", 403, "")]);
@@ -275,8 +307,13 @@ const STACK: &str = "stack: shop\nregion: us-east-1\nresources: {}\n";
 /// A lease without a renewing process.
 fn leave_stale_lease(backend: &Backend) {
     block_on(async {
-        let lease = Lease::acquire(backend, "shop", "default", "apply", Duration::ZERO, |_| {}).await.expect("it is free");
-        let second = Lease::acquire(backend, "shop", "default", "apply", Duration::ZERO, |_| {}).await.expect_err("it is held");
+        let lease = Lease::acquire(backend, &"shop".parse().expect("a name"), &EnvironmentName::default(), "apply", Duration::ZERO, |_| {})
+            .await
+            .expect("it is free");
+        let second =
+            Lease::acquire(backend, &"shop".parse().expect("a name"), &EnvironmentName::default(), "apply", Duration::ZERO, |_| {})
+                .await
+                .expect_err("it is held");
         assert_eq!(second.code, "Locked", "{second}");
         lease.ensure_held().expect("ours");
     });

@@ -157,3 +157,60 @@ fn installs_a_release_only_if_its_checksum_matches() {
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("the checksum of") && !folder.path().join("bin/acme").exists(), "{}", refused.stderr);
 }
+
+/// `curl` that reads from a folder and notes its arguments, and `gh` that accepts or rejects attestations.
+fn install_from_github(folder: &Path, gh: &str) -> (CommandOutput, String) {
+    let tools = folder.join("tools");
+    fs::create_dir_all(&tools).unwrap();
+    let curl = format!(
+        "#!/bin/sh\necho \"$*\" >> {0}/calls\nwhile [ $# -gt 1 ]; do [ \"$1\" = -o ] && out=$2; shift; done\ncp \"{0}/download/v1.2.3/${{1##*/}}\" \"$out\"\n",
+        folder.display()
+    );
+    for (name, script) in [("curl", curl.as_str()), ("gh", &format!("#!/bin/sh\necho \"gh $*\" >> {}/calls\n{gh}\n", folder.display()))] {
+        fs::write(tools.join(name), script).unwrap();
+        assert!(Command::new("chmod").arg("+x").arg(tools.join(name)).status().unwrap().success());
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let mut process = Command::new("sh");
+    let process = process.arg(script).args(["--version", "1.2.3", "--to"]).arg(folder.join("bin")).env("PATH", path);
+    let done = CommandOutput::from_output(process.env_remove("GITHUB_PATH").env_remove("ACME_RELEASES").output().expect("sh runs"));
+    (done, fs::read_to_string(folder.join("calls")).unwrap())
+}
+
+#[test]
+fn installs_a_release_only_if_its_attestation_is_valid() {
+    for (gh, code) in [("exit 0", 0), ("[ \"$1\" = auth ]", 1), ("exit 1", 0)] {
+        let folder = tempfile::tempdir().unwrap();
+        write_release(folder.path());
+        let (done, calls) = install_from_github(folder.path(), gh);
+        assert_eq!(done.code, code, "{gh}: {}", done.combined_output());
+        assert_eq!(folder.path().join("bin/acme").exists(), code == 0);
+        let downloads: Vec<&str> = calls.lines().filter(|line| line.contains("https://")).collect();
+        assert!(
+            downloads.len() == 2 && downloads.iter().all(|line| line.contains("--proto =https") && line.contains("--tlsv1.2")),
+            "{calls}"
+        );
+        let verified = "--repo example/acme --signer-workflow example/acme/.github/workflows/release.yml";
+        assert_eq!(calls.contains(verified), gh != "exit 1", "{calls}");
+        assert_eq!(done.stderr.contains("was not verified"), gh == "exit 1", "{}", done.stderr);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = Command::new("sh");
+    let process = process.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh")).args(["--from", "http://example.com", "--to"]);
+    let refused = CommandOutput::from_output(process.arg(folder.path()).output().expect("sh runs"));
+    assert!(refused.code == 1 && refused.stderr.contains("must begin with https://"), "{}", refused.stderr);
+}
+
+/// A tag can be moved to another commit.
+#[test]
+fn release_names_every_action_by_its_commit() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/release.yml")).unwrap();
+    let uses: Vec<&str> = text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("uses: ")).collect();
+    assert!(!uses.is_empty());
+    for action in uses {
+        let (name, commit) = action.split_once('@').unwrap();
+        let commit = commit.split(' ').next().unwrap();
+        assert!(name.starts_with("actions/") && commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()), "{action}");
+    }
+}

@@ -27,14 +27,17 @@ mod new;
 #[path = "../../examples/plan_and_apply.rs"]
 mod plan_and_apply;
 mod policy;
+mod private_files;
 mod proxy;
 mod readme;
 mod recorded;
+mod references;
 mod regions;
 mod rehearse;
 mod request_model;
 mod resource_lifecycle;
 mod saved_plan;
+mod scalars;
 mod screens;
 mod scripted_endpoint;
 mod simulated_cloud;

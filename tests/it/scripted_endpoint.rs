@@ -217,6 +217,10 @@ impl Drop for Endpoint {
 }
 
 impl Endpoint {
+    /// A command on the stack, not yet run.
+    pub fn command(&self, command: &str, more: &[&str]) -> std::process::Command {
+        self.acme.command(command, &self.stack, more)
+    }
     /// Runs a command on the stack.
     pub fn run(&self, command: &str, more: &[&str]) -> CommandOutput {
         self.acme.run(command, &self.stack, more)

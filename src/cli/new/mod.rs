@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long = "name", value_name = "NAME", conflicts_with = "name")]
     name_option: Option<String>,
     /// AWS region. Default: AWS_REGION, otherwise us-east-1.
-    #[arg(long)]
+    #[arg(long, value_parser = super::parse_region)]
     region: Option<String>,
     /// Parts of the definition. Default: network, or ask on a terminal.
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = PossibleValuesParser::new(PARTS.iter().map(|part| part.name)))]
@@ -68,7 +68,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let path = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.yaml")));
     let file = path.display().to_string();
     let text = render_definition(&name, &region, &file, &with);
-    let options = LoadOptions { environment: Some("staging".into()), ..LoadOptions::default() };
+    let options = LoadOptions { environment: "staging".parse().ok(), ..LoadOptions::default() };
     if let Err(problems) = load(&Source::new(&file, &text), &options) {
         let messages: Vec<String> = problems
             .iter()
@@ -99,7 +99,7 @@ mod tests {
         let with: Vec<&str> = PARTS.iter().enumerate().filter(|(i, _)| chosen >> i & 1 == 1).map(|(_, part)| part.name).collect();
         let text = render_definition("shop", "eu-west-1", "shop.yaml", &with);
         for environment in ["staging", "production"] {
-            let options = LoadOptions { environment: Some(environment.into()), ..LoadOptions::default() };
+            let options = LoadOptions { environment: environment.parse().ok(), ..LoadOptions::default() };
             let source = Source::new("shop.yaml", &text);
             if let Err(problems) = load(&source, &options) {
                 let told: String = problems.iter().map(|problem| problem.render(&source, false)).collect();

@@ -1,15 +1,15 @@
 //! Backend in a folder on this machine.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{ErrorKind, Result, Write},
     path::PathBuf,
 };
 
 use sha2::{Digest, Sha256};
 
-use super::{Object, WriteCondition, WriteResult};
-use crate::core::file_lock;
+use super::{Key, Object, WriteCondition, WriteResult};
+use crate::core::{file_lock, private_files};
 
 /// Folder.
 #[derive(Clone, Debug)]
@@ -22,8 +22,8 @@ impl Folder {
         Folder { path }
     }
 
-    pub(super) fn get(&self, key: &str) -> Result<Option<Object>> {
-        match fs::read(self.path.join(key)) {
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Object>> {
+        match fs::read(self.path.join(key.as_str())) {
             Ok(bytes) => Ok(Some(Object { version: version(&bytes), bytes })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -31,12 +31,12 @@ impl Folder {
     }
 
     /// Compares and writes while holding a lock on the folder. The content is renamed into place, so that readers see all or nothing.
-    pub(super) fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
-        let path = self.path.join(key);
-        fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
+    pub(super) fn put(&self, key: &Key, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
+        let path = self.path.join(key.as_str());
+        private_files::create_dir_all(path.parent().unwrap_or(&self.path))?;
         let lock_path = self.path.join("lock");
         // Dropping `held` releases the lock.
-        let lock_file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path)?;
+        let lock_file = private_files::open_options().create(true).truncate(false).write(true).open(&lock_path)?;
         file_lock::lock(&lock_file, &lock_path, file_lock::TIMEOUT)?;
         let there = self.get(key)?;
         let is_met = match (condition, &there) {
@@ -48,7 +48,7 @@ impl Folder {
             return Ok(WriteResult::Conflict);
         }
         let new = path.with_added_extension(format!("new-{}", std::process::id()));
-        let mut file = File::create(&new)?;
+        let mut file = private_files::open_options().write(true).create(true).truncate(true).open(&new)?;
         file.write_all(bytes)?;
         file.sync_data()?;
         fs::rename(&new, &path)?;
@@ -56,13 +56,13 @@ impl Folder {
     }
 
     /// Appends a piece. The first piece creates the file, which must not exist.
-    pub(super) fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
-        let path = self.path.join(key);
-        fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
+    pub(super) fn append(&self, key: &Key, number: u64, bytes: &[u8]) -> Result<WriteResult> {
+        let path = self.path.join(key.as_str());
+        private_files::create_dir_all(path.parent().unwrap_or(&self.path))?;
         let opened = if number == 0 {
-            OpenOptions::new().create_new(true).append(true).open(&path)
+            private_files::open_options().create_new(true).append(true).open(&path)
         } else {
-            OpenOptions::new().append(true).open(&path)
+            private_files::open_options().append(true).open(&path)
         };
         let mut file = match opened {
             Ok(file) => file,
@@ -74,12 +74,12 @@ impl Folder {
         Ok(WriteResult::Done(number.to_string()))
     }
 
-    pub(super) fn read_appended(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    pub(super) fn read_appended(&self, key: &Key) -> Result<Option<Vec<u8>>> {
         Ok(self.get(key)?.map(|object| object.bytes))
     }
 
-    pub(super) fn list(&self, key: &str) -> Result<Vec<String>> {
-        let entries = match fs::read_dir(self.path.join(key)) {
+    pub(super) fn list(&self, key: &Key) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(self.path.join(key.as_str())) {
             Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
@@ -92,8 +92,8 @@ impl Folder {
         Ok(names)
     }
 
-    pub(super) fn delete(&self, key: &str) -> Result<()> {
-        match fs::remove_file(self.path.join(key)) {
+    pub(super) fn delete(&self, key: &Key) -> Result<()> {
+        match fs::remove_file(self.path.join(key.as_str())) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

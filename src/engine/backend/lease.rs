@@ -19,16 +19,16 @@ use tokio::{
 use self::{
     acquire::acquire_with_timing,
     clock::Timing,
-    record::{LeaseRecord, key, read_stored, write_record},
+    record::{LeaseRecord, read_stored, write_record},
     renewer::{LeaseState, RenewerCommand},
 };
 use super::{
-    Backend, WriteCondition, WriteResult,
+    Backend, Key, WriteCondition, WriteResult,
     holder::{Holder, random},
 };
 use crate::{
     aws::CALL_TIMEOUT,
-    core::{Error, ErrorKind, Result},
+    core::{EnvironmentName, Error, ErrorKind, Result, StackName},
 };
 
 pub use acquire::LeaseWait;
@@ -103,8 +103,8 @@ impl Lease {
     /// Fails with `Locked` if another process still holds it after that, or if the backend can't be read or written.
     pub async fn acquire(
         backend: &Backend,
-        stack: &str,
-        environment: &str,
+        stack: &StackName,
+        environment: &EnvironmentName,
         command: &str,
         wait: Duration,
         on_wait: impl FnMut(LeaseWait<'_>),
@@ -116,8 +116,8 @@ impl Lease {
     ///
     /// # Errors
     /// Fails if the backend can't be read.
-    pub async fn held(backend: &Backend, stack: &str, environment: &str) -> Result<Option<HeldLease>> {
-        let Some(stored) = read_stored(backend, &key(stack, environment)).await? else { return Ok(None) };
+    pub async fn held(backend: &Backend, stack: &StackName, environment: &EnvironmentName) -> Result<Option<HeldLease>> {
+        let Some(stored) = read_stored(backend, &Key::lease(stack, environment)).await? else { return Ok(None) };
         Ok(match stored.record {
             Ok(LeaseRecord { fence, holder: Some(holder), revoked: false, .. }) => Some(HeldLease::By { fence, holder: Box::new(holder) }),
             Ok(_) => None,
@@ -130,8 +130,8 @@ impl Lease {
     ///
     /// # Errors
     /// Fails if the backend can't be read or written.
-    pub async fn unlock(backend: &Backend, stack: &str, environment: &str, held: &HeldLease) -> Result<bool> {
-        let key = key(stack, environment);
+    pub async fn unlock(backend: &Backend, stack: &StackName, environment: &EnvironmentName, held: &HeldLease) -> Result<bool> {
+        let key = Key::lease(stack, environment);
         for _ in 0..MAX_ATTEMPTS {
             let Some(stored) = read_stored(backend, &key).await? else { return Ok(false) };
             let revoked = match (stored.record, held) {

@@ -1,9 +1,10 @@
 //! Storage for revisions, journals and the lease: a folder or an S3 bucket. It never holds the state: that is AWS itself.
 //!
-//! Keys are paths: `<stack>/<environment>/lease.json`, `<stack>/<environment>/revisions/000007/journal`.
+//! Keys are paths: `<stack>/<environment>/lease.json`, `<stack>/<environment>/revisions/000007/journal`; see [`Key`].
 
 mod folder;
 mod holder;
+mod key;
 mod lease;
 mod patience;
 mod s3;
@@ -16,6 +17,7 @@ use folder::Folder;
 use s3::S3;
 pub use {
     holder::{Holder, actor},
+    key::Key,
     lease::{HeldLease, Lease, LeaseWait, LeasedCall, TAKEOVER_DELAY, TERM},
     patience::with_patience,
     select::{BucketCreation, CloudLocation, SelectedBackend, select_backend},
@@ -83,7 +85,7 @@ impl Backend {
     ///
     /// # Errors
     /// Fails if it can't be read.
-    pub async fn get(&self, key: &str) -> Result<Option<Object>> {
+    pub async fn get(&self, key: &Key) -> Result<Option<Object>> {
         match self {
             Backend::Folder(folder) => folder.get(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.get(key).await,
@@ -94,7 +96,7 @@ impl Backend {
     ///
     /// # Errors
     /// Fails if it can't be written; a false condition is [`Written::Conflict`].
-    pub async fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
+    pub async fn put(&self, key: &Key, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
         match self {
             Backend::Folder(folder) => folder.put(key, bytes, condition).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.put(key, bytes, condition).await,
@@ -106,7 +108,7 @@ impl Backend {
     ///
     /// # Errors
     /// Fails if it can't be written.
-    pub async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
+    pub async fn append(&self, key: &Key, number: u64, bytes: &[u8]) -> Result<WriteResult> {
         match self {
             Backend::Folder(folder) => folder.append(key, number, bytes).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.append(key, number, bytes).await,
@@ -117,7 +119,7 @@ impl Backend {
     ///
     /// # Errors
     /// Fails if it can't be read.
-    pub async fn read_appended(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    pub async fn read_appended(&self, key: &Key) -> Result<Option<Vec<u8>>> {
         match self {
             Backend::Folder(folder) => folder.read_appended(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.read_appended(key).await,
@@ -128,7 +130,7 @@ impl Backend {
     ///
     /// # Errors
     /// Fails if it can't be read.
-    pub async fn list(&self, key: &str) -> Result<Vec<String>> {
+    pub async fn list(&self, key: &Key) -> Result<Vec<String>> {
         match self {
             Backend::Folder(folder) => folder.list(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.list(key).await,
@@ -139,7 +141,7 @@ impl Backend {
     ///
     /// # Errors
     /// Fails if it can't be deleted.
-    pub async fn delete(&self, key: &str) -> Result<()> {
+    pub async fn delete(&self, key: &Key) -> Result<()> {
         match self {
             Backend::Folder(folder) => folder.delete(key).map_err(|e| backend_error(key, &e)),
             Backend::S3(s3) => s3.delete(key).await,
@@ -147,6 +149,6 @@ impl Backend {
     }
 }
 
-fn backend_error(key: &str, error: &std::io::Error) -> Error {
+fn backend_error(key: &Key, error: &std::io::Error) -> Error {
     Error::new(ErrorKind::Rejected, "Backend", format!("`{key}` in the backend: {error}"))
 }

@@ -16,7 +16,7 @@ use aws_sdk_s3::{
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
-use super::{Object, WriteCondition, WriteResult};
+use super::{Key, Object, WriteCondition, WriteResult};
 use crate::{
     aws::partition,
     core::{Error, ErrorKind, Result, ok_or_not_found},
@@ -44,7 +44,7 @@ impl S3 {
         S3 { client, bucket, prefix, owner }
     }
 
-    pub(super) async fn get(&self, key: &str) -> Result<Option<Object>> {
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<Object>> {
         let call = self.client.get_object().bucket(&self.bucket).key(self.object_key(key)).set_expected_bucket_owner(self.owner.clone());
         let Some(reply) = ok_or_not_found(call.send().await).map_err(|error| self.bucket_error(error))? else { return Ok(None) };
         let version = reply.e_tag.ok_or_else(|| Error::missing_field("ETag"))?;
@@ -54,7 +54,7 @@ impl S3 {
         Ok(Some(Object { bytes: bytes.to_vec(), version }))
     }
 
-    pub(super) async fn put(&self, key: &str, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
+    pub(super) async fn put(&self, key: &Key, bytes: &[u8], condition: &WriteCondition) -> Result<WriteResult> {
         let mut pause = Duration::from_millis(100);
         for attempt in 1..=MAX_ATTEMPTS {
             let call =
@@ -90,22 +90,22 @@ impl S3 {
     }
 
     /// Appends a piece. An object can't grow, so each piece is an object.
-    pub(super) async fn append(&self, key: &str, number: u64, bytes: &[u8]) -> Result<WriteResult> {
-        self.put(&format!("{key}/{number:08}"), bytes, &WriteCondition::IfAbsent).await
+    pub(super) async fn append(&self, key: &Key, number: u64, bytes: &[u8]) -> Result<WriteResult> {
+        self.put(&key.piece(number), bytes, &WriteCondition::IfAbsent).await
     }
 
-    pub(super) async fn read_appended(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        let pieces = self.list(key).await?;
+    pub(super) async fn read_appended(&self, key: &Key) -> Result<Option<Vec<u8>>> {
+        let pieces = self.pieces(key).await?;
         if pieces.is_empty() {
             return Ok(None);
         }
-        let pieces = stream::iter(pieces.into_iter().map(|name| format!("{key}/{name}")));
+        let pieces = stream::iter(pieces);
         let pieces = pieces.map(|piece| async move { self.get(&piece).await }).buffered(MAX_PARALLEL_READS).try_collect::<Vec<_>>().await?;
         Ok(Some(pieces.into_iter().flatten().flat_map(|piece| piece.bytes).collect()))
     }
 
-    pub(super) async fn list(&self, key: &str) -> Result<Vec<String>> {
-        let prefix = if key.is_empty() { self.prefix.clone() } else { format!("{}/", self.object_key(key)) };
+    pub(super) async fn list(&self, key: &Key) -> Result<Vec<String>> {
+        let prefix = format!("{}/", self.object_key(key));
         let call = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix).delimiter("/");
         let mut pages = call.set_expected_bucket_owner(self.owner.clone()).into_paginator().send();
         let mut names = BTreeSet::new();
@@ -120,13 +120,18 @@ impl S3 {
         Ok(names.into_iter().collect())
     }
 
-    pub(super) async fn delete(&self, key: &str) -> Result<()> {
-        let pieces = self.list(key).await?.into_iter().filter(|name| name.len() == 8 && name.bytes().all(|b| b.is_ascii_digit()));
-        for path in pieces.map(|piece| format!("{key}/{piece}")).chain([key.to_owned()]) {
+    pub(super) async fn delete(&self, key: &Key) -> Result<()> {
+        for path in self.pieces(key).await?.into_iter().chain([key.clone()]) {
             let call = self.client.delete_object().bucket(&self.bucket).key(self.object_key(&path));
             ok_or_not_found(call.set_expected_bucket_owner(self.owner.clone()).send().await).map_err(|error| self.bucket_error(error))?;
         }
         Ok(())
+    }
+
+    /// Pieces of an object, in order.
+    async fn pieces(&self, key: &Key) -> Result<Vec<Key>> {
+        let names = self.list(key).await?.into_iter().filter(|name| name.len() == 8);
+        Ok(names.filter_map(|name| name.parse().ok()).map(|number| key.piece(number)).collect())
     }
 
     /// Returns the backend in the region of the bucket; `None` if the bucket does not exist.
@@ -145,6 +150,11 @@ impl S3 {
                 Some((404, _)) => return Ok(None),
                 Some((301 | 400, Some(there))) if Some(&there) != here.as_ref() => {
                     self.client = Client::from_conf(self.client.config().to_builder().region(Region::new(there)).build());
+                }
+                // S3 answers HEAD with expired credentials without a reason.
+                Some((400, _)) => {
+                    let message = "Bad Request, which S3 answers to expired or invalid credentials";
+                    return Err(self.bucket_error(Error::new(ErrorKind::AccessDenied, "ExpiredToken", message)));
                 }
                 Some((403, _)) => return Err(self.bucket_error(Error::new(ErrorKind::AccessDenied, "AccessDenied", "Access Denied"))),
                 _ => return Err(self.bucket_error(error.into())),
@@ -211,7 +221,7 @@ impl S3 {
         Ok(())
     }
 
-    fn object_key(&self, key: &str) -> String {
+    fn object_key(&self, key: &Key) -> String {
         format!("{}{key}", self.prefix)
     }
 
@@ -220,6 +230,7 @@ impl S3 {
         let remedy = match error.code.as_str() {
             "BucketAlreadyExists" => "; another account owns a bucket of this name: choose one with `--backend s3://BUCKET`",
             "NoSuchBucket" => "; it was deleted; `acme apply --backend s3` creates the default one",
+            _ if error.is_credential_error() => "; renew the credentials",
             _ if error.kind == ErrorKind::AccessDenied => {
                 "; these credentials need s3:ListBucket on it, s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, and the use of \
                  its KMS key if it has one; if another account owns it, choose one with `--backend s3://BUCKET`, or a folder with \

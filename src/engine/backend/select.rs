@@ -198,7 +198,11 @@ mod tests {
             let sim = folder.path().join("sim");
             let location = CloudLocation::Simulated { folder: &sim, region: "eu-west-1" };
             let choice = select_backend(named, declared, location, BucketCreation::Never).await.expect("a folder");
-            choice.backend.put("key", b"", &super::super::WriteCondition::Always).await.expect("it can be written");
+            choice
+                .backend
+                .put(&"key".parse().expect("a key"), b"", &super::super::WriteCondition::Always)
+                .await
+                .expect("it can be written");
             std::fs::remove_file(folder.path().join(expected)).expect("it is there");
         }
     }

@@ -26,8 +26,8 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         parents.extend(of_kind().filter_map(|declared| literal_parent(&declared.spec, parent, field.as_deref())));
     }
     Scope {
-        stack: stack.name.clone(),
-        environment: stack.environment.clone(),
+        stack: stack.name.to_string(),
+        environment: stack.environment.to_string(),
         region: region.map(str::to_owned),
         prefix: stack.prefix(),
         lookup: match kind.naming.map(|_| "/name").or(kind.lookup) {

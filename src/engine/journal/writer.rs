@@ -13,7 +13,7 @@ use tokio::{
 use super::{JournalState, Line, Record, replay::with_checksum};
 use crate::{
     core::{Error, ErrorKind, Result},
-    engine::backend::{Backend, WriteResult, with_patience},
+    engine::backend::{Backend, Key, WriteResult, with_patience},
 };
 
 /// Journal of the current run.
@@ -30,7 +30,7 @@ struct Inner {
 
 impl Journal {
     /// Starts the journal at `key`, which must not exist.
-    pub fn new(backend: Backend, key: String) -> Journal {
+    pub fn new(backend: Backend, key: Key) -> Journal {
         let (sender, inbox) = mpsc::unbounded_channel();
         tokio::spawn(run_writer(backend, key, inbox));
         Journal { inner: Arc::new(Mutex::new(Inner { state: JournalState::default(), checksum: String::new() })), pieces: sender }
@@ -78,7 +78,7 @@ fn writer_stopped() -> Error {
     Error::new(ErrorKind::Rejected, "Journal", "can't write the journal any more")
 }
 
-async fn run_writer(backend: Backend, key: String, mut inbox: mpsc::UnboundedReceiver<(String, oneshot::Sender<Result<()>>)>) {
+async fn run_writer(backend: Backend, key: Key, mut inbox: mpsc::UnboundedReceiver<(String, oneshot::Sender<Result<()>>)>) {
     let mut number = 0;
     let mut last: Option<Instant> = None;
     while let Some((mut text, reply)) = inbox.recv().await {

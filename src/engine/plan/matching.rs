@@ -42,7 +42,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
     matched.dormant = dormant_resources(stack, live_state);
     let mut untagged = Vec::new();
     for live in live_state.iter().filter(|live| live.phase != Phase::Deleting) {
-        let ours = live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
+        let ours = stack.owns(&live.tags);
         match address_of(live).filter(|address| ours && address.type_name == live.type_name) {
             Some(address) => match matched.live.get(&address) {
                 None => drop(matched.live.insert(address, live)),
@@ -115,8 +115,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
 fn dormant_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> BTreeMap<Address, &'a LiveResource> {
     let has_window =
         |live: &LiveResource| resource_type(&live.type_name).is_some_and(|kind| kind.data_protection == DataProtection::RecoveryWindow);
-    let is_ours =
-        |live: &LiveResource| live.tags.get(STACK_TAG) == Some(&stack.name) && live.tags.get(ENVIRONMENT_TAG) == Some(&stack.environment);
+    let is_ours = |live: &LiveResource| stack.owns(&live.tags);
     let dormant = live_state.iter().filter(|live| live.phase == Phase::Deleting && has_window(live) && is_ours(live));
     let mut found: BTreeMap<Address, &LiveResource> = BTreeMap::new();
     for (address, live) in dormant.filter_map(|live| Some((address_of(live)?, live))) {

@@ -110,8 +110,8 @@ impl<'a> Planner<'a> {
         let order::StepOrder { apply, clean_up, blocked } = order::order_steps(stack, &mut changes, direction);
         obstacles.extend(blocked.into_iter().map(|(used, user)| blocked_replacement_obstacle(&changes[used], &changes[user])));
         Plan {
-            stack: stack.name.clone(),
-            environment: stack.environment.clone(),
+            stack: stack.name.to_string(),
+            environment: stack.environment.to_string(),
             region: location.region.to_owned(),
             account: location.account.to_owned(),
             changes,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Plan, Reason, known::Location, matching, planner::Planner};
 use crate::{
     aws::types,
-    core::{Address, LiveResource, OneWay, Phase, Tags, Timeouts, expression, iam_path},
+    core::{Address, EnvironmentName, LiveResource, OneWay, Phase, StackName, Tags, Timeouts, expression, iam_path},
     definition::{DesiredResource, RollbackPolicy, Stack, deferrable_dependencies},
     engine::{
         discover::{LiveState, address_of, visible_tags},
@@ -54,7 +54,7 @@ impl RestoreTarget {
 }
 
 /// Stack of all resources to restore or delete, for discovery.
-pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, RestoreTarget>) -> Stack {
+pub fn target_stack(name: &StackName, environment: &EnvironmentName, targets: &BTreeMap<Address, RestoreTarget>) -> Stack {
     let mut resources = BTreeMap::new();
     for (address, target) in targets {
         let Some(kind) = types::resource_type(&address.type_name) else { continue };
@@ -81,8 +81,8 @@ pub fn target_stack(name: &str, environment: &str, targets: &BTreeMap<Address, R
         resources.insert(address.clone(), declared);
     }
     Stack {
-        name: name.to_owned(),
-        environment: environment.to_owned(),
+        name: name.clone(),
+        environment: environment.clone(),
         region: None,
         account: None,
         backend: None,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Address, LiveResource, Tags},
+    core::{Address, EnvironmentName, LiveResource, StackName, Tags},
     engine::discover::{LiveState, visible_tags},
 };
 
@@ -60,7 +60,7 @@ pub fn diff_resource(
 }
 
 /// Changes since the last finished run, made outside acme.
-pub fn drift(stack: &str, environment: &str, recorded: &RecordedState, live_state: &LiveState) -> Vec<Change> {
+pub fn drift(stack: &StackName, environment: &EnvironmentName, recorded: &RecordedState, live_state: &LiveState) -> Vec<Change> {
     let known = |address: &Address| !recorded.uncertain.contains(address);
     let then: BTreeMap<Address, LiveResource> =
         recorded.live.iter().filter(|(address, _)| known(address)).map(|(address, live)| (address.clone(), live.clone())).collect();

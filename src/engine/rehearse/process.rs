@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{CloudContents, Rehearsal};
 use crate::{
-    core::{Address, Error, ErrorKind, Result},
+    core::{Address, Error, ErrorKind, Result, private_files},
     engine::{
         backend::Backend,
         cloud::Cloud,
@@ -86,7 +86,7 @@ pub fn folder_error(path: &Path, error: &io::Error) -> Error {
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
+    private_files::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));

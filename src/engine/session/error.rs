@@ -1,7 +1,7 @@
 //! Errors of a session.
 
 use crate::{
-    core::{Address, Error, ErrorKind},
+    core::{Address, Error, ErrorKind, RESOURCE_NAME_RULE},
     definition::{Diagnostic, Source},
     engine::plan::Obstacle,
 };
@@ -28,6 +28,12 @@ pub enum SessionError {
         /// Region in the options.
         requested: String,
     },
+    /// Text that is not a region, from the options or the AWS configuration.
+    #[error("`{0}` is not a valid region: a region looks like `eu-west-1`")]
+    InvalidRegion(String),
+    /// Text that is not an account id, from AWS.
+    #[error("`{0}` is not a valid account id: check the endpoint")]
+    InvalidAccount(String),
     /// Another account than the definition's.
     #[error("the definition is pinned to account {pinned}, but these credentials belong to {account}")]
     PinnedAccount {
@@ -107,7 +113,7 @@ pub enum SessionError {
     #[error("`{0}` is not a valid address: write a type and a name, such as `vpc.main`")]
     InvalidAddress(String),
     /// Invalid name in an address.
-    #[error("`{0}` is not a valid resource name: use letters, digits, `-`, `_` and `.`")]
+    #[error("`{0}` is not a valid resource name: {RESOURCE_NAME_RULE}")]
     InvalidName(String),
     /// Unknown resource type.
     #[error("there is no resource type `{name}`: {help}")]
@@ -162,6 +168,8 @@ impl SessionError {
         Some(match self {
             SessionError::InvalidDefinition { .. } => return None,
             SessionError::PinnedRegion { .. } => "pinned-region",
+            SessionError::InvalidRegion(_) => "region",
+            SessionError::InvalidAccount(_) => "account",
             SessionError::PinnedAccount { .. } => "pinned-account",
             SessionError::Blocked { .. } => "blocked",
             SessionError::StaleDefinition { .. } | SessionError::StalePlan { .. } => "stale-plan",

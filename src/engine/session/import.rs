@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use super::{LockedSession, Result, SessionError, StackState};
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
-    core::{ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED},
+    core::{
+        ADDRESS_TAG, Address, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, UNTAGGED, is_resource_name,
+    },
     definition::{self, Stack},
     engine::{
         discover::{Hints, address_of, discover, find_by_id, visible_tags},
@@ -32,7 +34,7 @@ impl ImportTarget {
             let help = definition::suggestion(&address.type_name, "types", RESOURCE_TYPES.iter().map(|kind| kind.name));
             return Err(SessionError::UnknownType { name: address.type_name.to_string(), help });
         };
-        if !address.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.*@".contains(&b)) {
+        if !is_resource_name(&address.name) {
             return Err(SessionError::InvalidName(address.name.to_string()));
         }
         let thing = kind.name.replace('_', " ");
@@ -145,7 +147,7 @@ fn stack_owner(stack: &Stack) -> Option<String> {
 }
 
 fn ownership_tags(stack: &Stack, address: &Address) -> Tags {
-    [(STACK_TAG, stack.name.clone()), (ENVIRONMENT_TAG, stack.environment.clone()), (ADDRESS_TAG, address.to_string())]
+    [(STACK_TAG, stack.name.to_string()), (ENVIRONMENT_TAG, stack.environment.to_string()), (ADDRESS_TAG, address.to_string())]
         .map(|(key, value)| (key.to_owned(), value))
         .into()
 }

@@ -26,7 +26,7 @@ use std::{
 
 use crate::{
     aws::{Aws, CallCount, Settings},
-    core::{Address, Answers},
+    core::{Address, Answers, is_account_id, is_region_name},
     definition::{self, BackendLocation, LoadOptions, Source, Stack},
     engine::{
         backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
@@ -107,6 +107,9 @@ impl Session {
             return Err(SessionError::PinnedRegion { pinned: pinned.clone(), requested: requested.clone() });
         }
         let region = stack.region.clone().or_else(|| options.region.clone());
+        if let Some(region) = region.as_ref().filter(|region| !is_region_name(region)) {
+            return Err(SessionError::InvalidRegion(region.clone()));
+        }
         let cloud = match options.connection.clone() {
             Connection::Simulated(folder) => {
                 let region = region.as_deref().unwrap_or(DEFAULT_SIMULATED_REGION);
@@ -117,6 +120,10 @@ impl Session {
                 Cloud::Aws(Arc::new(Aws::connect(Settings { region, profile, endpoint_url, ..Settings::default() }).await?))
             }
         };
+        // The region may be from the AWS configuration.
+        if !is_region_name(cloud.region()) {
+            return Err(SessionError::InvalidRegion(cloud.region().to_owned()));
+        }
         let mut stack = stack;
         stack.set_region(cloud.region());
         Ok(Session { source, stack, cloud: Arc::new(cloud), options, answers: Some(Answers::default()), opened_at })
@@ -195,6 +202,9 @@ impl Session {
 
     /// Refuses any account but the pinned one.
     fn check_account(&self, account: &str) -> Result<()> {
+        if !is_account_id(account) {
+            return Err(SessionError::InvalidAccount(account.to_owned()));
+        }
         match &self.stack.account {
             Some(pinned) if pinned != account => Err(SessionError::PinnedAccount { pinned: pinned.clone(), account: account.to_owned() }),
             _ => Ok(()),

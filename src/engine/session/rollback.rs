@@ -82,7 +82,7 @@ impl LockedSession {
             LastCompletedRun::Run(number) => number,
             LastCompletedRun::None => {
                 let stack = self.session().stack();
-                return Err(SessionError::NothingToUndo { stack: stack.name.clone(), environment: stack.environment.clone() });
+                return Err(SessionError::NothingToUndo { stack: stack.name.to_string(), environment: stack.environment.to_string() });
             }
             LastCompletedRun::Unreadable(revision) => return Err(SessionError::LostJournal { revision }),
         };

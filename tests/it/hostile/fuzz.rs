@@ -5,6 +5,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use acme::{
+    core::EnvironmentName,
     definition::{LoadOptions, Source, load},
     engine::{
         backend::{Backend, HeldLease, Lease},
@@ -139,7 +140,7 @@ fn mutate(bytes: &[u8], edits: &[Mutation]) -> Vec<u8> {
 /// Compiles a text; its problems can be rendered.
 fn compile(text: &str) {
     let source = Source::new("stack.yaml", text);
-    for environment in [None, Some("production".to_owned())] {
+    for environment in [None, "production".parse().ok()] {
         if let Err(problems) = load(&source, &LoadOptions { environment, set: Vec::new() }) {
             assert!(!problems.is_empty(), "refused without a word");
             for problem in problems.iter().take(3) {
@@ -258,7 +259,8 @@ fn fuzz_damaged_objects(mut runner: TestRunner) {
     let objects = ["shop/default/lease.json", "shop/default/revisions/000001/revision.json"];
     let objects = objects.map(|key| (key, fs::read(bench.backend().join(key)).expect("an object")));
     let backend = Backend::folder(bench.backend());
-    let history = History::new(backend.clone(), "shop", "default");
+    let (stack, environment) = ("shop".parse().expect("a name"), EnvironmentName::default());
+    let history = History::new(backend.clone(), &stack, &environment);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let any_bytes = prop_oneof![mutations().prop_map(Ok), proptest::collection::vec(any::<u8>(), 0..200).prop_map(Err)];
     runner
@@ -268,11 +270,11 @@ fn fuzz_damaged_objects(mut runner: TestRunner) {
             runtime.block_on(async {
                 // Both results are valid, as long as there is one.
                 history.revision(1).await.ok();
-                if let Ok(Some(HeldLease::By { holder, .. })) = Lease::held(&backend, "shop", "default").await {
+                if let Ok(Some(HeldLease::By { holder, .. })) = Lease::held(&backend, &stack, &environment).await {
                     assert!(!holder.to_string().is_empty() && holder.since_last_heartbeat() < Duration::MAX);
                     holder.has_exited();
                 }
-                if let Ok(lease) = Lease::acquire(&backend, "shop", "default", "apply", Duration::ZERO, |_| {}).await {
+                if let Ok(lease) = Lease::acquire(&backend, &stack, &environment, "apply", Duration::ZERO, |_| {}).await {
                     lease.release().await.ok();
                 }
             });
@@ -357,7 +359,45 @@ fn rejects_expansion_bombs() {
         (
             "a loop in a loop",
             "stack: a\nvalues:\n  zz: \"{% for i in range(end=99999) %}{% for j in range(end=99999) %}x{% endfor %}{% endfor %}\"\n".into(),
-            "exceeds 4 MiB",
+            "exceed 1000000 steps",
+        ),
+        (
+            "a loop in a loop without a text",
+            "stack: a\nvalues:\n  zz: \"{% for i in range(end=99999) %}{% for j in range(end=i + 1) %}{% endfor %}{% endfor %}\"\n".into(),
+            "exceed 1000000 steps",
+        ),
+        (
+            "a loop in a loop of a list",
+            "stack: a\nvalues:\n  zz: \"{{ [[i for i in [1, 2]] for j in [1, 2]] }}\"\n".into(),
+            "not available",
+        ),
+        (
+            "a value doubled by itself",
+            format!(
+                "stack: a\nvalues:\n  zz: \"{{% set x = 'xxxxxxxx' %}}{}{{{{ x | length }}}}\"\n",
+                "{% set_global x = x ~ x %}".repeat(60)
+            ),
+            "exceeds 1 MiB",
+        ),
+        (
+            "a list doubled by itself",
+            format!("stack: a\nvalues:\n  zz: \"{{% set x = [1] %}}{}{{{{ x | length }}}}\"\n", "{% set_global x = [x, x] %}".repeat(60)),
+            "exceeds 1 MiB",
+        ),
+        (
+            "a chain of replacements",
+            format!("stack: a\nvalues:\n  zz: \"{{{{ 'xxxxxxxx'{} | length }}}}\"\n", " | replace(from='x', to='xxxxxxxx')".repeat(40)),
+            "exceeds 1 MiB",
+        ),
+        (
+            "ranges in a list",
+            format!("stack: a\nvalues:\n  zz: \"{{{{ [{}] | length }}}}\"\n", "range(end=99999), ".repeat(5000)),
+            "exceed 1000000 steps",
+        ),
+        (
+            "large values joined",
+            format!("stack: a\nvalues:\n  v: {}\n  zz: \"{{{{ (v{}) | length }}}}\"\n", "x".repeat(1 << 20), " ~ v".repeat(5000)),
+            "more than 256 MiB",
         ),
         ("a huge range", vpc("      for_each: { from: -9223372036854775808, to: 9223372036854775807 }\n"), "entries, which is too many"),
         ("a huge number", vpc("      for_each: 9223372036854775807\n"), "entries, which is too many"),

@@ -1,5 +1,5 @@
 //! Hostile conditions: random input in every file, two runs at the same time, killed, stopped and interrupted processes,
-//! expiring credentials, and secrets that must never be visible.
+//! expiring credentials, names and texts with control characters, and secrets that must never be visible.
 
 mod concurrent_runs;
 mod damaged_journals;
@@ -7,9 +7,11 @@ mod expired_credentials;
 mod fuzz;
 mod interrupts;
 mod journal_properties;
+mod names;
 mod overhead;
 mod read_lag;
 mod secrets;
+mod texts;
 
 use std::{
     collections::BTreeMap,

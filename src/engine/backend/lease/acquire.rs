@@ -8,13 +8,13 @@ use super::{
     Lease, MAX_ATTEMPTS,
     clock::Timing,
     lease_busy,
-    record::{LeaseRecord, key, read_record, write_record},
+    record::{LeaseRecord, read_record, write_record},
     renewer::spawn_renewer,
     retry_delay,
 };
 use crate::{
-    core::{Error, ErrorKind, Result},
-    engine::backend::{Backend, WriteCondition, WriteResult, holder::Holder},
+    core::{EnvironmentName, Error, ErrorKind, Result, StackName},
+    engine::backend::{Backend, Key, WriteCondition, WriteResult, holder::Holder},
 };
 
 /// What a contender waits for.
@@ -38,13 +38,13 @@ impl fmt::Display for LeaseWait<'_> {
 
 pub(super) async fn acquire_with_timing(
     backend: &Backend,
-    (stack, environment): (&str, &str),
+    (stack, environment): (&StackName, &EnvironmentName),
     command: &str,
     wait: Duration,
     timing: Timing,
     mut on_wait: impl FnMut(LeaseWait<'_>),
 ) -> Result<Lease> {
-    let key = key(stack, environment);
+    let key = Key::lease(stack, environment);
     let begun = timing.clock.monotonic();
     let elapsed_since = |start: Duration| timing.clock.monotonic().saturating_sub(start);
     let mut this = Holder::current_process(command);
@@ -107,7 +107,7 @@ fn silence(holder: &Holder, timing: &Timing) -> Duration {
     Duration::from_millis(timing.clock.wall_millis().saturating_sub(holder.last_heartbeat))
 }
 
-fn locked_error((stack, environment): (&str, &str), record: &LeaseRecord, timing: &Timing) -> Error {
+fn locked_error((stack, environment): (&StackName, &EnvironmentName), record: &LeaseRecord, timing: &Timing) -> Error {
     let Some(holder) = record.holder.as_ref().filter(|_| !record.revoked) else {
         let message = format!("{stack} ({environment}) was unlocked, but calls of that run may still be under way; try again");
         return Error::new(ErrorKind::Rejected, "Locked", message);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::{
-    Backend, WriteCondition, WriteResult,
+    Backend, Key, WriteCondition, WriteResult,
     holder::{Holder, now_millis},
 };
 use crate::core::{Error, ErrorKind, Result};
@@ -44,10 +44,6 @@ impl LeaseRecord {
     }
 }
 
-pub(super) fn key(stack: &str, environment: &str) -> String {
-    format!("{stack}/{environment}/lease.json")
-}
-
 /// A lease in the backend.
 pub(super) struct Stored {
     /// Record, or the problem of an unreadable one.
@@ -56,7 +52,7 @@ pub(super) struct Stored {
     pub version: String,
 }
 
-pub(super) async fn read_stored(backend: &Backend, key: &str) -> Result<Option<Stored>> {
+pub(super) async fn read_stored(backend: &Backend, key: &Key) -> Result<Option<Stored>> {
     let Some(object) = backend.get(key).await? else { return Ok(None) };
     let record = match serde_json::from_slice::<LeaseRecord>(&object.bytes) {
         Err(error) => Err(format!("`{key}` in the backend is not a valid lease ({error})")),
@@ -69,13 +65,13 @@ pub(super) async fn read_stored(backend: &Backend, key: &str) -> Result<Option<S
 }
 
 /// Same, but an unreadable lease is an error.
-pub(super) async fn read_record(backend: &Backend, key: &str) -> Result<Option<(LeaseRecord, String)>> {
+pub(super) async fn read_record(backend: &Backend, key: &Key) -> Result<Option<(LeaseRecord, String)>> {
     let Some(stored) = read_stored(backend, key).await? else { return Ok(None) };
     let refused =
         |what| Error::new(ErrorKind::Rejected, "Lease", format!("{what}; `acme unlock` replaces it if no run is changing the stack"));
     Ok(Some((stored.record.map_err(refused)?, stored.version)))
 }
 
-pub(super) async fn write_record(backend: &Backend, key: &str, record: &LeaseRecord, condition: WriteCondition) -> Result<WriteResult> {
+pub(super) async fn write_record(backend: &Backend, key: &Key, record: &LeaseRecord, condition: WriteCondition) -> Result<WriteResult> {
     backend.put(key, &serde_json::to_vec(record)?, &condition).await
 }

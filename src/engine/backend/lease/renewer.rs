@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{
     core::{Error, ErrorKind, Result},
-    engine::backend::{Backend, WriteCondition, WriteResult},
+    engine::backend::{Backend, Key, WriteCondition, WriteResult},
 };
 
 /// Starts to renew a new lease.
 pub(super) fn spawn_renewer(
     backend: Backend,
-    key: String,
+    key: Key,
     version: String,
     record: LeaseRecord,
     sent: SuspendAwareInstant,
@@ -60,7 +60,7 @@ enum Loss {
 /// Task that renews a lease while it is held.
 struct LeaseRenewer {
     backend: Backend,
-    key: String,
+    key: Key,
     version: String,
     record: LeaseRecord,
     timing: Timing,

@@ -24,7 +24,13 @@ fn folder() -> (tempfile::TempDir, Backend) {
     (folder, backend)
 }
 
-const SHOP: (&str, &str) = ("shop", "production");
+fn shop() -> StackName {
+    "shop".parse().expect("a name")
+}
+
+fn environment(name: &str) -> EnvironmentName {
+    name.parse().expect("a name")
+}
 
 /// Calls of this machine take no time.
 fn short() -> Timing {
@@ -32,11 +38,11 @@ fn short() -> Timing {
 }
 
 async fn acquire_short(backend: &Backend, wait: Duration) -> Result<Lease> {
-    acquire_with_timing(backend, SHOP, "apply", wait, short(), |_| {}).await
+    acquire_with_timing(backend, (&shop(), &environment("production")), "apply", wait, short(), |_| {}).await
 }
 
 async fn acquire_error(backend: &Backend) -> Error {
-    Lease::acquire(backend, "shop", "production", "destroy", Duration::ZERO, |_| {}).await.expect_err("it is held")
+    Lease::acquire(backend, &shop(), &environment("production"), "destroy", Duration::ZERO, |_| {}).await.expect_err("it is held")
 }
 
 fn lease_file(folder: &Path) -> PathBuf {
@@ -58,7 +64,7 @@ fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
 fn acquire_and_vanish(backend: &Backend, command: &str) {
     let taken = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(Lease::acquire(backend, "shop", "production", command, Duration::ZERO, |_| {})).expect("it is free")
+        runtime.block_on(Lease::acquire(backend, &shop(), &environment("production"), command, Duration::ZERO, |_| {})).expect("it is free")
     };
     thread::scope(|scope| scope.spawn(taken).join()).expect("it was taken");
 }
@@ -69,9 +75,16 @@ async fn tells_a_second_run_who_holds_the_lease() {
     let lease = acquire_short(&backend, Duration::ZERO).await.expect("it is free");
     lease.set_step("create vpc.main");
     let mut told = Vec::new();
-    let waited = acquire_with_timing(&backend, SHOP, "destroy", SHORT * 3, Timing::system(TERM, CALL_TIMEOUT), |awaited| {
-        told.push(awaited.to_string());
-    })
+    let waited = acquire_with_timing(
+        &backend,
+        (&shop(), &environment("production")),
+        "destroy",
+        SHORT * 3,
+        Timing::system(TERM, CALL_TIMEOUT),
+        |awaited| {
+            told.push(awaited.to_string());
+        },
+    )
     .await;
     let error = waited.expect_err("it is held").to_string();
     let this = Holder::current_process("apply");
@@ -81,7 +94,9 @@ async fn tells_a_second_run_who_holds_the_lease() {
     assert!(error.contains("at `create vpc.main`"), "{error}");
     assert!(told.len() == 1 && told[0].contains("`acme apply` since"), "once, as nothing changed: {told:?}");
     assert!(acquire_short(&Backend::folder(folder.path()), Duration::ZERO).await.is_err());
-    let other = Lease::acquire(&backend, "shop", "staging", "apply", Duration::ZERO, |_| {}).await.expect("another environment is free");
+    let other = Lease::acquire(&backend, &shop(), &environment("staging"), "apply", Duration::ZERO, |_| {})
+        .await
+        .expect("another environment is free");
     other.release().await.expect("released");
     lease.ensure_held_or_renew().await.expect("still ours");
     lease.release().await.expect("released");
@@ -110,7 +125,9 @@ async fn takes_over_at_once_when_the_holders_process_has_exited() {
         return;
     }
     edit(folder.path(), |holder| holder["started"] = json!(1));
-    Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await.expect("no other process holds it");
+    Lease::acquire(&backend, &shop(), &environment("production"), "apply", Duration::ZERO, |_| {})
+        .await
+        .expect("no other process holds it");
 }
 
 /// Simulates a stopped process, whose tasks and timers do not run.
@@ -166,11 +183,11 @@ async fn loses_the_lease_while_it_cannot_be_renewed() {
 }
 
 async fn held(backend: &Backend) -> Option<HeldLease> {
-    Lease::held(backend, "shop", "production").await.expect("it can be read")
+    Lease::held(backend, &shop(), &environment("production")).await.expect("it can be read")
 }
 
 async fn unlock(backend: &Backend, held: &HeldLease) -> bool {
-    Lease::unlock(backend, "shop", "production", held).await.expect("it can be written")
+    Lease::unlock(backend, &shop(), &environment("production"), held).await.expect("it can be written")
 }
 
 #[tokio::test]
@@ -265,7 +282,7 @@ fn only_one_of_many_simultaneous_runs_gets_the_lease() {
                 runtime.block_on(async {
                     let backend = Backend::folder(folder.path());
                     while turns.load(Ordering::SeqCst) < 100 {
-                        match Lease::acquire(&backend, "shop", "production", "apply", Duration::ZERO, |_| {}).await {
+                        match Lease::acquire(&backend, &shop(), &environment("production"), "apply", Duration::ZERO, |_| {}).await {
                             Ok(lease) => {
                                 assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0, "two hold it");
                                 thread::yield_now();
@@ -328,7 +345,10 @@ impl TestTime {
 /// Waits for the lease in another task; returns the seconds until it was taken over or refused.
 async fn contend(time: &TestTime, backend: &Backend, timing: Timing, wait: Duration) -> (u64, Result<Lease>) {
     let backend = backend.clone();
-    let contender = tokio::spawn(async move { acquire_with_timing(&backend, SHOP, "destroy", wait, timing, |_| {}).await });
+    let contender =
+        tokio::spawn(
+            async move { acquire_with_timing(&backend, (&shop(), &environment("production")), "destroy", wait, timing, |_| {}).await },
+        );
     let mut seconds = 0;
     while !contender.is_finished() {
         time.tick().await;
@@ -342,7 +362,9 @@ async fn contend(time: &TestTime, backend: &Backend, timing: Timing, wait: Durat
 async fn a_running_holder_keeps_its_lease_from_a_machine_whose_clock_is_an_hour_ahead_or_behind() {
     for offset in [HOUR_MILLIS, -HOUR_MILLIS] {
         let (time, (_folder, backend)) = (TestTime::new(), folder());
-        let holder = acquire_with_timing(&backend, SHOP, "apply", Duration::ZERO, time.machine(0), |_| {}).await.expect("it is free");
+        let holder = acquire_with_timing(&backend, (&shop(), &environment("production")), "apply", Duration::ZERO, time.machine(0), |_| {})
+            .await
+            .expect("it is free");
         for wait in [Duration::ZERO, Duration::from_secs(300)] {
             let (_, refused) = contend(&time, &backend, time.machine(offset), wait).await;
             assert_eq!(refused.expect_err("the holder renews it").code, "Locked");
@@ -357,7 +379,10 @@ async fn takes_over_from_a_stopped_holder_after_its_own_clock_has_seen_the_whole
         let (time, (_folder, backend)) = (TestTime::new(), folder());
         // The holder's clock stands still, as that of a stopped process.
         let stopped = TestTime::new();
-        let holder = acquire_with_timing(&backend, SHOP, "apply", Duration::ZERO, stopped.machine(0), |_| {}).await.expect("it is free");
+        let holder =
+            acquire_with_timing(&backend, (&shop(), &environment("production")), "apply", Duration::ZERO, stopped.machine(0), |_| {})
+                .await
+                .expect("it is free");
         let (seconds, lease) = contend(&time, &backend, time.machine(offset), Duration::from_secs(300)).await;
         assert_eq!(lease.expect("it expires").fence(), 2);
         assert!(seconds >= TAKEOVER_DELAY.as_secs(), "after {seconds} s, with the clock {offset} ms ahead");
@@ -372,7 +397,9 @@ async fn takes_over_from_a_stopped_holder_after_its_own_clock_has_seen_the_whole
 async fn watches_a_lease_that_seems_abandoned_for_a_whole_term() {
     let (time, (_folder, backend)) = (TestTime::new(), folder());
     let stopped = TestTime::new();
-    acquire_with_timing(&backend, SHOP, "apply", Duration::ZERO, stopped.machine(0), |_| {}).await.expect("it is free");
+    acquire_with_timing(&backend, (&shop(), &environment("production")), "apply", Duration::ZERO, stopped.machine(0), |_| {})
+        .await
+        .expect("it is free");
     let (seconds, lease) = contend(&time, &backend, time.machine(HOUR_MILLIS), Duration::ZERO).await;
     assert_eq!(lease.expect("it expires").fence(), 2);
     assert!(seconds >= TAKEOVER_DELAY.as_secs(), "after {seconds} s");
@@ -382,14 +409,17 @@ async fn watches_a_lease_that_seems_abandoned_for_a_whole_term() {
 #[tokio::test]
 async fn takes_over_after_a_forced_unlock_when_the_last_call_has_ended() {
     let (time, (_folder, backend)) = (TestTime::new(), folder());
-    let holder = acquire_with_timing(&backend, SHOP, "apply", Duration::ZERO, time.machine(0), |_| {}).await.expect("it is free");
+    let holder = acquire_with_timing(&backend, (&shop(), &environment("production")), "apply", Duration::ZERO, time.machine(0), |_| {})
+        .await
+        .expect("it is free");
     let holder = Arc::new(holder);
     let call = holder.start_call().expect("it is held");
     assert!(unlock(&backend, &held(&backend).await.expect("it is held")).await);
     assert_eq!(held(&backend).await, None, "unlocked");
     let (machine, contender_backend) = (time.machine(HOUR_MILLIS), backend.clone());
-    let contender =
-        tokio::spawn(async move { acquire_with_timing(&contender_backend, SHOP, "destroy", Duration::ZERO, machine, |_| {}).await });
+    let contender = tokio::spawn(async move {
+        acquire_with_timing(&contender_backend, (&shop(), &environment("production")), "destroy", Duration::ZERO, machine, |_| {}).await
+    });
     // The holder notices it, and starts no further call.
     while holder.ensure_held().is_ok() {
         time.tick().await;
@@ -412,7 +442,9 @@ async fn takes_over_after_a_forced_unlock_when_the_last_call_has_ended() {
 async fn takes_over_after_a_forced_unlock_of_a_silent_holder_when_no_call_can_be_under_way() {
     let (time, (_folder, backend)) = (TestTime::new(), folder());
     let stopped = TestTime::new();
-    let holder = acquire_with_timing(&backend, SHOP, "apply", Duration::ZERO, stopped.machine(0), |_| {}).await.expect("it is free");
+    let holder = acquire_with_timing(&backend, (&shop(), &environment("production")), "apply", Duration::ZERO, stopped.machine(0), |_| {})
+        .await
+        .expect("it is free");
     assert!(unlock(&backend, &held(&backend).await.expect("it is held")).await);
     let (seconds, lease) = contend(&time, &backend, time.machine(0), Duration::ZERO).await;
     assert_eq!(lease.expect("free by now").fence(), 2);
