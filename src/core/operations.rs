@@ -1,0 +1,251 @@
+//! The operations of a resource type without its Rust type: one implementation serves all types.
+
+use std::{any::Any, marker::PhantomData};
+
+use futures::future::BoxFuture;
+use schemars::{Schema, schema_for};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind, Existing, LiveResource,
+    Named, Observed, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, TagChange, problem::parse,
+};
+
+/// Operations of a resource type.
+pub trait Operations: Send + Sync {
+    /// JSON schema of the spec.
+    fn schema(&self) -> Schema;
+    /// JSON schema of the outputs.
+    fn outputs_schema(&self) -> Schema;
+    /// Returns the canonical form with every default, or all problems.
+    fn parse(&self, spec: &Value) -> std::result::Result<Value, Vec<Problem>>;
+    /// Returns the canonical form of a spec that AWS reported, without the checks of a definition.
+    ///
+    /// # Errors
+    /// Fails if the spec does not have the type's shape.
+    fn canonical(&self, spec: &Value) -> Result<Value>;
+    /// See [`Spec::after_create`].
+    fn after_create(&self, spec: &Value) -> Result<Value>;
+    /// See [`super::Spec::dropped`].
+    fn dropped(&self, spec: &Value) -> Result<Value>;
+    /// See [`Resource::check_declared`].
+    fn check_declared(&self, declared: DeclaredResource<'_>) -> Vec<Problem>;
+    /// Normalizes a live spec for comparison with the desired one, see [`Resource::normalize`].
+    fn normalize(&self, wanted: &Value, live: &Value) -> Value;
+    /// See [`Resource::replaces`].
+    fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str>;
+    /// See [`Resource::conflicts_with`].
+    fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool;
+    /// See [`Resource::preflight`]; without connections for the simulated cloud. `pointers` are the fields that the plan sets, `None` for all.
+    fn preflight<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        spec: &'a Value,
+        pointers: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Vec<Problem>>;
+    /// See [`Resource::choices`].
+    fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>>;
+    /// See [`Resource::prerequisites`].
+    fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
+    /// See [`Resource::list`].
+    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>>;
+    /// See [`Resource::create`].
+    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, spec: &'a Value) -> BoxFuture<'a, Result<CreatedResource>>;
+    /// See [`Resource::update`]; `pointers` are the fields that differ.
+    fn update<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a CallContext,
+        live: &'a LiveResource,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::finish_creation`]; `pointers` say what the create call couldn't set.
+    fn finish_creation<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a CallContext,
+        created: &'a LiveResource,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<CreatedResource>>;
+    /// See [`Resource::delete`].
+    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, live: &'a LiveResource) -> BoxFuture<'a, Result<Deletion>>;
+    /// See [`Resource::retag`].
+    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>>;
+    /// See [`Resource::contents`].
+    fn contents<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
+    /// See [`Resource::explain`].
+    fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>>;
+    /// See [`Resource::blockers`].
+    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
+}
+
+struct TypedOperations<R>(PhantomData<fn() -> R>);
+
+/// The operations of `R`.
+pub(super) fn operations_of<R: Resource>() -> Box<dyn Operations> {
+    Box::new(TypedOperations::<R>(PhantomData))
+}
+
+impl<R: Resource> Operations for TypedOperations<R> {
+    fn schema(&self) -> Schema {
+        schema_for!(R)
+    }
+    fn outputs_schema(&self) -> Schema {
+        schema_for!(R::Outputs)
+    }
+    fn parse(&self, spec: &Value) -> std::result::Result<Value, Vec<Problem>> {
+        parse(spec, R::check)
+    }
+    fn canonical(&self, spec: &Value) -> Result<Value> {
+        Ok(serde_json::to_value(deserialize_spec::<R>(spec)?)?)
+    }
+    fn after_create(&self, spec: &Value) -> Result<Value> {
+        Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.after_create())?)
+    }
+    fn dropped(&self, spec: &Value) -> Result<Value> {
+        Ok(serde_json::to_value(deserialize_spec::<R>(spec)?.dropped())?)
+    }
+    fn check_declared(&self, declared: DeclaredResource<'_>) -> Vec<Problem> {
+        R::check_declared(&Declared::new(declared))
+    }
+    fn normalize(&self, wanted: &Value, live: &Value) -> Value {
+        let normalized = |(wanted, mut live): (R, R)| {
+            wanted.normalize(&mut live);
+            serde_json::to_value(&live).ok()
+        };
+        deserialize_both(wanted, live).and_then(normalized).unwrap_or_else(|| live.clone())
+    }
+    fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str> {
+        deserialize_both::<R>(wanted, live).map(|(wanted, live)| R::pointers(&wanted.replaces(&live))).unwrap_or_default()
+    }
+    fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool {
+        deserialize_both::<R>(wanted, live).is_some_and(|(wanted, live)| wanted.conflicts_with(&live))
+    }
+    fn preflight<'a>(
+        &'a self,
+        to: Option<&'a dyn Connections>,
+        context: PreflightContext<'a>,
+        spec: &'a Value,
+        pointers: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Vec<Problem>> {
+        Box::pin(async move {
+            let (Ok(spec), Ok(api)) = (deserialize_spec::<R>(spec), to.map(api).transpose()) else { return Vec::new() };
+            let all = || R::FIELDS.iter().map(|field| field.pointer.to_owned()).collect::<Vec<_>>();
+            let changes = pointers.map_or_else(|| R::changes(&all()), R::changes);
+            spec.preflight(&Questions::new(api, context), changes).await
+        })
+    }
+    fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let Ok(api) = to.map(api).transpose() else { return Vec::new() };
+            R::choices(&Questions::new(api, context)).await
+        })
+    }
+    fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {
+        deserialize_spec::<R>(spec).map(|spec| spec.prerequisites()).unwrap_or_default()
+    }
+    fn list<'a>(&'a self, to: &'a dyn Connections, scope: &'a Scope) -> BoxFuture<'a, Result<Vec<LiveResource>>> {
+        Box::pin(async move { R::list(api(to)?, scope).await?.into_iter().map(to_live_resource).collect() })
+    }
+    fn create<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, spec: &'a Value) -> BoxFuture<'a, Result<CreatedResource>> {
+        Box::pin(async move { to_created_resource(deserialize_spec::<R>(spec)?.create(&Cx { api: api(to)?, call }).await?) })
+    }
+    fn finish_creation<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a CallContext,
+        created: &'a LiveResource,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<CreatedResource>> {
+        Box::pin(async move {
+            let (wanted, created) = (deserialize_spec::<R>(spec)?, to_observed::<R>(created)?);
+            to_created_resource(wanted.finish_creation(&Cx { api: api(to)?, call }, created, R::changes(pointers)).await?)
+        })
+    }
+    fn update<'a>(
+        &'a self,
+        to: &'a dyn Connections,
+        call: &'a CallContext,
+        live: &'a LiveResource,
+        spec: &'a Value,
+        pointers: &'a [String],
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            deserialize_spec::<R>(spec)?.update(&Cx { api: api(to)?, call }, &to_existing(live)?, R::changes(pointers)).await
+        })
+    }
+    fn delete<'a>(&'a self, to: &'a dyn Connections, call: &'a CallContext, live: &'a LiveResource) -> BoxFuture<'a, Result<Deletion>> {
+        Box::pin(async move { R::delete(&Cx { api: api(to)?, call }, &to_existing(live)?).await })
+    }
+    fn retag<'a>(&'a self, to: &'a dyn Connections, change: &'a TagChange<'a>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { R::retag(api(to)?, change).await })
+    }
+    fn contents<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { R::contents(api(to)?, id).await })
+    }
+    fn explain<'a>(&'a self, to: &'a dyn Connections, id: &'a str) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { R::explain(api(to)?, id).await })
+    }
+    fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async move { R::blockers(api(to)?, &to_existing(live)?).await })
+    }
+}
+
+impl<R: Resource> Named for R {
+    const NAME: &'static str = R::TYPE.name;
+}
+
+/// Returns the back end of this type.
+fn api<A: Any>(to: &dyn Connections) -> Result<&A> {
+    let found = to.backends().into_iter().find_map(|one| one.downcast_ref::<A>());
+    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "NotConnected", "not connected to the back end of this resource type"))
+}
+
+fn deserialize_spec<R: DeserializeOwned>(value: &Value) -> Result<R> {
+    R::deserialize(value).map_err(Error::from)
+}
+
+fn deserialize_both<R: DeserializeOwned>(wanted: &Value, live: &Value) -> Option<(R, R)> {
+    Some((deserialize_spec(wanted).ok()?, deserialize_spec(live).ok()?))
+}
+
+fn to_live_resource<R: Resource>(observed: Observed<R>) -> Result<LiveResource> {
+    Ok(LiveResource {
+        type_name: R::TYPE.name.to_owned(),
+        id: observed.id,
+        tags: observed.tags.into(),
+        phase: observed.phase,
+        spec: serde_json::to_value(observed.spec)?.into(),
+        outputs: serde_json::to_value(observed.outputs)?.into(),
+        // The engine knows which region it asked.
+        region: None,
+        version: observed.version,
+    })
+}
+
+fn to_created_resource<R: Resource>(created: Created<R>) -> Result<CreatedResource> {
+    Ok(match created {
+        Created::Id(id) => CreatedResource::Id(id),
+        Created::Complete(observed) => CreatedResource::Complete(Box::new(to_live_resource(observed)?)),
+    })
+}
+
+fn to_observed<R: Resource>(live: &LiveResource) -> Result<Observed<R>> {
+    Ok(Observed {
+        id: live.id.clone(),
+        tags: live.tags.clone().into_inner(),
+        phase: live.phase.clone(),
+        spec: deserialize_spec(&live.spec)?,
+        outputs: R::Outputs::deserialize(&*live.outputs)?,
+        version: live.version.clone(),
+    })
+}
+
+fn to_existing<R: DeserializeOwned>(live: &LiveResource) -> Result<Existing<R>> {
+    Ok(Existing { id: live.id.clone(), spec: deserialize_spec(&live.spec)?, version: live.version.clone() })
+}
