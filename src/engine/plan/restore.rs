@@ -163,7 +163,8 @@ fn keep_one_way_fields(stack: &mut Stack, live: &BTreeMap<Address, &LiveResource
     not_restored
 }
 
-/// Whether this is a leftover of a crash, with an address other than the one in its ownership tags, that was not deleted.
+/// Whether this is a leftover of a crash, with an address other than the one in its ownership tags, that was not deleted. A move has changed
+/// these tags.
 fn still_exists(address: &Address, before: &LiveResource, live_state: &LiveState) -> bool {
     address_of(before).is_some_and(|marked| marked != *address)
         && live_state
@@ -171,7 +172,7 @@ fn still_exists(address: &Address, before: &LiveResource, live_state: &LiveState
             .get(before.type_name.as_str())
             .into_iter()
             .flatten()
-            .any(|live| live.is_same_as(before) && live.phase != Phase::Deleting)
+            .any(|live| live.is_same_as(before) && live.phase != Phase::Deleting && address_of(live) == address_of(before))
 }
 
 fn created_addresses(targets: &BTreeMap<Address, RestoreTarget>) -> BTreeSet<Address> {
