@@ -114,7 +114,7 @@ fn resolve_element(element: &Value, lookup: &impl Fn(&Reference<'_>) -> Option<V
 
 /// `{id: {id: …}}` as `{id: …}`: a field that is a reference itself, such as the VPC of a subnet.
 fn as_reference(value: Value) -> Value {
-    let inner = value.as_object().and_then(|map| Some(map.iter().next()?)).filter(|(key, inner)| inner.get(key.as_str()).is_some());
+    let inner = value.as_object().and_then(|map| map.iter().next()).filter(|(key, inner)| inner.get(key.as_str()).is_some());
     inner.map(|(_, inner)| inner.clone()).unwrap_or(value)
 }
 

@@ -34,7 +34,7 @@ pub fn parse(source: &Source) -> Result<(Value, Spans), Vec<Diagnostic>> {
 
 /// Parses a value that is given besides the definition, by the same rules. Text that is not YAML is taken as it is.
 pub fn parse_argument(text: &str) -> Value {
-    let source = Source::new("", &format!("- {text}"));
+    let source = Source::new("", format!("- {text}"));
     match parse(&source) {
         // `#` begins a comment in YAML, but is text here.
         Ok((Value::Array(mut list), _)) if list.len() == 1 && (!list[0].is_null() || !text.contains('#')) => list.remove(0),

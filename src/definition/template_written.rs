@@ -7,7 +7,7 @@ pub const PREFIX: &str = "__written_";
 pub fn sole_path(expression: &str) -> Option<Vec<&str>> {
     let is_name = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let parts: Vec<&str> = expression.split('.').collect();
-    parts.iter().all(|part| is_name(&part)).then_some(parts)
+    parts.iter().all(is_name).then_some(parts)
 }
 
 /// Replaces values by their written texts where a template writes them: alone, before a filter for texts, and joined with `~`.
