@@ -91,8 +91,17 @@ impl Graph {
             };
             nodes.insert(declared.address.clone(), node);
         }
-        let live: BTreeMap<Address, &LiveResource> =
-            live_state.into_iter().flat_map(LiveState::iter).filter_map(|live| Some((address_of(live)?, live))).collect();
+        // A moved resource is shown at its new address.
+        let declared = plan.iter().flat_map(|plan| &plan.changes).filter(|change| stack.resources.contains_key(&change.address));
+        let planned: HashMap<(&str, &str), &Address> = declared
+            .filter_map(|change| change.before.as_ref().map(|live| ((live.type_name.as_str(), live.id.as_str()), &change.address)))
+            .collect();
+        let address = |live: &LiveResource| planned.get(&(live.type_name.as_str(), live.id.as_str())).map(|address| (*address).clone());
+        let live: BTreeMap<Address, &LiveResource> = live_state
+            .into_iter()
+            .flat_map(LiveState::iter)
+            .filter_map(|live| Some((address(live).or_else(|| address_of(live))?, live)))
+            .collect();
         for (address, live) in &live {
             let node = nodes.entry(address.clone()).or_default();
             node.id = Some(live.id.clone());

@@ -219,7 +219,7 @@ fn plan_reports_an_unfinished_run_and_does_not_label_its_changes() {
     assert_ne!(shop.apply_with_fault("crash-after:3", &edited), Some(0), "killed");
     shop.delete("elastic_ip", "office");
     let plan = shop.run("plan", &[]).assert_success();
-    let expected = "The last run (revision 2, apply by USER@HOST) is unfinished.\n  This run continues it; `acme rollback FOLDER/stack.yaml` undoes it instead.";
+    let expected = "The last run (revision 2, apply by USER@HOST) is unfinished.\n  This run continues it; `acme rollback FOLDER/stack.yaml --local=FOLDER/cloud` undoes it instead.";
     assert!(shop.redacted_output(&plan).contains(expected), "{}", shop.redacted_output(&plan));
     assert!(!plan.stdout.contains("changed outside"), "{}", plan.stdout);
 }

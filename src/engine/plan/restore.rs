@@ -1,6 +1,6 @@
 //! Plans for a rollback, from the previous state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -102,7 +102,8 @@ pub fn plan_restore(
     region: &str,
     account: &str,
 ) -> Plan {
-    let matching::MatchedResources { live, left_over: doubles, dormant, .. } = matching::match_resources(stack, live_state);
+    let matching::MatchedResources { mut live, left_over: doubles, dormant, .. } = matching::match_resources(stack, live_state);
+    undo_moves(targets, &mut live);
     keep_undeleted_resources(stack, targets, &live);
     rewrite_references_to_lost_resources(stack, targets, &live);
     let not_restored = keep_one_way_fields(stack, &live);
@@ -130,6 +131,22 @@ pub fn plan_restore(
     let mut plan = planner.into_plan(live_state, super::order::PlanDirection::Rollback);
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));
     Plan { not_restored, ..plan }
+}
+
+/// Matches resources that were moved since to the addresses that they had.
+fn undo_moves(targets: &BTreeMap<Address, RestoreTarget>, live: &mut BTreeMap<Address, &LiveResource>) {
+    let current: HashMap<(&str, &str), Address> =
+        live.iter().map(|(address, live)| ((live.type_name.as_str(), live.id.as_str()), address.clone())).collect();
+    for (address, target) in targets {
+        let Some(before) = target.before.as_ref().filter(|_| !live.contains_key(address)) else { continue };
+        let Some(moved) = current.get(&(before.type_name.as_str(), before.id.as_str())) else { continue };
+        if targets.get(moved).is_some_and(|target| target.before.is_none())
+            && live.get(moved).is_some_and(|live| live.is_same_as(before))
+            && let Some(found) = live.remove(moved)
+        {
+            live.insert(address.clone(), found);
+        }
+    }
 }
 
 /// Keeps resources as they are whose deletion did not take effect.
