@@ -219,21 +219,23 @@ fn check_lifecycle(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<()
         edit.apply_to(&mut spec);
         let what = format!("changing {}", Value::from(edit.change.clone()));
         let definition = case.definition(Some(&spec));
-        let written = edit.change.iter().filter(|(_, value)| !value.is_null());
-        let fields = written.map(|(field, _)| format!("/{field}")).collect();
-        case.expect_change(&what, &definition, if edit.replaces { "replace" } else { "update" }, &fields)?;
+        // A field that leaves the definition returns to its default, or remains.
+        let (dropped, written): (Vec<_>, Vec<_>) = edit.change.iter().partition(|(_, value)| value.is_null());
+        let pointers = |fields: Vec<(&String, &Value)>| fields.into_iter().map(|(field, _)| format!("/{field}")).collect();
+        let (written, dropped): (BTreeSet<String>, BTreeSet<String>) = (pointers(written), pointers(dropped));
+        case.expect_change(&what, &definition, if edit.replaces { "replace" } else { "update" }, &written, &dropped)?;
         case.apply(&what, &definition)?;
     }
     for drift in life.drift.iter().filter(|drift| !drift.except.contains_key(standin.kind.name())) {
         let definition = case.definition(Some(&spec));
         let id = case.planned_id(&definition)?;
         standin.run_boto3(&format!("id = {id:?}\nname = {:?}\n{}", format!("{}-it", stack_name(kind)), drift.python));
-        case.expect_change("seeing what somebody else changed", &definition, "update", &drift.seen)?;
+        case.expect_change("seeing what somebody else changed", &definition, "update", &drift.seen, &BTreeSet::new())?;
         case.apply("setting it right", &definition)?;
     }
     if !life.unindexed.contains(standin.kind.name()) {
         let without = case.definition(None);
-        case.expect_change("leaving it out", &without, "delete", &BTreeSet::new())?;
+        case.expect_change("leaving it out", &without, "delete", &BTreeSet::new(), &BTreeSet::new())?;
         case.apply("deleting it", &without)?;
     }
     let definition = case.definition(Some(&spec));
@@ -287,8 +289,15 @@ impl<'a> LifecycleCase<'a> {
         }
     }
 
-    /// Asserts that the plan is this action on this resource, for exactly these fields.
-    fn expect_change(&self, what: &str, definition: &Path, action: &str, fields: &BTreeSet<String>) -> Result<(), String> {
+    /// Asserts that the plan is this action on this resource, for exactly these fields, and perhaps the others.
+    fn expect_change(
+        &self,
+        what: &str,
+        definition: &Path,
+        action: &str,
+        fields: &BTreeSet<String>,
+        others: &BTreeSet<String>,
+    ) -> Result<(), String> {
         let plan = self.plan(what, definition)?;
         // An untagged resource is known only by its identity once it has left the definition.
         let one = match plan.changes().as_slice() {
@@ -305,6 +314,7 @@ impl<'a> LifecycleCase<'a> {
             changed.remove("/name");
         }
         let top: BTreeSet<String> = changed.iter().map(|at| format!("/{}", at.split('/').nth(1).unwrap_or_default())).collect();
+        let top: BTreeSet<String> = top.difference(others).cloned().collect();
         let right = action == "delete" || top == *fields || changed == *fields;
         if one && right { Ok(()) } else { Err(format!("{what}: expected {action} of {fields:?}, the plan is {:#}", plan.0["changes"])) }
     }

@@ -26,9 +26,11 @@ pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) ->
 /// Name of the live resource, if acme chose the declared name, and another one would replace the resource: its key has changed, or the
 /// definition no longer sets the name.
 pub fn kept_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
-    let (_, chosen) = acme_chosen_name(declared)?;
+    let (naming, chosen) = acme_chosen_name(declared)?;
     let name = live.spec.get("name")?.as_str()?;
-    (name != chosen && declared.resource_type.replaces.contains(&"/name")).then(|| name.to_owned())
+    // Another value of a field may require another suffix (`.fifo`).
+    let fits = name.ends_with(naming.suffix_for(&declared.spec)) && naming.check(&with_name(&declared.spec, name)).is_none();
+    (fits && name != chosen && declared.resource_type.replaces.contains(&"/name")).then(|| name.to_owned())
 }
 
 /// Name for the replacement of the live resource; `None` if the user chose the name, or another name would not help.
