@@ -266,19 +266,19 @@ impl<'a> Planner<'a> {
     /// Deletes resources first that can't exist beside a new one at another address: they have the same unique key, or ranges that overlap.
     fn order_exclusive_resources(&mut self) {
         let mut pairs = Vec::new();
-        for (new, wanted) in &self.desired {
+        let mut leaving: BTreeMap<&str, Vec<(&Address, &LiveResource)>> = BTreeMap::new();
+        for (old, change) in self.changes.iter().filter(|(_, change)| matches!(change.action, Action::Delete | Action::Replace)) {
+            let of_type = leaving.entry(old.type_name.as_str()).or_default();
+            of_type.extend(change.before.as_ref().map(|live| (old, live)));
+        }
+        for (new, wanted) in self.desired.iter().filter(|(new, _)| leaving.contains_key(new.type_name.as_str())) {
             let Some(kind) = types::resource_type(&new.type_name) else { continue };
             let comes = self.changes.get(new).filter(|change| matches!(change.action, Action::Create | Action::Replace));
             let Some(region) = comes.map(|change| &change.region) else { continue };
-            let same_type = self.changes.range(Address::new(&new.type_name, "")..).take_while(|(old, _)| old.type_name == new.type_name);
-            for (old, change) in same_type.filter(|(old, _)| *old != new) {
-                let leaves = matches!(change.action, Action::Delete | Action::Replace);
-                let Some(live) = change.before.as_ref().filter(|live| leaves && (live.region == *region || !kind.has_names_by_region()))
-                else {
-                    continue;
-                };
+            let others = leaving[new.type_name.as_str()].iter().filter(|(old, _)| *old != new);
+            for (old, live) in others.filter(|(_, live)| live.region == *region || !kind.has_names_by_region()) {
                 if moves::have_same_key(kind, wanted, &live.spec) || moves::ranges_overlap(kind, wanted, &live.spec) {
-                    pairs.push((new.clone(), old.clone(), kind));
+                    pairs.push((new.clone(), (*old).clone(), kind));
                 }
             }
         }
