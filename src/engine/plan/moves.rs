@@ -23,17 +23,28 @@ use crate::{
 /// Moves live resources to their new addresses.
 pub(super) fn apply_moves(stack: &Stack, matched: &mut MatchedResources<'_>) {
     // The address of a resource may be all that distinguishes those that refer to it, so these follow.
-    while let Some((from, to)) = next_move(stack, matched) {
-        if let Some(live) = matched.live.remove(&from) {
-            matched.live.insert(to, live);
+    loop {
+        let moves = next_moves(stack, matched);
+        if moves.is_empty() {
+            return;
+        }
+        for (from, to) in moves {
+            // Two resources may be stated to move to the same address: the first one does.
+            if !matched.live.contains_key(&to)
+                && let Some(live) = matched.live.remove(&from)
+            {
+                matched.live.insert(to, live);
+            }
         }
     }
 }
 
-fn next_move(stack: &Stack, matched: &MatchedResources<'_>) -> Option<(Address, Address)> {
-    let stated = stack.moved.iter().find(|(from, to)| matched.live.contains_key(*from) && !matched.live.contains_key(*to));
-    if let Some((from, to)) = stated {
-        return Some((from.clone(), to.clone()));
+/// Moves that are known now: all that the definition states, else those by unique keys, else those of equal resources.
+fn next_moves(stack: &Stack, matched: &MatchedResources<'_>) -> Vec<(Address, Address)> {
+    let stated = stack.moved.iter().filter(|(from, to)| matched.live.contains_key(*from) && !matched.live.contains_key(*to));
+    let stated: Vec<(Address, Address)> = stated.map(|(from, to)| (from.clone(), to.clone())).collect();
+    if !stated.is_empty() {
+        return stated;
     }
     let leaving: Vec<(&Address, &LiveResource)> = matched
         .live
@@ -42,9 +53,10 @@ fn next_move(stack: &Stack, matched: &MatchedResources<'_>) -> Option<(Address, 
         .map(|(address, live)| (address, *live))
         .collect();
     if leaving.is_empty() {
-        return None;
+        return Vec::new();
     }
     let missing = stack.resources.values().filter(|declared| !matched.live.contains_key(&declared.address));
+    let mut same_key: BTreeMap<&Address, &Address> = BTreeMap::new();
     let mut equal: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
     for declared in missing {
         let mut wanted: Option<Value> = None;
@@ -58,18 +70,26 @@ fn next_move(stack: &Stack, matched: &MatchedResources<'_>) -> Option<(Address, 
                 declared.resource_type.operations.parse(&spec).unwrap_or(spec)
             });
             if have_same_key(declared.resource_type, wanted, &live.spec) {
-                return Some(((*from).clone(), declared.address.clone()));
+                same_key.entry(from).or_insert(&declared.address);
+                break;
             }
             if is_same(declared, wanted, live) {
                 equal.entry(&declared.address).or_default().push(from);
             }
         }
     }
-    equal.iter().find_map(|(to, all)| {
-        let [from] = all.as_slice() else { return None };
-        let is_only = equal.values().filter(|all| all.contains(from)).count() == 1;
-        is_only.then(|| ((*from).clone(), (*to).clone()))
-    })
+    if !same_key.is_empty() {
+        return same_key.into_iter().map(|(from, to)| (from.clone(), to.clone())).collect();
+    }
+    let mut candidates: BTreeMap<&Address, usize> = BTreeMap::new();
+    for from in equal.values().flatten() {
+        *candidates.entry(from).or_default() += 1;
+    }
+    let only = equal.iter().filter_map(|(to, all)| match all.as_slice() {
+        [from] if candidates.get(from) == Some(&1) => Some(((*from).clone(), (*to).clone())),
+        _ => None,
+    });
+    only.collect()
 }
 
 /// Whether two resources of a type have all fields of a unique key in common, so that they can't both exist.
