@@ -1,8 +1,8 @@
 //! acme deploys AWS infrastructure from a YAML stack definition, without a state file: AWS itself is the state.
 
-pub mod aws;
+pub use acme_resources::{aws, core};
+
 pub mod cli;
-pub mod core;
 pub mod definition;
 pub mod docs;
 pub mod engine;

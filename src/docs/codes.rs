@@ -92,7 +92,9 @@ mod tests {
     #[test]
     fn explains_every_code_in_the_source() {
         let mut all_sources = Vec::new();
-        read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all_sources);
+        for folder in ["src", "resources/src"] {
+            read_sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut all_sources);
+        }
         let uses = [
             r#"Diagnostic::new\(\s*(?:if \w+ \{ )?"([\w-]+)"(?: \} else \{ "([\w-]+)")?"#,
             r#"\bproblem(?:_at_key)?\(\s*"([\w-]+)""#,

@@ -9,3 +9,5 @@ mod plain_schema;
 mod prose;
 pub mod reference;
 pub mod schema;
+#[cfg(test)]
+mod tests;

@@ -219,10 +219,10 @@ mod tests {
     /// Texts that go around the printer would not be escaped.
     #[test]
     fn nothing_else_writes_to_the_terminal() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        for path in sources(&root).iter().filter(|path| path.extension().is_some_and(|e| e == "rs") && !path.ends_with("report/printer.rs"))
-        {
-            let text = fs::read_to_string(path).expect("a source");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let all = ["src", "resources/src"].into_iter().flat_map(|folder| sources(&root.join(folder)));
+        for path in all.filter(|path| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("report/printer.rs")) {
+            let text = fs::read_to_string(&path).expect("a source");
             for line in text.lines().filter(|line| !line.trim_start().starts_with("//") && !line.contains(".is_terminal()")) {
                 for way in ["println!(", "print!(", "io::stdout()", "io::stderr()", "anstream::std", "dbg!("] {
                     assert!(!line.contains(way), "{}: {line}", path.display());

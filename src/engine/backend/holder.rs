@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use aws_smithy_types::date_time::{DateTime, Format};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Process that holds a lease.
@@ -89,8 +89,8 @@ impl Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = DateTime::from_millis(i64::try_from(self.since).unwrap_or(i64::MAX));
-        let since = DateTime::from_secs(since.secs()).fmt(Format::DateTime).unwrap_or_default();
+        let seconds = i64::try_from(self.since / 1000).unwrap_or(i64::MAX);
+        let since = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
         write!(f, "{}, host {}, process {}: `acme {}` since {since}", self.actor, self.host, self.pid, self.command)?;
         match &self.step {
             Some(step) => write!(f, ", at `{step}`"),

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::schema::{EXAMPLES_TEXT, type_schema};
 use crate::{
+    aws::types::{RESOURCE_TYPES, resource_type},
     core::{
         GrantTarget,
         rules::{Rules, anchored_regex},
     },
     definition::{LoadOptions, Source, draft::physical_name, load},
-    docs::schema::{EXAMPLES_TEXT, type_schema},
 };
 
 /// The schema at a pointer into a spec, from one without references.

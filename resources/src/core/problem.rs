@@ -56,7 +56,7 @@ impl Problem {
 }
 
 /// Converts serde's error, with a JSON pointer to its location.
-pub(crate) fn problem_from_serde(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+pub fn problem_from_serde(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let pointer: String = error
         .path()
         .iter()

@@ -263,7 +263,7 @@ impl Resource for VpcEndpoint {
 
 impl VpcEndpoint {
     /// The service's full name.
-    pub(crate) fn full_service_name(&self, region: &str) -> String {
+    pub fn full_service_name(&self, region: &str) -> String {
         if is_full_service_name(&self.service) { self.service.clone() } else { service_prefix(region) + &self.service }
     }
 

@@ -260,7 +260,7 @@ fn empty_for_config_map_clusters<E: Into<Error>>(listed: Result<Vec<String>, E>)
 }
 
 /// The policy's ARN, in the principal's partition.
-pub(crate) fn policy_arn(principal: &str, policy: &str) -> String {
+pub fn policy_arn(principal: &str, policy: &str) -> String {
     format!("arn:{}:eks::aws:cluster-access-policy/{policy}", principal.split(':').nth(1).unwrap_or("aws"))
 }
 

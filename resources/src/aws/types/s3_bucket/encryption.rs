@@ -71,7 +71,7 @@ impl Encryption {
         }
     }
     /// Algorithm, including one implied by a key.
-    pub(crate) fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> Algorithm {
         self.algorithm.unwrap_or(if self.kms_key.is_some() { Algorithm::Kms } else { Algorithm::Aes256 })
     }
     /// Converts the complete configuration for S3. It includes the live bucket's blocked encryption types, which acme does not manage: a call

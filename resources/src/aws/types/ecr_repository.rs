@@ -179,7 +179,7 @@ impl EcrRepository {
         EcrRepository { keep_last: kept.unwrap_or_default(), lifecycle_policy, ..self }
     }
     /// Lifecycle policy for ECR, if any.
-    pub(crate) fn lifecycle(&self) -> Option<String> {
+    pub fn lifecycle(&self) -> Option<String> {
         let policy = if self.keep_last > 0 { LifecyclePolicy::keep_images(self.keep_last) } else { self.lifecycle_policy.clone() };
         (!policy.is_none()).then(|| policy.to_json())
     }

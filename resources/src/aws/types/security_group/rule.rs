@@ -12,15 +12,23 @@ use crate::core::{Cidr, Pointer, Problem, Ref};
 /// A rule in canonical form: one source. Ordered and compared as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Rule {
-    pub(crate) protocol: String,
-    pub(crate) from_port: Option<i32>,
-    pub(crate) to_port: Option<i32>,
-    pub(crate) cidr: Option<Cidr>,
-    pub(crate) security_group: Option<Ref<SecurityGroup>>,
+    /// Protocol as EC2 names it, such as `tcp`; `-1` for all.
+    pub protocol: String,
+    /// First port, or the ICMP type. `None`: all.
+    pub from_port: Option<i32>,
+    /// Last port, or the ICMP code. `None`: all.
+    pub to_port: Option<i32>,
+    /// Range of addresses as the source.
+    pub cidr: Option<Cidr>,
+    /// Another group as the source.
+    pub security_group: Option<Ref<SecurityGroup>>,
+    /// The group itself as the source.
     #[serde(rename = "self")]
-    pub(crate) itself: bool,
-    pub(crate) prefix_list: Option<String>,
-    pub(crate) description: String,
+    pub itself: bool,
+    /// Id of a prefix list as the source.
+    pub prefix_list: Option<String>,
+    /// Description; empty for none.
+    pub description: String,
 }
 
 /// Rule as written; several sources mean several rules. For `egress`, sources are destinations.

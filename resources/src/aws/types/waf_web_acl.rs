@@ -192,7 +192,7 @@ impl WafWebAcl {
     }
 
     /// Rules in WAF's format.
-    pub(crate) fn rules(&self) -> Result<Vec<Rule>> {
+    pub fn rules(&self) -> Result<Vec<Rule>> {
         let lists = [(&self.allow, AclAction::Allow), (&self.block, AclAction::Block)];
         let lists = lists.into_iter().flat_map(|(sets, verdict)| sets.iter().zip(1..).map(move |(set, n)| verdict.rule(set, n)));
         let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule());

@@ -128,7 +128,7 @@ fn split_placeholder(pattern: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The choice for a value: `network=net|app` is `net` for `network`, and `app` for any other.
-pub(crate) fn choose<'a>(choices: &'a str, value: &str) -> &'a str {
+pub fn choose<'a>(choices: &'a str, value: &str) -> &'a str {
     let (choices, otherwise) = choices.rsplit_once('|').unwrap_or(("", choices));
     let chosen = choices.split('|').find_map(|choice| choice.split_once('=').filter(|(of, _)| *of == value));
     chosen.map_or(otherwise, |(_, text)| text)
@@ -140,7 +140,7 @@ pub fn rest_after(whole: &str, start: &str) -> Option<String> {
 }
 
 /// A value as part of a text: for a reference, the id or ARN.
-pub(crate) fn text_of(value: &Value) -> Option<String> {
+pub fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

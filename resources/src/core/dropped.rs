@@ -47,7 +47,7 @@ const KEPT: &str = "x-acme-dropped-kept";
 const IMPOSSIBLE: &str = "x-acme-dropped-impossible";
 
 /// Whether the schema of a field states the fact.
-pub(crate) fn has_fact(field: &Value) -> bool {
+pub fn has_fact(field: &Value) -> bool {
     [VALUE, COMPUTED, KEPT, IMPOSSIBLE].iter().any(|key| field.get(key).is_some())
 }
 

@@ -219,7 +219,7 @@ impl Resource for FlowLog {
 impl FlowLog {
     /// ARN of the destination, with the folder in a bucket. A final `:*` in the ARN of a log group is removed: AWS would treat it as part
     /// of the name, and no records would arrive.
-    pub(crate) fn destination(&self) -> Option<String> {
+    pub fn destination(&self) -> Option<String> {
         let folder = if self.prefix.is_empty() { String::new() } else { format!("/{}/", self.prefix) };
         self.bucket
             .as_ref()
@@ -227,7 +227,7 @@ impl FlowLog {
             .or_else(|| self.log_group.as_deref().map(|group| group.trim_end_matches(":*").to_owned()))
     }
     /// Fields of a record, in EC2's format.
-    pub(crate) fn format(&self) -> Option<String> {
+    pub fn format(&self) -> Option<String> {
         self.fields.as_deref().map(format_from_fields)
     }
 

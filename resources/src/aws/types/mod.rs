@@ -36,8 +36,6 @@ pub mod security_group;
 pub mod sqs_queue;
 pub mod subnet;
 pub mod target_group;
-#[cfg(test)]
-mod tests;
 pub mod vpc;
 pub mod vpc_endpoint;
 pub mod waf_association;

@@ -137,12 +137,12 @@ impl Resource for SqsQueue {
 
 impl SqsQueue {
     /// Redrive policy; empty for none.
-    pub(crate) fn redrive_policy(&self) -> String {
+    pub fn redrive_policy(&self) -> String {
         let policy = |queue| json!({ "deadLetterTargetArn": queue, "maxReceiveCount": self.max_receives }).to_string();
         self.dead_letter_queue.as_ref().map(|queue| policy(queue.get())).unwrap_or_default()
     }
     /// Redrive allow policy; empty for SQS's default.
-    pub(crate) fn redrive_allow_policy(&self) -> String {
+    pub fn redrive_allow_policy(&self) -> String {
         match &self.redrive_sources {
             all if all.contains("*") => String::new(),
             none if none.is_empty() => json!({ "redrivePermission": "denyAll" }).to_string(),

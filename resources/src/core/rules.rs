@@ -274,7 +274,7 @@ impl AlternativeShape {
 }
 
 /// Regular expression that must match the whole text.
-pub(crate) fn anchored_regex(pattern: &str) -> Result<Regex, regex_lite::Error> {
+pub fn anchored_regex(pattern: &str) -> Result<Regex, regex_lite::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
 }
 
@@ -301,7 +301,7 @@ fn length_violation(length: usize, min: u64, max: u64, nouns: (&str, &str)) -> O
 }
 
 /// Formats limits of a count: `1 to 5 items`, `at most 256 characters`.
-pub(crate) fn describe_count(min: u64, max: u64, (one, many): (&str, &str)) -> String {
+pub fn describe_count(min: u64, max: u64, (one, many): (&str, &str)) -> String {
     let of = |words: &dyn Display, last: u64| format!("{words} {}", if last == 1 { one } else { many });
     match (min, max) {
         _ if min == max => of(&min, max),
@@ -315,7 +315,7 @@ pub(crate) fn describe_count(min: u64, max: u64, (one, many): (&str, &str)) -> S
 const UNLIMITED: u64 = i32::MAX as u64;
 
 /// Help line for a field: its description, with the prefix limits of an IP range.
-pub(crate) fn help_text(field: &Value) -> Option<String> {
+pub fn help_text(field: &Value) -> Option<String> {
     let text = field.get("description")?.as_str()?.replace('\n', " ");
     let text = text.trim_end_matches('.');
     Some(match Limit::of(field).iter().find(|limit| matches!(limit, Limit::Prefix { .. })) {

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::pattern::fields_in;
 
 /// Key of the pattern of an output that it determines exactly.
-pub(crate) const DETERMINED: &str = "x-acme-determined";
+pub const DETERMINED: &str = "x-acme-determined";
 
 /// Key of the pattern of an output in the simulated cloud.
-pub(crate) const SIMULATED: &str = "x-acme-simulated";
+pub const SIMULATED: &str = "x-acme-simulated";
 
 /// Outputs of a type by name, with their patterns.
 pub struct Outputs(BTreeMap<String, OutputPattern>);
