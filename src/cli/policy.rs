@@ -1,6 +1,6 @@
 //! `acme policy`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{DONE, StackArguments, open};
 use crate::{
-    engine::permissions::{PolicyDocument, Purpose, policies},
+    engine::permissions::{Purpose, policies},
     report,
 };
 
@@ -50,19 +50,24 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         PurposeArgument::Plan => ("plan", policies(&stack, region, Purpose::Plan)),
         PurposeArgument::Apply => ("apply", policies(&stack, region, Purpose::Apply)),
     });
-    let policies: BTreeMap<&str, Vec<PolicyDocument>> = policies.collect();
+    let (mut missing, mut documents) = (BTreeSet::new(), BTreeMap::new());
+    for (name, policies) in policies {
+        missing.extend(policies.missing);
+        documents.insert(name, policies.documents);
+    }
+    report::permissions::warn_missing_conditions(&missing);
     if arguments.resources {
-        let numbered = policies.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
+        let numbered = documents.iter().flat_map(|(name, documents)| documents.iter().zip(1..).map(move |one| (name, one)));
         let named: BTreeMap<String, Value> =
             numbered.map(|(name, (document, number))| (format!("{name}-{number}"), json!({ "document": document }))).collect();
         report::print_yaml(&serde_yaml::to_string(&json!({ "iam_policy": named }))?)?;
         return Ok(DONE);
     }
     if arguments.purpose.is_none() {
-        report::print_json(&policies)?;
+        report::print_json(&documents)?;
         return Ok(DONE);
     }
-    for document in policies.values().flatten() {
+    for document in documents.values().flatten() {
         report::print_json(document)?;
     }
     Ok(DONE)

@@ -6,6 +6,7 @@ pub mod history;
 pub mod json;
 mod layout;
 pub mod outcome;
+pub mod permissions;
 pub mod plan;
 mod printer;
 pub mod progress;

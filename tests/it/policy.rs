@@ -163,3 +163,75 @@ fn policy_allows_the_creation_of_the_service_linked_role_that_spot_instances_nee
     );
     assert_eq!((grants("", "apply"), grants(spot, "plan")), (Vec::new(), Vec::new()));
 }
+
+/// A stack with these roles, and what `acme policy` prints for it.
+fn printed_for_roles(roles: &str) -> (Vec<Value>, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!("stack: shop\nregion: eu-west-1\naccount: '123456789012'\nresources:\n  iam_role: {{ {roles} }}\n");
+    let definition = write_file(folder.path(), "stack.yaml", &text);
+    let done = Acme::without_cloud().run("policy", &definition, &["--for", "apply"]).assert_success();
+    let documents = serde_json::Deserializer::from_str(&done.stdout).into_iter().collect::<Result<_, _>>().expect("JSON documents");
+    (documents, done.stderr)
+}
+
+/// Conditions of an action.
+fn conditions(documents: &[Value], action: &str) -> Vec<Value> {
+    let allows = |statement: &&Value| strings(&statement["Action"]).any(|allowed| allowed == action);
+    statements(documents).into_iter().filter(allows).map(|statement| statement["Condition"].clone()).collect()
+}
+
+const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/limit";
+
+#[test]
+fn roles_get_only_the_managed_policies_that_the_stack_names() {
+    let (documents, warnings) = printed_for_roles(&format!(
+        "app: {{ trust: {{ services: [ec2.amazonaws.com] }}, policies: [ReadOnlyAccess, '{BOUNDARY}'] }}, \
+         web: {{ trust: {{ services: [ec2.amazonaws.com] }} }}"
+    ));
+    let named = json!([BOUNDARY, "arn:aws:iam::aws:policy/ReadOnlyAccess"]);
+    assert_eq!(conditions(&documents, "iam:AttachRolePolicy"), [json!({ "ArnLike": { "iam:PolicyARN": named } })]);
+    assert_eq!(conditions(&documents, "iam:PutRolePolicy"), [Value::Null]);
+    assert!(warnings.contains("warning: the policy for apply is too powerful"), "{warnings}");
+    assert!(warnings.contains("any permission: `iam_role.app`, `iam_role.web`"), "{warnings}");
+    assert!(warnings.contains("help: set `permissions_boundary` there"), "{warnings}");
+    let (documents, _) = printed_for_roles("web: { trust: { services: [ec2.amazonaws.com] } }");
+    assert!(!allowed_actions(&documents).contains("iam:AttachRolePolicy"));
+}
+
+#[test]
+fn a_permissions_boundary_of_all_roles_becomes_a_condition() {
+    let role = |boundary: &str| format!("{{ trust: {{ services: [ec2.amazonaws.com] }}, permissions_boundary: '{boundary}' }}");
+    let (documents, warnings) = printed_for_roles(&format!("app: {}, web: {}", role(BOUNDARY), role(BOUNDARY)));
+    let limited = json!({ "StringEquals": { "iam:PermissionsBoundary": [BOUNDARY] } });
+    for action in ["iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", "iam:DetachRolePolicy"] {
+        assert_eq!(conditions(&documents, action), [limited.clone()], "{action}");
+    }
+    assert!(!allowed_actions(&documents).contains("iam:DeleteRolePermissionsBoundary"));
+    assert_eq!(warnings, "");
+    let (documents, warnings) = printed_for_roles(&format!("app: {}, web: {}", role(BOUNDARY), role("")));
+    assert_eq!(conditions(&documents, "iam:CreateRole"), [Value::Null]);
+    assert!(warnings.contains("any permission: `iam_role.web`"), "{warnings}");
+}
+
+/// Otherwise, a stack could change every domain of the account.
+#[test]
+fn records_can_be_changed_only_below_the_domains_of_the_stack() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let printed = |resources: &str| {
+        let text = format!("stack: shop\nregion: eu-west-1\naccount: '123456789012'\nresources: {resources}\n");
+        policy_documents(&Acme::without_cloud(), &write_file(folder.path(), "stack.yaml", &text), "apply")
+    };
+    let change = "route53:ChangeResourceRecordSets";
+    let names = |values: Value| json!({ "ForAllValues:StringLike": { "route53:ChangeResourceRecordSetsNormalizedRecordNames": values } });
+    let record = |zone: &str| format!("dns_record: {{ www: {{ zone: {zone}, domain: www.example.com, type: A, values: [192.0.2.1] }} }}");
+    let of_stack = printed(&format!("{{ dns_zone: {{ main: {{ domain: example.com }} }}, {} }}", record("main")));
+    assert_eq!(conditions(&of_stack, change), [names(json!(["*.example.com", "example.com"]))]);
+    let outside = printed(&format!("{{ {} }}", record("{ id: Z0123 }")));
+    let resources: Vec<&Value> =
+        statements(&outside).into_iter().filter(|one| one["Action"][0] == change).map(|one| &one["Resource"]).collect();
+    assert_eq!(resources, [&json!(["arn:aws:route53:::hostedzone/Z0123"])]);
+    let certificate = printed("{ certificate: { web: { domain: www.example.com } } }");
+    let mut validation = names(json!(["_*"]));
+    validation["ForAllValues:StringEquals"] = json!({ "route53:ChangeResourceRecordSetsRecordTypes": ["CNAME", "TXT"] });
+    assert_eq!(conditions(&certificate, change), [validation]);
+}

@@ -1,11 +1,13 @@
 //! The IAM actions that the calls of a resource type need.
 
+use super::Pointer;
+
 /// IAM actions of a type's calls. The service adds those that change tags, except for IAM, whose types have their own.
 #[derive(Clone, Copy, Debug)]
 pub struct IamActions {
     /// ARN pattern of service and resource: `rds:db:{name}`. `{name}` stands for the physical names of the stack's resources of
     /// this type, `{parent}` for those of its parent's type, `{stack}` for the prefix of physical names, and `{path}` for the
-    /// IAM path.
+    /// IAM path. `{parent_id}` stands for the ids of parents outside the stack, if there are no others.
     pub arn: &'static str,
     /// List all: actions without resource-level permissions.
     pub list: &'static [&'static str],
@@ -63,21 +65,66 @@ pub struct IamGrant {
     pub needed_for_plan: bool,
     /// Whether only definitions with `on_delete: delete` need them.
     pub deletes_data: bool,
+    /// Conditions, all of which a request must meet.
+    pub conditions: &'static [IamCondition],
+    /// Field that replaces the actions: they are not granted if every resource sets it.
+    pub replaced_by: Option<FieldOfSpec>,
 }
 
 impl IamGrant {
     /// Creates actions for planning.
     pub const fn read(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
-        IamGrant { actions, target: on, needed_for_plan: true, deletes_data: false }
+        IamGrant { needed_for_plan: true, ..IamGrant::change(actions, on) }
     }
     /// Creates actions for applying.
     pub const fn change(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
-        IamGrant { actions, target: on, needed_for_plan: false, deletes_data: false }
+        IamGrant { actions, target: on, needed_for_plan: false, deletes_data: false, conditions: &[], replaced_by: None }
     }
     /// Creates actions for deleting data, if the definition sets that.
     pub const fn delete_data(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
-        IamGrant { actions, target: on, needed_for_plan: false, deletes_data: true }
+        IamGrant { deletes_data: true, ..IamGrant::change(actions, on) }
     }
+    /// See [`IamGrant::conditions`].
+    pub const fn only_if(self, conditions: &'static [IamCondition]) -> IamGrant {
+        IamGrant { conditions, ..self }
+    }
+    /// See [`IamGrant::replaced_by`].
+    pub const fn replaced_by(self, field: FieldOfSpec) -> IamGrant {
+        IamGrant { replaced_by: Some(field), ..self }
+    }
+}
+
+/// A field of the type's spec: `|| IamRole::POINTERS.policies`.
+pub type FieldOfSpec = fn() -> Pointer;
+
+/// Condition of a grant: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition.html>.
+#[derive(Clone, Copy, Debug)]
+pub struct IamCondition {
+    /// Operator, such as `StringLike`.
+    pub operator: &'static str,
+    /// Condition key, such as `iam:PolicyARN`.
+    pub key: &'static str,
+    /// Values, one of which the request must have.
+    pub values: ConditionValues,
+}
+
+/// Values of a condition.
+#[derive(Clone, Copy, Debug)]
+pub enum ConditionValues {
+    /// These.
+    Fixed(&'static [&'static str]),
+    /// ARNs that the resources name in this field. Without any, the actions are not granted.
+    ArnsIn(FieldOfSpec),
+    /// ARNs outside the stack that all resources name in this field. If one of them names none, the condition is omitted, and `acme policy`
+    /// warns of the consequence.
+    RequiredArn {
+        /// The field.
+        field: FieldOfSpec,
+        /// Consequence of its absence: `its roles can get any permission`.
+        otherwise: &'static str,
+    },
+    /// Domains of the parent zones in the stack, and names below them. If a parent is not in the stack, the condition is omitted.
+    NamesInParents,
 }
 
 /// Resources on which an action is allowed.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::condition::parents;
 use crate::{
     aws::{partition, services::SERVICES},
     core::{ArnParts, ResourceType, expression::references},
@@ -48,6 +49,10 @@ impl ArnScope<'_> {
         let whole = |resource: &str| collapse_wildcards(&format!("arn:{}:{service}:{region}:{account}:{resource}", partition(self.region)));
         if resource.contains("{name}") {
             names.iter().map(|name| whole(&resource.replace("{name}", name))).collect()
+        } else if resource.contains("{parent_id}") {
+            let outside = parents(self.stack, kind).outside;
+            let ids = outside.unwrap_or_else(|| ["*".to_owned()].into());
+            ids.iter().map(|id| whole(&resource.replace("{parent_id}", id))).collect()
         } else if resource.contains("{parent}") {
             self.parent_name_patterns(kind).iter().map(|name| whole(&resource.replace("{parent}", name))).collect()
         } else {

@@ -4,8 +4,10 @@
 //! <https://docs.aws.amazon.com/service-authorization/latest/reference/>
 
 mod arn;
+mod condition;
 mod document;
 mod policies;
 
+pub use condition::MissingCondition;
 pub use document::{MAX_POLICY_LENGTH, PolicyDocument};
-pub use policies::{Purpose, policies};
+pub use policies::{Policies, Purpose, policies};

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     arn::ArnScope,
+    condition::{self, Conditions, MissingCondition, has_outside_arn},
     document::{AllowedActions, PolicyDocument},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         types::{self, RESOURCE_TYPES},
     },
     core::{
-        ENVIRONMENT_TAG, GrantTarget, IamActions, IamGrant, OnDelete, Prerequisite, ResourceType, STACK_TAG,
+        ENVIRONMENT_TAG, FieldOfSpec, GrantTarget, IamActions, IamGrant, OnDelete, Prerequisite, ResourceType, STACK_TAG,
         expression::{for_each_string, references},
     },
     definition::{BackendLocation, DesiredResource, Stack},
@@ -29,11 +30,19 @@ pub enum Purpose {
     Apply,
 }
 
-/// Returns the policies for this stack, as many as necessary. Without a region, they apply to all regions.
-pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<PolicyDocument> {
+/// Policies of one stack.
+pub struct Policies {
+    /// Documents, as many as necessary.
+    pub documents: Vec<PolicyDocument>,
+    /// Conditions that the definition does not allow.
+    pub missing: BTreeSet<MissingCondition>,
+}
+
+/// Returns the policies for this stack. Without a region, they apply to all regions.
+pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Policies {
     let home = region.unwrap_or("*");
     let scope = ArnScope { stack, region: home };
-    let mut builder = PolicyBuilder { scope, purpose, allowed: AllowedActions::default() };
+    let mut builder = PolicyBuilder { scope, purpose, allowed: AllowedActions::default(), missing: BTreeSet::new() };
     builder.allow_on_all_resources(&["sts:GetCallerIdentity", "tag:GetResources"]);
     for kind in RESOURCE_TYPES.iter() {
         let declared: Vec<&DesiredResource> =
@@ -56,13 +65,14 @@ pub fn policies(stack: &Stack, region: Option<&str>, purpose: Purpose) -> Vec<Po
     }
     builder.scope.region = home;
     builder.add_backend();
-    builder.allowed.documents()
+    Policies { documents: builder.allowed.documents(), missing: builder.missing }
 }
 
 struct PolicyBuilder<'a> {
     scope: ArnScope<'a>,
     purpose: Purpose,
     allowed: AllowedActions,
+    missing: BTreeSet<MissingCondition>,
 }
 
 impl PolicyBuilder<'_> {
@@ -131,7 +141,16 @@ impl PolicyBuilder<'_> {
                 let emptied = declared.iter().filter(|declared| declared.on_delete == Some(OnDelete::Delete)).copied();
                 self.allow(grant.actions, &self.scope.arns_of(kind, pattern, &emptied.collect::<Vec<_>>()), None);
             }
-            GrantTarget::Arn(pattern) => self.allow(grant.actions, &self.scope.arns(kind, pattern), None),
+            GrantTarget::Arn(pattern) => {
+                let replaced = |field: FieldOfSpec| declared.iter().all(|one| has_outside_arn(one, field().as_str()));
+                if grant.replaced_by.is_some_and(replaced) {
+                    return;
+                }
+                match condition::evaluate(&self.scope, kind, declared, grant.conditions, &mut self.missing) {
+                    Conditions::Apply(condition) => self.allow(grant.actions, &self.scope.arns(kind, pattern), condition.as_ref()),
+                    Conditions::Unmet => {}
+                }
+            }
             GrantTarget::Referenced(used) => {
                 let Some(used) = types::resource_type(used) else { return };
                 let (arns, literal) = (self.scope.arns(used, used.iam_actions.arn), literal_references(declared, used));

@@ -24,8 +24,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
-        Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        ConditionValues, Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed,
+        Phase, Problem, Ref, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -77,6 +77,20 @@ pub struct Outputs {
 /// Placeholder for the zone of an issued certificate.
 const VALIDATED: &str = "validated";
 
+/// The records that prove the control of a domain, such as `_a79865eb4cd1a6ab990a45779b4e0b96.example.com`, and their ownership records.
+const VALIDATION_RECORDS: [IamCondition; 2] = [
+    IamCondition {
+        operator: "ForAllValues:StringLike",
+        key: "route53:ChangeResourceRecordSetsNormalizedRecordNames",
+        values: ConditionValues::Fixed(&["_*"]),
+    },
+    IamCondition {
+        operator: "ForAllValues:StringEquals",
+        key: "route53:ChangeResourceRecordSetsRecordTypes",
+        values: ConditionValues::Fixed(&["CNAME", "TXT"]),
+    },
+];
+
 impl Resource for Certificate {
     const TYPE: TypeInfo =
         TypeInfo::new("certificate", &services::acm::SERVICE, "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}")
@@ -89,10 +103,9 @@ impl Resource for Certificate {
                     .grants(&[
                         IamGrant::change(&["acm:RequestCertificate"], GrantTarget::TagOnCreate),
                         IamGrant::change(&["route53:ListHostedZones"], GrantTarget::AllResources),
-                        IamGrant::change(
-                            &["route53:ChangeResourceRecordSets", "route53:ListResourceRecordSets"],
-                            GrantTarget::Arn("route53:hostedzone/*"),
-                        ),
+                        IamGrant::change(&["route53:ListResourceRecordSets"], GrantTarget::Arn("route53:hostedzone/*")),
+                        IamGrant::change(&["route53:ChangeResourceRecordSets"], GrantTarget::Arn("route53:hostedzone/*"))
+                            .only_if(&VALIDATION_RECORDS),
                     ]),
             );
     type Api = Aws;

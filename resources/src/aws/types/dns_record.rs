@@ -20,12 +20,14 @@ use super::dns_zone::DnsZone;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ADDRESS_TAG, Created, Declared, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, IamActions, Observed, Problem,
-        REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
+        ADDRESS_TAG, ConditionValues, Created, Declared, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget,
+        IamActions, IamCondition, IamGrant, Observed, Problem, REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope, Tags, TypeInfo,
+        ok_or_not_found,
     },
 };
 
 const DEFAULT_TTL: u32 = 300;
+const ZONE_PATTERN: &str = "route53:hostedzone/{parent_id}";
 /// Longest value: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecord.html>.
 const MAX_VALUE_CHARACTERS: usize = 4000;
 
@@ -106,9 +108,13 @@ impl Resource for DnsRecord {
     const TYPE: TypeInfo = TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "")
         .untaggable()
         .global()
-        .iam_actions(
-            IamActions::new("route53:hostedzone/*").read(&["route53:ListResourceRecordSets"]).change(&["route53:ChangeResourceRecordSets"]),
-        );
+        .iam_actions(IamActions::new(ZONE_PATTERN).read(&["route53:ListResourceRecordSets"]).grants(&[
+            IamGrant::change(&["route53:ChangeResourceRecordSets"], GrantTarget::Arn(ZONE_PATTERN)).only_if(&[IamCondition {
+                operator: "ForAllValues:StringLike",
+                key: "route53:ChangeResourceRecordSetsNormalizedRecordNames",
+                values: ConditionValues::NamesInParents,
+            }]),
+        ]));
     type Api = Aws;
     type Outputs = Outputs;
 

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Problem, Questions, Resource,
-        Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition, arn_without_partition, ok_or_not_found,
+        ConditionValues, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed, Policy,
+        Problem, Questions, Resource, Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition, arn_without_partition, ok_or_not_found,
     },
 };
 
@@ -48,6 +48,23 @@ pub struct IamRole {
     #[field(unset = "unchanged, at creation none", dropped = "")]
     pub permissions_boundary: Option<String>,
 }
+
+const ARN_PATTERN: &str = "iam:role/{path}*";
+
+/// Only the managed policies that the stack names can be attached.
+const POLICIES: IamCondition =
+    IamCondition { operator: "ArnLike", key: "iam:PolicyARN", values: ConditionValues::ArnsIn(|| IamRole::POINTERS.policies) };
+
+/// Without a boundary, whoever may change the permissions of a role and assume it has all permissions:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate>.
+const BOUNDARY: IamCondition = IamCondition {
+    operator: "StringEquals",
+    key: "iam:PermissionsBoundary",
+    values: ConditionValues::RequiredArn {
+        field: || IamRole::POINTERS.permissions_boundary,
+        otherwise: "its holder can give these roles any permission",
+    },
+};
 
 /// Parses a policy document, or the services that may assume the role.
 ///
@@ -97,24 +114,27 @@ impl Resource for IamRole {
         .without_token()
         .quota(5_000, "LimitExceeded")
         .iam_actions(
-            IamActions::new("iam:role/{path}*")
+            IamActions::new(ARN_PATTERN)
                 .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
                 .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
-                .change(&[
-                    "iam:AttachRolePolicy",
-                    "iam:CreateRole",
-                    "iam:DeleteRole",
-                    "iam:DeleteRolePermissionsBoundary",
-                    "iam:DeleteRolePolicy",
-                    "iam:DetachRolePolicy",
-                    "iam:PutRolePermissionsBoundary",
-                    "iam:PutRolePolicy",
-                    "iam:TagRole",
-                    "iam:UntagRole",
-                    "iam:UpdateAssumeRolePolicy",
-                    "iam:UpdateRole",
-                ])
-                .grants(&[IamGrant::read(&["iam:GetPolicy", "iam:ListPolicies"], GrantTarget::AllResources)]),
+                .change(&["iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"])
+                .grants(&[
+                    IamGrant::read(&["iam:GetPolicy", "iam:ListPolicies"], GrantTarget::AllResources),
+                    IamGrant::change(&["iam:AttachRolePolicy"], GrantTarget::Arn(ARN_PATTERN)).only_if(&[POLICIES, BOUNDARY]),
+                    IamGrant::change(
+                        &[
+                            "iam:CreateRole",
+                            "iam:DeleteRolePolicy",
+                            "iam:DetachRolePolicy",
+                            "iam:PutRolePermissionsBoundary",
+                            "iam:PutRolePolicy",
+                        ],
+                        GrantTarget::Arn(ARN_PATTERN),
+                    )
+                    .only_if(&[BOUNDARY]),
+                    IamGrant::change(&["iam:DeleteRolePermissionsBoundary"], GrantTarget::Arn(ARN_PATTERN))
+                        .replaced_by(|| IamRole::POINTERS.permissions_boundary),
+                ]),
         );
     type Api = Aws;
     type Outputs = Outputs;
