@@ -296,6 +296,7 @@ impl SpecField {
         let texts = [
             ("x-acme-unset", facts.unset.as_ref()),
             ("x-acme-pattern", facts.pattern.as_ref()),
+            ("x-acme-policy-kind", facts.policy.as_ref()),
             ("x-acme-impact", facts.impact.as_ref()),
             ("x-acme-one-way", facts.one_way.as_ref().map(|because| &because.reason)),
             ("x-acme-risky", facts.risky.as_ref().map(|because| &because.reason)),

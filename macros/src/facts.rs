@@ -59,6 +59,9 @@ facts! {
     /// unset. `max` is the maximum length in characters with prefix and suffix, and the upper limit of `length` unless that is stated; the
     /// others are optional. The compiler adds a missing prefix, and a missing suffix where the field in `when`, a `bool`, is true.
     name: Option<Name>,
+    /// `policy = "identity"`, `"resource"` or `"trust"`: what a policy document, or all in a map, are attached to, which decides whether its
+    /// statements have a `Principal` and a `Resource`.
+    policy: Option<LitStr>,
     /// `important`: shown first in a plan.
     important: Option<Flag>,
 
@@ -132,6 +135,9 @@ impl Facts {
             let facts = facts.get_or_insert_with(Facts::default);
             for meta in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
                 facts.read(&meta)?;
+            }
+            if let Some(kind) = facts.policy.as_ref().filter(|kind| !["identity", "resource", "trust"].contains(&kind.value().as_str())) {
+                return Err(syn::Error::new_spanned(kind, "a policy is one of an `identity`, a `resource`, or the `trust` of a role"));
             }
         }
         Ok(facts)

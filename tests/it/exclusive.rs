@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::acme::{Acme, Plan, write_file};
 
 fn local(folder: &Path) -> Acme {
@@ -147,6 +149,32 @@ fn a_key_in_use_is_replaced_before_it_is_deleted() {
     let named = |text: &str| text.replace("description: Data", "name: alias/data, description: Data");
     let plans = apply_all(&[&named(text), &named(&multi)]);
     assert!(codes(&plans[1]).contains(&"held kms_key.data".to_owned()), "{:#}", plans[1].0);
+}
+
+/// AWS stops every use of a key the moment its deletion is scheduled, also those that no definition names.
+#[test]
+fn keys_are_deleted_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let acme = local(folder.path());
+    let text = "stack: shop
+region: eu-west-1
+resources:
+  kms_key: { data: { description: Data } }
+  sqs_queue: { jobs: {} }
+  vpc: { main: { cidr: 10.0.0.0/16 } }
+  subnet: { a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a } }
+";
+    let path = write_file(folder.path(), "stack.yaml", text);
+    acme.apply(&path);
+    let done = acme.run("destroy", &path, &["--yes", "-o", "json"]).assert_success();
+    let events: Vec<Value> = done.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let at = |event: &str, address: &str| {
+        events.iter().position(|line| line["event"] == event && line["address"] == address).unwrap_or_else(|| panic!("{event} {address}"))
+    };
+    let key = at("step_started", "kms_key.data");
+    for other in ["sqs_queue.jobs", "vpc.main", "subnet.a"] {
+        assert!(at("step_done", other) < key, "{other}: {}", done.stdout);
+    }
 }
 
 #[test]

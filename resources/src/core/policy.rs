@@ -1,6 +1,7 @@
 //! IAM policy documents.
 
 pub(super) mod grammar;
+pub(super) mod policy_kind;
 
 use std::borrow::Cow;
 

@@ -39,7 +39,7 @@ pub struct EksPodIdentity {
     #[field(default = false)]
     pub disable_session_tags: bool,
     /// Restricts the permissions of the role.
-    #[field(unset = "none at creation; acme does not remove it later", important, requires = disable_session_tags)]
+    #[field(policy = "identity", unset = "none at creation; acme does not remove it later", important, requires = disable_session_tags)]
     #[field(dropped(impossible, "an update keeps the policy, and no value removes it"))]
     pub policy: Option<Policy>,
 }

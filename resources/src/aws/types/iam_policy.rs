@@ -19,7 +19,7 @@ pub struct IamPolicy {
     #[field(name(max = 128), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Policy document.
-    #[field(important)]
+    #[field(policy = "identity", important)]
     pub document: Policy,
     /// Description.
     #[field(default, length = 0..=1000, replaces)]

@@ -26,7 +26,7 @@ pub struct IamRole {
     #[field(name(max = 64), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Principals that may assume the role: a policy document, or `{services: [ec2.amazonaws.com]}` for AWS services.
-    #[field(important)]
+    #[field(policy = "trust", important)]
     #[serde(deserialize_with = "trust")]
     pub trust: Policy,
     /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for one in the stack), or names of AWS managed policies with their path
@@ -36,7 +36,7 @@ pub struct IamRole {
     #[serde(deserialize_with = "arns")]
     pub policies: BTreeSet<String>,
     /// Inline policies by name. All others are deleted.
-    #[field(default, after_create, important)]
+    #[field(policy = "identity", default, after_create, important)]
     pub inline_policies: BTreeMap<String, Policy>,
     /// Description.
     #[field(default, length = 0..=1000)]

@@ -48,7 +48,8 @@ pub struct KmsKey {
     #[field(default = ROTATION_PERIOD_DAYS, after_create, range = 90..=2560)]
     pub rotation_period_days: i32,
     /// Key policy: principals that may use and administer the key.
-    #[field(unset = "unchanged; the policy of a new key delegates access to the account's IAM policies", own_read, important)]
+    #[field(policy = "resource", own_read, important)]
+    #[field(unset = "unchanged; the policy of a new key delegates access to the account's IAM policies")]
     #[field(dropped = default_policy())]
     pub policy: Option<Policy>,
     /// Waiting period before deletion, in days.

@@ -54,7 +54,8 @@ pub struct S3Bucket {
     #[field(default, length = 0..=100, after_create, own_read)]
     pub cors: Vec<CorsRule>,
     /// Bucket policy; `{Statement: []}` for none.
-    #[field(unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important, dropped = Policy::none())]
+    #[field(policy = "resource", unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important)]
+    #[field(dropped = Policy::none())]
     pub policy: Option<Policy>,
 }
 

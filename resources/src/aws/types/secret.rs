@@ -36,7 +36,8 @@ pub struct Secret {
     #[field(unset = "the secret is created empty", initial_only, dropped(kept, "used only at creation"))]
     pub generate: Option<Generate>,
     /// Resource policy for access by other principals; `{Statement: []}` for none.
-    #[field(unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important, dropped = Policy::none())]
+    #[field(policy = "resource", unset = "unchanged, at creation none", after_create = Some(Policy::none()), own_read, important)]
+    #[field(dropped = Policy::none())]
     pub policy: Option<Policy>,
     /// Recovery window before deletion, in days.
     #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important, write_only)]

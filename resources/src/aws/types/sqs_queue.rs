@@ -65,7 +65,7 @@ pub struct SqsQueue {
     #[field(default = 300, range = 60..=86_400, requires = kms_key, attribute = "KmsDataKeyReusePeriodSeconds")]
     pub data_key_reuse_seconds: u32,
     /// Queue policy for access by other principals; `{Statement: []}` for none.
-    #[field(unset = "unchanged, at creation none", important, dropped = Policy::none())]
+    #[field(policy = "resource", unset = "unchanged, at creation none", important, dropped = Policy::none())]
     pub policy: Option<Policy>,
 }
 

@@ -37,7 +37,7 @@ pub struct VpcEndpoint {
     #[field(dropped(kept, "AWS's choice applies only at creation"))]
     pub private_dns: Option<bool>,
     /// IAM policy for requests through the endpoint.
-    #[field(unset = "full access", important, dropped = full_access())]
+    #[field(policy = "resource", unset = "full access", important, dropped = full_access())]
     pub policy: Option<Policy>,
     /// IP versions of its addresses: `ipv4`, `dualstack`, `ipv6`.
     #[field(unset = "AWS's choice", dropped(kept, "AWS's choice applies only at creation"))]

@@ -153,7 +153,7 @@ fn check_choice(value: &Value, choices: &[&str], what: &str, at: &str, problems:
     }
 }
 
-fn problem(at: &str, message: impl Into<String>, help: impl Into<String>) -> Problem {
+pub(super) fn problem(at: &str, message: impl Into<String>, help: impl Into<String>) -> Problem {
     Problem { pointer: at.to_owned(), message: message.into(), help: Some(help.into()), code: Problem::INVALID }
 }
 

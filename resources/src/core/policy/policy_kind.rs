@@ -1,0 +1,50 @@
+//! Elements of a policy that depend on what it is attached to.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::grammar::problem;
+use crate::core::{Problem, rules::with_child_pointer};
+
+/// What a policy is attached to.
+///
+/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_identity-vs-resource.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyKind {
+    /// An identity: it has the permissions on the named resources.
+    Identity,
+    /// A resource: the named principals have the permissions.
+    Resource,
+    /// A role: the named principals may assume it.
+    Trust,
+}
+
+/// Adds the problems of the statements of a document in canonical form, at its pointer.
+pub(in crate::core) fn check(kind: PolicyKind, document: &Value, at: &mut String, problems: &mut Vec<Problem>) {
+    let statements = document.get("Statement").and_then(Value::as_array);
+    for (index, statement) in statements.into_iter().flatten().enumerate().filter(|(_, statement)| statement.is_object()) {
+        let mut at_statement = |problem: &mut dyn FnMut(&mut String)| {
+            with_child_pointer(at, "Statement", |at| with_child_pointer(at, &index.to_string(), |at| problem(at)));
+        };
+        for (pair, wanted, example) in [
+            (["Principal", "NotPrincipal"], kind != PolicyKind::Identity, "Principal: { Service: [ec2.amazonaws.com] }"),
+            (["Resource", "NotResource"], kind != PolicyKind::Trust, "Resource: '*'"),
+        ] {
+            let found = pair.into_iter().find(|key| statement.get(key).is_some());
+            match (found, wanted) {
+                (None, true) => at_statement(&mut |at| {
+                    problems.push(problem(at, format!("the statement has no `{}`", pair[0]), format!("add it, such as `{example}`")));
+                }),
+                (Some(key), false) => at_statement(&mut |at| {
+                    let message = match kind {
+                        PolicyKind::Identity => format!("a policy of an identity has no `{key}`: its statements apply to the identity"),
+                        _ => format!("a trust policy has no `{key}`: its statements apply to the role"),
+                    };
+                    with_child_pointer(at, key, |at| problems.push(problem(at, message, format!("remove `{key}`"))));
+                }),
+                _ => {}
+            }
+        }
+    }
+}
