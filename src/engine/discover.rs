@@ -1,6 +1,9 @@
 //! Reads all resources of a stack, all types in parallel.
 
 mod scope;
+#[cfg(test)]
+mod tests;
+mod unseen;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +20,7 @@ use crate::{
 };
 
 pub use scope::scope;
+pub use unseen::{RecordedResource, find_recorded, find_taken_keys};
 
 /// Live resources, by name of the type.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,9 @@ pub struct LiveState {
     pub live: BTreeMap<&'static str, Vec<LiveResource>>,
     /// Global resources of the same stack in another region.
     pub elsewhere: Vec<LiveResource>,
+    /// Recorded resources that exist without the stack's ownership tags, by their address in the record: the tags were removed, or are those
+    /// of another stack by now.
+    pub lost: BTreeMap<Address, LiveResource>,
     /// ARN → tags from the tagging API, by region; `None` if it was not available.
     pub index: Option<RegionIndexes>,
     /// Warnings about types that could not be read, but that this definition does not use.
@@ -319,25 +326,4 @@ fn with_type_context(error: Error, kind: &ResourceType) -> Error {
 pub fn resource_type_of(live: &LiveResource) -> Result<&'static ResourceType> {
     types::resource_type(&live.type_name)
         .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", live.type_name)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_account_from_the_index_when_all_arns_agree() {
-        let account = |arns: &[&str]| {
-            let index = arns.iter().map(|arn| ((*arn).to_owned(), Tags::new())).collect::<BTreeMap<_, _>>().into();
-            let index = Some([(None, index)].into());
-            let indexed = TagIndex { index, warning: None, queried_at: SystemTime::UNIX_EPOCH };
-            indexed.account().map(str::to_owned)
-        };
-        let (bucket, zone) = ("arn:aws:s3:::uploads", "arn:aws:route53:::hostedzone/Z1");
-        let (vpc, other) = ("arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1", "arn:aws:ec2:eu-west-1:210987654321:vpc/vpc-2");
-        assert_eq!(account(&[bucket, vpc, zone]), Some("123456789012".to_owned()));
-        assert_eq!(account(&[bucket, zone]), None);
-        assert_eq!(account(&[vpc, other]), None);
-        assert_eq!(account(&[]), None);
-    }
 }

@@ -413,6 +413,8 @@ fn in_scope(entry: &SimulatedResource, version: &Version, scope: &Scope) -> bool
     if let Some(id) = &scope.adopt {
         return entry.id == *id;
     }
-    let names = [version.spec.get("name").and_then(Value::as_str), Some(entry.id.as_str()), entry.id.rsplit('/').next()];
+    let kind = types::resource_type(&entry.type_name);
+    let lookup = kind.and_then(|kind| version.spec.pointer(kind.lookup?)?.as_str());
+    let names = [version.spec.get("name").and_then(Value::as_str), lookup, Some(entry.id.as_str()), entry.id.rsplit('/').next()];
     scope.owns(&version.tags) || (!scope.lookup.is_empty() && names.into_iter().flatten().any(|name| scope.lookup.contains(name)))
 }

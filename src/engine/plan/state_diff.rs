@@ -71,6 +71,9 @@ pub fn drift(stack: &StackName, environment: &EnvironmentName, recorded: &Record
     let matched = matching::match_resources(&stack, live_state);
     let mut now: BTreeMap<Address, LiveResource> =
         matched.live.iter().filter(|(address, _)| known(address)).map(|(address, live)| (address.clone(), (*live).clone())).collect();
+    for (address, live) in live_state.lost.iter().filter(|(address, _)| known(address)) {
+        now.entry(address.clone()).or_insert_with(|| live.clone());
+    }
     for (number, live) in matched.left_over.into_iter().enumerate() {
         now.insert(Address::new(&live.type_name, format!("left-over-{}", number + 1)), live.clone());
     }
