@@ -5,7 +5,7 @@ use std::{
     future::Future,
 };
 
-use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Observed, Resource, Result, STACK_TAG, Shared, Spec, Tags};
+use super::{ADDRESS_TAG, ENVIRONMENT_TAG, IgnoredTags, Observed, Resource, Result, STACK_TAG, Shared, Spec, Tags};
 
 /// Scope of a `list`: all resources of one stack and environment, plus those with a desired name but without ownership tags.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,8 @@ pub struct Scope {
     /// Whether the whole stack is about to be deleted. Ids, tags, deletion protection and references are enough then: fields that need further
     /// calls may have their defaults.
     pub shallow: bool,
+    /// Tags that the engine removes from the results, see [`IgnoredTags`].
+    pub ignored_tags: IgnoredTags,
     /// Whether to return the resources of others, too, as far as the scope's parents, names or ids don't exclude them.
     pub any_owner: bool,
     /// Physical ids of adopted resources outside the stack's IAM path, which lists by path don't show.

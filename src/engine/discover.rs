@@ -14,7 +14,9 @@ use futures::future::join_all;
 
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
-    core::{ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, Scope, Shared, Tags},
+    core::{
+        ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, Scope, Shared, Tags, is_controller_tag,
+    },
     definition::Stack,
     engine::cloud::{Cloud, RegionIndexes},
 };
@@ -290,7 +292,7 @@ pub fn address_of(live: &LiveResource) -> Option<Address> {
     live.tags.get(ADDRESS_TAG).and_then(|text| Address::parse(text))
 }
 
-/// Tags of a resource without those that AWS and Kubernetes add, unless the definition sets them.
+/// Tags of a resource without those that AWS and controllers set, unless the definition sets them.
 pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
     iter_visible_tags(live, wanted).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
@@ -301,8 +303,7 @@ pub fn has_visible_tags(live: &Tags, wanted: &Tags) -> bool {
 }
 
 fn iter_visible_tags<'a>(live: &'a Tags, wanted: &'a Tags) -> impl Iterator<Item = (&'a String, &'a String)> {
-    let is_foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
-    live.iter().filter(move |(key, _)| wanted.contains_key(*key) || !is_foreign(key))
+    live.iter().filter(move |(key, _)| wanted.contains_key(*key) || !is_controller_tag(key))
 }
 
 /// Tags without ownership tags.

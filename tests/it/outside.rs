@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     acme::{Acme, Plan, write_file},
     exclusive::any_plan,
+    standin::{Standin, StandinKind},
 };
 
 /// A stack on the simulated cloud, and the cloud as somebody else sees it.
@@ -232,4 +233,108 @@ fn a_range_or_port_that_others_have_is_named_before_the_first_call() {
         + "    other: { load_balancer: web, port: 8080, protocol: HTTP, default_action: { fixed_response: { status_code: 404 } } }\n";
     let plan = any_plan(&outside.acme, &outside.write(&more));
     assert_eq!(obstacles(&plan), ["foreign listener.other", "foreign subnet.c"], "{:#}", plan.0);
+}
+
+/// Certificates of one domain share their validation record: one that was there before acme is needed by others, and stays.
+#[test]
+fn a_validation_record_that_existed_before_stays_when_the_certificate_leaves() {
+    const PREPARE: &str = "
+acm, dns = client('acm'), client('route53')
+zone = dns.list_hosted_zones()['HostedZones'][0]['Id']
+arn = acm.request_certificate(DomainName='old.example.com', ValidationMethod='DNS')['CertificateArn']
+record = acm.describe_certificate(CertificateArn=arn)['Certificate']['DomainValidationOptions'][0]['ResourceRecord']
+values = [{'Value': record['Value']}]
+set = {'Name': record['Name'], 'Type': 'CNAME', 'TTL': 60, 'ResourceRecords': values}
+dns.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={'Changes': [{'Action': 'CREATE', 'ResourceRecordSet': set}]})
+";
+    const LIST: &str = "
+dns = client('route53')
+zone = dns.list_hosted_zones()['HostedZones'][0]['Id']
+sets = dns.list_resource_record_sets(HostedZoneId=zone)['ResourceRecordSets']
+out = [s['Type'] + ' ' + s['Name'] for s in sets if s['Type'] in ('CNAME', 'TXT')]
+";
+    let (standin, folder) = (Standin::start(StandinKind::Moto), tempfile::tempdir().unwrap());
+    let acme = Acme::at_endpoint(&standin.url);
+    let zone = "stack: shop\nresources:\n  dns_zone: { main: { domain: example.com } }\n";
+    let certificates = "  certificate: { old: { domain: old.example.com, zone: main }, new: { domain: new.example.com, zone: main } }\n";
+    let records = |kind: &str, name: &str| {
+        let all = standin.run_boto3(LIST);
+        let all = all.as_array().expect("a list").iter().filter_map(Value::as_str).map(str::to_owned);
+        all.filter(|set| set.starts_with(kind) && set.contains(name)).count()
+    };
+    let stack = write_file(folder.path(), "stack.yaml", zone);
+    acme.apply(&stack);
+    standin.run_boto3(PREPARE);
+    let with = write_file(folder.path(), "stack.yaml", &format!("{zone}{certificates}"));
+    // Certificates of the stand-in stay in validation.
+    let applied = acme.run("apply", &with, &["--yes"]);
+    assert_eq!(applied.code, 4, "{}", applied.combined_output());
+    assert_eq!((records("CNAME", "old."), records("TXT", "old."), records("CNAME", "new."), records("TXT", "new.")), (1, 1, 1, 1));
+    let without = write_file(folder.path(), "stack.yaml", zone);
+    acme.apply(&without);
+    assert_eq!((records("CNAME", "old."), records("TXT", "old."), records("CNAME", "new."), records("TXT", "new.")), (1, 0, 0, 0));
+}
+
+/// Tags of controllers, of AWS, and those in `ignore_tags`: neither removed nor reported, and kept by every change of others.
+#[test]
+fn tags_of_others_are_left_alone() {
+    let text = "  vpc: { main: { cidr: 10.0.0.0/16, tags: { team: web } } }
+  s3_bucket: { files: { tags: { team: web } } }
+  iam_role: { app: { trust: { services: [ec2.amazonaws.com] }, tags: { team: web } } }
+";
+    let outside = Outside::new();
+    let ignoring = |text: &str| format!("{text}ignore_tags: [cost-centre, map-*]\n");
+    let stack = outside.apply(&ignoring(text));
+    let others = [
+        "kubernetes.io/cluster/main",
+        "karpenter.sh/discovery",
+        "elbv2.k8s.aws/cluster",
+        "aws:cloudformation:stack-id",
+        "cost-centre",
+        "map-migrated",
+    ];
+    for (key, found) in outside.cloud().dump() {
+        let (kind, id) = key.split_once('/').unwrap();
+        let mut tags: Vec<(&str, &str)> =
+            found["tags"].as_object().unwrap().iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap())).collect();
+        tags.extend(others.map(|key| (key, "x")));
+        outside.seed(kind, id, found["spec"].clone(), found["outputs"].clone(), &tags);
+    }
+    outside.acme.assert_no_changes(&stack);
+    let drift = outside.acme.run("drift", &stack, &[]);
+    assert_eq!(drift.code, 0, "{}", drift.combined_output());
+    // One that nobody else is known to set is removed.
+    let found = outside.cloud().dump().into_iter().find(|(key, _)| key.starts_with("vpc/")).unwrap();
+    let mut tags: Vec<(&str, &str)> =
+        found.1["tags"].as_object().unwrap().iter().map(|(key, value)| (key.as_str(), value.as_str().unwrap())).collect();
+    tags.push(("stray", "x"));
+    outside.seed("vpc", found.0.split_once('/').unwrap().1, found.1["spec"].clone(), found.1["outputs"].clone(), &tags);
+    assert_eq!(outside.acme.plan(&stack).changes(), ["update vpc.main"]);
+
+    let kept = |outside: &Outside| {
+        let dump = outside.cloud().dump();
+        dump.values().all(|found| others.iter().all(|key| found["tags"][key] == "x"))
+    };
+    let edited = outside.apply(&ignoring(&text.replace("team: web", "team: shop")));
+    assert!(kept(&outside), "{:#?}", outside.cloud().dump());
+    outside.acme.run("rollback", &edited, &["--yes"]).assert_success();
+    assert!(kept(&outside), "{:#?}", outside.cloud().dump());
+    assert!(outside.cloud().dump().values().all(|found| found["tags"]["team"] == "web"));
+    // Without the setting, the two are removed.
+    let plain = outside.write(text);
+    assert_eq!(outside.acme.plan(&plain).changes(), ["update iam_role.app", "update s3_bucket.files", "update vpc.main"]);
+}
+
+#[test]
+fn ignored_tags_are_checked() {
+    let outside = Outside::new();
+    let problems = |list: &str| {
+        let stack = outside.write(&format!("  vpc: {{ main: {{ cidr: 10.0.0.0/16, tags: {{ team: web }} }} }}\nignore_tags: {list}\n"));
+        outside.acme.run("validate", &stack, &[]).combined_output()
+    };
+    assert!(problems("[team]").contains("`team` is set here, but `ignore_tags` leaves it to others"), "{}", problems("[team]"));
+    assert!(problems("['acme:*']").contains("acme's own"), "{}", problems("['acme:*']"));
+    assert!(problems("['*']").contains("at least one character"), "{}", problems("['*']"));
+    assert!(problems("['a*b']").contains("at the end of a key only"), "{}", problems("['a*b']"));
+    assert!(problems("cost").contains("must be a list of keys"), "{}", problems("cost"));
 }

@@ -50,6 +50,7 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         tags_on_create: BTreeMap::new(),
         bypass_tag_index: false,
         shallow: live_state.hints.shallow,
+        ignored_tags: stack.ignored_tags.clone(),
         any_owner: false,
         outside_path: outside_path(stack, kind, live_state),
         adopt: None,
