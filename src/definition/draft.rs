@@ -18,8 +18,8 @@ use super::{
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, Naming, ON_DELETE_TAG, OnDelete, RESOURCE_NAME_RULE, ResourceType,
-        STACK_TAG, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, Naming, ON_DELETE_TAG, OnDelete, RESOURCE_NAME_RULE,
+        ResourceType, STACK_TAG, Tags,
         expression::{self, Reference, has_reference},
         is_resource_name,
     },
@@ -118,7 +118,7 @@ pub fn compile_drafts(c: &mut Compiler<'_>, document: &Map<String, Value>, mut d
     let overrides = document.get("overrides").map(|value| c.render(value, "/overrides")).unwrap_or_default();
     apply_overrides(c, overrides, &mut drafts);
     let defaults = document.get("tags").map(|value| c.render(value, "/tags")).unwrap_or_default();
-    let defaults = parse_tags(c, Some(defaults), "/tags");
+    let defaults = parse_tags(c, Some(defaults), "/tags", &stack.ignored_tags);
 
     let mut places: BTreeMap<Address, String> = BTreeMap::new();
     for draft in &drafts {
@@ -160,7 +160,7 @@ fn compile_draft(
     let on_delete_at = draft.definition_pointer("/on_delete");
     let on_delete = on_delete.and_then(|value| parse_on_delete(c, &value, draft.resource_type, &on_delete_at, &shown));
     let tags_at = draft.definition_pointer("/tags");
-    let own_tags = parse_tags(c, own_tags, &tags_at);
+    let own_tags = parse_tags(c, own_tags, &tags_at, &stack.ignored_tags);
     let tags = with_ownership_tags(c, &draft, own_tags, defaults, stack, on_delete, &tags_at);
     let mut needs = BTreeSet::new();
     let depends_at = draft.definition_pointer("/depends_on");
@@ -329,7 +329,7 @@ fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &Resource
 }
 
 /// Converts tags to strings. Limits: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
-fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
+fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str, ignored: &IgnoredTags) -> Tags {
     let map = match value {
         None | Some(Value::Null) => return Tags::new(),
         Some(Value::Object(map)) => map,
@@ -353,6 +353,8 @@ fn parse_tags(c: &mut Compiler<'_>, value: Option<Value>, at: &str) -> Tags {
             Some(("the prefix `acme:` is reserved for acme".to_owned(), "use another key"))
         } else if key.is_empty() || key.chars().count() > 128 {
             Some((format!("a tag key must have 1 to 128 characters, not {}", key.chars().count()), "shorten the key"))
+        } else if ignored.contains(&key) {
+            Some((format!("`{key}` is set here, but `ignore_tags` leaves it to others"), "remove it here or there"))
         } else {
             None
         };
@@ -384,7 +386,7 @@ fn with_ownership_tags(
     let mut tags = Tags::new();
     if draft.resource_type.is_taggable() {
         tags.extend(defaults.clone());
-        if draft.resource_type.service.has_name_tag {
+        if draft.resource_type.service.has_name_tag && !stack.ignored_tags.contains("Name") {
             tags.entry("Name".into()).or_insert_with(|| format!("{}{}", stack.prefix(), draft.name));
         }
         tags.extend(own);

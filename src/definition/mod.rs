@@ -50,8 +50,8 @@ pub(crate) use crate::core::nearest::suggestion;
 use crate::{
     aws::global_region,
     core::{
-        Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG, StackName, Tags,
-        Timeouts, expression::references, is_account_id, nearest,
+        Address, Dropped, ENVIRONMENT_TAG, EnvironmentName, IgnoredTags, NAME_RULE, OnDelete, REGION_TAG, ResourceType, STACK_TAG,
+        StackName, Tags, Timeouts, expression::references, is_account_id, nearest,
     },
 };
 
@@ -135,6 +135,8 @@ pub struct Stack {
     pub resources: BTreeMap<Address, DesiredResource>,
     /// New addresses of resources, by the old ones.
     pub moved: BTreeMap<Address, Address>,
+    /// Tags that others set, which acme leaves alone.
+    pub ignored_tags: IgnoredTags,
     /// Values to report after apply, with references as `${type.name.output}`.
     pub outputs: BTreeMap<String, Value>,
 }
@@ -178,8 +180,21 @@ pub struct LoadOptions {
 }
 
 /// Top-level keys that are not sections.
-const TOP_LEVEL_KEYS: &[&str] =
-    &["stack", "region", "account", "backend", "rollback", "tags", "environments", "values", "resources", "overrides", "moved", "outputs"];
+const TOP_LEVEL_KEYS: &[&str] = &[
+    "stack",
+    "region",
+    "account",
+    "backend",
+    "rollback",
+    "tags",
+    "ignore_tags",
+    "environments",
+    "values",
+    "resources",
+    "overrides",
+    "moved",
+    "outputs",
+];
 
 /// Compiles a definition for one environment. Makes no calls and reads only the text.
 ///
@@ -251,6 +266,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         rollback: rollback.unwrap_or_default(),
         resources: BTreeMap::new(),
         moved: BTreeMap::new(),
+        ignored_tags: parse_ignored_tags(&mut c, &document),
         outputs: BTreeMap::new(),
     };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
@@ -322,6 +338,37 @@ fn parse_backend(c: &mut Compiler<'_>, text: &str) -> Option<BackendLocation> {
             None
         }
     }
+}
+
+/// Reads the keys of tags that others set.
+fn parse_ignored_tags(c: &mut Compiler<'_>, document: &Map<String, Value>) -> IgnoredTags {
+    let Some(value) = document.get("ignore_tags") else { return IgnoredTags::default() };
+    let list = match c.render(value, "/ignore_tags") {
+        Value::Array(list) => list,
+        Value::Null => Vec::new(),
+        other => {
+            let message = format!("`ignore_tags` must be a list of keys, not {}", compiler::describe_type(&other));
+            c.problem("tags", "/ignore_tags", message, "write `ignore_tags: [cost-centre, map-*]`");
+            Vec::new()
+        }
+    };
+    let mut patterns = Vec::new();
+    for (index, item) in list.iter().enumerate() {
+        let pattern = compiler::scalar_text(item).unwrap_or_default();
+        let wrong = match pattern.trim_end_matches('*') {
+            "" => Some("a key of a tag has at least one character"),
+            start if start.contains('*') => Some("`*` stands at the end of a key only"),
+            start if start.starts_with("acme:") || pattern.ends_with('*') && "acme:".starts_with(start) => {
+                Some("the tags that begin with `acme:` are acme's own")
+            }
+            _ => None,
+        };
+        match wrong {
+            Some(message) => c.problem("tags", &format!("/ignore_tags/{index}"), message, "write a key, or the beginning of keys and `*`"),
+            None => patterns.push(pattern),
+        }
+    }
+    IgnoredTags::new(patterns)
 }
 
 /// Reads the addresses of resources whose keys have changed.

@@ -159,8 +159,20 @@ fn index_page() -> String {
         let rows = field_rows(&json!({ "properties": chosen, "required": ["stack"] }), &[]);
         rows.into_iter().filter(|row| !row.path.contains(['.', '['])).collect::<Vec<_>>()
     };
-    let names =
-        ["stack", "region", "account", "backend", "rollback", "environments", "values", "resources", "overrides", "moved", "outputs"];
+    let names = [
+        "stack",
+        "region",
+        "account",
+        "backend",
+        "rollback",
+        "ignore_tags",
+        "environments",
+        "values",
+        "resources",
+        "overrides",
+        "moved",
+        "outputs",
+    ];
     write_table(&mut out, &frame(&names, &schema["properties"]), false);
     push(&mut out, "\nTop-level `tags` are added to every resource.\n\n## Fields of every resource\n\n");
     write_table(&mut out, &frame(&["tags", "depends_on", "region", "timeouts", "for_each", "when"], &schema["$defs"]), false);

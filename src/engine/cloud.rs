@@ -191,13 +191,13 @@ impl Cloud {
                 for _ in 1..MAX_READ_ATTEMPTS {
                     match local.list(kind, scope).await {
                         Err(error) if error.kind == ErrorKind::Throttled => tokio::time::sleep(Duration::from_millis(20)).await,
-                        ended => return ended.map(|found| in_region(found, region)),
+                        ended => return ended.map(|found| as_seen(found, scope)),
                     }
                 }
                 local.list(kind, scope).await
             }
         };
-        listed.map(|found| in_region(found, region))
+        listed.map(|found| as_seen(found, scope))
     }
 
     /// See [`crate::core::Resource::create`].
@@ -273,7 +273,7 @@ impl Cloud {
         let (region, id) = resource;
         match self {
             Cloud::Aws(aws) => kind.operations.retag(&*aws.in_region(region), &TagChange::new(id, arn, before, after)).await,
-            Cloud::Simulated(local) => local.retag(kind, resource, after).await,
+            Cloud::Simulated(local) => local.change_tags(kind, resource, &TagChange::new(id, arn, before, after)).await,
         }
     }
 
@@ -322,9 +322,12 @@ impl Cloud {
     }
 }
 
-/// The same resources, with their region.
-fn in_region(mut found: Vec<LiveResource>, region: Option<&str>) -> Vec<LiveResource> {
-    found.iter_mut().for_each(|live| live.region = region.map(str::to_owned));
+/// The same resources, with their region and without ignored tags.
+fn as_seen(mut found: Vec<LiveResource>, scope: &Scope) -> Vec<LiveResource> {
+    for live in &mut found {
+        live.region.clone_from(&scope.region);
+        scope.ignored_tags.remove_from(&mut live.tags);
+    }
     found
 }
 

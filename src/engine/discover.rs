@@ -1,6 +1,9 @@
 //! Reads all resources of a stack, all types in parallel.
 
 mod scope;
+#[cfg(test)]
+mod tests;
+mod unseen;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,12 +14,15 @@ use futures::future::join_all;
 
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
-    core::{ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, Scope, Shared, Tags},
+    core::{
+        ADDRESS_TAG, Address, Error, ErrorKind, LiveResource, REGION_TAG, ResourceType, Result, Scope, Shared, Tags, is_controller_tag,
+    },
     definition::Stack,
     engine::cloud::{Cloud, RegionIndexes},
 };
 
 pub use scope::scope;
+pub use unseen::{RecordedResource, find_recorded, find_taken_keys};
 
 /// Live resources, by name of the type.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +31,9 @@ pub struct LiveState {
     pub live: BTreeMap<&'static str, Vec<LiveResource>>,
     /// Global resources of the same stack in another region.
     pub elsewhere: Vec<LiveResource>,
+    /// Recorded resources that exist without the stack's ownership tags, by their address in the record: the tags were removed, or are those
+    /// of another stack by now.
+    pub lost: BTreeMap<Address, LiveResource>,
     /// ARN → tags from the tagging API, by region; `None` if it was not available.
     pub index: Option<RegionIndexes>,
     /// Warnings about types that could not be read, but that this definition does not use.
@@ -283,7 +292,7 @@ pub fn address_of(live: &LiveResource) -> Option<Address> {
     live.tags.get(ADDRESS_TAG).and_then(|text| Address::parse(text))
 }
 
-/// Tags of a resource without those that AWS and Kubernetes add, unless the definition sets them.
+/// Tags of a resource without those that AWS and controllers set, unless the definition sets them.
 pub fn visible_tags(live: &Tags, wanted: &Tags) -> Tags {
     iter_visible_tags(live, wanted).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
@@ -294,8 +303,7 @@ pub fn has_visible_tags(live: &Tags, wanted: &Tags) -> bool {
 }
 
 fn iter_visible_tags<'a>(live: &'a Tags, wanted: &'a Tags) -> impl Iterator<Item = (&'a String, &'a String)> {
-    let is_foreign = |key: &str| key.starts_with("aws:") || key.starts_with("kubernetes.io/cluster/") || key.starts_with("eks:");
-    live.iter().filter(move |(key, _)| wanted.contains_key(*key) || !is_foreign(key))
+    live.iter().filter(move |(key, _)| wanted.contains_key(*key) || !is_controller_tag(key))
 }
 
 /// Tags without ownership tags.
@@ -319,25 +327,4 @@ fn with_type_context(error: Error, kind: &ResourceType) -> Error {
 pub fn resource_type_of(live: &LiveResource) -> Result<&'static ResourceType> {
     types::resource_type(&live.type_name)
         .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", live.type_name)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_account_from_the_index_when_all_arns_agree() {
-        let account = |arns: &[&str]| {
-            let index = arns.iter().map(|arn| ((*arn).to_owned(), Tags::new())).collect::<BTreeMap<_, _>>().into();
-            let index = Some([(None, index)].into());
-            let indexed = TagIndex { index, warning: None, queried_at: SystemTime::UNIX_EPOCH };
-            indexed.account().map(str::to_owned)
-        };
-        let (bucket, zone) = ("arn:aws:s3:::uploads", "arn:aws:route53:::hostedzone/Z1");
-        let (vpc, other) = ("arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1", "arn:aws:ec2:eu-west-1:210987654321:vpc/vpc-2");
-        assert_eq!(account(&[bucket, vpc, zone]), Some("123456789012".to_owned()));
-        assert_eq!(account(&[bucket, zone]), None);
-        assert_eq!(account(&[vpc, other]), None);
-        assert_eq!(account(&[]), None);
-    }
 }

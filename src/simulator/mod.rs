@@ -40,7 +40,8 @@ use self::{
 use crate::{
     aws::types,
     core::{
-        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, ResourceType, Result, STACK_TAG, Scope, Tags, expression,
+        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, ResourceType, Result, STACK_TAG, Scope, TagChange, Tags,
+        UNTAGGED, expression,
     },
 };
 
@@ -204,14 +205,32 @@ impl Simulator {
         .await
     }
 
-    /// Replaces the tags of a resource.
+    /// See [`crate::core::Resource::retag`].
     ///
     /// # Errors
     /// Fails if the resource does not exist, and returns injected faults.
+    pub async fn change_tags(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), change: &TagChange<'_>) -> Result<()> {
+        self.write_tags(kind, resource, |tags| {
+            tags.retain(|key, _| !change.remove.contains(key) && key != UNTAGGED);
+            tags.extend(change.set.clone());
+        })
+        .await
+    }
+
+    /// Replaces all tags of a resource, also those of others.
+    ///
+    /// # Errors
+    /// As [`Simulator::change_tags`].
     pub async fn retag(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), after: &Tags) -> Result<()> {
+        self.write_tags(kind, resource, |tags| tags.clone_from(after)).await
+    }
+
+    async fn write_tags(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), change: impl FnOnce(&mut Tags)) -> Result<()> {
         tokio::task::yield_now().await;
         self.change_resource(kind, "retag", resource, |_, time, entry| {
-            let version = Version { written_at: time.now, spec: entry.latest().spec.clone(), tags: after.clone().into() };
+            let mut tags = entry.latest().tags.clone().into_inner();
+            change(&mut tags);
+            let version = Version { written_at: time.now, spec: entry.latest().spec.clone(), tags: tags.into() };
             entry.push_version(version, time.visible_until);
             Ok(())
         })
@@ -413,6 +432,8 @@ fn in_scope(entry: &SimulatedResource, version: &Version, scope: &Scope) -> bool
     if let Some(id) = &scope.adopt {
         return entry.id == *id;
     }
-    let names = [version.spec.get("name").and_then(Value::as_str), Some(entry.id.as_str()), entry.id.rsplit('/').next()];
+    let kind = types::resource_type(&entry.type_name);
+    let lookup = kind.and_then(|kind| version.spec.pointer(kind.lookup?)?.as_str());
+    let names = [version.spec.get("name").and_then(Value::as_str), lookup, Some(entry.id.as_str()), entry.id.rsplit('/').next()];
     scope.owns(&version.tags) || (!scope.lookup.is_empty() && names.into_iter().flatten().any(|name| scope.lookup.contains(name)))
 }

@@ -33,7 +33,7 @@ fn imports_every_type_on_ministack() {
 
 /// Creates a resource, removes its ownership tags, and adopts it: with the printed definition, a plan shows no changes.
 fn check_import(standin: &Standin, kind: &str, life: &Lifecycle) -> Result<(), String> {
-    let taggable = RESOURCE_TYPES.iter().any(|known| known.name == kind && known.is_taggable());
+    let taggable = RESOURCE_TYPES.iter().any(|known| known.name == kind && known.is_adoptable());
     let lacking = UNSUPPORTED.iter().any(|(name, lacking, _)| *name == standin.kind.name() && *lacking == kind);
     if lacking || life.untagged.contains_key(standin.kind.name()) {
         return Ok(());

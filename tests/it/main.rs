@@ -23,6 +23,7 @@ mod known;
 mod library;
 mod mistakes;
 mod new;
+mod outside;
 #[allow(dead_code)] // `main` is for `cargo run --example`.
 #[path = "../../examples/plan_and_apply.rs"]
 mod plan_and_apply;

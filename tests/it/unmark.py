@@ -20,6 +20,12 @@ elif kind == 'certificate':
     client('acm').remove_tags_from_certificate(CertificateArn=id, Tags=[{'Key': key} for key in keys])
 elif kind == 'dns_zone':
     client('route53').change_tags_for_resource(ResourceType='hostedzone', ResourceId=id, RemoveTagKeys=keys)
+elif kind == 'dns_record':
+    zone, domain = id.split('/')[:2]
+    sets = client('route53').list_resource_record_sets(HostedZoneId=zone)['ResourceRecordSets']
+    marks = [s for s in sets if s['Name'].startswith('_acme-') and s['Name'].rstrip('.').endswith(domain)]
+    changes = [{'Action': 'DELETE', 'ResourceRecordSet': s} for s in marks]
+    client('route53').change_resource_record_sets(HostedZoneId=zone, ChangeBatch={'Changes': changes})
 elif kind == 's3_bucket':
     client('s3').delete_bucket_tagging(Bucket=id)
 elif kind == 'iam_role':

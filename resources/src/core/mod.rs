@@ -81,6 +81,8 @@ pub use shared::Shared;
 pub use spec::{NameSuffix, Named, Naming, ReferencesType, Spec};
 pub use spec_references::Reference;
 pub use spec_references::resolve_ref;
-pub use tags::{ADDRESS_TAG, ENVIRONMENT_TAG, ON_DELETE_TAG, REGION_TAG, STACK_TAG, TagChange, Tags, UNTAGGED};
+pub use tags::{
+    ADDRESS_TAG, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, REGION_TAG, STACK_TAG, TagChange, Tags, UNTAGGED, is_controller_tag,
+};
 pub use timeouts::{Timeouts, parse_timeout};
 pub use type_info::{DataProtection, ErrorCodes, RangeErrors, RegionScope, Tagging, TypeInfo};

@@ -5,7 +5,7 @@ use std::{
     future::Future,
 };
 
-use super::{ADDRESS_TAG, ENVIRONMENT_TAG, Observed, Resource, Result, STACK_TAG, Shared, Spec, Tags};
+use super::{ADDRESS_TAG, ENVIRONMENT_TAG, IgnoredTags, Observed, Resource, Result, STACK_TAG, Shared, Spec, Tags};
 
 /// Scope of a `list`: all resources of one stack and environment, plus those with a desired name but without ownership tags.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,12 @@ pub struct Scope {
     /// Whether the whole stack is about to be deleted. Ids, tags, deletion protection and references are enough then: fields that need further
     /// calls may have their defaults.
     pub shallow: bool,
+    /// Tags that the engine removes from the results, see [`IgnoredTags`].
+    pub ignored_tags: IgnoredTags,
+    /// Whether to return the resources of others, too, as far as the scope's parents, names or ids don't exclude them.
+    pub any_owner: bool,
+    /// Physical ids of adopted resources outside the stack's IAM path, which lists by path don't show.
+    pub outside_path: BTreeSet<String>,
     /// Physical id of a single resource to look up, in or outside the stack. A list may return others, too.
     pub adopt: Option<String>,
     /// Physical ids of the awaited resources; `None`: all of the stack's. A list may return others, too, but reads the details of
@@ -56,7 +62,7 @@ impl Scope {
     }
     /// The index, if it has every resource of the stack and this type: listing the account is unnecessary then.
     pub fn complete_index(&self) -> Option<&BTreeMap<String, Tags>> {
-        let whole = self.declared_in_index && !self.bypass_tag_index && self.adopt.is_none() && self.ids.is_none();
+        let whole = self.declared_in_index && !self.bypass_tag_index && !self.any_owner && self.adopt.is_none() && self.ids.is_none();
         self.tag_index.as_deref().filter(|_| whole)
     }
     /// Physical ids of the awaited resources, if no others are looked for.
@@ -98,9 +104,20 @@ impl Scope {
             _ => S::changes(&all()),
         }
     }
-    /// Whether these tags contain the stack's ownership tags, or a single resource is looked up.
+    /// Ids of the resources to read that a list by the stack's IAM path may lack: the one to adopt, or the awaited ones outside the path.
+    /// `None`: those of the desired names.
+    pub fn ids_outside_path(&self) -> Option<Vec<&String>> {
+        match (&self.adopt, &self.ids) {
+            (Some(id), _) => Some(vec![id]),
+            (None, Some(ids)) => Some(ids.intersection(&self.outside_path).collect()),
+            (None, None) => None,
+        }
+    }
+    /// Whether these tags contain the stack's ownership tags, or the scope includes the resources of others.
     pub fn owns(&self, tags: &Tags) -> bool {
-        self.adopt.is_some() || (tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment))
+        self.adopt.is_some()
+            || self.any_owner
+            || (tags.get(STACK_TAG) == Some(&self.stack) && tags.get(ENVIRONMENT_TAG) == Some(&self.environment))
     }
     /// Collects the resources that carry this stack's ownership tags.
     ///
@@ -137,6 +154,7 @@ mod tests {
             Scope { declared_in_index: false, ..scope.clone() },
             Scope { tag_index: None, ..scope.clone() },
             Scope { bypass_tag_index: true, ..scope.clone() },
+            Scope { any_owner: true, ..scope.clone() },
             Scope { adopt: Some("id".into()), ..scope.clone() },
             Scope { ids: Some(BTreeSet::new()), ..scope.clone() },
         ] {

@@ -1,6 +1,8 @@
 //! Tags, and the keys of ownership tags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Shared;
 
 /// Tags of a resource, including ownership tags.
 pub type Tags = BTreeMap<String, String>;
@@ -18,6 +20,64 @@ pub const ON_DELETE_TAG: &str = "acme:on-delete";
 
 /// Key that a list adds to ownership tags derived from other attributes: a crash prevented the real tags, so none of them exists.
 pub const UNTAGGED: &str = "acme:unmarked";
+
+/// Beginnings of keys that AWS and controllers in a cluster set on resources which they don't own.
+///
+/// Sources: `aws:` and `eks:` <https://docs.aws.amazon.com/eks/latest/userguide/eks-using-tags.html>; `kubernetes.io/` and `elbv2.k8s.aws/`,
+/// `ingress.k8s.aws/`, `service.k8s.aws/` and `gateway.k8s.aws/` of the AWS Load Balancer Controller
+/// <https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/subnet_discovery/>; `k8s.io/cluster-autoscaler/`
+/// <https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md>; `karpenter.sh/` and
+/// `karpenter.k8s.aws/` <https://karpenter.sh/docs/concepts/nodeclasses/#spectags>; `ebs.csi.aws.com/`
+/// <https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md>; `efs.csi.aws.com/`
+/// <https://github.com/kubernetes-sigs/aws-efs-csi-driver>; `vpcresources.k8s.aws/` and `node.k8s.amazonaws.com/` of the VPC CNI
+/// <https://github.com/aws/amazon-vpc-cni-k8s>; `services.k8s.aws/` of the AWS Controllers for Kubernetes
+/// <https://aws-controllers-k8s.github.io/community/docs/user-docs/ack-tags/>.
+const CONTROLLER_PREFIXES: &[&str] = &[
+    "aws:",
+    "ebs.csi.aws.com/",
+    "efs.csi.aws.com/",
+    "eks:",
+    "elbv2.k8s.aws/",
+    "gateway.k8s.aws/",
+    "ingress.k8s.aws/",
+    "k8s.io/",
+    "karpenter.k8s.aws/",
+    "karpenter.sh/",
+    "kubernetes.io/",
+    "node.k8s.amazonaws.com/",
+    "service.k8s.aws/",
+    "services.k8s.aws/",
+    "vpcresources.k8s.aws/",
+];
+
+/// Whether AWS or a controller in a cluster sets tags with this key.
+pub fn is_controller_tag(key: &str) -> bool {
+    CONTROLLER_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// Keys of tags that others set, and that acme neither shows nor removes: `ignore_tags` in the definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IgnoredTags(BTreeSet<String>);
+
+impl IgnoredTags {
+    /// Creates the set from keys; one that ends with `*` stands for all keys with this beginning.
+    pub fn new(patterns: impl IntoIterator<Item = String>) -> IgnoredTags {
+        IgnoredTags(patterns.into_iter().collect())
+    }
+    /// Whether tags with this key are left alone.
+    pub fn contains(&self, key: &str) -> bool {
+        self.0.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => key.starts_with(start),
+            None => key == pattern,
+        })
+    }
+    /// Removes these tags from those of a live resource.
+    pub fn remove_from(&self, tags: &mut Shared<Tags>) {
+        if !self.0.is_empty() && tags.keys().any(|key| self.contains(key)) {
+            tags.retain(|key, _| !self.contains(key));
+        }
+    }
+}
 
 /// Change of a resource's tags. Tags set by AWS (`aws:`) remain.
 #[derive(Debug)]
@@ -42,5 +102,38 @@ impl<'a> TagChange<'a> {
         let set = after.iter().filter(|(k, v)| before.get(*k) != Some(v)).map(|(k, v)| (k.clone(), v.clone())).collect();
         let remove = before.keys().filter(|k| !after.contains_key(*k) && !k.starts_with("aws:")).cloned().collect();
         TagChange { id, arn: arn.unwrap_or(id), set, remove, after }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignores_keys_and_beginnings_of_keys() {
+        let ignored = IgnoredTags::new(["cost-centre".to_owned(), "map-*".to_owned()]);
+        let mut tags: Shared<Tags> = ["cost-centre", "cost-centre-2", "map-migrated", "team"]
+            .map(|key| (key.to_owned(), String::new()))
+            .into_iter()
+            .collect::<Tags>()
+            .into();
+        ignored.remove_from(&mut tags);
+        assert!(tags.keys().eq(["cost-centre-2", "team"]));
+    }
+
+    #[test]
+    fn knows_the_tags_of_controllers() {
+        for key in [
+            "aws:cloudformation:stack-name",
+            "kubernetes.io/cluster/main",
+            "kubernetes.io/role/elb",
+            "karpenter.sh/discovery",
+            "elbv2.k8s.aws/cluster",
+        ] {
+            assert!(is_controller_tag(key), "{key}");
+        }
+        for key in ["Name", "acme:stack", "team", "example.com/kubernetes.io/x", "awsome"] {
+            assert!(!is_controller_tag(key), "{key}");
+        }
     }
 }

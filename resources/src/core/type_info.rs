@@ -68,6 +68,8 @@ pub enum Tagging {
     OnCreate,
     /// The create call can't; the engine sets them right after it.
     AfterCreate,
+    /// It has no tags, but `create` and `retag` record its ownership beside it, where `list` reads it.
+    Beside,
     /// It has no tags: `list` returns those of its parent, or reads them from a description.
     Untaggable,
 }
@@ -158,6 +160,10 @@ impl TypeInfo {
     pub const fn untaggable(self) -> TypeInfo {
         TypeInfo { tagging: Tagging::Untaggable, ..self }
     }
+    /// See [`Tagging::Beside`].
+    pub const fn ownership_beside(self) -> TypeInfo {
+        TypeInfo { tagging: Tagging::Beside, ..self }
+    }
     /// See [`TypeInfo::tag_keys_ignore_case`].
     pub const fn ignoring_case_of_tag_keys(self) -> TypeInfo {
         TypeInfo { tag_keys_ignore_case: true, ..self }
@@ -241,6 +247,10 @@ impl TypeInfo {
     }
     /// Whether it has tags.
     pub fn is_taggable(&self) -> bool {
+        matches!(self.tagging, Tagging::OnCreate | Tagging::AfterCreate)
+    }
+    /// Whether an existing resource can become part of the stack.
+    pub fn is_adoptable(&self) -> bool {
         self.tagging != Tagging::Untaggable
     }
     /// Whether the create call sets the tags.

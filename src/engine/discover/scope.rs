@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::LiveState;
 use crate::{
     aws::types,
-    core::{ADDRESS_TAG, ResourceType, Scope, Tags, expression},
+    core::{ADDRESS_TAG, ResourceType, Scope, Tags, expression, iam_path},
     definition::{DesiredResource, Stack},
 };
 
@@ -20,7 +20,8 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
     let named = || stack.resources.values().filter(|d| d.resource_type.name == kind.name && (may_move || d.region.as_deref() == region));
     let mut parents = BTreeSet::new();
     if let Some(parent) = kind.parent {
-        let here = live_state.live.get(parent).into_iter().flatten().filter(|live| live.region.as_deref() == region);
+        let lost = live_state.lost.values().filter(|live| live.type_name == parent);
+        let here = live_state.live.get(parent).into_iter().flatten().chain(lost).filter(|live| live.region.as_deref() == region);
         parents.extend(here.map(|live| live.id.clone()));
         let field = parent_field(kind, parent);
         parents.extend(of_kind().filter_map(|declared| literal_parent(&declared.spec, parent, field.as_deref())));
@@ -49,9 +50,22 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         tags_on_create: BTreeMap::new(),
         bypass_tag_index: false,
         shallow: live_state.hints.shallow,
+        ignored_tags: stack.ignored_tags.clone(),
+        any_owner: false,
+        outside_path: outside_path(stack, kind, live_state),
         adopt: None,
         ids: None,
     }
+}
+
+/// Ids of live resources of the stack outside its IAM path, if the type has paths: adopted ones.
+fn outside_path(stack: &Stack, kind: &ResourceType, live_state: &LiveState) -> BTreeSet<String> {
+    if !kind.has_path() {
+        return BTreeSet::new();
+    }
+    let path = iam_path(&stack.name, &stack.environment);
+    let live = live_state.live.get(kind.name).into_iter().flatten();
+    live.filter(|live| live.arn().is_some_and(|arn| !arn.contains(&path))).map(|live| live.id.clone()).collect()
 }
 
 /// Declared resources of this type in a region.

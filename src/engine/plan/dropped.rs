@@ -2,7 +2,7 @@
 //! never set, which is left alone: the fact `dropped`.
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::engine) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

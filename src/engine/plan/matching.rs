@@ -1,7 +1,7 @@
 //! Matches live and declared resources: by ownership tags, otherwise by identity. A resource with a desired name but without ownership
 //! tags is foreign.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -37,6 +37,24 @@ pub struct ForeignResource {
     pub is_in_other_region: bool,
 }
 
+impl<'a> MatchedResources<'a> {
+    /// Matches declared resources to recorded ones that have lost the stack's ownership tags, so that others which refer to them don't change,
+    /// and returns these.
+    pub(super) fn find_lost(&mut self, stack: &Stack, live_state: &'a LiveState) -> Vec<(Address, &'a LiveResource)> {
+        let mut found = Vec::new();
+        for (recorded, live) in &live_state.lost {
+            let address = stack.moved.get(recorded).unwrap_or(recorded);
+            if stack.resources.contains_key(address) && !self.live.contains_key(address) {
+                self.live.insert(address.clone(), live);
+                self.foreign.retain(|foreign| foreign.address != *address);
+                found.push((address.clone(), live));
+            }
+        }
+        found
+    }
+}
+
+/// Matches live resources to addresses.
 pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedResources<'a> {
     let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
     matched.dormant = dormant_resources(stack, live_state);
@@ -59,19 +77,11 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
         }
     }
     moves::apply_moves(stack, &mut matched);
-    let by_name: HashMap<(&str, Option<&str>, &str), &DesiredResource> = stack
-        .resources
-        .values()
-        .filter(|declared| declared.resource_type.naming.is_some())
-        .filter_map(|declared| {
-            let name = declared.spec.get("name")?.as_str()?;
-            Some(((declared.resource_type.name, declared.region.as_deref(), name), declared))
-        })
-        .collect();
     untagged.retain(|(live, _)| match find_by_identity(stack, &matched.live, live) {
         Some(declared) => matched.live.insert(declared.address.clone(), live).is_some(),
         None => true,
     });
+    let mut others = Vec::new();
     for (live, ours) in untagged {
         // Resource at this address before its ownership tags were removed.
         let known = live_state.hints.known_ids.iter().find(|(address, id)| address.type_name == live.type_name && **id == live.id);
@@ -86,19 +96,11 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
         } else if ours {
             // Part of the stack because of its parent, but without an address: it gets a name derived from its id.
             matched.live.insert(Address::new(&live.type_name, live.id.clone()), live);
-        } else if let Some(name) = live.spec.get("name").and_then(Value::as_str)
-            && let Some(declared) = by_name.get(&(live.type_name.as_str(), live.region.as_deref(), name))
-            && !matched.live.contains_key(&declared.address)
-        {
-            // An unfinished run started to create it but did not tag it.
-            if live_state.hints.started_creates.contains(&declared.address) && !live.tags.contains_key(STACK_TAG) {
-                matched.live.insert(declared.address.clone(), live);
-                continue;
-            }
-            let (address, id) = (declared.address.clone(), live.id.clone());
-            matched.foreign.push(ForeignResource { address, id, owner: owner(&live.tags), is_in_other_region: false });
+        } else {
+            others.push(live);
         }
     }
+    find_foreign(stack, live_state, others, &mut matched);
     let missing = stack.resources.values().filter(|declared| !matched.live.contains_key(&declared.address));
     let taken = missing
         .filter_map(|declared| Some((declared, live_state.elsewhere.iter().find(|live| has_same_key(declared, &matched.live, live))?)));
@@ -109,6 +111,31 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
         ForeignResource { address: declared.address.clone(), id: live.id.clone(), owner, is_in_other_region: true }
     }));
     matched
+}
+
+/// Finds the resources that have a unique key of a declared resource that does not exist, but not the stack's ownership tags.
+fn find_foreign<'a>(stack: &Stack, live_state: &'a LiveState, others: Vec<&'a LiveResource>, matched: &mut MatchedResources<'a>) {
+    for live in others {
+        let missing = stack.resources.values().filter(|declared| declared.resource_type.name == live.type_name);
+        let missing = missing.filter(|declared| declared.region == live.region && !matched.live.contains_key(&declared.address));
+        let Some(declared) = missing.into_iter().find(|declared| has_taken_key(declared, &matched.live, live)) else { continue };
+        // An unfinished run started to create it but did not tag it.
+        if live_state.hints.started_creates.contains(&declared.address) && !live.tags.contains_key(STACK_TAG) {
+            matched.live.insert(declared.address.clone(), live);
+            continue;
+        }
+        let (address, id) = (declared.address.clone(), live.id.clone());
+        matched.foreign.push(ForeignResource { address, id, owner: owner(&live.tags), is_in_other_region: false });
+    }
+}
+
+/// Whether a declared resource that does not exist can't be created beside a live one of the same region: they have the same unique key, or
+/// their ranges overlap.
+pub fn has_taken_key(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>, live: &LiveResource) -> bool {
+    let kind = declared.resource_type;
+    let spec = resolve_spec(declared, known);
+    let live_spec = kind.operations.normalize(&spec, &live.spec);
+    moves::have_same_key(kind, &spec, &live_spec) || moves::ranges_overlap(kind, &spec, &live_spec)
 }
 
 /// Keys and secrets of the stack that were deleted and can be restored.

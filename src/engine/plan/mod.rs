@@ -3,7 +3,10 @@
 mod attribution;
 mod cycles;
 mod diff;
+#[cfg(not(test))]
 mod dropped;
+#[cfg(test)]
+pub(in crate::engine) mod dropped;
 mod known;
 mod matching;
 mod moves;
@@ -35,7 +38,7 @@ use crate::{
 pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addresses};
 pub use diff::{FieldDiff, NullMeans, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
-pub use matching::{ForeignResource, owner};
+pub use matching::{ForeignResource, has_taken_key, owner};
 pub use order::{critical_path, deferred_dependencies, refers_to, remaining_paths};
 pub use planner::plan;
 pub use restore::{RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack};

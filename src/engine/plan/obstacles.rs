@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Action, Change, FieldDiff, ForeignResource, Obstacle, Reason};
+use super::{Action, Change, FieldDiff, ForeignResource, Obstacle, Reason, owner};
 use crate::{
     aws::types,
     core::{Address, DataProtection, LiveResource, OnDelete, OneWay, RefusedChange, ResourceType},
@@ -21,10 +21,31 @@ pub(super) fn foreign_resource_obstacle(foreign: &ForeignResource) -> Obstacle {
         help: match types::resource_type(&foreign.address.type_name).is_some_and(|kind| kind.naming.is_some()) {
             true if foreign.is_in_other_region => format!("give `{}` a name with the region in it", foreign.address),
             false if foreign.is_in_other_region => "declare it in one region, and refer to its ARN in the other".to_owned(),
-            _ => format!("give `{}` another name, or remove the existing one", foreign.address),
+            true => format!("give `{}` another name, or remove the existing one", foreign.address),
+            false => "remove the existing one".to_owned(),
         },
         location: None,
         adoptable: foreign.owner.is_none().then(|| foreign.id.clone()),
+        other: None,
+    }
+}
+
+/// Obstacle for a recorded resource that no longer has the stack's ownership tags.
+pub(super) fn lost_resource_obstacle(address: &Address, live: &LiveResource) -> Obstacle {
+    if let Some(owner) = owner(&live.tags) {
+        let foreign = ForeignResource { address: address.clone(), id: live.id.clone(), owner: Some(owner), is_in_other_region: false };
+        return Obstacle {
+            help: format!("remove `{address}` from this definition, or remove it there and adopt it"),
+            ..foreign_resource_obstacle(&foreign)
+        };
+    }
+    Obstacle {
+        code: "untagged",
+        address: address.clone(),
+        message: format!("`{}` has lost the ownership tags of `{address}`", live.id),
+        help: format!("declare another resource in place of `{address}`, with another key"),
+        location: None,
+        adoptable: Some(live.id.clone()),
         other: None,
     }
 }

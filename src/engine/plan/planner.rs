@@ -10,7 +10,10 @@ use super::{
     dropped::{add_unset_diffs, permanent_field_obstacles, unset_diffs},
     known::Location,
     matching, moves,
-    obstacles::{blocked_replacement_obstacle, exclusive_obstacle, foreign_resource_obstacle, one_way_obstacle, renamed_data_obstacle},
+    obstacles::{
+        blocked_replacement_obstacle, exclusive_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle,
+        renamed_data_obstacle,
+    },
     order, replacement_name,
 };
 use crate::{
@@ -25,11 +28,13 @@ pub(super) const REGION_POINTER: &str = "/region";
 
 /// Compares the definition with live resources. Pure: makes no calls, reads no clock.
 pub fn plan(stack: &Stack, live_state: &LiveState, goal: Goal, region: &str, account: &str) -> Plan {
-    let matched = matching::match_resources(stack, live_state);
+    let mut matched = matching::match_resources(stack, live_state);
+    let lost = if goal == Goal::Apply { matched.find_lost(stack, live_state) } else { Vec::new() };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unmanaged, BTreeSet::new());
     if goal == Goal::Apply {
         planner.obstacles.extend(matched.foreign.iter().map(foreign_resource_obstacle));
+        planner.obstacles.extend(lost.iter().map(|(address, live)| lost_resource_obstacle(address, live)));
         planner.plan_all_declared(stack, |_| true);
     }
     for (address, live) in &matched.live {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Plan, Reason, known::Location, matching, planner::Planner};
 use crate::{
     aws::types,
-    core::{Address, EnvironmentName, LiveResource, OneWay, Phase, StackName, Tags, Timeouts, expression, iam_path},
+    core::{Address, LiveResource, OneWay, Phase, Tags, Timeouts, expression, iam_path},
     definition::{DesiredResource, RollbackPolicy, Stack, deferrable_dependencies},
     engine::{
         discover::{LiveState, address_of, visible_tags},
@@ -53,13 +53,13 @@ impl RestoreTarget {
     }
 }
 
-/// Stack of all resources to restore or delete, for discovery.
-pub fn target_stack(name: &StackName, environment: &EnvironmentName, targets: &BTreeMap<Address, RestoreTarget>) -> Stack {
+/// Stack of all resources to restore or delete, for discovery, with the name and the other settings of `definition`.
+pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarget>) -> Stack {
     let mut resources = BTreeMap::new();
     for (address, target) in targets {
         let Some(kind) = types::resource_type(&address.type_name) else { continue };
         let (spec, tags, region) = match &target.before {
-            Some(live) => (live.spec.clone().into_inner(), visible_tags(&live.tags, &Tags::new()), &live.region),
+            Some(live) => (live.spec.clone().into_inner(), restored_tags(definition, target, live), &live.region),
             None => (target.desired.clone(), target.tags.clone(), &target.region),
         };
         let declared = DesiredResource {
@@ -81,16 +81,24 @@ pub fn target_stack(name: &StackName, environment: &EnvironmentName, targets: &B
         resources.insert(address.clone(), declared);
     }
     Stack {
-        name: name.clone(),
-        environment: environment.clone(),
+        name: definition.name.clone(),
+        environment: definition.environment.clone(),
         region: None,
         account: None,
         backend: None,
         rollback: RollbackPolicy::default(),
         resources,
         moved: BTreeMap::new(),
+        ignored_tags: definition.ignored_tags.clone(),
         outputs: BTreeMap::new(),
     }
+}
+
+/// Tags of a previous resource, without those that AWS, controllers and others set, unless the run changed them.
+fn restored_tags(definition: &Stack, target: &RestoreTarget, before: &LiveResource) -> Tags {
+    let mut tags = before.tags.clone();
+    definition.ignored_tags.remove_from(&mut tags);
+    visible_tags(&tags, &target.tags)
 }
 
 /// Plans to restore `targets`. `stack` is their [`target_stack`]; references in it to recreated resources are updated. Live resources at

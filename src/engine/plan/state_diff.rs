@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{Address, EnvironmentName, LiveResource, StackName, Tags},
+    core::{Address, LiveResource, Tags},
+    definition::Stack,
     engine::discover::{LiveState, visible_tags},
 };
 
@@ -60,17 +61,22 @@ pub fn diff_resource(
 }
 
 /// Changes since the last finished run, made outside acme.
-pub fn drift(stack: &StackName, environment: &EnvironmentName, recorded: &RecordedState, live_state: &LiveState) -> Vec<Change> {
+pub fn drift(definition: &Stack, recorded: &RecordedState, live_state: &LiveState) -> Vec<Change> {
     let known = |address: &Address| !recorded.uncertain.contains(address);
-    let then: BTreeMap<Address, LiveResource> =
+    let mut then: BTreeMap<Address, LiveResource> =
         recorded.live.iter().filter(|(address, _)| known(address)).map(|(address, live)| (address.clone(), live.clone())).collect();
+    // The record may be older than the setting.
+    then.values_mut().for_each(|live| definition.ignored_tags.remove_from(&mut live.tags));
     let targets: BTreeMap<Address, RestoreTarget> =
         recorded.live.iter().map(|(address, live)| (address.clone(), RestoreTarget::from_live(live.clone()))).collect();
     // Recorded resources are looked up like declared ones, to find even those without ownership tags.
-    let stack = target_stack(stack, environment, &targets);
+    let stack = target_stack(definition, &targets);
     let matched = matching::match_resources(&stack, live_state);
     let mut now: BTreeMap<Address, LiveResource> =
         matched.live.iter().filter(|(address, _)| known(address)).map(|(address, live)| (address.clone(), (*live).clone())).collect();
+    for (address, live) in live_state.lost.iter().filter(|(address, _)| known(address)) {
+        now.entry(address.clone()).or_insert_with(|| live.clone());
+    }
     for (number, live) in matched.left_over.into_iter().enumerate() {
         now.insert(Address::new(&live.type_name, format!("left-over-{}", number + 1)), live.clone());
     }

@@ -8,7 +8,7 @@ use crate::{
     core::{Address, LiveResource, Result},
     definition::Stack,
     engine::{
-        discover::{Hints, LiveState},
+        discover::{Hints, LiveState, RecordedResource},
         history::{History, Snapshot, StoredRevision, was_kept},
         journal::{Replay, TouchedResource, touched_resources},
         plan::{DeclaredFields, RecordedState},
@@ -99,6 +99,28 @@ impl RunHistory {
     pub fn recorded_state(&self, region: &str, account: &str, wanted: impl Fn(&Address) -> bool) -> Option<RecordedState> {
         let live = self.latest_in(region, account)?.live(wanted)?;
         Some(RecordedState { live, uncertain: self.uncertain.clone() })
+    }
+
+    /// Resources that the record and the journals of unfinished runs name, except those at the addresses in `shown`, and those that a run left
+    /// in AWS on purpose.
+    pub fn recorded_resources(&self, region: &str, account: &str, shown: &BTreeSet<Address>) -> Vec<RecordedResource> {
+        let forgotten = |address: &Address| self.unfinished.touched.get(address).is_some_and(|touched| touched.forgotten);
+        let is_wanted = |address: &Address| !shown.contains(address) && !forgotten(address);
+        let mut found: BTreeSet<(Address, Option<String>, String)> = BTreeSet::new();
+        if let Some(recorded) = self.recorded_state(region, account, is_wanted) {
+            let certain = recorded.live.into_iter().filter(|(address, _)| !recorded.uncertain.contains(address));
+            found.extend(certain.map(|(address, live)| (address, live.region, live.id)));
+        }
+        for (address, touched) in self.unfinished.touched.iter().filter(|(address, _)| is_wanted(address)) {
+            found.extend(touched.before.iter().map(|live| (address.clone(), live.region.clone(), live.id.clone())));
+            found.extend(touched.created_ids.iter().map(|id| (address.clone(), touched.region.clone(), id.clone())));
+        }
+        // The resource of a type with an identity is recognized by that.
+        let with_type = |(address, region, id): (Address, Option<String>, String)| {
+            let resource_type = types::resource_type(&address.type_name).filter(|kind| kind.identity.is_empty())?;
+            Some(RecordedResource { address, resource_type, region, id })
+        };
+        found.into_iter().filter_map(with_type).collect()
     }
 
     /// Fields that the definition of the latest run in this region and account set.

@@ -37,8 +37,7 @@ impl UndoPlan {
         account: &str,
     ) -> Result<UndoPlan> {
         let mut targets = restore_targets(touched);
-        let name = (&definition.name, &definition.environment);
-        let mut stack = target_stack(name.0, name.1, &targets);
+        let mut stack = target_stack(definition, &targets);
         keep_timeouts(&mut stack, definition);
         let mut live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
         if wait_until_visible(cloud, &live_state, touched).await {
@@ -48,7 +47,7 @@ impl UndoPlan {
             let dependents = dependents_of_lost_resources(definition, &targets, &discover(cloud, definition, undo_hints(touched)).await?);
             if !dependents.is_empty() {
                 targets.extend(dependents);
-                stack = target_stack(name.0, name.1, &targets);
+                stack = target_stack(definition, &targets);
                 keep_timeouts(&mut stack, definition);
                 live_state = discover_without_index(cloud, &stack, undo_hints(touched)).await?;
             }

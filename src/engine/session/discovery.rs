@@ -1,13 +1,16 @@
 //! Reads the live resources of a stack, and plans from them.
 
-use super::{Result, Session, SessionError};
+use super::{Result, Session, SessionError, command_line::shell_quoted};
 use crate::{
-    core::{Address, DataProtection, OnDelete},
+    core::{Address, DataProtection, LiveResource, OnDelete},
     definition::{self, DesiredResource},
     engine::{
         backend::BucketCreation,
-        discover::{Hints, LiveState, discover, discover_with_index, extend_tag_index, query_tag_index, resource_type_of},
-        plan::{Action, Goal, Obstacle, Plan, attribute_changes, plan, recorded_addresses, return_dropped_fields},
+        discover::{
+            Hints, LiveState, address_of, discover, discover_with_index, extend_tag_index, find_recorded, find_taken_keys, query_tag_index,
+            resource_type_of,
+        },
+        plan::{Action, Goal, Obstacle, Plan, attribute_changes, owner, plan, recorded_addresses, return_dropped_fields},
         preflight::{choose_values, preflight},
         run::{RunHistory, wait_until_visible},
     },
@@ -91,7 +94,7 @@ impl Session {
         let hints = history.hints(self.region(), &account);
         let indexed = extend_tag_index(&self.cloud, &self.stack, &hints, indexed).await.map_err(SessionError::Discovery)?;
         let live_state = discover_with_index(&self.cloud, &self.stack, hints, indexed).await.map_err(SessionError::Discovery)?;
-        let live_state = self.complete(live_state, &history, &account).await?;
+        let live_state = self.complete(live_state, &history, &account, DiscoveryDepth::Recorded).await?;
         Ok(StackState { history_error, ..StackState::new(account, live_state, history) })
     }
 
@@ -103,16 +106,22 @@ impl Session {
             DiscoveryDepth::ForDeletion => Hints { shallow: true, ..history.location_hints(self.region(), &account) },
         };
         let live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
-        let live_state = self.complete(live_state, &history, &account).await?;
+        let live_state = self.complete(live_state, &history, &account, depth).await?;
         Ok(StackState::new(account, live_state, history))
     }
 
     /// Returns live resources, read again if necessary, once the latest creations of an unfinished run must be visible, with the recorded
-    /// values of fields that AWS never reports.
-    async fn complete(&self, mut live_state: LiveState, history: &RunHistory, account: &str) -> Result<LiveState> {
+    /// values of fields that AWS never reports, and with resources that lists by ownership tags don't show.
+    async fn complete(&self, mut live_state: LiveState, history: &RunHistory, account: &str, depth: DiscoveryDepth) -> Result<LiveState> {
         if wait_until_visible(&self.cloud, &live_state, &history.unfinished.touched).await {
             let hints = history.location_hints(self.region(), account);
             live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
+        }
+        let shown = live_state.iter().filter(|live| self.stack.owns(&live.tags)).filter_map(address_of).collect();
+        let recorded = history.recorded_resources(self.region(), account, &shown);
+        find_recorded(&self.cloud, &self.stack, &recorded, &mut live_state).await.map_err(SessionError::Discovery)?;
+        if depth != DiscoveryDepth::ForDeletion {
+            find_taken_keys(&self.cloud, &self.stack, &mut live_state).await;
         }
         history.add_write_only(self.region(), account, &mut live_state);
         Ok(live_state)
@@ -135,6 +144,7 @@ impl Session {
     /// Fails if the contents of a resource can't be read.
     pub async fn plan(&self, state: &StackState, goal: Goal) -> Result<Plan> {
         let mut plan = plan(&self.stack, &state.live_state, goal, self.region(), &state.account);
+        plan.warnings.extend(self.lost_resource_warnings(state, goal));
         if let (Goal::Apply, Some(answers)) = (goal, &self.answers) {
             let locate = |declared: &DesiredResource, pointer: &str| self.line_of(&declared.definition_pointer(pointer));
             preflight(&self.cloud, answers, &self.stack, &mut plan, locate).await;
@@ -149,12 +159,33 @@ impl Session {
         Ok(plan)
     }
 
+    /// Warnings about recorded resources that the goal would delete, if they had the stack's ownership tags.
+    fn lost_resource_warnings(&self, state: &StackState, goal: Goal) -> Vec<String> {
+        let is_leaving = |address: &Address| {
+            goal == Goal::Destroy || !self.stack.resources.contains_key(self.stack.moved.get(address).unwrap_or(address))
+        };
+        let lost = state.live_state.lost.iter().filter(|(address, live)| is_leaving(address) && owner(&live.tags).is_none());
+        let warning = |(address, live): (&Address, &LiveResource)| {
+            let import = self.import_command(address, &live.id);
+            format!(
+                "`{}` has lost the ownership tags of `{address}`, so acme leaves it in AWS; to delete it, adopt it first: `{import}`.",
+                live.id
+            )
+        };
+        lost.map(warning).collect()
+    }
+
+    /// Command line that adopts a resource.
+    fn import_command(&self, address: &Address, id: &str) -> String {
+        format!("{} {address} {}", self.command_line("import"), shell_quoted(id))
+    }
+
     /// Adds an obstacle for each deletion that would lose contents; completes all obstacles with remedy and location.
     async fn add_obstacles(&self, plan: &mut Plan) -> Result<()> {
         for obstacle in &mut plan.obstacles {
             if let Some(id) = &obstacle.adoptable {
-                let import = self.command_line("import");
-                obstacle.help = format!("adopt it with `{import} {} {id}`, {}", obstacle.address, obstacle.help);
+                let or = if obstacle.help.contains(", or ") { "" } else { "or " };
+                obstacle.help = format!("adopt it with `{}`, {or}{}", self.import_command(&obstacle.address, id), obstacle.help);
             }
         }
         for change in plan.changes.iter().filter(|change| matches!(change.action, Action::Delete | Action::Replace)) {

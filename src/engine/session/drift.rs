@@ -37,7 +37,7 @@ impl ConnectedSession {
         let (stack, region) = (session.stack(), session.region());
         let recorded = state.history.recorded_state(region, account, |_| true);
         let changes = match &recorded {
-            Some(recorded) => drift(&stack.name, &stack.environment, recorded, &state.live_state),
+            Some(recorded) => drift(stack, recorded, &state.live_state),
             None => drift_from_plan(plan(stack, &state.live_state, Goal::Apply, region, account)),
         };
         Ok(Drift { changes, recorded, state })

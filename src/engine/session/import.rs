@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Address for an adopted resource, of a type with tags.
+/// Address for an adopted resource, of a type whose ownership can be recorded.
 #[derive(Clone)]
 pub struct ImportTarget {
     address: Address,
@@ -38,7 +38,7 @@ impl ImportTarget {
             return Err(SessionError::InvalidName(address.name.to_string()));
         }
         let thing = kind.name.replace('_', " ");
-        match (kind.is_taggable(), kind.identity.is_empty()) {
+        match (kind.is_adoptable(), kind.identity.is_empty()) {
             (true, _) => Ok(ImportTarget { address, resource_type: kind }),
             (false, false) => Err(SessionError::NotAdoptable(format!(
                 "a {thing} has no tags of its own: declare it, and the existing one belongs to the stack as soon as its parent does"
@@ -83,7 +83,7 @@ impl LockedSession {
         let region = stack.resources.get(address).and_then(|declared| declared.region.clone());
         let mut live_state = discover(cloud, stack, Hints::default()).await?;
         let Some(mut live) = find_by_id(cloud, stack, kind, (region.as_deref(), id), &live_state).await? else {
-            return Err(SessionError::NotFound(not_found_message(kind, id, stack)));
+            return Err(SessionError::NotFound(not_found_message(kind, id)));
         };
         let newly_adopted = !is_already_adopted(stack, &live, address, session.region())?;
         if newly_adopted {
@@ -153,18 +153,12 @@ fn ownership_tags(stack: &Stack, address: &Address) -> Tags {
 }
 
 /// Reason why there is no resource to adopt.
-fn not_found_message(kind: &ResourceType, id: &str, stack: &Stack) -> String {
+fn not_found_message(kind: &ResourceType, id: &str) -> String {
     let mut text = format!("there is no {} `{id}`", kind.name.replace('_', " "));
     if let Some(parent) = kind.parent {
         let parent = parent.replace('_', " ");
         // Writing to a string can't fail.
         let _ = write!(text, " in any {parent} of this stack: adopt its {parent} first");
-    } else if kind.has_path() {
-        let _ = write!(
-            text,
-            " with the path /acme/{}/{}/: acme finds IAM resources by their path, which can't be changed, so declare a new one",
-            stack.name, stack.environment
-        );
     }
     text
 }

@@ -67,7 +67,7 @@ impl LockedSession {
         let specs = session.stack.resources.values().map(|declared| (&declared.address, &declared.spec));
         let desired = touched.iter().map(|(address, touched)| (address, &touched.desired));
         let own_reads = merge_own_reads(recorded, specs.chain(desired));
-        let mut stack = target_stack(&session.stack.name, &session.stack.environment, &targets);
+        let mut stack = target_stack(&session.stack, &targets);
         let hints = Hints { own_reads: Some(own_reads), other_regions, recorded_global, ..Hints::default() };
         let mut live_state = discover_without_index(&session.cloud, &stack, hints).await?;
         find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;

@@ -25,7 +25,7 @@ impl ToTerraform for S3Bucket {
     }
 
     fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
-        let bucket = at.output_reference("id");
+        let (bucket, blocks) = (at.output_reference("id"), self.block_public_access.blocks());
         let mut parts = vec![
             SubResource::single(
                 "aws_s3_bucket_versioning",
@@ -45,10 +45,10 @@ impl ToTerraform for S3Bucket {
                 "aws_s3_bucket_public_access_block",
                 json!({
                     "bucket": bucket,
-                    "block_public_acls": self.block_public_access,
-                    "block_public_policy": self.block_public_access,
-                    "ignore_public_acls": self.block_public_access,
-                    "restrict_public_buckets": self.block_public_access,
+                    "block_public_acls": blocks.block_public_acls,
+                    "block_public_policy": blocks.block_public_policy,
+                    "ignore_public_acls": blocks.ignore_public_acls,
+                    "restrict_public_buckets": blocks.restrict_public_buckets,
                 }),
             ),
             SubResource::single(

@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{Tag, Tagging};
 use super::Connector;
 use crate::{
     aws::Aws,
-    core::{ArnParts, ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange, Tags},
+    core::{ArnParts, Error, ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange, Tags},
 };
 
 pub use aws_sdk_s3::Client;
@@ -55,17 +55,18 @@ pub(super) fn connect(connector: &Connector) -> Client {
 
 tag_conversions!(Tag, key, value, Result::ok);
 
-/// S3 has no call for single tags: the whole set is put.
+/// S3 has no call for single tags: the whole set is put, with the tags that others set. A new bucket has none.
 pub(super) async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
-    match put_bucket_tags(aws, change.id, change.after).await {
-        // AWS's own tags are among them, as CloudFormation sets them.
-        Err(error) if error.code == "InvalidTag" && error.message.to_lowercase().contains("system tags") => {
-            let live = from_tags(aws.s3.get_bucket_tagging().bucket(change.id).send().await?.tag_set());
-            let own = live.into_iter().filter(|(key, _)| key.starts_with("aws:"));
-            put_bucket_tags(aws, change.id, &own.chain((*change.after).clone()).collect()).await
-        }
-        put => put,
+    let is_new = change.arn == change.id;
+    if is_new {
+        return put_bucket_tags(aws, change.id, change.after).await;
     }
+    let live = match aws.s3.get_bucket_tagging().bucket(change.id).send().await.map_err(Error::from) {
+        Err(error) if error.code == "NoSuchTagSet" => Tags::new(),
+        reply => from_tags(reply?.tag_set()),
+    };
+    let kept = live.into_iter().filter(|(key, _)| !change.remove.contains(key));
+    put_bucket_tags(aws, change.id, &kept.chain(change.set.clone()).collect()).await
 }
 
 async fn put_bucket_tags(aws: &Aws, bucket: &str, tags: &Tags) -> Result<()> {

@@ -165,18 +165,36 @@ impl Resource for Certificate {
         if options.is_empty() || options.iter().any(|option| option.resource_record.is_none()) {
             return Err(Error::new(ErrorKind::NotYetVisible, "NoValidationRecord", "AWS does not show the validation records yet"));
         }
+        let records = validation_records(&detail);
         let mut changes = Vec::new();
-        for (name, value) in validation_records(&detail) {
-            let record = ResourceRecord::builder().value(value).build()?;
-            let set = ResourceRecordSet::builder().name(&name).r#type(RrType::Cname).ttl(300).resource_records(record).build()?;
-            let text = format!("{STACK_TAG}={},certificate={id}", cx.call.stack);
-            changes.push(to_change(ChangeAction::Upsert, set)?);
-            changes.push(to_change(ChangeAction::Upsert, ownership_record(&ownership_name(&name), uuid(id), &text)?)?);
+        for (name, value) in &records {
+            changes.push(to_change(ChangeAction::Create, validation_record(name, value)?)?);
+            changes.push(to_change(ChangeAction::Upsert, owner_record(cx, id, name, false)?)?);
+        }
+        match cx.route53.changes.submit(zone.get(), changes).await {
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {}
+            answer => return answer,
+        }
+        let mut changes = Vec::new();
+        for (name, value) in &records {
+            let owner = ownership_name(name);
+            let (record, owners) = tokio::try_join!(
+                record_sets_at(cx, zone.get(), name, &RrType::Cname),
+                record_sets_at(cx, zone.get(), &owner, &RrType::Txt)
+            )?;
+            let is_there =
+                record.iter().flat_map(|set| set.resource_records()).any(|record| DnsName::new(&record.value) == DnsName::new(value));
+            // Without an ownership record, somebody else created it, and other certificates of the account may need it.
+            let is_found = is_there && (owners.is_empty() || owners.iter().any(was_found));
+            if !is_there {
+                changes.push(to_change(ChangeAction::Upsert, validation_record(name, value)?)?);
+            }
+            changes.push(to_change(ChangeAction::Upsert, owner_record(cx, id, name, is_found)?)?);
         }
         cx.route53.changes.submit(zone.get(), changes).await
     }
 
-    /// Also deletes the validation records that no other certificate needs.
+    /// Also deletes the validation records that no other certificate needs, except those that existed before.
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let id = live.id.as_str();
         let Some(detail) = read_detail(cx, id).await? else {
@@ -196,7 +214,7 @@ impl Resource for Certificate {
             for name in records.keys().filter(|name| name.ends_with(&domain)) {
                 let owners = record_sets_at(cx, &zone.id, &ownership_name(name), &RrType::Txt).await?;
                 let (ours, others): (Vec<_>, Vec<_>) = owners.into_iter().partition(|set| set.set_identifier() == Some(uuid(id)));
-                let record = match !ours.is_empty() && others.is_empty() {
+                let record = match !ours.is_empty() && others.is_empty() && !ours.iter().any(was_found) {
                     true => record_sets_at(cx, &zone.id, name, &RrType::Cname).await?,
                     false => Vec::new(),
                 };
@@ -275,6 +293,24 @@ async fn read_detail(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> 
 fn validation_records(detail: &CertificateDetail) -> BTreeMap<String, String> {
     let records = detail.domain_validation_options().iter().filter_map(|option| option.resource_record.as_ref());
     records.map(|record| (DnsName::new(&record.name).to_string(), DnsName::new(&record.value).to_string())).collect()
+}
+
+fn validation_record(name: &str, value: &str) -> Result<ResourceRecordSet> {
+    let record = ResourceRecord::builder().value(value).build()?;
+    Ok(ResourceRecordSet::builder().name(name).r#type(RrType::Cname).ttl(300).resource_records(record).build()?)
+}
+
+/// Record which says that a certificate needs a validation record; `is_found`: that this one was there before acme, and is never deleted.
+fn owner_record(cx: &Cx<'_>, id: &str, name: &str, is_found: bool) -> Result<ResourceRecordSet> {
+    let found = if is_found { format!(",{FOUND}") } else { String::new() };
+    ownership_record(&ownership_name(name), uuid(id), &format!("{STACK_TAG}={},certificate={id}{found}", cx.call.stack))
+}
+
+/// Mark of a validation record that was there before acme.
+const FOUND: &str = "found=true";
+
+fn was_found(owner: &ResourceRecordSet) -> bool {
+    owner.resource_records().iter().any(|record| record.value.trim_matches('"').split(',').any(|pair| pair == FOUND))
 }
 
 fn ownership_name(record: &str) -> String {

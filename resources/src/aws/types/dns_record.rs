@@ -21,8 +21,8 @@ use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         ADDRESS_TAG, ConditionValues, Created, Declared, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget,
-        IamActions, IamCondition, IamGrant, Observed, Problem, REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope, Tags, TypeInfo,
-        ok_or_not_found,
+        IamActions, IamCondition, IamGrant, Observed, Problem, REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
@@ -38,7 +38,7 @@ pub struct DnsRecord {
     #[field(parent, replaces, unique = "record")]
     pub zone: Ref<DnsZone>,
     /// Full domain name, such as `www.shop.example.com` or `*.shop.example.com`.
-    #[field(replaces, unique = "record")]
+    #[field(replaces, lookup, unique = "record")]
     pub domain: DnsName,
     /// Record type.
     #[field(replaces, unique = "record")]
@@ -106,7 +106,7 @@ pub struct Outputs {
 
 impl Resource for DnsRecord {
     const TYPE: TypeInfo = TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "")
-        .untaggable()
+        .ownership_beside()
         .global()
         .iam_actions(IamActions::new(ZONE_PATTERN).read(&["route53:ListResourceRecordSets"]).grants(&[
             IamGrant::change(&["route53:ChangeResourceRecordSets"], GrantTarget::Arn(ZONE_PATTERN)).only_if(&[IamCondition {
@@ -119,7 +119,9 @@ impl Resource for DnsRecord {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let zones = for_each_concurrent(scope.parent_ids.clone(), |zone| list_zone(aws, scope, zone)).await?;
+        let mut zones: BTreeSet<String> = scope.parent_ids.iter().cloned().collect();
+        zones.extend(scope.adopt.iter().filter_map(|id| id.split('/').next()).map(str::to_owned));
+        let zones = for_each_concurrent(zones, |zone| list_zone(aws, scope, zone)).await?;
         Ok(zones.into_iter().flatten().collect())
     }
 
@@ -181,6 +183,18 @@ impl Resource for DnsRecord {
             return Err(Error::new(ErrorKind::NotFound, "NoSuchRecord", format!("the record {} does not exist", live.domain)));
         }
         cx.route53.changes.submit(zone, changes).await.map(|()| Deletion::Requested)
+    }
+
+    async fn retag(aws: &Aws, change: &TagChange<'_>) -> Result<()> {
+        let (zone, name, identifier) = ownership::place(change.id)?;
+        if change.after.contains_key(STACK_TAG) {
+            let record = ownership_record(&name, identifier, &ownership::text(change.after))?;
+            return aws.route53.changes.submit(zone, vec![to_change(ChangeAction::Upsert, record)?]).await;
+        }
+        let sets = record_sets_at(aws, zone, &name, &RrType::Txt).await?;
+        let sets = sets.into_iter().filter(|set| set.set_identifier().unwrap_or_default() == identifier);
+        let changes: Vec<_> = sets.map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
+        if changes.is_empty() { Ok(()) } else { aws.route53.changes.submit(zone, changes).await }
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -265,9 +279,10 @@ impl DnsRecord {
     }
 
     fn ownership(&self, cx: &Cx<'_>) -> Result<ResourceRecordSet> {
-        let mut text = format!("{STACK_TAG}={},{ENVIRONMENT_TAG}={},{ADDRESS_TAG}={}", cx.call.stack, cx.call.environment, cx.call.address);
-        text.extend(cx.call.tags.get(REGION_TAG).map(|region| format!(",{REGION_TAG}={region}")));
-        ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &text)
+        let own = [(STACK_TAG, &cx.call.stack), (ENVIRONMENT_TAG, &cx.call.environment), (ADDRESS_TAG, &cx.call.address)];
+        let mut tags: Tags = own.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
+        tags.extend(cx.call.tags.get(REGION_TAG).map(|region| (REGION_TAG.to_owned(), region.clone())));
+        ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &ownership::text(&tags))
     }
 
     fn read(zone: &str, set: ResourceRecordSet) -> Option<DnsRecord> {
@@ -308,7 +323,7 @@ fn observed(spec: DnsRecord, tags: Tags) -> Observed<DnsRecord> {
     Observed::new(spec.id(), tags, spec, outputs)
 }
 
-/// The stack's records of one zone: those with an ownership record.
+/// The stack's records of one zone, which have an ownership record, and those of others at a desired domain.
 async fn list_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Option<Vec<Observed<DnsRecord>>>> {
     let Some(sets) = ok_or_not_found(list_record_sets(aws, &zone).await)? else { return Ok(None) };
     let (owners, sets): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| set.r#type == RrType::Txt && set.name.starts_with("_acme-"));
@@ -316,8 +331,10 @@ async fn list_zone(aws: &Aws, scope: &Scope, zone: String) -> Result<Option<Vec<
     let owners: BTreeMap<_, _> = owners.iter().map(|set| (key(DnsName::new(&set.name).as_str(), set), ownership_tags(set))).collect();
     let own = sets.into_iter().filter_map(|set| {
         let kind = from_aws(set.r#type.as_str()).ok()?;
-        let tags = owners.get(&key(&ownership_name(&DnsName::new(&set.name), kind), &set)).filter(|tags| scope.owns(tags))?.clone();
-        Some(observed(DnsRecord::read(&zone, set)?, tags))
+        let domain = DnsName::new(&set.name);
+        let tags = owners.get(&key(&ownership_name(&domain, kind), &set)).cloned().unwrap_or_default();
+        let is_wanted = scope.owns(&tags) || scope.lookup.contains(domain.as_str());
+        Some(observed(DnsRecord::read(&zone, set).filter(|_| is_wanted)?, tags))
     });
     Ok(Some(own.collect()))
 }

@@ -1,18 +1,20 @@
 //! `iam_policy`: a managed policy that several roles may share.
 
 use acme_macros::spec;
+use aws_sdk_iam::types::{Policy as SdkPolicy, PolicyScopeType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, TypeInfo,
-        ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, Tags,
+        TypeInfo, ok_or_not_found,
     },
 };
 
-/// A managed policy that several roles may share. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path.
+/// A managed policy that several roles may share. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path;
+/// an adopted one keeps its path, and acme finds it by its name.
 #[spec]
 pub struct IamPolicy {
     /// Name, unique in the account.
@@ -62,10 +64,11 @@ impl Resource for IamPolicy {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// A policy with a desired name outside the path is ignored: the path is part of the ARN, so both can exist.
+    /// Names are unique in the account, whatever their path: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html>.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let call = aws.iam.list_policies().scope(aws_sdk_iam::types::PolicyScopeType::Local).path_prefix(scope.iam_path());
-        let policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
+        let call = aws.iam.list_policies().scope(PolicyScopeType::Local).path_prefix(scope.iam_path());
+        let mut policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
+        policies.extend(read_outside_path(aws, scope, &policies).await?);
         for_each_concurrent(policies, |policy| async move { ok_or_not_found(read(aws, policy).await) }).await
     }
 
@@ -117,6 +120,27 @@ impl Resource for IamPolicy {
     }
 }
 
+/// Policies with desired names outside the stack's path: CreatePolicy rejects their names.
+async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &[SdkPolicy]) -> Result<Vec<SdkPolicy>> {
+    if let Some(ids) = scope.ids_outside_path() {
+        let missing: Vec<String> =
+            ids.into_iter().filter(|id| in_path.iter().all(|policy| policy.arn() != Some(id.as_str()))).cloned().collect();
+        return for_each_concurrent(missing, |arn| async move {
+            let reply = ok_or_not_found(aws.iam.get_policy().policy_arn(arn).send().await)?;
+            Ok::<_, Error>(reply.and_then(|reply| reply.policy))
+        })
+        .await;
+    }
+    let is_known = |name: &str| in_path.iter().any(|policy| policy.policy_name() == Some(name));
+    if scope.lookup.iter().all(|name| is_known(name)) {
+        return Ok(Vec::new());
+    }
+    let call = aws.iam.list_policies().scope(PolicyScopeType::Local);
+    let all: Vec<SdkPolicy> = call.into_paginator().items().send().try_collect().await?;
+    let is_wanted = |policy: &SdkPolicy| policy.policy_name().is_some_and(|name| scope.lookup.contains(name) && !is_known(name));
+    Ok(all.into_iter().filter(is_wanted).collect())
+}
+
 /// Ids of the versions that are not the default.
 async fn other_versions(aws: &Aws, arn: &str) -> Result<Vec<String>> {
     let versions: Vec<_> = aws.iam.list_policy_versions().policy_arn(arn).into_paginator().items().send().try_collect().await?;
@@ -124,15 +148,22 @@ async fn other_versions(aws: &Aws, arn: &str) -> Result<Vec<String>> {
 }
 
 /// Reads one policy. ListPolicies returns neither description nor tags.
-async fn read(aws: &Aws, listed: aws_sdk_iam::types::Policy) -> Result<Observed<IamPolicy>> {
+async fn read(aws: &Aws, listed: SdkPolicy) -> Result<Observed<IamPolicy>> {
     let id = listed.arn.ok_or_else(|| Error::missing_field("Arn"))?;
     let policy = async { aws.iam.get_policy().policy_arn(&id).send().await?.policy.ok_or_else(|| Error::missing_field("Policy")) };
     let document = async {
-        let reply = aws.iam.get_policy_version().policy_arn(&id).set_version_id(listed.default_version_id).send().await?;
+        let reply = aws.iam.get_policy_version().policy_arn(&id).set_version_id(listed.default_version_id.clone()).send().await?;
         let document = reply.policy_version.and_then(|version| version.document).ok_or_else(|| Error::missing_field("Document"))?;
         Ok::<_, Error>(Policy::parse(&document)?)
     };
-    let (policy, document) = tokio::try_join!(policy, document)?;
+    let (policy, document) = match tokio::try_join!(policy, document) {
+        // The policies that acme prints allow reads in the stack's path only.
+        Err(error) if error.kind == ErrorKind::AccessDenied => {
+            let spec = IamPolicy { name: listed.policy_name, document: Policy::new(serde_json::json!({})), description: String::new() };
+            return Ok(Observed::new(id.clone(), Tags::new(), spec, Outputs { arn: id, unique_id: listed.policy_id.unwrap_or_default() }));
+        }
+        read => read?,
+    };
     let tags = services::iam::from_tags(policy.tags());
     let spec = IamPolicy { name: policy.policy_name, document, description: policy.description.unwrap_or_default() };
     Ok(Observed::new(id.clone(), tags, spec, Outputs { arn: id, unique_id: policy.policy_id.unwrap_or_default() }))

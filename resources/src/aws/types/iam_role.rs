@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// An identity that services, nodes and pods assume. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that
-/// path.
+/// path; an adopted one keeps its path, and acme finds it by its name.
 #[spec]
 pub struct IamRole {
     /// Name, unique in the account.
@@ -139,11 +139,11 @@ impl Resource for IamRole {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// A role with a desired name outside the path is ignored: CreateRole rejects the name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
         // From two roles on, the bulk call is cheaper; restricted permissions may not allow it.
         let mut details = if roles.len() > 1 { read_role_details(aws).await? } else { BTreeMap::new() };
+        let names: BTreeSet<String> = roles.iter().map(|role| role.role_name.clone()).collect();
         let (detailed, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| details.contains_key(&role.role_name));
         let mut found = Vec::new();
         for role in detailed {
@@ -152,6 +152,7 @@ impl Resource for IamRole {
             }
         }
         found.extend(for_each_concurrent(others, |role| async move { ok_or_not_found(read(aws, &role.role_name).await) }).await?);
+        found.extend(read_outside_path(aws, scope, &names).await?);
         Ok(found)
     }
 
@@ -232,6 +233,29 @@ impl Resource for IamRole {
         let help = "write a policy document with `Statement`, or `{services: [ec2.amazonaws.com]}`";
         empty.then(|| problem.help(help)).into_iter().collect()
     }
+}
+
+/// Roles with desired names outside the stack's path: CreateRole rejects their names.
+async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &BTreeSet<String>) -> Result<Vec<Observed<IamRole>>> {
+    if let Some(ids) = scope.ids_outside_path() {
+        let missing: Vec<String> = ids.into_iter().filter(|name| !in_path.contains(*name)).cloned().collect();
+        return for_each_concurrent(missing, |name| async move { ok_or_not_found(read(aws, &name).await) }).await;
+    }
+    if scope.lookup.is_subset(in_path) {
+        return Ok(Vec::new());
+    }
+    let roles: Vec<_> = aws.iam.list_roles().into_paginator().items().send().try_collect().await?;
+    let wanted = roles.into_iter().filter(|role| scope.lookup.contains(&role.role_name) && !in_path.contains(&role.role_name));
+    for_each_concurrent(wanted, |role| async move {
+        match read(aws, &role.role_name).await {
+            // The policies that acme prints allow reads in the stack's path only.
+            Err(error) if error.kind == ErrorKind::AccessDenied => {
+                observed(role, Tags::new(), BTreeSet::new(), BTreeMap::new(), None).map(Some)
+            }
+            other => ok_or_not_found(other),
+        }
+    })
+    .await
 }
 
 /// Reads one role. ListRoles returns neither tags nor boundary, and the tagging API does not show roles, so each needs a GetRole.

@@ -1,6 +1,7 @@
 //! `instance_profile`: passes a role to EC2 instances.
 
 use acme_macros::spec;
+use aws_sdk_iam::types::InstanceProfile as SdkProfile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,12 +9,13 @@ use super::iam_role::IamRole;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, TagChange,
-        TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
+        TagChange, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
-/// Passes a role to EC2 instances. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path.
+/// Passes a role to EC2 instances. acme creates it under the path `/acme/<stack>/<environment>/` and finds it by that path; an
+/// adopted one keeps its path, and acme finds it by its name.
 #[spec]
 pub struct InstanceProfile {
     /// Name, unique in the account.
@@ -58,14 +60,18 @@ impl Resource for InstanceProfile {
     type Api = Aws;
     type Outputs = Outputs;
 
-    /// A profile with a desired name outside the path is ignored: CreateInstanceProfile rejects the name.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let call = aws.iam.list_instance_profiles().path_prefix(scope.iam_path());
-        let profiles: Vec<_> = call.into_paginator().items().send().try_collect().await?;
+        let mut profiles: Vec<_> = call.into_paginator().items().send().try_collect().await?;
+        profiles.extend(read_outside_path(aws, scope, &profiles).await?);
         for_each_concurrent(profiles, |profile| async move {
             let ask = async {
                 let call = aws.iam.get_instance_profile().instance_profile_name(&profile.instance_profile_name);
-                let reply = ok_or_not_found(call.send().await)?;
+                // The policies that acme prints allow reads in the stack's path only.
+                let reply = match ok_or_not_found(call.send().await) {
+                    Err(error) if error.kind == ErrorKind::AccessDenied => return Ok(Some(Tags::new())),
+                    reply => reply?,
+                };
                 Ok(reply.map(|reply| {
                     services::iam::from_tags(reply.instance_profile.as_ref().map(|profile| profile.tags()).unwrap_or_default())
                 }))
@@ -126,6 +132,25 @@ impl Resource for InstanceProfile {
             .then(|| Problem::new(Self::POINTERS.role, "an instance profile needs a role").help("add `role: <iam_role>`"));
         missing.into_iter().collect()
     }
+}
+
+/// Profiles with desired names outside the stack's path: CreateInstanceProfile rejects their names.
+async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &[SdkProfile]) -> Result<Vec<SdkProfile>> {
+    let is_known = |name: &String| in_path.iter().any(|profile| profile.instance_profile_name == *name);
+    if let Some(ids) = scope.ids_outside_path() {
+        let missing: Vec<String> = ids.into_iter().filter(|name| !is_known(name)).cloned().collect();
+        return for_each_concurrent(missing, |name| async move {
+            let reply = ok_or_not_found(aws.iam.get_instance_profile().instance_profile_name(name).send().await)?;
+            Ok::<_, Error>(reply.and_then(|reply| reply.instance_profile))
+        })
+        .await;
+    }
+    if scope.lookup.iter().all(is_known) {
+        return Ok(Vec::new());
+    }
+    let all: Vec<SdkProfile> = aws.iam.list_instance_profiles().into_paginator().items().send().try_collect().await?;
+    let wanted = |profile: &SdkProfile| scope.lookup.contains(&profile.instance_profile_name) && !is_known(&profile.instance_profile_name);
+    Ok(all.into_iter().filter(wanted).collect())
 }
 
 async fn remove_role(aws: &Aws, live: &Existing<InstanceProfile>) -> Result<()> {

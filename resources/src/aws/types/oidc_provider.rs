@@ -15,7 +15,7 @@ use crate::{
 #[spec]
 pub struct OidcProvider {
     /// The issuer's URL, `https://…`, exactly as the issuer spells it.
-    #[field(replaces, unique = "issuer", length = 1..=255, pattern = "https://.+")]
+    #[field(replaces, lookup, unique = "issuer", length = 1..=255, pattern = "https://.+")]
     pub url: String,
     /// Accepted audiences of tokens.
     #[field(default = BTreeSet::from(["sts.amazonaws.com".to_owned()]), length = 0..=100, pattern = ".{1,255}", important)]
@@ -71,10 +71,10 @@ impl Resource for OidcProvider {
             let call = aws.iam.get_open_id_connect_provider().open_id_connect_provider_arn(&id);
             let Some(provider) = ok_or_not_found(call.send().await)? else { return Ok(None) };
             let tags = services::iam::from_tags(provider.tags());
-            if !scope.owns(&tags) {
+            let issuer = issuer(provider.url.as_deref().ok_or_else(|| Error::missing_field("Url"))?).to_owned();
+            if !scope.owns(&tags) && !scope.lookup.iter().any(|url| self::issuer(url).eq_ignore_ascii_case(&issuer)) {
                 return Ok(None);
             }
-            let issuer = issuer(provider.url.as_deref().ok_or_else(|| Error::missing_field("Url"))?).to_owned();
             let thumbprints = provider.thumbprint_list.unwrap_or_default();
             let spec = OidcProvider {
                 url: format!("https://{issuer}"),

@@ -5,6 +5,7 @@ mod encryption;
 mod lifecycle;
 mod name;
 mod objects;
+mod public_access;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use cors::CorsRule;
 pub use encryption::{Algorithm, Encryption};
 pub use lifecycle::{LifecycleRule, Transition};
+pub use public_access::{PublicAccess, PublicAccessBlocks};
 
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
@@ -41,9 +43,11 @@ pub struct S3Bucket {
     #[field(default, after_create = Encryption { bucket_key: self.encryption.bucket_key, ..Encryption::default() })]
     #[field(dropped = Encryption { algorithm: Some(self.encryption.algorithm()), ..self.encryption.clone() })]
     pub encryption: Encryption,
-    /// Blocks public access, even if policies or access control lists allow it; `false` removes all four of S3's blocks.
-    #[field(default = true, after_create, important, risky(false, "policies and access control lists can make objects public"))]
-    pub block_public_access: bool,
+    /// Blocks public access, even if policies or access control lists allow it; `false` removes all four of S3's blocks, and a map sets each.
+    #[field(default = PublicAccess::All(true), after_create, important)]
+    #[field(risky(false, "policies and access control lists can make objects public"))]
+    #[serde(deserialize_with = "public_access::parse")]
+    pub block_public_access: PublicAccess,
     /// Object ownership, which also determines whether access control lists apply.
     #[field(default)]
     pub object_ownership: ObjectOwnership,
@@ -163,9 +167,7 @@ impl Resource for S3Bucket {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: S3BucketChanges) -> Result<()> {
         let (client, id) = (&cx.s3, &live.id);
         if changes.block_public_access {
-            let on = self.block_public_access;
-            let blocks = s3::PublicAccessBlockConfiguration::builder().block_public_acls(on).ignore_public_acls(on);
-            let blocks = blocks.block_public_policy(on).restrict_public_buckets(on).build();
+            let blocks = self.block_public_access.to_sdk();
             client.put_public_access_block().bucket(id).public_access_block_configuration(blocks).send().await?;
         }
         if changes.encryption {
@@ -194,16 +196,31 @@ impl Resource for S3Bucket {
             if self.lifecycle_rules.is_empty() {
                 client.delete_bucket_lifecycle().bucket(id).send().await?;
             } else {
-                let rules = self.lifecycle_rules.iter().map(|(id, rule)| rule.to_sdk(id)).collect::<Result<Vec<_>>>()?;
+                // Parts that acme does not manage are read and sent back. A bucket without rules has none.
+                let (kept, minimum_size) = if live.spec.lifecycle_rules.is_empty() {
+                    (Vec::new(), None)
+                } else {
+                    let reply = ok_or_not_found(client.get_bucket_lifecycle_configuration().bucket(id).send().await)?;
+                    reply.map(|reply| (reply.rules.unwrap_or_default(), reply.transition_default_minimum_object_size)).unwrap_or_default()
+                };
+                let rules = self.lifecycle_rules.iter();
+                let rules = rules.map(|(id, rule)| Ok(rule.with_unmanaged_parts(rule.to_sdk(id)?, &kept))).collect::<Result<Vec<_>>>()?;
                 let configuration = s3::BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build()?;
-                client.put_bucket_lifecycle_configuration().bucket(id).lifecycle_configuration(configuration).send().await?;
+                let call = client.put_bucket_lifecycle_configuration().bucket(id).lifecycle_configuration(configuration);
+                call.set_transition_default_minimum_object_size(minimum_size).send().await?;
             }
         }
         if changes.cors {
             if self.cors.is_empty() {
                 client.delete_bucket_cors().bucket(id).send().await?;
             } else {
-                let rules = self.cors.iter().map(CorsRule::to_sdk).collect::<Result<Vec<_>>>()?;
+                let kept = if live.spec.cors.is_empty() {
+                    Vec::new()
+                } else {
+                    let reply = ok_or_not_found(client.get_bucket_cors().bucket(id).send().await)?;
+                    reply.and_then(|reply| reply.cors_rules).unwrap_or_default()
+                };
+                let rules = self.cors.iter().map(|rule| rule.to_sdk_like(&kept)).collect::<Result<Vec<_>>>()?;
                 let configuration = s3::CorsConfiguration::builder().set_cors_rules(Some(rules)).build()?;
                 client.put_bucket_cors().bucket(id).cors_configuration(configuration).send().await?;
             }

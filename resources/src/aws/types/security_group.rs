@@ -4,7 +4,7 @@ mod rule;
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{self as ec2, ResourceType};
+use aws_sdk_ec2::types::{self as ec2, Filter, ResourceType};
 
 pub use rule::{Rule, RuleSyntax};
 use rule::{allow_all_to, by_plain_rule, permission};
@@ -133,7 +133,11 @@ impl Resource for SecurityGroup {
     type Outputs = Outputs;
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let groups = aws.ec2.describe_security_groups().set_filters(Some(scope.ec2_filters())).into_paginator().items().send();
+        let mut filters = scope.ec2_filters();
+        if scope.any_owner {
+            filters.push(Filter::builder().name("group-name").set_values(Some(scope.lookup.iter().cloned().collect())).build());
+        }
+        let groups = aws.ec2.describe_security_groups().set_filters(Some(filters)).into_paginator().items().send();
         scope.collect_owned(groups.try_collect().await?.into_iter().map(|group| read(aws, group)))
     }
 

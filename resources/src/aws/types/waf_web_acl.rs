@@ -133,7 +133,8 @@ impl Resource for WafWebAcl {
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: WafWebAclChanges) -> Result<()> {
         let (acl, lock) = get_web_acl(cx, &live.id).await?;
         let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
-        let rules = self.rules()?.into_iter().map(|rule| rule::with_unmanaged_parts(rule, acl.rules())).collect();
+        let rules = self.rules()?.into_iter().map(|rule| rule::with_unmanaged_parts(rule, acl.rules()));
+        let rules = rules.chain(acl.rules().iter().filter(|rule| rule::is_of_shield(rule)).cloned()).collect();
         let visibility = acl.visibility_config.clone().map_or_else(|| visibility_config(&acl.name), Ok)?;
         let kept = acl.description.filter(|text| !changes.description && !text.is_empty());
         let call = call.default_action(self.default_action()).set_description(self.description.clone().or(kept));
@@ -202,7 +203,7 @@ impl WafWebAcl {
     }
 
     fn read(acl: &WebAcl, arn: &str) -> WafWebAcl {
-        let mut rules: Vec<_> = acl.rules().iter().collect();
+        let mut rules: Vec<_> = acl.rules().iter().filter(|rule| !rule::is_of_shield(rule)).collect();
         rules.sort_by_key(|rule| rule.priority);
         let limit = rules.iter().find_map(|rule| RateLimit::read(rule));
         let listed =
@@ -318,6 +319,14 @@ pub(super) async fn read_tags(aws: &Aws, scope: &Scope, arn: &str) -> Result<Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rule_of_shield_is_not_read() {
+        let shield = Rule::builder().name("ShieldMitigationRuleGroup_123456789012_1_2").priority(10_000_000);
+        let shield = shield.visibility_config(visibility_config("shield").expect("a config")).build().expect("a rule");
+        let sdk = WebAcl::builder().name("web").id("1").arn("arn").rules(shield).build().expect("complete");
+        assert!(WafWebAcl::read(&sdk, "arn:aws:wafv2:eu-west-1:1:regional/webacl/web/1").managed_rules.is_empty());
+    }
 
     #[test]
     fn rules_round_trip_through_the_sdk() {

@@ -1,6 +1,6 @@
 //! Every optional field of every type, dropped after an apply: what the plan says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -88,8 +88,14 @@ const TEXTS: [&str; 27] = [
     "A note",
 ];
 
-/// The stack of the documentation with its variants, and what exists of it after an apply.
-pub(in crate::engine::plan) async fn applied() -> (Stack, LiveState) {
+/// Opens a session with a definition on the simulated cloud in a folder.
+pub(in crate::engine) async fn open_session(folder: &Path, text: &str) -> Session {
+    let options = SessionOptions { connection: Connection::Simulated(folder.join("cloud")), ..SessionOptions::default() };
+    Session::open(Source::new("stack.yaml", text), options).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Applies the stack of the documentation with its variants to the simulated cloud in a folder; returns the definition.
+pub(in crate::engine) async fn apply_examples(folder: &Path) -> String {
     let mut text = EXAMPLES_TEXT.to_owned();
     let (mut head, mut at) = (String::new(), String::new());
     for line in VARIANTS.lines().filter(|line| !line.is_empty()) {
@@ -101,12 +107,7 @@ pub(in crate::engine::plan) async fn applied() -> (Stack, LiveState) {
         (head, at) = (format!("\n{line}\n"), String::new());
     }
     insert_after(&mut text, &head, &at);
-    let folder = tempfile::tempdir().expect("a folder");
-    let open = || async {
-        let options = SessionOptions { connection: Connection::Simulated(folder.path().join("cloud")), ..SessionOptions::default() };
-        Session::open(Source::new("stack.yaml", &text), options).await.unwrap_or_else(|error| panic!("{error}"))
-    };
-    let connected = open().await.connect(BucketCreation::Never).await.expect("a cloud");
+    let connected = open_session(folder, &text).await.connect(BucketCreation::Never).await.expect("a cloud");
     let mut locked = connected.lock("apply", std::time::Duration::ZERO, |_| {}).await.expect("it is free");
     let (events, _receiver) = mpsc::unbounded_channel();
     let proposed = locked.plan(Goal::Apply).await.expect("a plan");
@@ -114,7 +115,14 @@ pub(in crate::engine::plan) async fn applied() -> (Stack, LiveState) {
     let result = plan.apply(RunOptions::new(events)).await.expect("a run");
     assert!(result.execution.is_success(), "{:?}", result.execution.failed);
     locked.release().await.expect("it is held");
-    let mut session = open().await;
+    text
+}
+
+/// The stack of the documentation with its variants, and what exists of it after an apply.
+pub(in crate::engine::plan) async fn applied() -> (Stack, LiveState) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = apply_examples(folder.path()).await;
+    let mut session = open_session(folder.path(), &text).await;
     let state = session.discover_with_history().await.expect("resources");
     session.choose_values(&state, Goal::Apply).await;
     assert!(session.plan(&state, Goal::Apply).await.expect("a plan").is_empty());

@@ -21,8 +21,11 @@ const ID_FILTERS: &[(&str, &str)] = &[
 const MAX_FILTER_VALUES: usize = 200;
 
 impl Scope {
-    /// EC2 filters for the stack's ownership tags, or for the resources that are looked up or awaited.
+    /// EC2 filters for the stack's ownership tags, or for the resources that are looked up or awaited; none for those of any owner.
     pub fn ec2_filters(&self) -> Vec<Filter> {
+        if self.any_owner {
+            return Vec::new();
+        }
         let filter = |name: &str| Filter::builder().name(name);
         let ids: Vec<&String> = match (&self.adopt, &self.ids) {
             (Some(id), _) => vec![id],

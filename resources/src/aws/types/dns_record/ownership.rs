@@ -7,8 +7,8 @@ use super::{
     value::{quote, unquote},
 };
 use crate::{
-    aws::to_aws,
-    core::{DnsName, Result, Tags},
+    aws::{from_aws, to_aws},
+    core::{ADDRESS_TAG, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, REGION_TAG, Result, STACK_TAG, Tags},
 };
 
 /// TXT record with the ownership of another record. Its set identifier distinguishes ownership records of one name; the routing
@@ -17,6 +17,28 @@ pub(in crate::aws::types) fn ownership_record(name: &str, identifier: &str, text
     let set = ResourceRecordSet::builder().name(name).r#type(RrType::Txt).ttl(DEFAULT_TTL.into());
     let set = if identifier.is_empty() { set } else { set.set_identifier(identifier).weight(0) };
     Ok(set.set_resource_records(Some(to_resource_records([quote(text)])?)).build()?)
+}
+
+/// Text of an ownership record: the ownership tags, in this order.
+pub(super) fn text(tags: &Tags) -> String {
+    let own = [STACK_TAG, ENVIRONMENT_TAG, ADDRESS_TAG, REGION_TAG];
+    let pairs = own.into_iter().filter_map(|key| Some(format!("{key}={}", tags.get(key)?)));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+/// Zone, name and set identifier of the ownership record of the record with this id, `zone/domain/TYPE/identifier`. Domains of reverse zones
+/// may contain `/`.
+pub(super) fn place(id: &str) -> Result<(&str, String, &str)> {
+    let malformed = || Error::new(ErrorKind::Rejected, "Shape", format!("`{id}` does not have the form zone/domain/TYPE/identifier"));
+    let (zone, rest) = id.split_once('/').ok_or_else(malformed)?;
+    for (at, _) in rest.match_indices('/') {
+        if let Some((kind, identifier)) = rest[at + 1..].split_once('/')
+            && let Ok(kind) = from_aws::<RecordType>(kind)
+        {
+            return Ok((zone, ownership_name(&DnsName::new(&rest[..at]), kind), identifier));
+        }
+    }
+    Err(malformed())
 }
 
 /// Name of a record's ownership record. Only the first label can be a wildcard.
@@ -34,6 +56,15 @@ pub(super) fn ownership_tags(set: &ResourceRecordSet) -> Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_names_the_place_of_the_ownership_record() {
+        let at = |id| place(id).map(|(zone, name, identifier)| format!("{zone} {name} {identifier}")).map_err(|error| error.code);
+        assert_eq!(at("Z1/www.example.com/A/"), Ok("Z1 _acme-a.www.example.com ".to_owned()));
+        assert_eq!(at("Z1/*.example.com/CNAME/blue/1"), Ok("Z1 _acme-cname._wildcard.example.com blue/1".to_owned()));
+        assert_eq!(at("Z1/0/25.2.0.192.in-addr.arpa/NS/"), Ok("Z1 _acme-ns.0/25.2.0.192.in-addr.arpa ".to_owned()));
+        assert_eq!(at("Z1/www.example.com"), Err("Shape".to_owned()));
+    }
 
     #[test]
     fn a_wildcard_has_an_ownership_record() {

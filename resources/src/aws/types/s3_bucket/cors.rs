@@ -37,6 +37,12 @@ impl CorsRule {
         let rule = rule.set_allowed_headers(list(&self.allowed_headers)).set_expose_headers(list(&self.expose_headers));
         Ok(rule.set_max_age_seconds(non_default(self.max_age_seconds)).build()?)
     }
+    /// Rule in S3's format, with the id of an equal live rule, which acme does not manage.
+    pub(super) fn to_sdk_like(&self, live: &[s3::CorsRule]) -> Result<s3::CorsRule> {
+        let mut rule = self.to_sdk()?;
+        rule.id = live.iter().find(|live| CorsRule::read(live) == *self).and_then(|live| live.id.clone());
+        Ok(rule)
+    }
     pub(super) fn read(rule: &s3::CorsRule) -> CorsRule {
         let set = |list: &[String]| list.iter().cloned().collect();
         CorsRule {

@@ -128,6 +128,27 @@ impl LifecycleRule {
         }
         Ok(rule.build()?)
     }
+    /// Whether it has an age in days: S3 does not accept days and dates in one rule.
+    fn has_days(&self) -> bool {
+        self.expire_days > 0 || !self.transitions.is_empty()
+    }
+    /// Adds the parts of the live rule of the same name that acme does not manage: dates, and the number of newer versions that a transition
+    /// keeps.
+    pub(super) fn with_unmanaged_parts(&self, mut rule: s3::LifecycleRule, live: &[s3::LifecycleRule]) -> s3::LifecycleRule {
+        let Some(live) = live.iter().find(|other| other.id == rule.id) else { return rule };
+        if !self.has_days() {
+            if rule.expiration.is_none() {
+                rule.expiration = live.expiration.clone().filter(|expiration| expiration.date.is_some());
+            }
+            let by_date: Vec<_> = live.transitions().iter().filter(|transition| transition.date.is_some()).cloned().collect();
+            rule.transitions = Some(by_date).filter(|transitions| !transitions.is_empty());
+        }
+        for transition in rule.noncurrent_version_transitions.iter_mut().flatten() {
+            let same = live.noncurrent_version_transitions().iter().find(|other| other.storage_class == transition.storage_class);
+            transition.newer_noncurrent_versions = same.and_then(|other| other.newer_noncurrent_versions);
+        }
+        rule
+    }
     pub(super) fn read(rule: &s3::LifecycleRule) -> LifecycleRule {
         let (filter, and) = (rule.filter(), rule.filter().and_then(|filter| filter.and()));
         // Rules created before 2016 have their prefix outside the filter.
@@ -138,7 +159,7 @@ impl LifecycleRule {
             filter.and_then(of).or(and.and_then(both)).unwrap_or_default()
         };
         let noncurrent = rule.noncurrent_version_expiration();
-        let moves = rule.transitions().iter().map(|t| (t.days(), t.storage_class()));
+        let moves = rule.transitions().iter().filter(|t| t.date.is_none()).map(|t| (t.days(), t.storage_class()));
         let noncurrent_moves = rule.noncurrent_version_transitions().iter().map(|t| (t.noncurrent_days(), t.storage_class()));
         let transition = |(days, class): (Option<i32>, Option<&s3::TransitionStorageClass>)| Transition {
             days: days.unwrap_or_default(),
@@ -158,5 +179,51 @@ impl LifecycleRule {
             transitions: moves.map(transition).collect(),
             noncurrent_transitions: noncurrent_moves.map(transition).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::primitives::DateTime;
+    use s3::TransitionStorageClass::{DeepArchive, Glacier};
+
+    use super::*;
+
+    fn live() -> s3::LifecycleRule {
+        let date = DateTime::from_secs(1_900_000_000);
+        let old = s3::NoncurrentVersionTransition::builder().noncurrent_days(30).storage_class(Glacier).newer_noncurrent_versions(3);
+        s3::LifecycleRule::builder()
+            .id("old")
+            .status(ExpirationStatus::Enabled)
+            .filter(s3::LifecycleRuleFilter::builder().prefix("logs/").build())
+            .expiration(s3::LifecycleExpiration::builder().date(date).build())
+            .transitions(s3::Transition::builder().date(date).storage_class(DeepArchive).build())
+            .noncurrent_version_transitions(old.build())
+            .build()
+            .expect("a rule")
+    }
+
+    fn sent(wanted: &LifecycleRule) -> s3::LifecycleRule {
+        wanted.with_unmanaged_parts(wanted.to_sdk("old").expect("a rule"), &[live()])
+    }
+
+    #[test]
+    fn an_update_keeps_dates_and_versions_that_acme_has_no_field_for() {
+        let mut wanted = LifecycleRule::read(&live());
+        assert!(wanted.transitions.is_empty() && wanted.expire_days == 0);
+        assert_eq!(sent(&wanted), live());
+        wanted.prefix = "old/".to_owned();
+        let changed = sent(&wanted);
+        assert_eq!((&changed.expiration, &changed.transitions), (&live().expiration, &live().transitions));
+        assert_eq!(changed.noncurrent_version_transitions, live().noncurrent_version_transitions);
+        assert_eq!(LifecycleRule::read(&changed).prefix, "old/");
+    }
+
+    #[test]
+    fn days_in_the_definition_replace_dates() {
+        let wanted = LifecycleRule { expire_days: 90, ..LifecycleRule::read(&live()) };
+        let changed = sent(&wanted);
+        assert_eq!(changed.expiration, Some(s3::LifecycleExpiration::builder().days(90).build()));
+        assert_eq!(changed.transitions, None);
     }
 }

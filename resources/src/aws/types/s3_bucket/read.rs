@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use aws_sdk_s3::types::{self as s3, BucketVersioningStatus};
+use aws_sdk_s3::types::BucketVersioningStatus;
 
-use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, S3Bucket};
+use super::{CorsRule, Encryption, LifecycleRule, ObjectOwnership, Outputs, PublicAccess, S3Bucket};
 use crate::{
     aws::{Aws, from_aws, partition, services},
     core::{Error, ErrorKind, Observed, Policy, Result, Scope, endpoint_domain, ok_or_not_found},
@@ -53,9 +53,6 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
     let Some(versioning) = versioning else { return Ok(None) };
     let encryption = encryption.and_then(|reply| reply.server_side_encryption_configuration);
     let blocks = blocks.and_then(|reply| reply.public_access_block_configuration);
-    let all_blocked = |b: s3::PublicAccessBlockConfiguration| {
-        [b.block_public_acls, b.ignore_public_acls, b.block_public_policy, b.restrict_public_buckets].iter().all(|on| *on == Some(true))
-    };
     let ownership = ownership.and_then(|reply| reply.ownership_controls).and_then(|controls| controls.rules.into_iter().next());
     let rules = lifecycle.and_then(|reply| reply.rules).unwrap_or_default();
     let policy = policy.and_then(|reply| reply.policy).map(|text| Policy::parse(&text)).transpose()?;
@@ -63,7 +60,7 @@ pub(super) async fn read(aws: &Aws, scope: &Scope, name: String) -> Result<Optio
         name: Some(name.clone()),
         versioning: versioning.status == Some(BucketVersioningStatus::Enabled),
         encryption: encryption.map(|encryption| Encryption::read(encryption.rules())).unwrap_or_default(),
-        block_public_access: blocks.is_some_and(all_blocked),
+        block_public_access: PublicAccess::read(blocks),
         // Old buckets without ownership controls have objects that belong to their writers.
         object_ownership: ownership.and_then(|rule| from_aws(rule.object_ownership.as_str()).ok()).unwrap_or(ObjectOwnership::ObjectWriter),
         lifecycle_rules: rules.iter().map(|rule| (rule.id().unwrap_or_default().to_owned(), LifecycleRule::read(rule))).collect(),

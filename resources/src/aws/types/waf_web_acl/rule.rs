@@ -230,6 +230,12 @@ pub(super) fn with_unmanaged_parts(mut rule: Rule, live: &[Rule]) -> Rule {
     rule
 }
 
+/// Whether Shield Advanced added the rule, for its automatic mitigation:
+/// <https://docs.aws.amazon.com/waf/latest/developerguide/ddos-automatic-app-layer-response-rg.html>.
+pub(super) fn is_of_shield(rule: &Rule) -> bool {
+    rule.name.starts_with("ShieldMitigationRuleGroup_")
+}
+
 /// Whether two rules have the same set of addresses or managed group, or are acme's rate limit. Names and priorities may differ.
 fn matches_rule(rule: &Rule, live: &Rule) -> bool {
     let (Some(ours), Some(theirs)) = (&rule.statement, &live.statement) else { return false };
