@@ -50,7 +50,7 @@ impl PublicAccess {
         }
     }
     /// The four blocks.
-    pub(crate) fn blocks(self) -> PublicAccessBlocks {
+    pub fn blocks(self) -> PublicAccessBlocks {
         match self {
             PublicAccess::Some(blocks) => blocks,
             PublicAccess::All(on) => {
