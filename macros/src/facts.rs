@@ -94,6 +94,8 @@ facts! {
     risky: Option<WithReason>,
     /// `protects_deletion`: the `bool` for AWS's deletion protection.
     protects_deletion: Option<Flag>,
+    /// `recovery_window`: the days after a deletion within which the resource can be restored.
+    recovery_window: Option<Flag>,
     /// `apply_immediately`: the `bool` that makes AWS apply changes at once; the engine then waits for pending ones.
     apply_immediately: Option<Flag>,
 

@@ -419,6 +419,7 @@ fn facts_become_members_of_the_field() {
         "read_by_name",
         "own_read",
         "protects_deletion",
+        "recovery_window",
         "apply_immediately",
         "removed_later",
         "write_only",

@@ -10,7 +10,7 @@ use super::schema::{EXAMPLES_TEXT, type_schema};
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        GrantTarget,
+        DataProtection, GrantTarget,
         rules::{Rules, anchored_regex},
     },
     definition::{LoadOptions, Source, draft::physical_name, load},
@@ -138,6 +138,25 @@ fn protection_and_immediate_apply_fields_are_booleans() {
             if types != "boolean" && types != json!(["boolean", "null"]) {
                 wrong.push(format!("{}{pointer}: {types}", kind.name));
             }
+        }
+    }
+    assert_none(wrong);
+}
+
+#[test]
+fn types_with_data_state_what_a_new_one_lacks() {
+    let mut wrong = Vec::new();
+    for kind in RESOURCE_TYPES.iter() {
+        let (name, words) = (kind.name, kind.lost_on_recreation);
+        if kind.data_protection != DataProtection::None && words.is_empty() {
+            wrong.push(format!("{name} has data, and does not state that another one lacks it"));
+        }
+        if words.ends_with('.') {
+            wrong.push(format!("{name}: a full stop after `{words}`"));
+        }
+        let has_window = kind.data_protection == DataProtection::RecoveryWindow;
+        if has_window != kind.recovery_window.is_some() || has_window == kind.deleted_code.is_empty() {
+            wrong.push(format!("{name}: a recovery window takes a field with its days and an error code"));
         }
     }
     assert_none(wrong);

@@ -284,7 +284,9 @@ impl Cloud {
     pub async fn delete(&self, kind: &'static ResourceType, call: &CallContext, live: &LiveResource) -> Result<Deletion> {
         match self {
             Cloud::Aws(aws) => kind.operations.delete(&*aws.in_region(call.region.as_deref()), call, live).await,
-            Cloud::Simulated(local) => local.delete(kind, (call.region.as_deref(), &live.id)).await.map(|()| Deletion::Requested),
+            Cloud::Simulated(local) => {
+                local.delete(kind, (call.region.as_deref(), &live.id), call.on_delete).await.map(|()| Deletion::Requested)
+            }
         }
     }
 

@@ -63,6 +63,9 @@ pub enum LastCompletedRun {
     Unreadable(u64),
 }
 
+/// Command of a run that only undoes others.
+pub const ROLLBACK: &str = "rollback";
+
 /// Name and version of the format of a [`Revision`].
 pub const FORMAT: &str = "acme-revision/2";
 
@@ -203,10 +206,15 @@ impl Snapshot<'_> {
     /// # Errors
     /// Fails if the backend can't be read.
     pub async fn unfinished(&self) -> Result<Vec<Replay>> {
-        let Some(last) = self.numbers.last().copied() else { return Ok(Vec::new()) };
+        let Some(mut last) = self.numbers.last().copied() else { return Ok(Vec::new()) };
         // The record of a finished run takes precedence over a journal that was truncated later, and is a single read.
-        if self.last.as_ref().is_some_and(|stored| stored.summary.outcome.is_final()) {
-            return Ok(Vec::new());
+        let mut summary = self.last.as_ref().map(|stored| stored.summary.clone());
+        while let Some(finished) = summary.filter(|summary| summary.outcome.is_final()) {
+            // After a run that undid itself alone, the one that it continued is unfinished as before.
+            let undid_itself = finished.outcome == RunOutcome::RolledBack && finished.run.undoes_alone;
+            let Some(earlier) = finished.run.continues.filter(|earlier| undid_itself && *earlier < last) else { return Ok(Vec::new()) };
+            last = earlier;
+            summary = self.history.stored_revision(last).await?.map(|stored| stored.summary);
         }
         let chain = self.history.chain(last).await?;
         Ok(if chain.last().is_some_and(Replay::is_unfinished) { chain } else { Vec::new() })
@@ -247,11 +255,13 @@ impl Snapshot<'_> {
                 since.push(replay);
                 continue;
             }
-            // The runs it continues were undone with it.
-            let mut undone = replay.run.and_then(|begin| begin.continues);
+            // The runs it continues were undone with it, by a failure only the last ones.
+            let on_request = replay.run.as_ref().is_some_and(|begin| begin.command == ROLLBACK);
+            let earlier = |run: Option<RunInfo>| run.filter(|begin| on_request || !begin.undoes_alone).and_then(|begin| begin.continues);
+            let mut undone = earlier(replay.run);
             while let Some(number) = undone.filter(|earlier| *earlier < undone_from) {
                 undone_from = number;
-                undone = history.journal(number).await?.run.and_then(|begin| begin.continues);
+                undone = earlier(history.journal(number).await?.run);
             }
         }
         Ok((None, since))

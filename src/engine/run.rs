@@ -46,7 +46,7 @@ pub(in crate::engine) struct Run {
     pub stop: StopSignal,
     /// Receiver of events.
     pub events: mpsc::UnboundedSender<Event>,
-    /// Description of the run; `revision` and `continues` are set here.
+    /// Description of the run; `revision`, `continues` and `undoes_alone` are set here.
     pub info: RunInfo,
 }
 
@@ -75,15 +75,6 @@ pub enum RollbackOutcome {
 }
 
 impl RollbackOutcome {
-    /// Resources that had to be recreated.
-    pub fn recreated(&self) -> Vec<&Address> {
-        match self {
-            RollbackOutcome::Attempted(outcome) => {
-                outcome.completed.iter().filter(|(_, op)| *op == Op::Create).map(|(address, _)| address).collect()
-            }
-            RollbackOutcome::Failed(_) => Vec::new(),
-        }
-    }
     /// Whether everything is as it was before.
     pub fn is_complete(&self) -> bool {
         matches!(self, RollbackOutcome::Attempted(outcome) if outcome.is_success())
@@ -91,39 +82,43 @@ impl RollbackOutcome {
 }
 
 impl Run {
-    /// Executes a plan. If it fails or is interrupted, and `roll_back` is set, restores everything that this run and the unfinished one
-    /// before it changed.
+    /// Executes a plan. If it fails or is interrupted, and `roll_back` is set, restores everything that this run and the unfinished ones
+    /// before it changed, see [`UnfinishedRuns::undone_together`].
     ///
     /// # Errors
     /// Fails if the run can't start: then no changes were made.
     pub(in crate::engine) async fn apply(mut self, request: ApplyRequest<'_>, unfinished: &UnfinishedRuns) -> Result<RunResult> {
         let ApplyRequest { stack, plan, live_state, null_means, covers_whole_stack, roll_back_on_failure, declared } = request;
         let should_continue = unfinished.should_continue();
-        let journals = if should_continue { unfinished.journals.clone() } else { Vec::new() };
+        let journals = if should_continue { unfinished.undone_together().to_vec() } else { Vec::new() };
         for needed in &plan.prerequisites {
             if let Some(lease) = &self.lease {
                 lease.ensure_held_or_renew().await?;
             }
             self.cloud.create_prerequisite(needed).await?;
         }
-        let (journal, started_at) = self.start(unfinished.revision().filter(|_| should_continue)).await?;
+        self.info.undoes_alone = !should_continue && unfinished.revision().is_some();
+        let (journal, started_at) = self.start(unfinished.revision()).await?;
         for needed in &plan.prerequisites {
             journal.write(Record::Prerequisite { name: needed.to_string() }).await?;
         }
+        let recorded = if live_state.hints.shallow { Some(Arc::new(self.recorded().await)) } else { None };
         let options = ExecuteOptions {
-            journaled_cloud: self.journaled_cloud(&journal),
+            journaled_cloud: JournaledCloud { recorded: recorded.clone(), ..self.journaled_cloud(&journal) },
             stop: self.stop.clone(),
             events: self.events.clone(),
             null_means,
             rolling_back: false,
             retry_tokens: unfinished.retry_tokens(stack),
         };
-        let shallow = live_state.hints.shallow;
         let execution = execute(stack, plan, live_state, options).await;
         let interrupted = execution.interrupted;
         let mut live = execution.live.clone();
-        if shallow {
-            self.restore_recorded_details(&mut live).await;
+        // What a deletion left standing is known without its details, which are recorded as they were.
+        for (address, recorded) in recorded.iter().flat_map(|recorded| recorded.iter()) {
+            if let Some(live) = live.get_mut(address).filter(|live| live.is_same_as(recorded)) {
+                live.clone_from(recorded);
+            }
         }
         let mut rollback = None;
         let outcome = if execution.is_success() {
@@ -180,7 +175,7 @@ impl Run {
     }
 
     fn journaled_cloud(&self, journal: &Journal) -> JournaledCloud {
-        JournaledCloud { cloud: self.cloud.clone(), journal: journal.clone(), lease: self.lease.clone() }
+        JournaledCloud { cloud: self.cloud.clone(), journal: journal.clone(), lease: self.lease.clone(), recorded: None }
     }
 
     /// Undoes this run and the chain it continues; updates `live`, the resources of the stack.
@@ -247,16 +242,10 @@ impl Run {
         declared
     }
 
-    /// What a deletion left standing is known without its details, which are recorded as they were.
-    async fn restore_recorded_details(&self, live: &mut BTreeMap<Address, LiveResource>) {
+    /// Resources as the last run recorded them. Without a record, they are known without the details that a deletion does not read.
+    async fn recorded(&self) -> BTreeMap<Address, LiveResource> {
         let latest = async { self.history.snapshot().await?.latest().await };
-        let latest = if live.is_empty() { None } else { latest.await.ok().and_then(|(latest, _)| latest) };
-        let recorded = latest.and_then(|latest| latest.live(|address| live.contains_key(address))).unwrap_or_default();
-        for (address, recorded) in recorded {
-            if let Some(live) = live.get_mut(&address).filter(|live| live.id == recorded.id) {
-                *live = recorded;
-            }
-        }
+        latest.await.ok().and_then(|(latest, _)| latest).and_then(|latest| latest.live(|_| true)).unwrap_or_default()
     }
 
     /// Writes the record of a run. A failure is only reported, because the changes are already made.

@@ -171,6 +171,7 @@ mod tests {
             format: FORMAT.to_owned(),
             revision: 12_345,
             continues: None,
+            undoes_alone: false,
             stack: "shop".to_owned(),
             environment: "production".to_owned(),
             region: "eu-west-1".to_owned(),

@@ -41,6 +41,10 @@ impl OutcomeReport<'_> {
             let what = format_counts(forward, &["created", "changed", "deleted", "forgotten"]);
             let what = if what.is_empty() { "no changes".to_owned() } else { what };
             paragraphs.push(format!("{} {what} in {}.", Style::Added.paint("Done:"), super::format_elapsed(self.elapsed)));
+            let recreated: Vec<String> = forward.created().iter().map(ToString::to_string).collect();
+            if self.command == "rollback" && !recreated.is_empty() {
+                paragraphs.push(format!("Recreated resources have new ids: {}.", recreated.join(", ")));
+            }
             return paragraphs.join("\n");
         }
         self.push_failures(&mut paragraphs, forward);
@@ -156,7 +160,7 @@ fn rollback_summary(back: Option<&RollbackOutcome>) -> String {
     let what = format_counts(tried, &["recreated", "reverted", "deleted", "forgotten"]);
     let what = if what.is_empty() { String::new() } else { format!("{} {what}.\n", Style::Changed.paint("Rolled back:")) };
     let everything = if tried.not_restored.is_empty() { "Everything" } else { "Everything else" };
-    let recreated: Vec<String> = back.map(RollbackOutcome::recreated).unwrap_or_default().iter().map(ToString::to_string).collect();
+    let recreated: Vec<String> = tried.created().iter().map(ToString::to_string).collect();
     if recreated.is_empty() {
         return format!("{what}{everything} is as it was before.");
     }

@@ -101,6 +101,12 @@ pub(super) fn already_exists(kind: &ResourceType, claim: &str, by: &str) -> Erro
     Error::new(ErrorKind::AlreadyExists, &code, format!("{claim} already exists: {by}"))
 }
 
+/// Error for a call that needs a resource, or its name, within its recovery window.
+pub(super) fn scheduled_for_deletion(kind: &ResourceType, id: &str) -> Error {
+    let message = format!("The {} '{id}' is scheduled for deletion", kind.name.replace('_', " "));
+    Error::new(ErrorKind::Rejected, kind.deleted_code, message)
+}
+
 /// Error for deleting a resource that `user` still uses.
 pub(super) fn in_use(kind: &ResourceType, id: &str, user: &str, more: usize) -> Error {
     let code = error_code(kind, |codes| codes.in_use);

@@ -11,6 +11,7 @@
 
 mod constraints;
 mod ids;
+mod recovery;
 mod resource;
 mod schema;
 mod store;
@@ -40,8 +41,8 @@ use self::{
 use crate::{
     aws::types,
     core::{
-        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, ResourceType, Result, STACK_TAG, Scope, TagChange, Tags,
-        UNTAGGED, expression,
+        ADDRESS_TAG, CallContext, ChangedFields, Error, ErrorKind, LiveResource, OnDelete, ResourceType, Result, STACK_TAG, Scope,
+        TagChange, Tags, UNTAGGED, expression,
     },
 };
 
@@ -155,9 +156,14 @@ impl Simulator {
             let after = inner.calls.count_write(&self.behaviour.faults, || ("create", call.address.clone()))?;
             let held = inner.store.lock_for_write()?;
             let time = self.advance(&mut inner.store.state);
-            let id = match self.created_by_token(&inner.store.state, kind, call) {
-                Some(id) => id,
-                None => {
+            let id = match (&call.dormant, self.created_by_token(&inner.store.state, kind, call)) {
+                (Some(id), _) => {
+                    let restored = recovery::restored(&inner.store.state, kind, (call.region.as_deref(), id))?;
+                    inner.store.write(restored)?;
+                    id.clone()
+                }
+                (None, Some(id)) => id,
+                (None, None) => {
                     let entry = self.build_resource(&mut inner.store.state, time, kind, call, spec)?;
                     self.validate(&mut inner.store.state, time, kind, &entry, true)?;
                     let id = entry.id.clone();
@@ -241,7 +247,7 @@ impl Simulator {
     ///
     /// # Errors
     /// Returns AWS's errors, and injected faults.
-    pub async fn delete(&self, kind: &'static ResourceType, resource: (Option<&str>, &str)) -> Result<()> {
+    pub async fn delete(&self, kind: &'static ResourceType, resource: (Option<&str>, &str), on_delete: OnDelete) -> Result<()> {
         tokio::task::yield_now().await;
         self.change_resource(kind, "delete", resource, |state, time, entry| {
             let id = resource.1;
@@ -259,11 +265,16 @@ impl Simulator {
                 let type_name = state.resources.get(*user).map(|user| user.type_name.as_str());
                 type_name.and_then(types::resource_type).is_some_and(|user| user.detached_by.contains(&kind.name))
             };
-            let users: Vec<&String> = state.dependents_of(entry).into_iter().filter(|user| !is_detached(user)).collect();
+            let is_deleted = |user: &&String| state.resources.get(*user).is_some_and(|user| user.recoverable);
+            let users = state.dependents_of(entry).into_iter().filter(|user| !is_detached(user) && !is_deleted(user));
+            let users: Vec<&String> = users.collect();
             if let Some(user) = users.first().filter(|_| kind.blocked_by_dependents) {
                 return Err(constraints::in_use(kind, id, &describe(state, user), users.len() - 1));
             }
-            entry.deletion = Some((time.now, time.now + millis(self.deletion_duration(kind))));
+            match recovery::window(kind, entry, on_delete) {
+                Some(window) => recovery::schedule_deletion(kind, entry, time, window),
+                None => entry.deletion = Some((time.now, time.now + millis(self.deletion_duration(kind)))),
+            }
             Ok(())
         })
         .await
@@ -289,13 +300,15 @@ impl Simulator {
                 created_at: time.visible_until,
                 ready_at: time.visible_until,
                 deletion: None,
+                recoverable: false,
                 outputs: live.outputs,
                 versions: vec![Version { written_at: time.visible_until, spec: live.spec, tags: live.tags }],
             })
         })
     }
 
-    /// All resources by `type/id`, with ` in <region>` if that is not the stack's: spec, tags, outputs and phase. Clouds with equal dumps are equal.
+    /// All resources by `type/id`, with ` in <region>` if that is not the stack's: spec, tags, outputs and phase. Clouds with equal dumps are
+    /// equal, except for deleted resources within their recovery window.
     pub fn dump(&self) -> BTreeMap<String, Value> {
         self.with_inner(|inner| {
             // An unreadable file means unchanged content.
@@ -303,6 +316,7 @@ impl Simulator {
             let time = self.advance(&mut inner.store.state);
             let entries = inner.store.state.resources.iter();
             entries
+                .filter(|(_, entry)| !entry.recoverable)
                 .filter_map(|(key, entry)| Some((key.clone(), entry.view_at(time.now, |_| true)?)))
                 .map(|(key, live)| (key, json!({ "spec": live.spec, "tags": live.tags, "outputs": live.outputs, "phase": live.phase })))
                 .collect()
@@ -395,6 +409,9 @@ impl Simulator {
             let mut entry = known.ok_or_else(|| constraints::not_found(ErrorKind::NotFound, kind.name, id))?;
             if entry.created_at > time.visible_until {
                 return Err(constraints::not_found(ErrorKind::NotYetVisible, kind.name, id));
+            }
+            if entry.recoverable && action != "delete" {
+                return Err(constraints::scheduled_for_deletion(kind, id));
             }
             if entry.deletion.is_some() && action != "delete" {
                 return Err(Error::new(ErrorKind::Conflict, "IncorrectState", format!("'{id}' is being deleted")));

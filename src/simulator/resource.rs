@@ -31,6 +31,9 @@ pub(super) struct SimulatedResource {
     pub ready_at: Millis,
     /// Start and end of the deletion.
     pub deletion: Option<(Millis, Millis)>,
+    /// Whether it can be restored until the end of the deletion.
+    #[serde(default)]
+    pub recoverable: bool,
     /// Outputs, which never change.
     pub outputs: Shared<Value>,
     /// Versions, the latest last; earlier ones are kept while a lagging read may still see them.

@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod outputs;
+mod recovery;
 
 struct TestCloud {
     simulator: Simulator,
@@ -52,16 +53,12 @@ impl TestCloud {
         self.create_with_token(name, address, address, spec).await
     }
     async fn create_with_token(&self, name: &str, address: &str, token: &str, spec: Value) -> Result<String> {
-        let call = CallContext {
-            address: address.into(),
-            region: None,
-            tags: tags(address),
-            token: token.into(),
-            on_delete: OnDelete::Delete,
-            dormant: None,
-            stack: "shop".into(),
-            environment: "test".into(),
-        };
+        let call = new_call(address, token);
+        let spec = resource_type(name).operations.parse(&spec).unwrap();
+        self.simulator.create(resource_type(name), &call, &spec).await
+    }
+    async fn restore(&self, name: &str, address: &str, id: &str, spec: Value) -> Result<String> {
+        let call = CallContext { dormant: Some(id.to_owned()), ..new_call(address, "") };
         let spec = resource_type(name).operations.parse(&spec).unwrap();
         self.simulator.create(resource_type(name), &call, &spec).await
     }
@@ -80,6 +77,19 @@ impl TestCloud {
     }
     fn file(&self) -> PathBuf {
         self.dir.path().join("cloud.jsonl")
+    }
+}
+
+fn new_call(address: &str, token: &str) -> CallContext {
+    CallContext {
+        address: address.into(),
+        region: None,
+        tags: tags(address),
+        token: token.into(),
+        on_delete: OnDelete::Delete,
+        dormant: None,
+        stack: "shop".into(),
+        environment: "test".into(),
     }
 }
 
@@ -104,7 +114,7 @@ async fn creates_updates_retags_and_deletes_a_vpc() {
     assert_eq!((&spec["dns_hostnames"], &spec["dns_support"], &spec["cidr"]), (&json!(true), &json!(true), &json!("10.0.0.0/16")));
     cloud.simulator.retag(resource_type("vpc"), (None, &vpc), &Tags::new()).await.unwrap();
     assert!(cloud.list("vpc").await.is_empty());
-    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap();
     assert!(cloud.simulator.dump().is_empty());
     let count = |action: &str| cloud.simulator.counts()[&("vpc".to_owned(), action.to_owned())];
     assert_eq!((count("create"), count("list"), count("update"), count("retag"), count("delete")), (1, 3, 1, 1, 1));
@@ -114,7 +124,7 @@ async fn creates_updates_retags_and_deletes_a_vpc() {
 async fn returns_not_found_for_a_missing_resource() {
     let cloud = new_cloud();
     let gone = (ErrorKind::NotFound, "InvalidVpcID.NotFound".to_owned());
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, "vpc-0")).await), gone);
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, "vpc-0"), OnDelete::Delete).await), gone);
     assert_eq!(rejection(cloud.simulator.update(resource_type("vpc"), (None, "vpc-0"), &json!({}), &[]).await), gone);
     assert_eq!(rejection(cloud.simulator.retag(resource_type("vpc"), (None, "vpc-0"), &Tags::new()).await), gone);
 }
@@ -155,7 +165,7 @@ async fn accepts_subnets_in_a_secondary_cidr() {
     let pointers = ["/secondary_cidrs".to_owned()];
     let remove = || cloud.simulator.update(resource_type("vpc"), (None, &vpc), &without, &pointers);
     assert_eq!(rejection(remove().await), (ErrorKind::Conflict, "DependencyViolation".to_owned()));
-    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet), OnDelete::Delete).await.unwrap();
     remove().await.unwrap();
 }
 
@@ -164,11 +174,11 @@ async fn refuses_to_delete_a_resource_in_use() {
     let cloud = new_cloud();
     let vpc = cloud.create_vpc().await;
     let subnet = cloud.create_subnet(&vpc, "10.0.0.0/24").await.unwrap();
-    let error = cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap_err();
+    let error = cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap_err();
     assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Conflict, "DependencyViolation"));
     assert!(error.message.contains(&subnet) && error.message.contains("subnet.10.0.0.0/24"), "{error}");
-    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
-    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet), OnDelete::Delete).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap();
 }
 
 #[tokio::test]
@@ -179,9 +189,9 @@ async fn allows_deletion_after_the_reference_is_removed() {
     // Attaching is not part of the create call.
     let (attached, detached) = (json!({ "vpc": { "id": vpc } }), json!({ "vpc": null }));
     cloud.simulator.update(resource_type("internet_gateway"), (None, &gateway), &attached, &["/vpc/id".into()]).await.unwrap();
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await).0, ErrorKind::Conflict);
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await).0, ErrorKind::Conflict);
     cloud.simulator.update(resource_type("internet_gateway"), (None, &gateway), &detached, &["/vpc".into()]).await.unwrap();
-    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap();
 }
 
 #[tokio::test]
@@ -199,7 +209,7 @@ async fn rejects_duplicate_names() {
         rejection(cloud.create("security_group", "security_group.b", group).await),
         (ErrorKind::AlreadyExists, "InvalidGroup.Duplicate".to_owned())
     );
-    cloud.simulator.delete(resource_type("ecr_repository"), (None, &id)).await.unwrap();
+    cloud.simulator.delete(resource_type("ecr_repository"), (None, &id), OnDelete::Delete).await.unwrap();
     cloud.create("ecr_repository", "ecr_repository.others", repository).await.unwrap();
 }
 
@@ -230,7 +240,7 @@ async fn ids_are_deterministic_and_never_reused() {
     let (one, other) = (new_cloud(), new_cloud());
     let first = one.create_vpc().await;
     assert_eq!(first, other.create_vpc().await);
-    one.simulator.delete(resource_type("vpc"), (None, &first)).await.unwrap();
+    one.simulator.delete(resource_type("vpc"), (None, &first), OnDelete::Delete).await.unwrap();
     drop(one.reopen(Behaviour::default()));
     assert_ne!(one.create_vpc().await, first);
 }
@@ -248,7 +258,7 @@ async fn rejects_deletion_of_protected_resources_and_changes_to_immutable_fields
     let protect = ["/deletion_protection".into()];
     cloud.simulator.update(resource_type("load_balancer"), (None, &id), &wanted, &protect).await.unwrap();
     assert_eq!(
-        rejection(cloud.simulator.delete(resource_type("load_balancer"), (None, &id)).await),
+        rejection(cloud.simulator.delete(resource_type("load_balancer"), (None, &id), OnDelete::Delete).await),
         (ErrorKind::Rejected, "OperationNotPermitted".to_owned())
     );
     let fixed = cloud.simulator.update(resource_type("vpc"), (None, &vpc), &json!({ "cidr": "10.7.0.0/16" }), &["/cidr".into()]).await;
@@ -278,9 +288,9 @@ async fn keeps_its_state_when_reopened() {
     assert_eq!(again.dump(), cloud.simulator.dump());
     assert!(fs::read_to_string(cloud.file()).unwrap().lines().count() < 10, "obsolete lines are removed");
     // Both see the writes of the other, including the one that was open before the file was rewritten.
-    assert_eq!(rejection(again.delete(resource_type("vpc"), (None, &vpc)).await).0, ErrorKind::Conflict);
-    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
-    again.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
+    assert_eq!(rejection(again.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await).0, ErrorKind::Conflict);
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet), OnDelete::Delete).await.unwrap();
+    again.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap();
     assert!(cloud.simulator.dump().is_empty());
 }
 
@@ -318,7 +328,7 @@ async fn a_call_with_a_lost_answer_takes_effect() {
     let cloud = cloud_with_faults("lost:1, lost:2");
     assert_eq!(rejection(cloud.create("vpc", "vpc.main", json!({ "cidr": "10.0.0.0/16" })).await).0, ErrorKind::Unavailable);
     let vpc = cloud.list("vpc").await[0].id.clone();
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await).0, ErrorKind::Unavailable);
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await).0, ErrorKind::Unavailable);
     assert!(cloud.list("vpc").await.is_empty());
 }
 
@@ -391,7 +401,7 @@ async fn survives_reads_that_lag_behind_writes() {
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(false));
     wait().await;
     assert_eq!(cloud.list("vpc").await[0].spec["dns_hostnames"], json!(true));
-    cloud.simulator.delete(resource_type("vpc"), (None, &vpc)).await.unwrap();
+    cloud.simulator.delete(resource_type("vpc"), (None, &vpc), OnDelete::Delete).await.unwrap();
     assert_eq!(cloud.list("vpc").await.len(), 1);
     assert!(cloud.simulator.dump().is_empty());
     wait().await;
@@ -412,12 +422,12 @@ async fn creation_and_deletion_take_time() {
     assert_eq!(outputs.0, outputs.1);
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(cloud.list("nat_gateway").await[0].phase, Phase::Ready);
-    cloud.simulator.delete(resource_type("nat_gateway"), (None, &gateway)).await.unwrap();
+    cloud.simulator.delete(resource_type("nat_gateway"), (None, &gateway), OnDelete::Delete).await.unwrap();
     assert_eq!(cloud.list("nat_gateway").await[0].phase, Phase::Deleting);
-    assert_eq!(rejection(cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await).0, ErrorKind::Conflict);
+    assert_eq!(rejection(cloud.simulator.delete(resource_type("subnet"), (None, &subnet), OnDelete::Delete).await).0, ErrorKind::Conflict);
     tokio::time::sleep(Duration::from_millis(150)).await;
     assert!(cloud.list("nat_gateway").await.is_empty());
-    cloud.simulator.delete(resource_type("subnet"), (None, &subnet)).await.unwrap();
+    cloud.simulator.delete(resource_type("subnet"), (None, &subnet), OnDelete::Delete).await.unwrap();
 }
 
 #[tokio::test]

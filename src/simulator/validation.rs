@@ -75,6 +75,7 @@ impl Simulator {
             created_at: time.now,
             ready_at: time.now + millis(usual),
             deletion: None,
+            recoverable: false,
             outputs: outputs.into(),
             versions: vec![Version { written_at: time.now, spec: created.into(), tags: tags.into() }],
         })
@@ -109,7 +110,11 @@ impl Simulator {
         validate_removed_entries(state, kind, entry)?;
         for claim in constraints::unique_claims(entry, Some(kind)) {
             if let Some(holder) = state.claims.get(&claim).filter(|holder| **holder != own) {
-                return Err(constraints::already_exists(kind, &format!("'{claim}'"), &describe(state, holder)));
+                let is_deleted = state.resources.get(holder).is_some_and(|holder| holder.recoverable);
+                return Err(match is_deleted {
+                    true => constraints::scheduled_for_deletion(kind, &describe(state, holder)),
+                    false => constraints::already_exists(kind, &format!("'{claim}'"), &describe(state, holder)),
+                });
             }
         }
         self.validate_references(state, time, kind, entry, new)?;
@@ -150,6 +155,10 @@ impl Simulator {
             }
             if other.created_at > time.visible_until && (&other.type_name, &other.id) != (&entry.type_name, &entry.id) {
                 return Err(missing(ErrorKind::NotYetVisible));
+            }
+            if new && other.recoverable {
+                let user = types::resource_type(&other.type_name).unwrap_or(kind);
+                return Err(constraints::scheduled_for_deletion(user, &other.id));
             }
             if new && other.deletion.is_some() {
                 let message = format!("The {} '{}' is being deleted", other.type_name.replace('_', " "), other.id);

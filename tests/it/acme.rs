@@ -19,6 +19,8 @@ pub struct Acme {
     arguments: Vec<String>,
     /// Folder of its history: never the developer's own.
     state_dir: Arc<tempfile::TempDir>,
+    /// Folder of the backend that several machines share; `None`: the history is in the home folder.
+    backend: Option<Arc<tempfile::TempDir>>,
 }
 
 /// Result of a command.
@@ -43,25 +45,37 @@ impl Acme {
         Acme::new(vec![format!("--local={}", folder.display())])
     }
     fn new(arguments: Vec<String>) -> Acme {
-        Acme { arguments, state_dir: Arc::new(tempfile::tempdir().expect("a folder")) }
+        Acme { arguments, state_dir: Arc::new(tempfile::tempdir().expect("a folder")), backend: None }
+    }
+    /// Same with a backend outside its home folder.
+    pub fn with_shared_backend(&self) -> Acme {
+        Acme { backend: Some(Arc::new(tempfile::tempdir().expect("a folder"))), ..self.clone() }
+    }
+    /// Another machine: an empty home folder, and the same backend.
+    pub fn on_another_machine(&self) -> Acme {
+        assert!(self.backend.is_some(), "its history is in its home folder");
+        Acme { backend: self.backend.clone(), ..Acme::new(self.arguments.clone()) }
     }
     /// Adds arguments to every command.
     pub fn with_args(&self, arguments: &[&str]) -> Acme {
         let mut all = self.arguments.clone();
         all.extend(arguments.iter().map(|&a| a.to_owned()));
-        Acme { arguments: all, state_dir: self.state_dir.clone() }
+        Acme { arguments: all, ..self.clone() }
     }
 
     /// Same with another endpoint.
     pub fn with_endpoint(&self, endpoint: &str) -> Acme {
         let mut arguments = self.arguments.clone();
         arguments[1] = endpoint.to_owned();
-        Acme { arguments, state_dir: self.state_dir.clone() }
+        Acme { arguments, ..self.clone() }
     }
     /// Copy with its own copy of the history.
     pub fn with_copied_state(&self) -> Acme {
         let twin = Acme::new(self.arguments.clone());
         copy_dir(self.state_dir.path(), twin.state_dir.path()).expect("its memory can be copied");
+        let Some(backend) = &self.backend else { return twin };
+        let twin = twin.with_shared_backend();
+        copy_dir(backend.path(), twin.backend.as_ref().expect("a backend").path()).expect("its memory can be copied");
         twin
     }
     /// Without a cloud, for commands that need none.
@@ -90,6 +104,9 @@ impl Acme {
             .arg(stack)
             .args(&self.arguments)
             .args(more);
+        if let Some(backend) = &self.backend {
+            whole.env("ACME_BACKEND", backend.path());
+        }
         whole
     }
 

@@ -93,7 +93,7 @@ impl Shop {
     fn delete(&self, of: &str, name: &str) {
         self.change_outside_acme(|local, runtime| {
             let (id, ..) = find_resource(local, of, name);
-            runtime.block_on(local.delete(resource_type(of).expect("a type"), (None, &id))).unwrap();
+            runtime.block_on(local.delete(resource_type(of).expect("a type"), (None, &id), acme::core::OnDelete::Delete)).unwrap();
         });
     }
     fn change_outside_acme(&self, act: impl FnOnce(&Simulator, &tokio::runtime::Runtime)) {

@@ -46,6 +46,7 @@ mod standin;
 mod tag_index;
 mod terminal;
 mod terraform;
+mod undo;
 mod unreadable_answers;
 mod waiting;
 mod wire;

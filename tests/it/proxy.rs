@@ -1,13 +1,15 @@
 //! A loopback proxy in front of a stand-in: counts calls, throttles, makes reads lag behind writes, and injects a failure into one write.
 
+mod faults;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     io::{Error, ErrorKind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+pub use self::faults::{Faults, Kill, Spoiled, WriteFault};
 use crate::{
     request_model,
     tag_index::TagIndex,
@@ -16,86 +18,6 @@ use crate::{
         xml,
     },
 };
-
-/// Injected failures.
-#[derive(Clone, Debug, Default)]
-pub struct Faults {
-    /// Every n-th call is rejected with the service's throttling code.
-    pub throttle_every: Option<usize>,
-    /// Every n-th call, if it is a read, gets an internal error or no response, alternately, and at most twice per call.
-    pub fail_read_every: Option<usize>,
-    /// From the n-th call on, the credentials are expired.
-    pub expire_credentials_from: Option<usize>,
-    /// Time after a write for which the service's reads return the old state, and new resources are unknown.
-    pub read_lag: BTreeMap<&'static str, Duration>,
-    /// Failure of one write, counted from 1, without throttled ones.
-    pub at_write: Option<(usize, WriteFault)>,
-    /// The connection of one write to S3, counted from 1, is dropped after the write has taken effect.
-    pub at_backend_write: Option<usize>,
-}
-
-/// Failure of a write.
-#[derive(Clone, Debug)]
-pub enum WriteFault {
-    /// It is rejected for lack of permission, and does not reach the stand-in.
-    Refuse,
-    /// Same for it and every later write.
-    RefuseFromHere,
-    /// It takes effect, but the response is lost.
-    LoseResponse,
-    /// It takes effect, but its response is changed on the way.
-    SpoilResponse(Spoiled),
-    /// Something happens, and it is rejected.
-    RefuseAfter(Kill),
-    /// Something happens before it reaches the stand-in.
-    Before(Kill),
-    /// The caller is killed before the write reaches the stand-in.
-    KillBefore(Kill),
-    /// The caller is killed after the write, before it receives the response.
-    KillAfter(Kill),
-}
-
-/// A response that was changed on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoiled {
-    /// The body is garbage.
-    Garbled,
-    /// Half of the body is missing.
-    Cut,
-    /// The body is missing.
-    Empty,
-    /// A load balancer in between answers that the service is unavailable.
-    Unavailable,
-}
-
-impl Spoiled {
-    pub const ALL: [Spoiled; 4] = [Spoiled::Garbled, Spoiled::Cut, Spoiled::Empty, Spoiled::Unavailable];
-
-    fn spoil(self, response: Response) -> Response {
-        let Response { status, mut headers, mut body } = response;
-        headers.retain(|(name, _)| name != "content-length");
-        match self {
-            Spoiled::Garbled => body = b"\x00<}{\xff garbage".to_vec(),
-            Spoiled::Cut => body.truncate(body.len() / 2),
-            Spoiled::Empty => body.clear(),
-            Spoiled::Unavailable => {
-                let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
-                return Response { status: 503, headers, body: b"<html>503 Service Unavailable</html>".to_vec() };
-            }
-        }
-        Response { status, headers, body }
-    }
-}
-
-/// Kills the caller.
-#[derive(Clone)]
-pub struct Kill(pub Arc<dyn Fn() + Send + Sync>);
-
-impl fmt::Debug for Kill {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Kill")
-    }
-}
 
 /// One call that reached the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +29,8 @@ pub struct RecordedCall {
     pub status: u16,
     /// Whether the proxy responded instead of the stand-in.
     pub fault: bool,
+    /// Arrival.
+    pub at: Instant,
 }
 
 /// A running proxy, stopped when dropped.
@@ -130,6 +54,8 @@ struct ProxyState {
     calls: usize,
     writes: usize,
     s3_writes: usize,
+    /// Number of writes that are not to S3.
+    changes: usize,
     /// Service and action of the write with the failure.
     faulted_write: Option<String>,
     /// Whether the caller is dead: its remaining requests are dropped.
@@ -163,6 +89,10 @@ impl Proxy {
     /// Calls since the last call of this function.
     pub fn take_calls(&self) -> Calls {
         Calls(std::mem::take(&mut self.shared.state().seen))
+    }
+    /// Number of writes that are not to S3, which may not have been answered yet.
+    pub fn started_changes(&self) -> usize {
+        self.shared.state().changes
     }
     /// Service and action of the write with the failure; `None` if there was no write with that number.
     pub fn faulted_write(&self) -> Option<String> {
@@ -218,6 +148,7 @@ impl Shared {
     }
 
     fn respond(&self, request: &Request) -> std::io::Result<Response> {
+        let at = Instant::now();
         let (service, action) = service_and_action(request);
         let write = is_write(request, &action);
         let (calls, trouble) = {
@@ -233,6 +164,13 @@ impl Shared {
             state.s3_writes += usize::from(counts && service == "s3");
             let dropped = Some(state.s3_writes) == self.faults.at_backend_write && counts && service == "s3";
             let trouble = dropped.then_some(&WriteFault::LoseResponse);
+            let is_change = counts && service != "s3";
+            state.changes += usize::from(is_change);
+            if let Some((_, act)) = self.faults.before_change.as_ref().filter(|(n, _)| is_change && *n == state.changes) {
+                drop(state);
+                act.0();
+                state = self.state();
+            }
             let trouble = trouble.or(self
                 .faults
                 .at_write
@@ -252,10 +190,13 @@ impl Shared {
             Some(trouble) => self.respond_with_fault(trouble, &service, &action, request),
             None => self.respond_normally(calls, &service, &action, write, request),
         };
+        if write && service != "s3" {
+            std::thread::sleep(self.faults.delay_writes);
+        }
         let mut state = self.state();
         state.in_flight -= 1;
         let (response, fault) = answered?;
-        state.seen.push(RecordedCall { service, action, write, status: response.status, fault });
+        state.seen.push(RecordedCall { service, action, write, status: response.status, fault, at });
         Ok(response)
     }
 

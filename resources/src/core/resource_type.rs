@@ -43,6 +43,8 @@ pub struct ResourceType {
     pub parent: Option<&'static str>,
     /// Boolean field for AWS's deletion protection.
     pub protects_deletion: Option<&'static str>,
+    /// Field with the days after a deletion within which the resource can be restored.
+    pub recovery_window: Option<&'static str>,
     /// Boolean field that makes AWS apply changes at once; then the engine waits for pending changes.
     pub apply_immediately: Option<&'static str>,
     /// Impact of a change in place, by field.
@@ -126,6 +128,7 @@ impl ResourceType {
             identity: all(|field| field.identity),
             parent: fields.iter().find_map(|field| field.parent),
             protects_deletion: one(|field| field.protects_deletion),
+            recovery_window: one(|field| field.recovery_window),
             apply_immediately: one(|field| field.apply_immediately),
             impact: fields.iter().filter_map(|field| Some((field.pointer, field.impact?))).collect(),
             one_way: fields

@@ -74,6 +74,8 @@ pub struct Field {
     pub own_read: bool,
     /// The `bool` for AWS's deletion protection.
     pub protects_deletion: bool,
+    /// Days after a deletion within which the resource can be restored.
+    pub recovery_window: bool,
     /// The `bool` that makes AWS apply changes at once.
     pub apply_immediately: bool,
     /// Shown first in a plan.
@@ -118,6 +120,7 @@ impl Field {
             read_by_name: false,
             own_read: false,
             protects_deletion: false,
+            recovery_window: false,
             apply_immediately: false,
             important: false,
             global_region: None,

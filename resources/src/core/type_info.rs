@@ -37,6 +37,12 @@ pub struct TypeInfo {
     pub handover: &'static str,
     /// Data lost by a deletion, which determines the values of `on_delete`.
     pub data_protection: DataProtection,
+    /// Shortest recovery window, which `on_delete: delete` uses, in days; 0: AWS deletes it at once.
+    pub shortest_window_days: u64,
+    /// Error code of calls about a resource within its recovery window.
+    pub deleted_code: &'static str,
+    /// What another resource with the same settings lacks, a sentence without a full stop; empty: nothing but the ids.
+    pub lost_on_recreation: &'static str,
     /// Whether AWS refuses to delete one while another resource refers to it.
     pub blocked_by_dependents: bool,
     /// Types whose resources AWS detaches from it when they are deleted. They are deleted first, which saves the calls that detach them.
@@ -132,6 +138,9 @@ impl TypeInfo {
             longest_duration: Duration::from_secs(2 * 3600),
             handover: "",
             data_protection: DataProtection::None,
+            lost_on_recreation: "",
+            shortest_window_days: 0,
+            deleted_code: "",
             blocked_by_dependents: true,
             detached_by: &[],
             idempotent: true,
@@ -183,6 +192,15 @@ impl TypeInfo {
     /// See [`TypeInfo::data_protection`].
     pub const fn data_protection(self, data: DataProtection) -> TypeInfo {
         TypeInfo { data_protection: data, ..self }
+    }
+    /// Data of which AWS keeps a deleted resource for a window of at least these days, see [`TypeInfo::shortest_window_days`] and
+    /// [`TypeInfo::deleted_code`].
+    pub const fn recovery_window(self, shortest_days: u64, deleted_code: &'static str) -> TypeInfo {
+        TypeInfo { data_protection: DataProtection::RecoveryWindow, shortest_window_days: shortest_days, deleted_code, ..self }
+    }
+    /// See [`TypeInfo::lost_on_recreation`].
+    pub const fn lost_on_recreation(self, words: &'static str) -> TypeInfo {
+        TypeInfo { lost_on_recreation: words, ..self }
     }
     /// AWS deletes it even if others refer to it, see [`TypeInfo::blocked_by_dependents`].
     pub const fn deletable_while_in_use(self) -> TypeInfo {

@@ -432,6 +432,9 @@ impl StepRunner<Step> for Executor<'_> {
                 if step.op == Op::Create && self.options.null_means == NullMeans::Unset {
                     self.outcome.not_restored.extend(self.lost_values(&address, live).map(|words| (address.clone(), words)));
                 }
+                if step.op == Op::Create && self.plan.changes[step.change].dormant.is_some() {
+                    self.outcome.undeleted.insert(address.clone());
+                }
                 // After a replacement, the new resource has this address.
                 if step.op != Op::Detach || self.outcome.live.get(&address).is_some_and(|known| known.id == live.id) {
                     let mut live = live.clone();

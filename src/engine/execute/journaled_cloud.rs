@@ -1,6 +1,10 @@
 //! Cloud access with a journal: writes the intent, makes the call, and writes the result.
 
-use std::{collections::BTreeSet, future::Future, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -23,6 +27,8 @@ pub struct JournaledCloud {
     pub journal: Journal,
     /// Lease of the stack; `None` if no other process can change it.
     pub lease: Option<Arc<Lease>>,
+    /// Resources as the last run recorded them, if this run read only what a deletion takes.
+    pub recorded: Option<Arc<BTreeMap<Address, LiveResource>>>,
 }
 
 /// Resource of a step.
@@ -43,7 +49,8 @@ pub struct StepTarget {
 impl JournaledCloud {
     pub(super) async fn create(&self, target: &StepTarget) -> Result<CreatedResource> {
         let call = || self.cloud.create(target.kind, &target.call, &target.spec);
-        self.journaled(target, CallAction::Create, None, |created: &CreatedResource| Some(created.id().to_owned()), call).await
+        let dormant = target.call.dormant.as_deref();
+        self.journaled(target, CallAction::Create, dormant, |created: &CreatedResource| Some(created.id().to_owned()), call).await
     }
 
     pub(super) async fn update(&self, target: &StepTarget, live: &LiveResource, desired: &Value, pointers: &[String]) -> Result<()> {
@@ -83,6 +90,15 @@ impl JournaledCloud {
         self.journaled(target, CallAction::Delete, Some(&live.id), |_| None, call).await
     }
 
+    /// The resource to which a rollback returns, with the details that were not read as recorded, and whether it has all of them.
+    fn with_recorded_details(&self, target: &StepTarget) -> (Option<LiveResource>, bool) {
+        let (Some(before), Some(recorded)) = (&target.before, &self.recorded) else { return (target.before.clone(), true) };
+        match recorded.get(&target.address).filter(|recorded| recorded.is_same_as(before)) {
+            Some(recorded) => (Some(LiveResource { spec: recorded.spec.clone(), ..before.clone() }), true),
+            None => (Some(before.clone()), false),
+        }
+    }
+
     async fn journaled<T, F: Future<Output = Result<T>>>(
         &self,
         target: &StepTarget,
@@ -94,13 +110,15 @@ impl JournaledCloud {
         if let Some(lease) = &self.lease {
             lease.ensure_held_or_renew().await?;
         }
+        let (before, complete) = self.with_recorded_details(target);
         let intent = Intent {
             address: target.address.clone(),
             action,
             token: target.call.token.clone(),
             region: target.call.region.clone(),
             id: id.map(str::to_owned),
-            before: target.before.clone(),
+            before,
+            complete,
             desired: target.spec.clone(),
             tags: target.call.tags.clone(),
             depends_on: target.depends_on.clone(),

@@ -12,7 +12,7 @@ mod verify;
 mod wait;
 mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::mpsc;
 
@@ -62,7 +62,9 @@ pub struct ExecuteOutcome {
     pub past_commit_point: bool,
     /// Live resources, by address.
     pub live: BTreeMap<Address, LiveResource>,
-    /// Resources restored with a different value.
+    /// Resources that were deleted, and restored with their ids and data within their recovery window.
+    pub undeleted: BTreeSet<Address>,
+    /// Resources restored with a different value, or without their data.
     pub not_restored: Vec<(Address, String)>,
 }
 
@@ -74,6 +76,11 @@ impl ExecuteOutcome {
             && self.interrupted_steps.is_empty()
             && self.not_started.is_empty()
             && !self.interrupted
+    }
+    /// Created resources with new ids.
+    pub fn created(&self) -> Vec<&Address> {
+        let created = self.completed.iter().filter(|(address, op)| *op == Op::Create && !self.undeleted.contains(address));
+        created.map(|(address, _)| address).collect()
     }
     /// Whether nothing but steps that wait for a person, and those that depend on them, is left.
     pub fn only_waits(&self) -> bool {

@@ -123,14 +123,15 @@ impl History {
 
 /// Marks the last run, and those it continues, as unfinished if work remains.
 fn mark_unfinished(runs: &mut [(u64, Option<RunSummary>)]) {
-    let mut left = match runs.first() {
-        Some((number, Some(entry))) if !entry.outcome.is_some_and(RunOutcome::is_final) => Some(*number),
-        _ => None,
-    };
+    let mut left = runs.first().map(|(number, _)| *number);
+    let mut found = false;
     for (number, entry) in runs {
         if let Some(entry) = entry.as_mut().filter(|_| left == Some(*number)) {
-            entry.unfinished = true;
-            left = entry.run.continues;
+            found |= !entry.outcome.is_some_and(RunOutcome::is_final);
+            entry.unfinished = found;
+            // A run that undid itself alone leaves the one that it continued as it was.
+            let undid_itself = entry.outcome == Some(RunOutcome::RolledBack) && entry.run.undoes_alone;
+            left = entry.run.continues.filter(|_| found || undid_itself);
         }
     }
 }

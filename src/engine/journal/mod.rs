@@ -77,6 +77,10 @@ pub struct RunInfo {
     pub revision: u64,
     /// Unfinished revision that this one continues.
     pub continues: Option<u64>,
+    /// Whether a failure undoes this run alone, because the one that it continues was kept, or deleted something for good. `acme rollback`
+    /// undoes both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoes_alone: bool,
     /// Stack name.
     pub stack: String,
     /// Environment name.
@@ -107,10 +111,13 @@ pub struct Intent {
     /// Region of the resource, if it is not the stack's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Physical id, except for creations.
+    /// Physical id, except for creations; for those, the id of the deleted resource that the call restores.
     pub id: Option<String>,
     /// Exact resource at this address before the run; `None` if there was none.
     pub before: Option<LiveResource>,
+    /// Whether `before` has all details. A deletion reads only some, and has the others from the record of the last run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub complete: bool,
     /// Desired spec; `null` for deletions.
     pub desired: Value,
     /// Desired tags.

@@ -58,9 +58,13 @@ pub struct TouchedResource {
     pub last_created_at: Option<u64>,
     /// Whether the run created, or may have created, a resource at the address.
     pub may_have_created: bool,
+    /// Whether the run started to delete the previous resource, which may have emptied it.
+    pub delete_started: bool,
+    /// Whether the run restored a deleted resource within its recovery window, which has data.
+    pub woken: bool,
     /// Whether the run removed its ownership tags.
     pub forgotten: bool,
-    /// Whether the run tried to delete it and made no other call: if it still exists, it is as before.
+    /// Whether the run tried to delete it, made no other call, and did not know all its details: if it still exists, it counts as before.
     pub only_deleted: bool,
 }
 
@@ -186,11 +190,14 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                     // A resource at an address where AWS rejected a creation does not belong to this run.
                     if intent.action == CallAction::Create && !refused.contains(&line.n) {
                         entry.may_have_created = true;
+                        entry.woken |= forward && intent.id.is_some();
                         entry.token.clone_from(&intent.token);
                         entry.region.clone_from(&intent.region);
                         entry.unanswered_create = Some(line.at);
                         entry.last_created_at = Some(line.at);
                     }
+                    let is_previous = entry.before.as_ref().is_some_and(|before| intent.id.as_ref() == Some(&before.id));
+                    entry.delete_started |= forward && intent.action == CallAction::Delete && is_previous;
                     entry.forgotten |= intent.action == CallAction::Forget;
                     entry.only_deleted &= intent.action == CallAction::Delete;
                     if forward && !intent.desired.is_null() {
@@ -249,8 +256,10 @@ impl TouchedResource {
             unanswered_create: None,
             last_created_at: None,
             may_have_created: false,
+            delete_started: false,
+            woken: false,
             forgotten: false,
-            only_deleted: true,
+            only_deleted: !intent.complete,
         }
     }
 

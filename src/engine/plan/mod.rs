@@ -3,11 +3,9 @@
 mod attribution;
 mod cycles;
 mod diff;
-#[cfg(not(test))]
-mod dropped;
-#[cfg(test)]
 pub(in crate::engine) mod dropped;
 mod known;
+mod lost;
 mod matching;
 mod moves;
 mod obstacles;
@@ -38,10 +36,11 @@ use crate::{
 pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addresses};
 pub use diff::{FieldDiff, NullMeans, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
+pub use lost::{dependents_of_lost_resources, has_lost_resources};
 pub use matching::{ForeignResource, has_taken_key, owner};
 pub use order::{critical_path, deferred_dependencies, refers_to, remaining_paths};
 pub use planner::plan;
-pub use restore::{RestoreTarget, dependents_of_lost_resources, has_lost_resources, plan_restore, target_stack};
+pub use restore::{RestoreTarget, plan_restore, target_stack};
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
 
 /// Action on a resource.
@@ -272,7 +271,7 @@ pub struct Plan {
     pub prerequisites: Vec<Prerequisite>,
     /// Warnings.
     pub warnings: Vec<String>,
-    /// Values that a rollback does not restore.
+    /// Values and data that a rollback does not restore.
     pub not_restored: Vec<(Address, String)>,
     /// Physical names used instead of declared ones, which other resources have.
     pub name_overrides: BTreeMap<Address, String>,

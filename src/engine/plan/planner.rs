@@ -405,7 +405,8 @@ fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[Fiel
         && !keys.into_iter().any(|fields| fields.iter().all(kept))
 }
 
-fn on_delete_tag(live: &LiveResource) -> Option<OnDelete> {
+/// Value of `on_delete` in the tags.
+pub(super) fn on_delete_tag(live: &LiveResource) -> Option<OnDelete> {
     let text = live.tags.get(crate::core::ON_DELETE_TAG)?;
     serde_json::from_value(Value::String(text.clone())).ok()
 }

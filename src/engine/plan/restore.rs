@@ -4,11 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::{Plan, Reason, known::Location, matching, planner::Planner};
+use super::{
+    Plan, Reason,
+    known::Location,
+    lost::{lost_data, rewrite_references_to_lost_resources},
+    matching,
+    planner::Planner,
+};
 use crate::{
     aws::types,
-    core::{Address, LiveResource, OneWay, Phase, Tags, Timeouts, expression, iam_path},
-    definition::{DesiredResource, RollbackPolicy, Stack, deferrable_dependencies},
+    core::{Address, LiveResource, OneWay, Phase, Tags, Timeouts, iam_path},
+    definition::{DesiredResource, RollbackPolicy, Stack},
     engine::{
         discover::{LiveState, address_of, visible_tags},
         plan::NullMeans,
@@ -30,10 +36,13 @@ pub struct RestoreTarget {
     pub depends_on: BTreeSet<Address>,
     /// Those of the dependencies that can follow it.
     pub deferrable: BTreeSet<Address>,
+    /// Physical ids that the run being undone created at the address.
+    pub created_ids: BTreeSet<String>,
+    /// Whether the run being undone started to delete the previous resource, which may have emptied it.
+    pub delete_started: bool,
     /// Whether the run being undone created the current resource: it has no data yet, and is deleted without a snapshot.
     pub created_by_undone_run: bool,
-    /// Whether the run being undone only tried to delete it: if it still exists, nothing is restored. `before` may lack details then, because
-    /// a destroy does not read them.
+    /// Whether the run being undone only tried to delete it, and `before` lacks details: if it still exists, nothing is restored.
     pub only_deleted: bool,
 }
 
@@ -47,9 +56,22 @@ impl RestoreTarget {
             tags: Tags::new(),
             depends_on: BTreeSet::new(),
             deferrable: BTreeSet::new(),
+            created_ids: BTreeSet::new(),
+            delete_started: false,
             created_by_undone_run: false,
             only_deleted: false,
         }
+    }
+}
+
+impl RestoreTarget {
+    /// Whether the run being undone created this resource, which has no tags: it has the id from the response, or what identifies it.
+    fn created_untagged(&self, address: &Address, live: &LiveResource) -> bool {
+        let Some(kind) = types::resource_type(&address.type_name).filter(|kind| !kind.identity.is_empty()) else { return false };
+        let is_desired = |field: &&str| self.desired.pointer(field).is_some_and(|value| live.spec.pointer(field) == Some(value));
+        kind.name == live.type_name
+            && self.region == live.region
+            && (self.created_ids.contains(&live.id) || kind.identity.iter().all(is_desired))
     }
 }
 
@@ -128,8 +150,13 @@ pub fn plan_restore(
             planner.plan_removal(address, live, None, Reason::RolledBack);
         }
     }
-    for (number, live) in doubles.iter().enumerate() {
-        let Some(address) = address_of(live).filter(|address| targets.contains_key(address)) else { continue };
+    let others = matched.live.iter().filter(|(address, _)| !targets.contains_key(*address));
+    let created = others.filter_map(|(_, live)| {
+        let (address, _) = targets.iter().find(|(address, target)| target.created_untagged(address, live))?;
+        Some((address.clone(), *live))
+    });
+    let tagged = doubles.iter().filter_map(|live| Some((address_of(live).filter(|address| targets.contains_key(address))?, *live)));
+    for (number, (address, live)) in tagged.chain(created).enumerate() {
         let duplicate = Address::new(&live.type_name, format!("{}-double-{}", address.name, number + 1));
         if targets[&address].created_by_undone_run {
             planner.created_by_undone_run.insert(duplicate.clone());
@@ -137,6 +164,7 @@ pub fn plan_restore(
         planner.plan_removal(&duplicate, live, None, Reason::RolledBack);
     }
     let mut plan = planner.into_plan(live_state, super::order::PlanDirection::Rollback);
+    let not_restored = [not_restored, lost_data(targets, &plan.changes)].concat();
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));
     Plan { not_restored, ..plan }
 }
@@ -202,124 +230,4 @@ fn still_exists(address: &Address, before: &LiveResource, live_state: &LiveState
 
 fn created_addresses(targets: &BTreeMap<Address, RestoreTarget>) -> BTreeSet<Address> {
     targets.iter().filter(|(_, target)| target.created_by_undone_run).map(|(address, _)| address.clone()).collect()
-}
-
-/// Previous resource that no longer exists: the restored one has another id.
-struct LostResources<'a> {
-    resources: BTreeMap<&'a Address, &'a LiveResource>,
-    /// References to the new resource, by the id or ARN of the old one. Names are unique only within a type, so shared names are ignored.
-    references: BTreeMap<&'a str, Option<String>>,
-}
-
-impl<'a> LostResources<'a> {
-    fn of(targets: &'a BTreeMap<Address, RestoreTarget>, live: &BTreeMap<Address, &LiveResource>) -> LostResources<'a> {
-        let mut lost = LostResources { resources: BTreeMap::new(), references: BTreeMap::new() };
-        // The id of an association is the id of its resource: if that still exists, the id refers to it.
-        let present: BTreeSet<&str> = live.values().flat_map(|live| [Some(live.id.as_str()), live.arn()]).flatten().collect();
-        for (address, target) in targets {
-            let gone = |before: &&LiveResource| live.get(address).is_none_or(|live| !live.is_same_as(before));
-            let Some(before) = target.before.as_ref().filter(gone) else { continue };
-            lost.resources.insert(address, before);
-            let arn = before.arn().filter(|arn| *arn != before.id);
-            for (output, text) in [("id", Some(before.id.as_str())), ("arn", arn)] {
-                let Some(text) = text.filter(|text| !is_derived_from_name(before, text) && !present.contains(text)) else { continue };
-                let reference = format!("${{{address}.{output}}}");
-                let known = lost.references.entry(text);
-                known.and_modify(|known| *known = known.take().filter(|known| *known == reference)).or_insert(Some(reference));
-            }
-        }
-        lost
-    }
-
-    /// Reference for a text in the spec of a resource with these dependencies. The text may also be a host name or an IP address, which AWS
-    /// assigns anew. Other outputs are ids of other resources, or stay the same.
-    fn replacement_reference(&self, text: &str, own: &Address, needs: &BTreeSet<Address>) -> Option<String> {
-        if let Some(known) = self.references.get(text) {
-            let itself = format!("${{{own}.");
-            return known.clone().filter(|reference| !reference.starts_with(&itself));
-        }
-        let mut needed = needs.iter().filter(|_| text.contains('.')).filter_map(|need| Some((need, self.resources.get(need)?)));
-        needed.find_map(|(need, before)| {
-            let (output, _) = before.outputs.as_object()?.iter().find(|(_, value)| value.as_str() == Some(text))?;
-            Some(format!("${{{need}.{output}}}"))
-        })
-    }
-}
-
-/// Whether an id or ARN is derived from the name alone: then the new resource has the same.
-fn is_derived_from_name(live: &LiveResource, text: &str) -> bool {
-    let name = live.spec.get("name").and_then(Value::as_str);
-    name.and_then(|name| text.strip_suffix(name)).is_some_and(|rest| rest.is_empty() || rest.ends_with(['/', ':']))
-}
-
-/// Adds resources that the run being undone did not change, but that refer to one it lost. `definition` has the dependencies.
-pub fn dependents_of_lost_resources(
-    definition: &Stack,
-    targets: &BTreeMap<Address, RestoreTarget>,
-    live_state: &LiveState,
-) -> BTreeMap<Address, RestoreTarget> {
-    let live = matching::match_resources(definition, live_state).live;
-    let lost = LostResources::of(targets, &live);
-    let dependent = |(address, live): (&Address, &&LiveResource)| {
-        let declared = definition.resources.get(address);
-        let depends_on = declared.map(|declared| declared.depends_on.clone()).unwrap_or_default();
-        let deferrable = declared.map(|declared| declared.deferrable.clone()).unwrap_or_default();
-        // A field that can't change in place would cause a replacement: it keeps its value.
-        let mut open = live.spec.clone();
-        for at in types::resource_type(&live.type_name).into_iter().flat_map(|kind| &kind.replaces) {
-            open.pointer_mut(at).map(Value::take);
-        }
-        let mut holds = false;
-        expression::for_each_string(&open, &mut |text| holds |= lost.replacement_reference(text, address, &depends_on).is_some());
-        let (desired, tags) = (live.spec.clone().into_inner(), live.tags.clone().into_inner());
-        holds.then(|| {
-            (address.clone(), RestoreTarget { desired, tags, depends_on, deferrable, ..RestoreTarget::from_live((*live).clone()) })
-        })
-    };
-    live.iter().filter(|(address, _)| !targets.contains_key(*address)).filter_map(dependent).collect()
-}
-
-/// Whether any resource must be recreated, so that others may have to follow.
-pub fn has_lost_resources(targets: &BTreeMap<Address, RestoreTarget>, live_state: &LiveState) -> bool {
-    let place = |live: &LiveResource| (live.region.clone(), live.id.clone());
-    let present: BTreeSet<_> = live_state.iter().map(place).collect();
-    targets.values().filter_map(|target| target.before.as_ref()).any(|before| !present.contains(&place(before)))
-}
-
-/// Updates every reference to a lost resource to the new one.
-fn rewrite_references_to_lost_resources(
-    stack: &mut Stack,
-    targets: &BTreeMap<Address, RestoreTarget>,
-    live: &BTreeMap<Address, &LiveResource>,
-) {
-    let lost = LostResources::of(targets, live);
-    if lost.resources.is_empty() {
-        return;
-    }
-    for declared in stack.resources.values_mut() {
-        let (own, before) = (&declared.address, &declared.depends_on);
-        rewrite_strings(&mut declared.spec, &mut |text| {
-            if let Some(reference) = lost.replacement_reference(text, own, before) {
-                *text = reference;
-            }
-        });
-        let mut needs = BTreeSet::new();
-        expression::for_each_string(&declared.spec, &mut |text| {
-            needs.extend(expression::references(text).into_iter().map(|r| Address::new(r.type_name, r.name)));
-        });
-        let is_hard = |need: &Address| declared.depends_on.contains(need) && !declared.deferrable.contains(need);
-        let found = deferrable_dependencies(declared.resource_type, &declared.spec).into_iter().filter(|need| !is_hard(need));
-        let rest = declared.deferrable.iter().filter(|need| !needs.contains(*need)).cloned();
-        declared.deferrable = found.chain(rest).collect();
-        declared.depends_on.extend(needs);
-    }
-}
-
-fn rewrite_strings(value: &mut Value, act: &mut impl FnMut(&mut String)) {
-    match value {
-        Value::String(text) => act(text),
-        Value::Array(list) => list.iter_mut().for_each(|value| rewrite_strings(value, act)),
-        Value::Object(map) => map.values_mut().for_each(|value| rewrite_strings(value, act)),
-        _ => {}
-    }
 }

@@ -55,7 +55,13 @@ impl UnfinishedRuns {
     /// Whether the next run continues the unfinished ones, so that its rollback undoes them, too. Not if they were kept on purpose, or if a
     /// resource was deleted that can't be restored: then only the way forward remains.
     pub(super) fn should_continue(&self) -> bool {
-        self.journals.last().is_some_and(|last| !was_kept(last)) && !self.journals.iter().any(Replay::has_cleaned_up)
+        self.journals.last().is_some_and(|last| !was_kept(last)) && !self.undone_together().iter().any(Replay::has_cleaned_up)
+    }
+
+    /// The last of the runs that a failure of the next one undoes with it.
+    pub(super) fn undone_together(&self) -> &[Replay] {
+        let undoes_alone = |replay: &Replay| replay.run.as_ref().is_some_and(|begin| begin.undoes_alone);
+        self.journals.get(self.journals.iter().rposition(undoes_alone).unwrap_or_default()..).unwrap_or_default()
     }
 
     /// Tokens of creates without a response, to repeat them with the same parameters.

@@ -113,7 +113,7 @@ async fn find_untagged(
     Ok(())
 }
 
-/// Targets for undoing a run; resources created by the run have no data yet.
+/// Targets for undoing a run; resources created by the run have no data yet, except for those that it restored.
 pub(in crate::engine) fn restore_targets(touched: &BTreeMap<Address, TouchedResource>) -> BTreeMap<Address, RestoreTarget> {
     let touched = touched.iter().filter(|(_, touched)| !touched.has_nothing_to_undo());
     touched.map(|(address, touched)| (address.clone(), restore_target(touched))).collect()
@@ -127,7 +127,9 @@ fn restore_target(touched: &TouchedResource) -> RestoreTarget {
         tags: touched.tags.clone(),
         depends_on: touched.depends_on.clone(),
         deferrable: touched.deferrable.clone(),
-        created_by_undone_run: true,
+        created_ids: touched.created_ids.clone(),
+        delete_started: touched.delete_started,
+        created_by_undone_run: !touched.woken,
         only_deleted: touched.only_deleted,
     }
 }
@@ -136,5 +138,6 @@ fn restore_target(touched: &TouchedResource) -> RestoreTarget {
 /// read would look as if it had been absent before, and be removed.
 fn undo_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
     let desired = touched.iter().map(|(address, touched)| (address, &touched.desired));
-    Hints { own_reads: Some(merge_own_reads(BTreeMap::new(), desired)), ..discovery_hints(touched) }
+    let before = touched.iter().filter_map(|(address, touched)| Some((address, &*touched.before.as_ref()?.spec)));
+    Hints { own_reads: Some(merge_own_reads(BTreeMap::new(), desired.chain(before))), ..discovery_hints(touched) }
 }

@@ -181,6 +181,7 @@ impl LockedSession {
                 format: FORMAT.to_owned(),
                 revision: 0,
                 continues: None,
+                undoes_alone: false,
                 stack: session.stack.name.to_string(),
                 environment: session.stack.environment.to_string(),
                 region: session.region().to_owned(),

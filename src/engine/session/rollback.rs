@@ -111,6 +111,8 @@ fn target(before: Option<LiveResource>) -> RestoreTarget {
         tags: Tags::new(),
         depends_on: BTreeSet::new(),
         deferrable: BTreeSet::new(),
+        created_ids: BTreeSet::new(),
+        delete_started: false,
         created_by_undone_run: false,
         only_deleted: false,
     }

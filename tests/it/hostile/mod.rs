@@ -7,6 +7,7 @@ mod expired_credentials;
 mod fuzz;
 mod interrupts;
 mod journal_properties;
+mod lease_takeover;
 mod names;
 mod overhead;
 mod read_lag;

@@ -94,6 +94,7 @@ const VALIDATION_RECORDS: [IamCondition; 2] = [
 impl Resource for Certificate {
     const TYPE: TypeInfo =
         TypeInfo::new("certificate", &services::acm::SERVICE, "{arn}", "arn:aws:acm:{region}:{account}:certificate/{uuid}")
+            .lost_on_recreation("it is another certificate, which must be validated")
             .typical_seconds(120)
             .iam_actions(
                 IamActions::new("acm:certificate/*")

@@ -71,6 +71,7 @@ impl Resource for EcrRepository {
     const TYPE: TypeInfo =
         TypeInfo::new("ecr_repository", &services::ecr::SERVICE, "{name}", "arn:aws:ecr:{region}:{account}:repository/{name}")
             .data_protection(DataProtection::Contents)
+            .lost_on_recreation("the images in it are lost")
             .deletable_while_in_use()
             .without_token()
             .quota(100_000, "LimitExceededException")

@@ -189,6 +189,7 @@ pub(super) const PASS_ROLE_SERVICES: &[&str] =
 
 impl Resource for EksCluster {
     const TYPE: TypeInfo = TypeInfo::new("eks_cluster", &services::eks::SERVICE, "{name}", "arn:aws:eks:{region}:{account}:cluster/{name}")
+        .lost_on_recreation("the Kubernetes objects in it are lost, and it has another endpoint")
         .typical_seconds(540)
         .longest_hours(6)
         .quota(100, "ResourceLimitExceededException")

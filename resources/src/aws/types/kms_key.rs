@@ -13,8 +13,8 @@ use serde_json::json;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase,
-        Policy, Problem, Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
+        Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase, Policy, Problem,
+        Resource, Result, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 use read::{key_id, list_aliases, observed, read, read_known, read_rotation};
@@ -53,7 +53,7 @@ pub struct KmsKey {
     #[field(dropped = default_policy())]
     pub policy: Option<Policy>,
     /// Waiting period before deletion, in days.
-    #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important, write_only)]
+    #[field(default = DELETION_WINDOW_DAYS, range = 7..=30, important, write_only, recovery_window)]
     pub deletion_window_days: i32,
 }
 
@@ -152,11 +152,15 @@ const ROTATION_PERIOD_DAYS: i32 = 365;
 /// Days until AWS deletes a key, unless set otherwise.
 const DELETION_WINDOW_DAYS: i32 = 30;
 /// The shortest window AWS accepts: <https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html>.
-const MIN_DELETION_WINDOW_DAYS: i32 = 7;
+const MIN_DELETION_WINDOW_DAYS: u64 = 7;
+
+/// Error code of calls for a key that is being deleted.
+const INVALID_STATE: &str = "KMSInvalidStateException";
 
 impl Resource for KmsKey {
     const TYPE: TypeInfo = TypeInfo::new("kms_key", &services::kms::SERVICE, "{uuid}", "arn:aws:kms:{region}:{account}:key/{id}")
-        .data_protection(DataProtection::RecoveryWindow)
+        .recovery_window(MIN_DELETION_WINDOW_DAYS, INVALID_STATE)
+        .lost_on_recreation("nothing that the old key encrypted can be read any more")
         .deletable_while_in_use()
         .without_token()
         // Several minutes in some cases: https://docs.aws.amazon.com/kms/latest/developerguide/programming-eventual-consistency.html
@@ -305,10 +309,10 @@ impl Resource for KmsKey {
         if let Some(alias) = &live.spec.name {
             ok_or_not_found(cx.kms.delete_alias().alias_name(alias).send().await)?;
         }
-        let window = if cx.call.on_delete == OnDelete::Delete { MIN_DELETION_WINDOW_DAYS } else { live.spec.deletion_window_days };
+        let window = if cx.call.on_delete == OnDelete::Delete { MIN_DELETION_WINDOW_DAYS as i32 } else { live.spec.deletion_window_days };
         match cx.kms.schedule_key_deletion().key_id(&live.id).pending_window_in_days(window).send().await.map_err(Error::from) {
             // A first attempt succeeded, but its response was lost.
-            Err(error) if error.code == "KMSInvalidStateException" && error.message.contains("pending deletion") => {}
+            Err(error) if error.code == INVALID_STATE && error.message.contains("pending deletion") => {}
             answer => drop(answer?),
         }
         Ok(Deletion::Requested)

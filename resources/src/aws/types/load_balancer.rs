@@ -170,6 +170,7 @@ impl Resource for LoadBalancer {
         "{arn}",
         "arn:aws:elasticloadbalancing:{region}:{account}:loadbalancer/{type|network=net|app}/{name}/{hex16}",
     )
+    .lost_on_recreation("it has another DNS name")
     .typical_seconds(150)
     .quota(500, "TooManyLoadBalancers")
     .not_found("LoadBalancerNotFound")

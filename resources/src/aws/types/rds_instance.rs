@@ -207,6 +207,7 @@ impl Resource for RdsInstance {
         .typical_seconds(480)
         .longest_hours(24)
         .data_protection(DataProtection::Snapshot)
+        .lost_on_recreation("its data is in the final snapshot, if it left one")
         .without_token()
         .quota(400, "InstanceQuotaExceeded")
         .not_found("DBInstanceNotFound")

@@ -92,6 +92,7 @@ impl Resource for S3Bucket {
     const TYPE: TypeInfo = TypeInfo::new("s3_bucket", &services::s3::SERVICE, "{name}", "arn:aws:s3:::{name}")
         .tagged_after_create()
         .data_protection(DataProtection::Contents)
+        .lost_on_recreation("the objects in it are lost")
         .deletable_while_in_use()
         .without_token()
         .quota(10_000, "TooManyBuckets")

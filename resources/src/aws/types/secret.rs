@@ -12,8 +12,8 @@ use super::kms_key::KmsKey;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, ArnRef, Created, DataProtection, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed,
-        OnDelete, Phase, Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Phase,
+        Policy, Problem, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -40,7 +40,7 @@ pub struct Secret {
     #[field(dropped = Policy::none())]
     pub policy: Option<Policy>,
     /// Recovery window before deletion, in days.
-    #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important, write_only)]
+    #[field(default = RECOVERY_WINDOW_DAYS, range = 7..=30, important, write_only, recovery_window)]
     pub recovery_window_days: i64,
 }
 
@@ -92,7 +92,8 @@ impl Resource for Secret {
         "{arn}",
         "arn:aws:secretsmanager:{region}:{account}:secret:{name}-{hex8}",
     )
-    .data_protection(DataProtection::RecoveryWindow)
+    .recovery_window(0, INVALID_REQUEST)
+    .lost_on_recreation("its value is lost, and must be set again")
     .deletable_while_in_use()
     .iam_actions(
         IamActions::new("secretsmanager:secret:{name}*")

@@ -73,6 +73,7 @@ impl Resource for SqsQueue {
     const TYPE: TypeInfo =
         TypeInfo::new("sqs_queue", &services::sqs::SERVICE, "https://{host}/{account}/{name}", "arn:aws:sqs:{region}:{account}:{name}")
             .data_protection(DataProtection::Contents)
+            .lost_on_recreation("the messages in it are lost")
             .deletable_while_in_use()
             .visibility_delay_seconds(60)
             .iam_actions(

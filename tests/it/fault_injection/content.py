@@ -21,6 +21,8 @@ VOLATILE = {
 ADDRESS = 'acme:address'
 ec2, iam, kms, rds, eks = client('ec2'), client('iam'), client('kms'), client('rds'), client('eks')
 names = {}
+# What can't be created again, by address, in its own words.
+data = {}
 
 
 def every(service, call, key, **arguments):
@@ -40,6 +42,11 @@ def add(kind, item, tags, *ids):
     out.setdefault(kind, []).append({**item, 'tags': tags})
     for n, i in enumerate(i for i in ids if i):
         names[str(i)] = f"<{tags.get(ADDRESS, 'unmarked ' + kind)}{'.' + str(n) if n else ''}>"
+
+
+def lose(tags, value):
+    if ADDRESS in pairs(tags):
+        data[pairs(tags)[ADDRESS]] = value
 
 
 def gone(call, **arguments):
@@ -87,6 +94,7 @@ for n in every('ec2', 'describe_nat_gateways', 'NatGateways'):
         add('nat_gateway', n, n.get('Tags'), n['NatGatewayId'])
 for a in ec2.describe_addresses()['Addresses']:
     add('elastic_ip', a, a.get('Tags'), a['AllocationId'])
+    lose(a.get('Tags'), a.get('PublicIp'))
 for e in every('ec2', 'describe_vpc_endpoints', 'VpcEndpoints'):
     if e['State'].lower() != 'deleted':
         add('vpc_endpoint', e, e.get('Tags'), e['VpcEndpointId'])
@@ -121,7 +129,9 @@ for k in every('kms', 'list_keys', 'Keys'):
         continue
     meta['rotation'] = kms.get_key_rotation_status(KeyId=k['KeyId'])['KeyRotationEnabled']
     meta['policy'] = kms.get_key_policy(KeyId=k['KeyId'], PolicyName='default')['Policy']
-    add('kms_key', meta, kms.list_resource_tags(KeyId=k['KeyId'])['Tags'], k['KeyId'])
+    tags = kms.list_resource_tags(KeyId=k['KeyId'])['Tags']
+    add('kms_key', meta, tags, k['KeyId'])
+    lose(tags, k['KeyId'])
 out['kms_alias'] = [a for a in aliases if not a['AliasName'].startswith('alias/aws/')]
 
 for name in every('eks', 'list_clusters', 'clusters'):
@@ -155,7 +165,9 @@ ecr = client('ecr')
 for r in every('ecr', 'describe_repositories', 'repositories'):
     policy = gone(ecr.get_lifecycle_policy, repositoryName=r['repositoryName']) or {}
     r['lifecycle'] = policy.get('lifecyclePolicyText')
-    add('ecr_repository', r, ecr.list_tags_for_resource(resourceArn=r['repositoryArn'])['tags'])
+    tags = ecr.list_tags_for_resource(resourceArn=r['repositoryArn'])['tags']
+    add('ecr_repository', r, tags)
+    lose(tags, sorted(i.get('imageTag', '') for i in every('ecr', 'list_images', 'imageIds', repositoryName=r['repositoryName'])))
 
 s3 = client('s3')
 for b in s3.list_buckets().get('Buckets', []):
@@ -163,13 +175,16 @@ for b in s3.list_buckets().get('Buckets', []):
     settings = {call: gone(getattr(s3, call), **bucket) for call in (
         'get_bucket_versioning', 'get_bucket_encryption', 'get_public_access_block', 'get_bucket_policy',
         'get_bucket_lifecycle_configuration', 'get_bucket_cors', 'get_bucket_ownership_controls')}
-    add('s3_bucket', {**b, **settings}, (gone(s3.get_bucket_tagging, **bucket) or {}).get('TagSet'))
+    tags = (gone(s3.get_bucket_tagging, **bucket) or {}).get('TagSet')
+    add('s3_bucket', {**b, **settings}, tags)
+    lose(tags, sorted(o['Key'] for o in every('s3', 'list_objects_v2', 'Contents', **bucket)))
 
 secrets = client('secretsmanager')
 for s in every('secretsmanager', 'list_secrets', 'SecretList'):
     if not s.get('DeletedDate'):
         s['policy'] = (gone(secrets.get_resource_policy, SecretId=s['ARN']) or {}).get('ResourcePolicy')
-        s['has value'] = gone(secrets.get_secret_value, SecretId=s['ARN']) is not None
+        value = (gone(secrets.get_secret_value, SecretId=s['ARN']) or {}).get('SecretString')
+        lose(s.get('Tags'), value)
         # The last six characters are drawn.
         add('secret', {**s, 'SecretVersionsToStages': None}, s.get('Tags'), s['ARN'])
 
@@ -178,6 +193,7 @@ for z in every('route53', 'list_hosted_zones', 'HostedZones'):
     short = z['Id'].rsplit('/', 1)[1]
     tags = route53.list_tags_for_resource(ResourceType='hostedzone', ResourceId=short)['ResourceTagSet']['Tags']
     add('hosted_zone', z, tags, short)
+    lose(tags, sorted(gone(route53.get_hosted_zone, Id=short).get('DelegationSet', {}).get('NameServers', [])))
     # The zone's own records name the servers that were drawn.
     out.setdefault('dns_record', []).extend(
         {'zone': z['Name'], **r} for r in every('route53', 'list_resource_record_sets', 'ResourceRecordSets', HostedZoneId=short)
@@ -194,6 +210,7 @@ for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers'):
     arn = b['LoadBalancerArn']
     b['attributes'] = pairs(elb.describe_load_balancer_attributes(LoadBalancerArn=arn)['Attributes'])
     add('load_balancer', b, elb_tags(arn), arn.rsplit('/', 1)[1], b['DNSName'])
+    lose(elb_tags(arn), b['DNSName'])
     for i in every('elbv2', 'describe_listeners', 'Listeners', LoadBalancerArn=arn):
         add('listener', i, elb_tags(i['ListenerArn']), i['ListenerArn'].rsplit('/', 1)[1])
 for g in every('elbv2', 'describe_target_groups', 'TargetGroups'):
@@ -216,6 +233,14 @@ for w in waf.list_ip_sets(Scope='REGIONAL')['IPSets']:
     ip_set = waf.get_ip_set(Scope='REGIONAL', Name=w['Name'], Id=w['Id'])['IPSet']
     add('waf_ip_set', ip_set, waf.list_tags_for_resource(ResourceARN=w['ARN'])['TagInfoForResource']['TagList'], w['Id'])
 
+sqs = client('sqs')
+for url in every('sqs', 'list_queues', 'QueueUrls'):
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=['All'])['Attributes']
+    tags = sqs.list_queue_tags(QueueUrl=url).get('Tags', {})
+    lose(tags, queue.pop('ApproximateNumberOfMessages', None))
+    queue = {k: v for k, v in queue.items() if not k.startswith('Approximate') and not k.endswith('Timestamp')}
+    add('sqs_queue', queue, tags)
+
 # Ids that carry no marks: what they are of is all that two runs share.
 UNKNOWN = re.compile(r'\b(sgr|eni|eipassoc|rtbassoc|acl|dopt|vpc|subnet|sg|rtb|igw|nat|vpce|fl|eipalloc)-[0-9a-f]{8,17}\b')
 known = re.compile('|'.join(re.escape(i) for i in sorted(names, key=len, reverse=True)) or '$^')
@@ -232,3 +257,5 @@ def said(value):
 
 
 out = {kind: said(items) for kind, items in out.items() if items}
+if data:
+    out['data'] = data
