@@ -42,13 +42,16 @@ impl Outside {
         Simulator::open(self.folder.path().join("cloud"), "eu-west-1", Behaviour::default()).expect("a simulated cloud")
     }
 
-    /// Removes all tags of a resource; returns its id.
+    /// Removes the ownership tags of a resource; returns its id.
     fn untag(&self, address: &str) -> String {
         let (kind, _) = address.split_once('.').expect("an address");
         let dump = self.cloud().dump();
         let (key, found) = dump.iter().find(|(_, found)| found["tags"]["acme:address"] == address).expect("it exists");
         let id = key.strip_prefix(&format!("{kind}/")).expect("a key").to_owned();
-        self.seed(kind, &id, found["spec"].clone(), found["outputs"].clone(), &[]);
+        let tags = tags_of(found);
+        let tags: Vec<(&str, &str)> =
+            tags.iter().filter(|(key, _)| !key.starts_with("acme:")).map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        self.seed(kind, &id, found["spec"].clone(), found["outputs"].clone(), &tags);
         id
     }
 
@@ -74,6 +77,10 @@ impl Outside {
         assert!(target >= words.len() - 2, "{help}");
         self.acme.run("import", stack, &[address, id]).assert_success();
     }
+}
+
+fn tags_of(found: &Value) -> Tags {
+    serde_json::from_value(found["tags"].clone()).expect("tags")
 }
 
 fn obstacles(plan: &Plan) -> Vec<String> {
@@ -117,16 +124,18 @@ fn a_resource_that_lost_its_tags_is_not_deleted_but_named() {
     let outside = Outside::new();
     outside.apply(NETWORK);
     let id = outside.untag("kms_key.data");
-    let without = outside.write(NETWORK.lines().filter(|line| !line.contains("kms_key")).collect::<Vec<_>>().join("\n").as_str());
+    let without_key: String = NETWORK.lines().filter(|line| !line.contains("kms_key")).map(|line| format!("{line}\n")).collect();
+    let without = outside.write(&without_key);
     for command in [vec![], vec!["--destroy"]] {
         let plan = outside.acme.run("plan", &without, &command).assert_success();
         let shown = plan.combined_output();
         assert!(shown.contains(&format!("`{id}` has lost the ownership tags of `kms_key.data`")), "{shown}");
         assert!(shown.contains(&format!("kms_key.data {id}`")), "{shown}");
     }
-    outside.acme.apply(&without);
-    let plan = outside.acme.run("plan", &without, &[]).assert_success();
-    assert!(!plan.combined_output().contains(&id), "the record no longer has it: {}", plan.combined_output());
+    // The record of the next run no longer has it.
+    let next = outside.apply(&without_key.replace("vpc: { main: {", "vpc: { main: { tags: { team: web },"));
+    let plan = outside.acme.run("plan", &next, &[]).assert_success();
+    assert!(!plan.combined_output().contains(&id), "{}", plan.combined_output());
 }
 
 /// A resource that acme left in AWS on purpose has no tags either.
@@ -237,6 +246,7 @@ fn a_range_or_port_that_others_have_is_named_before_the_first_call() {
 
 /// Certificates of one domain share their validation record: one that was there before acme is needed by others, and stays.
 #[test]
+#[ignore = "full run"]
 fn a_validation_record_that_existed_before_stays_when_the_certificate_leaves() {
     const PREPARE: &str = "
 acm, dns = client('acm'), client('route53')
@@ -266,9 +276,9 @@ out = [s['Type'] + ' ' + s['Name'] for s in sets if s['Type'] in ('CNAME', 'TXT'
     acme.apply(&stack);
     standin.run_boto3(PREPARE);
     let with = write_file(folder.path(), "stack.yaml", &format!("{zone}{certificates}"));
-    // Certificates of the stand-in stay in validation.
+    // The stand-in issues certificates after a minute.
     let applied = acme.run("apply", &with, &["--yes"]);
-    assert_eq!(applied.code, 4, "{}", applied.combined_output());
+    assert!([0, 4].contains(&applied.code), "{}", applied.combined_output());
     assert_eq!((records("CNAME", "old."), records("TXT", "old."), records("CNAME", "new."), records("TXT", "new.")), (1, 1, 1, 1));
     let without = write_file(folder.path(), "stack.yaml", zone);
     acme.apply(&without);
@@ -330,7 +340,7 @@ fn ignored_tags_are_checked() {
     let outside = Outside::new();
     let problems = |list: &str| {
         let stack = outside.write(&format!("  vpc: {{ main: {{ cidr: 10.0.0.0/16, tags: {{ team: web }} }} }}\nignore_tags: {list}\n"));
-        outside.acme.run("validate", &stack, &[]).combined_output()
+        Acme::without_cloud().run("validate", &stack, &[]).combined_output()
     };
     assert!(problems("[team]").contains("`team` is set here, but `ignore_tags` leaves it to others"), "{}", problems("[team]"));
     assert!(problems("['acme:*']").contains("acme's own"), "{}", problems("['acme:*']"));

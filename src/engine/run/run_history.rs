@@ -119,7 +119,10 @@ impl RunHistory {
         }
         for (address, touched) in self.unfinished.touched.iter().filter(|(address, _)| is_wanted(address)) {
             found.extend(touched.before.iter().map(|live| (address.clone(), live.region.clone(), live.id.clone())));
-            found.extend(touched.created_ids.iter().map(|id| (address.clone(), touched.region.clone(), id.clone())));
+            // An unfinished run may not have set the tags yet, where the create call can't.
+            let is_tagged = types::resource_type(&address.type_name).is_some_and(|kind| kind.is_tagged_on_create());
+            let created = touched.created_ids.iter().filter(|_| is_tagged);
+            found.extend(created.map(|id| (address.clone(), touched.region.clone(), id.clone())));
         }
         // The resource of a type with an identity is recognized by that.
         let with_type = |(address, region, id): (Address, Option<String>, String)| {

@@ -135,7 +135,7 @@ async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &[SdkPolicy]) -> R
     if scope.lookup.iter().all(|name| is_known(name)) {
         return Ok(Vec::new());
     }
-    let call = aws.iam.list_policies().scope(PolicyScopeType::Local);
+    let call = aws.iam.list_policies().scope(PolicyScopeType::Local).max_items(1000);
     let all: Vec<SdkPolicy> = call.into_paginator().items().send().try_collect().await?;
     let is_wanted = |policy: &SdkPolicy| policy.policy_name().is_some_and(|name| scope.lookup.contains(name) && !is_known(name));
     Ok(all.into_iter().filter(is_wanted).collect())

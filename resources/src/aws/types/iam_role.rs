@@ -244,7 +244,7 @@ async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &BTreeSet<String>)
     if scope.lookup.is_subset(in_path) {
         return Ok(Vec::new());
     }
-    let roles: Vec<_> = aws.iam.list_roles().into_paginator().items().send().try_collect().await?;
+    let roles: Vec<_> = aws.iam.list_roles().max_items(1000).into_paginator().items().send().try_collect().await?;
     let wanted = roles.into_iter().filter(|role| scope.lookup.contains(&role.role_name) && !in_path.contains(&role.role_name));
     for_each_concurrent(wanted, |role| async move {
         match read(aws, &role.role_name).await {

@@ -148,7 +148,7 @@ async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &[SdkProfile]) -> 
     if scope.lookup.iter().all(is_known) {
         return Ok(Vec::new());
     }
-    let all: Vec<SdkProfile> = aws.iam.list_instance_profiles().into_paginator().items().send().try_collect().await?;
+    let all: Vec<SdkProfile> = aws.iam.list_instance_profiles().max_items(1000).into_paginator().items().send().try_collect().await?;
     let wanted = |profile: &SdkProfile| scope.lookup.contains(&profile.instance_profile_name) && !is_known(&profile.instance_profile_name);
     Ok(all.into_iter().filter(wanted).collect())
 }
