@@ -58,6 +58,7 @@ impl TestCloud {
             tags: tags(address),
             token: token.into(),
             on_delete: OnDelete::Delete,
+            is_undone: false,
             dormant: None,
             stack: "shop".into(),
             environment: "test".into(),

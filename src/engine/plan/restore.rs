@@ -128,6 +128,7 @@ pub fn plan_restore(
         }
         planner.plan_removal(&duplicate, live, None, Reason::RolledBack);
     }
+    planner.order_exclusive_resources();
     let mut plan = planner.into_plan(live_state, super::order::PlanDirection::Rollback);
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));
     Plan { not_restored, ..plan }
