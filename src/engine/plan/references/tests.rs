@@ -107,7 +107,8 @@ async fn a_resource_is_deleted_after_the_lists_that_refer_to_it_have_changed() {
             checked.insert(format!("{}{}", user.address.type_name, entry.list));
         }
     }
-    for list in ["security_group/ingress", "load_balancer/security_groups", "route_table/subnets", "vpc_endpoint/route_tables"] {
+    for list in ["security_group/ingress", "load_balancer/subnets", "route_table/subnets", "iam_role/policies", "rds_subnet_group/subnets"]
+    {
         assert!(checked.contains(list), "{list} is not in {checked:?}");
     }
 }
