@@ -57,7 +57,7 @@ facts! {
     conflicts_with: Vec<OtherField>,
     /// `name(max = 256, lowercase, prefix = "alias/", suffix(".fifo", when = fifo))`: the physical name. The compiler generates it if it is
     /// unset. `max` is the maximum length in characters with prefix and suffix, and the upper limit of `length` unless that is stated; the
-    /// others are optional. The compiler adds a missing prefix, and a missing suffix where the field in `when`, a `bool`, is true.
+    /// others are optional. With `ignore_case`, names that differ only in case are the same for AWS. The compiler adds a missing prefix, and a missing suffix where the field in `when`, a `bool`, is true.
     name: Option<Name>,
     /// `policy = "identity"`, `"resource"` or `"trust"`: what a policy document, or all in a map, are attached to, which decides whether its
     /// statements have a `Principal` and a `Resource`.
@@ -106,8 +106,8 @@ facts! {
     unique: Vec<LitStr>,
     /// `unique_by_overlap = "range"`, repeatable: like `unique`, but two values are equal if their ranges overlap.
     unique_by_overlap: Vec<LitStr>,
-    /// `unique_entries = "subnet"`, repeatable: part of the key of this name, of which each entry of a list or set is a value. Two resources of a
-    /// definition can't have a value in common; unlike with `unique`, a replacement can take over those of the old resource.
+    /// `unique_entries = "subnet"`, repeatable: part of the key of this name, of which each entry of a list or set is a value. Two resources
+    /// can't have a value in common, so the one that had it releases it first, unless the type `takes_over_entries`.
     unique_entries: Vec<LitStr>,
     /// `global_region = "cloudfront"`: with this value, a resource is in the partition's region for global services (us-east-1), whatever the
     /// stack's region is.

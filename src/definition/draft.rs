@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn shortens_long_names_and_keeps_them_unique() {
-        let naming = Naming { max: 32, lowercase: true, prefix: "", suffix: None, pattern: None };
+        let naming = Naming { max: 32, lowercase: true, ignore_case: false, prefix: "", suffix: None, pattern: None };
         let one = physical_name("shop-production-", "a-very-long-service-name.One", naming, "");
         let two = physical_name("shop-production-", "a-very-long-service-name.two", naming, "");
         assert!(one.len() <= 32 && two.len() <= 32 && one != two);
@@ -441,8 +441,14 @@ mod tests {
 
     #[test]
     fn physical_names_match_the_pattern() {
-        let naming =
-            Naming { max: 32, lowercase: false, prefix: "", suffix: None, pattern: Some("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?") };
+        let naming = Naming {
+            max: 32,
+            lowercase: false,
+            ignore_case: false,
+            prefix: "",
+            suffix: None,
+            pattern: Some("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"),
+        };
         assert_eq!(physical_name("shop-", "web_App", naming, ""), "shop-web-App");
         assert_eq!(physical_name("shop-", "web--app", naming, ""), "shop-web--app");
         assert_eq!(physical_name("shop-", "web_", naming, ""), "shop-web");

@@ -31,13 +31,19 @@ pub fn check_unique_keys(c: &mut Compiler<'_>, stack: &Stack) {
         if let Some(overlap) = overlap {
             check_ranges(c, overlap, &resources);
         }
+        check_conflicts(c, resource_type, &resources);
     }
 }
 
 fn check_key(c: &mut Compiler<'_>, resource_type: &ResourceType, key: &[&str], resources: &[&DesiredResource]) {
+    let ignores_case = key.contains(&"/name") && resource_type.naming.is_some_and(|naming| naming.ignore_case);
+    let lowercase = |value: Option<&Value>| value.and_then(Value::as_str).map(|text| Value::String(text.to_lowercase()));
+    let lowercase_names: Vec<Option<Value>> =
+        resources.iter().map(|declared| lowercase(value_at(declared, "/name")).filter(|_| ignores_case)).collect();
     let mut seen: HashMap<Key<'_>, &DesiredResource> = HashMap::with_capacity(resources.len());
-    for declared in resources {
-        let Some(values) = key.iter().map(|pointer| value_at(declared, pointer)).collect::<Option<Vec<_>>>() else { continue };
+    for (declared, name) in resources.iter().zip(&lowercase_names) {
+        let value = |pointer: &&str| if *pointer == "/name" && ignores_case { name.as_ref() } else { value_at(declared, pointer) };
+        let Some(values) = key.iter().map(value).collect::<Option<Vec<_>>>() else { continue };
         let Some(other) = seen.insert((distinguishing_region(declared), values), declared) else { continue };
         let (one, two) = (&other.address, &declared.address);
         let problem = if resource_type.naming.is_some()
@@ -114,6 +120,26 @@ fn check_ranges(c: &mut Compiler<'_>, key: &OverlapKey, resources: &[&DesiredRes
             if widest.is_none_or(|(other, _)| range.broadcast() > other.broadcast()) {
                 widest = Some((range, declared));
             }
+        }
+    }
+}
+
+/// Checks that no two resources of a conflict group exclude each other.
+fn check_conflicts(c: &mut Compiler<'_>, resource_type: &ResourceType, resources: &[&DesiredResource]) {
+    let mut groups: BTreeMap<String, Vec<&DesiredResource>> = BTreeMap::new();
+    for declared in resources {
+        for group in resource_type.operations.conflict_groups(&declared.spec) {
+            let region = distinguishing_region(declared).unwrap_or_default();
+            groups.entry(format!("{group} {region}")).or_default().push(declared);
+        }
+    }
+    for members in groups.into_values() {
+        for (index, declared) in members.iter().enumerate() {
+            let conflicts = |other: &&&DesiredResource| resource_type.operations.conflicts_with(&declared.spec, &other.spec);
+            let Some(other) = members[..index].iter().find(conflicts) else { continue };
+            let message = format!("`{}` can't exist beside `{}`", declared.address, other.address);
+            let place = c.value_range(&declared.pointer);
+            c.problems.push(Diagnostic::new("duplicate-key", message).at(place).help(ONLY_ONE));
         }
     }
 }

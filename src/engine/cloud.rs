@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, LiveResource, PreflightContext, Prerequisite, Problem,
-        ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
+        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, LiveResource, PreflightContext,
+        Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -255,6 +255,20 @@ impl Cloud {
                 .update(kind, (call.region.as_deref(), &created.id), spec, pointers)
                 .await
                 .map(|()| CreatedResource::Id(created.id.clone())),
+        }
+    }
+
+    /// See [`crate::core::Resource::exchange`].
+    ///
+    /// # Errors
+    /// Returns errors of the service.
+    pub async fn exchange(&self, kind: &'static ResourceType, parts: &[ExchangeTarget<'_>]) -> Result<Vec<Option<String>>> {
+        match self {
+            Cloud::Aws(aws) => {
+                let region = parts.first().and_then(|part| part.call.region.as_deref());
+                kind.operations.exchange(&*aws.in_region(region), parts).await
+            }
+            Cloud::Simulated(local) => local.exchange(kind, parts).await,
         }
     }
 

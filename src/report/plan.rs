@@ -263,6 +263,10 @@ fn write_change(out: &mut dyn Write, change: &Change, context: &RenderContext<'_
         }
         Action::None | Action::Delete | Action::Forget => {}
     }
+    let others: Vec<String> = change.exchanged_with.iter().filter(|other| **other != change.address).map(ToString::to_string).collect();
+    if !others.is_empty() {
+        writeln!(out, "      in one call with: {}", others.join(", "))?;
+    }
     for (words, fields) in [("reset first:", &change.detach), ("set last:", &change.attach)] {
         if !fields.is_empty() {
             let fields: Vec<&str> = fields.iter().map(|field| field.trim_start_matches('/')).collect();
@@ -277,6 +281,7 @@ fn change_reason(change: &Change, in_undeclared_section: bool) -> String {
     let order = match change.replacement_order {
         Some(ReplacementOrder::DestroyBeforeCreate) if change.action == Action::Replace => ", old one deleted first",
         Some(ReplacementOrder::CreateBeforeDestroy) => ", new one created first",
+        Some(ReplacementOrder::Exchange) => ", old one deleted in the same call",
         _ => "",
     };
     match &change.reason {

@@ -1,6 +1,6 @@
 //! AWS's rules and error messages.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -10,6 +10,9 @@ use crate::{
     aws::types,
     core::{Error, ErrorCodes, ErrorKind, ResourceType},
 };
+
+/// First address → last address and key of the resource with this IP range. Addresses of IPv6 sort after those of IPv4.
+pub(super) type IpRanges = BTreeMap<(bool, u128), ((bool, u128), String)>;
 
 /// Unique claims of a resource: its identity, or its unique keys.
 pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceType>) -> Vec<String> {
@@ -22,10 +25,15 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
         let parents: Vec<String> = parents.filter_map(|(_, value)| value_text(Some(value))).collect();
         claims.push(format!("{} {} in {}", entry.type_name, values.join(" "), parents.join(" ")));
     } else if let Some(kind) = kind {
+        let ignores_case = |pointer: &str| pointer == "/name" && kind.naming.is_some_and(|naming| naming.ignore_case);
+        let value = |pointer: &str| value(pointer).map(|text| if ignores_case(pointer) { text.to_lowercase() } else { text });
         for key in &kind.unique_keys {
             let values: Option<Vec<String>> = key.iter().map(|pointer| value(pointer)).collect();
             claims.extend(values.map(|values| format!("{} {} {}", entry.type_name, key.join(" "), values.join(" "))));
         }
+    }
+    if let Some(kind) = kind.filter(|kind| !kind.takes_over_entries) {
+        claims.extend(kind.entry_values(entry.spec()).into_iter().map(|value| format!("{} {value}", entry.type_name)));
     }
     if kind.is_some_and(|kind| kind.has_names_by_region()) {
         claims.iter_mut().for_each(|claim| claim.push_str(&format!(" in {}", entry.region)));
@@ -34,6 +42,18 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
         claims.push(format!("{} with token {}", entry.type_name, entry.token));
     }
     claims
+}
+
+/// Conflict groups of a resource, by type and region.
+pub(super) fn conflict_groups(entry: &SimulatedResource, kind: Option<&ResourceType>) -> Vec<String> {
+    let groups = kind.map(|kind| kind.operations.conflict_groups(entry.spec())).unwrap_or_default();
+    groups.into_iter().map(|group| format!("{} {group} {}", entry.type_name, entry.region)).collect()
+}
+
+/// Error for a resource that AWS does not accept beside another one.
+pub(super) fn conflicting(kind: &ResourceType, by: &str) -> Error {
+    let code = error_code(kind, |codes| codes.already_exists);
+    Error::new(ErrorKind::Rejected, &code, format!("The {} conflicts with {by}", kind.name.replace('_', " ")))
 }
 
 fn value_text(value: Option<&Value>) -> Option<String> {

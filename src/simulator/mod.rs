@@ -10,6 +10,7 @@
 //! [`Behaviour`].
 
 mod constraints;
+mod exchange;
 mod ids;
 mod recovery;
 mod resource;
@@ -195,6 +196,7 @@ impl Simulator {
                 return Err(Error::new(ErrorKind::Conflict, code, format!("'{id}' is still being created")));
             }
             validation::validate_entry_quotas(kind, entry.spec(), spec)?;
+            validation::validate_resized_ranges(kind, entry.spec(), spec)?;
             let mut version = Version { written_at: time.now, ..entry.latest().clone() };
             for pointer in pointers {
                 if kind.replaces.iter().any(|fixed| ChangedFields(vec![pointer.clone()]).contains(fixed))

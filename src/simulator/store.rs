@@ -16,7 +16,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    constraints,
+    constraints::{self, IpRanges},
     resource::{Millis, SimulatedResource},
     schema::{Reference, TypeSchema, collect_handles, is_handle},
 };
@@ -141,17 +141,25 @@ impl Store {
 
     /// Stores `entry`, on disk first. The lock must be held.
     pub fn write(&mut self, entry: SimulatedResource) -> Result<()> {
-        let mut line = serde_json::to_vec(&entry)?;
-        line.push(b'\n');
+        self.write_all(vec![entry])
+    }
+
+    /// Stores these resources, in one write. The lock must be held.
+    pub fn write_all(&mut self, entries: Vec<SimulatedResource>) -> Result<()> {
+        let mut lines = Vec::new();
+        for entry in &entries {
+            serde_json::to_writer(&mut lines, entry)?;
+            lines.push(b'\n');
+        }
         let mut file = private_files::open_options().append(true).open(&self.path).map_err(|e| state_error(&self.path, e))?;
         let length = file.metadata().map_err(|e| state_error(&self.path, e))?.len();
         if length > self.position {
             file.set_len(self.position).map_err(|e| state_error(&self.path, e))?;
         }
-        file.write_all(&line).map_err(|e| state_error(&self.path, e))?;
-        self.position += line.len() as u64;
-        self.lines += 1;
-        self.state.insert(entry);
+        file.write_all(&lines).map_err(|e| state_error(&self.path, e))?;
+        self.position += lines.len() as u64;
+        self.lines += entries.len();
+        entries.into_iter().for_each(|entry| self.state.insert(entry));
         Ok(())
     }
 
@@ -186,8 +194,11 @@ fn state_error(path: &Path, error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Rejected, "LocalState", format!("{}: {error}", path.display()))
 }
 
-/// First address → last address and key of the resource with this IP range. Addresses of IPv6 sort after those of IPv4.
-pub type IpRanges = BTreeMap<(bool, u128), ((bool, u128), String)>;
+fn remove_member(groups: &mut HashMap<String, BTreeSet<String>>, group: &str, member: &str) {
+    if groups.get_mut(group).is_some_and(|members| members.remove(member) && members.is_empty()) {
+        groups.remove(group);
+    }
+}
 
 /// All resources, with indexes that keep the cost of a call independent of their number.
 #[derive(Default)]
@@ -208,6 +219,8 @@ pub(super) struct CloudState {
     pub dependents: HashMap<String, BTreeSet<String>>,
     /// Unique claim → key of its holder.
     pub claims: HashMap<String, String>,
+    /// Conflict group → keys of its members, see [`crate::core::Resource::conflict_groups`].
+    pub conflict_groups: HashMap<String, BTreeSet<String>>,
     /// IP ranges that must not overlap, by the other fields of the overlap key.
     pub ranges: HashMap<String, IpRanges>,
     /// Number of resources, by type and region.
@@ -354,6 +367,9 @@ impl CloudState {
         for claim in constraints::unique_claims(entry, types::resource_type(&entry.type_name)) {
             self.claims.insert(claim, key.to_owned());
         }
+        for group in constraints::conflict_groups(entry, types::resource_type(&entry.type_name)) {
+            self.conflict_groups.entry(group).or_default().insert(key.to_owned());
+        }
         if let Some((group, range)) = constraints::ip_range(entry, types::resource_type(&entry.type_name)) {
             let (first, last) = constraints::bounds(range);
             self.ranges.entry(group).or_default().insert(first, (last, key.to_owned()));
@@ -361,7 +377,7 @@ impl CloudState {
     }
 
     /// Removes a resource.
-    fn remove(&mut self, key: &str) -> Option<SimulatedResource> {
+    pub fn remove(&mut self, key: &str) -> Option<SimulatedResource> {
         let entry = self.resources.remove(key)?;
         if let Some(total) = self.type_counts.get_mut(&(entry.type_name.clone(), entry.region.clone())) {
             *total = total.saturating_sub(1);
@@ -383,17 +399,15 @@ impl CloudState {
             }
         }
         for used in self.depends_on(entry) {
-            if let Some(users) = self.dependents.get_mut(&used) {
-                users.remove(key);
-                if users.is_empty() {
-                    self.dependents.remove(&used);
-                }
-            }
+            remove_member(&mut self.dependents, &used, key);
         }
         for claim in constraints::unique_claims(entry, types::resource_type(&entry.type_name)) {
             if self.claims.get(&claim).is_some_and(|holder| holder == key) {
                 self.claims.remove(&claim);
             }
+        }
+        for group in constraints::conflict_groups(entry, types::resource_type(&entry.type_name)) {
+            remove_member(&mut self.conflict_groups, &group, key);
         }
         if let Some((group, range)) = constraints::ip_range(entry, types::resource_type(&entry.type_name))
             && let Some(ranges) = self.ranges.get_mut(&group)

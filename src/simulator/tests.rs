@@ -87,6 +87,7 @@ fn new_call(address: &str, token: &str) -> CallContext {
         tags: tags(address),
         token: token.into(),
         on_delete: OnDelete::Delete,
+        is_undone: false,
         dormant: None,
         stack: "shop".into(),
         environment: "test".into(),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     aws::types,
-    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, ResourceType, Result, iam_path},
+    core::{ADDRESS_TAG, CallContext, Error, ErrorKind, ResourceType, Result, iam_path, overlapping_exchange},
 };
 
 impl Simulator {
@@ -117,6 +117,14 @@ impl Simulator {
                 });
             }
         }
+        let groups = constraints::conflict_groups(entry, Some(kind));
+        let others = groups.iter().filter_map(|group| state.conflict_groups.get(group)).flatten().filter(|other| **other != own);
+        for other in others {
+            let spec = state.resources.get(other).filter(|other| other.deletion.is_none()).map(SimulatedResource::spec);
+            if spec.is_some_and(|spec| kind.operations.conflicts_with(entry.spec(), spec)) {
+                return Err(constraints::conflicting(kind, &describe(state, other)));
+            }
+        }
         self.validate_references(state, time, kind, entry, new)?;
         match kind.quota.filter(|_| new) {
             Some((most, code))
@@ -214,6 +222,18 @@ pub(super) fn validate_entry_quotas(kind: &ResourceType, before: &Value, after: 
         if added > 0 && old.len() + added > *most {
             let message = format!("{} of the {}: more than {most}", pointer.trim_start_matches('/'), kind.name.replace('_', " "));
             return Err(Error::new(ErrorKind::Rejected, "LimitExceeded", message));
+        }
+    }
+    Ok(())
+}
+
+/// Rejects an update that adds a range before one that overlaps it has left.
+pub(super) fn validate_resized_ranges(kind: &ResourceType, before: &Value, after: &Value) -> Result<()> {
+    for pointer in &kind.removed_later {
+        let (Some(before), Some(after)) = (before.pointer(pointer), after.pointer(pointer)) else { continue };
+        if let Some((added, leaving)) = overlapping_exchange(before, after) {
+            let message = format!("The CIDR '{added}' conflicts with '{leaving}' of the {}", kind.name.replace('_', " "));
+            return Err(Error::new(ErrorKind::Rejected, "InvalidParameterValue", message));
         }
     }
     Ok(())

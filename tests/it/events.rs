@@ -85,11 +85,21 @@ fn json_plan_matches_the_documentation() {
         let group = |name: &str, other: &str| format!("{name}: {{ vpc: main, ingress: [{{ port: 443, security_group: {other} }}] }}");
         format!("security_group: {{ {}, {} }}", group(one, two), group(two, one))
     };
-    let before = format!("{reference}\nresources: {{ {} }}\n", groups("one", "two"));
+    // A record of another type, and a gateway that is attached in place of another one.
+    let exclusive = |record: &str, gateways: &str| {
+        format!(
+            "dns_zone: {{ json: {{ domain: json.example.com }} }}, dns_record: {{ www: {{ zone: json, domain: www.json.example.com, {record} }} }}, \
+             vpc: {{ spare: {{ cidr: 10.9.0.0/16 }} }}, internet_gateway: {{ {gateways} }}"
+        )
+    };
+    let more = exclusive("type: CNAME, values: [old.example.net]", "spare: { vpc: spare }");
+    let before = format!("{reference}\nresources: {{ {}, {more} }}\n", groups("one", "two"));
     acme.apply(&write_file(folder.path(), "stack.yaml", &before));
     let edited = reference.replace("db_class: db.m6g.large", "db_class: db.m6g.xlarge").replace("m6i.large", "m6i.xlarge");
     let edited = edited.replace("nat: per-az", "nat: single").replace("team: platform", "team: shop").replace(", stock, user]", "]");
-    let edited = format!("{edited}\nresources: {{ sqs_queue: {{ copies: {{ region: eu-central-1 }} }}, {} }}\n", groups("three", "four"));
+    let more = exclusive("type: A, values: [192.0.2.1]", "spare: {}, other: { vpc: spare }");
+    let edited =
+        format!("{edited}\nresources: {{ sqs_queue: {{ copies: {{ region: eu-central-1 }} }}, {}, {more} }}\n", groups("three", "four"));
     let plan_now = acme.plan(&write_file(folder.path(), "stack.yaml", &edited)).0;
     assert_eq!(keys(&plan_now), first(plan));
     let seen: BTreeSet<String> = plan_now["changes"].as_array().unwrap().iter().flat_map(keys).collect();

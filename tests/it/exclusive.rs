@@ -16,13 +16,13 @@ pub fn any_plan(acme: &Acme, path: &Path) -> Plan {
     Plan(serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", done.combined_output())))
 }
 
-fn codes(plan: &Plan) -> Vec<String> {
+pub fn codes(plan: &Plan) -> Vec<String> {
     let all = plan.0["obstacles"].as_array().into_iter().flatten();
     all.map(|one| format!("{} {}", one["code"].as_str().unwrap_or_default(), one["address"].as_str().unwrap_or_default())).collect()
 }
 
 /// Applies one definition after the other; returns the plans.
-fn apply_all(texts: &[&str]) -> Vec<Plan> {
+pub fn apply_all(texts: &[&str]) -> Vec<Plan> {
     let folder = tempfile::tempdir().unwrap();
     let acme = local(folder.path());
     let apply = |text: &&str| {

@@ -173,6 +173,27 @@ fn rejects_imports_that_conflict() {
     insta::assert_snapshot!(screens.join("\n━━\n"));
 }
 
+/// AWS never deletes these, so a stack with them could not be destroyed.
+#[test]
+fn refuses_to_adopt_what_aws_never_deletes() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = folder.path().join("cloud");
+    let acme = Acme::local(&cloud);
+    seed_resource(&cloud, "vpc", "vpc-0a", vpc_spec("10.0.0.0/16"), &[]);
+    let group =
+        json!({ "name": "default", "description": "default VPC security group", "vpc": { "id": "vpc-0a" }, "ingress": [], "egress": [] });
+    seed_resource(&cloud, "security_group", "sg-0a", group, &[]);
+    let parameters = json!({ "name": "default.postgres16", "family": "postgres16", "description": "Default", "parameters": {} });
+    seed_resource(&cloud, "rds_parameter_group", "default.postgres16", parameters, &[]);
+    let stack = write_file(folder.path(), "stack.yaml", "stack: shop\nregion: eu-west-1\n");
+    let before = Simulator::open(&cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud").dump();
+    for (address, id) in [("security_group.main", "sg-0a"), ("rds_parameter_group.main", "default.postgres16")] {
+        let done = acme.run("import", &stack, &[address, id]);
+        assert!(done.code == 1 && done.stderr.contains("can't be adopted: AWS"), "{}", done.combined_output());
+    }
+    assert_eq!(Simulator::open(&cloud, "eu-west-1", Behaviour::default()).expect("a simulated cloud").dump(), before);
+}
+
 /// A resource without any trace of acme, created by another tool.
 #[test]
 fn imports_resources_made_by_another_tool() {

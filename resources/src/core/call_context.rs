@@ -15,6 +15,8 @@ pub struct CallContext {
     pub token: String,
     /// Treatment of its data.
     pub on_delete: OnDelete,
+    /// Whether the run that is being undone created the resource: it holds nothing that was there before.
+    pub is_undone: bool,
     /// Stack name.
     pub stack: String,
     /// Environment name.

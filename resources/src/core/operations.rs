@@ -8,8 +8,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind, Existing, LiveResource,
-    Named, Observed, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, TagChange, problem::parse,
+    CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind, ExchangePart, Existing,
+    LiveResource, Named, Observed, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, TagChange, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -37,6 +37,14 @@ pub trait Operations: Send + Sync {
     fn replaces(&self, wanted: &Value, live: &Value) -> Vec<&'static str>;
     /// See [`Resource::conflicts_with`].
     fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool;
+    /// See [`Resource::deletion_effect`].
+    fn deletion_effect(&self, spec: &Value) -> Option<String>;
+    /// See [`Resource::adoption_obstacle`].
+    fn adoption_obstacle(&self, spec: &Value) -> Option<String>;
+    /// See [`Resource::conflict_groups`].
+    fn conflict_groups(&self, spec: &Value) -> Vec<String>;
+    /// See [`Resource::exchange`].
+    fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>>;
     /// See [`Resource::preflight`]; without connections for the simulated cloud. `pointers` are the fields that the plan sets, `None` for all.
     fn preflight<'a>(
         &'a self,
@@ -83,6 +91,16 @@ pub trait Operations: Send + Sync {
     fn blockers<'a>(&'a self, to: &'a dyn Connections, live: &'a LiveResource) -> BoxFuture<'a, Result<Option<String>>>;
 }
 
+/// Part of an exchange, see [`ExchangePart`].
+pub struct ExchangeTarget<'a> {
+    /// Parameters of the call besides the spec.
+    pub call: &'a CallContext,
+    /// The resource that is deleted or changed.
+    pub before: Option<&'a LiveResource>,
+    /// Spec of the resource that is created, or of the one in `before` after the change.
+    pub after: Option<&'a Value>,
+}
+
 struct TypedOperations<R>(PhantomData<fn() -> R>);
 
 /// The operations of `R`.
@@ -123,7 +141,29 @@ impl<R: Resource> Operations for TypedOperations<R> {
         deserialize_both::<R>(wanted, live).map(|(wanted, live)| R::pointers(&wanted.replaces(&live))).unwrap_or_default()
     }
     fn conflicts_with(&self, wanted: &Value, live: &Value) -> bool {
-        deserialize_both::<R>(wanted, live).is_some_and(|(wanted, live)| wanted.conflicts_with(&live))
+        let conflict = |(wanted, live): (R, R)| {
+            let groups = live.conflict_groups();
+            wanted.conflict_groups().iter().any(|group| groups.contains(group)) && wanted.conflicts_with(&live)
+        };
+        deserialize_both::<R>(wanted, live).is_some_and(conflict)
+    }
+    fn deletion_effect(&self, spec: &Value) -> Option<String> {
+        deserialize_spec::<R>(spec).ok()?.deletion_effect()
+    }
+    fn adoption_obstacle(&self, spec: &Value) -> Option<String> {
+        deserialize_spec::<R>(spec).ok()?.adoption_obstacle()
+    }
+    fn conflict_groups(&self, spec: &Value) -> Vec<String> {
+        deserialize_spec::<R>(spec).map(|spec| spec.conflict_groups()).unwrap_or_default()
+    }
+    fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>> {
+        Box::pin(async move {
+            let part = |target: &ExchangeTarget<'a>| {
+                let before = target.before.map(to_existing::<R>).transpose()?;
+                Ok(ExchangePart { call: target.call, before, after: target.after.map(deserialize_spec::<R>).transpose()? })
+            };
+            R::exchange(api(to)?, parts.iter().map(part).collect::<Result<_>>()?).await
+        })
     }
     fn preflight<'a>(
         &'a self,

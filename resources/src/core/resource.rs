@@ -10,7 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    CallContext, Declared, Error, Phase, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, TagChange, Tags, TypeInfo,
+    CallContext, Declared, Error, ErrorKind, Phase, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, TagChange, Tags,
+    TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -85,8 +86,29 @@ pub trait Resource: Spec {
         Self::Changes::default()
     }
     /// Whether a new resource can't exist beside `live`, for reasons other than unique keys: a replacement then deletes the old one first.
+    /// Asked only about two resources that have one of their [`Resource::conflict_groups`] in common.
     fn conflicts_with(&self, _live: &Self) -> bool {
         false
+    }
+    /// The groups of resources among which some can't exist beside each other, see [`Resource::conflicts_with`], such as the records of a
+    /// domain. Strings may still contain `${…}` references.
+    fn conflict_groups(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Deletes, creates and changes several resources in one call, all or none, for types with [`super::TypeInfo::exchangeable`]. The engine
+    /// calls it for resources that can't exist beside each other, when everything that the new ones need exists. Returns for each part the id
+    /// of the resource that it created.
+    fn exchange(api: &Self::Api, parts: Vec<ExchangePart<'_, Self>>) -> impl Future<Output = Result<Vec<Option<String>>>> + Send {
+        let _ = (api, parts);
+        async { Err(Error::new(ErrorKind::Rejected, "NotExchangeable", "resources of this type can't be exchanged in one call")) }
+    }
+    /// What a deletion leaves in AWS, or deletes besides the resource, for the plan: "its automated backups are kept for 7 days".
+    fn deletion_effect(&self) -> Option<String> {
+        None
+    }
+    /// Reason why an existing resource can't be part of a stack, although its tags can be set: AWS does not delete it.
+    fn adoption_obstacle(&self) -> Option<String> {
+        None
     }
     /// Changes its tags. Implemented only if the service has no common calls for all its types.
     fn retag<'a>(api: &'a Self::Api, change: &'a TagChange<'a>) -> impl Future<Output = Result<()>> + Send + 'a {
@@ -166,6 +188,16 @@ pub struct Existing<R> {
     pub spec: R,
     /// See [`Observed::version`].
     pub version: Option<String>,
+}
+
+/// Part of an exchange: what was there before, and what is there afterwards.
+pub struct ExchangePart<'a, R> {
+    /// Address, tags, token and others.
+    pub call: &'a CallContext,
+    /// The resource that is deleted or changed.
+    pub before: Option<Existing<R>>,
+    /// The resource that is created, or the one in `before` after the change.
+    pub after: Option<R>,
 }
 
 /// Result of a create call.

@@ -143,6 +143,8 @@ pub struct Naming {
     pub max: usize,
     /// Lowercase letters only.
     pub lowercase: bool,
+    /// Names that differ only in case are the same.
+    pub ignore_case: bool,
     /// Prefix of every name (`alias/`).
     pub prefix: &'static str,
     /// Suffix of some names (`.fifo`).

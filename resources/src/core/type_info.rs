@@ -51,6 +51,10 @@ pub struct TypeInfo {
     pub idempotent: bool,
     /// Whether AWS rejects a create call that repeats the token of an existing resource (the caller reference of a hosted zone).
     pub rejects_repeated_token: bool,
+    /// Whether one call can delete some of its resources, create others and change others, all or none, see [`super::Resource::exchange`].
+    pub exchangeable: bool,
+    /// Whether an update takes over entries that another resource has, see the fact `unique_entries`.
+    pub takes_over_entries: bool,
     /// Error codes for its IP range, if it has a field with the fact `unique_by_overlap`.
     pub range_errors: Option<RangeErrors>,
     /// Whether it contains other resources in the network, so that `acme show --tree` shows them below it.
@@ -145,6 +149,8 @@ impl TypeInfo {
             detached_by: &[],
             idempotent: true,
             rejects_repeated_token: false,
+            exchangeable: false,
+            takes_over_entries: false,
             range_errors: None,
             is_container: false,
             quota: None,
@@ -217,6 +223,14 @@ impl TypeInfo {
     /// See [`TypeInfo::rejects_repeated_token`].
     pub const fn rejecting_repeated_token(self) -> TypeInfo {
         TypeInfo { rejects_repeated_token: true, ..self }
+    }
+    /// See [`TypeInfo::exchangeable`].
+    pub const fn exchangeable(self) -> TypeInfo {
+        TypeInfo { exchangeable: true, ..self }
+    }
+    /// See [`TypeInfo::takes_over_entries`].
+    pub const fn takes_over_entries(self) -> TypeInfo {
+        TypeInfo { takes_over_entries: true, ..self }
     }
     /// See [`TypeInfo::is_container`].
     pub const fn container(self) -> TypeInfo {

@@ -9,22 +9,20 @@ use std::{
 
 use petgraph::graph::DiGraph;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::{
     Event, ExecuteOptions, ExecuteOutcome, INTERRUPTED, StepFailure,
     blockers::Blockers,
     handover::{handovers, with_handovers},
-    journaled_cloud::StepTarget,
     step::{ASYNC_DELETE_THRESHOLD, StepTask},
     wait::{Status, WaitLimits, Waiters},
     walk::{Next, StepRunner, walk},
 };
 use crate::{
     aws::types,
-    core::{Address, CallContext, Error, ErrorKind, LiveResource, ResourceType, Tags, Timeouts, expression, with_fields},
-    definition::{DesiredResource, Stack},
+    core::{Address, Error, LiveResource, ResourceType, Timeouts},
+    definition::Stack,
     engine::{
         cloud::Cloud,
         discover::{self, LiveState},
@@ -40,13 +38,13 @@ const REMINDER_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Starts a task for each step, and records its result.
 pub(super) struct Executor<'a> {
-    stack: &'a Stack,
-    plan: &'a Plan,
+    pub(super) stack: &'a Stack,
+    pub(super) plan: &'a Plan,
     live_state: LiveState,
     waiters: Waiters,
     pub(super) options: ExecuteOptions,
     pub(super) outcome: ExecuteOutcome,
-    run_id: String,
+    pub(super) run_id: String,
     /// Addresses at which this run started a creation: a second attempt looks for the resource first.
     attempted: BTreeSet<Address>,
     /// Number of apply-phase steps by type.
@@ -124,47 +122,6 @@ impl<'a> Executor<'a> {
         self.outcome.failed.push(StepFailure { address, op: Op::Update, error });
     }
 
-    /// Desired spec with every reference resolved to live resources. Fields `set_later` are as in `live`, or as the create call leaves them.
-    fn resolved_spec(
-        &self,
-        address: &Address,
-        kind: &ResourceType,
-        set_later: &[&'static str],
-        live: Option<&LiveResource>,
-    ) -> Result<Value, Error> {
-        let Some(declared) = self.stack.resources.get(address) else { return Ok(Value::Null) };
-        let wanted = self.plan.desired_spec(declared);
-        if !expression::has_reference(&wanted) {
-            return Ok(wanted);
-        }
-        let known = expression::resolve(&wanted, &|reference| {
-            let address = Address::new(reference.type_name, reference.name);
-            self.outcome.live.get(&address).and_then(|live| live.output(reference.output))
-        });
-        let parse = |spec: Value| {
-            // AWS accepted what it had before, even where it reports values that a definition can't contain.
-            if self.options.null_means == NullMeans::Unset {
-                return Ok(kind.operations.canonical(&spec).unwrap_or(spec));
-            }
-            kind.operations.parse(&spec).map_err(|problems| {
-                let text: Vec<String> = problems.into_iter().map(|p| format!("{}: {}", p.pointer, p.message)).collect();
-                Error::new(ErrorKind::Rejected, "Shape", text.join("; "))
-            })
-        };
-        // Without the fields that are set later, the spec may not be valid.
-        let known = match live {
-            _ if set_later.is_empty() => known,
-            None => kind.with_created_fields(&parse(known)?, set_later)?,
-            Some(live) => with_fields(&parse(known)?, set_later, &live.spec),
-        };
-        if expression::has_reference(&known) {
-            let mut missing = Vec::new();
-            expression::for_each_string(&known, &mut |text| missing.extend(expression::references(text).iter().map(|r| r.text.to_owned())));
-            return Err(Error::new(ErrorKind::Rejected, "NoOutput", format!("AWS returned no value for {}", missing.join(", "))));
-        }
-        if set_later.is_empty() { parse(known) } else { Ok(known) }
-    }
-
     /// Values that a restored resource has lost.
     fn lost_values(&self, address: &Address, live: &LiveResource) -> Option<String> {
         let (kind, wanted) = (types::resource_type(&address.type_name)?, &self.stack.resources.get(address)?.spec);
@@ -191,32 +148,11 @@ impl<'a> Executor<'a> {
     }
 
     fn step_task(&mut self, step: &Step, status: mpsc::UnboundedSender<Status>) -> Result<StepTask, Error> {
+        let target = self.step_target(step)?;
+        let exchange = self.exchange(step)?;
         let change = &self.plan.changes[step.change];
-        let address = &change.address;
-        let kind = types::resource_type(&address.type_name)
-            .ok_or_else(|| Error::new(ErrorKind::Rejected, "UnknownType", format!("acme has no type `{}`", address.type_name)))?;
+        let (address, kind, region) = (&change.address, target.kind, target.call.region.clone());
         let live = change.before.as_ref();
-        let spec = match step.op {
-            Op::Create => self.resolved_spec(address, kind, &change.attach, None)?,
-            Op::Update => {
-                let spec = self.resolved_spec(address, kind, &change.attach, live)?;
-                let prunes = !kind.removed_later.is_empty() && self.plan.prunes(step.change);
-                if prunes { kind.with_entries_removed_later(spec, live.map_or(&Value::Null, |live| &live.spec)) } else { spec }
-            }
-            Op::Attach | Op::Prune => self.resolved_spec(address, kind, &[], None)?,
-            Op::Detach => kind.with_created_fields(live.map_or(&Value::Null, |live| &live.spec), &change.detach)?,
-            Op::Delete | Op::Forget => Value::Null,
-        };
-        let region = match step.op {
-            Op::Create | Op::Update | Op::Attach | Op::Prune => change.region.clone(),
-            // After the change, a replaced resource may be in another region.
-            Op::Detach | Op::Delete | Op::Forget => change.before.as_ref().and_then(|live| live.region.clone()),
-        };
-        let tags = match (self.stack.resources.get(address), &change.before) {
-            (Some(declared), _) => declared.tags.clone(),
-            (None, Some(before)) => before.tags.clone().into_inner(),
-            (None, None) => Tags::new(),
-        };
         let (stack, live_state) = (self.stack, &self.live_state);
         let parents = kind.parent.map(|parent| self.live_ids(parent, region.as_deref())).unwrap_or_default();
         let poller = self.waiters.poller(kind, region.clone(), || {
@@ -236,39 +172,13 @@ impl<'a> Executor<'a> {
         });
         let maybe_created = self.live_state.hints.started_creates.contains(address);
         let attempted = step.op == Op::Create && !self.attempted.insert(address.clone());
-        let token = match self.options.retry_tokens.get(address) {
-            Some(token) if step.op == Op::Create => token.clone(),
-            _ => idempotency_token(&self.run_id, address, step.op),
-        };
         let declared = self.stack.resources.get(address);
-        let depends_on = declared.map(|declared| declared.depends_on.clone()).unwrap_or_default();
-        let deferrable = declared.map(|declared| declared.deferrable.clone()).unwrap_or_default();
-        let dependencies = depends_on.iter().filter_map(|need| self.outcome.live.get(need).cloned()).collect();
-        // A leftover resource is deleted under the address in its ownership tags.
-        let marked =
-            change.before.as_ref().filter(|_| matches!(step.op, Op::Detach | Op::Delete | Op::Forget)).and_then(discover::address_of);
+        let dependencies = target.depends_on.iter().filter_map(|need| self.outcome.live.get(need).cloned()).collect();
         Ok(StepTask {
             journaled_cloud: self.options.journaled_cloud.clone(),
             op: step.op,
-            target: StepTarget {
-                address: address.clone(),
-                kind,
-                call: CallContext {
-                    address: marked.as_ref().unwrap_or(address).to_string(),
-                    region,
-                    tags,
-                    token,
-                    on_delete: change.on_delete,
-                    stack: self.stack.name.to_string(),
-                    environment: self.stack.environment.to_string(),
-                    dormant: change.dormant.clone().filter(|_| step.op == Op::Create),
-                },
-                spec,
-                unset: declared.map(DesiredResource::unset_fields).unwrap_or_default(),
-                before: change.before.clone(),
-                depends_on,
-                deferrable,
-            },
+            target,
+            exchange,
             live: self.outcome.live.get(address).filter(|_| matches!(step.op, Op::Attach | Op::Prune)).cloned(),
             replacement_order: change.replacement_order,
             null_means: self.options.null_means,
@@ -344,12 +254,6 @@ fn own_reads(stack: &Stack, plan: &Plan, kind: &ResourceType) -> BTreeMap<String
 /// ARNs of resources that a plan changes.
 fn changed_arns(plan: &Plan) -> impl Iterator<Item = &str> {
     plan.changes.iter().filter(|change| change.action != Action::None).filter_map(|change| change.before.as_ref()?.arn())
-}
-
-/// Token of 40 hex digits, equal for all attempts of one step of one run.
-fn idempotency_token(run_id: &str, address: &Address, op: Op) -> String {
-    let digest = Sha256::digest(format!("{run_id}/{address}/{op:?}"));
-    digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl StepRunner<Step> for Executor<'_> {

@@ -10,11 +10,12 @@ use serde_json::Value;
 
 use crate::{
     aws::CallGuard,
-    core::{Address, CallContext, CreatedResource, Deletion, Error, ErrorKind, LiveResource, ResourceType, Result, Tags},
+    core::{Address, CallContext, CreatedResource, Deletion, Error, ErrorKind, ExchangeTarget, LiveResource, ResourceType, Result, Tags},
     engine::{
         backend::Lease,
         cloud::Cloud,
         journal::{CallAction, CallResult, Intent, Journal, Record},
+        plan::Op,
     },
 };
 
@@ -35,6 +36,7 @@ pub struct JournaledCloud {
 pub struct StepTarget {
     pub address: Address,
     pub kind: &'static ResourceType,
+    pub op: Op,
     pub call: CallContext,
     /// Desired spec; `null` for deletions.
     pub spec: Value,
@@ -44,6 +46,17 @@ pub struct StepTarget {
     pub before: Option<LiveResource>,
     pub depends_on: BTreeSet<Address>,
     pub deferrable: BTreeSet<Address>,
+}
+
+impl StepTarget {
+    /// What an exchange does at this address.
+    fn exchange_action(&self) -> CallAction {
+        match self.op {
+            Op::Create => CallAction::Create,
+            Op::Delete | Op::Forget => CallAction::Delete,
+            _ => CallAction::Update,
+        }
+    }
 }
 
 impl JournaledCloud {
@@ -81,6 +94,30 @@ impl JournaledCloud {
         self.journaled(target, action, Some(id), |()| None, call).await
     }
 
+    /// Changes all these resources of one type in one call; `spec` is `null` for those that are deleted.
+    pub(super) async fn exchange(&self, parts: &[StepTarget]) -> Result<()> {
+        let Some(kind) = parts.first().map(|part| part.kind) else { return Ok(()) };
+        let mut intents = Vec::new();
+        for part in parts {
+            let action = part.exchange_action();
+            // The old half of a replacement is the state before the creation.
+            let id = part.before.as_ref().filter(|_| action != CallAction::Create).map(|live| live.id.clone());
+            intents.push((part, action, id));
+        }
+        let call = || async {
+            let targets: Vec<ExchangeTarget<'_>> = parts
+                .iter()
+                .map(|part| ExchangeTarget {
+                    call: &part.call,
+                    before: part.before.as_ref(),
+                    after: Some(&part.spec).filter(|spec| !spec.is_null()),
+                })
+                .collect();
+            self.cloud.exchange(kind, &targets).await
+        };
+        self.journaled_all(intents, |index, ids: &Vec<Option<String>>| ids.get(index).cloned().flatten(), call).await.map(|_| ())
+    }
+
     /// A missing resource counts as deleted.
     pub(super) async fn delete(&self, target: &StepTarget, live: &LiveResource) -> Result<Deletion> {
         let call = || async {
@@ -107,24 +144,38 @@ impl JournaledCloud {
         created_id: impl Fn(&T) -> Option<String>,
         call: impl FnOnce() -> F,
     ) -> Result<T> {
+        let intent = (target, action, id.map(str::to_owned));
+        self.journaled_all(vec![intent], |_, value| created_id(value), call).await
+    }
+
+    /// Makes one call for several resources; `created_id` returns the id of the one with this number, if the call created it.
+    async fn journaled_all<T, F: Future<Output = Result<T>>>(
+        &self,
+        intents: Vec<(&StepTarget, CallAction, Option<String>)>,
+        created_id: impl Fn(usize, &T) -> Option<String>,
+        call: impl FnOnce() -> F,
+    ) -> Result<T> {
         if let Some(lease) = &self.lease {
             lease.ensure_held_or_renew().await?;
         }
-        let (before, complete) = self.with_recorded_details(target);
-        let intent = Intent {
-            address: target.address.clone(),
-            action,
-            token: target.call.token.clone(),
-            region: target.call.region.clone(),
-            id: id.map(str::to_owned),
-            before,
-            complete,
-            desired: target.spec.clone(),
-            tags: target.call.tags.clone(),
-            depends_on: target.depends_on.clone(),
-            deferrable: target.deferrable.clone(),
-        };
-        let number = self.journal.write(Record::Intent(Box::new(intent))).await?;
+        let mut numbers = Vec::new();
+        for (target, action, id) in intents {
+            let (before, complete) = self.with_recorded_details(target);
+            let intent = Intent {
+                address: target.address.clone(),
+                action,
+                token: target.call.token.clone(),
+                region: target.call.region.clone(),
+                id,
+                before,
+                complete,
+                desired: target.spec.clone(),
+                tags: target.call.tags.clone(),
+                depends_on: target.depends_on.clone(),
+                deferrable: target.deferrable.clone(),
+            };
+            numbers.push(self.journal.write(Record::Intent(Box::new(intent))).await?);
+        }
         let (result, sent) = match &self.lease {
             Some(lease) => {
                 // Writing may have taken a long time, because the backend was unreachable for the renewals, too.
@@ -137,14 +188,16 @@ impl JournaledCloud {
             }
             None => (call().await, true),
         };
-        let outcome = match &result {
-            Ok(value) => CallResult::Done { id: created_id(value) },
-            Err(Error { kind: ErrorKind::Unavailable, .. }) => CallResult::Unknown,
-            // The calls before the refused one may have taken effect.
-            Err(error) if error.is_lease_lost() && sent => CallResult::Unknown,
-            Err(error) => CallResult::Rejected { code: error.code.clone() },
-        };
-        self.journal.enqueue(Record::Result { intent: number, result: outcome })?;
+        for (index, number) in numbers.into_iter().enumerate() {
+            let outcome = match &result {
+                Ok(value) => CallResult::Done { id: created_id(index, value) },
+                Err(Error { kind: ErrorKind::Unavailable, .. }) => CallResult::Unknown,
+                // The calls before the refused one may have taken effect.
+                Err(error) if error.is_lease_lost() && sent => CallResult::Unknown,
+                Err(error) => CallResult::Rejected { code: error.code.clone() },
+            };
+            self.journal.enqueue(Record::Result { intent: number, result: outcome })?;
+        }
         result
     }
 }

@@ -2,11 +2,13 @@
 
 mod blockers;
 mod event;
+mod exchange;
 mod executor;
 mod handover;
 mod journaled_cloud;
 mod retry;
 mod step;
+mod step_target;
 mod stop;
 mod verify;
 mod wait;

@@ -60,12 +60,24 @@ pub struct StepTask {
     pub blockers: Arc<Blockers>,
     /// Live resources that it depends on.
     pub dependencies: Vec<LiveResource>,
+    /// Part in a call that changes several resources.
+    pub exchange: Exchange,
     /// Receiver of accepted changes that reads do not show.
     pub unconfirmed: Arc<Mutex<Vec<(Address, String)>>>,
 }
 
+/// Part of a step in a call that changes several resources.
+pub enum Exchange {
+    /// None: it makes its own calls.
+    None,
+    /// Makes the call for all these.
+    First(Vec<StepTarget>),
+    /// The call was made by another step.
+    Made,
+}
+
 /// Maximum number of attempts of a create without a response.
-const MAX_CREATE_ATTEMPTS: usize = 4;
+pub(super) const MAX_CREATE_ATTEMPTS: usize = 4;
 
 /// Types with this typical duration are deleted in the background, so acme waits for them. Others are gone when the call returns; if
 /// another service still sees them for a moment, the next call is retried.
@@ -77,6 +89,9 @@ impl StepTask {
     /// # Errors
     /// Returns errors of AWS, and an error if AWS did not apply the requested settings.
     pub async fn run(mut self) -> Result<Option<LiveResource>> {
+        if !matches!(self.exchange, Exchange::None) {
+            return self.exchange().await;
+        }
         if self.op == Op::Create {
             return self.create().await.map(Some);
         }
@@ -203,7 +218,7 @@ impl StepTask {
     }
 
     /// Resource created by an earlier call, after the time by which it must be visible.
-    async fn find_created(&self) -> Result<Option<String>> {
+    pub(super) async fn find_created(&self) -> Result<Option<String>> {
         let found = self.poller.wait(Condition::Visible(self.matcher()), None, None, self.wait_options(), self.status.clone()).await?;
         Ok(found.map(|live| live.id))
     }

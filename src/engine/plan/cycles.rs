@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::{
     Direction::Outgoing,
-    graph::{DiGraph, NodeIndex},
-    visit::EdgeRef,
+    algo::{has_path_connecting, is_cyclic_directed},
+    graph::{DiGraph, EdgeReference, NodeIndex},
+    visit::{EdgeFiltered, EdgeRef},
 };
 
 use super::{
     Action, Change, Op, Step,
-    order::{contains_reference, refers_to},
+    references::{contains_reference, refers_to},
     soft_edges::{Edge, add_edges, cut_cycles},
 };
 use crate::{aws::types::resource_type, core::ChangedFields, definition::Stack};
@@ -32,6 +33,18 @@ impl Cycles<'_> {
     /// Makes the graph of steps acyclic; returns the edges that were cut.
     pub fn cut(&self, changes: &[Change], graph: &mut DiGraph<Step, ()>) -> Vec<Edge> {
         cut_cycles(graph, |from, to| self.softness(changes, from, to))
+    }
+
+    /// Pairs (dependency, dependent) that block the plan: the dependency is deleted before its replacement is created, and the dependent must
+    /// release it before, but needs something that can only exist after that. `letting_go` has the edges between the two steps, and the pairs.
+    pub fn impossible(&self, changes: &[Change], graph: &DiGraph<Step, ()>, letting_go: &[(Edge, (usize, usize))]) -> Vec<(usize, usize)> {
+        if letting_go.is_empty() || !is_cyclic_directed(graph) {
+            return Vec::new();
+        }
+        let is_hard = |edge: EdgeReference<'_, ()>| self.softness(changes, &graph[edge.source()], &graph[edge.target()]).is_none();
+        let hard = EdgeFiltered::from_fn(graph, is_hard);
+        let closed = letting_go.iter().filter(|((lets_go, goes), _)| has_path_connecting(&hard, *goes, *lets_go, None));
+        closed.map(|(_, pair)| *pair).collect()
     }
 
     /// See [`cut_cycles`]. A dependency that exists already can follow its dependent at no cost.
@@ -157,10 +170,7 @@ fn changes_only(change: &Change, fields: &[&str]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use petgraph::{
-        algo::{is_cyclic_directed, toposort},
-        visit::Reversed,
-    };
+    use petgraph::{algo::toposort, visit::Reversed};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -298,8 +308,26 @@ mod tests {
         assert_eq!(obstacles, ["held: security_group.g3"]);
     }
 
+    /// g1 is replaced under the same name, and g4 can only follow it after g3, which needs the new g1.
+    #[test]
+    fn refuses_a_replacement_that_a_dependent_of_a_dependent_needs_first() {
+        let group = |rules: &[usize], depends_on: &[usize], description| Group {
+            rules: rules.iter().copied().collect(),
+            depends_on: depends_on.iter().copied().collect(),
+            description,
+            named: true,
+        };
+        let before = live_state_of(&[(1, group(&[], &[], false)), (4, group(&[1], &[], false))].into());
+        let after = [(1, group(&[], &[], true)), (3, group(&[], &[1], true)), (4, group(&[], &[3], false))];
+        let stack = stack_of(&after.into());
+        let plan = plan(&stack, &before, Goal::Apply, "eu-west-1", "123456789012");
+        let obstacles: Vec<String> = plan.obstacles.iter().map(|obstacle| format!("{}: {}", obstacle.code, obstacle.address)).collect();
+        assert_eq!(obstacles, ["held: security_group.g1"]);
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
+        // `PROPTEST_CASES` sets a larger number.
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(512)))]
         /// In every order that the graphs allow, all references exist when they are set, and none to what is deleted remains.
         #[test]
         fn every_plan_is_acyclic_and_sets_every_reference(

@@ -135,7 +135,7 @@ pub fn has_taken_key(declared: &DesiredResource, known: &BTreeMap<Address, &Live
     let kind = declared.resource_type;
     let spec = resolve_spec(declared, known);
     let live_spec = kind.operations.normalize(&spec, &live.spec);
-    moves::have_same_key(kind, &spec, &live_spec) || moves::ranges_overlap(kind, &spec, &live_spec)
+    kind.has_same_key(&spec, &live_spec) || moves::ranges_overlap(kind, &spec, &live_spec)
 }
 
 /// Keys and secrets of the stack that were deleted and can be restored.

@@ -4,6 +4,8 @@ mod attribution;
 mod cycles;
 mod diff;
 pub(in crate::engine) mod dropped;
+mod exchanges;
+mod exclusive;
 mod known;
 mod lost;
 mod matching;
@@ -12,6 +14,7 @@ mod obstacles;
 mod order;
 mod planner;
 mod prune;
+mod references;
 mod replacement_name;
 mod restore;
 mod soft_edges;
@@ -38,8 +41,9 @@ pub use diff::{FieldDiff, NullMeans, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
 pub use lost::{dependents_of_lost_resources, has_lost_resources};
 pub use matching::{ForeignResource, has_taken_key, owner};
-pub use order::{critical_path, deferred_dependencies, refers_to, remaining_paths};
+pub use order::{critical_path, deferred_dependencies, remaining_paths};
 pub use planner::plan;
+pub use references::refers_to;
 pub use restore::{RestoreTarget, plan_restore, target_stack};
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
 
@@ -116,6 +120,8 @@ pub enum ReplacementOrder {
     CreateBeforeDestroy,
     /// Delete the old one first, because both can't have the same name: this can't be undone.
     DestroyBeforeCreate,
+    /// Delete the old one and create the new one in one call, see [`Change::exchanged_with`].
+    Exchange,
 }
 
 /// Entry of a plan.
@@ -181,6 +187,12 @@ pub struct Change {
     /// Resources at other addresses that can't exist beside a new one, and so are deleted first.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub after_deletion_of: BTreeSet<Address>,
+    /// Resources at other addresses that release a unique value that this one gets, and so are changed first.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub after_update_of: BTreeSet<Address>,
+    /// Resources that change in one call, including this one: all or none. Its step makes the call if it is the first that is not deleted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub exchanged_with: BTreeSet<Address>,
     /// Typical duration, in seconds.
     pub estimated_seconds: u64,
 }
@@ -328,6 +340,10 @@ impl Plan {
         self.name_overrides
             .get(&declared.address)
             .map_or_else(|| declared.spec.clone(), |name| replacement_name::with_name(&declared.spec, name))
+    }
+    /// The changes made in one call with this one, the one whose step makes it first; empty if this one has a call of its own.
+    pub fn exchange(&self, change: usize) -> Vec<usize> {
+        exchanges::exchange(&self.changes, change)
     }
     /// Whether a separate step of this change removes entries.
     pub fn prunes(&self, change: usize) -> bool {

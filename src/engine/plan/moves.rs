@@ -69,7 +69,7 @@ fn next_moves(stack: &Stack, matched: &MatchedResources<'_>) -> Vec<(Address, Ad
                 let spec = resolve_spec(declared, &matched.live);
                 declared.resource_type.operations.parse(&spec).unwrap_or(spec)
             });
-            if have_same_key(declared.resource_type, wanted, &live.spec) {
+            if declared.resource_type.has_same_key(wanted, &live.spec) {
                 same_key.entry(from).or_insert(&declared.address);
                 break;
             }
@@ -90,12 +90,6 @@ fn next_moves(stack: &Stack, matched: &MatchedResources<'_>) -> Vec<(Address, Ad
         _ => None,
     });
     only.collect()
-}
-
-/// Whether two resources of a type have all fields of a unique key in common, so that they can't both exist.
-pub(super) fn have_same_key(kind: &ResourceType, wanted: &Value, live: &Value) -> bool {
-    let same = |field: &&str| wanted.pointer(field).is_some_and(|value| !value.is_null()) && wanted.pointer(field) == live.pointer(field);
-    kind.unique_keys.iter().any(|key| !key.is_empty() && key.iter().all(same))
 }
 
 /// Whether the ranges of two resources of a type overlap, so that they can't both exist.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Action, Change, FieldDiff, ForeignResource, Obstacle, Reason, owner};
 use crate::{
     aws::types,
-    core::{Address, DataProtection, LiveResource, OnDelete, OneWay, RefusedChange, ResourceType},
+    core::{Address, DataProtection, LiveResource, OnDelete, OneWay, RefusedChange, ResourceType, overlapping_exchange},
 };
 
 /// Obstacle for a resource with a desired name that is not part of the stack.
@@ -113,6 +113,43 @@ pub(super) fn exclusive_obstacle(new: &Address, old: &Address) -> Obstacle {
         adoptable: None,
         other: Some(old.clone()),
     }
+}
+
+/// Obstacle for resources that get each other's unique values by updates, of which AWS would refuse the first.
+pub(super) fn swap_obstacle(one: &Address, other: &Address) -> Obstacle {
+    let (one, other) = if one < other { (one, other) } else { (other, one) };
+    Obstacle {
+        code: "taken",
+        address: one.clone(),
+        message: format!("`{one}` and `{other}` exchange a value that AWS accepts only once"),
+        help: "give one of them another value and apply that first".to_owned(),
+        location: None,
+        adoptable: None,
+        other: Some(other.clone()),
+    }
+}
+
+/// Obstacle for a range of a resource that overlaps one that leaves it: AWS adds it only when that one is gone.
+pub(super) fn resized_range_obstacle(change: &Change) -> Option<Obstacle> {
+    let kind = types::resource_type(&change.address.type_name).filter(|kind| !kind.removed_later.is_empty())?;
+    if change.action != Action::Update {
+        return None;
+    }
+    let fields = change.fields.iter().filter(|field| kind.removed_later.contains(&field.pointer.as_str()));
+    let (field, added, leaving) = fields.into_iter().find_map(|field| {
+        let (added, leaving) = overlapping_exchange(&field.before, &field.after)?;
+        Some((field.pointer.trim_start_matches('/'), added, leaving))
+    })?;
+    let address = &change.address;
+    Some(Obstacle {
+        code: "taken",
+        address: address.clone(),
+        message: format!("can't add {added} to `{field}` of `{address}`: it overlaps {leaving}, which leaves only afterwards"),
+        help: format!("remove {leaving} from `{field}` and apply that first"),
+        location: None,
+        adoptable: None,
+        other: None,
+    })
 }
 
 /// Obstacle for another name of a resource with data: AWS would make an empty one.

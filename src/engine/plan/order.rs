@@ -18,17 +18,17 @@ use petgraph::{
     visit::{Topo, Walker},
 };
 
-use serde_json::Value;
-
 use super::{
     Action, Change, FieldDiff, Op, ReplacementOrder, Step,
     cycles::Cycles,
-    prune::{Removal, removal},
+    exchanges,
+    prune::{Removal, removal, removes_reference},
+    references::{has_arn, refers_to},
     soft_edges::{Edge, add_edges, break_cycles, cut_cycles},
 };
 use crate::{
     aws::types::resource_type,
-    core::{Address, DataProtection, LiveResource, expression},
+    core::{Address, DataProtection, expression},
     definition::Stack,
 };
 
@@ -100,6 +100,8 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
             Action::Update if prunes.get(&change).is_some_and(|prune| prune.removal == Removal::Only) => {}
             Action::Update => drop(create_or_update.insert(change, apply.add_node(step(Op::Update)))),
             Action::Forget => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Forget)))),
+            // See `order_exchanges`.
+            Action::Delete if !entry.exchanged_with.is_empty() => {}
             Action::Delete if entry.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
                 early_deletes.insert(change, apply.add_node(step(Op::Delete)));
             }
@@ -107,6 +109,9 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
             Action::Replace => {
                 let new = apply.add_node(step(Op::Create));
                 create_or_update.insert(change, new);
+                if entry.replacement_order == Some(ReplacementOrder::Exchange) {
+                    continue;
+                }
                 if entry.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) {
                     let old = apply.add_node(step(Op::Delete));
                     apply.add_edge(old, new, ());
@@ -138,19 +143,31 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
         for old in entry.after_deletion_of.iter().filter_map(|old| early_deletes.get(index.get(old)?)) {
             apply.update_edge(*old, *new, ());
         }
+        for old in entry.after_update_of.iter().filter_map(|old| create_or_update.get(index.get(old)?)) {
+            apply.update_edge(*old, *new, ());
+        }
     }
+    exchanges::order_exchanges(changes, &mut apply, &create_or_update);
     for (used, user) in &dependents {
         if let (Some(used), Some(user)) = (early_deletes.get(used), early_deletes.get(user)) {
             apply.add_edge(*user, *used, ());
         }
     }
-    let mut blocked = Vec::new();
+    let (mut blocked, mut letting_go) = (Vec::new(), Vec::new());
     for (used, user) in blocking_dependents(changes) {
         let Some(goes) = early_deletes.get(&used) else { continue };
         let declared = stack.resources.get(&changes[user].address);
-        match create_or_update.get(&user).filter(|_| declared.is_some_and(|declared| !declared.depends_on.contains(&changes[used].address)))
+        // A separate step releases it, after the point of no return.
+        let is_pruned = prunes.contains_key(&user) && removes_reference(&changes[user], &changes[used]);
+        match create_or_update
+            .get(&user)
+            .filter(|_| !is_pruned)
+            .filter(|_| declared.is_some_and(|declared| !declared.depends_on.contains(&changes[used].address)))
         {
-            Some(lets_go) => drop(apply.update_edge(*lets_go, *goes, ())),
+            Some(lets_go) => {
+                apply.update_edge(*lets_go, *goes, ());
+                letting_go.push(((*lets_go, *goes), (used, user)));
+            }
             None => blocked.push((used, user)),
         }
     }
@@ -192,7 +209,18 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
         for deleted in prune.deleted_dependents.iter().filter_map(|dependent| late_deletes.get(dependent)) {
             clean_up.add_edge(*deleted, node, ());
         }
+        // The removed entries refer to these.
+        let mut released: Vec<Edge> = late_deletes
+            .iter()
+            .filter(|(used, _)| !prune.deleted_dependents.contains(used) && removes_reference(&changes[change], &changes[**used]))
+            .map(|(_, deleted)| (node, *deleted))
+            .collect();
+        released.sort_unstable();
+        if !released.is_empty() {
+            add_edges(&mut clean_up, released);
+        }
     }
+    blocked.extend(cycles.impossible(changes, &apply, &letting_go));
     let cut = cycles.cut(changes, &mut apply);
     blocked.extend(cycles.attach(changes, &mut apply, &cut));
     cycles.detach(changes, &mut apply, &cut);
@@ -269,29 +297,12 @@ fn blocking_dependents(changes: &[Change]) -> Vec<(usize, usize)> {
             // What AWS detaches with the deletion, such as a subnet from its route table, does not prevent it.
             let is_detached =
                 resource_type(&change.address.type_name).is_some_and(|user| user.detached_by.contains(&gone.address.type_name.as_str()));
-            if !is_detached && change.before.as_ref().is_some_and(|user| refers_to(user, live)) {
+            if !is_detached && change.before.as_ref().is_some_and(|user| refers_to(user, live) || has_arn(&user.spec, live)) {
                 blocking.push((used, user));
             }
         }
     }
     blocking
-}
-
-/// Whether a live resource refers to another by id or ARN.
-pub fn refers_to(dependent: &LiveResource, dependency: &LiveResource) -> bool {
-    contains_reference(&dependent.spec, &dependency.id) || dependency.arn().is_some_and(|arn| contains_reference(&dependent.spec, arn))
-}
-
-/// Whether a reference in `spec` has this value: names alone may belong to another type.
-pub fn contains_reference(spec: &Value, value: &str) -> bool {
-    match spec {
-        Value::Array(list) => list.iter().any(|spec| contains_reference(spec, value)),
-        Value::Object(map) => {
-            map.get("id").or_else(|| map.get("arn")).is_some_and(|id| map.len() == 1 && *id == *value)
-                || map.values().any(|spec| contains_reference(spec, value))
-        }
-        _ => false,
-    }
 }
 
 /// Pairs (dependency, dependent) of live resources, from ids and ARNs in the dependent's spec, and from the definition.
@@ -332,7 +343,9 @@ fn propagate_destroy_before_create(changes: &mut [Change], dependents: &[(usize,
         (0..changes.len()).filter(|i| changes[*i].replacement_order == Some(ReplacementOrder::DestroyBeforeCreate)).collect();
     while let Some(used) = queue.pop() {
         for user in dependents.iter().filter(|(of, _)| *of == used).map(|(_, user)| *user) {
-            if changes[user].replacement_order != Some(ReplacementOrder::DestroyBeforeCreate) {
+            // One call exchanges it when the new one can be made.
+            let is_exchanged = !changes[user].exchanged_with.is_empty();
+            if !is_exchanged && changes[user].replacement_order != Some(ReplacementOrder::DestroyBeforeCreate) {
                 changes[user].replacement_order = Some(ReplacementOrder::DestroyBeforeCreate);
                 queue.push(user);
             }
@@ -365,10 +378,11 @@ pub fn critical_path<N, E>(graph: &DiGraph<N, E>, estimate: impl Fn(&N) -> Durat
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::{
+        core::LiveResource,
         definition::{LoadOptions, Source, load},
         engine::plan::{Reason, planner::new_change},
     };

@@ -10,14 +10,10 @@ use super::{
     dropped::{add_unset_diffs, permanent_field_obstacles, unset_diffs},
     known::Location,
     matching, moves,
-    obstacles::{
-        blocked_replacement_obstacle, exclusive_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle,
-        renamed_data_obstacle,
-    },
+    obstacles::{blocked_replacement_obstacle, foreign_resource_obstacle, lost_resource_obstacle, one_way_obstacle, renamed_data_obstacle},
     order, replacement_name,
 };
 use crate::{
-    aws::types,
     core::{Address, ChangedFields, DataProtection, LiveResource, OnDelete, OneWay, Phase, ResourceType, iam_path},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, has_visible_tags, resource_type_of, visible_tags},
@@ -243,6 +239,7 @@ impl<'a> Planner<'a> {
                 self.name_overrides.insert(declared.address.clone(), name);
             }
         }
+        let recreated_fields = recreated.len();
         fields.extend(recreated);
         flag_important_and_risky(kind, &mut fields, wanted, &live.spec);
         let mut change = Change { fields, tags, ..new_change(declared.address.clone(), kind, action, reason, Some(live)) };
@@ -253,9 +250,15 @@ impl<'a> Planner<'a> {
         if action == Action::Replace {
             self.obstacles.extend(renamed_data_obstacle(kind, &change, wanted, live));
             self.check_deletion_protection(&change, kind, live, true);
-            change.replacement_order =
-                Some(if create_first { ReplacementOrder::CreateBeforeDestroy } else { ReplacementOrder::DestroyBeforeCreate });
-            change.irreversible = irreversible_effect(kind, change.on_delete, change.replacement_order);
+            change.replacement_order = Some(match create_first {
+                true => ReplacementOrder::CreateBeforeDestroy,
+                false if kind.exchangeable && recreated_fields == 0 => ReplacementOrder::Exchange,
+                false => ReplacementOrder::DestroyBeforeCreate,
+            });
+            if change.replacement_order == Some(ReplacementOrder::Exchange) {
+                change.exchanged_with.insert(change.address.clone());
+            }
+            change.irreversible = irreversible_effect(kind, live, change.on_delete, change.replacement_order);
         } else {
             let changed = ChangedFields(change.fields.iter().map(|field| field.pointer.clone()).collect());
             let impact = kind.impact.iter().filter(|(field, _)| changed.contains(field)).map(|(_, words)| *words);
@@ -268,39 +271,6 @@ impl<'a> Planner<'a> {
         change
     }
 
-    /// Deletes resources first that can't exist beside a new one at another address: they have the same unique key, or ranges that overlap.
-    fn order_exclusive_resources(&mut self) {
-        let mut pairs = Vec::new();
-        let mut leaving: BTreeMap<&str, Vec<(&Address, &LiveResource)>> = BTreeMap::new();
-        for (old, change) in self.changes.iter().filter(|(_, change)| matches!(change.action, Action::Delete | Action::Replace)) {
-            let of_type = leaving.entry(old.type_name.as_str()).or_default();
-            of_type.extend(change.before.as_ref().map(|live| (old, live)));
-        }
-        for (new, wanted) in self.desired.iter().filter(|(new, _)| leaving.contains_key(new.type_name.as_str())) {
-            let Some(kind) = types::resource_type(&new.type_name) else { continue };
-            let comes = self.changes.get(new).filter(|change| matches!(change.action, Action::Create | Action::Replace));
-            let Some(region) = comes.map(|change| &change.region) else { continue };
-            let others = leaving[new.type_name.as_str()].iter().filter(|(old, _)| *old != new);
-            for (old, live) in others.filter(|(_, live)| live.region == *region || !kind.has_names_by_region()) {
-                if moves::have_same_key(kind, wanted, &live.spec) || moves::ranges_overlap(kind, wanted, &live.spec) {
-                    pairs.push((new.clone(), (*old).clone(), kind));
-                }
-            }
-        }
-        for (new, old, kind) in pairs {
-            if let Some(change) = self.changes.get_mut(&old) {
-                change.replacement_order = Some(ReplacementOrder::DestroyBeforeCreate);
-                change.irreversible = irreversible_effect(kind, change.on_delete, change.replacement_order);
-            }
-            if kind.data_protection != DataProtection::None {
-                self.obstacles.push(exclusive_obstacle(&new, &old));
-            }
-            if let Some(change) = self.changes.get_mut(&new) {
-                change.after_deletion_of.insert(old);
-            }
-        }
-    }
-
     /// Difference between the regions of a declared and a live resource, which replaces it.
     fn region_diff(&self, declared: &DesiredResource, live: &LiveResource) -> FieldDiff {
         let name = |region: &Option<String>| region.as_deref().unwrap_or(self.location.region).into();
@@ -311,6 +281,12 @@ impl<'a> Planner<'a> {
     /// Plans a live resource that is no longer declared.
     pub(super) fn plan_removal(&mut self, address: &Address, live: &LiveResource, declared: Option<&DesiredResource>, reason: Reason) {
         let Ok(kind) = resource_type_of(live) else { return };
+        // AWS does not report fields for the deletion, and a run without changes records none.
+        let mut live = live.clone();
+        if let Some(declared) = declared {
+            kind.set_write_only(&declared.spec, &mut live);
+        }
+        let live = &live;
         if self.created_by_undone_run.contains(address) {
             let change =
                 Change { disable_deletion_protection: true, ..new_change(address.clone(), kind, Action::Delete, reason, Some(live)) };
@@ -324,7 +300,7 @@ impl<'a> Planner<'a> {
         change.section = declared.and_then(|declared| declared.pointer.split('/').nth(1)).map(str::to_owned);
         change.on_delete = on_delete;
         if action == Action::Delete {
-            change.irreversible = irreversible_effect(kind, on_delete, None);
+            change.irreversible = irreversible_effect(kind, live, on_delete, None);
             self.check_deletion_protection(&change, kind, live, declared.is_some());
         }
         self.changes.insert(address.clone(), Box::new(change));
@@ -379,6 +355,8 @@ pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, 
         irreversible: None,
         kept_for: None,
         after_deletion_of: BTreeSet::new(),
+        after_update_of: BTreeSet::new(),
+        exchanged_with: BTreeSet::new(),
         estimated_seconds: kind.typical_duration.as_secs(),
     }
 }
@@ -402,6 +380,7 @@ fn can_coexist(kind: &ResourceType, wanted: &Value, live: &Value, fields: &[Fiel
     let keys = kind.unique_keys.iter().chain([&kind.identity]).filter(|key| !key.is_empty());
     !kind.operations.conflicts_with(wanted, live)
         && !moves::ranges_overlap(kind, wanted, live)
+        && !kind.share_unique_value(wanted, live)
         && !keys.into_iter().any(|fields| fields.iter().all(kept))
 }
 
@@ -420,8 +399,18 @@ fn effective_on_delete(kind: &ResourceType, declared: Option<OnDelete>, live: &L
     })
 }
 
-/// Irreversible part of a deletion.
-fn irreversible_effect(kind: &ResourceType, on_delete: OnDelete, replacement_order: Option<ReplacementOrder>) -> Option<String> {
+/// Irreversible part of the deletion of a live resource.
+pub(super) fn irreversible_effect(
+    kind: &ResourceType,
+    live: &LiveResource,
+    on_delete: OnDelete,
+    replacement_order: Option<ReplacementOrder>,
+) -> Option<String> {
+    let effect = irreversible_loss(kind, on_delete, replacement_order)?;
+    Some([Some(effect), kind.operations.deletion_effect(&live.spec)].into_iter().flatten().collect::<Vec<_>>().join("; "))
+}
+
+fn irreversible_loss(kind: &ResourceType, on_delete: OnDelete, replacement_order: Option<ReplacementOrder>) -> Option<String> {
     match (kind.data_protection, on_delete) {
         (DataProtection::Snapshot, OnDelete::Snapshot) => Some("its data is kept only in a final snapshot".into()),
         (DataProtection::Snapshot | DataProtection::Contents, OnDelete::Delete) => Some("its data is deleted, too".into()),

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Action, Change, FieldDiff};
-use crate::{aws::types::resource_type, core::ChangedFields};
+use crate::{
+    aws::types::resource_type,
+    core::{ChangedFields, expression},
+};
 
 /// Whether an update removes entries from fields with the fact `removed_later`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +30,31 @@ pub(super) fn removal(change: &Change) -> Removal {
         kind.removed_later.iter().any(at_or_above)
     };
     let (later, others): (Vec<&FieldDiff>, Vec<&FieldDiff>) = change.fields.iter().partition(|field| is_removed_later(field));
-    if !later.iter().any(|field| loses_entries(&field.before, &field.after)) {
+    // With all entries at once, it would exceed a quota.
+    let exceeds_quota = |field: &&FieldDiff| {
+        let quota = kind.entry_quotas.iter().find(|(pointer, _)| *pointer == field.pointer).map(|(_, quota)| *quota);
+        quota
+            .zip(field.before.as_array().zip(field.after.as_array()))
+            .is_some_and(|(quota, (before, after))| before.len() + after.iter().filter(|entry| !before.contains(entry)).count() > quota)
+    };
+    if !later.iter().any(|field| loses_entries(&field.before, &field.after)) || later.iter().any(exceeds_quota) {
         Removal::None
     } else if others.is_empty() && change.tags.is_none() && !later.iter().any(|field| loses_entries(&field.after, &field.before)) {
         Removal::Only
     } else {
         Removal::Some
     }
+}
+
+/// Whether the entries that a change removes after deletions refer to another live resource.
+pub(super) fn removes_reference(change: &Change, used: &Change) -> bool {
+    let Some(kind) = resource_type(&change.address.type_name) else { return false };
+    let Some((live, used)) = change.before.as_ref().zip(used.before.as_ref()) else { return false };
+    let mut found = false;
+    for value in kind.removed_later.iter().filter_map(|pointer| live.spec.pointer(pointer)) {
+        expression::for_each_string(value, &mut |text| found |= text == used.id || Some(text) == used.arn());
+    }
+    found
 }
 
 /// Whether `before` has an entry that `after` lacks.

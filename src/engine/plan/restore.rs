@@ -163,6 +163,7 @@ pub fn plan_restore(
         }
         planner.plan_removal(&duplicate, live, None, Reason::RolledBack);
     }
+    planner.order_exclusive_resources();
     let mut plan = planner.into_plan(live_state, super::order::PlanDirection::Rollback);
     let not_restored = [not_restored, lost_data(targets, &plan.changes)].concat();
     plan.warnings.extend(not_restored.iter().map(|(address, words)| format!("`{address}` {words}.")));

@@ -144,6 +144,8 @@ impl<'a> Leaving<'a> {
         for (address, change) in &planner.changes {
             let Some(live) = &change.before else { continue };
             let leaves = match change.action {
+                // What takes its place has the same domain.
+                _ if !change.exchanged_with.is_empty() => false,
                 Action::Delete => true,
                 Action::Replace => !planner.keeps_id(change, live),
                 _ => false,

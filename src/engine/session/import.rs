@@ -87,6 +87,9 @@ impl LockedSession {
         };
         let newly_adopted = !is_already_adopted(stack, &live, address, session.region())?;
         if newly_adopted {
+            if let Some(reason) = kind.operations.adoption_obstacle(&live.spec) {
+                return Err(SessionError::NotAdoptable(format!("`{id}` can't be adopted: {reason}")));
+            }
             let mut ownership = ownership_tags(stack, address);
             if kind.is_global() {
                 ownership.insert(REGION_TAG.to_owned(), session.region().to_owned());

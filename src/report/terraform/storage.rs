@@ -168,6 +168,7 @@ impl ToTerraform for RdsInstance {
             "allow_major_version_upgrade": self.allow_major_version_upgrade,
             "ca_cert_identifier": self.ca_certificate,
             "copy_tags_to_snapshot": self.copy_tags_to_snapshot,
+            "delete_automated_backups": self.delete_automated_backups,
             "iam_database_authentication_enabled": self.iam_authentication,
             "apply_immediately": self.apply_immediately,
         })

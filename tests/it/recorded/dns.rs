@@ -151,3 +151,34 @@ fn does_not_overwrite_a_record_with_another_routing() {
     assert!(done.code != 0 && done.stderr.contains("geolocation routing"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), [""; 0]);
 }
+
+/// A record becomes another type, and the ownership record with it, in one batch: deletions first.
+#[test]
+fn exchanges_a_record_in_one_batch() {
+    let (name, mark) = ("www.shop.example.com.", "_acme-cname.www.shop.example.com.");
+    let text = |address: &str| format!("&quot;acme:stack=shop,acme:environment=default,acme:address={address},acme:region=us-east-1&quot;");
+    let old = record(name, "CNAME", 300, "old.example.net") + &record(mark, "TXT", 300, &text("dns_record.www"));
+    let new = record(name, "A", 300, "192.0.2.1") + &record("_acme-a.www.shop.example.com.", "TXT", 300, &text("dns_record.www"));
+    let post = "POST /hostedzone/-/rrset";
+    let endpoint = Script::new()
+        .with_tagged_resources(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
+        .on("GET /hostedzone", [zone_list()])
+        .on("GET /hostedzone/-", [zone()])
+        .on("POST /tags/-", [zone_tags(&xml_ownership_tags("dns_zone.main", "Tag", "Key", "Value"))])
+        .on("GET /hostedzone/-/rrset", [records(&old)])
+        .on(post, [xml(CHANGED)])
+        .after(post)
+        .on("GET /hostedzone/-/rrset", [records(&new)])
+        .start(
+            "
+  dns_zone: { main: { domain: shop.example.com } }
+  dns_record: { www: { zone: main, domain: www.shop.example.com, type: A, values: [192.0.2.1] } }
+",
+        );
+    assert_eq!(endpoint.planned_changes(), ["replace dns_record.www"]);
+    endpoint.apply();
+    assert_eq!(endpoint.writes(), [format!("200 {post}")]);
+    let sent = endpoint.request_bodies(post)[0].to_string();
+    let actions: Vec<&str> = sent.split("<Action>").skip(1).filter_map(|rest| Some(rest.split_once("</Action>")?.0)).collect();
+    assert_eq!(actions, ["DELETE", "DELETE", "CREATE", "UPSERT"], "{sent}");
+}

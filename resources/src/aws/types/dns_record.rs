@@ -2,6 +2,7 @@
 //! same change batch, so that neither exists without the other.
 
 mod check;
+mod exchange;
 mod ownership;
 mod value;
 
@@ -20,9 +21,9 @@ use super::dns_zone::DnsZone;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ADDRESS_TAG, ConditionValues, Created, Declared, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget,
-        IamActions, IamCondition, IamGrant, Observed, Problem, REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags,
-        TypeInfo, ok_or_not_found,
+        ADDRESS_TAG, CallContext, ConditionValues, Created, Declared, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, ExchangePart,
+        Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed, Problem, REGION_TAG, Ref, Resource, Result, STACK_TAG, Scope,
+        TagChange, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -108,6 +109,7 @@ impl Resource for DnsRecord {
     const TYPE: TypeInfo = TypeInfo::new("dns_record", &services::route53::SERVICE, "{zone}/{domain}/{type}/{set_identifier}", "")
         .ownership_beside()
         .global()
+        .exchangeable()
         .iam_actions(IamActions::new(ZONE_PATTERN).read(&["route53:ListResourceRecordSets"]).grants(&[
             IamGrant::change(&["route53:ChangeResourceRecordSets"], GrantTarget::Arn(ZONE_PATTERN)).only_if(&[IamCondition {
                 operator: "ForAllValues:StringLike",
@@ -128,16 +130,16 @@ impl Resource for DnsRecord {
     /// Uses CREATE, not UPSERT: AWS rejects it if the record exists. The ownership record is an UPSERT, because it may still exist after
     /// its record was deleted by hand. AWS applies a batch completely or not at all, and sets no defaults, so there is nothing to read.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let (zone, ownership) = (self.zone.get(), self.ownership(cx)?);
+        let (zone, ownership) = (self.zone.get(), self.ownership(cx.call)?);
         let changes = vec![to_change(ChangeAction::Create, self.record_set()?)?, to_change(ChangeAction::Upsert, ownership.clone())?];
         match cx.route53.changes.submit(zone, changes).await {
             // An earlier attempt without a response may have created it.
             Err(error) if error.kind == ErrorKind::AlreadyExists => {
-                let sets = record_sets_at(cx, zone, &ownership.name, &RrType::Txt).await?;
-                let same = |set: &ResourceRecordSet| {
-                    set.set_identifier == ownership.set_identifier && set.resource_records == ownership.resource_records
-                };
-                if sets.iter().any(same) { Ok(self.id().into()) } else { Err(error) }
+                if ownership::exists(cx, zone, &ownership).await? {
+                    Ok(self.id().into())
+                } else {
+                    Err(error)
+                }
             }
             answer => answer.map(|()| Created::Complete(observed(self.clone(), ownership_tags(&ownership)))),
         }
@@ -145,20 +147,8 @@ impl Resource for DnsRecord {
 
     /// UPSERT replaces the complete record set, so a record with a routing policy that acme does not manage is not updated.
     async fn update(&self, cx: &Cx<'_>, _: &Existing<Self>, _: DnsRecordChanges) -> Result<()> {
-        // Only a record with a set identifier has a routing policy.
-        if !self.set_identifier.is_empty() {
-            let kind = RrType::from(to_aws(&self.kind).as_str());
-            let sets = record_sets_at(cx, self.zone.get(), self.domain.as_str(), &kind).await?;
-            let live = sets.iter().find(|set| set.set_identifier() == Some(&self.set_identifier));
-            if let Some(routing) = live.and_then(unmanaged_routing) {
-                let message = format!(
-                    "the record {} has {routing} routing, which an update would remove: change it in Route 53, or delete the record there",
-                    self.domain
-                );
-                return Err(Error::new(ErrorKind::Rejected, "UnmanagedRouting", message));
-            }
-        }
-        let sets = [self.record_set()?, self.ownership(cx)?];
+        self.ensure_managed_routing(cx).await?;
+        let sets = [self.record_set()?, self.ownership(cx.call)?];
         let changes = sets.into_iter().map(|set| to_change(ChangeAction::Upsert, set)).collect::<Result<_>>()?;
         cx.route53.changes.submit(self.zone.get(), changes).await
     }
@@ -167,18 +157,14 @@ impl Resource for DnsRecord {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let live = &live.spec;
         let zone = live.zone.get();
-        let sets = [live.record_set()?, live.ownership(cx)?];
+        let sets = [live.record_set()?, live.ownership(cx.call)?];
         let changes = sets.into_iter().map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
         match cx.route53.changes.submit(zone, changes).await {
             Err(error) if error.is_not_found() => {}
             answer => return answer.map(|()| Deletion::Requested),
         }
-        let (kind, ownership) = (RrType::from(to_aws(&live.kind).as_str()), ownership_name(&live.domain, live.kind));
-        let (sets, owners) =
-            tokio::try_join!(record_sets_at(cx, zone, live.domain.as_str(), &kind), record_sets_at(cx, zone, &ownership, &RrType::Txt))?;
-        let same = |set: &ResourceRecordSet| set.set_identifier().unwrap_or_default() == live.set_identifier;
-        let sets = sets.into_iter().chain(owners).filter(same);
-        let changes: Vec<_> = sets.map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
+        let sets = live.read_sets(cx).await?;
+        let changes: Vec<_> = sets.into_iter().map(|set| to_change(ChangeAction::Delete, set)).collect::<Result<_>>()?;
         if changes.is_empty() {
             return Err(Error::new(ErrorKind::NotFound, "NoSuchRecord", format!("the record {} does not exist", live.domain)));
         }
@@ -220,8 +206,7 @@ impl Resource for DnsRecord {
             let message = format!("a record of type {} can't have others of its domain beside it", to_aws(&self.kind));
             problems.push(Problem::new(Self::POINTERS.set_identifier, message));
         }
-        let routings = [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue];
-        let count = routings.into_iter().filter(|set| *set).count();
+        let count = self.routing().into_iter().filter(|set| *set).count();
         if count != usize::from(!self.set_identifier.is_empty()) {
             let message = "`set_identifier` goes with exactly one of `weight`, `failover`, `region` and `multivalue`";
             problems.push(Problem::new(Self::POINTERS.set_identifier, message));
@@ -233,9 +218,23 @@ impl Resource for DnsRecord {
         check::check(declared)
     }
 
-    /// Of one domain, a CNAME can't exist beside other records, nor a record with a routing policy beside one without.
+    /// A CNAME can't exist beside records of another type, nor a record beside one of its type with another routing policy.
+    /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html>
     fn conflicts_with(&self, live: &Self) -> bool {
-        self.zone == live.zone && self.domain == live.domain
+        match self.kind == live.kind {
+            true => self.set_identifier != live.set_identifier && self.routing() != live.routing(),
+            false => [self.kind, live.kind].contains(&RecordType::Cname),
+        }
+    }
+
+    fn conflict_groups(&self) -> Vec<String> {
+        vec![format!("{}/{}", self.zone.get(), self.domain)]
+    }
+
+    /// Deletions come first. "Change batches are considered transactional changes": all or none.
+    /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>
+    async fn exchange(aws: &Aws, parts: Vec<ExchangePart<'_, Self>>) -> Result<Vec<Option<String>>> {
+        exchange::exchange(aws, parts).await
     }
 
     /// AWS keeps the spelling of values: with or without quotes, with or without a final dot, and with `dualstack.` before an alias
@@ -255,6 +254,38 @@ impl Resource for DnsRecord {
 }
 
 impl DnsRecord {
+    /// The record and its ownership record as they are in AWS.
+    async fn read_sets(&self, aws: &Aws) -> Result<Vec<ResourceRecordSet>> {
+        let (zone, kind) = (self.zone.get(), RrType::from(to_aws(&self.kind).as_str()));
+        let ownership = ownership_name(&self.domain, self.kind);
+        let (sets, owners) =
+            tokio::try_join!(record_sets_at(aws, zone, self.domain.as_str(), &kind), record_sets_at(aws, zone, &ownership, &RrType::Txt))?;
+        let same = |set: &ResourceRecordSet| set.set_identifier().unwrap_or_default() == self.set_identifier;
+        Ok(sets.into_iter().chain(owners).filter(same).collect())
+    }
+
+    /// Refuses an update of a record with a routing policy that acme does not manage.
+    async fn ensure_managed_routing(&self, aws: &Aws) -> Result<()> {
+        // Only a record with a set identifier has a routing policy.
+        if self.set_identifier.is_empty() {
+            return Ok(());
+        }
+        let kind = RrType::from(to_aws(&self.kind).as_str());
+        let sets = record_sets_at(aws, self.zone.get(), self.domain.as_str(), &kind).await?;
+        let live = sets.iter().find(|set| set.set_identifier() == Some(&self.set_identifier));
+        let Some(routing) = live.and_then(unmanaged_routing) else { return Ok(()) };
+        let message = format!(
+            "the record {} has {routing} routing, which an update would remove: change it in Route 53, or delete the record there",
+            self.domain
+        );
+        Err(Error::new(ErrorKind::Rejected, "UnmanagedRouting", message))
+    }
+
+    /// Which of the routing policies it has: weight, failover, latency, multivalue answers; none of them for a simple record.
+    fn routing(&self) -> [bool; 4] {
+        [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue]
+    }
+
     fn id(&self) -> String {
         format!("{}/{}/{}/{}", self.zone.get(), self.domain, to_aws(&self.kind), self.set_identifier)
     }
@@ -278,10 +309,10 @@ impl DnsRecord {
         Ok(set.build()?)
     }
 
-    fn ownership(&self, cx: &Cx<'_>) -> Result<ResourceRecordSet> {
-        let own = [(STACK_TAG, &cx.call.stack), (ENVIRONMENT_TAG, &cx.call.environment), (ADDRESS_TAG, &cx.call.address)];
+    fn ownership(&self, call: &CallContext) -> Result<ResourceRecordSet> {
+        let own = [(STACK_TAG, &call.stack), (ENVIRONMENT_TAG, &call.environment), (ADDRESS_TAG, &call.address)];
         let mut tags: Tags = own.into_iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
-        tags.extend(cx.call.tags.get(REGION_TAG).map(|region| (REGION_TAG.to_owned(), region.clone())));
+        tags.extend(call.tags.get(REGION_TAG).map(|region| (REGION_TAG.to_owned(), region.clone())));
         ownership_record(&ownership_name(&self.domain, self.kind), &self.set_identifier, &ownership::text(&tags))
     }
 

@@ -23,8 +23,8 @@ use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, s
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        ArnRef, Cidr, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Ref,
-        Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnRef, Cidr, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem,
+        Questions, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -345,6 +345,16 @@ impl Resource for EksCluster {
 
     async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {
         failed_update(aws, id, None).await
+    }
+
+    /// A cluster with IPv6 needs subnets with IPv6 ranges, which those of a stack don't have.
+    /// <https://docs.aws.amazon.com/eks/latest/userguide/cni-ipv6.html>
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(cluster) = declared.spec().filter(|cluster| cluster.ip_family == Some(IpFamily::Ipv6)) else { return Vec::new() };
+        let Some((subnet, _)) = cluster.subnets.iter().find_map(|subnet| declared.referenced(subnet)) else { return Vec::new() };
+        let message = format!("`{}` has the IP family `ipv6`, but `{subnet}` has no IPv6 range", declared.address());
+        let help = "set `ip_family: ipv4`, or use existing subnets that have IPv6 ranges";
+        vec![Problem::new(Self::POINTERS.ip_family, message).help(help)]
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -18,7 +18,7 @@ use crate::{
 #[spec]
 pub struct IamPolicy {
     /// Name, unique in the account.
-    #[field(name(max = 128), pattern = r"[\w+=,.@-]+", replaces)]
+    #[field(name(max = 128, ignore_case), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Policy document.
     #[field(policy = "identity", important)]

@@ -23,7 +23,7 @@ use crate::{
 #[spec]
 pub struct IamRole {
     /// Name, unique in the account.
-    #[field(name(max = 64), pattern = r"[\w+=,.@-]+", replaces)]
+    #[field(name(max = 64, ignore_case), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Principals that may assume the role: a policy document, or `{services: [ec2.amazonaws.com]}` for AWS services.
     #[field(policy = "trust", important)]
@@ -32,11 +32,12 @@ pub struct IamRole {
     /// Managed policies: ARNs (`{{ iam_policy.logs.arn }}` for one in the stack), or names of AWS managed policies with their path
     /// (`AmazonEKSClusterPolicy`, `service-role/AmazonEBSCSIDriverPolicy`). All others are detached.
     #[field(default, after_create, important)]
-    #[field(entry_quota = 10)]
+    // The deletion of a cluster or a node group needs the permissions of its role.
+    #[field(entry_quota = 10, removed_later)]
     #[serde(deserialize_with = "arns")]
     pub policies: BTreeSet<String>,
     /// Inline policies by name. All others are deleted.
-    #[field(policy = "identity", default, after_create, important)]
+    #[field(policy = "identity", default, after_create, important, removed_later)]
     pub inline_policies: BTreeMap<String, Policy>,
     /// Description.
     #[field(default, length = 0..=1000)]

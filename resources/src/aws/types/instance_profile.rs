@@ -19,7 +19,7 @@ use crate::{
 #[spec]
 pub struct InstanceProfile {
     /// Name, unique in the account.
-    #[field(name(max = 128), pattern = r"[\w+=,.@-]+", replaces)]
+    #[field(name(max = 128, ignore_case), pattern = r"[\w+=,.@-]+", replaces)]
     pub name: Option<String>,
     /// Role of the instances. Required.
     #[field(after_create, important, dropped = None)]

@@ -301,8 +301,12 @@ impl Resource for LoadBalancer {
     }
 
     /// Two load balancers can't share an address.
-    fn conflicts_with(&self, live: &Self) -> bool {
-        subnet_mapping::share_an_address(self, live)
+    fn conflicts_with(&self, _: &Self) -> bool {
+        true
+    }
+
+    fn conflict_groups(&self) -> Vec<String> {
+        subnet_mapping::addresses(self)
     }
 
     /// Subnets without static addresses are equivalent in both fields, and an address assigned by AWS matches if none is requested.

@@ -164,6 +164,10 @@ pub struct RdsInstance {
     /// Copies the database's tags to its snapshots.
     #[field(default = true)]
     pub copy_tags_to_snapshot: bool,
+    /// Deletes the automated backups with the database, and with them the way back to any point in time. Kept backups expire after
+    /// `backup_retention_days` and are billed as backup storage until then; AWS Backup requires that they are kept.
+    #[field(default = false, write_only, risky(true, "with the database, AWS deletes its automated backups"))]
+    pub delete_automated_backups: bool,
     /// Enables IAM database authentication.
     #[field(default = false)]
     pub iam_authentication: bool,
@@ -271,9 +275,11 @@ impl Resource for RdsInstance {
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         let id = &live.id;
-        let call = || cx.rds.delete_db_instance().db_instance_identifier(id);
+        // A database that the undone run created has nothing to go back to.
+        let with_backups = live.spec.delete_automated_backups || cx.call.is_undone;
+        let call = || cx.rds.delete_db_instance().db_instance_identifier(id).delete_automated_backups(with_backups);
         if cx.call.on_delete != OnDelete::Snapshot {
-            call().skip_final_snapshot(true).delete_automated_backups(true).send().await?;
+            call().skip_final_snapshot(true).send().await?;
             return Ok(Deletion::Requested);
         }
         let into = |snapshot: String| call().skip_final_snapshot(false).final_db_snapshot_identifier(snapshot).send();
@@ -287,6 +293,14 @@ impl Resource for RdsInstance {
             answer => drop(answer?),
         }
         Ok(Deletion::Requested)
+    }
+
+    fn deletion_effect(&self) -> Option<String> {
+        let days = self.backup_retention_days;
+        (days > 0).then(|| match self.delete_automated_backups {
+            true => "its automated backups are deleted, too".to_owned(),
+            false => format!("its automated backups are kept for {days} days, and billed"),
+        })
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {

@@ -145,6 +145,11 @@ impl Resource for RdsParameterGroup {
         Ok(Deletion::Requested)
     }
 
+    fn adoption_obstacle(&self) -> Option<String> {
+        let is_default = self.name.as_deref().is_some_and(|name| name.starts_with("default."));
+        is_default.then(|| "AWS neither changes nor deletes a default parameter group".to_owned())
+    }
+
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsParameterGroupChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
     }

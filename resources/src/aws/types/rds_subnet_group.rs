@@ -26,7 +26,8 @@ pub struct RdsSubnetGroup {
     #[field(default = "Managed by acme")]
     pub description: String,
     /// Subnets in at least two availability zones.
-    #[field(important)]
+    // RDS keeps a subnet as long as a database uses it: <https://repost.aws/knowledge-center/rds-db-subnet-group>.
+    #[field(important, removed_later)]
     pub subnets: BTreeSet<Ref<Subnet>>,
 }
 

@@ -129,6 +129,7 @@ impl Resource for RouteTable {
     const TYPE: TypeInfo =
         TypeInfo::new("route_table", &services::ec2::SERVICE, "rtb-{hex17}", "arn:aws:ec2:{region}:{account}:route-table/{id}")
             .detached_by(&[Subnet::TYPE.name])
+            .takes_over_entries()
             .iam_actions(
                 IamActions::new("ec2:route-table/*")
                     .list(&["ec2:DescribeRouteTables"])

@@ -15,7 +15,7 @@ use super::{prelude::*, vpc::Vpc};
 #[spec]
 pub struct SecurityGroup {
     /// Name, unique in the VPC.
-    #[field(name(max = 255), pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+", replaces, unique = "name")]
+    #[field(name(max = 255, ignore_case), pattern = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+", replaces, unique = "name")]
     pub name: Option<String>,
     /// Description. AWS requires one.
     // Characters: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
@@ -217,6 +217,11 @@ impl Resource for SecurityGroup {
             all.extend(services::ec2::security_groups(aws, &[(direction, id)], |group| group.group_id() != Some(id)).await?);
         }
         Ok(services::ec2::join_blockers(all))
+    }
+
+    fn adoption_obstacle(&self) -> Option<String> {
+        let is_default = self.name.as_deref() == Some("default");
+        is_default.then(|| "AWS never deletes the default security group of a VPC, so a stack with it can't be destroyed".to_owned())
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -3,11 +3,11 @@
 use aws_sdk_route53::types::{ResourceRecordSet, RrType};
 
 use super::{
-    DEFAULT_TTL, RecordType, to_resource_records,
+    DEFAULT_TTL, RecordType, record_sets_at, to_resource_records,
     value::{quote, unquote},
 };
 use crate::{
-    aws::{from_aws, to_aws},
+    aws::{Aws, from_aws, to_aws},
     core::{ADDRESS_TAG, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, REGION_TAG, Result, STACK_TAG, Tags},
 };
 
@@ -17,6 +17,14 @@ pub(in crate::aws::types) fn ownership_record(name: &str, identifier: &str, text
     let set = ResourceRecordSet::builder().name(name).r#type(RrType::Txt).ttl(DEFAULT_TTL.into());
     let set = if identifier.is_empty() { set } else { set.set_identifier(identifier).weight(0) };
     Ok(set.set_resource_records(Some(to_resource_records([quote(text)])?)).build()?)
+}
+
+/// Whether this ownership record exists, with the same content.
+pub(super) async fn exists(aws: &Aws, zone: &str, ownership: &ResourceRecordSet) -> Result<bool> {
+    let sets = record_sets_at(aws, zone, &ownership.name, &RrType::Txt).await?;
+    let same =
+        |set: &ResourceRecordSet| set.set_identifier == ownership.set_identifier && set.resource_records == ownership.resource_records;
+    Ok(sets.iter().any(same))
 }
 
 /// Text of an ownership record: the ownership tags, in this order.

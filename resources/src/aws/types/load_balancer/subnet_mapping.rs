@@ -72,13 +72,13 @@ impl SubnetMapping {
             || other(&self.ipv6_address, &live.ipv6_address)
     }
 
-    /// Whether both request the same address.
-    fn shares_an_address(&self, live: &SubnetMapping) -> bool {
-        fn same<T: PartialEq>(wanted: &Option<T>, live: &Option<T>) -> bool {
-            wanted.is_some() && wanted == live
-        }
-        same(&self.elastic_ip, &live.elastic_ip)
-            || self.subnet == live.subnet && (same(&self.private_ip, &live.private_ip) || same(&self.ipv6_address, &live.ipv6_address))
+    /// The requested addresses, which no other load balancer can have.
+    fn addresses(&self) -> impl Iterator<Item = String> {
+        let subnet = self.subnet.get();
+        let public = self.elastic_ip.as_ref().map(|address| address.get().to_owned());
+        let private = self.private_ip.as_ref().map(|address| format!("{address} in {subnet}"));
+        let ipv6 = self.ipv6_address.map(|address| format!("{address} in {subnet}"));
+        [public, private, ipv6].into_iter().flatten()
     }
 }
 
@@ -100,10 +100,9 @@ pub(super) fn needs_replacement(wanted: &LoadBalancer, live: &LoadBalancer) -> b
     }
 }
 
-/// Whether two load balancers request the same address.
-pub(super) fn share_an_address(wanted: &LoadBalancer, live: &LoadBalancer) -> bool {
-    let live = live.mappings();
-    wanted.mappings().iter().any(|mapping| live.iter().any(|live| mapping.shares_an_address(live)))
+/// All addresses that a load balancer requests.
+pub(super) fn addresses(balancer: &LoadBalancer) -> Vec<String> {
+    balancer.mappings().iter().flat_map(SubnetMapping::addresses).collect()
 }
 
 /// Rules for the subnets of a load balancer.

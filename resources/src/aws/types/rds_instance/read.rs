@@ -66,6 +66,8 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
         allow_major_version_upgrade: false,
         ca_certificate: pending.and_then(|p| p.ca_certificate_identifier.clone()).or(db.ca_certificate_identifier),
         copy_tags_to_snapshot: db.copy_tags_to_snapshot.unwrap_or_default(),
+        // Not reported.
+        delete_automated_backups: false,
         iam_authentication: pending
             .and_then(|p| p.iam_database_authentication_enabled)
             .or(db.iam_database_authentication_enabled)
