@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::{
     acme::{Acme, Plan, write_file},
     exclusive::any_plan,
-    standin::{Standin, StandinKind},
 };
 
 /// A stack on the simulated cloud, and the cloud as somebody else sees it.
@@ -242,47 +241,6 @@ fn a_range_or_port_that_others_have_is_named_before_the_first_call() {
         + "    other: { load_balancer: web, port: 8080, protocol: HTTP, default_action: { fixed_response: { status_code: 404 } } }\n";
     let plan = any_plan(&outside.acme, &outside.write(&more));
     assert_eq!(obstacles(&plan), ["foreign listener.other", "foreign subnet.c"], "{:#}", plan.0);
-}
-
-/// Certificates of one domain share their validation record: one that was there before acme is needed by others, and stays.
-#[test]
-#[ignore = "full run"]
-fn a_validation_record_that_existed_before_stays_when_the_certificate_leaves() {
-    const PREPARE: &str = "
-acm, dns = client('acm'), client('route53')
-zone = dns.list_hosted_zones()['HostedZones'][0]['Id']
-arn = acm.request_certificate(DomainName='old.example.com', ValidationMethod='DNS')['CertificateArn']
-record = acm.describe_certificate(CertificateArn=arn)['Certificate']['DomainValidationOptions'][0]['ResourceRecord']
-values = [{'Value': record['Value']}]
-set = {'Name': record['Name'], 'Type': 'CNAME', 'TTL': 60, 'ResourceRecords': values}
-dns.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={'Changes': [{'Action': 'CREATE', 'ResourceRecordSet': set}]})
-";
-    const LIST: &str = "
-dns = client('route53')
-zone = dns.list_hosted_zones()['HostedZones'][0]['Id']
-sets = dns.list_resource_record_sets(HostedZoneId=zone)['ResourceRecordSets']
-out = [s['Type'] + ' ' + s['Name'] for s in sets if s['Type'] in ('CNAME', 'TXT')]
-";
-    let (standin, folder) = (Standin::start(StandinKind::Moto), tempfile::tempdir().unwrap());
-    let acme = Acme::at_endpoint(&standin.url);
-    let zone = "stack: shop\nresources:\n  dns_zone: { main: { domain: example.com } }\n";
-    let certificates = "  certificate: { old: { domain: old.example.com, zone: main }, new: { domain: new.example.com, zone: main } }\n";
-    let records = |kind: &str, name: &str| {
-        let all = standin.run_boto3(LIST);
-        let all = all.as_array().expect("a list").iter().filter_map(Value::as_str).map(str::to_owned);
-        all.filter(|set| set.starts_with(kind) && set.contains(name)).count()
-    };
-    let stack = write_file(folder.path(), "stack.yaml", zone);
-    acme.apply(&stack);
-    standin.run_boto3(PREPARE);
-    let with = write_file(folder.path(), "stack.yaml", &format!("{zone}{certificates}"));
-    // The stand-in issues certificates after a minute.
-    let applied = acme.run("apply", &with, &["--yes"]);
-    assert!([0, 4].contains(&applied.code), "{}", applied.combined_output());
-    assert_eq!((records("CNAME", "old."), records("TXT", "old."), records("CNAME", "new."), records("TXT", "new.")), (1, 1, 1, 1));
-    let without = write_file(folder.path(), "stack.yaml", zone);
-    acme.apply(&without);
-    assert_eq!((records("CNAME", "old."), records("TXT", "old."), records("CNAME", "new."), records("TXT", "new.")), (1, 0, 0, 0));
 }
 
 /// Tags of controllers, of AWS, and those in `ignore_tags`: neither removed nor reported, and kept by every change of others.

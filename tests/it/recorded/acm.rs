@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::scripted_endpoint::{Answer, Script, json_ownership_tags, ok, xml};
+use crate::scripted_endpoint::{Answer, Script, json_ownership_tags, ok, xml, xml_error};
 
 const ARN: &str = "arn:aws:acm:us-east-1:123456789012:certificate/11111111-2222-3333-4444-555555555555";
 const CERTIFICATE: &str = "  certificate: { main: { domain: shop.example.com, zone: { id: Z1 } } }\n";
@@ -122,25 +122,32 @@ fn does_not_wait_for_records_of_a_failed_certificate() {
     assert_eq!(endpoint.writes(), ["200 RequestCertificate", "200 DeleteCertificate"]);
 }
 
-/// The zone with the ownership record of this certificate at the validation record, and those of `others`.
-fn script_sharing_records(others: &[&str]) -> Script {
+fn record_set(name: &str, kind: &str, more: &str, value: &str) -> String {
+    format!(
+        "<ResourceRecordSet><Name>{name}</Name><Type>{kind}</Type>{more}<TTL>300</TTL><ResourceRecords><ResourceRecord><Value>{value}\
+         </Value></ResourceRecord></ResourceRecords></ResourceRecordSet>"
+    )
+}
+
+fn record_sets(sets: &str) -> Answer {
+    let rest = "<IsTruncated>false</IsTruncated><MaxItems>100</MaxItems>";
+    let sets = format!("<ResourceRecordSets>{sets}</ResourceRecordSets>");
+    xml(format!("<ListResourceRecordSetsResponse>{sets}{rest}</ListResourceRecordSetsResponse>"))
+}
+
+fn existing_validation_record() -> Answer {
+    record_sets(&record_set("_a1.shop.example.com.", "CNAME", "", "_b2.acm-validations.aws."))
+}
+
+/// The zone with the ownership record of this certificate at the validation record, with more text, and those of `others`.
+fn script_sharing_records(more_text: &str, others: &[&str]) -> Script {
     let zone = "<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>1</CallerReference></HostedZone>";
-    let set = |name: &str, kind: &str, more: &str, value: &str| {
-        format!(
-            "<ResourceRecordSet><Name>{name}</Name><Type>{kind}</Type>{more}<TTL>300</TTL><ResourceRecords><ResourceRecord><Value>{value}\
-             </Value></ResourceRecord></ResourceRecords></ResourceRecordSet>"
-        )
-    };
-    let sets = |sets: String| {
-        let rest = "<IsTruncated>false</IsTruncated><MaxItems>100</MaxItems>";
-        let sets = format!("<ResourceRecordSets>{sets}</ResourceRecordSets>");
-        xml(format!("<ListResourceRecordSetsResponse>{sets}{rest}</ListResourceRecordSetsResponse>"))
-    };
     let mark = |uuid: &&str| {
         let more = format!("<SetIdentifier>{uuid}</SetIdentifier><Weight>0</Weight>");
-        set("_acme-certificate._a1.shop.example.com.", "TXT", &more, "&quot;acme:stack=shop&quot;")
+        let text = format!("&quot;acme:stack=shop{more_text}&quot;");
+        record_set("_acme-certificate._a1.shop.example.com.", "TXT", &more, &text)
     };
-    let marks = ["11111111-2222-3333-4444-555555555555"].iter().chain(others).map(mark).collect();
+    let marks: String = ["11111111-2222-3333-4444-555555555555"].iter().chain(others).map(mark).collect();
     let issued = |used: &[&str]| {
         let (status, body) = certificate("ISSUED", true, None);
         (status, body.replace("\"InUseBy\":[]", &format!("\"InUseBy\":{}", json!(used))))
@@ -151,18 +158,14 @@ fn script_sharing_records(others: &[&str]) -> Script {
         .on("ListCertificates", [certificate_list(&[ARN])])
         .on("DescribeCertificate", [issued(&[listener]), issued(&[listener]), issued(&[])])
         .on("GET /hostedzone", [xml(format!("<ListHostedZonesResponse><HostedZones>{zone}</HostedZones></ListHostedZonesResponse>"))])
-        .on_containing("GET /hostedzone/-/rrset?name&type", "type=TXT", [sets(marks)])
-        .on_containing(
-            "GET /hostedzone/-/rrset?name&type",
-            "type=CNAME",
-            [sets(set("_a1.shop.example.com.", "CNAME", "", "_b2.acm-validations.aws."))],
-        );
+        .on_containing("GET /hostedzone/-/rrset?name&type", "type=TXT", [record_sets(&marks)])
+        .on_containing("GET /hostedzone/-/rrset?name&type", "type=CNAME", [existing_validation_record()]);
     with_deletion(with_validation(script, [issued(&[])]))
 }
 
 #[test]
 fn deletes_a_certificate_with_its_records_once_unused() {
-    let endpoint = script_sharing_records(&[]).start(CERTIFICATE);
+    let endpoint = script_sharing_records("", &[]).start(CERTIFICATE);
     endpoint.run("destroy", &["--yes"]).assert_success();
     assert_eq!(endpoint.writes(), ["200 POST /hostedzone/-/rrset", "200 DeleteCertificate"]);
     let sent = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
@@ -172,9 +175,37 @@ fn deletes_a_certificate_with_its_records_once_unused() {
 
 #[test]
 fn keeps_validation_records_another_certificate_needs() {
-    let endpoint = script_sharing_records(&["99999999-2222-3333-4444-555555555555"]).start(CERTIFICATE);
+    let endpoint = script_sharing_records("", &["99999999-2222-3333-4444-555555555555"]).start(CERTIFICATE);
     endpoint.run("destroy", &["--yes"]).assert_success();
     let sent = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
     assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 1, "its mark alone: {sent}");
     assert!(sent.contains("<SetIdentifier>11111111-2222-3333-4444-555555555555</SetIdentifier>"), "{sent}");
+}
+
+/// All certificates of an account for a domain share the validation record. One that was there before may be needed outside the stack.
+#[test]
+fn keeps_a_validation_record_that_existed_before() {
+    const POST: &str = "POST /hostedzone/-/rrset";
+    let list = "GET /hostedzone/-/rrset?name&type";
+    let exists = "[Tried to create resource record set [name='_a1.shop.example.com.', type='CNAME'] but it already exists]";
+    let changed = "<ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-11-21T16:00:00Z</SubmittedAt></ChangeInfo>";
+    let changed = xml(format!("<ChangeResourceRecordSetsResponse>{changed}</ChangeResourceRecordSetsResponse>"));
+    let pending = certificate("PENDING_VALIDATION", true, None);
+    let endpoint = script_requesting([pending.clone()])
+        .on(POST, [xml_error(400, "InvalidChangeBatch", exists), changed])
+        .on_containing(list, "type=CNAME", [existing_validation_record()])
+        .on_containing(list, "type=TXT", [record_sets("")])
+        .after(POST)
+        .on("DescribeCertificate", [pending, certificate("ISSUED", true, None)])
+        .start(CERTIFICATE);
+    endpoint.apply();
+    let sent = endpoint.request_bodies(POST)[1].to_string();
+    assert_eq!(sent.matches("<Action>").count(), 1, "its mark alone: {sent}");
+    assert!(sent.contains("<Type>TXT</Type>") && sent.contains("found=true"), "{sent}");
+
+    let endpoint = script_sharing_records(",found=true", &[]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).assert_success();
+    let sent = endpoint.request_bodies(POST)[0].to_string();
+    assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 1, "its mark alone: {sent}");
+    assert!(sent.contains("<Type>TXT</Type>"), "{sent}");
 }
