@@ -134,8 +134,6 @@ fn restores_a_deleted_database_from_its_final_snapshot() {
     let mut spec = life.spec.clone();
     spec.remove("on_delete");
     spec.insert("username".into(), "keeper".into());
-    // moto names automated backups by the minute, so the ones of the new database would have the same names.
-    spec.insert("delete_automated_backups".into(), true.into());
     let now = |spec: Option<&Map<String, Value>>, what| case.apply(what, &case.definition(spec)).unwrap_or_else(|error| panic!("{error}"));
     now(Some(&spec), "creating it");
     now(None, "deleting it");
