@@ -204,7 +204,7 @@ fn a_permissions_boundary_of_all_roles_becomes_a_condition() {
     let (documents, warnings) = printed_for_roles(&format!("app: {}, web: {}", role(BOUNDARY), role(BOUNDARY)));
     let limited = json!({ "StringEquals": { "iam:PermissionsBoundary": [BOUNDARY] } });
     for action in ["iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", "iam:DetachRolePolicy"] {
-        assert_eq!(conditions(&documents, action), [limited.clone()], "{action}");
+        assert_eq!(conditions(&documents, action), std::slice::from_ref(&limited), "{action}");
     }
     assert!(!allowed_actions(&documents).contains("iam:DeleteRolePermissionsBoundary"));
     assert_eq!(warnings, "");
