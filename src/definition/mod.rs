@@ -180,7 +180,7 @@ pub struct LoadOptions {
 }
 
 /// Top-level keys that are not sections.
-const TOP_LEVEL_KEYS: &[&str] = &[
+pub const TOP_LEVEL_KEYS: &[&str] = &[
     "stack",
     "region",
     "account",

@@ -14,7 +14,10 @@ use super::{
 use crate::{
     aws::types::RESOURCE_TYPES,
     core::{NameSuffix, ResourceType, format_duration},
-    definition::sections::section_schema::{FieldSet, SECTIONS, Section, SectionBody},
+    definition::{
+        TOP_LEVEL_KEYS,
+        sections::section_schema::{FieldSet, SECTIONS, Section, SectionBody},
+    },
 };
 
 /// Renders all pages, by file name.
@@ -159,20 +162,8 @@ fn index_page() -> String {
         let rows = field_rows(&json!({ "properties": chosen, "required": ["stack"] }), &[]);
         rows.into_iter().filter(|row| !row.path.contains(['.', '['])).collect::<Vec<_>>()
     };
-    let names = [
-        "stack",
-        "region",
-        "account",
-        "backend",
-        "rollback",
-        "ignore_tags",
-        "environments",
-        "values",
-        "resources",
-        "overrides",
-        "moved",
-        "outputs",
-    ];
+    // The line below describes tags.
+    let names: Vec<&str> = TOP_LEVEL_KEYS.iter().copied().filter(|key| *key != "tags").collect();
     write_table(&mut out, &frame(&names, &schema["properties"]), false);
     push(&mut out, "\nTop-level `tags` are added to every resource.\n\n## Fields of every resource\n\n");
     write_table(&mut out, &frame(&["tags", "depends_on", "region", "timeouts", "for_each", "when"], &schema["$defs"]), false);

@@ -24,6 +24,8 @@ use crate::{
 pub struct RecordedCall {
     pub service: String,
     pub action: String,
+    /// Body of the request.
+    pub body: Vec<u8>,
     pub write: bool,
     /// Status that the client received.
     pub status: u16,
@@ -186,6 +188,7 @@ impl Shared {
             state.in_flight += 1;
             (state.calls, trouble)
         };
+        let body = request.body.clone();
         let answered = match trouble {
             Some(trouble) => self.respond_with_fault(trouble, &service, &action, request),
             None => self.respond_normally(calls, &service, &action, write, request),
@@ -196,7 +199,7 @@ impl Shared {
         let mut state = self.state();
         state.in_flight -= 1;
         let (response, fault) = answered?;
-        state.seen.push(RecordedCall { service, action, write, status: response.status, fault, at });
+        state.seen.push(RecordedCall { service, action, body, write, status: response.status, fault, at });
         Ok(response)
     }
 

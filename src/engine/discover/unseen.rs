@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
+use serde_json::Value;
 
 use super::{LiveState, address_of, find_by_id, scope};
 use crate::{
     aws::types,
     core::{Address, LiveResource, Phase, ResourceType, Result, Scope, expression},
     definition::{DesiredResource, Stack},
-    engine::{cloud::Cloud, plan::has_taken_key},
+    engine::{
+        cloud::Cloud,
+        plan::{has_taken_key, resolve_spec},
+    },
 };
 
 /// A resource that a record or a journal names.
@@ -94,7 +98,8 @@ pub async fn find_taken_keys(cloud: &Cloud, stack: &Stack, live_state: &mut Live
             cloud.list(kind, &scope).await.map_err(|error| format!("Can't see other resources of the type `{}`: {error}.", kind.name))?;
         let is_other = |live: &LiveResource| live.phase != Phase::Deleting && !stack.owns(&live.tags);
         let is_known = |live: &LiveResource| state.iter().chain(state.lost.values()).any(|other| other.is_same_as(live));
-        let takes_key = |live: &LiveResource| declared.iter().any(|declared| has_taken_key(declared, known, live));
+        let specs: Vec<Value> = declared.iter().map(|declared| resolve_spec(declared, known)).collect();
+        let takes_key = |live: &LiveResource| specs.iter().any(|spec| has_taken_key(kind, spec, live));
         Ok::<_, String>(found.into_iter().filter(|live| is_other(live) && !is_known(live) && takes_key(live)).collect::<Vec<_>>())
     });
     for found in join_all(lists).await {

@@ -1,14 +1,14 @@
 //! Matches live and declared resources: by ownership tags, otherwise by identity. A resource with a desired name but without ownership
 //! tags is foreign.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::moves;
 use crate::{
     aws::types::resource_type,
-    core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
+    core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, expression},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, address_of},
 };
@@ -100,7 +100,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
             others.push(live);
         }
     }
-    find_foreign(stack, live_state, others, &mut matched);
+    find_foreign(stack, live_state, &others, &mut matched);
     let missing = stack.resources.values().filter(|declared| !matched.live.contains_key(&declared.address));
     let taken = missing
         .filter_map(|declared| Some((declared, live_state.elsewhere.iter().find(|live| has_same_key(declared, &matched.live, live))?)));
@@ -114,14 +114,25 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
 }
 
 /// Finds the resources that have a unique key of a declared resource that does not exist, but not the stack's ownership tags.
-fn find_foreign<'a>(stack: &Stack, live_state: &'a LiveState, others: Vec<&'a LiveResource>, matched: &mut MatchedResources<'a>) {
+fn find_foreign<'a>(stack: &Stack, live_state: &'a LiveState, others: &[&'a LiveResource], matched: &mut MatchedResources<'a>) {
+    let types: BTreeSet<&str> = others.iter().map(|live| live.type_name.as_str()).collect();
+    let missing = |known: &BTreeMap<Address, &LiveResource>| -> Vec<(&DesiredResource, Value)> {
+        let of_types = stack.resources.values().filter(|declared| types.contains(declared.resource_type.name));
+        let missing = of_types.filter(|declared| !known.contains_key(&declared.address));
+        missing.map(|declared| (declared, resolve_spec(declared, known))).collect()
+    };
+    let mut wanted = missing(&matched.live);
     for live in others {
-        let missing = stack.resources.values().filter(|declared| declared.resource_type.name == live.type_name);
-        let missing = missing.filter(|declared| declared.region == live.region && !matched.live.contains_key(&declared.address));
-        let Some(declared) = missing.into_iter().find(|declared| has_taken_key(declared, &matched.live, live)) else { continue };
+        let takes = |(declared, spec): &&(&DesiredResource, Value)| {
+            let kind = declared.resource_type;
+            kind.name == live.type_name && declared.region == live.region && has_taken_key(kind, spec, live)
+        };
+        let Some(declared) = wanted.iter().find(takes).map(|(declared, _)| *declared) else { continue };
         // An unfinished run started to create it but did not tag it.
         if live_state.hints.started_creates.contains(&declared.address) && !live.tags.contains_key(STACK_TAG) {
             matched.live.insert(declared.address.clone(), live);
+            // Others may refer to it.
+            wanted = missing(&matched.live);
             continue;
         }
         let (address, id) = (declared.address.clone(), live.id.clone());
@@ -129,13 +140,11 @@ fn find_foreign<'a>(stack: &Stack, live_state: &'a LiveState, others: Vec<&'a Li
     }
 }
 
-/// Whether a declared resource that does not exist can't be created beside a live one of the same region: they have the same unique key, or
-/// their ranges overlap.
-pub fn has_taken_key(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>, live: &LiveResource) -> bool {
-    let kind = declared.resource_type;
-    let spec = resolve_spec(declared, known);
-    let live_spec = kind.operations.normalize(&spec, &live.spec);
-    kind.has_same_key(&spec, &live_spec) || moves::ranges_overlap(kind, &spec, &live_spec)
+/// Whether a resource with this resolved spec can't be created beside a live one of the same region: they have the same unique key, or their
+/// ranges overlap.
+pub fn has_taken_key(kind: &ResourceType, spec: &Value, live: &LiveResource) -> bool {
+    let live_spec = kind.operations.normalize(spec, &live.spec);
+    kind.has_same_key(spec, &live_spec) || moves::ranges_overlap(kind, spec, &live_spec)
 }
 
 /// Keys and secrets of the stack that were deleted and can be restored.
@@ -231,7 +240,8 @@ fn declared_with_identity<'a>(stack: &'a Stack, live: &LiveResource) -> impl Ite
         .filter(|declared| !declared.resource_type.identity.is_empty())
 }
 
-pub(super) fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {
+/// The spec with the ids and outputs of existing resources in place of references to them.
+pub fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {
     expression::resolve(&declared.spec, &|reference| {
         known.get(&Address::new(reference.type_name, reference.name)).and_then(|live| live.output(reference.output))
     })

@@ -40,7 +40,7 @@ pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addr
 pub use diff::{FieldDiff, NullMeans, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
 pub use lost::{dependents_of_lost_resources, has_lost_resources};
-pub use matching::{ForeignResource, has_taken_key, owner};
+pub use matching::{ForeignResource, has_taken_key, owner, resolve_spec};
 pub use order::{critical_path, deferred_dependencies, remaining_paths};
 pub use planner::plan;
 pub use references::refers_to;
