@@ -81,10 +81,12 @@ fn facts_refer_to_existing_types() {
     let mut wrong = Vec::new();
     for kind in RESOURCE_TYPES.iter() {
         let schema = kind.schema().to_string();
-        for grant in kind.iam_actions.grants {
-            if let GrantTarget::Referenced(used) = grant.target
-                && !schema.contains(&format!("\"x-acme-ref\":\"{used}\""))
-            {
+        let targets = kind.iam_actions.grants.iter().filter_map(|grant| match grant.target {
+            GrantTarget::Referenced(used) => Some(used),
+            _ => None,
+        });
+        for used in targets.chain(kind.iam_actions.create_uses.iter().copied()) {
+            if !schema.contains(&format!("\"x-acme-ref\":\"{used}\"")) {
                 wrong.push(format!("{} grants actions on `{used}`, which it does not refer to", kind.name));
             }
         }

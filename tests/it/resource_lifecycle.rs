@@ -37,7 +37,7 @@ pub struct Lifecycle {
     pub untagged: BTreeMap<String, String>,
     /// Dependencies: type → name → spec.
     #[serde(default)]
-    given: BTreeMap<String, BTreeMap<String, Value>>,
+    pub given: BTreeMap<String, BTreeMap<String, Value>>,
     /// First spec.
     pub spec: Map<String, Value>,
     /// Edits in order.
@@ -71,6 +71,15 @@ impl Lifecycle {
             specs.push(spec);
         }
         specs
+    }
+
+    /// Spec after the first edit that replaces the resource, or that does not, with the edits before it. `None`: there is none.
+    pub fn spec_after_first_edit(&self, kind: StandinKind, replaces: bool) -> Option<Map<String, Value>> {
+        let supported: Vec<&Edit> = self.edits.iter().filter(|edit| !edit.except.contains_key(kind.name())).collect();
+        let first = supported.iter().position(|edit| edit.replaces == replaces)?;
+        let mut spec = self.spec.clone();
+        supported[..=first].iter().for_each(|edit| edit.apply_to(&mut spec));
+        Some(spec)
     }
 
     /// A definition of its dependencies, with or without the resource under test, named `it`.

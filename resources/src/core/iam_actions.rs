@@ -13,8 +13,12 @@ pub struct IamActions {
     pub list: &'static [&'static str],
     /// Read one, which may not exist: by ARN, because a missing resource has no tags.
     pub read: &'static [&'static str],
+    /// Questions of [`super::Resource::preflight`] and [`super::Resource::choices`]: actions without resource-level permissions.
+    pub questions: &'static [&'static str],
     /// Create one: with ownership tags in the request, if the service supports conditions on tags.
     pub create: &'static [&'static str],
+    /// Types of referenced resources on which AWS authorizes the create actions, too.
+    pub create_uses: &'static [&'static str],
     /// Change or delete one with ownership tags, if the service supports conditions on tags.
     pub change: &'static [&'static str],
     /// Needed to find what outside the stack still uses a resource: see [`super::Resource::blockers`]. Allowed on all resources.
@@ -26,21 +30,29 @@ pub struct IamActions {
 impl IamActions {
     /// Creates the actions of a type with this ARN pattern.
     pub const fn new(arn: &'static str) -> IamActions {
-        IamActions { arn, list: &[], read: &[], create: &[], change: &[], blockers: &[], grants: &[] }
+        IamActions { arn, list: &[], read: &[], questions: &[], create: &[], create_uses: &[], change: &[], blockers: &[], grants: &[] }
     }
-    /// See [`IamActions::list`].
+    /// Sets [`IamActions::list`].
     pub const fn list(self, list: &'static [&'static str]) -> IamActions {
         IamActions { list, ..self }
     }
-    /// See [`IamActions::read`].
+    /// Sets [`IamActions::read`].
     pub const fn read(self, read: &'static [&'static str]) -> IamActions {
         IamActions { read, ..self }
     }
-    /// See [`IamActions::create`].
+    /// Sets [`IamActions::questions`].
+    pub const fn questions(self, questions: &'static [&'static str]) -> IamActions {
+        IamActions { questions, ..self }
+    }
+    /// Sets [`IamActions::create`].
     pub const fn create(self, create: &'static [&'static str]) -> IamActions {
         IamActions { create, ..self }
     }
-    /// See [`IamActions::change`].
+    /// Sets [`IamActions::create_uses`].
+    pub const fn create_uses(self, create_uses: &'static [&'static str]) -> IamActions {
+        IamActions { create_uses, ..self }
+    }
+    /// Sets [`IamActions::change`].
     pub const fn change(self, change: &'static [&'static str]) -> IamActions {
         IamActions { change, ..self }
     }
@@ -48,7 +60,7 @@ impl IamActions {
     pub const fn blockers(self, blockers: &'static [&'static str]) -> IamActions {
         IamActions { blockers, ..self }
     }
-    /// See [`IamActions::grants`].
+    /// Sets [`IamActions::grants`].
     pub const fn grants(self, more: &'static [IamGrant]) -> IamActions {
         IamActions { grants: more, ..self }
     }
@@ -84,11 +96,11 @@ impl IamGrant {
     pub const fn delete_data(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
         IamGrant { deletes_data: true, ..IamGrant::change(actions, on) }
     }
-    /// See [`IamGrant::conditions`].
+    /// Sets [`IamGrant::conditions`].
     pub const fn only_if(self, conditions: &'static [IamCondition]) -> IamGrant {
         IamGrant { conditions, ..self }
     }
-    /// See [`IamGrant::replaced_by`].
+    /// Sets [`IamGrant::replaced_by`].
     pub const fn replaced_by(self, field: FieldOfSpec) -> IamGrant {
         IamGrant { replaced_by: Some(field), ..self }
     }

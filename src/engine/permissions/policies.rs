@@ -87,8 +87,9 @@ impl PolicyBuilder<'_> {
     }
 
     fn add_reads(&mut self, kind: &ResourceType, declared: &[&DesiredResource]) {
-        let IamActions { arn: own, list, read, grants: more, .. } = kind.iam_actions;
+        let IamActions { arn: own, list, read, questions, grants: more, .. } = kind.iam_actions;
         self.allow_on_all_resources(list);
+        self.allow_on_all_resources(questions);
         self.allow(read, &self.scope.arns(kind, own), None);
         for grant in more.iter().filter(|grant| grant.needed_for_plan) {
             self.add_grant(kind, declared, grant);
@@ -99,7 +100,7 @@ impl PolicyBuilder<'_> {
     }
 
     fn add_changes(&mut self, kind: &ResourceType, declared: &[&DesiredResource]) {
-        let IamActions { arn: own, create, change, blockers, grants: more, .. } = kind.iam_actions;
+        let IamActions { arn: own, create, create_uses, change, blockers, grants: more, .. } = kind.iam_actions;
         self.allow_on_all_resources(blockers);
         let arns = self.scope.arns(kind, own);
         let has_tag_conditions = kind.service.supports_tag_conditions && kind.is_taggable();
@@ -120,6 +121,9 @@ impl PolicyBuilder<'_> {
                 }
                 None => self.allow(service.tag_actions, &arns, request_tag_condition.as_ref()),
             }
+        }
+        for used in create_uses {
+            self.add_grant(kind, declared, &IamGrant::change(create, GrantTarget::Referenced(used)));
         }
         for grant in more.iter().filter(|grant| !grant.needed_for_plan) {
             self.add_grant(kind, declared, grant);

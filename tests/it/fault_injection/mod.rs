@@ -8,6 +8,7 @@
 //! `EXHAUST=<names with commas>` selects scenarios, `EXHAUST_AT=<number>` one write, `EXHAUST_MODE=<names with commas>` failures. The default
 //! run tests some writes of small stacks.
 
+mod all_types;
 mod content;
 mod scenarios;
 

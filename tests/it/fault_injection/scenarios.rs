@@ -148,6 +148,7 @@ fn connected_stack_is_restored_after_kills_at_some_writes() {
 
 mod exhaustive {
     use super::{FaultMode, connected_scenarios, run_reference_stack, run_scenarios, small_scenarios};
+    use crate::{fault_injection::all_types, standin::StandinKind};
 
     #[test]
     #[ignore = "takes minutes"]
@@ -168,6 +169,13 @@ mod exhaustive {
     fn connected_stack_survives_faults_at_every_write() {
         let folder = tempfile::tempdir().expect("a folder");
         run_scenarios(&connected_scenarios(folder.path()), &[], (4, None), FaultMode::ALL, 1);
+    }
+
+    #[test]
+    #[ignore = "takes hours"]
+    fn all_types_survive_faults_at_every_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        run_scenarios(&all_types::scenarios(folder.path(), StandinKind::Ministack), &[], (4, None), FaultMode::ALL, 1);
     }
 
     #[test]

@@ -67,12 +67,15 @@ impl Resource for EksAddon {
     .typical_seconds(30)
     .longest_hours(3)
     .iam_actions(
-        IamActions::new("eks:addon/{parent}/*").read(&["eks:DescribeAddon"]).change(&["eks:DeleteAddon", "eks:UpdateAddon"]).grants(&[
-            IamGrant::read(&["eks:DescribeAddonVersions"], GrantTarget::AllResources),
-            IamGrant::read(&["eks:ListAddons"], GrantTarget::Arn("eks:cluster/{parent}")),
-            IamGrant::change(&["eks:CreateAddon"], GrantTarget::Referenced("eks_cluster")),
-            IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
-        ]),
+        IamActions::new("eks:addon/{parent}/*")
+            .read(&["eks:DescribeAddon"])
+            .change(&["eks:DeleteAddon", "eks:UpdateAddon"])
+            .questions(&["eks:DescribeAddonVersions"])
+            .grants(&[
+                IamGrant::read(&["eks:ListAddons"], GrantTarget::Arn("eks:cluster/{parent}")),
+                IamGrant::change(&["eks:CreateAddon"], GrantTarget::Referenced("eks_cluster")),
+                IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
+            ]),
     );
     type Api = Aws;
     type Outputs = ArnOutput;

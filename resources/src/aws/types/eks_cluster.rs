@@ -205,8 +205,8 @@ impl Resource for EksCluster {
                     "eks:UpdateClusterConfig",
                     "eks:UpdateClusterVersion",
                 ])
+                .questions(&["eks:DescribeClusterVersions"])
                 .grants(&[
-                    IamGrant::read(&["eks:DescribeClusterVersions"], GrantTarget::AllResources),
                     IamGrant::change(&["eks:CreateCluster"], GrantTarget::TagOnCreate),
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
                     IamGrant::change(&["iam:CreateServiceLinkedRole"], GrantTarget::ServiceLinkedRole("eks.amazonaws.com")),

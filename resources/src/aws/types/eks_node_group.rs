@@ -170,8 +170,8 @@ impl Resource for EksNodeGroup {
                 "eks:UpdateNodegroupConfig",
                 "eks:UpdateNodegroupVersion",
             ])
+            .questions(&["ec2:DescribeInstanceTypeOfferings"])
             .grants(&[
-                IamGrant::read(&["ec2:DescribeInstanceTypeOfferings"], GrantTarget::AllResources),
                 IamGrant::read(&["eks:ListNodegroups"], GrantTarget::Arn("eks:cluster/{parent}")),
                 // AWS checks for updates at the cluster and at the node group.
                 IamGrant::change(&["eks:CreateNodegroup", "eks:DescribeUpdate", "eks:ListUpdates"], GrantTarget::Referenced("eks_cluster")),

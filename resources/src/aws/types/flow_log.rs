@@ -109,10 +109,9 @@ impl Resource for FlowLog {
                 IamActions::new("ec2:vpc-flow-log/*")
                     .list(&["ec2:DescribeFlowLogs"])
                     .create(&["ec2:CreateFlowLogs"])
+                    .create_uses(&["vpc", "subnet"])
                     .change(&["ec2:DeleteFlowLogs"])
                     .grants(&[
-                        IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("vpc")),
-                        IamGrant::change(&["ec2:CreateFlowLogs"], GrantTarget::Referenced("subnet")),
                         IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["vpc-flow-logs.amazonaws.com"])),
                         // The service reads and extends the bucket's policy for log delivery with the caller's permissions.
                         IamGrant::change(&["logs:CreateLogDelivery", "logs:DeleteLogDelivery"], GrantTarget::AllResources),

@@ -119,8 +119,8 @@ impl Resource for IamRole {
                 .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
                 .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
                 .change(&["iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"])
+                .questions(&["iam:GetPolicy", "iam:ListPolicies"])
                 .grants(&[
-                    IamGrant::read(&["iam:GetPolicy", "iam:ListPolicies"], GrantTarget::AllResources),
                     IamGrant::change(&["iam:AttachRolePolicy"], GrantTarget::Arn(ARN_PATTERN)).only_if(&[POLICIES, BOUNDARY]),
                     IamGrant::change(
                         &[

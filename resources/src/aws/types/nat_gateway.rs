@@ -56,11 +56,8 @@ impl Resource for NatGateway {
                 IamActions::new("ec2:natgateway/*")
                     .list(&["ec2:DescribeNatGateways"])
                     .create(&["ec2:CreateNatGateway"])
-                    .change(&["ec2:DeleteNatGateway"])
-                    .grants(&[
-                        IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("elastic_ip")),
-                        IamGrant::change(&["ec2:CreateNatGateway"], GrantTarget::Referenced("subnet")),
-                    ]),
+                    .create_uses(&["elastic_ip", "subnet"])
+                    .change(&["ec2:DeleteNatGateway"]),
             );
     type Api = Aws;
     type Outputs = Outputs;

@@ -220,9 +220,9 @@ impl Resource for RdsInstance {
             IamActions::new("rds:db:{name}")
                 .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
                 .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
+                .questions(&["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
-                    IamGrant::read(&["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"], GrantTarget::AllResources),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),

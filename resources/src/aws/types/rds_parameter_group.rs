@@ -74,10 +74,8 @@ impl Resource for RdsParameterGroup {
                     .read(&["rds:DescribeDBParameters", "rds:ListTagsForResource"])
                     .create(&["rds:CreateDBParameterGroup"])
                     .change(&["rds:DeleteDBParameterGroup", "rds:ModifyDBParameterGroup", "rds:ResetDBParameterGroup"])
-                    .grants(&[
-                        IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*")),
-                        IamGrant::read(&["rds:DescribeDBEngineVersions", "rds:DescribeEngineDefaultParameters"], GrantTarget::AllResources),
-                    ]),
+                    .questions(&["rds:DescribeDBEngineVersions", "rds:DescribeEngineDefaultParameters"])
+                    .grants(&[IamGrant::read(&["rds:DescribeDBParameterGroups"], GrantTarget::Arn("rds:pg:*"))]),
             );
     type Api = Aws;
     type Outputs = ArnOutput;

@@ -134,6 +134,7 @@ impl Resource for RouteTable {
                 IamActions::new("ec2:route-table/*")
                     .list(&["ec2:DescribeRouteTables"])
                     .create(&["ec2:CreateRouteTable"])
+                    .create_uses(&["vpc"])
                     .change(&[
                         "ec2:AssociateRouteTable",
                         "ec2:CreateRoute",
@@ -146,7 +147,6 @@ impl Resource for RouteTable {
                         "ec2:ReplaceRouteTableAssociation",
                     ])
                     .grants(&[
-                        IamGrant::change(&["ec2:CreateRouteTable"], GrantTarget::Referenced("vpc")),
                         IamGrant::change(
                             &["ec2:AssociateRouteTable", "ec2:DisassociateRouteTable", "ec2:ReplaceRouteTableAssociation"],
                             GrantTarget::Referenced("subnet"),

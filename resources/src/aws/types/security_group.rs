@@ -111,6 +111,7 @@ impl Resource for SecurityGroup {
                 IamActions::new("ec2:security-group/*")
                     .list(&["ec2:DescribeSecurityGroups"])
                     .create(&["ec2:CreateSecurityGroup"])
+                    .create_uses(&["vpc"])
                     .change(&[
                         "ec2:AuthorizeSecurityGroupEgress",
                         "ec2:AuthorizeSecurityGroupIngress",
@@ -121,13 +122,10 @@ impl Resource for SecurityGroup {
                         "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
                     ])
                     .blockers(&["ec2:DescribeNetworkInterfaces"])
-                    .grants(&[
-                        IamGrant::change(&["ec2:CreateSecurityGroup"], GrantTarget::Referenced("vpc")),
-                        IamGrant::change(
-                            &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"],
-                            GrantTarget::Arn("ec2:security-group-rule/*"),
-                        ),
-                    ]),
+                    .grants(&[IamGrant::change(
+                        &["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"],
+                        GrantTarget::Arn("ec2:security-group-rule/*"),
+                    )]),
             );
     type Api = Aws;
     type Outputs = Outputs;

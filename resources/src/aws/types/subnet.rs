@@ -1,11 +1,11 @@
 //! `subnet`: an IP range of a VPC in one availability zone.
 
 mod check;
+mod preflight;
 
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
 
 use super::{prelude::*, vpc::Vpc};
-use crate::core::{Declared, Questions};
 
 /// An IP range of a VPC in one availability zone.
 #[spec]
@@ -38,12 +38,10 @@ impl Resource for Subnet {
             IamActions::new("ec2:subnet/*")
                 .list(&["ec2:DescribeSubnets"])
                 .create(&["ec2:CreateSubnet"])
+                .create_uses(&["vpc"])
                 .change(&["ec2:DeleteSubnet", "ec2:ModifySubnetAttribute"])
                 .blockers(&["ec2:DescribeNetworkInterfaces"])
-                .grants(&[
-                    IamGrant::read(&["ec2:DescribeAvailabilityZones"], GrantTarget::AllResources),
-                    IamGrant::change(&["ec2:CreateSubnet"], GrantTarget::Referenced("vpc")),
-                ]),
+                .questions(&["ec2:DescribeAvailabilityZones"]),
         );
     type Api = Aws;
     type Outputs = ArnOutput;
@@ -81,18 +79,11 @@ impl Resource for Subnet {
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: SubnetChanges) -> Vec<Problem> {
-        if !changes.availability_zone {
-            return Vec::new();
-        }
-        let zones = services::ec2::zones(questions).await.unwrap_or_default();
-        let names = zones.iter().map(|zone| zone.name.as_str());
-        let scope = " to this account as an availability zone";
-        Problem::not_offered(Self::POINTERS.availability_zone, &self.availability_zone, "zones", scope, names).into_iter().collect()
+        preflight::check_zone(self, questions, changes).await
     }
 
     async fn choices(questions: &Questions<'_, Aws>) -> Vec<String> {
-        let zones = services::ec2::zones(questions).await.unwrap_or_default();
-        zones.into_iter().filter(|zone| zone.is_availability_zone).map(|zone| zone.name).collect()
+        preflight::availability_zones(questions).await
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {

@@ -110,12 +110,12 @@ impl Resource for VpcEndpoint {
             .not_found("InvalidVpcEndpointId.NotFound")
             .iam_actions(
                 IamActions::new("ec2:vpc-endpoint/*")
-                    .list(&["ec2:DescribeVpcEndpoints"])
+                    .list(&["ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints"])
                     .create(&["ec2:CreateVpcEndpoint"])
+                    .create_uses(&["vpc"])
                     .change(&["ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint"])
+                    .questions(&["ec2:DescribeVpcEndpointServices"])
                     .grants(&[
-                        IamGrant::read(&["ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpointServices"], GrantTarget::AllResources),
-                        IamGrant::change(&["ec2:CreateVpcEndpoint"], GrantTarget::Referenced("vpc")),
                         IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("route_table")),
                         IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("security_group")),
                         IamGrant::change(&["ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"], GrantTarget::Referenced("subnet")),

@@ -1,0 +1,43 @@
+//! A definition of every type that the stand-in supports, made from the types' lifecycles, so that a new type is in it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value, json};
+
+use super::Scenario;
+use crate::{acme::write_file, resource_lifecycle::lifecycles, standin::StandinKind};
+
+/// First apply, update, replacement and destroy.
+pub fn scenarios(folder: &Path, kind: StandinKind) -> [Scenario; 4] {
+    let first = definition(folder, "first.yaml", kind, None);
+    let update = definition(folder, "update.yaml", kind, Some(false));
+    let replacement = definition(folder, "replacement.yaml", kind, Some(true));
+    let from = || Some(first.clone());
+    [
+        Scenario { name: "all types", command: "apply", from: None, to: first.clone(), deletes: false },
+        Scenario { name: "all types update", command: "apply", from: from(), to: update, deletes: true },
+        Scenario { name: "all types replacement", command: "apply", from: from(), to: replacement, deletes: true },
+        Scenario { name: "all types destroy", command: "destroy", from: from(), to: first.clone(), deletes: true },
+    ]
+}
+
+/// Every type with what it needs; with edits that update, or replace, the types that have some.
+fn definition(folder: &Path, name: &str, kind: StandinKind, replaces: Option<bool>) -> PathBuf {
+    let mut resources: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    let mut add = |of: &str, name: &str, spec: Value| {
+        let before = resources.entry(of.to_owned()).or_default().insert(name.to_owned(), spec.clone());
+        assert!(before.is_none_or(|before| before == spec), "two lifecycles define {of}.{name} differently");
+    };
+    for (of, lifecycle) in lifecycles().iter().filter(|(_, lifecycle)| !lifecycle.except.contains_key(kind.name())) {
+        for (given, named) in &lifecycle.given {
+            named.iter().for_each(|(name, spec)| add(given, name, spec.clone()));
+        }
+        let edited = replaces.and_then(|replaces| lifecycle.spec_after_first_edit(kind, replaces));
+        add(of, "it", edited.unwrap_or_else(|| lifecycle.spec.clone()).into());
+    }
+    let definition = json!({ "stack": "all-types", "region": "us-east-1", "resources": resources });
+    write_file(folder, name, &serde_yaml::to_string(&definition).expect("a definition is YAML"))
+}
