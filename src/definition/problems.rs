@@ -12,7 +12,7 @@ use super::{
     scalar::other_meaning,
     source::child_pointer,
 };
-use crate::core::{Problem, ResourceType, rules::help_text};
+use crate::core::{Problem, ResourceType, rules::help_text, written_pointer};
 
 /// Finds all problems of a spec: serde stops at the first error, so each invalid value is removed and the rest parsed again.
 /// Returns all problems, and the canonical form of the valid part if it is complete enough.
@@ -68,41 +68,6 @@ pub fn add_rule_violations(resource_type: &ResourceType, canonical: Option<&Valu
         if !problems.iter().any(|other| other.pointer == at) {
             problems.push(Problem { pointer: at, ..problem });
         }
-    }
-}
-
-/// Converts a pointer into the canonical form to one into the written form. The canonical form sorts sets and expands short forms.
-fn written_pointer(at: &str, mut canonical: &Value, mut written: &Value) -> String {
-    let mut pointer = String::new();
-    for segment in at.split('/').skip(1) {
-        let key = segment.replace("~1", "/").replace("~0", "~");
-        let (value, place) = match (canonical, written) {
-            (Value::Array(values), Value::Array(list)) => {
-                let Some((index, value)) = key.parse().ok().and_then(|index: usize| Some((index, values.get(index)?))) else { break };
-                let same = list.iter().position(|one| is_short_for(one, value));
-                let same = same.or(Some(index).filter(|index| *index < list.len() && !value.is_string()));
-                let Some(place) = same else { break };
-                (value, place.to_string())
-            }
-            (Value::Object(fields), Value::Object(_)) => {
-                let Some(value) = fields.get(&key) else { break };
-                (value, key)
-            }
-            _ => break,
-        };
-        pointer = child_pointer(&pointer, &place);
-        canonical = value;
-        let Some(next) = written.pointer(&child_pointer("", &place)) else { break };
-        written = next;
-    }
-    pointer
-}
-
-/// Whether a written value, as far as it is set, corresponds to this canonical one.
-fn is_short_for(written: &Value, canonical: &Value) -> bool {
-    match (written, canonical) {
-        (Value::Object(written), Value::Object(canonical)) => written.iter().all(|(key, value)| canonical.get(key) == Some(value)),
-        _ => written == canonical,
     }
 }
 
@@ -307,33 +272,4 @@ fn expected_names(message: &str) -> Vec<&str> {
 
 fn ends_with(pointer: &str, name: &str) -> bool {
     pointer.rsplit_once('/').is_some_and(|(_, last)| last == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn maps_canonical_pointers_to_the_written_spec() {
-        let written = json!({ "cidrs": ["b", "a"], "rules": [{ "port": 2 }, { "port": 1 }], "vpc": "main", "one": 5, "a/b": [7] });
-        let canonical = json!({
-            "cidrs": ["a", "b"], "rules": [{ "port": 1, "kind": "x" }, { "port": 2, "kind": "x" }], "vpc": { "id": "${vpc.main.id}" },
-            "one": [{ "port": 5 }], "a/b": [7], "left_out": 3,
-        });
-        let cases = [
-            ("/cidrs/0", "/cidrs/1"),
-            ("/rules/0/port", "/rules/1/port"),
-            ("/rules/1/kind", "/rules/0/kind"),
-            ("/vpc/id", "/vpc"),
-            ("/one/0/port", "/one"),
-            ("/a~1b/0", "/a~1b/0"),
-            ("/left_out", "/left_out"),
-            ("", ""),
-        ];
-        for (at, expected) in cases {
-            assert_eq!(written_pointer(at, &canonical, &written), expected, "{at}");
-        }
-    }
 }

@@ -10,9 +10,11 @@ resources:
   subnet:
     a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }
     b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
+    c: { vpc: main, cidr: 10.0.2.0/24, availability_zone: eu-west-1a }
   route_table:
     one: { vpc: main, subnets: [a] }
     two: { vpc: main, subnets: [b] }
+    vpn: { vpc: main, routes: [{ destination: 192.168.0.0/16, gateway: { id: vgw-0123456789abcdef0 } }] }
   iam_role:
     app:
       trust: { services: [ec2.amazonaws.com] }
@@ -21,8 +23,8 @@ resources:
       trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Service: ecs-tasks.amazonaws.com }, Action: "sts:AssumeRole" }] }
   iam_policy:
     read: { document: { Statement: [{ Effect: Allow, Action: "s3:GetObject", Resource: "*", Condition: { StringEquals: { "aws:RequestedRegion": eu-west-1 } } }] } }
-  eks_cluster: { main: { role: app, subnets: [a, b], version: "1.34" } }
-  eks_node_group: { main: { cluster: main, role: app, subnets: [a], min: 1, max: 2, ami_type: AL2023_x86_64_STANDARD } }
+  eks_cluster: { main: { role: app, subnets: [a, b], version: "1.34", public_access_cidrs: [192.0.2.0/24] } }
+  eks_node_group: { main: { cluster: main, role: app, subnets: [a], min: 1, max: 2, ami_type: AL2023_x86_64_STANDARD }, spot: { cluster: main, role: app, subnets: [a], min: 0, max: 9, labels: { team: web }, instance_types: [m7i.large, m6i.large] } }
   security_group:
     web:
       vpc: main
@@ -30,18 +32,24 @@ resources:
         - { protocol: icmp, from_port: 8, cidr: 0.0.0.0/0 }
         - { from_port: 80, to_port: 90, cidr: 0.0.0.0/0 }
   load_balancer: { web: { name: shop-web, subnets: [a, b], security_groups: [web] } }
+  target_group:
+    web: { vpc: main, port: 80, protocol: HTTP, target_type: ip, health_check: { path: /health, interval_seconds: 10, timeout_seconds: 5 } }
   rds_subnet_group: { db: { subnets: [a, b] } }
   rds_instance:
-    db: { engine: postgres, version: "16", class: db.t4g.medium, storage_gib: 20, storage_type: gp3, subnet_group: db, security_groups: [web] }
+    db: { engine: postgres, version: "16", class: db.t4g.medium, storage_gib: 20, storage_type: gp3, subnet_group: db, security_groups: [web], username: orders, backup_window: "02:00-03:00", maintenance_window: "sun:04:00-sun:05:00" }
   dns_zone: { main: { domain: shop.example.com } }
   dns_record:
     www: { zone: main, domain: www.shop.example.com, type: CNAME, values: [a.example.com] }
     api: { zone: main, domain: api.shop.example.com, type: A, values: [192.0.2.1] }
+    authority: { zone: main, domain: shop.example.com, type: CAA, values: ['0 issue "ca.example.com"'], ttl_seconds: 60 }
+    telephone: { zone: main, domain: _sip._tcp.shop.example.com, type: SRV, values: [1 2 5060 sip.example.com] }
   s3_bucket:
     files: { name: shop-files, policy: { Statement: [{ Effect: Deny, Principal: { AWS: "123456789012" }, Action: "s3:*", Resource: "*" }] } }
   ecr_repository: { app: { name: shop/app } }
   sqs_queue: { jobs: { visibility_timeout_seconds: 30 } }
   secret: { token: { recovery_window_days: 7 } }
+  certificate: { web: { domain: shop.example.com, zone: main } }
+  eks_pod_identity: { agent: { cluster: main, namespace: kube-system, service_account: agent, role: app } }
 "#;
 
 /// The correct text, the mistake, and a part of the message.
@@ -85,6 +93,44 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("name: shop/app", "name: shop/app___x", "must match the pattern"),
     ("visibility_timeout_seconds: 30", "visibility_timeout_seconds: 50000", "between 0 and 43200"),
     ("recovery_window_days: 7", "recovery_window_days: 5", "between 7 and 30"),
+    ("Resource: \"*\", Condition", "Resource: \"files/*\", Condition", "`files/*` is not a valid resource"),
+    (
+        "Statement: [{ Effect: Allow, Action: \"s3",
+        "Statement: [{ Sid: read files, Effect: Allow, Action: \"s3",
+        "other characters than letters and digits",
+    ),
+    ("public_access_cidrs: [192.0.2.0/24]", "public_access_cidrs: [192.168.0.0/24]", "is a reserved range"),
+    ("labels: { team: web }", "labels: { team: web shop }", "must match the pattern"),
+    ("labels: { team: web }", "labels: { a/b/c: web }", "`a/b/c` is not a valid key"),
+    ("instance_types: [m7i.large, m6i.large]", "instance_types: [m7i.large, m7g.large]", "need different machine images"),
+    ("name: shop-web, subnets: [a, b]", "name: shop-web, subnets: [a, c]", "are in the same availability zone"),
+    (
+        "rds_subnet_group: { db: { subnets: [a, b] } }",
+        "rds_subnet_group: { db: { subnets: [a, c] } }",
+        "in at least two availability zones",
+    ),
+    ("role: app, subnets: [a, b], version", "role: app, subnets: [a, c], version", "in at least two availability zones"),
+    ("destination: 192.168.0.0/16", "destination: 10.0.0.0/16", "to which AWS itself adds the route"),
+    ("path: /health", "path: health", "does not begin with `/`"),
+    ("timeout_seconds: 5", "timeout_seconds: 10", "must be less than `interval_seconds: 10`"),
+    ("class: db.t4g.medium", "class: t4g.medium", "must match the pattern"),
+    ("username: orders", "username: admin", "`admin` is reserved"),
+    ("backup_window: \"02:00-03:00\"", "backup_window: \"02:00-02:20\"", "is shorter than 30 minutes"),
+    ("maintenance_window: \"sun:04:00-sun:05:00\"", "maintenance_window: \"sun:02:30-sun:05:00\"", "overlaps `backup_window`"),
+    ("namespace: kube-system", "namespace: kube_system", "must match the pattern"),
+    (
+        "certificate: { web: { domain: shop.example.com",
+        "certificate: { web: { domain: \"*.*.shop.example.com\"",
+        "is not a valid name for a certificate",
+    ),
+    (
+        "certificate: { web: { domain: shop.example.com",
+        "certificate: { web: { domain: shop.example.org",
+        "can't be validated in `dns_zone.main`",
+    ),
+    ("values: ['0 issue \"ca.example.com\"']", "values: [0 issue ca.example.com]", "is not a valid CAA value"),
+    ("values: [1 2 5060 sip.example.com]", "values: [1 2 99999 sip.example.com]", "is not a valid SRV value"),
+    ("ttl_seconds: 60", "ttl_seconds: 2147483648", "between 0 and 2147483647"),
 ];
 
 #[test]

@@ -23,6 +23,14 @@ impl Cidr {
             Cidr::Reference(_) => None,
         }
     }
+    /// Whether no address of it is on the internet: private, shared, loopback and link-local ranges.
+    /// <https://www.iana.org/assignments/iana-ipv4-special-registry/>
+    pub fn is_private(&self) -> bool {
+        let inside = |whole: &str| self.range().zip(whole.parse::<IpNet>().ok()).is_some_and(|(range, whole)| whole.contains(&range));
+        ["10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"]
+            .into_iter()
+            .any(inside)
+    }
     /// Whether this is an IPv6 range.
     pub fn is_v6(&self) -> bool {
         matches!(self, Cidr::Range(IpNet::V6(_)))

@@ -45,6 +45,7 @@ mod tags;
 mod timeouts;
 mod type_info;
 mod unique_values;
+mod written;
 
 pub use address::Address;
 pub use after_create::with_fields;
@@ -88,3 +89,4 @@ pub use tags::{
 pub use timeouts::{Timeouts, parse_timeout};
 pub use type_info::{DataProtection, ErrorCodes, RangeErrors, RegionScope, Tagging, TypeInfo};
 pub use unique_values::overlapping_exchange;
+pub use written::written_pointer;

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Pointer, nearest};
+use super::{Pointer, nearest, written_pointer};
 
 /// Problem with a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub fn problem_from_serde(error: serde_path_to_error::Error<serde_json::Error>) 
     Problem { pointer, message: error.into_inner().to_string(), help: None, code: Problem::INVALID }
 }
 
-/// Parses a spec and checks it; returns its canonical form, or all problems.
+/// Parses a spec and checks it; returns its canonical form, or all problems, which point into the spec as written.
 pub(super) fn parse<R: DeserializeOwned + serde::Serialize>(
     value: &Value,
     check: fn(&R) -> Vec<Problem>,
@@ -78,8 +78,9 @@ pub(super) fn parse<R: DeserializeOwned + serde::Serialize>(
     let located = || serde_path_to_error::deserialize(value).map_err(|e| vec![problem_from_serde(e)]);
     let spec = R::deserialize(value).or_else(|_| located())?;
     let problems = check(&spec);
-    if !problems.is_empty() {
-        return Err(problems);
+    let canonical = serde_json::to_value(&spec).map_err(|e| vec![Problem::new(Pointer::ROOT, e.to_string())])?;
+    if problems.is_empty() {
+        return Ok(canonical);
     }
-    serde_json::to_value(&spec).map_err(|e| vec![Problem::new(Pointer::ROOT, e.to_string())])
+    Err(problems.into_iter().map(|problem| Problem { pointer: written_pointer(&problem.pointer, &canonical, value), ..problem }).collect())
 }

@@ -233,7 +233,9 @@ impl Limit {
                 let number = number.as_f64()?;
                 let is_above = min.as_ref().and_then(Number::as_f64).is_none_or(|min| number >= min);
                 let is_below = max.as_ref().and_then(Number::as_f64).is_none_or(|max| number <= max);
-                (!is_above || !is_below).then(|| format!("must be {}", describe_range(min.as_ref(), max.as_ref())))
+                // A maximum that is the type's own is worth naming only to a value above it.
+                let known = max.clone().filter(|max| !is_below || max.as_u64().is_none_or(|max| max < UNLIMITED));
+                (!is_above || !is_below).then(|| format!("must be {}", describe_range(min.as_ref(), known.as_ref())))
             }
             (Limit::Length { min, max }, Value::String(text)) => {
                 length_violation(text.chars().count(), *min, *max, ("character", "characters"))
@@ -307,7 +309,6 @@ pub(super) fn definition_name(schema: &Value) -> Option<&str> {
 
 /// Formats limits of a number: `between 1 and 5`.
 fn describe_range(min: Option<&Number>, max: Option<&Number>) -> String {
-    let max = max.filter(|max| max.as_u64().is_none_or(|max| max < UNLIMITED));
     match (min, max) {
         (Some(min), Some(max)) if min == max => min.to_string(),
         (Some(min), Some(max)) => format!("between {min} and {max}"),

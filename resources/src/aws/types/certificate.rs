@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     time::{Duration, SystemTime},
 };
 
@@ -24,8 +25,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        ConditionValues, Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed,
-        Phase, Problem, Ref, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        ConditionValues, Created, Declared, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
+        Observed, Phase, Pointer, Problem, Ref, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -230,11 +231,34 @@ impl Resource for Certificate {
         Ok(Deletion::Requested)
     }
 
+    /// The validation records of all names are in the zone.
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(certificate) = declared.spec() else { return Vec::new() };
+        let Some((home, zone)) = certificate.zone.as_ref().and_then(|zone| declared.referenced(zone)) else { return Vec::new() };
+        let domain = zone.domain.as_str();
+        let is_inside = |name: &str| {
+            let name = name.trim_start_matches("*.");
+            name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let names = certificate.names().filter(|(_, name)| !domain.contains("${") && !name.as_str().contains("${"));
+        let problem = |(at, name): (Pointer, &DnsName)| {
+            let message = format!("`{name}` can't be validated in `{home}` ({domain})");
+            let help = "remove `zone` and create the validation records yourself, or request a certificate for each zone";
+            Problem::new(at, message).help(help)
+        };
+        names.filter(|(_, name)| !is_inside(name.as_str())).map(problem).collect()
+    }
+
     fn check(&self) -> Vec<Problem> {
-        match self.alternative_names.contains(&self.domain) {
-            true => vec![Problem::new(Self::POINTERS.alternative_names, "do not repeat the main domain name")],
-            false => Vec::new(),
+        let mut problems = Vec::new();
+        if self.alternative_names.contains(&self.domain) {
+            problems.push(Problem::new(Self::POINTERS.alternative_names, "do not repeat the main domain name"));
         }
+        for (at, name) in self.names().filter(|(_, name)| !name.as_str().contains("${") && !is_host_name(name.as_str())) {
+            let problem = Problem::new(at, format!("`{name}` is not a valid name for a certificate"));
+            problems.push(problem.help("a name has at least two labels of letters, digits and `-`; `*` stands for the whole first label"));
+        }
+        problems
     }
 
     fn normalize(&self, live: &mut Self) {
@@ -244,7 +268,21 @@ impl Resource for Certificate {
     }
 }
 
+/// Whether ACM accepts a name: <https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html>.
+fn is_host_name(name: &str) -> bool {
+    let labels = name.strip_prefix("*.").unwrap_or(name).split('.');
+    let is_label = |label: &str| {
+        !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    labels.clone().count() > 1 && labels.clone().all(|label| !label.is_empty() && is_label(label))
+}
+
 impl Certificate {
+    /// All names, each with its field.
+    fn names(&self) -> impl Iterator<Item = (Pointer, &DnsName)> {
+        let more = self.alternative_names.iter().map(|name| (Self::POINTERS.alternative_names, name));
+        iter::once((Self::POINTERS.domain, &self.domain)).chain(more)
+    }
     fn read(detail: &CertificateDetail, phase: &Phase) -> Certificate {
         let domain = DnsName::new(detail.domain_name().unwrap_or_default());
         Certificate {

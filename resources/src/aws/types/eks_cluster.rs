@@ -19,7 +19,12 @@ pub(super) use preflight::addon_versions;
 use preflight::kubernetes_versions;
 use read::read;
 
-use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
+use super::{
+    iam_role::IamRole,
+    kms_key::KmsKey,
+    security_group::SecurityGroup,
+    subnet::{Subnet, single_zone},
+};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
@@ -350,11 +355,15 @@ impl Resource for EksCluster {
     /// A cluster with IPv6 needs subnets with IPv6 ranges, which those of a stack don't have.
     /// <https://docs.aws.amazon.com/eks/latest/userguide/cni-ipv6.html>
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
-        let Some(cluster) = declared.spec().filter(|cluster| cluster.ip_family == Some(IpFamily::Ipv6)) else { return Vec::new() };
-        let Some((subnet, _)) = cluster.subnets.iter().find_map(|subnet| declared.referenced(subnet)) else { return Vec::new() };
-        let message = format!("`{}` has the IP family `ipv6`, but `{subnet}` has no IPv6 range", declared.address());
-        let help = "set `ip_family: ipv4`, or use existing subnets that have IPv6 ranges";
-        vec![Problem::new(Self::POINTERS.ip_family, message).help(help)]
+        let Some(cluster) = declared.spec() else { return Vec::new() };
+        let mut problems: Vec<Problem> = single_zone(declared, Self::POINTERS.subnets, &cluster.subnets, "a cluster").into_iter().collect();
+        let subnet = cluster.subnets.iter().find_map(|subnet| declared.referenced(subnet));
+        if let Some((subnet, _)) = subnet.filter(|_| cluster.ip_family == Some(IpFamily::Ipv6)) {
+            let message = format!("`{}` has the IP family `ipv6`, but `{subnet}` has no IPv6 range", declared.address());
+            let help = "set `ip_family: ipv4`, or use existing subnets that have IPv6 ranges";
+            problems.push(Problem::new(Self::POINTERS.ip_family, message).help(help));
+        }
+        problems
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -368,6 +377,11 @@ impl Resource for EksCluster {
         if self.endpoint_public && self.public_access_cidrs.is_empty() {
             let problem = Problem::new(Self::POINTERS.public_access_cidrs, "a public endpoint needs at least one range with access");
             problems.push(problem.help("set `endpoint_public: false` to close it"));
+        }
+        // https://docs.aws.amazon.com/eks/latest/userguide/config-cluster-endpoint.html
+        for range in self.public_access_cidrs.iter().filter(|range| range.is_private()) {
+            let problem = Problem::new(Self::POINTERS.public_access_cidrs, format!("`{range}` is a reserved range, not a public one"));
+            problems.push(problem.help("inside the network, the private endpoint serves: set `endpoint_private: true`"));
         }
         problems
     }

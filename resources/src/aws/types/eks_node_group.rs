@@ -70,7 +70,8 @@ pub struct EksNodeGroup {
     #[field(unset = "`min`", initial_only, dropped(kept, "used only at creation"))]
     pub desired: Option<i32>,
     /// Kubernetes labels of the nodes, keys and values of 1 to 63 characters.
-    #[field(default, pattern = ".{1,63}")]
+    // Values: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
+    #[field(default, pattern = "[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")]
     pub labels: BTreeMap<String, String>,
     /// Kubernetes taints of the nodes.
     #[field(default)]
@@ -149,6 +150,15 @@ pub struct Outputs {
     /// Names of the Auto Scaling groups that EKS created.
     #[schemars(extend("x-acme-simulated" = ["eks-{label}-{uuid}"]))]
     pub autoscaling_groups: Vec<String>,
+}
+
+/// Whether EKS accepts the key of a label: a name, perhaps after a domain, of at most 63 characters.
+fn is_label_key(key: &str) -> bool {
+    let is_name = |name: &str| {
+        let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        ends(name.chars().next()) && ends(name.chars().last()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    key.len() <= 63 && key.split_once('/').map_or_else(|| is_name(key), |(domain, name)| is_name(domain) && is_name(name))
 }
 
 impl Resource for EksNodeGroup {
@@ -297,8 +307,9 @@ impl Resource for EksNodeGroup {
         if self.min > self.max {
             problems.push(Problem::new(Self::POINTERS.max, format!("must be at least `min: {}`", self.min)));
         }
-        for key in self.labels.keys().filter(|key| !(1..=63).contains(&key.chars().count())) {
-            problems.push(Problem::new(Self::POINTERS.labels, format!("the key `{key}` must have 1 to 63 characters")));
+        for key in self.labels.keys().filter(|key| !is_label_key(key)) {
+            let help = "a key has 1 to 63 letters, digits, `-`, `_` and `.`, perhaps after a domain and `/`";
+            problems.push(Problem::new(Self::POINTERS.labels, format!("`{key}` is not a valid key")).help(help));
         }
         if let Some(desired) = self.desired.filter(|desired| !(self.min..=self.max).contains(desired)) {
             problems.push(Problem::new(Self::POINTERS.desired, format!("{desired} is not between `min` and `max`")));

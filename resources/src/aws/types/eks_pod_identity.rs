@@ -24,10 +24,11 @@ pub struct EksPodIdentity {
     #[field(replaces, parent, unique = "service_account")]
     pub cluster: Ref<EksCluster>,
     /// Kubernetes namespace of the service account.
-    #[field(replaces, unique = "service_account")]
+    // Names: <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>
+    #[field(replaces, unique = "service_account", length = 1..=63, pattern = "[a-z0-9]([a-z0-9-]*[a-z0-9])?")]
     pub namespace: String,
     /// Kubernetes service account. Neither it nor the namespace has to exist yet.
-    #[field(replaces, unique = "service_account")]
+    #[field(replaces, unique = "service_account", length = 1..=253, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?")]
     pub service_account: String,
     /// The role, which trusts `pods.eks.amazonaws.com`.
     #[field(important)]

@@ -16,12 +16,15 @@ use serde::{Deserialize, Serialize};
 pub use attributes::{ClientRoutingPolicy, DesyncMitigationMode, Logs, XffHeaderProcessing};
 pub use subnet_mapping::SubnetMapping;
 
-use super::{security_group::SecurityGroup, subnet::Subnet};
+use super::{
+    security_group::SecurityGroup,
+    subnet::{Subnet, by_zone},
+};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result, Scope,
-        Tags, TypeInfo, ok_or_not_found, referenced_ids,
+        Address, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
+        Result, Scope, Tags, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -266,6 +269,17 @@ impl Resource for LoadBalancer {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.elbv2.delete_load_balancer().load_balancer_arn(&live.id).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let zones = declared.spec().and_then(|balancer| by_zone(declared, &balancer.subnets)).unwrap_or_default();
+        let shared = zones.into_iter().filter(|(_, subnets)| subnets.len() > 1);
+        let problem = |(zone, subnets): (String, Vec<Address>)| {
+            let names = subnets.iter().map(|subnet| format!("`{subnet}`")).collect::<Vec<_>>().join(" and ");
+            Problem::new(Self::POINTERS.subnets, format!("{names} are in the same availability zone, `{zone}`")).help("keep one per zone")
+        };
+        shared.map(problem).collect()
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -6,6 +6,7 @@ mod engine;
 mod preflight;
 mod read;
 mod update;
+mod windows;
 
 use std::collections::BTreeSet;
 
@@ -53,7 +54,7 @@ pub struct RdsInstance {
     )]
     pub version: String,
     /// Instance class, such as `db.t4g.medium`.
-    #[field(important, impact = "the database restarts; with multi_az it fails over")]
+    #[field(important, impact = "the database restarts; with multi_az it fails over", pattern = "db\\..+")]
     pub class: String,
     /// Storage in GiB: 20 to 65536, from 100 for `io1` and `io2`, 5 to 3072 for `standard`.
     #[field(

@@ -7,12 +7,12 @@ use aws_sdk_rds::types::DbSubnetGroup;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::subnet::Subnet;
+use super::subnet::{Subnet, single_zone};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope, Tags,
-        TypeInfo, ok_or_not_found, referenced_ids,
+        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource, Result, Scope,
+        Tags, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -96,6 +96,11 @@ impl Resource for RdsSubnetGroup {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.rds.delete_db_subnet_group().db_subnet_group_name(&live.id).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(group) = declared.spec() else { return Vec::new() };
+        single_zone(declared, Self::POINTERS.subnets, &group.subnets, "a database").into_iter().collect()
     }
 
     fn check(&self) -> Vec<Problem> {

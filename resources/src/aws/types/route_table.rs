@@ -220,6 +220,21 @@ impl Resource for RouteTable {
         Ok(Deletion::Requested)
     }
 
+    /// AWS adds the routes of the VPC's own ranges, and rejects others to the same destination.
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(table) = declared.spec() else { return Vec::new() };
+        let Some((home, vpc)) = declared.referenced(&table.vpc) else { return Vec::new() };
+        let own = |route: &&Route| match &route.destination {
+            Destination::Range(range) => *range == vpc.cidr || vpc.secondary_cidrs.contains(range),
+            Destination::PrefixList(_) => false,
+        };
+        let problem = |route: &Route| {
+            let message = format!("`{}` is a range of `{home}`, to which AWS itself adds the route", route.destination);
+            Problem::new(Self::POINTERS.routes, message).help("remove the route")
+        };
+        table.routes.iter().filter(own).map(problem).collect()
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut seen = BTreeSet::new();

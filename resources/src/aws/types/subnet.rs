@@ -3,6 +3,8 @@
 mod check;
 mod preflight;
 
+pub(super) use check::{by_zone, single_zone};
+
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
 
 use super::{prelude::*, vpc::Vpc};

@@ -85,6 +85,14 @@ fn check_statement(statement: &Map<String, Value>, at: &mut String, problems: &m
             with_child_pointer(at, key, |at| problems.push(problem(at, message, "an action looks like `s3:GetObject`")));
         }
     }
+    for key in ["Resource", "NotResource"] {
+        for resource in known_texts(statement.get(key)).filter(|resource| *resource != "*" && !resource.starts_with("arn:")) {
+            let message = format!("`{resource}` is not a valid resource");
+            with_child_pointer(at, key, |at| {
+                problems.push(problem(at, message, "a resource is an ARN, such as `arn:aws:s3:::bucket/*`, or `*`"))
+            });
+        }
+    }
     for key in ["Principal", "NotPrincipal"] {
         if let Some(principals) = statement.get(key).and_then(Value::as_object) {
             with_child_pointer(at, key, |at| check_principals(principals, at, problems));
@@ -206,6 +214,7 @@ mod tests {
             (problems(json!({ "Version": "2012-10-17" })), ": the policy has no `Statement`"),
             (with_statement(|s| s["Effect"] = json!("allow")), "/Statement/0/Effect: must be Allow or Deny, not `allow`"),
             (with_statement(|s| s["NotAction"] = json!("a:b")), "/Statement/0: the statement has both `Action` and `NotAction`"),
+            (with_statement(|s| s["Resource"] = json!(["bucket/*"])), "/Statement/0/Resource: `bucket/*` is not a valid resource"),
             (with_statement(|s| s["Action"] = json!("GetObject")), "/Statement/0/Action: `GetObject` is not a valid action"),
             (with_statement(|s| s["Action"] = json!(["s3:Get Object"])), "/Statement/0/Action: `s3:Get Object` is not a valid action"),
             (

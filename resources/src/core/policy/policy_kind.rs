@@ -1,14 +1,17 @@
 //! Elements of a policy that depend on what it is attached to.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::grammar::problem;
-use crate::core::{Problem, rules::with_child_pointer};
+use crate::core::{Problem, expression::references, rules::with_child_pointer};
 
 /// What a policy is attached to.
 ///
-/// Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_identity-vs-resource.html>
+/// Sources: <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_identity-vs-resource.html> and
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
@@ -23,10 +26,28 @@ pub enum PolicyKind {
 /// Adds the problems of the statements of a document in canonical form, at its pointer.
 pub(in crate::core) fn check(kind: PolicyKind, document: &Value, at: &mut String, problems: &mut Vec<Problem>) {
     let statements = document.get("Statement").and_then(Value::as_array);
+    let mut identifiers = BTreeSet::new();
     for (index, statement) in statements.into_iter().flatten().enumerate().filter(|(_, statement)| statement.is_object()) {
         let mut at_statement = |problem: &mut dyn FnMut(&mut String)| {
             with_child_pointer(at, "Statement", |at| with_child_pointer(at, &index.to_string(), |at| problem(at)));
         };
+        // Resources' policies have other rules: the ones of KMS contain spaces.
+        let identifier =
+            statement.get("Sid").and_then(Value::as_str).filter(|sid| kind != PolicyKind::Resource && references(sid).is_empty());
+        if let Some(sid) = identifier {
+            let message = if !sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                Some(format!("the statement id `{sid}` has other characters than letters and digits"))
+            } else if !identifiers.insert(sid) {
+                Some(format!("the statement id `{sid}` is used twice"))
+            } else {
+                None
+            };
+            if let Some(message) = message {
+                at_statement(&mut |at| {
+                    with_child_pointer(at, "Sid", |at| problems.push(problem(at, message.clone(), "write another, or none")));
+                });
+            }
+        }
         for (pair, wanted, example) in [
             (["Principal", "NotPrincipal"], kind != PolicyKind::Identity, "Principal: { Service: [ec2.amazonaws.com] }"),
             (["Resource", "NotResource"], kind != PolicyKind::Trust, "Resource: '*'"),

@@ -31,19 +31,27 @@ pub enum RecordType {
 }
 
 impl RecordType {
-    /// Whether a value is valid for the type.
+    /// Whether a value has the form of the type.
+    ///
+    /// Source: <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html>.
     pub(super) fn accepts(self, value: &str) -> bool {
-        let words = value.split_whitespace().count();
+        let words: Vec<&str> = value.split_whitespace().collect();
+        let numbers = |count: usize, max: u32| words.iter().take(count).all(|word| word.parse::<u32>().is_ok_and(|number| number <= max));
+        let is_hex = |from: usize| words.iter().skip(from).all(|word| word.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let (byte, short) = (u8::MAX.into(), u16::MAX.into());
         match self {
             RecordType::A => value.parse::<Ipv4Addr>().is_ok(),
             RecordType::Aaaa => value.parse::<Ipv6Addr>().is_ok(),
-            RecordType::Mx => words == 2,
-            RecordType::Srv => words == 4,
-            RecordType::Https | RecordType::Svcb => words >= 2,
-            RecordType::Sshfp => words >= 3,
-            RecordType::Ds | RecordType::Tlsa => words >= 4,
-            RecordType::Naptr => words >= 6,
-            _ => true,
+            RecordType::Caa => words.len() >= 3 && numbers(1, byte) && value.splitn(3, char::is_whitespace).nth(2).is_some_and(is_quoted),
+            RecordType::Cname | RecordType::Ns | RecordType::Ptr => words.len() == 1,
+            RecordType::Mx => words.len() == 2 && numbers(1, short),
+            RecordType::Srv => words.len() == 4 && numbers(3, short),
+            RecordType::Https | RecordType::Svcb => words.len() >= 2 && numbers(1, short),
+            RecordType::Sshfp => words.len() >= 3 && numbers(2, byte) && is_hex(2),
+            RecordType::Ds => words.len() >= 4 && numbers(1, short) && is_hex(3),
+            RecordType::Tlsa => words.len() >= 4 && numbers(3, byte) && is_hex(3),
+            RecordType::Naptr => words.len() >= 6 && numbers(2, short),
+            RecordType::Spf | RecordType::Txt => true,
         }
     }
     /// Converts a value for AWS.

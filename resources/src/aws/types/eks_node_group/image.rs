@@ -9,7 +9,10 @@ use crate::core::Problem;
 ///
 /// Source: <https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html>, `amiType`.
 pub(super) fn check(group: &EksNodeGroup) -> Vec<Problem> {
-    let Some(image) = group.ami_type.as_deref().filter(|image| !image.contains("${")) else { return Vec::new() };
+    let Some(image) = group.ami_type.as_deref() else { return mixed_processors(group).into_iter().collect() };
+    if image.contains("${") {
+        return Vec::new();
+    }
     let images = AmiTypes::values().iter().copied();
     if let Some(problem) = Problem::not_offered(EksNodeGroup::POINTERS.ami_type, image, "image families", "", images) {
         return vec![problem];
@@ -25,6 +28,15 @@ pub(super) fn check(group: &EksNodeGroup) -> Vec<Problem> {
         Problem::new(at, format!("`{name}` has {processor}, which can't run `{image}`")).help("set another `ami_type`, or another type")
     };
     others.map(problem).collect()
+}
+
+/// Without an image family, the instance types must have the same processors.
+fn mixed_processors(group: &EksNodeGroup) -> Option<Problem> {
+    let mut types = group.instance_types.iter().flatten().enumerate().filter_map(|(index, name)| Some((index, name, is_arm(name)?)));
+    let (_, first, arm) = types.next()?;
+    let (index, other, _) = types.find(|(_, _, other)| *other != arm)?;
+    let message = format!("`{first}` and `{other}` need different machine images: one of them has a Graviton processor");
+    Some(Problem::new(EksNodeGroup::POINTERS.instance_types.item(index), message).help("use a node group for each"))
 }
 
 /// Whether an instance type has an ARM processor: `g` after the generation stands for Graviton. `None` if the name has no generation.

@@ -1,6 +1,6 @@
 //! Rules between the fields of a database.
 
-use super::{Engine, RdsInstance};
+use super::{Engine, RdsInstance, windows};
 use crate::core::{Pointer, Problem};
 
 pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
@@ -26,8 +26,9 @@ pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
     for log in db.log_exports.iter().filter(|log| !log.contains("${") && !logs.contains(&log.as_str())) {
         wrong(RdsInstance::POINTERS.log_exports, format!("this engine has no log `{log}`; its logs are `{}`", logs.join("`, `")));
     }
-    if let Some(window) = db.maintenance_window.as_ref().filter(|window| !window.contains("${") && !has_weekdays(window)) {
-        wrong(RdsInstance::POINTERS.maintenance_window, format!("`{window}` has no days of the week, such as `sun:04:00-sun:05:00`"));
+    // `admin` and the users of RDS: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.PostgreSQL.CommonDBATasks.Roles.html
+    if let Some(name) = db.username.as_ref().filter(|name| is_reserved_user(db.engine, &name.to_ascii_lowercase())) {
+        wrong(RdsInstance::POINTERS.username, format!("`{name}` is reserved"));
     }
     if !matches!(db.monitoring_interval_seconds, 0 | 1 | 5 | 10 | 15 | 30 | 60) {
         wrong(RdsInstance::POINTERS.monitoring_interval_seconds, "must be 0, 1, 5, 10, 15, 30 or 60".into());
@@ -38,6 +39,7 @@ pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
     if db.kms_key.is_some() && !db.encrypted {
         wrong(RdsInstance::POINTERS.kms_key, "requires `encrypted: true`".into());
     }
+    problems.extend(windows::check(db));
     let fields = RdsInstance::POINTERS;
     for (at, set) in [(fields.database_name, db.database_name.is_some()), (fields.username, db.username.is_some())] {
         if set && db.snapshot.is_some() {
@@ -88,13 +90,9 @@ fn is_insights_retention(days: i32) -> bool {
     days == 7 || days == 731 || (days % 31 == 0 && (31..=713).contains(&days))
 }
 
-/// Whether both ends of a window begin with a day of the week.
-fn has_weekdays(window: &str) -> bool {
-    let is_weekday = |end: &str| {
-        let day = end.split(':').next().unwrap_or_default().to_ascii_lowercase();
-        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].contains(&day.as_str())
-    };
-    window.split('-').all(is_weekday)
+/// Whether the engine rejects the name of a master user.
+fn is_reserved_user(engine: Engine, name: &str) -> bool {
+    name == "rdsadmin" || engine == Engine::Postgres && (name == "admin" || name.starts_with("pg_") || name.starts_with("rds_"))
 }
 
 #[cfg(test)]
@@ -154,6 +152,9 @@ mod tests {
             (json!({ "engine": "mysql", "log_exports": ["postgresql"] }), "/log_exports"),
             (json!({ "engine": "mysql", "username": "seventeen_letters" }), "/username"),
             (json!({ "database_name": "d".repeat(64) }), "/database_name"),
+            (json!({ "username": "Admin" }), "/username"),
+            (json!({ "username": "pg_root" }), "/username"),
+            (json!({ "engine": "mysql", "username": "rdsadmin" }), "/username"),
             (json!({ "maintenance_window": "day:04:00-sun:05:00" }), "/maintenance_window"),
         ];
         for (fields, at) in refused {

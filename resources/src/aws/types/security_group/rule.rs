@@ -233,14 +233,15 @@ pub(super) fn by_plain_rule(rules: &BTreeSet<Rule>) -> BTreeMap<Rule, &Rule> {
 pub(super) fn check(at: &Pointer, rules: &BTreeSet<Rule>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
-    for rule in rules {
+    for (index, rule) in rules.iter().enumerate() {
+        let at = at.clone().item(index);
         if !seen.insert(without_description(rule)) {
             let what = "two rules differ only in their description";
             problems.push(Problem::new(at.clone(), what).help("keep one of them; AWS rejects the second"));
         }
         if !matches!(rule.protocol.as_str(), "all" | "tcp" | "udp" | "icmp" | "icmpv6") && rule.protocol.parse::<u8>().is_err() {
             let what = format!("`{}` is not a valid protocol", rule.protocol);
-            problems.push(Problem::new(at.clone(), what).help("use tcp, udp, icmp, icmpv6, all, or a number from 0 to 255"));
+            problems.push(Problem::new(at, what).help("use tcp, udp, icmp, icmpv6, all, or a number from 0 to 255"));
         }
     }
     problems

@@ -1,9 +1,11 @@
 //! Rules between a subnet and its VPC or region.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 
 use super::Subnet;
-use crate::core::{Cidr, Declared, Problem};
+use crate::core::{Address, Cidr, Declared, Pointer, Problem, Ref, Resource};
 
 /// A subnet's range is inside a range of its VPC, and its zone belongs to the stack's region.
 pub(super) fn check(declared: &Declared<'_, Subnet>) -> Vec<Problem> {
@@ -27,6 +29,33 @@ pub(super) fn check(declared: &Declared<'_, Subnet>) -> Vec<Problem> {
         problems.push(Problem::new(Subnet::POINTERS.availability_zone, message).help(help).code("zone"));
     }
     problems
+}
+
+/// The subnets by availability zone; `None` if a zone is unknown, because a subnet is outside the stack.
+pub fn by_zone<'s, R: Resource>(
+    declared: &Declared<'_, R>,
+    subnets: impl IntoIterator<Item = &'s Ref<Subnet>>,
+) -> Option<BTreeMap<String, Vec<Address>>> {
+    let mut zones: BTreeMap<String, Vec<Address>> = BTreeMap::new();
+    for subnet in subnets {
+        let (address, subnet) = declared.referenced(subnet)?;
+        let zone = Some(subnet.availability_zone).filter(|zone| !zone.contains("${"))?;
+        zones.entry(zone).or_default().push(address);
+    }
+    Some(zones)
+}
+
+/// Problem of subnets that are all in one zone, where `user` needs two.
+pub fn single_zone<'s, R: Resource>(
+    declared: &Declared<'_, R>,
+    at: Pointer,
+    subnets: impl IntoIterator<Item = &'s Ref<Subnet>>,
+    user: &str,
+) -> Option<Problem> {
+    let zones = by_zone(declared, subnets)?;
+    let (zone, first) = zones.first_key_value()?;
+    let message = format!("{user} needs subnets in at least two availability zones, but all of these are in `{zone}`");
+    (zones.len() == 1 && first.len() > 1).then(|| Problem::new(at, message).help("list subnets of at least two zones"))
 }
 
 /// Whether a zone belongs to a region. Local and wavelength zones have a longer suffix: `us-east-1-bos-1a`.

@@ -151,6 +151,16 @@ fn health_check(group: &TargetGroup) -> Vec<Problem> {
             "only health checks of `lambda` can be disabled",
         ));
     }
+    let at = |field| TargetGroup::POINTERS.health_check.field(field);
+    if let Some(path) = check.path.as_ref().filter(|path| !path.starts_with('/') && !path.contains("${")) {
+        let problem = Problem::new(at(HealthCheck::POINTERS.path), format!("the path `{path}` does not begin with `/`"));
+        problems.push(problem.help(format!("write `/{path}`")));
+    }
+    if let (Some(timeout), Some(interval)) = (check.timeout_seconds, check.interval_seconds)
+        && timeout >= interval
+    {
+        problems.push(Problem::new(at(HealthCheck::POINTERS.timeout_seconds), format!("must be less than `interval_seconds: {interval}`")));
+    }
     problems
 }
 
