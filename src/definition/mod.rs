@@ -11,6 +11,7 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
+mod networks;
 mod parse;
 mod problems;
 mod region;
@@ -285,6 +286,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     stack.moved = parse_moved(&mut c, &document, &stack);
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
+    networks::check_networks(&mut c, &stack);
     region::check_references(&mut c, &stack);
     if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }

@@ -6,8 +6,9 @@ use acme::definition::{LoadOptions, Source, load};
 const DEFINITION: &str = r#"stack: shop
 region: eu-west-1
 resources:
-  vpc: { main: { cidr: 10.0.0.0/16 } }
+  vpc: { main: { cidr: 10.0.0.0/16 }, peer: { cidr: 10.8.0.0/16 } }
   subnet:
+    far: { vpc: peer, cidr: 10.8.0.0/24, availability_zone: eu-west-1c }
     a: { vpc: main, cidr: 10.0.0.0/24, availability_zone: eu-west-1a }
     b: { vpc: main, cidr: 10.0.1.0/24, availability_zone: eu-west-1b }
     c: { vpc: main, cidr: 10.0.2.0/24, availability_zone: eu-west-1a }
@@ -21,22 +22,34 @@ resources:
       tags: { team: web }
     other:
       trust: { Version: "2012-10-17", Statement: [{ Effect: Allow, Principal: { Service: ecs-tasks.amazonaws.com }, Action: "sts:AssumeRole" }] }
+    cluster: { trust: { services: [eks.amazonaws.com] } }
+    pods: { trust: { services: [pods.eks.amazonaws.com] } }
   iam_policy:
     read: { document: { Statement: [{ Effect: Allow, Action: "s3:GetObject", Resource: "*", Condition: { StringEquals: { "aws:RequestedRegion": eu-west-1 } } }] } }
-  eks_cluster: { main: { role: app, subnets: [a, b], version: "1.34", public_access_cidrs: [192.0.2.0/24] } }
+  eks_cluster: { main: { role: cluster, subnets: [a, b], version: "1.34", public_access_cidrs: [192.0.2.0/24] } }
   eks_node_group: { main: { cluster: main, role: app, subnets: [a], min: 1, max: 2, ami_type: AL2023_x86_64_STANDARD }, spot: { cluster: main, role: app, subnets: [a], min: 0, max: 9, labels: { team: web }, instance_types: [m7i.large, m6i.large] } }
   security_group:
+    far: { vpc: peer, ingress: [{ port: 22, security_group: web }] }
     web:
       vpc: main
       ingress:
         - { protocol: icmp, from_port: 8, cidr: 0.0.0.0/0 }
         - { from_port: 80, to_port: 90, cidr: 0.0.0.0/0 }
   load_balancer: { web: { name: shop-web, subnets: [a, b], security_groups: [web] } }
+  listener:
+    web: { load_balancer: web, port: 80, protocol: HTTP, default_action: { forward: { target_groups: [{ target_group: web }] } } }
+    old: { load_balancer: web, port: 8080, protocol: HTTP, default_action: { redirect: { port: "80" } } }
+  waf_web_acl: { web: { rate_limit: { requests: 2000 } }, global: { scope: cloudfront, rate_limit: { requests: 2000 } } }
+  waf_association: { web: { web_acl: web, resource: "{{ load_balancer.web.arn }}" } }
+  eks_access_entry: { admin: { cluster: main, principal_arn: "{{ iam_role.other.arn }}", kubernetes_groups: [admins] } }
+  rds_parameter_group: { db: { family: postgres16 }, old: { family: postgres15 } }
   target_group:
+    tcp: { vpc: main, port: 80, protocol: TCP, target_type: ip }
+    far: { vpc: peer, port: 80, protocol: HTTP, target_type: ip }
     web: { vpc: main, port: 80, protocol: HTTP, target_type: ip, health_check: { path: /health, interval_seconds: 10, timeout_seconds: 5 } }
   rds_subnet_group: { db: { subnets: [a, b] } }
   rds_instance:
-    db: { engine: postgres, version: "16", class: db.t4g.medium, storage_gib: 20, storage_type: gp3, subnet_group: db, security_groups: [web], username: orders, backup_window: "02:00-03:00", maintenance_window: "sun:04:00-sun:05:00" }
+    db: { engine: postgres, version: "16", class: db.t4g.medium, storage_gib: 20, storage_type: gp3, subnet_group: db, security_groups: [web], parameter_group: db, username: orders, backup_window: "02:00-03:00", maintenance_window: "sun:04:00-sun:05:00" }
   dns_zone: { main: { domain: shop.example.com } }
   dns_record:
     www: { zone: main, domain: www.shop.example.com, type: CNAME, values: [a.example.com] }
@@ -46,10 +59,10 @@ resources:
   s3_bucket:
     files: { name: shop-files, policy: { Statement: [{ Effect: Deny, Principal: { AWS: "123456789012" }, Action: "s3:*", Resource: "*" }] } }
   ecr_repository: { app: { name: shop/app } }
-  sqs_queue: { jobs: { visibility_timeout_seconds: 30 } }
+  sqs_queue: { jobs: { visibility_timeout_seconds: 30, dead_letter_queue: failed, max_receives: 3 }, failed: {}, ordered: { fifo: true } }
   secret: { token: { recovery_window_days: 7 } }
   certificate: { web: { domain: shop.example.com, zone: main } }
-  eks_pod_identity: { agent: { cluster: main, namespace: kube-system, service_account: agent, role: app } }
+  eks_pod_identity: { agent: { cluster: main, namespace: kube-system, service_account: agent, role: pods } }
 "#;
 
 /// The correct text, the mistake, and a part of the message.
@@ -109,7 +122,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "rds_subnet_group: { db: { subnets: [a, c] } }",
         "in at least two availability zones",
     ),
-    ("role: app, subnets: [a, b], version", "role: app, subnets: [a, c], version", "in at least two availability zones"),
+    ("role: cluster, subnets: [a, b], version", "role: cluster, subnets: [a, c], version", "in at least two availability zones"),
     ("destination: 192.168.0.0/16", "destination: 10.0.0.0/16", "to which AWS itself adds the route"),
     ("path: /health", "path: health", "does not begin with `/`"),
     ("timeout_seconds: 5", "timeout_seconds: 10", "must be less than `interval_seconds: 10`"),
@@ -130,6 +143,37 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("values: ['0 issue \"ca.example.com\"']", "values: [0 issue ca.example.com]", "is not a valid CAA value"),
     ("values: [1 2 5060 sip.example.com]", "values: [1 2 99999 sip.example.com]", "is not a valid SRV value"),
+    (
+        "name: shop-web, subnets: [a, b], security_groups: [web]",
+        "name: shop-web, subnets: [a, b], security_groups: [far]",
+        "refers to `security_group.far` in `vpc.peer`",
+    ),
+    (
+        "rds_subnet_group: { db: { subnets: [a, b] } }",
+        "rds_subnet_group: { db: { subnets: [a, far] } }",
+        "and to `subnet.far` in `vpc.peer`",
+    ),
+    ("two: { vpc: main, subnets: [b] }", "two: { vpc: main, subnets: [far] }", "`subnet.far` in `vpc.peer`"),
+    ("{ target_group: web }", "{ target_group: far }", "and to `target_group.far` in `vpc.peer`"),
+    ("role: cluster, subnets", "role: other, subnets", "does not trust `eks.amazonaws.com`"),
+    (
+        "cluster: main, role: app, subnets: [a], min: 1",
+        "cluster: main, role: cluster, subnets: [a], min: 1",
+        "does not trust `ec2.amazonaws.com`",
+    ),
+    ("service_account: agent, role: pods", "service_account: agent, role: app", "does not trust `pods.eks.amazonaws.com`"),
+    ("{ target_group: web }", "{ target_group: tcp }", "a listener for HTTP can't forward to `target_group.tcp` (TCP)"),
+    (
+        "port: 80, protocol: HTTP, default_action",
+        "port: 80, protocol: TCP, default_action",
+        "is an application load balancer, whose listeners have HTTP or HTTPS, not TCP",
+    ),
+    ("redirect: { port: \"80\" }", "redirect: { port: \"8080\" }", "leads to the same address again"),
+    ("web_acl: web, resource", "web_acl: global, resource", "has the scope `cloudfront`"),
+    ("kubernetes_groups: [admins]", "kubernetes_groups: [\"system:masters\"]", "the group `system:masters` is reserved"),
+    ("\"{{ iam_role.other.arn }}\"", "arn:aws:iam::123456789012:group/admins", "is not the ARN of a role or user"),
+    ("parameter_group: db", "parameter_group: old", "which is not for postgres 16"),
+    ("dead_letter_queue: failed", "dead_letter_queue: ordered", "has another type"),
     ("ttl_seconds: 60", "ttl_seconds: 2147483648", "between 0 and 2147483647"),
 ];
 

@@ -57,6 +57,10 @@ pub struct TypeInfo {
     pub takes_over_entries: bool,
     /// Error codes for its IP range, if it has a field with the fact `unique_by_overlap`.
     pub range_errors: Option<RangeErrors>,
+    /// Whether it is a network: a resource refers only to resources of one network.
+    pub is_network: bool,
+    /// Whether it may refer to resources of several networks.
+    pub spans_networks: bool,
     /// Whether it contains other resources in the network, so that `acme show --tree` shows them below it.
     pub is_container: bool,
     /// Quota of the simulated cloud per account and region, and AWS's error code for exceeding it. AWS's adjustable default is often lower (5
@@ -152,6 +156,8 @@ impl TypeInfo {
             exchangeable: false,
             takes_over_entries: false,
             range_errors: None,
+            is_network: false,
+            spans_networks: false,
             is_container: false,
             quota: None,
             error_codes: ErrorCodes { not_found: "", already_exists: "", in_use: "" },
@@ -231,6 +237,14 @@ impl TypeInfo {
     /// See [`TypeInfo::takes_over_entries`].
     pub const fn takes_over_entries(self) -> TypeInfo {
         TypeInfo { takes_over_entries: true, ..self }
+    }
+    /// Sets [`TypeInfo::is_network`].
+    pub const fn network(self) -> TypeInfo {
+        TypeInfo { is_network: true, ..self }
+    }
+    /// Sets [`TypeInfo::spans_networks`].
+    pub const fn spans_networks(self) -> TypeInfo {
+        TypeInfo { spans_networks: true, ..self }
     }
     /// See [`TypeInfo::is_container`].
     pub const fn container(self) -> TypeInfo {

@@ -156,7 +156,13 @@ for g in every('rds', 'describe_db_subnet_groups', 'DBSubnetGroups'):
         add('rds_subnet_group', g, rds_tags(g['DBSubnetGroupArn']))
 for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups'):
     if not g['DBParameterGroupName'].startswith('default.'):
+        # A parameter that is set to the engine's default is as good as unset: a rollback sets the value that the engine had.
+        rds.create_db_parameter_group(DBParameterGroupName='witness', DBParameterGroupFamily=g['DBParameterGroupFamily'], Description='-')
+        usual = {p['ParameterName']: p.get('ParameterValue')
+                 for p in every('rds', 'describe_db_parameters', 'Parameters', DBParameterGroupName='witness')}
+        rds.delete_db_parameter_group(DBParameterGroupName='witness')
         set_by = every('rds', 'describe_db_parameters', 'Parameters', DBParameterGroupName=g['DBParameterGroupName'], Source='user')
+        set_by = [p for p in set_by if p.get('ParameterValue') != usual.get(p['ParameterName'])]
         add('rds_parameter_group', {**g, 'parameters': set_by}, rds_tags(g['DBParameterGroupArn']))
 for s in rds.describe_db_snapshots(SnapshotType='manual')['DBSnapshots']:
     add('rds_snapshot', s, s.get('TagList'))

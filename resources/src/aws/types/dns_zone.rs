@@ -56,6 +56,7 @@ pub struct Outputs {
 impl Resource for DnsZone {
     const TYPE: TypeInfo = TypeInfo::new("dns_zone", &services::route53::SERVICE, "Z{upper14}", "arn:aws:route53:::hostedzone/{id}")
         .global()
+        .spans_networks()
         .handover("unless done before, set the name servers of `{domain}` at its registrar, or in its parent zone, to {name_servers}")
         .lost_on_recreation("it has other name servers, which its registrar or parent zone must name")
         .tagged_after_create()

@@ -208,8 +208,19 @@ impl Resource for EksAccessEntry {
         vec![Problem::new(Self::POINTERS.principal_arn, message).help(help)]
     }
 
+    // https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let principal = &self.principal_arn;
+        if !principal.contains("${") && !principal.contains(":role/") && !principal.contains(":user/") {
+            let problem = Problem::new(Self::POINTERS.principal_arn, format!("`{principal}` is not the ARN of a role or user"));
+            problems.push(problem.help("an ARN looks like `arn:aws:iam::123456789012:role/deployer`"));
+        }
+        let reserved = |group: &&String| ["system:", "eks:", "aws:", "amazon:", "iam:"].iter().any(|prefix| group.starts_with(prefix));
+        for group in self.kubernetes_groups.iter().filter(reserved) {
+            let problem = Problem::new(Self::POINTERS.kubernetes_groups, format!("the group `{group}` is reserved"));
+            problems.push(problem.help("bind roles to a group of your own, or use `policies`, such as AmazonEKSClusterAdminPolicy"));
+        }
         if self.kind != AccessEntryType::Standard && !self.kubernetes_groups.is_empty() {
             problems.push(Problem::new(Self::POINTERS.kind, "only `STANDARD` entries can have `kubernetes_groups`"));
         }

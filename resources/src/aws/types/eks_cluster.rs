@@ -20,7 +20,7 @@ use preflight::kubernetes_versions;
 use read::read;
 
 use super::{
-    iam_role::IamRole,
+    iam_role::{IamRole, check_trust},
     kms_key::KmsKey,
     security_group::SecurityGroup,
     subnet::{Subnet, single_zone},
@@ -357,6 +357,7 @@ impl Resource for EksCluster {
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
         let Some(cluster) = declared.spec() else { return Vec::new() };
         let mut problems: Vec<Problem> = single_zone(declared, Self::POINTERS.subnets, &cluster.subnets, "a cluster").into_iter().collect();
+        problems.extend(check_trust(declared, Self::POINTERS.role, &cluster.role, "eks.amazonaws.com"));
         let subnet = cluster.subnets.iter().find_map(|subnet| declared.referenced(subnet));
         if let Some((subnet, _)) = subnet.filter(|_| cluster.ip_family == Some(IpFamily::Ipv6)) {
             let message = format!("`{}` has the IP family `ipv6`, but `{subnet}` has no IPv6 range", declared.address());

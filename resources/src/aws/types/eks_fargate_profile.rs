@@ -7,14 +7,14 @@ use aws_sdk_eks::types::{FargateProfile, FargateProfileSelector, FargateProfileS
 
 use super::{
     eks_cluster::{EksCluster, PASS_ROLE_SERVICES, names_in_clusters, split_id, with_reasons},
-    iam_role::IamRole,
+    iam_role::{IamRole, check_trust},
     subnet::Subnet,
 };
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
-        Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnOutput, ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref,
+        Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -44,6 +44,7 @@ pub struct EksFargateProfile {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector {
     /// Kubernetes namespace; `*` and `?` are wildcards.
+    #[field(length = 1..=63, pattern = "[a-z0-9*?]([a-z0-9*?-]*[a-z0-9*?])?")]
     pub namespace: String,
     /// Labels. Without labels, every pod of the namespace is selected.
     #[field(default, length = 0..=5)]
@@ -115,6 +116,13 @@ impl Resource for EksFargateProfile {
         let (cluster, name) = split_id(&live.id)?;
         cx.eks.delete_fargate_profile().cluster_name(cluster).fargate_profile_name(name).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(profile) = declared.spec() else { return Vec::new() };
+        check_trust(declared, Self::POINTERS.pod_execution_role, &profile.pod_execution_role, "eks-fargate-pods.amazonaws.com")
+            .into_iter()
+            .collect()
     }
 
     fn check(&self) -> Vec<Problem> {

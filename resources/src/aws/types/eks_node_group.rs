@@ -19,15 +19,15 @@ pub use taint::{Taint, TaintEffect};
 
 use super::{
     eks_cluster::{EksCluster, PASS_ROLE_SERVICES, failed_update, names_in_clusters, split_id},
-    iam_role::IamRole,
+    iam_role::{IamRole, check_trust},
     security_group::SecurityGroup,
     subnet::Subnet,
 };
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Prerequisite, Problem, Questions, Ref,
-        Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
+        ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Prerequisite, Problem,
+        Questions, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -57,7 +57,7 @@ pub struct EksNodeGroup {
     #[field(unset = "AWS's choice, by instance type", replaces, dropped(kept, "AWS's choice applies only at creation"))]
     pub ami_type: Option<String>,
     /// Size of the root volume, in GiB.
-    #[field(unset = "AWS's default, 20 (50 for Windows)", replaces, conflicts_with = launch_template)]
+    #[field(unset = "AWS's default, 20 (50 for Windows)", range = 1..=16_384, replaces, conflicts_with = launch_template)]
     #[field(dropped(kept, "AWS's default applies only at creation"))]
     pub disk_gib: Option<i32>,
     /// Minimum number of nodes.
@@ -302,8 +302,22 @@ impl Resource for EksNodeGroup {
         }
     }
 
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(group) = declared.spec() else { return Vec::new() };
+        check_trust(declared, Self::POINTERS.role, &group.role, "ec2.amazonaws.com").into_iter().collect()
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = image::check(self);
+        let mut types = BTreeSet::new();
+        for (index, twice) in self.instance_types.iter().flatten().enumerate().filter(|(_, name)| !types.insert(*name)) {
+            problems.push(Problem::new(Self::POINTERS.instance_types.item(index), format!("`{twice}` is listed twice")).help("keep one"));
+        }
+        let mut taints = BTreeSet::new();
+        for (index, twice) in self.taints.iter().enumerate().filter(|(_, taint)| !taints.insert((&taint.key, taint.effect))) {
+            let message = format!("there are two taints with the key `{}` and this effect", twice.key);
+            problems.push(Problem::new(Self::POINTERS.taints.item(index), message).help("keep one"));
+        }
         if self.min > self.max {
             problems.push(Problem::new(Self::POINTERS.max, format!("must be at least `min: {}`", self.min)));
         }

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     eks_cluster::{EksCluster, PASS_ROLE_SERVICES, names_in_clusters, split_id},
-    iam_role::IamRole,
+    iam_role::{IamRole, check_trust},
 };
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Ref, Resource, Result, Scope,
-        TypeInfo, ok_or_not_found,
+        ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Policy, Problem, Ref, Resource,
+        Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -135,6 +135,11 @@ impl Resource for EksPodIdentity {
             .send()
             .await?;
         Ok(())
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(association) = declared.spec() else { return Vec::new() };
+        check_trust(declared, Self::POINTERS.role, &association.role, "pods.eks.amazonaws.com").into_iter().collect()
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {

@@ -4,7 +4,13 @@ use aws_sdk_ec2::types::{
     self as ec2, DestinationFileFormat, DestinationOptionsRequest, FlowLogsResourceType, LogDestinationType, ResourceType,
 };
 
-use super::{iam_role::IamRole, prelude::*, s3_bucket::S3Bucket, subnet::Subnet, vpc::Vpc};
+use super::{
+    iam_role::{IamRole, check_trust},
+    prelude::*,
+    s3_bucket::S3Bucket,
+    subnet::Subnet,
+    vpc::Vpc,
+};
 use crate::core::{ArnRef, Pointer};
 
 /// Records of the traffic of a VPC or subnet. AWS can change only its tags: every other change replaces it.
@@ -177,6 +183,11 @@ impl Resource for FlowLog {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         ensure_none(cx.ec2.delete_flow_logs().flow_log_ids(&live.id).send().await?.unsuccessful)?;
         Ok(Deletion::Requested)
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let role = declared.spec().and_then(|log| log.role);
+        role.and_then(|role| check_trust(declared, Self::POINTERS.role, &role, "vpc-flow-logs.amazonaws.com")).into_iter().collect()
     }
 
     fn check(&self) -> Vec<Problem> {

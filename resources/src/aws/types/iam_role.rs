@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ConditionValues, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed, Policy,
-        Problem, Questions, Resource, Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition, arn_without_partition, ok_or_not_found,
+        ArnRef, ConditionValues, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
+        Observed, Pointer, Policy, Problem, Questions, Resource, Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition,
+        arn_without_partition, expression::has_reference, ok_or_not_found,
     },
 };
 
@@ -66,6 +67,22 @@ const BOUNDARY: IamCondition = IamCondition {
         otherwise: "its holder can give these roles any permission",
     },
 };
+
+/// Problem of a referenced role that the service can't assume. Roles outside the stack are not checked.
+pub(super) fn check_trust<R: Resource>(declared: &Declared<'_, R>, at: Pointer, role: &ArnRef<IamRole>, service: &str) -> Option<Problem> {
+    let (address, role) = declared.referenced(role)?;
+    let allows = |statement: &Value| {
+        let principal = &statement["Principal"];
+        let services = principal["Service"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        // In some partitions, names end with `.cn` and the like.
+        let is_named = services.chain(principal.as_str()).any(|name| name == "*" || name.contains("${") || name.starts_with(service));
+        statement["Effect"] == "Allow" && (is_named || statement.get("NotPrincipal").is_some() || has_reference(principal))
+    };
+    let is_trusted = role.trust.value()["Statement"].as_array().into_iter().flatten().any(allows);
+    let message = || format!("`{address}` does not trust `{service}`, which has to assume it");
+    let help = || format!("add `{service}` to the services in its `trust`");
+    (!is_trusted).then(|| Problem::new(at, message()).help(help()))
+}
 
 /// Parses a policy document, or the services that may assume the role.
 ///

@@ -3,6 +3,7 @@
 mod action;
 mod authenticate;
 mod certificate_list;
+mod check;
 mod rule;
 
 use std::collections::BTreeSet;
@@ -23,8 +24,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result,
-        Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource,
+        Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -167,6 +168,10 @@ impl Resource for Listener {
         Ok(Deletion::Requested)
     }
 
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        check::check_declared(declared)
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.port.is_some() != self.protocol.is_some() {
@@ -192,6 +197,7 @@ impl Resource for Listener {
         let all = rules.chain([(Self::POINTERS.default_action, &self.default_action)]);
         for (at, action) in all {
             problems.extend(action.check(at.clone()));
+            problems.extend(check::redirect_loop(self, action, &at));
             if matches!(action, ListenerAction::AuthenticateCognito(_)) && self.protocol != Some(Protocol::Https) {
                 let problem = Problem::new(at.item("authenticate_cognito"), "only HTTPS listeners can authenticate users");
                 problems.push(problem.help("set `protocol: HTTPS`, with a `certificate`"));

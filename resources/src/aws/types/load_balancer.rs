@@ -18,13 +18,13 @@ pub use subnet_mapping::SubnetMapping;
 
 use super::{
     security_group::SecurityGroup,
-    subnet::{Subnet, by_zone},
+    subnet::{Subnet, shared_zones},
 };
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
-        Address, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource,
-        Result, Scope, Tags, TypeInfo, ok_or_not_found, referenced_ids,
+        Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Phase, Problem, Ref, Resource, Result,
+        Scope, Tags, TypeInfo, ok_or_not_found, referenced_ids,
     },
 };
 
@@ -273,13 +273,8 @@ impl Resource for LoadBalancer {
 
     // https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
-        let zones = declared.spec().and_then(|balancer| by_zone(declared, &balancer.subnets)).unwrap_or_default();
-        let shared = zones.into_iter().filter(|(_, subnets)| subnets.len() > 1);
-        let problem = |(zone, subnets): (String, Vec<Address>)| {
-            let names = subnets.iter().map(|subnet| format!("`{subnet}`")).collect::<Vec<_>>().join(" and ");
-            Problem::new(Self::POINTERS.subnets, format!("{names} are in the same availability zone, `{zone}`")).help("keep one per zone")
-        };
-        shared.map(problem).collect()
+        let Some(balancer) = declared.spec() else { return Vec::new() };
+        shared_zones(declared, &Self::POINTERS.subnets, &balancer.subnets)
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -29,8 +29,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem,
-        Questions, Ref, Resource, Result, Scope, TypeInfo,
+        ArnRef, Created, DataProtection, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
+        Problem, Questions, Ref, Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -306,6 +306,10 @@ impl Resource for RdsInstance {
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        check::check_declared(declared)
     }
 
     fn check(&self) -> Vec<Problem> {

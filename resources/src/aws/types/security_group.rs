@@ -102,6 +102,8 @@ macro_rules! change_rules {
 impl Resource for SecurityGroup {
     const TYPE: TypeInfo =
         TypeInfo::new("security_group", &services::ec2::SERVICE, "sg-{hex17}", "arn:aws:ec2:{region}:{account}:security-group/{id}")
+            // Rules may name groups of peered VPCs.
+            .spans_networks()
             .always_listed()
             .without_token()
             .quota(25_000, "SecurityGroupLimitExceeded")

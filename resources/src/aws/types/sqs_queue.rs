@@ -120,6 +120,18 @@ impl Resource for SqsQueue {
         Ok((count > 0).then(|| format!("about {count} message{}", if count == 1 { "" } else { "s" })))
     }
 
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(queue) = declared.spec() else { return Vec::new() };
+        let other =
+            queue.dead_letter_queue.as_ref().and_then(|other| declared.referenced(other)).filter(|(_, other)| other.fifo != queue.fifo);
+        let problem = |(other, _)| {
+            let message =
+                format!("`{other}` has another type: the dead-letter queue of a FIFO queue is a FIFO queue, and of others it is not");
+            Problem::new(Self::POINTERS.dead_letter_queue, message)
+        };
+        other.map(problem).into_iter().collect()
+    }
+
     fn check(&self) -> Vec<Problem> {
         let several = self.redrive_sources.len() > 1 && self.redrive_sources.contains("*");
         let problem = || Problem::new(Self::POINTERS.redrive_sources, "`*` includes all other queues").help("keep only `*`");

@@ -3,7 +3,7 @@
 mod check;
 mod preflight;
 
-pub(super) use check::{by_zone, single_zone};
+pub(super) use check::{shared_zones, single_zone};
 
 use aws_sdk_ec2::types::{self as ec2, ResourceType};
 

@@ -43,6 +43,7 @@ pub struct Outputs {
 
 impl Resource for Vpc {
     const TYPE: TypeInfo = TypeInfo::new("vpc", &services::ec2::SERVICE, "vpc-{hex17}", "arn:aws:ec2:{region}:{account}:vpc/{id}")
+        .network()
         .container()
         .always_listed()
         .without_token()

@@ -7,7 +7,13 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{self as ec2, DnsOptionsSpecification, DnsRecordIpType, IpAddressType, ResourceType, VpcEndpointType};
 use serde_json::json;
 
-use super::{prelude::*, route_table::RouteTable, security_group::SecurityGroup, subnet::Subnet, vpc::Vpc};
+use super::{
+    prelude::*,
+    route_table::RouteTable,
+    security_group::SecurityGroup,
+    subnet::{Subnet, shared_zones},
+    vpc::Vpc,
+};
 use crate::core::{Policy, Questions, Tags};
 
 /// Private access from a VPC to a service, without the internet.
@@ -218,6 +224,11 @@ impl Resource for VpcEndpoint {
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: VpcEndpointChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
+    }
+
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(endpoint) = declared.spec() else { return Vec::new() };
+        shared_zones(declared, &Self::POINTERS.subnets, &endpoint.subnets)
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -5,12 +5,15 @@ use aws_sdk_wafv2::types::WebAcl;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{load_balancer::LoadBalancer, waf_web_acl::WafWebAcl};
+use super::{
+    load_balancer::{LoadBalancer, LoadBalancerType},
+    waf_web_acl::{WafWebAcl, WebAclScope},
+};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, Created, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Resource,
-        Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
+        ArnRef, Created, Declared, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed,
+        Problem, Ref, Resource, Result, STACK_TAG, Scope, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -76,6 +79,25 @@ impl Resource for WafAssociation {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.wafv2.disassociate_web_acl().resource_arn(&live.id).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    // https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        let Some(association) = declared.spec() else { return Vec::new() };
+        let mut problems = Vec::new();
+        if let Some((acl, _)) = declared.referenced(&association.web_acl).filter(|(_, acl)| acl.scope == WebAclScope::Cloudfront) {
+            let problem =
+                Problem::new(Self::POINTERS.web_acl, format!("`{acl}` has the scope `cloudfront`, so it can't protect a load balancer"));
+            problems.push(problem.help("use a firewall of scope `regional`"));
+        }
+        let balancer = declared.referenced(&Ref::<LoadBalancer>::to(association.resource));
+        if let Some((balancer, _)) = balancer.filter(|(_, balancer)| balancer.kind != LoadBalancerType::Application) {
+            problems.push(Problem::new(
+                Self::POINTERS.resource,
+                format!("`{balancer}` is not an application load balancer, so WAF can't protect it"),
+            ));
+        }
+        problems
     }
 }
 

@@ -46,13 +46,16 @@ const VARIANTS: &str = r#"
       security_groups: [metrics]
       performance_insights: true
       monitoring_interval_seconds: 60
-      monitoring_role: reader
+      monitoring_role: monitoring
   eks_pod_identity:
     tagless: { cluster: main, namespace: a, service_account: b, role: ebs, disable_session_tags: true }
   dns_record:
     weighted: { zone: main, domain: w.shop.example.com, type: CNAME, values: [shop.example.com], set_identifier: a, weight: 1 }
   flow_log:
-    logs: { subnet: a, log_group: flow, role: reader }
+    logs: { subnet: a, log_group: flow, role: flow }
+  iam_role:
+    flow: { trust: { services: [vpc-flow-logs.amazonaws.com] } }
+    monitoring: { trust: { services: [monitoring.rds.amazonaws.com] } }
   nat_gateway:
     plain: { subnet: b, connectivity: private }
 "#;

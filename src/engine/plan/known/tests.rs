@@ -30,7 +30,7 @@ resources:
   iam_role:
     cluster: { trust: { services: [eks.amazonaws.com] }, policies: ['{{ iam_policy.logs.arn }}'] }
     node: { trust: { services: [ec2.amazonaws.com] } }
-    admin: { trust: { services: [ec2.amazonaws.com] } }
+    admin: { trust: { services: [ec2.amazonaws.com, eks.amazonaws.com] } }
   eks_cluster: { main: { version: '1.33', role: cluster, subnets: [a, b], deletion_protection: false } }
   eks_node_group: { main: { cluster: main, role: node, subnets: [a, b], min: 1, desired: 1, max: 2 } }
   eks_access_entry: { admin: { cluster: main, principal_arn: '{{ iam_role.admin.arn }}' } }

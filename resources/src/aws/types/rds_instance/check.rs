@@ -1,7 +1,10 @@
 //! Rules between the fields of a database.
 
 use super::{Engine, RdsInstance, windows};
-use crate::core::{Pointer, Problem};
+use crate::{
+    aws::{to_aws, types::iam_role::check_trust},
+    core::{Declared, Pointer, Problem},
+};
 
 pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -45,6 +48,26 @@ pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
         if set && db.snapshot.is_some() {
             let help = format!("remove `{}`", at.as_str().trim_start_matches('/'));
             problems.push(Problem::new(at, "a database restored from a snapshot keeps the snapshot's value").help(help));
+        }
+    }
+    problems
+}
+
+/// Its parameter group is for its engine, and RDS can assume its monitoring role.
+pub(super) fn check_declared(declared: &Declared<'_, RdsInstance>) -> Vec<Problem> {
+    let Some(db) = declared.spec() else { return Vec::new() };
+    let mut problems = Vec::new();
+    if let Some(role) = &db.monitoring_role {
+        problems.extend(check_trust(declared, RdsInstance::POINTERS.monitoring_role, role, "monitoring.rds.amazonaws.com"));
+    }
+    let group = db.parameter_group.as_ref().and_then(|group| declared.referenced(group));
+    if let Some((address, group)) = group.filter(|(_, group)| !db.version.contains("${") && !group.family.contains("${")) {
+        // `postgres16` and `16.4`, `mysql8.0` and `8.0.35`.
+        let major = group.family.strip_prefix(to_aws(&db.engine).as_str());
+        let fits = major.is_some_and(|major| db.version.strip_prefix(major).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+        if !fits {
+            let message = format!("`{address}` has the family `{}`, which is not for {} {}", group.family, to_aws(&db.engine), db.version);
+            problems.push(Problem::new(RdsInstance::POINTERS.parameter_group, message).help("use a group of the engine's family"));
         }
     }
     problems

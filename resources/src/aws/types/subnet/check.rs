@@ -32,7 +32,7 @@ pub(super) fn check(declared: &Declared<'_, Subnet>) -> Vec<Problem> {
 }
 
 /// The subnets by availability zone; `None` if a zone is unknown, because a subnet is outside the stack.
-pub fn by_zone<'s, R: Resource>(
+fn by_zone<'s, R: Resource>(
     declared: &Declared<'_, R>,
     subnets: impl IntoIterator<Item = &'s Ref<Subnet>>,
 ) -> Option<BTreeMap<String, Vec<Address>>> {
@@ -43,6 +43,20 @@ pub fn by_zone<'s, R: Resource>(
         zones.entry(zone).or_default().push(address);
     }
     Some(zones)
+}
+
+/// Problems of subnets that share a zone, where each needs its own.
+pub fn shared_zones<'s, R: Resource>(
+    declared: &Declared<'_, R>,
+    at: &Pointer,
+    subnets: impl IntoIterator<Item = &'s Ref<Subnet>>,
+) -> Vec<Problem> {
+    let shared = by_zone(declared, subnets).unwrap_or_default().into_iter().filter(|(_, subnets)| subnets.len() > 1);
+    let problem = |(zone, subnets): (String, Vec<Address>)| {
+        let names = subnets.iter().map(|subnet| format!("`{subnet}`")).collect::<Vec<_>>().join(" and ");
+        Problem::new(at.clone(), format!("{names} are in the same availability zone, `{zone}`")).help("keep one per zone")
+    };
+    shared.map(problem).collect()
 }
 
 /// Problem of subnets that are all in one zone, where `user` needs two.
