@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     diagnostic::Diagnostic,
+    location::Location,
     scalar, sections,
     source::{Source, Spans, child_pointer},
     template::{ExpressionError, Templates, is_template},
@@ -27,6 +28,10 @@ pub struct Compiler<'a> {
     broken_pointers: BTreeSet<String>,
     /// Resources whose `when` is false.
     pub absent: BTreeSet<Address>,
+    /// Account and region, as far as they are known.
+    pub location: Location,
+    /// Whether a generated name contains an account or region that is not known yet.
+    pub needs_location: bool,
     /// Rest of [`MEMORY_LIMIT`].
     memory_left: usize,
 }
@@ -44,8 +49,8 @@ const NODE_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 256;
 
 impl<'a> Compiler<'a> {
-    /// Starts with the parsed text.
-    pub fn new(source: &'a Source, spans: Spans) -> Compiler<'a> {
+    /// Starts with the parsed text and what is known about the location.
+    pub fn new(source: &'a Source, spans: Spans, location: Location) -> Compiler<'a> {
         let (broken, broken_at) = (BTreeSet::new(), BTreeSet::new());
         Compiler {
             source,
@@ -55,6 +60,8 @@ impl<'a> Compiler<'a> {
             broken_ranges: broken,
             broken_pointers: broken_at,
             absent: BTreeSet::new(),
+            location,
+            needs_location: false,
             memory_left: MEMORY_LIMIT,
         }
     }

@@ -17,6 +17,7 @@ mod failed_runs;
 mod fault_injection;
 mod github;
 mod graph;
+mod global_names;
 mod harness;
 mod history;
 mod hostile;

@@ -192,8 +192,7 @@ fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
         + wanted.map_or(0, |declared| {
             let kind = declared.resource_type;
             let moves = if declared.region == live.region { 0 } else { 100 };
-            let wanted = super::replacement_name::current_suffixed_name(declared, live)
-                .map(|name| super::replacement_name::with_name(&declared.spec, &name));
+            let wanted = super::replacement_name::current_suffixed_name(declared, live).map(|name| declared.spec_with_name(&name));
             let wanted = wanted.as_ref().unwrap_or(&declared.spec);
             let fields = super::diff(wanted, &kind.comparable(wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
             fields
@@ -242,7 +241,12 @@ fn declared_with_identity<'a>(stack: &'a Stack, live: &LiveResource) -> impl Ite
 
 /// The spec with the ids and outputs of existing resources in place of references to them.
 pub fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {
-    expression::resolve(&declared.spec, &|reference| {
+    resolve(&declared.spec, known)
+}
+
+/// Same, for any spec.
+pub fn resolve(spec: &Value, known: &BTreeMap<Address, &LiveResource>) -> Value {
+    expression::resolve(spec, &|reference| {
         known.get(&Address::new(reference.type_name, reference.name)).and_then(|live| live.output(reference.output))
     })
 }

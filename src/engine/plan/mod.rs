@@ -337,9 +337,7 @@ impl Plan {
     }
     /// Desired spec of a declared resource, with its current or future name.
     pub fn desired_spec(&self, declared: &DesiredResource) -> Value {
-        self.name_overrides
-            .get(&declared.address)
-            .map_or_else(|| declared.spec.clone(), |name| replacement_name::with_name(&declared.spec, name))
+        self.name_overrides.get(&declared.address).map_or_else(|| declared.spec.clone(), |name| declared.spec_with_name(name))
     }
     /// The changes made in one call with this one, the one whose step makes it first; empty if this one has a call of its own.
     pub fn exchange(&self, change: usize) -> Vec<usize> {

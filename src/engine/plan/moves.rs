@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     NullMeans, diff,
-    matching::{MatchedResources, resolve_spec},
+    matching::{MatchedResources, resolve, resolve_spec},
 };
 use crate::{
     core::{Address, LiveResource, ResourceType},
@@ -73,7 +73,7 @@ fn next_moves(stack: &Stack, matched: &MatchedResources<'_>) -> Vec<(Address, Ad
                 same_key.entry(from).or_insert(&declared.address);
                 break;
             }
-            if is_same(declared, wanted, live) {
+            if is_same(declared, wanted, live, &matched.live) {
                 equal.entry(&declared.address).or_default().push(from);
             }
         }
@@ -102,8 +102,14 @@ pub(super) fn ranges_overlap(kind: &ResourceType, wanted: &Value, live: &Value) 
 }
 
 /// Whether a live resource is as desired, apart from a name that acme chose by its address.
-fn is_same(declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> bool {
+fn is_same(declared: &DesiredResource, wanted: &Value, live: &LiveResource, known: &BTreeMap<Address, &LiveResource>) -> bool {
     let kind = declared.resource_type;
+    // What the spec says about the resource itself is about the one that moves.
+    let renamed = declared.self_referring.as_ref().and_then(|_| live.spec.get("name")?.as_str()).map(|name| {
+        let spec = resolve(&declared.spec_with_name(name), known);
+        kind.operations.parse(&spec).unwrap_or(spec)
+    });
+    let wanted = renamed.as_ref().unwrap_or(wanted);
     let fields = diff(wanted, &kind.comparable(wanted, &live.spec), &[], NullMeans::Unmanaged);
     fields.iter().all(|field| field.pointer == "/name" && declared.has_generated_name)
 }

@@ -170,7 +170,7 @@ impl<'a> Planner<'a> {
         let section = declared.pointer.split('/').nth(1).map(str::to_owned);
         if change.action != Action::None {
             let desired = match self.name_overrides.get(&declared.address) {
-                Some(name) => replacement_name::with_name(&wanted, name),
+                Some(name) => self.resolve_known_references_with_name(declared, name),
                 None => wanted.into_owned(),
             };
             self.desired.insert(declared.address.clone(), desired);
@@ -183,7 +183,7 @@ impl<'a> Planner<'a> {
         else {
             return self.plan_existing_as(declared, wanted, live);
         };
-        let wanted = replacement_name::with_name(wanted, &name);
+        let wanted = self.resolve_known_references_with_name(declared, &name);
         self.name_overrides.insert(declared.address.clone(), name);
         self.plan_existing_as(declared, &wanted, live)
     }
@@ -230,7 +230,7 @@ impl<'a> Planner<'a> {
             && !matches!(live.phase, Phase::Failed(_))
             && let Some(name) = replacement_name::new_suffixed_name(declared, live)
         {
-            let renamed = replacement_name::with_name(wanted, &name);
+            let renamed = self.resolve_known_references_with_name(declared, &name);
             let mut renamed_fields = compare(&renamed);
             if can_coexist(kind, &renamed, &live.spec, &renamed_fields) {
                 // The new name is a consequence of the replacement, not a reason for it.
