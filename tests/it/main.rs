@@ -46,6 +46,7 @@ mod scalars;
 mod screens;
 mod scripted_endpoint;
 mod simulated_cloud;
+mod security_group_rules;
 mod standin;
 mod tag_index;
 mod terminal;
