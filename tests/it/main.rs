@@ -12,6 +12,7 @@ mod dropped;
 mod end_to_end;
 mod events;
 mod exclusive;
+mod exclusive_moves;
 mod exclusive_values;
 mod failed_runs;
 mod fault_injection;
