@@ -53,7 +53,7 @@ fn generated_names_of_buckets_contain_account_and_region() {
     assert_eq!(acme.run("outputs", &definition, &[]).assert_success().stdout.trim(), "account = 123456789012");
 
     acme.assert_no_changes(&definition);
-    assert!(acme.run("drift", &definition, &[]).assert_success().stderr.contains("No drift"));
+    assert!(acme.run("drift", &definition, &[]).assert_success().stdout.contains("No drift"));
     acme.destroy(&definition);
 }
 
