@@ -51,14 +51,13 @@ const ENTRY_BYTES: usize = 256;
 impl<'a> Compiler<'a> {
     /// Starts with the parsed text and what is known about the location.
     pub fn new(source: &'a Source, spans: Spans, location: Location) -> Compiler<'a> {
-        let (broken, broken_at) = (BTreeSet::new(), BTreeSet::new());
         Compiler {
             source,
             spans,
             templates: Templates::default(),
             problems: Vec::new(),
-            broken_ranges: broken,
-            broken_pointers: broken_at,
+            broken_ranges: BTreeSet::new(),
+            broken_pointers: BTreeSet::new(),
             absent: BTreeSet::new(),
             location,
             needs_location: false,
@@ -331,19 +330,13 @@ impl<'a> Compiler<'a> {
             }
             Value::Object(map) => map.into_iter().collect(),
             Value::Array(list) => {
+                let add_key = "add a field `key` or `name`, or use a map";
                 let mut entries: Vec<(String, Value)> = Vec::with_capacity(list.len());
                 for (index, item) in list.into_iter().enumerate() {
                     let named = |item: &Value| item.get("key").or_else(|| item.get("name")).and_then(scalar_text);
                     match scalar_text(&item).or_else(|| named(&item)) {
                         Some(key) => entries.push((key, item)),
-                        None => {
-                            self.problem(
-                                "for-each",
-                                &format!("{at}/{index}"),
-                                "this entry has no key",
-                                "add a field `key` or `name`, or use a map",
-                            );
-                        }
+                        None => self.problem("for-each", &format!("{at}/{index}"), "this entry has no key", add_key),
                     }
                 }
                 entries

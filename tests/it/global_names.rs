@@ -116,3 +116,21 @@ fn commands_without_a_connection_leave_the_account_open() {
         .replace("s3_bucket.files", &format!("s3_bucket.{}", "a".repeat(80)));
     acme.run("validate", &write_file(folder.path(), "long.yaml", &long), &[]).assert_success();
 }
+
+/// Both exist for a while, so that nothing is without a bucket.
+#[test]
+fn a_bucket_in_another_region_has_another_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let acme = Acme::local(folder.path());
+    let text = "stack: shop\nregion: eu-west-1\nresources:\n  s3_bucket: { files: { on_delete: delete } }\n";
+    let definition = write_file(folder.path(), "shop.yaml", text);
+    acme.apply(&definition);
+    assert_eq!(live(&acme, &definition, "s3_bucket")["id"], "shop-files-123456789012-eu-west-1");
+    let moved = write_file(folder.path(), "shop.yaml", &text.replace("{ on_delete", "{ region: us-east-1, on_delete"));
+    let plan = acme.plan(&moved);
+    assert_eq!(plan.changes(), ["replace s3_bucket.files"]);
+    assert_eq!(plan.0["changes"][0]["replacement_order"], "create_before_destroy", "{:#}", plan.0);
+    acme.apply(&moved);
+    acme.assert_no_changes(&moved);
+    assert_eq!(live(&acme, &moved, "s3_bucket")["id"], "shop-files-123456789012-us-east-1");
+}

@@ -28,6 +28,10 @@ pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) ->
 pub fn kept_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
     let (naming, chosen) = acme_chosen_name(declared)?;
     let name = live.spec.get("name")?.as_str()?;
+    // The name of one in another region contains that region, so both can exist for a while.
+    if naming.global && declared.region != live.region {
+        return None;
+    }
     // Another value of a field may require another suffix (`.fifo`).
     let fits = name.ends_with(naming.suffix_for(&declared.spec)) && naming.check(&declared.spec_with_name(name)).is_none();
     (fits && name != chosen && declared.resource_type.replaces.contains(&"/name")).then(|| name.to_owned())
