@@ -335,7 +335,7 @@ impl SpecField {
             set.push(quote!(parent: ::std::option::Option::Some(#parent)));
         }
         if let Some(name) = &facts.name {
-            let (max, lowercase, ignore_case) = (&name.max, name.lowercase, name.ignore_case);
+            let (max, lowercase, ignore_case, global) = (&name.max, name.lowercase, name.ignore_case, name.global);
             let prefix = name.prefix.as_ref().map_or_else(String::new, LitStr::value);
             let pattern = match &facts.pattern {
                 Some(pattern) => quote!(::std::option::Option::Some(#pattern)),
@@ -352,7 +352,7 @@ impl SpecField {
             };
             set.push(quote! {
                 naming: ::std::option::Option::Some(crate::core::spec::Naming {
-                    max: #max, lowercase: #lowercase, ignore_case: #ignore_case, prefix: #prefix, suffix: #suffix, pattern: #pattern
+                    max: #max, lowercase: #lowercase, ignore_case: #ignore_case, global: #global, prefix: #prefix, suffix: #suffix, pattern: #pattern
                 })
             });
         }

@@ -55,9 +55,10 @@ facts! {
     requires: Vec<OtherField>,
     /// `conflicts_with = kms_key`, repeatable: at most one of the two fields can be set. Stated at one of them.
     conflicts_with: Vec<OtherField>,
-    /// `name(max = 256, lowercase, prefix = "alias/", suffix(".fifo", when = fifo))`: the physical name. The compiler generates it if it is
+    /// `name(max = 256, lowercase, global, prefix = "alias/", suffix(".fifo", when = fifo))`: the physical name. The compiler generates it if it is
     /// unset. `max` is the maximum length in characters with prefix and suffix, and the upper limit of `length` unless that is stated; the
-    /// others are optional. With `ignore_case`, names that differ only in case are the same for AWS. The compiler adds a missing prefix, and a missing suffix where the field in `when`, a `bool`, is true.
+    /// others are optional. With `ignore_case`, names that differ only in case are the same for AWS. A `global` name is unique among
+    /// all accounts, so a generated one contains account and region. The compiler adds a missing prefix, and a missing suffix where the field in `when`, a `bool`, is true.
     name: Option<Name>,
     /// `policy = "identity"`, `"resource"` or `"trust"`: what a policy document, or all in a map, are attached to, which decides whether its
     /// statements have a `Principal` and a `Resource`.

@@ -159,6 +159,7 @@ pub struct Name {
     pub lowercase: bool,
     /// Whether names that differ only in case are the same.
     pub ignore_case: bool,
+    pub global: bool,
     /// The text with which it begins.
     pub prefix: Option<LitStr>,
     /// The text with which some names end, and the field that says which.
@@ -167,22 +168,25 @@ pub struct Name {
 
 impl Shape for Name {
     fn syntax(name: &str) -> String {
-        format!(r#"`{name}(max = 64, lowercase, ignore_case, prefix = "alias/", suffix(".fifo", when = fifo))`, where `max` is required"#)
+        format!(
+            r#"`{name}(max = 64, lowercase, ignore_case, global, prefix = "alias/", suffix(".fifo", when = fifo))`, where `max` is required"#
+        )
     }
     fn from_meta(meta: &Meta) -> Option<Self> {
         let Meta::List(list) = meta else { return None };
-        let (mut max, mut lowercase, mut ignore_case, mut prefix, mut suffix) = (None, false, false, None, None);
+        let (mut max, mut lowercase, mut ignore_case, mut global, mut prefix, mut suffix) = (None, false, false, false, None, None);
         for rule in list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()? {
             match (rule.path().get_ident()?.to_string().as_str(), &rule) {
                 ("lowercase", Meta::Path(_)) => lowercase = true,
                 ("ignore_case", Meta::Path(_)) => ignore_case = true,
+                ("global", Meta::Path(_)) => global = true,
                 ("max", Meta::NameValue(_)) => max = Some(integer(value(&rule)?)?),
                 ("prefix", Meta::NameValue(_)) => prefix = Some(text(value(&rule)?)?),
                 ("suffix", Meta::List(list)) => suffix = Some(conditional_suffix(list)?),
                 _ => return None,
             }
         }
-        Some(Name { max: max?, lowercase, ignore_case, prefix, suffix })
+        Some(Name { max: max?, lowercase, ignore_case, global, prefix, suffix })
     }
 }
 

@@ -95,8 +95,7 @@ fn refuses_an_unknown_fact_and_lists_the_known_ones() {
     }
 }
 
-const NAME_SYNTAX: &str =
-    r#"expected `name(max = 64, lowercase, ignore_case, prefix = "alias/", suffix(".fifo", when = fifo))`, where `max` is required"#;
+const NAME_SYNTAX: &str = r#"expected `name(max = 64, lowercase, ignore_case, global, prefix = "alias/", suffix(".fifo", when = fifo))`, where `max` is required"#;
 
 const DROPPED_SYNTAX: &str = r#"expected `dropped = value`, `dropped(inherited)`, `dropped(kept, "why")` or `dropped(impossible, "why")`"#;
 
@@ -382,7 +381,7 @@ fn facts_become_members_of_the_field() {
         (
             quote!(name(max = 32)),
             quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming {
-                max: 32, lowercase: false, ignore_case: false, prefix: "", suffix: ::std::option::Option::None, pattern: ::std::option::Option::None
+                max: 32, lowercase: false, ignore_case: false, global: false, prefix: "", suffix: ::std::option::Option::None, pattern: ::std::option::Option::None
             })),
         ),
         (
@@ -392,9 +391,9 @@ fn facts_become_members_of_the_field() {
             })),
         ),
         (
-            quote!(name(max = 256, lowercase, ignore_case, prefix = "alias/"), pattern = "[a-z/]+"),
+            quote!(name(max = 256, lowercase, ignore_case, global, prefix = "alias/"), pattern = "[a-z/]+"),
             quote!(naming: ::std::option::Option::Some(crate::core::spec::Naming {
-                max: 256, lowercase: true, ignore_case: true, prefix: "alias/", suffix: ::std::option::Option::None, pattern: ::std::option::Option::Some("[a-z/]+")
+                max: 256, lowercase: true, ignore_case: true, global: true, prefix: "alias/", suffix: ::std::option::Option::None, pattern: ::std::option::Option::Some("[a-z/]+")
             })),
         ),
         (quote!(impact = "stops it"), quote!(impact: ::std::option::Option::Some("stops it"))),

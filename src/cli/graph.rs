@@ -49,7 +49,9 @@ pub async fn run(arguments: &Arguments) -> Result<u8> {
         open::print_stats(&session, &arguments.global);
         graph
     } else {
-        Graph::new(&open::load(&arguments.target)?, None, None)
+        let mut stack = open::load(&arguments.target)?;
+        stack.replace_unknown_location("<account>", "<region>");
+        Graph::new(&stack, None, None)
     };
     match arguments.format {
         Format::Mermaid => report::print(&report::graph::mermaid(&graph)),

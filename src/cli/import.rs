@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{DONE, GlobalArguments, LockArguments, OutputFormat, StackArguments, lock, open, plan};
 use crate::{
+    definition::Location,
     engine::{
         generate_config::generate_config,
         plan::Goal,
@@ -53,7 +54,8 @@ async fn run_with_lease(arguments: &Arguments, locked: &mut LockedSession, targe
         let plan = session.plan(&imported.state, Goal::Apply).await?;
         plan::print(&plan, global.output, RenderOptions::default())?;
     } else {
-        let resources = generate_config(stack, imported.state.live_state(), target.resource_type(), address, live);
+        let location = Location { account: Some(locked.account().to_owned()), region: Some(session.region().to_owned()) };
+        let resources = generate_config(stack, &location, imported.state.live_state(), target.resource_type(), address, live);
         match global.output {
             OutputFormat::Json => {
                 report::print_json(&json!({ "format": "acme-import/1", "address": address, "id": live.id, "resources": resources }))?;

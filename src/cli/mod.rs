@@ -274,6 +274,9 @@ pub async fn run(cli: Cli) -> u8 {
     match ended {
         Ok(code) => code,
         Err(error) => {
+            if let Some(SessionError::InvalidDefinition { definition, problems }) = error.downcast_ref() {
+                open::show_problems(definition, problems);
+            }
             report::eprint(&format!("{} {}", report::Style::Removed.paint(refusal::label(&error)), refusal::message(&error)));
             if let Some(help) = error.chain().find_map(refusal::call_error).and_then(report::remedy::general_remedy) {
                 report::eprint(&format!("  help: {help}"));

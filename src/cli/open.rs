@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::{GlobalArguments, StackArguments, refusal::refuse};
 use crate::{
     core::Address,
-    definition::{self, LoadOptions, Source, Stack},
+    definition::{self, Diagnostic, LoadOptions, Location, Source, Stack},
     engine::{
         plan::Plan,
         saved_plan::SavedPlan,
@@ -24,17 +24,14 @@ pub fn read(target: &StackArguments) -> Result<Source> {
     Ok(source)
 }
 
-/// Loads a definition without a connection; shows all its problems.
+/// Loads a definition without a connection.
 pub fn load(target: &StackArguments) -> Result<Stack> {
     let source = read(target)?;
-    definition::load(&source, &load_options(target)).map_err(|problems| {
-        let invalid = SessionError::InvalidDefinition { definition: source, problems };
-        show_problems(&invalid);
-        invalid.into()
-    })
+    definition::load(&source, &load_options(target))
+        .map_err(|problems| SessionError::InvalidDefinition { definition: source, problems }.into())
 }
 
-/// Opens a session; shows all problems of its definition.
+/// Opens a session.
 pub async fn open(target: &StackArguments, global: &GlobalArguments) -> Result<Session> {
     open_source(read(target)?, target, global).await
 }
@@ -47,23 +44,22 @@ pub async fn open_source(source: Source, target: &StackArguments, global: &Globa
         None => Connection::Aws { profile: global.profile.clone(), endpoint_url: global.endpoint_url.clone() },
     };
     let (definition, region, backend) = (load_options(target), global.region.clone(), global.backend.clone());
-    Ok(Session::open(source, SessionOptions { definition, connection, region, backend }).await.inspect_err(show_problems)?)
+    Ok(Session::open(source, SessionOptions { definition, connection, region, backend }).await?)
 }
 
 /// Opens a session and reads all resources of the stack.
 pub async fn discover(target: &StackArguments, global: &GlobalArguments) -> Result<(Session, StackState)> {
-    let session = open(target, global).await?;
+    let mut session = open(target, global).await?;
     let state = session.discover().await?;
     Ok((session, state))
 }
 
 fn load_options(target: &StackArguments) -> LoadOptions {
-    LoadOptions { environment: target.env.clone(), set: target.set.clone() }
+    LoadOptions { environment: target.env.clone(), set: target.set.clone(), location: Location::default() }
 }
 
 /// Shows the problems of an invalid definition.
-fn show_problems(error: &SessionError) {
-    let SessionError::InvalidDefinition { definition, problems } = error else { return };
+pub fn show_problems(definition: &Source, problems: &[Diagnostic]) {
     for problem in problems {
         report::eprint(&report::render_diagnostic(problem, definition));
         let help = problem.help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();

@@ -41,6 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     if let Some(region) = &region {
         stack.set_region(region);
     }
+    stack.replace_unknown_location("*", region.as_deref().unwrap_or("*"));
     let region = region.as_deref();
     let purposes = match arguments.purpose {
         Some(purpose) => vec![purpose],

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{
     diagnostic::Diagnostic,
+    location::Location,
     scalar, sections,
     source::{Source, Spans, child_pointer},
     template::{ExpressionError, Templates, is_template},
@@ -27,6 +28,10 @@ pub struct Compiler<'a> {
     broken_pointers: BTreeSet<String>,
     /// Resources whose `when` is false.
     pub absent: BTreeSet<Address>,
+    /// Account and region, as far as they are known.
+    pub location: Location,
+    /// Whether a generated name contains an account or region that is not known yet.
+    pub needs_location: bool,
     /// Rest of [`MEMORY_LIMIT`].
     memory_left: usize,
 }
@@ -44,17 +49,18 @@ const NODE_BYTES: usize = 32;
 const ENTRY_BYTES: usize = 256;
 
 impl<'a> Compiler<'a> {
-    /// Starts with the parsed text.
-    pub fn new(source: &'a Source, spans: Spans) -> Compiler<'a> {
-        let (broken, broken_at) = (BTreeSet::new(), BTreeSet::new());
+    /// Starts with the parsed text and what is known about the location.
+    pub fn new(source: &'a Source, spans: Spans, location: Location) -> Compiler<'a> {
         Compiler {
             source,
             spans,
             templates: Templates::default(),
             problems: Vec::new(),
-            broken_ranges: broken,
-            broken_pointers: broken_at,
+            broken_ranges: BTreeSet::new(),
+            broken_pointers: BTreeSet::new(),
             absent: BTreeSet::new(),
+            location,
+            needs_location: false,
             memory_left: MEMORY_LIMIT,
         }
     }
@@ -324,19 +330,13 @@ impl<'a> Compiler<'a> {
             }
             Value::Object(map) => map.into_iter().collect(),
             Value::Array(list) => {
+                let add_key = "add a field `key` or `name`, or use a map";
                 let mut entries: Vec<(String, Value)> = Vec::with_capacity(list.len());
                 for (index, item) in list.into_iter().enumerate() {
                     let named = |item: &Value| item.get("key").or_else(|| item.get("name")).and_then(scalar_text);
                     match scalar_text(&item).or_else(|| named(&item)) {
                         Some(key) => entries.push((key, item)),
-                        None => {
-                            self.problem(
-                                "for-each",
-                                &format!("{at}/{index}"),
-                                "this entry has no key",
-                                "add a field `key` or `name`, or use a map",
-                            );
-                        }
+                        None => self.problem("for-each", &format!("{at}/{index}"), "this entry has no key", add_key),
                     }
                 }
                 entries

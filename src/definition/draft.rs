@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::{
     DesiredResource, Stack,
@@ -11,6 +10,7 @@ use super::{
     dependencies::{KnownResources, deferrable_dependencies},
     diagnostic::Diagnostic,
     nearest::suggestion,
+    physical_name::set_physical_name,
     problems, region,
     source::child_pointer,
     timeouts,
@@ -18,8 +18,8 @@ use super::{
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, Naming, ON_DELETE_TAG, OnDelete, RESOURCE_NAME_RULE,
-        ResourceType, STACK_TAG, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, OnDelete, RESOURCE_NAME_RULE, ResourceType,
+        STACK_TAG, Tags,
         expression::{self, Reference, has_reference},
         is_resource_name,
     },
@@ -155,7 +155,10 @@ fn compile_draft(
     let on_delete = draft.spec.remove("on_delete").filter(|value| !value.is_null());
     let timeouts = timeouts::take(c, &mut draft);
     let region = region::take(c, &mut draft, stack);
-    let named = draft.resource_type.naming.is_some_and(|naming| set_physical_name(&mut draft, naming, stack));
+    let (account, home) = (c.location.account(), region.as_deref().unwrap_or(c.location.region()));
+    let named = draft.resource_type.naming.is_some_and(|naming| set_physical_name(&mut draft, naming, stack, account, home));
+    let is_located = named && draft.resource_type.naming.is_some_and(|naming| naming.global);
+    c.needs_location |= is_located && (c.location.account.is_none() || c.location.region.is_none());
 
     let on_delete_at = draft.definition_pointer("/on_delete");
     let on_delete = on_delete.and_then(|value| parse_on_delete(c, &value, draft.resource_type, &on_delete_at, &shown));
@@ -169,10 +172,10 @@ fn compile_draft(
 
     let spec = known.unset_absent(Value::Object(std::mem::take(&mut draft.spec)));
     // References to itself are resolved at once: the policy of a bucket names the bucket.
-    let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar_text(v).is_some()).cloned();
-    let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
-    let resolved = has_reference(&spec).then(|| expression::resolve(&spec, &|r| if itself(r) { own(r) } else { None }));
-    let named = named && resolved.as_ref().is_none_or(|resolved| *resolved == spec);
+    let resolved = has_reference(&spec).then(|| resolve_own_references(&address, &spec));
+    let repeats_name = named && resolved.as_ref().is_some_and(|resolved| *resolved != spec);
+    let self_referring = repeats_name.then(|| draft.resource_type.operations.parse(&spec).ok()).flatten();
+    let named = named && (!repeats_name || self_referring.is_some());
     let spec = resolved.unwrap_or(spec);
     let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.resource_type.operations.parse(spec));
     problems::add_rule_violations(draft.resource_type, parsed.as_ref(), &spec, &mut found);
@@ -205,6 +208,7 @@ fn compile_draft(
         region,
         spec,
         has_generated_name: named,
+        self_referring,
         tags,
         depends_on: needs,
         deferrable,
@@ -215,6 +219,13 @@ fn compile_draft(
         chosen_fields: draft.chosen_fields,
         dropped: Vec::new(),
     })
+}
+
+/// Spec with its values in place of references to them.
+pub fn resolve_own_references(address: &Address, spec: &Value) -> Value {
+    let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar_text(v).is_some()).cloned();
+    let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
+    expression::resolve(spec, &|reference| if itself(reference) { own(reference) } else { None })
 }
 
 /// Deep-merges `overrides`; null removes.
@@ -260,53 +271,6 @@ fn merge(into: &mut Map<String, Value>, field: String, value: Value) {
         }
         (_, value) => drop(into.insert(field, value)),
     }
-}
-
-/// Sets the physical name, or adds a missing prefix and suffix to the user's. Returns whether the name was generated.
-fn set_physical_name(draft: &mut Draft, naming: Naming, stack: &Stack) -> bool {
-    let suffix = naming.suffix_with(&draft.spec);
-    match draft.spec.get("name") {
-        None | Some(Value::Null) => {
-            let name = physical_name(&stack.prefix(), &draft.name, naming, suffix);
-            draft.spec.insert("name".into(), name.into());
-            return true;
-        }
-        Some(Value::String(name)) if !name.contains("${") => {
-            let prefix = if name.starts_with(naming.prefix) { "" } else { naming.prefix };
-            let suffix = if name.ends_with(suffix) { "" } else { suffix };
-            let name = format!("{prefix}{name}{suffix}");
-            draft.spec.insert("name".into(), name.into());
-        }
-        _ => {}
-    }
-    false
-}
-
-/// Returns `<stack>-<environment>-<name>` within the service's rules, with this suffix. If its pattern rejects that (no `_`, no two hyphens in
-/// a row), the name has letters and digits with single hyphens between them.
-pub(crate) fn physical_name(prefix: &str, name: &str, naming: Naming, suffix: &str) -> String {
-    let mut full: String = format!("{prefix}{name}").chars().map(|c| if matches!(c, '.' | '*' | '@') { '-' } else { c }).collect();
-    if naming.lowercase {
-        full = full.to_lowercase();
-    }
-    let usual = shorten_name(&full, naming, suffix);
-    if naming.accepts(&usual) {
-        return usual;
-    }
-    let words: Vec<&str> = full.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    shorten_name(&words.join("-"), naming, suffix)
-}
-
-/// Returns the name with its prefix and suffix, within the service's maximum length; shortened names end with a hash of the full name.
-fn shorten_name(full: &str, naming: Naming, suffix: &str) -> String {
-    let mut full = full.to_owned();
-    let room = naming.max.saturating_sub(naming.prefix.len() + suffix.len());
-    if full.len() > room {
-        let hash: String = Sha256::digest(full.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        let kept: String = full.chars().take(room.saturating_sub(hash.len() + 1)).collect();
-        full = format!("{}-{hash}", kept.trim_end_matches('-'));
-    }
-    format!("{}{full}{suffix}", naming.prefix)
 }
 
 fn parse_on_delete(c: &mut Compiler<'_>, value: &Value, resource_type: &ResourceType, at: &str, shown: &str) -> Option<OnDelete> {
@@ -423,38 +387,4 @@ fn with_ownership_tags(
         c.problems.push(problem.at(place).help("acme's own ownership tags count, too: leave room for five"));
     }
     tags
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shortens_long_names_and_keeps_them_unique() {
-        let naming = Naming { max: 32, lowercase: true, ignore_case: false, prefix: "", suffix: None, pattern: None };
-        let one = physical_name("shop-production-", "a-very-long-service-name.One", naming, "");
-        let two = physical_name("shop-production-", "a-very-long-service-name.two", naming, "");
-        assert!(one.len() <= 32 && two.len() <= 32 && one != two);
-        assert_eq!(physical_name("shop-", "web.Api", naming, ""), "shop-web-api");
-        assert_eq!(physical_name("shop-", "web_app", naming, ""), "shop-web_app");
-    }
-
-    #[test]
-    fn physical_names_match_the_pattern() {
-        let naming = Naming {
-            max: 32,
-            lowercase: false,
-            ignore_case: false,
-            prefix: "",
-            suffix: None,
-            pattern: Some("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"),
-        };
-        assert_eq!(physical_name("shop-", "web_App", naming, ""), "shop-web-App");
-        assert_eq!(physical_name("shop-", "web--app", naming, ""), "shop-web--app");
-        assert_eq!(physical_name("shop-", "web_", naming, ""), "shop-web");
-        let naming = Naming { pattern: Some("[a-z](-?[a-z0-9])*"), ..naming };
-        assert_eq!(physical_name("shop-", "web--app", naming, ""), "shop-web-app");
-        let naming = Naming { prefix: "alias/", pattern: Some("alias/[a-z-]+"), ..naming };
-        assert_eq!(physical_name("shop-", "web_app", naming, ""), "alias/shop-web-app");
-    }
 }

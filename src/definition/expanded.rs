@@ -9,7 +9,16 @@ use crate::core::{
 };
 
 /// Renders the stack as YAML with every resource under `resources:`.
+///
+/// An account that the definition does not contain is an expression. Generated names with account and region are omitted without them.
 pub fn expanded_yaml(stack: &Stack) -> String {
+    let mut stack = stack.clone();
+    if stack.has_unknown_location {
+        for declared in stack.resources.values_mut().filter(|declared| declared.resource_type.naming.is_some_and(|naming| naming.global)) {
+            omit_generated_name(declared);
+        }
+        stack.replace_unknown_location("{{ account }}", "{{ region }}");
+    }
     let mut types: Map<String, Value> = Map::new();
     for (address, declared) in &stack.resources {
         let entries = types.entry(address.type_name.clone()).or_insert_with(|| json!({}));
@@ -38,6 +47,13 @@ pub fn expanded_yaml(stack: &Stack) -> String {
         add(json!({ "outputs": outputs }));
     }
     document
+}
+
+fn omit_generated_name(declared: &mut DesiredResource) {
+    if declared.has_generated_name {
+        declared.spec = declared.self_referring.take().unwrap_or(std::mem::take(&mut declared.spec));
+        declared.spec.as_object_mut().and_then(|fields| fields.remove("name"));
+    }
 }
 
 fn resource_yaml(declared: &DesiredResource) -> Value {

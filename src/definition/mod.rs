@@ -11,8 +11,10 @@ mod diagnostic;
 pub(crate) mod draft;
 mod environment;
 mod expanded;
+mod location;
 mod networks;
 mod parse;
+mod physical_name;
 mod problems;
 mod region;
 mod rollback_policy;
@@ -37,13 +39,15 @@ use std::{
 use serde_json::{Map, Value};
 
 pub use self::{
-    backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, rollback_policy::RollbackPolicy, source::Source,
+    backend_location::BackendLocation, diagnostic::Diagnostic, expanded::expanded_yaml, location::Location,
+    rollback_policy::RollbackPolicy, source::Source,
 };
 pub(crate) use self::{
     cidr_subnet::cidr_subnet,
     compiler::{Compiler, describe_type},
     dependencies::deferrable_dependencies,
     draft::Draft,
+    physical_name::{default_name, physical_name},
     problems::parse_section,
     source::child_pointer,
 };
@@ -67,8 +71,10 @@ pub struct DesiredResource {
     pub region: Option<String>,
     /// Canonical spec. Strings contain references as `${type.name.output}`.
     pub spec: Value,
-    /// Whether acme chose its physical name, and nothing else in the spec repeats it.
+    /// Whether acme chose its physical name.
     pub has_generated_name: bool,
+    /// Spec with references to the resource itself, if it has any and acme chose the name: they follow another name.
+    pub self_referring: Option<Value>,
     /// Desired tags, including ownership tags.
     pub tags: Tags,
     /// Dependencies, from references in the spec and `depends_on`.
@@ -103,6 +109,18 @@ impl DesiredResource {
     /// Converts a pointer into the spec to one into the definition.
     pub fn definition_pointer(&self, pointer: &str) -> String {
         draft::definition_pointer(&self.pointer, &self.pointer_overrides, pointer)
+    }
+    /// Spec with another physical name, also where the spec refers to it.
+    pub fn spec_with_name(&self, name: &str) -> Value {
+        let mut spec = self.self_referring.as_ref().unwrap_or(&self.spec).clone();
+        if let Some(field) = spec.get_mut("name") {
+            *field = name.into();
+        }
+        if self.self_referring.is_none() {
+            return spec;
+        }
+        let resolved = draft::resolve_own_references(&self.address, &spec);
+        self.resource_type.operations.parse(&resolved).unwrap_or(resolved)
     }
     /// Fields that must have no value any more, while `null` in any other field means that it is not managed.
     pub fn unset_fields(&self) -> Vec<String> {
@@ -140,6 +158,8 @@ pub struct Stack {
     pub ignored_tags: IgnoredTags,
     /// Values to report after apply, with references as `${type.name.output}`.
     pub outputs: BTreeMap<String, Value>,
+    /// Whether an account or region that is not known yet affects the stack: see [`LoadOptions::location`].
+    pub has_unknown_location: bool,
 }
 
 impl Stack {
@@ -178,6 +198,9 @@ pub struct LoadOptions {
     pub environment: Option<EnvironmentName>,
     /// Values set for this run, as YAML scalars.
     pub set: Vec<(String, String)>,
+    /// Account and region where the definition does not contain them. Without them, `{{ account }}` and generated names that are unique among
+    /// all accounts have placeholders of the same length.
+    pub location: Location,
 }
 
 /// Top-level keys that are not sections.
@@ -203,7 +226,7 @@ pub const TOP_LEVEL_KEYS: &[&str] = &[
 /// Returns all problems, in the order of the text.
 pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnostic>> {
     let (value, spans) = parse::parse(source)?;
-    let mut c = Compiler::new(source, spans);
+    let mut c = Compiler::new(source, spans, options.location.clone());
     let document = match value {
         Value::Object(map) => map,
         Value::Null => Map::new(),
@@ -222,8 +245,13 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     {
         c.templates.set("region", region);
     }
-    if let Some(account) = document.get("account").and_then(compiler::scalar_text).filter(|text| !template::is_template(text)) {
-        c.templates.set("account", &Value::String(account));
+    match document.get("account") {
+        None | Some(Value::Null) => c.templates.set_account(&options.location),
+        Some(account) => {
+            if let Some(account) = compiler::scalar_text(account).filter(|text| !template::is_template(text)) {
+                c.templates.set("account", &Value::String(account));
+            }
+        }
     }
     let environment = environment::choose(&mut c, &document, options);
     let region = top_level_text(&mut c, &document, "region");
@@ -238,6 +266,8 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         c.problem("account", "/account", format!("`{account}` is not a valid account id"), "an account id has 12 digits; put it in quotes");
     }
 
+    c.location.account = account.clone().or(c.location.account.take());
+    c.location.region = region.clone().or(c.location.region.take());
     let backend = top_level_text(&mut c, &document, "backend").and_then(|text| parse_backend(&mut c, &text));
 
     let rollback = top_level_text(&mut c, &document, "rollback").map_or(Some(RollbackPolicy::default()), |text| {
@@ -269,6 +299,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         moved: BTreeMap::new(),
         ignored_tags: parse_ignored_tags(&mut c, &document),
         outputs: BTreeMap::new(),
+        has_unknown_location: false,
     };
     let mut known = draft::compile_drafts(&mut c, &document, drafts, &mut stack);
     if let Some(region) = stack.region.clone() {
@@ -284,6 +315,7 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
         }
     }
     stack.moved = parse_moved(&mut c, &document, &stack);
+    stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
     networks::check_networks(&mut c, &stack);

@@ -10,6 +10,7 @@ use tera::{Context, ErrorKind, Kwargs, State, Tera};
 
 use super::{
     cidr_subnet::cidr_subnet,
+    location::Location,
     nearest::{list_names, nearest, suggestion},
     scalar, sections,
     template_limits::{self, Budget, MAX_OUTPUT_BYTES},
@@ -51,6 +52,9 @@ pub struct Templates {
     largest: usize,
     known_names: BTreeMap<String, ()>,
     compiled: HashMap<String, Template>,
+    /// Whether `account` is a placeholder, and whether an expression uses it.
+    unknown_account: bool,
+    uses_account: bool,
 }
 
 /// The current entry of a `for_each`.
@@ -131,6 +135,8 @@ impl Default for Templates {
             largest: 0,
             known_names: BTreeMap::new(),
             compiled: HashMap::new(),
+            unknown_account: false,
+            uses_account: false,
         }
     }
 }
@@ -145,6 +151,15 @@ impl Templates {
         if self.insert(name, value) {
             self.compiled.clear();
         }
+    }
+    /// Sets the account for expressions, or a placeholder of the same length.
+    pub fn set_account(&mut self, location: &Location) {
+        self.unknown_account = location.account.is_none();
+        self.set("account", &Value::String(location.account().to_owned()));
+    }
+    /// Whether an expression uses the account, which is not known.
+    pub fn uses_unknown_account(&self) -> bool {
+        self.unknown_account && self.uses_account
     }
     /// Inserts a value, and its written texts if they differ. Returns whether templates have to be compiled again.
     fn insert(&mut self, name: &str, value: &Value) -> bool {
@@ -218,6 +233,11 @@ impl Templates {
         self.budget.reset();
         if !self.compiled.contains_key(text) {
             let template = self.compile(text);
+            if self.unknown_account && !self.uses_account {
+                let mut names = BTreeSet::new();
+                collect_names(text, &mut names);
+                self.uses_account = names.contains("account");
+            }
             self.compiled.insert(text.to_owned(), template);
         }
         let fault = |error: &tera::Error| self.to_expression_error(error);
@@ -338,7 +358,6 @@ impl Templates {
         let values = self.known_names.keys().map(String::as_str);
         let help = if message.contains("not defined") || message.contains("undefined") {
             match nearest(name, values.clone().chain(sections::reference_heads())) {
-                _ if name == "account" => Some("add the account to the definition: `account: \"123456789012\"`".into()),
                 Some(near) if near != name => Some(format!("did you mean `{near}`?")),
                 _ if sections::starts_reference(name) => {
                     Some("write a value known only after apply alone: `{{ type.name.output }}`".into())

@@ -4,9 +4,16 @@ use super::*;
 
 fn options(environment: Option<&str>, set: &[(&str, &str)]) -> LoadOptions {
     LoadOptions {
+        location: Location::default(),
         environment: environment.map(|name| name.parse().expect("a name")),
         set: set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
     }
+}
+
+/// Options of a connected session.
+fn located() -> LoadOptions {
+    let location = Location { account: Some("123456789012".to_owned()), region: Some("eu-west-1".to_owned()) };
+    LoadOptions { location, ..LoadOptions::default() }
 }
 
 /// Problems as rendered for users.
@@ -231,7 +238,7 @@ firewall: { web: { rate_limit: 500, managed_rules: [common], associate: [web] } 
 #[test]
 fn sends_flow_logs_to_their_own_bucket_or_the_given_one() {
     let text = "stack: shop\nregion: eu-west-1\nnetwork: { zones: 1, nat: none, flow_logs: LOGS }\n";
-    let with = |logs: &str| compile(&text.replace("LOGS", logs), &LoadOptions::default());
+    let with = |logs: &str| compile(&text.replace("LOGS", logs), &located());
     let of = |stack: &Stack| {
         let types = ["flow_log", "s3_bucket"];
         let made = stack.resources.keys().filter(|address| types.contains(&address.type_name.as_str()));
@@ -243,7 +250,7 @@ fn sends_flow_logs_to_their_own_bucket_or_the_given_one() {
     assert_eq!(of(&own), ["flow_log.main", "s3_bucket.flow-logs"]);
     assert_eq!(spec(&own, "flow_log.main")["bucket"]["arn"], "${s3_bucket.flow-logs.arn}");
     let write = &spec(&own, "s3_bucket.flow-logs")["policy"]["Statement"][0];
-    assert_eq!(write["Resource"][0], "arn:aws:s3:::shop-flow-logs/*");
+    assert_eq!(write["Resource"][0], "arn:aws:s3:::shop-flow-logs-123456789012-eu-west-1/*");
     assert_eq!(write["Condition"]["ArnLike"]["aws:SourceArn"][0], "arn:aws:logs:eu-west-1:${vpc.main.owner_id}:*");
 
     let fields = with("{ traffic: reject, file_format: parquet, keep_days: 30, on_delete: delete }");
@@ -269,8 +276,11 @@ stack: shop
 storage:
   files: { policy: { Statement: [{ Effect: Deny, Principal: '*', Action: 's3:*', Resource: 'arn:aws:s3:::{{ storage.files.FIELD }}/*' }] } }
 ";
-    let stack = compile(&text.replace("FIELD", "name"), &LoadOptions::default());
-    assert_eq!(spec(&stack, "s3_bucket.files")["policy"]["Statement"][0]["Resource"][0], "arn:aws:s3:::shop-files/*");
+    let stack = compile(&text.replace("FIELD", "name"), &located());
+    assert_eq!(
+        spec(&stack, "s3_bucket.files")["policy"]["Statement"][0]["Resource"][0],
+        "arn:aws:s3:::shop-files-123456789012-eu-west-1/*"
+    );
     assert!(stack.resources[&Address::new("s3_bucket", "files")].depends_on.is_empty());
     let said = compile_problems(&text.replace("FIELD", "arn"), &LoadOptions::default());
     assert!(said.contains("refers to itself"), "{said}");

@@ -33,6 +33,24 @@ pub fn check_unique_keys(c: &mut Compiler<'_>, stack: &Stack) {
         }
         check_conflicts(c, resource_type, &resources);
     }
+    check_exclusive_uses(c, stack);
+}
+
+/// Checks that resources of different types don't use what only one can use.
+fn check_exclusive_uses(c: &mut Compiler<'_>, stack: &Stack) {
+    let mut users: BTreeMap<String, &DesiredResource> = BTreeMap::new();
+    for declared in stack.resources.values() {
+        for used in declared.resource_type.operations.exclusive_uses(&declared.spec) {
+            let used = plain(&Value::String(used));
+            let Some(other) = users.insert(used.clone(), declared).filter(|other| other.address.type_name != declared.address.type_name)
+            else {
+                continue;
+            };
+            let message = format!("`{}` and `{}` both use `{used}`", other.address, declared.address);
+            let place = c.value_range(&declared.pointer);
+            c.problems.push(Diagnostic::new("duplicate-key", message).at(place).help(ONLY_ONE));
+        }
+    }
 }
 
 fn check_key(c: &mut Compiler<'_>, resource_type: &ResourceType, key: &[&str], resources: &[&DesiredResource]) {

@@ -35,6 +35,9 @@ fn type_page(resource_type: &ResourceType) -> String {
     let mut facts = vec![format!("It is usually ready after {}.", format_duration(resource_type.typical_duration))];
     if let Some(naming) = resource_type.naming {
         facts.push(format!("Its physical name has at most {} characters.", naming.max));
+        if naming.global {
+            facts.push("It is unique among all accounts, so a generated one ends with account and region.".into());
+        }
         if let Some(NameSuffix { text, when }) = naming.suffix {
             facts.push(format!("It ends with `{text}` if `{when}` is true; acme adds a missing suffix."));
         }

@@ -13,7 +13,7 @@ use crate::{
         DataProtection, GrantTarget,
         rules::{Rules, anchored_regex},
     },
-    definition::{LoadOptions, Source, draft::physical_name, load},
+    definition::{LoadOptions, Source, default_name, load},
 };
 
 /// The schema at a pointer into a spec, from one without references.
@@ -121,7 +121,8 @@ fn generated_names_are_within_the_rules_of_their_types() {
         let Some(naming) = kind.naming else { continue };
         for (prefix, name) in ["shop-", "shop-production-"].iter().flat_map(|prefix| names.map(|name| (prefix, name))) {
             let mut spec = examples[kind.name].clone();
-            spec["name"] = physical_name(prefix, name, naming, naming.suffix_for(&spec)).into();
+            let (suffix, account) = (naming.suffix_for(&spec), "123456789012");
+            spec["name"] = default_name(prefix, name, naming, suffix, account, "ap-southeast-1").into();
             let problems = Rules::of(kind.schema()).check(&spec).into_iter().chain(kind.check(&spec));
             let about_name = problems.filter(|problem| problem.pointer == "/name");
             wrong.extend(about_name.map(|problem| format!("{}.{name}: {} {}", kind.name, spec["name"], problem.message)));

@@ -4,12 +4,20 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     core::{Address, LiveResource, ResourceType, Tags, expression::resolve},
-    definition::{Stack, draft::physical_name},
+    definition::{Location, Stack, default_name},
     engine::discover::{LiveState, address_of, visible_tags, without_ownership_tags},
 };
 
 /// Returns the entry under `resources:` for a live resource, without fields at their default, and with references to the stack's resources.
-pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceType, address: &Address, live: &LiveResource) -> Value {
+/// `location` is the stack's.
+pub fn generate_config(
+    stack: &Stack,
+    location: &Location,
+    live_state: &LiveState,
+    kind: &ResourceType,
+    address: &Address,
+    live: &LiveResource,
+) -> Value {
     let ours = |live: &&LiveResource| stack.owns(&live.tags);
     let known: Vec<(Address, &LiveResource)> = live_state.iter().filter(ours).filter_map(|live| Some((address_of(live)?, live))).collect();
     let parse_and_resolve = |written: &Value| {
@@ -31,7 +39,9 @@ pub fn generate_config(stack: &Stack, live_state: &LiveState, kind: &ResourceTyp
         Value::Object(fields) => fields,
         _ => Map::new(),
     };
-    let usual = kind.naming.map(|naming| physical_name(&stack.prefix(), &address.name, naming, naming.suffix_for(&live.spec)));
+    let (account, region) = (location.account(), live.region.as_deref().unwrap_or(location.region()));
+    let usual =
+        kind.naming.map(|naming| default_name(&stack.prefix(), &address.name, naming, naming.suffix_for(&live.spec), account, region));
     if usual.is_some() && fields.get("name").and_then(Value::as_str) == usual.as_deref() {
         fields.remove("name");
     }

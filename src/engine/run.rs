@@ -112,6 +112,7 @@ impl Run {
             retry_tokens: unfinished.retry_tokens(stack),
         };
         let execution = execute(stack, plan, live_state, options).await;
+        self.report_losses(&execution);
         let interrupted = execution.interrupted;
         let mut live = execution.live.clone();
         // What a deletion left standing is known without its details, which are recorded as they were.
@@ -222,7 +223,16 @@ impl Run {
             rolling_back: true,
             retry_tokens: BTreeMap::new(),
         };
-        Ok(execute(&undo.stack, &undo.plan, std::mem::take(&mut undo.live_state), options).await)
+        let execution = execute(&undo.stack, &undo.plan, std::mem::take(&mut undo.live_state), options).await;
+        self.report_losses(&execution);
+        Ok(execution)
+    }
+
+    /// Reports what a rollback could not restore.
+    fn report_losses(&self, execution: &execute::ExecuteOutcome) {
+        for (address, message) in &execution.not_restored {
+            self.events.send(Event::NotRestored { address: address.clone(), message: message.clone() }).ok();
+        }
     }
 
     /// Resources of the stack after a partial run: the rest is as recorded. Without a record, only that part is known.

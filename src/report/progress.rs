@@ -127,6 +127,8 @@ fn event_line(event: &Event) -> Option<String> {
         | Event::Planned { .. }
         | Event::StepStarted { .. }
         | Event::StepWaiting { .. }
+        // The report about the outcome says it.
+        | Event::NotRestored { .. }
         | Event::RunEnded { .. } => None,
     }
 }

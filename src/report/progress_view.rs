@@ -120,7 +120,7 @@ impl ProgressView {
                 self.set_step_state(address, *op, StepState::Failed)
             }
             Event::StopRequested => self.stopping = !self.rolling_back,
-            Event::RunNotRecorded { .. } => {}
+            Event::NotRestored { .. } | Event::RunNotRecorded { .. } => {}
             Event::RunEnded { .. } => self.activity = "",
         }
     }

@@ -1,6 +1,9 @@
 //! AWS's rules and error messages.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -34,6 +37,11 @@ pub(super) fn unique_claims(entry: &SimulatedResource, kind: Option<&ResourceTyp
     }
     if let Some(kind) = kind.filter(|kind| !kind.takes_over_entries) {
         claims.extend(kind.entry_values(entry.spec()).into_iter().map(|value| format!("{} {value}", entry.type_name)));
+    }
+    if let Some(kind) = kind {
+        // Of whatever type the resource is.
+        let used: BTreeSet<String> = kind.operations.exclusive_uses(entry.spec()).into_iter().collect();
+        claims.extend(used.into_iter().map(|used| format!("the use of {used}")));
     }
     if kind.is_some_and(|kind| kind.has_names_by_region()) {
         claims.iter_mut().for_each(|claim| claim.push_str(&format!(" in {}", entry.region)));

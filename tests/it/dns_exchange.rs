@@ -96,6 +96,33 @@ fn a_cname_becomes_an_alias_when_its_target_exists() {
     dns.assert_no_gap();
 }
 
+/// As of any other replacement, both halves count: in the plan, in the outcome and in the history.
+#[test]
+fn an_exchanged_record_counts_as_replaced() {
+    let dns = Dns::new();
+    dns.apply(CNAME);
+    let path = dns.define(SIMPLE);
+    let plan = any_plan(&dns.acme, &path);
+    assert_eq!((&plan.0["summary"]["replace"], &plan.0["summary"]["create"]), (&1.into(), &0.into()), "{:#}", plan.0);
+    let shown = dns.acme.run("plan", &path, &[]).assert_success().stdout;
+    assert!(shown.contains("Plan: 1 to replace"), "{shown}");
+    let summary = dns.folder.path().join("summary.md");
+    let file = summary.display().to_string();
+    let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", file.as_str())];
+    let done = dns.acme.run_with_env(&variables, "apply", &path, &["--yes"]).assert_success();
+    assert!(done.stderr.contains("Done: 1 created, 1 deleted in"), "{}", done.combined_output());
+    assert!(std::fs::read_to_string(summary).unwrap().contains("1 created, 1 deleted"));
+    let history = dns.acme.run("history", &path, &["-o", "json"]).assert_success().stdout;
+    let history: Value = serde_json::from_str(&history).unwrap();
+    let last = &history["revisions"][0]["counts"];
+    assert_eq!((&last["create"], &last["delete"]), (&1.into(), &1.into()), "{history:#}");
+
+    // Under another key, there are two changes.
+    let moved = dns.define(&CNAME.replace("www: {", "web: {"));
+    let done = dns.acme.run("apply", &moved, &["--yes"]).assert_success();
+    assert!(done.stderr.contains("Done: 1 created, 1 deleted in"), "{}", done.combined_output());
+}
+
 #[test]
 fn routing_policies_change_in_one_call() {
     let dns = Dns::new();

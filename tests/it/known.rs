@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use acme::{
     aws::{Aws, Settings},
     core::{PatternInputs, expression, iam_path},
-    definition::{LoadOptions, Source, load},
+    definition::{LoadOptions, Location, Source, load},
     engine::{
         cloud::Cloud,
         discover::{Hints, discover},
@@ -26,9 +26,11 @@ const MADE_UP_BY_STANDINS: [&str; 1] = ["eks_cluster.vpc_id"];
 /// Compares all known values of a stack's resources with the live ones. Returns the known ones: `iam_role.arn`.
 pub async fn compare_known_values(cloud: &Cloud, definition: &Path) -> Result<BTreeSet<String>, String> {
     let text = std::fs::read_to_string(definition).map_err(|error| error.to_string())?;
-    let stack = load(&Source::new("stack.yaml", &text), &LoadOptions::default()).map_err(|problems| format!("{problems:?}"))?;
-    let live_state = discover(cloud, &stack, Hints::default()).await.map_err(|error| error.to_string())?;
     let account = cloud.account().await.map_err(|error| error.to_string())?;
+    let location = Location { account: Some(account.clone()), region: Some(cloud.region().to_owned()) };
+    let options = LoadOptions { location, ..LoadOptions::default() };
+    let stack = load(&Source::new("stack.yaml", &text), &options).map_err(|problems| format!("{problems:?}"))?;
+    let live_state = discover(cloud, &stack, Hints::default()).await.map_err(|error| error.to_string())?;
     let live = |address: &str| live_state.iter().find(|live| live.tags.get("acme:address").is_some_and(|tag| tag == address));
     let (mut known, mut wrong) = (BTreeSet::new(), Vec::new());
     for declared in stack.resources.values() {

@@ -1,6 +1,6 @@
 //! References to lists, to items of lists, to ids that other resources have as outputs, and to resources that don't exist here.
 
-use acme::definition::{LoadOptions, Source, Stack, load};
+use acme::definition::{LoadOptions, Location, Source, Stack, load};
 use serde_json::{Value, json};
 
 use crate::acme::{Acme, write_file};
@@ -117,15 +117,21 @@ outputs:
 }
 
 #[test]
-fn the_account_is_a_value_if_the_definition_names_it() {
+fn the_account_is_a_value() {
     let text = format!(
         "{NETWORK}  secret: {{ a: {{ description: 'in {{{{ account }}}}' }} }}\nvalues: {{ bucket: 'logs-{{{{ account }}}}' }}\noutputs: {{ a: '{{{{ account }}}}', b: '{{{{ bucket }}}}' }}\n"
     );
     let stack = compile(&text).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(spec(&stack, "secret.a")["description"], "in 012345678901");
     assert_eq!(json!(stack.outputs), json!({ "a": "012345678901", "b": "logs-012345678901" }));
-    let problems = compile(&text.replace("account: 012345678901\n", "")).err().expect("refused");
-    assert!(problems.contains("add the account to the definition"), "{problems}");
+    assert!(!stack.has_unknown_location);
+    // Without it in the definition, acme knows it once it is connected.
+    let source = Source::new("stack.yaml", text.replace("account: 012345678901\n", ""));
+    let before = load(&source, &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(before.has_unknown_location && json!(before.outputs)["a"].as_str().map(str::len) == Some(12), "{:?}", before.outputs);
+    let location = Location { account: Some("012345678901".to_owned()), region: Some("eu-west-1".to_owned()) };
+    let after = load(&source, &LoadOptions { location, ..LoadOptions::default() }).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(!after.has_unknown_location && after.outputs == stack.outputs, "{:?}", after.outputs);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 fn compile_with(text: &str, set: &[(&str, &str)]) -> Stack {
     let source = Source::new("stack.yaml", text);
     let set = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    load(&source, &LoadOptions { environment: None, set }).unwrap_or_else(|problems| {
+    load(&source, &LoadOptions { set, ..LoadOptions::default() }).unwrap_or_else(|problems| {
         panic!("{}", problems.iter().map(|problem| problem.render(&source, false)).collect::<Vec<_>>().join("\n"));
     })
 }

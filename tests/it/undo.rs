@@ -96,6 +96,35 @@ fn rollback_of_a_killed_destroy_says_what_is_lost() {
     shop.acme.assert_no_changes(&shop.definition);
 }
 
+/// The rollback does what its plan says, so it succeeds; each loss is named wherever somebody may look.
+#[test]
+fn a_loss_is_named_in_text_json_and_the_step_summary() {
+    let lost = ["load_balancer.web", "s3_bucket.files", "secret.gone", "sqs_queue.jobs"];
+    let shop = LocalStack::applied();
+    shop.kill(&format!("crash-after:{DELETIONS}"), "destroy");
+    let done = shop.acme.run("rollback", &shop.definition, &["--yes", "-o", "json"]);
+    assert_eq!(done.code, 0, "{}", done.combined_output());
+    let events = done.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let named: Vec<Value> = events.filter(|event| event["event"] == "not_restored").collect();
+    let mut addresses: Vec<&str> = named.iter().filter_map(|event| event["address"].as_str()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    assert_eq!(addresses, lost, "{named:?}");
+    assert!(named.iter().any(|event| event["message"].as_str().is_some_and(|text| text.contains("objects"))), "{named:?}");
+
+    let shop = LocalStack::applied();
+    shop.kill(&format!("crash-after:{DELETIONS}"), "destroy");
+    let summary = shop.folder.path().join("summary.md");
+    let path = summary.display().to_string();
+    let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", path.as_str())];
+    let done = shop.acme.run_with_env(&variables, "rollback", &shop.definition, &["--yes"]).assert_success();
+    assert_eq!(LocalStack::warned(&done), lost, "{}", done.combined_output());
+    let summary = std::fs::read_to_string(summary).expect("a summary");
+    for address in lost {
+        assert!(summary.contains(address), "{address} is missing in {summary}");
+    }
+}
+
 #[test]
 fn rollback_restores_everything_wherever_a_destroy_is_killed() {
     for n in 1..=DELETIONS {

@@ -43,6 +43,8 @@ pub trait Operations: Send + Sync {
     fn adoption_obstacle(&self, spec: &Value) -> Option<String>;
     /// See [`Resource::conflict_groups`].
     fn conflict_groups(&self, spec: &Value) -> Vec<String>;
+    /// See [`Resource::exclusive_uses`].
+    fn exclusive_uses(&self, spec: &Value) -> Vec<String>;
     /// See [`Resource::exchange`].
     fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>>;
     /// See [`Resource::preflight`]; without connections for the simulated cloud. `pointers` are the fields that the plan sets, `None` for all.
@@ -155,6 +157,9 @@ impl<R: Resource> Operations for TypedOperations<R> {
     }
     fn conflict_groups(&self, spec: &Value) -> Vec<String> {
         deserialize_spec::<R>(spec).map(|spec| spec.conflict_groups()).unwrap_or_default()
+    }
+    fn exclusive_uses(&self, spec: &Value) -> Vec<String> {
+        deserialize_spec::<R>(spec).map(|spec| spec.exclusive_uses()).unwrap_or_default()
     }
     fn exchange<'a>(&'a self, to: &'a dyn Connections, parts: &'a [ExchangeTarget<'a>]) -> BoxFuture<'a, Result<Vec<Option<String>>>> {
         Box::pin(async move {

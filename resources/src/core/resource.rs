@@ -95,6 +95,11 @@ pub trait Resource: Spec {
     fn conflict_groups(&self) -> Vec<String> {
         Vec::new()
     }
+    /// What only one resource at a time can use, whatever its type, such as an Elastic IP address: the ids of others. Strings may still contain
+    /// `${…}` references.
+    fn exclusive_uses(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Deletes, creates and changes several resources in one call, all or none, for types with [`super::TypeInfo::exchangeable`]. The engine
     /// calls it for resources that can't exist beside each other, when everything that the new ones need exists. Returns for each part the id
     /// of the resource that it created.

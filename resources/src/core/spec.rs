@@ -145,6 +145,8 @@ pub struct Naming {
     pub lowercase: bool,
     /// Names that differ only in case are the same.
     pub ignore_case: bool,
+    /// Names are unique among all accounts and regions of a partition, so generated ones contain account and region.
+    pub global: bool,
     /// Prefix of every name (`alias/`).
     pub prefix: &'static str,
     /// Suffix of some names (`.fifo`).

@@ -8,13 +8,19 @@ use super::ResourceType;
 impl ResourceType {
     /// The values of a spec for all keys of the type, as texts. A key with an unset field has none.
     pub fn unique_values(&self, spec: &Value) -> Vec<String> {
+        let mut values = self.unique_key_values(spec);
+        if !self.takes_over_entries {
+            values.extend(self.entry_values(spec));
+        }
+        values
+    }
+
+    /// Same, without the keys of which each entry of a list is a value. Two specs with one in common are of the same resource.
+    pub fn unique_key_values(&self, spec: &Value) -> Vec<String> {
         let mut values = Vec::new();
         for (number, key) in self.unique_keys.iter().enumerate() {
             let text: Option<String> = key.iter().map(|pointer| self.key_value(pointer, spec.pointer(pointer)?)).collect();
             values.extend(text.map(|text| format!("{number}{text}")));
-        }
-        if !self.takes_over_entries {
-            values.extend(self.entry_values(spec));
         }
         values
     }

@@ -39,9 +39,22 @@ pub(super) fn expand(out: &mut Expansion<'_, '_>, value: Value, at: &str) {
     let Some(mut fields) = out.parse_fields(value, at) else { return };
     let own: Cluster = out.take_own_fields(&mut fields, at, "the cluster").unwrap_or_default();
     out.set_default_subnets(&mut fields, "private", at, "a cluster");
+    let has_auto_mode = fields.get("auto_mode").is_some_and(|mode| !mode.is_null());
     if fields.get("role").is_none_or(Value::is_null) {
         fields.insert("role".into(), "cluster".into());
-        add_role(out, "cluster", "eks.amazonaws.com", &["AmazonEKSClusterPolicy"], at);
+        match has_auto_mode {
+            true => add_auto_mode_role(out, at),
+            false => add_role(out, "cluster", "eks.amazonaws.com", &["AmazonEKSClusterPolicy"], at),
+        }
+    }
+    if let Some(Value::Object(mode)) = fields.get_mut("auto_mode")
+        && mode.get("node_role").is_none_or(Value::is_null)
+        && mode.get("node_pools").and_then(Value::as_array).is_none_or(|pools| !pools.is_empty())
+    {
+        mode.insert("node_role".into(), "auto-nodes".into());
+        let policies = ["AmazonEKSWorkerNodeMinimalPolicy", "AmazonEC2ContainerRegistryPullOnly"];
+        let principal = ec2_principal(out.frame.region.unwrap_or_default());
+        add_role(out, "auto-nodes", &principal, &policies, &format!("{at}/auto_mode"));
     }
     let self_managed = fields.get("bootstrap_self_managed_addons").and_then(Value::as_bool).unwrap_or(true);
     if let Some(draft) = out.add_resource("eks_cluster", "main", fields, at) {
@@ -106,6 +119,20 @@ fn join_cluster(out: &mut Expansion<'_, '_>, entry: &mut SectionEntry, role: &st
     let needed = entry.fields.get(role).is_none_or(Value::is_null);
     set_default(&mut entry.fields, role, own);
     needed
+}
+
+/// Role of a cluster with EKS Auto Mode: <https://docs.aws.amazon.com/eks/latest/userguide/auto-cluster-iam-role.html>.
+fn add_auto_mode_role(out: &mut Expansion<'_, '_>, at: &str) {
+    let policies = [
+        "AmazonEKSBlockStoragePolicy",
+        "AmazonEKSClusterPolicy",
+        "AmazonEKSComputePolicy",
+        "AmazonEKSLoadBalancingPolicy",
+        "AmazonEKSNetworkingPolicy",
+    ];
+    let statement =
+        json!({ "Effect": "Allow", "Principal": { "Service": "eks.amazonaws.com" }, "Action": ["sts:AssumeRole", "sts:TagSession"] });
+    out.add_generated("iam_role", "cluster", json!({ "trust": { "Statement": [statement] }, "policies": policies }), at);
 }
 
 fn add_role(out: &mut Expansion<'_, '_>, name: &str, service: &str, policies: &[&str], at: &str) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::LiveState;
 use crate::{
     aws::types,
-    core::{ADDRESS_TAG, ResourceType, Scope, Tags, expression, iam_path},
+    core::{ADDRESS_TAG, ResourceType, Scope, Shared, Tags, expression, iam_path},
     definition::{DesiredResource, Stack},
 };
 
@@ -32,7 +32,11 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         region: region.map(str::to_owned),
         prefix: stack.prefix(),
         lookup: match kind.naming.map(|_| "/name").or(kind.lookup) {
-            Some(field) => named().filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect(),
+            Some(field) => {
+                let indexed = addresses_of_kept_names(kind, live_state.index_of(region));
+                let wanted = named().filter(|d| !d.has_generated_name || !indexed.contains(d.address.to_string().as_str()));
+                wanted.filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect()
+            }
             None => BTreeSet::new(),
         },
         read_by_name: match kind.read_by_name {
@@ -56,6 +60,16 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         adopt: None,
         ids: None,
     }
+}
+
+/// Addresses in the index of a type with names that are unique among all accounts: resources that have a name keep it, so the generated one is
+/// not looked up.
+fn addresses_of_kept_names<'a>(kind: &ResourceType, index: Option<&'a Shared<BTreeMap<String, Tags>>>) -> BTreeSet<&'a str> {
+    if !kind.naming.is_some_and(|naming| naming.global) {
+        return BTreeSet::new();
+    }
+    let of_kind = index.into_iter().flat_map(|index| index.iter()).filter(|(arn, _)| kind.matches_arn(arn));
+    of_kind.filter_map(|(_, tags)| tags.get(ADDRESS_TAG).map(String::as_str)).collect()
 }
 
 /// Ids of live resources of the stack outside its IAM path, if the type has paths: adopted ones.

@@ -12,7 +12,7 @@ use crate::{
     definition::{DesiredResource, Stack},
     engine::{
         cloud::Cloud,
-        plan::{has_taken_key, resolve_spec},
+        plan::{TakenKeys, resolve_spec},
     },
 };
 
@@ -97,9 +97,13 @@ pub async fn find_taken_keys(cloud: &Cloud, stack: &Stack, live_state: &mut Live
         let found =
             cloud.list(kind, &scope).await.map_err(|error| format!("Can't see other resources of the type `{}`: {error}.", kind.name))?;
         let is_other = |live: &LiveResource| live.phase != Phase::Deleting && !stack.owns(&live.tags);
-        let is_known = |live: &LiveResource| state.iter().chain(state.lost.values()).any(|other| other.is_same_as(live));
+        let of_type = state.live.get(kind.name).into_iter().flatten().chain(state.lost.values());
+        let known_ids: BTreeSet<(&str, Option<&str>)> =
+            of_type.filter(|live| live.type_name == kind.name).map(|live| (live.id.as_str(), live.region.as_deref())).collect();
+        let is_known = |live: &LiveResource| known_ids.contains(&(live.id.as_str(), live.region.as_deref()));
         let specs: Vec<Value> = declared.iter().map(|declared| resolve_spec(declared, known)).collect();
-        let takes_key = |live: &LiveResource| specs.iter().any(|spec| has_taken_key(kind, spec, live));
+        let taken = TakenKeys::of(kind, &specs);
+        let takes_key = |live: &LiveResource| taken.taken_by(&live.spec).is_some();
         Ok::<_, String>(found.into_iter().filter(|live| is_other(live) && !is_known(live) && takes_key(live)).collect::<Vec<_>>())
     });
     for found in join_all(lists).await {

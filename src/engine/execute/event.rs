@@ -114,6 +114,13 @@ pub enum Event {
         /// Reason.
         reason: String,
     },
+    /// A rollback could not restore something: a value, or the data of a resource. Sent at its end.
+    NotRestored {
+        /// Address of the resource.
+        address: Address,
+        /// What is lost or differs.
+        message: String,
+    },
     /// The run ended, but its revision could not be written.
     RunNotRecorded {
         /// Error message.

@@ -26,7 +26,7 @@ use crate::{
     engine::{
         cloud::Cloud,
         discover::{self, LiveState},
-        plan::{Action, NullMeans, Op, Plan, Step},
+        plan::{Action, NullMeans, Op, Plan, ReplacementOrder, Step},
     },
 };
 
@@ -345,7 +345,11 @@ impl StepRunner<Step> for Executor<'_> {
                     set_write_only(self.stack, &address, &mut live);
                     self.outcome.live.insert(address.clone(), live);
                 }
-                self.outcome.completed.push((address, step.op));
+                self.outcome.completed.push((address.clone(), step.op));
+                // One step both deletes the old half of what is exchanged and creates the new one.
+                if step.op == Op::Create && self.plan.changes[step.change].replacement_order == Some(ReplacementOrder::Exchange) {
+                    self.outcome.completed.push((address, Op::Delete));
+                }
             }
             Ok(None) => {
                 // After a replacement, the new resource has this address.

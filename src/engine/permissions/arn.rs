@@ -6,7 +6,7 @@ use super::condition::parents;
 use crate::{
     aws::{partition, services::SERVICES},
     core::{ArnParts, ResourceType, expression::references},
-    definition::{DesiredResource, Stack},
+    definition::{DesiredResource, Stack, physical_name},
 };
 
 /// Location of ARNs.
@@ -30,8 +30,17 @@ impl ArnScope<'_> {
 
     /// Same, limited to the physical names of these resources.
     pub fn arns_of(&self, kind: &ResourceType, pattern: &str, declared: &[&DesiredResource]) -> BTreeSet<String> {
-        let names = declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(with_wildcards);
-        self.expand(kind, pattern, &names.collect())
+        let mut names: BTreeSet<String> =
+            declared.iter().filter_map(|declared| declared.spec.get("name")?.as_str()).map(with_wildcards).collect();
+        // Earlier versions generated names without account and region, and these resources keep their names.
+        if let Some(naming) = kind.naming.filter(|naming| naming.global) {
+            let generated = declared.iter().filter(|declared| declared.has_generated_name);
+            names
+                .extend(generated.map(|declared| {
+                    physical_name(&self.stack.prefix(), &declared.address.name, naming, naming.suffix_for(&declared.spec))
+                }));
+        }
+        self.expand(kind, pattern, &names)
     }
 
     fn expand(&self, kind: &ResourceType, pattern: &str, names: &BTreeSet<String>) -> BTreeSet<String> {

@@ -22,6 +22,7 @@ use crate::{
 struct Conflict {
     new: Address,
     old: Address,
+    /// Type of the old one, and usually of both.
     kind: &'static ResourceType,
 }
 
@@ -39,7 +40,10 @@ impl Planner<'_> {
     /// Deletes or changes resources first that can't exist beside one at another address, or exchanges them.
     pub(super) fn order_exclusive_resources(&mut self) {
         let mut releases: Vec<(Address, Address)> = Vec::new();
-        for Conflict { new, old, kind } in self.conflicts() {
+        let conflicts = self.conflicts();
+        let known: BTreeSet<(Address, Address)> = conflicts.iter().map(|one| (one.new.clone(), one.old.clone())).collect();
+        let uses = self.exclusive_uses().into_iter().filter(|one| !known.contains(&(one.new.clone(), one.old.clone())));
+        for Conflict { new, old, kind } in conflicts.into_iter().chain(uses) {
             let is_update = self.changes.get(&old).is_some_and(|change| change.action == Action::Update);
             match is_update {
                 _ if kind.exchangeable => self.exchange(&new, &old),
@@ -87,6 +91,33 @@ impl Planner<'_> {
         }
     }
 
+    /// Resources, of any types, of which one leaves or releases what another one gets and only one can use.
+    fn exclusive_uses(&self) -> Vec<Conflict> {
+        let mut released: HashMap<String, Vec<(&Address, &'static ResourceType)>> = HashMap::new();
+        for (old, change) in &self.changes {
+            let (Some(kind), Some(live)) = (types::resource_type(&old.type_name), &change.before) else { continue };
+            let kept = match change.action {
+                Action::Delete | Action::Replace => Vec::new(),
+                Action::Update => self.desired.get(old).map(|wanted| kind.operations.exclusive_uses(wanted)).unwrap_or_default(),
+                Action::None | Action::Create | Action::Forget => continue,
+            };
+            for used in kind.operations.exclusive_uses(&live.spec).into_iter().filter(|used| !kept.contains(used)) {
+                released.entry(used).or_default().push((old, kind));
+            }
+        }
+        if released.is_empty() {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for (new, wanted) in &self.desired {
+            let Some(kind) = types::resource_type(&new.type_name) else { continue };
+            let uses: BTreeSet<String> = kind.operations.exclusive_uses(wanted).into_iter().collect();
+            let old = uses.iter().filter_map(|used| released.get(used)).flatten().filter(|(old, _)| *old != new);
+            found.extend(old.map(|(old, kind)| Conflict { new: new.clone(), old: (*old).clone(), kind }));
+        }
+        found
+    }
+
     fn conflicts(&self) -> Vec<Conflict> {
         let mut leaving: BTreeMap<&str, Leaving<'_>> = BTreeMap::new();
         for (old, change) in &self.changes {
@@ -107,7 +138,8 @@ impl Planner<'_> {
         for (new, wanted) in &self.desired {
             let Some(of_type) = leaving.get(new.type_name.as_str()) else { continue };
             let (Some(kind), Some(change)) = (types::resource_type(&new.type_name), self.changes.get(new)) else { continue };
-            if !matches!(change.action, Action::Create | Action::Replace) && !changes_unique_value(kind, change) {
+            let is_new = matches!(change.action, Action::Create | Action::Replace);
+            if !is_new && !changes_unique_value(kind, change) && kind.operations.conflict_groups(wanted).is_empty() {
                 continue;
             }
             let found = of_type.conflicting(kind, wanted, region_of(kind, change.region.as_deref()));

@@ -30,17 +30,26 @@ impl Planner<'_> {
     /// Desired spec with all known references resolved, in canonical form. The references that remain will have another value than before,
     /// because AWS generates a part of it.
     pub(super) fn resolve_known_references<'d>(&self, declared: &'d DesiredResource) -> Cow<'d, Value> {
+        self.resolve_known_references_in(declared, &declared.spec)
+    }
+
+    /// Same, with another physical name.
+    pub(super) fn resolve_known_references_with_name(&self, declared: &DesiredResource, name: &str) -> Value {
+        self.resolve_known_references_in(declared, &declared.spec_with_name(name)).into_owned()
+    }
+
+    fn resolve_known_references_in<'d>(&self, declared: &DesiredResource, spec: &'d Value) -> Cow<'d, Value> {
         if declared.depends_on.is_empty() {
-            return Cow::Borrowed(&declared.spec);
+            return Cow::Borrowed(spec);
         }
         let is_changed = Cell::new(false);
-        let known = expression::resolve(&declared.spec, &|reference| {
+        let known = expression::resolve(spec, &|reference| {
             let value = self.known_output(&Address::new(reference.type_name, reference.name), reference.output);
             is_changed.set(is_changed.get() || value.is_some());
             value
         });
         if !is_changed.get() {
-            return Cow::Borrowed(&declared.spec);
+            return Cow::Borrowed(spec);
         }
         // What is equal to the live spec as it stands is in canonical form already.
         let is_live = self.matched.live.get(&declared.address).is_some_and(|live| satisfies(&known, &live.spec, self.null_means));

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::moves;
+use super::{moves, taken_keys::TakenKeys};
 use crate::{
     aws::types::resource_type,
-    core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, ResourceType, STACK_TAG, Tags, expression},
+    core::{Address, DataProtection, ENVIRONMENT_TAG, LiveResource, Phase, REGION_TAG, STACK_TAG, Tags, expression},
     definition::{DesiredResource, Stack},
     engine::discover::{LiveState, address_of},
 };
@@ -121,30 +121,31 @@ fn find_foreign<'a>(stack: &Stack, live_state: &'a LiveState, others: &[&'a Live
         let missing = of_types.filter(|declared| !known.contains_key(&declared.address));
         missing.map(|declared| (declared, resolve_spec(declared, known))).collect()
     };
-    let mut wanted = missing(&matched.live);
-    for live in others {
-        let takes = |(declared, spec): &&(&DesiredResource, Value)| {
-            let kind = declared.resource_type;
-            kind.name == live.type_name && declared.region == live.region && has_taken_key(kind, spec, live)
-        };
-        let Some(declared) = wanted.iter().find(takes).map(|(declared, _)| *declared) else { continue };
-        // An unfinished run started to create it but did not tag it.
-        if live_state.hints.started_creates.contains(&declared.address) && !live.tags.contains_key(STACK_TAG) {
-            matched.live.insert(declared.address.clone(), live);
-            // Others may refer to it.
-            wanted = missing(&matched.live);
-            continue;
+    let mut others = others.iter().copied().peekable();
+    // After one is found to be the stack's, others may refer to it.
+    while others.peek().is_some() {
+        let wanted = missing(&matched.live);
+        let mut groups: BTreeMap<(&str, Option<&str>), Vec<&(&DesiredResource, Value)>> = BTreeMap::new();
+        for one in &wanted {
+            groups.entry((one.0.resource_type.name, one.0.region.as_deref())).or_default().push(one);
         }
-        let (address, id) = (declared.address.clone(), live.id.clone());
-        matched.foreign.push(ForeignResource { address, id, owner: owner(&live.tags), is_in_other_region: false });
+        let keys = groups.into_iter().map(|(group, all)| {
+            let taken = TakenKeys::of(all[0].0.resource_type, all.iter().map(|(_, spec)| spec));
+            (group, (taken, all))
+        });
+        let keys: BTreeMap<_, _> = keys.collect();
+        for live in others.by_ref() {
+            let Some((taken, all)) = keys.get(&(live.type_name.as_str(), live.region.as_deref())) else { continue };
+            let Some((declared, _)) = taken.taken_by(&live.spec).map(|index| all[index]) else { continue };
+            // An unfinished run started to create it but did not tag it.
+            if live_state.hints.started_creates.contains(&declared.address) && !live.tags.contains_key(STACK_TAG) {
+                matched.live.insert(declared.address.clone(), live);
+                break;
+            }
+            let (address, id) = (declared.address.clone(), live.id.clone());
+            matched.foreign.push(ForeignResource { address, id, owner: owner(&live.tags), is_in_other_region: false });
+        }
     }
-}
-
-/// Whether a resource with this resolved spec can't be created beside a live one of the same region: they have the same unique key, or their
-/// ranges overlap.
-pub fn has_taken_key(kind: &ResourceType, spec: &Value, live: &LiveResource) -> bool {
-    let live_spec = kind.operations.normalize(spec, &live.spec);
-    kind.has_same_key(spec, &live_spec) || moves::ranges_overlap(kind, spec, &live_spec)
 }
 
 /// Keys and secrets of the stack that were deleted and can be restored.
@@ -192,8 +193,7 @@ fn distance(wanted: Option<&DesiredResource>, live: &LiveResource) -> usize {
         + wanted.map_or(0, |declared| {
             let kind = declared.resource_type;
             let moves = if declared.region == live.region { 0 } else { 100 };
-            let wanted = super::replacement_name::current_suffixed_name(declared, live)
-                .map(|name| super::replacement_name::with_name(&declared.spec, &name));
+            let wanted = super::replacement_name::current_suffixed_name(declared, live).map(|name| declared.spec_with_name(&name));
             let wanted = wanted.as_ref().unwrap_or(&declared.spec);
             let fields = super::diff(wanted, &kind.comparable(wanted, &live.spec), &kind.replaces, super::NullMeans::Unmanaged);
             fields
@@ -242,7 +242,12 @@ fn declared_with_identity<'a>(stack: &'a Stack, live: &LiveResource) -> impl Ite
 
 /// The spec with the ids and outputs of existing resources in place of references to them.
 pub fn resolve_spec(declared: &DesiredResource, known: &BTreeMap<Address, &LiveResource>) -> Value {
-    expression::resolve(&declared.spec, &|reference| {
+    resolve(&declared.spec, known)
+}
+
+/// Same, for any spec.
+pub fn resolve(spec: &Value, known: &BTreeMap<Address, &LiveResource>) -> Value {
+    expression::resolve(spec, &|reference| {
         known.get(&Address::new(reference.type_name, reference.name)).and_then(|live| live.output(reference.output))
     })
 }

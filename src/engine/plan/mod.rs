@@ -20,6 +20,7 @@ mod restore;
 mod soft_edges;
 mod state_diff;
 mod still_used;
+mod taken_keys;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,13 +40,15 @@ use crate::{
 pub use attribution::{ChangedBy, RecordedState, attribute_changes, recorded_addresses};
 pub use diff::{FieldDiff, NullMeans, diff};
 pub use dropped::{DeclaredFields, add_fields, add_unset_diffs, declared_fields, return_dropped_fields, unset_diffs};
+pub use exchanges::Exchanges;
 pub use lost::{dependents_of_lost_resources, has_lost_resources};
-pub use matching::{ForeignResource, has_taken_key, owner, resolve_spec};
+pub use matching::{ForeignResource, owner, resolve_spec};
 pub use order::{critical_path, deferred_dependencies, remaining_paths};
 pub use planner::plan;
 pub use references::refers_to;
 pub use restore::{RestoreTarget, plan_restore, target_stack};
 pub use state_diff::{diff_resource, diff_states, drift, drift_from_plan};
+pub use taken_keys::TakenKeys;
 
 /// Action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -287,6 +290,8 @@ pub struct Plan {
     pub not_restored: Vec<(Address, String)>,
     /// Physical names used instead of declared ones, which other resources have.
     pub name_overrides: BTreeMap<Address, String>,
+    /// Changes made in one call, see [`Plan::exchange`].
+    pub exchanges: Exchanges,
 }
 
 /// Number of resources by action.
@@ -337,13 +342,11 @@ impl Plan {
     }
     /// Desired spec of a declared resource, with its current or future name.
     pub fn desired_spec(&self, declared: &DesiredResource) -> Value {
-        self.name_overrides
-            .get(&declared.address)
-            .map_or_else(|| declared.spec.clone(), |name| replacement_name::with_name(&declared.spec, name))
+        self.name_overrides.get(&declared.address).map_or_else(|| declared.spec.clone(), |name| declared.spec_with_name(name))
     }
     /// The changes made in one call with this one, the one whose step makes it first; empty if this one has a call of its own.
-    pub fn exchange(&self, change: usize) -> Vec<usize> {
-        exchanges::exchange(&self.changes, change)
+    pub fn exchange(&self, change: usize) -> &[usize] {
+        self.exchanges.with(change)
     }
     /// Whether a separate step of this change removes entries.
     pub fn prunes(&self, change: usize) -> bool {

@@ -21,7 +21,7 @@ use petgraph::{
 use super::{
     Action, Change, FieldDiff, Op, ReplacementOrder, Step,
     cycles::Cycles,
-    exchanges,
+    exchanges::Exchanges,
     prune::{Removal, removal, removes_reference},
     references::{has_arn, refers_to},
     soft_edges::{Edge, add_edges, break_cycles, cut_cycles},
@@ -77,6 +77,8 @@ pub struct StepOrder {
     pub apply: DiGraph<Step, ()>,
     /// Steps after it.
     pub clean_up: DiGraph<Step, ()>,
+    /// Changes made in one call.
+    pub exchanges: Exchanges,
     /// Resources that must be deleted first but can't, with the dependent that remains: indexes of changes.
     pub blocked: Vec<(usize, usize)>,
 }
@@ -100,7 +102,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
             Action::Update if prunes.get(&change).is_some_and(|prune| prune.removal == Removal::Only) => {}
             Action::Update => drop(create_or_update.insert(change, apply.add_node(step(Op::Update)))),
             Action::Forget => drop(late_deletes.insert(change, clean_up.add_node(step(Op::Forget)))),
-            // See `order_exchanges`.
+            // See `Exchanges::order`.
             Action::Delete if !entry.exchanged_with.is_empty() => {}
             Action::Delete if entry.replacement_order == Some(ReplacementOrder::DestroyBeforeCreate) => {
                 early_deletes.insert(change, apply.add_node(step(Op::Delete)));
@@ -147,7 +149,8 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
             apply.update_edge(*old, *new, ());
         }
     }
-    exchanges::order_exchanges(changes, &mut apply, &create_or_update);
+    let exchanges = Exchanges::of(changes);
+    exchanges.order(changes, &mut apply, &create_or_update);
     for (used, user) in &dependents {
         if let (Some(used), Some(user)) = (early_deletes.get(used), early_deletes.get(user)) {
             apply.add_edge(*user, *used, ());
@@ -224,7 +227,7 @@ pub fn order_steps(stack: &Stack, changes: &mut [Change], direction: PlanDirecti
     let cut = cycles.cut(changes, &mut apply);
     blocked.extend(cycles.attach(changes, &mut apply, &cut));
     cycles.detach(changes, &mut apply, &cut);
-    StepOrder { apply, clean_up, blocked }
+    StepOrder { apply, clean_up, exchanges, blocked }
 }
 
 /// Whether a change is about a key or secret, on which data and other resources depend.

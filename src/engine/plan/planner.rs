@@ -108,7 +108,7 @@ impl<'a> Planner<'a> {
         let Planner { stack, changes, name_overrides: names, mut obstacles, location, .. } = self;
         let mut changes: Vec<Change> = changes.into_values().map(|change| *change).collect();
         let warnings = live_state.warnings.iter().cloned().chain(changes.iter().filter_map(unhealthy_warning)).collect();
-        let order::StepOrder { apply, clean_up, blocked } = order::order_steps(stack, &mut changes, direction);
+        let order::StepOrder { apply, clean_up, exchanges, blocked } = order::order_steps(stack, &mut changes, direction);
         obstacles.extend(blocked.into_iter().map(|(used, user)| blocked_replacement_obstacle(&changes[used], &changes[user])));
         Plan {
             stack: stack.name.to_string(),
@@ -123,6 +123,7 @@ impl<'a> Planner<'a> {
             warnings,
             not_restored: Vec::new(),
             name_overrides: names,
+            exchanges,
         }
     }
 
@@ -170,7 +171,7 @@ impl<'a> Planner<'a> {
         let section = declared.pointer.split('/').nth(1).map(str::to_owned);
         if change.action != Action::None {
             let desired = match self.name_overrides.get(&declared.address) {
-                Some(name) => replacement_name::with_name(&wanted, name),
+                Some(name) => self.resolve_known_references_with_name(declared, name),
                 None => wanted.into_owned(),
             };
             self.desired.insert(declared.address.clone(), desired);
@@ -183,7 +184,7 @@ impl<'a> Planner<'a> {
         else {
             return self.plan_existing_as(declared, wanted, live);
         };
-        let wanted = replacement_name::with_name(wanted, &name);
+        let wanted = self.resolve_known_references_with_name(declared, &name);
         self.name_overrides.insert(declared.address.clone(), name);
         self.plan_existing_as(declared, &wanted, live)
     }
@@ -201,11 +202,11 @@ impl<'a> Planner<'a> {
             let mut fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
             add_unset_diffs(&mut fields, unset_diffs(&unset, wanted, &aligned, &kind.replaces));
             let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
-            let fields = if replaces.is_empty() {
-                fields
-            } else {
-                diff(wanted, &aligned, &[kind.replaces.as_slice(), &replaces].concat(), self.null_means)
-            };
+            if !replaces.is_empty() {
+                let replaces = [kind.replaces.as_slice(), &replaces].concat();
+                fields = diff(wanted, &aligned, &replaces, self.null_means);
+                add_unset_diffs(&mut fields, unset_diffs(&unset, wanted, &aligned, &replaces));
+            }
             moved.clone().into_iter().chain(fields).collect::<Vec<_>>()
         };
         let mut fields = compare(wanted);
@@ -230,7 +231,7 @@ impl<'a> Planner<'a> {
             && !matches!(live.phase, Phase::Failed(_))
             && let Some(name) = replacement_name::new_suffixed_name(declared, live)
         {
-            let renamed = replacement_name::with_name(wanted, &name);
+            let renamed = self.resolve_known_references_with_name(declared, &name);
             let mut renamed_fields = compare(&renamed);
             if can_coexist(kind, &renamed, &live.spec, &renamed_fields) {
                 // The new name is a consequence of the replacement, not a reason for it.

@@ -28,8 +28,12 @@ pub fn current_suffixed_name(declared: &DesiredResource, live: &LiveResource) ->
 pub fn kept_name(declared: &DesiredResource, live: &LiveResource) -> Option<String> {
     let (naming, chosen) = acme_chosen_name(declared)?;
     let name = live.spec.get("name")?.as_str()?;
+    // The name of one in another region contains that region, so both can exist for a while.
+    if naming.global && declared.region != live.region {
+        return None;
+    }
     // Another value of a field may require another suffix (`.fifo`).
-    let fits = name.ends_with(naming.suffix_for(&declared.spec)) && naming.check(&with_name(&declared.spec, name)).is_none();
+    let fits = name.ends_with(naming.suffix_for(&declared.spec)) && naming.check(&declared.spec_with_name(name)).is_none();
     (fits && name != chosen && declared.resource_type.replaces.contains(&"/name")).then(|| name.to_owned())
 }
 
@@ -39,15 +43,6 @@ pub fn new_suffixed_name(declared: &DesiredResource, live: &LiveResource) -> Opt
     // Derived from the old resource, so that all plans of this replacement agree, and the next replacement gets another name.
     let old = live.spec.get("name")?.as_str()?;
     declared.resource_type.renames_on_replace().then(|| with_digits(base, &sha256(old.as_bytes())[..SUFFIX_DIGITS], naming, &declared.spec))
-}
-
-/// Spec with another name.
-pub fn with_name(spec: &Value, name: &str) -> Value {
-    let mut spec = spec.clone();
-    if let Some(field) = spec.get_mut("name") {
-        *field = name.into();
-    }
-    spec
 }
 
 fn acme_chosen_name(declared: &DesiredResource) -> Option<(Naming, &str)> {
@@ -67,7 +62,7 @@ mod tests {
     use super::*;
     use crate::{
         core::Address,
-        definition::{LoadOptions, Source, Stack, draft::physical_name, load},
+        definition::{LoadOptions, Source, Stack, load, physical_name},
     };
 
     fn stack() -> Stack {
@@ -101,7 +96,7 @@ resources:
             assert_eq!(current_suffixed_name(declared, &live_with_name("target_group", &second)), Some(second.clone()));
             let third = new_suffixed_name(declared, &live_with_name("target_group", &second)).expect("another name");
             assert!(third != second && third.len() == second.len(), "{third}");
-            assert_eq!(with_name(&declared.spec, &third)["name"], third.as_str());
+            assert_eq!(declared.spec_with_name(&third)["name"], third.as_str());
         }
     }
 

@@ -90,6 +90,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
             region: region.clone(),
             spec,
             has_generated_name: false,
+            self_referring: None,
             tags,
             depends_on: target.depends_on.clone(),
             deferrable: target.deferrable.clone(),
@@ -113,6 +114,7 @@ pub fn target_stack(definition: &Stack, targets: &BTreeMap<Address, RestoreTarge
         moved: BTreeMap::new(),
         ignored_tags: definition.ignored_tags.clone(),
         outputs: BTreeMap::new(),
+        has_unknown_location: false,
     }
 }
 

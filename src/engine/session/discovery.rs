@@ -66,10 +66,17 @@ impl Session {
     ///
     /// # Errors
     /// Fails without valid credentials, if the definition is pinned to another account, or if live resources can't be read.
-    pub async fn discover(&self) -> Result<StackState> {
+    pub async fn discover(&mut self) -> Result<StackState> {
         let indexed = query_tag_index(&self.cloud, &self.stack, &Hints::default()).await.map_err(SessionError::NotAuthenticated)?;
+        let mut known = indexed.account().map(str::to_owned);
+        if self.stack.has_unknown_location {
+            let account = self.account_or_query(known).await?;
+            self.set_location(&account)?;
+            known = Some(account);
+        }
+        let indexed = extend_tag_index(&self.cloud, &self.stack, &Hints::default(), indexed).await.map_err(SessionError::Discovery)?;
         // Reads the account and live resources in parallel, because users wait for a plan.
-        let account = self.account_or_query(indexed.account().map(str::to_owned));
+        let account = self.account_or_query(known);
         let live_state = discover_with_index(&self.cloud, &self.stack, Hints::default(), indexed);
         let (account, live_state) = tokio::join!(account, live_state);
         Ok(StackState::new(account?, live_state.map_err(SessionError::Discovery)?, RunHistory::default()))
@@ -79,9 +86,10 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::discover`]; an unreadable history is no error, but [`StackState::history_error`].
-    pub async fn discover_with_history(&self) -> Result<StackState> {
+    pub async fn discover_with_history(&mut self) -> Result<StackState> {
         let indexed = query_tag_index(&self.cloud, &self.stack, &Hints::default()).await.map_err(SessionError::NotAuthenticated)?;
         let account = self.account_or_query(indexed.account().map(str::to_owned)).await?;
+        self.set_location(&account)?;
         let read = async {
             let backend = self.select_backend(&account, BucketCreation::NeverSkipLookup).await?.backend;
             Ok(RunHistory::read(&self.history_in(&backend)).await?)

@@ -27,7 +27,7 @@ use std::{
 use crate::{
     aws::{Aws, CallCount, Settings},
     core::{Address, Answers, is_account_id, is_region_name},
-    definition::{self, BackendLocation, LoadOptions, Source, Stack},
+    definition::{self, BackendLocation, LoadOptions, Location, Source, Stack},
     engine::{
         backend::{Backend, BucketCreation, CloudLocation, SelectedBackend, select_backend},
         cloud::Cloud,
@@ -133,8 +133,9 @@ impl Session {
     ///
     /// # Errors
     /// Fails without valid credentials, if the definition is pinned to another account, or if the backend can't be used.
-    pub async fn connect(self, creation: BucketCreation<'_>) -> Result<ConnectedSession> {
+    pub async fn connect(mut self, creation: BucketCreation<'_>) -> Result<ConnectedSession> {
         let account = self.account().await?;
+        self.set_location(&account)?;
         let SelectedBackend { backend, note } = self.select_backend(&account, creation).await?;
         Ok(ConnectedSession::new(self, account, backend, note))
     }
@@ -198,6 +199,25 @@ impl Session {
         let Some(account) = named else { return self.account().await };
         self.check_account(&account)?;
         Ok(account)
+    }
+
+    /// Compiles the definition again, if it depends on the account or the region and does not contain them.
+    fn set_location(&mut self, account: &str) -> Result<()> {
+        if !self.stack.has_unknown_location {
+            return Ok(());
+        }
+        let region = self.region().to_owned();
+        let location = Location { account: Some(account.to_owned()), region: Some(region.clone()) };
+        let mut stack = match definition::load(&self.source, &LoadOptions { location, ..self.options.definition.clone() }) {
+            Ok(stack) => stack,
+            Err(problems) => return Err(SessionError::InvalidDefinition { definition: self.source.clone(), problems }),
+        };
+        if let Some(pinned) = stack.region.clone().filter(|pinned| *pinned != region) {
+            return Err(SessionError::PinnedRegion { pinned, requested: region });
+        }
+        stack.set_region(&region);
+        self.stack = stack;
+        Ok(())
     }
 
     /// Refuses any account but the pinned one.

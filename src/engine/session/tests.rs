@@ -83,7 +83,7 @@ async fn refuses_a_plan_with_obstacles() {
     assert_eq!(mutating_calls(locked.session()), before);
     assert!(locked.history().revision_numbers().await.expect("a history").is_empty());
 
-    let session = open(folder.path(), &SHOP.replace("shop", "market")).await.expect("valid");
+    let mut session = open(folder.path(), &SHOP.replace("shop", "market")).await.expect("valid");
     let state = session.discover().await.expect("resources");
     let plan = session.plan(&state, Goal::Apply).await.expect("a plan");
     let Err(error) = session.save_plan(&state, &plan, Goal::Apply, None).await else { panic!("the name is in use") };
@@ -124,7 +124,7 @@ async fn allows_one_lease_at_a_time() {
 #[tokio::test]
 async fn refuses_a_saved_plan_when_anything_has_changed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let session = open(folder.path(), SHOP).await.expect("valid");
+    let mut session = open(folder.path(), SHOP).await.expect("valid");
     let state = session.discover_with_history().await.expect("resources");
     let plan = session.plan(&state, Goal::Apply).await.expect("a plan");
     let saved = session.save_plan(&state, &plan, Goal::Apply, None).await.expect("a saved plan");

@@ -38,8 +38,18 @@ impl ToTerraform for EksCluster {
                 "authentication_mode": self.authentication_mode,
                 "bootstrap_cluster_creator_admin_permissions": self.bootstrap_cluster_creator_admin_permissions,
             }],
-            "bootstrap_self_managed_addons": self.bootstrap_self_managed_addons,
-            "kubernetes_network_config": [{ "service_ipv4_cidr": self.service_ipv4_cidr, "ip_family": self.ip_family }],
+            "bootstrap_self_managed_addons": self.bootstrap_self_managed_addons && self.auto_mode.is_none(),
+            "kubernetes_network_config": [{
+                "service_ipv4_cidr": self.service_ipv4_cidr,
+                "ip_family": self.ip_family,
+                "elastic_load_balancing": self.auto_mode.iter().map(|_| json!({ "enabled": true })).collect::<Vec<_>>(),
+            }],
+            "compute_config": self.auto_mode.iter()
+                .map(|mode| json!({ "enabled": true, "node_pools": mode.node_pools, "node_role_arn": id_or_arn(mode.node_role.as_ref()) }))
+                .collect::<Vec<_>>(),
+            "storage_config": self.auto_mode.iter()
+                .map(|_| json!({ "block_storage": [{ "enabled": true }] }))
+                .collect::<Vec<_>>(),
             "deletion_protection": self.deletion_protection,
             "upgrade_policy": self.support_type.iter().map(|kind| json!({ "support_type": kind })).collect::<Vec<_>>(),
             "zonal_shift_config": self.zonal_shift.iter().map(|on| json!({ "enabled": on })).collect::<Vec<_>>(),

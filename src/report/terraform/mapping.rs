@@ -10,8 +10,9 @@ use crate::{
         iam_role::IamRole, instance_profile::InstanceProfile, internet_gateway::InternetGateway, kms_key::KmsKey, listener::Listener,
         load_balancer::LoadBalancer, nat_gateway::NatGateway, oidc_provider::OidcProvider, rds_instance::RdsInstance,
         rds_parameter_group::RdsParameterGroup, rds_subnet_group::RdsSubnetGroup, route_table::RouteTable, s3_bucket::S3Bucket,
-        secret::Secret, security_group::SecurityGroup, sqs_queue::SqsQueue, subnet::Subnet, target_group::TargetGroup, vpc::Vpc,
-        vpc_endpoint::VpcEndpoint, waf_association::WafAssociation, waf_ip_set::WafIpSet, waf_web_acl::WafWebAcl,
+        secret::Secret, security_group::SecurityGroup, security_group_rule::SecurityGroupRule, sqs_queue::SqsQueue, subnet::Subnet,
+        target_group::TargetGroup, vpc::Vpc, vpc_endpoint::VpcEndpoint, waf_association::WafAssociation, waf_ip_set::WafIpSet,
+        waf_web_acl::WafWebAcl,
     },
     core::{Address, Named, Ref, ReferencedOutput, iam_path},
 };
@@ -22,6 +23,10 @@ pub trait ToTerraform: Named + serde::de::DeserializeOwned {
     const TERRAFORM_TYPE: &'static str;
     /// Its ARN attribute in Terraform, if any.
     const ARN_ATTRIBUTE: &'static str = "arn";
+    /// The Terraform type of this resource, if it depends on the spec.
+    fn terraform_type(&self) -> &'static str {
+        Self::TERRAFORM_TYPE
+    }
     /// Its arguments. Strings contain references as in specs; a list of objects is a block, an object a map.
     fn arguments(&self, at: &ResourceContext<'_>) -> Value;
     /// Parts that are separate resources in Terraform.
@@ -94,6 +99,8 @@ pub struct TypeMapping {
 
 /// A spec in Terraform's terms.
 pub struct Translation {
+    /// See [`ToTerraform::terraform_type`].
+    pub terraform_type: &'static str,
     /// See [`ToTerraform::arguments`].
     pub arguments: Value,
     /// See [`ToTerraform::sub_resources`].
@@ -108,7 +115,11 @@ impl TypeMapping {
             arn_attribute: R::ARN_ATTRIBUTE,
             to_terraform: |spec, at| {
                 let spec = R::deserialize(spec)?;
-                Ok(Translation { arguments: spec.arguments(at), sub_resources: spec.sub_resources(at) })
+                Ok(Translation {
+                    terraform_type: spec.terraform_type(),
+                    arguments: spec.arguments(at),
+                    sub_resources: spec.sub_resources(at),
+                })
             },
         }
     }
@@ -144,6 +155,7 @@ static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<S3Bucket>(),
     TypeMapping::of::<Secret>(),
     TypeMapping::of::<SecurityGroup>(),
+    TypeMapping::of::<SecurityGroupRule>(),
     TypeMapping::of::<SqsQueue>(),
     TypeMapping::of::<Subnet>(),
     TypeMapping::of::<TargetGroup>(),

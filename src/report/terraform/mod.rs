@@ -105,10 +105,7 @@ pub fn plan(plan: &Plan, stack: &Stack) -> serde_json::Result<Export> {
         if let Some(declared) = declared {
             let translation = (entry.to_terraform)(&declared.spec, &translator.context(&change.address, declared.region.as_deref()))?;
             configuration.extend(
-                translator
-                    .terraform_resources(change, entry, translation)
-                    .iter()
-                    .map(|(at, one)| translator.resource_configuration(at, one)),
+                translator.terraform_resources(change, translation).iter().map(|(at, one)| translator.resource_configuration(at, one)),
             );
         }
         prior.extend(before.iter().map(|(at, one)| resource_state(at, one)));
@@ -222,7 +219,7 @@ impl<'a> Translator<'a> {
                 map.insert("tags".into(), json!(tags));
             }
         }
-        let mut all = self.terraform_resources(change, entry, translation);
+        let mut all = self.terraform_resources(change, translation);
         for resource in all.values_mut() {
             resource.values = resolve(&resource.values, &lookup);
         }
@@ -232,15 +229,11 @@ impl<'a> Translator<'a> {
     fn terraform_resources(
         &self,
         change: &Change,
-        entry: &TypeMapping,
-        Translation { arguments, sub_resources: parts }: Translation,
+        Translation { terraform_type, arguments, sub_resources: parts }: Translation,
     ) -> Resources {
         let own = self.names.get(&change.address).cloned().unwrap_or_default();
         let mut all = Resources::new();
-        all.insert(
-            format!("{}.{own}", entry.terraform_type),
-            TerraformResource { terraform_type: entry.terraform_type, name: own.clone(), values: arguments },
-        );
+        all.insert(format!("{terraform_type}.{own}"), TerraformResource { terraform_type, name: own.clone(), values: arguments });
         for part in parts {
             let mut name = part.key.as_deref().map_or_else(|| own.clone(), |key| format!("{own}-{}", identifier(&self.key_name(key))));
             while all.contains_key(&format!("{}.{name}", part.terraform_type)) {

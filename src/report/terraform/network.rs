@@ -11,6 +11,7 @@ use crate::{
         nat_gateway::NatGateway,
         route_table::{Destination, Route, RouteTable},
         security_group::{Rule, SecurityGroup},
+        security_group_rule::{Direction, SecurityGroupRule},
         subnet::Subnet,
         vpc::Vpc,
         vpc_endpoint::{EndpointType, VpcEndpoint},
@@ -158,6 +159,33 @@ fn rule(rule: &Rule) -> Value {
         "prefix_list_ids": rule.prefix_list.iter().collect::<Vec<_>>(),
         "self": rule.itself,
     })
+}
+
+impl ToTerraform for SecurityGroupRule {
+    const TERRAFORM_TYPE: &'static str = "aws_vpc_security_group_ingress_rule";
+
+    fn terraform_type(&self) -> &'static str {
+        match self.direction {
+            Direction::Ingress => Self::TERRAFORM_TYPE,
+            Direction::Egress => "aws_vpc_security_group_egress_rule",
+        }
+    }
+
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        let (group, rule) = (self.security_group.get(), &self.rule);
+        let range = |v6| rule.cidr.as_ref().filter(|cidr| cidr.is_v6() == v6);
+        json!({
+            "security_group_id": group,
+            "description": rule.description,
+            "ip_protocol": if rule.protocol == "all" { "-1" } else { &rule.protocol },
+            "from_port": rule.from_port,
+            "to_port": rule.to_port,
+            "cidr_ipv4": range(false),
+            "cidr_ipv6": range(true),
+            "prefix_list_id": rule.prefix_list,
+            "referenced_security_group_id": id_or_arn(rule.security_group.as_ref()).or(rule.itself.then_some(group)),
+        })
+    }
 }
 
 impl ToTerraform for VpcEndpoint {

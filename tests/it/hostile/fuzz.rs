@@ -141,7 +141,7 @@ fn mutate(bytes: &[u8], edits: &[Mutation]) -> Vec<u8> {
 fn compile(text: &str) {
     let source = Source::new("stack.yaml", text);
     for environment in [None, "production".parse().ok()] {
-        if let Err(problems) = load(&source, &LoadOptions { environment, set: Vec::new() }) {
+        if let Err(problems) = load(&source, &LoadOptions { environment, ..LoadOptions::default() }) {
             assert!(!problems.is_empty(), "refused without a word");
             for problem in problems.iter().take(3) {
                 assert!(!problem.render(&source, false).is_empty());

@@ -6,6 +6,7 @@ mod dns;
 mod ec2;
 mod ecr;
 mod eks;
+mod eks_auto_mode;
 mod eks_components;
 mod elastic_ips;
 mod iam;

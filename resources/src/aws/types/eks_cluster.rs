@@ -1,5 +1,7 @@
 //! `eks_cluster`: a Kubernetes control plane.
 
+mod auto_mode;
+mod check;
 mod children;
 mod preflight;
 mod read;
@@ -14,17 +16,13 @@ use aws_sdk_eks::types::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use auto_mode::{AutoMode, NodePool};
 pub(super) use children::{failed_update, list_in_clusters, names_in_clusters, split_id, with_reasons};
 pub(super) use preflight::addon_versions;
 use preflight::kubernetes_versions;
 use read::read;
 
-use super::{
-    iam_role::{IamRole, check_trust},
-    kms_key::KmsKey,
-    security_group::SecurityGroup,
-    subnet::{Subnet, single_zone},
-};
+use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services, to_aws},
     core::{
@@ -89,7 +87,7 @@ pub struct EksCluster {
     /// Makes the principal that creates the cluster its administrator.
     #[field(unset = "AWS's default, true", initial_only, dropped(kept, "used only at creation"))]
     pub bootstrap_cluster_creator_admin_permissions: Option<bool>,
-    /// Installs the network add-ons (`vpc-cni`, `coredns`, `kube-proxy`) unmanaged.
+    /// Installs the network add-ons (`vpc-cni`, `coredns`, `kube-proxy`) unmanaged. Has no effect with `auto_mode`, which contains them.
     #[field(default = true, initial_only)]
     pub bootstrap_self_managed_addons: bool,
     /// Range of service addresses.
@@ -107,6 +105,11 @@ pub struct EksCluster {
     /// Enables zonal shifts, which move traffic away from an impaired availability zone.
     #[field(unset = "AWS's default, false", dropped = false)]
     pub zonal_shift: Option<bool>,
+    /// EKS Auto Mode: AWS manages nodes, block storage and load balancers. The cluster's role needs `AmazonEKSBlockStoragePolicy`,
+    /// `AmazonEKSComputePolicy`, `AmazonEKSLoadBalancingPolicy` and `AmazonEKSNetworkingPolicy`, too, and its trust policy must allow
+    /// `sts:TagSession`.
+    #[field(unset = "off", important, dropped = None, impact = "AWS starts nodes of its own, or stops them")]
+    pub auto_mode: Option<AutoMode>,
 }
 
 /// A control plane log.
@@ -250,8 +253,10 @@ impl Resource for EksCluster {
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let network = (self.service_ipv4_cidr.is_some() || self.ip_family.is_some()).then(|| {
+        let auto = self.auto_mode.as_ref().map(|mode| auto_mode::Parts::of(Some(mode)));
+        let network = (self.service_ipv4_cidr.is_some() || self.ip_family.is_some() || auto.is_some()).then(|| {
             KubernetesNetworkConfigRequest::builder()
+                .set_elastic_load_balancing(auto.as_ref().map(|auto| auto.load_balancing.clone()))
                 .set_service_ipv4_cidr(self.service_ipv4_cidr.as_ref().map(ToString::to_string))
                 .set_ip_family(self.ip_family.map(|family| to_aws(&family).as_str().into()))
                 .build()
@@ -279,7 +284,9 @@ impl Resource for EksCluster {
             .set_encryption_config(self.secrets_key.as_ref().map(|key| vec![encryption(key)]))
             .set_kubernetes_network_config(network)
             .set_access_config(access)
-            .set_bootstrap_self_managed_addons((!self.bootstrap_self_managed_addons).then_some(false))
+            .set_bootstrap_self_managed_addons((!self.bootstrap_self_managed_addons || auto.is_some()).then_some(false))
+            .set_compute_config(auto.as_ref().map(|auto| auto.compute.clone()))
+            .set_storage_config(auto.map(|auto| auto.storage))
             .deletion_protection(self.deletion_protection)
             .set_upgrade_policy(self.upgrade_policy())
             .set_zonal_shift_config(self.zonal_shift_config())
@@ -322,6 +329,11 @@ impl Resource for EksCluster {
             ok_if_already_applied(call().set_upgrade_policy(self.upgrade_policy()).send().await)?;
         } else if changes.zonal_shift {
             ok_if_already_applied(call().set_zonal_shift_config(self.zonal_shift_config()).send().await)?;
+        } else if changes.auto_mode {
+            let auto_mode::Parts { compute, storage, load_balancing } = auto_mode::Parts::of(self.auto_mode.as_ref());
+            let network = KubernetesNetworkConfigRequest::builder().elastic_load_balancing(load_balancing).build();
+            let call = call().compute_config(compute).storage_config(storage).kubernetes_network_config(network);
+            ok_if_already_applied(call.send().await)?;
         } else if let (true, Some(key)) = (changes.secrets_key, &self.secrets_key) {
             cx.eks.associate_encryption_config().cluster_name(id).encryption_config(encryption(key)).send().await?;
         } else if changes.version {
@@ -352,39 +364,17 @@ impl Resource for EksCluster {
         failed_update(aws, id, None).await
     }
 
-    /// A cluster with IPv6 needs subnets with IPv6 ranges, which those of a stack don't have.
-    /// <https://docs.aws.amazon.com/eks/latest/userguide/cni-ipv6.html>
-    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
-        let Some(cluster) = declared.spec() else { return Vec::new() };
-        let mut problems: Vec<Problem> = single_zone(declared, Self::POINTERS.subnets, &cluster.subnets, "a cluster").into_iter().collect();
-        problems.extend(check_trust(declared, Self::POINTERS.role, &cluster.role, "eks.amazonaws.com"));
-        let subnet = cluster.subnets.iter().find_map(|subnet| declared.referenced(subnet));
-        if let Some((subnet, _)) = subnet.filter(|_| cluster.ip_family == Some(IpFamily::Ipv6)) {
-            let message = format!("`{}` has the IP family `ipv6`, but `{subnet}` has no IPv6 range", declared.address());
-            let help = "set `ip_family: ipv4`, or use existing subnets that have IPv6 ranges";
-            problems.push(Problem::new(Self::POINTERS.ip_family, message).help(help));
-        }
-        problems
+    fn check(&self) -> Vec<Problem> {
+        check::check(self)
     }
 
-    fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        if self.subnets.len() < 2 {
-            problems.push(Problem::new(Self::POINTERS.subnets, "a cluster needs subnets in at least two availability zones"));
-        }
-        if !self.endpoint_public && !self.endpoint_private {
-            problems.push(Problem::new(Self::POINTERS.endpoint_private, "with both endpoints off, nothing can reach the Kubernetes API"));
-        }
-        if self.endpoint_public && self.public_access_cidrs.is_empty() {
-            let problem = Problem::new(Self::POINTERS.public_access_cidrs, "a public endpoint needs at least one range with access");
-            problems.push(problem.help("set `endpoint_public: false` to close it"));
-        }
-        // https://docs.aws.amazon.com/eks/latest/userguide/config-cluster-endpoint.html
-        for range in self.public_access_cidrs.iter().filter(|range| range.is_private()) {
-            let problem = Problem::new(Self::POINTERS.public_access_cidrs, format!("`{range}` is a reserved range, not a public one"));
-            problems.push(problem.help("inside the network, the private endpoint serves: set `endpoint_private: true`"));
-        }
-        problems
+    fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
+        check::check_declared(declared)
+    }
+
+    fn replaces(&self, live: &Self) -> EksClusterChanges {
+        let auto_mode = auto_mode::has_other_node_role(self.auto_mode.as_ref(), live.auto_mode.as_ref());
+        EksClusterChanges { auto_mode, ..EksClusterChanges::default() }
     }
 
     fn normalize(&self, live: &mut Self) {

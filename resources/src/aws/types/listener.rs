@@ -172,6 +172,17 @@ impl Resource for Listener {
         check::check_declared(declared)
     }
 
+    /// Only one load balancer can use a target group.
+    fn conflict_groups(&self) -> Vec<String> {
+        let actions = std::iter::once(&self.default_action).chain(self.rules.iter().map(|rule| &rule.action));
+        let groups: BTreeSet<String> = actions.flat_map(ListenerAction::target_groups).collect();
+        groups.into_iter().collect()
+    }
+
+    fn conflicts_with(&self, live: &Self) -> bool {
+        self.load_balancer != live.load_balancer
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.port.is_some() != self.protocol.is_some() {

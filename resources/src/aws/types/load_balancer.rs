@@ -318,6 +318,11 @@ impl Resource for LoadBalancer {
         subnet_mapping::addresses(self)
     }
 
+    /// A NAT gateway can't have an address as well.
+    fn exclusive_uses(&self) -> Vec<String> {
+        subnet_mapping::elastic_ips(self)
+    }
+
     /// Subnets without static addresses are equivalent in both fields, and an address assigned by AWS matches if none is requested.
     /// The bucket of disabled logs does not matter.
     fn normalize(&self, live: &mut Self) {

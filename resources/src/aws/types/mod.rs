@@ -33,6 +33,7 @@ pub mod route_table;
 pub mod s3_bucket;
 pub mod secret;
 pub mod security_group;
+pub mod security_group_rule;
 pub mod sqs_queue;
 pub mod subnet;
 pub mod target_group;
@@ -73,6 +74,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<s3_bucket::S3Bucket>(),
         ResourceType::of::<secret::Secret>(),
         ResourceType::of::<security_group::SecurityGroup>(),
+        ResourceType::of::<security_group_rule::SecurityGroupRule>(),
         ResourceType::of::<sqs_queue::SqsQueue>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::of::<target_group::TargetGroup>(),

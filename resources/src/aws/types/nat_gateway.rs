@@ -102,6 +102,11 @@ impl Resource for NatGateway {
     }
 
     /// A public gateway always has an address, so until AWS reports it, the declared one is used.
+    /// A load balancer can't have the address as well.
+    fn exclusive_uses(&self) -> Vec<String> {
+        self.elastic_ip.iter().map(|address| address.get().to_owned()).collect()
+    }
+
     fn normalize(&self, live: &mut Self) {
         if live.connectivity == Connectivity::Public && live.elastic_ip.is_none() {
             live.elastic_ip.clone_from(&self.elastic_ip);

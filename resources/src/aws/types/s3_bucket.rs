@@ -34,7 +34,7 @@ use crate::{
 #[spec]
 pub struct S3Bucket {
     /// Name in lowercase letters, digits, hyphens and dots, with a letter or digit at both ends; unique among all buckets of all accounts.
-    #[field(name(max = 63, lowercase), length = 3..=63, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?", replaces)]
+    #[field(name(max = 63, lowercase, global), length = 3..=63, pattern = "[a-z0-9]([a-z0-9.-]*[a-z0-9])?", replaces)]
     pub name: Option<String>,
     /// Enables versioning, which keeps old versions of objects.
     #[field(default = true, after_create = false, important)]
@@ -135,6 +135,7 @@ impl Resource for S3Bucket {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let names: BTreeSet<String> = match &scope.tag_index {
+            _ if scope.waited_for().is_some() => scope.waited_for().cloned().unwrap_or_default(),
             // The index and the desired names are complete.
             Some(index) => {
                 let indexed = index.keys().filter_map(|arn| Some(arn.split_once(":s3:::")?.1));

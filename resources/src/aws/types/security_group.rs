@@ -1,6 +1,6 @@
 //! `security_group`: a firewall around network interfaces, with its rules inside.
 
-mod rule;
+pub(super) mod rule;
 
 use std::collections::BTreeSet;
 

@@ -261,6 +261,17 @@ impl Resource for VpcEndpoint {
         problems
     }
 
+    /// A VPC has one private zone for the names of a service.
+    fn conflict_groups(&self) -> Vec<String> {
+        let has_names = self.r#type == EndpointType::Interface && self.private_dns != Some(false);
+        let service = if is_full_service_name(&self.service) { self.service.splitn(4, '.').last() } else { Some(self.service.as_str()) };
+        service.filter(|_| has_names).map(|service| format!("{service} in {}", self.vpc.get())).into_iter().collect()
+    }
+
+    fn conflicts_with(&self, _: &Self) -> bool {
+        true
+    }
+
     /// The short and the full name of a service are equivalent.
     fn normalize(&self, live: &mut Self) {
         if is_full_service_name(&self.service)

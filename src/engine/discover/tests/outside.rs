@@ -120,7 +120,7 @@ fn chosen(session: &Session, live: &[LiveResource], kind: &ResourceType) -> Opti
 async fn a_plan_says_what_was_changed_outside_to_each_type() {
     let original = tempfile::tempdir().expect("a folder");
     let text = apply_examples(original.path()).await;
-    let session = open_session(original.path(), &text).await;
+    let mut session = open_session(original.path(), &text).await;
     let state = session.discover_with_history().await.expect("resources");
     let live: Vec<LiveResource> = state.live_state().iter().cloned().collect();
     let (mut lines, mut wrong) = (Vec::new(), Vec::new());

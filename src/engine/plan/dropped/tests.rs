@@ -1,5 +1,7 @@
 //! Every optional field of every type, dropped after an apply: what the plan says.
 
+mod switches;
+
 use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Map, Value, json};
@@ -22,7 +24,14 @@ use crate::{
 
 /// Resources besides those of the documentation: some fields are only for one kind of load balancer or target, or need other fields.
 const VARIANTS: &str = r#"
+  eks_cluster:
+    auto:
+      role: arn:aws:iam::111122223333:role/cluster
+      subnets: [private-a, private-b]
+      auto_mode: { node_pools: [], node_role: nodes }
+      deletion_protection: false
   load_balancer:
+    gateway: { type: gateway, subnets: [private-a], deletion_protection: false }
     net: { type: network, subnets: [private-a], security_groups: [metrics], deletion_protection: false }
   target_group:
     tcp: { vpc: main, port: 9090, protocol: TCP, target_type: ip }
@@ -125,7 +134,11 @@ pub(in crate::engine) async fn apply_examples(folder: &Path) -> String {
 pub(in crate::engine::plan) async fn applied() -> (Stack, LiveState) {
     let folder = tempfile::tempdir().expect("a folder");
     let text = apply_examples(folder.path()).await;
-    let mut session = open_session(folder.path(), &text).await;
+    state_of(folder.path(), &text).await
+}
+
+async fn state_of(folder: &Path, text: &str) -> (Stack, LiveState) {
+    let mut session = open_session(folder, text).await;
     let state = session.discover_with_history().await.expect("resources");
     session.choose_values(&state, Goal::Apply).await;
     assert!(session.plan(&state, Goal::Apply).await.expect("a plan").is_empty());
@@ -325,7 +338,9 @@ fn without_referenced(case: &Case, kind: &ResourceType, pointer: &str) -> Option
 
 #[tokio::test]
 async fn every_dropped_field_returns_to_its_default_or_the_plan_says_why_not() {
-    let (stack, live_state) = applied().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = apply_examples(folder.path()).await;
+    let (stack, live_state) = state_of(folder.path(), &text).await;
     let (mut lines, mut untried, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     for kind in RESOURCE_TYPES.iter() {
         for (pointer, field) in optional_fields(kind) {
@@ -365,8 +380,14 @@ async fn every_dropped_field_returns_to_its_default_or_the_plan_says_why_not() {
             lines.push(line);
         }
     }
+    let (switched, more) = switches::told_about_switches(&text, &live_state);
+    lines.extend(switched);
+    wrong.extend(more);
+    untried.retain(|name| !switches::is_tried(name));
     assert!(wrong.is_empty(), "{wrong:#?}");
-    insta::assert_snapshot!("dropped_fields", format!("{}\n\nnot tried: {}", lines.join("\n"), untried.join(", ")));
+    assert_eq!(untried, switches::REQUIRED.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "fields that no case tries");
+    let required: Vec<String> = switches::REQUIRED.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    insta::assert_snapshot!("dropped_fields", format!("{}\n\nnever dropped:\n{}", lines.join("\n"), required.join("\n")));
 }
 
 /// Fields of types without the fact: every `Option` states it.

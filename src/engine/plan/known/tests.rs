@@ -158,6 +158,7 @@ async fn a_bucket_that_is_recreated_keeps_its_flow_logs() {
     let text = "
 stack: shop
 region: eu-west-1
+account: '123456789012'
 resources:
   vpc: { main: { cidr: 10.0.0.0/16 } }
   s3_bucket: { logs: {} }

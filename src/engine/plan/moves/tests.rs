@@ -5,9 +5,14 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     core::{ADDRESS_TAG, Phase},
-    engine::plan::{
-        Action, Plan,
-        dropped::tests::{applied, planned},
+    definition::{LoadOptions, Source, load},
+    engine::{
+        discover::{LiveState, address_of},
+        plan::{
+            Action, Plan,
+            dropped::tests::{applied, planned},
+            matching::match_resources,
+        },
     },
 };
 
@@ -63,6 +68,57 @@ async fn a_resource_under_another_key_is_moved_or_the_plan_is_blocked() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Entries of a `for_each` under other keys, as live resources of the first definition.
+fn renamed_entries(count: usize, resource: &str) -> (Stack, LiveState) {
+    let load = |key: &str| {
+        let text = format!("stack: shop\nregion: eu-west-1\naccount: '123456789012'\nresources:\n  {resource}\n");
+        let text = text.replace("KEY", key).replace("COUNT", &count.to_string());
+        load(&Source::new("stack.yaml", text), &LoadOptions::default()).unwrap_or_else(|problems| panic!("{problems:?}"))
+    };
+    let mut live_state = LiveState::default();
+    for declared in load("old").resources.into_values() {
+        let kind = declared.resource_type.name;
+        let live = LiveResource::ready(kind, format!("id-{}", declared.address.name), declared.spec.clone());
+        live_state.live.entry(kind).or_default().push(LiveResource { tags: declared.tags.into(), ..live });
+    }
+    (load("new"), live_state)
+}
+
+/// Each is found without a comparison with all others.
+#[test]
+fn thousands_of_renamed_entries_are_moved_without_comparing_all_pairs() {
+    let by_settings = "secret: { KEY: { for_each: COUNT, description: 'number {{ each.key }}' } }";
+    let by_key = "sqs_queue: { KEY: { for_each: COUNT, name: 'jobs-{{ each.key }}' } }";
+    for (resource, count) in [(by_settings, 3_000), (by_key, 3_000)] {
+        let (stack, live_state) = renamed_entries(count, resource);
+        let mut matched = match_resources(&stack, &live_state);
+        let moved: usize =
+            matched.live.iter().filter(|(address, live)| stack.resources.contains_key(*address) && live.id.contains("old-")).count();
+        assert_eq!(moved, count, "{resource}");
+        // Nothing is left to compare.
+        assert_eq!(apply_moves(&stack, &mut matched), 0);
+        let mut unmatched =
+            MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
+        unmatched.live = live_state.iter().map(|live| (address_of(live).expect("an address"), live)).collect();
+        assert_eq!(apply_moves(&stack, &mut unmatched), 0, "{resource}: pairs that were compared in full");
+        assert_eq!(unmatched.live.keys().filter(|address| stack.resources.contains_key(*address)).count(), count, "{resource}");
+    }
+}
+
+/// AWS reports a setting in another form: these are compared in full, up to a limit.
+#[test]
+fn settings_in_another_form_are_compared_pair_by_pair() {
+    let resource = "kms_key: { KEY: { for_each: COUNT, rotation: false, description: 'number {{ each.key }}' } }";
+    let (stack, mut live_state) = renamed_entries(20, resource);
+    for live in live_state.live.values_mut().flatten() {
+        live.spec["rotation_period_days"] = 100.into();
+    }
+    let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
+    matched.live = live_state.iter().map(|live| (address_of(live).expect("an address"), live)).collect();
+    assert_eq!(apply_moves(&stack, &mut matched), 400);
+    assert!(matched.live.keys().all(|address| stack.resources.contains_key(address)), "{:?}", matched.live.keys());
 }
 
 #[tokio::test]

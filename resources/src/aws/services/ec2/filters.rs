@@ -12,6 +12,7 @@ const ID_FILTERS: &[(&str, &str)] = &[
     ("nat-", "nat-gateway-id"),
     ("rtb-", "route-table-id"),
     ("sg-", "group-id"),
+    ("sgr-", "security-group-rule-id"),
     ("subnet-", "subnet-id"),
     ("vpc-", "vpc-id"),
     ("vpce-", "vpc-endpoint-id"),

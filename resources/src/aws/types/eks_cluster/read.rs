@@ -2,7 +2,7 @@
 
 use aws_sdk_eks::types::{Cluster, ClusterStatus};
 
-use super::{EksCluster, Outputs, with_reasons};
+use super::{EksCluster, Outputs, auto_mode, with_reasons};
 use crate::{
     aws::{from_aws, services},
     core::{Error, Observed, Phase, Ref, Result},
@@ -43,6 +43,7 @@ pub(super) fn read(cluster: Cluster) -> Result<Observed<EksCluster>> {
         // Clusters older than the feature report none.
         deletion_protection: cluster.deletion_protection.unwrap_or_default(),
         support_type: cluster.upgrade_policy.and_then(|policy| policy.support_type).map(|s| from_aws(s.as_str())).transpose()?,
+        auto_mode: auto_mode::read(cluster.compute_config.as_ref())?,
         zonal_shift: cluster.zonal_shift_config.and_then(|config| config.enabled),
     };
     let outputs = Outputs {

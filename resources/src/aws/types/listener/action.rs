@@ -94,6 +94,14 @@ pub struct FixedResponse {
 }
 
 impl ListenerAction {
+    /// ARNs of the target groups to which it forwards.
+    pub(super) fn target_groups(&self) -> Vec<String> {
+        match self {
+            ListenerAction::Forward(forward) => forward.target_groups.iter().map(|group| group.target_group.get().to_owned()).collect(),
+            ListenerAction::AuthenticateCognito(authenticate) => ListenerAction::from(&authenticate.then).target_groups(),
+            ListenerAction::Redirect(_) | ListenerAction::FixedResponse(_) => Vec::new(),
+        }
+    }
     /// Problems of the action, at this pointer.
     pub(super) fn check(&self, at: Pointer) -> Vec<Problem> {
         let (at, answer) = match self {

@@ -100,6 +100,12 @@ pub(super) fn needs_replacement(wanted: &LoadBalancer, live: &LoadBalancer) -> b
     }
 }
 
+/// The requested Elastic IP addresses.
+pub(super) fn elastic_ips(balancer: &LoadBalancer) -> Vec<String> {
+    let mappings = balancer.subnet_mappings.iter().flatten();
+    mappings.filter_map(|mapping| mapping.elastic_ip.as_ref()).map(|address| address.get().to_owned()).collect()
+}
+
 /// All addresses that a load balancer requests.
 pub(super) fn addresses(balancer: &LoadBalancer) -> Vec<String> {
     balancer.mappings().iter().flat_map(SubnetMapping::addresses).collect()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroupRule, UserIdGroupPair};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::SecurityGroup;
 use crate::core::{Cidr, Pointer, Problem, Ref};
@@ -139,6 +139,15 @@ pub(super) fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeS
     Ok(Vec::<RuleList>::deserialize(deserializer)?.into_iter().flat_map(|split| split.0).collect())
 }
 
+/// A rule with one source.
+pub(in crate::aws::types) fn single<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rule, D::Error> {
+    let RuleList(rules) = RuleList::deserialize(deserializer)?;
+    match <[Rule; 1]>::try_from(rules) {
+        Ok([rule]) => Ok(rule),
+        Err(rules) => Err(D::Error::custom(format!("one rule has one source, not {}: declare one rule for each", rules.len()))),
+    }
+}
+
 fn canonical_protocol(text: &str) -> String {
     match text.to_lowercase().as_str() {
         "-1" | "all" => "all",
@@ -157,7 +166,7 @@ pub(super) fn allow_all_to(cidr: &str) -> Option<Rule> {
 }
 
 /// A permission has all sources of one protocol and port range; `id` is the group's own.
-pub(super) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
+pub(in crate::aws::types) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
     let protocol = canonical_protocol(permission.ip_protocol.as_deref().unwrap_or("-1"));
     let (from_port, to_port) = match protocol.as_str() {
         "tcp" | "udp" => (permission.from_port.or(Some(0)), permission.to_port.or(Some(65535))),
@@ -188,7 +197,7 @@ pub(super) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
 }
 
 /// A single rule as the permission that holds it.
-pub(super) fn to_permission(rule: SecurityGroupRule) -> IpPermission {
+pub(in crate::aws::types) fn to_permission(rule: SecurityGroupRule) -> IpPermission {
     let permission = IpPermission::builder().set_ip_protocol(rule.ip_protocol).set_from_port(rule.from_port).set_to_port(rule.to_port);
     let text = rule.description;
     let v4 = rule.cidr_ipv4.map(|cidr| vec![IpRange::builder().cidr_ip(cidr).set_description(text.clone()).build()]);
@@ -200,7 +209,7 @@ pub(super) fn to_permission(rule: SecurityGroupRule) -> IpPermission {
 }
 
 /// Inverse of [`read`]. Omitting a description removes it.
-pub(super) fn permission(rule: &Rule, id: &str) -> IpPermission {
+pub(in crate::aws::types) fn permission(rule: &Rule, id: &str) -> IpPermission {
     let protocol = if rule.protocol == "all" { "-1" } else { &rule.protocol };
     let permission = IpPermission::builder().ip_protocol(protocol).set_from_port(rule.from_port).set_to_port(rule.to_port);
     let description = Some(rule.description.clone()).filter(|text| !text.is_empty());
@@ -221,7 +230,7 @@ pub(super) fn permission(rule: &Rule, id: &str) -> IpPermission {
 }
 
 /// Rule without its description, as AWS compares it.
-fn without_description(rule: &Rule) -> Rule {
+pub(in crate::aws::types) fn without_description(rule: &Rule) -> Rule {
     Rule { description: String::new(), ..rule.clone() }
 }
 
@@ -230,7 +239,7 @@ pub(super) fn by_plain_rule(rules: &BTreeSet<Rule>) -> BTreeMap<Rule, &Rule> {
 }
 
 /// Problems of the rules of one direction.
-pub(super) fn check(at: &Pointer, rules: &BTreeSet<Rule>) -> Vec<Problem> {
+pub(in crate::aws::types) fn check(at: &Pointer, rules: &BTreeSet<Rule>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut seen = BTreeSet::new();
     for (index, rule) in rules.iter().enumerate() {

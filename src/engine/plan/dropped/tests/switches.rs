@@ -1,0 +1,176 @@
+//! Fields that a definition can't drop alone: something takes their place, or goes with them.
+
+use super::*;
+use crate::{
+    core::expression,
+    definition::{LoadOptions, Location, load},
+};
+
+/// Fields, each with a resource that has it and the same one without it.
+const SWITCHES: &[(&str, &str, &str)] = &[
+    (
+        "dns_record/alias",
+        "zone: main, domain: s.shop.example.com, type: A, alias: { target: '{{ load_balancer.web.dns_name }}', zone_id: '{{ load_balancer.web.zone_id }}' }",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
+    ),
+    (
+        "dns_record/failover",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1], set_identifier: a, failover: PRIMARY",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
+    ),
+    (
+        "dns_record/region",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1], set_identifier: a, region: eu-west-1",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
+    ),
+    (
+        "dns_record/weight",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1], set_identifier: a, weight: 5",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
+    ),
+    (
+        "eks_node_group/ami_type",
+        "cluster: main, role: nodes, subnets: [private-a], min: 0, max: 1, instance_types: [t4g.medium], ami_type: AL2023_ARM_64_STANDARD",
+        "cluster: main, role: nodes, subnets: [private-a], min: 0, max: 1, instance_types: [t4g.medium]",
+    ),
+    ("flow_log/bucket", "vpc: other, bucket: files", "vpc: other, log_group: switch, role: reader"),
+    ("flow_log/log_group", "vpc: other, log_group: switch, role: reader", "vpc: other, bucket: files"),
+    ("flow_log/role", "vpc: other, log_group: switch, role: reader", "vpc: other, bucket: files"),
+    ("flow_log/subnet", "subnet: b, bucket: files", "vpc: other, bucket: files"),
+    ("flow_log/vpc", "vpc: other, bucket: files", "subnet: b, bucket: files"),
+    (
+        "listener/certificate",
+        "load_balancer: web, port: 8090, protocol: HTTPS, certificate: shop, default_action: { fixed_response: { status_code: 404 } }",
+        "load_balancer: web, port: 8090, protocol: HTTP, default_action: { fixed_response: { status_code: 404 } }",
+    ),
+    (
+        "listener/default_action/authenticate_cognito/then/fixed_response/content_type",
+        "load_balancer: web, port: 8090, protocol: HTTPS, certificate: shop, default_action: { authenticate_cognito: { user_pool: 'arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_A', client_id: a, domain: shop, then: { fixed_response: { status_code: 404, content_type: text/html } } } }",
+        "load_balancer: web, port: 8090, protocol: HTTPS, certificate: shop, default_action: { authenticate_cognito: { user_pool: 'arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_A', client_id: a, domain: shop, then: { fixed_response: { status_code: 404 } } } }",
+    ),
+    ("listener/port", NETWORK_LISTENER, GATEWAY_LISTENER),
+    ("listener/protocol", NETWORK_LISTENER, GATEWAY_LISTENER),
+    (
+        "load_balancer/subnet_mappings",
+        "type: network, subnet_mappings: [{ subnet: a }], deletion_protection: false",
+        "type: network, subnets: [a], deletion_protection: false",
+    ),
+    ("nat_gateway/elastic_ip", "subnet: b, elastic_ip: { id: eipalloc-0123456789abcdef0 }", "subnet: b, connectivity: private"),
+    ("s3_bucket/encryption/kms_key", "encryption: { algorithm: 'aws:kms', kms_key: files }", "encryption: { algorithm: 'aws:kms' }"),
+    ("sqs_queue/dead_letter_queue", "dead_letter_queue: failed-orders, max_receives: 5", ""),
+    (
+        "target_group/anomaly_mitigation",
+        "vpc: main, port: 80, protocol: HTTP, algorithm: weighted_random, anomaly_mitigation: true",
+        "vpc: main, port: 80, protocol: HTTP, algorithm: weighted_random",
+    ),
+    ("target_group/port", "vpc: main, port: 80, protocol: HTTP", "target_type: lambda"),
+    ("target_group/protocol", "vpc: main, port: 80, protocol: HTTP", "target_type: lambda"),
+    ("target_group/vpc", "vpc: main, port: 80, protocol: HTTP", "target_type: lambda"),
+    (
+        "target_group/stickiness",
+        "vpc: main, port: 80, protocol: HTTP, stickiness: { enabled: true, type: lb_cookie }",
+        "vpc: main, port: 80, protocol: HTTP",
+    ),
+    (
+        "target_group/stickiness/cookie_name",
+        "vpc: main, port: 80, protocol: HTTP, stickiness: { enabled: true, type: app_cookie, cookie_name: shop }",
+        "vpc: main, port: 80, protocol: HTTP, stickiness: { enabled: true, type: lb_cookie }",
+    ),
+    (
+        "target_group/stickiness/duration_seconds",
+        "vpc: main, port: 80, protocol: HTTP, stickiness: { enabled: true, type: lb_cookie, duration_seconds: 60 }",
+        "vpc: main, port: 80, protocol: HTTP, stickiness: { enabled: true, type: lb_cookie }",
+    ),
+    (
+        "target_group/target_group_health/dns_failover/minimum_count",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { dns_failover: { minimum_count: 3 } }",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { dns_failover: {} }",
+    ),
+    (
+        "target_group/target_group_health/dns_failover/minimum_percentage",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { dns_failover: { minimum_percentage: 30 } }",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { dns_failover: {} }",
+    ),
+    (
+        "target_group/target_group_health/unhealthy_state_routing/minimum_count",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { unhealthy_state_routing: { minimum_count: 3 } }",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { unhealthy_state_routing: {} }",
+    ),
+    (
+        "target_group/target_group_health/unhealthy_state_routing/minimum_percentage",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { unhealthy_state_routing: { minimum_percentage: 30 } }",
+        "vpc: main, port: 80, protocol: HTTP, target_group_health: { unhealthy_state_routing: {} }",
+    ),
+    (
+        "target_group/unhealthy_draining_seconds",
+        "vpc: main, port: 80, protocol: TCP, unhealthy_connection_termination: false, unhealthy_draining_seconds: 60",
+        "vpc: main, port: 80, protocol: TCP, unhealthy_connection_termination: false",
+    ),
+];
+
+const NETWORK_LISTENER: &str =
+    "load_balancer: net, port: 8090, protocol: TCP, default_action: { forward: { target_groups: [{ target_group: tcp }] } }";
+const GATEWAY_LISTENER: &str = "load_balancer: gateway, default_action: { forward: { target_groups: [{ target_group: geneve }] } }";
+
+/// Fields that no definition can drop, with the reason.
+pub(super) const REQUIRED: &[(&str, &str)] = &[
+    ("instance_profile/role", "a profile without a role is refused"),
+    ("s3_bucket/encryption", "it always has a value; its fields are dropped"),
+    ("target_group/health_check", "it always has a value; its fields are dropped"),
+];
+
+/// The stack of the documentation with one more resource, `switch`.
+fn with_switch(text: &str, kind: &str, fields: &str) -> Stack {
+    let mut text = text.to_owned();
+    insert_after(&mut text, &format!("\n  {kind}:\n"), &format!("    switch: {{ {fields} }}\n"));
+    let location = Location { account: Some(Simulator::ACCOUNT.to_owned()), region: Some("eu-west-1".to_owned()) };
+    let options = LoadOptions { location, ..LoadOptions::default() };
+    let mut stack = load(&Source::new("stack.yaml", text), &options).unwrap_or_else(|problems| panic!("{kind} {fields}: {problems:#?}"));
+    stack.set_region("eu-west-1");
+    stack
+}
+
+/// What a plan says about each field that is dropped together with others, and what is wrong with that.
+pub(super) fn told_about_switches(text: &str, live_state: &LiveState) -> (Vec<String>, Vec<String>) {
+    let (mut lines, mut wrong) = (Vec::new(), Vec::new());
+    for (name, with, bare) in SWITCHES {
+        let (kind, pointer) = name.split_at(name.find('/').expect("a pointer"));
+        let address = Address::new(kind, "switch");
+        let before = &with_switch(text, kind, with).resources[&address];
+        let output = |type_name: &str, name: &str, output: &str| {
+            let address = Address::new(type_name, name);
+            let found = live_state.iter().find(|live| live.tags.get(ADDRESS_TAG) == Some(&address.to_string()));
+            found.and_then(|live| live.output(output))
+        };
+        let spec = expression::resolve(&before.spec, &|reference| output(reference.type_name, reference.name, reference.output));
+        let spec = before.resource_type.operations.parse(&spec).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+        let live = LiveResource::ready(kind, format!("{kind}-switch"), spec.clone());
+        let mut live_state = live_state.clone();
+        let of_kind = live_state.live.entry(before.resource_type.name).or_default();
+        of_kind.push(LiveResource { tags: before.tags.clone().into(), ..live });
+        let mut stack = with_switch(text, kind, bare);
+        let fate = before.resource_type.dropped(&stack.resources[&address].spec, pointer);
+        let set: Vec<String> = before.resource_type.set_fields(&spec);
+        let recorded = DeclaredFields::from([(address.clone(), set.into_iter().chain([pointer.to_owned()]).collect())]);
+        return_dropped_fields(&mut stack, &recorded, Simulator::ACCOUNT);
+        let plan = planned(&stack, &live_state);
+        let said = told(&plan, &address, pointer);
+        let expected = match &fate {
+            Some(Dropped::Value(_)) => ["set to", "replaced with"].iter().any(|start| said.starts_with(start)),
+            Some(Dropped::Kept(_)) => plan.obstacles.is_empty() && !said.contains("set to") && !said.contains("replaced with"),
+            Some(Dropped::Impossible(_)) => said == "blocked: dropped",
+            None => false,
+        };
+        if !expected {
+            wrong.push(format!("{name}: {said}; {fate:?}; {:?}", plan.obstacles));
+        }
+        let said = if matches!(fate, Some(Dropped::Kept(_))) { "left alone".to_owned() } else { said };
+        lines.push(format!("{name}, with others: {said}"));
+    }
+    (lines, wrong)
+}
+
+/// Whether a field is dropped together with others.
+pub(super) fn is_tried(name: &str) -> bool {
+    SWITCHES.iter().any(|(switch, ..)| *switch == name)
+}
