@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, LiveResource, PreflightContext,
-        Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
+        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, LiveResource,
+        PreflightContext, Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -153,6 +153,23 @@ impl Cloud {
                 aws::optional_reads(kind.operations.choices(Some(&*aws), context)).await
             }
             Cloud::Simulated(_) => kind.operations.choices(None, context).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::account_limit`]. The simulated cloud has the quota of [`crate::core::TypeInfo::quota`].
+    pub async fn account_limit(
+        &self,
+        kind: &'static ResourceType,
+        region: Option<&str>,
+        context: PreflightContext<'_>,
+    ) -> Option<AccountLimit> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => {
+                let aws = aws.in_region(region);
+                aws::optional_reads(kind.operations.account_limit(Some(&*aws), context)).await
+            }
+            Cloud::Simulated(local) => kind.quota.map(|(most, _)| AccountLimit { most, used: local.count(kind, region) }),
         }
     }
 

@@ -9,6 +9,7 @@
 //! seconds, and `settle:0.01` makes everything take a hundredth of its typical duration. Several are separated by commas. See
 //! [`Behaviour`].
 
+mod account;
 mod constraints;
 mod exchange;
 mod ids;

@@ -17,6 +17,7 @@ mod pagination;
 mod preflight;
 mod preflight_databases;
 mod rds;
+mod preflight_mistakes;
 mod rds_restore;
 mod s3;
 mod secrets;

@@ -180,7 +180,12 @@ impl Resource for EksNodeGroup {
                 "eks:UpdateNodegroupConfig",
                 "eks:UpdateNodegroupVersion",
             ])
-            .questions(&["ec2:DescribeInstanceTypeOfferings"])
+            .questions(&[
+                "ec2:DescribeInstanceTypeOfferings",
+                "ec2:DescribeKeyPairs",
+                "ec2:DescribeLaunchTemplates",
+                "eks:DescribeClusterVersions",
+            ])
             .grants(&[
                 IamGrant::read(&["eks:ListNodegroups"], GrantTarget::Arn("eks:cluster/{parent}")),
                 // AWS checks for updates at the cluster and at the node group.

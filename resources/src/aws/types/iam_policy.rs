@@ -1,15 +1,15 @@
 //! `iam_policy`: a managed policy that several roles may share.
 
 use acme_macros::spec;
-use aws_sdk_iam::types::{Policy as SdkPolicy, PolicyScopeType};
+use aws_sdk_iam::types::{Policy as SdkPolicy, PolicyScopeType, SummaryKeyType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, Tags,
-        TypeInfo, ok_or_not_found,
+        AccountLimit, Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Questions, Resource, Result,
+        Scope, TagChange, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -59,7 +59,8 @@ impl Resource for IamPolicy {
                     "iam:DeletePolicyVersion",
                     "iam:TagPolicy",
                     "iam:UntagPolicy",
-                ]),
+                ])
+                .questions(&["iam:GetAccountSummary"]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -70,6 +71,10 @@ impl Resource for IamPolicy {
         let mut policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
         policies.extend(read_outside_path(aws, scope, &policies).await?);
         for_each_concurrent(policies, |policy| async move { ok_or_not_found(read(aws, policy).await) }).await
+    }
+
+    async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+        services::iam::account_limit(questions, SummaryKeyType::PoliciesQuota, SummaryKeyType::Policies).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {

@@ -5,7 +5,10 @@ mod preflight;
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
-use aws_sdk_iam::types::{AttachedPermissionsBoundary, EntityType, Role, RoleDetail};
+use aws_sdk_iam::{
+    primitives::DateTime,
+    types::{AttachedPermissionsBoundary, EntityType, Role, RoleDetail, SummaryKeyType},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
@@ -13,8 +16,9 @@ use serde_json::{Value, json};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ConditionValues, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant, Observed, Policy,
-        Problem, Questions, Resource, Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition, arn_without_partition, ok_or_not_found,
+        AccountLimit, ConditionValues, Created, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
+        Observed, Policy, Problem, Questions, Resource, Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition, arn_without_partition,
+        ok_or_not_found,
     },
 };
 
@@ -119,7 +123,7 @@ impl Resource for IamRole {
                 .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
                 .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
                 .change(&["iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"])
-                .questions(&["iam:GetPolicy", "iam:ListPolicies"])
+                .questions(&["iam:GetAccountSummary", "iam:GetPolicy", "iam:ListPolicies"])
                 .grants(&[
                     IamGrant::change(&["iam:AttachRolePolicy"], GrantTarget::Arn(ARN_PATTERN)).only_if(&[POLICIES, BOUNDARY]),
                     IamGrant::change(
@@ -225,6 +229,10 @@ impl Resource for IamRole {
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: IamRoleChanges) -> Vec<Problem> {
+    async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+        services::iam::account_limit(questions, SummaryKeyType::RolesQuota, SummaryKeyType::Roles).await
+    }
+
         preflight::preflight(self, questions, changes).await
     }
 

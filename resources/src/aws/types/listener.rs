@@ -3,6 +3,7 @@
 mod action;
 mod authenticate;
 mod certificate_list;
+mod preflight;
 mod rule;
 
 use std::collections::BTreeSet;
@@ -23,8 +24,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource, Result,
-        Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions, Resource,
+        Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -86,6 +87,7 @@ impl Resource for Listener {
                 "elasticloadbalancing:ModifyListener",
                 "elasticloadbalancing:RemoveListenerCertificates",
             ])
+            .questions(&["elasticloadbalancing:DescribeSSLPolicies"])
             .grants(&[
                 IamGrant::change(&["elasticloadbalancing:CreateListener"], GrantTarget::Referenced("load_balancer")),
                 // The service reads the client of a user pool with the caller's permissions.
@@ -165,6 +167,12 @@ impl Resource for Listener {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.elbv2.delete_listener().listener_arn(&live.id).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: ListenerChanges) -> Vec<Problem> {
+        let policy = self.ssl_policy.as_deref().filter(|_| changes.ssl_policy);
+        let Some(policy) = policy else { return Vec::new() };
+        preflight::unknown_policy(questions, policy).await.into_iter().collect()
     }
 
     fn check(&self) -> Vec<Problem> {

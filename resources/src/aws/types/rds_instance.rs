@@ -29,8 +29,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem,
-        Questions, Ref, Resource, Result, Scope, TypeInfo,
+        AccountLimit, ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem, Questions,
+        Ref, Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -221,17 +221,15 @@ impl Resource for RdsInstance {
             IamActions::new("rds:db:{name}")
                 .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
                 .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
-                .questions(&["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
+                .questions(&["rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
                     // The snapshot it is created from.
-                    IamGrant::change(
-                        &["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"],
-                        GrantTarget::Arn("rds:snapshot:*"),
-                    ),
+                    IamGrant::read(&["rds:DescribeDBSnapshots"], GrantTarget::Arn("rds:snapshot:*")),
+                    IamGrant::change(&["rds:RestoreDBInstanceFromDBSnapshot"], GrantTarget::Arn("rds:snapshot:*")),
                     // The final snapshot.
                     IamGrant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], GrantTarget::Arn("rds:snapshot:{name}*")),
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["monitoring.rds.amazonaws.com"])),
@@ -302,6 +300,10 @@ impl Resource for RdsInstance {
             true => "its automated backups are deleted, too".to_owned(),
             false => format!("its automated backups are kept for {days} days, and billed"),
         })
+    }
+
+    async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+        preflight::account_limit(questions).await
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
