@@ -18,6 +18,8 @@ mod preflight;
 mod preflight_databases;
 mod rds;
 mod preflight_mistakes;
+mod rds;
+mod rds_delete;
 mod rds_restore;
 mod s3;
 mod secrets;

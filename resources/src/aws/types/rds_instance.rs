@@ -2,6 +2,7 @@
 
 mod check;
 mod create;
+mod delete;
 mod engine;
 mod preflight;
 mod read;
@@ -29,7 +30,7 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        AccountLimit, ArnRef, Created, DataProtection, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete, Problem, Questions,
+        AccountLimit, ArnRef, Created, DataProtection, Deletion, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions,
         Ref, Resource, Result, Scope, TypeInfo,
     },
 };
@@ -273,25 +274,7 @@ impl Resource for RdsInstance {
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        let id = &live.id;
-        // A database that the undone run created has nothing to go back to.
-        let with_backups = live.spec.delete_automated_backups || cx.call.is_undone;
-        let call = || cx.rds.delete_db_instance().db_instance_identifier(id).delete_automated_backups(with_backups);
-        if cx.call.on_delete != OnDelete::Snapshot {
-            call().skip_final_snapshot(true).send().await?;
-            return Ok(Deletion::Requested);
-        }
-        let into = |snapshot: String| call().skip_final_snapshot(false).final_db_snapshot_identifier(snapshot).send();
-        match into(format!("{id}-final")).await.map_err(Error::from) {
-            // A previous database of this name left its snapshot.
-            Err(error) if error.code == "DBSnapshotAlreadyExists" => {
-                let token: Vec<char> = cx.call.token.chars().filter(char::is_ascii_alphanumeric).collect();
-                let suffix: String = token[token.len().saturating_sub(8)..].iter().collect();
-                into(format!("{id}-final-{suffix}")).await?;
-            }
-            answer => drop(answer?),
-        }
-        Ok(Deletion::Requested)
+        delete::delete(cx, live).await
     }
 
     fn deletion_effect(&self) -> Option<String> {
