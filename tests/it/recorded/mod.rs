@@ -23,3 +23,4 @@ mod rds_delete;
 mod rds_restore;
 mod s3;
 mod secrets;
+mod unmanaged;
