@@ -53,9 +53,15 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         ignored_tags: stack.ignored_tags.clone(),
         any_owner: false,
         outside_path: outside_path(stack, kind, live_state),
+        search_outside_path: kind.has_path() && live_state.hints.own_reads.is_none() && may_exist(live_state),
         adopt: None,
         ids: None,
     }
+}
+
+/// Whether the stack may have resources: the index, which lacks roles, has some, or is not available.
+fn may_exist(live_state: &LiveState) -> bool {
+    live_state.index_of(None).is_none_or(|index| !index.is_empty())
 }
 
 /// Ids of live resources of the stack outside its IAM path, if the type has paths: adopted ones.
