@@ -75,6 +75,14 @@ impl Cloud {
         }
     }
 
+    /// Time for which a run waits for a person, if it does not depend on the type.
+    pub fn wait_for_person(&self) -> Option<Duration> {
+        match self {
+            Cloud::Aws(_) => None,
+            Cloud::Simulated(_) => Some(Simulator::WAIT_FOR_PERSON),
+        }
+    }
+
     /// ARN → tags of the stack's resources, for types with a [`crate::core::TypeInfo::index_filter`], in the stack's region (`None`), where
     /// global resources are included, and in `others`; one call per region. The tagging API lags behind.
     ///

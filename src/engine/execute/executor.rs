@@ -187,7 +187,8 @@ impl<'a> Executor<'a> {
             disable_deletion_protection: change.disable_deletion_protection,
             returned_by_create: step.op == Op::Delete && live.is_some_and(|old| self.was_returned_by_create(address, old)),
             poller,
-            limits: WaitLimits::new(kind, declared.and_then(|declared| declared_timeout(declared.timeouts, step.op))),
+            limits: WaitLimits::new(kind, declared.and_then(|declared| declared_timeout(declared.timeouts, step.op)))
+                .wait_for_person(self.options.journaled_cloud.cloud.wait_for_person()),
             parents,
             status,
             stop: self.options.stop.clone(),
