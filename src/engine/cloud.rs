@@ -83,6 +83,14 @@ impl Cloud {
         }
     }
 
+    /// Time for which conditions on the tags of a new resource may not hold yet. The simulated cloud has no permissions.
+    pub fn tag_condition_delay(&self) -> Duration {
+        match self {
+            Cloud::Aws(aws) => aws.tag_condition_delay(),
+            Cloud::Simulated(_) => Duration::ZERO,
+        }
+    }
+
     /// ARN → tags of the stack's resources, for types with a [`crate::core::TypeInfo::index_filter`], in the stack's region (`None`), where
     /// global resources are included, and in `others`; one call per region. The tagging API lags behind.
     ///

@@ -2,6 +2,7 @@
 
 mod acm;
 mod blockers;
+mod denials;
 mod dns;
 mod ec2;
 mod ecr;
@@ -16,7 +17,6 @@ mod network;
 mod pagination;
 mod preflight;
 mod preflight_databases;
-mod rds;
 mod preflight_mistakes;
 mod rds;
 mod rds_delete;
