@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::{
     aws::{self, Aws, global_region, services, types::RESOURCE_TYPES},
     core::{
-        CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, LiveResource, PreflightContext,
-        Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
+        AccountLimit, CallContext, CreatedResource, Deletion, ENVIRONMENT_TAG, Error, ErrorKind, ExchangeTarget, LiveResource,
+        PreflightContext, Prerequisite, Problem, ResourceType, Result, STACK_TAG, Scope, Shared, TagChange, Tags,
     },
     simulator::Simulator,
 };
@@ -72,6 +72,22 @@ impl Cloud {
         match self {
             Cloud::Aws(aws) => aws.update_lag_of(kind),
             Cloud::Simulated(local) => local.read_lag() + aws::EXTRA_UPDATE_LAG,
+        }
+    }
+
+    /// Time for which a run waits for a person, if it does not depend on the type.
+    pub fn wait_for_person(&self) -> Option<Duration> {
+        match self {
+            Cloud::Aws(_) => None,
+            Cloud::Simulated(_) => Some(Simulator::WAIT_FOR_PERSON),
+        }
+    }
+
+    /// Time for which conditions on the tags of a new resource may not hold yet. The simulated cloud has no permissions.
+    pub fn tag_condition_delay(&self) -> Duration {
+        match self {
+            Cloud::Aws(aws) => aws.tag_condition_delay(),
+            Cloud::Simulated(_) => Duration::ZERO,
         }
     }
 
@@ -153,6 +169,23 @@ impl Cloud {
                 aws::optional_reads(kind.operations.choices(Some(&*aws), context)).await
             }
             Cloud::Simulated(_) => kind.operations.choices(None, context).await,
+        }
+    }
+
+    /// See [`crate::core::Resource::account_limit`]. The simulated cloud has the quota of [`crate::core::TypeInfo::quota`].
+    pub async fn account_limit(
+        &self,
+        kind: &'static ResourceType,
+        region: Option<&str>,
+        context: PreflightContext<'_>,
+    ) -> Option<AccountLimit> {
+        let context = PreflightContext { region: region.unwrap_or(self.region()), ..context };
+        match self {
+            Cloud::Aws(aws) => {
+                let aws = aws.in_region(region);
+                aws::optional_reads(kind.operations.account_limit(Some(&*aws), context)).await
+            }
+            Cloud::Simulated(local) => kind.quota.map(|(most, _)| AccountLimit { most, used: local.count(kind, region) }),
         }
     }
 

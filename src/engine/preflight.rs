@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::{
     cloud::Cloud,
     discover::{LiveState, address_of},
-    plan::{Action, Obstacle, Plan},
+    plan::{Action, Obstacle, Plan, ReplacementOrder},
 };
 use crate::{
     core::{
-        Address, Answers, Error, ErrorKind, PlannedResource, PreflightContext, Prerequisite, Problem, ResourceType, expression::references,
+        AccountLimit, Address, Answers, Error, ErrorKind, PlannedResource, PreflightContext, Prerequisite, Problem, ResourceType,
+        expression::references,
     },
     definition::{DesiredResource, Stack},
 };
@@ -46,8 +47,9 @@ pub async fn preflight(
         let declared = one.declared;
         cloud.preflight(declared.resource_type, declared.region.as_deref(), context, &one.spec, one.pointers.as_deref())
     });
-    let (problems, missing) = tokio::join!(join_all(ask), missing_prerequisites(cloud, &asked));
-    let mut obstacles = Vec::new();
+    let (problems, missing, exceeded) =
+        tokio::join!(join_all(ask), missing_prerequisites(cloud, &asked), exceeded_quotas(cloud, context, stack, plan, &locate));
+    let mut obstacles = exceeded;
     for (one, problems) in asked.iter().zip(problems) {
         obstacles.extend(problems.into_iter().map(|problem| obstacle(one.declared, problem, &locate)));
     }
@@ -84,6 +86,54 @@ fn obstacle(declared: &DesiredResource, problem: Problem, locate: impl Fn(&Desir
         adoptable: None,
         other: None,
     }
+}
+
+/// Obstacles for types of which the plan creates more than the account can have. Deletions come later, so they make no room, unless a
+/// replacement deletes first.
+async fn exceeded_quotas(
+    cloud: &Cloud,
+    context: PreflightContext<'_>,
+    stack: &Stack,
+    plan: &Plan,
+    locate: impl Fn(&DesiredResource, &str) -> Option<String>,
+) -> Vec<Obstacle> {
+    let mut created: BTreeMap<(&str, Option<&str>), Vec<&DesiredResource>> = BTreeMap::new();
+    for change in &plan.changes {
+        let adds = match change.action {
+            Action::Create => change.dormant.is_none(),
+            Action::Replace => change.replacement_order == Some(ReplacementOrder::CreateBeforeDestroy),
+            _ => false,
+        };
+        if let Some(declared) = stack.resources.get(&change.address).filter(|_| adds) {
+            created.entry((declared.resource_type.name, declared.region.as_deref())).or_default().push(declared);
+        }
+    }
+    let questions = created.into_iter().filter_map(|((_, region), resources)| {
+        let kind = resources.first()?.resource_type;
+        Some(async move { (cloud.account_limit(kind, region, context).await, resources) })
+    });
+    let mut obstacles = Vec::new();
+    for (limit, resources) in join_all(questions).await {
+        let Some(limit) = limit else { continue };
+        let free = usize::try_from(limit.most.saturating_sub(limit.used)).unwrap_or(usize::MAX);
+        let Some(declared) = resources.get(free) else { continue };
+        let AccountLimit { most, used } = limit;
+        let message = format!(
+            "`{}` exceeds a quota of the account: {most} of this type, of which {used} exist; the plan creates {}",
+            declared.address,
+            resources.len()
+        );
+        obstacles.push(Obstacle {
+            code: "quota-exceeded",
+            address: declared.address.clone(),
+            message,
+            help: "request a quota increase in Service Quotas, or use fewer".to_owned(),
+            location: locate(declared, ""),
+            adoptable: None,
+            other: None,
+        });
+    }
+    obstacles
 }
 
 fn warning(action: &str, error: &Error) -> String {

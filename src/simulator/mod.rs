@@ -6,9 +6,10 @@
 //!
 //! `ACME_LOCAL_FAULT=refuse:7` rejects the 7th mutating call of the process before it takes effect, `lost:7` loses its response,
 //! `crash-before:7` and `crash-after:7` crash the process, `throttle:3` throttles every third call, `lag:2000` makes reads lag by two
-//! seconds, and `settle:0.01` makes everything take a hundredth of its typical duration. Several are separated by commas. See
-//! [`Behaviour`].
+//! seconds, `settle:0.01` makes everything take a hundredth of its typical duration, and `waiting:certificate` makes new certificates wait
+//! for a person, until a run without it. Several are separated by commas. See [`Behaviour`].
 
+mod account;
 mod constraints;
 mod exchange;
 mod ids;
@@ -131,7 +132,8 @@ impl Simulator {
             let time = self.advance(&mut inner.store.state);
             let state = &inner.store.state;
             let region = state.region_of(kind, scope.region.as_deref());
-            let seen = |entry: &SimulatedResource| entry.view_at(time.visible_until, |version| in_scope(entry, version, scope));
+            let view = |entry: &SimulatedResource| entry.view_at(time.visible_until, |version| in_scope(entry, version, scope));
+            let seen = |entry: &SimulatedResource| view(entry).map(|live| self.as_waiting(entry, live));
             let ghosts = state.visible_deleted.iter().filter(|ghost| ghost.type_name == kind.name && ghost.region == region);
             Ok(match &scope.ids {
                 Some(ids) => {
@@ -303,6 +305,7 @@ impl Simulator {
                 ready_at: time.visible_until,
                 deletion: None,
                 recoverable: false,
+                awaits_person: false,
                 outputs: live.outputs,
                 versions: vec![Version { written_at: time.visible_until, spec: live.spec, tags: live.tags }],
             })

@@ -34,6 +34,9 @@ pub(super) struct SimulatedResource {
     /// Whether it can be restored until the end of the deletion.
     #[serde(default)]
     pub recoverable: bool,
+    /// Whether it was created to wait for a person.
+    #[serde(default)]
+    pub awaits_person: bool,
     /// Outputs, which never change.
     pub outputs: Shared<Value>,
     /// Versions, the latest last; earlier ones are kept while a lagging read may still see them.

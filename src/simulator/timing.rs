@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
-use crate::core::{Error, ErrorKind, Result};
+use crate::{
+    aws::types,
+    core::{Error, ErrorKind, Result},
+};
 
 /// Environment variable that extends every [`Behaviour`]; see [`Behaviour::extend`] for its format.
 pub const FAULT_VARIABLE: &str = "ACME_LOCAL_FAULT";
@@ -45,6 +48,8 @@ pub struct Faults {
     pub crash_after: BTreeSet<u64>,
     /// Throttles every n-th call, including reads.
     pub throttle_every: Option<u64>,
+    /// Types whose resources, created in this process or an earlier one with this fault, wait for a person.
+    pub waiting: BTreeSet<String>,
     /// Form of a crash.
     pub crash: CrashMode,
 }
@@ -72,14 +77,16 @@ pub struct FaultHit {
 
 impl Behaviour {
     /// Adds the faults in `text`, a comma-separated list of `refuse:K`, `lost:K`, `crash-before:K`, `crash-after:K` (the K-th mutating
-    /// call), `throttle:N` (every N-th call), `settle:FRACTION` and `lag:MILLISECONDS`.
+    /// call), `throttle:N` (every N-th call), `settle:FRACTION`, `lag:MILLISECONDS` and `waiting:TYPE` (new resources of this type wait for a
+    /// person until a process without it).
     ///
     /// # Errors
     /// Fails if the text has another format.
     pub fn extend(&mut self, text: &str) -> Result<()> {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             self.add_fault(part).ok_or_else(|| {
-                let known = "refuse:K, lost:K, crash-before:K, crash-after:K, throttle:N, settle:FRACTION or lag:MILLISECONDS";
+                let known =
+                    "refuse:K, lost:K, crash-before:K, crash-after:K, throttle:N, settle:FRACTION, lag:MILLISECONDS or waiting:TYPE";
                 Error::new(ErrorKind::Rejected, "LocalFault", format!("{FAULT_VARIABLE}: `{part}` is not one of {known}"))
             })?;
         }
@@ -102,6 +109,11 @@ impl Behaviour {
             }
             "lag" => {
                 self.read_lag = Duration::from_millis(value.parse().ok()?);
+                true
+            }
+            "waiting" => {
+                let kind = types::resource_type(value)?;
+                self.faults.waiting.insert(kind.name.to_owned());
                 true
             }
             _ => return None,

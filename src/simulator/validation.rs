@@ -76,6 +76,7 @@ impl Simulator {
             ready_at: time.now + millis(usual),
             deletion: None,
             recoverable: false,
+            awaits_person: self.behaviour.faults.waiting.contains(kind.name),
             outputs: outputs.into(),
             versions: vec![Version { written_at: time.now, spec: created.into(), tags: tags.into() }],
         })

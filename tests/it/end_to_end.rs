@@ -22,14 +22,19 @@ fn assert_calls_at_most(what: &str, calls: &Calls, total: usize, writes: usize) 
 
 /// Calls that ask whether AWS offers a value.
 const QUESTIONS: &[&str] = &[
+    "DescribeAccountAttributes",
     "DescribeAvailabilityZones",
     "DescribeDBEngineVersions",
     "DescribeEngineDefaultParameters",
     "DescribeInstanceTypeOfferings",
+    "DescribeManagedRuleGroup",
     "DescribeOrderableDBInstanceOptions",
+    "DescribeSSLPolicies",
     "DescribeVpcEndpointServices",
+    "GET /access-policies",
     "GET /addons/-?kubernetesVersion",
     "GET /cluster-versions",
+    "GetAccountSummary",
     "GetPolicy",
     "ListAvailableManagedRuleGroups",
     "ListPolicies",
@@ -38,7 +43,11 @@ const QUESTIONS: &[&str] = &[
 fn count_questions(calls: &Calls) -> usize {
     // Roles outside the stack's path may have the names of new ones.
     let lists_all_roles = |call: &RecordedCall| call.action == "ListRoles" && !String::from_utf8_lossy(&call.body).contains("PathPrefix");
-    calls.0.iter().filter(|call| QUESTIONS.contains(&call.action.as_str()) || lists_all_roles(call)).count()
+    // All addresses of the account count against its quota.
+    let lists_all_addresses =
+        |call: &RecordedCall| call.action == "DescribeAddresses" && !String::from_utf8_lossy(&call.body).contains("Filter");
+    let is_question = |call: &RecordedCall| QUESTIONS.contains(&call.action.as_str()) || lists_all_roles(call) || lists_all_addresses(call);
+    calls.0.iter().filter(|call| is_question(call)).count()
 }
 
 /// A stack whose definition is edited step by step.

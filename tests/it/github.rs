@@ -44,17 +44,15 @@ fn annotates_mistakes_at_their_lines() {
 fn annotates_failures_and_blockers_at_their_lines() {
     let folder = tempfile::tempdir().unwrap();
     let acme = Acme::local(&folder.path().join("cloud"));
-    let addresses = "stack: many\nregion: eu-west-1\nresources:\n  elastic_ip:\n    a: { for_each: 60 }\n";
-    write_file(folder.path(), "many.yaml", addresses);
+    let gateways = "stack: many\nregion: eu-west-1\nresources:\n  nat_gateway:\n    a: { for_each: 40, connectivity: private, subnet: \
+                    { id: subnet-0123456789abcdef0 } }\n";
+    write_file(folder.path(), "many.yaml", gateways);
     let (done, summary) = run_step(&acme, folder.path(), "apply", Path::new("many.yaml"), &["--yes"]);
     assert_eq!(done.code, 1, "{}", done.combined_output());
     let lines = annotations(&done);
     assert!(!lines.is_empty(), "{}", done.stderr);
     for line in lines {
-        assert!(
-            line.starts_with("::error file=many.yaml,line=5::creating elastic_ip.a-") && line.contains("AddressLimitExceeded"),
-            "{line}"
-        );
+        assert!(line.starts_with("::error file=many.yaml,line=5::creating nat_gateway.a-") && line.contains("NotFound"), "{line}");
     }
     assert!(summary.contains("### Outcome of apply") && summary.contains("Everything is as it was before."), "{summary}");
 

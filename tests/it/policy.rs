@@ -213,6 +213,25 @@ fn a_permissions_boundary_of_all_roles_becomes_a_condition() {
     assert!(warnings.contains("any permission: `iam_role.web`"), "{warnings}");
 }
 
+/// An adopted role keeps its path, and the definition names it. The names of other roles begin with the stack's prefix.
+#[test]
+fn grants_what_adopted_roles_outside_the_path_need() {
+    let resources = |documents: &[Value], action: &str| {
+        let allows = |statement: &&Value| strings(&statement["Action"]).any(|allowed| allowed == action);
+        let of = statements(documents).into_iter().filter(allows).flat_map(|statement| strings(&statement["Resource"])).collect::<Vec<_>>();
+        of.into_iter().filter(|arn| arn.contains(":role/")).collect::<BTreeSet<String>>()
+    };
+    let trust = "trust: { services: [ec2.amazonaws.com] }";
+    let path = "arn:aws:iam::123456789012:role/acme/shop/default/*";
+    let (documents, _) = printed_for_roles(&format!("deployer: {{ name: deployer, {trust} }}, web: {{ {trust} }}"));
+    let adopted = ["arn:aws:iam::123456789012:role/*/deployer", path, "arn:aws:iam::123456789012:role/deployer"];
+    for action in ["iam:GetRole", "iam:UpdateRole", "iam:TagRole", "iam:DeleteRole", "iam:PutRolePolicy"] {
+        assert_eq!(resources(&documents, action), adopted.map(str::to_owned).into(), "{action}");
+    }
+    let (documents, _) = printed_for_roles(&format!("web: {{ {trust} }}, app: {{ name: shop-default-app, {trust} }}"));
+    assert_eq!(resources(&documents, "iam:UpdateRole"), [path.to_owned()].into());
+}
+
 /// Otherwise, a stack could change every domain of the account.
 #[test]
 fn records_can_be_changed_only_below_the_domains_of_the_stack() {

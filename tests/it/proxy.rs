@@ -386,11 +386,12 @@ fn throttling_error(service: &str) -> Response {
 
 /// Permission error in the protocol of the service.
 fn access_denied_error(service: &str, action: &str) -> Response {
-    let message = format!("User is not authorized to perform: {service}:{action}");
+    // Without an explicit deny, acme retries calls about new resources, whose tags IAM may not know yet.
+    let message = format!("User is not authorized to perform: {service}:{action} with an explicit deny in a service control policy");
     match service {
-        "ec2" => ec2_error(403, "UnauthorizedOperation", "You are not authorized to perform this operation."),
+        "ec2" => ec2_error(403, "UnauthorizedOperation", &format!("You are not authorized to perform this operation. {message}")),
         "iam" | "sts" | "rds" | "elasticloadbalancing" | "route53" => query_error(403, "AccessDenied", &message),
-        "s3" => xml(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"),
+        "s3" => xml(403, &format!("<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>")),
         "eks" => rest_json_error(403, "AccessDeniedException", &message),
         _ => json_error("AccessDeniedException", &message),
     }

@@ -194,13 +194,19 @@ databases:
 #[test]
 fn reports_identical_failures_once() {
     let shop = Shop::new();
-    let many = "stack: shop\nregion: eu-west-1\nresources:\n  elastic_ip:\n    office: { for_each: 60 }\n";
+    let many = "stack: shop\nregion: eu-west-1\nresources:\n  nat_gateway:\n    office: { for_each: 40, connectivity: private, subnet: \
+                { id: subnet-0123456789abcdef0 } }\n";
     let path = write_file(shop.folder.path(), "shop.yaml", many);
     let said = shop.acme.run("apply", &path, &["--yes", "--quiet"]).stderr;
-    assert_eq!(said.matches("error[AddressLimitExceeded]").count(), 1, "{said}");
-    for part in ["shop.yaml:5:5", "same error for elastic_ip.office-", "quota increase", "Rolled back: 50 deleted."] {
+    assert_eq!(said.matches("error[").count(), 1, "{said}");
+    for part in ["NotFound]", "shop.yaml:5:5", "same error for nat_gateway.office-", "subnet-0123456789abcdef0"] {
         assert!(said.contains(part), "`{part}` is missing in\n{said}");
     }
+    // A plan knows the quotas of the simulated cloud.
+    let addresses = "stack: shop\nregion: eu-west-1\nresources:\n  elastic_ip:\n    office: { for_each: 60 }\n";
+    let path = write_file(shop.folder.path(), "shop.yaml", addresses);
+    let said = shop.acme.run("apply", &path, &["--yes", "--quiet"]).combined_output();
+    assert!(said.contains("exceeds a quota of the account") && said.contains("quota increase"), "{said}");
 }
 
 /// The help of acme and of every command.

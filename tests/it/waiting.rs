@@ -151,3 +151,35 @@ fn a_read_that_lags_for_long_is_a_warning() {
         acme.assert_no_changes(&stack);
     }
 }
+
+/// The simulated cloud waits for a person on request, so that this can be tried without an account.
+#[test]
+fn the_simulated_cloud_waits_for_a_person() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let definition = "
+stack: shop
+region: us-east-1
+resources:
+  dns_zone: { main: { domain: shop.example.com } }
+  certificate: { main: { domain: shop.example.com, zone: main } }
+  ecr_repository: { images: { on_delete: delete } }
+outputs: { certificate: '{{ certificate.main.arn }}' }
+";
+    let stack = write_file(folder.path(), "stack.yaml", definition);
+    let acme = Acme::local(&folder.path().join("cloud"));
+    let waiting = [("ACME_LOCAL_FAULT", "waiting:certificate")];
+    for _ in 0..2 {
+        let done = acme.run_with_env(&waiting, "apply", &stack, &["--yes"]);
+        assert_eq!(done.code, 4, "{}", done.combined_output());
+        for part in ["action needed: certificate.main", "waiting: certificate.main", "dns_zone.main", "acme apply"] {
+            assert!(done.stderr.contains(part), "`{part}` is missing in {}", done.combined_output());
+        }
+    }
+    // The person has acted.
+    let done = acme.run("apply", &stack, &["--yes"]).assert_success();
+    assert!(!done.stderr.contains("action needed"), "{}", done.combined_output());
+    acme.assert_no_changes(&stack);
+    // Only types wait.
+    let done = acme.run_with_env(&[("ACME_LOCAL_FAULT", "waiting:nothing")], "plan", &stack, &[]);
+    assert!(done.code == 1 && done.stderr.contains("waiting:TYPE"), "{}", done.combined_output());
+}

@@ -39,6 +39,8 @@ pub use crate::core::{global_region, partition};
 /// EC2 and IAM show a new resource within a few seconds, rarely more than ten
 /// (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>).
 const VISIBILITY_DELAY: Duration = Duration::from_secs(15);
+/// Time for which IAM may deny calls that a condition on the tags of a new resource allows.
+const TAG_CONDITION_DELAY: Duration = Duration::from_secs(90);
 /// Time for which reads may show the state before an accepted change.
 const UPDATE_LAG: Duration = Duration::from_secs(300);
 /// Additional time for which reads of a custom endpoint or the simulated cloud may lag behind a change, compared with a creation.
@@ -178,6 +180,12 @@ impl Aws {
     pub fn update_lag_of(&self, kind: &TypeInfo) -> Duration {
         let shortest = self.visibility_delay_of(kind) + EXTRA_UPDATE_LAG;
         if self.visibility_delay >= VISIBILITY_DELAY { shortest.max(UPDATE_LAG) } else { shortest }
+    }
+
+    /// Time for which conditions on the tags of a new resource may not hold yet: some seconds, sometimes a minute.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
+    pub fn tag_condition_delay(&self) -> Duration {
+        if self.visibility_delay >= VISIBILITY_DELAY { TAG_CONDITION_DELAY } else { self.visibility_delay }
     }
 
     /// Returns the account of the credentials.

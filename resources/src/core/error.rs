@@ -72,6 +72,13 @@ impl Error {
         // The code alone may mean something else: AuthFailure is also returned for an address in use.
         self.kind == ErrorKind::AccessDenied && CODES.contains(&self.code.as_str())
     }
+    /// Whether no policy allows the call, so that it may be allowed once IAM knows the tags of the resource. An explicit deny is final:
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>.
+    pub fn is_implicit_denial(&self) -> bool {
+        const FINAL: &[&str] = &["OptInRequired", "SignatureDoesNotMatch"];
+        let is_denial = self.kind == ErrorKind::AccessDenied && !self.is_credential_error();
+        is_denial && !FINAL.contains(&self.code.as_str()) && !self.message.contains("explicit deny")
+    }
     /// Whether the run lost the stack's lease, so that it must not change anything.
     pub fn is_lease_lost(&self) -> bool {
         self.code == "LeaseLost"

@@ -73,7 +73,7 @@ pub use prerequisite::Prerequisite;
 pub use printable::{is_unprintable, printable, printable_line};
 pub use problem::Problem;
 pub use problem::problem_from_serde;
-pub use questions::{Answers, PlannedResource, PreflightContext, Questions};
+pub use questions::{AccountLimit, Answers, PlannedResource, PreflightContext, Questions};
 pub use reference::{Arn, ArnRef, Id, Ref, ReferencedOutput, referenced_ids};
 pub use resource::{Api, ArnOutput, Connections, Created, Cx, Deletion, ExchangePart, Existing, Observed, OnDelete, Resource};
 pub use resource_type::{OverlapKey, ResourceType};

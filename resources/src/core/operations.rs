@@ -8,8 +8,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind, ExchangePart, Existing,
-    LiveResource, Named, Observed, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope, TagChange, problem::parse,
+    AccountLimit, CallContext, Connections, Created, CreatedResource, Cx, Declared, DeclaredResource, Deletion, Error, ErrorKind,
+    ExchangePart, Existing, LiveResource, Named, Observed, PreflightContext, Prerequisite, Problem, Questions, Resource, Result, Scope,
+    TagChange, problem::parse,
 };
 
 /// Operations of a resource type.
@@ -57,6 +58,8 @@ pub trait Operations: Send + Sync {
     ) -> BoxFuture<'a, Vec<Problem>>;
     /// See [`Resource::choices`].
     fn choices<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Vec<String>>;
+    /// See [`Resource::account_limit`].
+    fn account_limit<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Option<AccountLimit>>;
     /// See [`Resource::prerequisites`].
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite>;
     /// See [`Resource::list`].
@@ -188,6 +191,12 @@ impl<R: Resource> Operations for TypedOperations<R> {
         Box::pin(async move {
             let Ok(api) = to.map(api).transpose() else { return Vec::new() };
             R::choices(&Questions::new(api, context)).await
+        })
+    }
+    fn account_limit<'a>(&'a self, to: Option<&'a dyn Connections>, context: PreflightContext<'a>) -> BoxFuture<'a, Option<AccountLimit>> {
+        Box::pin(async move {
+            let Ok(api) = to.map(api).transpose() else { return None };
+            R::account_limit(&Questions::new(api, context)).await
         })
     }
     fn prerequisites(&self, spec: &Value) -> Vec<Prerequisite> {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{sync::OnceCell, time::timeout};
 
@@ -51,6 +51,15 @@ const TIMED_OUT: &str = "TimedOut";
 pub struct Questions<'a, A> {
     api: Option<&'a A>,
     context: PreflightContext<'a>,
+}
+
+/// Number of resources of a type that an account can have in a region, and that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountLimit {
+    /// Quota.
+    pub most: u64,
+    /// Number of existing resources, of all stacks and others.
+    pub used: u64,
 }
 
 /// Context of the questions about a plan.

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    CallContext, Declared, Error, ErrorKind, Phase, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec, TagChange, Tags,
-    TypeInfo,
+    AccountLimit, CallContext, Declared, Error, ErrorKind, Phase, Prerequisite, Problem, Questions, Result, Scope, ServiceInfo, Spec,
+    TagChange, Tags, TypeInfo,
 };
 
 /// A resource type. The implementing struct is the spec that users write, and the shape of live state; facts about a field are stated at
@@ -74,6 +74,11 @@ pub trait Resource: Spec {
     /// Asks AWS for the values of the field that a definition may leave to acme, in order of preference; empty if AWS does not answer.
     fn choices(_questions: &Questions<'_, Self::Api>) -> impl Future<Output = Vec<String>> + Send {
         async { Vec::new() }
+    }
+    /// Asks AWS how many resources of this type the account can have in the region, and how many it has; `None` without an answer. Called after
+    /// the plan, if it creates some.
+    fn account_limit(_questions: &Questions<'_, Self::Api>) -> impl Future<Output = Option<AccountLimit>> + Send {
+        async { None }
     }
     /// What the account must have before this resource is created.
     fn prerequisites(&self) -> Vec<Prerequisite> {

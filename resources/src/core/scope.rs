@@ -44,6 +44,8 @@ pub struct Scope {
     pub any_owner: bool,
     /// Physical ids of adopted resources outside the stack's IAM path, which lists by path don't show.
     pub outside_path: BTreeSet<String>,
+    /// Whether the stack may have resources that no record names: adopted ones outside its IAM path are then looked for in the whole account.
+    pub search_outside_path: bool,
     /// Physical id of a single resource to look up, in or outside the stack. A list may return others, too.
     pub adopt: Option<String>,
     /// Physical ids of the awaited resources; `None`: all of the stack's. A list may return others, too, but reads the details of

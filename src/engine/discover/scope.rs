@@ -57,6 +57,7 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         ignored_tags: stack.ignored_tags.clone(),
         any_owner: false,
         outside_path: outside_path(stack, kind, live_state),
+        search_outside_path: kind.has_path() && live_state.hints.own_reads.is_none() && may_exist(live_state),
         adopt: None,
         ids: None,
     }
@@ -70,6 +71,11 @@ fn addresses_of_kept_names<'a>(kind: &ResourceType, index: Option<&'a Shared<BTr
     }
     let of_kind = index.into_iter().flat_map(|index| index.iter()).filter(|(arn, _)| kind.matches_arn(arn));
     of_kind.filter_map(|(_, tags)| tags.get(ADDRESS_TAG).map(String::as_str)).collect()
+}
+
+/// Whether the stack may have resources: the index, which lacks roles, has some, or is not available.
+fn may_exist(live_state: &LiveState) -> bool {
+    live_state.index_of(None).is_none_or(|index| !index.is_empty())
 }
 
 /// Ids of live resources of the stack outside its IAM path, if the type has paths: adopted ones.

@@ -47,6 +47,8 @@ pub(super) struct Executor<'a> {
     pub(super) run_id: String,
     /// Addresses at which this run started a creation: a second attempt looks for the resource first.
     attempted: BTreeSet<Address>,
+    /// Addresses at which this run, or the part of it that was interrupted, created a resource.
+    created: BTreeSet<Address>,
     /// Number of apply-phase steps by type.
     steps_of_type: BTreeMap<&'a str, u32>,
     blockers: Arc<Blockers>,
@@ -66,6 +68,7 @@ impl<'a> Executor<'a> {
                 set_write_only(stack, &change.address, live);
             }
         }
+        let created = live_state.hints.started_creates.clone();
         let mut steps_of_type = BTreeMap::new();
         for step in plan.apply.node_weights() {
             *steps_of_type.entry(plan.changes[step.change].address.type_name.as_str()).or_default() += 1;
@@ -82,6 +85,7 @@ impl<'a> Executor<'a> {
             outcome: ExecuteOutcome { live, not_restored: plan.not_restored.clone(), ..ExecuteOutcome::default() },
             run_id: run_id(),
             attempted: BTreeSet::new(),
+            created,
             steps_of_type,
         }
     }
@@ -173,6 +177,13 @@ impl<'a> Executor<'a> {
         let maybe_created = self.live_state.hints.started_creates.contains(address);
         let attempted = step.op == Op::Create && !self.attempted.insert(address.clone());
         let declared = self.stack.resources.get(address);
+        let is_about_new_resource = match step.op {
+            Op::Create => target.depends_on.iter().any(|need| self.created.contains(need)),
+            Op::Update | Op::Attach | Op::Prune => target.depends_on.iter().chain([address]).any(|new| self.created.contains(new)),
+            // The run that is undone created it.
+            Op::Delete => change.disable_deletion_protection,
+            Op::Detach | Op::Forget => false,
+        };
         let dependencies = target.depends_on.iter().filter_map(|need| self.outcome.live.get(need).cloned()).collect();
         Ok(StepTask {
             journaled_cloud: self.options.journaled_cloud.clone(),
@@ -184,10 +195,12 @@ impl<'a> Executor<'a> {
             null_means: self.options.null_means,
             maybe_created,
             attempted,
+            is_about_new_resource,
             disable_deletion_protection: change.disable_deletion_protection,
             returned_by_create: step.op == Op::Delete && live.is_some_and(|old| self.was_returned_by_create(address, old)),
             poller,
-            limits: WaitLimits::new(kind, declared.and_then(|declared| declared_timeout(declared.timeouts, step.op))),
+            limits: WaitLimits::new(kind, declared.and_then(|declared| declared_timeout(declared.timeouts, step.op)))
+                .wait_for_person(self.options.journaled_cloud.cloud.wait_for_person()),
             parents,
             status,
             stop: self.options.stop.clone(),
@@ -335,6 +348,9 @@ impl StepRunner<Step> for Executor<'_> {
             Ok(Some(live)) => {
                 if step.op == Op::Create && self.options.null_means == NullMeans::Unset {
                     self.outcome.not_restored.extend(self.lost_values(&address, live).map(|words| (address.clone(), words)));
+                }
+                if step.op == Op::Create {
+                    self.created.insert(address.clone());
                 }
                 if step.op == Op::Create && self.plan.changes[step.change].dormant.is_some() {
                     self.outcome.undeleted.insert(address.clone());

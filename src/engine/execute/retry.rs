@@ -55,6 +55,10 @@ impl StepTask {
                 ErrorKind::NotYetVisible | ErrorKind::Throttled => timeout.min(Duration::from_secs(120)),
                 // A new resource may not be visible everywhere yet.
                 ErrorKind::NotFound => timeout.min(Duration::from_secs(30)),
+                // `acme policy` grants changes on condition of the ownership tags.
+                ErrorKind::AccessDenied if self.is_about_new_resource && error.is_implicit_denial() => {
+                    timeout.min(self.journaled_cloud.cloud.tag_condition_delay())
+                }
                 ErrorKind::Unavailable if idempotency == Idempotency::Idempotent => timeout.min(Duration::from_secs(60)),
                 _ => return Err(error),
             };

@@ -42,6 +42,8 @@ pub struct StepTask {
     pub maybe_created: bool,
     /// Whether an earlier attempt of this run may have created it already.
     pub attempted: bool,
+    /// Whether this run created the resource, or one that it depends on: IAM may not know its tags yet.
+    pub is_about_new_resource: bool,
     /// Whether to disable AWS's deletion protection before the deletion.
     pub disable_deletion_protection: bool,
     /// Whether a create call of this run returned the resource to delete: some calls return what exists.
@@ -114,6 +116,7 @@ impl StepTask {
             }
             made => made?,
         };
+        self.is_about_new_resource = true;
         let (created, applied) = {
             let _under_way = self.poller.in_flight();
             if kind.is_taggable() && !kind.is_tagged_on_create() {

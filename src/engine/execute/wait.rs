@@ -80,6 +80,8 @@ pub struct WaitLimits {
     progressing: Duration,
     /// While AWS reports none.
     idle: Duration,
+    /// While it waits for a person.
+    person: Duration,
     /// Set by the definition.
     pub declared: Option<Duration>,
 }
@@ -88,7 +90,17 @@ impl WaitLimits {
     /// Those that the definition declares, or those of the type: at least ten minutes, and ten times the typical duration.
     pub fn new(kind: &ResourceType, declared: Option<Duration>) -> WaitLimits {
         let idle = (kind.typical_duration * 10).max(Duration::from_secs(600));
-        WaitLimits { progressing: declared.unwrap_or(kind.longest_duration.max(idle)), idle: declared.unwrap_or(idle), declared }
+        WaitLimits {
+            progressing: declared.unwrap_or(kind.longest_duration.max(idle)),
+            idle: declared.unwrap_or(idle),
+            person: declared.unwrap_or(idle),
+            declared,
+        }
+    }
+
+    /// Sets the wait for a person, unless the definition sets one.
+    pub fn wait_for_person(self, wait: Option<Duration>) -> WaitLimits {
+        WaitLimits { person: self.declared.or(wait).unwrap_or(self.person), ..self }
     }
 }
 
@@ -314,7 +326,7 @@ fn evaluate(request: &WaitRequest, found: &BTreeMap<String, LiveResource>, lag: 
                 Phase::Degraded(status) => (id, status.clone(), limits.idle),
                 phase @ Phase::Failed(status) if as_before(phase) => (id, status.clone(), limits.idle),
                 Phase::Failed(status) => return Some(Err(failed_error(status))),
-                Phase::Waiting(instruction) if waited > limits.idle => return Some(Err(Error::waiting(instruction))),
+                Phase::Waiting(instruction) if waited > limits.person => return Some(Err(Error::waiting(instruction))),
                 Phase::Waiting(instruction) => {
                     // Without a progress display there is no receiver.
                     request.status.send(Status::ActionNeeded(instruction.clone())).ok();
@@ -413,7 +425,7 @@ mod tests {
         let waiting = || Phase::Waiting("accept it".into());
         assert_eq!(error_code(request(waiting(), 60)), None);
         let (request, found) = request(waiting(), 60);
-        let short = WaitLimits { idle: Duration::from_secs(1), ..request.limits };
+        let short = WaitLimits { person: Duration::from_secs(1), ..request.limits };
         let ended = evaluate(&WaitRequest { limits: short, ..request }, &found, Duration::ZERO).expect("it ends").expect_err("not ready");
         assert!(ended.is_waiting() && ended.message == "accept it", "{ended}");
     }

@@ -25,7 +25,21 @@ impl ArnScope<'_> {
 
     /// ARNs for a pattern of `kind`, see [`crate::core::IamActions::arn`].
     pub fn arns(&self, kind: &ResourceType, pattern: &str) -> BTreeSet<String> {
-        self.expand(kind, pattern, &self.name_patterns(kind))
+        let mut arns = self.expand(kind, pattern, &self.name_patterns(kind));
+        // An adopted resource keeps its path. Names are unique in the account, whatever the path.
+        if let Some(start) = pattern.strip_suffix("{path}*") {
+            for name in self.own_names(kind) {
+                arns.extend(self.expand(kind, &format!("{start}{name}"), &BTreeSet::new()));
+                arns.extend(self.expand(kind, &format!("{start}*/{name}"), &BTreeSet::new()));
+            }
+        }
+        arns
+    }
+
+    /// Names that the definition gives, without the stack's prefix: such resources may be adopted.
+    fn own_names(&self, kind: &ResourceType) -> BTreeSet<String> {
+        let prefix = self.stack.prefix();
+        self.name_patterns(kind).into_iter().filter(|name| !name.contains('*') && !name.starts_with(&prefix)).collect()
     }
 
     /// Same, limited to the physical names of these resources.

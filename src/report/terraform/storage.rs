@@ -74,9 +74,18 @@ fn lifecycle(id: &str, rule: &LifecycleRule) -> Value {
     let positive = |number: i64| Some(number).filter(|number| *number > 0);
     let days = |days: i32| positive(days.into());
     let noncurrent = |days: i64| json!({ "noncurrent_days": days, "newer_noncurrent_versions": positive(rule.noncurrent_keep.into()) });
-    let expiration = rule.expire_days > 0 || rule.expire_delete_markers;
-    let expiration = expiration
-        .then(|| json!({ "days": days(rule.expire_days), "expired_object_delete_marker": rule.expire_delete_markers.then_some(true) }));
+    let midnight = |date: &str| format!("{date}T00:00:00Z");
+    let date = Some(&rule.expire_date).filter(|date| !date.is_empty()).map(|date| midnight(date));
+    let expiration = rule.expire_days > 0 || rule.expire_delete_markers || date.is_some();
+    let expiration = expiration.then(|| {
+        json!({
+            "date": date,
+            "days": days(rule.expire_days),
+            "expired_object_delete_marker": rule.expire_delete_markers.then_some(true),
+        })
+    });
+    let by_age = rule.transitions.iter().map(|to| json!({ "days": to.days, "storage_class": to.storage_class }));
+    let by_date = rule.dated_transitions.iter().map(|to| json!({ "date": midnight(&to.date), "storage_class": to.storage_class }));
     json!({
         "id": id,
         "status": if rule.enabled { "Enabled" } else { "Disabled" },
@@ -91,7 +100,7 @@ fn lifecycle(id: &str, rule: &LifecycleRule) -> Value {
         "abort_incomplete_multipart_upload": days(rule.abort_multipart_days).iter()
             .map(|days| json!({ "days_after_initiation": days }))
             .collect::<Vec<_>>(),
-        "transition": rule.transitions,
+        "transition": by_age.chain(by_date).collect::<Vec<_>>(),
         "noncurrent_version_transition": rule.noncurrent_transitions.iter()
             .map(|to| json!({ "noncurrent_days": to.days, "storage_class": to.storage_class }))
             .collect::<Vec<_>>(),

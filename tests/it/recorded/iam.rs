@@ -92,3 +92,68 @@ fn attaches_managed_policies_of_the_partition() {
     assert_eq!(endpoint.request_bodies("GetPolicy")[0]["PolicyArn"], policy);
     assert_eq!(endpoint.request_bodies("AttachRolePolicy")[0]["PolicyArn"], policy);
 }
+
+/// An adopted role keeps its path. The tagging API does not show roles, and without a record nothing names it.
+#[test]
+fn finds_adopted_roles_outside_the_path_without_a_record() {
+    let bulk = "GetAccountAuthorizationDetails";
+    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+    let role = |name: &str| {
+        format!(
+            "<RoleName>{name}</RoleName><RoleId>A{name}</RoleId><Path>/ci/</Path><CreateDate>2026-11-21T16:00:00Z</CreateDate>\
+             <Arn>arn:aws:iam::123456789012:role/ci/{name}</Arn><AssumeRolePolicyDocument>{trust}</AssumeRolePolicyDocument>"
+        )
+    };
+    let tags = |address: &str| format!("<Tags>{}</Tags>", xml_ownership_tags(address, "member", "Key", "Value"));
+    let details: String = [("deployer", tags("iam_role.old")), ("others", String::new()), ("named", tags("iam_role.named"))]
+        .map(|(name, tags)| format!("<member>{}{tags}</member>", role(name)))
+        .concat();
+    let all = answer(bulk, &format!("<RoleDetailList>{details}</RoleDetailList><IsTruncated>false</IsTruncated>"));
+    let one = |name: &str, address: &str| answer("GetRole", &format!("<Role>{}{}</Role>", role(name), tags(address)));
+    let none = || answer("ListRoles", "<Roles/><IsTruncated>false</IsTruncated>");
+    let script = || {
+        Script::new()
+            .with_tagged_resources(&[("arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1", "vpc.main")])
+            .on("ListRoles", [none()])
+            .on_containing("GetRole", "RoleName=deployer", [one("deployer", "iam_role.old")])
+            .on_containing("GetRole", "RoleName=named", [one("named", "iam_role.named")])
+    };
+    let named = "  iam_role: { named: { name: named, trust: { Version: 2012-10-17, Statement: [] } } }\n";
+    let endpoint = script().on(bulk, [all]).start(named);
+    assert_eq!(endpoint.planned_changes(), ["delete iam_role.old"]);
+    // The bulk read shows the names, too.
+    assert_eq!(endpoint.call_count("ListRoles"), 1);
+
+    // Without permission for it, only roles that the definition names are looked for.
+    let denied = xml_error(403, "AccessDenied", "User is not authorized to perform: iam:GetAccountAuthorizationDetails");
+    let listed = answer("ListRoles", &format!("<Roles><member>{}</member></Roles><IsTruncated>false</IsTruncated>", role("named")));
+    let endpoint = script().on("ListRoles", [listed]).on_containing("ListRoles", "PathPrefix", [none()]).on(bulk, [denied]).start(named);
+    assert_eq!(endpoint.planned_changes(), [""; 0]);
+}
+
+/// The tagging API shows policies and instance profiles.
+#[test]
+fn finds_adopted_policies_and_profiles_outside_the_path_by_their_tags() {
+    let arn = |kind: &str| format!("arn:aws:iam::123456789012:{kind}/ci/old");
+    let tags = |address: &str| format!("<Tags>{}</Tags>", xml_ownership_tags(address, "member", "Key", "Value"));
+    let policy = format!(
+        "<Policy><PolicyName>old</PolicyName><PolicyId>ANPA1</PolicyId><Arn>{}</Arn><Path>/ci/</Path><DefaultVersionId>v1\
+         </DefaultVersionId>{}</Policy>",
+        arn("policy"),
+        tags("iam_policy.old")
+    );
+    let document = "<PolicyVersion><Document>%7B%22Statement%22%3A%5B%5D%7D</Document><VersionId>v1</VersionId></PolicyVersion>";
+    let profile = format!(
+        "<InstanceProfile><Path>/ci/</Path><InstanceProfileName>old</InstanceProfileName><InstanceProfileId>AIPA1</InstanceProfileId>\
+         <Arn>{}</Arn><CreateDate>2026-11-21T16:00:00Z</CreateDate><Roles/>{}</InstanceProfile>",
+        arn("instance-profile"),
+        tags("instance_profile.old")
+    );
+    let endpoint = Script::new()
+        .with_tagged_resources(&[(&arn("policy"), "iam_policy.old"), (&arn("instance-profile"), "instance_profile.old")])
+        .on("GetPolicy", [answer("GetPolicy", &policy)])
+        .on("GetPolicyVersion", [answer("GetPolicyVersion", document)])
+        .on("GetInstanceProfile", [answer("GetInstanceProfile", &profile)])
+        .start("  {}\n");
+    assert_eq!(endpoint.planned_changes(), ["delete iam_policy.old", "delete instance_profile.old"]);
+}

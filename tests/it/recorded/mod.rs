@@ -2,6 +2,7 @@
 
 mod acm;
 mod blockers;
+mod denials;
 mod dns;
 mod ec2;
 mod ecr;
@@ -17,7 +18,10 @@ mod network;
 mod pagination;
 mod preflight;
 mod preflight_databases;
+mod preflight_mistakes;
 mod rds;
+mod rds_delete;
 mod rds_restore;
 mod s3;
 mod secrets;
+mod unmanaged;

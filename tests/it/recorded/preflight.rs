@@ -331,9 +331,11 @@ fn asks_for_managed_policies_of_aws() {
             [unknown()],
         )
     };
-    let endpoint = assert_plan(script(), &role("AmazonEKSClusterPolicy"), &[]);
+    let endpoint = assert_plan(script(), &role("ReadOnlyAccess"), &[]);
     let asked = endpoint.request_bodies("GetPolicy");
-    assert_eq!((asked.len(), &asked[0]["PolicyArn"]), (1, &json!("arn:aws:iam::aws:policy/AmazonEKSClusterPolicy")));
+    assert_eq!((asked.len(), &asked[0]["PolicyArn"]), (1, &json!("arn:aws:iam::aws:policy/ReadOnlyAccess")));
+    // Clusters need it, so it exists.
+    assert_eq!(assert_plan(script(), &role("AmazonEKSClusterPolicy"), &[]).call_count("GetPolicy"), 0);
     assert_plan(
         script(),
         &role("service-role/AmazonEBSCSIDriverPolici"),
@@ -343,9 +345,9 @@ fn asks_for_managed_policies_of_aws() {
         ],
     );
     // A stand-in that knows no policies of AWS.
-    assert_plan(script().on("GetPolicy", [unknown()]), &role("AmazonEKSClusterPolicy"), &[]);
+    assert_plan(script().on("GetPolicy", [unknown()]), &role("ReadOnlyAccess"), &[]);
     let denied = xml_error(403, "AccessDenied", "not authorized to perform: iam:GetPolicy");
-    assert_denied(Script::new().on("GetPolicy", [denied]), &role("AmazonEKSClusterPolicy"), "iam:GetPolicy");
+    assert_denied(Script::new().on("GetPolicy", [denied]), &role("ReadOnlyAccess"), "iam:GetPolicy");
 }
 
 #[test]

@@ -119,14 +119,14 @@ fn rejects_settings_a_snapshot_cannot_provide_before_any_write() {
     }
 }
 
-/// Not waited for, as what was made a moment ago is.
+/// The plan is blocked.
 #[test]
 fn reports_a_missing_snapshot() {
     let missing = xml_error(404, "DBSnapshotNotFound", "DBSnapshot not found: shop-orders-final");
     let endpoint = script_restoring(missing, [], []).start(&definition_from_snapshot(""));
     let done = endpoint.run("apply", &["--yes"]);
     assert_eq!(endpoint.call_count("DescribeDBSnapshots"), 1);
-    assert!(done.code == 1 && done.stderr.contains("aws rds describe-db-snapshots"), "{}", done.combined_output());
+    assert!(done.code == 1 && done.combined_output().contains("aws rds describe-db-snapshots"), "{}", done.combined_output());
 }
 
 /// Storage that can grow automatically may have grown before.

@@ -1,10 +1,12 @@
 //! Identity and Access Management.
 
-use aws_sdk_iam::types::Tag;
+use std::collections::BTreeMap;
+
+use aws_sdk_iam::types::{SummaryKeyType, Tag};
 
 use crate::{
     aws::Aws,
-    core::{ArnParts, Error, ErrorCodes, ErrorKind, ErrorRule, Result, ServiceInfo, TagChange},
+    core::{AccountLimit, ArnParts, Error, ErrorCodes, ErrorKind, ErrorRule, Questions, Result, ServiceInfo, TagChange},
 };
 
 /// The facts of the service. New tags show only after a while, so policies decide by path instead.
@@ -26,6 +28,19 @@ tag_conversions!(Tag, key, value, Result::ok);
 /// Each type of IAM has calls of its own for tags.
 pub(super) async fn retag(_: &Aws, _: &TagChange<'_>) -> Result<()> {
     Err(Error::new(ErrorKind::Rejected, "Tags", "each type of IAM has calls of its own for tags: see `Resource::retag`"))
+}
+
+/// A quota of the account, and its use. `None` without an answer.
+pub async fn account_limit(questions: &Questions<'_, Aws>, most: SummaryKeyType, used: SummaryKeyType) -> Option<AccountLimit> {
+    let call = |aws: &Aws| {
+        let call = aws.iam.get_account_summary();
+        async move {
+            let summary = call.send().await?.summary_map.unwrap_or_default().into_iter();
+            Ok(summary.filter_map(|(key, value)| Some((key.as_str().to_owned(), u64::try_from(value).ok()?))).collect())
+        }
+    };
+    let summary: BTreeMap<String, u64> = questions.ask("iam:GetAccountSummary", "", call).await?;
+    Some(AccountLimit { most: *summary.get(most.as_str())?, used: *summary.get(used.as_str())? })
 }
 
 /// Whether the account has the service-linked role of this service.

@@ -1,5 +1,7 @@
 //! `eks_access_entry`: permissions of an IAM principal in a cluster.
 
+mod preflight;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
@@ -109,6 +111,7 @@ impl Resource for EksAccessEntry {
         IamActions::new("eks:access-entry/{parent}/*")
             .read(&["eks:DescribeAccessEntry", "eks:ListAssociatedAccessPolicies"])
             .change(&["eks:AssociateAccessPolicy", "eks:DeleteAccessEntry", "eks:DisassociateAccessPolicy", "eks:UpdateAccessEntry"])
+            .questions(&["eks:ListAccessPolicies"])
             .grants(&[
                 IamGrant::read(&["eks:ListAccessEntries"], GrantTarget::Arn("eks:cluster/{parent}")),
                 IamGrant::change(&["eks:CreateAccessEntry"], GrantTarget::Referenced("eks_cluster")),
@@ -195,17 +198,18 @@ impl Resource for EksAccessEntry {
 
     /// EKS gives the creator of a cluster an entry; creating it again would fail once the cluster exists.
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: EksAccessEntryChanges) -> Vec<Problem> {
+        let unknown = if changes.policies { preflight::unknown_policies(self, questions).await } else { Vec::new() };
         let Some(cluster) = questions.planned(&self.cluster).filter(|_| changes.principal_arn && questions.creates(&self.cluster)) else {
-            return Vec::new();
+            return unknown;
         };
         let is_given = cluster.bootstrap_cluster_creator_admin_permissions != Some(false)
             && cluster.authentication_mode != Some(AuthenticationMode::ConfigMap);
         if !is_given || !caller(questions).await.is_some_and(|caller| is_principal(&caller, &self.principal_arn)) {
-            return Vec::new();
+            return unknown;
         }
         let message = "EKS gives this principal, which creates the cluster, an access entry of its own";
         let help = "remove this entry, or set `bootstrap_cluster_creator_admin_permissions: false` on the cluster";
-        vec![Problem::new(Self::POINTERS.principal_arn, message).help(help)]
+        unknown.into_iter().chain([Problem::new(Self::POINTERS.principal_arn, message).help(help)]).collect()
     }
 
     // https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessEntry.html

@@ -18,8 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use auto_mode::{AutoMode, NodePool};
 pub(super) use children::{failed_update, list_in_clusters, names_in_clusters, split_id, with_reasons};
-pub(super) use preflight::addon_versions;
-use preflight::kubernetes_versions;
+pub(super) use preflight::{addon_versions, kubernetes_version};
 use read::read;
 
 use super::{iam_role::IamRole, kms_key::KmsKey, security_group::SecurityGroup, subnet::Subnet};
@@ -213,7 +212,7 @@ impl Resource for EksCluster {
                     "eks:UpdateClusterConfig",
                     "eks:UpdateClusterVersion",
                 ])
-                .questions(&["eks:DescribeClusterVersions"])
+                .questions(&["ec2:DescribeAvailabilityZones", "eks:DescribeClusterVersions"])
                 .grants(&[
                     IamGrant::change(&["eks:CreateCluster"], GrantTarget::TagOnCreate),
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(PASS_ROLE_SERVICES)),
@@ -354,10 +353,7 @@ impl Resource for EksCluster {
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: EksClusterChanges) -> Vec<Problem> {
-        let Some(version) = self.version.as_deref().filter(|_| changes.version) else { return Vec::new() };
-        let offered = kubernetes_versions(questions).await.unwrap_or_default();
-        let offered = offered.iter().map(String::as_str);
-        Problem::not_offered(Self::POINTERS.version, version, "versions", " as a Kubernetes version", offered).into_iter().collect()
+        preflight::preflight(self, questions, changes).await
     }
 
     async fn explain(aws: &Aws, id: &str) -> Result<Option<String>> {

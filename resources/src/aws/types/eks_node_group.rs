@@ -4,6 +4,7 @@ mod image;
 mod preflight;
 mod read;
 mod taint;
+mod unmanaged;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use read::read;
 pub use taint::{Taint, TaintEffect};
+use unmanaged::Unmanaged;
 
 use super::{
     eks_cluster::{EksCluster, PASS_ROLE_SERVICES, failed_update, names_in_clusters, split_id},
@@ -180,7 +182,12 @@ impl Resource for EksNodeGroup {
                 "eks:UpdateNodegroupConfig",
                 "eks:UpdateNodegroupVersion",
             ])
-            .questions(&["ec2:DescribeInstanceTypeOfferings"])
+            .questions(&[
+                "ec2:DescribeInstanceTypeOfferings",
+                "ec2:DescribeKeyPairs",
+                "ec2:DescribeLaunchTemplates",
+                "eks:DescribeClusterVersions",
+            ])
             .grants(&[
                 IamGrant::read(&["eks:ListNodegroups"], GrantTarget::Arn("eks:cluster/{parent}")),
                 // AWS checks for updates at the cluster and at the node group.
@@ -250,6 +257,7 @@ impl Resource for EksNodeGroup {
         let scaling = changes.min || changes.max;
         let pace = changes.max_unavailable || changes.max_unavailable_percentage;
         if scaling || changes.labels || changes.taints || pace || changes.node_repair {
+            let unmanaged = if pace || changes.node_repair { unmanaged::read(cx, cluster, name).await? } else { Unmanaged::default() };
             cx.eks
                 .update_nodegroup_config()
                 .cluster_name(cluster)
@@ -257,8 +265,8 @@ impl Resource for EksNodeGroup {
                 .set_scaling_config(scaling.then(|| self.scaling(before)))
                 .set_labels(changes.labels.then(|| self.label_changes(before)))
                 .set_taints(changes.taints.then(|| Taint::changes(&before.taints, &self.taints)))
-                .set_update_config(pace.then(|| self.update_config().unwrap_or_else(one_at_a_time)))
-                .set_node_repair_config(self.node_repair_config().filter(|_| changes.node_repair))
+                .set_update_config(pace.then(|| unmanaged.with_strategy(self.update_config().unwrap_or_else(one_at_a_time))))
+                .set_node_repair_config(self.node_repair.filter(|_| changes.node_repair).map(|enabled| unmanaged.node_repair(enabled)))
                 .send()
                 .await?;
         } else if changes.version || changes.release_version || changes.launch_template_version {

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::{DomainType, ResourceType};
 
 use super::prelude::*;
-use crate::core::{ErrorKind, Tags};
+use crate::core::{AccountLimit, ErrorKind, Tags};
 
 /// A static public IPv4 address.
 #[spec]
@@ -18,6 +18,9 @@ pub struct ElasticIp {
     #[field(unset = "any address", replaces, assigned_by_aws, important, dropped(kept, "any address will do"))]
     pub address: Option<String>,
 }
+
+/// EC2's name for the quota of addresses: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAccountAttributes.html>.
+const QUOTA: &str = "vpc-max-elastic-ips";
 
 /// AWS's name for its own pool.
 const AMAZON_POOL: &str = "amazon";
@@ -40,7 +43,8 @@ impl Resource for ElasticIp {
                     .list(&["ec2:DescribeAddresses"])
                     .create(&["ec2:AllocateAddress"])
                     .change(&["ec2:ReleaseAddress"])
-                    .blockers(&["ec2:DescribeNetworkInterfaces"]),
+                    .blockers(&["ec2:DescribeNetworkInterfaces"])
+                    .questions(&["ec2:DescribeAccountAttributes"]),
             );
     type Api = Aws;
     type Outputs = Outputs;
@@ -89,6 +93,22 @@ impl Resource for ElasticIp {
             Err(error) if error.code == "AuthFailure" => Err(Error { kind: ErrorKind::Conflict, ..error }),
             other => other.map(|_| Deletion::Requested),
         }
+    }
+
+    /// The quota of 5 addresses per region is the one that new accounts meet first.
+    async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+        let call = |aws: &Aws| {
+            let (most, used) = (aws.ec2.describe_account_attributes(), aws.ec2.describe_addresses());
+            async move {
+                let attributes = most.send().await?.account_attributes.unwrap_or_default();
+                let quota = attributes.iter().filter(|one| one.attribute_name() == Some(QUOTA)).flat_map(|one| one.attribute_values());
+                let most = quota.filter_map(|value| value.attribute_value()).find_map(|value| value.parse().ok());
+                let Some(most) = most else { return Ok(None) };
+                let used = used.send().await?.addresses.unwrap_or_default().len() as u64;
+                Ok(Some(AccountLimit { most, used }))
+            }
+        };
+        questions.ask("ec2:DescribeAccountAttributes", QUOTA, call).await?
     }
 
     async fn blockers(aws: &Aws, live: &Existing<Self>) -> Result<Option<String>> {

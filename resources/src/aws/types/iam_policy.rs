@@ -1,15 +1,15 @@
 //! `iam_policy`: a managed policy that several roles may share.
 
 use acme_macros::spec;
-use aws_sdk_iam::types::{Policy as SdkPolicy, PolicyScopeType};
+use aws_sdk_iam::types::{Policy as SdkPolicy, PolicyScopeType, SummaryKeyType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Resource, Result, Scope, TagChange, Tags,
-        TypeInfo, ok_or_not_found,
+        AccountLimit, Created, Deletion, Error, ErrorKind, Existing, IamActions, Observed, Policy, Problem, Questions, Resource, Result,
+        Scope, TagChange, Tags, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -59,7 +59,8 @@ impl Resource for IamPolicy {
                     "iam:DeletePolicyVersion",
                     "iam:TagPolicy",
                     "iam:UntagPolicy",
-                ]),
+                ])
+                .questions(&["iam:GetAccountSummary"]),
         );
     type Api = Aws;
     type Outputs = Outputs;
@@ -70,6 +71,10 @@ impl Resource for IamPolicy {
         let mut policies: Vec<_> = call.into_paginator().items().send().try_collect().await?;
         policies.extend(read_outside_path(aws, scope, &policies).await?);
         for_each_concurrent(policies, |policy| async move { ok_or_not_found(read(aws, policy).await) }).await
+    }
+
+    async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+        services::iam::account_limit(questions, SummaryKeyType::PoliciesQuota, SummaryKeyType::Policies).await
     }
 
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
@@ -132,13 +137,23 @@ async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &[SdkPolicy]) -> R
         .await;
     }
     let is_known = |name: &str| in_path.iter().any(|policy| policy.policy_name() == Some(name));
+    // Adopted policies that the definition no longer has.
+    let indexed = scope.tag_index.iter().flat_map(|index| index.keys()).filter(|arn| arn.contains(":iam:") && arn.contains(":policy/"));
+    let name_of = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_owned();
+    let adopted: Vec<String> = indexed.filter(|arn| !is_known(&name_of(arn)) && !scope.lookup.contains(&name_of(arn))).cloned().collect();
+    let mut found = for_each_concurrent(adopted, |arn| async move {
+        let reply = ok_or_not_found(aws.iam.get_policy().policy_arn(arn).send().await)?;
+        Ok::<_, Error>(reply.and_then(|reply| reply.policy))
+    })
+    .await?;
     if scope.lookup.iter().all(|name| is_known(name)) {
-        return Ok(Vec::new());
+        return Ok(found);
     }
     let call = aws.iam.list_policies().scope(PolicyScopeType::Local).max_items(1000);
     let all: Vec<SdkPolicy> = call.into_paginator().items().send().try_collect().await?;
     let is_wanted = |policy: &SdkPolicy| policy.policy_name().is_some_and(|name| scope.lookup.contains(name) && !is_known(name));
-    Ok(all.into_iter().filter(is_wanted).collect())
+    found.extend(all.into_iter().filter(is_wanted));
+    Ok(found)
 }
 
 /// Ids of the versions that are not the default.

@@ -5,7 +5,10 @@ mod preflight;
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
-use aws_sdk_iam::types::{AttachedPermissionsBoundary, EntityType, Role, RoleDetail};
+use aws_sdk_iam::{
+    primitives::DateTime,
+    types::{AttachedPermissionsBoundary, EntityType, Role, RoleDetail, SummaryKeyType},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, json};
@@ -13,9 +16,9 @@ use serde_json::{Value, json};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnRef, ConditionValues, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
-        Observed, Pointer, Policy, Problem, Questions, Resource, Result, Scope, TagChange, Tags, TypeInfo, arn_in_partition,
-        arn_without_partition, expression::has_reference, ok_or_not_found,
+        AccountLimit, ArnRef, ConditionValues, Created, Declared, Deletion, Error, ErrorKind, Existing, GrantTarget, IamActions,
+        IamCondition, IamGrant, Observed, Pointer, Policy, Problem, Questions, Resource, Result, Scope, TagChange, Tags, TypeInfo,
+        arn_in_partition, arn_without_partition, expression::has_reference, ok_or_not_found,
     },
 };
 
@@ -136,7 +139,7 @@ impl Resource for IamRole {
                 .list(&["iam:GetAccountAuthorizationDetails", "iam:ListRoles"])
                 .read(&["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"])
                 .change(&["iam:DeleteRole", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole"])
-                .questions(&["iam:GetPolicy", "iam:ListPolicies"])
+                .questions(&["iam:GetAccountSummary", "iam:GetPolicy", "iam:ListPolicies"])
                 .grants(&[
                     IamGrant::change(&["iam:AttachRolePolicy"], GrantTarget::Arn(ARN_PATTERN)).only_if(&[POLICIES, BOUNDARY]),
                     IamGrant::change(
@@ -159,18 +162,19 @@ impl Resource for IamRole {
 
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let roles: Vec<_> = aws.iam.list_roles().path_prefix(scope.iam_path()).into_paginator().items().send().try_collect().await?;
-        // From two roles on, the bulk call is cheaper; restricted permissions may not allow it.
-        let mut details = if roles.len() > 1 { read_role_details(aws).await? } else { BTreeMap::new() };
+        // From two roles on, the bulk call is cheaper; restricted permissions may not allow it. Only it shows the tags of all roles.
+        let searches = scope.search_outside_path && scope.adopt.is_none() && scope.ids.is_none();
+        let mut details = if roles.len() > 1 || searches { read_role_details(aws).await? } else { None };
         let names: BTreeSet<String> = roles.iter().map(|role| role.role_name.clone()).collect();
-        let (detailed, others): (Vec<_>, Vec<_>) = roles.into_iter().partition(|role| details.contains_key(&role.role_name));
-        let mut found = Vec::new();
-        for role in detailed {
-            if let Some(detail) = details.remove(&role.role_name) {
-                found.push(from_role_detail(role, detail)?);
+        let (mut found, mut others) = (Vec::new(), Vec::new());
+        for role in roles {
+            match details.as_mut().and_then(|details| details.remove(&role.role_name)) {
+                Some(detail) => found.push(from_role_detail(role, detail)?),
+                None => others.push(role),
             }
         }
         found.extend(for_each_concurrent(others, |role| async move { ok_or_not_found(read(aws, &role.role_name).await) }).await?);
-        found.extend(read_outside_path(aws, scope, &names).await?);
+        found.extend(read_outside_path(aws, scope, &names, details).await?);
         Ok(found)
     }
 
@@ -241,6 +245,10 @@ impl Resource for IamRole {
         Ok(())
     }
 
+    async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+        services::iam::account_limit(questions, SummaryKeyType::RolesQuota, SummaryKeyType::Roles).await
+    }
+
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: IamRoleChanges) -> Vec<Problem> {
         preflight::preflight(self, questions, changes).await
     }
@@ -254,22 +262,32 @@ impl Resource for IamRole {
 }
 
 /// Roles with desired names outside the stack's path: CreateRole rejects their names.
-async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &BTreeSet<String>) -> Result<Vec<Observed<IamRole>>> {
+async fn read_outside_path(
+    aws: &Aws,
+    scope: &Scope,
+    in_path: &BTreeSet<String>,
+    details: Option<BTreeMap<String, RoleDetail>>,
+) -> Result<Vec<Observed<IamRole>>> {
     if let Some(ids) = scope.ids_outside_path() {
         let missing: Vec<String> = ids.into_iter().filter(|name| !in_path.contains(*name)).cloned().collect();
         return for_each_concurrent(missing, |name| async move { ok_or_not_found(read(aws, &name).await) }).await;
     }
-    if scope.lookup.is_subset(in_path) {
-        return Ok(Vec::new());
-    }
-    let roles: Vec<_> = aws.iam.list_roles().max_items(1000).into_paginator().items().send().try_collect().await?;
-    let wanted = roles.into_iter().filter(|role| scope.lookup.contains(&role.role_name) && !in_path.contains(&role.role_name));
-    for_each_concurrent(wanted, |role| async move {
+    let roles: Vec<(Role, Tags)> = match details {
+        Some(details) => details.into_values().map(from_detail_alone).collect::<Result<_>>()?,
+        None if scope.lookup.is_subset(in_path) => return Ok(Vec::new()),
+        None => {
+            let roles: Vec<_> = aws.iam.list_roles().max_items(1000).into_paginator().items().send().try_collect().await?;
+            roles.into_iter().map(|role| (role, Tags::new())).collect()
+        }
+    };
+    let is_adopted = |tags: &Tags| !tags.is_empty() && scope.owns(tags);
+    let wanted = roles
+        .into_iter()
+        .filter(|(role, tags)| (scope.lookup.contains(&role.role_name) || is_adopted(tags)) && !in_path.contains(&role.role_name));
+    for_each_concurrent(wanted, |(role, tags)| async move {
         match read(aws, &role.role_name).await {
-            // The policies that acme prints allow reads in the stack's path only.
-            Err(error) if error.kind == ErrorKind::AccessDenied => {
-                observed(role, Tags::new(), BTreeSet::new(), BTreeMap::new(), None).map(Some)
-            }
+            // The policies that acme prints allow reads in the stack's path, and of roles that the definition names.
+            Err(error) if error.kind == ErrorKind::AccessDenied => observed(role, tags, BTreeSet::new(), BTreeMap::new(), None).map(Some),
             other => ok_or_not_found(other),
         }
     })
@@ -297,10 +315,10 @@ async fn read(aws: &Aws, name: &str) -> Result<Observed<IamRole>> {
     observed(role, tags, policies, inline_policies, boundary)
 }
 
-/// Policies and tags of every role of the account, by name. Empty if access is denied.
+/// Policies and tags of every role of the account, by name. `None` if access is denied.
 ///
 /// Source: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html>
-async fn read_role_details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
+async fn read_role_details(aws: &Aws) -> Result<Option<BTreeMap<String, RoleDetail>>> {
     let call = aws.iam.get_account_authorization_details().filter(EntityType::Role).max_items(1000);
     let mut pages = call.into_paginator().send();
     let mut details = BTreeMap::new();
@@ -310,11 +328,24 @@ async fn read_role_details(aws: &Aws) -> Result<BTreeMap<String, RoleDetail>> {
                 let roles = page.role_detail_list.unwrap_or_default().into_iter();
                 details.extend(roles.filter_map(|role| Some((role.role_name.clone()?, role))));
             }
-            Err(error) if error.kind == ErrorKind::AccessDenied => return Ok(BTreeMap::new()),
+            Err(error) if error.kind == ErrorKind::AccessDenied => return Ok(None),
             Err(error) => return Err(error),
         }
     }
-    Ok(details)
+    Ok(Some(details))
+}
+
+/// Role and tags from the bulk read, without description and duration.
+fn from_detail_alone(detail: RoleDetail) -> Result<(Role, Tags)> {
+    let tags = services::iam::from_tags(detail.tags());
+    let role = Role::builder()
+        .path(detail.path.unwrap_or_default())
+        .role_name(detail.role_name.unwrap_or_default())
+        .role_id(detail.role_id.unwrap_or_default())
+        .arn(detail.arn.unwrap_or_default())
+        .create_date(detail.create_date.unwrap_or_else(|| DateTime::from_secs(0)))
+        .set_assume_role_policy_document(detail.assume_role_policy_document);
+    Ok((role.build()?, tags))
 }
 
 /// A role from ListRoles, which has description and duration, and from the bulk read, which has the rest.

@@ -145,12 +145,22 @@ async fn read_outside_path(aws: &Aws, scope: &Scope, in_path: &[SdkProfile]) -> 
         })
         .await;
     }
+    // Adopted profiles that the definition no longer has.
+    let indexed = scope.tag_index.iter().flat_map(|index| index.keys()).filter_map(|arn| arn.split_once(":instance-profile/"));
+    let indexed = indexed.map(|(_, path)| path.rsplit('/').next().unwrap_or_default().to_owned());
+    let adopted: Vec<String> = indexed.filter(|name| !is_known(name) && !scope.lookup.contains(name)).collect();
+    let mut found = for_each_concurrent(adopted, |name| async move {
+        let reply = ok_or_not_found(aws.iam.get_instance_profile().instance_profile_name(name).send().await)?;
+        Ok::<_, Error>(reply.and_then(|reply| reply.instance_profile))
+    })
+    .await?;
     if scope.lookup.iter().all(is_known) {
-        return Ok(Vec::new());
+        return Ok(found);
     }
     let all: Vec<SdkProfile> = aws.iam.list_instance_profiles().max_items(1000).into_paginator().items().send().try_collect().await?;
     let wanted = |profile: &SdkProfile| scope.lookup.contains(&profile.instance_profile_name) && !is_known(&profile.instance_profile_name);
-    Ok(all.into_iter().filter(wanted).collect())
+    found.extend(all.into_iter().filter(wanted));
+    Ok(found)
 }
 
 async fn remove_role(aws: &Aws, live: &Existing<InstanceProfile>) -> Result<()> {

@@ -4,6 +4,7 @@ mod action;
 mod authenticate;
 mod certificate_list;
 mod check;
+mod preflight;
 mod rule;
 
 use std::collections::BTreeSet;
@@ -24,8 +25,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
     core::{
-        ArnOutput, ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Resource,
-        Result, Scope, TypeInfo, ok_or_not_found,
+        ArnOutput, ArnRef, Created, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Questions,
+        Resource, Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -87,6 +88,7 @@ impl Resource for Listener {
                 "elasticloadbalancing:ModifyListener",
                 "elasticloadbalancing:RemoveListenerCertificates",
             ])
+            .questions(&["elasticloadbalancing:DescribeSSLPolicies"])
             .grants(&[
                 IamGrant::change(&["elasticloadbalancing:CreateListener"], GrantTarget::Referenced("load_balancer")),
                 // The service reads the client of a user pool with the caller's permissions.
@@ -181,6 +183,12 @@ impl Resource for Listener {
 
     fn conflicts_with(&self, live: &Self) -> bool {
         self.load_balancer != live.load_balancer
+    }
+
+    async fn preflight(&self, questions: &Questions<'_, Aws>, changes: ListenerChanges) -> Vec<Problem> {
+        let policy = self.ssl_policy.as_deref().filter(|_| changes.ssl_policy);
+        let Some(policy) = policy else { return Vec::new() };
+        preflight::unknown_policy(questions, policy).await.into_iter().collect()
     }
 
     fn check(&self) -> Vec<Problem> {

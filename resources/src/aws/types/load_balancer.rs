@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
 use aws_sdk_elasticloadbalancingv2::types::{
-    EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum as Enforced, IpAddressType, LoadBalancer as SdkLoadBalancer,
-    LoadBalancerSchemeEnum, LoadBalancerState, LoadBalancerStateEnum, LoadBalancerTypeEnum, SubnetMapping as SdkMapping,
+    EnablePrefixForIpv6SourceNatEnum, EnforceSecurityGroupInboundRulesOnPrivateLinkTrafficEnum as Enforced, IpAddressType,
+    LoadBalancer as SdkLoadBalancer, LoadBalancerSchemeEnum, LoadBalancerState, LoadBalancerStateEnum, LoadBalancerTypeEnum,
+    SubnetMapping as SdkMapping,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -251,12 +252,15 @@ impl Resource for LoadBalancer {
         }
         if changes.subnets || changes.subnet_mappings {
             let call = cx.elbv2.set_subnets().load_balancer_arn(id).set_subnets(self.subnet_ids());
+            let call = call.set_enable_prefix_for_ipv6_source_nat(self.source_nat(cx, id).await?);
             call.set_subnet_mappings(self.sdk_mappings()).send().await?;
         }
         if changes.security_groups || changes.enforce_security_groups_on_private_link {
             let call =
                 cx.elbv2.set_security_groups().load_balancer_arn(id).set_security_groups(Some(referenced_ids(&self.security_groups)));
-            let enforced = self.enforce_security_groups_on_private_link.map(|on| if on { Enforced::On } else { Enforced::Off });
+            // Without it, AWS enables the enforcement.
+            let enforced = self.enforce_security_groups_on_private_link.or(live.spec.enforce_security_groups_on_private_link);
+            let enforced = enforced.map(|on| if on { Enforced::On } else { Enforced::Off });
             call.set_enforce_security_group_inbound_rules_on_private_link_traffic(enforced).send().await?;
         }
         let attributes = self.attributes(&changes);
@@ -381,6 +385,16 @@ fn read(arn: String, name: String, lb: SdkLoadBalancer, attributes: &BTreeMap<St
 }
 
 impl LoadBalancer {
+    /// Live setting for source addresses of IPv6 traffic, which acme does not manage, and which SetSubnets disables where it is left out:
+    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSubnets.html>.
+    async fn source_nat(&self, aws: &Aws, arn: &str) -> Result<Option<EnablePrefixForIpv6SourceNatEnum>> {
+        if self.kind != LoadBalancerType::Network || self.ip_address_type == AddressType::Ipv4 {
+            return Ok(None);
+        }
+        let reply = aws.elbv2.describe_load_balancers().load_balancer_arns(arn).send().await?;
+        Ok(reply.load_balancers.into_iter().flatten().find_map(|balancer| balancer.enable_prefix_for_ipv6_source_nat))
+    }
+
     fn address_type(&self) -> IpAddressType {
         IpAddressType::from(to_aws(&self.ip_address_type).as_str())
     }

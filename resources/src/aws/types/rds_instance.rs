@@ -2,6 +2,7 @@
 
 mod check;
 mod create;
+mod delete;
 mod engine;
 mod preflight;
 mod read;
@@ -29,8 +30,8 @@ use super::{
 use crate::{
     aws::{Aws, Cx, services},
     core::{
-        ArnRef, Created, DataProtection, Declared, Deletion, Error, Existing, GrantTarget, IamActions, IamGrant, Observed, OnDelete,
-        Problem, Questions, Ref, Resource, Result, Scope, TypeInfo,
+        AccountLimit, ArnRef, Created, DataProtection, Declared, Deletion, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem,
+        Questions, Ref, Resource, Result, Scope, TypeInfo,
     },
 };
 
@@ -221,17 +222,15 @@ impl Resource for RdsInstance {
             IamActions::new("rds:db:{name}")
                 .create(&["rds:CreateDBInstance", "rds:RestoreDBInstanceFromDBSnapshot"])
                 .change(&["rds:CreateDBSnapshot", "rds:DeleteDBInstance", "rds:ModifyDBInstance"])
-                .questions(&["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
+                .questions(&["rds:DescribeAccountAttributes", "rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"])
                 .grants(&[
                     IamGrant::read(&["rds:DescribeDBInstances"], GrantTarget::Arn("rds:db:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:og:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:pg:*")),
                     IamGrant::change(PLACED, GrantTarget::Arn("rds:subgrp:*")),
                     // The snapshot it is created from.
-                    IamGrant::change(
-                        &["rds:DescribeDBSnapshots", "rds:RestoreDBInstanceFromDBSnapshot"],
-                        GrantTarget::Arn("rds:snapshot:*"),
-                    ),
+                    IamGrant::read(&["rds:DescribeDBSnapshots"], GrantTarget::Arn("rds:snapshot:*")),
+                    IamGrant::change(&["rds:RestoreDBInstanceFromDBSnapshot"], GrantTarget::Arn("rds:snapshot:*")),
                     // The final snapshot.
                     IamGrant::change(&["rds:AddTagsToResource", "rds:CreateDBSnapshot"], GrantTarget::Arn("rds:snapshot:{name}*")),
                     IamGrant::change(&["iam:PassRole"], GrantTarget::PassRole(&["monitoring.rds.amazonaws.com"])),
@@ -275,25 +274,7 @@ impl Resource for RdsInstance {
     }
 
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
-        let id = &live.id;
-        // A database that the undone run created has nothing to go back to.
-        let with_backups = live.spec.delete_automated_backups || cx.call.is_undone;
-        let call = || cx.rds.delete_db_instance().db_instance_identifier(id).delete_automated_backups(with_backups);
-        if cx.call.on_delete != OnDelete::Snapshot {
-            call().skip_final_snapshot(true).send().await?;
-            return Ok(Deletion::Requested);
-        }
-        let into = |snapshot: String| call().skip_final_snapshot(false).final_db_snapshot_identifier(snapshot).send();
-        match into(format!("{id}-final")).await.map_err(Error::from) {
-            // A previous database of this name left its snapshot.
-            Err(error) if error.code == "DBSnapshotAlreadyExists" => {
-                let token: Vec<char> = cx.call.token.chars().filter(char::is_ascii_alphanumeric).collect();
-                let suffix: String = token[token.len().saturating_sub(8)..].iter().collect();
-                into(format!("{id}-final-{suffix}")).await?;
-            }
-            answer => drop(answer?),
-        }
-        Ok(Deletion::Requested)
+        delete::delete(cx, live).await
     }
 
     fn deletion_effect(&self) -> Option<String> {
@@ -302,6 +283,10 @@ impl Resource for RdsInstance {
             true => "its automated backups are deleted, too".to_owned(),
             false => format!("its automated backups are kept for {days} days, and billed"),
         })
+    }
+
+    async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+        preflight::account_limit(questions).await
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {

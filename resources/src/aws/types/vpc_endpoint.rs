@@ -207,7 +207,7 @@ impl Resource for VpcEndpoint {
             call = call.set_ip_address_type(self.ip_address_type.map(|t| IpAddressType::from(t.as_str())));
         }
         if changes.dns_record_ip_type {
-            call = call.set_dns_options(self.dns_options());
+            call = call.set_dns_options(with_unmanaged_options(cx, &live.id, self.dns_options()).await?);
         }
         call.send().await?;
         Ok(())
@@ -339,6 +339,18 @@ fn read(aws: &Aws, endpoint: ec2::VpcEndpoint, tags: Tags) -> Result<Observed<Vp
         network_interface_ids: endpoint.network_interface_ids.into_iter().flatten().collect(),
     };
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
+}
+
+/// Adds the DNS options of the live endpoint that acme does not manage: who resolves its private names, and which.
+async fn with_unmanaged_options(aws: &Aws, id: &str, options: Option<DnsOptionsSpecification>) -> Result<Option<DnsOptionsSpecification>> {
+    let Some(mut options) = options else { return Ok(None) };
+    let reply = aws.ec2.describe_vpc_endpoints().vpc_endpoint_ids(id).send().await?;
+    if let Some(live) = reply.vpc_endpoints.into_iter().flatten().find_map(|endpoint| endpoint.dns_options) {
+        options.private_dns_only_for_inbound_resolver_endpoint = live.private_dns_only_for_inbound_resolver_endpoint;
+        options.private_dns_preference = live.private_dns_preference;
+        options.private_dns_specified_domains = live.private_dns_specified_domains.filter(|domains| !domains.is_empty());
+    }
+    Ok(Some(options))
 }
 
 /// The policy of an endpoint without one: <https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html>.

@@ -95,7 +95,11 @@ impl Resource for WafWebAcl {
             .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
             .create(&["wafv2:CreateWebACL"])
             .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
-            .questions(&["wafv2:ListAvailableManagedRuleGroups"])
+            .questions(&[
+                "wafv2:DescribeManagedRuleGroup",
+                "wafv2:ListAvailableManagedRuleGroupVersions",
+                "wafv2:ListAvailableManagedRuleGroups",
+            ])
             .grants(&[
                 IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
                 IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),

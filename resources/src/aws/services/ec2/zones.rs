@@ -11,6 +11,19 @@ pub struct Zone {
     pub name: String,
     /// Whether it is an availability zone; otherwise a local or wavelength zone that the account has enabled.
     pub is_availability_zone: bool,
+    /// Id, such as `euw1-az2`, the same in all accounts; empty if it is not known.
+    pub id: String,
+}
+
+/// Old zones with fewer services and instance types than others, and without EKS control planes:
+/// <https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html>.
+const OLD_ZONES: &[&str] = &["cac1-az3", "use1-az3", "usw1-az2"];
+
+impl Zone {
+    /// Whether it is one of the old zones without EKS control planes.
+    pub fn is_old(&self) -> bool {
+        OLD_ZONES.contains(&self.id.as_str())
+    }
 }
 
 /// Letters of the zones in regions without `a`, `b` and `c` for new accounts, or with more. AWS has withdrawn some, and maps letters to
@@ -31,7 +44,7 @@ pub async fn zones(questions: &Questions<'_, Aws>) -> Option<Vec<Zone>> {
         async move {
             let zones = call.send().await?.availability_zones.unwrap_or_default().into_iter().filter_map(|zone| {
                 let is_availability_zone = zone.zone_type.is_none_or(|kind| kind == "availability-zone");
-                Some(Zone { name: zone.zone_name?, is_availability_zone })
+                Some(Zone { name: zone.zone_name?, is_availability_zone, id: zone.zone_id.unwrap_or_default() })
             });
             let mut zones: Vec<Zone> = zones.collect();
             zones.sort_by(|one, other| one.name.cmp(&other.name));
@@ -41,8 +54,13 @@ pub async fn zones(questions: &Questions<'_, Aws>) -> Option<Vec<Zone>> {
     questions.ask_or_simulate("ec2:DescribeAvailabilityZones", "", simulated, call).await
 }
 
-/// Zones of the simulated cloud.
+/// Zones of the simulated cloud. Their ids are not known, except that of the oldest zone of us-east-1, which has less than the others.
 fn simulated(region: &str) -> Vec<Zone> {
     let letters = LETTERS.iter().find(|(name, _)| *name == region).map_or("abc", |(_, letters)| letters);
-    letters.chars().map(|letter| Zone { name: format!("{region}{letter}"), is_availability_zone: true }).collect()
+    let zone = |letter| {
+        let name = format!("{region}{letter}");
+        let id = if name == "us-east-1e" { "use1-az3" } else { "" };
+        Zone { name, is_availability_zone: true, id: id.to_owned() }
+    };
+    letters.chars().map(zone).collect()
 }

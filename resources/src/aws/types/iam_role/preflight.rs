@@ -14,6 +14,19 @@ use crate::{
 /// A policy that every account of AWS has. Where it is unknown, others are, too: a stand-in knows some or none.
 const KNOWN_POLICY: &str = "AmazonEC2ContainerRegistryPullOnly";
 
+/// Policies without which EKS does not work, in every partition: nothing is asked about them.
+/// <https://docs.aws.amazon.com/eks/latest/userguide/security-iam-awsmanpol.html>
+const EKS_POLICIES: &[&str] = &[
+    "AmazonEC2ContainerRegistryReadOnly",
+    "AmazonEKSClusterPolicy",
+    "AmazonEKSFargatePodExecutionRolePolicy",
+    "AmazonEKSWorkerNodePolicy",
+    "AmazonEKS_CNI_Policy",
+];
+
+/// All policies in May 2026, for the simulated cloud.
+const MANAGED_POLICIES: &str = include_str!("managed_policies.txt");
+
 /// Checks that each managed policy of AWS exists.
 pub(super) async fn preflight(role: &IamRole, questions: &Questions<'_, Aws>, changes: IamRoleChanges) -> Vec<Problem> {
     let policies = role.policies.iter().filter(|_| changes.policies).map(|arn| (IamRole::POINTERS.policies, arn));
@@ -37,9 +50,10 @@ pub(super) async fn preflight(role: &IamRole, questions: &Questions<'_, Aws>, ch
     problems
 }
 
-/// Whether an ARN is that of a managed policy of AWS: `arn:aws:iam::aws:policy/…`.
+/// Whether an ARN is that of a managed policy of AWS that may not exist: `arn:aws:iam::aws:policy/…`.
 fn is_of_aws(arn: &str) -> bool {
-    arn.contains(":iam::aws:policy/") && !arn.contains("${")
+    let is_common = |name: &str| EKS_POLICIES.contains(&name);
+    arn.split_once(":iam::aws:policy/").is_some_and(|(_, name)| !is_common(name)) && !arn.contains("${")
 }
 
 fn arn_of(questions: &Questions<'_, Aws>, name: &str) -> String {
@@ -52,7 +66,8 @@ async fn exists(questions: &Questions<'_, Aws>, arn: String) -> Option<bool> {
         let call = aws.iam.get_policy().policy_arn(&arn);
         async move { Ok(ok_or_not_found(call.send().await)?.is_some()) }
     };
-    questions.ask("iam:GetPolicy", &arn, call).await
+    let is_listed = |_: &str| MANAGED_POLICIES.lines().any(|name| arn.strip_suffix(name).is_some_and(|rest| rest.ends_with(":policy/")));
+    questions.ask_or_simulate("iam:GetPolicy", &arn, is_listed, call).await
 }
 
 /// ARNs of all managed policies of AWS, for a remedy.
@@ -64,5 +79,6 @@ async fn all_policies(questions: &Questions<'_, Aws>) -> Option<Vec<String>> {
             Ok(policies.into_iter().filter_map(|policy| policy.arn).collect())
         }
     };
-    questions.ask("iam:ListPolicies", "", call).await
+    let listed = |_: &str| MANAGED_POLICIES.lines().map(|name| format!(":policy/{name}")).collect();
+    questions.ask_or_simulate("iam:ListPolicies", "", listed, call).await
 }

@@ -4,7 +4,7 @@ use aws_sdk_rds::types::DbSnapshot;
 
 use super::{Engine, GP3_IOPS, GP3_MIBPS, RdsInstance, takes_iops};
 use crate::{
-    aws::{Aws, Cx, services, to_aws},
+    aws::{Cx, services, to_aws},
     core::{Direction, Error, ErrorKind, Result, referenced_ids},
 };
 
@@ -40,7 +40,7 @@ impl RdsInstance {
     /// Restores a database from a snapshot. RDS accepts other settings (version, storage limit, maintenance window, insights, monitoring,
     /// and for these engines the management of the password) only once the database is available; a read then shows that they are missing.
     pub(super) async fn restore(&self, cx: &Cx<'_>, name: &str) -> Result<String> {
-        let snapshot = find_snapshot(cx.api, name).await?;
+        let snapshot = find_snapshot(&cx.rds, name).await?;
         if let Some(wrong) = self.conflict_with_snapshot(&snapshot) {
             return Err(Error::new(ErrorKind::Rejected, "SnapshotDiffers", wrong));
         }
@@ -109,9 +109,12 @@ impl RdsInstance {
     }
 }
 
+/// RDS's code for a missing snapshot.
+pub(super) const SNAPSHOT_NOT_FOUND: &str = "DBSnapshotNotFound";
+
 /// Snapshot with this name or ARN.
-async fn find_snapshot(aws: &Aws, name: &str) -> Result<DbSnapshot> {
-    let call = aws.rds.describe_db_snapshots().db_snapshot_identifier(name);
+pub(super) async fn find_snapshot(rds: &services::rds::Client, name: &str) -> Result<DbSnapshot> {
+    let call = rds.describe_db_snapshots().db_snapshot_identifier(name);
     // RDS returns automated snapshots only on request, and those of other accounts only by ARN.
     let own = name.rsplit_once(":snapshot:").map_or(name, |(_, own)| own);
     let call = match ["rds:", "awsbackup:"].iter().find(|prefix| own.starts_with(**prefix)) {
@@ -125,5 +128,5 @@ async fn find_snapshot(aws: &Aws, name: &str) -> Result<DbSnapshot> {
         _ => error,
     })?;
     let found = found.db_snapshots.unwrap_or_default().into_iter().next();
-    found.ok_or_else(|| Error::new(ErrorKind::Rejected, "DBSnapshotNotFound", format!("the snapshot `{name}` does not exist")))
+    found.ok_or_else(|| Error::new(ErrorKind::Rejected, SNAPSHOT_NOT_FOUND, format!("the snapshot `{name}` does not exist")))
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_ec2::types::InstanceType;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, RdsInstance, RdsInstanceChanges};
+use super::{
+    Engine, RdsInstance, RdsInstanceChanges,
+    create::{SNAPSHOT_NOT_FOUND, find_snapshot},
+};
 use crate::{
     aws::{Aws, to_aws},
-    core::{Error, Problem, Questions},
+    core::{AccountLimit, Error, Problem, Questions},
 };
 
 /// A version of an engine that new databases can have.
@@ -17,6 +21,8 @@ pub(in crate::aws::types) struct EngineVersion {
     pub version: String,
     /// Family of its parameter groups.
     pub family: String,
+    /// Certificate authorities of its certificates.
+    pub certificates: BTreeSet<String>,
 }
 
 /// Combination of class and storage that can be ordered.
@@ -27,6 +33,7 @@ struct OrderableOption {
     smallest_gib: Option<i32>,
     largest_gib: Option<i32>,
     multi_az: bool,
+    zones: BTreeSet<String>,
 }
 
 /// Versions of an engine, in AWS's order. `None` without an answer.
@@ -36,7 +43,11 @@ pub(in crate::aws::types) async fn engine_versions(questions: &Questions<'_, Aws
         async move {
             let versions: Vec<_> = pages.try_collect().await.map_err(Error::from)?;
             let version = |version: aws_sdk_rds::types::DbEngineVersion| {
-                Some(EngineVersion { version: version.engine_version?, family: version.db_parameter_group_family.unwrap_or_default() })
+                Some(EngineVersion {
+                    version: version.engine_version?,
+                    family: version.db_parameter_group_family.unwrap_or_default(),
+                    certificates: version.supported_ca_certificate_identifiers.unwrap_or_default().into_iter().collect(),
+                })
             };
             Ok(versions.into_iter().filter_map(version).collect())
         }
@@ -63,6 +74,7 @@ async fn orderable_options(
                     smallest_gib: option.min_storage_size,
                     largest_gib: option.max_storage_size,
                     multi_az: option.multi_az_capable.unwrap_or(true),
+                    zones: option.availability_zones.into_iter().flatten().filter_map(|zone| zone.name).collect(),
                 })
             };
             Ok(options.into_iter().filter_map(option).collect())
@@ -72,8 +84,83 @@ async fn orderable_options(
     questions.ask("rds:DescribeOrderableDBInstanceOptions", &parameters, call).await
 }
 
+/// Quota of databases. `None` without an answer.
+pub(super) async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+    let call = |aws: &Aws| {
+        let call = aws.rds.describe_account_attributes();
+        async move {
+            let quotas = call.send().await?.account_quotas.unwrap_or_default();
+            let quota = quotas.into_iter().find(|quota| quota.account_quota_name.as_deref() == Some("DBInstances"));
+            Ok(quota.and_then(|quota| Some(AccountLimit { most: quota.max?.try_into().ok()?, used: quota.used?.try_into().ok()? })))
+        }
+    };
+    questions.ask("rds:DescribeAccountAttributes", "", call).await?
+}
+
+/// Checks the snapshot that a new database is restored from, and all values that RDS offers in combinations.
 pub(super) async fn preflight(db: &RdsInstance, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
-    let storage = changes.storage_type || changes.storage_gib;
+    // A snapshot is used only at creation, which sets the engine.
+    let snapshot = async { if changes.engine { missing_snapshot(db, questions).await } else { None } };
+    let (snapshot, mut problems) = tokio::join!(snapshot, offers(db, questions, changes));
+    problems.extend(snapshot);
+    problems
+}
+
+/// Problem with a snapshot that does not exist.
+async fn missing_snapshot(db: &RdsInstance, questions: &Questions<'_, Aws>) -> Option<Problem> {
+    let name = db.snapshot.as_deref().filter(|name| !name.contains("${"))?;
+    let call = |aws: &'_ Aws| {
+        let rds = aws.rds.clone();
+        async move {
+            match find_snapshot(&rds, name).await {
+                Err(error) if error.code == SNAPSHOT_NOT_FOUND => Ok(false),
+                answer => answer.map(|_| true),
+            }
+        }
+    };
+    let exists: bool = questions.ask("rds:DescribeDBSnapshots", name, call).await?;
+    let problem = || {
+        let message = format!("there is no snapshot `{name}` in this region");
+        Problem::new(RdsInstance::POINTERS.snapshot, message)
+            .help("`aws rds describe-db-snapshots` lists them; one that another account shares has an ARN")
+    };
+    (!exists).then(problem)
+}
+
+/// Major versions in standard or extended support in 2026, for the simulated cloud:
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_PostgreSQL.html#PostgreSQL.Concepts.General.DBVersions>,
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/MySQL.Concepts.VersionMgmt.html>,
+/// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/MariaDB.Concepts.VersionMgmt.html>.
+const fn major_versions(engine: Engine) -> &'static [&'static str] {
+    match engine {
+        Engine::Postgres => &["11", "12", "13", "14", "15", "16", "17", "18"],
+        Engine::Mysql => &["5.7", "8.0", "8.4"],
+        Engine::Mariadb => &["10.4", "10.5", "10.6", "10.11", "11.4", "11.8"],
+    }
+}
+
+/// Problems with major version and class in the simulated cloud, which knows neither newer versions nor combinations. Classes have the names
+/// of EC2's instance types.
+fn simulated_offers(db: &RdsInstance) -> Vec<Problem> {
+    let engine = to_aws(&db.engine);
+    let majors = major_versions(db.engine);
+    let fits = |major: &&str| db.engine.satisfies(major, false, &db.version) || db.engine.satisfies(&db.version, false, major);
+    let newest = majors.iter().map(|major| version_key(major)).max();
+    let version = if majors.iter().any(fits) || Some(version_key(&db.version)) > newest { None } else { Some(majors.iter().copied()) };
+    let version = version
+        .and_then(|majors| Problem::not_offered(RdsInstance::POINTERS.version, &db.version, "versions", &format!(" of {engine}"), majors));
+    // RDS has its own name for one family.
+    let names = InstanceType::values().iter().flat_map(|name| [(*name).to_owned(), name.replace("x2gd.", "x2g.")]);
+    let classes: BTreeSet<String> = names.map(|name| format!("db.{name}")).collect();
+    let class = Problem::not_offered(RdsInstance::POINTERS.class, &db.class, "classes", "", classes.iter().map(String::as_str));
+    version.into_iter().chain(class).collect()
+}
+
+async fn offers(db: &RdsInstance, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
+    if questions.is_simulated() && (changes.engine || changes.version || changes.class) {
+        return simulated_offers(db);
+    }
+    let storage = changes.storage_type || changes.storage_gib || changes.ca_certificate;
     if !(changes.engine || changes.version || changes.class || storage || changes.multi_az) || db.version.contains("${") {
         return Vec::new();
     }
@@ -85,17 +172,43 @@ pub(super) async fn preflight(db: &RdsInstance, questions: &Questions<'_, Aws>, 
         let problem = if changes.engine || changes.version { unknown_version(db.engine, &db.version, &versions) } else { None };
         return problem.into_iter().collect();
     };
+    let (version, authorities, scope) = (&version.version, &version.certificates, format!(" with {engine} {}", version.version));
+    let authority = db.ca_certificate.as_deref().filter(|_| changes.ca_certificate || changes.version);
+    let mut problems = Vec::from_iter(authority.and_then(|authority| {
+        let all = authorities.iter().map(String::as_str);
+        Problem::not_offered(RdsInstance::POINTERS.ca_certificate, authority, "certificate authorities", &scope, all)
+    }));
     if db.class.contains("${") {
-        return Vec::new();
+        return problems;
     }
-    let (version, scope) = (&version.version, format!(" with {engine} {}", version.version));
     let options = orderable_options(questions, &engine, version, Some(&db.class)).await.unwrap_or_default();
     if options.is_empty() {
         let all = orderable_options(questions, &engine, version, None).await.unwrap_or_default();
         let all: BTreeSet<&str> = all.iter().map(|option| option.class.as_str()).collect();
-        return Problem::not_offered(RdsInstance::POINTERS.class, &db.class, "classes", &scope, all).into_iter().collect();
+        problems.extend(Problem::not_offered(RdsInstance::POINTERS.class, &db.class, "classes", &scope, all));
+        return problems;
     }
-    check_options(db, &options, &scope)
+    problems.extend(check_options(db, &options, &scope));
+    problems.extend(check_zones(db, questions, &options, &scope));
+    problems
+}
+
+/// Checks that the subnets are in zones with the class: as many zones as the database has instances.
+fn check_zones(db: &RdsInstance, questions: &Questions<'_, Aws>, options: &[OrderableOption], scope: &str) -> Option<Problem> {
+    let offered: BTreeSet<&str> = options.iter().flat_map(|option| &option.zones).map(String::as_str).collect();
+    let group = questions.planned(&db.subnet_group)?;
+    // The zone of a subnet outside the stack is not known.
+    let zones = group.subnets.iter().map(|subnet| questions.planned(subnet).map(|subnet| subnet.availability_zone));
+    let zones: BTreeSet<String> = zones.collect::<Option<_>>()?;
+    let needed = if db.multi_az { 2 } else { 1 };
+    let usable = zones.iter().filter(|zone| offered.contains(zone.as_str()) || zone.contains("${")).count();
+    if offered.is_empty() || usable >= needed {
+        return None;
+    }
+    let listed = zones.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let message = format!("AWS does not offer `{}`{scope} in enough zones of the subnet group, {listed}", db.class);
+    let help = format!("zones with `{}`: {}", db.class, offered.into_iter().collect::<Vec<_>>().join(", "));
+    Some(Problem::new(RdsInstance::POINTERS.class, message).help(help))
 }
 
 /// Checks storage and standby against the options of the class.
@@ -149,7 +262,11 @@ mod tests {
 
     #[test]
     fn lists_versions_of_the_same_major_version() {
-        let offered = ["16.9", "16.10", "17.2"].map(|version| EngineVersion { version: version.into(), family: String::new() });
+        let offered = ["16.9", "16.10", "17.2"].map(|version| EngineVersion {
+            version: version.into(),
+            family: String::new(),
+            certificates: BTreeSet::new(),
+        });
         let help = |version| unknown_version(Engine::Postgres, version, &offered).and_then(|problem| problem.help);
         assert_eq!(help("16.99").as_deref(), Some("did you mean `16.9`? versions: 16.9, 16.10"));
         assert_eq!(help("9.6").as_deref(), Some("versions: 16, 17"));

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
-use aws_sdk_s3::types::{self as s3, ExpirationStatus};
+use aws_sdk_s3::{
+    primitives::{DateTime, DateTimeFormat},
+    types::{self as s3, ExpirationStatus},
+};
 
 use super::{S3Bucket, non_default};
 use crate::{
     aws::services,
-    core::{Problem, Result},
+    core::{Error, ErrorKind, Problem, Result},
 };
 
 /// Lifecycle rule, which expires or moves objects.
@@ -33,6 +36,9 @@ pub struct LifecycleRule {
     /// Days after which objects expire; 0 for never.
     #[field(default = 0, range = 0..=2_147_483_647)]
     pub expire_days: i32,
+    /// Date on which objects expire, at midnight UTC, such as `2030-01-01`; empty for none.
+    #[field(default, pattern = "([0-9]{4}-[0-9]{2}-[0-9]{2})?")]
+    pub expire_date: String,
     /// Removes delete markers without older versions.
     #[field(default = false)]
     pub expire_delete_markers: bool,
@@ -48,6 +54,9 @@ pub struct LifecycleRule {
     /// Moves objects to other storage classes.
     #[field(default)]
     pub transitions: BTreeSet<Transition>,
+    /// Moves objects to other storage classes on a date.
+    #[field(default)]
+    pub dated_transitions: BTreeSet<DatedTransition>,
     /// Moves old versions to other storage classes.
     #[field(default)]
     pub noncurrent_transitions: BTreeSet<Transition>,
@@ -65,6 +74,18 @@ pub struct Transition {
     pub storage_class: String,
 }
 
+/// Transition to another storage class on a date.
+#[spec]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub struct DatedTransition {
+    /// Date, at midnight UTC, such as `2030-01-01`.
+    #[field(pattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}")]
+    pub date: String,
+    /// Storage class.
+    #[field(one_of = ["STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"])]
+    pub storage_class: String,
+}
+
 impl LifecycleRule {
     /// A problem of the rule, which has this name.
     pub(super) fn check(&self, id: &str) -> Option<Problem> {
@@ -74,6 +95,11 @@ impl LifecycleRule {
         } else if self.expire_delete_markers && self.expire_days > 0 {
             let problem = Problem::new(at.field(Self::POINTERS.expire_delete_markers), "set either this or `expire_days`, not both");
             Some(problem.help("`expire_days` removes such markers, too"))
+        } else if self.has_dates() && (self.has_days() || self.expire_delete_markers) {
+            let problem = Problem::new(at, "S3 does not accept dates and days in one rule");
+            Some(problem.help("declare a second rule with the same filter"))
+        } else if let Some(date) = self.dates().find(|date| !date.contains("${") && midnight(date).is_err()) {
+            Some(Problem::new(at, format!("`{date}` is not a valid date")).help("write a date like `2030-01-01`"))
         } else if self.noncurrent_keep > 0 && self.noncurrent_expire_days == 0 {
             Some(Problem::new(at.field(Self::POINTERS.noncurrent_keep), "needs `noncurrent_expire_days`"))
         } else {
@@ -84,6 +110,7 @@ impl LifecycleRule {
     fn has_action(&self) -> bool {
         [self.expire_days, self.noncurrent_expire_days, self.abort_multipart_days].iter().any(|days| *days > 0)
             || self.expire_delete_markers
+            || self.has_dates()
             || !self.transitions.is_empty()
             || !self.noncurrent_transitions.is_empty()
     }
@@ -107,7 +134,9 @@ impl LifecycleRule {
     pub(super) fn to_sdk(&self, id: &str) -> Result<s3::LifecycleRule> {
         let status = if self.enabled { ExpirationStatus::Enabled } else { ExpirationStatus::Disabled };
         let mut rule = s3::LifecycleRule::builder().id(id).status(status).filter(self.filter());
-        if self.expire_days > 0 || self.expire_delete_markers {
+        if !self.expire_date.is_empty() {
+            rule = rule.expiration(s3::LifecycleExpiration::builder().date(midnight(&self.expire_date)?).build());
+        } else if self.expire_days > 0 || self.expire_delete_markers {
             let expiration = s3::LifecycleExpiration::builder().set_days(non_default(self.expire_days));
             rule = rule.expiration(expiration.set_expired_object_delete_marker(self.expire_delete_markers.then_some(true)).build());
         }
@@ -122,6 +151,10 @@ impl LifecycleRule {
         for Transition { days, storage_class } in &self.transitions {
             rule = rule.transitions(s3::Transition::builder().days(*days).storage_class(storage_class.as_str().into()).build());
         }
+        for DatedTransition { date, storage_class } in &self.dated_transitions {
+            let transition = s3::Transition::builder().date(midnight(date)?).storage_class(storage_class.as_str().into());
+            rule = rule.transitions(transition.build());
+        }
         for Transition { days, storage_class } in &self.noncurrent_transitions {
             let transition = s3::NoncurrentVersionTransition::builder().noncurrent_days(*days);
             rule = rule.noncurrent_version_transitions(transition.storage_class(storage_class.as_str().into()).build());
@@ -132,17 +165,16 @@ impl LifecycleRule {
     fn has_days(&self) -> bool {
         self.expire_days > 0 || !self.transitions.is_empty()
     }
-    /// Adds the parts of the live rule of the same name that acme does not manage: dates, and the number of newer versions that a transition
-    /// keeps.
+    fn has_dates(&self) -> bool {
+        self.dates().next().is_some()
+    }
+    fn dates(&self) -> impl Iterator<Item = &str> {
+        let expiration = Some(self.expire_date.as_str()).filter(|date| !date.is_empty());
+        expiration.into_iter().chain(self.dated_transitions.iter().map(|transition| transition.date.as_str()))
+    }
+    /// Adds the part of the live rule of the same name that acme does not manage: the number of newer versions that a transition keeps.
     pub(super) fn with_unmanaged_parts(&self, mut rule: s3::LifecycleRule, live: &[s3::LifecycleRule]) -> s3::LifecycleRule {
         let Some(live) = live.iter().find(|other| other.id == rule.id) else { return rule };
-        if !self.has_days() {
-            if rule.expiration.is_none() {
-                rule.expiration = live.expiration.clone().filter(|expiration| expiration.date.is_some());
-            }
-            let by_date: Vec<_> = live.transitions().iter().filter(|transition| transition.date.is_some()).cloned().collect();
-            rule.transitions = Some(by_date).filter(|transitions| !transitions.is_empty());
-        }
         for transition in rule.noncurrent_version_transitions.iter_mut().flatten() {
             let same = live.noncurrent_version_transitions().iter().find(|other| other.storage_class == transition.storage_class);
             transition.newer_noncurrent_versions = same.and_then(|other| other.newer_noncurrent_versions);
@@ -165,6 +197,10 @@ impl LifecycleRule {
             days: days.unwrap_or_default(),
             storage_class: class.map(|class| class.as_str().to_owned()).unwrap_or_default(),
         };
+        let dated = rule.transitions().iter().filter_map(|transition| {
+            let storage_class = transition.storage_class.as_ref()?.as_str().to_owned();
+            Some(DatedTransition { date: day(transition.date.as_ref()?), storage_class })
+        });
         LifecycleRule {
             enabled: rule.status == ExpirationStatus::Enabled,
             prefix: prefix.unwrap_or_default().to_owned(),
@@ -172,25 +208,38 @@ impl LifecycleRule {
             larger_than_bytes: sizes(|f| f.object_size_greater_than, |a| a.object_size_greater_than),
             smaller_than_bytes: sizes(|f| f.object_size_less_than, |a| a.object_size_less_than),
             expire_days: rule.expiration().and_then(|e| e.days()).unwrap_or_default(),
+            expire_date: rule.expiration().and_then(|e| e.date()).map(day).unwrap_or_default(),
             expire_delete_markers: rule.expiration().and_then(|e| e.expired_object_delete_marker()).unwrap_or_default(),
             noncurrent_expire_days: noncurrent.and_then(|e| e.noncurrent_days()).unwrap_or_default(),
             noncurrent_keep: noncurrent.and_then(|e| e.newer_noncurrent_versions()).unwrap_or_default(),
             abort_multipart_days: rule.abort_incomplete_multipart_upload().and_then(|a| a.days_after_initiation()).unwrap_or_default(),
             transitions: moves.map(transition).collect(),
+            dated_transitions: dated.collect(),
             noncurrent_transitions: noncurrent_moves.map(transition).collect(),
         }
     }
 }
 
+/// Midnight of a day, as S3 requires.
+fn midnight(date: &str) -> Result<DateTime> {
+    DateTime::from_str(&format!("{date}T00:00:00Z"), DateTimeFormat::DateTime)
+        .map_err(|error| Error::new(ErrorKind::Rejected, "Shape", format!("`{date}` is not a valid date: {error}")))
+}
+
+/// The day of a time.
+fn day(time: &DateTime) -> String {
+    let text = time.fmt(DateTimeFormat::DateTime).unwrap_or_default();
+    text.split('T').next().unwrap_or_default().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use aws_sdk_s3::primitives::DateTime;
     use s3::TransitionStorageClass::{DeepArchive, Glacier};
 
     use super::*;
 
     fn live() -> s3::LifecycleRule {
-        let date = DateTime::from_secs(1_900_000_000);
+        let date = midnight("2030-03-17").expect("a date");
         let old = s3::NoncurrentVersionTransition::builder().noncurrent_days(30).storage_class(Glacier).newer_noncurrent_versions(3);
         s3::LifecycleRule::builder()
             .id("old")
@@ -208,9 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn an_update_keeps_dates_and_versions_that_acme_has_no_field_for() {
+    fn dates_are_read_and_an_update_keeps_versions_that_acme_has_no_field_for() {
         let mut wanted = LifecycleRule::read(&live());
+        assert_eq!(wanted.expire_date, "2030-03-17");
+        let transition = DatedTransition { date: "2030-03-17".to_owned(), storage_class: "DEEP_ARCHIVE".to_owned() };
+        assert_eq!(wanted.dated_transitions, [transition].into());
         assert!(wanted.transitions.is_empty() && wanted.expire_days == 0);
+        assert_eq!(wanted.check("old"), None);
         assert_eq!(sent(&wanted), live());
         wanted.prefix = "old/".to_owned();
         let changed = sent(&wanted);
@@ -220,9 +273,15 @@ mod tests {
     }
 
     #[test]
-    fn days_in_the_definition_replace_dates() {
-        let wanted = LifecycleRule { expire_days: 90, ..LifecycleRule::read(&live()) };
-        let changed = sent(&wanted);
+    fn a_rule_has_either_dates_or_days() {
+        let live = LifecycleRule::read(&live());
+        let message = |rule: LifecycleRule| rule.check("old").map(|problem| problem.message);
+        let both = LifecycleRule { expire_days: 90, ..live.clone() };
+        assert_eq!(message(both).as_deref(), Some("S3 does not accept dates and days in one rule"));
+        let wrong = LifecycleRule { expire_date: "2030-02-31".to_owned(), ..live.clone() };
+        assert_eq!(message(wrong).as_deref(), Some("`2030-02-31` is not a valid date"));
+        let days = LifecycleRule { expire_days: 90, expire_date: String::new(), dated_transitions: BTreeSet::new(), ..live };
+        let changed = sent(&days);
         assert_eq!(changed.expiration, Some(s3::LifecycleExpiration::builder().days(90).build()));
         assert_eq!(changed.transitions, None);
     }

@@ -17,8 +17,9 @@ pub(super) async fn check_zone(subnet: &Subnet, questions: &Questions<'_, Aws>, 
     Problem::not_offered(Subnet::POINTERS.availability_zone, &subnet.availability_zone, "zones", scope, names).into_iter().collect()
 }
 
-/// Names of the account's zones, without local and wavelength zones.
+/// Names of the account's zones, without local and wavelength zones, and without the old ones that lack services: a definition can still name
+/// these.
 pub(super) async fn availability_zones(questions: &Questions<'_, Aws>) -> Vec<String> {
     let zones = ec2::zones(questions).await.unwrap_or_default();
-    zones.into_iter().filter(|zone| zone.is_availability_zone).map(|zone| zone.name).collect()
+    zones.into_iter().filter(|zone| zone.is_availability_zone && !zone.is_old()).map(|zone| zone.name).collect()
 }

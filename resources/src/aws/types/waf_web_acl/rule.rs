@@ -151,7 +151,7 @@ impl RateLimit {
 }
 
 impl ManagedRules {
-    fn long_name(&self) -> &str {
+    pub(super) fn long_name(&self) -> &str {
         MANAGED_RULE_GROUPS.iter().find(|(short, _)| *short == self.name).map_or(&self.name, |(_, long)| long)
     }
 
