@@ -113,6 +113,9 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
     matched
 }
 
+/// A declared resource that does not exist, with its spec as far as it is known.
+type Missing<'a> = (&'a DesiredResource, Value);
+
 /// Finds the resources that have a unique key of a declared resource that does not exist, but not the stack's ownership tags.
 fn find_foreign<'a>(stack: &Stack, live_state: &'a LiveState, others: &[&'a LiveResource], matched: &mut MatchedResources<'a>) {
     let types: BTreeSet<&str> = others.iter().map(|live| live.type_name.as_str()).collect();
@@ -125,7 +128,7 @@ fn find_foreign<'a>(stack: &Stack, live_state: &'a LiveState, others: &[&'a Live
     // After one is found to be the stack's, others may refer to it.
     while others.peek().is_some() {
         let wanted = missing(&matched.live);
-        let mut groups: BTreeMap<(&str, Option<&str>), Vec<&(&DesiredResource, Value)>> = BTreeMap::new();
+        let mut groups: BTreeMap<(&str, Option<&str>), Vec<&Missing<'_>>> = BTreeMap::new();
         for one in &wanted {
             groups.entry((one.0.resource_type.name, one.0.region.as_deref())).or_default().push(one);
         }
