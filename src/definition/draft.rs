@@ -18,10 +18,10 @@ use super::{
 use crate::{
     aws::types::{RESOURCE_TYPES, resource_type},
     core::{
-        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, OnDelete, RESOURCE_NAME_RULE, ResourceType,
-        STACK_TAG, Tags,
+        ADDRESS_TAG, Address, DataProtection, ENVIRONMENT_TAG, IgnoredTags, ON_DELETE_TAG, OnDelete, PatternInputs, RESOURCE_NAME_RULE,
+        ResourceType, STACK_TAG, Tags,
         expression::{self, Reference, has_reference},
-        is_resource_name,
+        iam_path, is_resource_name,
     },
 };
 
@@ -156,9 +156,17 @@ fn compile_draft(
     let timeouts = timeouts::take(c, &mut draft);
     let region = region::take(c, &mut draft, stack);
     let (account, home) = (c.location.account(), region.as_deref().unwrap_or(c.location.region()));
+    let own = OwnReferences {
+        address: address.clone(),
+        resource_type: draft.resource_type,
+        account: account.to_owned(),
+        region: home.to_owned(),
+        iam_path: iam_path(&stack.name, &stack.environment),
+    };
     let named = draft.resource_type.naming.is_some_and(|naming| set_physical_name(&mut draft, naming, stack, account, home));
     let is_located = named && draft.resource_type.naming.is_some_and(|naming| naming.global);
-    c.needs_location |= is_located && (c.location.account.is_none() || c.location.region.is_none());
+    let has_unknown_location = c.location.account.is_none() || c.location.region.is_none();
+    c.needs_location |= is_located && has_unknown_location;
 
     let on_delete_at = draft.definition_pointer("/on_delete");
     let on_delete = on_delete.and_then(|value| parse_on_delete(c, &value, draft.resource_type, &on_delete_at, &shown));
@@ -172,10 +180,12 @@ fn compile_draft(
 
     let spec = known.unset_absent(Value::Object(std::mem::take(&mut draft.spec)));
     // References to itself are resolved at once: the policy of a bucket names the bucket.
-    let resolved = has_reference(&spec).then(|| resolve_own_references(&address, &spec));
-    let repeats_name = named && resolved.as_ref().is_some_and(|resolved| *resolved != spec);
-    let self_referring = repeats_name.then(|| draft.resource_type.operations.parse(&spec).ok()).flatten();
-    let named = named && (!repeats_name || self_referring.is_some());
+    let resolved = has_reference(&spec).then(|| own.resolve(&spec));
+    c.needs_location |= has_unknown_location && resolved.as_ref().is_some_and(|resolved| *resolved != spec);
+    let refers_to_itself = resolved.as_ref().is_some_and(|resolved| *resolved != spec);
+    let self_referring = refers_to_itself.then(|| draft.resource_type.operations.parse(&spec).ok()).flatten();
+    let self_referring = self_referring.map(|spec| SelfReferring { spec, own });
+    let named = named && (!refers_to_itself || self_referring.is_some());
     let spec = resolved.unwrap_or(spec);
     let (parsed, mut found) = problems::parse_all(&spec, |spec| draft.resource_type.operations.parse(spec));
     problems::add_rule_violations(draft.resource_type, parsed.as_ref(), &spec, &mut found);
@@ -221,11 +231,38 @@ fn compile_draft(
     })
 }
 
-/// Spec with its values in place of references to them.
-pub fn resolve_own_references(address: &Address, spec: &Value) -> Value {
-    let own = |reference: &Reference<'_>| spec.get(reference.output).filter(|v| !has_reference(v) && scalar_text(v).is_some()).cloned();
-    let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
-    expression::resolve(spec, &|reference| if itself(reference) { own(reference) } else { None })
+/// Spec with references to the resource itself.
+#[derive(Clone)]
+pub struct SelfReferring {
+    /// The spec, in canonical form.
+    pub spec: Value,
+    /// Resolves the references.
+    pub own: OwnReferences,
+}
+
+/// Values for the references of a resource to itself: its fields, and the outputs that follow from them, such as the ARN of a bucket in its
+/// own policy.
+#[derive(Clone)]
+pub struct OwnReferences {
+    address: Address,
+    resource_type: &'static ResourceType,
+    account: String,
+    region: String,
+    iam_path: String,
+}
+
+impl OwnReferences {
+    /// Returns the spec with its values in place of references to them.
+    pub fn resolve(&self, spec: &Value) -> Value {
+        let OwnReferences { address, resource_type, account, region, iam_path } = self;
+        let inputs = PatternInputs { resource_type, region, account, iam_path, spec, referenced: &|_, _| None };
+        let itself = |reference: &Reference<'_>| reference.type_name == address.type_name && reference.name == address.name;
+        let field = |name: &str| spec.get(name).filter(|value| !has_reference(value)).cloned();
+        let own = |reference: &Reference<'_>| {
+            inputs.output(reference.output).or_else(|| field(reference.output)).filter(|value| scalar_text(value).is_some())
+        };
+        expression::resolve(spec, &|reference| if itself(reference) { own(reference) } else { None })
+    }
 }
 
 /// Deep-merges `overrides`; null removes.

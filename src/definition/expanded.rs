@@ -14,8 +14,8 @@ use crate::core::{
 pub fn expanded_yaml(stack: &Stack) -> String {
     let mut stack = stack.clone();
     if stack.has_unknown_location {
-        for declared in stack.resources.values_mut().filter(|declared| declared.resource_type.naming.is_some_and(|naming| naming.global)) {
-            omit_generated_name(declared);
+        for declared in stack.resources.values_mut() {
+            omit_location(declared);
         }
         stack.replace_unknown_location("{{ account }}", "{{ region }}");
     }
@@ -49,9 +49,12 @@ pub fn expanded_yaml(stack: &Stack) -> String {
     document
 }
 
-fn omit_generated_name(declared: &mut DesiredResource) {
-    if declared.has_generated_name {
-        declared.spec = declared.self_referring.take().unwrap_or(std::mem::take(&mut declared.spec));
+/// Omits a generated name with account and region, and writes references to the resource itself, which may contain them, as such.
+fn omit_location(declared: &mut DesiredResource) {
+    if let Some(referring) = declared.self_referring.take() {
+        declared.spec = referring.spec;
+    }
+    if declared.has_generated_name && declared.resource_type.naming.is_some_and(|naming| naming.global) {
         declared.spec.as_object_mut().and_then(|fields| fields.remove("name"));
     }
 }

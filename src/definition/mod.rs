@@ -46,7 +46,7 @@ pub(crate) use self::{
     cidr_subnet::cidr_subnet,
     compiler::{Compiler, describe_type},
     dependencies::deferrable_dependencies,
-    draft::Draft,
+    draft::{Draft, SelfReferring},
     physical_name::{default_name, physical_name},
     problems::parse_section,
     source::child_pointer,
@@ -73,8 +73,8 @@ pub struct DesiredResource {
     pub spec: Value,
     /// Whether acme chose its physical name.
     pub has_generated_name: bool,
-    /// Spec with references to the resource itself, if it has any and acme chose the name: they follow another name.
-    pub self_referring: Option<Value>,
+    /// Spec with references to the resource itself, if it has any: they follow another name.
+    pub self_referring: Option<SelfReferring>,
     /// Desired tags, including ownership tags.
     pub tags: Tags,
     /// Dependencies, from references in the spec and `depends_on`.
@@ -112,14 +112,12 @@ impl DesiredResource {
     }
     /// Spec with another physical name, also where the spec refers to it.
     pub fn spec_with_name(&self, name: &str) -> Value {
-        let mut spec = self.self_referring.as_ref().unwrap_or(&self.spec).clone();
+        let mut spec = self.self_referring.as_ref().map_or(&self.spec, |referring| &referring.spec).clone();
         if let Some(field) = spec.get_mut("name") {
             *field = name.into();
         }
-        if self.self_referring.is_none() {
-            return spec;
-        }
-        let resolved = draft::resolve_own_references(&self.address, &spec);
+        let Some(referring) = &self.self_referring else { return spec };
+        let resolved = referring.own.resolve(&spec);
         self.resource_type.operations.parse(&resolved).unwrap_or(resolved)
     }
     /// Fields that must have no value any more, while `null` in any other field means that it is not managed.

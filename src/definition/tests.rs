@@ -270,19 +270,25 @@ fn sends_flow_logs_to_their_own_bucket_or_the_given_one() {
 }
 
 #[test]
-fn resolves_references_to_the_resources_own_name() {
+fn resolves_references_to_the_resource_itself() {
     let text = "
 stack: shop
 storage:
   files: { policy: { Statement: [{ Effect: Deny, Principal: '*', Action: 's3:*', Resource: 'arn:aws:s3:::{{ storage.files.FIELD }}/*' }] } }
 ";
-    let stack = compile(&text.replace("FIELD", "name"), &located());
-    assert_eq!(
-        spec(&stack, "s3_bucket.files")["policy"]["Statement"][0]["Resource"][0],
-        "arn:aws:s3:::shop-files-123456789012-eu-west-1/*"
-    );
-    assert!(stack.resources[&Address::new("s3_bucket", "files")].depends_on.is_empty());
-    let said = compile_problems(&text.replace("FIELD", "arn"), &LoadOptions::default());
+    for (text, resource) in [
+        (text.replace("FIELD", "name"), "arn:aws:s3:::shop-files-123456789012-eu-west-1/*"),
+        (
+            text.replace("arn:aws:s3:::{{ storage.files.FIELD }}", "{{ storage.files.arn }}"),
+            "arn:aws:s3:::shop-files-123456789012-eu-west-1/*",
+        ),
+    ] {
+        let stack = compile(&text, &located());
+        assert_eq!(spec(&stack, "s3_bucket.files")["policy"]["Statement"][0]["Resource"][0], resource);
+        assert!(stack.resources[&Address::new("s3_bucket", "files")].depends_on.is_empty());
+    }
+    // AWS chooses the end of the ARN.
+    let said = compile_problems("stack: shop\nsecrets: { key: { description: '{{ secrets.key.arn }}' } }\n", &LoadOptions::default());
     assert!(said.contains("refers to itself"), "{said}");
 }
 

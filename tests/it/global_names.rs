@@ -13,9 +13,13 @@ resources:
       on_delete: delete
       policy:
         Statement:
-          - { Effect: Deny, Principal: "*", Action: "s3:PutObject", Resource: "arn:aws:s3:::{{ s3_bucket.files.name }}/*" }
+          - { Effect: Deny, Principal: "*", Action: "s3:PutObject", Resource: "{{ s3_bucket.files.arn }}/*" }
   iam_policy:
     read: { document: { Statement: [{ Effect: Allow, Action: "s3:GetObject", Resource: "{{ s3_bucket.files.arn }}/*" }] } }
+  sqs_queue:
+    jobs:
+      on_delete: delete
+      policy: { Statement: [{ Effect: Allow, Principal: { Service: s3.amazonaws.com }, Action: "sqs:SendMessage", Resource: "{{ sqs_queue.jobs.arn }}" }] }
   secret:
     where: { description: "in {{ account }}" }
 outputs:
@@ -49,6 +53,8 @@ fn generated_names_of_buckets_contain_account_and_region() {
     assert_eq!(bucket["spec"]["policy"]["Statement"][0]["Resource"], json!([format!("arn:aws:s3:::{name}/*")]));
     let granted = &live(&acme, &definition, "iam_policy")["spec"]["document"]["Statement"][0]["Resource"];
     assert_eq!(*granted, json!([format!("arn:aws:s3:::{name}/*")]));
+    let queue = &live(&acme, &definition, "sqs_queue")["spec"]["policy"]["Statement"][0]["Resource"];
+    assert_eq!(*queue, json!(["arn:aws:sqs:us-east-1:123456789012:shop-jobs"]));
     assert_eq!(live(&acme, &definition, "secret")["spec"]["description"], "in 123456789012");
     assert_eq!(acme.run("outputs", &definition, &[]).assert_success().stdout.trim(), "account = 123456789012");
 
@@ -97,7 +103,7 @@ fn commands_without_a_connection_leave_the_account_open() {
     acme.run("validate", &definition, &[]).assert_success();
 
     let expanded = acme.run("show", &definition, &["--expanded"]).assert_success().stdout;
-    assert!(expanded.contains("in {{ account }}") && expanded.contains("{{ s3_bucket.files.name }}/*"), "{expanded}");
+    assert!(expanded.contains("in {{ account }}") && expanded.contains("{{ s3_bucket.files.arn }}/*"), "{expanded}");
     assert!(!expanded.contains("name: shop-files"), "{expanded}");
     let again = write_file(folder.path(), "again.yaml", &expanded);
     assert_eq!(acme.run("show", &again, &["--expanded"]).assert_success().stdout, expanded);

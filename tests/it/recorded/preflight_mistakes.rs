@@ -54,7 +54,7 @@ const MISTAKES: &str = r#"
   eks_node_group:
     general:
       cluster: main
-      role: app
+      role: limited
       subnets: [a]
       min: 1
       max: 2
@@ -64,7 +64,7 @@ const MISTAKES: &str = r#"
         ec2_ssh_key: ops # the account has no key pair `ops` in this region
     gpu:
       cluster: main
-      role: app
+      role: limited
       subnets: [a]
       min: 1
       max: 2

@@ -33,9 +33,9 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "cluster: main, role: nodes, subnets: [private-a], min: 0, max: 1, instance_types: [t4g.medium], ami_type: AL2023_ARM_64_STANDARD",
         "cluster: main, role: nodes, subnets: [private-a], min: 0, max: 1, instance_types: [t4g.medium]",
     ),
-    ("flow_log/bucket", "vpc: other, bucket: files", "vpc: other, log_group: switch, role: reader"),
-    ("flow_log/log_group", "vpc: other, log_group: switch, role: reader", "vpc: other, bucket: files"),
-    ("flow_log/role", "vpc: other, log_group: switch, role: reader", "vpc: other, bucket: files"),
+    ("flow_log/bucket", "vpc: other, bucket: files", "vpc: other, log_group: switch, role: flow"),
+    ("flow_log/log_group", "vpc: other, log_group: switch, role: flow", "vpc: other, bucket: files"),
+    ("flow_log/role", "vpc: other, log_group: switch, role: flow", "vpc: other, bucket: files"),
     ("flow_log/subnet", "subnet: b, bucket: files", "vpc: other, bucket: files"),
     ("flow_log/vpc", "vpc: other, bucket: files", "subnet: b, bucket: files"),
     (
