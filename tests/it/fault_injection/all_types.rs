@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use acme::{aws::types::resource_type, core::DataProtection};
 use serde_json::{Map, Value, json};
 
 use super::Scenario;
@@ -36,7 +37,12 @@ fn definition(folder: &Path, name: &str, kind: StandinKind, replaces: Option<boo
             named.iter().for_each(|(name, spec)| add(given, name, spec.clone()));
         }
         let edited = replaces.and_then(|replaces| lifecycle.spec_after_first_edit(kind, replaces));
-        add(of, "it", edited.unwrap_or_else(|| lifecycle.spec.clone()).into());
+        let mut spec = edited.unwrap_or_else(|| lifecycle.spec.clone());
+        // With data in it, a resource would not be replaced.
+        if resource_type(of).is_some_and(|kind| kind.data_protection != DataProtection::None) {
+            spec.entry("on_delete").or_insert_with(|| "delete".into());
+        }
+        add(of, "it", spec.into());
     }
     let definition = json!({ "stack": "all-types", "region": "us-east-1", "resources": resources });
     write_file(folder, name, &serde_yaml::to_string(&definition).expect("a definition is YAML"))
