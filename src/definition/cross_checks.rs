@@ -1,9 +1,9 @@
 //! Rules across several resources, or about the stack.
 
-use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic, unique_keys::check_unique_keys};
+use super::{DesiredResource, Stack, compiler::Compiler, diagnostic::Diagnostic, networks::check_networks, unique_keys::check_unique_keys};
 use crate::core::{Address, DeclaredResource};
 
-/// Checks all rules across resources: those of the types, and the unique keys that facts state.
+/// Checks all rules across resources: those of the types, and the unique keys and networks that facts state.
 pub fn check_all(c: &mut Compiler<'_>, stack: &Stack) {
     let find = |address: &Address| stack.resources.get(address).map(|declared| &declared.spec);
     for declared in stack.resources.values() {
@@ -15,4 +15,5 @@ pub fn check_all(c: &mut Compiler<'_>, stack: &Stack) {
         }
     }
     check_unique_keys(c, stack);
+    check_networks(c, stack);
 }

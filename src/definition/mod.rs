@@ -316,7 +316,6 @@ pub fn load(source: &Source, options: &LoadOptions) -> Result<Stack, Vec<Diagnos
     stack.has_unknown_location = c.needs_location || c.templates.uses_unknown_account();
     dependencies::report_cycles(&mut c, &stack);
     cross_checks::check_all(&mut c, &stack);
-    networks::check_networks(&mut c, &stack);
     region::check_references(&mut c, &stack);
     if c.problems.is_empty() { Ok(stack) } else { Err(sorted_problems(c)) }
 }

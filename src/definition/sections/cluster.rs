@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Expansion, SectionEntry, add_depends_on, field_names, set_default};
-use crate::core::ec2_principal;
+use crate::{aws::types::eks_cluster::auto_mode, core::ec2_principal};
 
 /// Fields of a cluster in addition to those of `eks_cluster`.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -121,18 +121,11 @@ fn join_cluster(out: &mut Expansion<'_, '_>, entry: &mut SectionEntry, role: &st
     needed
 }
 
-/// Role of a cluster with EKS Auto Mode: <https://docs.aws.amazon.com/eks/latest/userguide/auto-cluster-iam-role.html>.
+/// Role of a cluster with EKS Auto Mode.
 fn add_auto_mode_role(out: &mut Expansion<'_, '_>, at: &str) {
-    let policies = [
-        "AmazonEKSBlockStoragePolicy",
-        "AmazonEKSClusterPolicy",
-        "AmazonEKSComputePolicy",
-        "AmazonEKSLoadBalancingPolicy",
-        "AmazonEKSNetworkingPolicy",
-    ];
-    let statement =
-        json!({ "Effect": "Allow", "Principal": { "Service": "eks.amazonaws.com" }, "Action": ["sts:AssumeRole", "sts:TagSession"] });
-    out.add_generated("iam_role", "cluster", json!({ "trust": { "Statement": [statement] }, "policies": policies }), at);
+    let actions = ["sts:AssumeRole", auto_mode::TAG_SESSION];
+    let statement = json!({ "Effect": "Allow", "Principal": { "Service": "eks.amazonaws.com" }, "Action": actions });
+    out.add_generated("iam_role", "cluster", json!({ "trust": { "Statement": [statement] }, "policies": auto_mode::ROLE_POLICIES }), at);
 }
 
 fn add_role(out: &mut Expansion<'_, '_>, name: &str, service: &str, policies: &[&str], at: &str) {

@@ -12,7 +12,7 @@ fn tags(more: &str) -> Answer {
 }
 
 /// A bucket with default settings.
-fn bucket(script: Script) -> Script {
+pub(super) fn bucket(script: Script) -> Script {
     let encrypted = "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>";
     let blocks: String = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
         .map(|block| format!("<{block}>true</{block}>"))

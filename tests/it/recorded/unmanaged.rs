@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     eks::{GROUP, group, update_started},
     rds::answer,
+    s3,
 };
 use crate::scripted_endpoint::{Answer, Script, ok, xml, xml_ownership_tags};
 
@@ -151,28 +152,12 @@ fn an_update_of_a_rule_keeps_its_regular_expressions_and_transforms() {
 
 /// A bucket with the default settings and this lifecycle rule.
 fn bucket(rule: &str) -> Script {
-    let none = |code: &str| [(404, format!("<Error><Code>{code}</Code><Message>There is none.</Message></Error>"))];
-    let encrypted = "<ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>";
-    let blocks: String = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
-        .map(|block| format!("<{block}>true</{block}>"))
-        .concat();
     let tags = xml_ownership_tags("s3_bucket.files", "Tag", "Key", "Value");
-    Script::new()
+    let script = Script::new()
         .with_tagged_resources(&[("arn:aws:s3:::shop-files", "s3_bucket.files")])
-        .on("GET /-?tagging", [xml(format!("<Tagging><TagSet>{tags}</TagSet></Tagging>"))])
-        .on("GET /-?versioning", [xml("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")])
-        .on(
-            "GET /-?encryption",
-            [xml(format!("<ServerSideEncryptionConfiguration><Rule>{encrypted}</Rule></ServerSideEncryptionConfiguration>"))],
-        )
-        .on("GET /-?publicAccessBlock", [xml(format!("<PublicAccessBlockConfiguration>{blocks}</PublicAccessBlockConfiguration>"))])
-        .on(
-            "GET /-?ownershipControls",
-            [xml("<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>")],
-        )
-        .on("GET /-?policy", none("NoSuchBucketPolicy"))
-        .on("GET /-?cors", none("NoSuchCORSConfiguration"))
-        .on("GET /-?lifecycle", [lifecycle(rule)])
+        .on("GET /-?tagging", [xml(format!("<Tagging><TagSet>{tags}</TagSet></Tagging>"))]);
+    // Of several responses to an action, the last one counts.
+    s3::bucket(script).on("GET /-?lifecycle", [lifecycle(rule)])
 }
 
 fn lifecycle(rule: &str) -> Answer {

@@ -1,6 +1,6 @@
 //! `eks_cluster`: a Kubernetes control plane.
 
-mod auto_mode;
+pub mod auto_mode;
 mod check;
 mod children;
 mod preflight;

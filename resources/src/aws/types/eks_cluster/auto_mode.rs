@@ -39,16 +39,16 @@ fn built_in() -> BTreeSet<NodePool> {
     [NodePool::GeneralPurpose, NodePool::System].into()
 }
 
-/// Policies of the cluster's role, and the actions of its trust policy:
-/// <https://docs.aws.amazon.com/eks/latest/userguide/auto-cluster-iam-role.html>.
-const ROLE_POLICIES: [&str; 5] = [
+/// Managed policies of the cluster's role: <https://docs.aws.amazon.com/eks/latest/userguide/auto-cluster-iam-role.html>.
+pub const ROLE_POLICIES: [&str; 5] = [
     "AmazonEKSBlockStoragePolicy",
     "AmazonEKSClusterPolicy",
     "AmazonEKSComputePolicy",
     "AmazonEKSLoadBalancingPolicy",
     "AmazonEKSNetworkingPolicy",
 ];
-const TAG_SESSION: &str = "sts:TagSession";
+/// Besides `sts:AssumeRole`, an action of its trust policy.
+pub const TAG_SESSION: &str = "sts:TagSession";
 
 /// First Kubernetes version with the feature.
 const FIRST_MINOR_VERSION: u32 = 29;
