@@ -314,7 +314,7 @@ impl SpecField {
         }
         flags! {
             replaces after_create identity bound assigned_by_aws lookup read_by_name own_read protects_deletion apply_immediately important
-            initial_only write_only removed_later recovery_window
+            initial_only write_only presumed removed_later recovery_window
         }
         let keys = [
             (quote!(unique), &facts.unique),

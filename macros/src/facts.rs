@@ -78,6 +78,9 @@ facts! {
     /// `write_only`: AWS never reports the field. It is not compared, and its last value comes from the record of the last run, or else is the
     /// default. Calls that need the field send it.
     write_only: Option<Flag>,
+    /// `presumed`: AWS does not report the field of a ready resource, so it counts as set by `update`, unless a journal shows that an
+    /// unfinished run created the resource, or started to delete it, and did not update it since.
+    presumed: Option<Flag>,
     /// `removed_later`: a list, set or map whose entries AWS does not remove while dependents use them. If a plan deletes dependents, their
     /// entries are removed in a separate step, after these deletions.
     removed_later: Option<Flag>,

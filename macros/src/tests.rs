@@ -422,6 +422,7 @@ fn facts_become_members_of_the_field() {
         "apply_immediately",
         "removed_later",
         "write_only",
+        "presumed",
     ] {
         let flag: TokenStream = flag.parse().expect("an identifier");
         assert_has(&with_field(quote!(#[field(#flag)] pub vpc: String)), quote!(#flag: true, ..crate::core::spec::Field::new));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures::future::join_all;
+use serde_json::Value;
 
 use crate::{
     aws::types::{self, RESOURCE_TYPES},
@@ -54,6 +55,8 @@ pub struct Hints {
     /// Fields with the fact `own_read` that the record has at non-default values, by address. `None`: there is no reliable record, so
     /// all such fields are read.
     pub own_reads: Option<BTreeMap<Address, Vec<String>>>,
+    /// Names, by type, of the resources that unfinished runs changed, before and after: the definition may have other ones.
+    pub names: ResourceNames,
     /// Types and regions, other than the stack's, of resources in the record and in journals.
     pub other_regions: BTreeSet<(&'static str, String)>,
     /// Types and ids of the global resources in the record of this region; `None` without a record. They belong to the stack here even if
@@ -61,6 +64,30 @@ pub struct Hints {
     pub recorded_global: Option<BTreeSet<(String, String)>>,
     /// See [`Scope::shallow`].
     pub shallow: bool,
+}
+
+/// Names to look up, by type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceNames(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl ResourceNames {
+    /// Names of a type.
+    pub fn of_type(&self, type_name: &str) -> impl Iterator<Item = &String> {
+        self.0.get(type_name).into_iter().flatten()
+    }
+}
+
+impl<'a> Extend<(&'a str, &'a Value)> for ResourceNames {
+    /// Adds the names in these specs, each with its type.
+    fn extend<I: IntoIterator<Item = (&'a str, &'a Value)>>(&mut self, specs: I) {
+        for (type_name, spec) in specs {
+            if let Some(kind) = types::resource_type(type_name)
+                && let Some(name) = kind.lookup_name(spec)
+            {
+                self.0.entry(kind.name).or_default().insert(name.to_owned());
+            }
+        }
+    }
 }
 
 impl LiveState {

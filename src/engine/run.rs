@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use self::run_history::discovery_hints;
 pub use self::run_history::{RunHistory, UnfinishedRuns};
 pub(in crate::engine) use self::{
-    run_history::touched_regions,
+    run_history::{touched_names, touched_regions},
     undo::{UndoPlan, find_forgotten, restore_targets},
 };
 
@@ -320,7 +320,9 @@ const LONGEST_CALL_MILLIS: u64 = crate::aws::CALL_TIMEOUT.as_secs() * 1000;
 ///
 /// A creation without an answer may have taken effect at any time until this read, but not longer than a call can take after it began.
 pub async fn wait_until_visible(cloud: &Cloud, live_state: &LiveState, touched: &BTreeMap<Address, TouchedResource>) -> bool {
-    let seen: BTreeSet<Address> = live_state.iter().filter_map(address_of).collect();
+    let created = live_state.iter().filter_map(|live| Some((address_of(live)?, live)));
+    let created = created.filter(|(address, live)| touched.get(address).is_some_and(|touched| touched.may_have_created(live)));
+    let seen: BTreeSet<Address> = created.map(|(address, _)| address).collect();
     let unseen = touched.iter().filter(|(address, touched)| !seen.contains(address) && touched.last_created_at.is_some());
     let unseen: Vec<(&Address, &TouchedResource)> = unseen.collect();
     let read_at = live_state.read_at.unwrap_or_else(SystemTime::now);
@@ -338,6 +340,22 @@ pub async fn wait_until_visible(cloud: &Cloud, live_state: &LiveState, touched: 
     }
     tokio::time::sleep(delay.saturating_sub(age(SystemTime::now()))).await;
     true
+}
+
+/// Sets the fields with the fact `presumed` of resources that an unfinished run created, or started to delete, and did not update since, to
+/// what the create call leaves: their reads can't show that the update after it is missing, or undone.
+///
+/// # Errors
+/// Fails if a spec does not have its type's shape.
+pub(in crate::engine) fn reset_presumed_fields(live_state: &mut LiveState, touched: &BTreeMap<Address, TouchedResource>) -> Result<()> {
+    for live in live_state.live.values_mut().flatten() {
+        let Some(kind) = types::resource_type(&live.type_name).filter(|kind| !kind.presumed.is_empty()) else { continue };
+        let Some(touched) = address_of(live).and_then(|address| touched.get(&address)) else { continue };
+        if (touched.may_have_created(live) || touched.delete_started) && !touched.updated_ids.contains(&live.id) {
+            live.spec = kind.with_created_fields(&live.spec, &kind.presumed)?.into();
+        }
+    }
+    Ok(())
 }
 
 /// Whether a resource may be lost that can't be restored.

@@ -40,6 +40,7 @@ mod references;
 mod regions;
 mod rehearse;
 mod removals;
+mod renamed;
 mod request_model;
 mod resource_lifecycle;
 mod saved_plan;

@@ -59,6 +59,8 @@ pub struct ResourceType {
     pub initial_only: Vec<&'static str>,
     /// Fields that AWS never reports.
     pub write_only: Vec<&'static str>,
+    /// Fields that AWS does not report of a ready resource.
+    pub presumed: Vec<&'static str>,
     /// Fields whose entries are removed after the deletion of their dependents.
     pub removed_later: Vec<&'static str>,
     /// Fields with AWS's default quotas for their entries, which an update changes one by one, additions first.
@@ -139,6 +141,7 @@ impl ResourceType {
             global_region: fields.iter().find_map(|field| Some((field.pointer, field.global_region?))),
             initial_only: all(|field| field.initial_only),
             write_only: all(|field| field.write_only),
+            presumed: all(|field| field.presumed),
             removed_later: all(|field| field.removed_later),
             entry_quotas: fields.iter().filter_map(|field| Some((field.pointer, field.entry_quota?))).collect(),
             important: all(|field| field.important),
@@ -181,6 +184,12 @@ impl ResourceType {
     /// Whether a resource with this spec is in the partition's region for global services, see [`ResourceType::global_region`].
     pub fn is_in_global_region(&self, spec: &Value) -> bool {
         self.global_region.is_some_and(|(field, value)| spec.pointer(field).and_then(Value::as_str) == Some(value))
+    }
+
+    /// Returns the name by which lists find a resource with this spec, even without the tag index.
+    pub fn lookup_name<'a>(&self, spec: &'a Value) -> Option<&'a str> {
+        let field = self.naming.map(|_| "/name").or(self.lookup)?;
+        spec.pointer(field)?.as_str()
     }
 
     /// Returns the live spec for comparison with the wanted one: normalized, and without differences in fields that are not compared.

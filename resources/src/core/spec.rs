@@ -86,6 +86,8 @@ pub struct Field {
     pub initial_only: bool,
     /// AWS never reports it.
     pub write_only: bool,
+    /// AWS does not report it of a ready resource: it counts as set, except after an unfinished creation.
+    pub presumed: bool,
     /// An entry that leaves it is removed in a separate step, after the deletion of its dependents.
     pub removed_later: bool,
     /// AWS's default quota for its entries, if an update changes them one by one.
@@ -126,6 +128,7 @@ impl Field {
             global_region: None,
             initial_only: false,
             write_only: false,
+            presumed: false,
             removed_later: false,
             entry_quota: None,
             attribute: None,

@@ -31,13 +31,11 @@ pub fn scope(stack: &Stack, kind: &ResourceType, region: Option<&str>, live_stat
         environment: stack.environment.to_string(),
         region: region.map(str::to_owned),
         prefix: stack.prefix(),
-        lookup: match kind.naming.map(|_| "/name").or(kind.lookup) {
-            Some(field) => {
-                let indexed = addresses_of_kept_names(kind, live_state.index_of(region));
-                let wanted = named().filter(|d| !d.has_generated_name || !indexed.contains(d.address.to_string().as_str()));
-                wanted.filter_map(|d| d.spec.pointer(field).and_then(Value::as_str).map(str::to_owned)).collect()
-            }
-            None => BTreeSet::new(),
+        lookup: {
+            let indexed = addresses_of_kept_names(kind, live_state.index_of(region));
+            let wanted = named().filter(|d| !d.has_generated_name || !indexed.contains(d.address.to_string().as_str()));
+            let wanted = wanted.filter_map(|d| kind.lookup_name(&d.spec).map(str::to_owned));
+            wanted.chain(live_state.hints.names.of_type(kind.name).cloned()).collect()
         },
         read_by_name: match kind.read_by_name {
             Some(field) => of_kind().map(|d| (d.address.to_string(), object_keys(d.spec.pointer(field)))).collect(),

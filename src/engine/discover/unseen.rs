@@ -41,13 +41,12 @@ impl RecordedResource {
 /// # Errors
 /// Fails if the type of a declared resource can't be read; others are warnings.
 pub async fn find_recorded(cloud: &Cloud, stack: &Stack, recorded: &[RecordedResource], live_state: &mut LiveState) -> Result<()> {
-    let taken: BTreeSet<Address> = owned_resources(stack, live_state).into_keys().collect();
     let is_shown = |one: &RecordedResource, live_state: &LiveState| {
         live_state.iter().chain(&live_state.elsewhere).any(|live| one.is(live) && (stack.owns(&live.tags) || live.phase == Phase::Deleting))
     };
     // Children are looked up within their parents, which may have lost their tags, too.
     for nested in [false, true] {
-        let missing = recorded.iter().filter(|one| one.resource_type.parent.is_some() == nested && !taken.contains(&one.address));
+        let missing = recorded.iter().filter(|one| one.resource_type.parent.is_some() == nested);
         let missing: Vec<&RecordedResource> = missing.filter(|one| !is_shown(one, live_state)).collect();
         let state = &*live_state;
         let lookups = missing

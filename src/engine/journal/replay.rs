@@ -52,6 +52,8 @@ pub struct TouchedResource {
     pub token: String,
     /// Physical ids the run created at the address.
     pub created_ids: BTreeSet<String>,
+    /// Physical ids of the resources at the address for which AWS confirmed an update, after which no deletion started.
+    pub updated_ids: BTreeSet<String>,
     /// Time of a create without a response, in milliseconds since 1970; `None` if every response is known.
     pub unanswered_create: Option<u64>,
     /// Time of the last possible creation at the address, in milliseconds since 1970: lagging reads may not show it yet.
@@ -197,6 +199,9 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                         entry.last_created_at = Some(line.at);
                     }
                     let is_previous = entry.before.as_ref().is_some_and(|before| intent.id.as_ref() == Some(&before.id));
+                    if intent.action == CallAction::Delete {
+                        entry.updated_ids.retain(|id| intent.id.as_ref() != Some(id));
+                    }
                     entry.delete_started |= forward && intent.action == CallAction::Delete && is_previous;
                     entry.forgotten |= intent.action == CallAction::Forget;
                     entry.only_deleted &= intent.action == CallAction::Delete;
@@ -216,6 +221,7 @@ pub fn touched_resources(chain: &[Replay]) -> BTreeMap<Address, TouchedResource>
                             entry.unanswered_create = None;
                             entry.last_created_at = Some(line.at);
                         }
+                        (CallAction::Update, CallResult::Done { .. }) => entry.updated_ids.extend(intent.id.clone()),
                         (CallAction::Delete, CallResult::Done { .. })
                             if intent.region == entry.region && intent.id.as_ref().is_some_and(|id| entry.created_ids.contains(id)) =>
                         {
@@ -238,6 +244,11 @@ fn is_old_half(intent: &Intent, seen: &mut BTreeSet<(String, Option<String>, Str
 }
 
 impl TouchedResource {
+    /// Whether this is a resource that the run created, or may have created, not the previous one at the address.
+    pub fn may_have_created(&self, live: &LiveResource) -> bool {
+        self.may_have_created && self.before.as_ref().is_none_or(|before| !before.is_same_as(live))
+    }
+
     /// Whether there is nothing to undo: there was no resource, and AWS rejected the creation.
     pub fn has_nothing_to_undo(&self) -> bool {
         self.before.is_none() && !self.may_have_created
@@ -253,6 +264,7 @@ impl TouchedResource {
             deferrable: intent.deferrable.clone(),
             token: String::new(),
             created_ids: BTreeSet::new(),
+            updated_ids: BTreeSet::new(),
             unanswered_create: None,
             last_created_at: None,
             may_have_created: false,

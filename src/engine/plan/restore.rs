@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     Plan, Reason,
+    diff::diff,
     known::Location,
     lost::{lost_data, rewrite_references_to_lost_resources},
     matching,
@@ -202,11 +203,11 @@ fn keep_undeleted_resources(stack: &mut Stack, targets: &BTreeMap<Address, Resto
     }
 }
 
-/// Keeps values that AWS can't change back, and returns descriptions of them.
+/// Keeps values that AWS can't change back in a resource that stays, and returns descriptions of them.
 fn keep_one_way_fields(stack: &mut Stack, live: &BTreeMap<Address, &LiveResource>) -> Vec<(Address, String)> {
     let mut not_restored = Vec::new();
     for declared in stack.resources.values_mut() {
-        let Some(live) = live.get(&declared.address) else { continue };
+        let Some(live) = live.get(&declared.address).filter(|live| !is_replaced(declared, live)) else { continue };
         for OneWay { field: at, reason: why, .. } in &declared.resource_type.one_way {
             let (Some(was), Some(is)) = (declared.spec.pointer_mut(at), live.spec.pointer(at)) else { continue };
             if was != is && !is.is_null() {
@@ -217,6 +218,13 @@ fn keep_one_way_fields(stack: &mut Stack, live: &BTreeMap<Address, &LiveResource
         }
     }
     not_restored
+}
+
+/// Whether the plan replaces a live resource.
+fn is_replaced(declared: &DesiredResource, live: &LiveResource) -> bool {
+    let kind = declared.resource_type;
+    let fields = diff(&declared.spec, &kind.comparable(&declared.spec, &live.spec), &kind.replaces, NullMeans::Unset);
+    declared.region != live.region || fields.iter().any(|field| field.forces_replacement)
 }
 
 /// Whether this is a leftover of a crash, with an address other than the one in its ownership tags, that was not deleted. A move has changed

@@ -8,7 +8,7 @@ use crate::{
     core::{Address, LiveResource, Result},
     definition::Stack,
     engine::{
-        discover::{Hints, LiveState, RecordedResource},
+        discover::{Hints, LiveState, RecordedResource, ResourceNames},
         history::{History, Snapshot, StoredRevision, was_kept},
         journal::{Replay, TouchedResource, touched_resources},
         plan::{DeclaredFields, RecordedState},
@@ -108,7 +108,7 @@ impl RunHistory {
     }
 
     /// Resources that the record and the journals of unfinished runs name, except those at the addresses in `shown`, and those that a run left
-    /// in AWS on purpose.
+    /// in AWS on purpose. During an unfinished replacement, the new resource at the address does not show what became of the old one.
     pub fn recorded_resources(&self, region: &str, account: &str, shown: &BTreeSet<Address>) -> Vec<RecordedResource> {
         let forgotten = |address: &Address| self.unfinished.touched.get(address).is_some_and(|touched| touched.forgotten);
         let is_wanted = |address: &Address| !shown.contains(address) && !forgotten(address);
@@ -117,7 +117,10 @@ impl RunHistory {
             let certain = recorded.live.into_iter().filter(|(address, _)| !recorded.uncertain.contains(address));
             found.extend(certain.map(|(address, live)| (address, live.region, live.id)));
         }
-        for (address, touched) in self.unfinished.touched.iter().filter(|(address, _)| is_wanted(address)) {
+        let is_wanted = |(address, touched): &(&Address, &TouchedResource)| {
+            !touched.forgotten && (touched.may_have_created || !shown.contains(*address))
+        };
+        for (address, touched) in self.unfinished.touched.iter().filter(is_wanted) {
             found.extend(touched.before.iter().map(|live| (address.clone(), live.region.clone(), live.id.clone())));
             // An unfinished run may not have set the tags yet, where the create call can't.
             let is_tagged = types::resource_type(&address.type_name).is_some_and(|kind| kind.is_tagged_on_create());
@@ -206,11 +209,21 @@ pub(in crate::engine) fn touched_regions(touched: &BTreeMap<Address, TouchedReso
     touched.iter().flat_map(regions).collect::<Vec<_>>().into_iter().collect()
 }
 
+/// Names of these resources before and after the runs, see [`Hints::names`].
+pub(in crate::engine) fn touched_names(touched: &BTreeMap<Address, TouchedResource>) -> ResourceNames {
+    let mut names = ResourceNames::default();
+    for (address, touched) in touched {
+        names.extend(touched.before.iter().map(|before| &*before.spec).chain([&touched.desired]).map(|spec| (&*address.type_name, spec)));
+    }
+    names
+}
+
 /// Hints about resources that unfinished runs touched.
 pub(super) fn discovery_hints(touched: &BTreeMap<Address, TouchedResource>) -> Hints {
     let started_creates = touched.iter().filter(|(_, touched)| touched.may_have_created).map(|(address, _)| address.clone());
     let ids = touched.iter().filter_map(|(address, touched)| Some((address.clone(), touched.before.as_ref()?.id.clone())));
     Hints {
+        names: touched_names(touched),
         started_creates: started_creates.collect(),
         known_ids: ids.collect(),
         other_regions: touched_regions(touched),

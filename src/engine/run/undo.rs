@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{discovery_hints, merge_own_reads, wait_until_visible};
+use super::{discovery_hints, merge_own_reads, reset_presumed_fields, wait_until_visible};
 use crate::{
     aws::types::resource_type,
     core::{Address, LiveResource, Phase, Result, STACK_TAG},
@@ -54,6 +54,7 @@ impl UndoPlan {
         }
         find_forgotten(cloud, &stack, touched, &mut live_state).await?;
         find_untagged(cloud, &stack, touched, &mut live_state).await?;
+        reset_presumed_fields(&mut live_state, touched)?;
         let plan = plan_restore(&mut stack, &targets, &live_state, cloud.region(), account);
         Ok(UndoPlan { stack, plan, live_state })
     }

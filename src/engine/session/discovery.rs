@@ -12,7 +12,7 @@ use crate::{
         },
         plan::{Action, Goal, Obstacle, Plan, attribute_changes, owner, plan, recorded_addresses, return_dropped_fields},
         preflight::{choose_values, preflight},
-        run::{RunHistory, wait_until_visible},
+        run::{RunHistory, reset_presumed_fields, wait_until_visible},
     },
 };
 
@@ -125,13 +125,15 @@ impl Session {
             let hints = history.location_hints(self.region(), account);
             live_state = discover(&self.cloud, &self.stack, hints).await.map_err(SessionError::Discovery)?;
         }
-        let shown = live_state.iter().filter(|live| self.stack.owns(&live.tags)).filter_map(address_of).collect();
+        let shown =
+            live_state.iter().chain(&live_state.elsewhere).filter(|live| self.stack.owns(&live.tags)).filter_map(address_of).collect();
         let recorded = history.recorded_resources(self.region(), account, &shown);
         find_recorded(&self.cloud, &self.stack, &recorded, &mut live_state).await.map_err(SessionError::Discovery)?;
         if depth != DiscoveryDepth::ForDeletion {
             find_taken_keys(&self.cloud, &self.stack, &mut live_state).await;
         }
         history.add_write_only(self.region(), account, &mut live_state);
+        reset_presumed_fields(&mut live_state, &history.unfinished.touched).map_err(SessionError::Discovery)?;
         Ok(live_state)
     }
 

@@ -8,11 +8,11 @@ use super::{LockedSession, ProposedPlan, Result, SessionError, proposed_plan::Ta
 use crate::{
     core::{Address, LiveResource, Tags},
     engine::{
-        discover::{Hints, address_of, discover, discover_without_index},
+        discover::{Hints, ResourceNames, address_of, discover, discover_without_index},
         history::LastCompletedRun,
         journal::{TouchedResource, touched_resources},
         plan::{RestoreTarget, add_fields, plan_restore, target_stack},
-        run::{UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, restore_targets, touched_regions},
+        run::{UndoPlan, UnfinishedRuns, find_forgotten, merge_own_reads, restore_targets, touched_names, touched_regions},
     },
 };
 
@@ -47,16 +47,18 @@ impl LockedSession {
         let Hints { own_reads, mut other_regions, recorded_global, .. } = history.hints(&region, &account);
         // The definition may set fields of the state to restore no longer.
         let mut declared = history.declared_fields(&region, &account);
-        let (mut targets, touched) = match to {
+        let (mut targets, touched, names) = match to {
             None => {
                 let (number, targets, touched) = self.targets_before_last_run().await?;
                 add_fields(&mut declared, self.history().declared_before(number).await?);
-                (targets, touched)
+                let names = touched_names(&touched);
+                (targets, touched, names)
             }
             Some(revision) => {
                 add_fields(&mut declared, self.history().declared_before(revision.saturating_add(1)).await?);
                 let hints = Hints { other_regions: other_regions.clone(), recorded_global: recorded_global.clone(), ..Hints::default() };
-                (self.targets_after(revision, hints).await?, BTreeMap::new())
+                let (targets, names) = self.targets_after(revision, hints).await?;
+                (targets, BTreeMap::new(), names)
             }
         };
         targets.values_mut().for_each(|target| target.created_by_undone_run = false);
@@ -68,7 +70,7 @@ impl LockedSession {
         let desired = touched.iter().map(|(address, touched)| (address, &touched.desired));
         let own_reads = merge_own_reads(recorded, specs.chain(desired));
         let mut stack = target_stack(&session.stack, &targets);
-        let hints = Hints { own_reads: Some(own_reads), other_regions, recorded_global, ..Hints::default() };
+        let hints = Hints { own_reads: Some(own_reads), names, other_regions, recorded_global, ..Hints::default() };
         let mut live_state = discover_without_index(&session.cloud, &stack, hints).await?;
         find_forgotten(&session.cloud, &stack, &touched, &mut live_state).await?;
         let plan = plan_restore(&mut stack, &targets, &live_state, session.region(), self.account());
@@ -90,7 +92,8 @@ impl LockedSession {
         Ok((number, restore_targets(&touched), touched))
     }
 
-    async fn targets_after(&self, revision: u64, hints: Hints) -> Result<Targets> {
+    /// Targets, and the names of the live resources.
+    async fn targets_after(&self, revision: u64, hints: Hints) -> Result<(Targets, ResourceNames)> {
         let Some(recorded) = self.history().revision(revision).await? else {
             return Err(SessionError::UnknownRevision { revision });
         };
@@ -98,7 +101,9 @@ impl LockedSession {
         let live_state = discover(&session.cloud, &session.stack, hints).await?;
         let mut targets: Targets = live_state.iter().filter_map(address_of).map(|address| (address, target(None))).collect();
         targets.extend(recorded.live.into_iter().map(|(address, live)| (address, target(Some(live)))));
-        Ok(targets)
+        let mut names = ResourceNames::default();
+        names.extend(live_state.iter().map(|live| (&*live.type_name, &*live.spec)));
+        Ok((targets, names))
     }
 }
 

@@ -209,10 +209,8 @@ impl Worker {
         if done.code == code && difference.is_empty() {
             return Ok(());
         }
-        let screen = done.combined_output();
-        let lines: Vec<&str> = screen.lines().collect();
-        let tail = lines[lines.len().saturating_sub(25)..].join("\n    ");
-        Err(format!("exit code {}, not {code}?\n  difference:\n{difference}  screen:\n    {tail}", done.code))
+        let screen = done.combined_output().replace('\n', "\n    ");
+        Err(format!("exit code {}, not {code}?\n  difference:\n{difference}  screen:\n    {screen}", done.code))
     }
 }
 

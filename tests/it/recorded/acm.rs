@@ -139,12 +139,14 @@ fn existing_validation_record() -> Answer {
     record_sets(&record_set("_a1.shop.example.com.", "CNAME", "", "_b2.acm-validations.aws."))
 }
 
-/// The zone with the ownership record of this certificate at the validation record, with more text, and those of `others`.
+/// The zone with the ownership record of this certificate at the validation record, with more text, and those of `others`: their ids, each
+/// with more text after a comma.
 fn script_sharing_records(more_text: &str, others: &[&str]) -> Script {
     let zone = "<HostedZone><Id>/hostedzone/Z1</Id><Name>example.com.</Name><CallerReference>1</CallerReference></HostedZone>";
-    let mark = |uuid: &&str| {
+    let mark = |owner: &&str| {
+        let (uuid, own_text) = owner.split_once(',').map_or((*owner, String::new()), |(uuid, text)| (uuid, format!(",{text}")));
         let more = format!("<SetIdentifier>{uuid}</SetIdentifier><Weight>0</Weight>");
-        let text = format!("&quot;acme:stack=shop{more_text}&quot;");
+        let text = format!("&quot;acme:stack=shop{more_text}{own_text}&quot;");
         record_set("_acme-certificate._a1.shop.example.com.", "TXT", &more, &text)
     };
     let marks: String = ["11111111-2222-3333-4444-555555555555"].iter().chain(others).map(mark).collect();
@@ -177,9 +179,21 @@ fn deletes_a_certificate_with_its_records_once_unused() {
 fn keeps_validation_records_another_certificate_needs() {
     let endpoint = script_sharing_records("", &["99999999-2222-3333-4444-555555555555"]).start(CERTIFICATE);
     endpoint.run("destroy", &["--yes"]).assert_success();
-    let sent = endpoint.request_bodies("POST /hostedzone/-/rrset")[0].to_string();
-    assert_eq!(sent.matches("<Action>DELETE</Action>").count(), 1, "its mark alone: {sent}");
-    assert!(sent.contains("<SetIdentifier>11111111-2222-3333-4444-555555555555</SetIdentifier>"), "{sent}");
+    let sent = endpoint.request_bodies("POST /hostedzone/-/rrset");
+    let (marked, deleted) = (sent[0].to_string(), sent[1].to_string());
+    assert!(marked.contains("<Action>UPSERT</Action>") && marked.contains("leaving=true"), "{marked}");
+    assert_eq!(deleted.matches("<Action>DELETE</Action>").count(), 1, "its ownership record alone: {deleted}");
+    assert!(deleted.contains("<SetIdentifier>11111111-2222-3333-4444-555555555555</SetIdentifier>"), "{deleted}");
+}
+
+/// Each of the two would otherwise leave the validation record for the other.
+#[test]
+fn deletes_the_validation_record_with_a_certificate_that_is_being_deleted_too() {
+    let endpoint = script_sharing_records("", &["99999999-2222-3333-4444-555555555555,leaving=true"]).start(CERTIFICATE);
+    endpoint.run("destroy", &["--yes"]).assert_success();
+    let deleted = endpoint.request_bodies("POST /hostedzone/-/rrset")[1].to_string();
+    assert_eq!(deleted.matches("<Action>DELETE</Action>").count(), 2, "{deleted}");
+    assert!(deleted.contains("<Type>CNAME</Type>"), "{deleted}");
 }
 
 /// All certificates of an account for a domain share the validation record. One that was there before may be needed outside the stack.

@@ -3,6 +3,8 @@
 //! AWS does not record the zone of the validation records. A certificate that is pending validation is read without `zone`, so that the
 //! next apply creates the records again; an issued one is read with the zone `validated`, which equals every zone.
 
+mod validation;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     iter,
@@ -14,19 +16,16 @@ use aws_sdk_acm::types::{
     CertificateDetail, CertificateExport, CertificateOptions, CertificateStatus, CertificateSummary, Filters, KeyAlgorithm,
     ValidationMethod,
 };
-use aws_sdk_route53::types::{ChangeAction, HostedZone, ResourceRecord, ResourceRecordSet, RrType};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    dns_record::{ownership_record, record_sets_at, to_change},
-    dns_zone::{DnsZone, short_token},
-};
+use self::validation::validation_records;
+use super::dns_zone::{DnsZone, short_token};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
         ConditionValues, Created, Declared, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamCondition, IamGrant,
-        Observed, Phase, Pointer, Problem, Ref, Resource, Result, STACK_TAG, Scope, TypeInfo, ok_or_not_found,
+        Observed, Phase, Pointer, Problem, Ref, Resource, Result, Scope, TypeInfo, ok_or_not_found,
     },
 };
 
@@ -40,7 +39,7 @@ pub struct Certificate {
     #[field(default, length = 0..=99, pattern = ".{1,253}", replaces)]
     pub alternative_names: BTreeSet<DnsName>,
     /// Zone in which acme creates the validation records of all names.
-    #[field(unset = "the validation records are created outside acme", after_create)]
+    #[field(unset = "the validation records are created outside acme", after_create, presumed)]
     #[field(dropped(kept, "the certificate keeps the records by which AWS renews it"))]
     pub zone: Option<Ref<DnsZone>>,
     /// Key algorithm.
@@ -150,9 +149,7 @@ impl Resource for Certificate {
         Ok(reply.certificate_arn.ok_or_else(|| Error::missing_field("CertificateArn"))?.into())
     }
 
-    /// Creates the validation records. AWS needs them for every renewal, so they stay. Certificates of the same name share one record, in
-    /// all regions of the account: an ownership record per certificate beside it says that this certificate still needs it.
-    /// <https://docs.aws.amazon.com/acm/latest/userguide/dns-validation.html>
+    /// Creates the validation records. AWS needs them for every renewal, so they stay.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: CertificateChanges) -> Result<()> {
         let (true, Some(zone)) = (changes.zone, &self.zone) else { return Ok(()) };
         let id = live.id.as_str();
@@ -167,33 +164,7 @@ impl Resource for Certificate {
         if options.is_empty() || options.iter().any(|option| option.resource_record.is_none()) {
             return Err(Error::new(ErrorKind::NotYetVisible, "NoValidationRecord", "AWS does not show the validation records yet"));
         }
-        let records = validation_records(&detail);
-        let mut changes = Vec::new();
-        for (name, value) in &records {
-            changes.push(to_change(ChangeAction::Create, validation_record(name, value)?)?);
-            changes.push(to_change(ChangeAction::Upsert, owner_record(cx, id, name, false)?)?);
-        }
-        match cx.route53.changes.submit(zone.get(), changes).await {
-            Err(error) if error.kind == ErrorKind::AlreadyExists => {}
-            answer => return answer,
-        }
-        let mut changes = Vec::new();
-        for (name, value) in &records {
-            let owner = ownership_name(name);
-            let (record, owners) = tokio::try_join!(
-                record_sets_at(cx, zone.get(), name, &RrType::Cname),
-                record_sets_at(cx, zone.get(), &owner, &RrType::Txt)
-            )?;
-            let is_there =
-                record.iter().flat_map(|set| set.resource_records()).any(|record| DnsName::new(&record.value) == DnsName::new(value));
-            // Without an ownership record, somebody else created it, and other certificates of the account may need it.
-            let is_found = is_there && (owners.is_empty() || owners.iter().any(was_found));
-            if !is_there {
-                changes.push(to_change(ChangeAction::Upsert, validation_record(name, value)?)?);
-            }
-            changes.push(to_change(ChangeAction::Upsert, owner_record(cx, id, name, is_found)?)?);
-        }
-        cx.route53.changes.submit(zone.get(), changes).await
+        validation::claim_records(cx, id, zone.get(), &validation_records(&detail)).await
     }
 
     /// Also deletes the validation records that no other certificate needs, except those that existed before.
@@ -205,28 +176,7 @@ impl Resource for Certificate {
         if let Some(user) = detail.in_use_by().first() {
             return Err(Error::new(ErrorKind::Conflict, "ResourceInUseException", format!("the certificate is in use by {user}")));
         }
-        let records = validation_records(&detail);
-        let zones: Vec<HostedZone> = match records.is_empty() {
-            true => Vec::new(),
-            false => cx.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?,
-        };
-        for zone in zones.iter().filter(|zone| zone.config().is_none_or(|config| !config.private_zone)) {
-            let domain = format!(".{}", DnsName::new(&zone.name));
-            let mut changes = Vec::new();
-            for name in records.keys().filter(|name| name.ends_with(&domain)) {
-                let owners = record_sets_at(cx, &zone.id, &ownership_name(name), &RrType::Txt).await?;
-                let (ours, others): (Vec<_>, Vec<_>) = owners.into_iter().partition(|set| set.set_identifier() == Some(uuid(id)));
-                let record = match !ours.is_empty() && others.is_empty() && !ours.iter().any(was_found) {
-                    true => record_sets_at(cx, &zone.id, name, &RrType::Cname).await?,
-                    false => Vec::new(),
-                };
-                let sets = record.into_iter().chain(ours).map(|set| to_change(ChangeAction::Delete, set));
-                changes.extend(sets.collect::<Result<Vec<_>>>()?);
-            }
-            if !changes.is_empty() {
-                ok_or_not_found(cx.route53.changes.submit(zone.id.trim_start_matches("/hostedzone/"), changes).await)?;
-            }
-        }
+        validation::release_records(cx, id, &validation_records(&detail)).await?;
         cx.acm.delete_certificate().certificate_arn(id).send().await?;
         Ok(Deletion::Requested)
     }
@@ -326,37 +276,4 @@ async fn list_summaries(aws: &Aws) -> Result<Vec<CertificateSummary>> {
 
 async fn read_detail(aws: &Aws, arn: &str) -> Result<Option<CertificateDetail>> {
     Ok(ok_or_not_found(aws.acm.describe_certificate().certificate_arn(arn).send().await)?.and_then(|reply| reply.certificate))
-}
-
-/// Name → value; a domain and its wildcard share one.
-fn validation_records(detail: &CertificateDetail) -> BTreeMap<String, String> {
-    let records = detail.domain_validation_options().iter().filter_map(|option| option.resource_record.as_ref());
-    records.map(|record| (DnsName::new(&record.name).to_string(), DnsName::new(&record.value).to_string())).collect()
-}
-
-fn validation_record(name: &str, value: &str) -> Result<ResourceRecordSet> {
-    let record = ResourceRecord::builder().value(value).build()?;
-    Ok(ResourceRecordSet::builder().name(name).r#type(RrType::Cname).ttl(300).resource_records(record).build()?)
-}
-
-/// Record which says that a certificate needs a validation record; `is_found`: that this one was there before acme, and is never deleted.
-fn owner_record(cx: &Cx<'_>, id: &str, name: &str, is_found: bool) -> Result<ResourceRecordSet> {
-    let found = if is_found { format!(",{FOUND}") } else { String::new() };
-    ownership_record(&ownership_name(name), uuid(id), &format!("{STACK_TAG}={},certificate={id}{found}", cx.call.stack))
-}
-
-/// Mark of a validation record that was there before acme.
-const FOUND: &str = "found=true";
-
-fn was_found(owner: &ResourceRecordSet) -> bool {
-    owner.resource_records().iter().any(|record| record.value.trim_matches('"').split(',').any(|pair| pair == FOUND))
-}
-
-fn ownership_name(record: &str) -> String {
-    format!("_acme-certificate.{record}")
-}
-
-/// Unique part of a certificate's ARN.
-fn uuid(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }
