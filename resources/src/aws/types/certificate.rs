@@ -74,7 +74,7 @@ pub struct Outputs {
     pub validation_records: BTreeMap<String, String>,
 }
 
-/// Placeholder for the zone of an issued certificate.
+/// Placeholder for the zone of an issued certificate. A rollback that restores one looks for the zone.
 const VALIDATED: &str = "validated";
 
 /// The records that prove the control of a domain, such as `_a79865eb4cd1a6ab990a45779b4e0b96.example.com`, and their ownership records.
@@ -164,7 +164,10 @@ impl Resource for Certificate {
         if options.is_empty() || options.iter().any(|option| option.resource_record.is_none()) {
             return Err(Error::new(ErrorKind::NotYetVisible, "NoValidationRecord", "AWS does not show the validation records yet"));
         }
-        validation::claim_records(cx, id, zone.get(), &validation_records(&detail)).await
+        match zone.get() {
+            VALIDATED => validation::claim_records_anywhere(cx, id, &validation_records(&detail)).await,
+            zone => validation::claim_records(cx, id, zone, &validation_records(&detail)).await,
+        }
     }
 
     /// Also deletes the validation records that no other certificate needs, except those that existed before.

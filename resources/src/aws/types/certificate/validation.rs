@@ -29,6 +29,32 @@ pub(super) fn validation_records(detail: &CertificateDetail) -> BTreeMap<String,
     records.map(|record| (DnsName::new(&record.name).to_string(), DnsName::new(&record.value).to_string())).collect()
 }
 
+/// Creates the validation and ownership records of a certificate, each in the most specific public zone of the account that has its name.
+/// Without one, a person must create the record.
+pub(super) async fn claim_records_anywhere(cx: &Cx<'_>, id: &str, records: &BTreeMap<String, String>) -> Result<()> {
+    let zones = public_zones(cx).await?;
+    let mut by_zone: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
+    for (name, value) in records {
+        if let Some(zone) = zones.iter().filter(|zone| is_in(name, zone)).max_by_key(|zone| zone.name.len()) {
+            by_zone.entry(zone.id.trim_start_matches("/hostedzone/")).or_default().insert(name.clone(), value.clone());
+        }
+    }
+    for (zone, records) in by_zone {
+        claim_records(cx, id, zone, &records).await?;
+    }
+    Ok(())
+}
+
+async fn public_zones(cx: &Cx<'_>) -> Result<Vec<HostedZone>> {
+    let mut zones: Vec<HostedZone> = cx.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?;
+    zones.retain(|zone| zone.config().is_none_or(|config| !config.private_zone));
+    Ok(zones)
+}
+
+fn is_in(name: &str, zone: &HostedZone) -> bool {
+    name.strip_suffix(DnsName::new(&zone.name).as_str()).is_some_and(|rest| rest.ends_with('.'))
+}
+
 /// Creates the validation and ownership records of a certificate in the zone.
 pub(super) async fn claim_records(cx: &Cx<'_>, id: &str, zone: &str, records: &BTreeMap<String, String>) -> Result<()> {
     let mut changes = Vec::new();
@@ -64,10 +90,8 @@ pub(super) async fn release_records(cx: &Cx<'_>, id: &str, records: &BTreeMap<St
     if records.is_empty() {
         return Ok(());
     }
-    let zones: Vec<HostedZone> = cx.route53.list_hosted_zones().into_paginator().items().send().try_collect().await?;
-    for zone in zones.iter().filter(|zone| zone.config().is_none_or(|config| !config.private_zone)) {
-        let domain = format!(".{}", DnsName::new(&zone.name));
-        let names: Vec<&String> = records.keys().filter(|name| name.ends_with(&domain)).collect();
+    for zone in public_zones(cx).await? {
+        let names: Vec<&String> = records.keys().filter(|name| is_in(name, &zone)).collect();
         let zone = zone.id.trim_start_matches("/hostedzone/");
         let mut attempt = 0;
         // A zone that is gone has no records.
