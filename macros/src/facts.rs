@@ -79,7 +79,8 @@ facts! {
     /// default. Calls that need the field send it.
     write_only: Option<Flag>,
     /// `presumed`: AWS does not report the field of a ready resource, so it counts as set by `update`, unless a journal shows that an
-    /// unfinished run created the resource, or started to delete it, and did not update it since.
+    /// unfinished run created the resource, or started to delete it, and did not update it since. After a lost response, `update` is
+    /// called again.
     presumed: Option<Flag>,
     /// `removed_later`: a list, set or map whose entries AWS does not remove while dependents use them. If a plan deletes dependents, their
     /// entries are removed in a separate step, after these deletions.

@@ -343,8 +343,12 @@ impl StepTask {
     pub(super) async fn apply_changes(&self, live: &LiveResource, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
         let pointers: Vec<String> = missing.iter().map(|field| field.pointer.clone()).collect();
         let update = || self.journaled_cloud.update(&self.target, live, &self.target.spec, &pointers);
-        match self.with_retries(Idempotency::NotIdempotent, update).await {
+        // No read shows whether a presumed field was set.
+        let is_presumed = missing.iter().any(|field| self.target.kind.presumed.contains(&field.pointer.as_str()));
+        let idempotency = if is_presumed { Idempotency::Idempotent } else { Idempotency::NotIdempotent };
+        match self.with_retries(idempotency, update).await {
             Ok(()) => Ok(Some(missing)),
+            Err(error) if error.kind == ErrorKind::Unavailable && is_presumed => Err(error),
             Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
             Err(error) if is_quota_exceeded(&error) && self.remove_leaving_entries(live).await? => Ok(None),
             Err(error) if error.is_not_found() => {
