@@ -80,7 +80,7 @@ fn undoes_the_creation_of_a_database_that_aws_backup_has_chosen() {
         .on("DescribeDBInstances", [answer("DescribeDBInstances", "<DBInstances/>")])
         .start(DATABASE);
     let done = endpoint.run("apply", &["--yes"]);
-    assert!(done.combined_output().contains("Everything else is as it was before"), "{}", done.combined_output());
+    assert!(done.combined_output().contains("Everything is as it was before"), "{}", done.combined_output());
     let sent: Vec<String> = endpoint.request_bodies(DELETE).iter().map(|body| body["DeleteAutomatedBackups"].to_string()).collect();
     assert_eq!(sent, ["\"true\"", "\"false\""]);
 }
