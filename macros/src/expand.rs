@@ -186,6 +186,9 @@ impl SpecField {
         }
         let key = yaml_name(&ident, &serde)?;
         let this = SpecField { ident, ty: field.ty.clone(), key, facts: facts.unwrap_or_default() };
+        if this.facts.presumed.is_some() && this.facts.after_create.is_none() {
+            return Err(Error::new_spanned(&this.ident, "a `presumed` field is set after the creation: it has the fact `after_create`"));
+        }
         if this.default_function().is_some() {
             let path = format!("{spec}::{}", this.default_name());
             field.attrs.push(parse_quote!(#[serde(default = #path)]));

@@ -422,11 +422,22 @@ fn facts_become_members_of_the_field() {
         "apply_immediately",
         "removed_later",
         "write_only",
-        "presumed",
     ] {
         let flag: TokenStream = flag.parse().expect("an identifier");
         assert_has(&with_field(quote!(#[field(#flag)] pub vpc: String)), quote!(#flag: true, ..crate::core::spec::Field::new));
     }
+}
+
+#[test]
+fn a_presumed_field_is_set_after_the_creation() {
+    assert_has(&with_field(quote!(#[field(after_create, presumed)] pub zone: String)), quote!(after_create: true, presumed: true));
+    let alone = quote! {
+        pub struct Queue {
+            #[field(presumed)]
+            pub zone: String,
+        }
+    };
+    assert_eq!(errors(alone), ["a `presumed` field is set after the creation: it has the fact `after_create`"]);
 }
 
 #[test]

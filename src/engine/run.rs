@@ -2,21 +2,26 @@
 
 mod run_history;
 mod undo;
+mod unfinished;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use self::run_history::discovery_hints;
-pub use self::run_history::{RunHistory, UnfinishedRuns};
+pub use self::{
+    run_history::{RunHistory, UnfinishedRuns},
+    unfinished::wait_until_visible,
+};
 pub(in crate::engine) use self::{
     run_history::{touched_names, touched_regions},
     undo::{UndoPlan, find_forgotten, restore_targets},
+    unfinished::reset_presumed_fields,
 };
 
 use crate::{
@@ -26,10 +31,10 @@ use crate::{
     engine::{
         backend::{Lease, with_patience},
         cloud::Cloud,
-        discover::{LiveState, address_of},
+        discover::LiveState,
         execute::{self, Event, ExecuteOptions, JournaledCloud, StopSignal, execute},
         history::{FORMAT, History, Revision},
-        journal::{Journal, Record, Replay, RunInfo, RunOutcome, TouchedResource, touched_resources},
+        journal::{Journal, Record, Replay, RunInfo, RunOutcome, touched_resources},
         plan::{DeclaredFields, NullMeans, Op, Plan, add_fields},
     },
 };
@@ -311,51 +316,6 @@ pub(in crate::engine) fn merge_own_reads<'a>(
         all.entry(address.clone()).or_default().extend(pointers);
     }
     all
-}
-
-/// Longest time between the start of a call and its effect: the timeout of an attempt.
-const LONGEST_CALL_MILLIS: u64 = crate::aws::CALL_TIMEOUT.as_secs() * 1000;
-
-/// Waits until resources created just before a crash must be visible. Returns true if another read may show more.
-///
-/// A creation without an answer may have taken effect at any time until this read, but not longer than a call can take after it began.
-pub async fn wait_until_visible(cloud: &Cloud, live_state: &LiveState, touched: &BTreeMap<Address, TouchedResource>) -> bool {
-    let created = live_state.iter().filter_map(|live| Some((address_of(live)?, live)));
-    let created = created.filter(|(address, live)| touched.get(address).is_some_and(|touched| touched.may_have_created(live)));
-    let seen: BTreeSet<Address> = created.map(|(address, _)| address).collect();
-    let unseen = touched.iter().filter(|(address, touched)| !seen.contains(address) && touched.last_created_at.is_some());
-    let unseen: Vec<(&Address, &TouchedResource)> = unseen.collect();
-    let read_at = live_state.read_at.unwrap_or_else(SystemTime::now);
-    let created_at = |touched: &TouchedResource| match touched.unanswered_create {
-        Some(began) => Some(unix_millis(read_at).min(began.saturating_add(LONGEST_CALL_MILLIS))),
-        None => touched.last_created_at,
-    };
-    let Some(latest) = unseen.iter().filter_map(|(_, touched)| created_at(touched)).max() else { return false };
-    let kinds = unseen.iter().filter_map(|(address, _)| types::resource_type(&address.type_name));
-    let delay = kinds.map(|kind| cloud.visibility_delay_of(kind)).max().unwrap_or_else(|| cloud.visibility_delay());
-    // The age at the time of the read counts; by now, it may be visible.
-    let age = |at: SystemTime| Duration::from_millis(unix_millis(at).saturating_sub(latest));
-    if delay <= age(read_at) {
-        return false;
-    }
-    tokio::time::sleep(delay.saturating_sub(age(SystemTime::now()))).await;
-    true
-}
-
-/// Sets the fields with the fact `presumed` of resources that an unfinished run created, or started to delete, and did not update since, to
-/// what the create call leaves: their reads can't show that the update after it is missing, or undone.
-///
-/// # Errors
-/// Fails if a spec does not have its type's shape.
-pub(in crate::engine) fn reset_presumed_fields(live_state: &mut LiveState, touched: &BTreeMap<Address, TouchedResource>) -> Result<()> {
-    for live in live_state.live.values_mut().flatten() {
-        let Some(kind) = types::resource_type(&live.type_name).filter(|kind| !kind.presumed.is_empty()) else { continue };
-        let Some(touched) = address_of(live).and_then(|address| touched.get(&address)) else { continue };
-        if (touched.may_have_created(live) || touched.delete_started) && !touched.updated_ids.contains(&live.id) {
-            live.spec = kind.with_created_fields(&live.spec, &kind.presumed)?.into();
-        }
-    }
-    Ok(())
 }
 
 /// Whether a resource may be lost that can't be restored.

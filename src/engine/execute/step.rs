@@ -145,9 +145,12 @@ impl StepTask {
     async fn finish_creation(&self, created: &LiveResource, missing: Vec<FieldDiff>) -> Result<(CreatedResource, Option<Vec<FieldDiff>>)> {
         let pointers: Vec<String> = missing.iter().map(|field| field.pointer.clone()).collect();
         let finish = || self.journaled_cloud.finish_creation(&self.target, created, &pointers);
-        match self.with_retries(Idempotency::NotIdempotent, finish).await {
+        let idempotency = self.idempotency_of(&missing);
+        match self.with_retries(idempotency, finish).await {
             Ok(finished) => Ok((finished, Some(missing))),
-            Err(error) if error.kind == ErrorKind::Unavailable => Ok((CreatedResource::Id(created.id.clone()), None)),
+            Err(error) if error.kind == ErrorKind::Unavailable && idempotency == Idempotency::NotIdempotent => {
+                Ok((CreatedResource::Id(created.id.clone()), None))
+            }
             Err(error) => Err(error),
         }
     }
@@ -343,13 +346,10 @@ impl StepTask {
     pub(super) async fn apply_changes(&self, live: &LiveResource, missing: Vec<FieldDiff>) -> Result<Option<Vec<FieldDiff>>> {
         let pointers: Vec<String> = missing.iter().map(|field| field.pointer.clone()).collect();
         let update = || self.journaled_cloud.update(&self.target, live, &self.target.spec, &pointers);
-        // No read shows whether a presumed field was set.
-        let is_presumed = missing.iter().any(|field| self.target.kind.presumed.contains(&field.pointer.as_str()));
-        let idempotency = if is_presumed { Idempotency::Idempotent } else { Idempotency::NotIdempotent };
+        let idempotency = self.idempotency_of(&missing);
         match self.with_retries(idempotency, update).await {
             Ok(()) => Ok(Some(missing)),
-            Err(error) if error.kind == ErrorKind::Unavailable && is_presumed => Err(error),
-            Err(error) if error.kind == ErrorKind::Unavailable => Ok(None),
+            Err(error) if error.kind == ErrorKind::Unavailable && idempotency == Idempotency::NotIdempotent => Ok(None),
             Err(error) if is_quota_exceeded(&error) && self.remove_leaving_entries(live).await? => Ok(None),
             Err(error) if error.is_not_found() => {
                 // It may have been deleted outside acme since it was created or read.
@@ -357,6 +357,15 @@ impl StepTask {
                 Err(self.blockers.explain_not_found(&[it], error).await)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the calls for these differences are repeated after a lost response: otherwise a read shows what is left to do, but none shows
+    /// whether a presumed field was set.
+    fn idempotency_of(&self, missing: &[FieldDiff]) -> Idempotency {
+        match missing.iter().any(|field| self.target.kind.presumed.contains(&field.pointer.as_str())) {
+            true => Idempotency::Idempotent,
+            false => Idempotency::NotIdempotent,
         }
     }
 

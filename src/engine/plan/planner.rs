@@ -192,32 +192,15 @@ impl<'a> Planner<'a> {
     fn plan_existing_as(&mut self, declared: &DesiredResource, wanted: &Value, live: &LiveResource) -> Change {
         let kind = declared.resource_type;
         let moved = (declared.region != live.region).then(|| self.region_diff(declared, live));
-        let unset = declared.unset_fields();
-        let compare = |wanted: &Value| {
-            // What is equal as it stands needs no normalization, which costs most of a large plan without changes.
-            if unset.is_empty() && satisfies(wanted, &live.spec, self.null_means) {
-                return moved.clone().into_iter().collect();
-            }
-            let aligned = kind.comparable(wanted, &live.spec);
-            let mut fields = diff(wanted, &aligned, &kind.replaces, self.null_means);
-            add_unset_diffs(&mut fields, unset_diffs(&unset, wanted, &aligned, &kind.replaces));
-            let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
-            if !replaces.is_empty() {
-                let replaces = [kind.replaces.as_slice(), &replaces].concat();
-                fields = diff(wanted, &aligned, &replaces, self.null_means);
-                add_unset_diffs(&mut fields, unset_diffs(&unset, wanted, &aligned, &replaces));
-            }
-            moved.clone().into_iter().chain(fields).collect::<Vec<_>>()
-        };
+        let compare =
+            |wanted: &Value| moved.clone().into_iter().chain(compare_fields(declared, wanted, live, self.null_means)).collect::<Vec<_>>();
         let mut fields = compare(wanted);
         let recreated = self.fields_of_recreated(declared, live, &fields);
         let differ = kind.is_taggable() && !has_visible_tags(&live.tags, &declared.tags);
         let tags = differ.then(|| (visible_tags(&live.tags, &declared.tags), declared.tags.clone()));
         let forcing: Vec<String> = fields.iter().chain(&recreated).filter(|f| f.forces_replacement).map(|f| f.pointer.clone()).collect();
         let (action, reason) = match &live.phase {
-            Phase::Failed(status) if kind.data_protection == DataProtection::None => {
-                (Action::Replace, Reason::Failed { status: status.clone() })
-            }
+            Phase::Failed(status) if is_replaced_once_failed(kind) => (Action::Replace, Reason::Failed { status: status.clone() }),
             _ if !forcing.is_empty() => (Action::Replace, Reason::ImmutableFields { fields: forcing }),
             _ if !fields.is_empty() || tags.is_some() => (Action::Update, Reason::Differs),
             Phase::Waiting(instruction) => (Action::Update, Reason::Waiting { instruction: instruction.clone() }),
@@ -331,6 +314,37 @@ impl<'a> Planner<'a> {
             other: None,
         });
     }
+}
+
+/// Differences between the wanted and the live spec of a resource, with those that replace it.
+fn compare_fields(declared: &DesiredResource, wanted: &Value, live: &LiveResource, null_means: NullMeans) -> Vec<FieldDiff> {
+    let (kind, unset) = (declared.resource_type, declared.unset_fields());
+    // What is equal as it stands needs no normalization, which costs most of a large plan without changes.
+    if unset.is_empty() && satisfies(wanted, &live.spec, null_means) {
+        return Vec::new();
+    }
+    let aligned = kind.comparable(wanted, &live.spec);
+    let mut fields = diff(wanted, &aligned, &kind.replaces, null_means);
+    add_unset_diffs(&mut fields, unset_diffs(&unset, wanted, &aligned, &kind.replaces));
+    let replaces = if fields.is_empty() { Vec::new() } else { kind.operations.replaces(wanted, &aligned) };
+    if !replaces.is_empty() {
+        let replaces = [kind.replaces.as_slice(), &replaces].concat();
+        fields = diff(wanted, &aligned, &replaces, null_means);
+        add_unset_diffs(&mut fields, unset_diffs(&unset, wanted, &aligned, &replaces));
+    }
+    fields
+}
+
+/// Whether a failed resource of this type is replaced: one with data is updated.
+fn is_replaced_once_failed(kind: &ResourceType) -> bool {
+    kind.data_protection == DataProtection::None
+}
+
+/// Whether the plan of a rollback replaces a live resource by `declared`, as far as its own fields decide it.
+pub(super) fn is_replaced_by(declared: &DesiredResource, live: &LiveResource) -> bool {
+    let has_failed = matches!(live.phase, Phase::Failed(_)) && is_replaced_once_failed(declared.resource_type);
+    let forces = || compare_fields(declared, &declared.spec, live, NullMeans::Unset).iter().any(|field| field.forces_replacement);
+    has_failed || declared.region != live.region || forces()
 }
 
 pub(super) fn new_change(address: Address, kind: &ResourceType, action: Action, reason: Reason, live: Option<&LiveResource>) -> Change {

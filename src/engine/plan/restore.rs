@@ -6,11 +6,10 @@ use serde_json::Value;
 
 use super::{
     Plan, Reason,
-    diff::diff,
     known::Location,
     lost::{lost_data, rewrite_references_to_lost_resources},
     matching,
-    planner::Planner,
+    planner::{Planner, is_replaced_by},
 };
 use crate::{
     aws::types,
@@ -139,7 +138,7 @@ pub fn plan_restore(
     undo_moves(targets, &mut live);
     keep_undeleted_resources(stack, targets, &live);
     rewrite_references_to_lost_resources(stack, targets, &live);
-    let not_restored = keep_one_way_fields(stack, &live);
+    let not_restored = keep_one_way_fields(stack, targets, &live);
     let matched = matching::MatchedResources { live, left_over: Vec::new(), foreign: Vec::new(), dormant };
     let location = Location { region, account, iam_path: &iam_path(&stack.name, &stack.environment) };
     let mut planner = Planner::new(stack, &matched, location, NullMeans::Unset, created_addresses(targets));
@@ -203,11 +202,16 @@ fn keep_undeleted_resources(stack: &mut Stack, targets: &BTreeMap<Address, Resto
     }
 }
 
-/// Keeps values that AWS can't change back in a resource that stays, and returns descriptions of them.
-fn keep_one_way_fields(stack: &mut Stack, live: &BTreeMap<Address, &LiveResource>) -> Vec<(Address, String)> {
+/// Keeps values that AWS can't change back in the resources that stay, and returns descriptions of them.
+fn keep_one_way_fields(
+    stack: &mut Stack,
+    targets: &BTreeMap<Address, RestoreTarget>,
+    live: &BTreeMap<Address, &LiveResource>,
+) -> Vec<(Address, String)> {
     let mut not_restored = Vec::new();
-    for declared in stack.resources.values_mut() {
-        let Some(live) = live.get(&declared.address).filter(|live| !is_replaced(declared, live)) else { continue };
+    let is_deleted = |address: &Address| targets.get(address).is_some_and(|target| target.before.is_none());
+    for declared in stack.resources.values_mut().filter(|declared| !is_deleted(&declared.address)) {
+        let Some(live) = live.get(&declared.address).filter(|live| !is_replaced_by(declared, live)) else { continue };
         for OneWay { field: at, reason: why, .. } in &declared.resource_type.one_way {
             let (Some(was), Some(is)) = (declared.spec.pointer_mut(at), live.spec.pointer(at)) else { continue };
             if was != is && !is.is_null() {
@@ -218,13 +222,6 @@ fn keep_one_way_fields(stack: &mut Stack, live: &BTreeMap<Address, &LiveResource
         }
     }
     not_restored
-}
-
-/// Whether the plan replaces a live resource.
-fn is_replaced(declared: &DesiredResource, live: &LiveResource) -> bool {
-    let kind = declared.resource_type;
-    let fields = diff(&declared.spec, &kind.comparable(&declared.spec, &live.spec), &kind.replaces, NullMeans::Unset);
-    declared.region != live.region || fields.iter().any(|field| field.forces_replacement)
 }
 
 /// Whether this is a leftover of a crash, with an address other than the one in its ownership tags, that was not deleted. A move has changed

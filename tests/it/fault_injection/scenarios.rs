@@ -146,6 +146,20 @@ fn connected_stack_is_restored_after_kills_at_some_writes() {
     run_scenarios(&connected_scenarios(folder.path()), &[], (2, None), FaultMode::KILLS, 9);
 }
 
+/// The validation record of a certificate serves the one that replaces it, too, and AWS does not say which certificates need it.
+#[test]
+fn a_replaced_certificate_keeps_its_validation_record_after_faults_at_every_write() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let definition = |name: &str, more: &str| {
+        let certificate = format!("web: {{ domain: www.example.com, zone: main{more} }}");
+        let resources = format!("dns_zone: {{ main: {{ domain: example.com }} }}\n  certificate: {{ {certificate} }}");
+        write_file(folder.path(), name, &format!("stack: shop\nregion: us-east-1\nresources:\n  {resources}\n"))
+    };
+    let (from, to) = (definition("from.yaml", ""), definition("to.yaml", ", alternative_names: ['*.www.example.com']"));
+    let replacement = Scenario { name: "replaced certificate", command: "apply", from: Some(from), to, deletes: true };
+    run_scenarios(&[replacement], &[], (2, None), &[FaultMode::ResponseLost, FaultMode::KilledBefore, FaultMode::KilledAfter], 1);
+}
+
 mod exhaustive {
     use super::{FaultMode, connected_scenarios, run_reference_stack, run_scenarios, small_scenarios};
     use crate::{fault_injection::all_types, standin::StandinKind};

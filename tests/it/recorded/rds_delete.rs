@@ -81,6 +81,7 @@ fn undoes_the_creation_of_a_database_that_aws_backup_has_chosen() {
         .start(DATABASE);
     let done = endpoint.run("apply", &["--yes"]);
     assert!(done.combined_output().contains("Everything is as it was before"), "{}", done.combined_output());
+    assert!(!done.stderr.contains(" keeps "), "nothing of a deleted database stays: {}", done.combined_output());
     let sent: Vec<String> = endpoint.request_bodies(DELETE).iter().map(|body| body["DeleteAutomatedBackups"].to_string()).collect();
     assert_eq!(sent, ["\"true\"", "\"false\""]);
 }
