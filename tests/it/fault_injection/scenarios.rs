@@ -148,6 +148,7 @@ fn connected_stack_is_restored_after_kills_at_some_writes() {
 
 /// The validation record of a certificate serves the one that replaces it, too, and AWS does not say which certificates need it.
 #[test]
+#[ignore = "full run"]
 fn a_replaced_certificate_keeps_its_validation_record_after_faults_at_every_write() {
     let folder = tempfile::tempdir().expect("a folder");
     let definition = |name: &str, more: &str| {
