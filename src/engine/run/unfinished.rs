@@ -61,7 +61,8 @@ pub(in crate::engine) fn reset_presumed_fields(live_state: &mut LiveState, touch
     for live in live_state.live.values_mut().flatten() {
         let Some(kind) = types::resource_type(&live.type_name).filter(|kind| !kind.presumed.is_empty()) else { continue };
         let Some(touched) = address_of(live).and_then(|address| touched.get(&address)) else { continue };
-        if (touched.may_have_created(live) || touched.delete_started) && !touched.updated_ids.contains(&live.id) {
+        let is_being_deleted = touched.delete_started && touched.before.as_ref().is_some_and(|before| before.is_same_as(live));
+        if (touched.may_have_created(live) || is_being_deleted) && !touched.updated_ids.contains(&live.id) {
             live.spec = kind.with_created_fields(&live.spec, &kind.presumed)?.into();
         }
     }
