@@ -237,3 +237,25 @@ fn a_failed_apply_does_not_delete_what_it_restored_for_good() {
         assert_eq!(after[same].0, before[same].0);
     }
 }
+
+/// A resource that the run has not reached is not taken for a deleted one that is equal.
+#[test]
+fn rollback_of_a_killed_destroy_leaves_equal_resources_their_addresses() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "stack: shop\nregion: eu-west-1\nresources:\n  vpc: { main: { cidr: 10.0.0.0/16 } }\n  route_table: { a: { vpc: main }, b: { vpc: main } }\n  vpc_endpoint: { s3: { vpc: main, service: s3, route_tables: [a] } }\n";
+    let shop =
+        LocalStack { acme: Acme::local(&folder.path().join("cloud")), definition: write_file(folder.path(), "shop.yaml", text), folder };
+    shop.acme.apply(&shop.definition);
+    let before = shop.resources();
+    for deleted in 1..=4 {
+        shop.kill(&format!("crash-after:{deleted}"), "destroy");
+        let left = shop.resources();
+        shop.run("", "rollback").assert_success();
+        let after = shop.resources();
+        assert!(after.keys().eq(before.keys()), "{deleted}: {after:?}");
+        for (address, (id, _)) in &left {
+            assert_eq!(after[address].0, *id, "{deleted}: {address} was not deleted");
+        }
+        shop.acme.assert_no_changes(&shop.definition);
+    }
+}

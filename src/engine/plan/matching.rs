@@ -54,8 +54,21 @@ impl<'a> MatchedResources<'a> {
     }
 }
 
-/// Matches live resources to addresses.
+/// Matches live resources to addresses. A resource that is no longer declared may have moved to another one.
 pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedResources<'a> {
+    match_and_move(stack, live_state, moves::apply_moves)
+}
+
+/// Same, for a stack that has only some of its resources: the others have not moved.
+pub(super) fn match_part<'a>(part: &Stack, live_state: &'a LiveState) -> MatchedResources<'a> {
+    match_and_move(part, live_state, |_, _| 0)
+}
+
+fn match_and_move<'a>(
+    stack: &Stack,
+    live_state: &'a LiveState,
+    apply_moves: impl FnOnce(&Stack, &mut MatchedResources<'a>) -> usize,
+) -> MatchedResources<'a> {
     let mut matched = MatchedResources { live: BTreeMap::new(), left_over: Vec::new(), foreign: Vec::new(), dormant: BTreeMap::new() };
     matched.dormant = dormant_resources(stack, live_state);
     let mut untagged = Vec::new();
@@ -76,7 +89,7 @@ pub fn match_resources<'a>(stack: &Stack, live_state: &'a LiveState) -> MatchedR
             None => untagged.push((live, ours)),
         }
     }
-    moves::apply_moves(stack, &mut matched);
+    apply_moves(stack, &mut matched);
     untagged.retain(|(live, _)| match find_by_identity(stack, &matched.live, live) {
         Some(declared) => matched.live.insert(declared.address.clone(), live).is_some(),
         None => true,

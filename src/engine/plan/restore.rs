@@ -134,7 +134,7 @@ pub fn plan_restore(
     region: &str,
     account: &str,
 ) -> Plan {
-    let matching::MatchedResources { mut live, left_over: doubles, dormant, .. } = matching::match_resources(stack, live_state);
+    let matching::MatchedResources { mut live, left_over: doubles, dormant, .. } = matching::match_part(stack, live_state);
     undo_moves(targets, &mut live);
     keep_undeleted_resources(stack, targets, &live);
     rewrite_references_to_lost_resources(stack, targets, &live);
