@@ -212,7 +212,8 @@ def elb_tags(arn):
     return elb.describe_tags(ResourceArns=[arn])['TagDescriptions'][0]['Tags']
 
 
-for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers'):
+balancers = every('elbv2', 'describe_load_balancers', 'LoadBalancers')
+for b in balancers:
     arn = b['LoadBalancerArn']
     b['attributes'] = pairs(elb.describe_load_balancer_attributes(LoadBalancerArn=arn)['Attributes'])
     add('load_balancer', b, elb_tags(arn), arn.rsplit('/', 1)[1], b['DNSName'])
@@ -221,6 +222,8 @@ for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers'):
         add('listener', i, elb_tags(i['ListenerArn']), i['ListenerArn'].rsplit('/', 1)[1])
 for g in every('elbv2', 'describe_target_groups', 'TargetGroups'):
     arn = g['TargetGroupArn']
+    # ministack never removes a deleted load balancer from its target groups; AWS lists those that route to the group.
+    g['LoadBalancerArns'] = [a for a in g['LoadBalancerArns'] if a in {b['LoadBalancerArn'] for b in balancers}]
     g['attributes'] = pairs(elb.describe_target_group_attributes(TargetGroupArn=arn)['Attributes'])
     add('target_group', g, elb_tags(arn), arn.rsplit('/', 1)[1])
 
