@@ -63,10 +63,12 @@ listed('hosted_zone', zones)
 listed('dns_record', [
     r['Name'] + r['Type'] for z in zones for r in every('route53', 'list_resource_record_sets', 'ResourceRecordSets', HostedZoneId=z)
     if r['Type'] not in ('NS', 'SOA')])
+listed('health_check', [h['Id'] for h in every('route53', 'list_health_checks', 'HealthChecks')])
 balancers = [b['LoadBalancerArn'] for b in every('elbv2', 'describe_load_balancers', 'LoadBalancers')]
 listed('load_balancer', balancers)
 listed('listener', [i['ListenerArn'] for b in balancers for i in every('elbv2', 'describe_listeners', 'Listeners', LoadBalancerArn=b)])
 listed('target_group', [g['TargetGroupArn'] for g in every('elbv2', 'describe_target_groups', 'TargetGroups')])
 listed('acm_certificate', [c['CertificateArn'] for c in every('acm', 'list_certificates', 'CertificateSummaryList')])
 listed('waf_web_acl', [w['ARN'] for w in client('wafv2').list_web_acls(Scope='REGIONAL')['WebACLs']])
+listed('waf_regex_set', [w['ARN'] for w in client('wafv2').list_regex_pattern_sets(Scope='REGIONAL')['RegexPatternSets']])
 listed('waf_ip_set', [w['ARN'] for w in client('wafv2').list_ip_sets(Scope='REGIONAL')['IPSets']])

@@ -20,6 +20,7 @@ const CHECKOV: &str = "checkov==3.3.30";
 
 /// Arguments of the AWS provider's resources and their types, from `terraform providers schema -json`; of 5.100, and additions of
 /// 6.25.
+type Schema = BTreeMap<String, Value>;
 const SCHEMA: &str = include_str!("../fixtures/terraform-aws.json");
 
 fn terraform_plan(acme: &Acme, definition: &Path) -> Value {
@@ -41,8 +42,10 @@ fn actions_by_address<'a>(changes: &BTreeMap<&'a str, &Value>) -> Vec<(&'a str, 
     changes.iter().map(|(address, change)| (*address, change["actions"].clone())).collect()
 }
 
-/// Mismatches with a Terraform type. `true` instead of a value means that it is not known, if `unknown` is set.
-fn collect_type_mismatches(at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut Vec<String>) {
+/// Mismatches with a Terraform type. `true` instead of a value means that it is not known, if `unknown` is set. `$statement` refers to a
+/// type of the schema, for blocks within themselves.
+fn collect_type_mismatches(schema: &Schema, at: &str, value: &Value, wanted: &Value, unknown: bool, found: &mut Vec<String>) {
+    let wanted = wanted.as_str().and_then(|name| schema.get(name)).unwrap_or(wanted);
     let plain = |name: &str| match name {
         "string" => value.is_string(),
         "number" => value.is_number(),
@@ -54,14 +57,16 @@ fn collect_type_mismatches(at: &str, value: &Value, wanted: &Value, unknown: boo
         (_, Value::Bool(true)) if unknown => {}
         (Value::String(name), _) if plain(name) && !unknown => {}
         (Value::Array(kind), _) => match (kind[0].as_str().expect("a collection"), value) {
-            ("list" | "set", Value::Array(list)) => list.iter().for_each(|one| collect_type_mismatches(at, one, &kind[1], unknown, found)),
+            ("list" | "set", Value::Array(list)) => {
+                list.iter().for_each(|one| collect_type_mismatches(schema, at, one, &kind[1], unknown, found))
+            }
             ("map", Value::Object(map)) => {
-                map.iter().for_each(|(key, one)| collect_type_mismatches(&format!("{at}.{key}"), one, &kind[1], unknown, found))
+                map.iter().for_each(|(key, one)| collect_type_mismatches(schema, &format!("{at}.{key}"), one, &kind[1], unknown, found))
             }
             ("object", Value::Object(map)) => {
                 for (key, one) in map {
                     match kind[1].get(key) {
-                        Some(wanted) => collect_type_mismatches(&format!("{at}.{key}"), one, wanted, unknown, found),
+                        Some(wanted) => collect_type_mismatches(schema, &format!("{at}.{key}"), one, wanted, unknown, found),
                         None => found.push(format!("{at}.{key} is no argument")),
                     }
                 }
@@ -75,7 +80,7 @@ fn collect_type_mismatches(at: &str, value: &Value, wanted: &Value, unknown: boo
 /// Plans of each type's life: the creation, and each of its edits.
 #[test]
 fn every_argument_exists_in_the_provider_schema() {
-    let schema: BTreeMap<String, Value> = serde_json::from_str(SCHEMA).unwrap();
+    let schema: Schema = serde_json::from_str(SCHEMA).unwrap();
     let lives = resource_lifecycle::lifecycles();
     let (left, wrong, silent) = (Mutex::new(lives.iter().collect::<Vec<_>>()), Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
     let one = |kind: &str, life: &resource_lifecycle::Lifecycle| {
@@ -89,7 +94,7 @@ fn every_argument_exists_in_the_provider_schema() {
                 let terraform = change["type"].as_str().unwrap();
                 let wanted = json!(["object", schema.get(terraform).unwrap_or_else(|| panic!("there is no {terraform}"))]);
                 for (side, unknown) in [("before", false), ("after", false), ("after_unknown", true)] {
-                    collect_type_mismatches(terraform, &change["change"][side], &wanted, unknown, &mut found);
+                    collect_type_mismatches(&schema, terraform, &change["change"][side], &wanted, unknown, &mut found);
                 }
                 wrong.lock().unwrap().extend(found);
             }

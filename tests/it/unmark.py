@@ -20,6 +20,8 @@ elif kind == 'certificate':
     client('acm').remove_tags_from_certificate(CertificateArn=id, Tags=[{'Key': key} for key in keys])
 elif kind == 'dns_zone':
     client('route53').change_tags_for_resource(ResourceType='hostedzone', ResourceId=id, RemoveTagKeys=keys)
+elif kind == 'health_check':
+    client('route53').change_tags_for_resource(ResourceType='healthcheck', ResourceId=id, RemoveTagKeys=keys)
 elif kind == 'dns_record':
     zone, domain = id.split('/')[:2]
     sets = client('route53').list_resource_record_sets(HostedZoneId=zone)['ResourceRecordSets']

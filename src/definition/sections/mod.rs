@@ -22,8 +22,20 @@ use crate::{
 pub(crate) type Fields = Map<String, Value>;
 
 /// Every section.
-pub const SECTION_NAMES: &[&str] =
-    &["network", "cluster", "databases", "registries", "dns", "firewall", "load_balancers", "storage", "secrets", "keys", "roles"];
+pub const SECTION_NAMES: &[&str] = &[
+    "network",
+    "cluster",
+    "databases",
+    "registries",
+    "dns",
+    "firewall",
+    "load_balancers",
+    "storage",
+    "queues",
+    "secrets",
+    "keys",
+    "roles",
+];
 
 /// Sections whose entries are one resource each, for references: `databases.orders.endpoint`.
 const SECTION_TYPES: &[(&str, &str)] = &[
@@ -32,6 +44,7 @@ const SECTION_TYPES: &[(&str, &str)] = &[
     ("firewall", "waf_web_acl"),
     ("load_balancers", "load_balancer"),
     ("storage", "s3_bucket"),
+    ("queues", "sqs_queue"),
     ("secrets", "secret"),
     ("keys", "kms_key"),
     ("roles", "iam_role"),

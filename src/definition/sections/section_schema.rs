@@ -160,6 +160,7 @@ pub static SECTIONS: &[Section] = &[
         }),
     },
     Section { name: "storage", description: "Buckets.", body: SectionBody::Entries(of_type("s3_bucket")) },
+    Section { name: "queues", description: "Message queues.", body: SectionBody::Entries(of_type("sqs_queue")) },
     Section {
         name: "secrets",
         description: "Secrets. Their values never appear in plans, records or logs.",

@@ -4,13 +4,17 @@ use serde_json::{Value, json};
 
 use super::mapping::{ResourceContext, SubResource, ToTerraform, id_or_arn};
 use crate::{
-    aws::types::{
-        eks_access_entry::{self, EksAccessEntry},
-        eks_addon::{EksAddon, ResolveConflicts},
-        eks_cluster::EksCluster,
-        eks_fargate_profile::EksFargateProfile,
-        eks_node_group::EksNodeGroup,
-        eks_pod_identity::EksPodIdentity,
+    aws::{
+        to_aws,
+        types::{
+            eks_access_entry::{self, EksAccessEntry},
+            eks_addon::{EksAddon, ResolveConflicts},
+            eks_capability::{EksCapability, IdentityKind},
+            eks_cluster::EksCluster,
+            eks_fargate_profile::EksFargateProfile,
+            eks_node_group::EksNodeGroup,
+            eks_pod_identity::EksPodIdentity,
+        },
     },
     core::referenced_ids,
 };
@@ -107,6 +111,37 @@ impl ToTerraform for EksAddon {
             "service_account_role_arn": id_or_arn(self.role.as_ref()),
             "resolve_conflicts_on_create": create,
             "resolve_conflicts_on_update": self.resolve_conflicts,
+        })
+    }
+}
+
+impl ToTerraform for EksCapability {
+    const TERRAFORM_TYPE: &'static str = "aws_eks_capability";
+
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        let argocd = self.argocd.iter().map(|argocd| {
+            let mappings = argocd.roles.iter().map(|mapping| {
+                let identities = mapping.identities.iter().map(|one| {
+                    let kind = if matches!(one.kind, IdentityKind::User) { "SSO_USER" } else { "SSO_GROUP" };
+                    json!({ "id": one.id, "type": kind })
+                });
+                json!({ "role": to_aws(&mapping.role).to_uppercase(), "identity": identities.collect::<Vec<_>>() })
+            });
+            let network = json!({ "vpce_ids": argocd.vpc_endpoints });
+            json!({ "argo_cd": [{
+                "aws_idc": [{ "idc_instance_arn": argocd.identity_center, "idc_region": argocd.identity_center_region }],
+                "namespace": argocd.namespace,
+                "rbac_role_mapping": mappings.collect::<Vec<_>>(),
+                "network_access": (!argocd.vpc_endpoints.is_empty()).then_some(network).into_iter().collect::<Vec<_>>(),
+            }] })
+        });
+        json!({
+            "cluster_name": self.cluster.get(),
+            "capability_name": self.name,
+            "type": to_aws(&self.kind).to_uppercase(),
+            "role_arn": self.role.get(),
+            "delete_propagation_policy": "RETAIN",
+            "configuration": argocd.collect::<Vec<_>>(),
         })
     }
 }

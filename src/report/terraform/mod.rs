@@ -4,6 +4,7 @@
 //! changes, and the configuration with its references.
 
 mod firewall;
+mod firewall_statement;
 mod identity;
 mod kubernetes;
 mod mapping;

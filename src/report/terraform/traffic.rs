@@ -8,11 +8,12 @@ use crate::{
         certificate::Certificate,
         dns_record::DnsRecord,
         dns_zone::DnsZone,
+        health_check::{HealthCheck, HealthCheckKind, MissingData},
         listener::{Listener, ListenerAction, ListenerRule},
         load_balancer::LoadBalancer,
         target_group::{TargetGroup, TargetGroupHealth},
     },
-    core::referenced_ids,
+    core::{Ref, referenced_ids},
 };
 
 impl ToTerraform for DnsZone {
@@ -49,7 +50,51 @@ impl ToTerraform for DnsRecord {
             "failover_routing_policy": self.failover.iter().map(|role| json!({ "type": role })).collect::<Vec<_>>(),
             "latency_routing_policy": self.region.iter().map(|region| json!({ "region": region })).collect::<Vec<_>>(),
             "multivalue_answer_routing_policy": self.multivalue.then_some(true),
-            "health_check_id": some(&self.health_check),
+            "geolocation_routing_policy": self.geolocation.iter()
+                .map(|at| json!({ "continent": some(&at.continent), "country": some(&at.country), "subdivision": some(&at.subdivision) }))
+                .collect::<Vec<_>>(),
+            "health_check_id": self.health_check.as_ref().map(Ref::get),
+        })
+    }
+}
+
+impl ToTerraform for HealthCheck {
+    const TERRAFORM_TYPE: &'static str = "aws_route53_health_check";
+
+    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+        let matching = if self.search.is_some() { "_STR_MATCH" } else { "" };
+        let kind = match self.kind {
+            HealthCheckKind::Http => format!("HTTP{matching}"),
+            HealthCheckKind::Https => format!("HTTPS{matching}"),
+            HealthCheckKind::Tcp => "TCP".to_owned(),
+            HealthCheckKind::Calculated => "CALCULATED".to_owned(),
+            HealthCheckKind::Alarm => "CLOUDWATCH_METRIC".to_owned(),
+        };
+        let endpoint = matches!(self.kind, HealthCheckKind::Http | HealthCheckKind::Https | HealthCheckKind::Tcp);
+        let children = self.children.iter().map(Ref::get).collect::<Vec<_>>();
+        json!({
+            "type": kind,
+            "fqdn": self.domain,
+            "ip_address": self.ip_address,
+            "port": self.port,
+            "resource_path": Some(&self.path).filter(|path| !path.is_empty()),
+            "search_string": self.search,
+            "request_interval": endpoint.then_some(self.interval_seconds),
+            "failure_threshold": endpoint.then_some(self.failure_threshold),
+            "measure_latency": endpoint.then_some(self.measure_latency),
+            "regions": endpoint.then_some(&self.regions),
+            "enable_sni": (self.kind == HealthCheckKind::Https).then_some(self.sni),
+            "invert_healthcheck": self.inverted,
+            "disabled": self.disabled,
+            "child_healthchecks": (!children.is_empty()).then_some(children),
+            "child_health_threshold": (self.kind == HealthCheckKind::Calculated).then_some(self.healthy_children),
+            "cloudwatch_alarm_name": self.alarm.as_ref().map(|alarm| &alarm.name),
+            "cloudwatch_alarm_region": self.alarm.as_ref().map(|alarm| &alarm.region),
+            "insufficient_data_health_status": self.alarm.as_ref().map(|alarm| match alarm.on_missing_data {
+                MissingData::Healthy => "Healthy",
+                MissingData::Unhealthy => "Unhealthy",
+                MissingData::LastKnown => "LastKnownStatus",
+            }),
         })
     }
 }

@@ -204,6 +204,9 @@ for z in every('route53', 'list_hosted_zones', 'HostedZones'):
     out.setdefault('dns_record', []).extend(
         {'zone': z['Name'], **r} for r in every('route53', 'list_resource_record_sets', 'ResourceRecordSets', HostedZoneId=short)
         if r['Type'] not in ('NS', 'SOA'))
+for h in every('route53', 'list_health_checks', 'HealthChecks'):
+    tags = route53.list_tags_for_resource(ResourceType='healthcheck', ResourceId=h['Id'])['ResourceTagSet']['Tags']
+    add('health_check', {**h, 'CallerReference': None, 'HealthCheckVersion': None}, tags, h['Id'])
 
 elb = client('elbv2')
 
@@ -241,6 +244,9 @@ for w in waf.list_web_acls(Scope='REGIONAL')['WebACLs']:
 for w in waf.list_ip_sets(Scope='REGIONAL')['IPSets']:
     ip_set = waf.get_ip_set(Scope='REGIONAL', Name=w['Name'], Id=w['Id'])['IPSet']
     add('waf_ip_set', ip_set, waf.list_tags_for_resource(ResourceARN=w['ARN'])['TagInfoForResource']['TagList'], w['Id'])
+for w in waf.list_regex_pattern_sets(Scope='REGIONAL')['RegexPatternSets']:
+    regex_set = waf.get_regex_pattern_set(Scope='REGIONAL', Name=w['Name'], Id=w['Id'])['RegexPatternSet']
+    add('waf_regex_set', regex_set, waf.list_tags_for_resource(ResourceARN=w['ARN'])['TagInfoForResource']['TagList'], w['Id'])
 
 sqs = client('sqs')
 for url in every('sqs', 'list_queues', 'QueueUrls'):

@@ -129,7 +129,7 @@ fn does_not_overwrite_a_record_with_another_routing() {
     let (name, mark) = ("www.shop.example.com.", "_acme-a.www.shop.example.com.");
     let says = "&quot;acme:stack=shop,acme:environment=default,acme:address=dns_record.www,acme:region=us-east-1&quot;";
     let with = |set: String, more: &str| set.replace("<TTL>", &format!("<SetIdentifier>one</SetIdentifier>{more}<TTL>"));
-    let set = with(record(name, "A", 300, "192.0.2.1"), "<GeoLocation><CountryCode>FR</CountryCode></GeoLocation>");
+    let set = with(record(name, "A", 300, "192.0.2.1"), "<GeoProximityLocation><AWSRegion>eu-west-1</AWSRegion></GeoProximityLocation>");
     let says = with(record(mark, "TXT", 300, says), "<Weight>0</Weight>");
     let endpoint = Script::new()
         .with_tagged_resources(&[("arn:aws:route53:::hostedzone/Z1", "dns_zone.main")])
@@ -148,7 +148,7 @@ fn does_not_overwrite_a_record_with_another_routing() {
         );
     assert_eq!(endpoint.planned_changes(), ["update dns_record.www"]);
     let done = endpoint.run("apply", &["--yes"]);
-    assert!(done.code != 0 && done.stderr.contains("geolocation routing"), "{}", done.combined_output());
+    assert!(done.code != 0 && done.stderr.contains("geoproximity routing"), "{}", done.combined_output());
     assert_eq!(endpoint.writes(), [""; 0]);
 }
 

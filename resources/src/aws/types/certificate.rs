@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::validation::validation_records;
-use super::dns_zone::{DnsZone, short_token};
+use super::dns_zone::DnsZone;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
@@ -142,7 +142,9 @@ impl Resource for Certificate {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.acm.request_certificate().domain_name(self.domain.as_str()).validation_method(ValidationMethod::Dns);
         let names: Vec<_> = self.alternative_names.iter().map(ToString::to_string).collect();
-        let call = call.set_subject_alternative_names((!names.is_empty()).then_some(names)).idempotency_token(short_token(&cx.call.token));
+        let call = call
+            .set_subject_alternative_names((!names.is_empty()).then_some(names))
+            .idempotency_token(services::route53::short_token(&cx.call.token));
         let export = self.exportable.then(|| CertificateOptions::builder().export(CertificateExport::Enabled).build());
         let call = call.key_algorithm(to_aws(&self.key_algorithm).as_str().into()).set_options(export);
         let reply = call.set_tags(Some(services::acm::to_tags(&cx.call.tags))).send().await?;

@@ -9,7 +9,9 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
-use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ResourceRecord, ResourceRecordSet, ResourceRecordSetRegion, RrType};
+use aws_sdk_route53::types::{
+    AliasTarget, Change, ChangeAction, GeoLocation, ResourceRecord, ResourceRecordSet, ResourceRecordSetRegion, RrType,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +19,7 @@ pub(super) use ownership::ownership_record;
 use ownership::{ownership_name, ownership_tags};
 pub use value::RecordType;
 
-use super::dns_zone::DnsZone;
+use super::{dns_zone::DnsZone, health_check::HealthCheck};
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, from_aws, services, to_aws},
     core::{
@@ -54,7 +56,7 @@ pub struct DnsRecord {
     /// Alias: an AWS resource as the target, instead of `values`.
     #[field(default, important, impact = "resolvers return the old target for up to a minute", dropped = None)]
     pub alias: Option<Alias>,
-    /// Distinguishes records of the same domain and type; needs one of `weight`, `failover`, `region` or `multivalue`.
+    /// Distinguishes records of the same domain and type; needs one of `weight`, `failover`, `region`, `geolocation` or `multivalue`.
     #[field(default, length = 0..=128, replaces, unique = "record")]
     pub set_identifier: String,
     /// Weight among records of the same domain and type.
@@ -66,12 +68,31 @@ pub struct DnsRecord {
     /// AWS region of the target; Route 53 returns the record with the lowest latency.
     #[field(default, dropped = None)]
     pub region: Option<String>,
+    /// Location of the clients for which Route 53 returns the record.
+    #[field(default, dropped = None)]
+    pub geolocation: Option<Geolocation>,
     /// Returns up to eight healthy records of the same domain and type.
     #[field(default = false)]
     pub multivalue: bool,
-    /// Id of a health check. While it fails, Route 53 does not return the record.
-    #[field(default, length = 0..=64)]
-    pub health_check: String,
+    /// Health check. While it fails, Route 53 does not return the record.
+    #[field(default, dropped = None)]
+    pub health_check: Option<Ref<HealthCheck>>,
+}
+
+/// Location of clients: a continent, or a country, or a state of the USA.
+#[spec]
+#[derive(PartialEq)]
+pub struct Geolocation {
+    /// Code of a continent.
+    #[field(default, one_of = ["", "AF", "AN", "AS", "EU", "NA", "OC", "SA"])]
+    pub continent: String,
+    /// Code of a country (ISO 3166), such as `DE`; `*` for clients at locations that no other record has.
+    #[field(default, pattern = r"([A-Z]{2}|\*)?")]
+    pub country: String,
+    /// Code of a state, such as `CA`, with `country: US`, or of an oblast of Ukraine, with `country: UA`.
+    // https://docs.aws.amazon.com/Route53/latest/APIReference/API_GeoLocation.html
+    #[field(default, pattern = "([A-Z0-9]{1,3})?")]
+    pub subdivision: String,
 }
 
 /// Role in a failover pair.
@@ -208,8 +229,13 @@ impl Resource for DnsRecord {
         }
         let count = self.routing().into_iter().filter(|set| *set).count();
         if count != usize::from(!self.set_identifier.is_empty()) {
-            let message = "`set_identifier` goes with exactly one of `weight`, `failover`, `region` and `multivalue`";
+            let message = "`set_identifier` goes with exactly one of `weight`, `failover`, `region`, `geolocation` and `multivalue`";
             problems.push(Problem::new(Self::POINTERS.set_identifier, message));
+        }
+        let location = self.geolocation.as_ref().and_then(Geolocation::problem);
+        problems.extend(location.map(|message| Problem::new(Self::POINTERS.geolocation, message)));
+        if self.multivalue && self.alias.is_some() {
+            problems.push(Problem::new(Self::POINTERS.multivalue, "an alias can't be one of several answers"));
         }
         problems
     }
@@ -281,9 +307,9 @@ impl DnsRecord {
         Err(Error::new(ErrorKind::Rejected, "UnmanagedRouting", message))
     }
 
-    /// Which of the routing policies it has: weight, failover, latency, multivalue answers; none of them for a simple record.
-    fn routing(&self) -> [bool; 4] {
-        [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.multivalue]
+    /// Which of the routing policies it has: weight, failover, latency, location, multivalue answers; none of them for a simple record.
+    fn routing(&self) -> [bool; 5] {
+        [self.weight.is_some(), self.failover.is_some(), self.region.is_some(), self.geolocation.is_some(), self.multivalue]
     }
 
     fn id(&self) -> String {
@@ -302,7 +328,9 @@ impl DnsRecord {
                 .set_resource_records(Some(to_resource_records(self.values.iter().map(|v| self.kind.to_route_53(v)))?)),
         };
         let given = |text: &String| (!text.is_empty()).then(|| text.clone());
-        let set = set.set_set_identifier(given(&self.set_identifier)).set_health_check_id(given(&self.health_check));
+        let check = self.health_check.as_ref().map(|check| check.get().to_owned());
+        let set = set.set_set_identifier(given(&self.set_identifier)).set_health_check_id(check);
+        let set = set.set_geo_location(self.geolocation.as_ref().map(Geolocation::to_sdk));
         let set = set.set_weight(self.weight.map(Into::into)).set_multi_value_answer(self.multivalue.then_some(true));
         let set = set.set_region(self.region.as_deref().map(ResourceRecordSetRegion::from));
         let set = set.set_failover(self.failover.map(|role| to_aws(&role).as_str().into()));
@@ -333,19 +361,42 @@ impl DnsRecord {
             weight: set.weight.and_then(|weight| weight.try_into().ok()),
             failover: set.failover.and_then(|role| from_aws(role.as_str()).ok()),
             region: set.region.map(|region| region.as_str().to_owned()),
+            geolocation: set.geo_location.map(Geolocation::from_sdk),
             multivalue: set.multi_value_answer.unwrap_or_default(),
-            health_check: set.health_check_id.unwrap_or_default(),
+            health_check: set.health_check_id.filter(|id| !id.is_empty()).map(Ref::to),
         })
+    }
+}
+
+impl Geolocation {
+    fn problem(&self) -> Option<&'static str> {
+        match (self.continent.as_str(), self.country.as_str(), self.subdivision.as_str()) {
+            ("", "", _) => Some("a location is a `continent` or a `country`"),
+            (_, "", "") => None,
+            ("", _, "") => None,
+            ("", country, _) => (!["US", "UA"].contains(&country)).then_some("`subdivision` goes with `country: US` or `country: UA`"),
+            _ => Some("a location has either a `continent` or a `country`"),
+        }
+    }
+
+    fn to_sdk(&self) -> GeoLocation {
+        let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let location = GeoLocation::builder().set_continent_code(given(&self.continent)).set_country_code(given(&self.country));
+        location.set_subdivision_code(given(&self.subdivision)).build()
+    }
+
+    fn from_sdk(location: GeoLocation) -> Geolocation {
+        Geolocation {
+            continent: location.continent_code.unwrap_or_default(),
+            country: location.country_code.unwrap_or_default(),
+            subdivision: location.subdivision_code.unwrap_or_default(),
+        }
     }
 }
 
 /// Routing policy of a record set, if acme does not manage it.
 fn unmanaged_routing(set: &ResourceRecordSet) -> Option<&'static str> {
-    let all = [
-        (set.geo_location.is_some(), "geolocation"),
-        (set.geo_proximity_location.is_some(), "geoproximity"),
-        (set.cidr_routing_config.is_some(), "IP-based"),
-    ];
+    let all = [(set.geo_proximity_location.is_some(), "geoproximity"), (set.cidr_routing_config.is_some(), "IP-based")];
     all.into_iter().find_map(|(set, name)| set.then_some(name))
 }
 

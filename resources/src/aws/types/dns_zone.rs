@@ -3,19 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
-use aws_sdk_route53::types::{DelegationSet, HostedZone, HostedZoneConfig, ResourceTagSet, TagResourceType, Vpc as ZoneVpc, VpcRegion};
+use aws_sdk_route53::types::{DelegationSet, HostedZone, HostedZoneConfig, TagResourceType, Vpc as ZoneVpc, VpcRegion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::vpc::Vpc;
 use crate::{
-    aws::{Aws, Cx, for_each_concurrent, partition, services},
+    aws::{
+        Aws, Cx, for_each_concurrent, partition,
+        services::{
+            self,
+            route53::{ABANDONED_TAG, caller_reference, ownership_from_reference, read_tags, short_token},
+        },
+    },
     core::{
-        ADDRESS_TAG, Created, Deletion, DnsName, ENVIRONMENT_TAG, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed,
-        Problem, Ref, Resource, Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo, UNTAGGED, ok_or_not_found,
+        Created, Deletion, DnsName, Error, ErrorKind, Existing, GrantTarget, IamActions, IamGrant, Observed, Problem, Ref, Resource,
+        Result, STACK_TAG, Scope, TagChange, Tags, TypeInfo, ok_or_not_found,
     },
 };
+
+/// Longest caller reference: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>.
+const MAX_REFERENCE: usize = 128;
 
 /// A hosted zone.
 #[spec]
@@ -96,7 +104,7 @@ impl Resource for DnsZone {
         let mut own: BTreeMap<String, Tags> = BTreeMap::new();
         let mut unknown = Vec::new();
         for zone in zones.into_iter().filter(|zone| zone.linked_service.is_none()) {
-            let (id, ownership) = (strip_id_prefix(&zone.id), ownership_from_reference(&zone.caller_reference, scope));
+            let (id, ownership) = (strip_id_prefix(&zone.id), ownership_from_reference(&zone.caller_reference, scope, str::to_owned));
             match scope.tags(&arn(aws, &id)) {
                 Some(mut tags) => {
                     tags.remove(ABANDONED_TAG);
@@ -106,17 +114,14 @@ impl Resource for DnsZone {
                 None => {}
             }
         }
-        for some in unknown.chunks(10) {
-            let sets = tag_sets(aws, some.iter().map(|(id, _)| id.clone()).collect()).await?;
-            for (id, ownership) in some {
-                let set = sets.iter().find(|set| set.resource_id() == Some(id));
-                let mut tags = services::route53::from_tags(set.map(|set| set.tags()).unwrap_or_default());
-                let given_up = tags.remove(ABANDONED_TAG).is_some();
-                if !tags.contains_key(STACK_TAG) && !given_up {
-                    tags.extend(ownership.clone().unwrap_or_default());
-                }
-                own.insert(id.clone(), tags);
+        let mut tags = read_tags(aws, TagResourceType::Hostedzone, unknown.iter().map(|(id, _)| id.clone()).collect()).await?;
+        for (id, ownership) in unknown {
+            let mut tags = tags.remove(&id).unwrap_or_default();
+            let given_up = tags.remove(ABANDONED_TAG).is_some();
+            if !tags.contains_key(STACK_TAG) && !given_up {
+                tags.extend(ownership.unwrap_or_default());
             }
+            own.insert(id, tags);
         }
         own.retain(|_, tags| scope.owns(tags));
         read_zones(aws, own).await
@@ -124,7 +129,8 @@ impl Resource for DnsZone {
 
     /// CreateHostedZone accepts no tags. AWS stores the caller reference permanently, so it contains the ownership tags until they are set.
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
-        let reference = caller_reference(&cx.call.stack, &cx.call.environment, &cx.call.address, &short_token(&cx.call.token));
+        let reference =
+            caller_reference(&cx.call.stack, &cx.call.environment, &cx.call.address, &short_token(&cx.call.token), MAX_REFERENCE);
         let config = HostedZoneConfig::builder().comment(&self.comment).private_zone(self.is_private()).build();
         let call = cx.route53.create_hosted_zone().name(self.domain.as_str()).caller_reference(&reference).hosted_zone_config(config);
         let call = call.set_vpc(self.vpcs.first().map(|vpc| zone_vpc(cx, vpc))).set_delegation_set_id(self.delegation_set.clone());
@@ -194,9 +200,6 @@ impl DnsZone {
     }
 }
 
-/// Tag of a zone that no longer belongs to the stack that created it.
-const ABANDONED_TAG: &str = "acme:given-up";
-
 /// Ids and tags of the zones that the index shows.
 fn indexed_zones(index: &BTreeMap<String, Tags>) -> BTreeMap<String, Tags> {
     let zones = index.iter().filter_map(|(arn, tags)| Some((arn.split_once(":hostedzone/")?.1.to_owned(), tags.clone())));
@@ -232,32 +235,6 @@ fn observed(aws: &Aws, zone: HostedZone, delegation: Option<DelegationSet>, vpcs
     Observed::new(id, tags, spec, outputs)
 }
 
-/// Tags of at most ten zones. If a zone was deleted in the meantime, the call fails for all, and they are read one at a time.
-async fn tag_sets(aws: &Aws, ids: Vec<String>) -> Result<Vec<ResourceTagSet>> {
-    let kind = TagResourceType::Hostedzone;
-    let all = aws.route53.list_tags_for_resources().resource_type(kind.clone()).set_resource_ids(Some(ids.clone())).send().await;
-    match all.map_err(Error::from) {
-        Ok(reply) => Ok(reply.resource_tag_sets),
-        Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Rejected) => {
-            let read = |id: String| {
-                let call = aws.route53.list_tags_for_resource().resource_type(kind.clone()).resource_id(&id).send();
-                async move {
-                    let set = ok_or_not_found(call.await)?.and_then(|reply| reply.resource_tag_set);
-                    // Not every stand-in repeats the id.
-                    Ok(set.map(|set| ResourceTagSet::builder().resource_id(id).set_tags(set.tags).build()))
-                }
-            };
-            for_each_concurrent(ids, read).await
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Token as 32 hexadecimal digits, which every service accepts.
-pub(super) fn short_token(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// `/hostedzone/Z1` → `Z1`.
 fn strip_id_prefix(id: &str) -> String {
     id.rsplit('/').next().unwrap_or(id).to_owned()
@@ -269,39 +246,4 @@ fn arn(aws: &Aws, id: &str) -> String {
 
 fn zone_vpc(cx: &Cx<'_>, vpc: &Ref<Vpc>) -> ZoneVpc {
     ZoneVpc::builder().vpc_region(VpcRegion::from(cx.region.as_str())).vpc_id(vpc.get()).build()
-}
-
-/// Caller reference of at most 128 characters. The token is shortened to fit beside the ownership tags. If less than 8 characters remain,
-/// the reference is the token alone.
-fn caller_reference(stack: &str, environment: &str, address: &str, token: &str) -> String {
-    let ownership = format!("acme/{stack}/{environment}/{address}/");
-    match 128_usize.saturating_sub(ownership.len()) {
-        room @ 8.. => format!("{ownership}{}", &token[..room.min(token.len())]),
-        _ => token.to_owned(),
-    }
-}
-
-/// Ownership tags in the caller reference of a zone that acme created for this stack.
-fn ownership_from_reference(reference: &str, scope: &Scope) -> Option<Tags> {
-    let rest = reference.strip_prefix(&format!("acme/{}/{}/", scope.stack, scope.environment))?;
-    let (address, _) = rest.rsplit_once('/')?;
-    let tags = [(STACK_TAG, scope.stack.as_str()), (ENVIRONMENT_TAG, &scope.environment), (ADDRESS_TAG, address), (UNTAGGED, "")];
-    Some(tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn caller_reference_holds_ownership_tags_that_fit() {
-        let token = short_token("token");
-        let scope = Scope { stack: "shop".into(), environment: "production".into(), ..Scope::default() };
-        for (name, fits) in [(8, true), (70, true), (99, false)] {
-            let address = format!("dns_zone.{}", "z".repeat(name));
-            let reference = caller_reference("shop", "production", &address, &token);
-            assert!(reference.len() <= 128, "{reference}");
-            assert_eq!(ownership_from_reference(&reference, &scope).and_then(|mut tags| tags.remove(ADDRESS_TAG)), fits.then_some(address));
-        }
-    }
 }

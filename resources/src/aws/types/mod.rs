@@ -10,12 +10,14 @@ pub mod dns_zone;
 pub mod ecr_repository;
 pub mod eks_access_entry;
 pub mod eks_addon;
+pub mod eks_capability;
 pub mod eks_cluster;
 pub mod eks_fargate_profile;
 pub mod eks_node_group;
 pub mod eks_pod_identity;
 pub mod elastic_ip;
 pub mod flow_log;
+pub mod health_check;
 pub mod iam_policy;
 pub mod iam_role;
 pub mod instance_profile;
@@ -41,6 +43,7 @@ pub mod vpc;
 pub mod vpc_endpoint;
 pub mod waf_association;
 pub mod waf_ip_set;
+pub mod waf_regex_set;
 pub mod waf_web_acl;
 
 /// All resource types, in alphabetical order.
@@ -52,12 +55,14 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),
         ResourceType::of::<eks_addon::EksAddon>(),
+        ResourceType::of::<eks_capability::EksCapability>(),
         ResourceType::of::<eks_cluster::EksCluster>(),
         ResourceType::of::<eks_fargate_profile::EksFargateProfile>(),
         ResourceType::of::<eks_node_group::EksNodeGroup>(),
         ResourceType::of::<eks_pod_identity::EksPodIdentity>(),
         ResourceType::of::<elastic_ip::ElasticIp>(),
         ResourceType::of::<flow_log::FlowLog>(),
+        ResourceType::of::<health_check::HealthCheck>(),
         ResourceType::of::<iam_policy::IamPolicy>(),
         ResourceType::of::<iam_role::IamRole>(),
         ResourceType::of::<instance_profile::InstanceProfile>(),
@@ -82,6 +87,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::of::<waf_association::WafAssociation>(),
         ResourceType::of::<waf_ip_set::WafIpSet>(),
+        ResourceType::of::<waf_regex_set::WafRegexSet>(),
         ResourceType::of::<waf_web_acl::WafWebAcl>(),
     ]
 });

@@ -125,7 +125,7 @@ impl WafIpSet {
     fn read(set: IpSet, arn: &str) -> Result<WafIpSet> {
         let addresses = set.addresses.iter().map(|text| text.parse().map_err(|_| Error::missing_field("valid Addresses")));
         Ok(WafIpSet {
-            scope: if arn.contains(":global/") { WebAclScope::Cloudfront } else { WebAclScope::Regional },
+            scope: WebAclScope::of_arn(arn),
             version: if set.ip_address_version == IpAddressVersion::Ipv6 { Version::Ipv6 } else { Version::Ipv4 },
             addresses: addresses.collect::<Result<_>>()?,
             description: set.description.filter(|text| !text.is_empty()),

@@ -1,17 +1,28 @@
-//! `waf_web_acl`: a web firewall with managed rule groups and a rate limit.
+//! `waf_web_acl`: a web firewall with rules of its own, managed rule groups and a rate limit.
 
+mod condition;
+mod custom_rule;
+mod logging;
+mod managed_config;
 mod preflight;
+mod rate;
+mod request_match;
+mod request_part;
 mod rule;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use acme_macros::spec;
-use aws_sdk_wafv2::types::{AllowAction, BlockAction, DefaultAction, Rule, Scope as WafScope, WebAcl};
+use aws_sdk_wafv2::types::{AllowAction, BlockAction, CustomResponseBody, DefaultAction, Rule, Scope as WafScope, WebAcl};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::rule::visibility_config;
-pub use self::rule::{ManagedRules, RateLimit};
+use self::rule::{ACCOUNT_TAKEOVER_GROUP, visibility_config};
+pub use self::{
+    custom_rule::CustomRule,
+    logging::Logging,
+    rule::{ManagedRules, RateLimit},
+};
 use super::waf_ip_set::WafIpSet;
 use crate::{
     aws::{Aws, Cx, for_each_concurrent, services},
@@ -43,12 +54,21 @@ pub struct WafWebAcl {
     /// Sets of blocked addresses, evaluated after `allow`.
     #[field(default)]
     pub block: BTreeSet<ArnRef<WafIpSet>>,
-    /// Managed rule groups of AWS or another vendor, evaluated in this order.
-    #[field(default, important)]
-    pub managed_rules: Vec<ManagedRules>,
-    /// Rate limit per client address, evaluated before the managed rule groups.
+    /// Rate limit per client address, evaluated after `block`.
     #[field(unset = "no limit", important)]
     pub rate_limit: RateLimit,
+    /// Rules with conditions, evaluated in this order, after `rate_limit`.
+    #[field(default, length = 0..=100, important)]
+    pub rules: Vec<CustomRule>,
+    /// Managed rule groups of AWS or another vendor, evaluated in this order, after `rules`.
+    #[field(default, important)]
+    pub managed_rules: Vec<ManagedRules>,
+    /// Rules evaluated after `managed_rules`, such as those about labels that these add.
+    #[field(default, length = 0..=100, important)]
+    pub final_rules: Vec<CustomRule>,
+    /// Logs requests.
+    #[field(default, after_create, own_read, dropped = None)]
+    pub logging: Option<Logging>,
 }
 
 /// Resources that a firewall can protect.
@@ -92,9 +112,9 @@ impl Resource for WafWebAcl {
     .iam_actions(
         IamActions::new("wafv2:*/webacl/{name}/*")
             .list(&["wafv2:ListWebACLs"])
-            .read(&["wafv2:GetWebACL", "wafv2:ListTagsForResource"])
+            .read(&["wafv2:GetLoggingConfiguration", "wafv2:GetWebACL", "wafv2:ListTagsForResource"])
             .create(&["wafv2:CreateWebACL"])
-            .change(&["wafv2:DeleteWebACL", "wafv2:UpdateWebACL"])
+            .change(&["wafv2:DeleteLoggingConfiguration", "wafv2:DeleteWebACL", "wafv2:PutLoggingConfiguration", "wafv2:UpdateWebACL"])
             .questions(&[
                 "wafv2:DescribeManagedRuleGroup",
                 "wafv2:ListAvailableManagedRuleGroupVersions",
@@ -103,6 +123,20 @@ impl Resource for WafWebAcl {
             .grants(&[
                 IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Arn("wafv2:*/managedruleset/*")),
                 IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_ip_set")),
+                IamGrant::change(&["wafv2:CreateWebACL", "wafv2:UpdateWebACL"], GrantTarget::Referenced("waf_regex_set")),
+                // WAF sets up the delivery of logs with the caller's permissions.
+                // https://docs.aws.amazon.com/waf/latest/developerguide/logging-cw-logs.html, and -s3.html
+                IamGrant::change(
+                    &[
+                        "logs:CreateLogDelivery",
+                        "logs:DeleteLogDelivery",
+                        "logs:DescribeLogGroups",
+                        "logs:DescribeResourcePolicies",
+                        "logs:PutResourcePolicy",
+                    ],
+                    GrantTarget::AllResources,
+                ),
+                IamGrant::change(&["s3:GetBucketPolicy", "s3:PutBucketPolicy"], GrantTarget::Arn("s3:::aws-waf-logs-*")),
             ]),
     );
     type Api = Aws;
@@ -117,7 +151,9 @@ impl Resource for WafWebAcl {
         for_each_concurrent(list_arns_in_scope(aws, scope, "webacl", page).await?, |arn| async move {
             let Some((acl, lock)) = ok_or_not_found(get_web_acl(aws, &arn).await)? else { return Ok(None) };
             let Some(tags) = read_tags(aws, scope, &arn).await? else { return Ok(None) };
-            let spec = WafWebAcl::read(&acl, &arn);
+            let own_reads = scope.own_reads_to_make::<Self>(&tags);
+            let logging = if own_reads.logging { logging::read(aws, &arn).await? } else { None };
+            let spec = WafWebAcl { logging, ..WafWebAcl::read(&acl, &arn) };
             let outputs = Outputs { arn: arn.clone(), capacity: acl.capacity };
             Ok(Some(Observed::new(arn, tags, spec, outputs).version(lock)))
         })
@@ -129,21 +165,37 @@ impl Resource for WafWebAcl {
         let call = cx.wafv2.create_web_acl().name(&name).scope(self.scope.to_sdk()).default_action(self.default_action());
         let call =
             call.set_description(self.description.clone()).visibility_config(visibility_config(&name)?).set_rules(Some(self.rules()?));
+        let bodies = self.response_bodies()?;
+        let call = call.set_custom_response_bodies((!bodies.is_empty()).then_some(bodies));
         let reply = call.set_tags(Some(services::wafv2::to_tags(&cx.call.tags))).send().await?;
         Ok(reply.summary.and_then(|summary| summary.arn).ok_or_else(|| Error::missing_field("ARN"))?.into())
     }
 
     /// UpdateWebACL replaces the complete firewall, so settings of the firewall and its rules that acme does not manage are read and sent back.
     async fn update(&self, cx: &Cx<'_>, live: &Existing<Self>, changes: WafWebAclChanges) -> Result<()> {
+        if changes.logging {
+            match &self.logging {
+                Some(logging) => logging.put(cx, &live.id).await?,
+                None => logging::delete(cx, &live.id).await?,
+            }
+        }
+        let WafWebAclChanges { default_action, description, allow, block, rate_limit, rules, managed_rules, final_rules, .. } = changes;
+        if ![default_action, description, allow, block, rate_limit, rules, managed_rules, final_rules].contains(&true) {
+            return Ok(());
+        }
         let (acl, lock) = get_web_acl(cx, &live.id).await?;
         let call = cx.wafv2.update_web_acl().name(&acl.name).id(&acl.id).scope(self.scope.to_sdk()).set_lock_token(lock);
         let rules = self.rules()?.into_iter().map(|rule| rule::with_unmanaged_parts(rule, acl.rules()));
-        let rules = rules.chain(acl.rules().iter().filter(|rule| rule::is_of_shield(rule)).cloned()).collect();
+        let mut rules = rules.collect::<Result<Vec<_>>>()?;
+        rules.extend(acl.rules().iter().filter(|rule| rule::is_of_shield(rule)).cloned());
+        // Bodies without a rule stay: rules of Shield, and responses that acme does not manage, may use them.
+        let mut bodies = acl.custom_response_bodies.unwrap_or_default();
+        bodies.extend(self.response_bodies()?);
         let visibility = acl.visibility_config.clone().map_or_else(|| visibility_config(&acl.name), Ok)?;
         let kept = acl.description.filter(|text| !changes.description && !text.is_empty());
         let call = call.default_action(self.default_action()).set_description(self.description.clone().or(kept));
         let call = call.visibility_config(visibility).set_rules(Some(rules));
-        call.set_custom_response_bodies(acl.custom_response_bodies)
+        call.set_custom_response_bodies((!bodies.is_empty()).then_some(bodies))
             .set_captcha_config(acl.captcha_config)
             .set_challenge_config(acl.challenge_config)
             .set_token_domains(acl.token_domains)
@@ -179,12 +231,39 @@ impl Resource for WafWebAcl {
                     format!("the group {} is listed twice", group.name),
                 ));
             }
+            let pointer = || Self::POINTERS.managed_rules.item(at);
+            if group.vendor == "AWS" && group.name == ACCOUNT_TAKEOVER_GROUP && group.login.is_none() {
+                let problem =
+                    Problem::new(pointer().field(ManagedRules::POINTERS.name), "the group protects a login page, which `login` describes");
+                problems.push(problem.help("add `login: { path: /login, username_field: user, password_field: password }`"));
+            }
+            let scope_down = group.scope_down.iter().flat_map(condition::Condition::problems);
+            problems.extend(scope_down.map(|message| Problem::new(pointer().field(ManagedRules::POINTERS.scope_down), message)));
+        }
+        for (list, rules) in [(Self::POINTERS.rules, &self.rules), (Self::POINTERS.final_rules, &self.final_rules)] {
+            for (at, rule) in rules.iter().enumerate() {
+                let place = || list.clone().item(at);
+                problems.extend(rule.problems().into_iter().map(|message| Problem::new(place(), message)));
+                if !names.insert(rule.name.clone()) {
+                    let message = format!("two rules have the name `{}`", rule.name);
+                    problems.push(Problem::new(place().field(CustomRule::POINTERS.name), message));
+                }
+            }
         }
         let limit = &self.rate_limit;
         if limit.requests != 0 && limit.requests < 10 {
             problems.push(Problem::new(Self::POINTERS.rate_limit.field(RateLimit::POINTERS.requests), "must be at least 10 requests"));
         }
         problems
+    }
+
+    /// Without managed groups, nothing tells `rules` from `final_rules`.
+    fn normalize(&self, live: &mut Self) {
+        let all = |acl: &Self| acl.rules.iter().chain(&acl.final_rules).cloned().collect::<Vec<_>>();
+        if live.managed_rules.is_empty() && all(self) == all(live) {
+            live.rules = self.rules.clone();
+            live.final_rules = self.final_rules.clone();
+        }
     }
 }
 
@@ -202,10 +281,18 @@ impl WafWebAcl {
         let lists = lists.into_iter().flat_map(|(sets, verdict)| sets.iter().zip(1..).map(move |(set, n)| verdict.rule(set, n)));
         let limit = (self.rate_limit.requests > 0).then(|| self.rate_limit.rule());
         let groups = self.managed_rules.iter().map(ManagedRules::rule);
-        let all = lists.chain(limit).chain(groups).zip(0..);
+        let all = lists.chain(limit).chain(self.rules.iter().map(CustomRule::rule)).chain(groups);
+        let all = all.chain(self.final_rules.iter().map(CustomRule::rule)).zip(0..);
         all.map(|(rule, priority)| Ok(rule?.priority(priority).build()?)).collect()
     }
 
+    /// Bodies of responses to blocked requests, by the names of the rules.
+    fn response_bodies(&self) -> Result<HashMap<String, CustomResponseBody>> {
+        let bodies = self.rules.iter().chain(&self.final_rules).map(CustomRule::response_body);
+        Ok(bodies.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Everything but the logging.
     fn read(acl: &WebAcl, arn: &str) -> WafWebAcl {
         let mut rules: Vec<_> = acl.rules().iter().filter(|rule| !rule::is_of_shield(rule)).collect();
         rules.sort_by_key(|rule| rule.priority);
@@ -213,10 +300,16 @@ impl WafWebAcl {
         let listed =
             |verdict| rules.iter().filter_map(|rule| AclAction::read(rule)).filter(move |(v, _)| *v == verdict).map(|(_, set)| set);
         let (allow, block) = (listed(AclAction::Allow).collect(), listed(AclAction::Block).collect());
-        let rest = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none() && AclAction::read(rule).is_none());
+        let rest: Vec<_> = rules.into_iter().filter(|rule| RateLimit::read(rule).is_none() && AclAction::read(rule).is_none()).collect();
+        let managed: Vec<_> = rest.iter().filter_map(|rule| Some((rule.priority, ManagedRules::read(rule)?))).collect();
+        let first_group = managed.first().map_or(i32::MAX, |(priority, _)| *priority);
+        let bodies = acl.custom_response_bodies().cloned().unwrap_or_default();
+        let custom = rest.iter().filter(|rule| ManagedRules::read(rule).is_none());
+        let (before, after): (Vec<_>, Vec<_>) = custom.partition(|rule| rule.priority < first_group);
+        let read = |rules: Vec<&&Rule>| rules.into_iter().map(|rule| CustomRule::read(rule, &bodies)).collect();
         WafWebAcl {
             name: Some(acl.name.clone()),
-            scope: if arn.contains(":global/") { WebAclScope::Cloudfront } else { WebAclScope::Regional },
+            scope: WebAclScope::of_arn(arn),
             default_action: match &acl.default_action {
                 Some(action) if action.block.is_some() => AclAction::Block,
                 _ => AclAction::Allow,
@@ -224,13 +317,21 @@ impl WafWebAcl {
             description: acl.description.clone().filter(|text| !text.is_empty()),
             allow,
             block,
-            managed_rules: rest.map(ManagedRules::read).collect(),
             rate_limit: limit.unwrap_or_default(),
+            rules: read(before),
+            managed_rules: managed.into_iter().map(|(_, group)| group).collect(),
+            final_rules: read(after),
+            logging: None,
         }
     }
 }
 
 impl WebAclScope {
+    /// The scope in the ARN of a firewall or set.
+    pub(super) fn of_arn(arn: &str) -> WebAclScope {
+        if arn.contains(":global/") { WebAclScope::Cloudfront } else { WebAclScope::Regional }
+    }
+
     pub(super) fn to_sdk(self) -> WafScope {
         match self {
             WebAclScope::Regional => WafScope::Regional,
@@ -250,7 +351,7 @@ async fn get_web_acl(aws: &Aws, arn: &str) -> Result<(WebAcl, Option<String>)> {
 pub(super) fn parse_arn(arn: &str) -> (WafScope, &str, &str) {
     let mut parts = arn.rsplit('/');
     let (id, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    (if arn.contains(":global/") { WafScope::Cloudfront } else { WafScope::Regional }, name, id)
+    (WebAclScope::of_arn(arn).to_sdk(), name, id)
 }
 
 /// Makes a change with the lock token from the list. If there is none, or it is stale because of a later change (perhaps an earlier

@@ -29,6 +29,12 @@ macro_rules! impl_issue {
 }
 impl_issue! { eks::ClusterIssue eks::Issue eks::AddonIssue eks::FargateProfileIssue }
 
+impl Issue for eks::CapabilityIssue {
+    fn issue_parts(&self) -> (Option<&str>, Option<&str>, &[String]) {
+        (self.code().map(|code| code.as_str()), self.message(), &[])
+    }
+}
+
 impl Issue for eks::ErrorDetail {
     fn issue_parts(&self) -> (Option<&str>, Option<&str>, &[String]) {
         (self.error_code().map(|code| code.as_str()), self.error_message(), self.resource_ids())

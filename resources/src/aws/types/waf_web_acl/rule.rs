@@ -1,4 +1,4 @@
-//! Rules of a firewall: sets of addresses, a rate limit, managed rule groups.
+//! Rules of a firewall: sets of addresses, a rate limit, managed rule groups. Rules with conditions are in `custom_rule.rs`.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,15 @@ use aws_sdk_wafv2::types::{
 };
 use serde::{Deserialize, Deserializer};
 
-use super::{super::waf_ip_set::WafIpSet, AclAction};
+use super::{
+    super::waf_ip_set::WafIpSet,
+    AclAction,
+    condition::{Condition, read_conditions, statement},
+    managed_config::{self, BotControl, LoginPage},
+};
 use crate::core::{ArnRef, Result};
 
-/// Managed rule group of AWS or another vendor. Updates keep settings that acme does not manage, such as a scope-down statement.
+/// Managed rule group of AWS or another vendor. Updates keep settings that acme does not manage.
 #[spec]
 #[derive(PartialEq)]
 pub struct ManagedRules {
@@ -33,6 +38,15 @@ pub struct ManagedRules {
     /// Rules of the group that only count requests.
     #[field(default, length = 0..=100)]
     pub count_rules: BTreeSet<String>,
+    /// Conditions, all of which a request must meet for the group to evaluate it.
+    #[field(default, length = 0..=10)]
+    pub scope_down: Vec<Condition>,
+    /// Configuration of the group `bot-control`.
+    #[field(unset = "the level `common`", dropped(kept, "an update keeps the configuration of a group"))]
+    pub bot_control: Option<BotControl>,
+    /// The login page that `AWSManagedRulesATPRuleSet` protects; required for this group.
+    #[field(default, dropped(kept, "an update keeps the configuration of a group"))]
+    pub login: Option<LoginPage>,
 }
 
 /// Rate limit per client address. Updates keep settings that acme does not manage, such as other keys and a scope-down statement.
@@ -50,7 +64,7 @@ pub struct RateLimit {
     pub count: bool,
 }
 
-const DEFAULT_WINDOW_SECONDS: u32 = 300;
+pub(super) const DEFAULT_WINDOW_SECONDS: u32 = 300;
 
 /// <https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-list.html>
 const MANAGED_RULE_GROUPS: &[(&str, &str)] = &[
@@ -96,9 +110,10 @@ fn short_name<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result
     Ok(shorten_name(&String::deserialize(deserializer)?).to_owned())
 }
 
-const RATE_LIMIT: &str = "rate-limit";
-/// Vendor of a rule that acme did not write, so that a plan shows a difference.
-const CUSTOM_RULE: &str = "custom rule";
+/// Name of the rule for [`RateLimit`].
+pub(super) const RATE_LIMIT: &str = "rate-limit";
+/// Group that requires a login page.
+pub(super) const ACCOUNT_TAKEOVER_GROUP: &str = "AWSManagedRulesATPRuleSet";
 
 impl AclAction {
     /// Rule for one set of addresses.
@@ -113,9 +128,13 @@ impl AclAction {
         Ok(rule.action(action.build()).visibility_config(visibility_config(&name)?).name(name))
     }
 
-    /// Set that a rule allows or blocks. acme never writes rules about forwarded addresses.
+    /// Set that a rule made by [`AclAction::rule`] allows or blocks.
     pub(super) fn read(rule: &Rule) -> Option<(AclAction, ArnRef<WafIpSet>)> {
-        let set = rule.statement()?.ip_set_reference_statement().filter(|set| set.ip_set_forwarded_ip_config.is_none())?;
+        let set = rule
+            .statement()
+            .filter(|_| is_list_rule(&rule.name))?
+            .ip_set_reference_statement()
+            .filter(|set| set.ip_set_forwarded_ip_config.is_none())?;
         let action = rule.action()?;
         let verdict = match (&action.allow, &action.block) {
             (Some(_), _) => AclAction::Allow,
@@ -165,69 +184,101 @@ impl ManagedRules {
         let overrides: Vec<_> = overrides.collect::<Result<_, _>>()?;
         let group = ManagedRuleGroupStatement::builder().vendor_name(&self.vendor).name(self.long_name());
         let group = group.set_version(self.version.clone()).set_rule_action_overrides((!overrides.is_empty()).then_some(overrides));
+        let group = group.set_scope_down_statement(statement(&self.scope_down)?.map(Box::new));
+        let group = group.set_managed_rule_group_configs(managed_config::configs(self.bot_control.as_ref(), self.login.as_ref(), &[])?);
         let action = OverrideAction::builder();
         let action = match self.count {
             true => action.count(CountAction::builder().build()),
             false => action.none(NoneAction::builder().build()),
         };
         let name = self.rule_name();
-        let statement = Statement::builder().managed_rule_group_statement(group.build()?).build();
-        let rule = Rule::builder().name(&name).statement(statement).override_action(action.build());
+        let group = Statement::builder().managed_rule_group_statement(group.build()?).build();
+        let rule = Rule::builder().name(&name).statement(group).override_action(action.build());
         Ok(rule.visibility_config(visibility_config(&name)?))
     }
 
-    pub(super) fn read(rule: &Rule) -> ManagedRules {
-        let Some(group) = rule.statement().and_then(|statement| statement.managed_rule_group_statement()) else {
-            return ManagedRules {
-                name: rule.name.clone(),
-                vendor: CUSTOM_RULE.to_owned(),
-                version: None,
-                count: false,
-                count_rules: BTreeSet::new(),
-            };
-        };
+    /// `None` for another rule.
+    pub(super) fn read(rule: &Rule) -> Option<ManagedRules> {
+        let group = rule.statement()?.managed_rule_group_statement()?;
+        let (bot_control, login) = managed_config::read(group.managed_rule_group_configs());
         let overridden = group.rule_action_overrides().iter().filter(|one| is_counted(one)).map(|one| one.name.clone());
-        ManagedRules {
+        Some(ManagedRules {
             name: if group.vendor_name == "AWS" { shorten_name(&group.name).to_owned() } else { group.name.clone() },
             vendor: group.vendor_name.clone(),
             version: group.version.clone(),
             count: rule.override_action().is_some_and(|action| action.count.is_some()),
             // `ExcludedRules` is an older equivalent.
             count_rules: overridden.chain(group.excluded_rules().iter().map(|rule| rule.name.clone())).collect(),
-        }
+            scope_down: group.scope_down_statement.as_deref().and_then(read_conditions).unwrap_or_default(),
+            bot_control,
+            login,
+        })
     }
 }
 
-/// Adds the settings of the matching live rule that acme does not manage: labels, scope-down statements, keys of a rate limit, responses to
-/// blocked requests, settings of a managed group, and overrides of its rules other than counting.
-pub(super) fn with_unmanaged_parts(mut rule: Rule, live: &[Rule]) -> Rule {
-    let Some(live) = live.iter().find(|live| matches_rule(&rule, live)) else { return rule };
-    rule.rule_labels.clone_from(&live.rule_labels);
+/// Adds the settings of the matching live rule that acme does not manage: visibility, labels of rules other than custom ones, scope-down
+/// statements of a form that acme does not write, keys of the rate limit, responses to blocked requests, settings of a managed group, and
+/// overrides of its rules other than counting.
+pub(super) fn with_unmanaged_parts(mut rule: Rule, live: &[Rule]) -> Result<Rule> {
+    let Some(live) = live.iter().find(|live| matches_rule(&rule, live)) else { return Ok(rule) };
     rule.captcha_config.clone_from(&live.captcha_config);
     rule.challenge_config.clone_from(&live.challenge_config);
     if live.visibility_config.is_some() {
         rule.visibility_config.clone_from(&live.visibility_config);
     }
-    if verdict(rule.action()) == verdict(live.action()) {
-        rule.action.clone_from(&live.action);
+    if !is_custom(&rule) {
+        rule.rule_labels.clone_from(&live.rule_labels);
     }
+    rule.action = rule.action.take().map(|action| with_unmanaged_action(action, live.action(), is_custom(live)));
+    let is_rate_limit = rule.name == RATE_LIMIT;
     if let (Some(statement), Some(live)) = (&mut rule.statement, &live.statement) {
-        if let (Some(limit), Some(live)) = (&mut statement.rate_based_statement, &live.rate_based_statement) {
+        if let (Some(limit), Some(live)) = (&mut statement.rate_based_statement, &live.rate_based_statement)
+            && is_rate_limit
+        {
             limit.aggregate_key_type = live.aggregate_key_type.clone();
             limit.scope_down_statement.clone_from(&live.scope_down_statement);
             limit.forwarded_ip_config.clone_from(&live.forwarded_ip_config);
             limit.custom_keys.clone_from(&live.custom_keys);
         }
         if let (Some(group), Some(live)) = (&mut statement.managed_rule_group_statement, &live.managed_rule_group_statement) {
-            group.scope_down_statement.clone_from(&live.scope_down_statement);
-            group.managed_rule_group_configs.clone_from(&live.managed_rule_group_configs);
+            let unmanaged = live.scope_down_statement.as_deref().is_some_and(|statement| read_conditions(statement).is_none());
+            if group.scope_down_statement.is_none() && unmanaged {
+                group.scope_down_statement.clone_from(&live.scope_down_statement);
+            }
+            let (bot_control, login) = managed_config::read(group.managed_rule_group_configs());
+            let configs = managed_config::configs(bot_control.as_ref(), login.as_ref(), live.managed_rule_group_configs())?;
+            group.managed_rule_group_configs = configs;
             let mut overrides = group.rule_action_overrides.take().unwrap_or_default();
             let kept = live.rule_action_overrides().iter().filter(|one| !is_counted(one));
             overrides.extend(kept.filter(|one| !group_has(&overrides, &one.name)).cloned().collect::<Vec<_>>());
             group.rule_action_overrides = Some(overrides).filter(|overrides| !overrides.is_empty());
         }
     }
-    rule
+    Ok(rule)
+}
+
+/// An action with the details of the live one that acme does not manage. Custom rules have the response to a blocked request, but not its
+/// headers.
+fn with_unmanaged_action(mut action: RuleAction, live: Option<&RuleAction>, custom: bool) -> RuleAction {
+    let Some(live) = live.filter(|live| verdict(Some(live)) == verdict(Some(&action))) else { return action };
+    let Some(block) = action.block.as_mut().filter(|_| custom) else { return live.clone() };
+    let live = live.block.as_ref().and_then(|block| block.custom_response.as_ref());
+    if let (Some(response), Some(live)) = (&mut block.custom_response, live) {
+        response.response_headers.clone_from(&live.response_headers);
+    }
+    action
+}
+
+/// Whether acme makes no rule with this name for `allow` and `block`.
+fn is_custom(rule: &Rule) -> bool {
+    let is_group = rule.statement().is_some_and(|statement| statement.managed_rule_group_statement.is_some());
+    !is_group && rule.name != RATE_LIMIT && !is_list_rule(&rule.name)
+}
+
+/// Whether a rule for `allow` or `block` may have this name.
+pub(super) fn is_list_rule(name: &str) -> bool {
+    let number = name.strip_prefix("allow-").or_else(|| name.strip_prefix("block-"));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether Shield Advanced added the rule, for its automatic mitigation:
@@ -236,25 +287,30 @@ pub(super) fn is_of_shield(rule: &Rule) -> bool {
     rule.name.starts_with("ShieldMitigationRuleGroup_")
 }
 
-/// Whether two rules have the same set of addresses or managed group, or are acme's rate limit. Names and priorities may differ.
+/// Whether two rules have the same set of addresses or managed group, or else the same name. Priorities may differ, and the names of the
+/// others.
 fn matches_rule(rule: &Rule, live: &Rule) -> bool {
     let (Some(ours), Some(theirs)) = (&rule.statement, &live.statement) else { return false };
-    match (&ours.ip_set_reference_statement, &theirs.ip_set_reference_statement) {
-        (Some(ours), Some(theirs)) => return ours.arn == theirs.arn && theirs.ip_set_forwarded_ip_config.is_none(),
-        (None, None) => {}
-        _ => return false,
+    if let (Some(ours), Some(theirs)) = (&ours.managed_rule_group_statement, &theirs.managed_rule_group_statement) {
+        return (&ours.vendor_name, &ours.name) == (&theirs.vendor_name, &theirs.name);
     }
-    match (&ours.managed_rule_group_statement, &theirs.managed_rule_group_statement) {
-        (Some(ours), Some(theirs)) => (&ours.vendor_name, &ours.name) == (&theirs.vendor_name, &theirs.name),
-        (None, None) => ours.rate_based_statement.is_some() && theirs.rate_based_statement.is_some() && rule.name == live.name,
-        _ => false,
+    if is_list_rule(&rule.name) {
+        let set = |statement: &Statement| Some(statement.ip_set_reference_statement()?.arn.clone());
+        return is_list_rule(&live.name) && set(ours) == set(theirs);
     }
+    rule.name == live.name && is_custom(rule) == is_custom(live)
 }
 
 /// Name of an action, without its details.
 fn verdict(action: Option<&RuleAction>) -> Option<&'static str> {
     let action = action?;
-    let all = [(action.allow.is_some(), "allow"), (action.block.is_some(), "block"), (action.count.is_some(), "count")];
+    let all = [
+        (action.allow.is_some(), "allow"),
+        (action.block.is_some(), "block"),
+        (action.count.is_some(), "count"),
+        (action.captcha.is_some(), "captcha"),
+        (action.challenge.is_some(), "challenge"),
+    ];
     all.into_iter().find_map(|(set, name)| set.then_some(name))
 }
 
@@ -296,6 +352,9 @@ mod tests {
             version: None,
             count: false,
             count_rules: count_rules.iter().map(|&name| name.to_owned()).collect(),
+            scope_down: Vec::new(),
+            bot_control: None,
+            login: None,
         };
         let mut live = complete(group(&["A", "B"]).rule().expect("a rule"));
         live.name = "made-in-the-console".to_owned();
@@ -306,11 +365,11 @@ mod tests {
         let captcha = RuleAction::builder().captcha(CaptchaAction::builder().build()).build();
         let captcha = |name: &str| RuleActionOverride::builder().name(name).action_to_use(captcha.clone()).build().expect("an override");
         statement.rule_action_overrides.as_mut().expect("overrides").extend([captcha("C"), captcha("D")]);
-        assert_eq!(ManagedRules::read(&live), group(&["A", "B"]));
+        assert_eq!(ManagedRules::read(&live), Some(group(&["A", "B"])));
 
         let wanted = group(&["B", "C"]);
-        let sent = with_unmanaged_parts(complete(wanted.rule().expect("a rule")), &[live.clone()]);
-        assert_eq!(ManagedRules::read(&sent), wanted);
+        let sent = with_unmanaged_parts(complete(wanted.rule().expect("a rule")), &[live.clone()]).expect("a rule");
+        assert_eq!(ManagedRules::read(&sent), Some(wanted.clone()));
         assert_eq!(sent.rule_labels, live.rule_labels);
         let of =
             |rule: &Rule| rule.statement.as_ref().and_then(|statement| statement.managed_rule_group_statement.clone()).expect("a group");
@@ -320,7 +379,7 @@ mod tests {
         assert_eq!(overrides, [("B".to_owned(), true), ("C".to_owned(), true), ("D".to_owned(), false)]);
 
         let other = ManagedRules { name: "sqli".to_owned(), ..wanted };
-        let sent = with_unmanaged_parts(complete(other.rule().expect("a rule")), &[live]);
+        let sent = with_unmanaged_parts(complete(other.rule().expect("a rule")), &[live]).expect("a rule");
         assert_eq!((of(&sent).scope_down_statement, sent.rule_labels), (None, None), "another group");
     }
 
@@ -335,12 +394,12 @@ mod tests {
         let action = RuleAction::builder().block(BlockAction::builder().custom_response(response).build()).build();
         live.action = Some(action.clone());
 
-        let sent = with_unmanaged_parts(complete(limit(200, false).rule().expect("a rule")), &[live.clone()]);
+        let sent = with_unmanaged_parts(complete(limit(200, false).rule().expect("a rule")), &[live.clone()]).expect("a rule");
         let of = |rule: &Rule| rule.statement.as_ref().and_then(|statement| statement.rate_based_statement.clone()).expect("a limit");
         assert_eq!(RateLimit::read(&sent), Some(limit(200, false)));
         assert_eq!((of(&sent).aggregate_key_type, of(&sent).scope_down_statement), (KeyType::ForwardedIp, scope_down()));
         assert_eq!(sent.action, Some(action));
-        let counted = with_unmanaged_parts(complete(limit(200, true).rule().expect("a rule")), &[live]);
+        let counted = with_unmanaged_parts(complete(limit(200, true).rule().expect("a rule")), &[live]).expect("a rule");
         assert_eq!(RateLimit::read(&counted), Some(limit(200, true)));
     }
 }
