@@ -43,7 +43,7 @@ pub struct EksCapability {
     #[field(important)]
     pub role: ArnRef<IamRole>,
     /// Settings of Argo CD; required for the type `argocd`.
-    #[field(default, dropped(impossible, "a capability of type `argocd` always has them"))]
+    #[field(default, dropped = None)]
     pub argocd: Option<ArgoCd>,
 }
 

@@ -132,7 +132,6 @@ pub enum MissingData {
 impl Resource for HealthCheck {
     const TYPE: TypeInfo = TypeInfo::new("health_check", &services::route53::SERVICE, "{uuid}", "arn:aws:route53:::healthcheck/{id}")
         .global()
-        .always_listed()
         .tagged_after_create()
         // Records that refer to it are then always healthy.
         .deletable_while_in_use()

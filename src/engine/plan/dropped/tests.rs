@@ -30,6 +30,10 @@ const VARIANTS: &str = r#"
       subnets: [private-a, private-b]
       auto_mode: { node_pools: [], node_role: nodes }
       deletion_protection: false
+  eks_capability:
+    delivery: { cluster: main, type: argocd, role: ack, argocd: { identity_center: "arn:aws:sso:::instance/ssoins-1" } }
+  health_check:
+    database: { type: tcp, ip_address: 203.0.113.9, port: 5432 }
   load_balancer:
     gateway: { type: gateway, subnets: [private-a], deletion_protection: false }
     net: { type: network, subnets: [private-a], security_groups: [metrics], deletion_protection: false }
@@ -70,7 +74,7 @@ const VARIANTS: &str = r#"
 "#;
 
 /// Texts of which one fits every field with a pattern.
-const TEXTS: [&str; 27] = [
+const TEXTS: [&str; 28] = [
     "02:00-03:00",
     "sun:04:00-sun:05:00",
     "1.34",
@@ -98,6 +102,7 @@ const TEXTS: [&str; 27] = [
     "0123456789012345678901234567890123456789",
     "PRIMARY",
     "A note",
+    "arn:aws:logs:eu-west-1:123456789012:log-group:aws-waf-logs-shop",
 ];
 
 /// Opens a session with a definition on the simulated cloud in a folder.

@@ -139,7 +139,7 @@ impl Condition {
         } else {
             read.request = Some(RequestMatch::read(statement)?);
         }
-        Some(read)
+        (read != Condition { forwarded_header: read.forwarded_header.clone(), ..Condition::default() }).then_some(read)
     }
 
     /// One condition with the alternatives of both, if they differ in nothing else.

@@ -19,6 +19,11 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
     ),
     (
+        "dns_record/geolocation",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1], set_identifier: a, geolocation: { country: DE }",
+        "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
+    ),
+    (
         "dns_record/region",
         "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1], set_identifier: a, region: eu-west-1",
         "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
@@ -27,6 +32,11 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "dns_record/weight",
         "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1], set_identifier: a, weight: 5",
         "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
+    ),
+    (
+        "eks_capability/argocd",
+        "cluster: second, type: argocd, role: ack, argocd: { identity_center: 'arn:aws:sso:::instance/ssoins-1' }",
+        "cluster: second, type: kro, role: ack",
     ),
     (
         "eks_node_group/ami_type",
@@ -38,6 +48,7 @@ const SWITCHES: &[(&str, &str, &str)] = &[
     ("flow_log/role", "vpc: other, log_group: switch, role: flow", "vpc: other, bucket: files"),
     ("flow_log/subnet", "subnet: b, bucket: files", "vpc: other, bucket: files"),
     ("flow_log/vpc", "vpc: other, bucket: files", "subnet: b, bucket: files"),
+    ("health_check/alarm", "type: alarm, alarm: { name: errors, region: us-east-1 }", "type: http, domain: www.example.com"),
     (
         "listener/certificate",
         "load_balancer: web, port: 8090, protocol: HTTPS, certificate: shop, default_action: { fixed_response: { status_code: 404 } }",
