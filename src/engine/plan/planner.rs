@@ -421,8 +421,12 @@ pub(super) fn irreversible_effect(
     on_delete: OnDelete,
     replacement_order: Option<ReplacementOrder>,
 ) -> Option<String> {
-    let effect = irreversible_loss(kind, on_delete, replacement_order)?;
-    Some([Some(effect), kind.operations.deletion_effect(&live.spec)].into_iter().flatten().collect::<Vec<_>>().join("; "))
+    let loss = irreversible_loss(kind, on_delete, replacement_order);
+    if loss.is_none() && kind.data_protection != DataProtection::None {
+        return None;
+    }
+    let all: Vec<String> = [loss, kind.operations.deletion_effect(&live.spec)].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn irreversible_loss(kind: &ResourceType, on_delete: OnDelete, replacement_order: Option<ReplacementOrder>) -> Option<String> {

@@ -96,7 +96,7 @@ fn reports_mistakes_at_their_lines() {
     a: { cluster: { id: shop-main }, type: argocd, role: nodes }
     b: { cluster: { id: shop-main }, type: ack, role: 'arn:aws:iam::123456789012:role/x', argocd: { identity_center: 'arn:aws:sso:::instance/i' } }
 ";
-    let done = Script::new().start(wrong).run("validate", &[]);
+    let done = Script::new().start(wrong).run("plan", &[]);
     for problem in [
         "Argo CD needs the instance of IAM Identity Center with its users",
         "`argocd` goes with `type: argocd`",

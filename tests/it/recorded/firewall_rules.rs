@@ -231,7 +231,7 @@ fn reports_mistakes_at_their_lines() {
       logging: { destination: 'arn:aws:logs:us-east-1:123456789012:log-group:shop' }
 ";
     let endpoint = Script::new().start(definition);
-    let done = endpoint.run("validate", &[]);
+    let done = endpoint.run("plan", &[]);
     let problems = [
         "a rule needs `conditions`, a `rate`, or both",
         "`XY` is not a country code of ISO 3166, such as `DE`",

@@ -97,7 +97,7 @@ fn reports_fields_of_another_type_of_check() {
     d: { type: http, domain: www.example.com, sni: false }
     e: { type: https }
 ";
-    let done = Script::new().start(wrong).run("validate", &[]);
+    let done = Script::new().start(wrong).run("plan", &[]);
     let problems = [
         "a TCP check needs a `port`",
         "AWS checks public addresses only, and 10.0.0.1 is none",

@@ -296,7 +296,8 @@ fn asks_for_managed_rule_groups() {
     };
     let acl = |group: &str| format!("  waf_web_acl:\n    main:\n      managed_rules:\n        - {group}\n");
     assert_plan(script(), &acl("name: common"), &[]);
-    assert_plan(script(), &acl("name: AWSManagedRulesATPRuleSet"), &[]);
+    let login = "{ name: AWSManagedRulesATPRuleSet, login: { path: /login, username_field: user, password_field: password } }";
+    assert_plan(script(), &acl(login), &[]);
     assert_plan(
         script(),
         &acl("name: comon"),

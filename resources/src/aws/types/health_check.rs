@@ -151,8 +151,7 @@ impl Resource for HealthCheck {
 
     /// One page has 100 checks, of which an account has 200 at most by default.
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
-        let all: Vec<SdkHealthCheck> =
-            aws.route53.list_health_checks().max_items(100).into_paginator().items().send().try_collect().await?;
+        let all: Vec<SdkHealthCheck> = aws.route53.list_health_checks().into_paginator().items().send().try_collect().await?;
         let (mut own, mut unknown) = (Vec::new(), Vec::new());
         for check in all.into_iter().filter(|check| check.linked_service.is_none()) {
             match scope.tags(&arn(aws, &check.id)) {

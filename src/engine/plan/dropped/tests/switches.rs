@@ -117,6 +117,7 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "vpc: main, port: 80, protocol: TCP, unhealthy_connection_termination: false, unhealthy_draining_seconds: 60",
         "vpc: main, port: 80, protocol: TCP, unhealthy_connection_termination: false",
     ),
+    ("waf_web_acl/logging", "logging: { destination: 'arn:aws:logs:eu-west-1:123456789012:log-group:aws-waf-logs-shop' }", ""),
 ];
 
 const NETWORK_LISTENER: &str =
