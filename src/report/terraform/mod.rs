@@ -8,8 +8,10 @@ mod identity;
 mod kubernetes;
 mod mapping;
 mod network;
+mod network_borders;
 mod storage;
 mod traffic;
+mod transit_gateways;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -45,6 +45,10 @@ const VARIANTS: &str = r#"
     logs: { vpc: other, service: logs, type: interface, subnets: [a] }
   eks_node_group:
     templated: { cluster: main, role: nodes, subnets: [private-a], launch_template: lt-0123456789abcdef0, min: 0, max: 1 }
+  vpc:
+    edge: { cidr: 10.50.0.0/16, ipv6: { network_border_group: eu-west-1 } }
+    own: { cidr: 10.51.0.0/16, ipv6: { pool: ipv6pool-ec2-0123456789abcdef0, cidr: "2001:db8:1200::/56" } }
+    managed: { cidr: 10.52.0.0/16, ipv6: { pool: ipam-pool-0123456789abcdef0, prefix_length: 52 } }
   rds_instance:
     monitored:
       engine: postgres
