@@ -51,6 +51,7 @@ listed('transit_gateway_attachment', transit(
     'describe_transit_gateway_vpc_attachments', 'TransitGatewayVpcAttachments', 'TransitGatewayAttachmentId'))
 listed('transit_gateway_route_table', transit(
     'describe_transit_gateway_route_tables', 'TransitGatewayRouteTables', 'TransitGatewayRouteTableId'))
+listed('launch_template', [t['LaunchTemplateId'] for t in every('ec2', 'describe_launch_templates', 'LaunchTemplates')])
 iam = client('iam')
 listed('iam_role', [r['RoleName'] for r in every('iam', 'list_roles', 'Roles') if not r['Path'].startswith('/aws-service-role/')])
 listed('iam_policy', [p['Arn'] for p in every('iam', 'list_policies', 'Policies', Scope='Local')])

@@ -37,6 +37,7 @@ ec2_lists = {
     'vpc-endpoint': ('describe_vpc_endpoints', 'VpcEndpoints', 'VpcEndpointId'),
     'vpc-flow-log': ('describe_flow_logs', 'FlowLogs', 'FlowLogId'),
     'elastic-ip': ('describe_addresses', 'Addresses', 'AllocationId'),
+    'launch-template': ('describe_launch_templates', 'LaunchTemplates', 'LaunchTemplateId'),
     'network-acl': ('describe_network_acls', 'NetworkAcls', 'NetworkAclId'),
     'egress-only-internet-gateway': (
         'describe_egress_only_internet_gateways', 'EgressOnlyInternetGateways', 'EgressOnlyInternetGatewayId'),

@@ -13,6 +13,7 @@ mod elastic_ips;
 mod iam;
 mod ipv6;
 mod kms;
+mod launch_templates;
 mod listeners_and_firewalls;
 mod load_balancers;
 mod network;

@@ -22,6 +22,7 @@ pub mod iam_role;
 pub mod instance_profile;
 pub mod internet_gateway;
 pub mod kms_key;
+pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
 pub mod nat_gateway;
@@ -69,6 +70,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::of::<kms_key::KmsKey>(),
+        ResourceType::of::<launch_template::LaunchTemplate>(),
         ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
