@@ -393,7 +393,8 @@ mod tests {
     fn spec(is_public: bool) -> Value {
         json!({
             "vpc": { "id": "vpc-1" }, "cidr": "10.0.0.0/24", "availability_zone": "eu-west-1a", "dns64": true,
-            "public_ip_on_launch": is_public,
+            "public_ip_on_launch": is_public, "ipv6_index": null, "ipv6_on_launch": false, "hostname_type": null,
+            "resource_name_a_record": false, "resource_name_aaaa_record": false,
         })
     }
 
@@ -428,7 +429,7 @@ mod tests {
         assert_eq!(
             rendered(&created(false), RenderOptions { all: true }),
             "  + subnet.a\n      public_ip_on_launch: false\n      availability_zone: eu-west-1a\n      cidr: 10.0.0.0/24\n      dns64: true\n      \
-             vpc: vpc-1\n"
+             ipv6_on_launch: false\n      resource_name_a_record: false\n      resource_name_aaaa_record: false\n      vpc: vpc-1\n"
         );
     }
 

@@ -1,4 +1,6 @@
 # Lists every service for what is there, apart from what a fresh account holds.
+import botocore.exceptions
+
 ec2 = client('ec2')
 vpcs = ec2.describe_vpcs()['Vpcs']
 default = {v['VpcId'] for v in vpcs if v.get('IsDefault')}
@@ -22,6 +24,7 @@ def in_ours(call, key, id_key):
 listed('vpc', {v['VpcId'] for v in vpcs} - default)
 listed('subnet', in_ours('describe_subnets', 'Subnets', 'SubnetId'))
 listed('route_table', in_ours('describe_route_tables', 'RouteTables', 'RouteTableId'))
+listed('network_acl', [a['NetworkAclId'] for a in every('ec2', 'describe_network_acls', 'NetworkAcls') if not a['IsDefault']])
 listed('security_group', in_ours('describe_security_groups', 'SecurityGroups', 'GroupId'))
 listed('vpc_endpoint', [e['VpcEndpointId'] for e in every('ec2', 'describe_vpc_endpoints', 'VpcEndpoints') if e['State'].lower() != 'deleted'])
 listed('flow_log', [f['FlowLogId'] for f in every('ec2', 'describe_flow_logs', 'FlowLogs')])
@@ -29,7 +32,26 @@ listed('nat_gateway', [n['NatGatewayId'] for n in every('ec2', 'describe_nat_gat
 listed('internet_gateway', [
     g['InternetGatewayId'] for g in every('ec2', 'describe_internet_gateways', 'InternetGateways')
     if not any(a.get('VpcId') in default for a in g.get('Attachments', []))])
+listed('egress_only_gateway', [
+    g['EgressOnlyInternetGatewayId'] for g in every('ec2', 'describe_egress_only_internet_gateways', 'EgressOnlyInternetGateways')])
 listed('elastic_ip', [a.get('AllocationId') for a in ec2.describe_addresses()['Addresses']])
+
+
+def transit(call, key, id_key):
+    # Ministack has no transit gateways.
+    try:
+        found = every('ec2', call, key)
+    except botocore.exceptions.ClientError:
+        return []
+    return [i[id_key] for i in found if i['State'] != 'deleted' and not i.get('DefaultAssociationRouteTable')]
+
+
+listed('transit_gateway', transit('describe_transit_gateways', 'TransitGateways', 'TransitGatewayId'))
+listed('transit_gateway_attachment', transit(
+    'describe_transit_gateway_vpc_attachments', 'TransitGatewayVpcAttachments', 'TransitGatewayAttachmentId'))
+listed('transit_gateway_route_table', transit(
+    'describe_transit_gateway_route_tables', 'TransitGatewayRouteTables', 'TransitGatewayRouteTableId'))
+listed('launch_template', [t['LaunchTemplateId'] for t in every('ec2', 'describe_launch_templates', 'LaunchTemplates')])
 iam = client('iam')
 listed('iam_role', [r['RoleName'] for r in every('iam', 'list_roles', 'Roles') if not r['Path'].startswith('/aws-service-role/')])
 listed('iam_policy', [p['Arn'] for p in every('iam', 'list_policies', 'Policies', Scope='Local')])

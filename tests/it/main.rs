@@ -24,6 +24,7 @@ mod history;
 mod hostile;
 mod import;
 mod known;
+mod launch_templates;
 mod library;
 mod mistakes;
 mod new;

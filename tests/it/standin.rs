@@ -68,6 +68,34 @@ if which == 'moto':
                 del table._associations[association]
         return delete(backend, subnet_id)
     SubnetBackend.delete_subnet = delete_subnet
+    # DescribeNetworkAcls takes this filter at AWS, too.
+    from moto.ec2.models.network_acls import NetworkAcl
+    acl_value_of = NetworkAcl.get_filter_value
+    def acl_filter_value(acl, name, method=None):
+        return acl.id if name == 'network-acl-id' else acl_value_of(acl, name, method)
+    NetworkAcl.get_filter_value = acl_filter_value
+    # AWS takes the tags of an attachment under its own type.
+    from moto.ec2.responses.transit_gateway_attachments import TransitGatewayAttachment
+    specifications = TransitGatewayAttachment._parse_tag_specification
+    def of_attachments(response, *args):
+        found = specifications(response, *args)
+        return {'transit-gateway-route-table': found['transit-gateway-attachment']} if 'transit-gateway-attachment' in found else found
+    TransitGatewayAttachment._parse_tag_specification = of_attachments
+    # AWS associates an attachment with the default route table only if its gateway is set so, and ends that association, too.
+    from moto.ec2.models.transit_gateway_attachments import TransitGatewayAttachmentBackend
+    attach = TransitGatewayAttachmentBackend.create_transit_gateway_vpc_attachment
+    def create_attachment(backend, *args, **kwargs):
+        made = attach(backend, *args, **kwargs)
+        if backend.transit_gateways[made.transit_gateway_id].options['DefaultRouteTableAssociation'] == 'disable':
+            made.transit_gateway_route_table.route_table_associations.pop(made.id, None)
+            made.transit_gateway_route_table = None
+        return made
+    TransitGatewayAttachmentBackend.create_transit_gateway_vpc_attachment = create_attachment
+    # No route table has references to prefix lists, which moto lacks.
+    from moto.core.responses import ActionResult
+    from moto.ec2.responses.transit_gateway_route_tables import TransitGatewayRouteTable
+    no_references = lambda response: ActionResult({'TransitGatewayPrefixListReferences': []})
+    TransitGatewayRouteTable.get_transit_gateway_prefix_list_references = no_references
     # AWS shows a bucket in the index of its own region, moto in that of every region.
     from types import SimpleNamespace
     from moto.resourcegroupstaggingapi.models import ResourceGroupsTaggingAPIBackend as Index

@@ -101,7 +101,7 @@ pub fn is_write(request: &Request, action: &str) -> bool {
     if action.contains(' ') {
         return !matches!(request.method.as_str(), "GET" | "HEAD");
     }
-    !["Get", "List", "Describe", "Head", "BatchGet"].iter().any(|prefix| action.starts_with(prefix))
+    !["Get", "List", "Describe", "Head", "BatchGet", "Search"].iter().any(|prefix| action.starts_with(prefix))
 }
 
 pub fn ec2_error(status: u16, code: &str, message: &str) -> Response {

@@ -12,6 +12,9 @@ pub const DETERMINED: &str = "x-acme-determined";
 /// Key of the pattern of an output in the simulated cloud.
 pub const SIMULATED: &str = "x-acme-simulated";
 
+/// Key of an output that every update changes, such as the number of a version.
+pub const UPDATED: &str = "x-acme-updated";
+
 /// Outputs of a type by name, with their patterns.
 pub struct Outputs(BTreeMap<String, OutputPattern>);
 
@@ -22,6 +25,8 @@ pub struct OutputPattern {
     pub determined: Option<String>,
     /// Patterns of plausible values.
     simulated: Vec<String>,
+    /// Whether every update changes it.
+    updated: bool,
 }
 
 impl OutputPattern {
@@ -43,6 +48,7 @@ impl Outputs {
                 Some(Value::Array(patterns)) => patterns.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
                 _ => Vec::new(),
             },
+            updated: property.get(UPDATED) == Some(&Value::Bool(true)),
         };
         Outputs(properties.map(|(name, property)| (name.clone(), patterns(property))).collect())
     }
@@ -60,7 +66,8 @@ impl Outputs {
             "arn" => names_any(arn),
             _ => {
                 let patterns = self.0.get(output).into_iter().flat_map(|known| known.determined.iter().chain(&known.simulated));
-                fields.contains(&output) || patterns.into_iter().any(|pattern| names_any(pattern))
+                let changes_with_any = !fields.is_empty() && self.0.get(output).is_some_and(|known| known.updated);
+                changes_with_any || fields.contains(&output) || patterns.into_iter().any(|pattern| names_any(pattern))
             }
         }
     }

@@ -32,6 +32,9 @@ pub trait Resource: Spec {
     /// The simulator generates other outputs from their names. If a name is not enough, the field has a pattern of plausible values,
     /// `#[schemars(extend("x-acme-simulated" = "eni-{hex17}"))]`, with `{label}` for the id as part of a host name and `{simulated_domain}`
     /// for the domain of host names in addition. A list has a list of patterns, a map the patterns of a key and its value.
+    ///
+    /// An output that every update changes, such as the number of a version, states `#[schemars(extend("x-acme-updated" = true))]`: what refers to
+    /// it changes in the same plan.
     type Outputs: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// Lists every resource of this type in scope, all pages, with as few calls as the API allows.

@@ -36,6 +36,8 @@ fn texts(count: usize) -> Value {
 #[test]
 fn limits_of_names() {
     assert_limits(vec![
+        ("launch_template", "name", json!("shop_web.(1)/a"), json!("shop web")),
+        ("launch_template", "name", text(128), text(129)),
         ("load_balancer", "name", json!("shop-web"), json!("shop-web_app")),
         ("load_balancer", "name", json!("s"), json!("-shop")),
         ("load_balancer", "name", text(32), text(33)),
@@ -63,6 +65,7 @@ fn limits_of_names() {
 #[test]
 fn limits_of_texts() {
     assert_limits(vec![
+        ("launch_template", "version_description", text(255), text(256)),
         ("security_group", "description", json!("a"), json!("")),
         ("waf_ip_set", "description", json!("the office"), json!("an")),
         ("waf_regex_set", "description", json!("bots"), json!("an")),

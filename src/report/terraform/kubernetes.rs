@@ -14,9 +14,10 @@ use crate::{
             eks_fargate_profile::EksFargateProfile,
             eks_node_group::EksNodeGroup,
             eks_pod_identity::EksPodIdentity,
+            launch_template::LaunchTemplate,
         },
     },
-    core::referenced_ids,
+    core::{Ref, referenced_ids},
 };
 
 impl ToTerraform for EksCluster {
@@ -65,7 +66,7 @@ impl ToTerraform for EksNodeGroup {
     const TERRAFORM_TYPE: &'static str = "aws_eks_node_group";
 
     fn arguments(&self, _: &ResourceContext<'_>) -> Value {
-        let template = |id| json!({ "id": id, "version": self.launch_template_version });
+        let template = |template: &Ref<LaunchTemplate>| json!({ "id": template.get(), "version": self.launch_template_version });
         json!({
             "cluster_name": self.cluster.get(),
             "node_group_name": self.name,

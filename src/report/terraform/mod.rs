@@ -3,14 +3,17 @@
 //! The format: <https://developer.hashicorp.com/terraform/internals/json-format>. The output has the parts that tools need: planned values,
 //! changes, and the configuration with its references.
 
+mod compute;
 mod firewall;
 mod firewall_statement;
 mod identity;
 mod kubernetes;
 mod mapping;
 mod network;
+mod network_borders;
 mod storage;
 mod traffic;
+mod transit_gateways;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

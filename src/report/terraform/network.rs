@@ -13,7 +13,7 @@ use crate::{
         security_group::{Rule, SecurityGroup},
         security_group_rule::{Direction, SecurityGroupRule},
         subnet::Subnet,
-        vpc::Vpc,
+        vpc::{Vpc, VpcIpv6},
         vpc_endpoint::{EndpointType, VpcEndpoint},
     },
     core::referenced_ids,
@@ -28,27 +28,47 @@ impl ToTerraform for Vpc {
             "enable_dns_support": self.dns_support,
             "enable_dns_hostnames": self.dns_hostnames,
             "instance_tenancy": if self.dedicated { "dedicated" } else { "default" },
+            "assign_generated_ipv6_cidr_block": self.ipv6.as_ref().map(VpcIpv6::is_of_amazon),
+            "ipv6_cidr_block_network_border_group": self.ipv6.as_ref().and_then(|ipv6| ipv6.network_border_group.as_deref()),
         })
     }
 
     fn sub_resources(&self, at: &ResourceContext<'_>) -> Vec<SubResource> {
         let association = |cidr| json!({ "vpc_id": at.output_reference("id"), "cidr_block": cidr });
         let further = self.secondary_cidrs.iter();
-        further
+        let mut all: Vec<SubResource> = further
             .map(|cidr| SubResource::keyed("aws_vpc_ipv4_cidr_block_association", cidr.to_string().replace('/', "_"), association(cidr)))
-            .collect()
+            .collect();
+        all.extend(self.ipv6.iter().filter(|ipv6| !ipv6.is_of_amazon()).map(|ipv6| {
+            let is_of_ipam = ipv6.pool.starts_with("ipam-pool-");
+            let arguments = json!({
+                "vpc_id": at.output_reference("id"),
+                "ipv6_pool": Some(&ipv6.pool).filter(|_| !is_of_ipam),
+                "ipv6_ipam_pool_id": Some(&ipv6.pool).filter(|_| is_of_ipam),
+                "ipv6_cidr_block": ipv6.cidr,
+                "ipv6_netmask_length": ipv6.prefix_length.filter(|_| ipv6.cidr.is_none()),
+            });
+            SubResource::single("aws_vpc_ipv6_cidr_block_association", arguments)
+        }));
+        all
     }
 }
 
 impl ToTerraform for Subnet {
     const TERRAFORM_TYPE: &'static str = "aws_subnet";
 
-    fn arguments(&self, _: &ResourceContext<'_>) -> Value {
+    fn arguments(&self, at: &ResourceContext<'_>) -> Value {
         json!({
             "vpc_id": self.vpc.get(),
             "cidr_block": self.cidr,
             "availability_zone": self.availability_zone,
             "map_public_ip_on_launch": self.public_ip_on_launch,
+            // The range is known after the VPC's; another number is another unknown range.
+            "ipv6_cidr_block": self.ipv6_index.map(|index| at.output_reference(&format!("ipv6_cidr_{index}"))),
+            "assign_ipv6_address_on_creation": self.ipv6_on_launch,
+            "enable_resource_name_dns_a_record_on_launch": self.resource_name_a_record,
+            "enable_resource_name_dns_aaaa_record_on_launch": self.resource_name_aaaa_record,
+            "private_dns_hostname_type_on_launch": self.hostname_type,
             "enable_dns64": self.dns64,
         })
     }
@@ -122,10 +142,10 @@ fn route(route: &Route) -> Value {
         "gateway_id": id_or_arn(route.gateway.as_ref()),
         "nat_gateway_id": id_or_arn(route.nat_gateway.as_ref()),
         "vpc_endpoint_id": id_or_arn(route.vpc_endpoint.as_ref()),
-        "transit_gateway_id": route.transit_gateway,
+        "transit_gateway_id": id_or_arn(route.transit_gateway.as_ref()),
         "vpc_peering_connection_id": route.vpc_peering,
         "network_interface_id": route.network_interface,
-        "egress_only_gateway_id": route.egress_only,
+        "egress_only_gateway_id": id_or_arn(route.egress_only_gateway.as_ref()),
         "carrier_gateway_id": route.carrier_gateway,
         "local_gateway_id": route.local_gateway,
         "core_network_arn": route.core_network,

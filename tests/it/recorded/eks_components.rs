@@ -29,7 +29,7 @@ fn keeps_the_node_group_version_when_the_launch_template_changes() {
             .on(version, [update_started("VersionUpdate")])
             .after(version)
             .on("GET /clusters/-/node-groups/-", [state("2")])
-            .start(&GROUP.replace("version: \"1.34\"", "launch_template: lt-1\n      launch_template_version: \"2\""));
+            .start(&GROUP.replace("version: \"1.34\"", "launch_template: { id: lt-1 }\n      launch_template_version: \"2\""));
         endpoint.apply();
         let sent = &endpoint.request_bodies(version)[0];
         assert_eq!((&sent["version"], &sent["launchTemplate"]), (&kept, &json!({ "id": "lt-1", "version": "2" })), "{image}");

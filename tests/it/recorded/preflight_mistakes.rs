@@ -69,7 +69,7 @@ const MISTAKES: &str = r#"
       min: 1
       max: 2
       instance_types: [p5.48xlarge] # does not offer `p5.48xlarge` in the zones of the subnets, us-east-1a
-      launch_template: lt-0123456789abcdef0 # the account has no launch template `lt-0123456789abcdef0` in this region
+      launch_template: { id: lt-0123456789abcdef0 } # the account has no launch template `lt-0123456789abcdef0` in this region
   eks_access_entry:
     ops:
       cluster: main

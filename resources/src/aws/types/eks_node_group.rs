@@ -1,17 +1,17 @@
 //! `eks_node_group`: worker nodes of a cluster, which EKS starts and replaces.
 
 mod image;
-mod preflight;
+mod labels;
+pub(super) mod preflight;
 mod read;
 mod taint;
+mod template;
 mod unmanaged;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use acme_macros::spec;
-use aws_sdk_eks::types::{
-    LaunchTemplateSpecification, NodeRepairConfig, NodegroupScalingConfig, NodegroupUpdateConfig, RemoteAccessConfig, UpdateLabelsPayload,
-};
+use aws_sdk_eks::types::{NodeRepairConfig, NodegroupScalingConfig, NodegroupUpdateConfig, RemoteAccessConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ use unmanaged::Unmanaged;
 use super::{
     eks_cluster::{EksCluster, PASS_ROLE_SERVICES, failed_update, names_in_clusters, split_id},
     iam_role::{IamRole, check_trust},
+    launch_template::LaunchTemplate,
     security_group::SecurityGroup,
     subnet::Subnet,
 };
@@ -108,11 +109,12 @@ pub struct EksNodeGroup {
     /// Replaces unhealthy nodes.
     #[field(unset = "AWS's default, false", dropped = false)]
     pub node_repair: Option<bool>,
-    /// Id of the launch template. It sets disk and remote access, too:
+    /// Launch template. It sets disk and remote access, too:
     /// <https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html>.
     #[field(unset = "one that EKS creates", replaces, dropped = None)]
-    pub launch_template: Option<String>,
-    /// Version of the launch template: a number in quotes, `$Latest` or `$Default` (both resolved when the group is created).
+    pub launch_template: Option<Ref<LaunchTemplate>>,
+    /// Version of the launch template: a number in quotes, `$Latest` or `$Default` (both resolved when the group is created). With
+    /// `{{ launch_template.<name>.version }}`, a change of the template replaces the nodes.
     #[field(unset = "the template's default version", impact = "every node is replaced, and its pods are rescheduled", requires = launch_template)]
     #[field(dropped(kept, "nodes are not replaced only for a newer default version"))]
     pub launch_template_version: Option<String>,
@@ -152,15 +154,6 @@ pub struct Outputs {
     /// Names of the Auto Scaling groups that EKS created.
     #[schemars(extend("x-acme-simulated" = ["eks-{label}-{uuid}"]))]
     pub autoscaling_groups: Vec<String>,
-}
-
-/// Whether EKS accepts the key of a label: a name, perhaps after a domain, of at most 63 characters.
-fn is_label_key(key: &str) -> bool {
-    let is_name = |name: &str| {
-        let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        ends(name.chars().next()) && ends(name.chars().last()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
-    key.len() <= 63 && key.split_once('/').map_or_else(|| is_name(key), |(domain, name)| is_name(domain) && is_name(name))
 }
 
 impl Resource for EksNodeGroup {
@@ -263,7 +256,7 @@ impl Resource for EksNodeGroup {
                 .cluster_name(cluster)
                 .nodegroup_name(name)
                 .set_scaling_config(scaling.then(|| self.scaling(before)))
-                .set_labels(changes.labels.then(|| self.label_changes(before)))
+                .set_labels(changes.labels.then(|| labels::changes(&before.labels, &self.labels)))
                 .set_taints(changes.taints.then(|| Taint::changes(&before.taints, &self.taints)))
                 .set_update_config(pace.then(|| unmanaged.with_strategy(self.update_config().unwrap_or_else(one_at_a_time))))
                 .set_node_repair_config(self.node_repair.filter(|_| changes.node_repair).map(|enabled| unmanaged.node_repair(enabled)))
@@ -312,7 +305,9 @@ impl Resource for EksNodeGroup {
 
     fn check_declared(declared: &Declared<'_, Self>) -> Vec<Problem> {
         let Some(group) = declared.spec() else { return Vec::new() };
-        check_trust(declared, Self::POINTERS.role, &group.role, "ec2.amazonaws.com").into_iter().collect()
+        let mut problems = template::check(declared, &group);
+        problems.extend(check_trust(declared, Self::POINTERS.role, &group.role, "ec2.amazonaws.com"));
+        problems
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -329,10 +324,7 @@ impl Resource for EksNodeGroup {
         if self.min > self.max {
             problems.push(Problem::new(Self::POINTERS.max, format!("must be at least `min: {}`", self.min)));
         }
-        for key in self.labels.keys().filter(|key| !is_label_key(key)) {
-            let help = "a key has 1 to 63 letters, digits, `-`, `_` and `.`, perhaps after a domain and `/`";
-            problems.push(Problem::new(Self::POINTERS.labels, format!("`{key}` is not a valid key")).help(help));
-        }
+        problems.extend(labels::check(self));
         if let Some(desired) = self.desired.filter(|desired| !(self.min..=self.max).contains(desired)) {
             problems.push(Problem::new(Self::POINTERS.desired, format!("{desired} is not between `min` and `max`")));
         }
@@ -344,7 +336,7 @@ impl Resource for EksNodeGroup {
 
     fn normalize(&self, live: &mut Self) {
         // AWS returns the number for `$Latest` or `$Default`.
-        if self.launch_template_version.as_ref().is_some_and(|version| version.starts_with('$')) {
+        if self.launch_template_version.as_ref().is_some_and(|version| version == "$Latest" || version == "$Default") {
             live.launch_template_version.clone_from(&self.launch_template_version);
         }
         // Both follow from the image then, and can't be set.
@@ -375,15 +367,6 @@ impl EksNodeGroup {
             .set_desired_size((before.desired != Some(desired)).then_some(desired))
             .build()
     }
-    fn label_changes(&self, before: &Self) -> UpdateLabelsPayload {
-        let new: HashMap<String, String> =
-            self.labels.iter().filter(|(key, value)| before.labels.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
-        let old: Vec<String> = before.labels.keys().filter(|key| !self.labels.contains_key(*key)).cloned().collect();
-        UpdateLabelsPayload::builder()
-            .set_add_or_update_labels((!new.is_empty()).then_some(new))
-            .set_remove_labels((!old.is_empty()).then_some(old))
-            .build()
-    }
     fn update_config(&self) -> Option<NodegroupUpdateConfig> {
         (self.max_unavailable.is_some() || self.max_unavailable_percentage.is_some()).then(|| {
             NodegroupUpdateConfig::builder()
@@ -394,9 +377,5 @@ impl EksNodeGroup {
     }
     fn node_repair_config(&self) -> Option<NodeRepairConfig> {
         self.node_repair.map(|enabled| NodeRepairConfig::builder().enabled(enabled).build())
-    }
-    fn template(&self) -> Option<LaunchTemplateSpecification> {
-        let template = self.launch_template.as_ref()?;
-        Some(LaunchTemplateSpecification::builder().id(template).set_version(self.launch_template_version.clone()).build())
     }
 }

@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod dns_record;
 pub mod dns_zone;
 pub mod ecr_repository;
+pub mod egress_only_gateway;
 pub mod eks_access_entry;
 pub mod eks_addon;
 pub mod eks_capability;
@@ -23,9 +24,11 @@ pub mod iam_role;
 pub mod instance_profile;
 pub mod internet_gateway;
 pub mod kms_key;
+pub mod launch_template;
 pub mod listener;
 pub mod load_balancer;
 pub mod nat_gateway;
+pub mod network_acl;
 pub mod oidc_provider;
 mod prelude;
 pub mod rds_instance;
@@ -39,6 +42,9 @@ pub mod security_group_rule;
 pub mod sqs_queue;
 pub mod subnet;
 pub mod target_group;
+pub mod transit_gateway;
+pub mod transit_gateway_attachment;
+pub mod transit_gateway_route_table;
 pub mod vpc;
 pub mod vpc_endpoint;
 pub mod waf_association;
@@ -53,6 +59,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
+        ResourceType::of::<egress_only_gateway::EgressOnlyGateway>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),
         ResourceType::of::<eks_addon::EksAddon>(),
         ResourceType::of::<eks_capability::EksCapability>(),
@@ -68,9 +75,11 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<instance_profile::InstanceProfile>(),
         ResourceType::of::<internet_gateway::InternetGateway>(),
         ResourceType::of::<kms_key::KmsKey>(),
+        ResourceType::of::<launch_template::LaunchTemplate>(),
         ResourceType::of::<listener::Listener>(),
         ResourceType::of::<load_balancer::LoadBalancer>(),
         ResourceType::of::<nat_gateway::NatGateway>(),
+        ResourceType::of::<network_acl::NetworkAcl>(),
         ResourceType::of::<oidc_provider::OidcProvider>(),
         ResourceType::of::<rds_instance::RdsInstance>(),
         ResourceType::of::<rds_parameter_group::RdsParameterGroup>(),
@@ -83,6 +92,9 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<sqs_queue::SqsQueue>(),
         ResourceType::of::<subnet::Subnet>(),
         ResourceType::of::<target_group::TargetGroup>(),
+        ResourceType::of::<transit_gateway::TransitGateway>(),
+        ResourceType::of::<transit_gateway_attachment::TransitGatewayAttachment>(),
+        ResourceType::of::<transit_gateway_route_table::TransitGatewayRouteTable>(),
         ResourceType::of::<vpc::Vpc>(),
         ResourceType::of::<vpc_endpoint::VpcEndpoint>(),
         ResourceType::of::<waf_association::WafAssociation>(),

@@ -1,13 +1,23 @@
 //! `route_table`: routes for the traffic of subnets, with the subnets that use them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+mod destination;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{self as ec2, Filter, ResourceType, RouteOrigin, RouteTableAssociation, RouteTableAssociationStateCode};
 
-use super::{internet_gateway::InternetGateway, nat_gateway::NatGateway, prelude::*, subnet::Subnet, vpc::Vpc, vpc_endpoint::VpcEndpoint};
+pub use destination::Destination;
+
+use super::{
+    egress_only_gateway::EgressOnlyGateway,
+    internet_gateway::InternetGateway,
+    nat_gateway::NatGateway,
+    prelude::*,
+    subnet::Subnet,
+    transit_gateway_attachment::{GatewayOfAttachment, TransitGatewayAttachment},
+    vpc::Vpc,
+    vpc_endpoint::VpcEndpoint,
+};
 use crate::core::ok_or_not_found;
 
 /// Routes for the traffic of subnets.
@@ -44,18 +54,18 @@ pub struct Route {
     /// A Gateway Load Balancer endpoint.
     #[field(default, dropped = None)]
     pub vpc_endpoint: Option<Ref<VpcEndpoint>>,
-    /// Id of a transit gateway.
+    /// A transit gateway, by the name of its attachment to the VPC, or `{transit_gateway_id: tgw-…}`.
     #[field(default, dropped = None)]
-    pub transit_gateway: Option<String>,
+    pub transit_gateway: Option<Ref<TransitGatewayAttachment, GatewayOfAttachment>>,
     /// Id of a VPC peering connection.
     #[field(default, dropped = None)]
     pub vpc_peering: Option<String>,
     /// Id of a network interface.
     #[field(default, dropped = None)]
     pub network_interface: Option<String>,
-    /// Id of an egress-only internet gateway, for IPv6.
+    /// An egress-only internet gateway, for IPv6.
     #[field(default, dropped = None)]
-    pub egress_only: Option<String>,
+    pub egress_only_gateway: Option<Ref<EgressOnlyGateway>>,
     /// Id of a carrier gateway, in a Wavelength Zone.
     #[field(default, dropped = None)]
     pub carrier_gateway: Option<String>,
@@ -67,37 +77,6 @@ pub struct Route {
     pub core_network: Option<String>,
 }
 
-/// Destination of a route.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub enum Destination {
-    /// A range.
-    Range(Cidr),
-    /// A prefix list's id.
-    PrefixList(String),
-}
-
-impl TryFrom<String> for Destination {
-    type Error = String;
-    fn try_from(text: String) -> Result<Destination, String> {
-        if text.starts_with("pl-") { Ok(Destination::PrefixList(text)) } else { text.parse().map(Destination::Range) }
-    }
-}
-impl From<Destination> for String {
-    fn from(destination: Destination) -> String {
-        destination.to_string()
-    }
-}
-impl fmt::Display for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Destination::Range(cidr) => cidr.fmt(f),
-            Destination::PrefixList(id) => id.fmt(f),
-        }
-    }
-}
-
 /// Parameters that CreateRoute and ReplaceRoute have in common.
 macro_rules! with_route {
     ($call:expr, $route:expr) => {{
@@ -106,10 +85,10 @@ macro_rules! with_route {
         call.set_gateway_id(route.gateway.as_ref().map(|r| r.get().to_owned()))
             .set_nat_gateway_id(route.nat_gateway.as_ref().map(|r| r.get().to_owned()))
             .set_vpc_endpoint_id(route.vpc_endpoint.as_ref().map(|r| r.get().to_owned()))
-            .set_transit_gateway_id(route.transit_gateway.clone())
+            .set_transit_gateway_id(route.transit_gateway.as_ref().map(|r| r.get().to_owned()))
             .set_vpc_peering_connection_id(route.vpc_peering.clone())
             .set_network_interface_id(route.network_interface.clone())
-            .set_egress_only_internet_gateway_id(route.egress_only.clone())
+            .set_egress_only_internet_gateway_id(route.egress_only_gateway.as_ref().map(|r| r.get().to_owned()))
             .set_carrier_gateway_id(route.carrier_gateway.clone())
             .set_local_gateway_id(route.local_gateway.clone())
             .set_core_network_arn(route.core_network.clone())
@@ -225,7 +204,11 @@ impl Resource for RouteTable {
         let Some(table) = declared.spec() else { return Vec::new() };
         let Some((home, vpc)) = declared.referenced(&table.vpc) else { return Vec::new() };
         let own = |route: &&Route| match &route.destination {
-            Destination::Range(range) => *range == vpc.cidr || vpc.secondary_cidrs.contains(range),
+            Destination::Range(range) => {
+                *range == vpc.cidr
+                    || vpc.secondary_cidrs.contains(range)
+                    || vpc.ipv6.as_ref().is_some_and(|ipv6| ipv6.cidr.as_ref() == Some(range))
+            }
             Destination::PrefixList(_) => false,
         };
         let problem = |route: &Route| {
@@ -245,7 +228,7 @@ impl Resource for RouteTable {
             }
             if route.target_count() != 1 {
                 let help = "write exactly one of `gateway`, `nat_gateway`, `vpc_endpoint`, `transit_gateway`, `vpc_peering`, \
-                            `network_interface`, `egress_only`, `carrier_gateway`, `local_gateway`, `core_network`";
+                            `network_interface`, `egress_only_gateway`, `carrier_gateway`, `local_gateway`, `core_network`";
                 problems.push(Problem::new(at, format!("the route to {} needs one target", route.destination)).help(help));
             }
         }
@@ -282,10 +265,10 @@ fn read_route(route: ec2::Route) -> Option<Route> {
         vpc_endpoint: route.gateway_id.clone().filter(|_| endpoint).map(Ref::to),
         gateway: route.gateway_id.filter(|_| !endpoint).map(Ref::to),
         nat_gateway: route.nat_gateway_id.map(Ref::to),
-        transit_gateway: route.transit_gateway_id,
+        transit_gateway: route.transit_gateway_id.map(Ref::to),
         vpc_peering: route.vpc_peering_connection_id,
         network_interface: route.network_interface_id,
-        egress_only: route.egress_only_internet_gateway_id,
+        egress_only_gateway: route.egress_only_internet_gateway_id.map(Ref::to),
         carrier_gateway: route.carrier_gateway_id,
         local_gateway: route.local_gateway_id,
         core_network: route.core_network_arn,
@@ -298,9 +281,9 @@ impl Route {
     /// Number of targets.
     fn target_count(&self) -> usize {
         let references = [self.gateway.is_some(), self.nat_gateway.is_some(), self.vpc_endpoint.is_some()];
-        let ids = [&self.transit_gateway, &self.vpc_peering, &self.network_interface, &self.egress_only, &self.carrier_gateway];
-        let ids = ids.into_iter().chain([&self.local_gateway, &self.core_network]);
-        references.into_iter().chain(ids.map(Option::is_some)).filter(|named| *named).count()
+        let references = references.into_iter().chain([self.transit_gateway.is_some(), self.egress_only_gateway.is_some()]);
+        let ids = [&self.vpc_peering, &self.network_interface, &self.carrier_gateway, &self.local_gateway, &self.core_network];
+        references.chain(ids.map(Option::is_some)).filter(|named| *named).count()
     }
 }
 

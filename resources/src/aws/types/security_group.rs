@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{self as ec2, Filter, ResourceType};
 
+pub(super) use rule::{Protocol, canonical_protocol};
 pub use rule::{Rule, RuleSyntax};
 use rule::{allow_all_to, by_plain_rule, permission};
 

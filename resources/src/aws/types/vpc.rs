@@ -1,11 +1,15 @@
 //! `vpc`: a virtual private cloud, the network of a stack.
 
+pub(super) mod ipv6;
+
 use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{
     self as ec2, AttributeBooleanValue, Filter, ResourceType, Tenancy, VpcAttributeName, VpcCidrBlockAssociation, VpcCidrBlockStateCode,
     VpcState,
 };
+
+pub use ipv6::VpcIpv6;
 
 use super::prelude::*;
 use crate::{aws::for_each_concurrent, core::ok_or_not_found};
@@ -20,6 +24,9 @@ pub struct Vpc {
     // Quota: <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>
     #[field(default, after_create, removed_later, prefix = 16..=28, length = 0..=49)]
     pub secondary_cidrs: BTreeSet<Cidr>,
+    /// IPv6 range, in addition to the IPv4 ranges: `ipv6: {}` for one of Amazon. Another pool or range is another VPC.
+    #[field(unset = "none", important, dropped = None)]
+    pub ipv6: Option<VpcIpv6>,
     /// Enables DNS resolution with Amazon's resolver.
     #[field(default = true, after_create)]
     pub dns_support: bool,
@@ -39,6 +46,9 @@ pub struct Outputs {
     /// Account id.
     #[schemars(extend("x-acme-determined" = "{account}"))]
     pub owner_id: String,
+    /// IPv6 range, if it has one.
+    #[schemars(extend("x-acme-simulated" = "2001:db8:{hex4}:{hex2}00::/56"))]
+    pub ipv6_cidr: Option<String>,
 }
 
 impl Resource for Vpc {
@@ -68,6 +78,7 @@ impl Resource for Vpc {
     async fn create(&self, cx: &Cx<'_>) -> Result<Created<Self>> {
         let call = cx.ec2.create_vpc().cidr_block(self.cidr.to_string());
         let call = if self.dedicated { call.instance_tenancy(Tenancy::Dedicated) } else { call };
+        let call = ipv6::with_ipv6!(call, self.ipv6.as_ref());
         let reply = call.tag_specifications(services::ec2::tag_specification(&cx.call.tags, ResourceType::Vpc)).send().await?;
         let id = reply.vpc.and_then(|vpc| vpc.vpc_id).ok_or_else(|| Error::missing_field("VpcId"))?;
         Ok(id.into())
@@ -85,6 +96,9 @@ impl Resource for Vpc {
         }
         if changes.dns_support && !self.dns_support {
             call().enable_dns_support(services::ec2::boolean(false)).send().await?;
+        }
+        if changes.ipv6 {
+            ipv6::change(cx, id, self.ipv6.as_ref()).await?;
         }
         for cidr in self.secondary_cidrs.difference(before) {
             cx.ec2.associate_vpc_cidr_block().vpc_id(id).cidr_block(cidr.to_string()).send().await?;
@@ -105,6 +119,22 @@ impl Resource for Vpc {
     async fn delete(cx: &Cx<'_>, live: &Existing<Self>) -> Result<Deletion> {
         cx.ec2.delete_vpc().vpc_id(&live.id).send().await?;
         Ok(Deletion::Requested)
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        self.ipv6.iter().flat_map(VpcIpv6::check).collect()
+    }
+
+    fn normalize(&self, live: &mut Self) {
+        if let (Some(wanted), Some(live)) = (&self.ipv6, &mut live.ipv6) {
+            wanted.normalize(live);
+        }
+    }
+
+    /// A range can be added and removed, but its subnets can't move to another one.
+    fn replaces(&self, live: &Self) -> VpcChanges {
+        let moves = self.ipv6.as_ref().zip(live.ipv6.as_ref()).is_some_and(|(wanted, live)| wanted.differs(live));
+        VpcChanges { ipv6: moves, ..VpcChanges::default() }
     }
 
     /// Network interfaces, security groups (a cluster's controllers leave some) and subnets.
@@ -132,15 +162,26 @@ async fn read(aws: &Aws, scope: &Scope, vpc: ec2::Vpc) -> Result<Observed<Vpc>> 
         (is_on(support.enable_dns_support), is_on(hostnames.enable_dns_hostnames))
     };
     let cidr = parse_cidr(vpc.cidr_block.as_deref())?;
-    let ranges = vpc.cidr_block_association_set();
-    let mut secondary_cidrs =
-        ranges.iter().filter(|a| is_associated(a)).map(|a| parse_cidr(a.cidr_block())).collect::<Result<BTreeSet<_>>>()?;
+    let mut secondary_cidrs = vpc
+        .cidr_block_association_set()
+        .iter()
+        .filter(|a| is_associated(a))
+        .map(|a| parse_cidr(a.cidr_block()))
+        .collect::<Result<BTreeSet<_>>>()?;
     secondary_cidrs.remove(&cidr);
-    let phase = phase(vpc.state.as_ref(), ranges);
-    let spec = Vpc { cidr, secondary_cidrs, dns_support, dns_hostnames, dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated) };
+    let phase = phase(&vpc);
+    let spec = Vpc {
+        cidr,
+        secondary_cidrs,
+        ipv6: ipv6::current(&vpc).and_then(VpcIpv6::read),
+        dns_support,
+        dns_hostnames,
+        dedicated: vpc.instance_tenancy == Some(Tenancy::Dedicated),
+    };
+    let ipv6_cidr = ipv6::range(&vpc).map(|range| range.to_string());
     let tags = services::ec2::from_tags(vpc.tags.as_deref().unwrap_or_default());
     let owner_id = vpc.owner_id.unwrap_or_default();
-    let outputs = Outputs { arn: services::ec2::arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id };
+    let outputs = Outputs { arn: services::ec2::arn(&aws.region, &owner_id, &format!("vpc/{id}")), owner_id, ipv6_cidr };
     Ok(Observed::new(id, tags, spec, outputs).phase(phase))
 }
 
@@ -154,14 +195,16 @@ fn is_associated(association: &VpcCidrBlockAssociation) -> bool {
     !matches!(association_state(association), Some(Disassociated | Disassociating | Failed | Failing))
 }
 
-fn phase(state: Option<&VpcState>, ranges: &[VpcCidrBlockAssociation]) -> Phase {
+fn phase(vpc: &ec2::Vpc) -> Phase {
     use VpcCidrBlockStateCode::{Associating, Disassociating, Failing};
-    match state {
+    match vpc.state {
         Some(VpcState::Pending) => return Phase::Progressing("pending".into()),
         Some(VpcState::Deleting) => return Phase::Deleting,
         _ => {}
     }
-    let moving = ranges.iter().filter_map(association_state).find(|code| matches!(code, Associating | Disassociating | Failing));
+    let states = vpc.cidr_block_association_set().iter().filter_map(association_state);
+    let mut states = states.chain(vpc.ipv6_cidr_block_association_set().iter().filter_map(ipv6::state));
+    let moving = states.find(|code| matches!(code, Associating | Disassociating | Failing));
     moving.map_or(Phase::Ready, |code| Phase::Progressing(code.as_str().to_owned()))
 }
 

@@ -48,7 +48,56 @@ const VARIANTS: &str = r#"
   vpc_endpoint:
     logs: { vpc: other, service: logs, type: interface, subnets: [a] }
   eks_node_group:
-    templated: { cluster: main, role: nodes, subnets: [private-a], launch_template: lt-0123456789abcdef0, min: 0, max: 1 }
+    templated: { cluster: main, role: nodes, subnets: [private-a], launch_template: workers, min: 0, max: 1 }
+  launch_template:
+    full:
+      image: ami-0123456789abcdef0
+      instance_type: m7g.large
+      key_name: ops
+      user_data: echo
+      instance_profile: reader
+      ebs_optimized: true
+      metadata: { http_tokens: required, hop_limit: 2, enabled: true, ipv6: false, instance_tags: true }
+      monitoring: true
+      placement: { availability_zone: eu-west-1a, tenancy: host, host: h-0123456789abcdef0, affinity: host, group: web, partition: 1 }
+      spot: { max_price: "1", request_type: persistent, interruption_behavior: stop, valid_until: "2027-01-31T00:00:00Z" }
+      cpu: { cores: 1, threads_per_core: 1, amd_sev_snp: false, nested_virtualization: false }
+      cpu_credits: standard
+      capacity_reservation: { preference: open, id: cr-0123456789abcdef0 }
+      termination_protection: true
+      stop_protection: true
+      shutdown_behavior: stop
+      hibernation: false
+      enclave: false
+      auto_recovery: disabled
+      private_dns: { hostname_type: ip-name, resource_name_a_record: true, resource_name_aaaa_record: false }
+      bandwidth_weighting: vpc-1
+    chosen:
+      placement: { group: web, host_resource_group: "arn:aws:resource-groups:eu-west-1:123456789012:group/hosts" }
+      capacity_reservation: { resource_group: "arn:aws:resource-groups:eu-west-1:123456789012:group/reserved" }
+      instance_requirements:
+        vcpus: { min: 1, max: 8 }
+        memory_mib: { min: 1, max: 8 }
+        memory_gib_per_vcpu: { min: 1.0, max: 8.0 }
+        bare_metal: included
+        burstable: included
+        require_hibernation: true
+        require_encryption_in_transit: true
+        local_storage: required
+        local_storage_gb: { min: 1.0, max: 8.0 }
+        network_interfaces: { min: 1, max: 8 }
+        network_gbps: { min: 1.0, max: 8.0 }
+        ebs_mbps: { min: 1, max: 8 }
+        accelerators: { min: 1, max: 8 }
+        accelerator_memory_mib: { min: 1, max: 8 }
+        on_demand_max_price_percentage: 30
+        spot_max_price_percentage: 50
+    cheap:
+      instance_requirements: { vcpus: { min: 1 }, memory_mib: { min: 1 }, spot_max_price_percentage_of_on_demand: 50 }
+  vpc:
+    edge: { cidr: 10.50.0.0/16, ipv6: { network_border_group: eu-west-1 } }
+    own: { cidr: 10.51.0.0/16, ipv6: { pool: ipv6pool-ec2-0123456789abcdef0, cidr: "2001:db8:1200::/56" } }
+    managed: { cidr: 10.52.0.0/16, ipv6: { pool: ipam-pool-0123456789abcdef0, prefix_length: 52 } }
   rds_instance:
     monitored:
       engine: postgres

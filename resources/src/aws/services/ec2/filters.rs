@@ -4,8 +4,9 @@ use aws_sdk_ec2::types::Filter;
 
 use crate::core::{ENVIRONMENT_TAG, STACK_TAG, Scope};
 
-/// EC2's id filters, by prefix of the id.
+/// EC2's id filters, by prefix of the id; a longer prefix precedes those it starts with.
 const ID_FILTERS: &[(&str, &str)] = &[
+    ("acl-", "network-acl-id"),
     ("eipalloc-", "allocation-id"),
     ("fl-", "flow-log-id"),
     ("igw-", "internet-gateway-id"),
@@ -14,6 +15,9 @@ const ID_FILTERS: &[(&str, &str)] = &[
     ("sg-", "group-id"),
     ("sgr-", "security-group-rule-id"),
     ("subnet-", "subnet-id"),
+    ("tgw-attach-", "transit-gateway-attachment-id"),
+    ("tgw-rtb-", "transit-gateway-route-table-id"),
+    ("tgw-", "transit-gateway-id"),
     ("vpc-", "vpc-id"),
     ("vpce-", "vpc-endpoint-id"),
 ];
@@ -27,18 +31,22 @@ impl Scope {
         if self.any_owner {
             return Vec::new();
         }
-        let filter = |name: &str| Filter::builder().name(name);
+        self.ec2_id_filters().unwrap_or_else(|| {
+            [(STACK_TAG, &self.stack), (ENVIRONMENT_TAG, &self.environment)]
+                .into_iter()
+                .map(|(key, value)| Filter::builder().name(format!("tag:{key}")).values(value).build())
+                .collect()
+        })
+    }
+
+    /// EC2 filter for the resources that are looked up or awaited, for types whose tags EC2 does not filter; `None`: list all of them.
+    pub fn ec2_id_filters(&self) -> Option<Vec<Filter>> {
         let ids: Vec<&String> = match (&self.adopt, &self.ids) {
             (Some(id), _) => vec![id],
             (None, ids) => ids.iter().flatten().collect(),
         };
-        match filter_name(&ids) {
-            Some(name) => vec![filter(name).set_values(Some(ids.into_iter().cloned().collect())).build()],
-            None => [(STACK_TAG, &self.stack), (ENVIRONMENT_TAG, &self.environment)]
-                .into_iter()
-                .map(|(key, value)| filter(&format!("tag:{key}")).values(value).build())
-                .collect(),
-        }
+        let name = filter_name(&ids).filter(|_| !self.any_owner)?;
+        Some(vec![Filter::builder().name(name).set_values(Some(ids.into_iter().cloned().collect())).build()])
     }
 }
 

@@ -26,18 +26,19 @@ pub(super) fn check(cluster: &EksCluster) -> Vec<Problem> {
     problems
 }
 
-/// A cluster with IPv6 needs subnets with IPv6 ranges, which those of a stack don't have.
+/// A cluster with IPv6 needs subnets with IPv6 ranges.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/cni-ipv6.html>
 pub(super) fn check_declared(declared: &Declared<'_, EksCluster>) -> Vec<Problem> {
     let Some(cluster) = declared.spec() else { return Vec::new() };
     let mut problems = auto_mode::check_declared(declared, &cluster);
     problems.extend(check_trust(declared, EksCluster::POINTERS.role, &cluster.role, "eks.amazonaws.com"));
     problems.extend(single_zone(declared, EksCluster::POINTERS.subnets, &cluster.subnets, "a cluster"));
+    let mut subnets = cluster.subnets.iter().filter_map(|subnet| declared.referenced(subnet));
     if cluster.ip_family == Some(IpFamily::Ipv6)
-        && let Some((subnet, _)) = cluster.subnets.iter().find_map(|subnet| declared.referenced(subnet))
+        && let Some((subnet, _)) = subnets.find(|(_, subnet)| subnet.ipv6_index.is_none())
     {
         let message = format!("`{}` has the IP family `ipv6`, but `{subnet}` has no IPv6 range", declared.address());
-        let help = "set `ip_family: ipv4`, or use existing subnets that have IPv6 ranges";
+        let help = format!("add `ipv6_index` to `{subnet}`, or set `ip_family: ipv4`");
         problems.push(Problem::new(EksCluster::POINTERS.ip_family, message).help(help));
     }
     problems

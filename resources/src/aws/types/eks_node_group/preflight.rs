@@ -7,7 +7,7 @@ use aws_sdk_ec2::types::{Filter, InstanceType, LocationType};
 use super::{super::eks_cluster::kubernetes_version, EksNodeGroup, EksNodeGroupChanges};
 use crate::{
     aws::{Aws, services},
-    core::{Error, Pointer, Problem, Questions, nearest::list_names},
+    core::{Error, Pointer, Problem, Questions, Ref, nearest::list_names},
 };
 
 const ACTION: &str = "ec2:DescribeInstanceTypeOfferings";
@@ -26,18 +26,22 @@ pub(super) async fn preflight(group: &EksNodeGroup, questions: &Questions<'_, Aw
 /// Problem with a key pair that does not exist.
 async fn missing_key_pair(group: &EksNodeGroup, questions: &Questions<'_, Aws>) -> Option<Problem> {
     let name = group.remote_access.as_ref().map(|access| access.ec2_ssh_key.as_str()).filter(|name| !name.contains("${"))?;
+    let at = EksNodeGroup::POINTERS.remote_access.field(super::RemoteAccess::POINTERS.ec2_ssh_key);
+    missing(at, name, "key pair", "key pairs", &key_pairs(questions).await?)
+}
+
+/// Names of the account's key pairs.
+pub(in crate::aws::types) async fn key_pairs(questions: &Questions<'_, Aws>) -> Option<BTreeSet<String>> {
     let call = |aws: &Aws| {
         let call = aws.ec2.describe_key_pairs();
         async move { Ok(call.send().await?.key_pairs.unwrap_or_default().into_iter().filter_map(|pair| pair.key_name).collect()) }
     };
-    let all: BTreeSet<String> = questions.ask("ec2:DescribeKeyPairs", "", call).await?;
-    let at = EksNodeGroup::POINTERS.remote_access.field(super::RemoteAccess::POINTERS.ec2_ssh_key);
-    missing(at, name, "key pair", "key pairs", &all)
+    questions.ask("ec2:DescribeKeyPairs", "", call).await
 }
 
 /// Problem with a launch template that does not exist.
 async fn missing_template(group: &EksNodeGroup, questions: &Questions<'_, Aws>) -> Option<Problem> {
-    let id = group.launch_template.as_deref().filter(|id| !id.contains("${"))?;
+    let id = group.launch_template.as_ref().map(Ref::get).filter(|id| !id.contains("${"))?;
     let call = |aws: &Aws| {
         let pages = aws.ec2.describe_launch_templates().into_paginator().items().send();
         async move {
@@ -50,7 +54,7 @@ async fn missing_template(group: &EksNodeGroup, questions: &Questions<'_, Aws>) 
 }
 
 /// Problem with something of the account that does not exist.
-fn missing(at: Pointer, name: &str, what: &str, plural: &str, all: &BTreeSet<String>) -> Option<Problem> {
+pub(in crate::aws::types) fn missing(at: Pointer, name: &str, what: &str, plural: &str, all: &BTreeSet<String>) -> Option<Problem> {
     if all.contains(name) {
         return None;
     }
@@ -120,7 +124,7 @@ async fn zones_by_type(questions: &Questions<'_, Aws>, types: &BTreeSet<&str>) -
 }
 
 /// All types of the region, for a remedy.
-async fn all_types(questions: &Questions<'_, Aws>) -> Option<BTreeSet<String>> {
+pub(in crate::aws::types) async fn all_types(questions: &Questions<'_, Aws>) -> Option<BTreeSet<String>> {
     let call = |aws: &Aws| {
         let pages = aws.ec2.describe_instance_type_offerings().location_type(LocationType::Region).into_paginator().items().send();
         async move {

@@ -45,7 +45,7 @@ pub(super) fn read(group: Nodegroup) -> Result<Observed<EksNodeGroup>> {
         max_unavailable: pace.as_ref().and_then(|pace| pace.max_unavailable),
         max_unavailable_percentage: pace.and_then(|pace| pace.max_unavailable_percentage),
         node_repair: group.node_repair_config.and_then(|repair| repair.enabled),
-        launch_template: template.as_ref().and_then(|template| template.id.clone()),
+        launch_template: template.as_ref().and_then(|template| template.id.clone()).map(Ref::to),
         launch_template_version: template.and_then(|template| template.version),
         remote_access: group.remote_access.map(|remote| RemoteAccess {
             ec2_ssh_key: remote.ec2_ssh_key.unwrap_or_default(),

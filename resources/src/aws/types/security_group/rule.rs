@@ -76,7 +76,7 @@ pub struct RuleSyntax {
 /// A protocol's name or number.
 #[spec]
 #[serde(untagged)]
-enum Protocol {
+pub(in crate::aws::types) enum Protocol {
     /// Its number.
     Number(i32),
     /// Its name.
@@ -91,11 +91,7 @@ struct RuleList(Vec<Rule>);
 impl TryFrom<RuleSyntax> for RuleList {
     type Error = String;
     fn try_from(written: RuleSyntax) -> Result<RuleList, String> {
-        let protocol = canonical_protocol(&match written.protocol {
-            None => "tcp".to_owned(),
-            Some(Protocol::Number(number)) => number.to_string(),
-            Some(Protocol::Name(name)) => name,
-        });
+        let protocol = canonical_protocol(written.protocol);
         if written.port.is_some() && (written.from_port.is_some() || written.to_port.is_some()) {
             return Err("set either `port`, or `from_port` and `to_port`".into());
         }
@@ -148,14 +144,20 @@ pub(in crate::aws::types) fn single<'de, D: Deserializer<'de>>(deserializer: D) 
     }
 }
 
-fn canonical_protocol(text: &str) -> String {
+/// The name of a protocol, or its number as text; `tcp` if none is written.
+pub(in crate::aws::types) fn canonical_protocol(written: Option<Protocol>) -> String {
+    let text = match written {
+        None => return "tcp".to_owned(),
+        Some(Protocol::Number(number)) => number.to_string(),
+        Some(Protocol::Name(name)) => name,
+    };
     match text.to_lowercase().as_str() {
         "-1" | "all" => "all",
         "1" | "icmp" => "icmp",
         "6" | "tcp" => "tcp",
         "17" | "udp" => "udp",
         "58" | "icmpv6" => "icmpv6",
-        _ => text,
+        _ => return text,
     }
     .to_owned()
 }
@@ -167,7 +169,7 @@ pub(super) fn allow_all_to(cidr: &str) -> Option<Rule> {
 
 /// A permission has all sources of one protocol and port range; `id` is the group's own.
 pub(in crate::aws::types) fn read(permission: IpPermission, id: &str) -> Vec<Rule> {
-    let protocol = canonical_protocol(permission.ip_protocol.as_deref().unwrap_or("-1"));
+    let protocol = canonical_protocol(Some(Protocol::Name(permission.ip_protocol.unwrap_or_else(|| "-1".into()))));
     let (from_port, to_port) = match protocol.as_str() {
         "tcp" | "udp" => (permission.from_port.or(Some(0)), permission.to_port.or(Some(65535))),
         "icmp" | "icmpv6" => (permission.from_port.or(Some(-1)), permission.to_port.or(Some(-1))),

@@ -21,6 +21,7 @@ pub(super) fn check(declared: &Declared<'_, Subnet>) -> Vec<Problem> {
             problems.push(Problem::new(Subnet::POINTERS.cidr, message).help(help).code("subnet-range"));
         }
     }
+    problems.extend(check_ipv6(declared, &subnet));
     let zone = &subnet.availability_zone;
     if let Some(region) = declared.region().filter(|region| !zone.contains("${") && !is_zone_of(zone, region)) {
         let message = format!("`{address}` is in the zone `{zone}`, which region `{region}` does not have");
@@ -29,6 +30,21 @@ pub(super) fn check(declared: &Declared<'_, Subnet>) -> Vec<Problem> {
         problems.push(Problem::new(Subnet::POINTERS.availability_zone, message).help(help).code("zone"));
     }
     problems
+}
+
+/// The VPC has an IPv6 range, and the range with this number.
+fn check_ipv6(declared: &Declared<'_, Subnet>, subnet: &Subnet) -> Option<Problem> {
+    let index = subnet.ipv6_index?;
+    let (home, vpc) = declared.referenced(&subnet.vpc)?;
+    let at = Subnet::POINTERS.ipv6_index;
+    let Some(ipv6) = &vpc.ipv6 else {
+        let help = format!("add `ipv6: {{}}` to `{home}`, or remove `ipv6_index`");
+        return Some(Problem::new(at, format!("`{home}` has no IPv6 range")).help(help));
+    };
+    let length = ipv6.known_prefix_length()?;
+    let count = 1_u64.checked_shl(64_u32.saturating_sub(length.into()))?;
+    let message = format!("the /{length} range of `{home}` has only {count} ranges for subnets");
+    (u64::from(index) >= count).then(|| Problem::new(at, message).help(format!("choose a number from 0 to {}", count - 1)))
 }
 
 /// The subnets by availability zone; `None` if a zone is unknown, because a subnet is outside the stack.
