@@ -54,6 +54,8 @@ listed('rds_subnet_group', [g['DBSubnetGroupName'] for g in every('rds', 'descri
 listed('rds_parameter_group', [g['DBParameterGroupName'] for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups')
                                if not g['DBParameterGroupName'].startswith('default.')])
 listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describe_db_snapshots(SnapshotType='manual')['DBSnapshots']])
+listed('dynamodb_table', every('dynamodb', 'list_tables', 'TableNames'))
+listed('dynamodb_backup', [b['BackupArn'] for b in client('dynamodb').list_backups()['BackupSummaries']])
 listed('ecr_repository', [r['repositoryName'] for r in every('ecr', 'describe_repositories', 'repositories')])
 listed('s3_bucket', [b['Name'] for b in client('s3').list_buckets().get('Buckets', [])])
 listed('secret', [s['Name'] for s in every('secretsmanager', 'list_secrets', 'SecretList') if not s.get('DeletedDate')])

@@ -56,6 +56,9 @@ fn limits_of_names() {
         ("security_group", "name", text(255), text(256)),
         ("sqs_queue", "name", json!("shop_Web-1.fifo"), json!("shop.web")),
         ("sqs_queue", "name", text(80), text(81)),
+        ("dynamodb_table", "name", json!("shop_Orders.v1"), json!("shop/orders")),
+        ("dynamodb_table", "name", text(255), text(256)),
+        ("dynamodb_table", "name", text(3), text(2)),
     ]);
 }
 
@@ -119,6 +122,8 @@ fn limits_of_numbers_and_ranges() {
         ),
         ("s3_bucket", "lifecycle_rules", json!({ "a": { "larger_than_bytes": 5 } }), json!({ "a": { "larger_than_bytes": -1 } })),
         ("s3_bucket", "cors", json!([{ "max_age_seconds": 0 }]), json!([{ "max_age_seconds": -1 }])),
+        ("dynamodb_table", "recovery_days", json!(35), json!(36)),
+        ("dynamodb_table", "scaling", json!({ "read": { "target_percent": 90 } }), json!({ "read": { "target_percent": 91 } })),
     ]);
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     aws::types::{
-        certificate::Certificate, dns_record::DnsRecord, dns_zone::DnsZone, ecr_repository::EcrRepository,
+        certificate::Certificate, dns_record::DnsRecord, dns_zone::DnsZone, dynamodb_table::DynamodbTable, ecr_repository::EcrRepository,
         eks_access_entry::EksAccessEntry, eks_addon::EksAddon, eks_cluster::EksCluster, eks_fargate_profile::EksFargateProfile,
         eks_node_group::EksNodeGroup, eks_pod_identity::EksPodIdentity, elastic_ip::ElasticIp, flow_log::FlowLog, iam_policy::IamPolicy,
         iam_role::IamRole, instance_profile::InstanceProfile, internet_gateway::InternetGateway, kms_key::KmsKey, listener::Listener,
@@ -130,6 +130,7 @@ static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<Certificate>(),
     TypeMapping::of::<DnsRecord>(),
     TypeMapping::of::<DnsZone>(),
+    TypeMapping::of::<DynamodbTable>(),
     TypeMapping::of::<EcrRepository>(),
     TypeMapping::of::<EksAccessEntry>(),
     TypeMapping::of::<EksAddon>(),

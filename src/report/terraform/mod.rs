@@ -9,6 +9,7 @@ mod kubernetes;
 mod mapping;
 mod network;
 mod storage;
+mod tables;
 mod traffic;
 mod values;
 

@@ -4,6 +4,7 @@ mod acm;
 mod blockers;
 mod denials;
 mod dns;
+mod dynamodb;
 mod ec2;
 mod ecr;
 mod eks;

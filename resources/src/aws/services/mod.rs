@@ -13,6 +13,8 @@ use crate::core::{Error, ErrorKind, Result, ServiceInfo, TagChange};
 #[macro_use]
 mod macros;
 pub mod acm;
+pub mod applicationautoscaling;
+pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
 pub mod eks;
@@ -67,6 +69,8 @@ macro_rules! services {
 
 services! {
     acm,
+    applicationautoscaling,
+    dynamodb,
     ec2,
     ecr,
     eks,

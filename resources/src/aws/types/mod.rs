@@ -7,6 +7,7 @@ use crate::core::ResourceType;
 pub mod certificate;
 pub mod dns_record;
 pub mod dns_zone;
+pub mod dynamodb_table;
 pub mod ecr_repository;
 pub mod eks_access_entry;
 pub mod eks_addon;
@@ -49,6 +50,7 @@ pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
         ResourceType::of::<certificate::Certificate>(),
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
+        ResourceType::of::<dynamodb_table::DynamodbTable>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),
         ResourceType::of::<eks_addon::EksAddon>(),

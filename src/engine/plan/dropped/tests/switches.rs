@@ -9,6 +9,31 @@ use crate::{
 /// Fields, each with a resource that has it and the same one without it.
 const SWITCHES: &[(&str, &str, &str)] = &[
     (
+        "dynamodb_table/key/sort",
+        "key: { partition: customer, sort: day }, attributes: { customer: string, day: string }, deletion_protection: false",
+        "key: { partition: customer }, attributes: { customer: string }, deletion_protection: false",
+    ),
+    (
+        "dynamodb_table/scaling",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 } }",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5",
+    ),
+    (
+        "dynamodb_table/scaling/read",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 }, write: { min: 5, max: 10 } }",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { write: { min: 5, max: 10 } }",
+    ),
+    (
+        "dynamodb_table/scaling/write",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 }, write: { min: 5, max: 10 } }",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 } }",
+    ),
+    (
+        "dynamodb_table/snapshot",
+        "key: { partition: customer }, attributes: { customer: string }, snapshot: 'arn:aws:dynamodb:eu-west-1:123456789012:table/carts/backup/01489173575360-b308cd7d'",
+        "key: { partition: customer }, attributes: { customer: string }",
+    ),
+    (
         "dns_record/alias",
         "zone: main, domain: s.shop.example.com, type: A, alias: { target: '{{ load_balancer.web.dns_name }}', zone_id: '{{ load_balancer.web.zone_id }}' }",
         "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
