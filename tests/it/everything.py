@@ -54,6 +54,12 @@ listed('rds_subnet_group', [g['DBSubnetGroupName'] for g in every('rds', 'descri
 listed('rds_parameter_group', [g['DBParameterGroupName'] for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups')
                                if not g['DBParameterGroupName'].startswith('default.')])
 listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describe_db_snapshots(SnapshotType='manual')['DBSnapshots']])
+listed('aurora_cluster', [c['DBClusterIdentifier'] for c in every('rds', 'describe_db_clusters', 'DBClusters')])
+listed('aurora_parameter_group', [g['DBClusterParameterGroupName']
+                                  for g in every('rds', 'describe_db_cluster_parameter_groups', 'DBClusterParameterGroups')
+                                  if not g['DBClusterParameterGroupName'].startswith('default.')])
+listed('aurora_snapshot', [s['DBClusterSnapshotIdentifier']
+                           for s in client('rds').describe_db_cluster_snapshots(SnapshotType='manual')['DBClusterSnapshots']])
 listed('dynamodb_table', every('dynamodb', 'list_tables', 'TableNames'))
 listed('dynamodb_backup', [b['BackupArn'] for b in client('dynamodb').list_backups()['BackupSummaries']])
 listed('ecr_repository', [r['repositoryName'] for r in every('ecr', 'describe_repositories', 'repositories')])

@@ -2,7 +2,7 @@
 keys = ['acme:stack', 'acme:environment', 'acme:address', 'acme:on-delete']
 if kind.startswith('eks_'):
     client('eks').untag_resource(resourceArn=arn, tagKeys=keys)
-elif kind.startswith('rds_'):
+elif kind.startswith(('rds_', 'aurora_')):
     client('rds').remove_tags_from_resource(ResourceName=arn, TagKeys=keys)
 elif kind.startswith('waf_'):
     client('wafv2').untag_resource(ResourceARN=arn, TagKeys=keys)

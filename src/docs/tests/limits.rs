@@ -59,6 +59,8 @@ fn limits_of_names() {
         ("dynamodb_table", "name", json!("shop_Orders.v1"), json!("shop/orders")),
         ("dynamodb_table", "name", text(255), text(256)),
         ("dynamodb_table", "name", text(3), text(2)),
+        ("aurora_cluster", "name", json!("shop-orders"), json!("shop--orders")),
+        ("aurora_instance", "name", text(63), text(64)),
     ]);
 }
 
@@ -124,6 +126,10 @@ fn limits_of_numbers_and_ranges() {
         ("s3_bucket", "cors", json!([{ "max_age_seconds": 0 }]), json!([{ "max_age_seconds": -1 }])),
         ("dynamodb_table", "recovery_days", json!(35), json!(36)),
         ("dynamodb_table", "scaling", json!({ "read": { "target_percent": 90 } }), json!({ "read": { "target_percent": 91 } })),
+        ("aurora_cluster", "backup_retention_days", json!(1), json!(0)),
+        ("aurora_cluster", "backtrack_seconds", json!(259_200), json!(259_201)),
+        ("aurora_cluster", "monitoring_interval_seconds", json!(60), json!(45)),
+        ("aurora_instance", "promotion_tier", json!(15), json!(16)),
     ]);
 }
 
@@ -141,6 +147,7 @@ fn limits_of_lists() {
         ("waf_web_acl", "managed_rules", json!([{ "count_rules": texts(100) }]), json!([{ "count_rules": texts(101) }])),
         ("rds_instance", "log_exports", json!(["slowquery"]), json!(["slow"])),
         ("listener", "alpn", json!("HTTP2Preferred"), json!("http2")),
+        ("aurora_cluster", "log_exports", json!(["instance"]), json!(["slow"])),
     ]);
 }
 

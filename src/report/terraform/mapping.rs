@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::{
     aws::types::{
+        aurora_cluster::AuroraCluster, aurora_instance::AuroraInstance, aurora_parameter_group::AuroraParameterGroup,
         certificate::Certificate, dns_record::DnsRecord, dns_zone::DnsZone, dynamodb_table::DynamodbTable, ecr_repository::EcrRepository,
         eks_access_entry::EksAccessEntry, eks_addon::EksAddon, eks_cluster::EksCluster, eks_fargate_profile::EksFargateProfile,
         eks_node_group::EksNodeGroup, eks_pod_identity::EksPodIdentity, elastic_ip::ElasticIp, flow_log::FlowLog, iam_policy::IamPolicy,
@@ -127,6 +128,9 @@ impl TypeMapping {
 
 /// Every type with a counterpart, in alphabetical order.
 static TYPE_MAPPINGS: &[TypeMapping] = &[
+    TypeMapping::of::<AuroraCluster>(),
+    TypeMapping::of::<AuroraInstance>(),
+    TypeMapping::of::<AuroraParameterGroup>(),
     TypeMapping::of::<Certificate>(),
     TypeMapping::of::<DnsRecord>(),
     TypeMapping::of::<DnsZone>(),

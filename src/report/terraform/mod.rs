@@ -3,6 +3,7 @@
 //! The format: <https://developer.hashicorp.com/terraform/internals/json-format>. The output has the parts that tools need: planned values,
 //! changes, and the configuration with its references.
 
+mod aurora;
 mod firewall;
 mod identity;
 mod kubernetes;

@@ -1,6 +1,7 @@
 //! Exchanges as AWS documents them, for behaviour that no stand-in has: intermediate states, error codes, pages.
 
 mod acm;
+mod aurora;
 mod blockers;
 mod denials;
 mod dns;

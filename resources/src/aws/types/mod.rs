@@ -4,6 +4,9 @@ use std::sync::LazyLock;
 
 use crate::core::ResourceType;
 
+pub mod aurora_cluster;
+pub mod aurora_instance;
+pub mod aurora_parameter_group;
 pub mod certificate;
 pub mod dns_record;
 pub mod dns_zone;
@@ -47,6 +50,9 @@ pub mod waf_web_acl;
 /// All resource types, in alphabetical order.
 pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
+        ResourceType::of::<aurora_cluster::AuroraCluster>(),
+        ResourceType::of::<aurora_instance::AuroraInstance>(),
+        ResourceType::of::<aurora_parameter_group::AuroraParameterGroup>(),
         ResourceType::of::<certificate::Certificate>(),
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),

@@ -9,6 +9,21 @@ use crate::{
 /// Fields, each with a resource that has it and the same one without it.
 const SWITCHES: &[(&str, &str, &str)] = &[
     (
+        "aurora_cluster/serverless/pause_after_seconds",
+        "engine: aurora-postgresql, version: '16', subnet_group: reports, security_groups: [metrics], serverless: { min: 0, max: 4, pause_after_seconds: 600 }",
+        "engine: aurora-postgresql, version: '16', subnet_group: reports, security_groups: [metrics], serverless: { min: 0, max: 4 }",
+    ),
+    (
+        "aurora_instance/monitoring_interval_seconds",
+        "cluster: shop, class: db.serverless, monitoring_interval_seconds: 60, monitoring_role: monitoring",
+        "cluster: shop, class: db.serverless",
+    ),
+    (
+        "aurora_instance/monitoring_role",
+        "cluster: shop, class: db.serverless, monitoring_interval_seconds: 60, monitoring_role: monitoring",
+        "cluster: shop, class: db.serverless",
+    ),
+    (
         "dynamodb_table/key/sort",
         "key: { partition: customer, sort: day }, attributes: { customer: string, day: string }, deletion_protection: false",
         "key: { partition: customer }, attributes: { customer: string }, deletion_protection: false",
