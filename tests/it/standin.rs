@@ -105,6 +105,8 @@ else:
         (ec2, 'DescribeVpcEndpointServices'),
     ]:
         del actions._ACTION_MAP[action]
+    from ministack.services import elasticache
+    elasticache._describe_engine_versions = lambda p: elasticache._error('InvalidAction', 'not known', 400)
     # It has no Application Auto Scaling: nothing is scaled.
     from ministack import app
     from ministack.core.router import SERVICE_PATTERNS

@@ -5,7 +5,9 @@ use serde_json::Value;
 use crate::{
     aws::types::{
         aurora_cluster::AuroraCluster, aurora_instance::AuroraInstance, aurora_parameter_group::AuroraParameterGroup,
-        certificate::Certificate, dns_record::DnsRecord, dns_zone::DnsZone, dynamodb_table::DynamodbTable, ecr_repository::EcrRepository,
+        cache_cluster::CacheCluster, cache_parameter_group::CacheParameterGroup, cache_replication_group::CacheReplicationGroup,
+        cache_subnet_group::CacheSubnetGroup, cache_user::CacheUser, cache_user_group::CacheUserGroup, certificate::Certificate,
+        dns_record::DnsRecord, dns_zone::DnsZone, dynamodb_table::DynamodbTable, ecr_repository::EcrRepository,
         eks_access_entry::EksAccessEntry, eks_addon::EksAddon, eks_cluster::EksCluster, eks_fargate_profile::EksFargateProfile,
         eks_node_group::EksNodeGroup, eks_pod_identity::EksPodIdentity, elastic_ip::ElasticIp, flow_log::FlowLog, iam_policy::IamPolicy,
         iam_role::IamRole, instance_profile::InstanceProfile, internet_gateway::InternetGateway, kms_key::KmsKey, listener::Listener,
@@ -131,6 +133,12 @@ static TYPE_MAPPINGS: &[TypeMapping] = &[
     TypeMapping::of::<AuroraCluster>(),
     TypeMapping::of::<AuroraInstance>(),
     TypeMapping::of::<AuroraParameterGroup>(),
+    TypeMapping::of::<CacheCluster>(),
+    TypeMapping::of::<CacheParameterGroup>(),
+    TypeMapping::of::<CacheReplicationGroup>(),
+    TypeMapping::of::<CacheSubnetGroup>(),
+    TypeMapping::of::<CacheUser>(),
+    TypeMapping::of::<CacheUserGroup>(),
     TypeMapping::of::<Certificate>(),
     TypeMapping::of::<DnsRecord>(),
     TypeMapping::of::<DnsZone>(),

@@ -4,6 +4,7 @@
 //! changes, and the configuration with its references.
 
 mod aurora;
+mod cache;
 mod firewall;
 mod identity;
 mod kubernetes;

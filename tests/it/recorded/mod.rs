@@ -3,6 +3,7 @@
 mod acm;
 mod aurora;
 mod blockers;
+mod cache;
 mod denials;
 mod dns;
 mod dynamodb;
@@ -16,6 +17,7 @@ mod iam;
 mod kms;
 mod listeners_and_firewalls;
 mod load_balancers;
+mod memcached;
 mod network;
 mod pagination;
 mod preflight;

@@ -18,6 +18,7 @@ pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
 pub mod eks;
+pub mod elasticache;
 pub mod elbv2;
 pub mod iam;
 pub mod kms;
@@ -74,6 +75,7 @@ services! {
     ec2,
     ecr,
     eks,
+    elasticache,
     elbv2,
     iam,
     kms,

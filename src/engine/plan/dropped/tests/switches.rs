@@ -24,6 +24,31 @@ const SWITCHES: &[(&str, &str, &str)] = &[
         "cluster: shop, class: db.serverless",
     ),
     (
+        "cache_cluster/availability_zones",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], availability_zones: [eu-west-1a]",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_cluster/notification_topic",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], notification_topic: 'arn:aws:sns:eu-west-1:123456789012:alerts'",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_replication_group/auth_token",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], auth_token: token",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_replication_group/notification_topic",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], notification_topic: 'arn:aws:sns:eu-west-1:123456789012:alerts'",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_user/user_name",
+        "engine: valkey, access: 'on ~* +@all', authentication: password, passwords: [token], user_name: orders",
+        "engine: valkey, access: 'on ~* +@all', authentication: password, passwords: [token]",
+    ),
+    (
         "dynamodb_table/key/sort",
         "key: { partition: customer, sort: day }, attributes: { customer: string, day: string }, deletion_protection: false",
         "key: { partition: customer }, attributes: { customer: string }, deletion_protection: false",
