@@ -76,6 +76,30 @@ listed('rds_subnet_group', [g['DBSubnetGroupName'] for g in every('rds', 'descri
 listed('rds_parameter_group', [g['DBParameterGroupName'] for g in every('rds', 'describe_db_parameter_groups', 'DBParameterGroups')
                                if not g['DBParameterGroupName'].startswith('default.')])
 listed('rds_snapshot', [s['DBSnapshotIdentifier'] for s in client('rds').describe_db_snapshots(SnapshotType='manual')['DBSnapshots']])
+listed('aurora_cluster', [c['DBClusterIdentifier'] for c in every('rds', 'describe_db_clusters', 'DBClusters')])
+listed('aurora_parameter_group', [g['DBClusterParameterGroupName']
+                                  for g in every('rds', 'describe_db_cluster_parameter_groups', 'DBClusterParameterGroups')
+                                  if not g['DBClusterParameterGroupName'].startswith('default.')])
+listed('aurora_snapshot', [s['DBClusterSnapshotIdentifier']
+                           for s in client('rds').describe_db_cluster_snapshots(SnapshotType='manual')['DBClusterSnapshots']])
+def cached(kind, call, key, id_key):
+    # moto lacks some of these calls.
+    try:
+        items = every('elasticache', call, key)
+    except Exception:
+        items = []
+    listed(kind, [i[id_key] for i in items if not i[id_key].startswith('default')])
+
+
+cached('cache_cluster', 'describe_cache_clusters', 'CacheClusters', 'CacheClusterId')
+cached('cache_replication_group', 'describe_replication_groups', 'ReplicationGroups', 'ReplicationGroupId')
+cached('cache_subnet_group', 'describe_cache_subnet_groups', 'CacheSubnetGroups', 'CacheSubnetGroupName')
+cached('cache_parameter_group', 'describe_cache_parameter_groups', 'CacheParameterGroups', 'CacheParameterGroupName')
+cached('cache_user', 'describe_users', 'Users', 'UserId')
+cached('cache_user_group', 'describe_user_groups', 'UserGroups', 'UserGroupId')
+cached('cache_snapshot', 'describe_snapshots', 'Snapshots', 'SnapshotName')
+listed('dynamodb_table', every('dynamodb', 'list_tables', 'TableNames'))
+listed('dynamodb_backup', [b['BackupArn'] for b in client('dynamodb').list_backups()['BackupSummaries']])
 listed('ecr_repository', [r['repositoryName'] for r in every('ecr', 'describe_repositories', 'repositories')])
 listed('s3_bucket', [b['Name'] for b in client('s3').list_buckets().get('Buckets', [])])
 listed('secret', [s['Name'] for s in every('secretsmanager', 'list_secrets', 'SecretList') if not s.get('DeletedDate')])

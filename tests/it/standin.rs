@@ -105,6 +105,10 @@ if which == 'moto':
         here = {name: bucket for name, bucket in backend.buckets.items() if bucket.region_name == index.region_name}
         return SimpleNamespace(buckets=here, tagger=backend.tagger)
     Index.s3_backend = property(buckets_of_region)
+    # It has no Contributor Insights, and answers with status 500.
+    from moto.core.responses import ActionResult
+    from moto.dynamodb.responses import DynamoHandler
+    DynamoHandler.describe_contributor_insights = lambda handler: ActionResult({'ContributorInsightsStatus': 'DISABLED'})
     from moto.server import main
     main(['-H', '127.0.0.1', '-p', port])
 else:
@@ -129,6 +133,15 @@ else:
         (ec2, 'DescribeVpcEndpointServices'),
     ]:
         del actions._ACTION_MAP[action]
+    from ministack.services import elasticache
+    elasticache._describe_engine_versions = lambda p: elasticache._error('InvalidAction', 'not known', 400)
+    # It has no Application Auto Scaling: nothing is scaled.
+    from ministack import app
+    from ministack.core.router import SERVICE_PATTERNS
+    async def nothing_scaled(method, path, headers, body, query_params):
+        return 200, {'Content-Type': 'application/x-amz-json-1.1'}, b'{}'
+    SERVICE_PATTERNS['application-autoscaling'] = {'target_prefixes': ['AnyScaleFrontendService']}
+    app.SERVICE_HANDLERS['application-autoscaling'] = nothing_scaled
     from ministack.app import main
     main()
 ";

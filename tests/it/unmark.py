@@ -2,12 +2,16 @@
 keys = ['acme:stack', 'acme:environment', 'acme:address', 'acme:on-delete']
 if kind.startswith('eks_'):
     client('eks').untag_resource(resourceArn=arn, tagKeys=keys)
-elif kind.startswith('rds_'):
+elif kind.startswith(('rds_', 'aurora_')):
     client('rds').remove_tags_from_resource(ResourceName=arn, TagKeys=keys)
 elif kind.startswith('waf_'):
     client('wafv2').untag_resource(ResourceARN=arn, TagKeys=keys)
 elif kind in ('load_balancer', 'target_group', 'listener'):
     client('elbv2').remove_tags(ResourceArns=[arn], TagKeys=keys)
+elif kind.startswith('cache_'):
+    client('elasticache').remove_tags_from_resource(ResourceName=arn, TagKeys=keys)
+elif kind == 'dynamodb_table':
+    client('dynamodb').untag_resource(ResourceArn=arn, TagKeys=keys)
 elif kind == 'ecr_repository':
     client('ecr').untag_resource(resourceArn=arn, tagKeys=keys)
 elif kind == 'kms_key':

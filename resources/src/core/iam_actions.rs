@@ -81,6 +81,8 @@ pub struct IamGrant {
     pub conditions: &'static [IamCondition],
     /// Field that replaces the actions: they are not granted if every resource sets it.
     pub replaced_by: Option<FieldOfSpec>,
+    /// Field that needs the actions: they are granted only if a resource sets it.
+    pub needed_for: Option<FieldOfSpec>,
 }
 
 impl IamGrant {
@@ -90,7 +92,7 @@ impl IamGrant {
     }
     /// Creates actions for applying.
     pub const fn change(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
-        IamGrant { actions, target: on, needed_for_plan: false, deletes_data: false, conditions: &[], replaced_by: None }
+        IamGrant { actions, target: on, needed_for_plan: false, deletes_data: false, conditions: &[], replaced_by: None, needed_for: None }
     }
     /// Creates actions for deleting data, if the definition sets that.
     pub const fn delete_data(actions: &'static [&'static str], on: GrantTarget) -> IamGrant {
@@ -103,6 +105,10 @@ impl IamGrant {
     /// Sets [`IamGrant::replaced_by`].
     pub const fn replaced_by(self, field: FieldOfSpec) -> IamGrant {
         IamGrant { replaced_by: Some(field), ..self }
+    }
+    /// Sets [`IamGrant::needed_for`].
+    pub const fn needed_for(self, field: FieldOfSpec) -> IamGrant {
+        IamGrant { needed_for: Some(field), ..self }
     }
 }
 

@@ -59,6 +59,17 @@ fn limits_of_names() {
         ("security_group", "name", text(255), text(256)),
         ("sqs_queue", "name", json!("shop_Web-1.fifo"), json!("shop.web")),
         ("sqs_queue", "name", text(80), text(81)),
+        ("dynamodb_table", "name", json!("shop_Orders.v1"), json!("shop/orders")),
+        ("dynamodb_table", "name", text(255), text(256)),
+        ("dynamodb_table", "name", text(3), text(2)),
+        ("aurora_cluster", "name", json!("shop-orders"), json!("shop--orders")),
+        ("aurora_instance", "name", text(63), text(64)),
+        ("cache_replication_group", "name", text(40), text(41)),
+        ("cache_replication_group", "name", json!("shop-carts"), json!("shop-carts-")),
+        ("cache_cluster", "name", text(50), text(51)),
+        ("cache_user", "name", text(40), text(41)),
+        ("cache_user_group", "name", text(40), text(41)),
+        ("cache_subnet_group", "name", json!("1-shop"), json!("shop_main")),
     ]);
 }
 
@@ -127,6 +138,16 @@ fn limits_of_numbers_and_ranges() {
         ),
         ("s3_bucket", "lifecycle_rules", json!({ "a": { "larger_than_bytes": 5 } }), json!({ "a": { "larger_than_bytes": -1 } })),
         ("s3_bucket", "cors", json!([{ "max_age_seconds": 0 }]), json!([{ "max_age_seconds": -1 }])),
+        ("dynamodb_table", "recovery_days", json!(35), json!(36)),
+        ("dynamodb_table", "scaling", json!({ "read": { "target_percent": 90 } }), json!({ "read": { "target_percent": 91 } })),
+        ("aurora_cluster", "backup_retention_days", json!(1), json!(0)),
+        ("aurora_cluster", "backtrack_seconds", json!(259_200), json!(259_201)),
+        ("aurora_cluster", "monitoring_interval_seconds", json!(60), json!(45)),
+        ("aurora_instance", "promotion_tier", json!(15), json!(16)),
+        ("cache_replication_group", "replicas", json!(5), json!(6)),
+        ("cache_replication_group", "shards", json!(500), json!(501)),
+        ("cache_replication_group", "snapshot_retention_days", json!(35), json!(36)),
+        ("cache_cluster", "nodes", json!(60), json!(61)),
     ]);
 }
 
@@ -144,6 +165,10 @@ fn limits_of_lists() {
         ("waf_web_acl", "managed_rules", json!([{ "count_rules": texts(100) }]), json!([{ "count_rules": texts(101) }])),
         ("rds_instance", "log_exports", json!(["slowquery"]), json!(["slow"])),
         ("listener", "alpn", json!("HTTP2Preferred"), json!("http2")),
+        ("aurora_cluster", "log_exports", json!(["instance"]), json!(["slow"])),
+        ("cache_user", "passwords", texts(2), texts(3)),
+        ("cache_replication_group", "security_groups", texts(5), texts(6)),
+        ("cache_replication_group", "user_groups", texts(1), texts(2)),
     ]);
 }
 
@@ -180,6 +205,7 @@ fn fields_that_require_or_exclude_others() {
         ("flow_log", json!({ "role": { "arn": "writer" } }), json!({ "bucket": { "arn": "logs" }, "role": { "arn": "writer" } })),
         ("sqs_queue", json!({ "fifo": true, "deduplication_scope": "messageGroup" }), json!({ "deduplication_scope": "messageGroup" })),
         ("sqs_queue", json!({ "dead_letter_queue": { "arn": "failed" }, "max_receives": 3 }), json!({ "max_receives": 3 })),
+        ("cache_replication_group", json!({ "auth_token": "a" }), json!({ "auth_token": "a", "user_groups": ["b"] })),
         ("load_balancer", json!({}), json!({ "enforce_security_groups_on_private_link": false })),
     ];
     for (type_name, right, wrong) in cases {

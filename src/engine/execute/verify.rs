@@ -15,8 +15,9 @@ use crate::{
     engine::{discover::visible_tags, plan::FieldDiff},
 };
 
-/// Maximum number of further updates for differences found by a read. EKS accepts one kind of change at a time.
-const MAX_UPDATE_ROUNDS: usize = 8;
+/// Maximum number of further updates for differences found by a read. EKS accepts one kind of change at a time, and DynamoDB one of the 20
+/// indexes of a table.
+const MAX_UPDATE_ROUNDS: usize = 48;
 
 /// Equal reads in a row that count, once a read has shown an older state: the next one may be answered by a server that lags.
 const AGREEING_READS: usize = 3;

@@ -135,6 +135,11 @@ impl PolicyBuilder<'_> {
     }
 
     fn add_grant(&mut self, kind: &ResourceType, declared: &[&DesiredResource], grant: &IamGrant) {
+        let is_set =
+            |field: FieldOfSpec| declared.iter().any(|one| one.spec.pointer(field().as_str()).is_some_and(|value| !value.is_null()));
+        if grant.needed_for.is_some_and(|field| !is_set(field)) {
+            return;
+        }
         match grant.target {
             GrantTarget::AllResources => self.allow_on_all_resources(grant.actions),
             GrantTarget::TagOnCreate => {

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use crate::{
     aws::types::{
-        certificate::Certificate, dns_record::DnsRecord, dns_zone::DnsZone, ecr_repository::EcrRepository,
+        aurora_cluster::AuroraCluster, aurora_instance::AuroraInstance, aurora_parameter_group::AuroraParameterGroup,
+        cache_cluster::CacheCluster, cache_parameter_group::CacheParameterGroup, cache_replication_group::CacheReplicationGroup,
+        cache_subnet_group::CacheSubnetGroup, cache_user::CacheUser, cache_user_group::CacheUserGroup, certificate::Certificate,
+        dns_record::DnsRecord, dns_zone::DnsZone, dynamodb_table::DynamodbTable, ecr_repository::EcrRepository,
         egress_only_gateway::EgressOnlyGateway, eks_access_entry::EksAccessEntry, eks_addon::EksAddon, eks_capability::EksCapability,
         eks_cluster::EksCluster, eks_fargate_profile::EksFargateProfile, eks_node_group::EksNodeGroup, eks_pod_identity::EksPodIdentity,
         elastic_ip::ElasticIp, flow_log::FlowLog, health_check::HealthCheck, iam_policy::IamPolicy, iam_role::IamRole,
@@ -129,9 +132,19 @@ impl TypeMapping {
 
 /// Every type with a counterpart, in alphabetical order.
 static TYPE_MAPPINGS: &[TypeMapping] = &[
+    TypeMapping::of::<AuroraCluster>(),
+    TypeMapping::of::<AuroraInstance>(),
+    TypeMapping::of::<AuroraParameterGroup>(),
+    TypeMapping::of::<CacheCluster>(),
+    TypeMapping::of::<CacheParameterGroup>(),
+    TypeMapping::of::<CacheReplicationGroup>(),
+    TypeMapping::of::<CacheSubnetGroup>(),
+    TypeMapping::of::<CacheUser>(),
+    TypeMapping::of::<CacheUserGroup>(),
     TypeMapping::of::<Certificate>(),
     TypeMapping::of::<DnsRecord>(),
     TypeMapping::of::<DnsZone>(),
+    TypeMapping::of::<DynamodbTable>(),
     TypeMapping::of::<EcrRepository>(),
     TypeMapping::of::<EgressOnlyGateway>(),
     TypeMapping::of::<EksAccessEntry>(),

@@ -3,6 +3,8 @@
 //! The format: <https://developer.hashicorp.com/terraform/internals/json-format>. The output has the parts that tools need: planned values,
 //! changes, and the configuration with its references.
 
+mod aurora;
+mod cache;
 mod compute;
 mod firewall;
 mod firewall_statement;
@@ -12,6 +14,7 @@ mod mapping;
 mod network;
 mod network_borders;
 mod storage;
+mod tables;
 mod traffic;
 mod transit_gateways;
 mod values;

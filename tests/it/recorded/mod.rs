@@ -1,9 +1,12 @@
 //! Exchanges as AWS documents them, for behaviour that no stand-in has: intermediate states, error codes, pages.
 
 mod acm;
+mod aurora;
 mod blockers;
+mod cache;
 mod denials;
 mod dns;
+mod dynamodb;
 mod ec2;
 mod ecr;
 mod eks;
@@ -19,6 +22,7 @@ mod kms;
 mod launch_templates;
 mod listeners_and_firewalls;
 mod load_balancers;
+mod memcached;
 mod network;
 mod network_acls;
 mod pagination;

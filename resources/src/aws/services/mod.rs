@@ -13,9 +13,12 @@ use crate::core::{Error, ErrorKind, Result, ServiceInfo, TagChange};
 #[macro_use]
 mod macros;
 pub mod acm;
+pub mod applicationautoscaling;
+pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
 pub mod eks;
+pub mod elasticache;
 pub mod elbv2;
 pub mod iam;
 pub mod kms;
@@ -67,9 +70,12 @@ macro_rules! services {
 
 services! {
     acm,
+    applicationautoscaling,
+    dynamodb,
     ec2,
     ecr,
     eks,
+    elasticache,
     elbv2,
     iam,
     kms,

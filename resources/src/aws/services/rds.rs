@@ -17,13 +17,16 @@ pub static SERVICE: ServiceInfo = ServiceInfo::new("rds", "RDS")
     })
     .busy_code("InvalidDBInstanceState")
     .error_rules(&[
+        ErrorRule::new("InvalidDBClusterStateFault", ErrorKind::Conflict),
+        ErrorRule::new("InvalidDBClusterSnapshotStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBInstanceState", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBInstanceStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBParameterGroupState", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBSnapshotState", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBSubnetGroupStateFault", ErrorKind::Conflict),
         ErrorRule::new("InvalidDBSubnetStateFault", ErrorKind::Conflict),
-        // The monitoring role is new.
+        // A role is new.
+        ErrorRule::with_message("InvalidParameterValue", "IAM role ARN value is invalid", ErrorKind::NotYetVisible),
         ErrorRule::with_message("InvalidParameterValue", "should be configured to", ErrorKind::NotYetVisible),
         ErrorRule::with_message("InvalidParameterValue", "required permissions for: ENHANCED_MONITORING", ErrorKind::NotYetVisible),
     ]);

@@ -4,9 +4,19 @@ use std::sync::LazyLock;
 
 use crate::core::ResourceType;
 
+pub mod aurora_cluster;
+pub mod aurora_instance;
+pub mod aurora_parameter_group;
+pub mod cache_cluster;
+pub mod cache_parameter_group;
+pub mod cache_replication_group;
+pub mod cache_subnet_group;
+pub mod cache_user;
+pub mod cache_user_group;
 pub mod certificate;
 pub mod dns_record;
 pub mod dns_zone;
+pub mod dynamodb_table;
 pub mod ecr_repository;
 pub mod egress_only_gateway;
 pub mod eks_access_entry;
@@ -55,9 +65,19 @@ pub mod waf_web_acl;
 /// All resource types, in alphabetical order.
 pub static RESOURCE_TYPES: LazyLock<Vec<ResourceType>> = LazyLock::new(|| {
     vec![
+        ResourceType::of::<aurora_cluster::AuroraCluster>(),
+        ResourceType::of::<aurora_instance::AuroraInstance>(),
+        ResourceType::of::<aurora_parameter_group::AuroraParameterGroup>(),
+        ResourceType::of::<cache_cluster::CacheCluster>(),
+        ResourceType::of::<cache_parameter_group::CacheParameterGroup>(),
+        ResourceType::of::<cache_replication_group::CacheReplicationGroup>(),
+        ResourceType::of::<cache_subnet_group::CacheSubnetGroup>(),
+        ResourceType::of::<cache_user::CacheUser>(),
+        ResourceType::of::<cache_user_group::CacheUserGroup>(),
         ResourceType::of::<certificate::Certificate>(),
         ResourceType::of::<dns_record::DnsRecord>(),
         ResourceType::of::<dns_zone::DnsZone>(),
+        ResourceType::of::<dynamodb_table::DynamodbTable>(),
         ResourceType::of::<ecr_repository::EcrRepository>(),
         ResourceType::of::<egress_only_gateway::EgressOnlyGateway>(),
         ResourceType::of::<eks_access_entry::EksAccessEntry>(),

@@ -7,7 +7,7 @@ mod engine;
 mod preflight;
 mod read;
 mod update;
-mod windows;
+pub(super) mod windows;
 
 use std::collections::BTreeSet;
 
@@ -16,9 +16,11 @@ use aws_sdk_rds::types::DbInstance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use check::is_insights_retention;
 pub use engine::Engine;
-pub(super) use preflight::engine_versions;
+pub(super) use preflight::{account_limit, engine_versions, version_key};
 use read::observed;
+pub(super) use read::{is_empty, phase};
 
 use super::{
     iam_role::IamRole,
@@ -254,6 +256,10 @@ impl Resource for RdsInstance {
     async fn list(aws: &Aws, scope: &Scope) -> Result<Vec<Observed<Self>>> {
         let instances: Vec<_> = aws.rds.describe_db_instances().max_records(100).into_paginator().items().send().try_collect().await?;
         let covered = |instance: &DbInstance| {
+            // An `aurora_instance`, or an instance of Neptune or DocumentDB.
+            if instance.db_cluster_identifier().is_some_and(|cluster| !cluster.is_empty()) {
+                return false;
+            }
             scope.lookup.contains(instance.db_instance_identifier().unwrap_or_default())
                 || scope.owns(&services::rds::from_tags(instance.tag_list()))
         };
@@ -286,7 +292,7 @@ impl Resource for RdsInstance {
     }
 
     async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
-        preflight::account_limit(questions).await
+        account_limit(questions, "DBInstances").await
     }
 
     async fn preflight(&self, questions: &Questions<'_, Aws>, changes: RdsInstanceChanges) -> Vec<Problem> {
@@ -314,11 +320,7 @@ impl Resource for RdsInstance {
         if live.snapshot.is_some() || live.master_password_key.is_some() {
             live.snapshot.clone_from(&self.snapshot);
         }
-        // RDS returns lowercase letters.
-        let same = |ours: &Option<String>, theirs: &Option<String>| {
-            ours.as_ref().zip(theirs.as_ref()).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
-        };
-        if same(&self.maintenance_window, &live.maintenance_window) {
+        if windows::same(&self.maintenance_window, &live.maintenance_window) {
             live.maintenance_window.clone_from(&self.maintenance_window);
         }
     }

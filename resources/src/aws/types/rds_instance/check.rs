@@ -42,7 +42,12 @@ pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
     if db.kms_key.is_some() && !db.encrypted {
         wrong(RdsInstance::POINTERS.kms_key, "requires `encrypted: true`".into());
     }
-    problems.extend(windows::check(db));
+    let fields = RdsInstance::POINTERS;
+    problems.extend(windows::check(
+        (fields.backup_window, &db.backup_window),
+        (fields.maintenance_window, &db.maintenance_window),
+        windows::SHORTEST,
+    ));
     let fields = RdsInstance::POINTERS;
     for (at, set) in [(fields.database_name, db.database_name.is_some()), (fields.username, db.username.is_some())] {
         if set && db.snapshot.is_some() {
@@ -109,7 +114,7 @@ fn storage(db: &RdsInstance, problems: &mut Vec<Problem>) {
 }
 
 /// Whether AWS keeps Performance Insights for this number of days.
-fn is_insights_retention(days: i32) -> bool {
+pub(in crate::aws::types) fn is_insights_retention(days: i32) -> bool {
     days == 7 || days == 731 || (days % 31 == 0 && (31..=713).contains(&days))
 }
 

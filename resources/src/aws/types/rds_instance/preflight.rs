@@ -84,17 +84,17 @@ async fn orderable_options(
     questions.ask("rds:DescribeOrderableDBInstanceOptions", &parameters, call).await
 }
 
-/// Quota of databases. `None` without an answer.
-pub(super) async fn account_limit(questions: &Questions<'_, Aws>) -> Option<AccountLimit> {
+/// Quota of this name. `None` without an answer.
+pub(in crate::aws::types) async fn account_limit(questions: &Questions<'_, Aws>, name: &str) -> Option<AccountLimit> {
     let call = |aws: &Aws| {
         let call = aws.rds.describe_account_attributes();
         async move {
             let quotas = call.send().await?.account_quotas.unwrap_or_default();
-            let quota = quotas.into_iter().find(|quota| quota.account_quota_name.as_deref() == Some("DBInstances"));
+            let quota = quotas.into_iter().find(|quota| quota.account_quota_name.as_deref() == Some(name));
             Ok(quota.and_then(|quota| Some(AccountLimit { most: quota.max?.try_into().ok()?, used: quota.used?.try_into().ok()? })))
         }
     };
-    questions.ask("rds:DescribeAccountAttributes", "", call).await?
+    questions.ask("rds:DescribeAccountAttributes", name, call).await?
 }
 
 /// Checks the snapshot that a new database is restored from, and all values that RDS offers in combinations.
@@ -252,7 +252,7 @@ fn unknown_version(engine: Engine, version: &str, offered: &[EngineVersion]) -> 
 }
 
 /// Order of versions: `16.10` comes after `16.9`.
-fn version_key(version: &str) -> Vec<u32> {
+pub(in crate::aws::types) fn version_key(version: &str) -> Vec<u32> {
     version.split(['.', '-']).map(|part| part.parse().unwrap_or_default()).collect()
 }
 

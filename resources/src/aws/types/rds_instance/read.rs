@@ -87,12 +87,12 @@ pub(super) fn observed(db: DbInstance) -> Result<Observed<RdsInstance>> {
 }
 
 /// RDS reports an empty structure if nothing is pending.
-fn is_empty(pending: &PendingModifiedValues) -> bool {
+pub(in crate::aws::types) fn is_empty(pending: &PendingModifiedValues) -> bool {
     *pending == PendingModifiedValues::builder().build()
 }
 
 /// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html>.
-fn phase(status: &str) -> Phase {
+pub(in crate::aws::types) fn phase(status: &str) -> Phase {
     match status {
         // Storage optimization takes hours, during which the database is usable. A stopped database was stopped deliberately.
         "available" | "storage-optimization" | "storage-config-upgrade" | "storage-initialization" | "stopped" => Phase::Ready,

@@ -1,7 +1,6 @@
 //! Backup and maintenance windows.
 
-use super::RdsInstance;
-use crate::core::Problem;
+use crate::core::{Pointer, Problem};
 
 const DAY: u32 = 24 * 60;
 const WEEK: u32 = 7 * DAY;
@@ -31,31 +30,40 @@ impl Window {
     }
 }
 
-/// Both windows have at least 30 minutes, and they don't overlap.
-///
-/// Source: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>.
-pub(super) fn check(db: &RdsInstance) -> Vec<Problem> {
-    let at = RdsInstance::POINTERS;
+/// Shortest window of RDS, in minutes: <https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html>.
+pub(in crate::aws::types) const SHORTEST: u32 = 30;
+
+/// Both windows have the shortest length, in minutes, and they don't overlap.
+pub(in crate::aws::types) fn check(
+    (at_backup, backup): (Pointer, &Option<String>),
+    (at_maintenance, maintenance): (Pointer, &Option<String>),
+    shortest: u32,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut read = |text: &Option<String>, minute: fn(&str) -> Option<u32>, period, at: crate::core::Pointer, example: &str| {
+    let mut read = |text: &Option<String>, minute: fn(&str) -> Option<u32>, period, at: Pointer, example: &str| {
         let text = text.as_ref().filter(|text| !text.contains("${"))?;
         let window = Window::parse(text, minute, period);
         let message = match window {
             None => format!("`{text}` is not a valid window"),
-            Some(window) if window.length < 30 => format!("`{text}` is shorter than 30 minutes"),
+            Some(window) if window.length < shortest => format!("`{text}` is shorter than {shortest} minutes"),
             _ => return window,
         };
         problems.push(Problem::new(at, message).help(format!("a window looks like `{example}`")));
         None
     };
-    let backup = read(&db.backup_window, minute_of_day, DAY, at.backup_window, "02:00-03:00");
-    let maintenance = read(&db.maintenance_window, minute_of_week, WEEK, at.maintenance_window.clone(), "sun:04:00-sun:05:00");
+    let backup = read(backup, minute_of_day, DAY, at_backup, "02:00-03:00");
+    let maintenance = read(maintenance, minute_of_week, WEEK, at_maintenance.clone(), "sun:04:00-sun:05:00");
     if let (Some(backup), Some(maintenance)) = (backup, maintenance)
         && maintenance.overlaps_daily(backup)
     {
-        problems.push(Problem::new(at.maintenance_window, "overlaps `backup_window`").help("move one of them"));
+        problems.push(Problem::new(at_maintenance, "overlaps the backup window").help("move one of them"));
     }
     problems
+}
+
+/// Whether two windows differ only in the case of their days: AWS reports lowercase letters.
+pub(in crate::aws::types) fn same(ours: &Option<String>, theirs: &Option<String>) -> bool {
+    ours.as_ref().zip(theirs.as_ref()).is_some_and(|(ours, theirs)| ours.eq_ignore_ascii_case(theirs))
 }
 
 fn minute_of_day(text: &str) -> Option<u32> {

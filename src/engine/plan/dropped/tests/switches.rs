@@ -9,6 +9,71 @@ use crate::{
 /// Fields, each with a resource that has it and the same one without it.
 const SWITCHES: &[(&str, &str, &str)] = &[
     (
+        "aurora_cluster/serverless/pause_after_seconds",
+        "engine: aurora-postgresql, version: '16', subnet_group: reports, security_groups: [metrics], serverless: { min: 0, max: 4, pause_after_seconds: 600 }",
+        "engine: aurora-postgresql, version: '16', subnet_group: reports, security_groups: [metrics], serverless: { min: 0, max: 4 }",
+    ),
+    (
+        "aurora_instance/monitoring_interval_seconds",
+        "cluster: shop, class: db.serverless, monitoring_interval_seconds: 60, monitoring_role: monitoring",
+        "cluster: shop, class: db.serverless",
+    ),
+    (
+        "aurora_instance/monitoring_role",
+        "cluster: shop, class: db.serverless, monitoring_interval_seconds: 60, monitoring_role: monitoring",
+        "cluster: shop, class: db.serverless",
+    ),
+    (
+        "cache_cluster/availability_zones",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], availability_zones: [eu-west-1a]",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_cluster/notification_topic",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], notification_topic: 'arn:aws:sns:eu-west-1:123456789012:alerts'",
+        "version: '1.6', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_replication_group/auth_token",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], auth_token: token",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_replication_group/notification_topic",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics], notification_topic: 'arn:aws:sns:eu-west-1:123456789012:alerts'",
+        "version: '8.0', node_type: cache.t4g.small, subnet_group: shop, security_groups: [metrics]",
+    ),
+    (
+        "cache_user/user_name",
+        "engine: valkey, access: 'on ~* +@all', authentication: password, passwords: [token], user_name: orders",
+        "engine: valkey, access: 'on ~* +@all', authentication: password, passwords: [token]",
+    ),
+    (
+        "dynamodb_table/key/sort",
+        "key: { partition: customer, sort: day }, attributes: { customer: string, day: string }, deletion_protection: false",
+        "key: { partition: customer }, attributes: { customer: string }, deletion_protection: false",
+    ),
+    (
+        "dynamodb_table/scaling",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 } }",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5",
+    ),
+    (
+        "dynamodb_table/scaling/read",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 }, write: { min: 5, max: 10 } }",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { write: { min: 5, max: 10 } }",
+    ),
+    (
+        "dynamodb_table/scaling/write",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 }, write: { min: 5, max: 10 } }",
+        "key: { partition: customer }, attributes: { customer: string }, billing: provisioned, read_capacity: 5, write_capacity: 5, scaling: { read: { min: 5, max: 10 } }",
+    ),
+    (
+        "dynamodb_table/snapshot",
+        "key: { partition: customer }, attributes: { customer: string }, snapshot: 'arn:aws:dynamodb:eu-west-1:123456789012:table/carts/backup/01489173575360-b308cd7d'",
+        "key: { partition: customer }, attributes: { customer: string }",
+    ),
+    (
         "dns_record/alias",
         "zone: main, domain: s.shop.example.com, type: A, alias: { target: '{{ load_balancer.web.dns_name }}', zone_id: '{{ load_balancer.web.zone_id }}' }",
         "zone: main, domain: s.shop.example.com, type: A, values: [192.0.2.1]",
