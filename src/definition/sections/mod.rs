@@ -44,6 +44,7 @@ const SECTION_TYPES: &[(&str, &str)] = &[
     ("firewall", "waf_web_acl"),
     ("load_balancers", "load_balancer"),
     ("storage", "s3_bucket"),
+    ("tables", "dynamodb_table"),
     ("queues", "sqs_queue"),
     ("secrets", "secret"),
     ("keys", "kms_key"),

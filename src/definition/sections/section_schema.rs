@@ -160,6 +160,7 @@ pub static SECTIONS: &[Section] = &[
         }),
     },
     Section { name: "storage", description: "Buckets.", body: SectionBody::Entries(of_type("s3_bucket")) },
+    Section { name: "tables", description: "DynamoDB tables.", body: SectionBody::Entries(of_type("dynamodb_table")) },
     Section { name: "queues", description: "Message queues.", body: SectionBody::Entries(of_type("sqs_queue")) },
     Section {
         name: "secrets",
